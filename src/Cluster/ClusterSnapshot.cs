@@ -1,0 +1,55 @@
+using System.Collections.Immutable;
+
+namespace Routing.Cluster;
+
+/// <summary>Everything the DCS held at one revision. Read once, shared freely, never changed.</summary>
+public sealed record ClusterSnapshot
+{
+    /// <summary>The DCS's own counter: larger is newer; gaps are normal.</summary>
+    public required long Revision { get; init; }
+
+    /// <summary>Who holds the leader key, or null while nobody does.</summary>
+    public LeaderKey? Leader { get; init; }
+
+    /// <summary>The members by name, in ordinal order.</summary>
+    public ImmutableSortedDictionary<string, Member> Members { get; init; } =
+        ImmutableSortedDictionary<string, Member>.Empty.WithComparers(StringComparer.Ordinal);
+
+    /// <summary>The dynamic configuration; null when the key is missing or is not a JSON object.</summary>
+    public DynamicConfig? Config { get; init; }
+
+    /// <summary>The <c>initialize</c> key.</summary>
+    public InitializeKey Initialize { get; init; }
+
+    /// <summary>The timeline history; null when the key is missing or broken (then the cluster's timeline is unknown).</summary>
+    public TimelineHistory? History { get; init; }
+
+    /// <summary>A request for a change of leader; null when there is none (also for an empty record).</summary>
+    public FailoverRequest? Failover { get; init; }
+
+    /// <summary>The synchronous state; <see cref="SyncState.None"/> without a key.</summary>
+    public SyncState Sync { get; init; } = SyncState.None;
+
+    /// <summary>The leader's position and slots.</summary>
+    public LeaderStatus Status { get; init; } = LeaderStatus.None;
+
+    /// <summary>Failsafe members: name to api_url; null when the key is missing or not an object.</summary>
+    public ImmutableSortedDictionary<string, string>? Failsafe { get; init; }
+
+    /// <summary>Keys whose value could not be read, with the reason: shown, never fatal.</summary>
+    public ImmutableArray<KeyProblem> Problems { get; init; } = [];
+
+    /// <summary>The leader's own member record, when there is one.</summary>
+    public Member? LeaderMember => Leader is { } leader ? Members.GetValueOrDefault(leader.Holder) : null;
+
+    /// <summary>The cluster's timeline by its history; 0 when unknown.</summary>
+    public uint Timeline => History?.CurrentTimeline ?? 0;
+
+    /// <summary>An empty cluster at revision 0.</summary>
+    public static readonly ClusterSnapshot Empty = new() { Revision = 0 };
+}
+
+/// <summary>A key whose value could not be read.</summary>
+/// <param name="Key">The key below the base path, such as <c>members/a</c>.</param>
+/// <param name="Problem">What is wrong with it, in one sentence.</param>
+public sealed record KeyProblem(string Key, string Problem);

@@ -1,0 +1,15 @@
+namespace Routing.Cluster;
+
+/// <summary>The <c>initialize</c> key: which database system this cluster is.</summary>
+/// <param name="Value">Null: no key. Empty: a member bootstraps right now. Else the system identifier.</param>
+public readonly record struct InitializeKey(string? Value)
+{
+    /// <summary>Nobody has initialised this scope, or begun to.</summary>
+    public bool IsMissing => Value is null;
+
+    /// <summary>A member is bootstrapping.</summary>
+    public bool IsInProgress => Value is { Length: 0 };
+
+    /// <summary>The system identifier, when the value is one: digits only, at least ten.</summary>
+    public string? SystemId => Value is { Length: >= 10 } value && value.All(char.IsAsciiDigit) ? value : null;
+}

@@ -1,0 +1,53 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+
+namespace Routing.Cluster;
+
+/// <summary>A member's tags: what it is willing to be, and whatever labels the operator gave it.</summary>
+/// <param name="Values">The tags as published; values are JSON scalars, or whatever the operator wrote.</param>
+public sealed record MemberTags(ImmutableSortedDictionary<string, JsonElement> Values)
+{
+    /// <summary>No tags.</summary>
+    public static readonly MemberTags Empty = new(ImmutableSortedDictionary<string, JsonElement>.Empty.WithComparers(StringComparer.Ordinal));
+
+    /// <summary>Never leads: <c>nofailover</c> when it is set, else a <c>failover_priority</c> of 0 or less.</summary>
+    public bool NoFailover => FailoverPriority <= 0;
+
+    /// <summary>Larger wins at equal WAL; 0 = never leads; 1 when nothing is said. <c>nofailover</c> has precedence.</summary>
+    public int FailoverPriority => Priority("nofailover", "failover_priority");
+
+    /// <summary>Never synchronous: <c>nosync</c> when it is set, else a <c>sync_priority</c> of 0 or less.</summary>
+    public bool NoSync => SyncPriority <= 0;
+
+    /// <summary>Larger is preferred as a synchronous standby; 0 = never.</summary>
+    public int SyncPriority => Priority("nosync", "sync_priority");
+
+    /// <summary>Not a target for readers.</summary>
+    public bool NoLoadBalance => Flag("noloadbalance") ?? false;
+
+    /// <summary>Preferred as the source of a clone.</summary>
+    public bool CloneFrom => Flag("clonefrom") ?? false;
+
+    /// <summary>Replays from the archive only; has no slot.</summary>
+    public bool NoStream => Flag("nostream") ?? false;
+
+    /// <summary>The member to stream from, instead of the leader.</summary>
+    public string? ReplicateFrom =>
+        Values.TryGetValue("replicatefrom", out var value) && value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } name
+            ? name
+            : null;
+
+    private int Priority(string flag, string number)
+    {
+        if (Flag(flag) == true)
+        {
+            return 0;
+        }
+        return Values.TryGetValue(number, out var value) && Scalars.TryInteger(value, out var priority)
+            ? (int)Math.Clamp(priority, 0, int.MaxValue)
+            : 1;
+    }
+
+    private bool? Flag(string name) =>
+        Values.TryGetValue(name, out var value) && Scalars.TryBoolean(value, out var flag) ? flag : null;
+}

@@ -1,0 +1,65 @@
+using Routing.Cluster;
+
+namespace Routing.Dcs;
+
+/// <summary>The distributed configuration store: the one place where members agree who leads.</summary>
+/// <remarks>
+/// <para>Each write is one transaction with its own condition: it happens whole or not at all. A request that got no
+/// answer in time ends as <i>Unknown</i>: it may have been applied, or be applied later; only a later read tells.
+/// Implementations resolve an ambiguous write by reading back before they say Unknown.</para>
+/// <para>Every call takes its own deadline from the token; none waits longer than the configured request timeout.</para>
+/// <para>Keys are named by the part below the base path (<see cref="ClusterKeys"/>).</para>
+/// </remarks>
+public interface IClusterStore : IAsyncDisposable
+{
+    /// <summary>Reads all keys at one revision, linearizably.</summary>
+    /// <exception cref="ClusterStoreException">The store did not answer within its timeout, or refused.</exception>
+    ValueTask<ClusterSnapshot> ReadAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Yields views of the cluster: first a linearizable read, then every change as it is pushed. Coalesces, never goes
+    /// back, never ends by itself: a lost connection yields the last snapshot again with <see cref="ClusterView.IsLive"/>
+    /// false, then reconnects (another endpoint first), reads anew and goes on.
+    /// </summary>
+    IAsyncEnumerable<ClusterView> WatchAsync(CancellationToken cancellationToken);
+
+    /// <summary>Grants a lease.</summary>
+    /// <param name="ttl">Wanted life; the store may grant a longer one.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The lease, with the life that was granted.</returns>
+    /// <exception cref="ClusterStoreException">No answer, or a refusal.</exception>
+    ValueTask<LeaseGrant> GrantLeaseAsync(TimeSpan ttl, CancellationToken cancellationToken);
+
+    /// <summary>Renews a lease for a full life, counted from before the request was sent.</summary>
+    ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken);
+
+    /// <summary>Takes the leader key if nobody holds it (create-only). A race lost is an outcome, not an exception.</summary>
+    /// <remarks>Held also when the key turns out to be ours already on this very lease (an earlier answer was lost).</remarks>
+    ValueTask<LeaderWrite> TryAcquireLeaderAsync(string member, long leaseId, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Confirms, linearizably, that the leader key is still ours. When it carries our name on another lease (the agent
+    /// was restarted), it is put on this one, on condition that it has not changed in between.
+    /// </summary>
+    /// <returns>Held with the term; Lost when it is gone or names another member: never re-created here.</returns>
+    ValueTask<LeaderWrite> TryKeepLeaderAsync(string member, long leaseId, CancellationToken cancellationToken);
+
+    /// <summary>Deletes the leader key if it still carries our name.</summary>
+    ValueTask<WriteOutcome> ReleaseLeaderAsync(string member, CancellationToken cancellationToken);
+
+    /// <summary>Writes one key.</summary>
+    /// <param name="key">Below the base path.</param>
+    /// <param name="value">UTF-8 text.</param>
+    /// <param name="condition">What must hold for the write to happen.</param>
+    /// <param name="leaseId">The lease to hang it on; 0 for none.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    ValueTask<WriteOutcome> PutAsync(
+        string key, string value, WriteCondition condition, long leaseId, CancellationToken cancellationToken);
+
+    /// <summary>Deletes one key.</summary>
+    ValueTask<WriteOutcome> DeleteAsync(string key, WriteCondition condition, CancellationToken cancellationToken);
+
+    /// <summary>Deletes every key of the cluster.</summary>
+    /// <exception cref="ClusterStoreException">No answer, or a refusal.</exception>
+    ValueTask DeleteClusterAsync(CancellationToken cancellationToken);
+}
