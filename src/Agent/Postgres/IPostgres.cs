@@ -1,0 +1,132 @@
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Agent.Postgres;
+
+/// <summary>How a step on the local server ended.</summary>
+/// <param name="Ok">It did what it should.</param>
+/// <param name="Detail">One sentence: what was done, or what went wrong and where to look.</param>
+internal readonly record struct StepResult(bool Ok, string Detail)
+{
+    public static StepResult Done(string detail) => new(true, detail);
+
+    public static StepResult Failed(string detail) => new(false, detail);
+}
+
+/// <summary>How a start ended.</summary>
+internal enum StartOutcome
+{
+    /// <summary>Accepts connections.</summary>
+    Running,
+
+    /// <summary>The time is up; the postmaster lives and is still starting (recovery).</summary>
+    StillStarting,
+
+    /// <summary>The postmaster ended, or could not be started.</summary>
+    Failed,
+}
+
+/// <summary>A start of the server.</summary>
+/// <param name="AsPrimary">True: no recovery settings, no signal file. False: standby.signal, following <paramref name="Upstream"/>.</param>
+/// <param name="Upstream">Where to stream from; null: from nobody (replays what is there and stays read-only).</param>
+/// <param name="Timeout">How long to wait until it accepts connections; null: <c>pg_ctl_timeout</c>.</param>
+internal sealed record StartPlan(bool AsPrimary, Upstream? Upstream, TimeSpan? Timeout);
+
+/// <summary>How to stop.</summary>
+internal enum StopMode
+{
+    /// <summary>SIGINT: sessions end, a shutdown checkpoint is written.</summary>
+    Fast,
+
+    /// <summary>SIGQUIT: at once; recovery at the next start.</summary>
+    Immediate,
+}
+
+/// <summary>A stop of the server.</summary>
+/// <param name="Mode">How.</param>
+/// <param name="Checkpoint">Write a checkpoint first, so that the stop itself is short (bounded by the timeout).</param>
+/// <param name="EscalateAfter">Not stopped by then: immediate, then kill. Null: wait for ever (fast), or 5 s (immediate).</param>
+internal sealed record StopPlan(StopMode Mode, bool Checkpoint = false, TimeSpan? EscalateAfter = null)
+{
+    /// <summary>Called once when no user session is left (the safepoint: no further commit can be acknowledged).</summary>
+    public Func<CancellationToken, ValueTask>? OnSafepoint { get; init; }
+
+    /// <summary>
+    /// Called once when pg_control says <i>shut down</i> while the postmaster may still wait for its WAL senders;
+    /// gets the location of the shutdown checkpoint.
+    /// </summary>
+    public Func<Lsn, CancellationToken, ValueTask>? OnShutdownCheckpoint { get; init; }
+}
+
+/// <summary>Whether the local data fit the new primary's history.</summary>
+internal enum Divergence
+{
+    /// <summary>They do: streaming can go on.</summary>
+    None,
+
+    /// <summary>They hold WAL that the primary does not have.</summary>
+    Diverged,
+
+    /// <summary>The primary could not be asked, or is not a primary.</summary>
+    CannotTell,
+}
+
+/// <summary>The end of a divergence check.</summary>
+internal readonly record struct DivergenceResult(Divergence Divergence, string Detail);
+
+/// <summary>The verbs on the local PostgreSQL: one owner, one verb at a time (reading excepted).</summary>
+/// <remarks>
+/// Jobs stream their progress as short sentences. A cancelled job leaves the server in a state that the next
+/// observation can tell; it never leaves helper processes behind. The exit of the postmaster is reported within
+/// milliseconds through the wake-up handed to the constructor.
+/// </remarks>
+internal interface IPostgres
+{
+    /// <summary>Looks at directory, processes and, where one answers, the server. Bounded by about 2 s.</summary>
+    ValueTask<LocalPostgres> ObserveAsync(CancellationToken cancellationToken);
+
+    /// <summary>initdb or the custom method, start, roles, post-bootstrap scripts: afterwards a primary runs.</summary>
+    Task<StepResult> BootstrapAsync(IProgress<string> progress, CancellationToken cancellationToken);
+
+    /// <summary>Stops and moves a directory aside whose bootstrap failed (<c>NAME.failed</c>), with its links.</summary>
+    Task<StepResult> MoveDataDirectoryAwayAsync(CancellationToken cancellationToken);
+
+    /// <summary>Fills the empty (or to be replaced) directory from another member. Does not start it.</summary>
+    /// <param name="source">Where from; null: only methods that need no source.</param>
+    /// <param name="progress">Short sentences.</param>
+    /// <param name="cancellationToken">Stops the copy and removes what it wrote.</param>
+    Task<StepResult> CloneAsync(Member? source, IProgress<string> progress, CancellationToken cancellationToken);
+
+    /// <summary>Writes the configuration and starts the postmaster.</summary>
+    Task<StartOutcome> StartAsync(StartPlan plan, CancellationToken cancellationToken);
+
+    /// <summary>Stops the postmaster. Ok also when there was none.</summary>
+    Task<StepResult> StopAsync(StopPlan plan, CancellationToken cancellationToken);
+
+    /// <summary>pre_promote, pg_promote, and waits until the server is a primary (bounded by <paramref name="timeout"/>).</summary>
+    Task<StepResult> PromoteAsync(TimeSpan timeout, CancellationToken cancellationToken);
+
+    /// <summary>Makes a running standby stream from another upstream: by reload where the version allows, else a restart.</summary>
+    Task<StepResult> FollowAsync(Upstream? upstream, CancellationToken cancellationToken);
+
+    /// <summary>Whether the local data (running or not) fit the primary's history.</summary>
+    Task<DivergenceResult> CheckDivergenceAsync(Member primary, CancellationToken cancellationToken);
+
+    /// <summary>Stops the server if it runs and rewinds it to the primary's history.</summary>
+    Task<StepResult> RewindAsync(Member primary, IProgress<string> progress, CancellationToken cancellationToken);
+
+    /// <summary>CHECKPOINT.</summary>
+    Task<StepResult> CheckpointAsync(CancellationToken cancellationToken);
+
+    /// <summary>Restart in the present role (by request).</summary>
+    Task<StepResult> RestartAsync(TimeSpan? timeout, CancellationToken cancellationToken);
+
+    /// <summary>Sets <c>synchronous_standby_names</c>; null restores the user's own value. Reloads.</summary>
+    Task<StepResult> SetSynchronousStandbyNamesAsync(string? names, CancellationToken cancellationToken);
+
+    /// <summary>Takes a changed dynamic configuration (or local settings): rewrites files, reloads, finds pending restarts.</summary>
+    Task<StepResult> ApplyConfigurationAsync(DynamicConfig config, bool force, CancellationToken cancellationToken);
+
+    /// <summary>Runs a callback (on_start, on_stop, on_restart, on_reload, on_role_change) in the background.</summary>
+    void RunCallback(string action, Role role);
+}

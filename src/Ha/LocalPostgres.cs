@@ -1,0 +1,187 @@
+using System.Collections.Immutable;
+using Routing.Cluster;
+
+namespace Routing.Ha;
+
+/// <summary>What stands in the data directory.</summary>
+public enum DataDirectory
+{
+    /// <summary>Missing, or without a file.</summary>
+    Empty,
+
+    /// <summary>A PostgreSQL data directory.</summary>
+    Ready,
+
+    /// <summary>It cannot be read, or holds something else.</summary>
+    Inaccessible,
+}
+
+/// <summary>The state of the local server's processes.</summary>
+public enum ServerState
+{
+    /// <summary>No postmaster.</summary>
+    Stopped,
+
+    /// <summary>A postmaster that does not accept connections yet.</summary>
+    Starting,
+
+    /// <summary>Accepts connections; the monitoring query was answered.</summary>
+    Running,
+
+    /// <summary>A postmaster that should answer and does not; role and positions are the last known ones.</summary>
+    Unresponsive,
+}
+
+/// <summary>"Database cluster state" of pg_controldata.</summary>
+public enum ControlState
+{
+    /// <summary>Not read, or a text that we do not know.</summary>
+    Unknown,
+
+    /// <summary><c>starting up</c></summary>
+    StartingUp,
+
+    /// <summary><c>shut down</c></summary>
+    ShutDown,
+
+    /// <summary><c>shut down in recovery</c></summary>
+    ShutDownInRecovery,
+
+    /// <summary><c>shutting down</c></summary>
+    ShuttingDown,
+
+    /// <summary><c>in crash recovery</c></summary>
+    InCrashRecovery,
+
+    /// <summary><c>in archive recovery</c></summary>
+    InArchiveRecovery,
+
+    /// <summary><c>in production</c></summary>
+    InProduction,
+}
+
+/// <summary>What pg_controldata says of the data directory.</summary>
+/// <param name="SystemId">Database system identifier.</param>
+/// <param name="State">Cluster state.</param>
+/// <param name="Timeline">Latest checkpoint's TimeLineID.</param>
+/// <param name="Checkpoint">Latest checkpoint location.</param>
+/// <param name="MinimumRecoveryEnd">Minimum recovery ending location; 0/0 for a primary.</param>
+/// <param name="MinimumRecoveryTimeline">Its timeline; 0 for a primary.</param>
+/// <param name="DataChecksums">Whether pages carry checksums.</param>
+/// <param name="WalLogHints">wal_log_hints at the last start.</param>
+public sealed record ControlFile(
+    string SystemId, ControlState State, uint Timeline, Lsn Checkpoint,
+    Lsn MinimumRecoveryEnd, uint MinimumRecoveryTimeline, bool DataChecksums, bool WalLogHints);
+
+/// <summary>Where a standby streams from.</summary>
+/// <param name="Address">Host and port.</param>
+/// <param name="SlotName">The slot it uses there; null for none.</param>
+public sealed record Upstream(HostPort Address, string? SlotName);
+
+/// <summary>One row of pg_stat_replication.</summary>
+public sealed record StandbyRow(
+    string ApplicationName, string? User, string? ClientAddress, string State, string SyncState, int SyncPriority,
+    Lsn? SentLsn, Lsn? WriteLsn, Lsn? FlushLsn, Lsn? ReplayLsn);
+
+/// <summary>One row of pg_replication_slots.</summary>
+public sealed record SlotRow(
+    string Name, bool IsLogical, string? Database, string? Plugin, bool Active, bool HasXmin, ulong? CatalogXmin,
+    Lsn? RestartLsn, Lsn? ConfirmedFlushLsn, bool IsLost, bool Failover, bool Synced);
+
+/// <summary>What the agent sees of its own PostgreSQL.</summary>
+public sealed record LocalPostgres
+{
+    /// <summary>The data directory.</summary>
+    public DataDirectory Data { get; init; }
+
+    /// <summary>Why the data directory is not accessible, in one sentence.</summary>
+    public string? DataProblem { get; init; }
+
+    /// <summary>pg_control; null when the directory is empty or it could not be read.</summary>
+    public ControlFile? Control { get; init; }
+
+    /// <summary>Processes.</summary>
+    public ServerState Server { get; init; }
+
+    /// <summary>Not in recovery (by the last answer). False while stopped.</summary>
+    public bool IsPrimary { get; init; }
+
+    /// <summary>standby.signal or recovery.signal stands in the data directory.</summary>
+    public bool HasRecoverySignal { get; init; }
+
+    /// <summary>Primary: its timeline; standby: that of the WAL it receives, else of pg_control. 0 when unknown.</summary>
+    public uint Timeline { get; init; }
+
+    /// <summary>Primary: flushed WAL; standby: the later of received and replayed. While stopped: by pg_control.</summary>
+    public Lsn WalPosition { get; init; }
+
+    /// <summary>Standby: received (or written) WAL.</summary>
+    public Lsn ReceivedLsn { get; init; }
+
+    /// <summary>Standby: replayed WAL.</summary>
+    public Lsn ReplayedLsn { get; init; }
+
+    /// <summary>Standby: latest end of WAL that the sender told (latest_end_lsn).</summary>
+    public Lsn LatestEndLsn { get; init; }
+
+    /// <summary>Standby: commit time of the last replayed transaction.</summary>
+    public DateTimeOffset? ReplayedTimestamp { get; init; }
+
+    /// <summary>The WAL receiver streams.</summary>
+    public bool IsStreaming { get; init; }
+
+    /// <summary>Replay is paused.</summary>
+    public bool ReplayPaused { get; init; }
+
+    /// <summary>What the recovery settings say now; null for nobody.</summary>
+    public Upstream? Following { get; init; }
+
+    /// <summary>server_version_num, for example 150018; 0 when unknown.</summary>
+    public int ServerVersion { get; init; }
+
+    /// <summary>Process id of the postmaster; 0 for none.</summary>
+    public int PostmasterPid { get; init; }
+
+    /// <summary>When the postmaster was started.</summary>
+    public DateTimeOffset? PostmasterStart { get; init; }
+
+    /// <summary>Standbys that are connected here.</summary>
+    public ImmutableArray<StandbyRow> Standbys { get; init; } = [];
+
+    /// <summary>Replication slots here.</summary>
+    public ImmutableArray<SlotRow> Slots { get; init; } = [];
+
+    /// <summary>synchronous_standby_names in force, on a primary.</summary>
+    public string SynchronousStandbyNames { get; init; } = "";
+
+    /// <summary>synchronous_commit in force, on a primary.</summary>
+    public string SynchronousCommit { get; init; } = "on";
+
+    /// <summary>The checkpoint after the promotion is done: pg_control is on the running timeline.</summary>
+    public bool CheckpointedSincePromotion { get; init; }
+
+    /// <summary>The newest lines of the current timeline's history file, on a primary.</summary>
+    public ImmutableArray<HistoryLine> History { get; init; } = [];
+
+    /// <summary>Parameters that wait for a restart.</summary>
+    public ImmutableSortedDictionary<string, ParameterChange> PendingRestart { get; init; } =
+        ImmutableSortedDictionary<string, ParameterChange>.Empty;
+
+    /// <summary>Rewinding is possible here: switched on, and wal_log_hints or checksums are on.</summary>
+    public bool RewindPossible { get; init; }
+
+    /// <summary>A directory that cannot be rewound may be removed and cloned anew.</summary>
+    public bool MayRemoveDivergedData { get; init; }
+
+    /// <summary>A directory whose rewind failed may be removed and cloned anew.</summary>
+    public bool MayRemoveAfterFailedRewind { get; init; }
+
+    /// <summary>There is a postmaster.</summary>
+    public bool HasProcess => Server != ServerState.Stopped;
+
+    /// <summary>Running, or running and slow, as a primary: it may be acknowledging commits.</summary>
+    public bool AcceptsWrites => Server is ServerState.Running or ServerState.Unresponsive && IsPrimary;
+
+    /// <summary>Running and in recovery.</summary>
+    public bool IsStandby => Server is ServerState.Running or ServerState.Unresponsive && !IsPrimary;
+}
