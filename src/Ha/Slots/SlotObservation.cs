@@ -1,0 +1,100 @@
+using System.Collections.Immutable;
+using Routing.Cluster;
+
+namespace Routing.Ha.Slots;
+
+/// <summary>One row of <c>pg_replication_slots</c>.</summary>
+public sealed record ReplicationSlot
+{
+    /// <summary><c>slot_name</c>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary><c>slot_type</c> is <c>logical</c>.</summary>
+    public bool IsLogical { get; init; }
+
+    /// <summary><c>database</c> of a logical slot.</summary>
+    public string? Database { get; init; }
+
+    /// <summary><c>plugin</c> of a logical slot.</summary>
+    public string? Plugin { get; init; }
+
+    /// <summary><c>active</c>: somebody streams from it.</summary>
+    public bool Active { get; init; }
+
+    /// <summary><c>temporary</c>: belongs to a session and ends with it.</summary>
+    public bool Temporary { get; init; }
+
+    /// <summary><c>xmin</c>, or null.</summary>
+    public uint? Xmin { get; init; }
+
+    /// <summary><c>catalog_xmin</c>, or null.</summary>
+    public uint? CatalogXmin { get; init; }
+
+    /// <summary><c>restart_lsn</c>; null while nothing is reserved.</summary>
+    public Lsn? RestartLsn { get; init; }
+
+    /// <summary><c>confirmed_flush_lsn</c> of a logical slot.</summary>
+    public Lsn? ConfirmedFlushLsn { get; init; }
+
+    /// <summary><c>wal_status</c> is <c>lost</c>.</summary>
+    public bool Lost { get; init; }
+
+    /// <summary><c>failover</c> (PostgreSQL 17 and later).</summary>
+    public bool Failover { get; init; }
+
+    /// <summary><c>synced</c> (PostgreSQL 17 and later).</summary>
+    public bool Synced { get; init; }
+}
+
+/// <summary>What this member knows when it looks after its replication slots.</summary>
+public sealed record SlotObservation
+{
+    /// <summary>This member's name.</summary>
+    public required string Self { get; init; }
+
+    /// <summary>The cluster as the DCS holds it.</summary>
+    public required ClusterSnapshot Cluster { get; init; }
+
+    /// <summary>The dynamic configuration in force.</summary>
+    public required DynamicConfig Config { get; init; }
+
+    /// <summary>This member's own tags.</summary>
+    public MemberTags Tags { get; init; } = MemberTags.Empty;
+
+    /// <summary>This member holds the leader key (as primary or as leader of a standby cluster).</summary>
+    public required bool IsLeader { get; init; }
+
+    /// <summary>The local PostgreSQL is not in recovery.</summary>
+    public required bool IsPrimary { get; init; }
+
+    /// <summary>The local server's major version.</summary>
+    public required int ServerMajor { get; init; }
+
+    /// <summary>The local slots.</summary>
+    public ImmutableArray<ReplicationSlot> Slots { get; init; } = [];
+
+    /// <summary>Primary: the flushed position; standby: the later of received and replayed.</summary>
+    public required Lsn Lsn { get; init; }
+
+    /// <summary>Standby: the replayed position.</summary>
+    public Lsn ReplayLsn { get; init; }
+
+    /// <summary>Logical slots that could not be advanced locally and have to be copied anew.</summary>
+    public ImmutableSortedSet<string> Broken { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
+
+    /// <summary>Time since some fixed moment, by a clock that never goes back.</summary>
+    public required TimeSpan Now { get; init; }
+
+    /// <summary>What the run before returned; <see cref="SlotMemory.Empty"/> at the start.</summary>
+    public SlotMemory Memory { get; init; } = SlotMemory.Empty;
+}
+
+/// <summary>What one run of the planner tells the next.</summary>
+/// <param name="WasLeader">Whether this member held the leader key in that run.</param>
+/// <param name="LastSeen">Member slots: when their member was last seen together with the slot.</param>
+public sealed record SlotMemory(bool WasLeader, ImmutableSortedDictionary<string, TimeSpan> LastSeen)
+{
+    /// <summary>Nothing is remembered.</summary>
+    public static readonly SlotMemory Empty =
+        new(false, ImmutableSortedDictionary<string, TimeSpan>.Empty.WithComparers(StringComparer.Ordinal));
+}
