@@ -1,0 +1,53 @@
+using System.Collections.Immutable;
+using Routing.Cluster;
+using Routing.Dcs;
+
+namespace Routing.Agent.Status;
+
+/// <summary>What REST may ask of the agent. None of it waits for the loop, save for what says so.</summary>
+internal interface IAgentControl
+{
+    /// <summary>The newest status.</summary>
+    AgentStatus Status { get; }
+
+    /// <summary>The DCS: for requests that write a key (failover, config) or must read anew (cluster).</summary>
+    IClusterStore Store { get; }
+
+    /// <summary>The members as their REST tells them.</summary>
+    IPeers Peers { get; }
+
+    /// <summary>Lets the loop run now: something changed that it should look at.</summary>
+    void WakeLoop();
+
+    /// <summary>A leader that lost the DCS asks whether it may stay. The answer must come at once.</summary>
+    FailsafeAnswer ReceiveFailsafe(FailsafeMessage message);
+
+    /// <summary>Reads the local configuration again, as SIGHUP does.</summary>
+    void RequestReload();
+}
+
+/// <summary>The body of <c>POST /failsafe</c>.</summary>
+/// <param name="Name">The leader's name.</param>
+/// <param name="ConnUrl">Where its PostgreSQL is.</param>
+/// <param name="ApiUrl">Where its REST is.</param>
+/// <param name="Slots">Its replication slots and their positions; null when it sends none.</param>
+internal sealed record FailsafeMessage(
+    string Name, string ConnUrl, string ApiUrl, ImmutableSortedDictionary<string, Lsn>? Slots);
+
+/// <summary>The answer to a leader that lost the DCS.</summary>
+/// <param name="Verdict">Whether it may stay.</param>
+/// <param name="Position">This member's own position, when known.</param>
+internal readonly record struct FailsafeAnswer(FailsafeVerdict Verdict, Lsn? Position = null);
+
+/// <summary>What a member says to a leader that lost the DCS.</summary>
+internal enum FailsafeVerdict
+{
+    /// <summary>It may stay: we follow it.</summary>
+    Accepted,
+
+    /// <summary>It may not: this member runs as a primary itself.</summary>
+    RunningAsLeader,
+
+    /// <summary>Failsafe mode is off here.</summary>
+    Disabled,
+}

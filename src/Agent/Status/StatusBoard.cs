@@ -1,0 +1,27 @@
+namespace Routing.Agent.Status;
+
+/// <summary>Where the loop hangs its newest status, and everybody else reads it.</summary>
+internal sealed class StatusBoard(AgentStatus first)
+{
+    private AgentStatus _current = first;
+
+    /// <summary>The newest status.</summary>
+    public AgentStatus Current => Volatile.Read(ref _current);
+
+    /// <summary>Hangs up a new one.</summary>
+    public void Publish(AgentStatus status) => Volatile.Write(ref _current, status);
+
+    /// <summary>Changes a part of the newest status, whoever publishes at the same time.</summary>
+    /// <param name="change">May be called more than once; must not have effects.</param>
+    public void Update(Func<AgentStatus, AgentStatus> change)
+    {
+        while (true)
+        {
+            var seen = Current;
+            if (ReferenceEquals(Interlocked.CompareExchange(ref _current, change(seen), seen), seen))
+            {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+using Routing.Cluster;
+
+namespace Routing.Ha;
+
+/// <summary>What another member told about itself when it was asked directly.</summary>
+/// <param name="Name">The member.</param>
+/// <param name="Reachable">It answered. When false, everything else holds its default.</param>
+/// <param name="IsPrimary">Its server is not in recovery.</param>
+/// <param name="Position">Primary: where it writes; standby: the later of received and replayed. 0/0 when unknown.</param>
+/// <param name="Timeline">Its timeline; 0 when unknown.</param>
+/// <param name="NoFailover">It must not lead.</param>
+/// <param name="FailoverPriority">Larger wins at equal WAL; 0: must not lead; 1 when nothing is said.</param>
+/// <param name="WatchdogFailed">It needs a watchdog and has none, so it cannot lead.</param>
+public sealed record PeerReport(
+    string Name,
+    bool Reachable,
+    bool IsPrimary = false,
+    Lsn Position = default,
+    uint Timeline = 0,
+    bool NoFailover = false,
+    int FailoverPriority = 1,
+    bool WatchdogFailed = false)
+{
+    /// <summary>Its own word for its role; unknown when it gave none.</summary>
+    public Role Role { get; init; }
+
+    /// <summary>Its own word for the state of its PostgreSQL.</summary>
+    public PostgresState State { get; init; } = PostgresState.Unknown;
+
+    /// <summary>The system identifier of its database, when it told.</summary>
+    public string? SystemId { get; init; }
+
+    /// <summary>Why it could not be asked, in one sentence; null when it answered.</summary>
+    public string? Problem { get; init; }
+
+    /// <summary>A member that did not answer.</summary>
+    public static PeerReport Unreachable(string name, string problem) => new(name, false) { Problem = problem };
+}
