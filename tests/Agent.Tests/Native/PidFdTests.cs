@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using Routing.Agent.Native;
+
+namespace Routing.Agent.Tests.Native;
+
+public sealed class PidFdTests
+{
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task The_exit_of_a_child_is_told_within_100_ms_with_its_code()
+    {
+        using var process = Spawner.Start(new SpawnRequest("sh", ["-c", "exit 7"]));
+
+        var exit = await process.WaitForExitAsync(Cancelled).WaitAsync(TimeSpan.FromSeconds(5), Cancelled);
+
+        Assert.Equal(new ProcessExit(7, null), exit);
+        Assert.Null(ProcessStat.Read(process.Pid));   // collected, no zombie
+    }
+
+    [Fact]
+    public async Task A_kill_is_told_within_100_ms_with_its_signal()
+    {
+        using var process = Spawner.Start(new SpawnRequest("sleep", ["60"]));
+        var exited = process.Exited;
+
+        var killed = Stopwatch.GetTimestamp();
+        Assert.True(process.TrySignal(Signals.Kill));
+        var exit = await exited.WaitAsync(TimeSpan.FromSeconds(5), Cancelled);
+
+        Assert.Equal(new ProcessExit(null, Signals.Kill), exit);
+        Assert.InRange(Stopwatch.GetElapsedTime(killed), TimeSpan.Zero, TimeSpan.FromMilliseconds(100));
+        Assert.True(process.HasExited);
+        Assert.False(process.TrySignal(Signals.Kill));
+    }
+
+    [Fact]
+    public async Task The_exit_of_a_process_that_is_not_our_child_is_told_too()
+    {
+        using var parent = Spawner.Start(new SpawnRequest("sh", ["-c", "sleep 60 & wait"]));
+        var childStat = await Eventually.ValueAsync(() => ProcessStat.ChildrenOf(parent.Pid).Cast<ProcessStat?>().FirstOrDefault());
+        using var child = PidFd.TryOpen(childStat.Pid, childStat.StartTicks)!;
+        var exited = child.Exited;
+
+        child.TrySignal(Signals.Kill);
+        var exit = await exited.WaitAsync(TimeSpan.FromSeconds(5), Cancelled);
+
+        Assert.Equal(default, exit);
+        await parent.WaitForExitAsync(Cancelled);
+    }
+
+    [Fact]
+    public async Task A_number_that_belongs_to_another_process_by_now_is_not_opened()
+    {
+        using var process = Spawner.Start(new SpawnRequest("sleep", ["60"]));
+        var start = ProcessStat.Read(process.Pid)!.Value.StartTicks;
+
+        Assert.Null(PidFd.TryOpen(process.Pid, start + 1));
+        using (var same = PidFd.TryOpen(process.Pid, start))
+        {
+            Assert.NotNull(same);
+        }
+
+        process.TrySignal(Signals.Kill);
+        await process.WaitForExitAsync(Cancelled);
+        Assert.Null(PidFd.TryOpen(process.Pid, start));
+    }
+
+    [Fact]
+    public async Task Letting_go_of_a_process_does_not_end_it()
+    {
+        int pid;
+        Task<ProcessExit> exited;
+        using (var process = Spawner.Start(new SpawnRequest("sleep", ["60"])))
+        {
+            pid = process.Pid;
+            exited = process.Exited;
+        }
+
+        await Assert.ThrowsAsync<TaskCanceledException>(() => exited);
+        Assert.True(ProcessStat.Read(pid) is { IsAlive: true });
+
+        using var again = PidFd.TryOpen(pid)!;
+        again.TrySignal(Signals.Kill);
+        await again.WaitForExitAsync(Cancelled);
+    }
+}
