@@ -1,0 +1,34 @@
+using System.Text;
+
+namespace Routing.Settings;
+
+/// <summary>One thing that is wrong with a configuration, or strange about it.</summary>
+/// <param name="Origin">Where it stands: <c>file.yml:12</c> or the name of an environment variable; empty when nowhere.</param>
+/// <param name="Path">The setting, for example <c>postgresql.listen</c>.</param>
+/// <param name="Value">The value as written; null when it is missing or secret.</param>
+/// <param name="Message">What is wrong and what would be right.</param>
+public sealed record SettingsProblem(string Origin, string Path, string? Value, string Message)
+{
+    /// <summary>Origin, path, value and message, in this order, separated by colons.</summary>
+    public override string ToString()
+    {
+        var text = new StringBuilder();
+        if (Origin.Length > 0)
+        {
+            text.Append(Origin).Append(": ");
+        }
+        if (Path.Length > 0)
+        {
+            text.Append(Path).Append(": ");
+        }
+        if (Value is not null)
+        {
+            text.Append('\'').Append(Value).Append("': ");
+        }
+        return text.Append(Message).ToString();
+    }
+
+    /// <summary>The form of a validation report: <c>path value error</c>.</summary>
+    public string ToReportLine() =>
+        string.Join(' ', new[] { Path, Value, Message }.Where(part => !string.IsNullOrEmpty(part)));
+}

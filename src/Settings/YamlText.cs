@@ -1,0 +1,176 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+
+namespace Routing.Settings;
+
+/// <summary>Reads YAML into JSON nodes: anchors, merge keys, YAML 1.1 words; a key that stands twice is refused.</summary>
+public static class YamlText
+{
+    /// <summary>Reads one document whose root is a mapping; an empty text gives an empty tree.</summary>
+    /// <param name="text">The YAML.</param>
+    /// <param name="source">The file's or the variable's name, for messages.</param>
+    /// <exception cref="SettingsFormatException">It is no YAML, or no mapping.</exception>
+    public static SettingsTree ReadMapping(string text, string source)
+    {
+        var tree = new SettingsTree();
+        tree.SetOrigin("", source);
+        var composer = new Composer(text, source, tree);
+        switch (composer.ReadDocument())
+        {
+            case null:
+                break;
+            case JsonObject root:
+                foreach (var (key, value) in root.ToList())
+                {
+                    root.Remove(key);
+                    tree.Root[key] = value;
+                }
+                break;
+            default:
+                throw new SettingsFormatException(new SettingsProblem(source, "", null, "must be a mapping of keys to values"));
+        }
+        return tree;
+    }
+
+    /// <summary>Reads one value of any kind.</summary>
+    /// <exception cref="SettingsFormatException">It is no YAML.</exception>
+    public static JsonNode? ReadValue(string text, string source) => new Composer(text, source, null).ReadDocument();
+
+    private sealed class Composer(string text, string source, SettingsTree? tree)
+    {
+        private readonly Parser _parser = new(new StringReader(text));
+        private readonly Dictionary<string, JsonNode?> _anchors = new(StringComparer.Ordinal);
+
+        public JsonNode? ReadDocument()
+        {
+            try
+            {
+                _parser.Consume<StreamStart>();
+                if (_parser.Accept<StreamEnd>(out _))
+                {
+                    return null;
+                }
+                _parser.Consume<DocumentStart>();
+                var node = Read("");
+                _parser.Consume<DocumentEnd>();
+                if (_parser.Accept<DocumentStart>(out var second))
+                {
+                    throw Wrong(second.Start, "", null, "a second document begins here; only one is read");
+                }
+                return node;
+            }
+            catch (YamlException e)
+            {
+                throw new SettingsFormatException(
+                    new SettingsProblem(At(e.Start), "", null, $"is no valid YAML: {e.InnerException?.Message ?? e.Message}"));
+            }
+        }
+
+        private JsonNode? Read(string path)
+        {
+            if (_parser.TryConsume<AnchorAlias>(out var alias))
+            {
+                return _anchors.TryGetValue(alias.Value.Value, out var target)
+                    ? target?.DeepClone()
+                    : throw Wrong(alias.Start, path, alias.Value.Value, "no such anchor stands before this alias");
+            }
+            if (_parser.TryConsume<Scalar>(out var scalar))
+            {
+                return Remember(scalar.Anchor, ReadScalar(scalar, path));
+            }
+            if (_parser.TryConsume<SequenceStart>(out var sequence))
+            {
+                var list = new JsonArray();
+                for (var index = 0; !_parser.TryConsume<SequenceEnd>(out _); index++)
+                {
+                    var itemPath = string.Create(CultureInfo.InvariantCulture, $"{path}[{index}]");
+                    tree?.SetOrigin(itemPath, At(_parser.Current!.Start));
+                    list.Add(Read(itemPath));
+                }
+                return Remember(sequence.Anchor, list);
+            }
+            return ReadMappingNode(_parser.Consume<MappingStart>(), path);
+        }
+
+        private JsonNode? ReadMappingNode(MappingStart start, string path)
+        {
+            var own = new JsonObject();
+            var merged = new JsonObject();
+            while (!_parser.TryConsume<MappingEnd>(out _))
+            {
+                var keyAt = _parser.Current!.Start;
+                if (!_parser.TryConsume<Scalar>(out var key))
+                {
+                    throw Wrong(keyAt, path, null, "a key must be a plain word");
+                }
+                if (key is { Value: "<<", Style: ScalarStyle.Plain })
+                {
+                    Merge(merged, Read(path), keyAt, path);
+                    continue;
+                }
+                var keyPath = SettingsTree.Join(path, key.Value);
+                if (own.ContainsKey(key.Value))
+                {
+                    throw Wrong(keyAt, keyPath, null, "this key stands twice in the same mapping");
+                }
+                tree?.SetOrigin(keyPath, At(keyAt));
+                own[key.Value] = Read(keyPath);
+            }
+            foreach (var (key, value) in merged)
+            {
+                if (!own.ContainsKey(key))
+                {
+                    own[key] = value?.DeepClone();
+                }
+            }
+            return Remember(start.Anchor, own);
+        }
+
+        private void Merge(JsonObject merged, JsonNode? value, Mark at, string path)
+        {
+            foreach (var item in value is JsonArray list ? list : [value?.DeepClone()])
+            {
+                if (item is not JsonObject mapping)
+                {
+                    throw Wrong(at, path, null, "the merge key << needs a mapping or a list of mappings");
+                }
+                foreach (var (key, inner) in mapping)
+                {
+                    if (!merged.ContainsKey(key))
+                    {
+                        merged[key] = inner?.DeepClone();
+                    }
+                }
+            }
+        }
+
+        private JsonNode? ReadScalar(Scalar scalar, string path)
+        {
+            var tag = scalar.Tag.IsEmpty ? "" : scalar.Tag.Value;
+            return tag switch
+            {
+                "" => scalar.Style == ScalarStyle.Plain ? YamlScalar.Resolve(scalar.Value) : JsonValue.Create(scalar.Value),
+                "!" or "tag:yaml.org,2002:str" => JsonValue.Create(scalar.Value),
+                "tag:yaml.org,2002:int" or "tag:yaml.org,2002:float" or "tag:yaml.org,2002:bool" or "tag:yaml.org,2002:null" =>
+                    YamlScalar.Resolve(scalar.Value),
+                _ => throw Wrong(scalar.Start, path, scalar.Value, $"the YAML tag {tag} is not understood"),
+            };
+        }
+
+        private JsonNode? Remember(AnchorName anchor, JsonNode? node)
+        {
+            if (!anchor.IsEmpty)
+            {
+                _anchors[anchor.Value] = node?.DeepClone();
+            }
+            return node;
+        }
+
+        private string At(Mark mark) => string.Create(CultureInfo.InvariantCulture, $"{source}:{mark.Line}");
+
+        private SettingsFormatException Wrong(Mark at, string path, string? value, string message) =>
+            new(new SettingsProblem(At(at), path, value, message));
+    }
+}
