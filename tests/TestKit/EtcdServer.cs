@@ -1,0 +1,250 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Routing.TestKit;
+
+/// <summary>How to start an etcd member.</summary>
+public sealed record EtcdServerOptions
+{
+    /// <summary>PEM files for TLS with client certificates, or null for clear text.</summary>
+    public (string Ca, string Certificate, string Key)? Tls { get; init; }
+
+    /// <summary>More command-line arguments, such as <c>--auth-token-ttl 3</c>, one word each.</summary>
+    public IReadOnlyList<string> ExtraArguments { get; init; } = [];
+}
+
+/// <summary>A real etcd member on free ports of 127.0.0.1, with its data below /tmp; gone with the test.</summary>
+public sealed class EtcdServer : IAsyncDisposable
+{
+    private const string Program = "etcd";
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(2) };
+    private readonly TempDirectory _directory = new("etcd");
+    private readonly string[] _arguments;
+    private Process? _process;
+
+    static EtcdServer() => AppDomain.CurrentDomain.ProcessExit += (_, _) => KillAll();
+
+    private static readonly List<EtcdServer> Running = [];
+
+    internal EtcdServer(string name, int clientPort, int peerPort, string initialCluster, EtcdServerOptions options)
+    {
+        var scheme = options.Tls is null ? "http" : "https";
+        var metricsPort = FreePorts.Take();
+        Name = name;
+        Endpoint = new Uri($"{scheme}://127.0.0.1:{clientPort}");
+        HealthAddress = new Uri($"http://127.0.0.1:{metricsPort}/health");
+        _arguments =
+        [
+            "--name", name,
+            "--data-dir", _directory["data"],
+            "--listen-client-urls", Url(Endpoint), "--advertise-client-urls", Url(Endpoint),
+            "--listen-peer-urls", $"http://127.0.0.1:{peerPort}",
+            "--initial-advertise-peer-urls", $"http://127.0.0.1:{peerPort}",
+            "--initial-cluster", initialCluster, "--initial-cluster-token", _directory.Path,
+            "--listen-metrics-urls", $"http://127.0.0.1:{metricsPort}",
+            "--logger", "zap", "--log-outputs", LogFile,
+            .. options.Tls is { } tls
+                ? (string[])["--client-cert-auth", "--trusted-ca-file", tls.Ca, "--cert-file", tls.Certificate, "--key-file", tls.Key]
+                : [],
+            .. options.ExtraArguments,
+        ];
+    }
+
+    /// <summary>The member's name.</summary>
+    public string Name { get; }
+
+    /// <summary>Where clients connect.</summary>
+    public Uri Endpoint { get; }
+
+    /// <summary>Its health page, in clear text whatever <see cref="Endpoint"/> speaks.</summary>
+    public Uri HealthAddress { get; }
+
+    /// <summary>Its log.</summary>
+    public string LogFile => _directory["etcd.log"];
+
+    /// <summary>The process, while it runs.</summary>
+    public int ProcessId => _process?.Id ?? throw new InvalidOperationException($"etcd {Name} does not run.");
+
+    /// <summary>Starts a cluster of one and waits until it is healthy.</summary>
+    public static async Task<EtcdServer> StartAsync(EtcdServerOptions? options = null)
+    {
+        var (client, peer) = (FreePorts.Take(), FreePorts.Take());
+        var server = new EtcdServer("etcd1", client, peer, $"etcd1=http://127.0.0.1:{peer}", options ?? new());
+        await server.RestartAsync();
+        return server;
+    }
+
+    /// <summary>Starts the process (again, with its old data) and waits until it is healthy.</summary>
+    public async Task RestartAsync()
+    {
+        Launch();
+        await WaitUntilHealthyAsync();
+    }
+
+    /// <summary>Starts the process without waiting.</summary>
+    public void Launch()
+    {
+        if (_process is not null)
+        {
+            throw new InvalidOperationException($"etcd {Name} runs already.");
+        }
+        var start = new ProcessStartInfo(Program) { UseShellExecute = false };
+        // ETCD_* variables of the surroundings would override nothing but confuse: a test decides alone.
+        foreach (var name in start.Environment.Keys.Where(key => key.StartsWith("ETCD_", StringComparison.Ordinal)).ToList())
+        {
+            start.Environment.Remove(name);
+        }
+        foreach (var argument in _arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+        lock (Running)
+        {
+            _process = Process.Start(start) ?? throw new InvalidOperationException("etcd was not started.");
+            Running.Add(this);
+        }
+    }
+
+    /// <summary>Waits until the member answers and knows a leader.</summary>
+    public async Task WaitUntilHealthyAsync()
+    {
+        try
+        {
+            await WaitUntil.TrueAsync(IsHealthyAsync, TimeSpan.FromSeconds(30), $"etcd {Name} is healthy");
+        }
+        catch (Exception problem) when (problem is TimeoutException or InvalidOperationException)
+        {
+            var log = File.Exists(LogFile) ? string.Join('\n', (await File.ReadAllLinesAsync(LogFile)).TakeLast(20)) : "(no log)";
+            throw new InvalidOperationException($"{problem.Message}\n{log}", problem);
+        }
+    }
+
+    /// <summary>Ends it with SIGKILL and waits for its end.</summary>
+    public Task KillAsync() => EndAsync(Signal.Kill);
+
+    /// <summary>Ends it with SIGTERM and waits for its end.</summary>
+    public Task StopAsync() => EndAsync(Signal.Terminate);
+
+    /// <summary>Freezes it (SIGSTOP): connections stay up, nothing is answered.</summary>
+    public void Freeze() => Send(Signal.Stop);
+
+    /// <summary>Lets it go on (SIGCONT).</summary>
+    public void Thaw() => Send(Signal.Continue);
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is not null)
+        {
+            await KillAsync();
+        }
+        _directory.Dispose();
+    }
+
+    private static void KillAll()
+    {
+        lock (Running)
+        {
+            foreach (var server in Running.ToList())
+            {
+                if (server._process is { HasExited: false })
+                {
+                    server.Send(Signal.Kill);
+                }
+                server._directory.Dispose();
+            }
+            Running.Clear();
+        }
+    }
+
+    private static string Url(Uri uri) => uri.GetLeftPart(UriPartial.Authority);
+
+    private async Task<bool> IsHealthyAsync()
+    {
+        if (_process is { HasExited: true } ended)
+        {
+            throw new InvalidOperationException($"etcd {Name} ended with exit code {ended.ExitCode}.");
+        }
+        try
+        {
+            return (await Http.GetStringAsync(HealthAddress)).Contains("\"true\"", StringComparison.Ordinal);
+        }
+        catch (Exception notYet) when (notYet is HttpRequestException or TaskCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private async Task EndAsync(Signal signal)
+    {
+        var process = _process ?? throw new InvalidOperationException($"etcd {Name} does not run.");
+        if (!process.HasExited)
+        {
+            Send(signal);
+        }
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        await process.WaitForExitAsync(limit.Token);
+        lock (Running)
+        {
+            Running.Remove(this);
+            _process = null;
+        }
+        process.Dispose();
+    }
+
+    private void Send(Signal signal)
+    {
+        if (kill(ProcessId, (int)signal) != 0)
+        {
+            throw new InvalidOperationException(
+                string.Create(CultureInfo.InvariantCulture, $"Signal {signal} to etcd {Name} ({ProcessId}): error {Marshal.GetLastPInvokeError()}."));
+        }
+    }
+
+    private enum Signal
+    {
+        Kill = 9,
+        Terminate = 15,
+        Continue = 18,
+        Stop = 19,
+    }
+
+    [DllImport("libc", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
+    private static extern int kill(int pid, int signal);
+}
+
+/// <summary>An etcd cluster of several members.</summary>
+public sealed class EtcdServers : IAsyncDisposable
+{
+    private EtcdServers(IReadOnlyList<EtcdServer> members) => Members = members;
+
+    /// <summary>The members.</summary>
+    public IReadOnlyList<EtcdServer> Members { get; }
+
+    /// <summary>Where clients connect, in the order of <see cref="Members"/>.</summary>
+    public IReadOnlyList<Uri> Endpoints => [.. Members.Select(member => member.Endpoint)];
+
+    /// <summary>Starts a cluster and waits until every member is healthy.</summary>
+    public static async Task<EtcdServers> StartAsync(int count = 3, EtcdServerOptions? options = null)
+    {
+        var peers = FreePorts.Take(count);
+        var initial = string.Join(',', peers.Select((port, i) => $"etcd{i + 1}=http://127.0.0.1:{port}"));
+        var members = peers
+            .Select((port, i) => new EtcdServer($"etcd{i + 1}", FreePorts.Take(), port, initial, options ?? new()))
+            .ToList();
+        members.ForEach(member => member.Launch());
+        await Task.WhenAll(members.Select(member => member.WaitUntilHealthyAsync()));
+        return new EtcdServers(members);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var member in Members)
+        {
+            await member.DisposeAsync();
+        }
+    }
+}

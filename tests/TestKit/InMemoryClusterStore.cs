@@ -1,0 +1,352 @@
+using System.Runtime.CompilerServices;
+using Routing.Cluster;
+using Routing.Dcs;
+
+namespace Routing.TestKit;
+
+/// <summary>One client of an <see cref="InMemoryDcs"/>, with a link that tests can cut, slow down and make forgetful.</summary>
+/// <remarks>
+/// It does not resolve ambiguous writes: a write whose answer was lost is Unknown, so that tests see every Unknown that
+/// the interface allows.
+/// </remarks>
+public sealed class InMemoryClusterStore : IClusterStore
+{
+    private readonly InMemoryDcs _dcs;
+    private readonly string _name;
+    private readonly Lock _gate = new();
+    private readonly List<Feed> _feeds = [];
+    private bool _isCutOff;
+    private long _silentSince;
+    private int _answersToLose;
+
+    internal InMemoryClusterStore(InMemoryDcs dcs, string name)
+    {
+        _dcs = dcs;
+        _name = name;
+    }
+
+    /// <summary>How long a call waits for its answer. Default 3 s.</summary>
+    public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>How long a cut link goes unnoticed by a watch. Default 2.5 s.</summary>
+    public TimeSpan WatchSilenceLimit { get; set; } = TimeSpan.FromSeconds(2.5);
+
+    /// <summary>How long a request travels; asked per request. Longer than the time-out: applied after it was given up.</summary>
+    public Func<TimeSpan>? RequestDelay { get; set; }
+
+    /// <summary>How long an answer travels; asked per answer.</summary>
+    public Func<TimeSpan>? AnswerDelay { get; set; }
+
+    /// <summary>How long a pushed change travels; asked per change. Changes never overtake each other.</summary>
+    public Func<TimeSpan>? PushDelay { get; set; }
+
+    /// <summary>While true requests do not arrive, answers and pushed changes do not come back.</summary>
+    public bool IsCutOff
+    {
+        get => _isCutOff;
+        set
+        {
+            if (_isCutOff != value)
+            {
+                _isCutOff = value;
+                LinkChanged();
+            }
+        }
+    }
+
+    /// <summary>The next calls are carried out, and their answers are lost.</summary>
+    /// <param name="count">How many calls.</param>
+    public void LoseAnswers(int count = 1) => Interlocked.Add(ref _answersToLose, count);
+
+    private bool IsUp => !_isCutOff && !_dcs.IsDown;
+
+    /// <inheritdoc/>
+    public ValueTask<ClusterSnapshot> ReadAsync(CancellationToken cancellationToken) =>
+        AskAsync(() => _dcs.Snapshot, cancellationToken);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ClusterView> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        ClusterSnapshot? last = null;
+        while (true)
+        {
+            using var feed = Subscribe();   // before the read: no change between the two is missed
+            var read = await ReadUntilAnsweredAsync(cancellationToken);
+            last = last is null || read.Revision > last.Revision ? read : last;
+            yield return new ClusterView(last, IsLive: true, _dcs.Time.GetTimestamp());
+            while (await feed.NextAsync(cancellationToken) is { } pushed)
+            {
+                if (pushed.Revision > last.Revision)
+                {
+                    last = pushed;
+                    yield return new ClusterView(last, IsLive: true, _dcs.Time.GetTimestamp());
+                }
+            }
+            yield return new ClusterView(last, IsLive: false, _silentSince);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<LeaseGrant> GrantLeaseAsync(TimeSpan ttl, CancellationToken cancellationToken) =>
+        AskAsync(() => _dcs.Grant(ttl), cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken) =>
+        TryAskAsync(() => _dcs.Renew(leaseId), _ => RenewOutcome.Unknown, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<LeaderWrite> TryAcquireLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
+        TryAskAsync(() => _dcs.Acquire(member, leaseId), UnknownLeader, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<LeaderWrite> TryKeepLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
+        TryAskAsync(() => _dcs.Keep(member, leaseId), UnknownLeader, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<WriteOutcome> ReleaseLeaderAsync(string member, CancellationToken cancellationToken) =>
+        TryAskAsync(() => _dcs.Release(member), UnknownWrite, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<WriteOutcome> PutAsync(
+        string key, string value, WriteCondition condition, long leaseId, CancellationToken cancellationToken) =>
+        TryAskAsync(() => _dcs.Put(key, value, condition, leaseId), UnknownWrite, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<WriteOutcome> DeleteAsync(string key, WriteCondition condition, CancellationToken cancellationToken) =>
+        TryAskAsync(() => _dcs.Delete(key, condition), UnknownWrite, cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask DeleteClusterAsync(CancellationToken cancellationToken) =>
+        await AskAsync(
+            () =>
+            {
+                _dcs.DeleteAll();
+                return true;
+            },
+            cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    internal void Push(ClusterSnapshot snapshot)
+    {
+        lock (_gate)
+        {
+            foreach (var feed in _feeds)
+            {
+                feed.Push(snapshot, PushDelay?.Invoke() ?? TimeSpan.Zero);
+            }
+        }
+    }
+
+    internal void LinkChanged()
+    {
+        lock (_gate)
+        {
+            _silentSince = _dcs.Time.GetTimestamp();
+            foreach (var feed in _feeds)
+            {
+                feed.Wake();
+            }
+        }
+    }
+
+    private static LeaderWrite UnknownLeader(string problem) => new(LeaseOutcome.Unknown, Problem: problem);
+
+    private static WriteOutcome UnknownWrite(string problem) => new(WriteStatus.Unknown, Problem: problem);
+
+    private async ValueTask<T> TryAskAsync<T>(Func<T> serve, Func<string, T> unknown, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await AskAsync(serve, cancellationToken);
+        }
+        catch (ClusterStoreException problem)
+        {
+            return unknown(problem.Message);
+        }
+    }
+
+    private ValueTask<T> AskAsync<T>(Func<T> serve, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        After(RequestDelay, () =>
+        {
+            if (!IsUp)
+            {
+                return;   // lost on its way
+            }
+            var result = serve();
+            if (!LosesAnswer())
+            {
+                After(AnswerDelay, () =>
+                {
+                    if (IsUp)
+                    {
+                        answer.TrySetResult(result);
+                    }
+                });
+            }
+        });
+        return answer.Task.IsCompletedSuccessfully ? new(answer.Task.Result) : WaitAsync(answer.Task, cancellationToken);
+    }
+
+    private async ValueTask<T> WaitAsync<T>(Task<T> answer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await answer.WaitAsync(RequestTimeout, _dcs.Time, cancellationToken);
+        }
+        catch (TimeoutException problem)
+        {
+            throw new ClusterStoreException($"The store did not answer {_name} within {RequestTimeout.TotalSeconds} s.", problem);
+        }
+    }
+
+    private async ValueTask<ClusterSnapshot> ReadUntilAnsweredAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                return await ReadAsync(cancellationToken);
+            }
+            catch (ClusterStoreException)
+            {
+                // Silence is what a watch waits out; each try has waited for its own time-out.
+            }
+        }
+    }
+
+    private bool LosesAnswer()
+    {
+        if (Volatile.Read(ref _answersToLose) == 0)
+        {
+            return false;
+        }
+        Interlocked.Decrement(ref _answersToLose);
+        return true;
+    }
+
+    private void After(Func<TimeSpan>? delay, Action action)
+    {
+        var wait = delay?.Invoke() ?? TimeSpan.Zero;
+        if (wait <= TimeSpan.Zero)
+        {
+            action();
+            return;
+        }
+        ITimer? timer = null;
+        timer = _dcs.Time.CreateTimer(
+            _ =>
+            {
+                timer?.Dispose();
+                action();
+            },
+            null, wait, Timeout.InfiniteTimeSpan);
+    }
+
+    private Feed Subscribe()
+    {
+        var feed = new Feed(this);
+        lock (_gate)
+        {
+            _feeds.Add(feed);
+        }
+        return feed;
+    }
+
+    /// <summary>The pushed changes that are under way to one watch.</summary>
+    private sealed class Feed : IDisposable
+    {
+        private readonly InMemoryClusterStore _store;
+        private readonly Queue<(long Due, ClusterSnapshot Snapshot)> _underWay = new();
+        private readonly ITimer _timer;
+        private TaskCompletionSource _wake = NewWake();
+        private long _lastDue;
+
+        public Feed(InMemoryClusterStore store)
+        {
+            _store = store;
+            _timer = Time.CreateTimer(_ => WakeLocked(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+
+        private TimeProvider Time => _store._dcs.Time;
+
+        /// <summary>Waits for the newest change that has arrived; null when the link was silent for too long.</summary>
+        public async ValueTask<ClusterSnapshot?> NextAsync(CancellationToken cancellationToken)
+        {
+            while (true)
+            {
+                Task wake;
+                lock (_store._gate)
+                {
+                    var wait = Timeout.InfiniteTimeSpan;
+                    if (_store.IsUp)
+                    {
+                        if (TakeNewestArrived() is { } arrived)
+                        {
+                            return arrived;
+                        }
+                        if (_underWay.TryPeek(out var next))
+                        {
+                            wait = Time.GetElapsedTime(Time.GetTimestamp(), next.Due);
+                        }
+                    }
+                    else
+                    {
+                        wait = _store.WatchSilenceLimit - Time.GetElapsedTime(_store._silentSince);
+                        if (wait <= TimeSpan.Zero)
+                        {
+                            return null;
+                        }
+                    }
+                    _wake = NewWake();
+                    wake = _wake.Task;
+                    _timer.Change(wait, Timeout.InfiniteTimeSpan);
+                }
+                await wake.WaitAsync(cancellationToken);
+            }
+        }
+
+        public void Push(ClusterSnapshot snapshot, TimeSpan delay)
+        {
+            _lastDue = Math.Max(_lastDue, Time.GetTimestamp() + (long)(delay.TotalSeconds * Time.TimestampFrequency));
+            _underWay.Enqueue((_lastDue, snapshot));
+            Wake();
+        }
+
+        public void Wake() => _wake.TrySetResult();
+
+        public void Dispose()
+        {
+            lock (_store._gate)
+            {
+                _store._feeds.Remove(this);
+                _timer.Dispose();
+            }
+        }
+
+        private static TaskCompletionSource NewWake() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        private void WakeLocked()
+        {
+            lock (_store._gate)
+            {
+                Wake();
+            }
+        }
+
+        private ClusterSnapshot? TakeNewestArrived()
+        {
+            ClusterSnapshot? newest = null;
+            var now = Time.GetTimestamp();
+            while (_underWay.TryPeek(out var next) && next.Due <= now)
+            {
+                newest = _underWay.Dequeue().Snapshot;
+            }
+            return newest;
+        }
+    }
+}

@@ -1,0 +1,353 @@
+using System.Collections.Immutable;
+using Routing.Cluster;
+using Routing.Dcs;
+
+namespace Routing.TestKit;
+
+/// <summary>A DCS in memory: revisions, leases that expire, compare-and-set, pushed changes. Several stores share one.</summary>
+/// <remarks>
+/// <para>All time comes from the <see cref="TimeProvider"/>. Nothing here uses the thread pool: run on one thread with a
+/// synchronization context and a fake clock, equal calls give equal histories.</para>
+/// <para>A lease ends exactly when its life is over: the earliest moment that a real store may choose.</para>
+/// </remarks>
+/// <param name="time">The clock of the store's leases and of its clients' time-outs.</param>
+public sealed class InMemoryDcs(TimeProvider time)
+{
+    private readonly Lock _gate = new();
+    private readonly SortedDictionary<string, RawKey> _keys = new(StringComparer.Ordinal);
+    private readonly Dictionary<long, Lease> _leases = [];
+    private readonly List<InMemoryClusterStore> _clients = [];
+    private ClusterSnapshot _snapshot = ClusterSnapshot.Empty with { Revision = 1 };
+    private long _lastLease = 1000;
+    private bool _isDown;
+
+    /// <summary>The clock.</summary>
+    public TimeProvider Time { get; } = time;
+
+    /// <summary>What it holds now.</summary>
+    public ClusterSnapshot Snapshot
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _snapshot;
+            }
+        }
+    }
+
+    /// <summary>The keys as they are stored.</summary>
+    public ImmutableSortedDictionary<string, RawKey> Keys
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _keys.ToImmutableSortedDictionary(StringComparer.Ordinal);
+            }
+        }
+    }
+
+    /// <summary>
+    /// While true nobody is answered and no lease ends. At its end every lease gets its full life again, as etcd does
+    /// when it elects a leader.
+    /// </summary>
+    public bool IsDown
+    {
+        get => _isDown;
+        set
+        {
+            List<Lease> leases;
+            lock (_gate)
+            {
+                if (_isDown == value)
+                {
+                    return;
+                }
+                _isDown = value;
+                leases = [.. _leases.Values];
+            }
+            foreach (var lease in leases)
+            {
+                Wind(lease);
+            }
+            foreach (var client in Clients())
+            {
+                client.LinkChanged();
+            }
+        }
+    }
+
+    /// <summary>Called after each change, with the state after it, inside the change: look, don't call back.</summary>
+    public Action<ClusterSnapshot>? Committed { get; set; }
+
+    /// <summary>A client with a link of its own.</summary>
+    /// <param name="name">For messages.</param>
+    public InMemoryClusterStore Connect(string name = "client")
+    {
+        var client = new InMemoryClusterStore(this, name);
+        lock (_gate)
+        {
+            _clients.Add(client);
+        }
+        return client;
+    }
+
+    /// <summary>Writes a key as somebody outside would.</summary>
+    public long Put(string key, string value, long leaseId = 0)
+    {
+        lock (_gate)
+        {
+            return PutInside(key, value, leaseId);
+        }
+    }
+
+    /// <summary>Deletes a key as somebody outside would.</summary>
+    /// <returns>Whether it was there.</returns>
+    public bool Delete(string key)
+    {
+        lock (_gate)
+        {
+            return DeleteInside([key]);
+        }
+    }
+
+    /// <summary>Ends a lease now, with its keys.</summary>
+    public void Expire(long leaseId)
+    {
+        lock (_gate)
+        {
+            ExpireInside(leaseId);
+        }
+    }
+
+    internal LeaseGrant Grant(TimeSpan ttl)
+    {
+        Lease lease;
+        lock (_gate)
+        {
+            lease = new Lease(++_lastLease, ttl);
+            _leases.Add(lease.Id, lease);
+        }
+        Wind(lease);
+        return new LeaseGrant(lease.Id, lease.Ttl);
+    }
+
+    internal RenewOutcome Renew(long leaseId)
+    {
+        Lease? lease;
+        lock (_gate)
+        {
+            if (!_leases.TryGetValue(leaseId, out lease))
+            {
+                return RenewOutcome.Gone;
+            }
+        }
+        Wind(lease);
+        return RenewOutcome.Renewed;
+    }
+
+    internal WriteOutcome Put(string key, string value, WriteCondition condition, long leaseId)
+    {
+        lock (_gate)
+        {
+            if (leaseId != 0 && !_leases.ContainsKey(leaseId))
+            {
+                return new WriteOutcome(WriteStatus.LeaseGone, Problem: $"lease {leaseId} does not exist");
+            }
+            return Holds(key, condition)
+                ? new WriteOutcome(WriteStatus.Done, PutInside(key, value, leaseId))
+                : new WriteOutcome(WriteStatus.Conflict, Problem: $"{key} is not as it was expected");
+        }
+    }
+
+    internal WriteOutcome Delete(string key, WriteCondition condition)
+    {
+        lock (_gate)
+        {
+            if (!Holds(key, condition))
+            {
+                return new WriteOutcome(WriteStatus.Conflict, Problem: $"{key} is not as it was expected");
+            }
+            DeleteInside([key]);
+            return new WriteOutcome(WriteStatus.Done, _snapshot.Revision);
+        }
+    }
+
+    internal void DeleteAll()
+    {
+        lock (_gate)
+        {
+            DeleteInside([.. _keys.Keys]);
+        }
+    }
+
+    internal LeaderWrite Acquire(string member, long leaseId)
+    {
+        lock (_gate)
+        {
+            if (Leader() is { } held)
+            {
+                return held.Holder == member && held.LeaseId == leaseId
+                    ? new LeaderWrite(LeaseOutcome.Held, held)
+                    : new LeaderWrite(LeaseOutcome.Lost, held);
+            }
+            return PutLeader(member, leaseId);
+        }
+    }
+
+    internal LeaderWrite Keep(string member, long leaseId)
+    {
+        lock (_gate)
+        {
+            return Leader() switch
+            {
+                { } held when held.Holder == member && held.LeaseId == leaseId => new LeaderWrite(LeaseOutcome.Held, held),
+                { } held when held.Holder == member => PutLeader(member, leaseId),
+                var other => new LeaderWrite(LeaseOutcome.Lost, other),
+            };
+        }
+    }
+
+    internal WriteOutcome Release(string member)
+    {
+        lock (_gate)
+        {
+            if (Leader()?.Holder != member)
+            {
+                return new WriteOutcome(WriteStatus.Conflict, Problem: $"the leader key does not name {member}");
+            }
+            DeleteInside([ClusterKeys.Leader]);
+            return new WriteOutcome(WriteStatus.Done, _snapshot.Revision);
+        }
+    }
+
+    private LeaderWrite PutLeader(string member, long leaseId)
+    {
+        if (!_leases.ContainsKey(leaseId))
+        {
+            return new LeaderWrite(LeaseOutcome.LeaseGone, Problem: $"lease {leaseId} does not exist");
+        }
+        PutInside(ClusterKeys.Leader, member, leaseId);
+        return new LeaderWrite(LeaseOutcome.Held, Leader());
+    }
+
+    private LeaderKey? Leader() => _keys.TryGetValue(ClusterKeys.Leader, out var key)
+        ? new LeaderKey(key.Value, new Term(key.CreateRevision), key.ModRevision, key.LeaseId)
+        : null;
+
+    private bool Holds(string key, WriteCondition condition) => condition.What switch
+    {
+        WriteCondition.Kind.Absent => !_keys.ContainsKey(key),
+        WriteCondition.Kind.Unchanged => _keys.GetValueOrDefault(key)?.ModRevision == condition.Revision,
+        _ => true,
+    };
+
+    private long PutInside(string key, string value, long leaseId)
+    {
+        var revision = _snapshot.Revision + 1;
+        var before = _keys.GetValueOrDefault(key);
+        var now = new RawKey(key, value, before?.CreateRevision ?? revision, revision, leaseId);
+        Detach(before);
+        _keys[key] = now;
+        if (leaseId != 0)
+        {
+            _leases[leaseId].Keys.Add(key);
+        }
+        Commit(SnapshotReader.Apply(_snapshot, revision, now));
+        return revision;
+    }
+
+    private bool DeleteInside(IReadOnlyCollection<string> keys)
+    {
+        var revision = _snapshot.Revision + 1;
+        var snapshot = _snapshot;
+        foreach (var key in keys)
+        {
+            if (_keys.Remove(key, out var before))
+            {
+                Detach(before);
+                snapshot = SnapshotReader.Remove(snapshot, revision, key);
+            }
+        }
+        if (ReferenceEquals(snapshot, _snapshot))
+        {
+            return false;   // nothing was there: no revision
+        }
+        Commit(snapshot);
+        return true;
+    }
+
+    private void Detach(RawKey? key)
+    {
+        if (key is { LeaseId: not 0 } && _leases.TryGetValue(key.LeaseId, out var lease))
+        {
+            lease.Keys.Remove(key.Key);
+        }
+    }
+
+    private void Commit(ClusterSnapshot snapshot)
+    {
+        _snapshot = snapshot;
+        Committed?.Invoke(snapshot);
+        foreach (var client in _clients)
+        {
+            client.Push(snapshot);
+        }
+    }
+
+    /// <summary>Starts a lease's full life anew.</summary>
+    private void Wind(Lease lease)
+    {
+        lock (_gate)
+        {
+            lease.Timer?.Dispose();
+            var winding = ++lease.Winding;
+            lease.Timer = _isDown
+                ? null
+                : Time.CreateTimer(_ => Expired(lease, winding), null, lease.Ttl, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private void Expired(Lease lease, int winding)
+    {
+        lock (_gate)
+        {
+            // A renewal may have come between the timer's call and this lock.
+            if (lease.Winding == winding && !_isDown)
+            {
+                ExpireInside(lease.Id);
+            }
+        }
+    }
+
+    private void ExpireInside(long leaseId)
+    {
+        if (_leases.Remove(leaseId, out var lease))
+        {
+            lease.Timer?.Dispose();
+            DeleteInside([.. lease.Keys]);
+        }
+    }
+
+    private InMemoryClusterStore[] Clients()
+    {
+        lock (_gate)
+        {
+            return [.. _clients];
+        }
+    }
+
+    private sealed class Lease(long id, TimeSpan ttl)
+    {
+        public long Id { get; } = id;
+
+        public TimeSpan Ttl { get; } = ttl;
+
+        public SortedSet<string> Keys { get; } = new(StringComparer.Ordinal);
+
+        public int Winding { get; set; }
+
+        public ITimer? Timer { get; set; }
+    }
+}
