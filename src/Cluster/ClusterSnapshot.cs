@@ -33,6 +33,16 @@ public sealed record ClusterSnapshot
     /// <summary>The leader's position and slots.</summary>
     public LeaderStatus Status { get; init; } = LeaderStatus.None;
 
+    /// <summary>Whether the <c>status</c> key exists; only without it does <see cref="LegacyOptime"/> count.</summary>
+    public bool HasStatusKey { get; init; }
+
+    /// <summary>The leader's position as versions before 2.1 publish it; null when they don't.</summary>
+    public Lsn? LegacyOptime { get; init; }
+
+    /// <summary>Our own keys below <c>routing/</c>, by their key below the base path, as they were written.</summary>
+    public ImmutableSortedDictionary<string, string> RoutingKeys { get; init; } =
+        ImmutableSortedDictionary<string, string>.Empty.WithComparers(StringComparer.Ordinal);
+
     /// <summary>Failsafe members: name to api_url; null when the key is missing or not an object.</summary>
     public ImmutableSortedDictionary<string, string>? Failsafe { get; init; }
 

@@ -1,0 +1,160 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+
+namespace Routing.Cluster;
+
+/// <summary>Reads the values of the small keys: what can't be read becomes a problem and the key's "nothing".</summary>
+internal static class KeyReader
+{
+    public static DynamicConfig? Config(RawKey key, List<string> problems) =>
+        Object(key, problems) is { } json ? DynamicConfig.Parse(json, key.ModRevision) : null;
+
+    public static TimelineHistory? History(RawKey key, List<string> problems)
+    {
+        if (!TryParse(key, problems, out var json))
+        {
+            return null;
+        }
+        if (json.ValueKind != JsonValueKind.Array)
+        {
+            problems.Add($"The value is {JsonText.Quote(json)}, but must be a list.");
+            return null;
+        }
+        var lines = ImmutableArray.CreateBuilder<HistoryLine>(json.GetArrayLength());
+        foreach (var item in json.EnumerateArray())
+        {
+            if (HistoryLine(item) is not { } line)
+            {
+                problems.Add($"The line {JsonText.Quote(item)} must be a list of timeline, position, reason, time and leader.");
+                return null;
+            }
+            lines.Add(line);
+        }
+        return new TimelineHistory(lines.ToImmutable());
+    }
+
+    /// <summary>Also "leader:candidate" as plain text. Anything that is JSON but not an object means no request.</summary>
+    public static FailoverRequest? Failover(RawKey key, List<string> problems)
+    {
+        if (string.IsNullOrWhiteSpace(key.Value))
+        {
+            return null;
+        }
+        if (!JsonText.TryParse(key.Value, out var json, out var problem))
+        {
+            var parts = key.Value.Split(':', StringSplitOptions.TrimEntries);
+            if (parts.Length == 2 && !key.Value.AsSpan().ContainsAny("{}[]\""))
+            {
+                return Request(parts[0], parts[1], null, key.ModRevision);
+            }
+            problems.Add($"The value is neither an object nor \"leader:candidate\"; {problem}");
+            return null;
+        }
+        if (json.ValueKind != JsonValueKind.Object)
+        {
+            return null;
+        }
+        var reader = new ObjectReader(json, "", problems);
+        var (leader, candidate) = (reader.Text("leader"), reader.Text("member"));
+        DateTimeOffset? scheduledAt = null;
+        if (reader.TryGet("scheduled_at", out var at) && EffectiveTags.IsTruthy(at))
+        {
+            if (at.ValueKind != JsonValueKind.String || !IsoTime.TryParse(at.GetString(), out var time))
+            {
+                reader.Complain("scheduled_at", at, "an ISO-8601 time", "the request is ignored");
+            }
+            else
+            {
+                scheduledAt = time;
+            }
+        }
+        // Half a request is none: without its time or its leader it would ask for something else.
+        return problems.Count == 0 ? Request(leader, candidate, scheduledAt, key.ModRevision) : null;
+    }
+
+    public static SyncState Sync(RawKey key, List<string> problems)
+    {
+        var nothing = SyncState.None with { ModRevision = key.ModRevision };
+        if (Object(key, problems) is not { } json)
+        {
+            return nothing;
+        }
+        var reader = new ObjectReader(json, "", problems);
+        var leader = reader.Text("leader");
+        var standbys = (reader.Text("sync_standby") ?? "")
+            .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        var quorum = reader.Integer("quorum", 0, 0, int.MaxValue, "a number of voters, 0 or more");
+        return problems.Count > 0
+            ? nothing
+            : new SyncState(
+                string.IsNullOrEmpty(leader) ? null : leader,
+                ImmutableSortedSet.Create(StringComparer.OrdinalIgnoreCase, standbys),
+                string.IsNullOrEmpty(leader) ? 0 : (int)quorum,
+                key.ModRevision);
+    }
+
+    public static ImmutableSortedDictionary<string, string>? Failsafe(RawKey key, List<string> problems)
+    {
+        if (Object(key, problems) is not { } json)
+        {
+            return null;
+        }
+        var reader = new ObjectReader(json, "", problems);
+        var members = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        foreach (var property in json.EnumerateObject())
+        {
+            if (reader.Text(property.Name) is { } url)
+            {
+                members[property.Name] = url;
+            }
+        }
+        return members.ToImmutable();
+    }
+
+    private static FailoverRequest? Request(string? leader, string? candidate, DateTimeOffset? scheduledAt, long modRevision) =>
+        string.IsNullOrEmpty(leader) && string.IsNullOrEmpty(candidate)
+            ? null
+            : new FailoverRequest(
+                string.IsNullOrEmpty(leader) ? null : leader,
+                string.IsNullOrEmpty(candidate) ? null : candidate,
+                scheduledAt,
+                modRevision);
+
+    private static HistoryLine? HistoryLine(JsonElement item)
+    {
+        if (item.ValueKind != JsonValueKind.Array || item.GetArrayLength() < 3
+            || !Scalars.TryInteger(item[0], out var timeline) || timeline is < 1 or >= uint.MaxValue
+            || !Scalars.TryInteger(item[1], out var position) || position < 0)
+        {
+            return null;
+        }
+        return new HistoryLine((uint)timeline, new Lsn((ulong)position), Text(2) ?? "", Text(3), Text(4));
+
+        string? Text(int index) =>
+            index < item.GetArrayLength() && item[index].ValueKind == JsonValueKind.String ? item[index].GetString() : null;
+    }
+
+    private static bool TryParse(RawKey key, List<string> problems, out JsonElement json)
+    {
+        if (JsonText.TryParse(key.Value, out json, out var problem))
+        {
+            return true;
+        }
+        problems.Add($"The value can't be read; {problem}");
+        return false;
+    }
+
+    private static JsonElement? Object(RawKey key, List<string> problems)
+    {
+        if (!TryParse(key, problems, out var json))
+        {
+            return null;
+        }
+        if (json.ValueKind == JsonValueKind.Object)
+        {
+            return json;
+        }
+        problems.Add($"The value is {JsonText.Quote(json)}, but must be an object.");
+        return null;
+    }
+}
