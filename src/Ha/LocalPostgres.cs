@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using Routing.Cluster;
+using Routing.Ha.Slots;
+using Routing.Ha.Synchronous;
 
 namespace Routing.Ha;
 
@@ -81,12 +83,11 @@ public sealed record Upstream(HostPort Address, string? SlotName);
 /// <summary>One row of pg_stat_replication.</summary>
 public sealed record StandbyRow(
     string ApplicationName, string? User, string? ClientAddress, string State, string SyncState, int SyncPriority,
-    Lsn? SentLsn, Lsn? WriteLsn, Lsn? FlushLsn, Lsn? ReplayLsn);
-
-/// <summary>One row of pg_replication_slots.</summary>
-public sealed record SlotRow(
-    string Name, bool IsLogical, string? Database, string? Plugin, bool Active, bool HasXmin, ulong? CatalogXmin,
-    Lsn? RestartLsn, Lsn? ConfirmedFlushLsn, bool IsLost, bool Failover, bool Synced);
+    Lsn? SentLsn, Lsn? WriteLsn, Lsn? FlushLsn, Lsn? ReplayLsn)
+{
+    /// <summary>The row as the synchronous planner wants it.</summary>
+    public WalSender ToSender() => new(ApplicationName, State, SyncState, WriteLsn, FlushLsn, ReplayLsn);
+}
 
 /// <summary>What the agent sees of its own PostgreSQL.</summary>
 public sealed record LocalPostgres
@@ -149,10 +150,13 @@ public sealed record LocalPostgres
     public ImmutableArray<StandbyRow> Standbys { get; init; } = [];
 
     /// <summary>Replication slots here.</summary>
-    public ImmutableArray<SlotRow> Slots { get; init; } = [];
+    public ImmutableArray<ReplicationSlot> Slots { get; init; } = [];
 
     /// <summary>synchronous_standby_names in force, on a primary.</summary>
     public string SynchronousStandbyNames { get; init; } = "";
+
+    /// <summary>The user's own synchronous_standby_names, from the configuration; null for none.</summary>
+    public string? UserSynchronousStandbyNames { get; init; }
 
     /// <summary>synchronous_commit in force, on a primary.</summary>
     public string SynchronousCommit { get; init; } = "on";

@@ -1,0 +1,124 @@
+using System.Collections.Immutable;
+using Routing.Cluster;
+
+namespace Routing.Ha;
+
+/// <summary>How a primary steps down.</summary>
+public enum DemoteMode
+{
+    /// <summary>By request: checkpoint, fast stop, the candidate has everything, the key is released.</summary>
+    Graceful,
+
+    /// <summary>At once; the key is released.</summary>
+    Immediate,
+
+    /// <summary>At once; the key is not ours any more.</summary>
+    ImmediateNoLock,
+
+    /// <summary>The DCS is silent: a fast stop that turns immediate before the lease ends; the key is left to end.</summary>
+    Offline,
+
+    /// <summary>The agent ends: a fast stop; a leader releases its key when a standby has everything.</summary>
+    Shutdown,
+}
+
+/// <summary>One thing for the agent to do: data alone, so that tests can compare it.</summary>
+public abstract record HaAction
+{
+    private HaAction()
+    {
+    }
+
+    // --- keys: quick, awaited in the loop, each with its own deadline -------------------------------------------
+
+    /// <summary>Take the leader key, if nobody holds it.</summary>
+    public sealed record AcquireLeader : HaAction;
+
+    /// <summary>The leader key carries our name from an earlier life: put it on our lease, if it is unchanged.</summary>
+    public sealed record AttachLeader : HaAction;
+
+    /// <summary>Give the leader key up; <paramref name="Optime"/> is published first when known.</summary>
+    public sealed record ReleaseLeader(Lsn? Optime) : HaAction;
+
+    /// <summary>Create the initialize key, empty: whoever succeeds bootstraps.</summary>
+    public sealed record RaceInitialize : HaAction;
+
+    /// <summary>Write the system identifier.</summary>
+    public sealed record WriteInitialize(string SystemId, bool OnlyIfAbsent) : HaAction;
+
+    /// <summary>Write the dynamic configuration that this member has cached.</summary>
+    public sealed record WriteConfig : HaAction;
+
+    /// <summary>Empty the failover request.</summary>
+    /// <param name="Revision">The revision that was seen; null: whatever stands there (the winner of a race).</param>
+    public sealed record ClearFailover(long? Revision) : HaAction;
+
+    /// <summary>Write the synchronous state, if it has not changed since.</summary>
+    public sealed record WriteSync(SyncState State) : HaAction;
+
+    /// <summary>Delete the synchronous state, if it has not changed since.</summary>
+    public sealed record DeleteSync(long Revision) : HaAction;
+
+    /// <summary>Write the timeline history.</summary>
+    public sealed record WriteHistory(TimelineHistory History) : HaAction;
+
+    // --- questions ------------------------------------------------------------------------------------------------
+
+    /// <summary>Ask these members for their state.</summary>
+    public sealed record ProbePeers(ImmutableArray<string> Names) : HaAction;
+
+    /// <summary>Ask every failsafe member for its consent.</summary>
+    public sealed record AskFailsafe : HaAction;
+
+    // --- the server: quick ----------------------------------------------------------------------------------------
+
+    /// <summary>Set synchronous_standby_names; null: the user's own value.</summary>
+    public sealed record SetSynchronousStandbys(string? Names) : HaAction;
+
+    /// <summary>Begin a checkpoint in the background.</summary>
+    public sealed record BeginCheckpoint : HaAction;
+
+    // --- the server: jobs -----------------------------------------------------------------------------------------
+
+    /// <summary>Make a new cluster.</summary>
+    public sealed record Bootstrap : HaAction;
+
+    /// <summary>Put a failed bootstrap aside and free the initialize key.</summary>
+    public sealed record AbandonBootstrap : HaAction;
+
+    /// <summary>Copy another member; null: by a method that needs no source.</summary>
+    public sealed record CopyMember(string? Source) : HaAction;
+
+    /// <summary>Start as primary: only with the leader key.</summary>
+    public sealed record StartPrimary(TimeSpan Timeout) : HaAction;
+
+    /// <summary>Start as standby.</summary>
+    public sealed record StartStandby(Upstream? Upstream) : HaAction;
+
+    /// <summary>Promote: only with the leader key.</summary>
+    public sealed record Promote : HaAction;
+
+    /// <summary>Stop accepting writes.</summary>
+    /// <param name="Mode">How.</param>
+    /// <param name="Candidate">Graceful: who shall take over; null for any.</param>
+    public sealed record Demote(DemoteMode Mode, string? Candidate = null) : HaAction;
+
+    /// <summary>Stream from another upstream.</summary>
+    public sealed record Follow(Upstream? Upstream) : HaAction;
+
+    /// <summary>Look whether the local data fit this primary's.</summary>
+    public sealed record CheckDivergence(string Primary) : HaAction;
+
+    /// <summary>Rewind to this primary.</summary>
+    public sealed record Rewind(string Primary) : HaAction;
+
+    /// <summary>Cancel the running job.</summary>
+    public sealed record CancelJob : HaAction;
+
+    /// <summary>End the process.</summary>
+    public sealed record Exit(int Code) : HaAction;
+
+    /// <summary>Whether this starts a long job.</summary>
+    public bool IsJob => this is Bootstrap or AbandonBootstrap or CopyMember or StartPrimary or StartStandby or Promote or Demote
+        or Follow or CheckDivergence or Rewind;
+}

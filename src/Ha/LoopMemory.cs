@@ -1,0 +1,92 @@
+using Routing.Cluster;
+
+namespace Routing.Ha;
+
+/// <summary>What is known of the local data compared with the present primary's.</summary>
+public enum DivergenceState
+{
+    /// <summary>Not looked at since the last change that could matter.</summary>
+    Unchecked,
+
+    /// <summary>They fit.</summary>
+    Fits,
+
+    /// <summary>They have diverged: a rewind, or a new copy, is needed.</summary>
+    Diverged,
+
+    /// <summary>The rewind failed: only a new copy helps.</summary>
+    RewindFailed,
+}
+
+/// <summary>What must be remembered between two runs of the loop: passed in, and returned with the decision.</summary>
+public sealed record LoopMemory
+{
+    /// <summary>Nothing yet.</summary>
+    public static readonly LoopMemory Empty = new();
+
+    /// <summary>The empty initialize key is ours: we bootstrap.</summary>
+    public bool WonInitialize { get; init; }
+
+    /// <summary>The new cluster stands; its keys are still to be written.</summary>
+    public bool BootstrapDone { get; init; }
+
+    /// <summary>The bootstrap failed: the directory is put aside, then the process ends.</summary>
+    public string? BootstrapFailure { get; init; }
+
+    /// <summary>When the server of this leader was first seen down.</summary>
+    public TimeSpan? DownSince { get; init; }
+
+    /// <summary>A start as primary failed since the server went down.</summary>
+    public string? StartFailure { get; init; }
+
+    /// <summary>Starts as a standby that failed in a row.</summary>
+    public int FailedStandbyStarts { get; init; }
+
+    /// <summary>Do not start before.</summary>
+    public TimeSpan? RetryAt { get; init; }
+
+    /// <summary>What is known of the local data.</summary>
+    public DivergenceState Divergence { get; init; }
+
+    /// <summary>The term that <see cref="Divergence"/> speaks of.</summary>
+    public Term DivergenceTerm { get; init; }
+
+    /// <summary>When the divergence was last looked at.</summary>
+    public TimeSpan? DivergenceCheckedAt { get; init; }
+
+    /// <summary>When the standby was first seen not streaming.</summary>
+    public TimeSpan? NotStreamingSince { get; init; }
+
+    /// <summary>When the leader key was given up by us; the others have the first word for a while.</summary>
+    public TimeSpan? SteppedDownAt { get; init; }
+
+    /// <summary>When the cluster was first seen without a leader.</summary>
+    public TimeSpan? UnlockedSince { get; init; }
+
+    /// <summary>Own WAL position at the previous run, for the race back-off.</summary>
+    public Lsn PreviousPosition { get; init; }
+
+    /// <summary>Promotion was asked for and is not confirmed yet.</summary>
+    public bool Promoting { get; init; }
+
+    /// <summary>Promotions that failed in a row in this term.</summary>
+    public string? PromotionFailure { get; init; }
+
+    /// <summary>No race before: a promotion failed here.</summary>
+    public TimeSpan? BarredFromRaceUntil { get; init; }
+
+    /// <summary>The role was lost by a demotion; shown until the standby runs.</summary>
+    public bool Demoted { get; init; }
+
+    /// <summary>When a checkpoint after the promotion was last asked for.</summary>
+    public TimeSpan? CheckpointAskedAt { get; init; }
+
+    /// <summary>Clones that failed in a row.</summary>
+    public int FailedClones { get; init; }
+
+    /// <summary>The server has been running under this agent at least once.</summary>
+    public bool HasRun { get; init; }
+
+    /// <summary>Memory of the synchronous planner.</summary>
+    public Synchronous.SyncMemory? Sync { get; init; }
+}

@@ -1,0 +1,180 @@
+using System.Collections.Immutable;
+using Routing.Cluster;
+
+namespace Routing.Ha;
+
+/// <summary>What one run of the loop knew. Everything that a decision may depend on stands here.</summary>
+public sealed record Observation
+{
+    /// <summary>This member's name.</summary>
+    public required string Self { get; init; }
+
+    /// <summary>What the local configuration allows this member.</summary>
+    public MemberOptions Options { get; init; } = MemberOptions.Default;
+
+    /// <summary>The newest snapshot; null before the DCS answered for the first time.</summary>
+    public ClusterSnapshot? Cluster { get; init; }
+
+    /// <summary>The connection that feeds <see cref="Cluster"/> is alive.</summary>
+    public bool IsDcsLive { get; init; }
+
+    /// <summary>The dynamic configuration in force (the last valid one).</summary>
+    public DynamicConfig Config { get; init; } = DynamicConfig.Default;
+
+    /// <summary>The times in force, corrected.</summary>
+    public Timing Timing { get; init; } = Timing.Default;
+
+    /// <summary>The local PostgreSQL.</summary>
+    public LocalPostgres Local { get; init; } = new();
+
+    /// <summary>Our lease and what we may believe of it.</summary>
+    public LeaseView Lease { get; init; }
+
+    /// <summary>The long job that runs now.</summary>
+    public JobView? Job { get; init; }
+
+    /// <summary>The job that ended since the last run; delivered once.</summary>
+    public JobEnd? Ended { get; init; }
+
+    /// <summary>The answers of peers; null when none were asked for yet.</summary>
+    public PeerAnswers? Peers { get; init; }
+
+    /// <summary>Failsafe mode's view.</summary>
+    public FailsafeView Failsafe { get; init; }
+
+    /// <summary>Monotonic time since the process started.</summary>
+    public TimeSpan Now { get; init; }
+
+    /// <summary>The wall clock: for schedules only.</summary>
+    public DateTimeOffset Clock { get; init; }
+
+    /// <summary>The agent was told to stop.</summary>
+    public bool ShutdownRequested { get; init; }
+
+    /// <summary>What earlier runs decided to remember.</summary>
+    public LoopMemory Memory { get; init; } = LoopMemory.Empty;
+
+    /// <summary>The cluster is paused.</summary>
+    public bool Paused => Config.Pause;
+
+    /// <summary>Time before the end of the lease at which a primary has to stop accepting writes.</summary>
+    public TimeSpan SafetyMargin => SafetyMarginOf(Timing.Ttl);
+
+    /// <summary>This member holds the leader key, and the lease lasts longer than the safety margin.</summary>
+    public bool Leads => Lease.HoldsLeader && Lease.LeaderLeft > SafetyMargin;
+
+    /// <summary>Who holds the leader key, by the best knowledge; null for nobody.</summary>
+    public string? Leader => Lease.HoldsLeader ? Self : Cluster?.Leader?.Holder;
+
+    /// <summary>The failsafe exchange allows a leader to go on without the DCS.</summary>
+    public bool FailsafeHolds => Config.FailsafeMode && Failsafe.ConfirmedLeft > SafetyMargin;
+
+    /// <summary>A fifth of the ttl, at least 0.5 s and at most 5 s.</summary>
+    public static TimeSpan SafetyMarginOf(TimeSpan ttl) =>
+        TimeSpan.FromSeconds(Math.Clamp(ttl.TotalSeconds / 5, 0.5, 5));
+}
+
+/// <summary>What the local configuration allows this member.</summary>
+/// <param name="Tags">Its tags.</param>
+/// <param name="MayBootstrap">There is a bootstrap section: it may initialise a new cluster.</param>
+/// <param name="WatchdogProblem">A required watchdog is not usable: why; null when all is well.</param>
+/// <param name="CanCloneWithoutLeader">A create-replica method needs no source.</param>
+/// <param name="UnsupportedTopology">Something is configured that this version cannot do safely; it never leads. Null: nothing.</param>
+public sealed record MemberOptions(
+    MemberTags Tags, bool MayBootstrap, string? WatchdogProblem, bool CanCloneWithoutLeader, string? UnsupportedTopology)
+{
+    /// <summary>No tags; may bootstrap.</summary>
+    public static readonly MemberOptions Default = new(MemberTags.Empty, true, null, false, null);
+}
+
+/// <summary>Our lease and what we may believe of it.</summary>
+/// <param name="HoldsLeader">The last thing we know for certain is that the leader key is ours.</param>
+/// <param name="Term">The term that we hold, when we do.</param>
+/// <param name="LeaderLeft">Time until the key may end, from before the last good renewal was sent. Zero or less: over.</param>
+/// <param name="IsUncertain">The last write to the leader key got no answer: it may or may not be ours.</param>
+public readonly record struct LeaseView(bool HoldsLeader, Term Term, TimeSpan LeaderLeft, bool IsUncertain);
+
+/// <summary>Answers of peers, asked together.</summary>
+/// <param name="AskedAt">When (see <see cref="Observation.Now"/>).</param>
+/// <param name="AnsweredAt">When the last one answered or was given up.</param>
+/// <param name="Reports">By member name; a peer that did not answer is there as unreachable.</param>
+public sealed record PeerAnswers(TimeSpan AskedAt, TimeSpan AnsweredAt, ImmutableSortedDictionary<string, PeerReport> Reports);
+
+/// <summary>Failsafe mode's view.</summary>
+/// <param name="ConfirmedLeft">Leader: how long the members' consent lasts; zero or less: there is none.</param>
+/// <param name="LastAskedAt">Leader: when the members were asked last.</param>
+/// <param name="PingedBy">Follower: the leader that announced itself without the DCS.</param>
+/// <param name="PingLeft">Follower: how long this announcement is valid.</param>
+public readonly record struct FailsafeView(TimeSpan ConfirmedLeft, TimeSpan? LastAskedAt, string? PingedBy, TimeSpan PingLeft);
+
+/// <summary>The long jobs. One runs at a time, beside the loop.</summary>
+public enum JobKind
+{
+    /// <summary>A new cluster.</summary>
+    Bootstrap,
+
+    /// <summary>A failed bootstrap is put aside.</summary>
+    AbandonBootstrap,
+
+    /// <summary>A copy of another member.</summary>
+    Clone,
+
+    /// <summary>A start as primary.</summary>
+    StartPrimary,
+
+    /// <summary>A start as standby.</summary>
+    StartStandby,
+
+    /// <summary>A promotion.</summary>
+    Promote,
+
+    /// <summary>A demotion, or a stop.</summary>
+    Demote,
+
+    /// <summary>A change of upstream.</summary>
+    Follow,
+
+    /// <summary>A look whether the local data fit the primary's.</summary>
+    CheckDivergence,
+
+    /// <summary>pg_rewind.</summary>
+    Rewind,
+
+    /// <summary>A restart by request.</summary>
+    Restart,
+}
+
+/// <summary>A running job.</summary>
+/// <param name="Kind">What it is.</param>
+/// <param name="StartedAt">Since when.</param>
+/// <param name="Progress">Its last sentence.</param>
+public sealed record JobView(JobKind Kind, TimeSpan StartedAt, string Progress);
+
+/// <summary>A job that has ended.</summary>
+/// <param name="Kind">What it was.</param>
+/// <param name="Result">How it ended.</param>
+/// <param name="Detail">One sentence.</param>
+/// <param name="EndedAt">When.</param>
+public sealed record JobEnd(JobKind Kind, JobResult Result, string Detail, TimeSpan EndedAt);
+
+/// <summary>How a job ended.</summary>
+public enum JobResult
+{
+    /// <summary>It did what it should.</summary>
+    Done,
+
+    /// <summary>It failed.</summary>
+    Failed,
+
+    /// <summary>It was cancelled.</summary>
+    Cancelled,
+
+    /// <summary>A start whose time is up while the server is still starting.</summary>
+    StillStarting,
+
+    /// <summary>A divergence check: the data have diverged.</summary>
+    Diverged,
+
+    /// <summary>A divergence check that could not be made.</summary>
+    CannotTell,
+}
