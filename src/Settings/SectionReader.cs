@@ -43,6 +43,12 @@ public sealed class SectionReader
     /// <summary>The keys that have a value.</summary>
     public IEnumerable<string> Keys => _section is null ? [] : _section.Where(pair => pair.Value is not null).Select(pair => pair.Key);
 
+    /// <summary>The keys that have a value and that nobody has asked for yet.</summary>
+    public IEnumerable<string> UnknownKeys => Keys.Where(key => !_known.Contains(key));
+
+    /// <summary>The value as it stands, without taking note that it is known.</summary>
+    public JsonNode? Peek(string key) => _section?[key];
+
     /// <summary>Whether <paramref name="key"/> has a value.</summary>
     public bool Has(string key) => _section?[key] is not null;
 
@@ -268,7 +274,7 @@ public sealed class SectionReader
     /// <summary>Warns of every key that nobody asked for.</summary>
     public void WarnUnknownKeys()
     {
-        foreach (var key in Keys.Where(key => !_known.Contains(key)))
+        foreach (var key in UnknownKeys.ToList())
         {
             Warn(key, "this key is not known and has no effect");
         }

@@ -21,6 +21,13 @@ public sealed record PostgresUser
     public IEnumerable<KeyValuePair<string, string>> OptionsFor(int majorVersion) =>
         Options.Where(option => majorVersion >= LeastVersion(option.Key));
 
+    /// <summary>The keywords that <see cref="Options"/> may hold.</summary>
+    internal static ImmutableArray<string> Keywords { get; } =
+    [
+        "sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslcrldir", "gssencmode", "channel_binding",
+        "sslnegotiation",
+    ];
+
     /// <summary>Without the password.</summary>
     public override string ToString() => $"{nameof(PostgresUser)} {{ Username = {Username} }}";
 

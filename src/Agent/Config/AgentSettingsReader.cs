@@ -1,0 +1,555 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
+using Routing.Cluster;
+using Routing.Settings;
+
+namespace Routing.Agent.Config;
+
+/// <summary>What reading a configuration gave.</summary>
+/// <param name="Settings">The settings; null when there are errors.</param>
+/// <param name="Tree">The merged values, with where each was written.</param>
+/// <param name="Warnings">Things to know: unknown keys by name, values without effect.</param>
+/// <param name="Errors">Wrong values, every one of them.</param>
+public sealed record AgentSettingsResult(
+    AgentSettings? Settings, SettingsTree Tree, ImmutableArray<SettingsProblem> Warnings, ImmutableArray<SettingsProblem> Errors);
+
+/// <summary>Reads the agent's local configuration.</summary>
+public static class AgentSettingsReader
+{
+    /// <summary>The prefix of the agent's environment variables.</summary>
+    public const string EnvironmentPrefix = "PATRONI_";
+
+    private const string ForbiddenName = "__patroni_strict_sync_replica_placeholder__";
+
+    private static readonly string[] s_dynamicOnly = ["ttl", "loop_wait", "retry_timeout", "standby_cluster"];
+
+    /// <summary>Reads a file or a directory, the environment over it, and checks every value.</summary>
+    /// <param name="path">The file or directory; null: the environment alone.</param>
+    /// <param name="environment">The variables, taken from the process once (<see cref="SettingsEnvironment.TakeFromProcess"/>).</param>
+    public static AgentSettingsResult Load(string? path, SettingsEnvironment environment)
+    {
+        var report = new SettingsReport();
+        var tree = SettingsLoader.Load(path, environment, EnvironmentSchema.Agent, report);
+        if (!report.Errors.IsEmpty)
+        {
+            // A file that can't be read, or half of it: what follows would only list everything as missing.
+            return new AgentSettingsResult(null, tree, report.Warnings, report.Errors);
+        }
+        var settings = Read(tree, report, path ?? "the environment");
+        return new AgentSettingsResult(report.Errors.IsEmpty ? settings : null, tree, report.Warnings, report.Errors);
+    }
+
+    private static AgentSettings Read(SettingsTree tree, SettingsReport report, string source)
+    {
+        var root = new SectionReader(tree, report);
+        var name = root.RequiredText("name");
+        if (name == ForbiddenName)
+        {
+            root.Wrong("name", "another name: this one is reserved");
+        }
+        var rest = ReadRest(root.Section("restapi"));
+        var settings = new AgentSettings
+        {
+            Source = source,
+            Scope = root.RequiredText("scope"),
+            Name = name,
+            Namespace = root.Text("namespace") ?? "/service",
+            Log = ReadLog(root.Section("log")),
+            Rest = rest,
+            Ctl = ReadCtl(root.Section("ctl"), rest),
+            Etcd = EtcdSection.Read(root) ?? new Dcs.EtcdOptions { Endpoints = [] },
+            Bootstrap = ReadBootstrap(root),
+            Postgres = ReadPostgres(root.Section("postgresql")),
+            Watchdog = ReadWatchdog(root.Section("watchdog")),
+            Tags = ReadTags(root.Section("tags")),
+        };
+        root.Number("thread_pool_size");
+        root.Any("thread_stack_size");
+        foreach (var key in s_dynamicOnly.Where(root.Has))
+        {
+            root.Ignore(key);
+            root.Warn(key, "has no effect here: it belongs into the dynamic configuration (bootstrap.dcs for a new cluster)");
+        }
+        if (root.Has("citus"))
+        {
+            root.Ignore("citus");
+            root.Warn("citus", "is not supported and has no effect");
+        }
+        root.WarnUnknownKeys();
+        return settings;
+    }
+
+    private static LogSettings ReadLog(SectionReader log)
+    {
+        var json = log.Choice("type", ("plain", false), ("json", true)) ?? false;
+        string? format = null;
+        var fields = ImmutableArray<KeyValuePair<string, string>>.Empty;
+        switch (log.Any("format"))
+        {
+            case null:
+                break;
+            case JsonArray list when json:
+                fields = ReadJsonFields(log, list);
+                break;
+            case JsonArray:
+                log.Wrong("format", "a text: a list is for the type json alone");
+                break;
+            default:
+                format = log.Text("format");
+                break;
+        }
+        var loggers = ImmutableSortedDictionary.CreateBuilder<string, LogLevel>(StringComparer.Ordinal);
+        var levels = log.Section("loggers");
+        foreach (var category in levels.Keys.ToList())
+        {
+            if (Level(levels, category) is { } level)
+            {
+                loggers[category] = level;
+            }
+        }
+        var settings = new LogSettings
+        {
+            Json = json,
+            Level = Level(log, "level") ?? LogLevel.Information,
+            TracebackLevel = Level(log, "traceback_level") ?? LogLevel.Error,
+            Format = format,
+            JsonFields = fields,
+            DateFormat = log.Text("dateformat"),
+            StaticFields = log.TextMap("static_fields") ?? ImmutableSortedDictionary<string, string>.Empty,
+            MaximumQueueLength = log.Number("max_queue_size", 1) ?? 1000,
+            Directory = log.Text("dir"),
+            FileMode = log.FileMode("mode"),
+            FileCount = log.Number("file_num", 0) ?? 4,
+            FileSizeBytes = log.Whole("file_size", 0) ?? 25_000_000,
+            Loggers = loggers.ToImmutable(),
+            DeduplicateHeartbeat = log.Boolean("deduplicate_heartbeat_logs") ?? false,
+        };
+        log.WarnUnknownKeys();
+        return settings;
+    }
+
+    private static ImmutableArray<KeyValuePair<string, string>> ReadJsonFields(SectionReader log, JsonArray list)
+    {
+        var fields = ImmutableArray.CreateBuilder<KeyValuePair<string, string>>();
+        foreach (var item in list)
+        {
+            if (item is JsonObject { Count: 1 } rename && SectionReader.ScalarText(rename.First().Value) is { } newName)
+            {
+                fields.Add(KeyValuePair.Create(rename.First().Key, newName));
+            }
+            else if (item is JsonValue && SectionReader.ScalarText(item) is { } field)
+            {
+                fields.Add(KeyValuePair.Create(field, field));
+            }
+            else
+            {
+                log.Wrong("format", "a list of texts or of one-key mappings");
+            }
+        }
+        if (fields.Count == 0)
+        {
+            log.Wrong("format", "a list that is not empty");
+        }
+        return fields.ToImmutable();
+    }
+
+    private static LogLevel? Level(SectionReader section, string key) => section.Choice(
+        key, ("DEBUG", LogLevel.Debug), ("INFO", LogLevel.Information), ("WARN", LogLevel.Warning), ("WARNING", LogLevel.Warning),
+        ("ERROR", LogLevel.Error), ("FATAL", LogLevel.Critical), ("CRITICAL", LogLevel.Critical));
+
+    private static RestSettings ReadRest(SectionReader rest)
+    {
+        var listen = Required(rest, "listen");
+        var connect = rest.Has("connect_address") || rest.Has("listen") ? ConnectAddress(rest, listen.Host, listen.Port) : Required(rest, "connect_address");
+        var plainHeaders = rest.TextMap("http_extra_headers", StringComparer.OrdinalIgnoreCase);
+        var secureHeaders = rest.TextMap("https_extra_headers", StringComparer.OrdinalIgnoreCase);
+        var certificate = rest.Text("certfile");
+        var headers = plainHeaders ?? ImmutableSortedDictionary.Create<string, string>(StringComparer.OrdinalIgnoreCase);
+        var settings = new RestSettings
+        {
+            Listen = listen,
+            ConnectAddress = connect,
+            Authentication = ReadCredentials(rest),
+            CertificateFile = certificate,
+            KeyFile = rest.Text("keyfile"),
+            KeyFilePassword = rest.Text("keyfile_password"),
+            CaFile = rest.Text("cafile"),
+            Ciphers = rest.Text("ciphers"),
+            VerifyClient = rest.Choice(
+                "verify_client", ("none", ClientVerification.None), ("optional", ClientVerification.Optional),
+                ("required", ClientVerification.Required)) ?? ClientVerification.None,
+            AllowList = rest.CommaList("allowlist") ?? [],
+            AllowListIncludesMembers = rest.Boolean("allowlist_include_members") ?? false,
+            ExtraHeaders = certificate is not null && secureHeaders is not null ? headers.SetItems(secureHeaders) : headers,
+            RequestQueueSize = rest.Number("request_queue_size", 0, 4096) ?? 5,
+            ServerTokens = rest.Choice(
+                "server_tokens", ("minimal", ServerTokens.Minimal), ("productonly", ServerTokens.ProductOnly),
+                ("original", ServerTokens.Original)) ?? ServerTokens.Original,
+        };
+        rest.Number("thread_pool_size", 1);
+        rest.WarnUnknownKeys();
+        return settings;
+    }
+
+    private static CtlSettings ReadCtl(SectionReader ctl, RestSettings rest)
+    {
+        var settings = new CtlSettings
+        {
+            Authentication = ReadCredentials(ctl) ?? rest.Authentication,
+            Insecure = ctl.Boolean("insecure") ?? false,
+            CaFile = ctl.Text("cacert") ?? rest.CaFile,
+            CertificateFile = ctl.Text("certfile"),
+            KeyFile = ctl.Text("keyfile"),
+            KeyFilePassword = ctl.Text("keyfile_password"),
+        };
+        ctl.WarnUnknownKeys();
+        return settings;
+    }
+
+    private static BasicCredentials? ReadCredentials(SectionReader section)
+    {
+        var authentication = section.Section("authentication");
+        if (!authentication.Exists)
+        {
+            return null;
+        }
+        var credentials = new BasicCredentials(authentication.RequiredText("username"), authentication.RequiredText("password"));
+        authentication.WarnUnknownKeys();
+        return credentials;
+    }
+
+    private static BootstrapSettings? ReadBootstrap(SectionReader root)
+    {
+        var steps = ReadPostBootstrapSql(root);
+        var bootstrap = root.Section("bootstrap");
+        if (!bootstrap.Exists)
+        {
+            if (!steps.IsEmpty)
+            {
+                root.Warn("post_bootstrap", "has no effect without a bootstrap section: this node never makes a new cluster");
+            }
+            return null;
+        }
+        if (bootstrap.Has("users"))
+        {
+            bootstrap.Ignore("users");
+            bootstrap.Warn("users", "has no effect: create roles by post_bootstrap");
+        }
+        var methodName = bootstrap.Text("method");
+        var settings = new BootstrapSettings
+        {
+            Dcs = ReadInitialDynamic(bootstrap),
+            InitDb = PostgresSectionReader.InitDbOptions(bootstrap, "initdb") ?? [],
+            PgHba = bootstrap.TextList("pg_hba") ?? [],
+            PostBootstrapCommand = FirstText(bootstrap, "post_bootstrap", "post_init"),
+            PostBootstrapSql = steps,
+            Custom = methodName is null or "initdb" ? null : ReadCustomBootstrap(bootstrap, methodName),
+        };
+        foreach (var key in bootstrap.UnknownKeys.Where(key => bootstrap.Peek(key) is JsonObject map && map.ContainsKey("command")).ToList())
+        {
+            bootstrap.Ignore(key);   // another custom method, not the chosen one
+        }
+        bootstrap.WarnUnknownKeys();
+        return settings;
+    }
+
+    private static string? FirstText(SectionReader section, string first, string second)
+    {
+        var one = section.Text(first);
+        var two = section.Text(second);
+        return one ?? two;
+    }
+
+    /// <summary><c>bootstrap.dcs</c>; a <c>bootstrap.postgresql</c> beside it counts as its <c>postgresql</c>, and gives way to it.</summary>
+    private static JsonElement ReadInitialDynamic(SectionReader bootstrap)
+    {
+        var dcs = bootstrap.Section("dcs");
+        var beside = bootstrap.Section("postgresql");
+        var merged = bootstrap.Any("dcs")?.DeepClone() as JsonObject ?? [];
+        if (bootstrap.Any("postgresql") is JsonObject outer)
+        {
+            var postgresql = (JsonObject)outer.DeepClone();
+            if (merged["postgresql"] is JsonObject inner)
+            {
+                MergeOver(postgresql, inner);
+            }
+            merged["postgresql"] = postgresql;
+        }
+        foreach (var section in new[] { dcs.Section("postgresql"), beside }.Where(section => section.Exists))
+        {
+            PostgresSectionReader.ReadShared(section);
+            section.Boolean("use_slots");
+            section.WarnUnknownKeys();
+        }
+        var element = SectionReader.ToElement(merged);
+        foreach (var problem in DynamicConfig.Parse(element, 0).Problems)
+        {
+            bootstrap.Report.Error(new SettingsProblem(bootstrap.Tree.OriginOf("bootstrap.dcs"), "bootstrap.dcs", null, problem));
+        }
+        return element;
+    }
+
+    /// <summary>Merges like a patch, but parameter names meet in any case.</summary>
+    private static void MergeOver(JsonObject target, JsonObject patch)
+    {
+        foreach (var (key, value) in patch)
+        {
+            if (value is JsonObject inner && target[key] is JsonObject existing)
+            {
+                foreach (var (name, innerValue) in inner)
+                {
+                    foreach (var same in existing.Select(pair => pair.Key)
+                        .Where(other => other.Equals(name, StringComparison.OrdinalIgnoreCase)).ToList())
+                    {
+                        existing.Remove(same);
+                    }
+                    existing[name] = innerValue?.DeepClone();
+                }
+            }
+            else
+            {
+                target[key] = value?.DeepClone();
+            }
+        }
+    }
+
+    private static ImmutableArray<string> ReadPostBootstrapSql(SectionReader root)
+    {
+        var steps = ImmutableArray.CreateBuilder<string>();
+        switch (root.Any("post_bootstrap"))
+        {
+            case null:
+                break;
+            case JsonArray list:
+                for (var index = 0; index < list.Count; index++)
+                {
+                    var step = new SectionReader(root.Tree, root.Report, $"post_bootstrap[{index}]", list[index] as JsonObject);
+                    if (!step.Exists)
+                    {
+                        root.Report.Error(new SettingsProblem(
+                            root.Tree.OriginOf(step.Path), step.Path, list[index]?.ToJsonString(), "must be a mapping with type and command"));
+                        continue;
+                    }
+                    step.Choice("type", ("sql", true));
+                    steps.Add(step.RequiredText("command"));
+                    step.WarnUnknownKeys();
+                }
+                break;
+            default:
+                root.Wrong("post_bootstrap", "a list of {type: sql, command: …} (a script belongs to bootstrap.post_bootstrap)");
+                break;
+        }
+        return steps.ToImmutable();
+    }
+
+    private static CustomBootstrapSettings? ReadCustomBootstrap(SectionReader bootstrap, string name)
+    {
+        var section = bootstrap.Section(name);
+        if (!section.Has("command"))
+        {
+            bootstrap.Warn("method", $"{name} has no command: initdb makes the cluster");
+            return null;
+        }
+        return new CustomBootstrapSettings
+        {
+            Name = name,
+            Command = section.RequiredText("command"),
+            NoParameters = section.Boolean("no_params") ?? false,
+            KeepExistingRecoveryConf = section.Boolean("keep_existing_recovery_conf") ?? false,
+            RecoveryConf = section.TextMap("recovery_conf", StringComparer.OrdinalIgnoreCase),
+            Arguments = PostgresSectionReader.Arguments(
+                section, "command", "no_params", "keep_existing_recovery_conf", "recovery_conf", "scope", "datadir"),
+        };
+    }
+
+    private static PostgresSettings ReadPostgres(SectionReader postgresql)
+    {
+        var (hosts, port) = ReadListen(postgresql);
+        var connect = postgresql.Has("connect_address") || postgresql.Has("listen")
+            ? ConnectAddress(postgresql, hosts.FirstOrDefault() ?? "", port)
+            : Required(postgresql, "connect_address");
+        var data = postgresql.RequiredText("data_dir");
+        data = data.Length == 0 ? data : Path.TrimEndingDirectorySeparator(Path.GetFullPath(data));
+        var programs = postgresql.Section("bin_name");
+        var defaults = new ProgramNames();
+        var settings = new PostgresSettings
+        {
+            ListenAddresses = hosts,
+            Port = port,
+            ConnectAddress = connect,
+            ProxyAddress = postgresql.Address("proxy_address", 5432),
+            DataDirectory = data,
+            ConfigDirectory = postgresql.Text("config_dir") is { Length: > 0 } directory
+                ? Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory))
+                : data,
+            ConfigBaseName = postgresql.Text("config_base_name") ?? "postgresql",
+            BinDirectory = postgresql.Text("bin_dir") is { Length: > 0 } bin ? bin : null,
+            Programs = new ProgramNames
+            {
+                PgCtl = programs.Text("pg_ctl") ?? defaults.PgCtl,
+                InitDb = programs.Text("initdb") ?? defaults.InitDb,
+                PgControlData = programs.Text("pg_controldata") ?? defaults.PgControlData,
+                PgBaseBackup = programs.Text("pg_basebackup") ?? defaults.PgBaseBackup,
+                Postgres = programs.Text("postgres") ?? defaults.Postgres,
+                PgIsReady = programs.Text("pg_isready") ?? defaults.PgIsReady,
+                PgRewind = programs.Text("pg_rewind") ?? defaults.PgRewind,
+            },
+            PasswordFile = postgresql.Text("pgpass") is { Length: > 0 } file
+                ? Path.GetFullPath(file)
+                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), "pgpass"),
+            Database = postgresql.Text("database") ?? "postgres",
+            Authentication = ReadAuthentication(postgresql),
+            Shared = PostgresSectionReader.ReadShared(postgresql),
+        };
+        programs.WarnUnknownKeys();
+        if (postgresql.Has("use_slots"))
+        {
+            postgresql.Ignore("use_slots");
+            postgresql.Warn("use_slots", "has no effect here: it belongs into the dynamic configuration");
+        }
+        postgresql.Ignore("name");
+        postgresql.WarnUnknownKeys();
+        return settings;
+    }
+
+    private static (ImmutableArray<string> Hosts, int Port) ReadListen(SectionReader postgresql)
+    {
+        const string Wanted = "host:port, or hosts separated by commas and one port, or *:port";
+        if (!postgresql.Has("listen"))
+        {
+            postgresql.Ignore("listen");
+            postgresql.Missing("listen");
+            return ([], 5432);
+        }
+        if (postgresql.Text("listen") is not { } text)
+        {
+            return ([], 5432);
+        }
+        var comma = text.LastIndexOf(',');
+        var hosts = (comma < 0 ? [] : text[..comma].Split(',', StringSplitOptions.TrimEntries)).Select(host => host.Trim('[', ']')).ToList();
+        if (!HostPort.TryParse(text[(comma + 1)..], 5432, out var last) || hosts.Any(host => host.Length == 0))
+        {
+            postgresql.Wrong("listen", Wanted);
+            return ([], 5432);
+        }
+        hosts.Add(last.Host);
+        if (hosts.Count > 1 && hosts.Contains("*"))
+        {
+            postgresql.Wrong("listen", "* alone, or a list of hosts without it");
+        }
+        return ([.. hosts], last.Port);
+    }
+
+    private static AuthenticationSettings ReadAuthentication(SectionReader postgresql)
+    {
+        var authentication = postgresql.Section("authentication");
+        var superuser = User(authentication, postgresql, "superuser", "superuser", required: true);
+        var replication = User(authentication, postgresql, "replication", "replication", required: true);
+        var rewind = User(authentication, postgresql, "rewind", "pg_rewind", required: false);
+        authentication.WarnUnknownKeys();
+        var nobody = new PostgresUser { Username = "" };
+        return new AuthenticationSettings { Superuser = superuser ?? nobody, Replication = replication ?? nobody, Rewind = rewind };
+    }
+
+    private static PostgresUser? User(SectionReader authentication, SectionReader postgresql, string name, string legacyName, bool required)
+    {
+        var section = authentication.Section(name);
+        if (!section.Exists && postgresql.Has(legacyName))
+        {
+            section = postgresql.Section(legacyName);   // where versions before 1.3 had it
+        }
+        postgresql.Ignore(legacyName);
+        if (!section.Exists && !required)
+        {
+            return null;
+        }
+        var options = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        foreach (var keyword in PostgresUser.Keywords)
+        {
+            if (section.Text(keyword) is { Length: > 0 } value)
+            {
+                options[keyword] = value;
+            }
+        }
+        var user = new PostgresUser
+        {
+            Username = section.RequiredText("username"),
+            Password = section.Text("password"),
+            Options = options.ToImmutable(),
+        };
+        section.WarnUnknownKeys();
+        return user;
+    }
+
+    private static WatchdogSettings ReadWatchdog(SectionReader watchdog)
+    {
+        var defaults = new WatchdogSettings();
+        var margin = watchdog.Number("safety_margin", -1);
+        var settings = new WatchdogSettings
+        {
+            Mode = watchdog.Choice(
+                "mode", ("off", WatchdogMode.Off), ("automatic", WatchdogMode.Automatic), ("required", WatchdogMode.Required)) ?? defaults.Mode,
+            Device = watchdog.Text("device") ?? defaults.Device,
+            SafetyMargin = margin switch
+            {
+                null => defaults.SafetyMargin,
+                -1 => null,
+                { } seconds => TimeSpan.FromSeconds(seconds),
+            },
+        };
+        watchdog.Text("driver");
+        watchdog.WarnUnknownKeys();
+        return settings;
+    }
+
+    private static ImmutableSortedDictionary<string, JsonElement> ReadTags(SectionReader tags)
+    {
+        foreach (var flag in new[] { "nofailover", "noloadbalance", "clonefrom", "nosync", "nostream" })
+        {
+            tags.Boolean(flag);
+        }
+        tags.Whole("failover_priority");
+        tags.Whole("sync_priority");
+        tags.Text("replicatefrom");
+        foreach (var (flag, priority) in new[] { ("nofailover", "failover_priority"), ("nosync", "sync_priority") })
+        {
+            if (tags.Has(flag) && tags.Has(priority)
+                && Scalars.TryBoolean(SectionReader.ToElement(tags.Any(flag)), out var never)
+                && Scalars.TryInteger(SectionReader.ToElement(tags.Any(priority)), out var number)
+                && never != number <= 0)
+            {
+                tags.Warn(priority, $"contradicts {flag}, which has precedence");
+            }
+        }
+        return tags.Keys.ToImmutableSortedDictionary(key => key, key => SectionReader.ToElement(tags.Any(key)), StringComparer.Ordinal);
+    }
+
+    private static HostPort Required(SectionReader section, string key)
+    {
+        if (!section.Has(key))
+        {
+            section.Ignore(key);
+            section.Missing(key);
+            return default;
+        }
+        return section.Address(key) ?? default;
+    }
+
+    /// <summary>The published address; where none is given, the one listened on, when that is a real one.</summary>
+    private static HostPort ConnectAddress(SectionReader section, string listenHost, int listenPort)
+    {
+        if (section.Has("connect_address"))
+        {
+            return section.Address("connect_address", listenPort > 0 ? listenPort : null) ?? default;
+        }
+        if (listenHost is "" or "*" or "0.0.0.0" or "::")
+        {
+            section.Ignore("connect_address");
+            section.Missing("connect_address");
+            return default;
+        }
+        return new HostPort(listenHost, listenPort);
+    }
+}

@@ -1,0 +1,147 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Routing.Cluster;
+using Routing.Settings;
+
+namespace Routing.Agent.Config;
+
+/// <summary>Takes local file, dynamic configuration, role and server version together into what PostgreSQL gets. Pure.</summary>
+public static class EffectivePostgresConfig
+{
+    private static readonly string[] s_neverFromDcs =
+        ["connect_address", "proxy_address", "listen", "config_dir", "data_dir", "pgpass", "authentication"];
+
+    /// <summary>The settings in force.</summary>
+    /// <param name="settings">The local configuration.</param>
+    /// <param name="dynamicConfig">The dynamic configuration; its default when the cluster has none yet.</param>
+    /// <param name="role">The role that PostgreSQL is (to be) in: it chooses <c>parameters_ROLE</c>, <c>pg_hba_ROLE</c>, <c>pg_ident_ROLE</c>.</param>
+    /// <param name="majorVersion">The server's major version, for example 17.</param>
+    public static PostgresConfig Combine(AgentSettings settings, DynamicConfig dynamicConfig, Role role, int majorVersion)
+    {
+        var problems = ImmutableArray.CreateBuilder<string>();
+        var local = settings.Postgres.Shared;
+        var shared = ReadDynamic(dynamicConfig, problems);
+        var roleName = RoleName(role);
+
+        var wanted = SharedPostgresSettings.NoParameters
+            .SetItems(Free(shared.Parameters))
+            .SetItems(Free(local.Parameters))
+            .SetItems(RoleParameters(local, shared, roleName, problems));
+        var controlled = SharedPostgresSettings.NoParameters
+            .SetItems(ControlledParameters.From(shared.Parameters ?? SharedPostgresSettings.NoParameters, problems.Add))
+            .SetItem("listen_addresses", string.Join(',', settings.Postgres.ListenAddresses))
+            .SetItem("port", settings.Postgres.Port.ToString(CultureInfo.InvariantCulture))
+            .SetItem("cluster_name", settings.Scope);
+
+        // Recovery settings written among the parameters belong to the recovery part; what recovery_conf says has precedence.
+        var recovery = Recovery(wanted, majorVersion)
+            .SetItems(Recovery(local.RecoveryConf ?? shared.RecoveryConf ?? SharedPostgresSettings.NoParameters, majorVersion));
+        var parameters = wanted.RemoveRange(RecoveryParameterNames.All).SetItems(controlled);
+        if (dynamicConfig.SynchronousMode != SynchronousMode.Off)
+        {
+            parameters = parameters.Remove("synchronous_standby_names");
+        }
+        if (dynamicConfig.PermanentSlots.Values.Any(slot => slot.IsLogical) && !new MemberTags(settings.Tags).NoStream)
+        {
+            parameters = parameters.SetItem("hot_standby_feedback", "on");   // logical failover slots need it on every streaming standby
+        }
+        var methods = local.CreateReplicaMethods ?? shared.CreateReplicaMethods ?? ["basebackup"];
+
+        return new PostgresConfig
+        {
+            Parameters = parameters,
+            ControlledParameters = controlled.RemoveRange(controlled.Keys.Where(name => !ControlledParameters.OnCommandLine(name))),
+            RecoveryParameters = recovery,
+            PgHba = parameters.ContainsKey("hba_file") ? null : ForRole(local.RolePgHba, shared.RolePgHba, roleName) ?? local.PgHba ?? shared.PgHba,
+            PgIdent = parameters.ContainsKey("ident_file")
+                ? null
+                : ForRole(local.RolePgIdent, shared.RolePgIdent, roleName) ?? local.PgIdent ?? shared.PgIdent,
+            CustomConf = local.CustomConf ?? shared.CustomConf,
+            Callbacks = local.Callbacks ?? shared.Callbacks ?? ImmutableSortedDictionary<string, string>.Empty,
+            CreateReplicaMethods = methods,
+            ReplicaMethods = Methods(methods, local, shared),
+            BaseBackup = local.BaseBackup ?? shared.BaseBackup ?? [],
+            Rewind = local.Rewind ?? shared.Rewind ?? [],
+            UseSlots = dynamicConfig.UseSlots,
+            UseRewind = local.UseRewind ?? shared.UseRewind ?? false,
+            RemoveDataDirectoryOnRewindFailure =
+                local.RemoveDataDirectoryOnRewindFailure ?? shared.RemoveDataDirectoryOnRewindFailure ?? false,
+            RemoveDataDirectoryOnDivergedTimelines =
+                local.RemoveDataDirectoryOnDivergedTimelines ?? shared.RemoveDataDirectoryOnDivergedTimelines ?? false,
+            UseUnixSocket = local.UseUnixSocket ?? shared.UseUnixSocket ?? false,
+            UseUnixSocketForReplication = local.UseUnixSocketForReplication ?? shared.UseUnixSocketForReplication ?? false,
+            StartStopTimeout = local.StartStopTimeout ?? shared.StartStopTimeout ?? TimeSpan.FromSeconds(60),
+            KerberosServiceName = local.KerberosServiceName ?? shared.KerberosServiceName,
+            PrePromote = local.PrePromote ?? shared.PrePromote,
+            BeforeStop = local.BeforeStop ?? shared.BeforeStop,
+            Problems = problems.ToImmutable(),
+        };
+    }
+
+    /// <summary>The dynamic configuration's <c>postgresql</c>; a wrong value there counts as missing and is named.</summary>
+    private static SharedPostgresSettings ReadDynamic(DynamicConfig dynamicConfig, ImmutableArray<string>.Builder problems)
+    {
+        if (dynamicConfig.Postgresql.ValueKind != JsonValueKind.Object)
+        {
+            return new SharedPostgresSettings();
+        }
+        var report = new SettingsReport();
+        var section = new SectionReader(new SettingsTree(), report, "postgresql", JsonObject.Create(dynamicConfig.Postgresql));
+        section.Ignore(s_neverFromDcs);
+        var shared = PostgresSectionReader.ReadShared(section);
+        problems.AddRange(report.Errors.Select(error => error.ToString()));
+        return shared;
+    }
+
+    private static IEnumerable<KeyValuePair<string, string>> Free(ImmutableSortedDictionary<string, string>? parameters) =>
+        (parameters ?? SharedPostgresSettings.NoParameters)
+            .Where(parameter => !ControlledParameters.Contains(parameter.Key))
+            .Select(parameter => KeyValuePair.Create(parameter.Key.ToLowerInvariant(), parameter.Value));
+
+    private static IEnumerable<KeyValuePair<string, string>> RoleParameters(
+        SharedPostgresSettings local, SharedPostgresSettings shared, string roleName, ImmutableArray<string>.Builder problems)
+    {
+        var given = local.RoleParameters.GetValueOrDefault(roleName) ?? shared.RoleParameters.GetValueOrDefault(roleName);
+        foreach (var name in (given?.Keys ?? []).Where(ControlledParameters.Contains))
+        {
+            problems.Add($"postgresql.parameters_{roleName}.{name}: has no effect: all members must agree on this parameter");
+        }
+        return Free(given);
+    }
+
+    private static ImmutableSortedDictionary<string, string> Recovery(ImmutableSortedDictionary<string, string> parameters, int majorVersion)
+    {
+        var recovery = SharedPostgresSettings.NoParameters;
+        foreach (var (name, value) in parameters.Where(parameter => RecoveryParameterNames.All.Contains(parameter.Key)))
+        {
+            if (RecoveryParameterNames.ForVersion(name, majorVersion) is { } known)
+            {
+                recovery = recovery.SetItem(known, value);
+            }
+        }
+        return recovery;
+    }
+
+    private static ImmutableArray<string>? ForRole(
+        ImmutableSortedDictionary<string, ImmutableArray<string>> local, ImmutableSortedDictionary<string, ImmutableArray<string>> shared,
+        string roleName) =>
+        local.TryGetValue(roleName, out var lines) || shared.TryGetValue(roleName, out lines) ? lines : null;
+
+    private static ImmutableSortedDictionary<string, ReplicaMethodSettings> Methods(
+        ImmutableArray<string> names, SharedPostgresSettings local, SharedPostgresSettings shared) =>
+        names.Where(name => name != "basebackup").Distinct().ToImmutableSortedDictionary(
+            name => name,
+            name => local.ReplicaMethods.GetValueOrDefault(name)
+                ?? shared.ReplicaMethods.GetValueOrDefault(name)
+                ?? new ReplicaMethodSettings { Command = name },
+            StringComparer.Ordinal);
+
+    private static string RoleName(Role role) => role switch
+    {
+        Role.Primary or Role.Promoted => "primary",
+        Role.StandbyLeader => "standby_leader",
+        _ => "replica",
+    };
+}
