@@ -82,6 +82,12 @@ public sealed record SlotObservation
     /// <summary>Logical slots that could not be advanced locally and have to be copied anew.</summary>
     public ImmutableSortedSet<string> Broken { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
 
+    /// <summary>
+    /// The DCS does not answer and failsafe mode holds: slots are advanced by what the leader said directly (put into
+    /// <see cref="LeaderStatus.Slots"/> of the cluster), and nothing is created, dropped or published.
+    /// </summary>
+    public bool DcsIsSilent { get; init; }
+
     /// <summary>Time since some fixed moment, by a clock that never goes back.</summary>
     public required TimeSpan Now { get; init; }
 

@@ -28,11 +28,8 @@ public abstract record SlotAction(string Name, string Reason)
     /// <param name="Reason">Why, in a few words for the log.</param>
     public sealed record Advance(string Name, string? Database, Lsn To, string Reason) : SlotAction(Name, Reason);
 
-    /// <summary>Drop a slot.</summary>
-    /// <param name="Name">The slot's name.</param>
-    /// <param name="Active">Somebody streams from it: that connection has to end first.</param>
-    /// <param name="Reason">Why, in a few words for the log.</param>
-    public sealed record Drop(string Name, bool Active, string Reason) : SlotAction(Name, Reason);
+    /// <summary>Drop a slot that nobody streams from.</summary>
+    public sealed record Drop(string Name, string Reason) : SlotAction(Name, Reason);
 }
 
 /// <summary>What to do about the local replication slots, and what to publish about them.</summary>

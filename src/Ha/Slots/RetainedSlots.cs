@@ -1,0 +1,38 @@
+using System.Collections.Immutable;
+using Routing.Cluster;
+
+namespace Routing.Ha.Slots;
+
+/// <summary>Remembers, on the leader, when each member was last seen, so that the slot of an absent one is kept for a while.</summary>
+internal static class RetainedSlots
+{
+    private static readonly ImmutableSortedSet<string> s_none = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
+
+    public static (ImmutableSortedSet<string> Names, SlotMemory Memory) Update(SlotObservation o)
+    {
+        if (!o.IsLeader || o.Config.MemberSlotsTtl <= TimeSpan.Zero || !o.Config.UseSlots)
+        {
+            return (s_none, SlotMemory.Empty with { WasLeader = o.IsLeader });
+        }
+        var seen = o.Memory.WasLeader ? o.Memory.LastSeen : SlotMemory.Empty.LastSeen;
+        if (!o.Memory.WasLeader)
+        {
+            // A new leader can't know when the others were last seen: their time begins anew.
+            seen = seen.SetItems(o.Cluster.Status.RetainSlots.Select(name => KeyValuePair.Create(name, o.Now)));
+        }
+        var present = o.Slots.Select(slot => slot.Name).ToHashSet(StringComparer.Ordinal);
+        seen = seen.SetItems(
+            from member in o.Cluster.Members.Values
+            where member.Name != o.Self && present.Contains(member.SlotName)
+            group member by member.SlotName into slot
+            select KeyValuePair.Create(slot.Key, o.Now));
+        var own = ReplicationSlotName.FromMember(o.Self);
+        seen = seen.RemoveRange(
+            from entry in seen
+            where entry.Key == own
+                || o.Now - entry.Value > o.Config.MemberSlotsTtl
+                || o.Config.PermanentSlots.ContainsKey(entry.Key)
+            select entry.Key);
+        return (s_none.Union(seen.Keys), new SlotMemory(true, seen));
+    }
+}
