@@ -1,0 +1,31 @@
+using System.CommandLine;
+
+namespace Routing.Cli.Commands;
+
+/// <summary><c>failover</c>: a given member leads, also when there is no leader.</summary>
+internal static class FailoverCommand
+{
+    public static Command Create(CommandHost host)
+    {
+        var name = CommonOptions.ClusterName();
+        var group = CommonOptions.Group();
+        var candidate = CommonOptions.Candidate();
+        var force = CommonOptions.Force();
+        var command = new Command(
+            "failover",
+            "Make a given member the leader, also without a healthy one. Waits for the result; exit code 1 when it did not succeed")
+        {
+            name, group, candidate, force,
+        };
+        return host.Add(command, (session, parsed, cancellationToken) => new LeaderChange(
+            session,
+            new LeaderChange.Request(
+                IsSwitchover: false,
+                session.ClusterName(parsed.GetValue(name)),
+                parsed.GetValue(group),
+                Leader: null,
+                parsed.GetValue(candidate),
+                Scheduled: null,
+                parsed.GetValue(force))).RunAsync(cancellationToken));
+    }
+}

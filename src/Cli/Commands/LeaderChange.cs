@@ -1,0 +1,301 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
+using Routing.Cli.Output;
+using Routing.Cli.Rest;
+using Routing.Cluster;
+using Routing.Dcs;
+
+namespace Routing.Cli.Commands;
+
+/// <summary>What <c>switchover</c> and <c>failover</c> do: ask what is missing, send the request, wait for its result.</summary>
+internal sealed partial class LeaderChange(Session session, LeaderChange.Request request)
+{
+    private static readonly TimeSpan s_settleTimeout = TimeSpan.FromSeconds(30);
+
+    /// <summary>The command line.</summary>
+    internal sealed record Request(
+        bool IsSwitchover, string Cluster, int? Group, string? Leader, string? Candidate, string? Scheduled, bool Force);
+
+    /// <summary>What is sent, after every check.</summary>
+    /// <param name="Before">The cluster as the operator saw it.</param>
+    /// <param name="Leader">The leader to step down, for a switchover.</param>
+    /// <param name="Candidate">Who shall lead; null for any.</param>
+    /// <param name="ScheduledAt">When; null for now.</param>
+    private sealed record Plan(ClusterSnapshot Before, string? Leader, string? Candidate, DateTimeOffset? ScheduledAt)
+    {
+        public string? OldLeader => Before.Leader?.Holder;
+
+        public TimeSpan LoopWait => Before.Config?.Timing.LoopWait ?? Timing.Default.LoopWait;
+
+        /// <summary>The agent itself waits this long for the result before it answers.</summary>
+        public TimeSpan AgentPatience => TimeSpan.FromSeconds(Math.Max(10, LoopWait.TotalSeconds) * 2);
+
+        /// <summary>Whether another member has taken over.</summary>
+        public bool IsOverIn(ClusterSnapshot now) => now.Leader is { } leader && leader.Holder != OldLeader;
+    }
+
+    private string Action => request.IsSwitchover ? "switchover" : "failover";
+
+    private string ActionTitle => request.IsSwitchover ? "Switchover" : "Failover";
+
+    public async Task<int> RunAsync(CancellationToken cancellationToken)
+    {
+        var group = await GroupAsync(cancellationToken);
+        await using var store = session.Open(request.Cluster, group);
+        var before = await store.ReadAsync(cancellationToken);
+        session.Screen.WriteLine("Current cluster topology");
+        PrintMembers(before, group);
+        var plan = await PlanAsync(before, cancellationToken);
+        return await PerformAsync(store, plan, group, cancellationToken);
+    }
+
+    private async Task<int?> GroupAsync(CancellationToken cancellationToken) => (request.Group, session.Settings.ConfiguredGroup) switch
+    {
+        ({ } given, _) => given,
+        (null, null) => null,
+        _ when request.Force => throw new CtlException("A Citus cluster needs its group to be named.", "Add --group N."),
+        _ => await session.Prompts.AskNumberAsync("Citus group", cancellationToken),
+    };
+
+    private void PrintMembers(ClusterSnapshot snapshot, int? group) =>
+        MemberTable.Print(session.Screen.Output, snapshot, request.Cluster, group, OutputFormat.Pretty);
+
+    private async Task<Plan> PlanAsync(ClusterSnapshot before, CancellationToken cancellationToken)
+    {
+        var leader = request.IsSwitchover ? await LeaderAsync(before, cancellationToken) : null;
+        var candidate = await CandidateAsync(before, cancellationToken);
+        if (!request.IsSwitchover && !request.Force && IsAsynchronous(before, candidate)
+            && !await session.Prompts.ConfirmAsync(
+                $"Are you sure you want to failover to the asynchronous node {candidate}?", cancellationToken))
+        {
+            throw new CtlException($"Aborting {Action}");
+        }
+        var scheduledAt = request.IsSwitchover ? await ScheduleAsync(before, cancellationToken) : null;
+        if (!request.Force)
+        {
+            await ConfirmAsync(before, scheduledAt, cancellationToken);
+        }
+        return new Plan(before, leader, candidate, scheduledAt);
+    }
+
+    private async Task<string> LeaderAsync(ClusterSnapshot before, CancellationToken cancellationToken)
+    {
+        if (before.Leader?.Holder is not { Length: > 0 } current)
+        {
+            throw new CtlException("This cluster has no leader", "A failover to a given candidate is possible without one: routingctl failover.");
+        }
+        var word = before.Config?.StandbyCluster is null ? "Primary" : "Standby Leader";
+        var leader = request.Leader
+            ?? (request.Force ? current : await session.Prompts.AskAsync(word, current, cancellationToken));
+        return leader == current
+            ? leader
+            : throw new CtlException($"Member {leader} is not the leader of cluster {request.Cluster}", $"The leader is {current}.");
+    }
+
+    private async Task<string?> CandidateAsync(ClusterSnapshot before, CancellationToken cancellationToken)
+    {
+        var leader = before.Leader?.Holder;
+        var names = before.Members.Values
+            .Where(member => member.Name != leader && !member.Tags.NoFailover)
+            .Select(member => member.Name)
+            .ToArray();
+        if (names.Length == 0)
+        {
+            session.HintIfUnknown(before, request.Cluster, request.Group);
+            throw new CtlException($"No candidates found to {Action} to");
+        }
+        var candidate = request.Candidate;
+        if (candidate is null && !request.Force)
+        {
+            var choice = string.Join(", ", names.Select(name => $"'{name}'"));
+            candidate = await session.Prompts.AskAsync($"Candidate [{choice}]", "", cancellationToken);
+        }
+        candidate = string.IsNullOrEmpty(candidate) ? null : candidate;
+        if (candidate is null && !request.IsSwitchover)
+        {
+            throw new CtlException("Failover could be performed only to a specific candidate", "Add --candidate NAME.");
+        }
+        if (candidate is not null && candidate == leader)
+        {
+            throw new CtlException($"Member {candidate} is already the leader of cluster {request.Cluster}");
+        }
+        if (candidate is not null && !names.Contains(candidate, StringComparer.Ordinal))
+        {
+            throw new CtlException(
+                $"Member {candidate} does not exist in cluster {request.Cluster} or is tagged as nofailover",
+                $"Possible candidates: {string.Join(", ", names)}.");
+        }
+        return candidate;
+    }
+
+    private static bool IsAsynchronous(ClusterSnapshot before, string? candidate) =>
+        before.Config is { SynchronousMode: not SynchronousMode.Off }
+        && before.Sync.IsActive
+        && candidate is not null
+        && !before.Sync.Includes(candidate);
+
+    private async Task<DateTimeOffset?> ScheduleAsync(ClusterSnapshot before, CancellationToken cancellationToken)
+    {
+        var text = request.Scheduled;
+        if (text is null && !request.Force)
+        {
+            var example = session.Time.GetLocalNow().AddHours(1).ToString("yyyy-MM-dd'T'HH:mm", CultureInfo.InvariantCulture);
+            text = await session.Prompts.AskAsync($"When should the switchover take place (e.g. {example} ) ", "now", cancellationToken);
+        }
+        if (text is null or "" or "now")
+        {
+            return null;
+        }
+        if (!ScheduleTime.TryParse(text, session.Time.LocalTimeZone, out var at))
+        {
+            throw new CtlException(
+                $"Unable to parse scheduled timestamp ({text}). It should be in an unambiguous format (e.g. ISO 8601)",
+                "For example 2026-09-01T03:00 (local time) or 2026-09-01T03:00+02:00.");
+        }
+        return before.Config is { Pause: true }
+            ? throw new CtlException("Can't schedule switchover in the paused state")
+            : at;
+    }
+
+    private async Task ConfirmAsync(ClusterSnapshot before, DateTimeOffset? scheduledAt, CancellationToken cancellationToken)
+    {
+        var demoting = before.Leader is { } leader ? $", demoting current leader {leader.Holder}" : "";
+        var question = scheduledAt is { } at
+            ? $"Are you sure you want to schedule switchover of cluster {request.Cluster} at {IsoTime.Format(at)}{demoting}?"
+            : $"Are you sure you want to {Action} cluster {request.Cluster}{demoting}?";
+        if (!await session.Prompts.ConfirmAsync(question, cancellationToken))
+        {
+            throw new CtlException($"Aborting {(scheduledAt is null ? "" : "scheduled ")}{Action}");
+        }
+    }
+
+    private async Task<int> PerformAsync(IClusterStore store, Plan plan, int? group, CancellationToken cancellationToken)
+    {
+        ApiAnswer answer;
+        try
+        {
+            answer = await PostAsync(plan, cancellationToken);
+        }
+        catch (NoAnswerException e)
+        {
+            LogNoAnswer(session.Logger, e.Message);
+            session.Screen.WriteLine($"{session.Timestamp()} Could not {Action} using Patroni api, falling back to DCS");
+            return await FallBackAsync(store, plan, e.MayHaveArrived, group, cancellationToken);
+        }
+        if (answer.IsSuccess)
+        {
+            session.Screen.WriteLine($"{session.Timestamp()} {answer.Text}");
+            var now = plan.ScheduledAt is null && answer.Status != HttpStatusCode.Accepted
+                ? await WaitUntilSettledAsync(store, plan, cancellationToken)
+                : await store.ReadAsync(cancellationToken);
+            PrintMembers(now, group);
+            return ExitCode.Success;
+        }
+        var isUnknown = answer.Text.Contains("status unknown", StringComparison.Ordinal);
+        session.Screen.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{ActionTitle} {(isUnknown ? "result unknown" : "failed")}, details: {(int)answer.Status}, {answer.Text}"));
+        if (answer.Status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+        {
+            session.Screen.WriteHint("See ctl.authentication and restapi.authentication of the configuration, and the members' restapi.allowlist.");
+        }
+        return isUnknown
+            ? await WaitForResultAsync(store, plan, requestedAt: 0, group, cancellationToken)
+            : ExitCode.Failure;
+    }
+
+    private async Task<ApiAnswer> PostAsync(Plan plan, CancellationToken cancellationToken)
+    {
+        var receiver = plan.OldLeader ?? plan.Candidate!;
+        var member = plan.Before.Members.GetValueOrDefault(receiver) ?? new Member { Name = receiver };
+        var body = new JsonObject { ["candidate"] = plan.Candidate };
+        if (plan.Leader is not null)
+        {
+            body["leader"] = plan.Leader;
+        }
+        if (plan.ScheduledAt is { } at)
+        {
+            body["scheduled_at"] = IsoTime.Format(at);
+        }
+        var timeout = plan.AgentPatience + TimeSpan.FromSeconds(10);
+        var json = body.ToJsonString();
+        var answer = await session.Api.SendAsync(member, HttpMethod.Post, $"/{Action}", json, timeout, cancellationToken);
+        // Ancient members know only /failover.
+        return answer.Status == HttpStatusCode.NotImplemented && request.IsSwitchover
+            ? await session.Api.SendAsync(member, HttpMethod.Post, "/failover", json, timeout, cancellationToken)
+            : answer;
+    }
+
+    /// <summary>Writes the request into the DCS ourselves, unless the member that gave no answer has taken it on all the same.</summary>
+    private async Task<int> FallBackAsync(
+        IClusterStore store, Plan plan, bool mayHaveArrived, int? group, CancellationToken cancellationToken)
+    {
+        if (mayHaveArrived)
+        {
+            var now = await store.ReadAsync(cancellationToken);
+            if (plan.IsOverIn(now) || (now.Failover is { } pending && pending.Leader == plan.Leader && pending.Candidate == plan.Candidate))
+            {
+                return await WaitForResultAsync(store, plan, requestedAt: 0, group, cancellationToken);
+            }
+        }
+        var value = KeyWriter.Failover(plan.Leader, plan.Candidate, plan.ScheduledAt);
+        var write = await store.PutAsync(ClusterKeys.Failover, value, WriteCondition.Always, leaseId: 0, cancellationToken);
+        if (!write.IsDone)
+        {
+            throw new CtlException($"The request could not be written into the DCS: {write.Problem ?? write.Status.ToString()}");
+        }
+        if (plan.ScheduledAt is not null)
+        {
+            PrintMembers(await store.ReadAsync(cancellationToken), group);
+            return ExitCode.Success;
+        }
+        return await WaitForResultAsync(store, plan, write.Revision, group, cancellationToken);
+    }
+
+    /// <summary>Watches the DCS until another member leads, or the request is gone without that.</summary>
+    private async Task<int> WaitForResultAsync(
+        IClusterStore store, Plan plan, long requestedAt, int? group, CancellationToken cancellationToken)
+    {
+        var limit = plan.AgentPatience + plan.LoopWait;
+        var end = await store.WaitAsync(
+            now => now.Revision >= requestedAt && (plan.IsOverIn(now) || now.Failover is null), limit, session.Time, cancellationToken);
+        if (end is null)
+        {
+            session.Screen.WriteError(
+                $"The {Action} did not happen within {limit.TotalSeconds:0.#} s; it may still be in progress.",
+                $"See routingctl list {request.Cluster}.");
+            return ExitCode.Failure;
+        }
+        if (!plan.IsOverIn(end))
+        {
+            session.Screen.WriteLine($"{session.Timestamp()} {ActionTitle} failed");
+            PrintMembers(end, group);
+            return ExitCode.Failure;
+        }
+        session.Screen.WriteLine(
+            $"{session.Timestamp()} Successfully {(request.IsSwitchover ? "switched" : "failed")} over to \"{end.Leader!.Holder}\"");
+        PrintMembers(await WaitUntilSettledAsync(store, plan, cancellationToken), group);
+        return ExitCode.Success;
+    }
+
+    /// <summary>Waits until the new leader says that it leads: the key changes hands before the promotion is done.</summary>
+    private async Task<ClusterSnapshot> WaitUntilSettledAsync(IClusterStore store, Plan plan, CancellationToken cancellationToken)
+    {
+        var settled = await store.WaitAsync(
+            now => plan.IsOverIn(now)
+                && now.LeaderMember is { Role: Role.Primary or Role.StandbyLeader, State: PostgresState.Running },
+            s_settleTimeout,
+            session.Time,
+            cancellationToken);
+        if (settled is null)
+        {
+            session.Screen.WriteHint($"The new leader has not finished its promotion within {s_settleTimeout.TotalSeconds:0} s.");
+        }
+        return settled ?? await store.ReadAsync(cancellationToken);
+    }
+
+    [LoggerMessage(EventId = 3002, Level = LogLevel.Error, Message = "The member's REST API failed: {Problem}")]
+    private static partial void LogNoAnswer(ILogger logger, string problem);
+}

@@ -1,0 +1,37 @@
+using System.CommandLine;
+
+namespace Routing.Cli.Commands;
+
+/// <summary><c>switchover</c>: another member leads, by plan and without loss.</summary>
+internal static class SwitchoverCommand
+{
+    public static Command Create(CommandHost host)
+    {
+        var name = CommonOptions.ClusterName();
+        var group = CommonOptions.Group();
+        var leader = new Option<string?>("--leader", "--primary") { Description = "The present leader", HelpName = "NAME" };
+        var candidate = CommonOptions.Candidate();
+        var scheduled = new Option<string?>("--scheduled")
+        {
+            Description = "When, for example 2026-09-01T03:00; local time unless it has an offset. Default: now",
+            HelpName = "TIME",
+        };
+        var force = CommonOptions.Force();
+        var command = new Command(
+            "switchover",
+            "Hand the leadership to another member, now or at a given time. Waits for the result; exit code 1 when it did not succeed")
+        {
+            name, group, leader, candidate, scheduled, force,
+        };
+        return host.Add(command, (session, parsed, cancellationToken) => new LeaderChange(
+            session,
+            new LeaderChange.Request(
+                IsSwitchover: true,
+                session.ClusterName(parsed.GetValue(name)),
+                parsed.GetValue(group),
+                parsed.GetValue(leader),
+                parsed.GetValue(candidate),
+                parsed.GetValue(scheduled),
+                parsed.GetValue(force))).RunAsync(cancellationToken));
+    }
+}

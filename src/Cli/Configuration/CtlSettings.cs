@@ -1,0 +1,121 @@
+using Microsoft.Extensions.Logging;
+using Routing.Cli.Rest;
+using Routing.Cluster;
+using Routing.Dcs;
+using Routing.Settings;
+
+namespace Routing.Cli.Configuration;
+
+/// <summary>What routingctl takes from its configuration, which may be the agent's own.</summary>
+internal sealed partial record CtlSettings
+{
+    private const string Prefix = "PATRONI_";
+
+    /// <summary>The cluster that is meant when none is named.</summary>
+    public string? Scope { get; init; }
+
+    /// <summary>What stands before the scope in the DCS; <c>service</c> when empty.</summary>
+    public string? Namespace { get; init; }
+
+    /// <summary>How to reach etcd.</summary>
+    public required EtcdOptions Etcd { get; init; }
+
+    /// <summary><c>citus.group</c>, or null.</summary>
+    public int? ConfiguredGroup { get; init; }
+
+    /// <summary>How to talk to the members' REST API.</summary>
+    public ApiSettings Api { get; init; } = new();
+
+    /// <summary>Where the keys of a cluster, or of one of its Citus groups, stand.</summary>
+    public string BasePath(string name, int? group) => ClusterKeys.BasePath(Namespace, group is null ? name : $"{name}/{group}");
+
+    /// <summary>The group that commands show when none is named: the configured one; logged, because there may be others.</summary>
+    public int? OnlyGroup(ILogger logger)
+    {
+        if (ConfiguredGroup is { } group)
+        {
+            LogOnlyGroup(logger, group);
+        }
+        return ConfiguredGroup;
+    }
+
+    /// <summary>Reads the configuration file, the variables over it, and the options over both.</summary>
+    /// <exception cref="CtlException">A file that was asked for isn't there, or a value is wrong.</exception>
+    public static CtlSettings Load(CtlEnvironment environment, string? fileOption, string? dcsUrlOption, bool insecureOption)
+    {
+        var report = new SettingsReport();
+        var root = new SectionReader(LoadTree(environment, fileOption, report), report);
+        var dcsUrl = (dcsUrlOption ?? environment.Variable("DCS_URL")) is { } url ? DcsUrl.Parse(url) : null;
+        var etcd = dcsUrl is null ? ReadEtcd(root) : new EtcdOptions { Endpoints = [dcsUrl.Endpoint] };
+        var api = ReadApi(root);
+        var scope = root.Text("scope");
+        var clusterNamespace = dcsUrl?.Namespace ?? root.Text("namespace");
+        var group = root.Section("citus").Int("group", minimum: 0);
+        if (!report.Errors.IsEmpty)
+        {
+            throw new CtlException(string.Join(Environment.NewLine, report.Errors));
+        }
+        return new CtlSettings
+        {
+            Scope = string.IsNullOrWhiteSpace(scope) ? null : scope,
+            Namespace = clusterNamespace,
+            Etcd = etcd!,
+            ConfiguredGroup = group,
+            Api = insecureOption ? api with { Insecure = true } : api,
+        };
+    }
+
+    private static SettingsTree LoadTree(CtlEnvironment environment, string? fileOption, SettingsReport report)
+    {
+        var asked = fileOption ?? environment.Variable("PATRONICTL_CONFIG_FILE");
+        var file = asked ?? DefaultFile(environment);
+        var exists = File.Exists(file) || Directory.Exists(file);
+        if (asked is not null && !exists)
+        {
+            throw new CtlException($"The configuration file {asked} does not exist.", "See --config-file and PATRONICTL_CONFIG_FILE.");
+        }
+        var variables = SettingsEnvironment.From(Prefix, environment.Variables);
+        return !exists && variables.Values.IsEmpty
+            ? new SettingsTree()
+            : SettingsLoader.Load(exists ? file : null, variables, EnvironmentSchema.Agent, report);
+    }
+
+    private static string DefaultFile(CtlEnvironment environment)
+    {
+        var folder = environment.Variable("XDG_CONFIG_HOME") ?? Path.Combine(environment.Variable("HOME") ?? "/", ".config");
+        return Path.Combine(folder, "patroni", "patronictl.yaml");
+    }
+
+    private static EtcdOptions? ReadEtcd(SectionReader root) =>
+        root.Keys.Any()
+            ? EtcdSection.Read(root)
+            : throw new CtlException(
+                "There is no configuration that says where etcd is.",
+                "Use --config-file FILE (the agent's own will do), PATRONI_ETCD3_HOSTS, or --dcs-url HOST:PORT.");
+
+    private static ApiSettings ReadApi(SectionReader root)
+    {
+        var ctl = root.Section("ctl");
+        var restApi = root.Section("restapi");
+        return new ApiSettings
+        {
+            Credentials = ReadCredentials(ctl) ?? ReadCredentials(restApi),
+            CaFile = ctl.Text("cacert") ?? restApi.Text("cafile"),
+            CertificateFile = ctl.Text("certfile"),
+            KeyFile = ctl.Text("keyfile"),
+            KeyPassword = ctl.Text("keyfile_password"),
+            Insecure = ctl.Boolean("insecure") ?? false,
+        };
+    }
+
+    private static (string Username, string Password)? ReadCredentials(SectionReader section)
+    {
+        var authentication = section.Section("authentication");
+        return authentication.Text("username") is { Length: > 0 } username
+            ? (username, authentication.Text("password") ?? "")
+            : null;
+    }
+
+    [LoggerMessage(EventId = 3010, Level = LogLevel.Warning, Message = "Only Citus group {Group} of the configuration is shown; see --group for others")]
+    private static partial void LogOnlyGroup(ILogger logger, int group);
+}

@@ -1,0 +1,25 @@
+using Microsoft.Extensions.Logging;
+using Routing.Cli.Terminal;
+using Routing.Dcs;
+
+namespace Routing.Cli;
+
+/// <summary>Opens the keys of one cluster.</summary>
+/// <param name="options">How to reach etcd.</param>
+/// <param name="basePath">Where the cluster's keys stand.</param>
+/// <param name="time">The clock of its timeouts.</param>
+/// <param name="logger">Where it logs.</param>
+internal delegate IClusterStore OpenStore(EtcdOptions options, string basePath, TimeProvider time, ILogger logger);
+
+/// <summary>Everything that the program takes from the outside.</summary>
+/// <param name="Screen">Prompts, output and errors.</param>
+/// <param name="Time">The clock, and the local time zone.</param>
+/// <param name="Variables">The environment's variables.</param>
+internal sealed record CtlEnvironment(Screen Screen, TimeProvider Time, IReadOnlyDictionary<string, string> Variables)
+{
+    /// <summary>Opens clusters; etcd unless a test says otherwise.</summary>
+    public OpenStore OpenStore { get; init; } = EtcdStores.Open;
+
+    /// <summary>The value of a variable; null when it is unset or empty.</summary>
+    public string? Variable(string name) => Variables.TryGetValue(name, out var value) && value.Length > 0 ? value : null;
+}

@@ -1,0 +1,74 @@
+using System.CommandLine;
+using System.CommandLine.Invocation;
+using Routing.Cli.Commands;
+
+namespace Routing.Cli;
+
+/// <summary>The command line: parses it, runs the command, says how it ended.</summary>
+internal sealed class Routingctl(CtlEnvironment environment)
+{
+    /// <summary>Runs one command line.</summary>
+    /// <returns>An <see cref="ExitCode"/>.</returns>
+    public async Task<int> RunAsync(IReadOnlyList<string> arguments, CancellationToken cancellationToken)
+    {
+        var parsed = CreateRoot().Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        if (parsed.Action is ParseErrorAction)
+        {
+            return RefuseUsage(parsed);
+        }
+        var exitCode = await parsed.InvokeAsync(
+            new InvocationConfiguration
+            {
+                Output = environment.Screen.Output,
+                Error = environment.Screen.Error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,   // signals reach us as the token, see Program
+            },
+            cancellationToken);
+        await environment.Screen.Output.FlushAsync(CancellationToken.None);
+        return exitCode;
+    }
+
+    private RootCommand CreateRoot()
+    {
+        var globals = new GlobalOptions();
+        var host = new CommandHost(environment, globals);
+        var root = new RootCommand(
+            """
+            Shows and steers clusters of PostgreSQL: who leads, who follows, and who shall lead next.
+
+            It needs access to etcd, by a configuration file (the agent's own will do), PATRONI_* variables or --dcs-url.
+            Exit codes: 0 done, 1 failed or declined (also a switchover or failover that did not succeed), 2 wrong usage.
+            """)
+        {
+            globals.ConfigFile,
+            globals.DcsUrl,
+            globals.Insecure,
+            // One file each; a new command is one more line here.
+            ListCommand.Create(host),
+            TopologyCommand.Create(host),
+            SwitchoverCommand.Create(host),
+            FailoverCommand.Create(host),
+            ShowConfigCommand.Create(host),
+            HistoryCommand.Create(host),
+            VersionCommand.Create(host),
+        };
+        return root;
+    }
+
+    private int RefuseUsage(ParseResult parsed)
+    {
+        var path = new List<string>();
+        for (var at = parsed.CommandResult; at is not null; at = at.Parent as System.CommandLine.Parsing.CommandResult)
+        {
+            path.Insert(0, at.Command.Name);
+        }
+        var command = string.Join(' ', ["routingctl", .. path.Skip(1)]);
+        environment.Screen.Error.WriteLine($"Try '{command} --help' for help.");
+        foreach (var error in parsed.Errors)
+        {
+            environment.Screen.WriteError(error.Message);
+        }
+        return ExitCode.Usage;
+    }
+}

@@ -1,0 +1,56 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Routing.Cli.Configuration;
+using Routing.Cli.Rest;
+using Routing.Cli.Terminal;
+using Routing.Cluster;
+using Routing.Dcs;
+
+namespace Routing.Cli;
+
+/// <summary>What one command works with. Configuration is read when it is first needed.</summary>
+internal sealed class Session(CtlEnvironment environment, Lazy<CtlSettings> settings) : IDisposable
+{
+    private MemberApi? _api;
+
+    public Screen Screen => environment.Screen;
+
+    public TimeProvider Time => environment.Time;
+
+    public CtlSettings Settings => settings.Value;
+
+    public Prompts Prompts { get; } = new(environment.Screen);
+
+    public ILogger Logger { get; } = new StandardErrorLogger(
+        environment.Screen.Error, environment.Time, StandardErrorLogger.LevelFrom(environment.Variable));
+
+    /// <summary>The members' REST API.</summary>
+    public MemberApi Api => _api ??= new MemberApi(Settings.Api, Time);
+
+    /// <summary>The cluster that is meant: the one named, else the configuration's scope.</summary>
+    /// <exception cref="CtlException">Neither is there.</exception>
+    public string ClusterName(string? argument) =>
+        argument ?? Settings.Scope ?? throw new CtlException(
+            "No cluster is named.", "Name it on the command line, or use a configuration with a scope.");
+
+    /// <summary>Opens a cluster's keys.</summary>
+    /// <param name="name">The scope.</param>
+    /// <param name="group">The Citus group, or null.</param>
+    public IClusterStore Open(string name, int? group) =>
+        environment.OpenStore(Settings.Etcd, Settings.BasePath(name, group), Time, Logger);
+
+    /// <summary>Local time, as results are stamped with.</summary>
+    public string Timestamp(bool withFraction = true) =>
+        Time.GetLocalNow().ToString(withFraction ? "yyyy-MM-dd HH:mm:ss.fffff" : "yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
+
+    /// <summary>Says so when a cluster has no keys at all: most often the name is wrong.</summary>
+    public void HintIfUnknown(ClusterSnapshot snapshot, string name, int? group)
+    {
+        if (snapshot is { Leader: null, Config: null, Members.Count: 0, Initialize.IsMissing: true })
+        {
+            Screen.WriteHint($"There is nothing below {Settings.BasePath(name, group)}/ in the DCS: are the cluster's name and the namespace right?");
+        }
+    }
+
+    public void Dispose() => _api?.Dispose();
+}
