@@ -9,7 +9,7 @@ using Routing.Dcs;
 namespace Routing.Cli;
 
 /// <summary>What one command works with. Configuration is read when it is first needed.</summary>
-internal sealed class Session(CtlEnvironment environment, Lazy<CtlSettings> settings) : IDisposable
+internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettings> settings) : IDisposable
 {
     private MemberApi? _api;
 
@@ -33,6 +33,16 @@ internal sealed class Session(CtlEnvironment environment, Lazy<CtlSettings> sett
         argument ?? Settings.Scope ?? throw new CtlException(
             "No cluster is named.", "Name it on the command line, or use a configuration with a scope.");
 
+    /// <summary>The Citus group to show when none is named: the configured one; logged, because there may be others.</summary>
+    public int? OnlyGroup()
+    {
+        if (Settings.ConfiguredGroup is { } group)
+        {
+            LogOnlyGroup(Logger, group);
+        }
+        return Settings.ConfiguredGroup;
+    }
+
     /// <summary>Opens a cluster's keys.</summary>
     /// <param name="name">The scope.</param>
     /// <param name="group">The Citus group, or null.</param>
@@ -53,4 +63,7 @@ internal sealed class Session(CtlEnvironment environment, Lazy<CtlSettings> sett
     }
 
     public void Dispose() => _api?.Dispose();
+
+    [LoggerMessage(EventId = 3003, Level = LogLevel.Warning, Message = "Only Citus group {Group} of the configuration is shown; see --group for others")]
+    private static partial void LogOnlyGroup(ILogger logger, int group);
 }

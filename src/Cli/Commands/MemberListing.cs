@@ -19,7 +19,7 @@ internal static partial class MemberListing
             LogNoNames(session.Logger);
             return ExitCode.Success;
         }
-        var group = request.Group ?? session.Settings.OnlyGroup(session.Logger);
+        var group = request.Group ?? session.OnlyGroup();
         var clusters = new List<(string Name, IClusterStore Store)>();
         try
         {

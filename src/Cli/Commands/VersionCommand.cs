@@ -32,7 +32,7 @@ internal static class VersionCommand
             return ExitCode.Success;
         }
         session.Screen.WriteLine("");
-        var group = groupOption ?? session.Settings.OnlyGroup(session.Logger);
+        var group = groupOption ?? session.OnlyGroup();
         await using var store = session.Open(name, group);
         var snapshot = await store.ReadAsync(cancellationToken);
         var asked = snapshot.Members.Values.Where(member => member.ApiUrl is not null && (members.Length == 0 || members.Contains(member.Name)));
@@ -51,9 +51,11 @@ internal static class VersionCommand
         try
         {
             var answer = await session.Api.SendAsync(member, HttpMethod.Get, path: null, jsonBody: null, s_timeout, cancellationToken);
-            var status = JsonNode.Parse(answer.Text) as JsonObject;
-            var version = (status?["patroni"] as JsonObject)?["version"]?.ToString()
-                ?? throw new JsonException($"the answer (status {(int)answer.Status}) names no version");
+            if (JsonNode.Parse(answer.Text) is not JsonObject status || status["patroni"] is not JsonObject { } patroni
+                || patroni["version"] is not { } version)
+            {
+                throw new JsonException($"the answer (status {(int)answer.Status}) names no version");
+            }
             var server = status["server_version"] is JsonValue value && value.TryGetValue<int>(out var number)
                 ? $" PostgreSQL {ServerVersion(number)}"
                 : "";

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging;
 using Routing.Cli.Rest;
 using Routing.Cluster;
 using Routing.Dcs;
@@ -7,7 +6,7 @@ using Routing.Settings;
 namespace Routing.Cli.Configuration;
 
 /// <summary>What routingctl takes from its configuration, which may be the agent's own.</summary>
-internal sealed partial record CtlSettings
+internal sealed record CtlSettings
 {
     private const string Prefix = "PATRONI_";
 
@@ -29,16 +28,6 @@ internal sealed partial record CtlSettings
     /// <summary>Where the keys of a cluster, or of one of its Citus groups, stand.</summary>
     public string BasePath(string name, int? group) => ClusterKeys.BasePath(Namespace, group is null ? name : $"{name}/{group}");
 
-    /// <summary>The group that commands show when none is named: the configured one; logged, because there may be others.</summary>
-    public int? OnlyGroup(ILogger logger)
-    {
-        if (ConfiguredGroup is { } group)
-        {
-            LogOnlyGroup(logger, group);
-        }
-        return ConfiguredGroup;
-    }
-
     /// <summary>Reads the configuration file, the variables over it, and the options over both.</summary>
     /// <exception cref="CtlException">A file that was asked for isn't there, or a value is wrong.</exception>
     public static CtlSettings Load(CtlEnvironment environment, string? fileOption, string? dcsUrlOption, bool insecureOption)
@@ -50,7 +39,7 @@ internal sealed partial record CtlSettings
         var api = ReadApi(root);
         var scope = root.Text("scope");
         var clusterNamespace = dcsUrl?.Namespace ?? root.Text("namespace");
-        var group = root.Section("citus").Int("group", minimum: 0);
+        var group = root.Section("citus").Number("group", minimum: 0);
         if (!report.Errors.IsEmpty)
         {
             throw new CtlException(string.Join(Environment.NewLine, report.Errors));
@@ -115,7 +104,4 @@ internal sealed partial record CtlSettings
             ? (username, authentication.Text("password") ?? "")
             : null;
     }
-
-    [LoggerMessage(EventId = 3010, Level = LogLevel.Warning, Message = "Only Citus group {Group} of the configuration is shown; see --group for others")]
-    private static partial void LogOnlyGroup(ILogger logger, int group);
 }
