@@ -152,7 +152,7 @@ public sealed record LocalPostgres
     /// <summary>Replication slots here.</summary>
     public ImmutableArray<ReplicationSlot> Slots { get; init; } = [];
 
-    /// <summary>synchronous_standby_names in force, on a primary.</summary>
+    /// <summary>synchronous_standby_names in force, on a primary and on a standby (it is set before a promotion).</summary>
     public string SynchronousStandbyNames { get; init; } = "";
 
     /// <summary>The user's own synchronous_standby_names, from the configuration; null for none.</summary>

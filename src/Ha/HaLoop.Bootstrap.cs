@@ -1,0 +1,112 @@
+using Routing.Cluster;
+
+namespace Routing.Ha;
+
+public static partial class HaLoop
+{
+    /// <summary>The data directory is empty.</summary>
+    private static Decision DecideEmpty(Observation o)
+    {
+        if (o.Local.HasProcess)
+        {
+            return Act(o, "data_vanished", "stops PostgreSQL: its data directory is empty", s_second,
+                new HaAction.Demote(DemoteMode.Immediate));
+        }
+        if (o.Leader == o.Self)
+        {
+            return Act(o, "data_vanished", "gives the leader key up: its data directory is empty", s_second, new HaAction.ReleaseLeader(null));
+        }
+        if (o.Paused)
+        {
+            return Wait(o, "empty", "has an empty data directory; nothing is made while the cluster is paused");
+        }
+        if (MustWait(o, out var left))
+        {
+            return Wait(o, "clone_retry", $"tries to copy another member again in {left.TotalSeconds:F0} s", left);
+        }
+        if (o.Leader is { } leader)
+        {
+            var source = CloneSource(o, leader);
+            return source is null
+                ? Wait(o, "clone_waits", $"waits until {leader} can be copied", s_second)
+                : Act(o, "clones", $"copies {source}", null, new HaAction.CopyMember(source));
+        }
+        if (!o.IsDcsLive)
+        {
+            return Wait(o, "dcs_unreachable", "has an empty data directory and waits for the DCS");
+        }
+        if (o.Cluster!.Initialize.IsMissing && MayInitialize(o) is { } why)
+        {
+            return Wait(o, "bootstrap_waits", why);
+        }
+        if (o.Cluster.Initialize.IsMissing)
+        {
+            return Act(o, "initialize_race", "tries to be the one that makes the new cluster", s_second, new HaAction.RaceInitialize());
+        }
+        if (!o.Cluster.Initialize.IsInProgress && o.Options.CanCloneWithoutLeader)
+        {
+            return Act(o, "clones", "restores a copy that needs no leader", null, new HaAction.CopyMember(null));
+        }
+        return Wait(o, "bootstrap_waits", o.Cluster.Initialize.IsInProgress
+            ? "waits for the leader to bootstrap"
+            : "waits for a leader to copy");
+    }
+
+    /// <summary>Why this member may not initialise a new cluster; null when it may.</summary>
+    private static string? MayInitialize(Observation o) => o switch
+    {
+        { Options.UnsupportedTopology: { } problem } => $"does not make a new cluster: {problem}",
+        { Options.MayBootstrap: false } => "waits for another member to bootstrap: it has no bootstrap section",
+        { Options.Tags.NoFailover: true } => "waits for another member to bootstrap: it is tagged nofailover",
+        { Options.WatchdogProblem: { } problem } => $"does not make a new cluster: {problem}",
+        _ => null,
+    };
+
+    /// <summary>A running member tagged clonefrom, else the leader.</summary>
+    private static string? CloneSource(Observation o, string leader)
+    {
+        // After a failed copy the next source is tried: a member that cannot serve must not block us for ever.
+        var willing = o.Cluster!.Members.Values
+            .Where(m => m.Name != o.Self && m.Name != leader && m.Tags.CloneFrom && m.State == PostgresState.Running && m.Address is not null)
+            .Select(m => m.Name)
+            .ToList();
+        if (o.Cluster.Members.GetValueOrDefault(leader) is { Address: not null } member
+            && (member is { State: PostgresState.Running, Role: Role.Primary or Role.StandbyLeader } || willing.Count > 0))
+        {
+            willing.Add(leader);
+        }
+        return willing.Count == 0 ? null : willing[o.Memory.FailedClones % willing.Count];
+    }
+
+    /// <summary>The initialize key was ours: from the empty directory to the first leader.</summary>
+    private static Decision DecideBootstrapping(Observation o)
+    {
+        if (o.Memory.BootstrapFailure is { } failure)
+        {
+            return o.Ended?.Kind == JobKind.AbandonBootstrap
+                ? Act(o, "bootstrap_failed", $"ends: the bootstrap failed: {failure}", null, new HaAction.Exit(1))
+                : Act(o, "bootstrap_failed", $"puts the failed bootstrap aside: {failure}", null, new HaAction.AbandonBootstrap());
+        }
+        if (!o.Memory.BootstrapDone)
+        {
+            return Act(o, "bootstraps", "makes a new cluster", null, new HaAction.Bootstrap());
+        }
+        if (o.Local is not { Server: ServerState.Running, IsPrimary: true, Control: { } control })
+        {
+            return new Decision("bootstrap_failed", "lost the server of the new cluster",
+                [], o.Memory with { BootstrapFailure = "PostgreSQL does not run any more" }, TimeSpan.Zero);
+        }
+        if (o.Leads)
+        {
+            return new Decision("initialized", "has initialized a new cluster", [],
+                o.Memory with { WonInitialize = false, BootstrapDone = false }, TimeSpan.Zero);
+        }
+        if (o.Leader is { } other && other != o.Self)
+        {
+            return new Decision("bootstrap_failed", $"finds {other} leading the cluster that it was making",
+                [], o.Memory with { BootstrapFailure = $"{other} leads this scope" }, TimeSpan.Zero);
+        }
+        return Act(o, "initializes", "writes the keys of the new cluster and takes the leader key", s_soon,
+            new HaAction.WriteInitialize(control.SystemId, OnlyIfAbsent: false), new HaAction.WriteConfig(), new HaAction.AcquireLeader());
+    }
+}

@@ -1,0 +1,174 @@
+using Routing.Cluster;
+using Routing.Ha.Synchronous;
+
+namespace Routing.Ha;
+
+public static partial class HaLoop
+{
+    /// <summary>This member holds the leader key, and PostgreSQL runs.</summary>
+    private static Decision DecideLeading(Observation o)
+    {
+        if (!o.Lease.HoldsLeader)
+        {
+            return Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon, new HaAction.AttachLeader());
+        }
+        if (o.Paused && !o.Local.IsPrimary && o.Cluster!.Failover?.Candidate != o.Self)
+        {
+            return Act(o, "releasing", "gives the leader key up: it is a standby, and the cluster is paused", s_second, new HaAction.ReleaseLeader(null));
+        }
+        if (o.Options.WatchdogProblem is { } problem && !o.Paused)
+        {
+            return o.Local.IsPrimary
+                ? Act(o, "watchdog", $"demotes itself: {problem}", s_soon, new HaAction.Demote(DemoteMode.Immediate))
+                : Act(o, "watchdog", $"gives the leader key up: {problem}", s_second, new HaAction.ReleaseLeader(null));
+        }
+        return o.Local.IsPrimary ? DecideLeadingPrimary(o) : DecidePromotion(o);
+    }
+
+    /// <summary>Holds the key and is a standby: promote.</summary>
+    private static Decision DecidePromotion(Observation o)
+    {
+        if (o.Memory.PromotionFailure is { } failure)
+        {
+            return new Decision("promotion_failed", $"gives the leader key up: the promotion failed: {failure}",
+                [new HaAction.ReleaseLeader(null)],
+                o.Memory with
+                {
+                    PromotionFailure = null, BarredFromRaceUntil = o.Now + o.Timing.Ttl, SteppedDownAt = o.Now,
+                }, s_second);
+        }
+        if (!o.Leads)
+        {
+            return Wait(o, "lease_ends", "does not promote: its lease runs out", s_soon);
+        }
+        if (o.Local.Server != ServerState.Running)
+        {
+            return Wait(o, "unresponsive", "does not promote: PostgreSQL does not answer", s_soon);
+        }
+        var memory = o.Memory;
+        if (o.Config.SynchronousMode != SynchronousMode.Off)
+        {
+            var before = SyncPlanner.BeforePromotion(o.Self, o.Config, o.Cluster!.Sync);
+            memory = memory with { Sync = before.Memory };
+            if (before.SetStandbyNames && (before.StandbyNames ?? "") != o.Local.SynchronousStandbyNames)
+            {
+                return new Decision("prepares_promotion", $"prepares its promotion: {before.Reason}",
+                    [new HaAction.SetSynchronousStandbys(before.StandbyNames)], memory, TimeSpan.FromMilliseconds(20));
+            }
+            if (before.Write is { } write && !Same(write, o.Cluster!.Sync))
+            {
+                return new Decision("prepares_promotion", $"prepares its promotion: {before.Reason}",
+                    [new HaAction.WriteSync(write)], memory, s_soon);
+            }
+        }
+        var promote = new Decision("promotes", "promotes itself: it holds the leader key",
+            [new HaAction.Promote()], memory with { Promoting = true, SteppedDownAt = null }, null);
+        return o.Cluster!.Failover is { ScheduledAt: null } && !o.Paused
+            ? promote with { Actions = promote.Actions.Insert(0, new HaAction.ClearFailover(null)) }
+            : promote;
+    }
+
+    private static bool Same(SyncState left, SyncState right) =>
+        left.Leader == right.Leader && left.Quorum == right.Quorum && left.Standbys.SetEquals(right.Standbys);
+
+    /// <summary>Holds the key and is the primary: requests first, then the keys that only a leader keeps.</summary>
+    private static Decision DecideLeadingPrimary(Observation o)
+    {
+        var cluster = o.Cluster!;
+        if (cluster.Failover is { } request && DecideRequest(o, request) is { } requested)
+        {
+            return requested;
+        }
+        if (cluster.Initialize.SystemId is null && o.Local.Control is { } control)
+        {
+            return Act(o, "repairs_keys", "writes the missing system identifier", s_second,
+                new HaAction.WriteInitialize(control.SystemId, cluster.Initialize.IsMissing));
+        }
+        if (cluster.Config is null)
+        {
+            return Act(o, "repairs_keys", "writes the missing dynamic configuration", s_second, new HaAction.WriteConfig());
+        }
+        if (o.Local.Server == ServerState.Running && DecideSynchronous(o) is { } synchronous)
+        {
+            return synchronous;
+        }
+        if (HistoryUpdate.Of(cluster.History, o.Local, o.Self, o.Config.MaximumHistoryLines) is { } history)
+        {
+            return Act(o, "writes_history", "writes the timeline history", s_second, new HaAction.WriteHistory(history));
+        }
+        var due = o.Memory.CheckpointAskedAt is not { } at || o.Now - at > TimeSpan.FromSeconds(30);
+        if (o.Local.Server == ServerState.Running && !o.Local.CheckpointedSincePromotion && due)
+        {
+            return new Decision("checkpoints", "is the leader; begins the checkpoint after its promotion",
+                [new HaAction.BeginCheckpoint()], o.Memory with { CheckpointAskedAt = o.Now }, s_second);
+        }
+        if (o.Local.CheckpointedSincePromotion && o.Memory.CheckpointAskedAt is not null)
+        {
+            o = o with { Memory = o.Memory with { CheckpointAskedAt = null } };
+        }
+        if (!o.IsDcsLive || o.Lease.LeaderLeft < o.Timing.Ttl / 2)
+        {
+            return DecideSilence(o);
+        }
+        return o.Local.Server == ServerState.Unresponsive
+            ? Wait(o, "unresponsive", "is the leader; PostgreSQL does not answer its questions", s_second)
+            : Wait(o, "leads", "is the leader, the primary with the lock");
+    }
+
+    /// <summary>The DCS does not answer the leader: the lease still lasts, or failsafe mode has to carry.</summary>
+    private static Decision DecideSilence(Observation o)
+    {
+        var left = o.Lease.LeaderLeft - o.SafetyMargin;
+        if (!o.Config.FailsafeMode)
+        {
+            return Wait(o, "dcs_unreachable",
+                $"is the leader; the DCS is not accessible, the lease lasts {Math.Max(0, left.TotalSeconds):F0} s", Least(left, s_second));
+        }
+        var due = o.Failsafe.LastAskedAt is not { } at || o.Now - at >= Least(o.Timing.LoopWait, o.Timing.Ttl / 4);
+        return due
+            ? Act(o, "failsafe", "is the leader; the DCS is not accessible: asks the failsafe members for their consent",
+                s_soon, new HaAction.AskFailsafe())
+            : Wait(o, "failsafe", o.FailsafeHolds
+                ? "is the leader by failsafe mode: the DCS is not accessible, and every member has consented"
+                : "is the leader; the DCS is not accessible, and not every member has consented yet", s_soon);
+    }
+
+    private static TimeSpan Least(TimeSpan left, TimeSpan right) =>
+        left <= TimeSpan.Zero ? s_soon : left < right ? left : right;
+
+    private static Decision? DecideSynchronous(Observation o)
+    {
+        var decision = SyncPlanner.Next(SyncView(o));
+        HaAction? action = decision.Step switch
+        {
+            SyncStep.WriteSync write => new HaAction.WriteSync(write.Content),
+            SyncStep.DeleteSync delete => new HaAction.DeleteSync(delete.ModRevision),
+            SyncStep.SetStandbyNames set => new HaAction.SetSynchronousStandbys(set.Text),
+            _ => null,
+        };
+        var memory = o.Memory with { Sync = decision.Memory };
+        if (action is not null)
+        {
+            return new Decision("synchronous", $"is the leader; {decision.Reason}", [action], memory, s_soon);
+        }
+        return decision.Step is SyncStep.Wait wait
+            ? new Decision("synchronous_waits", $"is the leader; {decision.Reason}", [], memory, wait.For)
+            : null;
+    }
+
+    private static SyncObservation SyncView(Observation o) => new()
+    {
+        Self = o.Self,
+        Config = o.Config,
+        Sync = o.Cluster!.Sync,
+        Members = o.Cluster.Members,
+        Senders = [.. o.Local.Standbys.Select(row => row.ToSender())],
+        SynchronousCommit = o.Local.SynchronousCommit,
+        StandbyNames = o.Local.SynchronousStandbyNames,
+        UserStandbyNames = o.Local.UserSynchronousStandbyNames,
+        FlushLsn = o.Local.WalPosition,
+        Timing = o.Timing,
+        Now = o.Now,
+        Memory = o.Memory.Sync ?? SyncMemory.Empty,
+    };
+}

@@ -1,0 +1,96 @@
+namespace Routing.Ha;
+
+public static partial class HaLoop
+{
+    /// <summary>The memory with what this observation adds to it: the job that ended, and what began or ended to be true.</summary>
+    private static LoopMemory Remember(Observation o)
+    {
+        var memory = o.Ended is { } ended ? Absorb(o.Memory, ended) : o.Memory;
+        var leader = o.Leader;
+        memory = memory with
+        {
+            UnlockedSince = leader is null && o.Cluster is not null ? memory.UnlockedSince ?? o.Now : null,
+            HasRun = memory.HasRun || o.Local.Server == ServerState.Running,
+        };
+        if (leader is not null && leader != o.Self)
+        {
+            memory = memory with { SteppedDownAt = null };
+        }
+        if (o.Cluster?.Leader is { } key && key.Term > memory.DivergenceTerm)
+        {
+            // A new term: what fitted the old primary may not fit the new one.
+            memory = memory with
+            {
+                DivergenceTerm = key.Term,
+                Divergence = DivergenceState.Unchecked,
+                DivergenceCheckedAt = null,
+                PromotionFailure = null,
+            };
+        }
+        if (o.Local.Server == ServerState.Running)
+        {
+            memory = memory with { DownSince = null, StartFailure = null };
+            if (!o.Local.IsPrimary)
+            {
+                memory = memory with
+                {
+                    Demoted = false,
+                    FailedStandbyStarts = 0,
+                    NotStreamingSince = o.Local.IsStreaming ? null : memory.NotStreamingSince ?? o.Now,
+                };
+                if (o.Local.IsStreaming)
+                {
+                    memory = memory with { Divergence = DivergenceState.Fits };
+                }
+            }
+            else
+            {
+                memory = memory with { Promoting = false, NotStreamingSince = null };
+            }
+        }
+        else
+        {
+            memory = memory with { NotStreamingSince = null };
+        }
+        return memory;
+    }
+
+    private static LoopMemory Absorb(LoopMemory memory, JobEnd ended) => (ended.Kind, ended.Result) switch
+    {
+        (JobKind.Bootstrap, JobResult.Done) => memory with { BootstrapDone = true },
+        (JobKind.Bootstrap, _) => memory with { BootstrapFailure = ended.Detail },
+        (JobKind.Clone, JobResult.Done) =>
+            memory with { FailedClones = 0, Divergence = DivergenceState.Fits, RetryAt = null },
+        (JobKind.Clone, _) =>
+            memory with { FailedClones = memory.FailedClones + 1, RetryAt = ended.EndedAt + Backoff(memory.FailedClones) },
+        (JobKind.StartPrimary, JobResult.Failed) => memory with { StartFailure = ended.Detail },
+        (JobKind.StartStandby, JobResult.Failed) => memory with
+        {
+            FailedStandbyStarts = memory.FailedStandbyStarts + 1,
+            RetryAt = ended.EndedAt + Backoff(memory.FailedStandbyStarts),
+            Divergence = DivergenceState.Unchecked,
+        },
+        (JobKind.Promote, JobResult.Failed) => memory with { Promoting = false, PromotionFailure = ended.Detail },
+        (JobKind.Promote, JobResult.Cancelled) => memory with { Promoting = false },
+        (JobKind.CheckDivergence, JobResult.Done) =>
+            memory with { Divergence = DivergenceState.Fits, DivergenceCheckedAt = ended.EndedAt },
+        (JobKind.CheckDivergence, JobResult.Diverged) =>
+            memory with { Divergence = DivergenceState.Diverged, DivergenceCheckedAt = ended.EndedAt },
+        (JobKind.CheckDivergence, _) => memory with { DivergenceCheckedAt = ended.EndedAt },
+        (JobKind.Rewind, JobResult.Done) => memory with { Divergence = DivergenceState.Fits },
+        (JobKind.Rewind, JobResult.CannotTell) => memory with { RetryAt = ended.EndedAt + s_second },
+        (JobKind.Rewind, JobResult.Failed) => memory with { Divergence = DivergenceState.RewindFailed },
+        (JobKind.Follow, _) => memory with { NotStreamingSince = null, RetryAt = ended.EndedAt + s_soon },
+        (JobKind.Demote, JobResult.Done) => memory with { SteppedDownAt = ended.EndedAt, DownSince = null },
+        _ => memory,
+    };
+
+    /// <summary>1, 2, 4 … at most 30 s.</summary>
+    private static TimeSpan Backoff(int failures) => TimeSpan.FromSeconds(Math.Min(30, 1 << Math.Min(failures, 5)));
+
+    private static bool MustWait(Observation o, out TimeSpan left)
+    {
+        left = (o.Memory.RetryAt ?? TimeSpan.Zero) - o.Now;
+        return left > TimeSpan.Zero;
+    }
+}

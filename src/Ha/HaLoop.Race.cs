@@ -1,0 +1,279 @@
+using Routing.Cluster;
+using Routing.Ha.Synchronous;
+
+namespace Routing.Ha;
+
+public static partial class HaLoop
+{
+    /// <summary>Answers of peers older than this are asked for again.</summary>
+    private static readonly TimeSpan s_answersAge = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan s_raceAgain = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Nobody holds the leader key, and PostgreSQL runs: whether to take it.</summary>
+    private static Decision DecideRace(Observation o)
+    {
+        if (!o.IsDcsLive)
+        {
+            return o.Local.IsPrimary
+                ? Act(o, "dcs_silent", "demotes itself: it does not hold the leader key, and the DCS is silent", s_soon,
+                    new HaAction.Demote(DemoteMode.Offline))
+                : Wait(o, "dcs_unreachable", "keeps its role: the DCS is not accessible", s_second);
+        }
+        var entry = o.Local.IsPrimary ? MayStayPrimary(o) : MayRace(o);
+        if (entry is { } refusal)
+        {
+            return Refused(o, refusal);
+        }
+        if (o.Config.FailsafeMode && o.Failsafe.ConfirmedLeft > TimeSpan.Zero && o.Local.IsPrimary)
+        {
+            // The members agreed to this leader while the DCS was away: nobody else has raced.
+            return Act(o, "reacquires", "takes the leader key again: the members have kept it as their leader", s_raceAgain,
+                new HaAction.AcquireLeader());
+        }
+        var names = PeersOf(o);
+        if (names.Length > 0 && !AreFresh(o, names, o.Memory.UnlockedSince ?? o.Now))
+        {
+            return Act(o, "asks_peers", "asks the others before it races for the leader key", TimeSpan.Zero, new HaAction.ProbePeers(names));
+        }
+        var verdict = Judge(o);
+        return verdict is null
+            ? Act(o, "races", "races for the leader key: it is the healthiest member", s_raceAgain, new HaAction.AcquireLeader())
+            : Refused(o, verdict);
+    }
+
+    private static Decision Refused(Observation o, Refusal refusal) =>
+        o.Local.IsPrimary && !o.Paused
+            ? Act(o, "lost_leader", $"demotes itself: it does not hold the leader key, and {refusal.Reason}", s_soon,
+                new HaAction.Demote(DemoteMode.ImmediateNoLock))
+            : Wait(o, refusal.Code, refusal.Reason, refusal.RetryIn ?? s_raceAgain);
+
+    private sealed record Refusal(string Code, string Reason, TimeSpan? RetryIn = null);
+
+    private static Refusal? MayStayPrimary(Observation o)
+    {
+        if (o.Options.UnsupportedTopology is { } problem)
+        {
+            return new Refusal("cannot_lead", problem);
+        }
+        if (o.Paused)
+        {
+            return o.Cluster!.Initialize.SystemId is { } id && id != o.Local.Control?.SystemId
+                ? new Refusal("foreign_data", "belongs to another cluster")
+                : null;
+        }
+        return o.Local.Timeline < o.Cluster!.Timeline
+            ? new Refusal("stale_primary", $"is on timeline {o.Local.Timeline}, the cluster on {o.Cluster.Timeline}")
+            : null;
+    }
+
+    /// <summary>What bars a standby from the race, before any peer is asked. The order is that of the field.</summary>
+    private static Refusal? MayRace(Observation o)
+    {
+        var cluster = o.Cluster!;
+        if (o.Options.UnsupportedTopology is { } unsupported)
+        {
+            return new Refusal("cannot_lead", $"does not race: {unsupported}");
+        }
+        if (o.Memory.BarredFromRaceUntil is { } until && until > o.Now)
+        {
+            return new Refusal("barred", "does not race: its promotion failed a moment ago", until - o.Now);
+        }
+        if (o.Failsafe.PingLeft > TimeSpan.Zero && o.Config.FailsafeMode)
+        {
+            return new Refusal("failsafe", $"does not race: {o.Failsafe.PingedBy} leads by failsafe mode", o.Failsafe.PingLeft);
+        }
+        if (o.Paused && cluster.Failover is not { Candidate: not null })
+        {
+            return new Refusal("paused", "does not race: the cluster is paused");
+        }
+        if (o.Local.Server != ServerState.Running)
+        {
+            return new Refusal("unresponsive", "does not race: PostgreSQL does not answer");
+        }
+        if (o.Options.Tags.NoFailover)
+        {
+            return new Refusal("nofailover", "does not race: it is tagged nofailover");
+        }
+        if (o.Options.WatchdogProblem is { } problem)
+        {
+            return new Refusal("watchdog", $"does not race: {problem}");
+        }
+        if (o.Config.FailsafeMode && cluster.Failsafe is { Count: > 0 } failsafe && !failsafe.ContainsKey(o.Self))
+        {
+            return new Refusal("not_failsafe_member", "does not race: it is not among the failsafe members");
+        }
+        var requested = cluster.Failover?.Candidate == o.Self && cluster.Failover is { IsSwitchover: false };
+        if (IsSyncActive(o) && o.Config.SynchronousMode == SynchronousMode.Priority && !cluster.Sync.Includes(o.Self) && !requested)
+        {
+            return new Refusal("not_synchronous", $"does not race: it is not among the synchronous members ({Describe(cluster.Sync)})");
+        }
+        if (cluster.Failover is { IsSwitchover: true } && IsSyncActive(o) && !cluster.Sync.Includes(o.Self))
+        {
+            return new Refusal("not_synchronous", "does not race: a switchover may only go to a synchronous member");
+        }
+        if (o.Memory.SteppedDownAt is { } at && o.Now - at < s_courtesy && PeersOf(o).Length > 0 && cluster.Failover?.Candidate != o.Self)
+        {
+            return new Refusal("stepped_down", "has stepped down and waits for the new leader", s_courtesy - (o.Now - at));
+        }
+        return Backoff(o);
+    }
+
+    /// <summary>primary_race_backoff: while WAL still arrives, the old primary is alive.</summary>
+    private static Refusal? Backoff(Observation o)
+    {
+        var backoff = o.Config.PrimaryRaceBackoff;
+        if (backoff <= TimeSpan.Zero || o.Paused || o.Cluster!.Failover?.Candidate is not null || o.Memory.UnlockedSince is not { } since)
+        {
+            return null;
+        }
+        var left = backoff - (o.Now - since);
+        var flows = o.Local.IsStreaming && o.Local.WalPosition > o.Memory.PreviousPosition;
+        return left > TimeSpan.Zero && (flows || left > backoff - o.Timing.LoopWait)
+            ? new Refusal("race_backoff", $"postpones the race for {left.TotalSeconds:F0} s at most (primary_race_backoff)", s_second)
+            : null;
+    }
+
+    /// <summary>The members to be asked: every other one, and failsafe members, unless synchronous mode narrows them down.</summary>
+    private static System.Collections.Immutable.ImmutableArray<string> PeersOf(Observation o)
+    {
+        var sync = o.Cluster!.Sync;
+        return
+        [
+            .. o.Cluster.Members.Values
+                .Where(m => m.Name != o.Self && m.ApiUrl is not null)
+                .Where(m => !IsSyncActive(o) || sync.Includes(m.Name) || IsNamed(o, m.Name))
+                .Select(m => m.Name),
+        ];
+    }
+
+    private static bool IsNamed(Observation o, string member) =>
+        o.Cluster!.Failover is { } request && (request.Candidate == member || request.Leader == member);
+
+    private static bool AreFresh(Observation o, System.Collections.Immutable.ImmutableArray<string> names, TimeSpan notBefore) =>
+        o.Peers is { } peers && peers.AskedAt >= notBefore && o.Now - peers.AnsweredAt <= s_answersAge
+        && names.All(peers.Reports.ContainsKey);
+
+    private static bool IsSyncActive(Observation o) =>
+        o.Config.SynchronousMode != SynchronousMode.Off && o.Cluster!.Sync.IsActive;
+
+    /// <summary>Compares with the peers' answers. Null: take the key.</summary>
+    private static Refusal? Judge(Observation o)
+    {
+        var request = o.Cluster!.Failover;
+        if (request?.ScheduledAt is not null)
+        {
+            request = null;   // a plan for later says nothing about this race
+        }
+        if (request?.Candidate is { } candidate)
+        {
+            if (candidate == o.Self)
+            {
+                return AnotherPrimary(o);
+            }
+            if (o.Paused)
+            {
+                return new Refusal("paused", $"does not race: the cluster is paused, and {candidate} is the candidate");
+            }
+            if (CannotLead(o, candidate) is null)
+            {
+                return new Refusal("candidate_first", $"leaves the leader key to {candidate}, the candidate of the {request.Kind}");
+            }
+        }
+        if (request?.Leader == o.Self && !o.Local.IsPrimary)
+        {
+            var others = o.Cluster.Members.Values.Where(m => m.Name != o.Self && CannotLead(o, m.Name) is null).Select(m => m.Name).ToList();
+            if (others.Count > 0)
+            {
+                return new Refusal("stepped_down", $"was asked to step down and leaves the leader key to {string.Join(", ", others)}");
+            }
+        }
+        return Compare(o, checkLag: request is null);
+    }
+
+    private static Refusal? AnotherPrimary(Observation o)
+    {
+        var primary = o.Peers?.Reports.Values.FirstOrDefault(p => p is { Reachable: true, IsPrimary: true });
+        return primary is null ? null : new Refusal("primary_alive", $"does not race: {primary.Name} still runs as a primary");
+    }
+
+    private static Refusal? Compare(Observation o, bool checkLag)
+    {
+        var cluster = o.Cluster!;
+        var own = o.Local.WalPosition;
+        var quorum = IsSyncActive(o) && o.Config.SynchronousMode == SynchronousMode.Quorum;
+        if (!o.Local.IsPrimary)
+        {
+            var lag = cluster.Status.Optime.BytesAheadOf(own);
+            if (checkLag && lag > (ulong)Math.Max(0, o.Config.MaximumLagOnFailoverBytes))
+            {
+                return new Refusal("lagging",
+                    $"does not race: it lacks {lag} bytes of the last leader's WAL, more than maximum_lag_on_failover", s_second);
+            }
+            if (o.Config.CheckTimeline && cluster.Timeline > 0 && o.Local.Timeline < cluster.Timeline)
+            {
+                return new Refusal("stale_timeline",
+                    $"does not race: it is on timeline {o.Local.Timeline}, the cluster on {cluster.Timeline}", s_second);
+            }
+        }
+        var usable = new List<PeerPosition>();
+        foreach (var peer in o.Peers?.Reports.Values ?? [])
+        {
+            var isVoter = quorum && cluster.Sync.Standbys.Contains(peer.Name);
+            if (!peer.Reachable || peer.WatchdogFailed || (peer.NoFailover && !isVoter && !peer.IsPrimary))
+            {
+                continue;
+            }
+            if (peer.IsPrimary)
+            {
+                return new Refusal("primary_alive", $"does not race: {peer.Name} still runs as a primary");
+            }
+            if (o.Local.IsPrimary)
+            {
+                continue;   // the only primary keeps its place
+            }
+            usable.Add(new PeerPosition(peer.Name, peer.Position));
+            var mayBeAhead = quorum || (IsSyncActive(o) && cluster.Sync.IsOwner(peer.Name));
+            if (peer.Position > own && !mayBeAhead)
+            {
+                return new Refusal("behind", $"does not race: {peer.Name} has more WAL ({peer.Position} against {own})");
+            }
+            if (peer.Position == own && own > Lsn.Zero && peer.FailoverPriority > o.Options.Tags.FailoverPriority
+                && (!quorum || isVoter) && !cluster.Sync.IsOwner(peer.Name))
+            {
+                return new Refusal("lower_priority", $"does not race: {peer.Name} has the higher failover_priority");
+            }
+        }
+        if (quorum && !o.Local.IsPrimary)
+        {
+            var vote = QuorumVote.Evaluate(cluster.Sync, o.Self, own, usable);
+            if (!vote.Wins)
+            {
+                return new Refusal("no_quorum", $"does not race: it {vote.Reason}");
+            }
+            if (usable.FirstOrDefault(p => p.Lsn > own && CannotLead(o, p.Name) is null) is { } ahead)
+            {
+                return new Refusal("behind", $"does not race: {ahead.Name} has more WAL ({ahead.Lsn} against {own})");
+            }
+        }
+        return null;
+    }
+
+    /// <summary>Why a member could not be the leader, by its own answer; null when it could.</summary>
+    private static string? CannotLead(Observation o, string name)
+    {
+        if (o.Peers?.Reports.GetValueOrDefault(name) is not { Reachable: true } report)
+        {
+            return $"{name} cannot be reached";
+        }
+        return report switch
+        {
+            { NoFailover: true } => $"{name} is tagged nofailover",
+            { WatchdogFailed: true } => $"{name} has no usable watchdog",
+            _ => null,
+        };
+    }
+
+    private static string Describe(SyncState sync) =>
+        sync.Leader + (sync.Standbys.IsEmpty ? "" : ", " + string.Join(", ", sync.Standbys));
+}

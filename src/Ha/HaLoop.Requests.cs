@@ -1,0 +1,137 @@
+using System.Collections.Immutable;
+using Routing.Cluster;
+
+namespace Routing.Ha;
+
+public static partial class HaLoop
+{
+    /// <summary>Somebody asks the leader to step down. Null: nothing to do about it now.</summary>
+    private static Decision? DecideRequest(Observation o, FailoverRequest request)
+    {
+        var clear = new HaAction.ClearFailover(request.ModRevision);
+        if (request.Leader is { } leader && leader != o.Self)
+        {
+            return Act(o, "request_refused", $"drops the request for a {request.Kind}: it names {leader} as the leader", s_soon, clear);
+        }
+        if (request.Candidate == o.Self)
+        {
+            return Act(o, "request_refused", $"drops the request for a {request.Kind} to itself", s_soon, clear);
+        }
+        if (request.ScheduledAt is { } at)
+        {
+            if (o.Paused)
+            {
+                return null;
+            }
+            var left = at - o.Clock;
+            if (left > TimeSpan.Zero)
+            {
+                return left > o.Timing.LoopWait ? null
+                    : Wait(o, "switchover_soon", $"is the leader; a switchover is due in {left.TotalSeconds:F0} s", left);
+            }
+            if (-left > o.Timing.LoopWait * 1.5)
+            {
+                return Act(o, "request_refused", "drops a scheduled switchover whose time is past", s_soon, clear);
+            }
+        }
+        if (o.Paused && request.Candidate is null)
+        {
+            return Act(o, "request_refused", "drops the request: a paused cluster switches only to a named candidate", s_soon, clear);
+        }
+        var possible = CanHandOver(o, request.Candidate, isFailover: !request.IsSwitchover, required: null);
+        if (possible.AskFirst is { } ask)
+        {
+            return ask;
+        }
+        return possible.Ok
+            ? new Decision("steps_down", $"steps down by request: {possible.Detail}",
+                [new HaAction.Demote(DemoteMode.Graceful, request.Candidate)], o.Memory with { Demoted = true }, null)
+            : Act(o, "request_refused", $"drops the request for a {request.Kind}: {possible.Detail}", s_soon, clear);
+    }
+
+    private readonly record struct HandOver(bool Ok, string Detail, Decision? AskFirst);
+
+    /// <summary>Whether another member could lead, by its own answer.</summary>
+    /// <param name="o">What is known.</param>
+    /// <param name="candidate">Only this one; null: any.</param>
+    /// <param name="isFailover">A failover may go to an asynchronous member, if it is named.</param>
+    /// <param name="required">WAL that the new leader must have; null: no more than the allowed lag behind ours.</param>
+    private static HandOver CanHandOver(Observation o, string? candidate, bool isFailover, Lsn? required)
+    {
+        var cluster = o.Cluster!;
+        var needSync = IsSyncActive(o) && !(isFailover && candidate is not null);
+        ImmutableArray<string> names =
+        [
+            .. cluster.Members.Values
+                .Where(m => m.Name != o.Self && m.ApiUrl is not null && !m.Tags.NoFailover)
+                .Where(m => candidate is null || m.Name == candidate)
+                .Where(m => !needSync || cluster.Sync.Standbys.Contains(m.Name))
+                .Select(m => m.Name),
+        ];
+        if (names.IsEmpty)
+        {
+            return new HandOver(false, candidate is null
+                ? "there is no other member that may lead"
+                : $"{candidate} is not a member that may lead{(needSync ? " (synchronous mode)" : "")}", null);
+        }
+        if (!AreFresh(o, names, TimeSpan.Zero))
+        {
+            return new HandOver(false, "", Act(o, "asks_peers", "asks the members that could take over", TimeSpan.Zero, new HaAction.ProbePeers(names)));
+        }
+        var problems = new List<string>();
+        var good = new List<string>();
+        foreach (var name in names)
+        {
+            var report = o.Peers!.Reports[name];
+            var lag = (required ?? o.Local.WalPosition).BytesAheadOf(report.Position);
+            var problem = CannotLead(o, name) ?? (report switch
+            {
+                _ when lag > (required is null ? (ulong)Math.Max(0, o.Config.MaximumLagOnFailoverBytes) : 0) =>
+                    $"{name} lacks {lag} bytes of WAL",
+                _ when o.Config.CheckTimeline && report.Timeline < cluster.Timeline =>
+                    $"{name} is on timeline {report.Timeline}",
+                _ => null,
+            });
+            (problem is null ? good : problems).Add(problem ?? name);
+        }
+        if (good.Count > 0 && candidate is null && IsSyncActive(o) && o.Config.SynchronousMode == SynchronousMode.Quorum
+            && good.Count - 1 < cluster.Sync.Quorum)
+        {
+            problems.Add($"only {good.Count} voters answer, {cluster.Sync.Quorum + 1} are needed");
+            good.Clear();
+        }
+        return good.Count > 0
+            ? new HandOver(true, $"{string.Join(", ", good)} can take over", null)
+            : new HandOver(false, string.Join("; ", problems), null);
+    }
+
+    /// <summary>The agent was told to end.</summary>
+    private static Decision DecideShutdown(Observation o)
+    {
+        if (o.Job is { Kind: JobKind.Demote })
+        {
+            return Wait(o, "stops", $"ends: {o.Job.Progress}", s_second);
+        }
+        if (o.Job is { } job)
+        {
+            return Act(o, "stops", $"ends: cancels {Name(job.Kind)}", s_soon, new HaAction.CancelJob());
+        }
+        if (o.Paused)
+        {
+            return Act(o, "stops", "ends and leaves PostgreSQL running: the cluster is paused", null, new HaAction.Exit(0));
+        }
+        if (o.Memory.WonInitialize && !o.Memory.BootstrapDone)
+        {
+            return o.Ended?.Kind == JobKind.AbandonBootstrap
+                ? Act(o, "stops", "ends", null, new HaAction.Exit(1))
+                : Act(o, "stops", "ends and puts the unfinished bootstrap aside", null, new HaAction.AbandonBootstrap());
+        }
+        if (o.Local.HasProcess)
+        {
+            return Act(o, "stops", "ends and stops PostgreSQL", null, new HaAction.Demote(DemoteMode.Shutdown));
+        }
+        return o.Lease.HoldsLeader
+            ? Act(o, "stops", "ends: gives the leader key up", s_soon, new HaAction.ReleaseLeader(null), new HaAction.Exit(0))
+            : Act(o, "stops", "ends", null, new HaAction.Exit(0));
+    }
+}

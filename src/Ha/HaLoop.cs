@@ -1,0 +1,163 @@
+using System.Collections.Immutable;
+
+namespace Routing.Ha;
+
+/// <summary>The decision of one run of the loop.</summary>
+/// <remarks>
+/// Pure: no I/O, no clock, no randomness; equal in, equal out. Read from the top: the first rule that fits wins, so safety
+/// stands first. Sub-decisions have the same form, in files of their own.
+/// </remarks>
+public static partial class HaLoop
+{
+    private static readonly TimeSpan s_soon = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_second = TimeSpan.FromSeconds(1);
+
+    /// <summary>Chooses what this member does next.</summary>
+    public static Decision Decide(Observation observation)
+    {
+        var o = observation with { Memory = Remember(observation) };
+        if (o.Cluster is null)
+        {
+            return Wait(o, "dcs_unknown", "waits for the first answer of the DCS");
+        }
+        if (o.ShutdownRequested)
+        {
+            return DecideShutdown(o);
+        }
+        if (DecideSafety(o) is { } safety)
+        {
+            return safety;
+        }
+        if (o.Job is { } job)
+        {
+            return DecideBusy(o, job);
+        }
+        if (o.Memory.WonInitialize || o.Memory.BootstrapDone || o.Memory.BootstrapFailure is not null)
+        {
+            return DecideBootstrapping(o);
+        }
+        if (o.Local.Data == DataDirectory.Inaccessible)
+        {
+            return DecideWithoutData(o, "data_inaccessible", o.Local.DataProblem ?? "cannot use its data directory");
+        }
+        if (o.Local.Data == DataDirectory.Empty)
+        {
+            return DecideEmpty(o);
+        }
+        if (o.Local.Control is not { } control)
+        {
+            return DecideWithoutData(o, "control_unreadable", "cannot read its pg_control: reinitialize this member");
+        }
+        if (o.Cluster.Initialize.SystemId is { } systemId && systemId != control.SystemId)
+        {
+            return DecideForeign(o, systemId, control.SystemId);
+        }
+        return o.Local.Server switch
+        {
+            ServerState.Stopped => DecideStopped(o),
+            ServerState.Starting => DecideStarting(o),
+            _ when o.Leader is null => DecideRace(o),
+            _ when o.Leader == o.Self => DecideLeading(o),
+            _ => DecideFollowing(o, o.Leader!),
+        };
+    }
+
+    /// <summary>Rules that hold whatever else is going on: a primary without a valid lease does not go on.</summary>
+    private static Decision? DecideSafety(Observation o)
+    {
+        if (o.Paused || !(o.Local.AcceptsWrites || o.Local is { Server: ServerState.Starting, HasRecoverySignal: false }))
+        {
+            return null;
+        }
+        if (o.Leads || o.FailsafeHolds)
+        {
+            return null;
+        }
+        if (o.Memory.WonInitialize || o.Job?.Kind is JobKind.Bootstrap or JobKind.AbandonBootstrap)
+        {
+            return null;   // a new cluster: the empty initialize key is ours, nobody else can lead it yet
+        }
+        if (o.Job is { Kind: JobKind.Demote })
+        {
+            return Wait(o, "demoting", $"is stopping PostgreSQL: {o.Job.Progress}");
+        }
+        var free = o.Leader is null && !o.Lease.IsUncertain;
+        if (o.IsDcsLive && !o.Lease.HoldsLeader && o.Job is null)
+        {
+            if (o.Cluster!.Leader?.Holder == o.Self)
+            {
+                // An agent that was restarted finds its own key.
+                return Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon, new HaAction.AttachLeader());
+            }
+            if (free && o.Local.Server == ServerState.Running)
+            {
+                return null;   // the race decides: it takes the key at once, or demotes
+            }
+        }
+        var (mode, code, reason) = (o.Lease.HoldsLeader, o.Leader) switch
+        {
+            (true, _) => (DemoteMode.Offline, "dcs_silent",
+                "demotes itself: the lease runs out and the DCS does not renew it"),
+            (false, { } leader) when leader != o.Self => (DemoteMode.ImmediateNoLock, "lost_leader",
+                $"demotes itself: {leader} holds the leader key"),
+            _ => (DemoteMode.ImmediateNoLock, "lost_leader", "demotes itself: it does not hold the leader key"),
+        };
+        var actions = o.Job is null
+            ? ImmutableArray.Create<HaAction>(new HaAction.Demote(mode))
+            : [new HaAction.CancelJob(), new HaAction.Demote(mode)];
+        return new Decision(code, reason, actions, o.Memory with { Demoted = true, Promoting = false, DownSince = null }, s_soon);
+    }
+
+    /// <summary>A job runs: the loop only watches over it.</summary>
+    private static Decision DecideBusy(Observation o, JobView job)
+    {
+        if (job.Kind is JobKind.Promote or JobKind.StartPrimary && !o.Leads && !o.FailsafeHolds && !o.Paused)
+        {
+            return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: it does not lead any more", s_soon, new HaAction.CancelJob());
+        }
+        if (job.Kind is JobKind.Clone or JobKind.Rewind or JobKind.CheckDivergence && o.Leader == o.Self)
+        {
+            return Act(o, "releasing", $"gives the leader key up: {Name(job.Kind)} runs", null, new HaAction.ReleaseLeader(null));
+        }
+        return Wait(o, "busy", $"is busy: {Name(job.Kind)}: {job.Progress}");
+    }
+
+    private static Decision DecideWithoutData(Observation o, string code, string reason) =>
+        o.Leader == o.Self
+            ? Act(o, code, reason + "; gives the leader key up", s_second, new HaAction.ReleaseLeader(null))
+            : Wait(o, code, reason);
+
+    private static Decision DecideForeign(Observation o, string cluster, string own)
+    {
+        var sentence = $"belongs to another cluster: its system identifier is {own}, the cluster's is {cluster}";
+        if (!o.Paused)
+        {
+            return Act(o, "foreign_data", sentence + "; ends", null, new HaAction.Exit(1));
+        }
+        return o.Leader == o.Self
+            ? Act(o, "foreign_data", sentence + "; gives the leader key up", null, new HaAction.ReleaseLeader(null))
+            : Wait(o, "foreign_data", sentence);
+    }
+
+    private static Decision Wait(Observation o, string code, string reason, TimeSpan? wakeIn = null) =>
+        new(code, reason, [], o.Memory, wakeIn);
+
+    private static Decision Act(Observation o, string code, string reason, TimeSpan? wakeIn, params ImmutableArray<HaAction> actions) =>
+        new(code, reason, actions, o.Memory, wakeIn);
+
+    /// <summary>A job's name in a sentence.</summary>
+    public static string Name(JobKind kind) => kind switch
+    {
+        JobKind.Bootstrap => "making a new cluster",
+        JobKind.AbandonBootstrap => "putting a failed bootstrap aside",
+        JobKind.Clone => "copying another member",
+        JobKind.StartPrimary => "starting as primary",
+        JobKind.StartStandby => "starting as standby",
+        JobKind.Promote => "promoting",
+        JobKind.Demote => "demoting",
+        JobKind.Follow => "changing the upstream",
+        JobKind.CheckDivergence => "comparing histories",
+        JobKind.Rewind => "rewinding",
+        _ => "restarting",
+    };
+}

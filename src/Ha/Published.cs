@@ -1,0 +1,39 @@
+using Routing.Cluster;
+
+namespace Routing.Ha;
+
+/// <summary>The words for state and role that a member publishes of itself.</summary>
+public static class Published
+{
+    /// <summary>The state of its PostgreSQL.</summary>
+    public static PostgresState State(Observation o) => o switch
+    {
+        { Job.Kind: JobKind.Clone } => PostgresState.CreatingReplica,
+        { Job.Kind: JobKind.Bootstrap, Local.Server: ServerState.Running } => PostgresState.Running,
+        { Job.Kind: JobKind.Bootstrap, Local.HasProcess: true } => PostgresState.Starting,
+        { Job.Kind: JobKind.Bootstrap } => PostgresState.Initdb,
+        { Memory.BootstrapFailure: not null } => PostgresState.InitdbFailed,
+        { Job.Kind: JobKind.Restart } => PostgresState.Restarting,
+        { Job.Kind: JobKind.Demote, Local.HasProcess: true } => PostgresState.Stopping,
+        { Job.Kind: JobKind.StartPrimary or JobKind.StartStandby, Local.Server: not ServerState.Running } => PostgresState.Starting,
+        { Local.Server: ServerState.Running or ServerState.Unresponsive } => PostgresState.Running,
+        { Local.Server: ServerState.Starting } => PostgresState.Starting,
+        { Memory.StartFailure: not null } or { Memory.FailedStandbyStarts: > 0 } => PostgresState.StartFailed,
+        { Memory: { HasRun: true, Demoted: false, SteppedDownAt: null }, ShutdownRequested: false, Local.Data: DataDirectory.Ready }
+            when o.Memory.Divergence != DivergenceState.Diverged => PostgresState.Crashed,
+        _ => PostgresState.Stopped,
+    };
+
+    /// <summary>Its role.</summary>
+    public static Role Role(Observation o) => o switch
+    {
+        { Local.Data: DataDirectory.Empty } or { Job.Kind: JobKind.Clone or JobKind.Bootstrap } => Cluster.Role.Uninitialized,
+        { Local.Server: ServerState.Running or ServerState.Unresponsive, Local.IsPrimary: true } => Cluster.Role.Primary,
+        { Local.Server: ServerState.Running or ServerState.Unresponsive, Job.Kind: JobKind.Promote } => Cluster.Role.Promoted,
+        { Local.Server: ServerState.Running or ServerState.Unresponsive } => Cluster.Role.Replica,
+        { Memory.Demoted: true } => Cluster.Role.Demoted,
+        { Local.HasRecoverySignal: true } => Cluster.Role.Replica,
+        { Leader: { } leader } when leader == o.Self => Cluster.Role.Primary,
+        _ => Cluster.Role.Demoted,
+    };
+}
