@@ -43,7 +43,7 @@ public sealed class EtcdServer : IAsyncDisposable
             "--initial-advertise-peer-urls", $"http://127.0.0.1:{peerPort}",
             "--initial-cluster", initialCluster, "--initial-cluster-token", _directory.Path,
             "--listen-metrics-urls", $"http://127.0.0.1:{metricsPort}",
-            "--logger", "zap", "--log-outputs", LogFile,
+            "--logger", "zap", "--log-outputs", "stderr",
             .. options.Tls is { } tls
                 ? (string[])["--client-cert-auth", "--trusted-ca-file", tls.Ca, "--cert-file", tls.Certificate, "--key-file", tls.Key]
                 : [],
@@ -89,8 +89,13 @@ public sealed class EtcdServer : IAsyncDisposable
         {
             throw new InvalidOperationException($"etcd {Name} runs already.");
         }
-        var start = new ProcessStartInfo(Program) { UseShellExecute = false };
-        // ETCD_* variables of the surroundings would override nothing but confuse: a test decides alone.
+        // The shell only points its output to the log and becomes etcd: the process id stays.
+        var start = new ProcessStartInfo("/bin/sh")
+        {
+            UseShellExecute = false,
+            ArgumentList = { "-c", "exec \"$@\" >>\"$0\" 2>&1", LogFile, Program },
+        };
+        // A test decides alone, not the ETCD_* variables around it.
         foreach (var name in start.Environment.Keys.Where(key => key.StartsWith("ETCD_", StringComparison.Ordinal)).ToList())
         {
             start.Environment.Remove(name);

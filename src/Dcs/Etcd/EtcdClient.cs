@@ -1,0 +1,214 @@
+using Etcdserverpb;
+using Grpc.Core;
+using Microsoft.Extensions.Logging;
+
+namespace Routing.Dcs.Etcd;
+
+/// <summary>Makes single attempts and repeated questions, over the endpoint that works.</summary>
+internal sealed partial class EtcdClient : IDisposable
+{
+    private static readonly TimeSpan ShortestAttempt = TimeSpan.FromSeconds(1);
+    private const int MostLogins = 3;
+    private const int MostLoginsAfterDenial = 1;   // "permission denied" is mostly meant so
+
+    private readonly EtcdOptions _options;
+    private readonly EtcdTransport _transport;
+    private readonly ILogger _logger;
+    private long _lastContact;
+    private long _failures;
+
+    public EtcdClient(EtcdOptions options, IEnumerable<Uri> addresses, TimeProvider time, ILogger logger)
+    {
+        _options = options;
+        _transport = new EtcdTransport(options);
+        _logger = logger;
+        Time = time;
+        Endpoints = new EtcdEndpoints([.. addresses.Select(Open)], time);
+        Login = new EtcdLogin(options);
+    }
+
+    public TimeProvider Time { get; }
+
+    public EtcdEndpoints Endpoints { get; }
+
+    public EtcdLogin Login { get; }
+
+    /// <summary>Timestamp of the last answer of any kind.</summary>
+    public long LastContact => Volatile.Read(ref _lastContact);
+
+    /// <summary>Attempts that failed.</summary>
+    public long Failures => Interlocked.Read(ref _failures);
+
+    public EtcdEndpoint Open(Uri address) => new(address, _transport);
+
+    public EtcdOperation Begin(string what, CancellationToken cancellationToken) =>
+        new(what, Time, _options.OperationTimeout, cancellationToken);
+
+    /// <summary>Asks until there is an answer, the time is over, or a refusal.</summary>
+    /// <remarks>Only for what may be done twice.</remarks>
+    /// <exception cref="ClusterStoreException">No answer in time, or a refusal.</exception>
+    public async Task<T> AskAsync<T>(
+        EtcdOperation operation, Func<EtcdEndpoint, CallOptions, Task<T>> call, Func<T, ResponseHeader?>? header = null)
+        where T : class
+    {
+        while (true)
+        {
+            var (value, failure) = await TryAsync(operation, call, header);
+            if (failure is null)
+            {
+                return value!;
+            }
+            if (failure.Kind is EtcdFailureKind.Refused or EtcdFailureKind.LeaseGone || operation.IsOver)
+            {
+                throw operation.Failed(failure);
+            }
+        }
+    }
+
+    /// <summary>One attempt on the endpoint that works best now. Waits a little first when none does.</summary>
+    public async Task<EtcdAnswer<T>> TryAsync<T>(
+        EtcdOperation operation, Func<EtcdEndpoint, CallOptions, Task<T>> call, Func<T, ResponseHeader?>? header = null)
+        where T : class
+    {
+        operation.CancellationToken.ThrowIfCancellationRequested();
+        var (endpoint, wait) = Endpoints.Choose();
+        if (wait > TimeSpan.Zero)
+        {
+            await Task.Delay(wait < operation.Remaining ? wait : operation.Remaining, Time, operation.CancellationToken);
+        }
+        if (operation.IsOver)
+        {
+            return new(null, new EtcdFailure(EtcdFailureKind.NotNow, operation.LastProblem ?? "the time was over"));
+        }
+
+        var length = AttemptLength(operation);
+        using var limit = new CancellationTokenSource(length, Time);
+        using var attempt = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, operation.CancellationToken);
+        var token = "";
+        EtcdFailure failure;
+        try
+        {
+            token = await Login.TokenAsync(endpoint, attempt.Token);
+            var value = await call(endpoint, new CallOptions(Headers(token), cancellationToken: attempt.Token));
+            Contact();
+            if (header is null || !Endpoints.IsStale(header(value)))
+            {
+                Endpoints.Answered(endpoint);
+                return new(value, null);
+            }
+            failure = new EtcdFailure(EtcdFailureKind.NotNow, "the member is behind the raft term of the others");
+        }
+        catch (Exception) when (operation.CancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(operation.CancellationToken);
+        }
+        catch (Exception problem) when (limit.IsCancellationRequested && problem is RpcException or OperationCanceledException)
+        {
+            failure = new EtcdFailure(EtcdFailureKind.Silent, $"no answer within {length.TotalSeconds:0.###} s", problem);
+            operation.Silences++;
+        }
+        catch (RpcException problem)
+        {
+            failure = EtcdFailure.Of(problem);
+            if (problem.Status.DebugException is null)
+            {
+                Contact();   // the server's own words, not the transport's
+            }
+        }
+
+        if (failure.Kind == EtcdFailureKind.NeedsLogin)
+        {
+            failure = AfterLoginProblem(operation, token, failure);
+        }
+        operation.LastProblem = $"{endpoint.Name}: {failure.Message}";
+        Interlocked.Increment(ref _failures);
+        Endpoints.Failed(endpoint, failure.Kind);
+        if (failure.Kind is not (EtcdFailureKind.LeaseGone or EtcdFailureKind.NeedsLogin))
+        {
+            LogFailure(endpoint.Name, operation.What, failure.Message);
+        }
+        return new(null, failure with { Message = operation.LastProblem });
+    }
+
+    /// <summary>Any sign of life counts.</summary>
+    public void Contact() => Volatile.Write(ref _lastContact, Time.GetTimestamp());
+
+    /// <summary>The metadata of a call: only a member that sees a leader shall answer; the token raw, without a scheme.</summary>
+    public static Metadata Headers(string token)
+    {
+        var headers = new Metadata { { "hasleader", "true" } };
+        if (token.Length > 0)
+        {
+            headers.Add("authorization", token);
+        }
+        return headers;
+    }
+
+    public void Dispose()
+    {
+        Endpoints.Dispose();
+        Login.Dispose();
+    }
+
+    private EtcdFailure AfterLoginProblem(EtcdOperation operation, string token, EtcdFailure failure)
+    {
+        var most = failure.Cause is RpcException { StatusCode: StatusCode.PermissionDenied } ? MostLoginsAfterDenial : MostLogins;
+        if (!Login.HasUser || ++operation.Logins > most)
+        {
+            return failure with { Kind = EtcdFailureKind.Refused };
+        }
+        Login.Forget(token);
+        return failure;
+    }
+
+    /// <summary>Short while there is somebody else to ask; longer each time when everybody was silent.</summary>
+    private TimeSpan AttemptLength(EtcdOperation operation)
+    {
+        var count = Endpoints.Count;
+        var first = count > 1 ? ShortestAttempt : _options.OperationTimeout / 3;
+        if (first < ShortestAttempt)
+        {
+            first = ShortestAttempt;
+        }
+        var length = first * Math.Pow(2, operation.Silences / count);
+        return length < operation.Remaining ? length : operation.Remaining;
+    }
+
+    [LoggerMessage(EventId = 3001, Level = LogLevel.Warning, Message = "etcd {Endpoint} did not {What}: {Problem}")]
+    private partial void LogFailure(string endpoint, string what, string problem);
+}
+
+/// <summary>One operation with all its attempts: its deadline and what went wrong so far.</summary>
+internal sealed class EtcdOperation(string what, TimeProvider time, TimeSpan limit, CancellationToken cancellationToken)
+{
+    private readonly long _started = time.GetTimestamp();
+
+    /// <summary>Completes "etcd did not …".</summary>
+    public string What { get; } = what;
+
+    public CancellationToken CancellationToken { get; } = cancellationToken;
+
+    public int Silences { get; set; }
+
+    public int Logins { get; set; }
+
+    public string? LastProblem { get; set; }
+
+    public TimeSpan Remaining
+    {
+        get
+        {
+            var left = limit - time.GetElapsedTime(_started);
+            return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        }
+    }
+
+    // Timers count whole milliseconds: what is shorter can't be waited for.
+    public bool IsOver => Remaining < TimeSpan.FromMilliseconds(1);
+
+    public ClusterStoreException Failed(EtcdFailure failure) =>
+        new($"etcd did not {What}: {failure.Message}", failure.Cause)
+        {
+            IsRefusal = failure.Kind is EtcdFailureKind.Refused or EtcdFailureKind.LeaseGone,
+        };
+}

@@ -1,0 +1,162 @@
+using Etcdserverpb;
+
+namespace Routing.Dcs.Etcd;
+
+/// <summary>The endpoints, which of them is used, and which are avoided for a while.</summary>
+/// <remarks>
+/// One endpoint is used for everything until it fails; then the next one that is not avoided. There is no way back
+/// while the new one works: endpoints are equal.
+/// </remarks>
+internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimeProvider time) : IDisposable
+{
+    // A silent endpoint costs a whole attempt, so it is left alone longest; one that answers may be well in a moment.
+    private static readonly TimeSpan AvoidSilent = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AvoidUnreachable = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan AvoidBusy = TimeSpan.FromMilliseconds(100);
+
+    private readonly Lock _gate = new();
+    private readonly List<EtcdEndpoint> _all = [.. configured];
+    private int _current;
+    private ulong _clusterId;
+    private ulong _raftTerm;
+
+    /// <summary>How often the endpoint in use changed.</summary>
+    public long Changes { get; private set; }
+
+    public EtcdEndpoint Current
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _all[_current];
+            }
+        }
+    }
+
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _all.Count;
+            }
+        }
+    }
+
+    public EtcdEndpoint[] All
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _all];
+            }
+        }
+    }
+
+    public bool Knows(Uri address)
+    {
+        lock (_gate)
+        {
+            return _all.Exists(endpoint => endpoint.Address == address);
+        }
+    }
+
+    public void Add(EtcdEndpoint endpoint)
+    {
+        lock (_gate)
+        {
+            _all.Add(endpoint);
+        }
+    }
+
+    /// <summary>The endpoint to use, and how long to wait before, when all are avoided.</summary>
+    public (EtcdEndpoint Endpoint, TimeSpan Wait) Choose()
+    {
+        lock (_gate)
+        {
+            var now = time.GetTimestamp();
+            var best = _current;
+            for (var step = 0; step < _all.Count; step++)
+            {
+                var candidate = (_current + step) % _all.Count;
+                if (_all[candidate].AvoidUntil <= now)
+                {
+                    best = candidate;
+                    break;
+                }
+                if (_all[candidate].AvoidUntil < _all[best].AvoidUntil)
+                {
+                    best = candidate;
+                }
+            }
+            if (best != _current)
+            {
+                _current = best;
+                Changes++;
+            }
+            var wait = _all[best].AvoidUntil > now ? time.GetElapsedTime(now, _all[best].AvoidUntil) : TimeSpan.Zero;
+            return (_all[best], wait < AvoidUnreachable ? wait : AvoidUnreachable);
+        }
+    }
+
+    /// <summary>Avoids an endpoint for a while after a failure.</summary>
+    public void Failed(EtcdEndpoint endpoint, EtcdFailureKind kind)
+    {
+        var pause = kind switch
+        {
+            EtcdFailureKind.Silent => AvoidSilent,
+            EtcdFailureKind.Unreachable => AvoidUnreachable,
+            EtcdFailureKind.NotNow or EtcdFailureKind.Ambiguous => AvoidBusy,
+            _ => TimeSpan.Zero,   // it answered the question: nothing is wrong with it
+        };
+        lock (_gate)
+        {
+            endpoint.AvoidUntil = time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency);
+        }
+    }
+
+    public void Answered(EtcdEndpoint endpoint)
+    {
+        lock (_gate)
+        {
+            endpoint.AvoidUntil = 0;
+        }
+    }
+
+    /// <summary>
+    /// Whether an answer comes from a member that has not heard of the newest raft term: it is behind, another endpoint
+    /// knows better. A cluster of another identity starts anew.
+    /// </summary>
+    public bool IsStale(ResponseHeader? header)
+    {
+        if (header is null || header.RaftTerm == 0)
+        {
+            return false;
+        }
+        lock (_gate)
+        {
+            if (header.ClusterId != _clusterId)
+            {
+                _clusterId = header.ClusterId;
+                _raftTerm = 0;
+            }
+            if (header.RaftTerm < _raftTerm)
+            {
+                return true;
+            }
+            _raftTerm = header.RaftTerm;
+            return false;
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _all.ForEach(endpoint => endpoint.Dispose());
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using Grpc.Core;
+
+namespace Routing.Dcs.Etcd;
+
+/// <summary>What a failed attempt means for whoever made it.</summary>
+internal enum EtcdFailureKind
+{
+    /// <summary>The request never reached the server: it was not applied. Another endpoint may do.</summary>
+    Unreachable,
+
+    /// <summary>The server answered that it can't at present: not applied. Another endpoint may do.</summary>
+    NotNow,
+
+    /// <summary>No answer within the attempt's time: it may have been applied, or be applied later.</summary>
+    Silent,
+
+    /// <summary>An answer that leaves open whether it was applied.</summary>
+    Ambiguous,
+
+    /// <summary>The token is missing, too old or unknown: log in again and repeat. Not applied.</summary>
+    NeedsLogin,
+
+    /// <summary>The lease does not exist. Not applied.</summary>
+    LeaseGone,
+
+    /// <summary>A definite refusal. Not applied.</summary>
+    Refused,
+}
+
+/// <summary>A failed attempt.</summary>
+internal sealed record EtcdFailure(EtcdFailureKind Kind, string Message, Exception? Cause = null)
+{
+    /// <summary>Whether the request was surely not applied.</summary>
+    public bool IsWithoutEffect => Kind is not (EtcdFailureKind.Silent or EtcdFailureKind.Ambiguous);
+
+    /// <summary>Reads etcd's errors (its package <c>rpctypes</c>: code and text) and those of the transport.</summary>
+    public static EtcdFailure Of(RpcException exception)
+    {
+        var text = exception.Status.Detail;
+        var kind = exception.StatusCode switch
+        {
+            _ when Says("requested lease not found") => EtcdFailureKind.LeaseGone,
+            _ when Says("invalid auth token") || Says("revision of auth store is old") || Says("user name is empty") =>
+                EtcdFailureKind.NeedsLogin,
+            StatusCode.Unauthenticated or StatusCode.PermissionDenied => EtcdFailureKind.NeedsLogin,
+            StatusCode.Unavailable when NeverConnected(exception) => EtcdFailureKind.Unreachable,
+            StatusCode.Unavailable when Says("no leader") || Says("server stopped") => EtcdFailureKind.NotNow,
+            StatusCode.FailedPrecondition => EtcdFailureKind.NotNow,
+            StatusCode.ResourceExhausted when Says("too many requests") => EtcdFailureKind.NotNow,
+            StatusCode.ResourceExhausted when Says("database space exceeded") => EtcdFailureKind.Refused,
+            StatusCode.InvalidArgument or StatusCode.NotFound or StatusCode.OutOfRange or StatusCode.AlreadyExists
+                or StatusCode.Unimplemented => EtcdFailureKind.Refused,
+            // Unavailable in general, DeadlineExceeded, Cancelled, Internal (the transport broke), Unknown ("not a primary
+            // lessor"), Aborted, DataLoss: somebody was there, and what became of the request is not known.
+            _ => EtcdFailureKind.Ambiguous,
+        };
+        return new EtcdFailure(kind, $"{exception.StatusCode}: {text}", exception);
+
+        bool Says(string part) => text.Contains(part, StringComparison.OrdinalIgnoreCase);
+    }
+
+    private static bool NeverConnected(RpcException exception) => exception.Status.DebugException is HttpRequestException
+    {
+        HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
+            or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError,
+    };
+}
+
+/// <summary>What an attempt brought: a value, or a failure.</summary>
+internal readonly record struct EtcdAnswer<T>(T? Value, EtcdFailure? Failure)
+    where T : class;

@@ -1,0 +1,102 @@
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Grpc.Net.Client;
+
+namespace Routing.Dcs.Etcd;
+
+/// <summary>Opens channels: TLS, time-outs, keep-alive.</summary>
+/// <remarks>
+/// A dead connection is found by deadlines and by the watch's sign of life; the pings here are the second line. etcd
+/// refuses clients that ping more often than every 5 s, and pings without an open stream.
+/// </remarks>
+internal sealed class EtcdTransport(EtcdOptions options)
+{
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PingDelay = TimeSpan.FromSeconds(6);
+    private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(2);
+    private const int LongestAnswer = 256 * 1024 * 1024;
+
+    private readonly Lazy<SslClientAuthenticationOptions> _ssl = new(() => Ssl(options));
+
+    public GrpcChannel Open(Uri address)
+    {
+        var handler = new SocketsHttpHandler
+        {
+            ConnectTimeout = ConnectTimeout,
+            KeepAlivePingDelay = PingDelay,
+            KeepAlivePingTimeout = PingTimeout,
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            EnableMultipleHttp2Connections = true,
+            UseProxy = false,
+            // With a callback of our own the channel connects for each call that needs it, at once; without one the
+            // channel would wait out its own growing pauses after a failure.
+            ConnectCallback = ConnectAsync,
+        };
+        if (address.Scheme == Uri.UriSchemeHttps)
+        {
+            handler.SslOptions = _ssl.Value;
+        }
+        return GrpcChannel.ForAddress(address, new GrpcChannelOptions
+        {
+            HttpHandler = handler,
+            DisposeHttpClient = true,
+            MaxReceiveMessageSize = LongestAnswer,
+        });
+    }
+
+    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static SslClientAuthenticationOptions Ssl(EtcdOptions options)
+    {
+        var ssl = new SslClientAuthenticationOptions();
+        if (options.CaFile is { } caFile)
+        {
+            var trust = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
+            };
+            Read(caFile, () => trust.CustomTrustStore.ImportFromPemFile(caFile));
+            ssl.CertificateChainPolicy = trust;
+        }
+        if (options.CertificateFile is { } certificateFile)
+        {
+            var keyFile = options.KeyFile ?? certificateFile;
+            Read($"{certificateFile} with key {keyFile}", () =>
+            {
+                var certificate = X509Certificate2.CreateFromPemFile(certificateFile, keyFile);
+                var others = new X509Certificate2Collection();
+                others.ImportFromPemFile(certificateFile);
+                ssl.ClientCertificateContext = SslStreamCertificateContext.Create(certificate, others, offline: true);
+            });
+        }
+        return ssl;
+    }
+
+    private static void Read(string file, Action read)
+    {
+        try
+        {
+            read();
+        }
+        catch (Exception problem) when (problem is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new ClusterStoreException($"Cannot use the certificate file {file}: {problem.Message}", problem) { IsRefusal = true };
+        }
+    }
+}

@@ -1,0 +1,247 @@
+using System.Threading.Channels;
+using Etcdserverpb;
+using Grpc.Core;
+using Microsoft.Extensions.Logging;
+using Mvccpb;
+using Routing.Cluster;
+
+namespace Routing.Dcs.Etcd;
+
+/// <summary>What the watches of one store went through.</summary>
+internal sealed class EtcdWatchCounters
+{
+    private long _reconnects;
+    private long _resyncs;
+
+    public long Reconnects => Interlocked.Read(ref _reconnects);
+
+    public long Resyncs => Interlocked.Read(ref _resyncs);
+
+    public void Reconnected() => Interlocked.Increment(ref _reconnects);
+
+    public void Resynced() => Interlocked.Increment(ref _resyncs);
+}
+
+/// <summary>Follows one cluster: a linearizable read, then the changes from the next revision on.</summary>
+/// <remarks>
+/// On any doubt (the stream ended, was cancelled, was silent, went back) everything is read anew; nothing is ever
+/// resumed blindly. The member must see a leader (else it ends the stream), and is asked for a sign of life all the time.
+/// </remarks>
+internal sealed partial class EtcdWatch(
+    EtcdClient client, EtcdKeys keys, EtcdOptions options, EtcdWatchCounters counters, ChannelWriter<ClusterView> views,
+    ILogger logger)
+{
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
+
+    private ClusterSnapshot? _snapshot;
+    private ulong _clusterId;
+    private TimeSpan _pause = TimeSpan.Zero;
+
+    /// <summary>Runs until the token ends it; an unforeseen error closes the views with it.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (true)
+            {
+                await RunOnceAsync(cancellationToken);
+                if (_snapshot is not null)
+                {
+                    Publish(isLive: false);
+                }
+                await Task.Delay(_pause, client.Time, cancellationToken);
+                _pause = _pause < ShortestPause ? ShortestPause : _pause * 2 < LongestPause ? _pause * 2 : LongestPause;
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            views.TryComplete();
+        }
+        catch (Exception ownMistake)
+        {
+            views.TryComplete(ownMistake);
+        }
+    }
+
+    /// <summary>One read and one stream, until something about it is in doubt.</summary>
+    private async Task RunOnceAsync(CancellationToken cancellationToken)
+    {
+        var operation = client.Begin("follow the cluster", cancellationToken);
+        RangeResponse read;
+        try
+        {
+            read = await client.AskAsync(
+                operation, async (endpoint, call) => await endpoint.Kv.RangeAsync(keys.ReadAll, call), range => range.Header);
+        }
+        catch (ClusterStoreException problem)
+        {
+            LogNoRead(problem.Message);
+            return;
+        }
+        if (!Accept(read))
+        {
+            return;
+        }
+        Publish(isLive: true);
+
+        var endpoint = client.Endpoints.Current;
+        var failure = await FollowAsync(endpoint, read.Header.Revision + 1, cancellationToken);
+        cancellationToken.ThrowIfCancellationRequested();
+        counters.Reconnected();
+        client.Endpoints.Failed(endpoint, failure.Kind);
+        LogLost(endpoint.Name, failure.Message);
+    }
+
+    private bool Accept(RangeResponse read)
+    {
+        var header = read.Header;
+        if (_snapshot is not null)
+        {
+            counters.Resynced();
+            if (header.ClusterId == _clusterId && header.Revision < _snapshot.Revision)
+            {
+                LogWentBack(header.Revision, _snapshot.Revision);
+                return false;
+            }
+            if (header.ClusterId != _clusterId)
+            {
+                LogOtherCluster(header.ClusterId, _clusterId);
+            }
+        }
+        _clusterId = header.ClusterId;
+        _snapshot = SnapshotReader.Read(header.Revision, read.Kvs.Select(keys.Raw));
+        return true;
+    }
+
+    /// <summary>Opens the stream and applies what it brings; returns why that ended.</summary>
+    private async Task<EtcdFailure> FollowAsync(EtcdEndpoint endpoint, long from, CancellationToken cancellationToken)
+    {
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        // Disposed of asynchronously: that waits until a call of it has ended.
+        await using var silence = client.Time.CreateTimer(
+            _ => end.Cancel(), null, options.WatchSilenceLimit, Timeout.InfiniteTimeSpan);
+        var askingForLife = Task.CompletedTask;
+        var token = "";
+        try
+        {
+            token = await client.Login.TokenAsync(endpoint, end.Token);
+            using var call = endpoint.Watch.Watch(
+                new CallOptions(EtcdClient.Headers(token), cancellationToken: end.Token));
+            var create = new WatchCreateRequest { Key = keys.Prefix, RangeEnd = keys.PrefixEnd, StartRevision = from };
+            await call.RequestStream.WriteAsync(new WatchRequest { CreateRequest = create }, end.Token);
+            askingForLife = AskForLifeAsync(call.RequestStream, end);
+            while (await call.ResponseStream.MoveNext(end.Token))
+            {
+                silence.Change(options.WatchSilenceLimit, Timeout.InfiniteTimeSpan);
+                client.Contact();
+                if (Doubt(call.ResponseStream.Current, token) is { } doubt)
+                {
+                    return doubt;
+                }
+                Apply(call.ResponseStream.Current);
+            }
+            return new EtcdFailure(EtcdFailureKind.Unreachable, "the stream ended");
+        }
+        catch (Exception problem) when (end.IsCancellationRequested && problem is RpcException or OperationCanceledException)
+        {
+            return new EtcdFailure(
+                EtcdFailureKind.Silent, $"no sign of life for {options.WatchSilenceLimit.TotalSeconds:0.###} s", problem);
+        }
+        catch (RpcException problem)
+        {
+            var failure = EtcdFailure.Of(problem);
+            if (failure.Kind == EtcdFailureKind.NeedsLogin)
+            {
+                client.Login.Forget(token);
+            }
+            return failure;
+        }
+        finally
+        {
+            await end.CancelAsync();
+            await askingForLife;
+        }
+    }
+
+    /// <summary>What makes an answer end the stream; null when it is in order.</summary>
+    private EtcdFailure? Doubt(WatchResponse answer, string token)
+    {
+        if (answer.Canceled)
+        {
+            if (answer.CompactRevision > 0)
+            {
+                return new EtcdFailure(EtcdFailureKind.Refused, $"history before revision {answer.CompactRevision} is compacted");
+            }
+            // An old token and a missing permission look the same here; the next read tells them apart.
+            client.Login.Forget(token);
+            return new EtcdFailure(EtcdFailureKind.NeedsLogin, $"the watch was cancelled: {answer.CancelReason}");
+        }
+        if (client.Endpoints.IsStale(answer.Header))
+        {
+            return new EtcdFailure(EtcdFailureKind.Silent, "the member is behind the raft term of the others");
+        }
+        if (answer.Created)
+        {
+            _pause = TimeSpan.Zero;
+        }
+        return null;
+    }
+
+    private void Apply(WatchResponse answer)
+    {
+        var known = _snapshot!.Revision;
+        var snapshot = _snapshot;
+        foreach (var change in answer.Events)
+        {
+            var revision = change.Kv.ModRevision;
+            if (revision <= known)
+            {
+                continue;
+            }
+            snapshot = change.Type == Event.Types.EventType.Delete
+                ? SnapshotReader.Remove(snapshot, revision, keys.NameOf(change.Kv.Key))
+                : SnapshotReader.Apply(snapshot, revision, keys.Raw(change.Kv));
+        }
+        if (!ReferenceEquals(snapshot, _snapshot))
+        {
+            _snapshot = snapshot;
+            Publish(isLive: true);
+        }
+    }
+
+    private async Task AskForLifeAsync(IClientStreamWriter<WatchRequest> requests, CancellationTokenSource end)
+    {
+        try
+        {
+            using var timer = new PeriodicTimer(options.WatchProgressInterval, client.Time);
+            while (await timer.WaitForNextTickAsync(end.Token))
+            {
+                await requests.WriteAsync(new WatchRequest { ProgressRequest = new WatchProgressRequest() });
+            }
+        }
+        catch (OperationCanceledException) when (end.IsCancellationRequested)
+        {
+            // the stream is over
+        }
+        catch (Exception problem) when (problem is RpcException or InvalidOperationException)
+        {
+            // The stream broke; its reader is told so too, and says why.
+            await end.CancelAsync();
+        }
+    }
+
+    private void Publish(bool isLive) => views.TryWrite(new ClusterView(_snapshot!, isLive, client.LastContact));
+
+    [LoggerMessage(EventId = 3020, Level = LogLevel.Warning, Message = "The topology watch can't read: {Problem}")]
+    private partial void LogNoRead(string problem);
+
+    [LoggerMessage(EventId = 3021, Level = LogLevel.Information, Message = "The topology watch on {Endpoint} ended ({Problem}); reading anew")]
+    private partial void LogLost(string endpoint, string problem);
+
+    [LoggerMessage(EventId = 3022, Level = LogLevel.Warning, Message = "etcd answered at revision {Revision}, older than {Known}; asking again")]
+    private partial void LogWentBack(long revision, long known);
+
+    [LoggerMessage(EventId = 3023, Level = LogLevel.Warning, Message = "etcd has another cluster id ({New}) than before ({Old}): it was set up anew")]
+    private partial void LogOtherCluster(ulong @new, ulong old);
+}

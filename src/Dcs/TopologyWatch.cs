@@ -1,0 +1,145 @@
+using Microsoft.Extensions.Logging;
+using Routing.Cluster;
+
+namespace Routing.Dcs;
+
+/// <summary>Follows one cluster and holds the newest view of it for everybody in the process: agent, proxy, driver.</summary>
+/// <remarks>
+/// Readers look at <see cref="Current"/> or wait for the next view; none of them is called from the watch except
+/// <see cref="Changed"/>. A reader that is slow skips views. Before the first answer of the store the view is empty, at
+/// revision 0 and not live.
+/// </remarks>
+public sealed partial class TopologyWatch : IAsyncDisposable
+{
+    private readonly IClusterStore _store;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _gate = new();
+    private volatile State _state = new(new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0));
+    private long _highestTerm;
+    private Task _running = Task.CompletedTask;
+
+    /// <summary>Creates it; <see cref="Start"/> makes it run.</summary>
+    /// <param name="store">The store; it stays the caller's to dispose of.</param>
+    /// <param name="logger">For handlers that fail.</param>
+    public TopologyWatch(IClusterStore store, ILogger<TopologyWatch> logger)
+    {
+        _store = store;
+        _logger = logger;
+    }
+
+    /// <summary>
+    /// Called with each new view, from the watch itself and before <see cref="WaitForNewerAsync"/> returns it: be quick,
+    /// wait for nothing. A handler that throws is logged and called again with the next view.
+    /// </summary>
+    public event Action<ClusterView>? Changed;
+
+    /// <summary>The newest view.</summary>
+    public ClusterView Current => _state.View;
+
+    /// <summary>The highest term that was ever seen here: it never falls, even when the leader key is gone.</summary>
+    public Term HighestTerm => new(Volatile.Read(ref _highestTerm));
+
+    /// <summary>Begins to follow. On a thread with a synchronization context it stays there.</summary>
+    public void Start()
+    {
+        lock (_gate)
+        {
+            if (!ReferenceEquals(_running, Task.CompletedTask))
+            {
+                throw new InvalidOperationException("The topology watch was started already.");
+            }
+            _running = FollowAsync();
+        }
+    }
+
+    /// <summary>Waits for a view other than one already seen; returns at once when there is one.</summary>
+    /// <param name="seen">What the caller has got from here before.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="ObjectDisposedException">The watch was stopped.</exception>
+    public async ValueTask<ClusterView> WaitForNewerAsync(ClusterView seen, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var state = _state;
+            if (!ReferenceEquals(state.View, seen))
+            {
+                return state.View;
+            }
+            await state.Superseded.Task.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Stops following. Those who wait are told by an <see cref="ObjectDisposedException"/>.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _running;
+        End(new ObjectDisposedException(nameof(TopologyWatch)));
+        _stop.Dispose();
+    }
+
+    private async Task FollowAsync()
+    {
+        try
+        {
+            await foreach (var view in _store.WatchAsync(_stop.Token))
+            {
+                Publish(view);
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // stopped
+        }
+        catch (Exception ownMistake)
+        {
+            // A store's watch promises not to end. Nobody may go on as if the last view were the newest.
+            LogBroken(ownMistake);
+            End(ownMistake);
+        }
+    }
+
+    private void Publish(ClusterView view)
+    {
+        if (view.Snapshot.Leader is { } leader && leader.Term > HighestTerm)
+        {
+            Volatile.Write(ref _highestTerm, leader.Term.Revision);
+        }
+        var before = _state;
+        _state = new State(view);
+        foreach (var handler in Changed?.GetInvocationList() ?? [])
+        {
+            try
+            {
+                ((Action<ClusterView>)handler)(view);
+            }
+            catch (Exception problem)
+            {
+                LogHandlerFailed(problem);
+            }
+        }
+        before.Superseded.TrySetResult();
+    }
+
+    private void End(Exception reason)
+    {
+        var superseded = _state.Superseded;
+        superseded.TrySetException(reason);
+        _ = superseded.Task.Exception;   // nobody may be waiting: then nobody needs to hear of it
+    }
+
+    [LoggerMessage(EventId = 3030, Level = LogLevel.Error, Message = "A handler of the topology failed")]
+    private partial void LogHandlerFailed(Exception problem);
+
+    [LoggerMessage(EventId = 3031, Level = LogLevel.Critical, Message = "The topology watch broke; nothing is followed any more")]
+    private partial void LogBroken(Exception problem);
+
+    private sealed class State(ClusterView view)
+    {
+        public ClusterView View { get; } = view;
+
+        /// <summary>Completes when a newer view is there.</summary>
+        public TaskCompletionSource Superseded { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

@@ -1,0 +1,28 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Routing.TestKit;
+
+namespace Routing.Dcs.Tests;
+
+/// <summary>One etcd member for all tests of a class; each test takes a scope of its own.</summary>
+public sealed class EtcdFixture : IAsyncLifetime
+{
+    public EtcdServer Server { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync() => Server = await EtcdServer.StartAsync();
+
+    public ValueTask DisposeAsync() => Server.DisposeAsync();
+}
+
+internal static class Stores
+{
+    public static string NewScope() => $"scope-{Guid.NewGuid():N}";
+
+    public static EtcdClusterStore Connect(
+        IEnumerable<Uri> endpoints, string scope, Func<EtcdOptions, EtcdOptions>? change = null, ILoggerFactory? logs = null)
+    {
+        var options = new EtcdOptions { Endpoints = [.. endpoints] };
+        return new EtcdClusterStore(
+            change?.Invoke(options) ?? options, "/service/", scope, TimeProvider.System, logs ?? NullLoggerFactory.Instance);
+    }
+}
