@@ -38,6 +38,9 @@ internal sealed record AgentStatus
     /// <summary>The local server as it was last observed.</summary>
     public LocalPostgres Postgres { get; init; } = new();
 
+    /// <summary>A standby that does not stream and fetches WAL from the archive.</summary>
+    public bool IsInArchiveRecovery { get; init; }
+
     /// <summary>The state as published in the member key.</summary>
     public PostgresState State { get; init; } = PostgresState.Unknown;
 
@@ -100,6 +103,13 @@ internal sealed record AgentStatus
 
     /// <summary>The cluster follows another one.</summary>
     public bool IsStandbyCluster => Config.StandbyCluster is not null;
+
+    /// <summary><c>streaming</c>, <c>in archive recovery</c>, or null: only of a standby that answers.</summary>
+    public string? ReplicationState =>
+        !IsAnswering || Postgres.IsPrimary ? null
+        : Postgres.IsStreaming ? "streaming"
+        : IsInArchiveRecovery ? "in archive recovery"
+        : null;
 
     /// <summary>The server answered the last monitoring query.</summary>
     public bool IsAnswering => Postgres.Server == ServerState.Running;

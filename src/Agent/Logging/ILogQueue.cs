@@ -1,0 +1,11 @@
+namespace Routing.Agent.Logging;
+
+/// <summary>The lines that wait to be written, as REST shows them.</summary>
+internal interface ILogQueue
+{
+    /// <summary>How many wait.</summary>
+    int Length { get; }
+
+    /// <summary>How many were dropped because too many waited.</summary>
+    long LostRecords { get; }
+}

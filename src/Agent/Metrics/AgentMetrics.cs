@@ -1,0 +1,68 @@
+using Prometheus;
+using Routing.Agent.Status;
+
+namespace Routing.Agent.Metrics;
+
+/// <summary>The agent's own instruments, beside those that every member of the field has (see <see cref="StatusMetrics"/>).</summary>
+internal sealed class AgentMetrics
+{
+    private static readonly string[] s_labels = ["scope", "name"];
+
+    private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
+    private readonly string[] _self;
+    private readonly Counter _decisions;
+    private readonly Histogram.Child _loopDuration;
+    private readonly Counter.Child _dcsReconnects;
+    private readonly Gauge.Child _term;
+    private readonly Gauge.Child _leaseLeft;
+    private readonly Gauge.Child _fence;
+    private readonly Gauge _failoverPhases;
+
+    public AgentMetrics(string scope, string name)
+    {
+        _self = [scope, name];
+        var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
+        _term = factory.CreateGauge("routing_term", "Term of the leader key as last seen; it only grows.", s_labels)
+            .WithLabels(_self);
+        _leaseLeft = factory.CreateGauge(
+            "routing_lease_left_seconds", "Time until this member stops believing that it leads; 0 while it does not.", s_labels)
+            .WithLabels(_self);
+        _fence = factory.CreateGauge("routing_fence_state", "The fence: 0 none, 1 idle, 2 armed.", s_labels).WithLabels(_self);
+        _decisions = factory.CreateCounter(
+            "routing_decisions_total", "Runs of the loop by the code of their decision.", ["scope", "name", "code"]);
+        _loopDuration = factory.CreateHistogram(
+            "routing_loop_duration_seconds", "Time that one run of the loop took.", s_labels,
+            new HistogramConfiguration { Buckets = [.0001, .001, .005, .025, .1, .5, 1, 2, 5, 10, 30] })
+            .WithLabels(_self);
+        _dcsReconnects = factory.CreateCounter(
+            "routing_dcs_reconnects_total", "Times that the connection to the DCS was found dead and made anew.", s_labels)
+            .WithLabels(_self);
+        _failoverPhases = factory.CreateGauge(
+            "routing_last_failover_phase_seconds", "Duration of each phase of the last change of leader seen here.",
+            ["scope", "name", "phase"]);
+    }
+
+    /// <summary>One run of the loop ended.</summary>
+    public void LoopRan(TimeSpan duration, string reasonCode)
+    {
+        _loopDuration.Observe(duration.TotalSeconds);
+        _decisions.WithLabels(_self[0], _self[1], reasonCode).Inc();
+    }
+
+    /// <summary>The DCS was lost and found again.</summary>
+    public void DcsReconnected() => _dcsReconnects.Inc();
+
+    /// <summary>Writes every instrument in the text form of Prometheus.</summary>
+    public Task WriteAsync(Stream stream, AgentStatus status, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var now = time.GetTimestamp();
+        _term.Set(status.Term.Revision);
+        _leaseLeft.Set(status.IsLeader(now) ? time.GetElapsedTime(now, status.LeaderUntil!.Value).TotalSeconds : 0);
+        _fence.Set((int)status.Fence);
+        foreach (var phase in status.LastFailover)
+        {
+            _failoverPhases.WithLabels(_self[0], _self[1], phase.Name).Set(phase.Duration.TotalSeconds);
+        }
+        return _registry.CollectAndExportAsTextAsync(stream, cancellationToken);
+    }
+}

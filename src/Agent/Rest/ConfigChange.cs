@@ -1,0 +1,83 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Config;
+using Routing.Agent.Status;
+using Routing.Cluster;
+using Routing.Dcs;
+
+namespace Routing.Agent.Rest;
+
+/// <summary>Changes of the dynamic configuration: <c>PATCH</c> and <c>PUT /config</c>.</summary>
+/// <remarks>What the field accepts is accepted; values that no member can use are named in the log.</remarks>
+internal sealed partial class ConfigChange(IAgentControl control, ILogger logger)
+{
+    /// <summary>Merges the body into the configuration: null deletes. Nothing is written when nothing changes.</summary>
+    public async Task PatchAsync(HttpContext context, RestSettings settings)
+    {
+        var (body, code, problem) = await RequestBody.ReadObjectAsync(context);
+        if (body is not { } patch)
+        {
+            await context.ErrorAsync(settings, code, problem);
+            return;
+        }
+        var cluster = await control.Store.ReadAsync(context.RequestAborted);
+        if (cluster.Config is not { } present)
+        {
+            await context.ErrorAsync(settings, StatusCodes.Status503ServiceUnavailable, "The cluster has no valid configuration in the DCS.");
+            return;
+        }
+        if (KeyWriter.PatchConfig(present.Raw, patch) is { } changed)
+        {
+            NameProblems(JsonElement.Parse(changed));
+            var written = await control.Store.PutAsync(
+                ClusterKeys.Config, changed, WriteCondition.Unchanged(present.ModRevision), 0, context.RequestAborted);
+            if (!written.IsDone)
+            {
+                await context.ErrorAsync(settings, StatusCodes.Status409Conflict, written.Problem ?? "Somebody else changed the configuration.");
+                return;
+            }
+            control.WakeLoop();
+            await context.JsonAsync(settings, StatusCodes.Status200OK, changed);
+            return;
+        }
+        control.WakeLoop();
+        await context.JsonAsync(settings, StatusCodes.Status200OK, KeyWriter.Config(present.Raw));
+    }
+
+    /// <summary>Replaces the configuration.</summary>
+    public async Task ReplaceAsync(HttpContext context, RestSettings settings)
+    {
+        var (body, code, problem) = await RequestBody.ReadObjectAsync(context);
+        if (body is not { } wanted)
+        {
+            await context.ErrorAsync(settings, code, problem);
+            return;
+        }
+        var text = KeyWriter.Config(wanted);
+        var cluster = await control.Store.ReadAsync(context.RequestAborted);
+        if (cluster.Config is not { } present || KeyWriter.Config(present.Raw) != text)
+        {
+            NameProblems(wanted);
+            var written = await control.Store.PutAsync(ClusterKeys.Config, text, WriteCondition.Always, 0, context.RequestAborted);
+            if (!written.IsDone)
+            {
+                await context.ErrorAsync(settings, StatusCodes.Status502BadGateway, written.Problem ?? "The configuration was not written.");
+                return;
+            }
+            control.WakeLoop();
+        }
+        await context.JsonAsync(settings, StatusCodes.Status200OK, text);
+    }
+
+    private void NameProblems(JsonElement config)
+    {
+        foreach (var problem in DynamicConfig.Parse(config, 0).Problems)
+        {
+            LogProblem(problem);
+        }
+    }
+
+    [LoggerMessage(EventId = 4010, Level = LogLevel.Warning, Message = "The configuration that was just written has a value that cannot be used: {Problem}")]
+    private partial void LogProblem(string problem);
+}

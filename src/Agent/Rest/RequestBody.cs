@@ -1,0 +1,53 @@
+using System.Buffers;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace Routing.Agent.Rest;
+
+/// <summary>Reads the JSON object that a request carries.</summary>
+internal static class RequestBody
+{
+    /// <summary>The object; or null, with the code that says why there is none: 411 without a length, 400 for anything else.</summary>
+    public static async ValueTask<(JsonElement? Body, int Code, string Problem)> ReadObjectAsync(HttpContext context)
+    {
+        if (context.Request.ContentLength is not { } length)
+        {
+            return (null, StatusCodes.Status411LengthRequired, "The request needs a body and a Content-Length.");
+        }
+        if (length == 0)
+        {
+            return Bad("The body is empty.");
+        }
+        var body = context.Request.BodyReader;
+        try
+        {
+            var read = await body.ReadAtLeastAsync((int)Math.Min(length, int.MaxValue), context.RequestAborted);
+            if (read.Buffer.Length < length)
+            {
+                return Bad("The body is shorter than it says.");
+            }
+            var json = JsonElement.Parse(read.Buffer.ToArray());
+            body.AdvanceTo(read.Buffer.End);
+            return json.ValueKind == JsonValueKind.Object && json.EnumerateObject().Any()
+                ? (json, StatusCodes.Status200OK, "")
+                : Bad("The body has to be a JSON object that is not empty.");
+        }
+        catch (JsonException problem)
+        {
+            return Bad($"The body is not JSON: {problem.Message}");
+        }
+
+        static (JsonElement?, int, string) Bad(string problem) => (null, StatusCodes.Status400BadRequest, problem);
+    }
+
+    /// <summary>A text field; null when it is missing, empty or null.</summary>
+    public static string? Text(JsonElement body, string name) =>
+        body.TryGetProperty(name, out var value)
+            ? value.ValueKind switch
+            {
+                JsonValueKind.String when value.GetString() is { Length: > 0 } text => text,
+                JsonValueKind.Number => value.GetRawText(),
+                _ => null,
+            }
+            : null;
+}

@@ -1,0 +1,268 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Config;
+using Routing.Agent.Logging;
+using Routing.Agent.Metrics;
+using Routing.Agent.Status;
+using Routing.Cluster;
+using Routing.Dcs;
+
+namespace Routing.Agent.Rest;
+
+/// <summary>Finds the answer to one request: by its method and the first segment of its path.</summary>
+internal sealed partial class RestHandler(
+    IAgentControl control, AgentEvents events, AgentMetrics metrics, ILogQueue log, TimeProvider time, ILogger logger)
+{
+    private static readonly TimeSpan s_longestWaitForEvents = TimeSpan.FromSeconds(60);
+
+    private readonly LeaderChange _leaderChange = new(control, time, logger);
+    private readonly ConfigChange _configChange = new(control, logger);
+    private Rules? _rules;
+
+    /// <summary>Takes settings for the requests that begin from now on.</summary>
+    public async Task UseAsync(RestSettings settings, CancellationToken cancellationToken) =>
+        Volatile.Write(ref _rules, new Rules(settings, await AccessControl.CreateAsync(settings, time, logger, cancellationToken)));
+
+    /// <summary>Answers one request.</summary>
+    public async Task HandleAsync(HttpContext context)
+    {
+        var rules = Volatile.Read(ref _rules) ?? throw new InvalidOperationException("The settings come before the requests.");
+        try
+        {
+            await RouteAsync(context, rules);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The client went away; there is nobody to answer.
+        }
+        catch (ClusterStoreException problem)
+        {
+            LogFailed(context.Request.Method, context.Request.Path, problem);
+            await context.ErrorAsync(rules.Settings, StatusCodes.Status503ServiceUnavailable, problem.Message);
+        }
+        catch (BadHttpRequestException problem)
+        {
+            await context.ErrorAsync(rules.Settings, problem.StatusCode, problem.Message);
+        }
+        catch (Exception problem) when (!context.Response.HasStarted)
+        {
+            LogFailed(context.Request.Method, context.Request.Path, problem);
+            await context.ErrorAsync(rules.Settings, StatusCodes.Status500InternalServerError);
+        }
+    }
+
+    private Task RouteAsync(HttpContext context, Rules rules)
+    {
+        var path = context.Request.Path.Value is { Length: > 0 } text ? text : "/";
+        var word = path.TrimStart('/').Split('/')[0];
+        var settings = rules.Settings;
+        return (context.Request.Method, word) switch
+        {
+            ("GET", "patroni") => PatroniAsync(context, settings, StatusCodes.Status200OK),
+            ("GET", "liveness") => StatusOnly(context, View().IsAlive),
+            ("GET", "readiness") => StatusOnly(context, HealthCheck.IsReady(View(), context.Request.Query)),
+            ("GET", "cluster") => ClusterAsync(context, settings),
+            ("GET", "history") => HistoryAsync(context, settings),
+            ("GET", "config") => ConfigAsync(context, settings),
+            ("GET", "failsafe") => FailsafeAsync(context, settings),
+            ("GET", "metrics") => MetricsAsync(context, settings),
+            ("GET", "events") => EventsAsync(context, settings),
+            ("GET", _) => HealthAsync(context, settings, path),
+            ("HEAD" or "OPTIONS", _) => StatusOnly(context, HealthCheck.Passes(View(), path, context.Request.Query)),
+            ("PATCH", "config") => GuardedAsync(context, rules, () => _configChange.PatchAsync(context, settings)),
+            ("PUT", "config") => GuardedAsync(context, rules, () => _configChange.ReplaceAsync(context, settings)),
+            ("POST", "switchover") => GuardedAsync(context, rules, () => _leaderChange.RequestAsync(context, settings, "switchover")),
+            ("POST", "failover") => GuardedAsync(context, rules, () => _leaderChange.RequestAsync(context, settings, "failover")),
+            ("DELETE", "switchover") => GuardedAsync(context, rules, () => _leaderChange.CancelAsync(context, settings)),
+            ("POST", "failsafe") => GuardedAsync(context, rules, () => PostFailsafeAsync(context, settings), isFailsafe: true),
+            ("POST", "reload") => GuardedAsync(context, rules, () => ReloadAsync(context, settings)),
+            ("DELETE", "restart") => GuardedAsync(context, rules, () => DeleteRestartAsync(context, settings)),
+            ("POST", "sigterm") => GuardedAsync(
+                context, rules, () => context.SayAsync(settings, StatusCodes.Status202Accepted, "shutdown scheduled")),
+            ("POST", "citus") => GuardedAsync(context, rules, () => context.SayAsync(settings, StatusCodes.Status200OK, "OK")),
+            ("POST", "mpp") => context.SayAsync(settings, StatusCodes.Status200OK, "OK"),
+            (var method, _) => context.ErrorAsync(settings, StatusCodes.Status501NotImplemented, $"Unsupported method ({method} {path})"),
+        };
+    }
+
+    private HealthView View() => new(control.Status, time);
+
+    private static Task StatusOnly(HttpContext context, bool passes)
+    {
+        context.StatusOnly(passes ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
+        return Task.CompletedTask;
+    }
+
+    private async Task GuardedAsync(HttpContext context, Rules rules, Func<Task> act, bool isFailsafe = false)
+    {
+        if (await rules.Access.CheckAsync(context, isFailsafe, control.Status.Cluster, time) is { } refusal)
+        {
+            if (refusal.Code == StatusCodes.Status401Unauthorized)
+            {
+                context.Response.Headers.WWWAuthenticate = "Basic realm=\"Patroni\"";
+            }
+            await context.SayAsync(rules.Settings, refusal.Code, refusal.Sentence);
+            return;
+        }
+        await act();
+    }
+
+    private Task HealthAsync(HttpContext context, RestSettings settings, string path)
+    {
+        var view = View();
+        var code = HealthCheck.Passes(view, path, context.Request.Query)
+            ? StatusCodes.Status200OK
+            : StatusCodes.Status503ServiceUnavailable;
+        return context.JsonAsync(settings, code, json => StatusDocument.Write(json, view, log));
+    }
+
+    private Task PatroniAsync(HttpContext context, RestSettings settings, int code)
+    {
+        var view = View();
+        return context.JsonAsync(settings, code, json => StatusDocument.Write(json, view, log));
+    }
+
+    private async Task ClusterAsync(HttpContext context, RestSettings settings)
+    {
+        var snapshot = await control.Store.ReadAsync(context.RequestAborted);
+        await context.JsonAsync(settings, StatusCodes.Status200OK,
+            ClusterOverviewJson.Write(ClusterOverview.From(snapshot), control.Status.Scope));
+    }
+
+    private async Task HistoryAsync(HttpContext context, RestSettings settings)
+    {
+        var snapshot = View().Cluster ?? await control.Store.ReadAsync(context.RequestAborted);
+        await context.JsonAsync(settings, StatusCodes.Status200OK,
+            snapshot.History is { } history ? KeyWriter.History(history) : "[]");
+    }
+
+    private async Task ConfigAsync(HttpContext context, RestSettings settings)
+    {
+        var snapshot = await ReadOrLastAsync(context);
+        if (snapshot.Config is { } config)
+        {
+            await context.JsonAsync(settings, StatusCodes.Status200OK, KeyWriter.Config(config.Raw));
+        }
+        else
+        {
+            await context.ErrorAsync(settings, StatusCodes.Status502BadGateway, "The cluster has no valid configuration in the DCS.");
+        }
+    }
+
+    /// <summary>The present state; while the DCS is silent the last one that is still believed.</summary>
+    private async Task<ClusterSnapshot> ReadOrLastAsync(HttpContext context)
+    {
+        try
+        {
+            return await control.Store.ReadAsync(context.RequestAborted);
+        }
+        catch (ClusterStoreException) when (View().Cluster is not null)
+        {
+            return View().Cluster ?? ClusterSnapshot.Empty;
+        }
+    }
+
+    private Task FailsafeAsync(HttpContext context, RestSettings settings) =>
+        control.Status.Cluster?.Failsafe is { IsEmpty: false } members
+            ? context.JsonAsync(settings, StatusCodes.Status200OK, KeyWriter.Failsafe(members))
+            : context.ErrorAsync(settings, StatusCodes.Status502BadGateway, "No failsafe members are known.");
+
+    private async Task MetricsAsync(HttpContext context, RestSettings settings)
+    {
+        using var text = new MemoryStream(16 * 1024);
+        var view = View();
+        text.Write(Encoding.UTF8.GetBytes(StatusMetrics.Write(view)));
+        await metrics.WriteAsync(text, view.Status, time, context.RequestAborted);
+        await context.WriteAsync(settings, StatusCodes.Status200OK, "text/plain", text.ToArray());
+    }
+
+    /// <summary>The diary: <c>after</c> leaves out what the caller has seen, <c>wait</c> (seconds) waits for the next event.</summary>
+    private async Task EventsAsync(HttpContext context, RestSettings settings)
+    {
+        var after = Number(context, "after");
+        var wait = TimeSpan.FromSeconds(Math.Clamp(Number(context, "wait"), 0, (long)s_longestWaitForEvents.TotalSeconds));
+        if (wait > TimeSpan.Zero)
+        {
+            using var patience = new CancellationTokenSource(wait, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, context.RequestAborted);
+            try
+            {
+                await events.WaitAsync(after, either.Token);
+            }
+            catch (OperationCanceledException) when (patience.IsCancellationRequested)
+            {
+                // Nothing happened meanwhile: an empty list says so.
+            }
+        }
+        var known = events.After(after);
+        await context.JsonAsync(settings, StatusCodes.Status200OK, json =>
+        {
+            json.WriteStartObject();
+            json.WriteNumber("last", known.Count > 0 ? known[^1].Id : events.LastId);
+            json.WriteStartArray("events");
+            foreach (var item in known)
+            {
+                json.WriteStartObject();
+                json.WriteNumber("id", item.Id);
+                json.WriteString("time", IsoTime.Format(item.Time));
+                json.WriteString("kind", item.Kind);
+                json.WriteString("code", item.Code);
+                json.WriteString("text", item.Text);
+                json.WriteNumber("term", item.Term.Revision);
+                json.WriteNumber("timeline", item.Timeline);
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+            json.WriteEndObject();
+        });
+    }
+
+    private async Task PostFailsafeAsync(HttpContext context, RestSettings settings)
+    {
+        var (body, code, problem) = await RequestBody.ReadObjectAsync(context);
+        if (body is not { } json)
+        {
+            await context.ErrorAsync(settings, code, problem);
+            return;
+        }
+        if (FailsafeJson.Read(json) is not { } message)
+        {
+            await context.ErrorAsync(settings, StatusCodes.Status400BadRequest, "name, conn_url and api_url have to be texts.");
+            return;
+        }
+        var answer = control.ReceiveFailsafe(message);
+        if (answer.Position is { } position)
+        {
+            context.Response.Headers["lsn"] = position.Value.ToString(CultureInfo.InvariantCulture);
+        }
+        await (answer.Verdict switch
+        {
+            FailsafeVerdict.Accepted => context.SayAsync(settings, StatusCodes.Status200OK, "Accepted"),
+            FailsafeVerdict.RunningAsLeader =>
+                context.SayAsync(settings, StatusCodes.Status500InternalServerError, "Running as a leader"),
+            _ => context.ErrorAsync(settings, StatusCodes.Status502BadGateway, "Failsafe mode is off."),
+        });
+    }
+
+    private Task ReloadAsync(HttpContext context, RestSettings settings)
+    {
+        control.RequestReload();
+        return context.SayAsync(settings, StatusCodes.Status202Accepted, "reload scheduled");
+    }
+
+    private Task DeleteRestartAsync(HttpContext context, RestSettings settings) =>
+        control.Status.ScheduledRestart is null
+            ? context.SayAsync(settings, StatusCodes.Status404NotFound, "no restarts are scheduled")
+            : context.ErrorAsync(settings, StatusCodes.Status501NotImplemented, "A scheduled restart cannot be deleted yet.");
+
+    private static long Number(HttpContext context, string name) =>
+        long.TryParse(context.Request.Query[name].ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+
+    [LoggerMessage(EventId = 4004, Level = LogLevel.Warning, Message = "{Method} {Path} failed")]
+    private partial void LogFailed(string method, string path, Exception problem);
+
+    /// <summary>What holds for a request from its begin to its end.</summary>
+    private sealed record Rules(RestSettings Settings, AccessControl Access);
+}

@@ -1,0 +1,197 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Routing.Agent.Config;
+using Routing.Agent.Logging;
+using Routing.Agent.Metrics;
+using Routing.Agent.Status;
+using Routing.Cluster;
+
+namespace Routing.Agent.Rest;
+
+/// <summary>The agent's REST interface: Kestrel without a host, one handler, one answer per connection.</summary>
+internal sealed partial class RestServer : IAsyncDisposable
+{
+    private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(10);
+    private const int MaximumConnections = 1024;
+    private const long MaximumBodyBytes = 4 * 1024 * 1024;
+
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly RestHandler _handler;
+    private readonly ProbeMiddleware _probes;
+    private readonly ServerCertificate _certificate = new();
+    private RestSettings _settings;
+    private KestrelServer? _server;
+
+    /// <param name="settings">The <c>restapi</c> section.</param>
+    /// <param name="control">The agent.</param>
+    /// <param name="events">Its diary, for <c>/events</c>.</param>
+    /// <param name="metrics">Its instruments, for <c>/metrics</c>.</param>
+    /// <param name="log">The log's queue, for <c>/patroni</c>.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="loggers">Where to log.</param>
+    public RestServer(
+        RestSettings settings, IAgentControl control, AgentEvents events, AgentMetrics metrics, ILogQueue log,
+        TimeProvider time, ILoggerFactory loggers)
+    {
+        _settings = settings;
+        _loggers = loggers;
+        _time = time;
+        _logger = loggers.CreateLogger("rest");
+        _handler = new RestHandler(control, events, metrics, log, time, _logger);
+        _probes = new ProbeMiddleware(control, time);
+    }
+
+    /// <summary>Binds the port and answers from now on.</summary>
+    /// <exception cref="IOException">The address cannot be bound.</exception>
+    /// <exception cref="InvalidOperationException">A certificate cannot be read; the message names the file.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await _handler.UseAsync(_settings, cancellationToken);
+        if (_settings.CertificateFile is not null)
+        {
+            _certificate.Load(_settings);
+        }
+        await ListenAsync(cancellationToken);
+        LogListening(_settings.Scheme, _settings.Listen);
+    }
+
+    /// <summary>
+    /// Takes changed settings: credentials, allowlist, headers and certificates in place; another address, another backlog
+    /// or TLS switched on or off opens the listener anew. Certificates are read again whenever this is called.
+    /// </summary>
+    public async Task ReloadAsync(RestSettings settings, CancellationToken cancellationToken)
+    {
+        var listensAnew = settings.Listen != _settings.Listen
+            || settings.RequestQueueSize != _settings.RequestQueueSize
+            || (settings.CertificateFile is null) != (_settings.CertificateFile is null);
+        if (settings.CertificateFile is not null && _certificate.Load(settings))
+        {
+            LogCertificate(_certificate.SerialNumber);
+        }
+        _settings = settings;
+        await _handler.UseAsync(settings, cancellationToken);
+        if (listensAnew)
+        {
+            await CloseAsync(cancellationToken);
+            await ListenAsync(cancellationToken);
+            LogListening(settings.Scheme, settings.Listen);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        using var now = new CancellationTokenSource();
+        await now.CancelAsync();   // what is still being answered is cut off
+        await CloseAsync(now.Token);
+        _certificate.Dispose();
+    }
+
+    private async Task ListenAsync(CancellationToken cancellationToken)
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton(_loggers);
+        services.AddSingleton(typeof(ILogger<>), typeof(Logger<>));
+        var options = new KestrelServerOptions
+        {
+            AddServerHeader = false,
+            ApplicationServices = services.BuildServiceProvider(),
+        };
+        options.Limits.MaxConcurrentConnections = MaximumConnections;
+        options.Limits.MaxRequestBodySize = MaximumBodyBytes;
+        options.Limits.RequestHeadersTimeout = s_keepAlive;
+        options.Limits.KeepAliveTimeout = s_keepAlive;
+        foreach (var endpoint in await EndpointsAsync(_settings.Listen, cancellationToken))
+        {
+            options.Listen(endpoint, Configure);
+        }
+        var transport = new SocketTransportFactory(
+            Options.Create(new SocketTransportOptions { Backlog = Math.Max(1, _settings.RequestQueueSize), IOQueueCount = 1 }),
+            _loggers);
+        _server = new KestrelServer(Options.Create(options), transport, _loggers);
+        await _server.StartAsync(new Application(_handler), cancellationToken);
+    }
+
+    private void Configure(ListenOptions listen)
+    {
+        listen.Protocols = HttpProtocols.Http1;
+        listen.Use(next => connection =>
+        {
+            KeepAlive(connection);
+            return next(connection);
+        });
+        if (_settings.CertificateFile is not null)
+        {
+            listen.UseHttps(new TlsHandshakeCallbackOptions
+            {
+                HandshakeTimeout = s_keepAlive,
+                OnConnection = _ => ValueTask.FromResult(_certificate.Options),
+            });
+        }
+        listen.Use(next => connection => _probes.HandleAsync(connection, next));
+    }
+
+    private async Task CloseAsync(CancellationToken cancellationToken)
+    {
+        if (_server is { } server)
+        {
+            _server = null;
+            await server.StopAsync(cancellationToken);
+            server.Dispose();
+        }
+    }
+
+    private static async ValueTask<IReadOnlyList<IPEndPoint>> EndpointsAsync(HostPort listen, CancellationToken cancellationToken)
+    {
+        if (listen.Host is "*" or "::")
+        {
+            return [new IPEndPoint(Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any, listen.Port)];
+        }
+        var addresses = IPAddress.TryParse(listen.Host, out var address)
+            ? [address]
+            : await Dns.GetHostAddressesAsync(listen.Host, cancellationToken);
+        return [.. addresses.Distinct().Select(found => new IPEndPoint(found, listen.Port))];
+    }
+
+    private static void KeepAlive(ConnectionContext connection)
+    {
+        if (connection.Features.Get<IConnectionSocketFeature>()?.Socket is { } socket)
+        {
+            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, (int)s_keepAlive.TotalSeconds);
+        }
+    }
+
+    [LoggerMessage(EventId = 4001, Level = LogLevel.Information, Message = "REST answers at {Scheme}://{Address}")]
+    private partial void LogListening(string scheme, HostPort address);
+
+    [LoggerMessage(EventId = 4002, Level = LogLevel.Information, Message = "REST shows a new certificate, serial number {SerialNumber}")]
+    private partial void LogCertificate(string serialNumber);
+
+    /// <summary>The smallest thing that Kestrel can call.</summary>
+    private sealed class Application(RestHandler handler) : IHttpApplication<HttpContext>
+    {
+        public HttpContext CreateContext(IFeatureCollection contextFeatures) => new DefaultHttpContext(contextFeatures);
+
+        public Task ProcessRequestAsync(HttpContext context) => handler.HandleAsync(context);
+
+        public void DisposeContext(HttpContext context, Exception? exception)
+        {
+            // A DefaultHttpContext owns nothing: Kestrel releases the features.
+        }
+    }
+}

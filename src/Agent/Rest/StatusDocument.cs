@@ -1,0 +1,187 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+using Routing.Agent.Logging;
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Agent.Rest;
+
+/// <summary>The document of <c>GET /patroni</c>, which is also the body of the health answers.</summary>
+internal static class StatusDocument
+{
+    private const int QuietQueueLength = 2;
+
+    public static void Write(Utf8JsonWriter json, HealthView view, ILogQueue log)
+    {
+        var status = view.Status;
+        json.WriteStartObject();
+        json.WriteString("state", view.State.ToWire());
+        if (status is { IsAnswering: true, Postgres.PostmasterStart: { } start })
+        {
+            json.WriteString("postmaster_start_time", Time(start));
+        }
+        json.WriteString("role", view.Role.ToWire());
+        if (status.IsAnswering)
+        {
+            WriteServer(json, view, status.Postgres);
+        }
+        WriteIf(json, "sync_standby", view.IsSyncStandby);
+        WriteIf(json, "quorum_standby", view.IsQuorumStandby);
+        WriteIf(json, "pause", status.Config.Pause);
+        WriteIf(json, "cluster_unlocked", view.Cluster?.Leader is null);
+        WriteIf(json, "failsafe_mode_is_active", view.IsFailsafeActive);
+        json.WriteNumber("dcs_last_seen", status.ClusterConfirmedTime?.ToUnixTimeSeconds() ?? 0);
+        WriteTags(json, status.Tags);
+        if (status.SystemId is { } systemId)
+        {
+            json.WriteString("database_system_identifier", systemId);
+        }
+        WritePendingRestart(json, status.Postgres.PendingRestart);
+        json.WriteStartObject("patroni");
+        json.WriteString("version", RoutingVersion.Compatible);
+        json.WriteString("scope", status.Scope);
+        json.WriteString("name", status.Name);
+        json.WriteEndObject();
+        if (status.ScheduledRestart is { } restart)
+        {
+            WriteScheduledRestart(json, restart);
+        }
+        WriteIf(json, "watchdog_failed", status.WatchdogProblem is not null);
+        if (log.Length > QuietQueueLength)
+        {
+            json.WriteNumber("logger_queue_size", log.Length);
+            if (log.LostRecords > 0)
+            {
+                json.WriteNumber("logger_records_lost", log.LostRecords);
+            }
+        }
+        json.WriteStartObject("routing");
+        json.WriteString("version", RoutingVersion.Own);
+        json.WriteNumber("term", status.Term.Revision);
+        json.WriteString("code", status.ReasonCode);
+        json.WriteString("reason", status.Reason);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    /// <summary>A moment as PostgreSQL's clients print it: <c>2026-07-20 06:00:01.221000+00:00</c>.</summary>
+    public static string Time(DateTimeOffset time) => time.ToString(
+        time.Ticks % TimeSpan.TicksPerSecond < TimeSpan.TicksPerMicrosecond ? "yyyy-MM-dd HH:mm:sszzz" : "yyyy-MM-dd HH:mm:ss.ffffffzzz",
+        CultureInfo.InvariantCulture);
+
+    private static void WriteServer(Utf8JsonWriter json, HealthView view, LocalPostgres postgres)
+    {
+        json.WriteNumber("server_version", postgres.ServerVersion);
+        json.WriteStartObject("xlog");
+        if (postgres.IsPrimary)
+        {
+            json.WriteNumber("location", postgres.WalPosition.Value);
+        }
+        else
+        {
+            json.WriteNumber("received_location", view.Received.Value);
+            json.WriteNumber("replayed_location", view.Replayed.Value);
+            if (postgres.ReplayedTimestamp is { } replayed)
+            {
+                json.WriteString("replayed_timestamp", Time(replayed));
+            }
+            else
+            {
+                json.WriteNull("replayed_timestamp");
+            }
+            json.WriteBoolean("paused", postgres.ReplayPaused);
+        }
+        json.WriteEndObject();
+        if (postgres.Timeline == 0)
+        {
+            json.WriteNull("timeline");
+        }
+        else
+        {
+            json.WriteNumber("timeline", postgres.Timeline);
+        }
+        if (view.Status.ReplicationState is { } replicationState)
+        {
+            json.WriteString("replication_state", replicationState);
+        }
+        if (postgres.Standbys.IsDefaultOrEmpty)
+        {
+            return;
+        }
+        json.WriteStartArray("replication");
+        foreach (var standby in postgres.Standbys)
+        {
+            json.WriteStartObject();
+            json.WriteString("usename", standby.User);
+            json.WriteString("application_name", standby.ApplicationName);
+            json.WriteString("client_addr", standby.ClientAddress);
+            json.WriteString("state", standby.State);
+            json.WriteString("sync_state", standby.SyncState);
+            json.WriteNumber("sync_priority", standby.SyncPriority);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    private static void WriteTags(Utf8JsonWriter json, MemberTags tags)
+    {
+        if (tags.Values.IsEmpty)
+        {
+            return;
+        }
+        json.WriteStartObject("tags");
+        foreach (var (name, value) in tags.Values)
+        {
+            json.WritePropertyName(name);
+            value.WriteTo(json);
+        }
+        json.WriteEndObject();
+    }
+
+    private static void WritePendingRestart(Utf8JsonWriter json, ImmutableSortedDictionary<string, ParameterChange> changes)
+    {
+        if (changes.IsEmpty)
+        {
+            return;
+        }
+        json.WriteBoolean("pending_restart", true);
+        json.WriteStartObject("pending_restart_reason");
+        foreach (var (name, change) in changes)
+        {
+            json.WriteStartObject(name);
+            json.WriteString("old_value", change.OldValue);
+            json.WriteString("new_value", change.NewValue);
+            json.WriteEndObject();
+        }
+        json.WriteEndObject();
+    }
+
+    private static void WriteScheduledRestart(Utf8JsonWriter json, ScheduledRestart restart)
+    {
+        json.WriteStartObject("scheduled_restart");
+        json.WriteString("schedule", IsoTime.Format(restart.Schedule));
+        if (restart.Role is { } role)
+        {
+            json.WriteString("role", role);
+        }
+        if (restart.PostgresVersion is { } version)
+        {
+            json.WriteString("postgres_version", version);
+        }
+        WriteIf(json, "restart_pending", restart.RestartPending);
+        if (restart.TimeoutSeconds is { } timeout)
+        {
+            json.WriteNumber("timeout", timeout);
+        }
+        json.WriteEndObject();
+    }
+
+    private static void WriteIf(Utf8JsonWriter json, string name, bool holds)
+    {
+        if (holds)
+        {
+            json.WriteBoolean(name, true);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Routing.Agent.Config;
+using Routing.Agent.Logging;
+using Routing.Agent.Metrics;
+using Routing.Agent.Rest;
+using Routing.Agent.Status;
+using Routing.Cluster;
+using Routing.Dcs;
+using Routing.TestKit;
+
+namespace Routing.Agent.Tests.Rest;
+
+/// <summary>A real REST server on a free port, in front of a status that the test makes up.</summary>
+internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
+{
+    private readonly PeerClient _peers;
+    private readonly RestServer _server;
+    private readonly StatusBoard _board;
+    private int _wakes;
+
+    private RestHost(AgentStatus status, RestSettings? settings, CtlSettings? ctl, TimeProvider? time)
+    {
+        Time = time ?? TimeProvider.System;
+        Dcs = new InMemoryDcs(TimeProvider.System);
+        Link = Dcs.Connect("agent");
+        _board = new StatusBoard(status);
+        _peers = new PeerClient(ctl ?? new CtlSettings(), TimeProvider.System);
+        Events = new AgentEvents(Time, capacity: 4);
+        Metrics = new AgentMetrics(status.Scope, status.Name);
+        Settings = settings is null ? Loopback() : settings;
+        _server = new RestServer(Settings, this, Events, Metrics, this, Time, LoggerFactory);
+        Http = new HttpClient { BaseAddress = new Uri($"http://{Settings.Listen}") };
+    }
+
+    public static async Task<RestHost> StartAsync(
+        AgentStatus status, RestSettings? settings = null, CtlSettings? ctl = null, TimeProvider? time = null)
+    {
+        var host = new RestHost(status, settings, ctl, time);
+        await host._server.StartAsync(TestContext.Current.CancellationToken);
+        return host;
+    }
+
+    public TimeProvider Time { get; }
+
+    public InMemoryDcs Dcs { get; }
+
+    public InMemoryClusterStore Link { get; }
+
+    public AgentEvents Events { get; }
+
+    public AgentMetrics Metrics { get; }
+
+    public RestSettings Settings { get; }
+
+    public HttpClient Http { get; }
+
+    public RestServer Server => _server;
+
+    public ILoggerFactory LoggerFactory { get; } = NullLoggerFactory.Instance;
+
+    public FailsafeAnswer FailsafeAnswer { get; set; } = new(FailsafeVerdict.Accepted, new Lsn(117440896));
+
+    public FailsafeMessage? FailsafeReceived { get; private set; }
+
+    public int Reloads { get; private set; }
+
+    public int Wakes => Volatile.Read(ref _wakes);
+
+    public AgentStatus Status
+    {
+        get => _board.Current;
+        set => _board.Publish(value);
+    }
+
+    public IClusterStore Store => Link;
+
+    public IPeers Peers => _peers;
+
+    public int Length { get; set; }
+
+    public long LostRecords { get; set; }
+
+    public static RestSettings Loopback()
+    {
+        var address = new HostPort("127.0.0.1", FreePorts.Take());
+        return new RestSettings { Listen = address, ConnectAddress = address };
+    }
+
+    public void WakeLoop() => Interlocked.Increment(ref _wakes);
+
+    public FailsafeAnswer ReceiveFailsafe(FailsafeMessage message)
+    {
+        FailsafeReceived = message;
+        return FailsafeAnswer;
+    }
+
+    public void RequestReload() => Reloads++;
+
+    /// <summary>The status code of one request.</summary>
+    public async Task<int> CodeAsync(string method, string path)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), path);
+        using var response = await Http.SendAsync(request, TestContext.Current.CancellationToken);
+        return (int)response.StatusCode;
+    }
+
+    /// <summary>The code and the text of one answer.</summary>
+    public async Task<(int Code, string Text)> SendAsync(string method, string path, string? body = null)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), path);
+        request.Content = body is null ? null : new StringContent(body);
+        using var response = await Http.SendAsync(request, TestContext.Current.CancellationToken);
+        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    public async Task<JsonElement> JsonAsync(string path)
+    {
+        var (_, text) = await SendAsync("GET", path);
+        return JsonElement.Parse(text);
+    }
+
+    /// <summary>Sends bytes as they are and returns everything that comes back until the server closes.</summary>
+    public async Task<string> RawAsync(string request)
+    {
+        var cancellationToken = TestContext.Current.CancellationToken;
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, Settings.Listen.Port, cancellationToken);
+        var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(request), cancellationToken);
+        using var answer = new StreamReader(stream, Encoding.Latin1);
+        return await answer.ReadToEndAsync(cancellationToken).WaitAsync(TimeSpan.FromSeconds(15), cancellationToken);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        await _server.DisposeAsync();
+        _peers.Dispose();
+        await Link.DisposeAsync();
+    }
+}
