@@ -1,1 +1,10 @@
-System.Console.WriteLine("routing-agent");
+using Routing.Agent.Fence;
+
+// The fence comes first and alone: nothing of the agent may be touched in its process, so that it stays small.
+if (args is [FenceProgram.Option, ..])
+{
+    return FenceProgram.Run(args);
+}
+
+Console.WriteLine("routing-agent");
+return 0;
