@@ -115,6 +115,66 @@ public sealed class FenceTests : IAsyncLifetime
         await Assert.ThrowsAnyAsync<Exception>(() => busy);
     }
 
+    [Theory]
+    [InlineData(Signals.Kill, FencingReason.AgentGone)]
+    [InlineData(Signals.Stop, FencingReason.AgentFrozen)]
+    internal async Task An_agent_that_was_killed_or_frozen_does_not_save_its_primary(int signal, FencingReason reason)
+    {
+        var fence = await ArmedFenceAsync(TimeSpan.FromMilliseconds(500));
+        using var agent = Spawner.Start(new SpawnRequest("sleep", ["60"]));
+        using (var page = FencePage.OpenForAgent(Settings.StateFile))
+        {
+            page.SetAgent(ProcessStat.Read(agent.Pid)!.Value);
+        }
+
+        var all = _postgres.AllPids;
+        agent.TrySignal(signal);
+        var late = await UntilGoneAsync(all, after: TimeSpan.FromMilliseconds(500));
+
+        Assert.InRange(late, TimeSpan.FromMilliseconds(-100), Bound);
+        Assert.Equal(reason, (await ReportAsync(fence)).Reason);
+        agent.TrySignal(Signals.Kill);
+        await agent.WaitForExitAsync(Cancelled);
+    }
+
+    [Fact]
+    public async Task Signals_to_the_fence_end_it_only_when_it_guards_nothing()
+    {
+        var fence = await ArmedFenceAsync(TimeSpan.FromSeconds(30));
+        using var process = PidFd.TryOpen(fence.FencePid!.Value)!;
+        var stat = await File.ReadAllTextAsync($"/proc/{process.Pid}/stat", Cancelled);
+        Assert.Equal(process.Pid.ToString(), stat.Split(' ')[5]);   // a session of its own
+
+        process.TrySignal(Signals.Terminate);
+        process.TrySignal(Signals.Hangup);
+        await PassAsync(TimeSpan.FromMilliseconds(300));
+        Assert.True(fence.IsGuarding);
+
+        fence.Disarm();
+        await process.WaitForExitAsync(Cancelled).WaitAsync(TimeSpan.FromSeconds(5), Cancelled);
+    }
+
+    [Fact]
+    public async Task A_fence_that_was_frozen_itself_acts_when_it_wakes_after_the_deadline_and_not_when_it_was_extended()
+    {
+        var fence = await ArmedFenceAsync(TimeSpan.FromMilliseconds(700));
+        var pid = fence.FencePid!.Value;
+        var all = _postgres.AllPids;
+
+        RealPostgres.Signal(Signals.Stop, pid);
+        Assert.True(fence.ExtendUntil(After(TimeSpan.FromMilliseconds(1500))));
+        await PassAsync(TimeSpan.FromMilliseconds(1000));
+        RealPostgres.Signal(Signals.Continue, pid);
+        await Eventually.TrueAsync(() => fence.IsGuarding, "it is awake");
+        Assert.Null(fence.LastFencing);
+
+        RealPostgres.Signal(Signals.Stop, pid);
+        await PassAsync(TimeSpan.FromMilliseconds(800));
+        Assert.All(all, one => Assert.True(ProcessStat.Read(one) is { IsAlive: true }));
+        RealPostgres.Signal(Signals.Continue, pid);
+        Assert.InRange(await UntilGoneAsync(all, after: TimeSpan.Zero), TimeSpan.Zero, Bound);
+    }
+
     [Fact]
     public async Task A_disarmed_fence_never_acts_and_an_extended_one_acts_only_at_the_new_deadline()
     {
