@@ -155,6 +155,10 @@ public static class QuorumResolver
 
     private static QuorumStep? FinishWithMoreVoters(QuorumSituation s)
     {
+        if (!s.Voters.Overlaps(s.Active))
+        {
+            return new QuorumStep.Publish(s.Self, 0, NameSet.Empty);
+        }
         var gone = s.Voters.Except(s.Names).Except(s.Active);
         if (!gone.IsEmpty && Publish(s, s.Voters.Except(gone)) is { } evict)
         {

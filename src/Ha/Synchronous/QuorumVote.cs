@@ -5,7 +5,11 @@ namespace Routing.Ha.Synchronous;
 /// <summary>A peer's answer in a race.</summary>
 /// <param name="Name">The peer's name.</param>
 /// <param name="Lsn">Its WAL position; 0/0 when it named none.</param>
-public sealed record PeerPosition(string Name, Lsn Lsn);
+/// <param name="Timeline">
+/// Its timeline; 0 when it named none. A higher one is ahead whatever the position: a member that was away while another led may
+/// hold more bytes, but not those that count.
+/// </param>
+public sealed record PeerPosition(string Name, Lsn Lsn, uint Timeline = 0);
 
 /// <summary>The outcome of counting votes.</summary>
 /// <param name="Wins">Whether the candidate may take the leader key without losing an acknowledged commit.</param>
@@ -22,7 +26,9 @@ public static class QuorumVote
     /// <param name="self">The candidate.</param>
     /// <param name="own">The candidate's WAL position.</param>
     /// <param name="peers">The usable answers: reachable, in recovery, with a working watchdog, and eligible or at least a voter.</param>
-    public static QuorumVoteResult Evaluate(SyncState sync, string self, Lsn own, IEnumerable<PeerPosition> peers)
+    /// <param name="ownTimeline">The candidate's timeline; 0 when unknown.</param>
+    public static QuorumVoteResult Evaluate(
+        SyncState sync, string self, Lsn own, IEnumerable<PeerPosition> peers, uint ownTimeline = 0)
     {
         var votes = sync.Includes(self) ? 0 : -1;
         PeerPosition? ahead = null;
@@ -32,7 +38,7 @@ public static class QuorumVote
             {
                 continue;
             }
-            if (peer.Lsn > own)
+            if (IsAhead(peer, own, ownTimeline))
             {
                 ahead ??= peer;
             }
@@ -49,4 +55,9 @@ public static class QuorumVote
             ? new QuorumVoteResult(true, votes, sync.Quorum, "owned the synchronous state and nobody reachable is ahead")
             : new QuorumVoteResult(false, votes, sync.Quorum, $"has {votes} of {sync.Quorum} votes needed");
     }
+
+    private static bool IsAhead(PeerPosition peer, Lsn own, uint ownTimeline) =>
+        peer.Timeline != ownTimeline && peer.Timeline != 0 && ownTimeline != 0
+            ? peer.Timeline > ownTimeline
+            : peer.Lsn > own;
 }

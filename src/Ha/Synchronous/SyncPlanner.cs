@@ -78,12 +78,14 @@ public static class SyncPlanner
         var others = sync.IsActive ? NameSet.Of(sync.Standbys).Add(sync.Leader!).Remove(self) : NameSet.Empty;
         if (mode == SynchronousMode.Priority)
         {
-            // Each of the others holds every acknowledged commit, so strictly waiting for all of them keeps that true.
-            var kept = config.SynchronousModeStrict ? others : NameSet.Empty;
-            var text = SyncStandbyNames.ForPriority(kept) ?? (config.SynchronousModeStrict ? SyncStandbyNames.Placeholder : null);
+            var waitFor = config.SynchronousModeStrict ? others : NameSet.Empty;
+            var text = SyncStandbyNames.ForPriority(waitFor) ?? (config.SynchronousModeStrict ? SyncStandbyNames.Placeholder : null);
+            // Written in priority mode, each of the others holds every acknowledged commit, and waiting for all keeps that true.
+            // Voters of a quorum are not so sure.
+            var certain = sync.Quorum == 0 ? waitFor : NameSet.Empty;
             return new(
-                $"takes over the synchronous state with {NameSet.Text(kept)}", true, text,
-                new SyncState(self, kept, 0, sync.ModRevision), memory);
+                $"takes over the synchronous state with {NameSet.Text(certain)}", true, text,
+                new SyncState(self, certain, 0, sync.ModRevision), memory);
         }
         var count = others.IsEmpty ? 0 : Math.Max(others.Count - sync.Quorum, config.SynchronousModeStrict ? 1 : 0);
         var names = count > 0 ? others : NameSet.Empty;
