@@ -72,10 +72,14 @@ internal static class ControlledParameters
         }
         return Checked(
             given, "wal_keep_size", Default, "a size of at least 16MB", problem,
-            text => MemorySize.TryParse(text, MemorySize.Megabyte, out var bytes) && bytes >= WalSegmentMegabytes * MemorySize.Megabyte
-                ? text.Trim()
-                : null);
+            text => Megabytes(text) >= WalSegmentMegabytes ? text : null);
     }
+
+    /// <summary>A bare number counts megabytes, as the server reads this parameter; null when it is no size.</summary>
+    private static long? Megabytes(string text) =>
+        long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number
+        : PostgresUnits.TryParseBytes(text, out var bytes) ? bytes / (1024 * 1024)
+        : null;
 
     private static string Checked(
         ImmutableSortedDictionary<string, string> given, string name, string fallback, string allowed, Action<string> problem,

@@ -1,0 +1,158 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.Versioning;
+using Routing.Agent.Config;
+using Routing.Settings;
+using Routing.TestKit;
+
+namespace Routing.Agent.Tests.Config;
+
+[SupportedOSPlatform("linux")]
+public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
+{
+    private static readonly string[] s_programs =
+        ["pg_ctl", "initdb", "pg_controldata", "pg_basebackup", "pg_isready", "pg_rewind", "postgres"];
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("routing-check-").FullName;
+    private readonly TcpListener _etcd = new(IPAddress.Loopback, 0);
+    private readonly int _etcdPort;
+    private readonly int _restPort = FreePorts.Take();
+    private readonly int _postgresPort = FreePorts.Take();
+
+    public ConfigCheck_finds_what_reading_can_not_know()
+    {
+        _etcd.Start();
+        _etcdPort = ((IPEndPoint)_etcd.LocalEndpoint).Port;
+        Directory.CreateDirectory(Path.Combine(_directory, "bin"));
+        foreach (var program in s_programs)
+        {
+            var path = Path.Combine(_directory, "bin", program);
+            File.WriteAllText(path, "#!/bin/sh\necho 'postgres (PostgreSQL) 15.8'\n");
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+    }
+
+    private string Data => Path.Combine(_directory, "data");
+
+    public void Dispose()
+    {
+        _etcd.Dispose();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    [Fact]
+    public async Task Nothing_wrong_is_exit_code_0_and_silence() => Assert.Equal((0, "", ""), await Check());
+
+    [Fact]
+    public async Task The_merged_configuration_is_printed_when_asked_for()
+    {
+        var (code, printed, _) = await Check("tags: {zone: 'on'}", print: true);
+
+        Assert.Equal(0, code);
+        var root = YamlText.ReadMapping(printed, "printed").Root;
+        Assert.Equal(("n1", "on"), (root["name"]!.GetValue<string>(), root["tags"]!["zone"]!.GetValue<string>()));
+    }
+
+    [Fact]
+    public async Task A_wrong_value_is_a_line_of_path_value_and_error() => Assert.Equal(
+        (1, "", "watchdog.mode always must be one of off, automatic, required\nname is not defined.\n"),
+        Sorted(await Check("watchdog: {mode: always}\nname: null")));
+
+    [Fact]
+    public async Task A_busy_port_is_a_failure_unless_it_is_to_be_ignored()
+    {
+        using var busy = new TcpListener(IPAddress.Parse("127.0.0.2"), _restPort);
+        busy.Start();
+
+        Assert.Equal((1, "", $"restapi.listen 127.0.0.2:{_restPort} the port is already in use\n"), await Check());
+        Assert.Equal((0, "", ""), await Check(ignoreBusyPorts: true));
+    }
+
+    [Fact]
+    public async Task A_DCS_that_does_not_answer_is_a_failure()
+    {
+        _etcd.Stop();
+
+        var (code, _, errors) = await Check();
+
+        Assert.Equal(1, code);
+        Assert.StartsWith($"etcd3.hosts 127.0.0.1:{_etcdPort} can't be reached: ", errors, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("restapi: {connect_address: 'localhost:8008'}", "restapi.connect_address localhost:8008 must be an address")]
+    [InlineData("postgresql: {connect_address: '127.0.0.1:5432'}", "postgresql.connect_address 127.0.0.1:5432 must be an address")]
+    [InlineData("postgresql: {proxy_address: '0.0.0.0:5432'}", "postgresql.proxy_address 0.0.0.0:5432 must be an address")]
+    [InlineData("bootstrap: {dcs: {ttl: 2}}", "bootstrap.dcs.ttl 2 must be at least 3 seconds")]
+    [InlineData("bootstrap: {dcs: {postgresql: {parameters: {max_connections: 3}}}}", "bootstrap.dcs postgresql.parameters.max_connections: '3'")]
+    public async Task What_other_members_can_not_use_is_a_failure(string over, string start)
+    {
+        var (code, _, errors) = await Check(over);
+
+        Assert.Equal(1, code);
+        Assert.StartsWith(start, errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_missing_program_is_a_failure()
+    {
+        File.Delete(Path.Combine(_directory, "bin", "pg_rewind"));
+
+        Assert.Equal((1, "", $"postgresql.bin_dir {_directory}/bin does not contain the program pg_rewind\n"), await Check());
+    }
+
+    [Theory]
+    [InlineData("15", "")]
+    [InlineData("14", "was made by PostgreSQL 14, the program is of version 15")]
+    [InlineData(null, "is not empty, but no PostgreSQL data directory: PG_VERSION is missing")]
+    public async Task A_data_directory_must_fit_the_programs(string? version, string complaint)
+    {
+        Directory.CreateDirectory(Path.Combine(Data, "global"));
+        await File.WriteAllTextAsync(Path.Combine(Data, "global", "pg_control"), "x", TestContext.Current.CancellationToken);
+        if (version is not null)
+        {
+            await File.WriteAllTextAsync(Path.Combine(Data, "PG_VERSION"), version + "\n", TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(
+            complaint.Length == 0 ? (0, "", "") : (1, "", $"postgresql.data_dir {Data} {complaint}\n"),
+            await Check());
+    }
+
+    [Fact]
+    public void The_sample_configuration_takes_the_environment_in_and_is_readable()
+    {
+        var environment = SettingsEnvironment.From("PATRONI_", [KeyValuePair.Create("PATRONI_SCOPE", "orders")]);
+
+        var root = YamlText.ReadMapping(SampleConfig.Write("host1", "10.0.0.1", environment), "sample").Root;
+
+        Assert.Equal(
+            ("orders", "host1", "10.0.0.1:8008", "#FIXME"),
+            (root["scope"]!.GetValue<string>(), root["name"]!.GetValue<string>(), root["restapi"]!["listen"]!.GetValue<string>(),
+                root["postgresql"]!["data_dir"]!.GetValue<string>()));
+    }
+
+    private static (int Code, string Output, string Errors) Sorted((int Code, string Output, string Errors) result) => (
+        result.Code, result.Output, string.Concat(result.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .OrderDescending(StringComparer.Ordinal).Select(line => line + "\n")));
+
+    private async Task<(int Code, string Output, string Errors)> Check(string over = "", bool ignoreBusyPorts = false, bool print = false)
+    {
+        var files = Directory.CreateDirectory(Path.Combine(_directory, "files"));
+        await File.WriteAllTextAsync(Path.Combine(files.FullName, "1.yml"), Yaml.Smallest, TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(
+            Path.Combine(files.FullName, "2.yml"),
+            $$"""
+            restapi: {listen: "127.0.0.2:{{_restPort}}"}
+            etcd3: {hosts: "127.0.0.1:{{_etcdPort}}"}
+            postgresql: {listen: "127.0.0.2:{{_postgresPort}}", data_dir: {{Data}}, bin_dir: {{_directory}}/bin}
+            """,
+            TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(files.FullName, "3.yml"), over, TestContext.Current.CancellationToken);
+        using var output = new StringWriter { NewLine = "\n" };
+        using var errors = new StringWriter { NewLine = "\n" };
+        var code = await new ConfigCheck(TimeProvider.System, output, errors).ValidateAsync(
+            files.FullName, SettingsEnvironment.Empty("PATRONI_"), ignoreBusyPorts, print, TestContext.Current.CancellationToken);
+        return (code, output.ToString(), errors.ToString());
+    }
+}
