@@ -1,5 +1,6 @@
 using Routing.Cluster;
 using Routing.Ha;
+using Routing.Ha.Slots;
 
 namespace Routing.Agent.Postgres;
 
@@ -123,6 +124,9 @@ internal interface IPostgres
 
     /// <summary>Sets <c>synchronous_standby_names</c>; null restores the user's own value. Reloads.</summary>
     Task<StepResult> SetSynchronousStandbyNamesAsync(string? names, CancellationToken cancellationToken);
+
+    /// <summary>Creates, drops and advances slots.</summary>
+    Task<StepResult> MaintainSlotsAsync(SlotPlan plan, CancellationToken cancellationToken);
 
     /// <summary>Takes a changed dynamic configuration (or local settings): rewrites files, reloads, finds pending restarts.</summary>
     Task<StepResult> ApplyConfigurationAsync(DynamicConfig config, bool force, CancellationToken cancellationToken);

@@ -1,0 +1,20 @@
+namespace Routing.Agent.Loop;
+
+/// <summary>What stands behind a primary and stops it when its lease runs out: the fence, and a watchdog where there is one.</summary>
+internal interface IPrimaryGuard
+{
+    /// <summary>Guard this postmaster: it is, or is about to become, a primary. Repeating it is free.</summary>
+    void Arm(int postmasterPid);
+
+    /// <summary>The lease lasts at least until this timestamp (of the agent's <see cref="TimeProvider"/>).</summary>
+    void ExtendUntil(long timestamp);
+
+    /// <summary>No primary runs here any more: stand down. Repeating it is free.</summary>
+    void Disarm();
+
+    /// <summary>A required watchdog cannot be used: why; null when all is well.</summary>
+    string? WatchdogProblem { get; }
+
+    /// <summary>The fence runs, so that short leases are safe.</summary>
+    bool IsFenced { get; }
+}

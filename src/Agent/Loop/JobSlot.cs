@@ -1,0 +1,142 @@
+using Microsoft.Extensions.Logging;
+using Routing.Ha;
+
+namespace Routing.Agent.Loop;
+
+/// <summary>The one long job that runs beside the loop.</summary>
+internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<JobSlot> logger) : IDisposable
+{
+    private readonly Lock _lock = new();
+    private JobView? _current;
+    private JobEnd? _ended;
+    private CancellationTokenSource? _cancel;
+    private Task _task = Task.CompletedTask;
+
+    /// <summary>The running job.</summary>
+    public JobView? Current
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _current;
+            }
+        }
+    }
+
+    /// <summary>Completes with the running job; completed while there is none.</summary>
+    public Task Completion
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _task;
+            }
+        }
+    }
+
+    /// <summary>The job that ended since the last call.</summary>
+    public JobEnd? TakeEnded()
+    {
+        lock (_lock)
+        {
+            var ended = _ended;
+            _ended = null;
+            return ended;
+        }
+    }
+
+    /// <summary>Starts a job, unless one runs.</summary>
+    public bool TryStart(JobKind kind, Func<IProgress<string>, CancellationToken, Task<(JobResult Result, string Detail)>> work)
+    {
+        lock (_lock)
+        {
+            if (_current is not null)
+            {
+                return false;
+            }
+            _current = new JobView(kind, now(), "started");
+            _ended = null;
+            _cancel = new CancellationTokenSource();
+            _task = RunAsync(kind, work, _cancel);
+            return true;
+        }
+    }
+
+    /// <summary>Asks the running job to end.</summary>
+    public void Cancel()
+    {
+        CancellationTokenSource? cancel;
+        lock (_lock)
+        {
+            cancel = _cancel;
+        }
+        cancel?.Cancel();
+    }
+
+    public void Dispose() => Cancel();
+
+    private async Task RunAsync(
+        JobKind kind, Func<IProgress<string>, CancellationToken, Task<(JobResult, string)>> work, CancellationTokenSource cancel)
+    {
+        await Task.Yield();
+        var name = HaLoop.Name(kind);
+        LogStarted(name);
+        JobResult result;
+        string detail;
+        try
+        {
+            (result, detail) = await work(new Progress(this), cancel.Token);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            (result, detail) = (JobResult.Cancelled, "cancelled");
+        }
+        catch (Exception problem)
+        {
+            // The environment failed; the loop looks at the world again and decides anew.
+            LogBroken(problem, name);
+            (result, detail) = (JobResult.Failed, problem.Message);
+        }
+        if (result is JobResult.Done or JobResult.Cancelled)
+        {
+            LogEnded(name, result, detail);
+        }
+        else
+        {
+            LogFailed(name, result, detail);
+        }
+        lock (_lock)
+        {
+            _ended = new JobEnd(kind, result, detail, now());
+            _current = null;
+            _cancel = null;
+        }
+        cancel.Dispose();
+        wake();
+    }
+
+    private sealed class Progress(JobSlot slot) : IProgress<string>
+    {
+        public void Report(string value)
+        {
+            lock (slot._lock)
+            {
+                slot._current = slot._current is { } current ? current with { Progress = value } : null;
+            }
+        }
+    }
+
+    [LoggerMessage(EventId = 1201, Level = LogLevel.Information, Message = "Job: {Job}: started")]
+    private partial void LogStarted(string job);
+
+    [LoggerMessage(EventId = 1202, Level = LogLevel.Information, Message = "Job: {Job}: {Result}: {Detail}")]
+    private partial void LogEnded(string job, JobResult result, string detail);
+
+    [LoggerMessage(EventId = 1203, Level = LogLevel.Warning, Message = "Job: {Job}: {Result}: {Detail}")]
+    private partial void LogFailed(string job, JobResult result, string detail);
+
+    [LoggerMessage(EventId = 1204, Level = LogLevel.Error, Message = "Job: {Job}: broke")]
+    private partial void LogBroken(Exception problem, string job);
+}

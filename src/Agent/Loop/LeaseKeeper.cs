@@ -1,0 +1,414 @@
+using Microsoft.Extensions.Logging;
+using Routing.Cluster;
+using Routing.Dcs;
+using Routing.Ha;
+
+namespace Routing.Agent.Loop;
+
+/// <summary>Keeps the process's one lease, and knows how far the leader key may be believed in.</summary>
+/// <remarks>
+/// <para>It runs on its own schedule, several times per ttl, so that a slow PostgreSQL never costs the lease; but it renews
+/// only while the loop shows that it is alive. Conviction ends one ttl after the moment <i>before</i> the last good renewal
+/// was sent, by the monotonic clock.</para>
+/// <para>A renewal of the leader is two steps: the keep-alive of the lease, and a linearizable look that the key is still
+/// ours on this lease. Only when both were answered does the conviction move.</para>
+/// </remarks>
+internal sealed partial class LeaseKeeper(
+    IClusterStore store, string self, TimeProvider time, ILogger<LeaseKeeper> logger) : IDisposable
+{
+    private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly Lock _lock = new();
+    private LeaderKey? _held;
+    private long _leaderUntil;
+    private bool _uncertain;
+    private bool _wanted;
+    private LeaseGrant? _lease;
+    private TimeSpan _ttl = Timing.Default.Ttl;
+    private TimeSpan _requestLimit = Timing.Default.RetryTimeout;
+    private long _renewedAt;
+
+    /// <summary>Called when the leader key was won, lost, or believed in for longer: the timestamp until then, or null.</summary>
+    public Action<long?>? ConvictionChanged { get; set; }
+
+    /// <summary>Called when something happened that the loop should look at.</summary>
+    public Action? Wake { get; set; }
+
+    /// <summary>Whether the loop has shown a sign of life within its bound. A stuck agent must lose its lease.</summary>
+    public Func<bool> LoopIsAlive { get; set; } = () => true;
+
+    /// <summary>The lease's number; 0 before the first grant.</summary>
+    public long LeaseId => _lease?.Id ?? 0;
+
+    /// <summary>Count of renewals that got no answer.</summary>
+    public long FailedRenewals { get; private set; }
+
+    /// <summary>What may be believed now.</summary>
+    public LeaseView View
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _held is { } held
+                    ? new LeaseView(true, held.Term, time.GetElapsedTime(time.GetTimestamp(), _leaderUntil), _uncertain)
+                    : new LeaseView(false, default, TimeSpan.Zero, _uncertain);
+            }
+        }
+    }
+
+    /// <summary>The key that we hold, for a snapshot that is older than it; null when we hold none.</summary>
+    public LeaderKey? Held
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _held;
+            }
+        }
+    }
+
+    /// <summary>Renews until cancelled. Owns every grant and keep-alive.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            var good = true;
+            try
+            {
+                if (LoopIsAlive())
+                {
+                    good = await TickAsync(cancellationToken);
+                }
+                else
+                {
+                    LogLoopStuck();
+                }
+                await Task.Delay(good ? Interval : RetryInterval, time, cancellationToken);
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Adopts the times in force. A changed ttl means a new lease, and the keys are put on it.</summary>
+    public void Adopt(Timing timing)
+    {
+        lock (_lock)
+        {
+            _requestLimit = timing.RetryTimeout;
+            if (_ttl == timing.Ttl)
+            {
+                return;
+            }
+            _ttl = timing.Ttl;
+            _lease = null;
+        }
+        LogTtl(timing.Ttl.TotalSeconds);
+    }
+
+    /// <summary>Tries to take the leader key.</summary>
+    public Task<LeaderWrite> AcquireAsync(CancellationToken cancellationToken) =>
+        WriteLeaderAsync(static (store, self, lease, token) => store.TryAcquireLeaderAsync(self, lease, token), cancellationToken);
+
+    /// <summary>Confirms a key that carries our name, perhaps on the lease of an earlier life.</summary>
+    public Task<LeaderWrite> AttachAsync(CancellationToken cancellationToken) =>
+        WriteLeaderAsync(static (store, self, lease, token) => store.TryKeepLeaderAsync(self, lease, token), cancellationToken);
+
+    /// <summary>Gives the leader key up. From here on nothing believes in it, whatever the DCS answers.</summary>
+    public async Task<WriteOutcome> ReleaseAsync(CancellationToken cancellationToken)
+    {
+        Forget();
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            using var limit = Limit(cancellationToken);
+            return await store.ReleaseLeaderAsync(self, limit.Token);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <summary>Stops believing in the leader key.</summary>
+    public void Forget()
+    {
+        lock (_lock)
+        {
+            _held = null;
+            _uncertain = false;
+            _wanted = false;
+        }
+        ConvictionChanged?.Invoke(null);
+    }
+
+    /// <summary>A pushed snapshot may tell that the key is gone or belongs to another.</summary>
+    public void Observe(ClusterSnapshot snapshot)
+    {
+        lock (_lock)
+        {
+            if (_held is not { } held || snapshot.Revision < held.ModRevision || snapshot.Leader?.Term == held.Term)
+            {
+                return;
+            }
+            _held = null;
+            _uncertain = false;
+            _wanted = false;
+        }
+        LogLost(snapshot.Leader?.Holder ?? "nobody");
+        ConvictionChanged?.Invoke(null);
+    }
+
+    /// <summary>Somebody outside the DCS vouches for this leader until then (failsafe mode): guards may wait as long.</summary>
+    public void ExtendGuards(long until) => ConvictionChanged?.Invoke(until);
+
+    /// <summary>The lease for a key that is about to be put; grants one when there is none.</summary>
+    /// <returns>0 when none can be had now.</returns>
+    public async Task<long> LeaseForKeysAsync(CancellationToken cancellationToken)
+    {
+        if (_lease is { } lease)
+        {
+            return lease.Id;
+        }
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            using var limit = Limit(cancellationToken);
+            return await GrantIfNoneAsync(limit.Token) ? LeaseId : 0;
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <summary>The store says that our lease does not exist: grant a new one before the next use.</summary>
+    public void LeaseIsGone()
+    {
+        lock (_lock)
+        {
+            _lease = null;
+        }
+    }
+
+    public void Dispose() => _gate.Dispose();
+
+    private TimeSpan Interval
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return TimeSpan.FromSeconds(Math.Clamp(_ttl.TotalSeconds / 5, 0.4, 10));
+            }
+        }
+    }
+
+    private static TimeSpan RetryInterval => TimeSpan.FromMilliseconds(250);
+
+    /// <summary>One renewal. False: there was no good answer, try again soon.</summary>
+    private async Task<bool> TickAsync(CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            var sentAt = time.GetTimestamp();
+            using var limit = Limit(cancellationToken);
+            if (!await RenewAsync(limit.Token))
+            {
+                FailedRenewals++;
+                return false;
+            }
+            bool keeps;
+            lock (_lock)
+            {
+                keeps = _held is not null || (_uncertain && _wanted);
+            }
+            if (!keeps)
+            {
+                return true;
+            }
+            var before = Held;
+            var write = await store.TryKeepLeaderAsync(self, LeaseId, limit.Token);
+            if (Held != before && before is not null)
+            {
+                return true;   // released or lost while we asked: the answer is about the past
+            }
+            Settle(write, sentAt);
+            return write.Outcome != LeaseOutcome.Unknown;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            FailedRenewals++;
+            return false;
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    private async Task<LeaderWrite> WriteLeaderAsync(
+        Func<IClusterStore, string, long, CancellationToken, ValueTask<LeaderWrite>> write, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            var sentAt = time.GetTimestamp();
+            using var limit = Limit(cancellationToken);
+            lock (_lock)
+            {
+                _wanted = true;
+            }
+            for (var attempt = 0; ; attempt++)
+            {
+                if (!await RenewAsync(limit.Token))
+                {
+                    return new LeaderWrite(LeaseOutcome.Unknown, null, "the lease could not be renewed");
+                }
+                var result = await write(store, self, LeaseId, limit.Token);
+                if (result.Outcome == LeaseOutcome.LeaseGone && attempt == 0)
+                {
+                    LeaseIsGone();
+                    continue;
+                }
+                Settle(result, sentAt);
+                return result;
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            var lost = new LeaderWrite(LeaseOutcome.Unknown, null, "no answer in time");
+            Settle(lost, 0);
+            return lost;
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <summary>A full life for the lease, by a keep-alive or a new grant.</summary>
+    private async Task<bool> RenewAsync(CancellationToken cancellationToken)
+    {
+        if (_lease is { } lease)
+        {
+            switch (await store.RenewLeaseAsync(lease.Id, cancellationToken))
+            {
+                case RenewOutcome.Renewed:
+                    _renewedAt = time.GetTimestamp();
+                    return true;
+                case RenewOutcome.Unknown:
+                    return false;
+                default:
+                    LogLeaseGone();
+                    LeaseIsGone();
+                    break;
+            }
+        }
+        return await GrantIfNoneAsync(cancellationToken);
+    }
+
+    private async Task<bool> GrantIfNoneAsync(CancellationToken cancellationToken)
+    {
+        if (_lease is not null)
+        {
+            return true;
+        }
+        TimeSpan ttl;
+        lock (_lock)
+        {
+            ttl = _ttl;
+        }
+        try
+        {
+            var granted = await store.GrantLeaseAsync(ttl, cancellationToken);
+            lock (_lock)
+            {
+                // A ttl that changed meanwhile makes this lease useless; the next round grants the right one.
+                _lease = ttl == _ttl ? granted : null;
+            }
+            _renewedAt = time.GetTimestamp();
+            Wake?.Invoke();
+            return _lease is not null;
+        }
+        catch (ClusterStoreException problem)
+        {
+            LogGrantFailed(problem.Message);
+            return false;
+        }
+    }
+
+    /// <summary>Draws the conclusion from an answer about the leader key.</summary>
+    private void Settle(LeaderWrite write, long sentAt)
+    {
+        long? until = null;
+        var changed = false;
+        lock (_lock)
+        {
+            switch (write.Outcome)
+            {
+                case LeaseOutcome.Held:
+                    changed = _held is null || _uncertain;
+                    _held = write.Leader ?? _held;
+                    _uncertain = false;
+                    // Our own ttl, not the granted one: the DCS may round up, we never do.
+                    _leaderUntil = sentAt + (long)(_ttl.TotalSeconds * time.TimestampFrequency);
+                    until = _leaderUntil;
+                    break;
+                case LeaseOutcome.Lost or LeaseOutcome.LeaseGone:
+                    changed = _held is not null || _uncertain;
+                    _held = null;
+                    _uncertain = false;
+                    _wanted = false;
+                    break;
+                default:
+                    changed = !_uncertain;
+                    _uncertain = true;
+                    until = _held is null ? null : _leaderUntil;
+                    break;
+            }
+        }
+        if (write.Outcome == LeaseOutcome.LeaseGone)
+        {
+            LeaseIsGone();
+        }
+        ConvictionChanged?.Invoke(until);
+        if (changed)
+        {
+            LogSettled(write.Outcome, write.Problem ?? write.Leader?.Holder ?? "");
+            Wake?.Invoke();
+        }
+    }
+
+    private CancellationTokenSource Limit(CancellationToken cancellationToken)
+    {
+        TimeSpan limit;
+        lock (_lock)
+        {
+            limit = TimeSpan.FromTicks(Math.Min(_requestLimit.Ticks, _ttl.Ticks / 4));
+        }
+        return TimedToken.After(limit, time, cancellationToken);
+    }
+
+    [LoggerMessage(EventId = 1101, Level = LogLevel.Warning, Message = "The loop has not finished a run within its bound: the lease is not renewed")]
+    private partial void LogLoopStuck();
+
+    [LoggerMessage(EventId = 1102, Level = LogLevel.Warning, Message = "The leader key is not ours any more: it names {Holder}")]
+    private partial void LogLost(string holder);
+
+    [LoggerMessage(EventId = 1103, Level = LogLevel.Warning, Message = "Our lease does not exist any more; granting a new one")]
+    private partial void LogLeaseGone();
+
+    [LoggerMessage(EventId = 1104, Level = LogLevel.Warning, Message = "No lease could be had: {Problem}")]
+    private partial void LogGrantFailed(string problem);
+
+    [LoggerMessage(EventId = 1105, Level = LogLevel.Information, Message = "The leader key: {Outcome} {Detail}")]
+    private partial void LogSettled(LeaseOutcome outcome, string detail);
+
+    [LoggerMessage(EventId = 1106, Level = LogLevel.Information, Message = "The ttl is {Seconds} s now; a new lease will be granted")]
+    private partial void LogTtl(double seconds);
+}

@@ -1,0 +1,18 @@
+using System.Text.Json;
+using Routing.Cluster;
+
+namespace Routing.Agent.Loop;
+
+/// <summary>Who this member is, by its local configuration. Swapped whole at a reload.</summary>
+/// <param name="Scope">The cluster's name.</param>
+/// <param name="Name">Its own name.</param>
+/// <param name="ConnUrl">Published: where its PostgreSQL is.</param>
+/// <param name="ApiUrl">Published: where its REST is.</param>
+/// <param name="ProxyUrl">Published when there is a pooler.</param>
+/// <param name="Tags">Published tags.</param>
+/// <param name="MayBootstrap">It has a bootstrap section.</param>
+/// <param name="CanCloneWithoutLeader">A create-replica method needs no source.</param>
+/// <param name="InitialConfig">The dynamic configuration to write where there is none.</param>
+internal sealed record LocalMember(
+    string Scope, string Name, string ConnUrl, string ApiUrl, string? ProxyUrl, MemberTags Tags,
+    bool MayBootstrap, bool CanCloneWithoutLeader, JsonElement InitialConfig);

@@ -1,0 +1,46 @@
+namespace Routing.Agent.Loop;
+
+/// <summary>Wakes the loop: many callers, one sleeper; a wake-up while it is awake is not lost.</summary>
+internal sealed class LoopSignal : IDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly ITimer _timer;
+    private TaskCompletionSource? _sleeper;
+    private bool _pending;
+
+    public LoopSignal(TimeProvider time)
+    {
+        _timer = time.CreateTimer(_ => Wake(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Ends the present sleep, or the next one at once.</summary>
+    public void Wake()
+    {
+        TaskCompletionSource? sleeper;
+        lock (_lock)
+        {
+            sleeper = _sleeper;
+            _sleeper = null;
+            _pending = sleeper is null;
+        }
+        sleeper?.SetResult();
+    }
+
+    /// <summary>Sleeps until woken, or for <paramref name="atMost"/>.</summary>
+    public Task SleepAsync(TimeSpan atMost)
+    {
+        lock (_lock)
+        {
+            if (_pending || atMost <= TimeSpan.Zero)
+            {
+                _pending = false;
+                return Task.CompletedTask;
+            }
+            _sleeper = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _timer.Change(atMost, Timeout.InfiniteTimeSpan);
+            return _sleeper.Task;
+        }
+    }
+
+    public void Dispose() => _timer.Dispose();
+}

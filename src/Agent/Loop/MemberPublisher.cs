@@ -1,0 +1,58 @@
+using Microsoft.Extensions.Logging;
+using Routing.Cluster;
+using Routing.Dcs;
+
+namespace Routing.Agent.Loop;
+
+/// <summary>Keeps this member's own key in step with what it is.</summary>
+/// <remarks>A change of state, role or anything else goes out at once; WAL positions alone only once per <c>loop_wait</c>.</remarks>
+internal sealed partial class MemberPublisher(
+    IClusterStore store, LeaseKeeper keeper, TimeProvider time, ILogger<MemberPublisher> logger)
+{
+    private string? _written;
+    private string? _writtenWithoutPositions;
+    private long _writtenLease;
+    private long _writtenAt;
+
+    /// <summary>Puts the key if it differs from what stands there.</summary>
+    /// <param name="member">What to publish.</param>
+    /// <param name="seen">The key as the DCS has it; null when it is missing.</param>
+    /// <param name="loopWait">How often positions alone are published.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task PublishAsync(Member member, Member? seen, TimeSpan loopWait, CancellationToken cancellationToken)
+    {
+        var value = KeyWriter.Member(member);
+        var withoutPositions = KeyWriter.Member(member with { XlogLocation = null, ReceiveLsn = null, ReplayLsn = null });
+        var lease = await keeper.LeaseForKeysAsync(cancellationToken);
+        if (lease == 0)
+        {
+            return;   // no lease to hang it on: the keeper is trying
+        }
+        var isMissing = seen is null || seen.LeaseId != lease;
+        var recently = time.GetElapsedTime(_writtenAt) < loopWait * 0.9;
+        if (lease == _writtenLease && value == _written && (!isMissing || recently))
+        {
+            return;
+        }
+        if (lease == _writtenLease && withoutPositions == _writtenWithoutPositions && recently)
+        {
+            return;
+        }
+        var outcome = await store.PutAsync(ClusterKeys.Member(member.Name), value, WriteCondition.Always, lease, cancellationToken);
+        switch (outcome.Status)
+        {
+            case WriteStatus.Done:
+                (_written, _writtenWithoutPositions, _writtenLease, _writtenAt) = (value, withoutPositions, lease, time.GetTimestamp());
+                break;
+            case WriteStatus.LeaseGone:
+                keeper.LeaseIsGone();
+                break;
+            default:
+                LogNotPublished(outcome.Status, outcome.Problem ?? "");
+                break;
+        }
+    }
+
+    [LoggerMessage(EventId = 1301, Level = LogLevel.Warning, Message = "The member key could not be written: {Status} {Problem}")]
+    private partial void LogNotPublished(WriteStatus status, string problem);
+}

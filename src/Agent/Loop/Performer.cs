@@ -1,0 +1,383 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Postgres;
+using Routing.Agent.Status;
+using Routing.Cluster;
+using Routing.Dcs;
+using Routing.Ha;
+
+namespace Routing.Agent.Loop;
+
+/// <summary>Does what the decision says. The only place of the loop with effects.</summary>
+internal sealed partial class Performer(
+    IClusterStore store, LeaseKeeper keeper, IPostgres postgres, IPeers peers, IPrimaryGuard guard, JobSlot jobs,
+    TimeProvider time, ILogger<Performer> logger)
+{
+    /// <summary>The longest that a peer may take to answer before it counts as unreachable.</summary>
+    private static readonly TimeSpan s_peerLimit = TimeSpan.FromSeconds(2);
+
+    /// <summary>The same for members whose agent is ours: their REST answers from memory.</summary>
+    private static readonly TimeSpan s_fastPeerLimit = TimeSpan.FromMilliseconds(700);
+
+    private Task _checkpoint = Task.CompletedTask;
+
+    /// <summary>What the performer needs to know of the run that it performs.</summary>
+    public sealed record Run(Observation Observation, LocalMember Member, DynamicConfig Config)
+    {
+        /// <summary>Monotonic time since the process started.</summary>
+        public required Func<TimeSpan> Now { get; init; }
+    }
+
+    /// <summary>Effects that the next observation has to know of, and that no key or server tells.</summary>
+    public sealed record Learned
+    {
+        public PeerAnswers? Peers { get; init; }
+
+        public bool WonInitialize { get; init; }
+
+        public long? FailsafeUntil { get; init; }
+
+        public TimeSpan? FailsafeAskedAt { get; init; }
+
+        public long WrittenRevision { get; init; }
+
+        public int? ExitCode { get; init; }
+    }
+
+    /// <summary>Performs the actions in order; one that fails ends the run.</summary>
+    public async Task<Learned> PerformAsync(ImmutableArray<HaAction> actions, Run run, CancellationToken cancellationToken)
+    {
+        var learned = new Learned();
+        foreach (var action in actions)
+        {
+            var (ok, next) = await PerformAsync(action, run, learned, cancellationToken);
+            learned = next;
+            if (!ok)
+            {
+                break;
+            }
+        }
+        return learned;
+    }
+
+    private async Task<(bool Ok, Learned Learned)> PerformAsync(
+        HaAction action, Run run, Learned learned, CancellationToken cancellationToken)
+    {
+        if (action.IsJob)
+        {
+            return (StartJob(action, run), learned);
+        }
+        switch (action)
+        {
+            case HaAction.AcquireLeader:
+                var won = await keeper.AcquireAsync(cancellationToken);
+                if (won is { Outcome: LeaseOutcome.Lost, Leader: { } winner })
+                {
+                    LogRaceLost(winner.Holder);
+                }
+                return (won.Outcome == LeaseOutcome.Held, Seen(learned, won.Leader?.ModRevision ?? 0));
+            case HaAction.AttachLeader:
+                var kept = await keeper.AttachAsync(cancellationToken);
+                return (kept.Outcome == LeaseOutcome.Held, Seen(learned, kept.Leader?.ModRevision ?? 0));
+            case HaAction.ReleaseLeader release:
+                return Report(action, await ReleaseAsync(release.Optime, run.Observation.Cluster, cancellationToken), learned);
+            case HaAction.RaceInitialize:
+                var lease = await keeper.LeaseForKeysAsync(cancellationToken);
+                if (lease == 0)
+                {
+                    return (false, learned);
+                }
+                // On our lease: should we die while bootstrapping, the scope is free again.
+                var race = await store.PutAsync(ClusterKeys.Initialize, "", WriteCondition.Absent, lease, cancellationToken);
+                return (race.IsDone, Seen(learned with { WonInitialize = race.IsDone }, race.Revision));
+            case HaAction.WriteInitialize write:
+                return Report(action, await store.PutAsync(
+                    ClusterKeys.Initialize, write.SystemId, write.OnlyIfAbsent ? WriteCondition.Absent : WriteCondition.Always, 0,
+                    cancellationToken), learned);
+            case HaAction.WriteConfig:
+                var config = run.Config.Raw.EnumerateObject().Any() ? run.Config.Raw : run.Member.InitialConfig;
+                return Report(action, await store.PutAsync(
+                    ClusterKeys.Config, JsonSerializer.Serialize(config, JsonContext.Default.JsonElement),
+                    run.Observation.Cluster?.Config is null ? WriteCondition.Always : WriteCondition.Absent, 0, cancellationToken), learned);
+            case HaAction.ClearFailover clear:
+                return Report(action, await store.PutAsync(
+                    ClusterKeys.Failover, KeyWriter.NoFailover,
+                    clear.Revision is { } revision ? WriteCondition.Unchanged(revision) : WriteCondition.Always, 0, cancellationToken), learned);
+            case HaAction.WriteSync sync:
+                return Report(action, await store.PutAsync(
+                    ClusterKeys.Sync, KeyWriter.Sync(sync.State.Leader, sync.State.Standbys, sync.State.Quorum),
+                    WriteCondition.Unchanged(sync.State.ModRevision), 0, cancellationToken), learned);
+            case HaAction.DeleteSync delete:
+                return Report(action, await store.DeleteAsync(
+                    ClusterKeys.Sync, WriteCondition.Unchanged(delete.Revision), cancellationToken), learned);
+            case HaAction.WriteHistory history:
+                return Report(action, await store.PutAsync(
+                    ClusterKeys.History, KeyWriter.History(history.History), WriteCondition.Always, 0, cancellationToken), learned);
+            case HaAction.ProbePeers probe:
+                return (true, learned with { Peers = await ProbeAsync(probe.Names, run, cancellationToken) });
+            case HaAction.AskFailsafe:
+                return (true, await AskFailsafeAsync(run, learned, cancellationToken));
+            case HaAction.SetSynchronousStandbys set:
+                return ReportStep(action, await postgres.SetSynchronousStandbyNamesAsync(set.Names, cancellationToken), learned);
+            case HaAction.BeginCheckpoint:
+                if (_checkpoint.IsCompleted)
+                {
+                    _checkpoint = CheckpointAsync();
+                }
+                return (true, learned);
+            case HaAction.CancelJob:
+                jobs.Cancel();
+                await Task.WhenAny(jobs.Completion, Task.Delay(TimeSpan.FromMilliseconds(500), time, cancellationToken));
+                return (jobs.Current is null, learned);
+            case HaAction.Exit exit:
+                return (true, learned with { ExitCode = exit.Code });
+            default:
+                throw new InvalidOperationException($"The performer does not know the action {action}.");
+        }
+    }
+
+    private static Learned Seen(Learned learned, long revision) =>
+        learned with { WrittenRevision = Math.Max(learned.WrittenRevision, revision) };
+
+    private (bool, Learned) Report(HaAction action, WriteOutcome outcome, Learned learned)
+    {
+        if (!outcome.IsDone)
+        {
+            LogNotDone(action.GetType().Name, outcome.Status.ToString(), outcome.Problem ?? "");
+        }
+        return (outcome.IsDone, Seen(learned, outcome.Revision));
+    }
+
+    private (bool, Learned) ReportStep(HaAction action, StepResult result, Learned learned)
+    {
+        if (!result.Ok)
+        {
+            LogNotDone(action.GetType().Name, "failed", result.Detail);
+        }
+        return (result.Ok, learned);
+    }
+
+    private async Task CheckpointAsync()
+    {
+        try
+        {
+            var result = await postgres.CheckpointAsync(CancellationToken.None);
+            if (!result.Ok)
+            {
+                LogNotDone(nameof(HaAction.BeginCheckpoint), "failed", result.Detail);
+            }
+        }
+        catch (Exception problem)
+        {
+            LogNotDone(nameof(HaAction.BeginCheckpoint), "failed", problem.Message);
+        }
+        keeper.Wake?.Invoke();
+    }
+
+    /// <summary>Publishes the position (carrying over what else stands there), then gives the key up.</summary>
+    private async Task<WriteOutcome> ReleaseAsync(Lsn? optime, ClusterSnapshot? seen, CancellationToken cancellationToken)
+    {
+        if (optime is { } position && position > Lsn.Zero)
+        {
+            var status = (seen?.Status ?? LeaderStatus.None) with { Optime = position };
+            await store.PutAsync(ClusterKeys.Status, KeyWriter.Status(status), WriteCondition.Always, 0, cancellationToken);
+        }
+        return await keeper.ReleaseAsync(cancellationToken);
+    }
+
+    private async Task<PeerAnswers> ProbeAsync(ImmutableArray<string> names, Run run, CancellationToken cancellationToken)
+    {
+        var askedAt = run.Now();
+        var members = names.Select(name => run.Observation.Cluster!.Members.GetValueOrDefault(name)).OfType<Member>().ToList();
+        var limit = members.TrueForAll(m => m.Routing is not null) ? s_fastPeerLimit : s_peerLimit;
+        var reports = await peers.ProbeAsync(members, limit, cancellationToken);
+        foreach (var report in reports)
+        {
+            if (logger.IsEnabled(LogLevel.Information))
+            {
+                LogPeer(report.Name, report.Reachable
+                    ? $"{report.Role} at {report.Position}, timeline {report.Timeline}"
+                    : report.Problem ?? "unreachable");
+            }
+        }
+        var byName = reports.ToImmutableSortedDictionary(r => r.Name, r => r, StringComparer.Ordinal);
+        foreach (var name in names)
+        {
+            byName = byName.ContainsKey(name) ? byName : byName.Add(name, PeerReport.Unreachable(name, "has no member key"));
+        }
+        return new PeerAnswers(askedAt, run.Now(), byName);
+    }
+
+    private async Task<Learned> AskFailsafeAsync(Run run, Learned learned, CancellationToken cancellationToken)
+    {
+        var askedAt = run.Now();
+        var sentAt = time.GetTimestamp();
+        var cluster = run.Observation.Cluster!;
+        learned = learned with { FailsafeAskedAt = askedAt };
+        if (cluster.Failsafe is not { } members || !members.ContainsKey(run.Member.Name))
+        {
+            return learned;   // we are not in the list: nobody may vouch for us
+        }
+        var others = members.Where(pair => pair.Key != run.Member.Name).ToList();
+        var message = new FailsafeMessage(run.Member.Name, run.Member.ConnUrl, run.Member.ApiUrl, cluster.Status.Slots);
+        var replies = await peers.PostFailsafeAsync(others, message, s_peerLimit, cancellationToken);
+        foreach (var refusal in replies.Where(reply => !reply.Accepted))
+        {
+            LogNoConsent(refusal.Name, refusal.Detail);
+        }
+        if (replies.Length < others.Count || replies.Any(reply => !reply.Accepted))
+        {
+            return learned;
+        }
+        var until = sentAt + (long)(run.Observation.Timing.Ttl.TotalSeconds * time.TimestampFrequency);
+        keeper.ExtendGuards(until);
+        return learned with { FailsafeUntil = until };
+    }
+
+    private bool StartJob(HaAction action, Run run)
+    {
+        var (kind, work) = Job(action, run);
+        if (action is HaAction.StartPrimary or HaAction.Promote && run.Observation.Local.PostmasterPid is > 0 and var pid)
+        {
+            guard.Arm(pid);
+        }
+        return jobs.TryStart(kind, work);
+    }
+
+    private (JobKind, Func<IProgress<string>, CancellationToken, Task<(JobResult, string)>>) Job(HaAction action, Run run)
+    {
+        var members = run.Observation.Cluster!.Members;
+        return action switch
+        {
+            HaAction.Bootstrap => (JobKind.Bootstrap, async (p, t) => End(await postgres.BootstrapAsync(p, t))),
+            HaAction.AbandonBootstrap => (JobKind.AbandonBootstrap, (_, t) => AbandonAsync(t)),
+            HaAction.CopyMember copy => (JobKind.Clone, async (p, t) =>
+                End(await postgres.CloneAsync(copy.Source is null ? null : members[copy.Source], p, t))),
+            HaAction.StartPrimary start => (JobKind.StartPrimary, async (_, t) =>
+                End(await postgres.StartAsync(new StartPlan(true, null, start.Timeout), t))),
+            HaAction.StartStandby start => (JobKind.StartStandby, async (_, t) =>
+                End(await postgres.StartAsync(new StartPlan(false, start.Upstream, null), t))),
+            HaAction.Promote => (JobKind.Promote, async (_, t) => End(await postgres.PromoteAsync(PromotionLimit(run), t))),
+            HaAction.Demote demote => (JobKind.Demote, (p, t) => DemoteAsync(demote, run, p, t)),
+            HaAction.Follow follow => (JobKind.Follow, async (_, t) => End(await postgres.FollowAsync(follow.Upstream, t))),
+            HaAction.CheckDivergence check => (JobKind.CheckDivergence, async (_, t) =>
+                End(await postgres.CheckDivergenceAsync(members[check.Primary], t))),
+            HaAction.Rewind rewind => (JobKind.Rewind, async (p, t) => End(await postgres.RewindAsync(members[rewind.Primary], p, t))),
+            _ => throw new InvalidOperationException($"The performer does not know the job {action}."),
+        };
+    }
+
+    private static TimeSpan PromotionLimit(Run run) =>
+        TimeSpan.FromSeconds(Math.Max(10, run.Observation.Timing.LoopWait.TotalSeconds * 6));
+
+    private static (JobResult, string) End(StepResult result) => (result.Ok ? JobResult.Done : JobResult.Failed, result.Detail);
+
+    private static (JobResult, string) End(StartOutcome outcome) => outcome switch
+    {
+        StartOutcome.Running => (JobResult.Done, "PostgreSQL accepts connections"),
+        StartOutcome.StillStarting => (JobResult.StillStarting, "PostgreSQL is still starting"),
+        _ => (JobResult.Failed, "PostgreSQL did not start; its log says why"),
+    };
+
+    private static (JobResult, string) End(DivergenceResult result) => result.Divergence switch
+    {
+        Divergence.None => (JobResult.Done, result.Detail),
+        Divergence.Diverged => (JobResult.Diverged, result.Detail),
+        _ => (JobResult.CannotTell, result.Detail),
+    };
+
+    private async Task<(JobResult, string)> AbandonAsync(CancellationToken cancellationToken)
+    {
+        var moved = await postgres.MoveDataDirectoryAwayAsync(cancellationToken);
+        var freed = await store.DeleteAsync(ClusterKeys.Initialize, WriteCondition.Always, cancellationToken);
+        return (moved.Ok && freed.IsDone ? JobResult.Done : JobResult.Failed, moved.Detail);
+    }
+
+    /// <summary>Stops accepting writes, in the way that the mode says, and gives the leader key up where it should.</summary>
+    private async Task<(JobResult, string)> DemoteAsync(
+        HaAction.Demote demote, Run run, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var leads = keeper.View.HoldsLeader;
+        var orderly = demote.Mode is DemoteMode.Graceful or DemoteMode.Shutdown;
+        var released = false;
+        var plan = demote.Mode switch
+        {
+            DemoteMode.Graceful => new StopPlan(StopMode.Fast, Checkpoint: true),
+            DemoteMode.Shutdown => new StopPlan(StopMode.Fast),
+            DemoteMode.Offline => new StopPlan(StopMode.Fast, EscalateAfter: OfflineLimit()),
+            _ => new StopPlan(StopMode.Immediate, EscalateAfter: TimeSpan.FromSeconds(1)),
+        };
+        if (orderly && leads && run.Observation.Local.IsPrimary)
+        {
+            plan = plan with
+            {
+                OnShutdownCheckpoint = async (checkpoint, token) =>
+                {
+                    progress.Report($"waits until a standby has the shutdown checkpoint at {checkpoint}");
+                    if (await SomebodyHasAsync(checkpoint, demote.Candidate, run, token))
+                    {
+                        guard.Disarm();
+                        released = (await ReleaseAsync(checkpoint, run.Observation.Cluster, token)).IsDone;
+                    }
+                },
+            };
+        }
+        if (demote.Mode == DemoteMode.ImmediateNoLock)
+        {
+            keeper.Forget();
+        }
+        progress.Report($"stops PostgreSQL ({plan.Mode})");
+        var stopped = await postgres.StopAsync(plan, cancellationToken);
+        if (!stopped.Ok)
+        {
+            return (JobResult.Failed, $"PostgreSQL could not be stopped, so the leader key is kept: {stopped.Detail}");
+        }
+        guard.Disarm();
+        if (leads && !released && demote.Mode is DemoteMode.Graceful or DemoteMode.Shutdown or DemoteMode.Immediate)
+        {
+            var local = await postgres.ObserveAsync(cancellationToken);
+            await ReleaseAsync(local.Control?.Checkpoint, run.Observation.Cluster, cancellationToken);
+        }
+        return (JobResult.Done, stopped.Detail);
+    }
+
+    /// <summary>Until the lease ends, less a third of the margin: then the stop turns immediate.</summary>
+    private TimeSpan OfflineLimit()
+    {
+        var left = keeper.View.LeaderLeft;
+        return left > TimeSpan.FromMilliseconds(300) ? left - (left / 2) : TimeSpan.FromMilliseconds(50);
+    }
+
+    /// <summary>Whether the candidate (or any that may lead) has received the shutdown checkpoint; looks until it has, or the stop is over.</summary>
+    private async Task<bool> SomebodyHasAsync(Lsn checkpoint, string? candidate, Run run, CancellationToken cancellationToken)
+    {
+        var members = run.Observation.Cluster!.Members.Values
+            .Where(m => m.Name != run.Member.Name && m.ApiUrl is not null && !m.Tags.NoFailover)
+            .Where(m => candidate is null || m.Name == candidate)
+            .ToList();
+        var started = time.GetTimestamp();
+        while (members.Count > 0 && time.GetElapsedTime(started) < TimeSpan.FromSeconds(5))
+        {
+            var reports = await peers.ProbeAsync(members, s_fastPeerLimit, cancellationToken);
+            if (reports.Any(report => report.Reachable && !report.IsPrimary && report.Position > checkpoint))
+            {
+                return true;
+            }
+            await Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken);
+        }
+        return false;
+    }
+
+    [LoggerMessage(EventId = 1401, Level = LogLevel.Warning, Message = "{Action}: {Status} {Problem}")]
+    private partial void LogNotDone(string action, string status, string problem);
+
+    [LoggerMessage(EventId = 1402, Level = LogLevel.Information, Message = "Got response from {Name}: {Answer}")]
+    private partial void LogPeer(string name, string answer);
+
+    [LoggerMessage(EventId = 1404, Level = LogLevel.Warning, Message = "{Name} does not consent to failsafe mode: {Detail}")]
+    private partial void LogNoConsent(string name, string detail);
+
+    [LoggerMessage(EventId = 1403, Level = LogLevel.Information, Message = "Lost the race for the leader key to {Winner}")]
+    private partial void LogRaceLost(string winner);
+}
