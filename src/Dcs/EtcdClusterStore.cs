@@ -1,5 +1,5 @@
-using System.Threading.Channels;
 using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using Etcdserverpb;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
@@ -20,6 +20,8 @@ namespace Routing.Dcs;
 /// </remarks>
 public sealed class EtcdClusterStore : IClusterStore
 {
+    private const long ClaimSeconds = 60;   // longer than any operation takes
+
     private readonly EtcdOptions _options;
     private readonly ILogger _logger;
     private readonly EtcdKeys _keys;
@@ -67,8 +69,7 @@ public sealed class EtcdClusterStore : IClusterStore
         var newest = Channel.CreateBounded<ClusterView>(
             new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true, SingleWriter = true });
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var watch = new EtcdWatch(_client, _keys, _options, _watchCounters, newest.Writer, _logger);
-        var running = watch.RunAsync(stop.Token);
+        var running = NewWatch(newest.Writer).RunAsync(stop.Token);
         try
         {
             // Ends only by the token, or with an error of our own: both come out here.
@@ -188,6 +189,10 @@ public sealed class EtcdClusterStore : IClusterStore
         string key, string value, WriteCondition condition, long leaseId, CancellationToken cancellationToken)
     {
         var operation = _client.Begin($"write {key}", cancellationToken);
+        if (condition.What == WriteCondition.Kind.Absent && leaseId == 0)
+        {
+            return CreateAsync(operation, key, value);
+        }
         return WriteAsync(
             operation, key, _keys.Put(key, value, leaseId), condition,
             canRepeat: true, found => IsOurs(found, value, leaseId, condition));
@@ -215,6 +220,11 @@ public sealed class EtcdClusterStore : IClusterStore
         _client.Dispose();
     }
 
+    internal EtcdEndpoint CurrentEndpoint => _client.Endpoints.Current;
+
+    internal EtcdWatch NewWatch(ChannelWriter<ClusterView> views) =>
+        new(_client, _keys, _options, _watchCounters, views, _logger);
+
     private static async Task<LeaseKeepAliveResponse> KeepAliveAsync(EtcdEndpoint endpoint, long leaseId, CallOptions options)
     {
         using var call = endpoint.Lease.LeaseKeepAlive(options);
@@ -236,12 +246,8 @@ public sealed class EtcdClusterStore : IClusterStore
     private static bool? IsOurs(KeyValue? found, string value, long leaseId, WriteCondition condition)
     {
         var matches = found is not null && found.Lease == leaseId && found.Value.ToStringUtf8() == value;
-        if (condition.What == WriteCondition.Kind.Absent)
-        {
-            // Somebody else may have created the same value; on a lease of our own nobody else did.
-            return matches && leaseId != 0 ? true : !matches && found?.Version == 1 ? false : null;
-        }
-        return matches ? true : null;   // the same value on the same state: whoever wrote it, the wish came true
+        // A key created on our own lease is ours. The same value on the same state: whoever wrote it, the wish came true.
+        return matches ? true : condition.What == WriteCondition.Kind.Absent && found?.Version == 1 ? false : null;
     }
 
     private static bool? IsGone(KeyValue? found) => found is null ? true : null;
@@ -302,6 +308,47 @@ public sealed class EtcdClusterStore : IClusterStore
         Func<KeyValue?, bool?> hasHappened)
     {
         var transaction = _keys.Transaction(key, write, _keys.Condition(key, condition));
+        return await WriteAsync(operation, key, transaction, canRepeat, answer => hasHappened(EtcdKeys.Seen(answer)));
+    }
+
+    /// <summary>
+    /// Creates a key that hangs on no lease. When the answer is lost, the key does not tell whose it is (two members
+    /// begin to bootstrap with the same empty value), so the same transaction leaves a claim with a unique name; it goes
+    /// with its own short lease.
+    /// </summary>
+    private async ValueTask<WriteOutcome> CreateAsync(EtcdOperation operation, string key, string value)
+    {
+        LeaseGrantResponse lease;
+        try
+        {
+            lease = await _client.AskAsync(
+                operation,
+                async (endpoint, call) => await endpoint.Lease.LeaseGrantAsync(new LeaseGrantRequest { TTL = ClaimSeconds }, call));
+        }
+        catch (ClusterStoreException problem)
+        {
+            // Nothing was written yet, but only a refusal is a definite end.
+            return new WriteOutcome(problem.IsRefusal ? WriteStatus.Refused : WriteStatus.Unknown, Problem: problem.Message);
+        }
+        var claim = $"{ClusterKeys.RoutingPrefix}claims/{lease.ID}";
+        var transaction = _keys.Transaction(key, _keys.Put(key, value, 0), _keys.Condition(key, WriteCondition.Absent));
+        transaction.Success.Add(_keys.Put(claim, "", lease.ID));
+        transaction.Failure.Add(new RequestOp { RequestRange = _keys.ReadOne(claim) });
+        var outcome = await WriteAsync(
+            operation, key, transaction, canRepeat: true, answer => answer.Responses[1].ResponseRange.Kvs.Count > 0);
+        if (outcome.Status != WriteStatus.Unknown && !operation.IsOver)
+        {
+            // Tidiness only: it would end by itself.
+            await _client.TryAsync(
+                operation,
+                async (endpoint, call) => await endpoint.Lease.LeaseRevokeAsync(new LeaseRevokeRequest { ID = lease.ID }, call));
+        }
+        return outcome;
+    }
+
+    private async ValueTask<WriteOutcome> WriteAsync(
+        EtcdOperation operation, string key, TxnRequest transaction, bool canRepeat, Func<TxnResponse, bool?> hasHappened)
+    {
         var isOpen = false;   // an earlier attempt may have been applied unheard
         while (true)
         {
@@ -313,7 +360,7 @@ public sealed class EtcdClusterStore : IClusterStore
             if (answer is not null)
             {
                 var found = EtcdKeys.Seen(answer);
-                return (isOpen ? hasHappened(found) : false) switch
+                return (isOpen ? hasHappened(answer) : false) switch
                 {
                     true => new WriteOutcome(WriteStatus.Done, found?.ModRevision ?? answer.Header.Revision),
                     false => new WriteOutcome(WriteStatus.Conflict, Problem: $"{key} is not as it was expected"),

@@ -18,6 +18,8 @@ internal static class Stores
 {
     public static string NewScope() => $"scope-{Guid.NewGuid():N}";
 
+    public static ILogger<T> Logger<T>() => NullLogger<T>.Instance;
+
     public static EtcdClusterStore Connect(
         IEnumerable<Uri> endpoints, string scope, Func<EtcdOptions, EtcdOptions>? change = null, ILoggerFactory? logs = null)
     {

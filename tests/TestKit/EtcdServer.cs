@@ -41,7 +41,7 @@ public sealed class EtcdServer : IAsyncDisposable
             "--listen-client-urls", Url(Endpoint), "--advertise-client-urls", Url(Endpoint),
             "--listen-peer-urls", $"http://127.0.0.1:{peerPort}",
             "--initial-advertise-peer-urls", $"http://127.0.0.1:{peerPort}",
-            "--initial-cluster", initialCluster, "--initial-cluster-token", _directory.Path,
+            "--initial-cluster", initialCluster, "--initial-cluster-token", initialCluster,
             "--listen-metrics-urls", $"http://127.0.0.1:{metricsPort}",
             "--logger", "zap", "--log-outputs", "stderr",
             .. options.Tls is { } tls
@@ -71,8 +71,16 @@ public sealed class EtcdServer : IAsyncDisposable
     {
         var (client, peer) = (FreePorts.Take(), FreePorts.Take());
         var server = new EtcdServer("etcd1", client, peer, $"etcd1=http://127.0.0.1:{peer}", options ?? new());
-        await server.RestartAsync();
-        return server;
+        try
+        {
+            await server.RestartAsync();
+            return server;
+        }
+        catch
+        {
+            await server.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>Starts the process (again, with its old data) and waits until it is healthy.</summary>
@@ -120,7 +128,8 @@ public sealed class EtcdServer : IAsyncDisposable
         }
         catch (Exception problem) when (problem is TimeoutException or InvalidOperationException)
         {
-            var log = File.Exists(LogFile) ? string.Join('\n', (await File.ReadAllLinesAsync(LogFile)).TakeLast(20)) : "(no log)";
+            var log = File.Exists(LogFile) ? string.Join('\n', (await File.ReadAllLinesAsync(LogFile))
+                    .Where(line => !line.Contains("/health error", StringComparison.Ordinal)).TakeLast(10)) : "(no log)";
             throw new InvalidOperationException($"{problem.Message}\n{log}", problem);
         }
     }
@@ -239,9 +248,18 @@ public sealed class EtcdServers : IAsyncDisposable
         var members = peers
             .Select((port, i) => new EtcdServer($"etcd{i + 1}", FreePorts.Take(), port, initial, options ?? new()))
             .ToList();
-        members.ForEach(member => member.Launch());
-        await Task.WhenAll(members.Select(member => member.WaitUntilHealthyAsync()));
-        return new EtcdServers(members);
+        var cluster = new EtcdServers(members);
+        try
+        {
+            members.ForEach(member => member.Launch());
+            await Task.WhenAll(members.Select(member => member.WaitUntilHealthyAsync()));
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
     }
 
     /// <inheritdoc/>

@@ -115,7 +115,7 @@ internal sealed partial class EtcdWatch(
     }
 
     /// <summary>Opens the stream and applies what it brings; returns why that ended.</summary>
-    private async Task<EtcdFailure> FollowAsync(EtcdEndpoint endpoint, long from, CancellationToken cancellationToken)
+    internal async Task<EtcdFailure> FollowAsync(EtcdEndpoint endpoint, long from, CancellationToken cancellationToken)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         // Disposed of asynchronously: that waits until a call of it has ended.
@@ -190,6 +190,10 @@ internal sealed partial class EtcdWatch(
 
     private void Apply(WatchResponse answer)
     {
+        if (answer.Events.Count == 0)
+        {
+            return;   // a sign of life
+        }
         var known = _snapshot!.Revision;
         var snapshot = _snapshot;
         foreach (var change in answer.Events)
