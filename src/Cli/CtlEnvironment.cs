@@ -6,10 +6,12 @@ namespace Routing.Cli;
 
 /// <summary>Opens the keys of one cluster.</summary>
 /// <param name="options">How to reach etcd.</param>
-/// <param name="basePath">Where the cluster's keys stand.</param>
+/// <param name="clusterNamespace">What stands before the scope; <c>service</c> when empty.</param>
+/// <param name="scope">The cluster's name, with its Citus group as a further part.</param>
 /// <param name="time">The clock of its timeouts.</param>
-/// <param name="logger">Where it logs.</param>
-internal delegate IClusterStore OpenStore(EtcdOptions options, string basePath, TimeProvider time, ILogger logger);
+/// <param name="loggers">Where it logs.</param>
+internal delegate IClusterStore OpenStore(
+    EtcdOptions options, string? clusterNamespace, string scope, TimeProvider time, ILoggerFactory loggers);
 
 /// <summary>Everything that the program takes from the outside.</summary>
 /// <param name="Screen">Prompts, output and errors.</param>
@@ -18,7 +20,8 @@ internal delegate IClusterStore OpenStore(EtcdOptions options, string basePath, 
 internal sealed record CtlEnvironment(Screen Screen, TimeProvider Time, IReadOnlyDictionary<string, string> Variables)
 {
     /// <summary>Opens clusters; etcd unless a test says otherwise.</summary>
-    public OpenStore OpenStore { get; init; } = EtcdStores.Open;
+    public OpenStore OpenStore { get; init; } =
+        (options, clusterNamespace, scope, time, loggers) => new EtcdClusterStore(options, clusterNamespace, scope, time, loggers);
 
     /// <summary>The value of a variable; null when it is unset or empty.</summary>
     public string? Variable(string name) => Variables.TryGetValue(name, out var value) && value.Length > 0 ? value : null;

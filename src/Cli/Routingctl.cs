@@ -65,9 +65,12 @@ internal sealed class Routingctl(CtlEnvironment environment)
         }
         var command = string.Join(' ', ["routingctl", .. path.Skip(1)]);
         environment.Screen.Error.WriteLine($"Try '{command} --help' for help.");
-        foreach (var error in parsed.Errors)
+        // An unknown word says more than the command that is missing because of it.
+        var errors = parsed.Errors.Select(error => error.Message).ToArray();
+        var unknown = parsed.UnmatchedTokens.Count > 0 ? errors.Where(error => error.Contains(parsed.UnmatchedTokens[0], StringComparison.Ordinal)) : [];
+        foreach (var error in unknown.DefaultIfEmpty(errors[0]))
         {
-            environment.Screen.WriteError(error.Message);
+            environment.Screen.WriteError(error);
         }
         return ExitCode.Usage;
     }

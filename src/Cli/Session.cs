@@ -21,8 +21,7 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
 
     public Prompts Prompts { get; } = new(environment.Screen);
 
-    public ILogger Logger { get; } = new StandardErrorLogger(
-        environment.Screen.Error, environment.Time, StandardErrorLogger.LevelFrom(environment.Variable));
+    public ILogger Logger { get; } = CreateLogger(environment);
 
     /// <summary>The members' REST API.</summary>
     public MemberApi Api => _api ??= new MemberApi(Settings.Api, Time);
@@ -47,7 +46,8 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
     /// <param name="name">The scope.</param>
     /// <param name="group">The Citus group, or null.</param>
     public IClusterStore Open(string name, int? group) =>
-        environment.OpenStore(Settings.Etcd, Settings.BasePath(name, group), Time, Logger);
+        environment.OpenStore(
+            Settings.Etcd, Settings.Namespace, CtlSettings.Scoped(name, group), Time, new StandardErrorLogger.Factory(Logger));
 
     /// <summary>Local time, as results are stamped with.</summary>
     public string Timestamp(bool withFraction = true) =>
@@ -63,6 +63,9 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
     }
 
     public void Dispose() => _api?.Dispose();
+
+    private static StandardErrorLogger CreateLogger(CtlEnvironment environment) =>
+        new(environment.Screen.Error, environment.Time, StandardErrorLogger.LevelFrom(environment.Variable));
 
     [LoggerMessage(EventId = 3003, Level = LogLevel.Warning, Message = "Only Citus group {Group} of the configuration is shown; see --group for others")]
     private static partial void LogOnlyGroup(ILogger logger, int group);

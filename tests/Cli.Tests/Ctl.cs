@@ -37,9 +37,9 @@ internal sealed class Ctl
         using var error = new StringWriter { NewLine = "\n" };
         var environment = new CtlEnvironment(new Screen(input, output, error, IsTerminal, useColours: false), Time, Variables)
         {
-            OpenStore = (options, basePath, _, _) =>
+            OpenStore = (options, clusterNamespace, scope, _, _) =>
             {
-                Opened.Add((options, basePath));
+                Opened.Add((options, ClusterKeys.BasePath(clusterNamespace, scope)));
                 return Store?.Invoke() ?? Dcs.Connect();
             },
         };

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Routing.Cli.Output;
 
 namespace Routing.Cli.Commands;
@@ -18,25 +19,41 @@ internal static class CommonOptions
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    public static Option<int?> Group()
+    public static Option<int?> Group() => new("--group")
     {
-        var option = new Option<int?>("--group") { Description = "Citus group", HelpName = "N" };
-        option.Validators.Add(result =>
+        Description = "Citus group",
+        HelpName = "N",
+        CustomParser = result =>
         {
-            if (result.Tokens is [{ Value: var text }] && int.TryParse(text, out var group) && group < 0)
+            if (int.TryParse(result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var group))
             {
-                result.AddError($"'{text}' is no Citus group: 0 or more is.");
+                return group;
             }
-        });
+            result.AddError($"'{result.Tokens[0].Value}' is no Citus group: 0 or a greater number is.");
+            return null;
+        },
+    };
+
+    public static Option<OutputFormat> Format()
+    {
+        var option = new Option<OutputFormat>("--format", "-f")
+        {
+            Description = "Output format",
+            HelpName = string.Join('|', OutputFormats.Names),
+            DefaultValueFactory = _ => OutputFormat.Pretty,
+            CustomParser = result =>
+            {
+                if (OutputFormats.TryParse(result.Tokens[0].Value, out var format))
+                {
+                    return format;
+                }
+                result.AddError($"'{result.Tokens[0].Value}' is no output format: {string.Join(", ", OutputFormats.Names)} are.");
+                return OutputFormat.Pretty;
+            },
+        };
+        option.CompletionSources.Add(OutputFormats.Names);
         return option;
     }
-
-    public static Option<string> Format() => new Option<string>("--format", "-f")
-    {
-        Description = "Output format",
-        HelpName = string.Join('|', OutputFormats.Names),
-        DefaultValueFactory = _ => OutputFormats.Names[0],
-    }.AcceptOnlyFromAmong(OutputFormats.Names);
 
     public static Option<bool> Force() => new("--force") { Description = "Ask nothing, take the defaults" };
 
@@ -48,16 +65,19 @@ internal static class CommonOptions
 
     public static Option<bool> WatchByDefault() => new("-W") { Description = "Repeat every 2 seconds" };
 
-    public static Option<double?> Watch()
+    public static Option<double?> Watch() => new("--watch", "-w")
     {
-        var option = new Option<double?>("--watch", "-w") { Description = "Repeat every N seconds", HelpName = "N" };
-        option.Validators.Add(result =>
+        Description = "Repeat every N seconds",
+        HelpName = "N",
+        CustomParser = result =>
         {
-            if (result.Tokens.Count == 1 && result.GetValueOrDefault<double?>() is not (> 0 and < 1_000_000))
+            if (double.TryParse(result.Tokens[0].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds)
+                && seconds is >= 0.1 and <= 86400)
             {
-                result.AddError("--watch takes a number of seconds above 0.");
+                return seconds;
             }
-        });
-        return option;
-    }
+            result.AddError($"'{result.Tokens[0].Value}' is no interval: a number of seconds from 0.1 to 86400 is.");
+            return null;
+        },
+    };
 }

@@ -13,7 +13,7 @@ internal static class FailoverCommand
         var force = CommonOptions.Force();
         var command = new Command(
             "failover",
-            "Make a given member the leader, also without a healthy one. Waits for the result; exit code 1 when it did not succeed")
+            "Make a given member the leader, also when there is none; waits for the result (exit code 1 when it fails)")
         {
             name, group, candidate, force,
         };

@@ -22,7 +22,7 @@ internal static class HistoryCommand
             session,
             session.ClusterName(parsed.GetValue(name)),
             parsed.GetValue(group),
-            OutputFormats.Parse(parsed.GetValue(format)),
+            parsed.GetValue(format),
             cancellationToken));
     }
 

@@ -24,7 +24,7 @@ internal static class ListCommand
             new MemberListing.Request(
                 parsed.GetValue(names) ?? [],
                 parsed.GetValue(group),
-                OutputFormats.Parse(parsed.GetValue(format)),
+                parsed.GetValue(format),
                 Watching.Interval(parsed.GetValue(watchByDefault), parsed.GetValue(watch)),
                 Extended: parsed.GetValue(extended),
                 WithTime: parsed.GetValue(timestamp)),

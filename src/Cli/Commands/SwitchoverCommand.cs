@@ -19,7 +19,7 @@ internal static class SwitchoverCommand
         var force = CommonOptions.Force();
         var command = new Command(
             "switchover",
-            "Hand the leadership to another member, now or at a given time. Waits for the result; exit code 1 when it did not succeed")
+            "Hand the leadership over, now or at a given time; waits for the result (exit code 1 when it fails)")
         {
             name, group, leader, candidate, scheduled, force,
         };

@@ -10,6 +10,8 @@ internal sealed record CtlSettings
 {
     private const string Prefix = "PATRONI_";
 
+    private static readonly string[] s_stores = ["etcd3", "etcd", "consul", "zookeeper", "exhibitor", "kubernetes", "raft"];
+
     /// <summary>The cluster that is meant when none is named.</summary>
     public string? Scope { get; init; }
 
@@ -17,7 +19,14 @@ internal sealed record CtlSettings
     public string? Namespace { get; init; }
 
     /// <summary>How to reach etcd.</summary>
-    public required EtcdOptions Etcd { get; init; }
+    /// <exception cref="CtlException">Nothing says so.</exception>
+    public EtcdOptions Etcd
+    {
+        get => field ?? throw new CtlException(
+            "There is no configuration that says where etcd is.",
+            "Use --config-file FILE (the agent's own will do), PATRONI_ETCD3_HOSTS, or --dcs-url HOST:PORT.");
+        init;
+    }
 
     /// <summary><c>citus.group</c>, or null.</summary>
     public int? ConfiguredGroup { get; init; }
@@ -26,7 +35,10 @@ internal sealed record CtlSettings
     public ApiSettings Api { get; init; } = new();
 
     /// <summary>Where the keys of a cluster, or of one of its Citus groups, stand.</summary>
-    public string BasePath(string name, int? group) => ClusterKeys.BasePath(Namespace, group is null ? name : $"{name}/{group}");
+    public string BasePath(string name, int? group) => ClusterKeys.BasePath(Namespace, Scoped(name, group));
+
+    /// <summary>The scope of a cluster, or of one of its Citus groups.</summary>
+    public static string Scoped(string name, int? group) => group is null ? name : $"{name}/{group}";
 
     /// <summary>Reads the configuration file, the variables over it, and the options over both.</summary>
     /// <exception cref="CtlException">A file that was asked for isn't there, or a value is wrong.</exception>
@@ -48,7 +60,7 @@ internal sealed record CtlSettings
         {
             Scope = string.IsNullOrWhiteSpace(scope) ? null : scope,
             Namespace = clusterNamespace,
-            Etcd = etcd!,
+            Etcd = etcd!,   // null: nothing says where; an error only for those who ask
             ConfiguredGroup = group,
             Api = insecureOption ? api with { Insecure = true } : api,
         };
@@ -75,12 +87,9 @@ internal sealed record CtlSettings
         return Path.Combine(folder, "patroni", "patronictl.yaml");
     }
 
+    /// <summary>Null when no section of any DCS is there; another DCS than etcd is an error in the report.</summary>
     private static EtcdOptions? ReadEtcd(SectionReader root) =>
-        root.Keys.Any()
-            ? EtcdSection.Read(root)
-            : throw new CtlException(
-                "There is no configuration that says where etcd is.",
-                "Use --config-file FILE (the agent's own will do), PATRONI_ETCD3_HOSTS, or --dcs-url HOST:PORT.");
+        s_stores.Any(root.Has) ? EtcdSection.Read(root) : null;
 
     private static ApiSettings ReadApi(SectionReader root)
     {

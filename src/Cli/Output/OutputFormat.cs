@@ -24,14 +24,18 @@ internal static class OutputFormats
     /// <summary>The words of <c>--format</c>.</summary>
     public static readonly string[] Names = ["pretty", "tsv", "json", "yaml", "yml"];
 
-    /// <summary>The format with this name.</summary>
-    public static OutputFormat Parse(string? name) => name switch
+    /// <summary>Reads one of the names.</summary>
+    public static bool TryParse(string name, out OutputFormat format)
     {
-        "tsv" => OutputFormat.Tsv,
-        "json" => OutputFormat.Json,
-        "yaml" or "yml" => OutputFormat.Yaml,
-        _ => OutputFormat.Pretty,
-    };
+        format = name switch
+        {
+            "tsv" => OutputFormat.Tsv,
+            "json" => OutputFormat.Json,
+            "yaml" or "yml" => OutputFormat.Yaml,
+            _ => OutputFormat.Pretty,
+        };
+        return Names.Contains(name, StringComparer.Ordinal);
+    }
 
     /// <summary>Whether people read it: then titles and remarks go with it.</summary>
     public static bool IsForPeople(this OutputFormat format) => format is OutputFormat.Pretty or OutputFormat.Topology;

@@ -50,4 +50,16 @@ internal sealed class StandardErrorLogger(TextWriter error, TimeProvider time, L
             error.WriteLine($"{now} - {level} - {formatter(state, exception)}{cause}");
         }
     }
+
+    /// <summary>Gives the same logger to every category.</summary>
+    internal sealed class Factory(ILogger logger) : ILoggerFactory
+    {
+        public ILogger CreateLogger(string categoryName) => logger;
+
+        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("Everything is logged to standard error.");
+
+        public void Dispose()
+        {
+        }
+    }
 }
