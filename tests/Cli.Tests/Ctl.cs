@@ -24,6 +24,9 @@ internal sealed class Ctl
     /// <summary>Instead of the DCS in memory.</summary>
     public Func<IClusterStore>? Store { get; set; }
 
+    /// <summary>Open real clusters in etcd.</summary>
+    public bool UsesEtcd { get; init; }
+
     /// <summary>Runs one command line. Any scope is the DCS in memory.</summary>
     /// <param name="commandLine">Words parted by blanks.</param>
     /// <param name="answers">What the operator enters at the prompts; the input ends after them.</param>
@@ -35,7 +38,8 @@ internal sealed class Ctl
         using var input = new StringReader(string.Concat(answers.Select(answer => answer + "\n")));
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var environment = new CtlEnvironment(new Screen(input, output, error, IsTerminal, useColours: false), Time, Variables)
+        var real = new CtlEnvironment(new Screen(input, output, error, IsTerminal, useColours: false), Time, Variables);
+        var environment = UsesEtcd ? real : real with
         {
             OpenStore = (options, clusterNamespace, scope, _, _) =>
             {

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Routing.Cli.Output;
 
 namespace Routing.Cli.Commands;
 
