@@ -7,17 +7,18 @@ namespace Routing.Cli.Commands;
 /// <summary>Arguments and options that several commands share. Each call makes new ones: they belong to one command.</summary>
 internal static class CommonOptions
 {
-    public static Argument<string[]> ClusterNames() => new("cluster-names")
-    {
-        Description = "Names of clusters; without one the configuration's scope",
-        Arity = ArgumentArity.ZeroOrMore,
-    };
+    public static Argument<string[]> ClusterNames() =>
+        Names(new Argument<string[]>("cluster-names")
+        {
+            Description = "Names of clusters; without one the configuration's scope",
+            Arity = ArgumentArity.ZeroOrMore,
+        });
 
-    public static Argument<string?> ClusterName() => new("cluster-name")
-    {
-        Description = "Name of the cluster; without it the configuration's scope",
-        Arity = ArgumentArity.ZeroOrOne,
-    };
+    public static Argument<string?> ClusterName(string description = "Name of the cluster; without it the configuration's scope") =>
+        Names(new Argument<string?>("cluster-name") { Description = description, Arity = ArgumentArity.ZeroOrOne });
+
+    public static Argument<string[]> MemberNames() =>
+        Names(new Argument<string[]>("member-names") { Description = "Only these members", Arity = ArgumentArity.ZeroOrMore });
 
     public static Option<int?> Group() => new("--group")
     {
@@ -80,4 +81,18 @@ internal static class CommonOptions
             return null;
         },
     };
+
+    /// <summary>Refuses words that begin with a dash: they are misspelt options, which the parser would take for names.</summary>
+    private static T Names<T>(T argument)
+        where T : Argument
+    {
+        argument.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens.Where(token => token.Value.StartsWith('-')))
+            {
+                result.AddError($"There is no option '{token.Value}' here.");
+            }
+        });
+        return argument;
+    }
 }

@@ -15,8 +15,8 @@ internal static class VersionCommand
     public static Command Create(CommandHost host)
     {
         // Without a name the configuration's scope is not taken: a bare "version" needs no DCS.
-        var name = new Argument<string?>("cluster-name") { Description = "Name of the cluster", Arity = ArgumentArity.ZeroOrOne };
-        var members = new Argument<string[]>("member-names") { Description = "Only these members", Arity = ArgumentArity.ZeroOrMore };
+        var name = CommonOptions.ClusterName("Name of the cluster whose members are asked");
+        var members = CommonOptions.MemberNames();
         var group = CommonOptions.Group();
         var command = new Command("version", "Show the version of routingctl, and of a cluster's members") { name, members, group };
         return host.Add(command, (session, parsed, cancellationToken) =>
