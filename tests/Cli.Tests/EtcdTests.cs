@@ -51,6 +51,7 @@ public sealed class EtcdTests
 
         Assert.Equal(1, ended.ExitCode);
         Assert.Contains("Error: ", ended.Error, StringComparison.Ordinal);
+        Assert.Single(ended.Error.Split('\n'), line => line.Contains(" - WARNING - ", StringComparison.Ordinal));
         Assert.Contains("Hint: Is etcd running", ended.Error, StringComparison.Ordinal);
     }
 }

@@ -23,7 +23,7 @@ internal static class ShowConfigCommand
         var snapshot = await store.ReadAsync(cancellationToken);
         if (snapshot.Config is { } config)
         {
-            session.Screen.Output.Write(YamlWriter.WriteBlock(JsonNode.Parse(config.Raw.GetRawText())));
+            session.Screen.Output.Write(SortedYaml.WriteBlock(JsonNode.Parse(config.Raw.GetRawText())));
         }
         else
         {

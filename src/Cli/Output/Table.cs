@@ -34,7 +34,7 @@ internal sealed record Table(IReadOnlyList<Column> Columns, IReadOnlyList<IReadO
                 output.WriteLine(JsonLine.Write(ToObjects()));
                 break;
             case OutputFormat.Yaml:
-                output.Write(YamlWriter.WriteBlock(ToObjects()));
+                output.Write(SortedYaml.WriteBlock(ToObjects()));
                 break;
             case OutputFormat.Tsv:
                 PrintTsv(output);
@@ -50,7 +50,7 @@ internal sealed record Table(IReadOnlyList<Column> Columns, IReadOnlyList<IReadO
     {
         null => "",
         JsonValue value when value.TryGetValue<string>(out var text) => text,
-        _ => flowObjects ? YamlWriter.WriteFlow(cell) : YamlWriter.WriteBlock(cell).TrimEnd('\n'),
+        _ => flowObjects ? SortedYaml.WriteFlow(cell) : SortedYaml.WriteBlock(cell).TrimEnd('\n'),
     };
 
     private JsonArray ToObjects()

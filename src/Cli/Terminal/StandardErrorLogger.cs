@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Routing.Cli.Terminal;
 
-/// <summary>Log lines on standard error: time, level, message.</summary>
+/// <summary>Log lines on standard error: time, level, message. A message that repeats the one before it is left out.</summary>
 internal sealed class StandardErrorLogger(TextWriter error, TimeProvider time, LogLevel minimum) : ILogger
 {
     private static readonly (string Name, LogLevel Level)[] s_names =
@@ -13,6 +13,7 @@ internal sealed class StandardErrorLogger(TextWriter error, TimeProvider time, L
     ];
 
     private readonly Lock _lock = new();
+    private string? _last;
 
     /// <summary>The level of the strongest variable that is set; warnings when none is.</summary>
     public static LogLevel LevelFrom(Func<string, string?> variable)
@@ -45,9 +46,14 @@ internal sealed class StandardErrorLogger(TextWriter error, TimeProvider time, L
         var now = time.GetLocalNow().ToString("yyyy-MM-dd HH:mm:ss,fff", CultureInfo.InvariantCulture);
         var level = logLevel == LogLevel.Information ? "INFO" : logLevel.ToString().ToUpperInvariant();
         var cause = exception is null ? "" : $": {exception.Message}";
+        var line = $"{level} - {formatter(state, exception)}{cause}";
         lock (_lock)
         {
-            error.WriteLine($"{now} - {level} - {formatter(state, exception)}{cause}");
+            if (line != _last)
+            {
+                error.WriteLine($"{now} - {line}");
+                _last = line;
+            }
         }
     }
 

@@ -5,7 +5,7 @@ using Routing.Settings;
 
 namespace Routing.Cli.Tests;
 
-public sealed class YamlWriterTests
+public sealed class SortedYamlTests
 {
     [Theory]
     [InlineData("logical", "logical")]
@@ -24,7 +24,7 @@ public sealed class YamlWriterTests
     [InlineData("a\nb", "\"a\\nb\"")]
     public void Text_is_quoted_only_where_it_would_be_read_as_something_else(string text, string written)
     {
-        Assert.Equal(written + "\n", YamlWriter.WriteBlock(JsonValue.Create(text)));
+        Assert.Equal(written + "\n", SortedYaml.WriteBlock(JsonValue.Create(text)));
     }
 
     [Fact]
@@ -32,7 +32,7 @@ public sealed class YamlWriterTests
     {
         var node = JsonNode.Parse("""{"b":[1,"x:y",{"c":null}],"a":true,"d":{},"e":[]}""");
 
-        Assert.Equal("{a: true, b: [1, 'x:y', {c: null}], d: {}, e: []}", YamlWriter.WriteFlow(node));
+        Assert.Equal("{a: true, b: [1, 'x:y', {c: null}], d: {}, e: []}", SortedYaml.WriteFlow(node));
     }
 
     [Fact]
@@ -65,8 +65,8 @@ public sealed class YamlWriterTests
         node.Sample(value =>
         {
             var wrapped = new JsonObject { ["value"] = value?.DeepClone() };
-            var read = YamlText.ReadMapping(YamlWriter.WriteBlock(wrapped), "test").Root;
-            var readFlow = YamlText.ReadMapping("value: " + YamlWriter.WriteFlow(value), "test").Root;
+            var read = YamlText.ReadMapping(SortedYaml.WriteBlock(wrapped), "test").Root;
+            var readFlow = YamlText.ReadMapping("value: " + SortedYaml.WriteFlow(value), "test").Root;
 
             return JsonNode.DeepEquals(wrapped, read) && JsonNode.DeepEquals(wrapped, readFlow);
         });

@@ -8,7 +8,7 @@ namespace Routing.Cli.Output;
 /// <summary>
 /// JSON values as YAML: mappings sorted by key, lists not indented, text quoted only where it would be read as something else.
 /// </summary>
-internal static partial class YamlWriter
+internal static partial class SortedYaml
 {
     /// <summary>The block form, ended by a line break.</summary>
     public static string WriteBlock(JsonNode? node)
