@@ -1,0 +1,306 @@
+using Npgsql;
+using Routing.Agent.Config;
+using Routing.Agent.Native;
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Agent.Postgres;
+
+/// <content>A new cluster: initdb or a custom method, roles, scripts.</content>
+internal sealed partial class LocalPostgresServer
+{
+    private const string DuplicateObject = "42710";
+
+    private static readonly string[] s_rewindFunctions =
+    [
+        "pg_catalog.pg_ls_dir(text, boolean, boolean)",
+        "pg_catalog.pg_stat_file(text, boolean)",
+        "pg_catalog.pg_read_binary_file(text)",
+        "pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)",
+    ];
+
+    /// <inheritdoc/>
+    public async Task<StepResult> BootstrapAsync(IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var bootstrap = _settings.Bootstrap;
+        if (bootstrap is null)
+        {
+            return StepResult.Failed("has no bootstrap section, so it does not make a new cluster");
+        }
+        try
+        {
+            var effective = await EffectiveAsync(Role.Primary, cancellationToken);
+            DataDirectoryState.MarkUnfinished(DataDirectory);
+            var made = bootstrap.Custom is { } custom
+                ? await RunCustomBootstrapAsync(custom, effective, progress, cancellationToken)
+                : await RunInitDbAsync(bootstrap, effective, progress, cancellationToken);
+            if (!made.Ok)
+            {
+                return made;
+            }
+            await SetUpRolesAsync(bootstrap, progress, cancellationToken);
+            if (bootstrap.Custom is not null)
+            {
+                // Recovery settings and the open pg_hba.conf were for the bootstrap alone.
+                await RewriteAsync(effective, cancellationToken);
+                _postmaster.Find()?.TrySignal(Signals.Hangup);
+            }
+            return StepResult.Done("initialized a new cluster");
+        }
+        catch (Exception error) when (
+            error is IOException or UnauthorizedAccessException or InvalidDataException or NpgsqlException or FormatException)
+        {
+            return StepResult.Failed($"could not make a new cluster: {error.Message}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<StepResult> MoveDataDirectoryAwayAsync(CancellationToken cancellationToken)
+    {
+        var stopped = await StopAsync(new StopPlan(StopMode.Immediate), cancellationToken);
+        if (!stopped.Ok)
+        {
+            return stopped;
+        }
+        try
+        {
+            foreach (var directory in DataDirectoryState.LinkedDirectories(DataDirectory).Prepend(DataDirectory).Where(Directory.Exists))
+            {
+                var aside = directory.TrimEnd('/') + ".failed";
+                if (Directory.Exists(aside))
+                {
+                    Directory.Delete(aside, recursive: true);
+                }
+                Directory.Move(directory, aside);
+            }
+            DataDirectoryState.MarkFinished(DataDirectory);
+            return StepResult.Done($"moved {DataDirectory} to {DataDirectory}.failed");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return StepResult.Failed($"could not move {DataDirectory} away: {error.Message}");
+        }
+    }
+
+    private async Task<StepResult> RunInitDbAsync(
+        BootstrapSettings bootstrap, Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        PrepareEmptyDirectory();
+        var passwordFile = Users.Superuser.Password is null ? null : Path.Combine(Path.GetTempPath(), $"routing-{Guid.NewGuid():N}");
+        try
+        {
+            List<string> arguments = ["--pgdata", DataDirectory, $"--username={Users.Superuser.Username}"];
+            if (passwordFile is not null)
+            {
+                PasswordFile.WriteWhole(
+                    passwordFile, Users.Superuser.Password + "\n", UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                arguments.Add($"--pwfile={passwordFile}");
+            }
+            arguments.AddRange(bootstrap.InitDb.Select(option => option.ToString()));
+            progress.Report("initializing new cluster");
+            if (await RunAsync("initdb", new Command(_programs.InitDb, arguments), progress, cancellationToken) is { Ok: false } failed)
+            {
+                return failed;
+            }
+        }
+        finally
+        {
+            if (passwordFile is not null)
+            {
+                File.Delete(passwordFile);
+            }
+        }
+        _files.TakeOverFromDataDirectory();
+        if (effective.Config.PgHba is null && !bootstrap.PgHba.IsEmpty && !effective.Config.Parameters.ContainsKey("hba_file"))
+        {
+            _files.AppendHba(bootstrap.PgHba);
+        }
+        progress.Report("starting");
+        return await StartAsync(new StartPlan(AsPrimary: true, null, TimeSpan.MaxValue), cancellationToken) == StartOutcome.Running
+            ? StepResult.Done("initdb done")
+            : StepResult.Failed($"PostgreSQL does not start after initdb; see {ServerLog}");
+    }
+
+    private async Task<StepResult> RunCustomBootstrapAsync(
+        CustomBootstrapSettings custom, Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        PrepareEmptyDirectory();
+        progress.Report("running custom bootstrap script");
+        List<string> arguments = custom.NoParameters ? [] : [$"--scope={_settings.Scope}", $"--datadir={DataDirectory}"];
+        arguments.AddRange(custom.Arguments.Select(argument => $"--{argument.Key}={argument.Value}"));
+        var result = await RunAsync(custom.Name, CommandFor(custom.Command, [.. arguments]), progress, cancellationToken);
+        if (!result.Ok)
+        {
+            return result;
+        }
+        DataDirectoryState.MarkFinished(DataDirectory);
+        _files.RestoreCopies();
+        _files.TakeOverFromDataDirectory();
+        File.Delete(Path.Combine(DataDirectory, "promote"));
+        progress.Report("starting after custom bootstrap");
+        var process = SpawnAfterCustomBootstrap(custom, effective);
+        if (await WaitUntilReadyAsync(process, TimeSpan.MaxValue, cancellationToken) != StartOutcome.Running)
+        {
+            return StepResult.Failed($"PostgreSQL does not start after the bootstrap script; see {ServerLog}");
+        }
+        return await WaitForEndOfRecoveryAsync(process, progress, cancellationToken);
+    }
+
+    private PidFd SpawnAfterCustomBootstrap(CustomBootstrapSettings custom, Effective effective)
+    {
+        var recovery = custom.RecoveryConf;
+        var asStandby = recovery is not null && Scalars.TryBoolean(recovery.GetValueOrDefault("standby_mode"), out var standby) && standby;
+        if (recovery is not null && asStandby)
+        {
+            _files.SignalStandby();
+        }
+        else if (recovery is not null)
+        {
+            _files.SignalRecovery();
+        }
+        else if (!custom.KeepExistingRecoveryConf)
+        {
+            _files.RemoveSignals();
+        }
+        var raised = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (recovery?.GetValueOrDefault("recovery_target_action") == "promote" || custom.KeepExistingRecoveryConf)
+        {
+            // Without reads in between, lower limits than the old cluster's do not stop the recovery.
+            raised["hot_standby"] = "off";
+        }
+        List<string> trust = ["local all all trust", "host all all 127.0.0.1/32 trust", "host all all ::1/128 trust"];
+        lock (_filesLock)
+        {
+            _files.Write(new FilePlan(
+                effective.Config with { PgHba = [.. trust] },
+                recovery?.Where(item => item.Key != "standby_mode").ToDictionary() ?? [], null, raised));
+        }
+        return SpawnWithFiles(effective.Config, raised);
+    }
+
+    private async Task<StepResult> WaitForEndOfRecoveryAsync(PidFd process, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        progress.Report("waiting for end of recovery after bootstrap");
+        while (DataDirectoryState.Look(DataDirectory, inUse: true).Control?.File.State != ControlState.InProduction)
+        {
+            if (process.HasExited)
+            {
+                return StepResult.Failed($"PostgreSQL ended during recovery; see {ServerLog}");
+            }
+            await Task.Delay(LongPoll, _time, cancellationToken);
+        }
+        return StepResult.Done("recovered");
+    }
+
+    private async Task SetUpRolesAsync(BootstrapSettings bootstrap, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        progress.Report("running post-bootstrap");
+        await using (var session = await OpenLocalAsync(ServerSession.Quiet, cancellationToken))
+        {
+            await CreateOrAlterAsync(session, Users.Superuser, "SUPERUSER", cancellationToken);
+            foreach (var statement in bootstrap.PostBootstrapSql.SelectMany(SqlText.Statements))
+            {
+                await RunStatementAsync(session, statement, cancellationToken);
+            }
+        }
+        if (bootstrap.PostBootstrapCommand is { } command)
+        {
+            await RunPostBootstrapCommandAsync(command, progress, cancellationToken);
+        }
+        await using (var session = await OpenLocalAsync(ServerSession.Quiet, cancellationToken))
+        {
+            await CreateOrAlterAsync(session, Users.Replication, "REPLICATION", cancellationToken);
+            if (Users.Rewind is { } rewind)
+            {
+                await CreateOrAlterAsync(session, rewind, "", cancellationToken);
+                foreach (var function in s_rewindFunctions)
+                {
+                    await session.ExecuteAsync(
+                        $"GRANT EXECUTE ON FUNCTION {function} TO {SqlText.Identifier(rewind.Username)}", cancellationToken);
+                }
+            }
+        }
+    }
+
+    private static async Task CreateOrAlterAsync(
+        ServerSession session, PostgresUser user, string attributes, CancellationToken cancellationToken)
+    {
+        var exists = await session.TextAsync(
+            $"SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {SqlText.Literal(user.Username)}", cancellationToken) is not null;
+        var password = user.Password is null ? "" : $" PASSWORD {SqlText.Literal(user.Password)}";
+        await session.ExecuteAsync(
+            $"{(exists ? "ALTER" : "CREATE")} ROLE {SqlText.Identifier(user.Username)} WITH LOGIN {attributes}{password}",
+            cancellationToken);
+    }
+
+    /// <summary>Runs a statement of the user's list. A role that exists already gets the attributes that it was to be created with.</summary>
+    private static async Task RunStatementAsync(ServerSession session, string statement, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await session.ExecuteAsync(statement, cancellationToken);
+        }
+        catch (PostgresException error) when (error.SqlState == DuplicateObject && RoleStatement.AsAlter(statement) is { } alterations)
+        {
+            foreach (var alteration in alterations)
+            {
+                await session.ExecuteAsync(alteration, cancellationToken);
+            }
+        }
+    }
+
+    private async Task RunPostBootstrapCommandAsync(string text, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var process = _postmaster.Find() ?? throw new IOException("PostgreSQL ended before the post-bootstrap script.");
+        var file = _postmaster.ReadFile(process) ?? throw new IOException("PostgreSQL has no postmaster.pid.");
+        var effective = await EffectiveAsync(Role.Primary, cancellationToken);
+        var address = LocalAddress(file, effective.Config);
+        PasswordFile.Write(_settings.Postgres.PasswordFile, [(address.Host, address.Port, Users.Superuser)]);
+        var connection = RecoverySettings.ConnectionStringFor(
+            Users.Superuser, address, _settings.Postgres.Database, null, effective.Major);
+        var command = CommandFor(text, connection) with
+        {
+            Environment = new Dictionary<string, string?>
+            {
+                ["PGPASSFILE"] = _settings.Postgres.PasswordFile,
+                ["PGOPTIONS"] = "-c synchronous_commit=local -c statement_timeout=0",
+            },
+        };
+        if (await RunAsync("post_bootstrap", command, progress, cancellationToken) is { Ok: false } failed)
+        {
+            throw new IOException(failed.Detail);
+        }
+    }
+
+    /// <summary>Runs a program; its last words go into the answer when it fails.</summary>
+    private async Task<StepResult> RunAsync(
+        string name, Command command, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var last = new Queue<string>();
+        var result = await _commands.RunAsync(
+            command,
+            line =>
+            {
+                LogProgram(name, line.Text);
+                progress.Report(line.Text);
+                last.Enqueue(line.Text);
+                if (last.Count > 5)
+                {
+                    last.Dequeue();
+                }
+            },
+            cancellationToken);
+        return result.IsSuccess
+            ? StepResult.Done($"{name} done")
+            : StepResult.Failed($"{name} failed with {result}: {string.Join(" | ", last)}");
+    }
+
+    /// <summary>Makes the directory, empty and readable by nobody else.</summary>
+    private void PrepareEmptyDirectory()
+    {
+        DataDirectoryState.MarkUnfinished(DataDirectory);
+        DataDirectoryState.Clear(DataDirectory);
+        Directory.CreateDirectory(
+            DataDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+}

@@ -1,0 +1,145 @@
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Native;
+using Routing.Cluster;
+
+namespace Routing.Agent.Postgres;
+
+/// <content>A copy of another member.</content>
+internal sealed partial class LocalPostgresServer
+{
+    private const string BaseBackup = "basebackup";
+    private const int BaseBackupTries = 2;
+
+    private static readonly TimeSpan BetweenTries = TimeSpan.FromSeconds(5);
+
+    /// <inheritdoc/>
+    public async Task<StepResult> CloneAsync(Member? source, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var failures = new List<string>();
+        try
+        {
+            var stopped = await StopAsync(new StopPlan(StopMode.Immediate), cancellationToken);
+            if (!stopped.Ok)
+            {
+                return stopped;
+            }
+            var effective = await EffectiveAsync(Role.Replica, cancellationToken);
+            foreach (var method in effective.Config.CreateReplicaMethods)
+            {
+                var isBaseBackup = method == BaseBackup;
+                if (source?.Address is null && (isBaseBackup || !effective.Config.ReplicaMethods[method].NoLeader))
+                {
+                    continue;
+                }
+                progress.Report($"creating replica by {method}");
+                var result = isBaseBackup
+                    ? await RunBaseBackupAsync(source!.Address!.Value, effective, progress, cancellationToken)
+                    : await RunReplicaMethodAsync(method, source?.Address, effective, progress, cancellationToken);
+                if (result.Ok)
+                {
+                    DataDirectoryState.MarkFinished(DataDirectory);
+                    _files.RestoreCopies();
+                    _files.TakeOverFromDataDirectory();
+                    return StepResult.Done($"created a replica by {method}{(source is null ? "" : $" from {source.Name}")}");
+                }
+                failures.Add(result.Detail);
+                LogCloneFailed(method, result.Detail);
+            }
+            return StepResult.Failed(failures.Count == 0
+                ? "no method can make a replica without a running member to copy from"
+                : $"could not make a replica: {string.Join("; ", failures)}");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or FormatException)
+        {
+            return StepResult.Failed($"could not make a replica: {error.Message}");
+        }
+    }
+
+    private async Task<StepResult> RunBaseBackupAsync(
+        HostPort source, Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var postgres = _settings.Postgres;
+        var connection = RecoverySettings.ConnectionStringFor(
+            Users.Replication, source, postgres.Database, postgres.PasswordFile, effective.Major, _settings.Name);
+        List<string> arguments = [$"--pgdata={DataDirectory}", "-X", "stream", $"--dbname={connection}", "--progress"];
+        var options = effective.Config.BaseBackup;
+        arguments.AddRange(options.Where(option => option.Name != "progress").Select(option => option.ToString()));
+        if (options.All(option => option.Name is not ("checkpoint" or "c")))
+        {
+            arguments.Add("--checkpoint=fast");   // else the copy waits for the source's next ordinary checkpoint: minutes
+        }
+        for (var attempt = 1; ; attempt++)
+        {
+            PrepareEmptyDirectory();
+            PasswordFile.Write(postgres.PasswordFile, source, Users);
+            StepResult result;
+            try
+            {
+                result = await RunAsync("pg_basebackup", new Command(_programs.BaseBackup, arguments), progress, cancellationToken);
+            }
+            catch (OperationCanceledException)
+            {
+                DataDirectoryState.Clear(DataDirectory);
+                throw;
+            }
+            if (result.Ok)
+            {
+                return result;
+            }
+            DataDirectoryState.Clear(DataDirectory);
+            if (attempt == BaseBackupTries)
+            {
+                return result;
+            }
+            LogCloneFailed(BaseBackup, result.Detail);
+            await Task.Delay(BetweenTries, _time, cancellationToken);
+        }
+    }
+
+    private async Task<StepResult> RunReplicaMethodAsync(
+        string name, HostPort? source, Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var method = effective.Config.ReplicaMethods[name];
+        var postgres = _settings.Postgres;
+        var connection = "";
+        if (source is { } address)
+        {
+            PasswordFile.Write(postgres.PasswordFile, address, Users);
+            connection = RecoverySettings.ConnectionStringFor(
+                Users.Replication, address, postgres.Database, null, effective.Major);
+        }
+        if (!method.KeepData)
+        {
+            DataDirectoryState.MarkUnfinished(DataDirectory);
+            DataDirectoryState.Clear(DataDirectory);
+        }
+        List<string> arguments = method.NoParameters
+            ? []
+            : [$"--scope={_settings.Scope}", "--role=replica", $"--datadir={DataDirectory}", $"--connstring={connection}"];
+        arguments.AddRange(method.Arguments.Select(argument => $"--{argument.Key}={argument.Value}"));
+        var command = CommandFor(method.Command, [.. arguments]) with
+        {
+            Environment = new Dictionary<string, string?> { ["PGPASSFILE"] = postgres.PasswordFile },
+        };
+        var done = false;
+        try
+        {
+            var result = await RunAsync(name, command, progress, cancellationToken);
+            done = result.Ok;
+            return result;
+        }
+        finally
+        {
+            if (!done && !method.KeepData)
+            {
+                DataDirectoryState.Clear(DataDirectory);
+            }
+        }
+    }
+
+    [LoggerMessage(EventId = 2070, Level = LogLevel.Warning, Message = "Making a replica by {Method} failed: {Problem}")]
+    private partial void LogCloneFailed(string method, string problem);
+
+    [LoggerMessage(EventId = 2071, Level = LogLevel.Information, Message = "{Program}: {Text}")]
+    private partial void LogProgram(string program, string text);
+}

@@ -1,0 +1,108 @@
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Native;
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Agent.Postgres;
+
+/// <content>Promotion, following, callbacks.</content>
+internal sealed partial class LocalPostgresServer
+{
+    private static readonly TimeSpan PromotePoll = TimeSpan.FromMilliseconds(2);
+
+    /// <inheritdoc/>
+    public async Task<StepResult> PromoteAsync(TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        var config = (await EffectiveAsync(_effective?.Role ?? Role.Replica, cancellationToken)).Config;
+        if (config.PrePromote is { } command && await RunPrePromoteAsync(command, cancellationToken) is { Ok: false } refused)
+        {
+            return refused;
+        }
+        cancellationToken.ThrowIfCancellationRequested();   // the point of no return
+        if (_postmaster.Find() is not { } process)
+        {
+            return StepResult.Failed("is not running");
+        }
+        var start = _time.GetTimestamp();
+        if (DataDirectoryState.Look(DataDirectory, inUse: true).Control?.File.State != ControlState.InProduction)
+        {
+            // What pg_promote() does, without a connection: the startup process looks for the file on the signal.
+            await File.WriteAllTextAsync(Path.Combine(DataDirectory, "promote"), "", CancellationToken.None);
+            process.TrySignal(Signals.User1);
+        }
+        while (DataDirectoryState.Look(DataDirectory, inUse: true).Control?.File.State != ControlState.InProduction)
+        {
+            if (process.HasExited)
+            {
+                return StepResult.Failed("ended during the promotion");
+            }
+            if (_time.GetElapsedTime(start) >= timeout)
+            {
+                return StepResult.Failed($"is still in recovery {timeout.TotalSeconds:0} s after the promotion was asked for");
+            }
+            await Task.Delay(PromotePoll, _time, cancellationToken);
+        }
+        var milliseconds = _time.GetElapsedTime(start).TotalMilliseconds;
+        LogPromoted(milliseconds);
+        return StepResult.Done($"is a primary after {milliseconds:0} ms");
+    }
+
+    /// <inheritdoc/>
+    public async Task<StepResult> FollowAsync(Upstream? upstream, CancellationToken cancellationToken)
+    {
+        if (_postmaster.Find() is not { } process)
+        {
+            return StepResult.Failed("is not running");
+        }
+        if (!_files.HasRecoverySignal)
+        {
+            return StepResult.Failed("is not a standby; it has to be stopped first");
+        }
+        try
+        {
+            var effective = await EffectiveAsync(Role.Replica, cancellationToken);
+            WriteFiles(effective, asPrimary: false, upstream, RaisedForStandby(effective.Config));
+            // primary_conninfo and primary_slot_name are read again on a reload since PostgreSQL 13.
+            process.TrySignal(Signals.Hangup);
+            return StepResult.Done(upstream is null ? "follows nobody" : $"follows {upstream.Address}");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            return StepResult.Failed($"could not change whom it follows: {error.Message}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void RunCallback(string action, Role role)
+    {
+        if (_effective?.Config.Callbacks.GetValueOrDefault(action) is not { } text)
+        {
+            return;
+        }
+        try
+        {
+            var shown = role == Role.Promoted ? Role.Primary : role;
+            _callbacks.Start(action, CommandFor(text, action, shown.ToWire(), _settings.Scope));
+        }
+        catch (FormatException error)
+        {
+            LogScriptFailed(action, error.Message);
+        }
+    }
+
+    private async Task<StepResult> RunPrePromoteAsync(string text, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var result = await _commands.RunAsync(CommandFor(text), line => LogScript("pre_promote", line.Text), cancellationToken);
+            return result.IsSuccess ? StepResult.Done("pre_promote agreed") : StepResult.Failed($"pre_promote refused: {result}");
+        }
+        catch (Exception error) when (error is IOException or FormatException)
+        {
+            return StepResult.Failed($"pre_promote could not run: {error.Message}");
+        }
+    }
+
+    [LoggerMessage(EventId = 2050, Level = LogLevel.Information, Message = "PostgreSQL is a primary {Milliseconds} ms after it was told to")]
+    private partial void LogPromoted(double milliseconds);
+}

@@ -1,0 +1,89 @@
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Routing.Ha.Slots;
+
+namespace Routing.Agent.Postgres;
+
+/// <content>Replication slots.</content>
+internal sealed partial class LocalPostgresServer
+{
+    private const string UndefinedObject = "42704";
+
+    /// <inheritdoc/>
+    public async Task<StepResult> MaintainSlotsAsync(SlotPlan plan, CancellationToken cancellationToken)
+    {
+        var problems = new List<string>();
+        try
+        {
+            // Logical slots belong to a database and are only touched from there.
+            foreach (var database in plan.Actions.GroupBy(DatabaseOf))
+            {
+                await using var session = await OpenLocalAsync(
+                    ServerSession.Heartbeat, cancellationToken, database.Key ?? _settings.Postgres.Database);
+                foreach (var action in database)
+                {
+                    await PerformAsync(session, action, problems, cancellationToken);
+                }
+            }
+        }
+        catch (Exception error) when (error is NpgsqlException or IOException)
+        {
+            problems.Add(error.Message);
+        }
+        return problems.Count == 0
+            ? StepResult.Done($"did {plan.Actions.Length} things to replication slots")
+            : StepResult.Failed(string.Join("; ", problems));
+    }
+
+    private static string? DatabaseOf(SlotAction action) => action switch
+    {
+        SlotAction.CreateLogical create => create.Database,
+        SlotAction.Advance advance => advance.Database,
+        _ => null,
+    };
+
+    private async Task PerformAsync(
+        ServerSession session, SlotAction action, List<string> problems, CancellationToken cancellationToken)
+    {
+        var name = SqlText.Literal(action.Name);
+        try
+        {
+            switch (action)
+            {
+                case SlotAction.CreatePhysical:
+                    await session.ExecuteAsync($"SELECT pg_create_physical_replication_slot({name}, true)", cancellationToken);
+                    break;
+                case SlotAction.CreateLogical create:
+                    await session.ExecuteAsync(
+                        $"SELECT pg_create_logical_replication_slot({name}, {SqlText.Literal(create.Plugin)})", cancellationToken);
+                    break;
+                case SlotAction.Advance advance:
+                    await session.ExecuteAsync($"SELECT pg_replication_slot_advance({name}, '{advance.To}')", cancellationToken);
+                    break;
+                case SlotAction.Drop:
+                    await session.ExecuteAsync($"SELECT pg_drop_replication_slot({name})", cancellationToken);
+                    break;
+                default:
+                    problems.Add($"{action.Name}: {action.GetType().Name} is not supported here");
+                    return;
+            }
+            LogSlot(action.GetType().Name, action.Name, action.Reason);
+        }
+        catch (PostgresException error) when (
+            error.SqlState == DuplicateObject && action is SlotAction.CreatePhysical or SlotAction.CreateLogical)
+        {
+            // Somebody else made it since the last look.
+        }
+        catch (PostgresException error) when (error.SqlState == UndefinedObject && action is SlotAction.Drop)
+        {
+            // Somebody else dropped it since the last look.
+        }
+        catch (PostgresException error)
+        {
+            problems.Add($"{action.Name}: {error.MessageText}");
+        }
+    }
+
+    [LoggerMessage(EventId = 2090, Level = LogLevel.Information, Message = "{Action} of replication slot {Slot}: {Reason}")]
+    private partial void LogSlot(string action, string slot, string reason);
+}

@@ -1,0 +1,202 @@
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Routing.Agent.Native;
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Agent.Postgres;
+
+/// <content>Stopping.</content>
+internal sealed partial class LocalPostgresServer
+{
+    private static readonly TimeSpan ImmediateLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan KillLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan BeforeStopLimit = TimeSpan.FromMinutes(5);
+
+    /// <inheritdoc/>
+    public async Task<StepResult> StopAsync(StopPlan plan, CancellationToken cancellationToken)
+    {
+        if (_postmaster.Find() is not { } process)
+        {
+            return StepResult.Done("was not running");
+        }
+        var checkpointTime = plan.EscalateAfter;
+        if (plan.Checkpoint)
+        {
+            await TryCheckpointAsync(checkpointTime, cancellationToken);
+        }
+        await RunBeforeStopAsync(cancellationToken);
+        await _heartbeat.CloseAsync();
+
+        var watch = new StopWatch(this, plan);
+        if (plan.Mode == StopMode.Fast)
+        {
+            process.TrySignal(Signals.Interrupt);
+            if (await WaitForExitAsync(process, plan.EscalateAfter, watch, cancellationToken))
+            {
+                return await FinishStopAsync(watch, "stopped", cancellationToken);
+            }
+            LogEscalating(plan.EscalateAfter!.Value.TotalSeconds);
+        }
+        process.TrySignal(Signals.Quit);
+        var patience = plan.Mode == StopMode.Immediate ? plan.EscalateAfter ?? ImmediateLimit : ImmediateLimit;
+        if (await WaitForExitAsync(process, patience, watch, cancellationToken))
+        {
+            return await FinishStopAsync(watch, "stopped at once, without a shutdown checkpoint", cancellationToken);
+        }
+        _postmaster.KillAll();
+        return await WaitForExitAsync(process, KillLimit, watch, cancellationToken)
+            && await _postmaster.WaitForOrphansAsync(KillLimit, cancellationToken)
+            ? await FinishStopAsync(watch, "killed", cancellationToken)
+            : StepResult.Failed($"postmaster {process.Pid} did not end, not even by SIGKILL");
+    }
+
+    /// <summary>Waits for the end, and meanwhile follows the shutdown through pg_control. False when the time is up.</summary>
+    private async Task<bool> WaitForExitAsync(PidFd process, TimeSpan? limit, StopWatch watch, CancellationToken cancellationToken)
+    {
+        var start = _time.GetTimestamp();
+        while (!process.HasExited)
+        {
+            await watch.LookAsync(cancellationToken);
+            var elapsed = _time.GetElapsedTime(start);
+            if (limit is { } end && elapsed >= end)
+            {
+                return false;
+            }
+            var pause = Task.Delay(elapsed < ShortPollsFor ? ShortPoll : LongPoll, _time, cancellationToken);
+            await await Task.WhenAny(process.Exited, pause);
+        }
+        return true;
+    }
+
+    private async Task<StepResult> FinishStopAsync(StopWatch watch, string detail, CancellationToken cancellationToken)
+    {
+        await watch.FinishAsync(cancellationToken);
+        _last = null;
+        return StepResult.Done(detail);
+    }
+
+    private async Task TryCheckpointAsync(TimeSpan? limit, CancellationToken cancellationToken)
+    {
+        using var bound = limit is { } time ? new CancellationTokenSource(time, _time) : new CancellationTokenSource();
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancellationToken);
+        try
+        {
+            if (await CheckpointAsync(both.Token) is { Ok: false } failed)
+            {
+                LogNoCheckpoint(failed.Detail);
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogNoCheckpoint("it took too long");
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<StepResult> CheckpointAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var session = await OpenLocalAsync(ServerSession.Patient, cancellationToken);
+            await session.ExecuteAsync("CHECKPOINT", cancellationToken);
+            return StepResult.Done("wrote a checkpoint");
+        }
+        catch (Exception error) when (error is NpgsqlException or IOException)
+        {
+            return StepResult.Failed($"wrote no checkpoint: {error.Message}");
+        }
+    }
+
+    private async Task RunBeforeStopAsync(CancellationToken cancellationToken)
+    {
+        var config = (await EffectiveAsync(_effective?.Role ?? Role.Replica, cancellationToken)).Config;
+        if (config.BeforeStop is not { } text)
+        {
+            return;
+        }
+        try
+        {
+            var result = await _commands.RunAsync(
+                CommandFor(text) with { Timeout = BeforeStopLimit }, line => LogScript("before_stop", line.Text), cancellationToken);
+            if (!result.IsSuccess)
+            {
+                LogScriptFailed("before_stop", result.ToString());
+            }
+        }
+        catch (Exception error) when (error is IOException or FormatException)
+        {
+            LogScriptFailed("before_stop", error.Message);
+        }
+    }
+
+    private static Command CommandFor(string text, params ReadOnlySpan<string> arguments)
+    {
+        var words = ShellWords.Split(text);
+        return words.Count == 0
+            ? throw new FormatException("The command is empty.")
+            : new Command(words[0], [.. words.Skip(1), .. arguments]);
+    }
+
+    /// <summary>Tells the two moments of a shutdown that others wait for, each once.</summary>
+    private sealed class StopWatch(LocalPostgresServer server, StopPlan plan)
+    {
+        private bool _safe;
+        private bool _written;
+
+        /// <summary>
+        /// The server sets "shutting down" when its last session has ended, and "shut down" when its last record is
+        /// written; it still waits then until its standbys have that record.
+        /// </summary>
+        public async ValueTask LookAsync(CancellationToken cancellationToken)
+        {
+            if (_written || plan is { OnSafepoint: null, OnShutdownCheckpoint: null })
+            {
+                return;
+            }
+            var control = DataDirectoryState.Look(server.DataDirectory, inUse: true).Control?.File;
+            if (control is { State: ControlState.ShuttingDown or ControlState.ShutDown or ControlState.ShutDownInRecovery })
+            {
+                await TellSafeAsync(cancellationToken);
+            }
+            if (control is { State: ControlState.ShutDown })
+            {
+                _written = true;
+                if (plan.OnShutdownCheckpoint is { } tell)
+                {
+                    await tell(control.Checkpoint, cancellationToken);
+                }
+            }
+        }
+
+        public async ValueTask FinishAsync(CancellationToken cancellationToken)
+        {
+            await TellSafeAsync(cancellationToken);
+            await LookAsync(cancellationToken);
+        }
+
+        private async ValueTask TellSafeAsync(CancellationToken cancellationToken)
+        {
+            if (!_safe)
+            {
+                _safe = true;
+                if (plan.OnSafepoint is { } tell)
+                {
+                    await tell(cancellationToken);
+                }
+            }
+        }
+    }
+
+    [LoggerMessage(EventId = 2040, Level = LogLevel.Warning, Message = "PostgreSQL has not stopped within {Seconds} s: stopping it at once")]
+    private partial void LogEscalating(double seconds);
+
+    [LoggerMessage(EventId = 2041, Level = LogLevel.Warning, Message = "No checkpoint before the stop: {Problem}")]
+    private partial void LogNoCheckpoint(string problem);
+
+    [LoggerMessage(EventId = 2042, Level = LogLevel.Information, Message = "{Script}: {Text}")]
+    private partial void LogScript(string script, string text);
+
+    [LoggerMessage(EventId = 2043, Level = LogLevel.Warning, Message = "{Script} failed: {Problem}")]
+    private partial void LogScriptFailed(string script, string problem);
+}

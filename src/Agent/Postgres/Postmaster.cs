@@ -1,0 +1,158 @@
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Native;
+
+namespace Routing.Agent.Postgres;
+
+/// <summary>The server's first process: started, adopted, watched and signalled here, and nowhere else.</summary>
+internal sealed partial class Postmaster(string dataDirectory, TimeProvider time, Action wakeUp, ILogger logger)
+{
+    /// <summary>Line 3 of postmaster.pid and /proc use different clocks; more than this apart is another process.</summary>
+    private static readonly TimeSpan StartTimeTolerance = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(5);
+
+    private readonly Lock _lock = new();
+    private PidFd? _process;
+    private string? _realDirectory;
+
+    /// <summary>The running postmaster, adopted if it was started by someone else; null when there is none.</summary>
+    public PidFd? Find()
+    {
+        lock (_lock)
+        {
+            if (_process is { HasExited: false })
+            {
+                return _process;
+            }
+            _process = null;
+            if (PostmasterFile.Read(dataDirectory) is not { } file
+                || ProcessStat.Read(file.Pid) is not { IsAlive: true } stat
+                || !IsOurs(file, stat)
+                || PidFd.TryOpen(file.Pid, stat.StartTicks) is not { } process)
+            {
+                return null;
+            }
+            LogAdopted(file.Pid);
+            Watch(process);
+            return process;
+        }
+    }
+
+    /// <summary>Starts one. The caller made sure that none runs.</summary>
+    /// <exception cref="IOException">It could not be started.</exception>
+    public PidFd Start(SpawnRequest request)
+    {
+        lock (_lock)
+        {
+            var process = Spawner.Start(request);
+            LogStarted(process.Pid);
+            Watch(process);
+            return process;
+        }
+    }
+
+    /// <summary>postmaster.pid as it is now, when it is this process's.</summary>
+    public PostmasterFile? ReadFile(PidFd process) =>
+        PostmasterFile.Read(dataDirectory) is { } file && file.Pid == process.Pid ? file : null;
+
+    /// <summary>Waits until no process works in the data directory: a killed postmaster's children end a little later.</summary>
+    /// <returns>False when some are left after the time.</returns>
+    public async Task<bool> WaitForOrphansAsync(TimeSpan limit, CancellationToken cancellationToken)
+    {
+        var start = time.GetTimestamp();
+        while (ProcessesInside().Count > 0)
+        {
+            if (time.GetElapsedTime(start) > limit)
+            {
+                return false;
+            }
+            await Task.Delay(Poll, time, cancellationToken);
+        }
+        return true;
+    }
+
+    /// <summary>Kills the postmaster and everything that works in the data directory.</summary>
+    public void KillAll()
+    {
+        var children = ProcessesInside();
+        Find()?.TrySignal(Signals.Kill);
+        foreach (var stat in children)
+        {
+            using var child = PidFd.TryOpen(stat.Pid, stat.StartTicks);
+            child?.TrySignal(Signals.Kill);
+        }
+    }
+
+    /// <summary>The server's processes know their directory as their working directory.</summary>
+    private List<ProcessStat> ProcessesInside()
+    {
+        var found = new List<ProcessStat>();
+        foreach (var directory in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(directory), out var pid) && pid != Environment.ProcessId
+                && WorksInside(pid) == true && ProcessStat.Read(pid) is { IsAlive: true } stat)
+            {
+                found.Add(stat);
+            }
+        }
+        return found;
+    }
+
+    private bool IsOurs(PostmasterFile file, ProcessStat stat) =>
+        WorksInside(file.Pid)
+        ?? TimeSpan.FromSeconds(Math.Abs(file.StartSeconds - stat.StartEpochSeconds)) <= StartTimeTolerance;
+
+    /// <summary>Whether it is a PostgreSQL process on our directory; null when the system does not tell.</summary>
+    private bool? WorksInside(int pid)
+    {
+        try
+        {
+            _realDirectory ??= RealPath(dataDirectory);
+            return Directory.ResolveLinkTarget($"/proc/{pid}/cwd", returnFinalTarget: false)?.FullName == _realDirectory
+                && File.ResolveLinkTarget($"/proc/{pid}/exe", returnFinalTarget: false)?.Name
+                    .StartsWith("postgres", StringComparison.Ordinal) == true;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The path without symbolic links in any of its parts, as the kernel shows working directories.</summary>
+    private static string RealPath(string path)
+    {
+        var real = "/";
+        foreach (var part in Path.GetFullPath(path).Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            real = Path.Combine(real, part);
+            if (Directory.ResolveLinkTarget(real, returnFinalTarget: true) is { } target)
+            {
+                real = RealPath(target.FullName);
+            }
+        }
+        return real;
+    }
+
+    private void Watch(PidFd process)
+    {
+        _process = process;
+        _ = NotifyAsync(process);
+    }
+
+    /// <summary>Its own owner: it ends with the process, or with ours.</summary>
+    private async Task NotifyAsync(PidFd process)
+    {
+        var exit = await process.Exited;
+        LogExited(process.Pid, exit);
+        wakeUp();
+    }
+
+    [LoggerMessage(EventId = 2001, Level = LogLevel.Information, Message = "Adopted the running postmaster {Pid}")]
+    private partial void LogAdopted(int pid);
+
+    [LoggerMessage(EventId = 2002, Level = LogLevel.Information, Message = "Started postmaster {Pid}")]
+    private partial void LogStarted(int pid);
+
+    [LoggerMessage(EventId = 2003, Level = LogLevel.Information, Message = "Postmaster {Pid} is gone: {Exit}")]
+    private partial void LogExited(int pid, ProcessExit exit);
+}

@@ -1,0 +1,191 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Routing.Agent.Config;
+using Routing.Agent.Postgres;
+using Routing.Cluster;
+using Routing.Ha;
+using Routing.Settings;
+using Routing.TestKit;
+
+namespace Routing.Agent.Tests.Postgres;
+
+/// <summary>A real PostgreSQL server with its supervisor, in a directory of its own.</summary>
+internal sealed class TestNode : IAsyncDisposable
+{
+    /// <summary>A password with everything that has a meaning somewhere on its way.</summary>
+    public const string HardPassword = """it's a:b\c "d" $e 'f' #g%h""";
+
+    private readonly TempDirectory _directory;
+    private readonly AgentSettings _settings;
+    private int _wakeUps;
+
+    public TestNode(string name, string? postBootstrap = null, string initDb = "", DynamicConfig? dynamicConfig = null, string extra = "")
+    {
+        _directory = new TempDirectory("pg");
+        Name = name;
+        Port = FreePorts.Take();
+        _settings = Read(name, postBootstrap, initDb, extra);
+        Dynamic = dynamicConfig ?? Config("{}");
+        Server = NewServer();
+    }
+
+    public string Name { get; }
+
+    public int Port { get; }
+
+    public LocalPostgresServer Server { get; private set; }
+
+    public DynamicConfig Dynamic { get; }
+
+    public string Data => _directory["data"];
+
+    public int WakeUps => Volatile.Read(ref _wakeUps);
+
+    public HostPort Address => new("127.0.0.2", Port);
+
+    public Member Member => new() { Name = Name, Address = Address };
+
+    public Progress<string> Progress { get; } = new(_ => { });
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public static DynamicConfig Config(string json) => DynamicConfig.Parse(JsonElement.Parse(json), 1);
+
+    /// <summary>A node that runs as a primary.</summary>
+    public static async Task<TestNode> PrimaryAsync(string name, DynamicConfig? dynamicConfig = null)
+    {
+        var node = new TestNode(name, dynamicConfig: dynamicConfig);
+        var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+        Assert.True(made.Ok, made.Detail);
+        return node;
+    }
+
+    /// <summary>A copy of this node that streams from it through a slot.</summary>
+    public async Task<TestNode> StandbyAsync(string name, DynamicConfig? dynamicConfig = null)
+    {
+        var node = new TestNode(name, dynamicConfig: dynamicConfig);
+        await ExecuteAsync($"SELECT pg_create_physical_replication_slot('{name}', true)");
+        var copied = await node.Server.CloneAsync(Member, node.Progress, Cancellation);
+        Assert.True(copied.Ok, copied.Detail);
+        Assert.Equal(StartOutcome.Running, await node.StartStandbyOfAsync(this));
+        await node.UntilAsync(seen => seen.IsStreaming);
+        return node;
+    }
+
+    public Task<StartOutcome> StartStandbyOfAsync(TestNode upstream) => Server.StartAsync(
+        new StartPlan(AsPrimary: false, new Upstream(upstream.Address, Name), TimeSpan.FromSeconds(30)), Cancellation);
+
+    public Task<StartOutcome> StartPrimaryAsync() =>
+        Server.StartAsync(new StartPlan(AsPrimary: true, null, TimeSpan.FromSeconds(30)), Cancellation);
+
+    public ValueTask<LocalPostgres> ObserveAsync() => Server.ObserveAsync(Cancellation);
+
+    /// <summary>Observes until the condition holds.</summary>
+    public async Task<LocalPostgres> UntilAsync(Func<LocalPostgres, bool> condition)
+    {
+        var seen = await ObserveAsync();
+        await WaitUntil.TrueAsync(async () => condition(seen = await ObserveAsync()), TimeSpan.FromSeconds(30), $"{Name}: {seen}");
+        return seen;
+    }
+
+    /// <summary>What an agent that starts anew on this node has.</summary>
+    public async Task RestartAgentAsync()
+    {
+        await Server.DisposeAsync();
+        Server = NewServer();
+    }
+
+    public async Task ExecuteAsync(string sql) => await ValueAsync(sql);
+
+    public async Task<string?> ValueAsync(string sql, string user = "boss", string password = HardPassword)
+    {
+        var settings = new NpgsqlConnectionStringBuilder
+        {
+            Host = "127.0.0.2",
+            Port = Port,
+            Username = user,
+            Password = password,
+            Database = "postgres",
+            Pooling = false,
+        };
+        await using var connection = new NpgsqlConnection(settings.ConnectionString);
+        await connection.OpenAsync(Cancellation);
+        await using var command = new NpgsqlCommand(sql, connection);
+        return Convert.ToString(await command.ExecuteScalarAsync(Cancellation), CultureInfo.InvariantCulture);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Server.StopAsync(new StopPlan(StopMode.Immediate), CancellationToken.None);
+        await Server.DisposeAsync();
+        _directory.Dispose();
+    }
+
+    private LocalPostgresServer NewServer() => new(
+        _settings, Dynamic, TimeProvider.System, () => Interlocked.Increment(ref _wakeUps), new TestLog());
+
+    private AgentSettings Read(string name, string? postBootstrap, string initDb, string extra)
+    {
+        var text = $"""
+            scope: demo
+            name: {name}
+            etcd3:
+              hosts: 127.0.0.1:2379
+            restapi:
+              listen: 127.0.0.2:{FreePorts.Take()}
+              connect_address: 127.0.0.2:8008
+            bootstrap:
+              dcs: {"{}"}
+              initdb:
+              - encoding: UTF8
+              - data-checksums
+              - auth-host: scram-sha-256
+              - locale: C
+            {initDb}
+              pg_hba:
+              - host replication repl 127.0.0.0/8 scram-sha-256
+              - host all all 127.0.0.0/8 scram-sha-256
+            {postBootstrap}
+            postgresql:
+              listen: 127.0.0.2:{Port}
+              connect_address: 127.0.0.2:{Port}
+              data_dir: {Data}
+              bin_dir: {Binaries}
+              pgpass: {_directory["pgpass"]}
+              use_pg_rewind: true
+              authentication:
+                superuser: {"{"}username: boss, password: {Quoted}{"}"}
+                replication: {"{"}username: repl, password: {Quoted}{"}"}
+                rewind: {"{"}username: rewinder, password: {Quoted}{"}"}
+              parameters:
+                unix_socket_directories: {_directory.Path}
+                fsync: 'off'
+                shared_buffers: 16MB
+            {extra}
+            """;
+        var path = _directory["agent.yml"];
+        File.WriteAllText(path, text);
+        var result = AgentSettingsReader.Load(path, SettingsEnvironment.Empty(AgentSettingsReader.EnvironmentPrefix));
+        Assert.True(result.Settings is not null, string.Join('\n', result.Errors));
+        return result.Settings;
+    }
+
+    private static string Quoted => $"'{HardPassword.Replace("'", "''", StringComparison.Ordinal)}'";
+
+    private static string Binaries => Directory.GetDirectories("/usr/lib/postgresql").Order(StringComparer.Ordinal)
+        .Select(directory => Path.Combine(directory, "bin")).Last(directory => File.Exists(Path.Combine(directory, "initdb")));
+
+    /// <summary>Shows the server's log lines beside a failing test.</summary>
+    private sealed class TestLog : ILogger<LocalPostgresServer>
+    {
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            TestContext.Current.TestOutputHelper?.WriteLine(formatter(state, exception));
+    }
+}
