@@ -88,11 +88,24 @@ public static partial class HaLoop
         {
             return Act(o, "repairs_keys", "writes the missing dynamic configuration", s_second, new HaAction.WriteConfig());
         }
-        if (o.Local.Server == ServerState.Running && DecideSynchronous(o) is { } synchronous)
+        if (o.Local.Server != ServerState.Running)
+        {
+            return DecideUpkeep(o);
+        }
+        var synchronous = DecideSynchronous(o);
+        if (!synchronous.Actions.IsEmpty)
         {
             return synchronous;
         }
-        if (HistoryUpdate.Of(cluster.History, o.Local, o.Self, o.Config.MaximumHistoryLines) is { } history)
+        // While standbys are waited for, everything else goes on.
+        var upkeep = DecideUpkeep(o with { Memory = synchronous.Memory });
+        return upkeep.Actions.IsEmpty && synchronous.WakeIn is not null && upkeep.Code == "leads" ? synchronous with { Memory = upkeep.Memory } : upkeep;
+    }
+
+    /// <summary>The keys and the checkpoint that a leading primary owes besides.</summary>
+    private static Decision DecideUpkeep(Observation o)
+    {
+        if (HistoryUpdate.Of(o.Cluster!.History, o.Local, o.Self, o.Config.MaximumHistoryLines) is { } history)
         {
             return Act(o, "writes_history", "writes the timeline history", s_second, new HaAction.WriteHistory(history));
         }
@@ -136,7 +149,7 @@ public static partial class HaLoop
     private static TimeSpan Least(TimeSpan left, TimeSpan right) =>
         left <= TimeSpan.Zero ? s_soon : left < right ? left : right;
 
-    private static Decision? DecideSynchronous(Observation o)
+    private static Decision DecideSynchronous(Observation o)
     {
         var decision = SyncPlanner.Next(SyncView(o));
         HaAction? action = decision.Step switch
@@ -151,9 +164,7 @@ public static partial class HaLoop
         {
             return new Decision("synchronous", $"is the leader; {decision.Reason}", [action], memory, s_soon);
         }
-        return decision.Step is SyncStep.Wait wait
-            ? new Decision("synchronous_waits", $"is the leader; {decision.Reason}", [], memory, wait.For)
-            : null;
+        return new Decision("synchronous_waits", $"is the leader; {decision.Reason}", [], memory, (decision.Step as SyncStep.Wait)?.For);
     }
 
     private static SyncObservation SyncView(Observation o) => new()

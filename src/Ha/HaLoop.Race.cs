@@ -201,7 +201,8 @@ public static partial class HaLoop
     {
         var cluster = o.Cluster!;
         var own = o.Local.WalPosition;
-        var quorum = IsSyncActive(o) && o.Config.SynchronousMode == SynchronousMode.Quorum;
+        // Where the key demands votes they are counted, whatever the mode was changed to since it was written.
+        var quorum = IsSyncActive(o) && (o.Config.SynchronousMode == SynchronousMode.Quorum || cluster.Sync.Quorum > 0);
         if (!o.Local.IsPrimary)
         {
             var lag = cluster.Status.Optime.BytesAheadOf(own);
@@ -232,7 +233,7 @@ public static partial class HaLoop
             {
                 continue;   // the only primary keeps its place
             }
-            usable.Add(new PeerPosition(peer.Name, peer.Position));
+            usable.Add(new PeerPosition(peer.Name, peer.Position, peer.Timeline));
             var mayBeAhead = quorum || (IsSyncActive(o) && cluster.Sync.IsOwner(peer.Name));
             if (peer.Position > own && !mayBeAhead)
             {
@@ -246,12 +247,14 @@ public static partial class HaLoop
         }
         if (quorum && !o.Local.IsPrimary)
         {
-            var vote = QuorumVote.Evaluate(cluster.Sync, o.Self, own, usable);
+            var vote = QuorumVote.Evaluate(cluster.Sync, o.Self, own, usable, o.Local.Timeline);
             if (!vote.Wins)
             {
                 return new Refusal("no_quorum", $"does not race: it {vote.Reason}");
             }
-            if (usable.FirstOrDefault(p => p.Lsn > own && CannotLead(o, p.Name) is null) is { } ahead)
+            // Bytes of an earlier timeline are none to wait for: they were left behind when this one began.
+            if (usable.FirstOrDefault(p => p.Lsn > own && (p.Timeline == 0 || p.Timeline >= o.Local.Timeline)
+                && CannotLead(o, p.Name) is null) is { } ahead)
             {
                 return new Refusal("behind", $"does not race: {ahead.Name} has more WAL ({ahead.Lsn} against {own})");
             }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
@@ -8,10 +9,8 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 using Routing.Agent.Config;
 using Routing.Agent.Logging;
 using Routing.Agent.Metrics;
@@ -20,7 +19,7 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Rest;
 
-/// <summary>The agent's REST interface: Kestrel without a host, one handler, one answer per connection.</summary>
+/// <summary>The agent's REST interface: Kestrel and nothing else of the web framework, one handler, one answer per connection.</summary>
 internal sealed partial class RestServer : IAsyncDisposable
 {
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(10);
@@ -34,7 +33,7 @@ internal sealed partial class RestServer : IAsyncDisposable
     private readonly ProbeMiddleware _probes;
     private readonly ServerCertificate _certificate = new();
     private RestSettings _settings;
-    private KestrelServer? _server;
+    private WebApplication? _host;
 
     /// <param name="settings">The <c>restapi</c> section.</param>
     /// <param name="control">The agent.</param>
@@ -103,27 +102,29 @@ internal sealed partial class RestServer : IAsyncDisposable
 
     private async Task ListenAsync(CancellationToken cancellationToken)
     {
-        var services = new ServiceCollection();
-        services.AddSingleton(_loggers);
-        services.AddSingleton(typeof(ILogger<>), typeof(Logger<>));
-        var options = new KestrelServerOptions
+        var endpoints = await EndpointsAsync(_settings.Listen, cancellationToken);
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddSingleton(_loggers);
+        builder.WebHost.UseKestrelCore();
+        builder.WebHost.UseSockets(sockets =>
         {
-            AddServerHeader = false,
-            ApplicationServices = services.BuildServiceProvider(),
-        };
-        options.Limits.MaxConcurrentConnections = MaximumConnections;
-        options.Limits.MaxRequestBodySize = MaximumBodyBytes;
-        options.Limits.RequestHeadersTimeout = s_keepAlive;
-        options.Limits.KeepAliveTimeout = s_keepAlive;
-        foreach (var endpoint in await EndpointsAsync(_settings.Listen, cancellationToken))
+            sockets.Backlog = Math.Max(1, _settings.RequestQueueSize);
+            sockets.IOQueueCount = 1;
+        });
+        builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            options.Listen(endpoint, Configure);
-        }
-        var transport = new SocketTransportFactory(
-            Options.Create(new SocketTransportOptions { Backlog = Math.Max(1, _settings.RequestQueueSize), IOQueueCount = 1 }),
-            _loggers);
-        _server = new KestrelServer(Options.Create(options), transport, _loggers);
-        await _server.StartAsync(new Application(_handler), cancellationToken);
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxConcurrentConnections = MaximumConnections;
+            kestrel.Limits.MaxRequestBodySize = MaximumBodyBytes;
+            kestrel.Limits.RequestHeadersTimeout = s_keepAlive;
+            kestrel.Limits.KeepAliveTimeout = s_keepAlive;
+            foreach (var endpoint in endpoints)
+            {
+                kestrel.Listen(endpoint, Configure);
+            }
+        });
+        _host = builder.Build();   // never run: its server is all that is wanted of it
+        await _host.Services.GetRequiredService<IServer>().StartAsync(new Application(_handler), cancellationToken);
     }
 
     private void Configure(ListenOptions listen)
@@ -147,11 +148,11 @@ internal sealed partial class RestServer : IAsyncDisposable
 
     private async Task CloseAsync(CancellationToken cancellationToken)
     {
-        if (_server is { } server)
+        if (_host is { } host)
         {
-            _server = null;
-            await server.StopAsync(cancellationToken);
-            server.Dispose();
+            _host = null;
+            await host.Services.GetRequiredService<IServer>().StopAsync(cancellationToken);
+            await host.DisposeAsync();
         }
     }
 

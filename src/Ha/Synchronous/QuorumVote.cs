@@ -56,8 +56,7 @@ public static class QuorumVote
             : new QuorumVoteResult(false, votes, sync.Quorum, $"has {votes} of {sync.Quorum} votes needed");
     }
 
+    /// <summary>More bytes, or a later timeline. A member that is told apart by one of the two alone gives no vote: that is only ever too strict.</summary>
     private static bool IsAhead(PeerPosition peer, Lsn own, uint ownTimeline) =>
-        peer.Timeline != ownTimeline && peer.Timeline != 0 && ownTimeline != 0
-            ? peer.Timeline > ownTimeline
-            : peer.Lsn > own;
+        peer.Lsn > own || (peer.Timeline > ownTimeline && ownTimeline != 0);
 }

@@ -85,7 +85,8 @@ internal sealed class RealPostgres : IAsyncDisposable
     {
         var command = AsPostgres(
             $"{Binaries}/postgres", "-D", Data, "-p", _port.ToString(CultureInfo.InvariantCulture),
-            "-c", "listen_addresses=127.0.0.1", "-c", $"unix_socket_directories={_directory}", "-c", "fsync=off");
+            "-c", "listen_addresses=127.0.0.1", "-c", $"unix_socket_directories={_directory}", "-c", "fsync=off",
+            "-c", "dynamic_shared_memory_type=mmap");   // in the data directory: nothing stays behind in /dev/shm
         using var starter = Spawner.Start(
             new SpawnRequest(command.Program, command.Arguments) { LogFile = Path.Combine(_directory, "log") });
         Pid = starter.Pid;   // setpriv becomes the postmaster

@@ -27,6 +27,9 @@ internal sealed class SyncWorld(Random random, string[] names, Func<SyncObservat
     /// <summary>The leader died and nobody was promoted since: nothing is written, sent or acknowledged.</summary>
     public bool IsLeaderless { get; private set; }
 
+    /// <summary>A planted bug: candidates compare positions alone.</summary>
+    public bool IgnoresTimelines { get; init; }
+
     public string Leader { get; private set; } = names[0];
     public string StandbyNames { get; private set; } = "";
     public SyncState Sync { get; private set; } = SyncState.None;
@@ -215,7 +218,7 @@ internal sealed class SyncWorld(Random random, string[] names, Func<SyncObservat
                     ? QuorumVote.Evaluate(
                         Sync, candidate, Position(candidate),
                         reachable.Select(name => new PeerPosition(name, Position(name), _nodes[name].Timeline)),
-                        _nodes[candidate].Timeline).Wins
+                        IgnoresTimelines ? 0 : _nodes[candidate].Timeline).Wins
                     : Sync.Includes(candidate);
                 if (wins)
                 {

@@ -1,0 +1,83 @@
+using Routing.Cluster;
+
+namespace Routing.Agent.Tests.Rest;
+
+/// <summary>Changing the dynamic configuration.</summary>
+public sealed class ConfigTests
+{
+    [Fact]
+    public async Task A_patch_merges_and_null_deletes_and_the_loop_wakes()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", """{"ttl":30,"slots":{"old":{"type":"physical"},"new":{"type":"physical"}}}""");
+
+        var (code, text) = await host.SendAsync("PATCH", "/config", """{"pause":true,"slots":{"old":null}}""");
+
+        Assert.Equal(200, code);
+        Assert.Equal("""{"ttl":30,"slots":{"new":{"type":"physical"}},"pause":true}""", text);
+        Assert.Equal(text, Value(host, "config"));
+        Assert.Equal(1, host.Wakes);
+        Assert.Equal((200, text), await host.SendAsync("GET", "/config"));
+    }
+
+    [Fact]
+    public async Task A_patch_that_changes_nothing_writes_nothing()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        var revision = host.Dcs.Put("config", """{"ttl":30}""");
+
+        var (code, _) = await host.SendAsync("PATCH", "/config", """{"ttl":"30","absent":null}""");
+
+        Assert.Equal(200, code);
+        Assert.Equal(revision, host.Dcs.Snapshot.Revision);
+    }
+
+    [Fact]
+    public async Task Without_a_valid_configuration_there_is_nothing_to_patch_or_show()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+
+        Assert.Equal(503, (await host.SendAsync("PATCH", "/config", """{"ttl":30}""")).Code);
+        Assert.Equal(502, (await host.SendAsync("GET", "/config")).Code);
+    }
+
+    [Fact]
+    public async Task A_put_replaces_the_whole()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", """{"ttl":30,"pause":true}""");
+
+        var answer = await host.SendAsync("PUT", "/config", """{"ttl":20}""");
+
+        Assert.Equal((200, """{"ttl":20}"""), answer);
+        Assert.Equal("""{"ttl":20}""", Value(host, "config"));
+    }
+
+    [Theory]
+    [InlineData("{}", 400)]
+    [InlineData("[1]", 400)]
+    [InlineData("nonsense", 400)]
+    [InlineData("", 400)]
+    public async Task A_body_that_is_no_filled_object_is_refused(string body, int expected)
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", """{"ttl":30}""");
+
+        Assert.Equal(expected, (await host.SendAsync("PATCH", "/config", body)).Code);
+        Assert.Equal(expected, (await host.SendAsync("PUT", "/config", body)).Code);
+        Assert.Equal(expected, (await host.SendAsync("POST", "/switchover", body)).Code);
+    }
+
+    [Fact]
+    public async Task A_body_without_a_length_is_refused()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+
+        var answer = await host.RawAsync("PATCH /config HTTP/1.1\r\nHost: x\r\n\r\n");
+
+        Assert.StartsWith("HTTP/1.1 411 ", answer, StringComparison.Ordinal);
+    }
+
+    private static string Value(RestHost host, string key) =>
+        host.Dcs.Snapshot.Config is { } config && key == ClusterKeys.Config ? KeyWriter.Config(config.Raw) : "";
+}
