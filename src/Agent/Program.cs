@@ -1,3 +1,4 @@
+using Routing.Agent;
 using Routing.Agent.Fence;
 
 // The fence comes first and alone: nothing of the agent may be touched in its process, so that it stays small.
@@ -6,5 +7,4 @@ if (args is [FenceProgram.Option, ..])
     return FenceProgram.Run(args);
 }
 
-Console.WriteLine("routing-agent");
-return 0;
+return await CommandLine.RunAsync(args);

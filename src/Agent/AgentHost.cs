@@ -1,0 +1,315 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Config;
+using Routing.Agent.Fence;
+using Routing.Agent.Logging;
+using Routing.Agent.Loop;
+using Routing.Agent.Metrics;
+using Routing.Agent.Postgres;
+using Routing.Agent.Rest;
+using Routing.Agent.Status;
+using Routing.Agent.Watchdog;
+using Routing.Cluster;
+using Routing.Dcs;
+using Routing.Settings;
+
+namespace Routing.Agent;
+
+/// <summary>One agent: puts the parts together, runs them, and takes signals.</summary>
+internal sealed partial class AgentHost : IAgentControl
+{
+    private static readonly TimeSpan s_livenessLimit = TimeSpan.FromSeconds(3);
+
+    private readonly string? _path;
+    private readonly SettingsEnvironment _environment;
+    private readonly TimeProvider _time;
+    private readonly AgentLog _log;
+    private readonly ILogger _logger;
+    private readonly StatusBoard _board;
+    private readonly LocalPostgresServer _postgres;
+    private readonly PeerClient _peers;
+    private readonly EtcdClusterStore _store;
+    private readonly TopologyWatch _watch;
+    private readonly LeaseKeeper _keeper;
+    private readonly FenceClient _fence;
+    private readonly PrimaryGuard _guard;
+    private readonly AgentLoop _loop;
+    private readonly RestServer _rest;
+    private readonly AgentMetrics _metrics;
+    private AgentSettings _settings;
+    private int _reloads;
+
+    private AgentHost(string? path, SettingsEnvironment environment, AgentSettings settings, AgentLog log, ILoggerFactory loggers, TimeProvider time)
+    {
+        (_path, _environment, _settings, _log, _time) = (path, environment, settings, log, time);
+        _logger = loggers.CreateLogger("agent");
+        var member = LocalMemberOf(settings);
+        var initial = DynamicConfig.Parse(member.InitialConfig, 0);
+        _board = new StatusBoard(new AgentStatus { Scope = settings.Scope, Name = settings.Name, Config = initial, Tags = member.Tags });
+        var events = new AgentEvents(time);
+        _metrics = new AgentMetrics(settings.Scope, settings.Name);
+        var signal = new LoopSignal(time);
+        _store = new EtcdClusterStore(settings.Etcd, settings.Namespace, settings.Scope, time, loggers);
+        _watch = new TopologyWatch(_store, loggers.CreateLogger<TopologyWatch>());
+        _peers = new PeerClient(settings.Ctl, time);
+        _postgres = new LocalPostgresServer(settings, initial, time, signal.Wake, loggers.CreateLogger<LocalPostgresServer>());
+        _keeper = new LeaseKeeper(_store, settings.Name, time, loggers.CreateLogger<LeaseKeeper>());
+        var fenceDirectory = FenceDirectory.For(settings.Postgres.DataDirectory, null);
+        _fence = new FenceClient(FenceSettings.ForThisProgram(fenceDirectory), time, signal.Wake);
+        var watchdog = new DeviceWatchdog(settings.Watchdog, LinuxWatchdogDevice.Open, LogWatchdog);
+        _guard = new PrimaryGuard(_fence, watchdog, () => _board.Current.Timing, time, loggers.CreateLogger<PrimaryGuard>());
+        _loop = new AgentLoop(
+            member, _store, _watch, _postgres, _peers, _guard, _keeper, _board, events, signal, time, loggers)
+        {
+            RunEnded = _metrics.LoopRan,
+        };
+        _rest = new RestServer(settings.Rest, this, events, _metrics, log, time, loggers);
+    }
+
+    /// <inheritdoc/>
+    public AgentStatus Status => _board.Current;
+
+    /// <inheritdoc/>
+    public IClusterStore Store => _store;
+
+    /// <inheritdoc/>
+    public IPeers Peers => _peers;
+
+    /// <summary>Reads the configuration, runs until told to stop, and returns the exit code.</summary>
+    public static async Task<int> RunAsync(string? path, SettingsEnvironment environment, TimeProvider time, TextWriter errors)
+    {
+        var result = AgentSettingsReader.Load(path, environment);
+        foreach (var error in result.Errors)
+        {
+            await errors.WriteLineAsync(error.ToString());
+        }
+        if (result.Settings is not { } settings)
+        {
+            return 1;
+        }
+        AgentLog log;
+        try
+        {
+            log = new AgentLog(settings.Log, time, errors);
+        }
+        catch (IOException problem)
+        {
+            await errors.WriteLineAsync($"{settings.Source}: log: {problem.Message}");
+            return 1;
+        }
+        await using (log)
+        using (var loggers = log.CreateFactory())
+        {
+            var host = new AgentHost(path, environment, settings, log, loggers, time);
+            foreach (var warning in result.Warnings)
+            {
+                host.LogSettings(warning.ToString());
+            }
+            try
+            {
+                return await host.RunAsync();
+            }
+            catch (Exception problem) when (problem is IOException or InvalidOperationException or ClusterStoreException)
+            {
+                host.LogFatal(problem, problem.Message);
+                return 1;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void WakeLoop() => _loop.Signal.Wake();
+
+    /// <inheritdoc/>
+    public FailsafeAnswer ReceiveFailsafe(FailsafeMessage message)
+    {
+        var status = _board.Current;
+        if (!status.Config.FailsafeMode)
+        {
+            return new FailsafeAnswer(FailsafeVerdict.Disabled);
+        }
+        if (status.Postgres.AcceptsWrites && status.IsLeader(_time.GetTimestamp()))
+        {
+            return new FailsafeAnswer(FailsafeVerdict.RunningAsLeader);
+        }
+        var notice = new FailsafeNotice(message.Name, message.ConnUrl, message.ApiUrl, message.Slots, _time.GetTimestamp());
+        _board.Update(current => current with { Failsafe = notice });
+        return new FailsafeAnswer(
+            FailsafeVerdict.Accepted, status.Postgres.WalPosition > Lsn.Zero ? status.Postgres.WalPosition : null);
+    }
+
+    /// <inheritdoc/>
+    public void RequestReload() => _ = ReloadAsync();
+
+    private async Task<int> RunAsync()
+    {
+        LogStarting(RoutingVersion.Own, RoutingVersion.Compatible, _settings.Scope, _settings.Name);
+        using var stop = new CancellationTokenSource();
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnStop);
+        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
+        {
+            context.Cancel = true;
+            RequestReload();
+        });
+        _watch.Start();
+        if (await NameIsTakenAsync(stop.Token))
+        {
+            await CloseAsync();
+            return 1;
+        }
+        await _guard.TendAsync(stop.Token);
+        var guarding = _guard.RunAsync(stop.Token);
+        try
+        {
+            await _rest.StartAsync(stop.Token);
+            var code = await _loop.RunAsync(stop.Token);
+            LogEnded(code);
+            if (!_board.Current.Postgres.HasProcess || code == 0 && !_board.Current.Config.Pause)
+            {
+                _fence.Dismiss();
+            }
+            return code;
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await guarding;
+            await CloseAsync();
+        }
+    }
+
+    private void OnStop(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        LogSignal(context.Signal);
+        _loop.RequestShutdown();
+    }
+
+    private async Task CloseAsync()
+    {
+        await _rest.DisposeAsync();
+        await _watch.DisposeAsync();
+        await _store.DisposeAsync();
+        await _postgres.DisposeAsync();
+        _peers.Dispose();
+        _fence.Dispose();
+        _keeper.Dispose();
+        _loop.Dispose();
+    }
+
+    /// <summary>Waits for the DCS's first answer, then asks whether an agent of our name answers where the member key says.</summary>
+    private async Task<bool> NameIsTakenAsync(CancellationToken cancellationToken)
+    {
+        var view = _watch.Current;
+        while (view.Snapshot.Revision == 0)
+        {
+            view = await _watch.WaitForNewerAsync(view, cancellationToken);
+            if (!view.IsLive && view.Snapshot.Revision == 0)
+            {
+                LogNoDcs();
+            }
+        }
+        if (view.Snapshot.Members.GetValueOrDefault(_settings.Name)?.ApiUrl is not { } apiUrl)
+        {
+            return false;
+        }
+        if (!await _peers.LivenessAsync(apiUrl, s_livenessLimit, cancellationToken))
+        {
+            return false;
+        }
+        LogNameTaken(_settings.Name, apiUrl);
+        return true;
+    }
+
+    private async Task ReloadAsync()
+    {
+        if (Interlocked.Increment(ref _reloads) > 1)
+        {
+            return;   // one is on its way, and will read the newest files
+        }
+        try
+        {
+            var result = AgentSettingsReader.Load(_path, _environment);
+            foreach (var warning in result.Warnings)
+            {
+                LogSettings(warning.ToString());
+            }
+            if (result.Settings is not { } next)
+            {
+                foreach (var error in result.Errors)
+                {
+                    LogSettings(error.ToString());
+                }
+                LogNotReloaded();
+                return;
+            }
+            var change = SettingsChange.Between(_settings, next);
+            foreach (var path in change.NeedProcessRestart)
+            {
+                LogNeedsRestart(path);
+            }
+            _settings = change.Effective;
+            _log.Reload(_settings.Log);
+            _peers.Reload(_settings.Ctl);
+            _postgres.Use(_settings);
+            await _rest.ReloadAsync(_settings.Rest, CancellationToken.None);
+            _loop.Adopt(LocalMemberOf(_settings));
+            LogReloaded();
+        }
+        catch (Exception problem) when (problem is IOException or InvalidOperationException)
+        {
+            LogFatal(problem, $"The configuration could not be reloaded: {problem.Message}");
+        }
+        finally
+        {
+            Interlocked.Exchange(ref _reloads, 0);
+        }
+    }
+
+    private static LocalMember LocalMemberOf(AgentSettings settings) => new(
+        settings.Scope,
+        settings.Name,
+        $"postgres://{settings.Postgres.ConnectAddress}/{settings.Postgres.Database}",
+        settings.Rest.ApiUrl,
+        settings.Postgres.ProxyAddress is { } proxy ? $"postgres://{proxy}/{settings.Postgres.Database}" : null,
+        EffectiveTags.From(settings.Tags, leavesSynchronousSet: false),
+        settings.Bootstrap is not null,
+        settings.Postgres.Shared.ReplicaMethods.Any(method => method.NoLeader),
+        settings.Bootstrap?.Dcs ?? JsonElement.Parse("{}"));
+
+    [LoggerMessage(EventId = 1601, Level = LogLevel.Information, Message = "routing-agent {Version} (compatible with {Compatible}): cluster {Scope}, member {Name}")]
+    private partial void LogStarting(string version, string compatible, string scope, string name);
+
+    [LoggerMessage(EventId = 1602, Level = LogLevel.Warning, Message = "{Problem}")]
+    private partial void LogSettings(string problem);
+
+    [LoggerMessage(EventId = 1603, Level = LogLevel.Critical, Message = "{Problem}")]
+    private partial void LogFatal(Exception exception, string problem);
+
+    [LoggerMessage(EventId = 1604, Level = LogLevel.Information, Message = "Got {Signal}: stopping")]
+    private partial void LogSignal(PosixSignal signal);
+
+    [LoggerMessage(EventId = 1605, Level = LogLevel.Warning, Message = "Waiting for the DCS")]
+    private partial void LogNoDcs();
+
+    [LoggerMessage(EventId = 1606, Level = LogLevel.Critical,
+        Message = "Can't start; there is already a node named '{Name}' running: its REST answers at {ApiUrl}")]
+    private partial void LogNameTaken(string name, string apiUrl);
+
+    [LoggerMessage(EventId = 1607, Level = LogLevel.Information, Message = "Ended with exit code {Code}")]
+    private partial void LogEnded(int code);
+
+    [LoggerMessage(EventId = 1608, Level = LogLevel.Warning, Message = "{Path} has changed and takes effect only when the agent starts again")]
+    private partial void LogNeedsRestart(string path);
+
+    [LoggerMessage(EventId = 1609, Level = LogLevel.Error, Message = "The configuration was not reloaded: it has errors; the old one stays in force")]
+    private partial void LogNotReloaded();
+
+    [LoggerMessage(EventId = 1610, Level = LogLevel.Information, Message = "The configuration was reloaded")]
+    private partial void LogReloaded();
+
+    [LoggerMessage(EventId = 1611, Level = LogLevel.Warning, Message = "Watchdog: {Problem}")]
+    private partial void LogWatchdog(string problem);
+}

@@ -1,0 +1,155 @@
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Fence;
+using Routing.Agent.Native;
+using Routing.Agent.Watchdog;
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Agent.Loop;
+
+/// <summary>The fence and the hardware watchdog behind one face.</summary>
+/// <remarks>
+/// The loop itself stops a primary one safety margin before its lease ends; the fence acts half a margin later, the
+/// watchdog by its own timeout.
+/// </remarks>
+internal sealed partial class PrimaryGuard(
+    IFence fence, IWatchdog watchdog, Func<Timing> timing, TimeProvider time, ILogger<PrimaryGuard> logger) : IPrimaryGuard
+{
+    private static readonly TimeSpan s_tendInterval = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _lock = new();
+    private int _pid;
+    private long _until;
+    private long _lastFencing = -1;
+    private Timing _watchdogTiming;
+    private bool _isFenced;
+
+    /// <inheritdoc/>
+    public string? WatchdogProblem => watchdog.IsUsable ? null : watchdog.Problem ?? "the watchdog is required and not usable";
+
+    /// <inheritdoc/>
+    public bool IsFenced => Volatile.Read(ref _isFenced);
+
+    /// <inheritdoc/>
+    public void Arm(int postmasterPid)
+    {
+        lock (_lock)
+        {
+            var now = timing();
+            if (_watchdogTiming != now || !watchdog.IsActive)
+            {
+                _watchdogTiming = now;
+                watchdog.TryActivate(now.Ttl, now.LoopWait);
+            }
+            if (_pid == postmasterPid && fence.IsArmed)
+            {
+                return;
+            }
+            if (ProcessStat.Read(postmasterPid) is not { } stat)
+            {
+                return;   // it is gone already
+            }
+            _pid = postmasterPid;
+            fence.Arm(postmasterPid, stat.StartTicks, Deadline(_until));
+            LogArmed(postmasterPid);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void ExtendUntil(long timestamp)
+    {
+        lock (_lock)
+        {
+            if (timestamp <= _until)
+            {
+                return;
+            }
+            _until = timestamp;
+            if (_pid != 0)
+            {
+                fence.ExtendUntil(Deadline(timestamp));
+                watchdog.KeepAlive();
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Disarm()
+    {
+        lock (_lock)
+        {
+            if (_pid == 0 && !fence.IsArmed)
+            {
+                return;
+            }
+            _pid = 0;
+            fence.Disarm();
+            watchdog.Disable();
+            LogDisarmed();
+        }
+    }
+
+    /// <summary>Keeps a fence running, and reports what it did, until cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            await TendAsync(cancellationToken);
+            await Task.Delay(s_tendInterval, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>One look after the fence and the watchdog.</summary>
+    public async Task TendAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await fence.EnsureRunningAsync(cancellationToken);
+            Volatile.Write(ref _isFenced, fence.IsGuarding);
+        }
+        catch (IOException problem)
+        {
+            Volatile.Write(ref _isFenced, false);
+            LogNoFence(problem.Message);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return;
+        }
+        lock (_lock)
+        {
+            var now = timing();
+            if (!watchdog.IsActive)
+            {
+                watchdog.Check(now.Ttl, now.LoopWait);
+            }
+        }
+        if (fence.LastFencing is { } report && report.Number != _lastFencing)
+        {
+            if (_lastFencing >= 0 || time.GetUtcNow() - report.At < TimeSpan.FromMinutes(10))
+            {
+                LogFenced(report.PostmasterPid, report.At, report.Reason, report.Took.TotalMilliseconds);
+            }
+            _lastFencing = report.Number;
+        }
+    }
+
+    private long Deadline(long until)
+    {
+        var margin = Observation.SafetyMarginOf(timing().Ttl) / 2;
+        return until - (long)(margin.TotalSeconds * time.TimestampFrequency);
+    }
+
+    [LoggerMessage(EventId = 1501, Level = LogLevel.Information, Message = "The fence guards the primary with process id {Pid}")]
+    private partial void LogArmed(int pid);
+
+    [LoggerMessage(EventId = 1502, Level = LogLevel.Information, Message = "The fence stands down: no primary runs here")]
+    private partial void LogDisarmed();
+
+    [LoggerMessage(EventId = 1503, Level = LogLevel.Error, Message = "No fence: {Problem}. Leases shorter than 20 s are not used")]
+    private partial void LogNoFence(string problem);
+
+    [LoggerMessage(EventId = 1504, Level = LogLevel.Critical,
+        Message = "The fence stopped the primary with process id {Pid} at {At}: {Reason}; it took {Milliseconds} ms")]
+    private partial void LogFenced(int pid, DateTimeOffset at, FencingReason reason, double milliseconds);
+}
