@@ -17,7 +17,7 @@ using Routing.Settings;
 namespace Routing.Agent;
 
 /// <summary>One agent: puts the parts together, runs them, and takes signals.</summary>
-internal sealed partial class AgentHost : IAgentControl
+internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
 {
     private static readonly TimeSpan s_livenessLimit = TimeSpan.FromSeconds(3);
 
@@ -57,7 +57,7 @@ internal sealed partial class AgentHost : IAgentControl
         _keeper = new LeaseKeeper(_store, settings.Name, time, loggers.CreateLogger<LeaseKeeper>());
         var fenceDirectory = FenceDirectory.For(settings.Postgres.DataDirectory, null);
         _fence = new FenceClient(FenceSettings.ForThisProgram(fenceDirectory), time, signal.Wake);
-        var watchdog = new DeviceWatchdog(settings.Watchdog, LinuxWatchdogDevice.Open, LogWatchdog);
+        var watchdog = new DeviceWatchdog(settings.Watchdog, static path => new LinuxWatchdogDevice(path), LogWatchdog);
         _guard = new PrimaryGuard(_fence, watchdog, () => _board.Current.Timing, time, loggers.CreateLogger<PrimaryGuard>());
         _loop = new AgentLoop(
             member, _store, _watch, _postgres, _peers, _guard, _keeper, _board, events, signal, time, loggers)
@@ -101,7 +101,7 @@ internal sealed partial class AgentHost : IAgentControl
         await using (log)
         using (var loggers = log.CreateFactory())
         {
-            var host = new AgentHost(path, environment, settings, log, loggers, time);
+            await using var host = new AgentHost(path, environment, settings, log, loggers, time);
             foreach (var warning in result.Warnings)
             {
                 host.LogSettings(warning.ToString());
@@ -156,7 +156,6 @@ internal sealed partial class AgentHost : IAgentControl
         _watch.Start();
         if (await NameIsTakenAsync(stop.Token))
         {
-            await CloseAsync();
             return 1;
         }
         await _guard.TendAsync(stop.Token);
@@ -176,7 +175,6 @@ internal sealed partial class AgentHost : IAgentControl
         {
             await stop.CancelAsync();
             await guarding;
-            await CloseAsync();
         }
     }
 
@@ -187,7 +185,8 @@ internal sealed partial class AgentHost : IAgentControl
         _loop.RequestShutdown();
     }
 
-    private async Task CloseAsync()
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
     {
         await _rest.DisposeAsync();
         await _watch.DisposeAsync();
@@ -260,7 +259,7 @@ internal sealed partial class AgentHost : IAgentControl
         }
         catch (Exception problem) when (problem is IOException or InvalidOperationException)
         {
-            LogFatal(problem, $"The configuration could not be reloaded: {problem.Message}");
+            LogReloadFailed(problem);
         }
         finally
         {
@@ -276,7 +275,7 @@ internal sealed partial class AgentHost : IAgentControl
         settings.Postgres.ProxyAddress is { } proxy ? $"postgres://{proxy}/{settings.Postgres.Database}" : null,
         EffectiveTags.From(settings.Tags, leavesSynchronousSet: false),
         settings.Bootstrap is not null,
-        settings.Postgres.Shared.ReplicaMethods.Any(method => method.NoLeader),
+        settings.Postgres.Shared.ReplicaMethods.Any(method => method.Value.NoLeader),
         settings.Bootstrap?.Dcs ?? JsonElement.Parse("{}"));
 
     [LoggerMessage(EventId = 1601, Level = LogLevel.Information, Message = "routing-agent {Version} (compatible with {Compatible}): cluster {Scope}, member {Name}")]
@@ -309,6 +308,9 @@ internal sealed partial class AgentHost : IAgentControl
 
     [LoggerMessage(EventId = 1610, Level = LogLevel.Information, Message = "The configuration was reloaded")]
     private partial void LogReloaded();
+
+    [LoggerMessage(EventId = 1612, Level = LogLevel.Error, Message = "The configuration could not be reloaded whole")]
+    private partial void LogReloadFailed(Exception exception);
 
     [LoggerMessage(EventId = 1611, Level = LogLevel.Warning, Message = "Watchdog: {Problem}")]
     private partial void LogWatchdog(string problem);

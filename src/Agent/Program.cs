@@ -7,4 +7,4 @@ if (args is [FenceProgram.Option, ..])
     return FenceProgram.Run(args);
 }
 
-return await CommandLine.RunAsync(args);
+return await Arguments.RunAsync(args);

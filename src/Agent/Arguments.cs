@@ -7,7 +7,7 @@ using Routing.Settings;
 namespace Routing.Agent;
 
 /// <summary>The command line of <c>routing-agent</c>.</summary>
-internal static class CommandLine
+internal static class Arguments
 {
     private const string Usage = """
         Usage: routing-agent [FILE.yml | DIRECTORY]
