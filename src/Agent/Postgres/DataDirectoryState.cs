@@ -75,6 +75,7 @@ internal sealed record DataDirectoryState(DataDirectory Kind, string? Problem, P
         var tablespaces = Path.Combine(directory, "pg_tblspc");
         var links = Directory.Exists(tablespaces) ? Directory.EnumerateFileSystemEntries(tablespaces) : [];
         return links.Append(Path.Combine(directory, "pg_wal"))
+            .Where(Directory.Exists)
             .Select(link => Directory.ResolveLinkTarget(link, returnFinalTarget: true)?.FullName)
             .OfType<string>()
             .ToList();

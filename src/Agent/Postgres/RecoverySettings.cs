@@ -10,6 +10,7 @@ internal static class RecoverySettings
 {
     private const string ConnInfo = "primary_conninfo";
     private const string SlotName = "primary_slot_name";
+    private const string RetryInterval = "wal_retrieve_retry_interval";
 
     private static readonly string[] s_targets =
         ["recovery_target", "recovery_target_name", "recovery_target_time", "recovery_target_xid", "recovery_target_lsn"];
@@ -33,6 +34,11 @@ internal static class RecoverySettings
         }
         result[ConnInfo] = upstream is null ? "" : ConnInfoFor(settings, config, upstream.Address, majorVersion);
         result[SlotName] = upstream?.SlotName ?? "";
+        if (!config.Parameters.ContainsKey(RetryInterval) && !config.RecoveryParameters.ContainsKey("restore_command"))
+        {
+            // After a failover a standby may knock at the new primary a moment too early; by default it tries again after 5 s.
+            result[RetryInterval] = "500ms";
+        }
         return result;
     }
 

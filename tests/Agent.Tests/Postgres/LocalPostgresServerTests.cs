@@ -1,5 +1,8 @@
+using Routing.Agent.Native;
 using Routing.Agent.Postgres;
+using Routing.Cluster;
 using Routing.Ha;
+using Routing.TestKit;
 
 [assembly: AssemblyFixture(typeof(Routing.TestKit.OrdinaryUser))]
 
@@ -48,6 +51,274 @@ public sealed class LocalPostgresServerTests
         Assert.Equal((true, 2u), (after.IsPrimary, after.Timeline));
         Assert.Equal(1u, Assert.Single(after.History).Timeline);
         Assert.Equal("1", await standby.ValueAsync("SELECT x FROM t"));
+    }
+
+    [Fact]
+    public async Task A_former_primary_that_diverged_is_rewound_and_follows()
+    {
+        await using var old = await TestNode.PrimaryAsync("a");
+        await using var next = await old.StandbyAsync("b");
+        await old.ExecuteAsync("CREATE TABLE t (x int)");
+        await WaitUntilReplayedAsync(old, next);
+        Assert.True((await next.Server.PromoteAsync(TimeSpan.FromSeconds(20), Cancellation)).Ok);
+        await next.ExecuteAsync("INSERT INTO t VALUES (2)");
+        await next.ExecuteAsync("SELECT pg_create_physical_replication_slot('a', true)");
+        await old.ExecuteAsync("INSERT INTO t SELECT g FROM generate_series(100, 200) g");
+        await next.ExecuteAsync("CHECKPOINT");
+        Kill(await old.ObserveAsync());
+        await old.UntilAsync(seen => seen.Server == ServerState.Stopped);
+
+        var before = await old.Server.CheckDivergenceAsync(next.Member, Cancellation);
+        var rewound = await old.Server.RewindAsync(next.Member, old.Progress, Cancellation);
+        var after = await old.Server.CheckDivergenceAsync(next.Member, Cancellation);
+        var started = await old.StartStandbyOfAsync(next);
+
+        Assert.Equal(Divergence.Diverged, before.Divergence);
+        Assert.True(rewound.Ok, rewound.Detail);
+        Assert.Equal(Divergence.None, after.Divergence);
+        Assert.Equal(StartOutcome.Running, started);
+        await old.UntilAsync(seen => seen.IsStreaming && seen.Timeline == 2);
+        await WaitUntilReplayedAsync(next, old);
+        Assert.Equal("2", await old.ValueAsync("SELECT string_agg(x::text, ',') FROM t"));
+    }
+
+    [Fact]
+    public async Task A_primary_that_stopped_cleanly_follows_the_next_one_without_a_rewind()
+    {
+        await using var old = await TestNode.PrimaryAsync("a");
+        await using var next = await old.StandbyAsync("b");
+        var checkpoint = Lsn.Zero;
+        var safe = 0;
+        var stopped = await old.Server.StopAsync(
+            new StopPlan(StopMode.Fast, Checkpoint: true)
+            {
+                OnSafepoint = _ => Count(ref safe),
+                OnShutdownCheckpoint = (lsn, _) => Keep(lsn),
+            },
+            Cancellation);
+        await next.UntilAsync(seen => seen.ReplayedLsn > checkpoint);
+        Assert.True((await next.Server.PromoteAsync(TimeSpan.FromSeconds(20), Cancellation)).Ok);
+        await next.ExecuteAsync("SELECT pg_create_physical_replication_slot('a', true)");
+
+        var check = await old.Server.CheckDivergenceAsync(next.Member, Cancellation);
+        var started = await old.StartStandbyOfAsync(next);
+
+        Assert.True(stopped.Ok, stopped.Detail);
+        Assert.Equal(1, safe);
+        Assert.NotEqual(Lsn.Zero, checkpoint);
+        Assert.True(check.Divergence == Divergence.None, check.Detail);
+        Assert.Equal(StartOutcome.Running, started);
+        await old.UntilAsync(seen => seen.IsStreaming && seen.Timeline == 2);
+
+        ValueTask Keep(Lsn lsn)
+        {
+            checkpoint = lsn;
+            return ValueTask.CompletedTask;
+        }
+    }
+
+    [Fact]
+    public async Task A_standby_follows_another_primary_without_a_restart()
+    {
+        await using var first = await TestNode.PrimaryAsync("a");
+        await using var second = await first.StandbyAsync("b");
+        await using var third = await first.StandbyAsync("c");
+        var pid = (await third.ObserveAsync()).PostmasterPid;
+        await first.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
+        Assert.True((await second.Server.PromoteAsync(TimeSpan.FromSeconds(20), Cancellation)).Ok);
+        await second.ExecuteAsync("SELECT pg_create_physical_replication_slot('c', true)");
+
+        var followed = await third.Server.FollowAsync(new Upstream(second.Address, "c"), Cancellation);
+
+        Assert.True(followed.Ok, followed.Detail);
+        var seen = await third.UntilAsync(seen => seen.IsStreaming && seen.Timeline == 2);
+        Assert.Equal((pid, second.Address), (seen.PostmasterPid, seen.Following!.Address));
+    }
+
+    [Fact]
+    public async Task A_new_agent_adopts_the_server_and_its_synchronous_standbys()
+    {
+        var dynamicConfig = TestNode.Config("""{"synchronous_mode": true}""");
+        await using var node = await TestNode.PrimaryAsync("a", dynamicConfig);
+        var set = await node.Server.SetSynchronousStandbyNamesAsync("b", Cancellation);
+        var before = await node.ObserveAsync();
+
+        await node.RestartAgentAsync();
+        var applied = await node.Server.ApplyConfigurationAsync(dynamicConfig, force: true, Cancellation);
+        var after = await node.ObserveAsync();
+
+        Assert.True(set.Ok, set.Detail);
+        Assert.True(applied.Ok, applied.Detail);
+        Assert.Equal((before.PostmasterPid, "b"), (after.PostmasterPid, after.SynchronousStandbyNames));
+    }
+
+    [Fact]
+    public async Task A_killed_postmaster_is_noticed_at_once_and_starts_again()
+    {
+        await using var node = await TestNode.PrimaryAsync("a");
+        var seen = await node.ObserveAsync();
+        var wakeUps = node.WakeUps;
+        var start = TimeProvider.System.GetTimestamp();
+
+        Kill(seen);
+        await WaitUntil.TrueAsync(() => node.WakeUps > wakeUps, TimeSpan.FromSeconds(5));
+        var noticed = TimeProvider.System.GetElapsedTime(start);
+        var down = await node.ObserveAsync();
+        var started = await node.StartPrimaryAsync();
+
+        Assert.True(noticed < TimeSpan.FromMilliseconds(100), $"noticed after {noticed.TotalMilliseconds:0} ms");
+        Assert.Equal(ServerState.Stopped, down.Server);
+        Assert.Equal(StartOutcome.Running, started);
+    }
+
+    [Fact]
+    public async Task A_server_that_does_not_stop_is_killed_with_its_children()
+    {
+        await using var node = await TestNode.PrimaryAsync("a");
+        var seen = await node.ObserveAsync();
+        using var frozen = PidFd.TryOpen(seen.PostmasterPid);
+        frozen!.TrySignal(Signals.Stop);
+
+        var asked = TimeProvider.System.GetTimestamp();
+        var silent = await node.ObserveAsync();
+        var answered = TimeProvider.System.GetElapsedTime(asked);
+        var stopped = await node.Server.StopAsync(
+            new StopPlan(StopMode.Immediate, EscalateAfter: TimeSpan.FromMilliseconds(300)), Cancellation);
+
+        Assert.True(answered < TimeSpan.FromSeconds(4), $"observed after {answered}");
+        Assert.True(silent.AcceptsWrites);
+        Assert.True(stopped.Ok, stopped.Detail);
+        Assert.Equal("killed", stopped.Detail);
+        Assert.Equal(ServerState.Stopped, (await node.ObserveAsync()).Server);
+        Assert.Equal(StartOutcome.Running, await node.StartPrimaryAsync());
+    }
+
+    [Fact]
+    public async Task A_list_of_statements_may_name_roles_that_exist()
+    {
+        const string script = """
+            post_bootstrap:
+            - type: sql
+              command: |
+                -- the superuser is there already
+                CREATE USER boss WITH PASSWORD 'it''s a:b\c "d" $e ''f'' #g%h' SUPERUSER CONNECTION LIMIT 7;
+                CREATE USER app WITH PASSWORD 'x;y';
+                CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;
+            - type: sql
+              command: CREATE DATABASE shop OWNER app
+            """;
+        await using var node = new TestNode("a", topLevel: script);
+
+        var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+
+        Assert.True(made.Ok, made.Detail);
+        Assert.Equal("7", await node.ValueAsync("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'boss'"));
+        Assert.Equal("1", await node.ValueAsync("SELECT f()", "app", "x;y"));
+        Assert.Equal("shop", await node.ValueAsync("SELECT datname FROM pg_database WHERE datname = 'shop'"));
+    }
+
+    [Fact]
+    public async Task A_parameter_that_waits_for_a_restart_is_named_and_the_restart_takes_it()
+    {
+        await using var node = await TestNode.PrimaryAsync("a");
+        var changed = TestNode.Config("""{"postgresql": {"parameters": {"max_connections": 50, "work_mem": "5MB", "max_files_per_process": 2000}}}""");
+
+        var applied = await node.Server.ApplyConfigurationAsync(changed, force: false, Cancellation);
+        var pending = (await node.ObserveAsync()).PendingRestart;
+        var restarted = await node.Server.RestartAsync(null, Cancellation);
+
+        Assert.True(applied.Ok, applied.Detail);
+        Assert.Equal(["max_connections", "max_files_per_process"], pending.Keys);
+        Assert.Equal(new ParameterChange("100", "50"), pending["max_connections"]);
+        Assert.Equal(new ParameterChange("1000", "2000"), pending["max_files_per_process"]);
+        Assert.True(restarted.Ok, restarted.Detail);
+        Assert.Empty((await node.ObserveAsync()).PendingRestart);
+        Assert.Equal("50", await node.ValueAsync("SHOW max_connections"));
+        Assert.Equal("5MB", await node.ValueAsync("SHOW work_mem"));
+    }
+
+    [Fact]
+    public async Task A_standby_starts_with_limits_as_high_as_its_primarys()
+    {
+        await using var primary = await TestNode.PrimaryAsync("a");
+
+        await using var standby = await primary.StandbyAsync(
+            "b", TestNode.Config("""{"postgresql": {"parameters": {"max_connections": 30}}}"""));
+
+        Assert.Equal("100", await standby.ValueAsync("SHOW max_connections"));
+        Assert.Equal(new ParameterChange("100", "30"), (await standby.ObserveAsync()).PendingRestart["max_connections"]);
+    }
+
+    [Fact]
+    public async Task Pg_control_is_read_as_pg_controldata_reads_it()
+    {
+        await using var node = await TestNode.PrimaryAsync("a");
+        await node.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
+
+        var ours = PgControl.Read(node.Data);
+        var theirs = await node.ControlDataAsync();
+
+        Assert.Equal(theirs["Database system identifier"], ours.File.SystemId);
+        Assert.Equal(("shut down", ControlState.ShutDown), (theirs["Database cluster state"], ours.File.State));
+        Assert.Equal(theirs["Latest checkpoint location"], ours.File.Checkpoint.ToString());
+        Assert.Equal(theirs["Latest checkpoint's REDO location"], ours.Redo.ToString());
+        Assert.Equal(theirs["Latest checkpoint's TimeLineID"], $"{ours.File.Timeline}");
+        Assert.Equal(theirs["Bytes per WAL segment"], $"{ours.SegmentSize}");
+        Assert.Equal(theirs["max_connections setting"], $"{ours.MaxConnections}");
+        Assert.Equal(theirs["max_worker_processes setting"], $"{ours.MaxWorkerProcesses}");
+        Assert.Equal(theirs["max_wal_senders setting"], $"{ours.MaxWalSenders}");
+        Assert.Equal(theirs["max_prepared_xacts setting"], $"{ours.MaxPreparedTransactions}");
+        Assert.Equal(theirs["max_locks_per_xact setting"], $"{ours.MaxLocksPerTransaction}");
+        Assert.Equal(theirs["Data page checksum version"] != "0", ours.File.DataChecksums);
+        Assert.Equal(theirs["wal_log_hints setting"] == "on", ours.File.WalLogHints);
+    }
+
+    [Fact]
+    public async Task A_callback_ends_the_one_before_it()
+    {
+        await using var node = new TestNode("a", extra: "  callbacks: {on_role_change: 'sh -c \"echo $1-$2-$3 >> called; sleep 60\" x'}");
+        var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+        var called = Path.Combine(Environment.CurrentDirectory, "called");
+        File.Delete(called);
+
+        node.Server.RunCallback("on_role_change", Role.Promoted);
+        await WaitUntil.TrueAsync(() => File.Exists(called) && File.ReadAllLines(called).Length == 1);
+        node.Server.RunCallback("on_role_change", Role.Replica);
+        await WaitUntil.TrueAsync(() => File.ReadAllLines(called).Length == 2);
+
+        Assert.True(made.Ok, made.Detail);
+        Assert.Equal(["on_role_change-primary-demo", "on_role_change-replica-demo"], File.ReadAllLines(called));
+        File.Delete(called);
+    }
+
+    [Fact]
+    public async Task A_copy_that_was_interrupted_counts_as_empty()
+    {
+        await using var primary = await TestNode.PrimaryAsync("a");
+        await using var node = new TestNode("b");
+        DataDirectoryState.MarkUnfinished(node.Data);
+        Directory.CreateDirectory(node.Data);
+        await File.WriteAllTextAsync(Path.Combine(node.Data, "PG_VERSION"), "15\n", Cancellation);
+
+        var before = await node.ObserveAsync();
+        var cloned = await node.Server.CloneAsync(primary.Member, node.Progress, Cancellation);
+        var after = await node.ObserveAsync();
+
+        Assert.Equal(DataDirectory.Empty, before.Data);
+        Assert.True(cloned.Ok, cloned.Detail);
+        Assert.Equal(DataDirectory.Ready, after.Data);
+    }
+
+    private static void Kill(LocalPostgres seen)
+    {
+        using var process = PidFd.TryOpen(seen.PostmasterPid);
+        process!.TrySignal(Signals.Kill);
+    }
+
+    private static ValueTask Count(ref int counter)
+    {
+        counter++;
+        return ValueTask.CompletedTask;
     }
 
     private static async Task WaitUntilReplayedAsync(TestNode primary, TestNode standby)

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Agent.Config;
+using Routing.Agent.Native;
 using Routing.Agent.Postgres;
 using Routing.Cluster;
 using Routing.Ha;
@@ -21,12 +22,12 @@ internal sealed class TestNode : IAsyncDisposable
     private readonly AgentSettings _settings;
     private int _wakeUps;
 
-    public TestNode(string name, string? postBootstrap = null, string initDb = "", DynamicConfig? dynamicConfig = null, string extra = "")
+    public TestNode(string name, string? topLevel = null, DynamicConfig? dynamicConfig = null, string? extra = null)
     {
         _directory = new TempDirectory("pg");
         Name = name;
         Port = FreePorts.Take();
-        _settings = Read(name, postBootstrap, initDb, extra);
+        _settings = Read(name, topLevel, extra);
         Dynamic = dynamicConfig ?? Config("{}");
         Server = NewServer();
     }
@@ -116,6 +117,18 @@ internal sealed class TestNode : IAsyncDisposable
         return Convert.ToString(await command.ExecuteScalarAsync(Cancellation), CultureInfo.InvariantCulture);
     }
 
+    /// <summary>What pg_controldata prints.</summary>
+    public async Task<Dictionary<string, string>> ControlDataAsync()
+    {
+        var command = new Command(Path.Combine(Binaries, "pg_controldata"), Data)
+        {
+            Environment = new Dictionary<string, string?> { ["LC_ALL"] = "C" },
+        };
+        var answer = await new CommandRunner(TimeProvider.System).CaptureAsync(command, Cancellation);
+        return answer.Output.Split('\n').Select(line => line.Split(':', 2, StringSplitOptions.TrimEntries))
+            .Where(pair => pair.Length == 2).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal);
+    }
+
     public async ValueTask DisposeAsync()
     {
         await Server.StopAsync(new StopPlan(StopMode.Immediate), CancellationToken.None);
@@ -126,7 +139,7 @@ internal sealed class TestNode : IAsyncDisposable
     private LocalPostgresServer NewServer() => new(
         _settings, Dynamic, TimeProvider.System, () => Interlocked.Increment(ref _wakeUps), new TestLog());
 
-    private AgentSettings Read(string name, string? postBootstrap, string initDb, string extra)
+    private AgentSettings Read(string name, string? topLevel, string? extra)
     {
         var text = $"""
             scope: demo
@@ -143,11 +156,10 @@ internal sealed class TestNode : IAsyncDisposable
               - data-checksums
               - auth-host: scram-sha-256
               - locale: C
-            {initDb}
               pg_hba:
               - host replication repl 127.0.0.0/8 scram-sha-256
               - host all all 127.0.0.0/8 scram-sha-256
-            {postBootstrap}
+            {topLevel}
             postgresql:
               listen: 127.0.0.2:{Port}
               connect_address: 127.0.0.2:{Port}
