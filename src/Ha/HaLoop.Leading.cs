@@ -64,7 +64,7 @@ public static partial class HaLoop
         var promote = new Decision("promotes", "promotes itself: it holds the leader key",
             [new HaAction.Promote()], memory with { Promoting = true, SteppedDownAt = null }, null);
         return o.Cluster!.Failover is { ScheduledAt: null } && !o.Paused
-            ? promote with { Actions = promote.Actions.Insert(0, new HaAction.ClearFailover(null)) }
+            ? promote.Then(new HaAction.ClearFailover(null))
             : promote;
     }
 

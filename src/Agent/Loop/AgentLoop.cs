@@ -180,8 +180,12 @@ internal sealed partial class AgentLoop : IDisposable
             FailsafeUntil = _learned.FailsafeUntil ?? carried.FailsafeUntil,
             FailsafeAskedAt = _learned.FailsafeAskedAt ?? carried.FailsafeAskedAt,
         };
-        await TendKeysAsync(observation, cancellationToken);
-        await TendServerAsync(observation, cancellationToken);
+        if (decision.WakeIn != TimeSpan.Zero)
+        {
+            // In the middle of a race or a promotion every write would only delay the next step.
+            await TendKeysAsync(observation, cancellationToken);
+            await TendServerAsync(observation, cancellationToken);
+        }
         Volatile.Write(ref _lastRunAt, _time.GetTimestamp());
         RunEnded?.Invoke(_time.GetElapsedTime(began), decision.Code);
         return NextRun(observation, decision);
@@ -275,6 +279,10 @@ internal sealed partial class AgentLoop : IDisposable
         if (_keeper.Held is { } held && held.ModRevision > snapshot.Revision)
         {
             return snapshot with { Leader = held };
+        }
+        if (snapshot.Leader is { } leader && leader.Holder == _member.Name && leader.Term <= _keeper.ReleasedTerm)
+        {
+            return snapshot with { Leader = null };
         }
         return snapshot;
     }

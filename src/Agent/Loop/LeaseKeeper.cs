@@ -22,6 +22,8 @@ internal sealed partial class LeaseKeeper(
     private long _leaderUntil;
     private bool _uncertain;
     private bool _wanted;
+    private Term _releasedTerm;
+    private bool _releasePending;
     private LeaseGrant? _lease;
     private TimeSpan _ttl = Timing.Default.Ttl;
     private TimeSpan _requestLimit = Timing.Default.RetryTimeout;
@@ -64,6 +66,18 @@ internal sealed partial class LeaseKeeper(
             lock (_lock)
             {
                 return _held;
+            }
+        }
+    }
+
+    /// <summary>The newest term that we gave up: a snapshot that still shows it as ours is old.</summary>
+    public Term ReleasedTerm
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _releasedTerm;
             }
         }
     }
@@ -120,17 +134,40 @@ internal sealed partial class LeaseKeeper(
     /// <summary>Gives the leader key up. From here on nothing believes in it, whatever the DCS answers.</summary>
     public async Task<WriteOutcome> ReleaseAsync(CancellationToken cancellationToken)
     {
+        lock (_lock)
+        {
+            _releasedTerm = _held is { } held && held.Term > _releasedTerm ? held.Term : _releasedTerm;
+            _releasePending = true;
+        }
         Forget();
         await _gate.WaitAsync(cancellationToken);
         try
         {
             using var limit = Limit(cancellationToken);
-            return await store.ReleaseLeaderAsync(self, limit.Token);
+            return await DeleteKeyAsync(limit.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return new WriteOutcome(WriteStatus.Unknown, 0, "no answer in time");
         }
         finally
         {
             _gate.Release();
         }
+    }
+
+    /// <summary>Deletes the key; without a clear answer the keeper goes on trying, since its lease would keep the key alive.</summary>
+    private async Task<WriteOutcome> DeleteKeyAsync(CancellationToken cancellationToken)
+    {
+        var outcome = await store.ReleaseLeaderAsync(self, cancellationToken);
+        if (outcome.Status is WriteStatus.Done or WriteStatus.Conflict)
+        {
+            lock (_lock)
+            {
+                _releasePending = false;
+            }
+        }
+        return outcome;
     }
 
     /// <summary>Stops believing in the leader key.</summary>
@@ -223,9 +260,15 @@ internal sealed partial class LeaseKeeper(
                 return false;
             }
             bool keeps;
+            bool release;
             lock (_lock)
             {
                 keeps = _held is not null || (_uncertain && _wanted);
+                release = _releasePending && _held is null;
+            }
+            if (release)
+            {
+                return await DeleteKeyAsync(limit.Token) is { Status: WriteStatus.Done or WriteStatus.Conflict };
             }
             if (!keeps)
             {
@@ -262,6 +305,7 @@ internal sealed partial class LeaseKeeper(
             lock (_lock)
             {
                 _wanted = true;
+                _releasePending = false;
             }
             for (var attempt = 0; ; attempt++)
             {

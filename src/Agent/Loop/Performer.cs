@@ -76,10 +76,10 @@ internal sealed partial class Performer(
                 {
                     LogRaceLost(winner.Holder);
                 }
-                return (won.Outcome == LeaseOutcome.Held, Seen(learned, won.Leader?.ModRevision ?? 0));
+                return (won.Outcome == LeaseOutcome.Held, learned);
             case HaAction.AttachLeader:
                 var kept = await keeper.AttachAsync(cancellationToken);
-                return (kept.Outcome == LeaseOutcome.Held, Seen(learned, kept.Leader?.ModRevision ?? 0));
+                return (kept.Outcome == LeaseOutcome.Held, learned);
             case HaAction.ReleaseLeader release:
                 return Report(action, await ReleaseAsync(release.Optime, run.Observation.Cluster, cancellationToken), learned);
             case HaAction.RaceInitialize:

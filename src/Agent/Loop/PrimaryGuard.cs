@@ -22,6 +22,7 @@ internal sealed partial class PrimaryGuard(
     private long _until;
     private long _lastFencing = -1;
     private Timing _watchdogTiming;
+    private Timing _checkedTiming;
     private bool _isFenced;
 
     /// <inheritdoc/>
@@ -36,7 +37,7 @@ internal sealed partial class PrimaryGuard(
         lock (_lock)
         {
             var now = timing();
-            if (_watchdogTiming != now || !watchdog.IsActive)
+            if (_watchdogTiming != now || _pid != postmasterPid)
             {
                 _watchdogTiming = now;
                 watchdog.TryActivate(now.Ttl, now.LoopWait);
@@ -119,8 +120,9 @@ internal sealed partial class PrimaryGuard(
         lock (_lock)
         {
             var now = timing();
-            if (!watchdog.IsActive)
+            if (!watchdog.IsActive && (_checkedTiming != now || !watchdog.IsUsable))
             {
+                _checkedTiming = now;
                 watchdog.Check(now.Ttl, now.LoopWait);
             }
         }

@@ -67,7 +67,7 @@ internal sealed partial class LocalPostgresServer
                     problems.Add($"{action.Name}: {action.GetType().Name} is not supported here");
                     return;
             }
-            LogSlot(action.GetType().Name, action.Name, action.Reason);
+            LogSlot(action is SlotAction.Advance ? LogLevel.Debug : LogLevel.Information, action.GetType().Name, action.Name, action.Reason);
         }
         catch (PostgresException error) when (
             error.SqlState == DuplicateObject && action is SlotAction.CreatePhysical or SlotAction.CreateLogical)
@@ -84,6 +84,6 @@ internal sealed partial class LocalPostgresServer
         }
     }
 
-    [LoggerMessage(EventId = 2090, Level = LogLevel.Information, Message = "{Action} of replication slot {Slot}: {Reason}")]
-    private partial void LogSlot(string action, string slot, string reason);
+    [LoggerMessage(EventId = 2090, Message = "{Action} of replication slot {Slot}: {Reason}")]
+    private partial void LogSlot(LogLevel level, string action, string slot, string reason);
 }
