@@ -39,20 +39,26 @@ public sealed class EtcdClusterStore : IClusterStore
     /// <exception cref="ArgumentException">No endpoint.</exception>
     public EtcdClusterStore(
         EtcdOptions options, string? clusterNamespace, string scope, TimeProvider time, ILoggerFactory loggerFactory)
+        : this(options, clusterNamespace, scope, time, loggerFactory, addresses: null)
+    {
+    }
+
+    internal EtcdClusterStore(
+        EtcdOptions options, string? clusterNamespace, string scope, TimeProvider time, ILoggerFactory loggerFactory,
+        EtcdAddresses? addresses)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(loggerFactory);
-        var addresses = EtcdAddresses.Of(options);
         _options = options;
         _logger = loggerFactory.CreateLogger<EtcdClusterStore>();
         _keys = new EtcdKeys(ClusterKeys.BasePath(clusterNamespace, scope));
-        _client = new EtcdClient(options, addresses, time, _logger);
+        _client = new EtcdClient(options, time, _logger, addresses);
         _discovery = new EtcdDiscovery(_client, options, _logger);
     }
 
     /// <summary>How it fares.</summary>
     public EtcdStatus Status => new(
-        _client.Endpoints.Current.Name, _client.Endpoints.Count, _client.Endpoints.Changes, _client.Failures,
+        _client.Endpoints.CurrentIfAny?.Name ?? "", _client.Endpoints.Count, _client.Endpoints.Changes, _client.Failures,
         _watchCounters.Reconnects, _watchCounters.Resyncs, _client.Login.Count, _client.LastContact);
 
     /// <inheritdoc/>

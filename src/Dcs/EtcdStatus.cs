@@ -1,7 +1,7 @@
 namespace Routing.Dcs;
 
 /// <summary>How an <see cref="EtcdClusterStore"/> fares: for metrics and status pages.</summary>
-/// <param name="Endpoint">The endpoint in use.</param>
+/// <param name="Endpoint">The endpoint in use; empty while SRV records have not brought any.</param>
 /// <param name="EndpointCount">The endpoints known, configured and discovered.</param>
 /// <param name="EndpointChanges">How often the endpoint in use changed.</param>
 /// <param name="FailedAttempts">Single attempts that failed, also those whose operation succeeded elsewhere.</param>

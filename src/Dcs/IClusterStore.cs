@@ -7,7 +7,10 @@ namespace Routing.Dcs;
 /// <para>Each write is one transaction with its own condition: it happens whole or not at all. A request that got no
 /// answer in time ends as <i>Unknown</i>: it may have been applied, or be applied later; only a later read tells.
 /// Implementations resolve an ambiguous write by reading back before they say Unknown.</para>
-/// <para>Every call takes its own deadline from the token; none waits longer than the configured request timeout.</para>
+/// <para>None waits longer than the configured time for one operation. A caller with less patience cancels the token: then
+/// the call throws an <see cref="OperationCanceledException"/>, and a write that was cancelled is as open as Unknown.</para>
+/// <para>An Unknown write may still be applied later, by a server that was frozen. Conditions keep that harmless: an
+/// <see cref="WriteCondition.Always"/> write has none, so a late one may overwrite something newer.</para>
 /// <para>Keys are named by the part below the base path (<see cref="ClusterKeys"/>).</para>
 /// </remarks>
 public interface IClusterStore : IAsyncDisposable
@@ -30,11 +33,18 @@ public interface IClusterStore : IAsyncDisposable
     /// <exception cref="ClusterStoreException">No answer, or a refusal.</exception>
     ValueTask<LeaseGrant> GrantLeaseAsync(TimeSpan ttl, CancellationToken cancellationToken);
 
-    /// <summary>Renews a lease for a full life, counted from before the request was sent.</summary>
+    /// <summary>
+    /// Renews a lease for a full life, counted from before the request was sent: take the time before the call. No answer
+    /// and every refusal are <see cref="RenewOutcome.Unknown"/>.
+    /// </summary>
     ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken);
 
     /// <summary>Takes the leader key if nobody holds it (create-only). A race lost is an outcome, not an exception.</summary>
-    /// <remarks>Held also when the key turns out to be ours already on this very lease (an earlier answer was lost).</remarks>
+    /// <remarks>
+    /// Held also when the key turns out to be ours already on this very lease (an earlier answer was lost). Lost with our
+    /// own name: it hangs on another lease; <see cref="TryKeepLeaderAsync"/> moves it. Lost without a leader, with a
+    /// problem: the store refused the write.
+    /// </remarks>
     ValueTask<LeaderWrite> TryAcquireLeaderAsync(string member, long leaseId, CancellationToken cancellationToken);
 
     /// <summary>
@@ -44,7 +54,7 @@ public interface IClusterStore : IAsyncDisposable
     /// <returns>Held with the term; Lost when it is gone or names another member: never re-created here.</returns>
     ValueTask<LeaderWrite> TryKeepLeaderAsync(string member, long leaseId, CancellationToken cancellationToken);
 
-    /// <summary>Deletes the leader key if it still carries our name.</summary>
+    /// <summary>Deletes the leader key if it still carries our name; otherwise a conflict.</summary>
     ValueTask<WriteOutcome> ReleaseLeaderAsync(string member, CancellationToken cancellationToken);
 
     /// <summary>Writes one key.</summary>
@@ -56,7 +66,7 @@ public interface IClusterStore : IAsyncDisposable
     ValueTask<WriteOutcome> PutAsync(
         string key, string value, WriteCondition condition, long leaseId, CancellationToken cancellationToken);
 
-    /// <summary>Deletes one key.</summary>
+    /// <summary>Deletes one key. A key that is not there is deleted, unless the condition names a revision.</summary>
     ValueTask<WriteOutcome> DeleteAsync(string key, WriteCondition condition, CancellationToken cancellationToken);
 
     /// <summary>Deletes every key of the cluster.</summary>

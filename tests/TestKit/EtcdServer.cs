@@ -140,8 +140,23 @@ public sealed class EtcdServer : IAsyncDisposable
     /// <summary>Ends it with SIGTERM and waits for its end.</summary>
     public Task StopAsync() => EndAsync(Signal.Terminate);
 
-    /// <summary>Freezes it (SIGSTOP): connections stay up, nothing is answered.</summary>
-    public void Freeze() => Send(Signal.Stop);
+    /// <summary>Freezes it (SIGSTOP) and waits until every thread has stopped: connections stay up, nothing is answered.</summary>
+    public void Freeze()
+    {
+        Send(Signal.Stop);
+        var started = Stopwatch.GetTimestamp();
+        while (!Directory.EnumerateDirectories($"/proc/{ProcessId}/task").All(IsStopped))
+        {
+            if (Stopwatch.GetElapsedTime(started) > TimeSpan.FromSeconds(5))
+            {
+                throw new TimeoutException($"etcd {Name} did not stop.");
+            }
+            Thread.Yield();
+        }
+
+        // "pid (name) state …"
+        static bool IsStopped(string thread) => File.ReadAllText(Path.Combine(thread, "stat")).Split(") ")[^1][0] == 'T';
+    }
 
     /// <summary>Lets it go on (SIGCONT).</summary>
     public void Thaw() => Send(Signal.Continue);

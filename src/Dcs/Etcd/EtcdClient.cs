@@ -17,13 +17,16 @@ internal sealed partial class EtcdClient : IDisposable
     private long _lastContact;
     private long _failures;
 
-    public EtcdClient(EtcdOptions options, IEnumerable<Uri> addresses, TimeProvider time, ILogger logger)
+    private readonly EtcdAddresses _addresses;
+
+    public EtcdClient(EtcdOptions options, TimeProvider time, ILogger logger, EtcdAddresses? addresses = null)
     {
+        _addresses = addresses ?? new EtcdAddresses(options, time);
         _options = options;
         _transport = new EtcdTransport(options);
         _logger = logger;
         Time = time;
-        Endpoints = new EtcdEndpoints([.. addresses.Select(Open)], time);
+        Endpoints = new EtcdEndpoints([.. _addresses.Configured().Select(Open)], time);
         Login = new EtcdLogin(options);
     }
 
@@ -71,6 +74,10 @@ internal sealed partial class EtcdClient : IDisposable
         where T : class
     {
         operation.CancellationToken.ThrowIfCancellationRequested();
+        if (Endpoints.Count == 0 && await LocateAsync(operation) is { } nowhere)
+        {
+            return new(null, nowhere);
+        }
         var (endpoint, wait) = Endpoints.Choose();
         if (wait > TimeSpan.Zero)
         {
@@ -93,7 +100,10 @@ internal sealed partial class EtcdClient : IDisposable
             Contact();
             if (header is null || !Endpoints.IsStale(header(value)))
             {
-                Endpoints.Answered(endpoint);
+                if (Endpoints.Answered(endpoint))
+                {
+                    LogAnswers(endpoint.Name);
+                }
                 return new(value, null);
             }
             failure = new EtcdFailure(EtcdFailureKind.NotNow, "the member is behind the raft term of the others");
@@ -122,8 +132,9 @@ internal sealed partial class EtcdClient : IDisposable
         }
         operation.LastProblem = $"{endpoint.Name}: {failure.Message}";
         Interlocked.Increment(ref _failures);
-        Endpoints.Failed(endpoint, failure.Kind);
-        if (failure.Kind is not (EtcdFailureKind.LeaseGone or EtcdFailureKind.NeedsLogin))
+        // A lease that is gone and a token that is too old are ordinary life; everything else is said once.
+        if (failure.Kind is not (EtcdFailureKind.LeaseGone or EtcdFailureKind.NeedsLogin)
+            && Endpoints.Failed(endpoint, failure.Kind))
         {
             LogFailure(endpoint.Name, operation.What, failure.Message);
         }
@@ -148,6 +159,25 @@ internal sealed partial class EtcdClient : IDisposable
     {
         Endpoints.Dispose();
         Login.Dispose();
+    }
+
+    /// <summary>Finds the first endpoints through SRV records; null when there are some now.</summary>
+    private async Task<EtcdFailure?> LocateAsync(EtcdOperation operation)
+    {
+        try
+        {
+            Endpoints.AddFirst((await _addresses.DiscoverAsync(operation.CancellationToken)).Select(Open));
+            return null;
+        }
+        catch (ClusterStoreException problem)
+        {
+            operation.LastProblem = problem.Message;
+            Interlocked.Increment(ref _failures);
+            LogFailure("(not found yet)", operation.What, problem.Message);
+            await Task.Delay(
+                operation.Remaining < ShortestAttempt ? operation.Remaining : ShortestAttempt, Time, operation.CancellationToken);
+            return new EtcdFailure(EtcdFailureKind.Unreachable, problem.Message, problem);
+        }
     }
 
     private EtcdFailure AfterLoginProblem(EtcdOperation operation, string token, EtcdFailure failure)
@@ -176,6 +206,9 @@ internal sealed partial class EtcdClient : IDisposable
 
     [LoggerMessage(EventId = 3001, Level = LogLevel.Warning, Message = "etcd {Endpoint} did not {What}: {Problem}")]
     private partial void LogFailure(string endpoint, string what, string problem);
+
+    [LoggerMessage(EventId = 3002, Level = LogLevel.Information, Message = "etcd {Endpoint} answers again")]
+    private partial void LogAnswers(string endpoint);
 }
 
 /// <summary>One operation with all its attempts: its deadline and what went wrong so far.</summary>

@@ -37,5 +37,8 @@ internal sealed class EtcdEndpoint : IDisposable
     /// <summary>Timestamp before which others are tried first; guarded by <see cref="EtcdEndpoints"/>.</summary>
     public long AvoidUntil { get; set; }
 
+    /// <summary>How its last attempt failed, for a log that says things once; null after an answer.</summary>
+    public EtcdFailureKind? Failing { get; set; }
+
     public void Dispose() => _channel.Dispose();
 }

@@ -23,13 +23,17 @@ internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimePr
     /// <summary>How often the endpoint in use changed.</summary>
     public long Changes { get; private set; }
 
-    public EtcdEndpoint Current
+    /// <summary>The endpoint in use; there is one once an answer has come.</summary>
+    public EtcdEndpoint Current => CurrentIfAny ?? throw new InvalidOperationException("No etcd endpoint is known yet.");
+
+    /// <summary>The endpoint in use; null while SRV records have not brought any.</summary>
+    public EtcdEndpoint? CurrentIfAny
     {
         get
         {
             lock (_gate)
             {
-                return _all[_current];
+                return _all.Count > 0 ? _all[_current] : null;
             }
         }
     }
@@ -72,6 +76,26 @@ internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimePr
         }
     }
 
+    /// <summary>Adds the endpoints that were found while there was none; two callers may have looked at once.</summary>
+    public void AddFirst(IEnumerable<EtcdEndpoint> endpoints)
+    {
+        lock (_gate)
+        {
+            var isFirst = _all.Count == 0;
+            foreach (var endpoint in endpoints)
+            {
+                if (isFirst)
+                {
+                    _all.Add(endpoint);
+                }
+                else
+                {
+                    endpoint.Dispose();
+                }
+            }
+        }
+    }
+
     /// <summary>The endpoint to use, and how long to wait before, when all are avoided.</summary>
     public (EtcdEndpoint Endpoint, TimeSpan Wait) Choose()
     {
@@ -103,7 +127,8 @@ internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimePr
     }
 
     /// <summary>Avoids an endpoint for a while after a failure.</summary>
-    public void Failed(EtcdEndpoint endpoint, EtcdFailureKind kind)
+    /// <returns>Whether this is news: its last attempt did not fail in the same way.</returns>
+    public bool Failed(EtcdEndpoint endpoint, EtcdFailureKind kind)
     {
         var pause = kind switch
         {
@@ -115,14 +140,22 @@ internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimePr
         lock (_gate)
         {
             endpoint.AvoidUntil = time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency);
+            var isNews = endpoint.Failing != kind;
+            endpoint.Failing = kind;
+            return isNews;
         }
     }
 
-    public void Answered(EtcdEndpoint endpoint)
+    /// <summary>Nothing is wrong with an endpoint.</summary>
+    /// <returns>Whether this is news: its last attempt failed.</returns>
+    public bool Answered(EtcdEndpoint endpoint)
     {
         lock (_gate)
         {
+            var isNews = endpoint.Failing is not null;
             endpoint.AvoidUntil = 0;
+            endpoint.Failing = null;
+            return isNews;
         }
     }
 
