@@ -234,14 +234,12 @@ public sealed class EtcdClusterStore : IClusterStore
     private static async Task<LeaseKeepAliveResponse> KeepAliveAsync(EtcdEndpoint endpoint, long leaseId, CallOptions options)
     {
         using var call = endpoint.Lease.LeaseKeepAlive(options);
-        await call.RequestStream.WriteAsync(new LeaseKeepAliveRequest { ID = leaseId });
+        await EtcdClient.WriteAsync(call.RequestStream, new LeaseKeepAliveRequest { ID = leaseId }, options.CancellationToken);
         if (!await call.ResponseStream.MoveNext(options.CancellationToken))
         {
             throw new RpcException(new Status(StatusCode.Unavailable, "the stream ended without an answer"));
         }
-        var answer = call.ResponseStream.Current;
-        await call.RequestStream.CompleteAsync();
-        return answer;
+        return call.ResponseStream.Current;   // leaving ends the stream
     }
 
     /// <summary>Whether a write whose answer was lost is seen to have happened; null: it can't be told.</summary>

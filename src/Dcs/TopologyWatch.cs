@@ -57,6 +57,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     /// <param name="seen">What the caller has got from here before.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="ObjectDisposedException">The watch was stopped.</exception>
+    /// <exception cref="Exception">The watch broke by a mistake of its own; the last view is not live then.</exception>
     public async ValueTask<ClusterView> WaitForNewerAsync(ClusterView seen, CancellationToken cancellationToken)
     {
         while (true)
@@ -96,6 +97,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
         {
             // A store's watch promises not to end. Nobody may go on as if the last view were the newest.
             LogBroken(ownMistake);
+            Publish(Current with { IsLive = false });
             End(ownMistake);
         }
     }

@@ -113,6 +113,29 @@ public sealed class EtcdFaultTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_connection_that_breaks_at_any_moment_ends_neither_watch_nor_renewals()
+    {
+        var random = new Random(1);
+        await using var relay = new TcpRelay(_etcd.Endpoint);
+        await using var store = Stores.Connect([relay.Endpoint], _scope, options => options with { UseProxies = true });
+        var lease = await store.GrantLeaseAsync(Ttl, Token);
+        await using var topology = await WatchAsync(view => view.IsLive, store);
+
+        for (var i = 0; i < 100; i++)
+        {
+            var renewal = store.RenewLeaseAsync(lease.Id, Token).AsTask();
+            await Task.Delay(random.Next(4), Token);   // the moment is what is tried
+            relay.Cut();
+            relay.Refuses = false;
+            Assert.Equal(RenewOutcome.Renewed, await renewal);
+        }
+        var last = await store.PutAsync("config", "{}", WriteCondition.Absent, lease.Id, Token);
+        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true } view && view.Snapshot.Revision >= last.Revision);
+
+        Assert.True(last.IsDone, $"{last}");
+    }
+
+    [Fact]
     public async Task A_stream_that_begins_at_a_compacted_revision_says_so()
     {
         var last = default(WriteOutcome);

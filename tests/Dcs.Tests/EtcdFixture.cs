@@ -18,7 +18,7 @@ internal static class Stores
 {
     public static string NewScope() => $"scope-{Guid.NewGuid():N}";
 
-    public static ILogger<T> Logger<T>() => NullLogger<T>.Instance;
+    public static ILogger<T> Logger<T>() => new TestLogger<T>();
 
     public static EtcdClusterStore Connect(
         IEnumerable<Uri> endpoints, string scope, Func<EtcdOptions, EtcdOptions>? change = null, ILoggerFactory? logs = null)
@@ -27,4 +27,17 @@ internal static class Stores
         return new EtcdClusterStore(
             change?.Invoke(options) ?? options, "/service/", scope, TimeProvider.System, logs ?? NullLoggerFactory.Instance);
     }
+}
+
+/// <summary>Shows what a test's topology watch has to say in the test's own output.</summary>
+internal sealed class TestLogger<T> : ILogger<T>
+{
+    public IDisposable? BeginScope<TState>(TState state)
+        where TState : notnull => null;
+
+    public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Information;
+
+    public void Log<TState>(
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        TestContext.Current.TestOutputHelper?.WriteLine($"{logLevel}: {formatter(state, exception)} {exception}");
 }

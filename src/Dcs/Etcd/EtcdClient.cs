@@ -125,6 +125,10 @@ internal sealed partial class EtcdClient : IDisposable
                 Contact();   // the server's own words, not the transport's
             }
         }
+        catch (Exception problem) when (EtcdFailure.IsOfTransport(problem))
+        {
+            failure = new EtcdFailure(EtcdFailureKind.Ambiguous, problem.Message, problem);
+        }
 
         if (failure.Kind == EtcdFailureKind.NeedsLogin)
         {
@@ -153,6 +157,21 @@ internal sealed partial class EtcdClient : IDisposable
             headers.Add("authorization", token);
         }
         return headers;
+    }
+
+    /// <summary>Writes to a stream. When that fails, the call is over: who reads it learns why.</summary>
+    /// <remarks>A connection that breaks in this very moment surfaces here as almost any exception of the transport.</remarks>
+    public static async Task WriteAsync<T>(IClientStreamWriter<T> requests, T message, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await requests.WriteAsync(message, cancellationToken);
+        }
+        catch (Exception problem) when (
+            problem is RpcException or InvalidOperationException || EtcdFailure.IsOfTransport(problem))
+        {
+            // The status of the call, which the next read brings, says it better.
+        }
     }
 
     public void Dispose()

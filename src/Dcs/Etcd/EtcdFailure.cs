@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Grpc.Core;
 
 namespace Routing.Dcs.Etcd;
@@ -58,6 +59,9 @@ internal sealed record EtcdFailure(EtcdFailureKind Kind, string Message, Excepti
 
         bool Says(string part) => text.Contains(part, StringComparison.OrdinalIgnoreCase);
     }
+
+    /// <summary>Whether an exception tells of a broken connection, outside of gRPC's own words.</summary>
+    public static bool IsOfTransport(Exception problem) => problem is IOException or HttpRequestException or SocketException;
 
     private static bool NeverConnected(RpcException exception) => exception.Status.DebugException is HttpRequestException
     {

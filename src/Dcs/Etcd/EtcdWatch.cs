@@ -129,8 +129,8 @@ internal sealed partial class EtcdWatch(
             using var call = endpoint.Watch.Watch(
                 new CallOptions(EtcdClient.Headers(token), cancellationToken: end.Token));
             var create = new WatchCreateRequest { Key = keys.Prefix, RangeEnd = keys.PrefixEnd, StartRevision = from };
-            await call.RequestStream.WriteAsync(new WatchRequest { CreateRequest = create }, end.Token);
-            askingForLife = AskForLifeAsync(call.RequestStream, end);
+            await EtcdClient.WriteAsync(call.RequestStream, new WatchRequest { CreateRequest = create }, end.Token);
+            askingForLife = AskForLifeAsync(call.RequestStream, end.Token);
             while (await call.ResponseStream.MoveNext(end.Token))
             {
                 silence.Change(options.WatchSilenceLimit, Timeout.InfiniteTimeSpan);
@@ -156,6 +156,10 @@ internal sealed partial class EtcdWatch(
                 client.Login.Forget(token);
             }
             return failure;
+        }
+        catch (Exception problem) when (EtcdFailure.IsOfTransport(problem))
+        {
+            return new EtcdFailure(EtcdFailureKind.Unreachable, problem.Message, problem);
         }
         finally
         {
@@ -214,24 +218,19 @@ internal sealed partial class EtcdWatch(
         }
     }
 
-    private async Task AskForLifeAsync(IClientStreamWriter<WatchRequest> requests, CancellationTokenSource end)
+    private async Task AskForLifeAsync(IClientStreamWriter<WatchRequest> requests, CancellationToken end)
     {
         try
         {
             using var timer = new PeriodicTimer(options.WatchProgressInterval, client.Time);
-            while (await timer.WaitForNextTickAsync(end.Token))
+            while (await timer.WaitForNextTickAsync(end))
             {
-                await requests.WriteAsync(new WatchRequest { ProgressRequest = new WatchProgressRequest() });
+                await EtcdClient.WriteAsync(requests, new WatchRequest { ProgressRequest = new WatchProgressRequest() }, end);
             }
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
             // the stream is over
-        }
-        catch (Exception problem) when (problem is RpcException or InvalidOperationException)
-        {
-            // The stream broke; its reader is told so too, and says why.
-            await end.CancelAsync();
         }
     }
 
