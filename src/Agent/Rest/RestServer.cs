@@ -64,6 +64,7 @@ internal sealed partial class RestServer : IAsyncDisposable
         {
             _certificate.Load(_settings);
         }
+        WarnOfCiphers(_settings);
         await ListenAsync(cancellationToken);
         LogListening(_settings.Scheme, _settings.Listen);
     }
@@ -81,12 +82,13 @@ internal sealed partial class RestServer : IAsyncDisposable
         {
             LogCertificate(_certificate.SerialNumber);
         }
+        var before = _settings;
         _settings = settings;
         await _handler.UseAsync(settings, cancellationToken);
+        WarnOfCiphers(settings);
         if (listensAnew)
         {
-            await CloseAsync(cancellationToken);
-            await ListenAsync(cancellationToken);
+            await ListenInsteadAsync(before, cancellationToken);
             LogListening(settings.Scheme, settings.Listen);
         }
     }
@@ -98,6 +100,24 @@ internal sealed partial class RestServer : IAsyncDisposable
         await now.CancelAsync();   // what is still being answered is cut off
         await CloseAsync(now.Token);
         _certificate.Dispose();
+    }
+
+    /// <summary>Opens the listener anew; when that fails the one before comes back.</summary>
+    private async Task ListenInsteadAsync(RestSettings before, CancellationToken cancellationToken)
+    {
+        await CloseAsync(cancellationToken);
+        try
+        {
+            await ListenAsync(cancellationToken);
+        }
+        catch (Exception problem) when (problem is IOException or SocketException)
+        {
+            await CloseAsync(cancellationToken);
+            _settings = before;
+            await _handler.UseAsync(before, cancellationToken);
+            await ListenAsync(cancellationToken);
+            throw new IOException($"REST cannot listen on the new address and stays on {before.Listen}: {problem.Message}", problem);
+        }
     }
 
     private async Task ListenAsync(CancellationToken cancellationToken)
@@ -156,6 +176,14 @@ internal sealed partial class RestServer : IAsyncDisposable
         }
     }
 
+    private void WarnOfCiphers(RestSettings settings)
+    {
+        if (settings is { CertificateFile: not null, Ciphers: not null })
+        {
+            LogCiphers();
+        }
+    }
+
     private static async ValueTask<IReadOnlyList<IPEndPoint>> EndpointsAsync(HostPort listen, CancellationToken cancellationToken)
     {
         if (listen.Host is "*" or "::")
@@ -182,6 +210,9 @@ internal sealed partial class RestServer : IAsyncDisposable
 
     [LoggerMessage(EventId = 4002, Level = LogLevel.Information, Message = "REST shows a new certificate, serial number {SerialNumber}")]
     private partial void LogCertificate(string serialNumber);
+
+    [LoggerMessage(EventId = 4005, Level = LogLevel.Warning, Message = "restapi.ciphers is not used: the system's OpenSSL policy decides which ciphers are offered")]
+    private partial void LogCiphers();
 
     /// <summary>The smallest thing that Kestrel can call.</summary>
     private sealed class Application(RestHandler handler) : IHttpApplication<HttpContext>

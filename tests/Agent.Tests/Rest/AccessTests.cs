@@ -89,6 +89,19 @@ public sealed class AccessTests
         await Assert.ThrowsAsync<HttpRequestException>(() => host.CodeAsync("GET", "/primary"));
     }
 
+    [Fact]
+    public async Task A_new_address_that_is_taken_leaves_the_old_one_in_use()
+    {
+        await using var other = await RestHost.StartAsync(Nodes.Primary);
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+
+        var problem = await Assert.ThrowsAsync<IOException>(
+            () => host.Server.ReloadAsync(host.Settings with { Listen = other.Settings.Listen }, TestContext.Current.CancellationToken));
+
+        Assert.Contains(host.Settings.Listen.ToString(), problem.Message, StringComparison.Ordinal);
+        Assert.Equal(200, await host.CodeAsync("GET", "/primary"));
+    }
+
     private static AuthenticationHeaderValue Basic(string pair) => new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(pair)));
 
     private static async Task<HttpResponseMessage> PostAsync(RestHost host, AuthenticationHeaderValue? credentials)
