@@ -62,6 +62,9 @@ internal sealed class ConfigurationFiles(PostgresSettings settings)
         return CleanAutoConf() | changed;
     }
 
+    /// <summary>pg_hba.conf as it is; null when there is none.</summary>
+    public string? ReadHba() => Read(Hba);
+
     /// <summary>Appends lines to the pg_hba.conf that initdb made.</summary>
     public void AppendHba(IEnumerable<string> lines) => Replace(
         Hba, File.ReadAllText(Path.Combine(_data, "pg_hba.conf")) + string.Concat(lines.Select(line => line.TrimEnd('\n') + "\n")));

@@ -31,21 +31,18 @@ internal sealed partial class LocalPostgresServer
         {
             var effective = await EffectiveAsync(Role.Primary, cancellationToken);
             DataDirectoryState.MarkUnfinished(DataDirectory);
+            string? hba = null;
             var made = bootstrap.Custom is { } custom
-                ? await RunCustomBootstrapAsync(custom, effective, progress, cancellationToken)
+                ? await RunCustomBootstrapAsync(custom, effective, own => hba = own, progress, cancellationToken)
                 : await RunInitDbAsync(bootstrap, effective, progress, cancellationToken);
             if (!made.Ok)
             {
                 return made;
             }
             await SetUpRolesAsync(bootstrap, progress, cancellationToken);
-            if (bootstrap.Custom is not null)
-            {
-                // Recovery settings and the open pg_hba.conf were for the bootstrap alone.
-                await RewriteAsync(effective, cancellationToken);
-                _postmaster.Find()?.TrySignal(Signals.Hangup);
-            }
-            return StepResult.Done("initialized a new cluster");
+            return bootstrap.Custom is null
+                ? StepResult.Done("initialized a new cluster")
+                : await RestartAfterCustomBootstrapAsync(hba, cancellationToken);
         }
         catch (Exception error) when (
             error is IOException or UnauthorizedAccessException or InvalidDataException or NpgsqlException or FormatException)
@@ -122,7 +119,8 @@ internal sealed partial class LocalPostgresServer
     }
 
     private async Task<StepResult> RunCustomBootstrapAsync(
-        CustomBootstrapSettings custom, Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
+        CustomBootstrapSettings custom, Effective effective, Action<string?> keepHba, IProgress<string> progress,
+        CancellationToken cancellationToken)
     {
         PrepareEmptyDirectory();
         progress.Report("running custom bootstrap script");
@@ -137,6 +135,7 @@ internal sealed partial class LocalPostgresServer
         _files.RestoreCopies();
         _files.TakeOverFromDataDirectory();
         File.Delete(Path.Combine(DataDirectory, "promote"));
+        keepHba(_files.ReadHba());
         progress.Report("starting after custom bootstrap");
         var process = SpawnAfterCustomBootstrap(custom, effective);
         if (await WaitUntilReadyAsync(process, TimeSpan.MaxValue, cancellationToken) != StartOutcome.Running)
@@ -168,11 +167,11 @@ internal sealed partial class LocalPostgresServer
             // Without reads in between, lower limits than the old cluster's do not stop the recovery.
             raised["hot_standby"] = "off";
         }
-        List<string> trust = ["local all all trust", "host all all 127.0.0.1/32 trust", "host all all ::1/128 trust"];
         lock (_filesLock)
         {
+            // The passwords of the cluster that the script brought back are not ours yet: let in what comes from this host.
             _files.Write(new FilePlan(
-                effective.Config with { PgHba = [.. trust] },
+                effective.Config with { PgHba = ["local all all trust", "host all all samehost trust"] },
                 recovery?.Where(item => item.Key != "standby_mode").ToDictionary() ?? [], null, raised));
         }
         return SpawnWithFiles(effective.Config, raised);
@@ -190,6 +189,23 @@ internal sealed partial class LocalPostgresServer
             await Task.Delay(LongPoll, _time, cancellationToken);
         }
         return StepResult.Done("recovered");
+    }
+
+    /// <summary>Recovery settings, lower limits and the open pg_hba.conf were for the bootstrap alone.</summary>
+    private async Task<StepResult> RestartAfterCustomBootstrapAsync(string? hba, CancellationToken cancellationToken)
+    {
+        if (hba is not null)
+        {
+            _files.Replace(_files.Hba, hba);
+        }
+        var stopped = await StopAsync(new StopPlan(StopMode.Fast), cancellationToken);
+        if (!stopped.Ok)
+        {
+            return stopped;
+        }
+        return await StartAsync(new StartPlan(AsPrimary: true, null, TimeSpan.MaxValue), cancellationToken) == StartOutcome.Running
+            ? StepResult.Done("initialized a new cluster by a script")
+            : StepResult.Failed($"PostgreSQL does not start again after the bootstrap; see {ServerLog}");
     }
 
     private async Task SetUpRolesAsync(BootstrapSettings bootstrap, IProgress<string> progress, CancellationToken cancellationToken)

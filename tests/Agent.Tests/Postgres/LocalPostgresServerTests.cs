@@ -53,11 +53,13 @@ public sealed class LocalPostgresServerTests
         Assert.Equal("1", await standby.ValueAsync("SELECT x FROM t"));
     }
 
-    [Fact]
-    public async Task A_former_primary_that_diverged_is_rewound_and_follows()
+    [Theory]
+    [InlineData(null)]
+    [InlineData("  config_dir: DIRECTORY/config")]
+    public async Task A_former_primary_that_diverged_is_rewound_and_follows(string? extra)
     {
-        await using var old = await TestNode.PrimaryAsync("a");
-        await using var next = await old.StandbyAsync("b");
+        await using var old = await TestNode.PrimaryAsync("a", extra: extra);
+        await using var next = await old.StandbyAsync("b", extra: extra);
         await old.ExecuteAsync("CREATE TABLE t (x int)");
         await WaitUntilReplayedAsync(old, next);
         Assert.True((await next.Server.PromoteAsync(TimeSpan.FromSeconds(20), Cancellation)).Ok);
@@ -307,6 +309,49 @@ public sealed class LocalPostgresServerTests
         Assert.Equal(DataDirectory.Empty, before.Data);
         Assert.True(cloned.Ok, cloned.Detail);
         Assert.Equal(DataDirectory.Ready, after.Data);
+    }
+
+    [Fact]
+    public async Task A_script_makes_the_cluster_and_another_one_the_replica()
+    {
+        await using var node = new TestNode("a", topLevel: "  post_bootstrap: sh DIRECTORY/after", bootstrap: """
+              method: mine
+              mine:
+                command: sh DIRECTORY/make
+                flavour: plain vanilla
+                recovery_conf: {recovery_target_action: promote, restore_command: 'false'}
+            """);
+        await File.WriteAllTextAsync(node["make"], $"""
+            echo "$*" > {node["arguments"]}
+            exec {TestNode.Binaries}/initdb -D {node.Data} -U boss -A scram-sha-256 --pwfile=/dev/stdin <<END
+            another password
+            END
+            """, Cancellation);
+        await File.WriteAllTextAsync(node["after"], $"exec {TestNode.Binaries}/psql -X -d \"$1\" -c 'CREATE TABLE made (x int)'", Cancellation);
+        await using var copy = new TestNode("b", extra: """
+              create_replica_methods: [broken, script, basebackup]
+              broken: {command: 'false'}
+              script: {command: sh DIRECTORY/copy, level: 3}
+            """);
+        await File.WriteAllTextAsync(copy["copy"], $"""
+            echo "$*" > {copy["arguments"]}
+            mkdir -m 700 {copy.Data}
+            exec {TestNode.Binaries}/pg_basebackup -D {copy.Data} -c fast -d "$(echo "$*" | sed 's/.*--connstring=\(.*\) --level=3$/\1/')"
+            """, Cancellation);
+
+        var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+        Assert.True(made.Ok, made.Detail);
+        await node.ExecuteAsync("SELECT pg_create_physical_replication_slot('b', true)");
+        var cloned = await copy.Server.CloneAsync(node.Member, copy.Progress, Cancellation);
+        var started = await copy.StartStandbyOfAsync(node);
+
+        Assert.Equal($"--scope=demo --datadir={node.Data} --flavour=plain vanilla", (await File.ReadAllTextAsync(node["arguments"], Cancellation)).Trim());
+        Assert.Equal("0", await node.ValueAsync("SELECT count(*) FROM made"));
+        Assert.Equal("0", await node.ValueAsync("SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'trust'"));
+        Assert.True(cloned.Ok, cloned.Detail);
+        Assert.Contains("by script", cloned.Detail, StringComparison.Ordinal);
+        Assert.Equal(StartOutcome.Running, started);
+        await copy.UntilAsync(seen => seen.IsStreaming);
     }
 
     private static void Kill(LocalPostgres seen)

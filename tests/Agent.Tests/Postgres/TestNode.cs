@@ -22,12 +22,12 @@ internal sealed class TestNode : IAsyncDisposable
     private readonly AgentSettings _settings;
     private int _wakeUps;
 
-    public TestNode(string name, string? topLevel = null, DynamicConfig? dynamicConfig = null, string? extra = null)
+    public TestNode(string name, string? topLevel = null, DynamicConfig? dynamicConfig = null, string? extra = null, string? bootstrap = null)
     {
         _directory = new TempDirectory("pg");
         Name = name;
         Port = FreePorts.Take();
-        _settings = Read(name, topLevel, extra);
+        _settings = Read(name, topLevel, extra, bootstrap);
         Dynamic = dynamicConfig ?? Config("{}");
         Server = NewServer();
     }
@@ -42,6 +42,9 @@ internal sealed class TestNode : IAsyncDisposable
 
     public string Data => _directory["data"];
 
+    /// <summary>A path beside the data directory; DIRECTORY in the settings.</summary>
+    public string this[string name] => _directory[name];
+
     public int WakeUps => Volatile.Read(ref _wakeUps);
 
     public HostPort Address => new("127.0.0.2", Port);
@@ -55,18 +58,18 @@ internal sealed class TestNode : IAsyncDisposable
     public static DynamicConfig Config(string json) => DynamicConfig.Parse(JsonElement.Parse(json), 1);
 
     /// <summary>A node that runs as a primary.</summary>
-    public static async Task<TestNode> PrimaryAsync(string name, DynamicConfig? dynamicConfig = null)
+    public static async Task<TestNode> PrimaryAsync(string name, DynamicConfig? dynamicConfig = null, string? extra = null)
     {
-        var node = new TestNode(name, dynamicConfig: dynamicConfig);
+        var node = new TestNode(name, dynamicConfig: dynamicConfig, extra: extra);
         var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
         Assert.True(made.Ok, made.Detail);
         return node;
     }
 
     /// <summary>A copy of this node that streams from it through a slot.</summary>
-    public async Task<TestNode> StandbyAsync(string name, DynamicConfig? dynamicConfig = null)
+    public async Task<TestNode> StandbyAsync(string name, DynamicConfig? dynamicConfig = null, string? extra = null)
     {
-        var node = new TestNode(name, dynamicConfig: dynamicConfig);
+        var node = new TestNode(name, dynamicConfig: dynamicConfig, extra: extra);
         await ExecuteAsync($"SELECT pg_create_physical_replication_slot('{name}', true)");
         var copied = await node.Server.CloneAsync(Member, node.Progress, Cancellation);
         Assert.True(copied.Ok, copied.Detail);
@@ -139,7 +142,7 @@ internal sealed class TestNode : IAsyncDisposable
     private LocalPostgresServer NewServer() => new(
         _settings, Dynamic, TimeProvider.System, () => Interlocked.Increment(ref _wakeUps), new TestLog());
 
-    private AgentSettings Read(string name, string? topLevel, string? extra)
+    private AgentSettings Read(string name, string? topLevel, string? extra, string? bootstrap)
     {
         var text = $"""
             scope: demo
@@ -151,6 +154,7 @@ internal sealed class TestNode : IAsyncDisposable
               connect_address: 127.0.0.2:8008
             bootstrap:
               dcs: {"{}"}
+            {bootstrap}
               initdb:
               - encoding: UTF8
               - data-checksums
@@ -176,7 +180,7 @@ internal sealed class TestNode : IAsyncDisposable
                 fsync: 'off'
                 shared_buffers: 16MB
             {extra}
-            """;
+            """.Replace("DIRECTORY", _directory.Path, StringComparison.Ordinal);
         var path = _directory["agent.yml"];
         File.WriteAllText(path, text);
         var result = AgentSettingsReader.Load(path, SettingsEnvironment.Empty(AgentSettingsReader.EnvironmentPrefix));
@@ -186,7 +190,7 @@ internal sealed class TestNode : IAsyncDisposable
 
     private static string Quoted => $"'{HardPassword.Replace("'", "''", StringComparison.Ordinal)}'";
 
-    private static string Binaries => Directory.GetDirectories("/usr/lib/postgresql").Order(StringComparer.Ordinal)
+    public static string Binaries => Directory.GetDirectories("/usr/lib/postgresql").Order(StringComparer.Ordinal)
         .Select(directory => Path.Combine(directory, "bin")).Last(directory => File.Exists(Path.Combine(directory, "initdb")));
 
     /// <summary>Shows the server's log lines beside a failing test.</summary>
