@@ -39,6 +39,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly AgentMetrics _metrics;
     private AgentSettings _settings;
     private int _reloads;
+    private long _reconnects;
 
     private AgentHost(string? path, SettingsEnvironment environment, AgentSettings settings, AgentLog log, ILoggerFactory loggers, TimeProvider time)
     {
@@ -62,7 +63,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _loop = new AgentLoop(
             member, _store, _watch, _postgres, _peers, _guard, _keeper, _board, events, signal, time, loggers)
         {
-            RunEnded = _metrics.LoopRan,
+            RunEnded = OnRunEnded,
         };
         _rest = new RestServer(settings.Rest, this, events, _metrics, log, time, loggers);
     }
@@ -129,7 +130,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         {
             return new FailsafeAnswer(FailsafeVerdict.Disabled);
         }
-        if (status.Postgres.AcceptsWrites && status.IsLeader(_time.GetTimestamp()))
+        if (status.Postgres.AcceptsWrites)
         {
             return new FailsafeAnswer(FailsafeVerdict.RunningAsLeader);
         }
@@ -175,6 +176,15 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         {
             await stop.CancelAsync();
             await guarding;
+        }
+    }
+
+    private void OnRunEnded(TimeSpan duration, string code)
+    {
+        _metrics.LoopRan(duration, code);
+        for (var seen = _store.Status.WatchReconnects; _reconnects < seen; _reconnects++)
+        {
+            _metrics.DcsReconnected();
         }
     }
 

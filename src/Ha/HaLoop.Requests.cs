@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Routing.Cluster;
+using Routing.Ha.Synchronous;
 
 namespace Routing.Ha;
 
@@ -125,6 +126,15 @@ public static partial class HaLoop
             return o.Ended?.Kind == JobKind.AbandonBootstrap
                 ? Act(o, "stops", "ends", null, new HaAction.Exit(1))
                 : Act(o, "stops", "ends and puts the unfinished bootstrap aside", null, new HaAction.AbandonBootstrap());
+        }
+        if (o.Local.IsStandby && IsSyncActive(o) && o.Leader is not null && o.IsDcsLive)
+        {
+            var since = o.Memory.LeavingSince ?? o.Now;
+            var leave = LeaveSet.Decide(o.Self, o.Cluster!.Sync, o.Now - since, o.Timing);
+            if (!leave.MayStop)
+            {
+                return new Decision("leaves_sync", $"ends: {leave.Reason}", [], o.Memory with { LeavingSince = since }, leave.Left);
+            }
         }
         if (o.Local.HasProcess)
         {

@@ -131,6 +131,9 @@ public sealed record LocalPostgres
     /// <summary>The WAL receiver streams.</summary>
     public bool IsStreaming { get; init; }
 
+    /// <summary>A restore_command is configured: without a stream, WAL comes from the archive.</summary>
+    public bool HasRestoreCommand { get; init; }
+
     /// <summary>Replay is paused.</summary>
     public bool ReplayPaused { get; init; }
 

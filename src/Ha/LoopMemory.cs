@@ -84,6 +84,9 @@ public sealed record LoopMemory
     /// <summary>Clones that failed in a row.</summary>
     public int FailedClones { get; init; }
 
+    /// <summary>Since when this member, about to stop, asks to leave the synchronous set.</summary>
+    public TimeSpan? LeavingSince { get; init; }
+
     /// <summary>The server has been running under this agent at least once.</summary>
     public bool HasRun { get; init; }
 

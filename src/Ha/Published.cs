@@ -24,6 +24,15 @@ public static class Published
         _ => PostgresState.Stopped,
     };
 
+    /// <summary><c>streaming</c>, <c>in archive recovery</c>, or null when neither is known.</summary>
+    public static string? ReplicationState(Observation o) => o.Local switch
+    {
+        { IsStandby: false } => null,
+        { IsStreaming: true } => "streaming",
+        { HasRestoreCommand: true } => "in archive recovery",
+        _ => null,
+    };
+
     /// <summary>Its role.</summary>
     public static Role Role(Observation o) => o switch
     {

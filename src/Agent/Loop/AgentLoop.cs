@@ -6,6 +6,7 @@ using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Ha;
 using Routing.Ha.Slots;
+using Routing.Ha.Synchronous;
 
 namespace Routing.Agent.Loop;
 
@@ -31,6 +32,7 @@ internal sealed partial class AgentLoop : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger<AgentLoop> _logger;
     private readonly long _startedAt;
+    private readonly FailoverClock _failover = new();
 
     private LoopMemory _memory = LoopMemory.Empty;
     private SlotMemory _slotMemory = SlotMemory.Empty;
@@ -161,6 +163,11 @@ internal sealed partial class AgentLoop : IDisposable
         await SeeOwnWritesAsync(cancellationToken);
         var observation = await ObserveAsync(cancellationToken);
         GuardPrimary(observation);
+        if (_failover.See(observation) is { } phases)
+        {
+            _events.Append("failover", "promoted", phases, observation.Lease.Term, observation.Local.Timeline);
+            LogFailover(phases);
+        }
         var decision = HaLoop.Decide(observation);
         _memory = decision.Memory with { PreviousPosition = observation.Local.WalPosition };
         Announce(observation, decision);
@@ -365,6 +372,8 @@ internal sealed partial class AgentLoop : IDisposable
             Postgres = o.Local,
             State = Published.State(o),
             Role = Published.Role(o),
+            IsInArchiveRecovery = Published.ReplicationState(o) == "in archive recovery",
+            LastFailover = _failover.Last,
             Term = o.Lease.HoldsLeader ? o.Lease.Term : o.Cluster?.Leader?.Term ?? default,
             Tags = _member.Tags,
             WatchdogProblem = o.Options.WatchdogProblem,
@@ -421,13 +430,13 @@ internal sealed partial class AgentLoop : IDisposable
             Role = role,
             Version = RoutingVersion.Compatible,
             CheckpointAfterPromotePending = o.Lease.HoldsLeader && !(o.Local.IsPrimary && o.Local.CheckpointedSincePromotion),
-            Tags = _member.Tags,
+            Tags = o.Memory.LeavingSince is null ? _member.Tags : LeaveSet.Publish(_member.Tags),
             PendingRestart = !o.Local.PendingRestart.IsEmpty,
             PendingRestartReason = o.Local.PendingRestart,
             XlogLocation = running && o.Local.WalPosition > Lsn.Zero ? o.Local.WalPosition : null,
             ReceiveLsn = running && !o.Local.IsPrimary && o.Local.ReceivedLsn > Lsn.Zero ? o.Local.ReceivedLsn : null,
             ReplayLsn = running && !o.Local.IsPrimary && o.Local.ReplayedLsn > Lsn.Zero ? o.Local.ReplayedLsn : null,
-            ReplicationState = running && o.Local.IsStandby && o.Local.IsStreaming ? "streaming" : null,
+            ReplicationState = running ? Published.ReplicationState(o) : null,
             Timeline = running && o.Local.Timeline > 0 ? o.Local.Timeline : null,
             Pause = o.Paused,
             Routing = new RoutingExtension(RoutingVersion.Own, _guard.IsFenced),
@@ -526,6 +535,9 @@ internal sealed partial class AgentLoop : IDisposable
 
     [LoggerMessage(EventId = 1004, Level = LogLevel.Information, Message = "Times in force: ttl {Ttl} s, loop_wait {LoopWait} s, retry_timeout {RetryTimeout} s")]
     private partial void LogTiming(double ttl, double loopWait, double retryTimeout);
+
+    [LoggerMessage(EventId = 1007, Level = LogLevel.Information, Message = "promoted self to leader by acquiring session lock; {Phases}")]
+    private partial void LogFailover(string phases);
 
     [LoggerMessage(EventId = 1005, Level = LogLevel.Warning, Message = "Keys could not be written: {Problem}")]
     private partial void LogKeysNotWritten(string problem);

@@ -81,6 +81,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         {
             HasRecoverySignal = _files.HasRecoverySignal,
             PendingRestart = _pendingRestart,
+            HasRestoreCommand = config.Config.RecoveryParameters.ContainsKey("restore_command"),
             RewindPossible = config.Config.UseRewind && control is ({ WalLogHints: true } or { DataChecksums: true }),
             MayRemoveDivergedData = config.Config.RemoveDataDirectoryOnDivergedTimelines,
             MayRemoveAfterFailedRewind = config.Config.RemoveDataDirectoryOnRewindFailure,
