@@ -1,0 +1,91 @@
+# Shared by ./build, ./test and ./demo: says what happens, installs what is missing, and lays root down.
+# Sourced by bash with the root of the checkout as the current folder.
+
+set -euo pipefail
+export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+[ "${CI:-}" != true ] || export MSBUILDDISABLENODEREUSE=1   # nothing stays behind a CI run
+
+say() { printf '%s\n' "$*"; }
+die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+# The folder with PostgreSQL's server programs: the newest installed, or whatever PATH holds.
+postgres_bin() {
+    local folder
+    folder=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+    if [ -x "$folder/postgres" ]; then
+        printf '%s\n' "$folder"
+    elif command -v postgres >/dev/null; then
+        dirname "$(readlink -f "$(command -v postgres)")"
+    else
+        return 1
+    fi
+}
+
+has_compiler() { command -v clang >/dev/null || command -v gcc >/dev/null; }
+has_zlib() { [ -e /usr/include/zlib.h ]; }
+has_postgres() { postgres_bin >/dev/null; }
+has_etcd() { command -v etcd >/dev/null; }
+has_etcdctl() { command -v etcdctl >/dev/null; }
+has_setpriv() { command -v setpriv >/dev/null; }
+
+# The Debian package of PostgreSQL's server: 15 where it exists (Debian 12), else the release's own.
+postgres_package() {
+    if apt-cache show postgresql-15 >/dev/null 2>&1; then echo postgresql-15; else echo postgresql; fi
+}
+
+# Installs what is missing. Each argument is "check package…": the packages are for when the check fails.
+need() {
+    local entry missing=() packages=() check
+    for entry in "$@"; do
+        read -r check packages_of <<<"$entry"
+        if ! "has_$check"; then missing+=("$packages_of"); fi
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+
+    command -v apt-get >/dev/null || die "please install: ${missing[*]}"
+    local sudo=()
+    if [ "$(id -u)" != 0 ]; then
+        if sudo -n true 2>/dev/null; then
+            sudo=(sudo -n)
+        elif [ -t 0 ] && command -v sudo >/dev/null; then
+            sudo=(sudo)
+        else
+            die "something is missing; as root: apt-get update && apt-get install ${missing[*]/postgresql-server/postgresql}"
+        fi
+    fi
+    say "Installing Debian packages: ${missing[*]}"
+    "${sudo[@]}" apt-get update -qq
+    for entry in "${missing[@]}"; do
+        # shellcheck disable=SC2206 # several packages in one entry
+        packages+=(${entry/postgresql-server/$(postgres_package)})
+    done
+    "${sudo[@]}" bash -s -- "${packages[@]}" <<'INSTALL'
+set -euo pipefail
+export DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1
+# No server of Debian's own: neither a "main" cluster of PostgreSQL nor an etcd service is made or started.
+if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    mkdir -p /etc/postgresql-common
+    echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+fi
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod 755 /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+fi
+apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold "$@" >/dev/null </dev/null
+INSTALL
+}
+
+# What each script needs.
+need_compiler() { need "compiler gcc libc6-dev" "zlib zlib1g-dev"; }
+need_servers() { need "postgres postgresql-server" "etcd etcd-server" "etcdctl etcd-client" "setpriv util-linux"; }
+
+need_dotnet() {
+    command -v dotnet >/dev/null || die "the .NET SDK 10 is missing: https://dotnet.microsoft.com/download/dotnet/10.0"
+}
+
+# PostgreSQL refuses to run as root: "${AS_POSTGRES[@]}" before a command makes it an ordinary user's.
+AS_POSTGRES=()
+if [ "$(id -u)" = 0 ]; then
+    AS_POSTGRES=(setpriv --reuid=postgres --regid=postgres --init-groups)
+fi
