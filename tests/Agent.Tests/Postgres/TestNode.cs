@@ -61,21 +61,25 @@ internal sealed class TestNode : IAsyncDisposable
     public static async Task<TestNode> PrimaryAsync(string name, DynamicConfig? dynamicConfig = null, string? extra = null)
     {
         var node = new TestNode(name, dynamicConfig: dynamicConfig, extra: extra);
-        var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
-        Assert.True(made.Ok, made.Detail);
-        return node;
+        return await OrDisposedAsync(node, async () =>
+        {
+            var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+            Assert.True(made.Ok, made.Detail);
+        });
     }
 
     /// <summary>A copy of this node that streams from it through a slot.</summary>
     public async Task<TestNode> StandbyAsync(string name, DynamicConfig? dynamicConfig = null, string? extra = null)
     {
         var node = new TestNode(name, dynamicConfig: dynamicConfig, extra: extra);
-        await ExecuteAsync($"SELECT pg_create_physical_replication_slot('{name}', true)");
-        var copied = await node.Server.CloneAsync(Member, node.Progress, Cancellation);
-        Assert.True(copied.Ok, copied.Detail);
-        Assert.Equal(StartOutcome.Running, await node.StartStandbyOfAsync(this));
-        await node.UntilAsync(seen => seen.IsStreaming);
-        return node;
+        return await OrDisposedAsync(node, async () =>
+        {
+            await ExecuteAsync($"SELECT pg_create_physical_replication_slot('{name}', true)");
+            var copied = await node.Server.CloneAsync(Member, node.Progress, Cancellation);
+            Assert.True(copied.Ok, copied.Detail);
+            Assert.Equal(StartOutcome.Running, await node.StartStandbyOfAsync(this));
+            await node.UntilAsync(seen => seen.IsStreaming);
+        });
     }
 
     public Task<StartOutcome> StartStandbyOfAsync(TestNode upstream) => Server.StartAsync(
@@ -137,6 +141,21 @@ internal sealed class TestNode : IAsyncDisposable
         await Server.StopAsync(new StopPlan(StopMode.Immediate), CancellationToken.None);
         await Server.DisposeAsync();
         _directory.Dispose();
+    }
+
+    /// <summary>A test whose setup fails must not leave a server behind.</summary>
+    private static async Task<TestNode> OrDisposedAsync(TestNode node, Func<Task> setUp)
+    {
+        try
+        {
+            await setUp();
+            return node;
+        }
+        catch
+        {
+            await node.DisposeAsync();
+            throw;
+        }
     }
 
     private LocalPostgresServer NewServer() => new(
