@@ -85,6 +85,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
             RewindPossible = config.Config.UseRewind && control is ({ WalLogHints: true } or { DataChecksums: true }),
             MayRemoveDivergedData = config.Config.RemoveDataDirectoryOnDivergedTimelines,
             MayRemoveAfterFailedRewind = config.Config.RemoveDataDirectoryOnRewindFailure,
+            UserSynchronousStandbyNames = config.Config.Parameters.GetValueOrDefault(SynchronousNames),
         };
         return process is null
             ? Stopped(seen)
@@ -181,7 +182,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
             PostmasterStart = report.PostmasterStart,
             Standbys = report.Standbys,
             Slots = report.Slots,
-            SynchronousStandbyNames = isPrimary ? report.SynchronousStandbyNames : "",
+            SynchronousStandbyNames = report.SynchronousStandbyNames,   // on a standby too: it is set before a promotion
             SynchronousCommit = report.SynchronousCommit,
             CheckpointedSincePromotion = isPrimary && seen.Control?.Timeline == report.PrimaryTimeline,
             History = isPrimary ? History(report.PrimaryTimeline) : [],
