@@ -67,17 +67,28 @@ public sealed partial class TopologyWatch : IAsyncDisposable
             {
                 return state.View;
             }
-            await state.Superseded.Task.WaitAsync(cancellationToken);
+            await EitherAsync(state.Superseded.Task, cancellationToken);
         }
     }
 
     /// <summary>Stops following. Those who wait are told by an <see cref="ObjectDisposedException"/>.</summary>
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        Cancel(_stop);
         await _running;
         End(new ObjectDisposedException(nameof(TopologyWatch)));
         _stop.Dispose();
+    }
+
+    /// <summary>Waits for the task or the token. Like Task.WaitAsync, but it never leaves the caller's context.</summary>
+    private static async Task EitherAsync(Task task, CancellationToken cancellationToken)
+    {
+        var either = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var given = cancellationToken.UnsafeRegister(
+            static (state, token) => ((TaskCompletionSource)state!).TrySetCanceled(token), either);
+        task.GetAwaiter().UnsafeOnCompleted(() => either.TrySetResult());
+        await either.Task;
+        await task;
     }
 
     private async Task FollowAsync()
@@ -101,6 +112,8 @@ public sealed partial class TopologyWatch : IAsyncDisposable
             End(ownMistake);
         }
     }
+
+    private static void Cancel(CancellationTokenSource source) => source.Cancel();
 
     private void Publish(ClusterView view)
     {

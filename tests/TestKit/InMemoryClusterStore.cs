@@ -126,7 +126,11 @@ public sealed class InMemoryClusterStore : IClusterStore
             cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    public ValueTask DisposeAsync()
+    {
+        _dcs.Disconnect(this);
+        return ValueTask.CompletedTask;
+    }
 
     internal void Push(ClusterSnapshot snapshot)
     {
@@ -189,14 +193,18 @@ public sealed class InMemoryClusterStore : IClusterStore
                 });
             }
         });
-        return answer.Task.IsCompletedSuccessfully ? new(answer.Task.Result) : WaitAsync(answer.Task, cancellationToken);
+        return answer.Task.IsCompletedSuccessfully ? new(answer.Task.Result) : WaitAsync(answer, cancellationToken);
     }
 
-    private async ValueTask<T> WaitAsync<T>(Task<T> answer, CancellationToken cancellationToken)
+    // Not Task.WaitAsync, whose promise hops over the thread pool: equal calls shall give equal histories.
+    private async ValueTask<T> WaitAsync<T>(TaskCompletionSource<T> answer, CancellationToken cancellationToken)
     {
+        using var patience = _dcs.Time.CreateTimer(
+            _ => answer.TrySetException(new TimeoutException()), null, RequestTimeout, Timeout.InfiniteTimeSpan);
+        using var given = cancellationToken.UnsafeRegister((_, token) => answer.TrySetCanceled(token), null);
         try
         {
-            return await answer.WaitAsync(RequestTimeout, _dcs.Time, cancellationToken);
+            return await answer.Task;
         }
         catch (TimeoutException problem)
         {
@@ -279,7 +287,7 @@ public sealed class InMemoryClusterStore : IClusterStore
         {
             while (true)
             {
-                Task wake;
+                TaskCompletionSource wake;
                 lock (_store._gate)
                 {
                     var wait = Timeout.InfiniteTimeSpan;
@@ -303,10 +311,11 @@ public sealed class InMemoryClusterStore : IClusterStore
                         }
                     }
                     _wake = NewWake();
-                    wake = _wake.Task;
+                    wake = _wake;
                     _timer.Change(wait, Timeout.InfiniteTimeSpan);
                 }
-                await wake.WaitAsync(cancellationToken);
+                using var given = cancellationToken.UnsafeRegister((_, token) => wake.TrySetCanceled(token), null);
+                await wake.Task;
             }
         }
 

@@ -121,6 +121,14 @@ public sealed class InMemoryDcs(TimeProvider time)
         }
     }
 
+    internal void Disconnect(InMemoryClusterStore client)
+    {
+        lock (_gate)
+        {
+            _clients.Remove(client);
+        }
+    }
+
     internal LeaseGrant Grant(TimeSpan ttl)
     {
         Lease lease;

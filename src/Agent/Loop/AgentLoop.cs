@@ -73,6 +73,9 @@ internal sealed partial class AgentLoop : IDisposable
     /// <summary>Wakes the loop.</summary>
     public LoopSignal Signal { get; }
 
+    /// <summary>The decision: <see cref="HaLoop.Decide"/>, unless a test plants a bug in it.</summary>
+    public Func<Observation, Decision> Decide { get; init; } = HaLoop.Decide;
+
     /// <summary>Number of runs so far.</summary>
     public long Runs { get; private set; }
 
@@ -97,13 +100,13 @@ internal sealed partial class AgentLoop : IDisposable
                     return code;
                 }
                 _board.Update(status => status with { NextRunAt = _time.GetTimestamp() + Ticks(wait) });
-                await Signal.SleepAsync(wait).WaitAsync(cancellationToken);
+                await Signal.SleepAsync(wait, cancellationToken);
             }
         }
         finally
         {
             _watch.Changed -= OnWatch;
-            await stop.CancelAsync();
+            Cancel(stop);
             await keeping;
         }
     }
@@ -128,6 +131,9 @@ internal sealed partial class AgentLoop : IDisposable
         _jobs.Dispose();
         Signal.Dispose();
     }
+
+    // Not CancelAsync, which goes over the thread pool: what hangs on this token ends at once.
+    private static void Cancel(CancellationTokenSource source) => source.Cancel();
 
     private TimeSpan Now() => _time.GetElapsedTime(_startedAt);
 
@@ -168,7 +174,7 @@ internal sealed partial class AgentLoop : IDisposable
             _events.Append("failover", "promoted", phases, observation.Lease.Term, observation.Local.Timeline);
             LogFailover(phases);
         }
-        var decision = HaLoop.Decide(observation);
+        var decision = Decide(observation);
         _memory = decision.Memory with { PreviousPosition = observation.Local.WalPosition };
         Announce(observation, decision);
         Publish(observation, decision);

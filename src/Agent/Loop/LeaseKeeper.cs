@@ -140,7 +140,7 @@ internal sealed partial class LeaseKeeper(
             _releasePending = true;
         }
         Forget();
-        await _gate.WaitAsync(cancellationToken);
+        await EnterAsync();
         try
         {
             using var limit = Limit(cancellationToken);
@@ -210,7 +210,7 @@ internal sealed partial class LeaseKeeper(
         {
             return lease.Id;
         }
-        await _gate.WaitAsync(cancellationToken);
+        await EnterAsync();
         try
         {
             using var limit = Limit(cancellationToken);
@@ -233,6 +233,9 @@ internal sealed partial class LeaseKeeper(
 
     public void Dispose() => _gate.Dispose();
 
+    /// <summary>Waits for its turn; every holder of the gate is bounded by <see cref="Limit"/>, so this needs no token.</summary>
+    private Task EnterAsync() => _gate.WaitAsync(CancellationToken.None);
+
     private TimeSpan Interval
     {
         get
@@ -249,7 +252,7 @@ internal sealed partial class LeaseKeeper(
     /// <summary>One renewal. False: there was no good answer, try again soon.</summary>
     private async Task<bool> TickAsync(CancellationToken cancellationToken)
     {
-        await _gate.WaitAsync(cancellationToken);
+        await EnterAsync();
         try
         {
             var sentAt = time.GetTimestamp();
@@ -297,7 +300,7 @@ internal sealed partial class LeaseKeeper(
     private async Task<LeaderWrite> WriteLeaderAsync(
         Func<IClusterStore, string, long, CancellationToken, ValueTask<LeaderWrite>> write, CancellationToken cancellationToken)
     {
-        await _gate.WaitAsync(cancellationToken);
+        await EnterAsync();
         try
         {
             var sentAt = time.GetTimestamp();

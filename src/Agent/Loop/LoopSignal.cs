@@ -23,23 +23,26 @@ internal sealed class LoopSignal : IDisposable
             _sleeper = null;
             _pending = sleeper is null;
         }
-        sleeper?.SetResult();
+        sleeper?.TrySetResult();
     }
 
     /// <summary>Sleeps until woken, or for <paramref name="atMost"/>.</summary>
-    public Task SleepAsync(TimeSpan atMost)
+    public async Task SleepAsync(TimeSpan atMost, CancellationToken cancellationToken)
     {
+        var sleeper = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lock)
         {
             if (_pending || atMost <= TimeSpan.Zero)
             {
                 _pending = false;
-                return Task.CompletedTask;
+                return;
             }
-            _sleeper = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _sleeper = sleeper;
             _timer.Change(atMost, Timeout.InfiniteTimeSpan);
-            return _sleeper.Task;
         }
+        // Not Task.WaitAsync: its promise hops over the thread pool, and the simulation replays schedules on one thread.
+        using var given = cancellationToken.UnsafeRegister(static state => ((TaskCompletionSource)state!).TrySetCanceled(), sleeper);
+        await sleeper.Task;
     }
 
     public void Dispose() => _timer.Dispose();

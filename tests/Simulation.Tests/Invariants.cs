@@ -1,0 +1,159 @@
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Simulation.Tests;
+
+/// <summary>What must hold after every step, by true time and with the eyes of somebody who sees everything.</summary>
+internal sealed class Invariants(SimCluster cluster)
+{
+    private readonly List<Commit> _acknowledged = [];
+    private readonly Dictionary<string, (SimAgent Agent, Term Term, long Revision)> _seen = [];
+    private Term _term;
+
+    /// <summary>The first violation; null: none.</summary>
+    public string? Violation { get; private set; }
+
+    /// <summary>Commits that clients were told are done.</summary>
+    public int Acknowledged => _acknowledged.Count;
+
+    /// <summary>Changes of leader so far.</summary>
+    public int Terms { get; private set; }
+
+    /// <summary>A failover to a named member was asked for by hand: it may lose commits.</summary>
+    public bool LossWasAskedFor { get; set; }
+
+    public void Violated(string what)
+    {
+        if (Violation is null)
+        {
+            Violation = what;
+            cluster.World.Note("!!!", what);
+        }
+    }
+
+    /// <summary>After each step: at most one node accepts writes; nobody's view goes back.</summary>
+    public void Check()
+    {
+        SimNode? primary = null;
+        foreach (var node in cluster.Nodes)
+        {
+            if (node.Server.AcceptsWrites)
+            {
+                if (primary is not null)
+                {
+                    Violated($"two nodes accept writes: {primary.Name} and {node.Name}");
+                }
+                primary = node;
+            }
+            if (node.Agent is { } agent && agent.Board.Current.Cluster is { } seen)
+            {
+                var last = _seen.GetValueOrDefault(node.Name);
+                var term = seen.Leader?.Term ?? default;
+                if (last.Agent == agent)
+                {
+                    if (seen.Revision < last.Revision || (term.Revision > 0 && term < last.Term))
+                    {
+                        Violated($"{node.Name} went back from revision {last.Revision}, term {last.Term}, to {seen.Revision}, term {term}");
+                    }
+                    term = term < last.Term ? last.Term : term;
+                }
+                _seen[node.Name] = (agent, term, seen.Revision);
+            }
+        }
+    }
+
+    /// <summary>The DCS has changed.</summary>
+    public void Changed(ClusterSnapshot snapshot)
+    {
+        if (snapshot.Leader is not { } leader || leader.Term == _term)
+        {
+            return;
+        }
+        if (leader.Term < _term)
+        {
+            Violated($"the term fell from {_term} to {leader.Term}");
+        }
+        if (Terms > 0 && cluster.Options.Faults.Count == 0)
+        {
+            Violated($"the leader changed to {leader.Holder} though nothing happened");
+        }
+        _term = leader.Term;
+        Terms++;
+        cluster.World.Note("DCS", $"the leader is {leader.Holder}, term {leader.Term}");
+    }
+
+    /// <summary>A client was told that its commit is done.</summary>
+    public void CommitAcknowledged(SimServer server, Commit commit)
+    {
+        commit.IsProtected = cluster.Options.Mode != SynchronousMode.Off && cluster.Dcs.Snapshot.Sync.IsOwner(server.Name);
+        _acknowledged.Add(commit);
+    }
+
+    /// <summary>An agent begins to make its server a primary.</summary>
+    public void TakesOver(SimNode node, string what)
+    {
+        if (cluster.Dcs.Snapshot.Leader?.Holder != node.Name)
+        {
+            Violated($"{node.Name} {what} without the leader key, which names {cluster.Dcs.Snapshot.Leader?.Holder ?? "nobody"}");
+        }
+    }
+
+    /// <summary>A server has become writable: what was promised has to be there.</summary>
+    public void BecamePrimary(SimServer server)
+    {
+        var dcs = cluster.Dcs.Snapshot;
+        if (dcs.Initialize.SystemId is not null && dcs.Leader?.Holder != server.Name && !cluster.IsPaused)
+        {
+            Violated($"{server.Name} accepts writes, and the leader key names {dcs.Leader?.Holder ?? "nobody"}");
+        }
+        var present = new HashSet<Commit>();
+        foreach (var record in server.Wal)
+        {
+            if (record.Commit is { } commit)
+            {
+                present.Add(commit);
+            }
+        }
+        var lost = _acknowledged.Where(c => !present.Contains(c)).ToList();
+        _acknowledged.RemoveAll(c => !present.Contains(c));   // lost once, told once
+        if (lost.Count == 0)
+        {
+            return;
+        }
+        cluster.World.Note(server.Name, $"lacks {lost.Count} acknowledged commits");
+        if (lost.Find(c => c.IsProtected) is { } promised)
+        {
+            Violated($"{server.Name} is primary without commit {promised.Id}, which {promised.AcknowledgedBy} acknowledged in synchronous mode");
+        }
+        else if (cluster.Options.IsCalm)
+        {
+            Violated($"{server.Name} is primary without commit {lost[0].Id}, which {lost[0].AcknowledgedBy} acknowledged, and nothing had failed");
+        }
+        else if (!LossWasAskedFor && cluster.Options.Mode == SynchronousMode.Off)
+        {
+            var published = dcs.Status.Optime.Value;
+            var allowed = (ulong)cluster.Options.MaximumLag;
+            if (lost.Find(c => c.End + allowed < published) is { } commit)
+            {
+                Violated($"{server.Name} is primary without commit {commit.Id}, more than maximum_lag_on_failover before the published position");
+            }
+        }
+    }
+
+    /// <summary>An agent has decided.</summary>
+    public void Decided(SimNode node, Observation o, Decision decision)
+    {
+        if (cluster.World.Diary is not null && node.Agent?.Board.Current.Reason != decision.Reason)
+        {
+            cluster.World.Note(node.Name, $"{decision.Reason} [{decision.Code}] {string.Join(' ', decision.Actions)}");
+        }
+        if (decision.Reason.Length == 0 || decision.Code.Length == 0)
+        {
+            Violated($"{node.Name} decides without a reason: [{decision.Code}] '{decision.Reason}'");
+        }
+        if (cluster.Options.Faults.Count == 0 && o.Leads && decision.Actions.Any(a => a is HaAction.Demote))
+        {
+            Violated($"{node.Name} demotes itself though nothing happened: {decision.Reason}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+using Routing.Cluster;
+
+namespace Routing.Simulation.Tests;
+
+/// <summary>The mix of schedules: a seed picks one.</summary>
+internal static class Scenario
+{
+    private static readonly Fault[] s_crashes = [Fault.KillAgent, Fault.KillPostmaster, Fault.KillNode, Fault.StopAgent, Fault.FreezeAgent];
+
+    private static readonly Fault[] s_links =
+        [Fault.CutFromDcs, Fault.CutFromPeers, Fault.CutOff, Fault.DcsOutage, Fault.LoseAnswers, Fault.SlowDcs, Fault.SlowStandby];
+
+    private static readonly Fault[] s_servers = [Fault.KillPostmaster, Fault.FailStarts, Fault.SlowStart, Fault.Unresponsive];
+
+    private static readonly Fault[] s_requests = [Fault.Switchover, Fault.Failover];
+
+    public static SimOptions Of(int seed)
+    {
+        var random = new Random(seed * 7919);
+        var (ttl, loopWait, retry) = Pick(random, (3, 1, 1), (5, 2, 1), (5, 1, 2), (30, 10, 10), (5, 2, 1));
+        var mode = Pick(random, SynchronousMode.Off, SynchronousMode.Priority, SynchronousMode.Quorum);
+        return new SimOptions
+        {
+            Nodes = Pick(random, 3, 3, 3, 4, 5),
+            Ttl = ttl,
+            LoopWait = loopWait,
+            RetryTimeout = retry,
+            Mode = mode,
+            Strict = mode != SynchronousMode.Off && random.Next(3) == 0,
+            SynchronousNodes = mode == SynchronousMode.Off ? 1 : Pick(random, 1, 1, 2),
+            Failsafe = random.Next(4) == 0,
+            PrimaryStartTimeout = Pick(random, 300, 300, 5, 0),
+            MaximumLag = Pick(random, 1_048_576, 1_048_576, 20_000),
+            RewindPossible = random.Next(5) > 0,
+            MayRemoveDivergedData = true,
+            Faults = Pick<Fault[]>(
+                random,
+                [], [Fault.Switchover], s_crashes, s_links, [.. s_crashes, .. s_links], [.. s_servers, .. s_crashes],
+                [.. s_crashes, .. s_links, .. s_servers, .. s_requests], [.. s_requests, .. s_crashes], [.. s_links, .. s_requests]),
+            Storm = TimeSpan.FromSeconds(ttl > 10 ? 90 : 25),
+            MeanPause = TimeSpan.FromSeconds(ttl > 10 ? 12 : 4),
+        };
+    }
+
+    private static T Pick<T>(Random random, params ReadOnlySpan<T> among) => among[random.Next(among.Length)];
+}

@@ -1,0 +1,52 @@
+using Xunit;
+
+namespace Routing.Simulation.Tests;
+
+/// <summary>
+/// Thousands of random schedules. A failure names its seed; <c>ROUTING_SIM_SEED=n</c> runs that schedule alone and prints
+/// its diary, <c>ROUTING_SIM_COUNT=n</c> runs any number of them.
+/// </summary>
+public sealed class ScheduleTests(ITestOutputHelper output)
+{
+    private static readonly int s_count = Number("ROUTING_SIM_COUNT") ?? 2000;
+
+    [Fact]
+    public void No_schedule_breaks_an_invariant()
+    {
+        if (Number("ROUTING_SIM_SEED") is { } wanted)
+        {
+            output.WriteLine(Replay(wanted, out var violation));
+            Assert.Null(violation);
+            return;
+        }
+
+        var failures = new List<string>();
+        for (var seed = 1; seed <= s_count && failures.Count < 10; seed++)
+        {
+            if (new SimCluster(seed, Scenario.Of(seed)).Run() is { } violation)
+            {
+                failures.Add($"seed {seed} ({Scenario.Of(seed)}): {violation}");
+            }
+        }
+
+        Assert.True(failures.Count == 0, string.Join("\n", failures));
+    }
+
+    [Fact]
+    public void The_same_seed_gives_the_same_schedule()
+    {
+        for (var seed = 1; seed <= 5; seed++)
+        {
+            Assert.Equal(Replay(seed, out _), Replay(seed, out _));
+        }
+    }
+
+    private static string Replay(int seed, out string? violation)
+    {
+        var cluster = new SimCluster(seed, Scenario.Of(seed), keepDiary: true);
+        violation = cluster.Run();
+        return $"{cluster.Options}\n{string.Join('\n', cluster.World.Diary!)}";
+    }
+
+    private static int? Number(string variable) => int.TryParse(Environment.GetEnvironmentVariable(variable), out var number) ? number : null;
+}

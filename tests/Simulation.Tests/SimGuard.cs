@@ -1,0 +1,107 @@
+using Routing.Agent.Loop;
+using Routing.Ha;
+
+namespace Routing.Simulation.Tests;
+
+/// <summary>The fence of a node: a process of its own, which outlives the agent and kills the postmaster at its deadline.</summary>
+internal sealed class SimFence(SimWorld world, SimServer server, TimeProvider time)
+{
+    private ITimer? _timer;
+
+    public int ArmedPid { get; private set; }
+
+    /// <summary>A planted bug: it never acts.</summary>
+    public bool IsDead { get; set; }
+
+    public void Arm(int pid, long deadline)
+    {
+        ArmedPid = pid;
+        SetDeadline(deadline);
+    }
+
+    public void SetDeadline(long deadline)
+    {
+        if (ArmedPid == 0)
+        {
+            return;
+        }
+        _timer?.Dispose();
+        var left = time.GetElapsedTime(time.GetTimestamp(), deadline);
+        _timer = time.CreateTimer(_ => Act(), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+    }
+
+    public void Disarm()
+    {
+        ArmedPid = 0;
+        _timer?.Dispose();
+    }
+
+    private void Act()
+    {
+        var pid = ArmedPid;
+        if (IsDead || pid == 0)
+        {
+            return;
+        }
+        ArmedPid = 0;
+        if (server.Pid == pid)
+        {
+            world.At(world.Between(1, 20), () =>
+            {
+                if (server.Pid == pid)
+                {
+                    server.Kill("the fence");
+                }
+            });
+        }
+    }
+}
+
+/// <summary>The fence as one agent's life sees it: the arithmetic of the agent's own guard.</summary>
+internal sealed class SimGuard(SimFence fence, SimOptions options, TimeProvider time, Func<TimeSpan> ttl) : IPrimaryGuard
+{
+    private int _pid;
+    private long _until;
+
+    public string? WatchdogProblem => null;
+
+    public bool IsFenced => true;
+
+    public void Arm(int postmasterPid)
+    {
+        if (_pid == postmasterPid && fence.ArmedPid == postmasterPid)
+        {
+            return;
+        }
+        _pid = postmasterPid;
+        fence.Arm(postmasterPid, Deadline(_until));
+    }
+
+    public void ExtendUntil(long timestamp)
+    {
+        if (options.CountsFromTheAnswer)
+        {
+            timestamp = time.GetTimestamp() + ttl().Ticks;
+        }
+        if (timestamp <= _until)
+        {
+            return;
+        }
+        _until = timestamp;
+        if (_pid != 0)
+        {
+            fence.SetDeadline(Deadline(timestamp));
+        }
+    }
+
+    public void Disarm()
+    {
+        if (_pid != 0 || fence.ArmedPid != 0)
+        {
+            _pid = 0;
+            fence.Disarm();
+        }
+    }
+
+    private long Deadline(long until) => until - (Observation.SafetyMarginOf(ttl()).Ticks / 2);
+}

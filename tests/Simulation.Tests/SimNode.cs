@@ -1,0 +1,234 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Routing.Agent.Loop;
+using Routing.Agent.Status;
+using Routing.Cluster;
+using Routing.Dcs;
+using Routing.Ha;
+using Routing.TestKit;
+
+namespace Routing.Simulation.Tests;
+
+/// <summary>One machine: a PostgreSQL server, a fence, and the agent's present life.</summary>
+internal sealed class SimNode
+{
+    private readonly SimWorld _world;
+    private readonly SimCluster _cluster;
+    private readonly SimClock _clock;
+
+    public SimNode(SimCluster cluster, string name, int port)
+    {
+        (_cluster, _world, Name) = (cluster, cluster.World, name);
+        var drift = ((_world.Random.NextDouble() * 2) - 1) * cluster.Options.Drift;
+        _clock = new SimClock(
+            _world, null, TimeSpan.FromSeconds(1000 + (_world.Random.NextDouble() * 100_000)), drift, _world.Between(-1500, 1500));
+        Server = new SimServer(_world, cluster.Network, name, port);
+        Server.StartTime = () => _world.Chance(0.9) ? _world.Between(50, 800) : _world.Between(800, 5000);
+        Server.StopTime = () => _world.Chance(0.9) ? _world.Between(5, 200) : _world.Between(200, 3000);
+        Server.Ended = () => _world.At(_world.Between(0.1, 3), () => Agent?.Wake());
+        Fence = new SimFence(_world, Server, _clock) { IsDead = cluster.Options.FenceIsDead };
+    }
+
+    public string Name { get; }
+
+    public SimServer Server { get; }
+
+    public SimFence Fence { get; }
+
+    public SimAgent? Agent { get; private set; }
+
+    /// <summary>The machine is on.</summary>
+    public bool IsUp { get; private set; } = true;
+
+    public bool IsCutFromDcs { get; set; }
+
+    public Func<TimeSpan>? DcsDelay { get; set; }
+
+    public bool CanAnswer => Agent is { Process: { IsAlive: true, IsFrozen: false } };
+
+    public void StartAgent()
+    {
+        if (!IsUp || Agent is not null)
+        {
+            return;
+        }
+        var process = new SimProcess(_world);
+        _world.Note(Name, "the agent starts");
+        process.Run(() => Agent = new SimAgent(_cluster, this, process, _clock.For(process)));
+        ApplyLinks();
+        Agent!.Start();
+    }
+
+    public void KillAgent(string why)
+    {
+        if (Agent is { } agent)
+        {
+            _world.Note(Name, $"the agent is killed: {why}");
+            Agent = null;
+            agent.Process.Kill();
+            agent.Store.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        }
+    }
+
+    /// <summary>Power off.</summary>
+    public void Kill()
+    {
+        _world.Note(Name, "the machine is off");
+        IsUp = false;
+        KillAgent("power off");
+        Fence.Disarm();
+        Server.Kill("power off");
+    }
+
+    public void PowerOn()
+    {
+        if (!IsUp)
+        {
+            IsUp = true;
+            StartAgent();
+        }
+    }
+
+    /// <summary>The agent's process ended by itself.</summary>
+    public void AgentEnded(SimAgent agent, int code)
+    {
+        if (Agent != agent)
+        {
+            return;
+        }
+        _world.Note(Name, $"the agent ended with code {code}");
+        KillAgent("it has ended");
+        if (Server.Life == Life.Down)
+        {
+            Fence.Disarm();
+        }
+        _world.At(_world.Between(500, 5000), StartAgent);
+    }
+
+    public void ApplyLinks()
+    {
+        if (Agent is { } agent)
+        {
+            agent.Store.IsCutOff = IsCutFromDcs;
+            agent.Store.RequestDelay = DcsDelay ?? (() => _world.Between(0.3, 6));
+        }
+    }
+
+    /// <summary>What <c>GET /patroni</c> tells, as the asker reads it.</summary>
+    public PeerReport Report() => Agent!.Report();
+
+    public FailsafeReply ReceiveFailsafe(FailsafeMessage message) => Agent!.ReceiveFailsafe(message);
+}
+
+/// <summary>One life of the agent: the real loop, keeper, performer and watch, with simulated hands.</summary>
+#pragma warning disable CA1001 // A process that is killed disposes of nothing; its life here ends with its SimProcess.
+internal sealed class SimAgent
+#pragma warning restore CA1001
+{
+    private readonly SimCluster _cluster;
+    private readonly SimNode _node;
+    private readonly AgentLoop _loop;
+    private readonly TimeProvider _time;
+    private readonly TopologyWatch _watch;
+
+    public SimAgent(SimCluster cluster, SimNode node, SimProcess process, SimClock time)
+    {
+        (_cluster, _node, _time, Process) = (cluster, node, time, process);
+        var world = cluster.World;
+        var options = cluster.Options;
+        Store = cluster.Dcs.Connect(node.Name);
+        Store.RequestTimeout = TimeSpan.FromSeconds(2);
+        Store.AnswerDelay = () => world.Between(0.3, 6);
+        Store.PushDelay = () => world.Between(0.3, 15);
+        IClusterStore store = options.ShowsOldSnapshots ? new ForgetfulStore(Store, world) : Store;
+        _watch = new TopologyWatch(store, NullLogger<TopologyWatch>.Instance);
+        Keeper = new LeaseKeeper(store, node.Name, time, NullLogger<LeaseKeeper>.Instance);
+        Board = new StatusBoard(new AgentStatus { Scope = "sim", Name = node.Name });
+        var member = new LocalMember(
+            "sim", node.Name, $"postgres://127.0.0.1:{node.Server.Port}/postgres", $"http://127.0.0.1:{node.Server.Port + 1000}/patroni", null,
+            MemberTags.Empty, true, false, cluster.ConfigElement);
+        var postgres = new SimPostgres(world, cluster.Network, node.Server, time, options)
+        {
+            TakesOver = what => cluster.Invariants.TakesOver(node, what),
+        };
+        _loop = new AgentLoop(
+            member, store, _watch, postgres, new SimPeers(world, cluster.Network, node.Name, time, cluster.Nodes),
+            new SimGuard(node.Fence, options, time, () => Board.Current.Timing.Ttl), Keeper, Board, new AgentEvents(time, 4),
+            new LoopSignal(time), time, NullLoggerFactory.Instance)
+        {
+            Decide = Decide,
+        };
+    }
+
+    public SimProcess Process { get; }
+
+    public InMemoryClusterStore Store { get; }
+
+    public LeaseKeeper Keeper { get; }
+
+    public StatusBoard Board { get; }
+
+    public void Start() => Process.Run(() => _ = RunAsync());
+
+    public void Wake() => Process.Run(_loop.Signal.Wake);
+
+    public void Stop() => Process.Run(_loop.RequestShutdown);
+
+    public PeerReport Report()
+    {
+        var status = Board.Current;
+        var local = status.Postgres;
+        var tags = status.Tags;
+        return new PeerReport(
+            _node.Name, Reachable: true,
+            status.IsAnswering ? local.IsPrimary : status.Role == Role.Primary,
+            !status.IsAnswering ? Lsn.Zero : local.IsPrimary ? local.WalPosition : Lsn.Max(local.ReceivedLsn, local.ReplayedLsn),
+            status.IsAnswering ? local.Timeline : 0, tags.NoFailover, tags.FailoverPriority)
+        {
+            Role = status.Role,
+            State = status.State,
+        };
+    }
+
+    public FailsafeReply ReceiveFailsafe(FailsafeMessage message)
+    {
+        var status = Board.Current;
+        if (!status.Config.FailsafeMode)
+        {
+            return new FailsafeReply(_node.Name, false, null, "disabled");
+        }
+        if (status.Postgres.AcceptsWrites && status.IsLeader(_time.GetTimestamp()))
+        {
+            return new FailsafeReply(_node.Name, false, null, "running as a leader");
+        }
+        var notice = new FailsafeNotice(message.Name, message.ConnUrl, message.ApiUrl, message.Slots, _time.GetTimestamp());
+        Board.Update(current => current with { Failsafe = notice });
+        return new FailsafeReply(_node.Name, true, null, "Accepted");
+    }
+
+    private async Task RunAsync()
+    {
+        int code;
+        try
+        {
+            _watch.Start();
+            code = await _loop.RunAsync(CancellationToken.None);
+        }
+        catch (Exception problem)
+        {
+            _cluster.Invariants.Violated($"the agent of {_node.Name} broke: {problem}");
+            return;
+        }
+        _node.AgentEnded(this, code);
+    }
+
+    private Decision Decide(Observation o)
+    {
+        var decision = HaLoop.Decide(o);
+        if (_cluster.Options.Spoil is { } spoil)
+        {
+            decision = spoil(o, decision);
+        }
+        _cluster.Invariants.Decided(_node, o, decision);
+        return decision;
+    }
+}

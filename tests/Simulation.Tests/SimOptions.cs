@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Text.Json;
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Simulation.Tests;
+
+/// <summary>What can go wrong in a schedule.</summary>
+internal enum Fault
+{
+    KillAgent,
+    KillPostmaster,
+    KillNode,
+    FreezeAgent,
+    StopAgent,
+    CutFromDcs,
+    CutFromPeers,
+    CutOff,
+    DcsOutage,
+    LoseAnswers,
+    SlowDcs,
+    SlowStandby,
+    FailStarts,
+    SlowStart,
+    Unresponsive,
+    Switchover,
+    Failover,
+    Pause,
+}
+
+/// <summary>What a schedule is made of.</summary>
+internal sealed record SimOptions
+{
+    public int Nodes { get; init; } = 3;
+
+    public int Ttl { get; init; } = 5;
+
+    public int LoopWait { get; init; } = 2;
+
+    public int RetryTimeout { get; init; } = 1;
+
+    public SynchronousMode Mode { get; init; }
+
+    public bool Strict { get; init; }
+
+    public int SynchronousNodes { get; init; } = 1;
+
+    public bool Failsafe { get; init; }
+
+    public int PrimaryStartTimeout { get; init; } = 300;
+
+    public long MaximumLag { get; init; } = 1_048_576;
+
+    public bool RewindPossible { get; init; } = true;
+
+    public bool MayRemoveDivergedData { get; init; }
+
+    public double Drift { get; init; } = 0.0002;
+
+    /// <summary>What may happen; empty: a calm schedule.</summary>
+    public IReadOnlyList<Fault> Faults { get; init; } = [];
+
+    /// <summary>How long things go wrong.</summary>
+    public TimeSpan Storm { get; init; } = TimeSpan.FromSeconds(25);
+
+    public TimeSpan MeanPause { get; init; } = TimeSpan.FromSeconds(4);
+
+    // --- planted bugs -----------------------------------------------------------------------------------------------
+
+    /// <summary>The fence never acts.</summary>
+    public bool FenceIsDead { get; init; }
+
+    /// <summary>The guard counts the lease from the answer, not from before the request.</summary>
+    public bool CountsFromTheAnswer { get; init; }
+
+    /// <summary>Spoils the decision.</summary>
+    public Func<Observation, Decision, Decision>? Spoil { get; init; }
+
+    /// <summary>Shows an agent an old snapshot now and then.</summary>
+    public bool ShowsOldSnapshots { get; init; }
+
+    public bool IsCalm => Faults.All(f => f is Fault.Switchover);
+
+    public Func<SimWorld, TimeSpan> PromotionTime { get; init; } = world => world.Between(20, 400);
+
+    public JsonElement Config() => JsonElement.Parse(string.Create(CultureInfo.InvariantCulture, $$"""
+        {"ttl":{{Ttl}},"loop_wait":{{LoopWait}},"retry_timeout":{{RetryTimeout}},"maximum_lag_on_failover":{{MaximumLag}},
+        "primary_start_timeout":{{PrimaryStartTimeout}},"failsafe_mode":{{(Failsafe ? "true" : "false")}},
+        "synchronous_mode":{{(Mode switch { SynchronousMode.Off => "false", SynchronousMode.Quorum => "\"quorum\"", _ => "true" })}},
+        "synchronous_mode_strict":{{(Strict ? "true" : "false")}},"synchronous_node_count":{{SynchronousNodes}},
+        "postgresql":{"use_pg_rewind":true} }
+        """));
+
+    public override string ToString() =>
+        $"{Nodes} nodes, {Ttl}/{LoopWait}/{RetryTimeout}, {Mode}{(Strict ? " strict" : "")} × {SynchronousNodes}"
+        + $"{(Failsafe ? ", failsafe" : "")}, start timeout {PrimaryStartTimeout}, {string.Join(' ', Faults)}";
+}

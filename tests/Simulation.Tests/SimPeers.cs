@@ -1,0 +1,66 @@
+using System.Collections.Immutable;
+using Routing.Agent.Status;
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Simulation.Tests;
+
+/// <summary>The others' REST: answered from their status boards, unless they are dead, frozen or cut off.</summary>
+internal sealed class SimPeers(SimWorld world, SimNetwork network, string self, TimeProvider time, IReadOnlyList<SimNode> nodes) : IPeers
+{
+    public async Task<ImmutableArray<PeerReport>> ProbeAsync(
+        IReadOnlyList<Member> members, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        var reports = new List<Task<PeerReport>>();
+        foreach (var member in members)
+        {
+            reports.Add(AskAsync(member.Name, timeout, node => node.Report(), why => PeerReport.Unreachable(member.Name, why), cancellationToken));
+        }
+        var answers = ImmutableArray.CreateBuilder<PeerReport>();
+        foreach (var report in reports)
+        {
+            answers.Add(await report);
+        }
+        return answers.ToImmutable();
+    }
+
+    public async Task<ImmutableArray<FailsafeReply>> PostFailsafeAsync(
+        IReadOnlyList<KeyValuePair<string, string>> members, FailsafeMessage message, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        var replies = new List<Task<FailsafeReply>>();
+        foreach (var (name, _) in members)
+        {
+            replies.Add(AskAsync(
+                name, timeout, node => node.ReceiveFailsafe(message), why => new FailsafeReply(name, false, null, why), cancellationToken));
+        }
+        var answers = ImmutableArray.CreateBuilder<FailsafeReply>();
+        foreach (var reply in replies)
+        {
+            answers.Add(await reply);
+        }
+        return answers.ToImmutable();
+    }
+
+    public Task<bool> LivenessAsync(string apiUrl, TimeSpan timeout, CancellationToken cancellationToken) => Task.FromResult(false);
+
+    private async Task<T> AskAsync<T>(string name, TimeSpan timeout, Func<SimNode, T> answer, Func<string, T> silence, CancellationToken cancellationToken)
+    {
+        var node = nodes.First(n => n.Name == name);
+        await Task.Delay(world.Between(0.2, 8), time, cancellationToken);
+        if (network.CanTalk(self, name) && node.IsUp && node.Agent is null)
+        {
+            return silence("connection refused");
+        }
+        if (network.CanTalk(self, name) && node.CanAnswer)
+        {
+            var result = answer(node);
+            await Task.Delay(world.Between(0.2, 8), time, cancellationToken);
+            if (network.CanTalk(self, name))
+            {
+                return result;
+            }
+        }
+        await Task.Delay(timeout, time, cancellationToken);
+        return silence("no answer in time");
+    }
+}

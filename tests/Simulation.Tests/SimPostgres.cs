@@ -1,0 +1,295 @@
+using Routing.Agent.Postgres;
+using Routing.Cluster;
+using Routing.Ha;
+using Routing.Ha.Rewind;
+using Routing.Ha.Slots;
+
+namespace Routing.Simulation.Tests;
+
+/// <summary>The verbs of one agent's life on its node's server. It dies with the agent; the server does not.</summary>
+internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer server, TimeProvider time, SimOptions options) : IPostgres
+{
+    private LocalPostgres? _last;
+
+    /// <summary>Called when a promotion or a start as primary begins.</summary>
+    public Action<string>? TakesOver { get; set; }
+
+    public async ValueTask<LocalPostgres> ObserveAsync(CancellationToken cancellationToken)
+    {
+        if (server.IsUnresponsive && server.Life == Life.Up)
+        {
+            await Delay(1500, 2000, cancellationToken);
+            if (server.IsUnresponsive && server.Life == Life.Up)
+            {
+                return (_last ?? Look()) with { Server = ServerState.Unresponsive, PostmasterPid = server.Pid };
+            }
+        }
+        await Delay(0.5, 4, cancellationToken);
+        return _last = Look();
+    }
+
+    public async Task<StepResult> BootstrapAsync(IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        await Delay(300, 1500, cancellationToken);
+        if (!server.IsEmpty)
+        {
+            return StepResult.Failed("the directory is not empty");
+        }
+        server.Initialize($"7{world.Random.NextInt64(100_000_000_000_000_000, 999_999_999_999_999_999)}");
+        server.Start(asPrimary: true, null);
+        await UntilAsync(() => server.Life is not Life.Starting, null, cancellationToken);
+        return server.AcceptsWrites ? StepResult.Done("made a new cluster") : StepResult.Failed("PostgreSQL did not start");
+    }
+
+    public async Task<StepResult> MoveDataDirectoryAwayAsync(CancellationToken cancellationToken)
+    {
+        server.Kill("its bootstrap is abandoned");
+        await Delay(5, 50, cancellationToken);
+        server.Erase();
+        return StepResult.Done("moved away");
+    }
+
+    public async Task<StepResult> CloneAsync(Member? source, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        if (source?.Address is not { } address)
+        {
+            return StepResult.Failed("no source");
+        }
+        server.Erase();
+        var from = network.ServerAt(address.Port);
+        if (from is null || !Reaches(from))
+        {
+            await Delay(5, 500, cancellationToken);
+            return StepResult.Failed($"{source.Name} cannot be reached");
+        }
+        var pid = from.Pid;
+        await Delay(200, 3000, cancellationToken);
+        if (from.Pid != pid || !Reaches(from))
+        {
+            return StepResult.Failed($"{source.Name} went away");
+        }
+        server.CopyFrom(from);
+        return StepResult.Done("copied");
+    }
+
+    public async Task<StartOutcome> StartAsync(StartPlan plan, CancellationToken cancellationToken)
+    {
+        if (plan.AsPrimary)
+        {
+            TakesOver?.Invoke("starts as primary");
+        }
+        server.Start(plan.AsPrimary, plan.Upstream);
+        await UntilAsync(() => server.Life != Life.Starting, plan.Timeout ?? TimeSpan.FromSeconds(60), cancellationToken);
+        return server.Life switch
+        {
+            Life.Up => StartOutcome.Running,
+            Life.Starting => StartOutcome.StillStarting,
+            _ => StartOutcome.Failed,
+        };
+    }
+
+    public async Task<StepResult> StopAsync(StopPlan plan, CancellationToken cancellationToken)
+    {
+        if (server.Life == Life.Down)
+        {
+            return StepResult.Done("was not running");
+        }
+        if (plan.Checkpoint)
+        {
+            await Delay(5, 100, cancellationToken);
+            server.WriteCheckpoint();
+        }
+        var began = time.GetTimestamp();
+        if (plan.Mode == StopMode.Fast)
+        {
+            server.StopFast();
+            var told = false;
+            while (server.Life != Life.Down)
+            {
+                if (!told && server.Control == ControlState.ShutDown)
+                {
+                    told = true;
+                    if (plan.OnShutdownCheckpoint is { } tell)
+                    {
+                        await tell(new Lsn(server.Checkpoint), cancellationToken);
+                    }
+                }
+                if (plan.EscalateAfter is { } patience && time.GetElapsedTime(began) >= patience)
+                {
+                    break;
+                }
+                await Delay(5, 10, cancellationToken);
+            }
+            if (server.Life == Life.Down)
+            {
+                return StepResult.Done("stopped");
+            }
+        }
+        await Delay(0.2, 5, cancellationToken);
+        server.Kill("SIGQUIT from the agent");
+        return StepResult.Done("stopped at once");
+    }
+
+    public async Task<StepResult> PromoteAsync(TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        TakesOver?.Invoke("promotes");
+        await Delay(0.5, 10, cancellationToken);
+        if (server.Life != Life.Up)
+        {
+            return StepResult.Failed("PostgreSQL does not run");
+        }
+        server.Promote(options.PromotionTime(world));
+        await UntilAsync(() => server.AcceptsWrites || server.Life != Life.Up, timeout, cancellationToken);
+        return server.AcceptsWrites ? StepResult.Done("is a primary") : StepResult.Failed("it was not promoted in time");
+    }
+
+    public async Task<StepResult> FollowAsync(Upstream? upstream, CancellationToken cancellationToken)
+    {
+        await Delay(2, 50, cancellationToken);
+        server.Follow(upstream);
+        return StepResult.Done("reloaded");
+    }
+
+    public async Task<DivergenceResult> CheckDivergenceAsync(Member primary, CancellationToken cancellationToken)
+    {
+        await Delay(2, 100, cancellationToken);
+        if (primary.Address is not { } address || network.ServerAt(address.Port) is not { AcceptsWrites: true } source || !Reaches(source))
+        {
+            return new(Divergence.CannotTell, $"{primary.Name} could not be asked");
+        }
+        var seen = Look();
+        if (seen.Control is not { } control)
+        {
+            return new(Divergence.CannotTell, "no pg_control");
+        }
+        var wasInRecovery = seen.HasProcess
+            ? !seen.IsPrimary
+            : control.State is ControlState.ShutDownInRecovery or ControlState.InArchiveRecovery;
+        var decision = DivergenceCheck.Decide(new DivergenceObservation
+        {
+            LocalTimeline = seen.Timeline,
+            LocalLsn = !wasInRecovery ? control.Checkpoint : seen.HasProcess ? seen.ReplayedLsn : control.MinimumRecoveryEnd,
+            WasInRecovery = wasInRecovery,
+            PrimaryTimeline = source.Timeline,
+            PrimaryHistory = [.. source.History.Select(h => new TimelineSwitch(h.Timeline, new Lsn(h.SwitchPoint), ""))],
+            ShutdownCheckpointEnd = !seen.HasProcess && control.State == ControlState.ShutDown ? new Lsn(server.End) : null,
+        });
+        world.Note(server.Name, $"compared with {source.Name}: {decision.Reason}");
+        return new(decision.IsDiverged ? Divergence.Diverged : Divergence.None, decision.Reason);
+    }
+
+    public async Task<StepResult> RewindAsync(Member primary, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        await StopAsync(new StopPlan(StopMode.Fast, EscalateAfter: TimeSpan.FromSeconds(60)), cancellationToken);
+        if (primary.Address is not { } address || network.ServerAt(address.Port) is not { AcceptsWrites: true } source || !Reaches(source))
+        {
+            return StepResult.Failed($"{primary.Name} cannot be reached");
+        }
+        var pid = source.Pid;
+        await Delay(100, 2000, cancellationToken);
+        if (source.Pid != pid || !Reaches(source))
+        {
+            return StepResult.Failed($"{primary.Name} went away");
+        }
+        if (source.ControlTimeline == source.Timeline)
+        {
+            // pg_rewind goes by the source's pg_control: before the checkpoint it would find nothing to do.
+            server.CopyFrom(source);
+        }
+        return StepResult.Done("rewound");
+    }
+
+    public async Task<StepResult> CheckpointAsync(CancellationToken cancellationToken)
+    {
+        await Delay(5, 300, cancellationToken);
+        server.WriteCheckpoint();
+        return StepResult.Done("wrote a checkpoint");
+    }
+
+    public async Task<StepResult> RestartAsync(TimeSpan? timeout, CancellationToken cancellationToken)
+    {
+        var asPrimary = server.IsPrimary;
+        await StopAsync(new StopPlan(StopMode.Fast), cancellationToken);
+        var outcome = await StartAsync(new StartPlan(asPrimary, server.Upstream, timeout), cancellationToken);
+        return outcome == StartOutcome.Running ? StepResult.Done("restarted") : StepResult.Failed("did not start");
+    }
+
+    public async Task<StepResult> SetSynchronousStandbyNamesAsync(string? names, CancellationToken cancellationToken)
+    {
+        await Delay(1, 30, cancellationToken);
+        server.SetSynchronousStandbyNames(names ?? "");
+        return StepResult.Done("reloaded");
+    }
+
+    public Task<StepResult> MaintainSlotsAsync(SlotPlan plan, CancellationToken cancellationToken) =>
+        Task.FromResult(StepResult.Done("has its slots"));
+
+    public Task<StepResult> ApplyConfigurationAsync(DynamicConfig config, bool force, CancellationToken cancellationToken) =>
+        Task.FromResult(StepResult.Done("is configured"));
+
+    public void RunCallback(string action, Role role)
+    {
+        // no callbacks are configured
+    }
+
+    private bool Reaches(SimServer other) => other.Life == Life.Up && network.CanTalk(server.Name, other.Name);
+
+    private Task Delay(double leastMs, double mostMs, CancellationToken cancellationToken) =>
+        Task.Delay(world.Between(leastMs, mostMs), time, cancellationToken);
+
+    private async Task UntilAsync(Func<bool> condition, TimeSpan? limit, CancellationToken cancellationToken)
+    {
+        var began = time.GetTimestamp();
+        while (!condition() && (limit is not { } most || time.GetElapsedTime(began) < most))
+        {
+            await Delay(10, 30, cancellationToken);
+        }
+    }
+
+    private LocalPostgres Look()
+    {
+        if (server.IsEmpty)
+        {
+            return new LocalPostgres { Data = DataDirectory.Empty };
+        }
+        var state = server.Life switch
+        {
+            Life.Down => ServerState.Stopped,
+            Life.Starting => ServerState.Starting,
+            Life.Up => ServerState.Running,
+            _ => ServerState.Unresponsive,
+        };
+        var stopped = state == ServerState.Stopped;
+        var end = new Lsn(server.End);
+        var fromControl = server.Control is ControlState.ShutDownInRecovery or ControlState.InArchiveRecovery
+            ? server.MinimumRecoveryEnd
+            : server.Checkpoint;
+        return new LocalPostgres
+        {
+            Data = DataDirectory.Ready,
+            Control = new ControlFile(
+                server.SystemId!, server.Control, server.ControlTimeline, new Lsn(server.Checkpoint), new Lsn(server.MinimumRecoveryEnd),
+                server.Timeline, true, true),
+            Server = state,
+            IsPrimary = server.IsPrimary,
+            HasRecoverySignal = server.HasStandbySignal,
+            Timeline = server.Timeline,
+            WalPosition = stopped ? new Lsn(fromControl) : end,
+            ReceivedLsn = server.IsPrimary ? default : end,
+            ReplayedLsn = server.IsPrimary ? default : end,
+            IsStreaming = server.StreamsFrom is not null,
+            Following = server.Upstream,
+            ServerVersion = 150000,
+            PostmasterPid = server.Pid,
+            Standbys = server.IsPrimary ? server.Rows() : [],
+            SynchronousStandbyNames = server.SynchronousStandbyNames,
+            CheckpointedSincePromotion = server.IsPrimary && server.ControlTimeline == server.Timeline,
+            History = server.IsPrimary
+                ? [.. server.History.Select(h => new HistoryLine(h.Timeline, new Lsn(h.SwitchPoint), "no recovery target specified", null, null))]
+                : [],
+            RewindPossible = options.RewindPossible,
+            MayRemoveDivergedData = options.MayRemoveDivergedData,
+            MayRemoveAfterFailedRewind = true,
+        };
+    }
+}
