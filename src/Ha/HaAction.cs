@@ -44,7 +44,9 @@ public abstract record HaAction
     public sealed record RaceInitialize : HaAction;
 
     /// <summary>Write the system identifier.</summary>
-    public sealed record WriteInitialize(string SystemId, bool OnlyIfAbsent) : HaAction;
+    /// <param name="SystemId">The identifier.</param>
+    /// <param name="Revision">Only if the key is as it was at this revision; 0: only if there is none; null: whatever stands there.</param>
+    public sealed record WriteInitialize(string SystemId, long? Revision) : HaAction;
 
     /// <summary>Write the dynamic configuration that this member has cached.</summary>
     public sealed record WriteConfig : HaAction;

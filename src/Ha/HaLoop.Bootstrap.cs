@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Routing.Cluster;
 
 namespace Routing.Ha;
@@ -99,14 +100,17 @@ public static partial class HaLoop
         if (o.Leads)
         {
             return new Decision("initialized", "has initialized a new cluster", [],
-                o.Memory with { WonInitialize = false, BootstrapDone = false }, TimeSpan.Zero);
+                o.Memory with { InitializeRevision = 0, BootstrapDone = false }, TimeSpan.Zero);
         }
         if (o.Leader is { } other && other != o.Self)
         {
             return new Decision("bootstrap_failed", $"finds {other} leading the cluster that it was making",
                 [], o.Memory with { BootstrapFailure = $"{other} leads this scope" }, TimeSpan.Zero);
         }
+        ImmutableArray<HaAction> keys = [new HaAction.WriteConfig(), new HaAction.AcquireLeader()];
         return Act(o, "initializes", "writes the keys of the new cluster and takes the leader key", s_soon,
-            new HaAction.WriteInitialize(control.SystemId, OnlyIfAbsent: false), new HaAction.WriteConfig(), new HaAction.AcquireLeader());
+            o.Cluster!.Initialize.SystemId == control.SystemId
+                ? keys
+                : keys.Insert(0, new HaAction.WriteInitialize(control.SystemId, o.Memory.InitializeRevision)));
     }
 }

@@ -82,7 +82,7 @@ public static partial class HaLoop
         if (cluster.Initialize.SystemId is null && o.Local.Control is { } control)
         {
             return Act(o, "repairs_keys", "writes the missing system identifier", s_second,
-                new HaAction.WriteInitialize(control.SystemId, cluster.Initialize.IsMissing));
+                new HaAction.WriteInitialize(control.SystemId, cluster.Initialize.IsMissing ? 0 : null));
         }
         if (cluster.Config is null)
         {

@@ -40,6 +40,8 @@ public static class HistoryUpdate
                 NewLeader = old?.NewLeader ?? (isNewest ? self : null),
             };
         }).ToImmutableArray();
-        return new TimelineHistory(maximumLines > 0 && lines.Length > maximumLines ? lines[^maximumLines..] : lines);
+        lines = maximumLines > 0 && lines.Length > maximumLines ? lines[^maximumLines..] : lines;
+        // A server that does not tell the time of a change leaves a gap; writing the same again would not fill it.
+        return known is not null && known.Lines.SequenceEqual(lines) ? null : new TimelineHistory(lines);
     }
 }

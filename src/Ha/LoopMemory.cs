@@ -24,8 +24,11 @@ public sealed record LoopMemory
     /// <summary>Nothing yet.</summary>
     public static readonly LoopMemory Empty = new();
 
+    /// <summary>The revision of the empty initialize key that is ours, so that we bootstrap; 0: we don't.</summary>
+    public long InitializeRevision { get; init; }
+
     /// <summary>The empty initialize key is ours: we bootstrap.</summary>
-    public bool WonInitialize { get; init; }
+    public bool WonInitialize => InitializeRevision != 0;
 
     /// <summary>The new cluster stands; its keys are still to be written.</summary>
     public bool BootstrapDone { get; init; }

@@ -37,7 +37,7 @@ internal sealed class Invariants(SimCluster cluster)
         SimNode? primary = null;
         foreach (var node in cluster.Nodes)
         {
-            if (node.Server.AcceptsWrites)
+            if (node.Server.AcceptsWrites && !IsForeign(node.Server))
             {
                 if (primary is not null)
                 {
@@ -61,6 +61,9 @@ internal sealed class Invariants(SimCluster cluster)
             }
         }
     }
+
+    /// <summary>Of a bootstrap that another member has overtaken: no client knows of it, and its data are put aside.</summary>
+    private bool IsForeign(SimServer server) => cluster.Dcs.Snapshot.Initialize.SystemId is { } id && id != server.SystemId;
 
     /// <summary>The DCS has changed.</summary>
     public void Changed(ClusterSnapshot snapshot)
@@ -101,6 +104,10 @@ internal sealed class Invariants(SimCluster cluster)
     /// <summary>A server has become writable: what was promised has to be there.</summary>
     public void BecamePrimary(SimServer server)
     {
+        if (IsForeign(server))
+        {
+            return;
+        }
         var dcs = cluster.Dcs.Snapshot;
         if (dcs.Initialize.SystemId is not null && dcs.Leader?.Holder != server.Name && !cluster.IsPaused)
         {

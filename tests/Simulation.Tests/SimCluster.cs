@@ -116,7 +116,7 @@ internal sealed class SimCluster
 
     private void Commit(SimServer server)
     {
-        if (server.AcceptsWrites)
+        if (server.AcceptsWrites && Dcs.Snapshot.Initialize.SystemId == server.SystemId)
         {
             server.TryCommit(new Commit(++_commits));
         }

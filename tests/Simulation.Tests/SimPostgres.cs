@@ -285,7 +285,7 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
             SynchronousStandbyNames = server.SynchronousStandbyNames,
             CheckpointedSincePromotion = server.IsPrimary && server.ControlTimeline == server.Timeline,
             History = server.IsPrimary
-                ? [.. server.History.Select(h => new HistoryLine(h.Timeline, new Lsn(h.SwitchPoint), "no recovery target specified", null, null))]
+                ? [.. server.History.Select(h => new HistoryLine(h.Timeline, new Lsn(h.SwitchPoint), "no recovery target specified", "2026-01-01T00:00:00+00:00", null))]
                 : [],
             RewindPossible = options.RewindPossible,
             MayRemoveDivergedData = options.MayRemoveDivergedData,

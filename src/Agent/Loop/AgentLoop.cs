@@ -183,9 +183,9 @@ internal sealed partial class AgentLoop : IDisposable
             decision.Actions,
             new Performer.Run(observation, _member, _config) { Now = Now },
             cancellationToken);
-        if (_learned.WonInitialize)
+        if (_learned.InitializeRevision != 0)
         {
-            _memory = _memory with { WonInitialize = true };
+            _memory = _memory with { InitializeRevision = _learned.InitializeRevision };
         }
         _learned = _learned with
         {

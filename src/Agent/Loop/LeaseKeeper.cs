@@ -17,6 +17,7 @@ internal sealed partial class LeaseKeeper(
     IClusterStore store, string self, TimeProvider time, ILogger<LeaseKeeper> logger) : IDisposable
 {
     private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly LoopSignal _sleep = new(time);
     private readonly Lock _lock = new();
     private LeaderKey? _held;
     private long _leaderUntil;
@@ -98,7 +99,7 @@ internal sealed partial class LeaseKeeper(
                 {
                     LogLoopStuck();
                 }
-                await Task.Delay(good ? Interval : RetryInterval, time, cancellationToken);
+                await _sleep.SleepAsync(good ? Interval : RetryInterval, cancellationToken);
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
@@ -120,6 +121,7 @@ internal sealed partial class LeaseKeeper(
             _ttl = timing.Ttl;
             _lease = null;
         }
+        _sleep.Wake();   // a shorter ttl can be over before the present sleep is
         LogTtl(timing.Ttl.TotalSeconds);
     }
 
@@ -149,6 +151,10 @@ internal sealed partial class LeaseKeeper(
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             return new WriteOutcome(WriteStatus.Unknown, 0, "no answer in time");
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return new WriteOutcome(WriteStatus.Unknown, Problem: "no answer in time");
         }
         finally
         {
@@ -216,6 +222,10 @@ internal sealed partial class LeaseKeeper(
             using var limit = Limit(cancellationToken);
             return await GrantIfNoneAsync(limit.Token) ? LeaseId : 0;
         }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return 0;
+        }
         finally
         {
             _gate.Release();
@@ -231,7 +241,11 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    public void Dispose() => _gate.Dispose();
+    public void Dispose()
+    {
+        _gate.Dispose();
+        _sleep.Dispose();
+    }
 
     /// <summary>Waits for its turn; every holder of the gate is bounded by <see cref="Limit"/>, so this needs no token.</summary>
     private Task EnterAsync() => _gate.WaitAsync(CancellationToken.None);

@@ -34,7 +34,8 @@ internal sealed partial class Performer(
     {
         public PeerAnswers? Peers { get; init; }
 
-        public bool WonInitialize { get; init; }
+        /// <summary>The revision of the empty initialize key that is ours; 0: it was not won in this run.</summary>
+        public long InitializeRevision { get; init; }
 
         public long? FailsafeUntil { get; init; }
 
@@ -51,7 +52,7 @@ internal sealed partial class Performer(
         var learned = new Learned();
         foreach (var action in actions)
         {
-            var (ok, next) = await PerformAsync(action, run, learned, cancellationToken);
+            var (ok, next) = await TryPerformAsync(action, run, learned, cancellationToken);
             learned = next;
             if (!ok)
             {
@@ -59,6 +60,24 @@ internal sealed partial class Performer(
             }
         }
         return learned;
+    }
+
+    private async Task<(bool Ok, Learned Learned)> TryPerformAsync(
+        HaAction action, Run run, Learned learned, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await PerformAsync(action, run, learned, cancellationToken);
+        }
+        catch (ClusterStoreException problem)
+        {
+            LogNotDone(action.GetType().Name, "failed", problem.Message);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogNotDone(action.GetType().Name, "failed", "no answer in time");
+        }
+        return (false, learned);
     }
 
     private async Task<(bool Ok, Learned Learned)> PerformAsync(
@@ -90,10 +109,11 @@ internal sealed partial class Performer(
                 }
                 // On our lease: should we die while bootstrapping, the scope is free again.
                 var race = await store.PutAsync(ClusterKeys.Initialize, "", WriteCondition.Absent, lease, cancellationToken);
-                return (race.IsDone, Seen(learned with { WonInitialize = race.IsDone }, race.Revision));
+                return (race.IsDone, Seen(learned with { InitializeRevision = race.IsDone ? race.Revision : 0 }, race.Revision));
             case HaAction.WriteInitialize write:
                 return Report(action, await store.PutAsync(
-                    ClusterKeys.Initialize, write.SystemId, write.OnlyIfAbsent ? WriteCondition.Absent : WriteCondition.Always, 0,
+                    ClusterKeys.Initialize, write.SystemId,
+                    write.Revision is { } initializeRevision ? WriteCondition.Unchanged(initializeRevision) : WriteCondition.Always, 0,
                     cancellationToken), learned);
             case HaAction.WriteConfig:
                 var config = run.Config.Raw.EnumerateObject().Any() ? run.Config.Raw : run.Member.InitialConfig;
@@ -221,7 +241,9 @@ internal sealed partial class Performer(
         }
         var others = members.Where(pair => pair.Key != run.Member.Name).ToList();
         var message = new FailsafeMessage(run.Member.Name, run.Member.ConnUrl, run.Member.ApiUrl, cluster.Status.Slots);
-        var replies = await peers.PostFailsafeAsync(others, message, s_peerLimit, cancellationToken);
+        // A peer that is silent must not cost the time in which a primary without consent has to stop.
+        var patience = TimeSpan.FromTicks(Math.Min(s_peerLimit.Ticks, run.Observation.Timing.Ttl.Ticks / 8));
+        var replies = await peers.PostFailsafeAsync(others, message, patience, cancellationToken);
         foreach (var refusal in replies.Where(reply => !reply.Accepted))
         {
             LogNoConsent(refusal.Name, refusal.Detail);
@@ -251,7 +273,7 @@ internal sealed partial class Performer(
         return action switch
         {
             HaAction.Bootstrap => (JobKind.Bootstrap, async (p, t) => End(await postgres.BootstrapAsync(p, t))),
-            HaAction.AbandonBootstrap => (JobKind.AbandonBootstrap, (_, t) => AbandonAsync(t)),
+            HaAction.AbandonBootstrap => (JobKind.AbandonBootstrap, (_, t) => AbandonAsync(run, t)),
             HaAction.CopyMember copy => (JobKind.Clone, async (p, t) =>
                 End(await postgres.CloneAsync(copy.Source is null ? null : members[copy.Source], p, t))),
             HaAction.StartPrimary start => (JobKind.StartPrimary, async (_, t) =>
@@ -287,11 +309,13 @@ internal sealed partial class Performer(
         _ => (JobResult.CannotTell, result.Detail),
     };
 
-    private async Task<(JobResult, string)> AbandonAsync(CancellationToken cancellationToken)
+    private async Task<(JobResult, string)> AbandonAsync(Run run, CancellationToken cancellationToken)
     {
         var moved = await postgres.MoveDataDirectoryAwayAsync(cancellationToken);
-        var freed = await store.DeleteAsync(ClusterKeys.Initialize, WriteCondition.Always, cancellationToken);
-        return (moved.Ok && freed.IsDone ? JobResult.Done : JobResult.Failed, moved.Detail);
+        // Only our own empty key: when it is another's by now, that member makes the cluster. It hangs on our lease besides.
+        var revision = run.Observation.Memory.InitializeRevision;
+        var freed = await store.DeleteAsync(ClusterKeys.Initialize, WriteCondition.Unchanged(revision), cancellationToken);
+        return (moved.Ok && freed.Status is WriteStatus.Done or WriteStatus.Conflict ? JobResult.Done : JobResult.Failed, moved.Detail);
     }
 
     /// <summary>Stops accepting writes, in the way that the mode says, and gives the leader key up where it should.</summary>
