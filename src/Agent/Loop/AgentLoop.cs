@@ -46,6 +46,7 @@ internal sealed partial class AgentLoop : IDisposable
     private string _failsafeWritten = "";
     private long _lastRunAt;
     private Role _lastRole = Role.Unknown;
+    private Role? _callbackRole;
     private string? _lastLeader;
     private string _lastReason = "";
     private bool _reload;
@@ -169,6 +170,7 @@ internal sealed partial class AgentLoop : IDisposable
         await SeeOwnWritesAsync(cancellationToken);
         var observation = await ObserveAsync(cancellationToken);
         GuardPrimary(observation);
+        await ApplyConfigurationAsync(observation, cancellationToken);
         if (_failover.See(observation) is { } phases)
         {
             _events.Append("failover", "promoted", phases, observation.Lease.Term, observation.Local.Timeline);
@@ -356,11 +358,37 @@ internal sealed partial class AgentLoop : IDisposable
         if (role != _lastRole)
         {
             _events.Append("role", role.ToWire(), $"the role is {role.ToWire()}", term, o.Local.Timeline);
-            if (_lastRole != Role.Unknown && role is Role.Primary or Role.Replica or Role.Demoted)
-            {
-                _postgres.RunCallback("on_role_change", role);
-            }
             _lastRole = role;
+        }
+        if (o.Ended is { Result: JobResult.Done } ended)
+        {
+            RunCallback(ended.Kind);
+        }
+        if (_callbackRole is null && o.Local.Server == ServerState.Running && o.Job is null)
+        {
+            // PostgreSQL was running already when this agent started.
+            _callbackRole = role;
+            _postgres.RunCallback("on_start", role);
+        }
+    }
+
+    /// <summary>The operator's callbacks. A change of role takes the place of the start that it came with.</summary>
+    private void RunCallback(JobKind ended)
+    {
+        Role? role = ended switch
+        {
+            JobKind.Promote or JobKind.StartPrimary or JobKind.Bootstrap => Role.Primary,
+            JobKind.StartStandby => Role.Replica,
+            _ => null,
+        };
+        if (role is { } now)
+        {
+            _postgres.RunCallback(_callbackRole is { } before && before != now ? "on_role_change" : "on_start", now);
+            _callbackRole = now;
+        }
+        else if (ended == JobKind.Demote)
+        {
+            _postgres.RunCallback("on_stop", _callbackRole ?? Role.Replica);
         }
     }
 
@@ -453,7 +481,9 @@ internal sealed partial class AgentLoop : IDisposable
     {
         var plan = PlanSlots(o);
         var seen = o.Cluster!.Status;
-        var status = new LeaderStatus(o.Local.WalPosition, plan.PublishedSlots ?? seen.Slots, plan.RetainSlots ?? seen.RetainSlots);
+        var status = new LeaderStatus(o.Local.WalPosition, plan.PublishedSlots ?? seen.Slots, 
+            // Our own slot too: should we go, the next leader keeps the WAL that we need to come back.
+            (plan.RetainSlots ?? seen.RetainSlots).Add(ReplicationSlotName.FromMember(_member.Name)));
         var text = KeyWriter.Status(status);
         if (text != _statusWritten && _time.GetElapsedTime(_statusWrittenAt) >= _timing.LoopWait * 0.9)
         {
@@ -499,22 +529,33 @@ internal sealed partial class AgentLoop : IDisposable
         return plan;
     }
 
-    /// <summary>What the server needs besides its role: a changed configuration, and its slots.</summary>
+    /// <summary>The configuration comes before every job that uses it: a start, a copy, a bootstrap.</summary>
+    private async Task ApplyConfigurationAsync(Observation o, CancellationToken cancellationToken)
+    {
+        if (_jobs.Current is not null || o.Cluster is null || (!_reload && _appliedConfigRevision == _config.ModRevision))
+        {
+            return;
+        }
+        var reload = _reload;
+        _appliedConfigRevision = _config.ModRevision;
+        _reload = false;
+        var result = await _postgres.ApplyConfigurationAsync(_config, reload, cancellationToken);
+        if (!result.Ok)
+        {
+            LogConfigProblem(result.Detail);
+        }
+        if (reload && o.Local.HasProcess)
+        {
+            _postgres.RunCallback("on_reload", Published.Role(o));
+        }
+    }
+
+    /// <summary>What the server needs besides its role: its slots.</summary>
     private async Task TendServerAsync(Observation o, CancellationToken cancellationToken)
     {
         if (_jobs.Current is not null || o.Cluster is null)
         {
             return;
-        }
-        if ((_reload || _appliedConfigRevision != _config.ModRevision) && o.Local.Data == DataDirectory.Ready)
-        {
-            var result = await _postgres.ApplyConfigurationAsync(_config, _reload, cancellationToken);
-            if (!result.Ok)
-            {
-                LogConfigProblem(result.Detail);
-            }
-            _appliedConfigRevision = _config.ModRevision;
-            _reload = false;
         }
         if (o.Local.Server == ServerState.Running && o.Leader is not null && o.Config.UseSlots)
         {

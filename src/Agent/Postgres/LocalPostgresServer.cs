@@ -81,11 +81,11 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         {
             HasRecoverySignal = _files.HasRecoverySignal,
             PendingRestart = _pendingRestart,
+            UserSynchronousStandbyNames = config.Config.Parameters.GetValueOrDefault(SynchronousNames),
             HasRestoreCommand = config.Config.RecoveryParameters.ContainsKey("restore_command"),
             RewindPossible = config.Config.UseRewind && control is ({ WalLogHints: true } or { DataChecksums: true }),
             MayRemoveDivergedData = config.Config.RemoveDataDirectoryOnDivergedTimelines,
             MayRemoveAfterFailedRewind = config.Config.RemoveDataDirectoryOnRewindFailure,
-            UserSynchronousStandbyNames = config.Config.Parameters.GetValueOrDefault(SynchronousNames),
         };
         return process is null
             ? Stopped(seen)
