@@ -1,0 +1,77 @@
+using System.Globalization;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json.Nodes;
+
+namespace Routing.TestKit;
+
+/// <summary>A key as etcd holds it.</summary>
+public sealed record EtcdKey(string Value, long CreateRevision, long ModRevision, long Lease)
+{
+    /// <summary>The value as JSON.</summary>
+    public JsonNode Json => JsonNode.Parse(Value) ?? throw new InvalidOperationException("The value is null.");
+}
+
+/// <summary>Looks at keys and changes them by etcd's JSON gateway: another way than the product's own.</summary>
+public sealed class EtcdKeys(Uri endpoint, string prefix) : IDisposable
+{
+    private readonly HttpClient _http = new() { BaseAddress = endpoint, Timeout = TimeSpan.FromSeconds(5) };
+
+    /// <summary>One key; null when it is missing.</summary>
+    public async Task<EtcdKey?> GetAsync(string suffix) => (await AskAsync(Key(suffix), null)).Values.SingleOrDefault();
+
+    /// <summary>All keys below the prefix, by their suffix.</summary>
+    public async Task<IReadOnlyDictionary<string, EtcdKey>> AllAsync()
+    {
+        var start = Key("");
+        return await AskAsync(start, start[..^1] + (char)(start[^1] + 1));
+    }
+
+    /// <summary>Writes a key without a lease.</summary>
+    public Task PutAsync(string suffix, string value) =>
+        PostAsync("/v3/kv/put", new JsonObject { ["key"] = Encode(Key(suffix)), ["value"] = Encode(value) });
+
+    /// <summary>Deletes a key.</summary>
+    public Task DeleteAsync(string suffix) => PostAsync("/v3/kv/deleterange", new JsonObject { ["key"] = Encode(Key(suffix)) });
+
+    /// <summary>Revokes a lease; its keys go with it.</summary>
+    public Task RevokeAsync(long lease) =>
+        PostAsync("/v3/lease/revoke", new JsonObject { ["ID"] = lease.ToString(CultureInfo.InvariantCulture) });
+
+    /// <inheritdoc/>
+    public void Dispose() => _http.Dispose();
+
+    private string Key(string suffix) => $"{prefix}/{suffix}";
+
+    private async Task<SortedDictionary<string, EtcdKey>> AskAsync(string key, string? end)
+    {
+        var request = new JsonObject { ["key"] = Encode(key) };
+        if (end is not null)
+        {
+            request["range_end"] = Encode(end);
+        }
+        var answer = await PostAsync("/v3/kv/range", request);
+        var found = new SortedDictionary<string, EtcdKey>(StringComparer.Ordinal);
+        foreach (var kv in answer["kvs"]?.AsArray() ?? [])
+        {
+            found[Decode(kv!["key"])[(prefix.Length + 1)..]] = new EtcdKey(
+                Decode(kv["value"]), Number(kv["create_revision"]), Number(kv["mod_revision"]), Number(kv["lease"]));
+        }
+        return found;
+    }
+
+    private async Task<JsonNode> PostAsync(string path, JsonObject request)
+    {
+        using var answer = await _http.PostAsJsonAsync(path, request);
+        var text = await answer.Content.ReadAsStringAsync();
+        return answer.IsSuccessStatusCode
+            ? JsonNode.Parse(text)!
+            : throw new InvalidOperationException($"etcd {path}: {answer.StatusCode}: {text}");
+    }
+
+    private static string Encode(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
+
+    private static string Decode(JsonNode? node) => node is null ? "" : Encoding.UTF8.GetString(Convert.FromBase64String(node.GetValue<string>()));
+
+    private static long Number(JsonNode? node) => node is null ? 0 : long.Parse(node.GetValue<string>(), CultureInfo.InvariantCulture);
+}

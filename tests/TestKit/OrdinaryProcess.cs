@@ -1,0 +1,173 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace Routing.TestKit;
+
+/// <summary>A signal, by its number on Linux.</summary>
+public enum ProcessSignal
+{
+    Hangup = 1,
+    Quit = 3,
+    Kill = 9,
+    Terminate = 15,
+    Continue = 18,
+    Stop = 19,
+}
+
+/// <summary>A program that runs as PostgreSQL's user when the tests are root, and as ourselves otherwise.</summary>
+public sealed class OrdinaryProcess : IDisposable
+{
+    private static readonly bool IsRoot = Environment.IsPrivilegedProcess;
+    private readonly Process _process;
+
+    private OrdinaryProcess(Process process) => (_process, Id) = (process, process.Id);
+
+    /// <summary>The process.</summary>
+    public int Id { get; }
+
+    /// <summary>Whether it is over.</summary>
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>Starts a program.</summary>
+    /// <param name="log">Where its output goes, appended.</param>
+    /// <param name="home">Its home and working directory.</param>
+    /// <param name="command">The program and its arguments.</param>
+    public static OrdinaryProcess Start(string log, string home, params string[] command)
+    {
+        // The shell only points the output to the log and becomes the program: the process id stays.
+        var start = new ProcessStartInfo("/bin/sh")
+        {
+            UseShellExecute = false,
+            WorkingDirectory = home,
+            ArgumentList = { "-c", "exec \"$@\" >>\"$0\" 2>&1 </dev/null", log },
+        };
+        foreach (var word in IsRoot ? (string[])["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", .. command] : command)
+        {
+            start.ArgumentList.Add(word);
+        }
+        // A test decides alone, not the variables around it.
+        foreach (var name in start.Environment.Keys.Where(IsDisturbing).ToList())
+        {
+            start.Environment.Remove(name);
+        }
+        start.Environment["HOME"] = home;
+        start.Environment["DOTNET_TieredPGO"] = "0";
+        return new OrdinaryProcess(Process.Start(start) ?? throw new InvalidOperationException($"{command[0]} was not started."));
+    }
+
+    /// <summary>Gives a directory to the user of the programs.</summary>
+    public static void GiveAway(string directory)
+    {
+        if (!IsRoot)
+        {
+            return;
+        }
+        using var chown = Process.Start("chown", ["postgres:", directory]);
+        chown.WaitForExit();
+        if (chown.ExitCode != 0)
+        {
+            throw new InvalidOperationException($"chown {directory}: exit code {chown.ExitCode}.");
+        }
+    }
+
+    /// <summary>Sends it a signal.</summary>
+    public void Send(ProcessSignal signal) => Send(Id, signal);
+
+    /// <summary>Waits for its end.</summary>
+    /// <returns>The exit code.</returns>
+    public async Task<int> WaitForExitAsync(TimeSpan limit)
+    {
+        using var patience = new CancellationTokenSource(limit);
+        try
+        {
+            await _process.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException($"Process {Id} runs after {limit.TotalSeconds:0.#} s.");
+        }
+        return _process.ExitCode;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _process.Dispose();
+
+    /// <summary>Sends a signal to a process of ours that need not be our child. False: it is gone.</summary>
+    public static bool Send(int pid, ProcessSignal signal)
+    {
+        if (pid <= 1)
+        {
+            throw new ArgumentOutOfRangeException(nameof(pid), pid, "This is no process of a test.");
+        }
+        if (kill(pid, (int)signal) == 0)
+        {
+            return true;
+        }
+        const int noSuchProcess = 3;
+        return Marshal.GetLastPInvokeError() == noSuchProcess
+            ? false
+            : throw new InvalidOperationException($"Signal {signal} to {pid}: error {Marshal.GetLastPInvokeError()}.");
+    }
+
+    /// <summary>The processes whose command line contains a word, with their parents.</summary>
+    public static IReadOnlyList<(int Id, string Command)> Find(string word) =>
+        [.. All().Where(process => process.Command.Contains(word, StringComparison.Ordinal))];
+
+    /// <summary>The children of a process.</summary>
+    public static IReadOnlyList<int> ChildrenOf(int pid)
+    {
+        try
+        {
+            return [.. Directory.EnumerateDirectories($"/proc/{pid}/task")
+                .SelectMany(thread => File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                .Select(text => int.Parse(text, null))];
+        }
+        catch (IOException)
+        {
+            return [];   // it has just ended
+        }
+    }
+
+    /// <summary>Whether a process runs (or is frozen); a zombie does not.</summary>
+    public static bool IsAlive(int pid)
+    {
+        try
+        {
+            // "pid (name) state …"
+            return File.ReadAllText($"/proc/{pid}/stat").Split(") ")[^1][0] is not ('Z' or 'X');
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    private static bool IsDisturbing(string name) =>
+        name.StartsWith("PATRONI_", StringComparison.Ordinal) || name.StartsWith("PG", StringComparison.Ordinal)
+        || name.StartsWith("ETCD", StringComparison.Ordinal);
+
+    private static IEnumerable<(int Id, string Command)> All()
+    {
+        foreach (var directory in Directory.EnumerateDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(directory), out var pid))
+            {
+                continue;
+            }
+            string command;
+            try
+            {
+                command = File.ReadAllText(Path.Combine(directory, "cmdline")).Replace('\0', ' ');
+            }
+            catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+            {
+                continue;
+            }
+            yield return (pid, command);
+        }
+    }
+
+    [DllImport("libc", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
+    private static extern int kill(int pid, int signal);
+}

@@ -1,0 +1,332 @@
+using System.Text.Json.Nodes;
+
+namespace Routing.TestKit;
+
+/// <summary>How to start a <see cref="TestCluster"/>.</summary>
+public sealed record TestClusterOptions
+{
+    /// <summary>How many nodes.</summary>
+    public int Nodes { get; init; } = 3;
+
+    /// <summary>Life of the leader key, in seconds.</summary>
+    public int Ttl { get; init; } = 6;
+
+    /// <summary>Added to the dynamic configuration that the cluster is made with.</summary>
+    public JsonObject Dcs { get; init; } = [];
+
+    /// <summary>Changes the configuration of a node before it is written.</summary>
+    public Action<TestNode, JsonObject>? Configure { get; init; }
+}
+
+/// <summary>A real cluster on free ports of 127.0.0.1: etcd, agents, PostgreSQL; data below /tmp; gone with the test.</summary>
+public sealed class TestCluster : IAsyncDisposable
+{
+    /// <summary>How long a cluster may take to come to rest.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private static readonly List<TestCluster> Running = [];
+    private readonly TempDirectory _directory = new("cluster");
+    private readonly List<TestNode> _nodes = [];
+    private readonly TestClusterOptions _options;
+
+    static TestCluster() => AppDomain.CurrentDomain.ProcessExit += (_, _) => KillAll();
+
+    private TestCluster(EtcdServer etcd, TestClusterOptions options)
+    {
+        Etcd = etcd;
+        _options = options;
+        Keys = new EtcdKeys(etcd.Endpoint, $"/service/{Scope}");
+        OrdinaryProcess.GiveAway(_directory.Path);
+        lock (Running)
+        {
+            Running.Add(this);
+        }
+    }
+
+    /// <summary>The cluster's name.</summary>
+    public string Scope { get; } = "pay";
+
+    /// <summary>Its etcd.</summary>
+    public EtcdServer Etcd { get; }
+
+    /// <summary>Its keys, read without the product.</summary>
+    public EtcdKeys Keys { get; }
+
+    /// <summary>Its nodes, n1 first.</summary>
+    public IReadOnlyList<TestNode> Nodes => _nodes;
+
+    /// <summary>The life of the leader key.</summary>
+    public TimeSpan Ttl => TimeSpan.FromSeconds(_options.Ttl);
+
+    /// <summary>The node of this name.</summary>
+    public TestNode this[string name] => _nodes.Single(node => node.Name == name);
+
+    /// <summary>Starts etcd and the nodes, and waits until a leader leads and all others stream.</summary>
+    public static async Task<TestCluster> StartAsync(TestClusterOptions? options = null)
+    {
+        var cluster = await PrepareAsync(options);
+        try
+        {
+            foreach (var node in cluster.Nodes)
+            {
+                node.Start();
+            }
+            await cluster.HealthyAsync();
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Starts etcd and writes the configuration of the nodes; starts none.</summary>
+    public static async Task<TestCluster> PrepareAsync(TestClusterOptions? options = null)
+    {
+        var chosen = options ?? new();
+        var cluster = new TestCluster(await EtcdServer.StartAsync(), chosen);
+        for (var i = 0; i < chosen.Nodes; i++)
+        {
+            cluster.AddNode();
+        }
+        return cluster;
+    }
+
+    /// <summary>Adds a node, configured and not started.</summary>
+    public TestNode AddNode(Action<TestNode, JsonObject>? configure = null)
+    {
+        var name = $"n{_nodes.Count + 1}";
+        var node = new TestNode(name, _directory[name], Path.GetFileName(_directory.Path));
+        node.Config = ConfigOf(node);
+        _options.Configure?.Invoke(node, node.Config);
+        configure?.Invoke(node, node.Config);
+        node.WriteConfig();
+        _nodes.Add(node);
+        return node;
+    }
+
+    /// <summary>Ends a node and forgets it; the cluster forgets it when its member key ends.</summary>
+    public async Task RemoveNodeAsync(TestNode node)
+    {
+        await node.KillAsync();
+        node.Dispose();
+        _nodes.Remove(node);
+        await UntilAsync(async () => await Keys.GetAsync($"members/{node.Name}") is null, $"the member key of {node.Name} ends");
+    }
+
+    /// <summary>The name in the leader key; null when nobody leads.</summary>
+    public async Task<string?> LeaderNameAsync() => (await Keys.GetAsync("leader"))?.Value;
+
+    /// <summary>Waits for a leader that is a running primary.</summary>
+    /// <param name="not">Not this one.</param>
+    /// <param name="within">The deadline; default <see cref="Patience"/>.</param>
+    public async Task<TestNode> LeaderAsync(TestNode? not = null, TimeSpan? within = null)
+    {
+        TestNode? found = null;
+        await UntilAsync(
+            async () =>
+            {
+                if (await LeaderNameAsync() is not { } name || name == not?.Name)
+                {
+                    return false;
+                }
+                found = this[name];
+                return await found.GetAsync("/patroni") is { } status && Text(status["role"]) == "primary" && Text(status["state"]) == "running";
+            },
+            not is null ? "a primary leads" : $"a primary other than {not.Name} leads",
+            within);
+        return found!;
+    }
+
+    /// <summary>Waits until one leads and every other started node streams on the same timeline, by REST and by member key.</summary>
+    /// <returns>The leader.</returns>
+    public async Task<TestNode> HealthyAsync(TimeSpan? within = null)
+    {
+        TestNode? leader = null;
+        await UntilAsync(
+            async () =>
+            {
+                var keys = await Keys.AllAsync();
+                if (keys.GetValueOrDefault("leader")?.Value is not { } name || this[name] is not { IsStarted: true } first
+                    || Text((await first.GetAsync("/patroni"))?["role"]) != "primary")
+                {
+                    return false;
+                }
+                leader = first;
+                var timeline = Text(keys.GetValueOrDefault($"members/{name}")?.Json["timeline"]);
+                foreach (var node in _nodes.Where(node => node.IsStarted))
+                {
+                    var member = keys.GetValueOrDefault($"members/{node.Name}")?.Json;
+                    if (member is null || Text(member["state"]) != "running" || Text(member["timeline"]) != timeline
+                        || Text(member["role"]) != (node == leader ? "primary" : "replica")
+                        || (node != leader && Text((await node.GetAsync("/patroni"))?["replication_state"]) != "streaming"))
+                    {
+                        return false;
+                    }
+                }
+                return true;
+            },
+            "one leads and the others stream", within);
+        return leader!;
+    }
+
+    /// <summary>The nodes that run and are not the leader.</summary>
+    public IReadOnlyList<TestNode> ReplicasOf(TestNode leader) => [.. _nodes.Where(node => node != leader && node.IsStarted)];
+
+    /// <summary>Starts every agent that does not run.</summary>
+    public void StartMissing()
+    {
+        foreach (var node in _nodes.Where(node => !node.IsStarted))
+        {
+            node.Start();
+        }
+    }
+
+    /// <summary>Changes the dynamic configuration through a member's REST.</summary>
+    public async Task ConfigureAsync(JsonObject patch)
+    {
+        var leader = await LeaderAsync();
+        var (code, text) = await leader.SendAsync("PATCH", "/config", patch);
+        if (code != 200)
+        {
+            throw new InvalidOperationException($"PATCH /config: {code} {text}");
+        }
+    }
+
+    /// <summary>Runs routingctl against this cluster.</summary>
+    public async Task<(int Code, string Output)> CtlAsync(params string[] arguments)
+    {
+        var config = _directory["ctl.yml"];
+        await File.WriteAllTextAsync(config, new JsonObject
+        {
+            ["scope"] = Scope,
+            ["etcd3"] = new JsonObject { ["hosts"] = $"{Etcd.Endpoint.Host}:{Etcd.Endpoint.Port}" },
+        }.ToJsonString());
+        var log = _directory[$"ctl-{Guid.NewGuid():N}.log"];
+        using var ctl = OrdinaryProcess.Start(log, _directory.Path, [AgentProgram.Ctl, "-c", config, .. arguments]);
+        var code = await ctl.WaitForExitAsync(Patience);
+        return (code, await File.ReadAllTextAsync(log));
+    }
+
+    /// <summary>Waits for a condition; when it does not come true, the agents' logs are told.</summary>
+    public async Task UntilAsync(Func<Task<bool>> condition, string what, TimeSpan? within = null)
+    {
+        try
+        {
+            await WaitUntil.TrueAsync(condition, within ?? Patience, what);
+        }
+        catch (TimeoutException problem)
+        {
+            throw new TimeoutException(problem.Message + Report(), problem);
+        }
+    }
+
+    /// <summary>Waits for a condition; when it does not come true, the agents' logs are told.</summary>
+    public Task UntilAsync(Func<bool> condition, string what, TimeSpan? within = null) =>
+        UntilAsync(() => Task.FromResult(condition()), what, within);
+
+    /// <summary>The ends of the agents' logs.</summary>
+    public string Report() => string.Concat(_nodes.Select(node =>
+        $"\n--- {node.Name} ({(node.IsStarted ? "started" : "ended")}, PostgreSQL {node.PostmasterPid?.ToString((IFormatProvider?)null) ?? "down"})\n{node.LogTail()}"));
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        lock (Running)
+        {
+            Running.Remove(this);
+        }
+        foreach (var node in _nodes)
+        {
+            await node.KillAsync();
+            node.Dispose();
+        }
+        Keys.Dispose();
+        await Etcd.DisposeAsync();
+        if (Environment.GetEnvironmentVariable("ROUTING_KEEP") is null)
+        {
+            _directory.Dispose();
+        }
+    }
+
+    private static string? Text(JsonNode? node) => node?.ToString();
+
+    private static void KillAll()
+    {
+        lock (Running)
+        {
+            foreach (var cluster in Running)
+            {
+                foreach (var node in cluster._nodes)
+                {
+                    node.KillNow();
+                }
+                cluster._directory.Dispose();
+            }
+            Running.Clear();
+        }
+    }
+
+    private JsonObject ConfigOf(TestNode node)
+    {
+        var dcs = new JsonObject
+        {
+            ["ttl"] = _options.Ttl,
+            ["loop_wait"] = 1,
+            ["retry_timeout"] = 1,
+            ["postgresql"] = new JsonObject
+            {
+                ["use_pg_rewind"] = true,
+                // A killed process loses nothing that it handed to the kernel: fsync would only cost the tests time.
+                ["parameters"] = new JsonObject { ["max_connections"] = 50, ["shared_buffers"] = "16MB", ["fsync"] = "off" },
+            },
+        };
+        Merge(dcs, _options.Dcs);
+        return new JsonObject
+        {
+            ["scope"] = Scope,
+            ["name"] = node.Name,
+            ["restapi"] = new JsonObject { ["listen"] = $"127.0.0.1:{node.RestPort}", ["connect_address"] = $"127.0.0.1:{node.RestPort}" },
+            ["etcd3"] = new JsonObject { ["hosts"] = new JsonArray($"{Etcd.Endpoint.Host}:{Etcd.Endpoint.Port}") },
+            ["bootstrap"] = new JsonObject
+            {
+                ["dcs"] = dcs,
+                ["initdb"] = new JsonArray(new JsonObject { ["encoding"] = "UTF8" }, "data-checksums", "no-sync"),
+                ["pg_hba"] = new JsonArray("host replication all 127.0.0.1/32 scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256"),
+            },
+            ["postgresql"] = new JsonObject
+            {
+                ["listen"] = $"127.0.0.1:{node.Port}",
+                ["connect_address"] = $"127.0.0.1:{node.Port}",
+                ["data_dir"] = node.DataDirectory,
+                ["bin_dir"] = "/usr/lib/postgresql/15/bin",
+                ["pgpass"] = Path.Combine(node.DirectoryPath, "pgpass"),
+                ["authentication"] = new JsonObject
+                {
+                    ["superuser"] = User("postgres", "super"),
+                    ["replication"] = User("replicator", "repl"),
+                    ["rewind"] = User("rewinder", "rewind"),
+                },
+                ["parameters"] = new JsonObject { ["unix_socket_directories"] = node.DirectoryPath },
+            },
+        };
+
+        static JsonObject User(string name, string password) => new() { ["username"] = name, ["password"] = password };
+    }
+
+    private static void Merge(JsonObject target, JsonObject patch)
+    {
+        foreach (var (key, value) in patch)
+        {
+            if (value is JsonObject inner && target[key] is JsonObject existing)
+            {
+                Merge(existing, inner);
+            }
+            else
+            {
+                target[key] = value?.DeepClone();
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+using System.Net.Http.Json;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Npgsql;
+
+namespace Routing.TestKit;
+
+/// <summary>One node of a <see cref="TestCluster"/>: an agent, its fence, and its PostgreSQL.</summary>
+public sealed class TestNode : IDisposable
+{
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(30) };
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(30);
+    private readonly string _dataName;
+    private OrdinaryProcess? _agent;
+
+    internal TestNode(string name, string directory, string unique)
+    {
+        Name = name;
+        DirectoryPath = directory;
+        // A fence is told apart by the last part of its data directory.
+        _dataName = $"data-{unique}-{name}";
+        Directory.CreateDirectory(directory);
+        OrdinaryProcess.GiveAway(directory);
+    }
+
+    /// <summary>The member's name.</summary>
+    public string Name { get; }
+
+    /// <summary>Everything of this node.</summary>
+    public string DirectoryPath { get; }
+
+    /// <summary>PostgreSQL's data directory.</summary>
+    public string DataDirectory => Path.Combine(DirectoryPath, _dataName);
+
+    /// <summary>The agent's configuration file.</summary>
+    public string ConfigFile => Path.Combine(DirectoryPath, "agent.yml");
+
+    /// <summary>What the agent wrote to the console.</summary>
+    public string LogFile => Path.Combine(DirectoryPath, "agent.log");
+
+    /// <summary>PostgreSQL's port on 127.0.0.1.</summary>
+    public int Port { get; } = FreePorts.Take();
+
+    /// <summary>The agent's REST port on 127.0.0.1.</summary>
+    public int RestPort { get; } = FreePorts.Take();
+
+    /// <summary>The configuration, when it was made of JSON.</summary>
+    public JsonObject Config { get; internal set; } = [];
+
+    /// <summary>Whether an agent was started and not yet ended by the test.</summary>
+    public bool IsStarted => _agent is not null;
+
+    /// <summary>The agent's process.</summary>
+    public int AgentPid => _agent?.Id ?? throw new InvalidOperationException($"The agent of {Name} does not run.");
+
+    /// <summary>The fence; null when none runs.</summary>
+    public int? FencePid => OrdinaryProcess.Find(_dataName).Where(p => p.Command.Contains(" --fence ", StringComparison.Ordinal))
+        .Select(p => (int?)p.Id).FirstOrDefault();
+
+    /// <summary>The postmaster; null when none runs.</summary>
+    public int? PostmasterPid
+    {
+        get
+        {
+            try
+            {
+                var pid = int.Parse(File.ReadLines(Path.Combine(DataDirectory, "postmaster.pid")).First(), null);
+                return OrdinaryProcess.IsAlive(pid) ? pid : null;
+            }
+            catch (Exception none) when (none is IOException or InvalidOperationException or FormatException)
+            {
+                return null;
+            }
+        }
+    }
+
+    /// <summary>Connects to this node as the superuser, without a pool.</summary>
+    public string ConnectionString => new NpgsqlConnectionStringBuilder
+    {
+        Host = "127.0.0.1",
+        Port = Port,
+        Username = "postgres",
+        Password = "super",
+        Database = "postgres",
+        Pooling = false,
+        Timeout = 3,
+        CommandTimeout = 10,
+        GssEncryptionMode = GssEncryptionMode.Disable,
+        SslMode = SslMode.Disable,
+    }.ConnectionString;
+
+    /// <summary>Writes the configuration file from <see cref="Config"/>: JSON is YAML too.</summary>
+    public void WriteConfig() => WriteConfig(Config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+
+    /// <summary>Writes the configuration file.</summary>
+    public void WriteConfig(string yaml) => File.WriteAllText(ConfigFile, yaml);
+
+    /// <summary>Starts the agent.</summary>
+    public void Start()
+    {
+        if (_agent is { HasExited: false })
+        {
+            throw new InvalidOperationException($"The agent of {Name} runs already.");
+        }
+        _agent?.Dispose();
+        _agent = StartAgent(ConfigFile);
+    }
+
+    /// <summary>Starts an agent with some configuration, and leaves it to the caller.</summary>
+    public OrdinaryProcess StartAgent(string configFile) =>
+        OrdinaryProcess.Start(LogFile, DirectoryPath, AgentProgram.Agent, configFile);
+
+    /// <summary>Asks the agent to end (SIGTERM) and waits for it.</summary>
+    /// <returns>The exit code.</returns>
+    public Task<int> StopAsync() => EndAgentAsync(ProcessSignal.Terminate);
+
+    /// <summary>Kills the agent alone.</summary>
+    public Task KillAgentAsync() => EndAgentAsync(ProcessSignal.Kill);
+
+    /// <summary>Waits until the agent has ended by itself.</summary>
+    /// <returns>The exit code.</returns>
+    public Task<int> WaitForAgentExitAsync(TimeSpan limit) =>
+        (_agent ?? throw new InvalidOperationException($"The agent of {Name} was not started.")).WaitForExitAsync(limit);
+
+    /// <summary>Sends the agent a signal.</summary>
+    public void SignalAgent(ProcessSignal signal) => OrdinaryProcess.Send(AgentPid, signal);
+
+    /// <summary>Sends the postmaster a signal.</summary>
+    public void SignalPostmaster(ProcessSignal signal) =>
+        OrdinaryProcess.Send(PostmasterPid ?? throw new InvalidOperationException($"PostgreSQL of {Name} does not run."), signal);
+
+    /// <summary>Freezes PostgreSQL whole: the postmaster and all its children.</summary>
+    public void SignalPostgres(ProcessSignal signal)
+    {
+        var postmaster = PostmasterPid ?? throw new InvalidOperationException($"PostgreSQL of {Name} does not run.");
+        OrdinaryProcess.Send(postmaster, signal);
+        foreach (var child in OrdinaryProcess.ChildrenOf(postmaster))
+        {
+            OrdinaryProcess.Send(child, signal);
+        }
+    }
+
+    /// <summary>Kills everything at once, as when the machine dies: agent, fence, PostgreSQL with its children.</summary>
+    public async Task KillAsync()
+    {
+        var rest = OrdinaryProcess.Find(_dataName).Select(process => process.Id).ToList();
+        if (PostmasterPid is { } postmaster)
+        {
+            OrdinaryProcess.Send(postmaster, ProcessSignal.Stop);
+            rest.AddRange(OrdinaryProcess.ChildrenOf(postmaster));
+            rest.Add(postmaster);
+        }
+        if (_agent is { HasExited: false } agent)
+        {
+            agent.Send(ProcessSignal.Kill);
+        }
+        rest.ForEach(pid => OrdinaryProcess.Send(pid, ProcessSignal.Kill));
+        if (_agent is not null)
+        {
+            await EndAgentAsync(ProcessSignal.Kill);
+        }
+        await WaitUntil.TrueAsync(() => !rest.Exists(OrdinaryProcess.IsAlive), EndLimit, $"the processes of {Name} are gone");
+    }
+
+    /// <summary>Forgets all data, as after a disk was replaced. The node must be down.</summary>
+    public void LoseDisk() => Directory.Delete(DataDirectory, recursive: true);
+
+    /// <summary>Opens a connection as the superuser.</summary>
+    public async Task<NpgsqlConnection> OpenAsync()
+    {
+        var connection = new NpgsqlConnection(ConnectionString);
+        try
+        {
+            await connection.OpenAsync();
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Runs one statement.</summary>
+    /// <returns>The first column of the first row as text; null when there is none.</returns>
+    public async Task<string?> SqlAsync(string sql)
+    {
+        await using var connection = await OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        return Convert.ToString(await command.ExecuteScalarAsync(), System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>The code of a REST answer; 0 when there is none.</summary>
+    public async Task<int> StatusAsync(string path, string method = "GET")
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), Rest(path));
+        try
+        {
+            using var answer = await Http.SendAsync(request);
+            return (int)answer.StatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return 0;
+        }
+    }
+
+    /// <summary>A REST document, whatever its code; null when the agent does not answer.</summary>
+    public async Task<JsonNode?> GetAsync(string path)
+    {
+        try
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2));
+            return JsonNode.Parse(await (await Http.GetAsync(Rest(path), limit.Token)).Content.ReadAsStringAsync(limit.Token));
+        }
+        catch (Exception silent) when (silent is HttpRequestException or OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Sends a REST request with a JSON body.</summary>
+    public async Task<(int Code, string Text)> SendAsync(string method, string path, JsonNode? body = null)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), Rest(path));
+        request.Content = body is null ? null : JsonContent.Create(body);
+        using var answer = await Http.SendAsync(request);
+        return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
+    }
+
+    /// <summary>The end of the agent's log.</summary>
+    public string LogTail(int lines = 15) =>
+        File.Exists(LogFile) ? string.Join('\n', File.ReadLines(LogFile).TakeLast(lines)) : "(no log)";
+
+    /// <summary>How often a word stands in the agent's log.</summary>
+    public int CountInLog(string word) => File.ReadLines(LogFile).Count(line => line.Contains(word, StringComparison.Ordinal));
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _agent?.Dispose();
+        foreach (var shared in Directory.EnumerateDirectories("/dev/shm", "routing-*"))
+        {
+            foreach (var fence in Directory.EnumerateDirectories(shared, $"{_dataName}-*"))
+            {
+                Directory.Delete(fence, recursive: true);
+            }
+        }
+    }
+
+    /// <summary>Kills at once what is left, without waiting; for the end of the test process.</summary>
+    internal void KillNow()
+    {
+        if (_agent is { HasExited: false } agent)
+        {
+            agent.Send(ProcessSignal.Kill);
+        }
+        foreach (var (pid, _) in OrdinaryProcess.Find(_dataName))
+        {
+            OrdinaryProcess.Send(pid, ProcessSignal.Kill);
+        }
+    }
+
+    private Uri Rest(string path) => new($"http://127.0.0.1:{RestPort}{path}");
+
+    private async Task<int> EndAgentAsync(ProcessSignal signal)
+    {
+        var agent = _agent ?? throw new InvalidOperationException($"The agent of {Name} was not started.");
+        if (!agent.HasExited)
+        {
+            agent.Send(signal);
+        }
+        var code = await agent.WaitForExitAsync(EndLimit);
+        agent.Dispose();
+        _agent = null;
+        return code;
+    }
+}

@@ -1,0 +1,231 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using System.Globalization;
+using Npgsql;
+
+namespace Routing.TestKit;
+
+/// <summary>A write that the server acknowledged.</summary>
+/// <param name="Id">Its number; grows with each try.</param>
+/// <param name="Node">Who took it.</param>
+/// <param name="Began">Timestamp before it was sent.</param>
+/// <param name="Ended">Timestamp after its answer.</param>
+public sealed record AcknowledgedWrite(long Id, TestNode Node, long Began, long Ended);
+
+/// <summary>A client with one connection that writes row after row and remembers what was acknowledged.</summary>
+/// <remarks>
+/// After an error it tries all nodes at once and takes the one that is no standby; tied to one node, it tries only that.
+/// A write whose answer was lost counts neither as done nor as lost.
+/// </remarks>
+public sealed class Writer : IAsyncDisposable
+{
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan LongestWrite = TimeSpan.FromSeconds(3);
+    private static int s_writers;
+    private readonly TestCluster _cluster;
+    private readonly ImmutableArray<TestNode> _nodes;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly int _id = Interlocked.Increment(ref s_writers);
+    private readonly Lock _gate = new();
+    private readonly List<AcknowledgedWrite> _writes = [];
+    private readonly List<string> _errors = [];
+    private Task _work = Task.CompletedTask;
+    private long _next;
+
+    private Writer(TestCluster cluster, ImmutableArray<TestNode> nodes) => (_cluster, _nodes) = (cluster, nodes);
+
+    /// <summary>What was acknowledged so far.</summary>
+    public ImmutableArray<AcknowledgedWrite> Writes
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _writes];
+            }
+        }
+    }
+
+    /// <summary>The errors that this client saw: commands that failed on a connection that had worked.</summary>
+    public ImmutableArray<string> Errors
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _errors];
+            }
+        }
+    }
+
+    /// <summary>The longest time between two acknowledged writes.</summary>
+    public TimeSpan LongestOutage
+    {
+        get
+        {
+            var writes = Writes;
+            return writes.Length < 2
+                ? TimeSpan.Zero
+                : writes.Zip(writes.Skip(1)).Max(pair => Stopwatch.GetElapsedTime(pair.First.Ended, pair.Second.Ended));
+        }
+    }
+
+    /// <summary>Makes the table where it is missing and starts a client that follows the primary.</summary>
+    public static async Task<Writer> StartAsync(TestCluster cluster)
+    {
+        await MakeTableAsync(cluster);
+        var writer = Begin(cluster, [.. cluster.Nodes]);
+        await writer.MoreAsync(10);
+        return writer;
+    }
+
+    /// <summary>Starts a client per node that writes there whenever the node lets it.</summary>
+    public static async Task<ImmutableArray<Writer>> StartOnEachAsync(TestCluster cluster)
+    {
+        await MakeTableAsync(cluster);
+        return [.. cluster.Nodes.Select(node => Begin(cluster, [node]))];
+    }
+
+    /// <summary>Waits until this many more writes were acknowledged.</summary>
+    public Task MoreAsync(int count, TimeSpan? within = null)
+    {
+        var target = Writes.Length + count;
+        return _cluster.UntilAsync(() => Writes.Length >= target, $"{count} more writes are acknowledged", within);
+    }
+
+    /// <summary>Ends the client.</summary>
+    public async Task StopAsync()
+    {
+        await _stop.CancelAsync();
+        await _work;
+    }
+
+    /// <summary>Acknowledged writes that this node does not have.</summary>
+    public async Task<IReadOnlyList<AcknowledgedWrite>> MissingOnAsync(TestNode node)
+    {
+        await using var connection = await node.OpenAsync();
+        await using var command = new NpgsqlCommand($"SELECT id FROM written WHERE client = {_id}", connection);
+        await using var reader = await command.ExecuteReaderAsync();
+        var found = new HashSet<long>();
+        while (await reader.ReadAsync())
+        {
+            found.Add(reader.GetInt64(0));
+        }
+        return [.. Writes.Where(write => !found.Contains(write.Id))];
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        _stop.Dispose();
+    }
+
+    private static async Task MakeTableAsync(TestCluster cluster) =>
+        await (await cluster.LeaderAsync()).SqlAsync(
+            "CREATE TABLE IF NOT EXISTS written (client int, id bigint, PRIMARY KEY (client, id))");
+
+    private static Writer Begin(TestCluster cluster, ImmutableArray<TestNode> nodes)
+    {
+        var writer = new Writer(cluster, nodes);
+        writer._work = Task.Run(writer.RunAsync);
+        return writer;
+    }
+
+    private async Task RunAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            if (await FindPrimaryAsync() is not var (node, connection))
+            {
+                await Task.Delay(Pause * 5);
+                continue;
+            }
+            await using (connection)
+            {
+                await WriteUntilErrorAsync(node, connection);
+            }
+        }
+    }
+
+    private async Task WriteUntilErrorAsync(TestNode node, NpgsqlConnection connection)
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            var id = ++_next;
+            var began = Stopwatch.GetTimestamp();
+            try
+            {
+                await using var command = new NpgsqlCommand(
+                    string.Create(CultureInfo.InvariantCulture, $"INSERT INTO written VALUES ({_id}, {id})"), connection);
+                await command.ExecuteNonQueryAsync().WaitAsync(LongestWrite);
+            }
+            catch (Exception problem) when (problem is NpgsqlException or TimeoutException or InvalidOperationException)
+            {
+                lock (_gate)
+                {
+                    _errors.Add($"{node.Name}: {problem.Message}");
+                }
+                return;
+            }
+            lock (_gate)
+            {
+                _writes.Add(new AcknowledgedWrite(id, node, began, Stopwatch.GetTimestamp()));
+            }
+            await Task.Delay(Pause);
+        }
+    }
+
+    private async Task<(TestNode, NpgsqlConnection)?> FindPrimaryAsync()
+    {
+        var tries = _nodes.Select(node => (Node: node, Connection: TryAsync(node))).ToList();
+        (TestNode, NpgsqlConnection)? found = null;
+        while (tries.Count > 0 && found is null)
+        {
+            await Task.WhenAny(tries.Select(t => t.Connection));
+            foreach (var ended in tries.FindAll(t => t.Connection.IsCompleted))
+            {
+                tries.Remove(ended);
+                if (await ended.Connection is { } connection)
+                {
+                    if (found is null)
+                    {
+                        found = (ended.Node, connection);
+                    }
+                    else
+                    {
+                        await connection.DisposeAsync();
+                    }
+                }
+            }
+        }
+        // A silent server must not hold up the others: what it answers later is closed.
+        foreach (var late in tries)
+        {
+            _ = late.Connection.ContinueWith(
+                static async done => await (done.Result?.DisposeAsync() ?? ValueTask.CompletedTask), TaskScheduler.Default);
+        }
+        return found;
+    }
+
+    /// <summary>A connection to a primary; null when there is none.</summary>
+    private static async Task<NpgsqlConnection?> TryAsync(TestNode node)
+    {
+        var connection = new NpgsqlConnection(node.ConnectionString);
+        try
+        {
+            await connection.OpenAsync();
+            await using var command = new NpgsqlCommand("SELECT pg_is_in_recovery()", connection);
+            if (await command.ExecuteScalarAsync().WaitAsync(LongestWrite) is false)
+            {
+                return connection;
+            }
+        }
+        catch (Exception notNow) when (notNow is NpgsqlException or TimeoutException or InvalidOperationException)
+        {
+            // Down, starting or silent: no primary for us.
+        }
+        await connection.DisposeAsync();
+        return null;
+    }
+}
