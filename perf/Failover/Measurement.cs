@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using Routing.TestKit;
+
+namespace Routing.Failover;
+
+/// <summary>Lets events happen to clusters and keeps what the writer saw.</summary>
+/// <param name="postgres">The folder of PostgreSQL's programs.</param>
+/// <param name="etcd">The etcd of all clusters.</param>
+/// <param name="progress">Where each run is told.</param>
+internal sealed class Measurement(string postgres, Uri etcd, TextWriter progress) : IAsyncDisposable
+{
+    private const int WritesBefore = 200;
+    private static readonly TimeSpan WriterPatience = TimeSpan.FromSeconds(90);
+    private readonly Dictionary<Contender, TestedCluster> _clusters = [];
+    private readonly Random _random = new(1);
+
+    /// <summary>What was seen, in the order of the runs.</summary>
+    public List<(Event Event, Contender Contender, Outage Outage)> Outages { get; } = [];
+
+    /// <summary>Runs that came to no result, with the reason.</summary>
+    public List<string> Failures { get; } = [];
+
+    /// <summary>The contender's cluster, started when it does not run.</summary>
+    public async Task<TestedCluster> ClusterOfAsync(Contender contender, CancellationToken cancellationToken)
+    {
+        if (!_clusters.TryGetValue(contender, out var cluster))
+        {
+            var started = Stopwatch.GetTimestamp();
+            cluster = _clusters[contender] = await TestedCluster.StartAsync(contender, postgres, etcd, cancellationToken);
+            await progress.WriteLineAsync($"{contender}: three nodes after {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
+        }
+        return cluster;
+    }
+
+    /// <summary>One run. A failure is noted, and the contender's cluster replaced.</summary>
+    public async Task RunAsync(Event what, Contender contender, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var outage = await MeasureAsync(await ClusterOfAsync(contender, cancellationToken), what, cancellationToken);
+            Outages.Add((what, contender, outage));
+            await progress.WriteLineAsync(
+                $"{what.Name}, {contender}: {outage.Pause.TotalSeconds:0.000} s, {outage.Errors} errors, {outage.Missing} missing");
+        }
+        catch (Exception failed) when (!cancellationToken.IsCancellationRequested)
+        {
+            Failures.Add($"{what.Name}, {contender}: {failed.Message}");
+            await progress.WriteLineAsync($"FAILED: {Failures[^1]}");
+            if (_clusters.Remove(contender, out var cluster))
+            {
+                await cluster.DisposeAsync();
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(_clusters.Values.Select(cluster => cluster.DisposeAsync().AsTask()));
+        _clusters.Clear();
+    }
+
+    private async Task<Outage> MeasureAsync(TestedCluster cluster, Event what, CancellationToken cancellationToken)
+    {
+        var primary = await cluster.BecomeWholeAsync(cancellationToken);
+        // The event shall meet the agents' loops at any phase.
+        await Task.Delay(TimeSpan.FromSeconds(1 + (3 * _random.NextDouble())), cancellationToken);
+
+        await using var writer = new Writer(cluster.Nodes);
+        await WaitUntil.TrueAsync(() => writer.Count > WritesBefore, what: "the writer writes");
+        var (sessions, errors) = (writer.Sessions, writer.Errors);
+        var moment = Stopwatch.GetTimestamp();
+        var happening = what.HappenAsync(cluster, primary);
+        await WaitUntil.TrueAsync(
+            () => writer.Sessions > sessions || happening.IsFaulted, WriterPatience, "the writer writes again");
+        await happening;
+
+        if (what.EndsAgent)
+        {
+            await primary.WaitForEndAsync(cancellationToken);
+            primary.StartAgent();
+        }
+        var successor = await cluster.BecomeWholeAsync(cancellationToken);
+        var count = writer.Count;
+        await WaitUntil.TrueAsync(() => writer.Count > count, what: "the writer writes to the whole cluster");
+        await writer.StopAsync();
+        return new Outage(
+            writer.LongestPauseSince(moment), writer.Errors - errors, await writer.MissingAsync(successor, cancellationToken));
+    }
+}

@@ -1,0 +1,81 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using Routing.Failover;
+using Routing.TestKit;
+
+[assembly: SupportedOSPlatform("linux")]
+
+Options options;
+try
+{
+    options = Options.Parse(args);
+}
+catch (FormatException wrong)
+{
+    Console.Error.WriteLine($"{wrong.Message}\n\n{Options.Usage}");
+    return 2;
+}
+
+using var stop = new CancellationTokenSource();
+using var onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+var started = Stopwatch.GetTimestamp();
+
+var setup = await Setup.PrepareAsync(options, stop.Token);
+// The file belongs to whoever started this; PostgreSQL to an ordinary user.
+await using var file = options.Out is { } path ? new StreamWriter(path) : null;
+var program = await File.ReadAllBytesAsync(setup.Agent, stop.Token);
+_ = new OrdinaryUser();
+using var programs = new TempDirectory("failover-program");
+var agent = programs["routing-agent"];
+await File.WriteAllBytesAsync(agent, program, stop.Token);
+File.SetUnixFileMode(agent, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+
+await using var etcd = await EtcdServer.StartAsync();
+await using var measurement = new Measurement(setup.Postgres, etcd.Endpoint, Console.Error);
+var contenders = Contender.Ours(agent).Concat(options.WithEstablished ? Contender.OfDebian() : [])
+    .Where(contender => options.Settings.Contains(contender.Setting))
+    .ToList();
+IReadOnlyList<IdleCost> idle = [];
+try
+{
+    if (options.Idle)
+    {
+        var quiet = contenders.Where(contender => contender.Setting == options.Settings[0]);
+        var clusters = new List<TestedCluster>();
+        foreach (var contender in quiet)
+        {
+            clusters.Add(await measurement.ClusterOfAsync(contender, stop.Token));
+        }
+        idle = await IdleCost.MeasureAsync(clusters, options.IdleTime, stop.Token);
+    }
+    foreach (var what in options.Failover ? Event.All.Where(one => options.Events.Contains(one.Name)) : [])
+    {
+        for (var run = 0; run < options.Runs; run++)
+        {
+            foreach (var contender in contenders.TakeWhile(_ => Stopwatch.GetElapsedTime(started) < options.Limit))
+            {
+                await measurement.RunAsync(what, contender, stop.Token);
+            }
+        }
+    }
+}
+catch (OperationCanceledException) when (stop.IsCancellationRequested)
+{
+    await Console.Error.WriteLineAsync("Stopped; what was measured so far follows.");
+}
+
+var report = Report.Of(setup, measurement, idle);
+Console.Write(report);
+if (file is not null)
+{
+    await file.WriteAsync(report);
+}
+return measurement.Failures.Count == 0 && !stop.IsCancellationRequested ? 0 : 1;
+
+void Stop(PosixSignalContext context)
+{
+    context.Cancel = true;
+    stop.Cancel();
+}
