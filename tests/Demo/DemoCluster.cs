@@ -1,0 +1,60 @@
+using Routing.TestKit;
+
+namespace Routing.Demo;
+
+/// <summary>One etcd and three nodes.</summary>
+internal sealed class DemoCluster : IAsyncDisposable
+{
+    private readonly string _folder;
+
+    private DemoCluster(string folder, EtcdServer etcd, IReadOnlyList<Node> nodes) =>
+        (_folder, Etcd, Nodes) = (folder, etcd, nodes);
+
+    public EtcdServer Etcd { get; }
+
+    public IReadOnlyList<Node> Nodes { get; }
+
+    public Node this[string name] => Nodes.Single(node => node.Name == name);
+
+    public static async Task<DemoCluster> StartAsync(DemoOptions options)
+    {
+        var etcd = await EtcdServer.StartAsync();
+        var cluster = new DemoCluster(
+            options.Folder, etcd, [.. new[] { "a", "b", "c" }.Select(name => new Node(name, etcd.Endpoint, options))]);
+        foreach (var node in cluster.Nodes)
+        {
+            node.Start();
+        }
+        return cluster;
+    }
+
+    /// <summary>Ends everything: cleanly within a moment, else by force.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        ProcessFolder.Signal(_folder, ProcessFolder.Continue);
+        try
+        {
+            await Task.WhenAll(Nodes.Select(node => node.StopAsync(TimeSpan.FromSeconds(10))));
+        }
+        catch (TimeoutException)
+        {
+            foreach (var node in Nodes)
+            {
+                // PostgreSQL first and by SIGQUIT, so that it gives its shared memory back.
+                if (node.Postmaster is { } postmaster && ProcessFolder.Processes(node.DataDirectory).Contains(postmaster))
+                {
+                    ProcessFolder.Signal(postmaster, ProcessFolder.Quit);
+                }
+                foreach (var id in ProcessFolder.Processes(node.Folder).Except(ProcessFolder.Processes(node.DataDirectory)))
+                {
+                    ProcessFolder.Signal(id, ProcessFolder.Kill);
+                }
+            }
+        }
+        await Etcd.DisposeAsync();
+        foreach (var node in Nodes)
+        {
+            node.Dispose();
+        }
+    }
+}
