@@ -6,15 +6,13 @@ namespace Routing.Integration.Tests;
 /// <summary>What a new cluster of three looks like: keys, REST, PostgreSQL, routingctl.</summary>
 public sealed class BootstrapTests(ClusterFixture fixture) : IClassFixture<ClusterFixture>
 {
-    private readonly TestCluster _cluster = fixture.Cluster;
-
     [Fact]
-    public async Task A_new_cluster_writes_every_key_as_a_member_of_the_reference_version_would()
+    public async Task A_newcluster_writes_every_key_as_a_member_of_the_reference_version_would()
     {
-        var leader = await _cluster.HealthyAsync();
+        var (cluster, leader) = await fixture.TakeAsync();
         var systemId = await leader.SqlAsync("SELECT system_identifier FROM pg_control_system()");
 
-        var keys = await _cluster.Keys.AllAsync();
+        var keys = await cluster.Keys.AllAsync();
 
         Assert.Equal(["config", "initialize", "leader", "members/n1", "members/n2", "members/n3", "status"],
             keys.Keys.Where(key => key != "history" && !key.StartsWith("routing/", StringComparison.Ordinal)));
@@ -25,7 +23,7 @@ public sealed class BootstrapTests(ClusterFixture fixture) : IClassFixture<Clust
         Assert.Equal(keys["leader"].Lease, keys[$"members/{leader.Name}"].Lease);
         Assert.Equal(6, keys["config"].Json["ttl"]!.GetValue<int>());
         Assert.True(keys["status"].Json["optime"]!.GetValue<long>() > 0);
-        foreach (var node in _cluster.Nodes)
+        foreach (var node in cluster.Nodes)
         {
             var member = keys[$"members/{node.Name}"];
             Assert.NotEqual(0, member.Lease);
@@ -41,9 +39,9 @@ public sealed class BootstrapTests(ClusterFixture fixture) : IClassFixture<Clust
     [Fact]
     public async Task The_health_checks_of_each_node_tell_its_role()
     {
-        var leader = await _cluster.HealthyAsync();
+        var (cluster, leader) = await fixture.TakeAsync();
 
-        foreach (var node in _cluster.Nodes)
+        foreach (var node in cluster.Nodes)
         {
             var leads = node == leader;
             var expected = new Dictionary<string, bool>
@@ -68,62 +66,62 @@ public sealed class BootstrapTests(ClusterFixture fixture) : IClassFixture<Clust
     [Fact]
     public async Task The_status_document_of_the_leader_names_its_standbys()
     {
-        var leader = await _cluster.HealthyAsync();
+        var (cluster, leader) = await fixture.TakeAsync();
 
         var status = (await leader.GetAsync("/patroni"))!;
 
         Assert.Equal(
-            _cluster.ReplicasOf(leader).Select(node => node.Name).Order(),
+            cluster.ReplicasOf(leader).Select(node => node.Name).Order(),
             status["replication"]!.AsArray().Select(standby => standby!["application_name"]!.ToString()).Order());
         Assert.Equal(150000, status["server_version"]!.GetValue<int>() / 10000 * 10000);
-        Assert.Equal((await _cluster.Keys.GetAsync("initialize"))!.Value, status["database_system_identifier"]!.ToString());
+        Assert.Equal((await cluster.Keys.GetAsync("initialize"))!.Value, status["database_system_identifier"]!.ToString());
         Assert.Equal("pay", status["patroni"]!["scope"]!.ToString());
         Assert.Null(status["pending_restart"]);
     }
 
     [Fact]
-    public async Task The_cluster_has_its_roles_checksums_and_a_slot_per_standby()
+    public async Task Thecluster_has_its_roles_checksums_and_a_slot_per_standby()
     {
-        var leader = await _cluster.HealthyAsync();
+        var (cluster, leader) = await fixture.TakeAsync();
 
         Assert.Equal("on", await leader.SqlAsync("SHOW data_checksums"));
         Assert.Equal("t", await leader.SqlAsync("SELECT rolreplication::text::char FROM pg_roles WHERE rolname = 'replicator'"));
         Assert.Equal("1", await leader.SqlAsync("SELECT count(*) FROM pg_roles WHERE rolname = 'rewinder' AND NOT rolsuper"));
         Assert.Equal("pay", await leader.SqlAsync("SHOW cluster_name"));
         var slots = await leader.SqlAsync("SELECT string_agg(slot_name, ',' ORDER BY slot_name) FROM pg_replication_slots WHERE active");
-        Assert.Equal(string.Join(',', _cluster.ReplicasOf(leader).Select(node => node.Name)), slots);
+        Assert.Equal(string.Join(',', cluster.ReplicasOf(leader).Select(node => node.Name)), slots);
     }
 
     [Fact]
     public async Task Routingctl_lists_the_members()
     {
-        var leader = await _cluster.HealthyAsync();
+        var (cluster, leader) = await fixture.TakeAsync();
 
-        var (code, output) = await _cluster.CtlAsync("list", "-f", "json");
+        var (code, output) = await cluster.CtlAsync("list", "-f", "json");
 
         Assert.Equal(0, code);
         var rows = JsonNode.Parse(output)!.AsArray();
         Assert.Equal(["n1", "n2", "n3"], rows.Select(row => row!["Member"]!.ToString()));
         Assert.Equal(
-            _cluster.Nodes.Select(node => node == leader ? "Leader" : "Replica"), rows.Select(row => row!["Role"]!.ToString()));
+            cluster.Nodes.Select(node => node == leader ? "Leader" : "Replica"), rows.Select(row => row!["Role"]!.ToString()));
         Assert.All(rows, row => Assert.Equal(row!["Role"]!.ToString() == "Leader" ? "running" : "streaming", row["State"]!.ToString()));
     }
 
     [Fact]
     public async Task A_second_agent_of_the_same_name_refuses_to_start()
     {
-        var leader = await _cluster.HealthyAsync();
-        var double_ = leader.Config.DeepClone().AsObject();
-        double_["restapi"]!["listen"] = $"127.0.0.1:{FreePorts.Take()}";
-        double_["postgresql"]!["data_dir"] = Path.Combine(leader.DirectoryPath, "second");
+        var (cluster, leader) = await fixture.TakeAsync();
+        var twin = leader.Config.DeepClone().AsObject();
+        twin["restapi"]!["listen"] = $"127.0.0.1:{FreePorts.Take()}";
+        twin["postgresql"]!["data_dir"] = leader.DataDirectory + "-second";
         var file = Path.Combine(leader.DirectoryPath, "second.yml");
-        await File.WriteAllTextAsync(file, double_.ToJsonString(), TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(file, twin.ToJsonString(), TestContext.Current.CancellationToken);
 
         using var second = leader.StartAgent(file);
         var code = await second.WaitForExitAsync(TimeSpan.FromSeconds(20));
 
         Assert.Equal(1, code);
         Assert.Equal(1, leader.CountInLog($"there is already a node named '{leader.Name}' running"));
-        Assert.Equal(leader, await _cluster.HealthyAsync());
+        Assert.Equal(leader, await cluster.HealthyAsync());
     }
 }

@@ -2,16 +2,34 @@ using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
 
-/// <summary>A cluster that the tests of one class share; each leaves it healthy, or the next one says that it is not.</summary>
-public class ClusterFixture : IAsyncLifetime
+/// <summary>A cluster that tests share. Each takes it healthy, and says itself whether it came back to health.</summary>
+public class ClusterFixture : IAsyncDisposable
 {
     private TestCluster? _cluster;
 
-    public TestCluster Cluster => _cluster ?? throw new InvalidOperationException("The cluster was not started.");
-
+    /// <summary>How it is made.</summary>
     protected virtual TestClusterOptions Options => new();
 
-    public async ValueTask InitializeAsync() => _cluster = await TestCluster.StartAsync(Options);
+    /// <summary>The cluster with all its nodes running; a new one when the last test left it broken.</summary>
+    public async Task<(TestCluster Cluster, TestNode Leader)> TakeAsync()
+    {
+        if (_cluster is { } used)
+        {
+            try
+            {
+                used.StartMissing();
+                return (used, await used.HealthyAsync(TimeSpan.FromSeconds(30)));
+            }
+            catch (TimeoutException)
+            {
+                // That test has failed on its own account; this one shall not.
+                _cluster = null;
+                await used.DisposeAsync();
+            }
+        }
+        _cluster = await TestCluster.StartAsync(Options);
+        return (_cluster, await _cluster.HealthyAsync());
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -21,4 +39,11 @@ public class ClusterFixture : IAsyncLifetime
             await _cluster.DisposeAsync();
         }
     }
+}
+
+/// <summary>The classes that share one asynchronous cluster of three with pg_rewind.</summary>
+[CollectionDefinition(Name)]
+public sealed class SharedCluster : ICollectionFixture<ClusterFixture>
+{
+    public const string Name = "one cluster of three";
 }

@@ -142,6 +142,19 @@ public sealed class OrdinaryProcess : IDisposable
         }
     }
 
+    /// <summary>A process's command line, its words parted by spaces; empty when it is gone.</summary>
+    public static string CommandOf(int pid)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/cmdline").Replace('\0', ' ');
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+
     private static bool IsDisturbing(string name) =>
         name.StartsWith("PATRONI_", StringComparison.Ordinal) || name.StartsWith("PG", StringComparison.Ordinal)
         || name.StartsWith("ETCD", StringComparison.Ordinal);
@@ -154,16 +167,7 @@ public sealed class OrdinaryProcess : IDisposable
             {
                 continue;
             }
-            string command;
-            try
-            {
-                command = File.ReadAllText(Path.Combine(directory, "cmdline")).Replace('\0', ' ');
-            }
-            catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
-            {
-                continue;
-            }
-            yield return (pid, command);
+            yield return (pid, CommandOf(pid));
         }
     }
 

@@ -1,4 +1,4 @@
-using System.Net.Http.Json;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Npgsql;
@@ -140,6 +140,12 @@ public sealed class TestNode : IDisposable
         }
     }
 
+    /// <summary>PostgreSQL's children whose title contains a word, such as <c>walsender</c>.</summary>
+    public IReadOnlyList<int> Backends(string title) =>
+        PostmasterPid is { } postmaster
+            ? [.. OrdinaryProcess.ChildrenOf(postmaster).Where(pid => OrdinaryProcess.CommandOf(pid).Contains(title, StringComparison.Ordinal))]
+            : [];
+
     /// <summary>Kills everything at once, as when the machine dies: agent, fence, PostgreSQL with its children.</summary>
     public async Task KillAsync()
     {
@@ -223,7 +229,7 @@ public sealed class TestNode : IDisposable
     public async Task<(int Code, string Text)> SendAsync(string method, string path, JsonNode? body = null)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), Rest(path));
-        request.Content = body is null ? null : JsonContent.Create(body);
+        request.Content = body is null ? null : new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
         using var answer = await Http.SendAsync(request);
         return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
@@ -241,7 +247,7 @@ public sealed class TestNode : IDisposable
         _agent?.Dispose();
         foreach (var shared in Directory.EnumerateDirectories("/dev/shm", "routing-*"))
         {
-            foreach (var fence in Directory.EnumerateDirectories(shared, $"{_dataName}-*"))
+            foreach (var fence in Directory.EnumerateDirectories(shared, $"{_dataName}*"))
             {
                 Directory.Delete(fence, recursive: true);
             }
