@@ -10,6 +10,9 @@ public static partial class HaLoop
         memory = memory with
         {
             UnlockedSince = leader is null && o.Cluster is not null ? memory.UnlockedSince ?? o.Now : null,
+            Request = o.Cluster?.Failover is not { } request ? null
+                : memory.Request is { } known && known.Revision == request.ModRevision ? known
+                : (request.ModRevision, o.Now),
             HasRun = memory.HasRun || o.Local.Server == ServerState.Running,
         };
         if (leader is not null && leader != o.Self)

@@ -75,7 +75,7 @@ public static partial class HaLoop
                 ? "there is no other member that may lead"
                 : $"{candidate} is not a member that may lead{(needSync ? " (synchronous mode)" : "")}", null);
         }
-        if (!AreFresh(o, names, TimeSpan.Zero))
+        if (!AreFresh(o, names, o.Memory.Request?.SeenAt ?? TimeSpan.Zero))
         {
             return new HandOver(false, "", Act(o, "asks_peers", "asks the members that could take over", TimeSpan.Zero, new HaAction.ProbePeers(names)));
         }

@@ -66,6 +66,9 @@ public sealed record LoopMemory
     /// <summary>When the cluster was first seen without a leader.</summary>
     public TimeSpan? UnlockedSince { get; init; }
 
+    /// <summary>The request in the failover key, by its revision, and when it was first seen: older answers of peers say nothing about it.</summary>
+    public (long Revision, TimeSpan SeenAt)? Request { get; init; }
+
     /// <summary>Own WAL position at the previous run, for the race back-off.</summary>
     public Lsn PreviousPosition { get; init; }
 

@@ -242,6 +242,9 @@ public sealed class TestNode : IDisposable
     public int CountInLog(string word) => File.ReadLines(LogFile).Count(line => line.Contains(word, StringComparison.Ordinal));
 
     /// <inheritdoc/>
+    public override string ToString() => Name;
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         _agent?.Dispose();
