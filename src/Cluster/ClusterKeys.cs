@@ -36,6 +36,9 @@ public static class ClusterKeys
     /// <summary>The prefix of our own keys, which every other tool ignores.</summary>
     public const string RoutingPrefix = "routing/";
 
+    /// <summary>Our own: the highest timeline that a member has opened, or was about to.</summary>
+    public const string Timeline = "routing/timeline";
+
     /// <summary>The key of one member.</summary>
     public static string Member(string name) => MembersPrefix + name;
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 
 namespace Routing.Cluster;
 
@@ -54,6 +55,25 @@ public sealed record ClusterSnapshot
 
     /// <summary>The cluster's timeline by its history; 0 when unknown.</summary>
     public uint Timeline => History?.CurrentTimeline ?? 0;
+
+    /// <summary>The highest timeline that any member has opened or was about to, by all that the keys tell; 0 when unknown.</summary>
+    public uint UsedTimeline
+    {
+        get
+        {
+            var used = Timeline;
+            if (RoutingKeys.TryGetValue(ClusterKeys.Timeline, out var text)
+                && uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var reserved))
+            {
+                used = Math.Max(used, reserved);
+            }
+            foreach (var member in Members.Values)
+            {
+                used = Math.Max(used, member.Timeline ?? 0);
+            }
+            return used;
+        }
+    }
 
     /// <summary>An empty cluster at revision 0.</summary>
     public static readonly ClusterSnapshot Empty = new() { Revision = 0 };

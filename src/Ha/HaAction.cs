@@ -61,6 +61,9 @@ public abstract record HaAction
     /// <summary>Delete the synchronous state, if it has not changed since.</summary>
     public sealed record DeleteSync(long Revision) : HaAction;
 
+    /// <summary>Announce the timeline that is about to be opened, so that nobody else ever opens it.</summary>
+    public sealed record ReserveTimeline(uint Timeline) : HaAction;
+
     /// <summary>Write the timeline history.</summary>
     public sealed record WriteHistory(TimelineHistory History) : HaAction;
 
@@ -98,7 +101,8 @@ public abstract record HaAction
     public sealed record StartStandby(Upstream? Upstream) : HaAction;
 
     /// <summary>Promote: only with the leader key.</summary>
-    public sealed record Promote : HaAction;
+    /// <param name="UsedTimeline">The highest timeline that any member may have opened: the new one is above it.</param>
+    public sealed record Promote(uint UsedTimeline) : HaAction;
 
     /// <summary>Stop accepting writes.</summary>
     /// <param name="Mode">How.</param>

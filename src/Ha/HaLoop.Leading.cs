@@ -61,8 +61,10 @@ public static partial class HaLoop
                     [new HaAction.WriteSync(write)], memory, s_soon);
             }
         }
+        // Two primaries must never open the same timeline, even when the first one died before anybody heard of it.
+        var used = Math.Max(o.Cluster!.UsedTimeline, o.Local.Timeline);
         var promote = new Decision("promotes", "promotes itself: it holds the leader key",
-            [new HaAction.Promote()], memory with { Promoting = true, SteppedDownAt = null }, null);
+            [new HaAction.ReserveTimeline(used + 1), new HaAction.Promote(used)], memory with { Promoting = true, SteppedDownAt = null }, null);
         return o.Cluster!.Failover is { ScheduledAt: null } && !o.Paused
             ? promote.Then(new HaAction.ClearFailover(null))
             : promote;

@@ -32,7 +32,7 @@ public static partial class HaLoop
         }
         if (o.Local.Server == ServerState.Running)
         {
-            memory = memory with { DownSince = null, StartFailure = null };
+            memory = memory with { DownSince = null, StartFailure = null, StaysPrimary = false };
             if (!o.Local.IsPrimary)
             {
                 memory = memory with
@@ -84,6 +84,7 @@ public static partial class HaLoop
         (JobKind.Rewind, JobResult.CannotTell) => memory with { RetryAt = ended.EndedAt + s_second },
         (JobKind.Rewind, JobResult.Failed) => memory with { Divergence = DivergenceState.RewindFailed },
         (JobKind.Follow, _) => memory with { NotStreamingSince = null, RetryAt = ended.EndedAt + s_soon },
+        (JobKind.Demote, JobResult.Failed) => memory with { StaysPrimary = true, Demoted = false },
         (JobKind.Demote, JobResult.Done) => memory with { SteppedDownAt = ended.EndedAt, DownSince = null },
         _ => memory,
     };

@@ -8,6 +8,9 @@ public static partial class HaLoop
     /// <summary>Answers of peers older than this are asked for again.</summary>
     private static readonly TimeSpan s_answersAge = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long a race waits for peers that have not looked at their servers yet.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
+
     private static readonly TimeSpan s_raceAgain = TimeSpan.FromMilliseconds(500);
 
     /// <summary>Nobody holds the leader key, and PostgreSQL runs: whether to take it.</summary>
@@ -32,7 +35,15 @@ public static partial class HaLoop
                 new HaAction.AcquireLeader());
         }
         var names = PeersOf(o);
-        if (names.Length > 0 && !AreFresh(o, names, o.Memory.UnlockedSince ?? o.Now))
+        var unlockedSince = o.Memory.UnlockedSince ?? o.Now;
+        if (names.Length > 0 && AreFresh(o, names, unlockedSince) && o.Now - unlockedSince < s_patience
+            && o.Peers!.Reports.Values.FirstOrDefault(p => IsStale(o, p)) is { } stale)
+        {
+            // Its position is from before the leader was gone: it may have received more since.
+            return Act(o, "asks_peers", $"asks again before it races: {stale.Name} has not looked since the leader is gone",
+                TimeSpan.FromMilliseconds(20), new HaAction.ProbePeers(names));
+        }
+        if (names.Length > 0 && !AreFresh(o, names, unlockedSince))
         {
             return Act(o, "asks_peers", "asks the others before it races for the leader key", TimeSpan.Zero, new HaAction.ProbePeers(names));
         }
@@ -154,6 +165,10 @@ public static partial class HaLoop
         o.Peers is { } peers && peers.AskedAt >= notBefore && o.Now - peers.AnsweredAt <= s_answersAge
         && names.All(peers.Reports.ContainsKey);
 
+    /// <summary>Its own word of its position is older than the end of the last leader's reign.</summary>
+    private static bool IsStale(Observation o, PeerReport report) =>
+        report is { Reachable: true, Age: { } age } && o.Peers!.AskedAt - age < (o.Memory.UnlockedSince ?? o.Now);
+
     private static bool IsSyncActive(Observation o) =>
         o.Config.SynchronousMode != SynchronousMode.Off && o.Cluster!.Sync.IsActive;
 
@@ -167,15 +182,15 @@ public static partial class HaLoop
         }
         if (request?.Candidate is { } candidate)
         {
-            if (candidate == o.Self)
+            if (candidate == o.Self && (!request.IsSwitchover || o.Local.WalPosition >= o.Cluster.Status.Optime))
             {
-                return AnotherPrimary(o);
+                return AnotherPrimary(o) ?? (request.IsSwitchover && IsQuorum(o) ? Compare(o, checkLag: false) : null);
             }
             if (o.Paused)
             {
                 return new Refusal("paused", $"does not race: the cluster is paused, and {candidate} is the candidate");
             }
-            if (CannotLead(o, candidate) is null)
+            if (candidate != o.Self && CannotLead(o, candidate) is null && IsCandidatesTurn(o, request))
             {
                 return new Refusal("candidate_first", $"leaves the leader key to {candidate}, the candidate of the {request.Kind}");
             }
@@ -190,6 +205,13 @@ public static partial class HaLoop
         }
         return Compare(o, checkLag: request is null);
     }
+
+    /// <summary>The candidate goes first: while it has all that the last leader published, and not for ever.</summary>
+    private static bool IsCandidatesTurn(Observation o, FailoverRequest request) =>
+        o.Now - (o.Memory.UnlockedSince ?? o.Now) < o.Timing.Ttl
+        && (!request.IsSwitchover || o.Peers!.Reports[request.Candidate!].Position >= o.Cluster!.Status.Optime);
+
+    private static bool IsQuorum(Observation o) => IsSyncActive(o) && o.Config.SynchronousMode == SynchronousMode.Quorum;
 
     private static Refusal? AnotherPrimary(Observation o)
     {
@@ -221,7 +243,7 @@ public static partial class HaLoop
         foreach (var peer in o.Peers?.Reports.Values ?? [])
         {
             var isVoter = quorum && cluster.Sync.Standbys.Contains(peer.Name);
-            if (!peer.Reachable || peer.WatchdogFailed || (peer.NoFailover && !isVoter && !peer.IsPrimary))
+            if (!peer.Reachable || (IsStale(o, peer) && !peer.IsPrimary && quorum) || peer.WatchdogFailed || (peer.NoFailover && !isVoter && !peer.IsPrimary))
             {
                 continue;
             }

@@ -39,7 +39,7 @@ public static partial class HaLoop
         {
             return Act(o, "request_refused", "drops the request: a paused cluster switches only to a named candidate", s_soon, clear);
         }
-        var possible = CanHandOver(o, request.Candidate, isFailover: !request.IsSwitchover, required: null);
+        var possible = CanHandOver(o, request.Candidate, isFailover: !request.IsSwitchover, required: null, isSwitchover: request.IsSwitchover);
         if (possible.AskFirst is { } ask)
         {
             return ask;
@@ -57,7 +57,8 @@ public static partial class HaLoop
     /// <param name="candidate">Only this one; null: any.</param>
     /// <param name="isFailover">A failover may go to an asynchronous member, if it is named.</param>
     /// <param name="required">WAL that the new leader must have; null: no more than the allowed lag behind ours.</param>
-    private static HandOver CanHandOver(Observation o, string? candidate, bool isFailover, Lsn? required)
+    /// <param name="isSwitchover">Planned: it has to stream from here, so that nothing is lost.</param>
+    private static HandOver CanHandOver(Observation o, string? candidate, bool isFailover, Lsn? required, bool isSwitchover = false)
     {
         var cluster = o.Cluster!;
         var needSync = IsSyncActive(o) && !(isFailover && candidate is not null);
@@ -84,11 +85,15 @@ public static partial class HaLoop
         foreach (var name in names)
         {
             var report = o.Peers!.Reports[name];
-            var lag = (required ?? o.Local.WalPosition).BytesAheadOf(report.Position);
+            // What it confirmed to our own WAL sender may be newer than what it tells.
+            var row = o.Local.Standbys.FirstOrDefault(r => string.Equals(r.ApplicationName, name, StringComparison.OrdinalIgnoreCase));
+            var lag = (required ?? o.Local.WalPosition).BytesAheadOf(Lsn.Max(report.Position, row?.FlushLsn ?? Lsn.Zero));
             var problem = CannotLead(o, name) ?? (report switch
             {
                 _ when lag > (required is null ? (ulong)Math.Max(0, o.Config.MaximumLagOnFailoverBytes) : 0) =>
                     $"{name} lacks {lag} bytes of WAL",
+                _ when isSwitchover && row is null && cluster.Members[name].Tags.ReplicateFrom is null =>
+                    $"{name} does not stream from this member",
                 _ when o.Config.CheckTimeline && report.Timeline < cluster.Timeline =>
                     $"{name} is on timeline {report.Timeline}",
                 _ => null,

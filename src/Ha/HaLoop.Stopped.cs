@@ -56,7 +56,7 @@ public static partial class HaLoop
                 o.Memory with { StartFailure = null, Demoted = true, SteppedDownAt = o.Now, RetryAt = o.Now + s_second }, s_second);
         }
         var left = o.Config.PrimaryStartTimeout - (o.Now - o.Memory.DownSince!.Value);
-        if (left <= TimeSpan.Zero)
+        if (left <= TimeSpan.Zero && !o.Memory.StaysPrimary)
         {
             var possible = CanHandOver(o, candidate: null, isFailover: true, required: null);
             if (possible.AskFirst is { } ask)
@@ -68,8 +68,8 @@ public static partial class HaLoop
                 return new Decision("releasing", $"gives the leader key up: PostgreSQL is down, and {possible.Detail}",
                     [new HaAction.ReleaseLeader(null)], o.Memory with { Demoted = true, SteppedDownAt = o.Now }, s_second);
             }
-            left = TimeSpan.FromSeconds(60);
         }
+        left = left > TimeSpan.Zero ? left : TimeSpan.FromSeconds(60);
         return Act(o, "restarts_primary", "starts PostgreSQL again as primary: it still holds the leader key", null,
             new HaAction.StartPrimary(left));
     }

@@ -36,6 +36,9 @@ public sealed record LoopMemory
     /// <summary>The bootstrap failed: the directory is put aside, then the process ends.</summary>
     public string? BootstrapFailure { get; init; }
 
+    /// <summary>A switchover was called off after the server was stopped: it starts again in place.</summary>
+    public bool StaysPrimary { get; init; }
+
     /// <summary>When the server of this leader was first seen down.</summary>
     public TimeSpan? DownSince { get; init; }
 

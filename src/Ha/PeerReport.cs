@@ -30,6 +30,9 @@ public sealed record PeerReport(
     /// <summary>The system identifier of its database, when it told.</summary>
     public string? SystemId { get; init; }
 
+    /// <summary>How old its position was when it answered; null: it looked while it answered (members of other versions do).</summary>
+    public TimeSpan? Age { get; init; }
+
     /// <summary>Why it could not be asked, in one sentence; null when it answered.</summary>
     public string? Problem { get; init; }
 

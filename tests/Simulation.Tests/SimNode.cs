@@ -175,6 +175,7 @@ internal sealed class SimAgent
 
     public PeerReport Report()
     {
+        Wake();   // as the REST does for an asker who would want to ask again
         var status = Board.Current;
         var local = status.Postgres;
         var tags = status.Tags;
@@ -186,6 +187,7 @@ internal sealed class SimAgent
         {
             Role = status.Role,
             State = status.State,
+            Age = _time.GetElapsedTime(status.ObservedAt),
         };
     }
 

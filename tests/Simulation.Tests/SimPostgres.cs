@@ -79,6 +79,10 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
             TakesOver?.Invoke("starts as primary");
         }
         server.Start(plan.AsPrimary, plan.Upstream);
+        if (server.Pid != 0)
+        {
+            plan.OnPostmaster?.Invoke(server.Pid);
+        }
         await UntilAsync(() => server.Life != Life.Starting, plan.Timeout ?? TimeSpan.FromSeconds(60), cancellationToken);
         return server.Life switch
         {
@@ -130,7 +134,7 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
         return StepResult.Done("stopped at once");
     }
 
-    public async Task<StepResult> PromoteAsync(TimeSpan timeout, CancellationToken cancellationToken)
+    public async Task<StepResult> PromoteAsync(uint usedTimeline, TimeSpan timeout, CancellationToken cancellationToken)
     {
         TakesOver?.Invoke("promotes");
         await Delay(0.5, 10, cancellationToken);
@@ -138,7 +142,7 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
         {
             return StepResult.Failed("PostgreSQL does not run");
         }
-        server.Promote(options.PromotionTime(world));
+        server.Promote(usedTimeline, options.PromotionTime(world));
         await UntilAsync(() => server.AcceptsWrites || server.Life != Life.Up, timeout, cancellationToken);
         return server.AcceptsWrites ? StepResult.Done("is a primary") : StepResult.Failed("it was not promoted in time");
     }

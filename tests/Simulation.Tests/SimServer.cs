@@ -265,7 +265,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
     }
 
     /// <summary>pg_promote: replays what is there and opens a new timeline.</summary>
-    public void Promote(TimeSpan takes)
+    public void Promote(uint usedTimeline, TimeSpan takes)
     {
         if (Life != Life.Up || IsPrimary || IsPromoting)
         {
@@ -273,6 +273,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
         }
         var run = _run;
         IsPromoting = true;
+        HighestKnownTimeline = Math.Max(HighestKnownTimeline, usedTimeline);
         Disconnect();
         world.At(takes, () =>
         {

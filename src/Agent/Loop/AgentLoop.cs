@@ -45,6 +45,7 @@ internal sealed partial class AgentLoop : IDisposable
     private long _statusWrittenAt;
     private string _failsafeWritten = "";
     private long _lastRunAt;
+    private long _observedAt;
     private Role _lastRole = Role.Unknown;
     private Role? _callbackRole;
     private string? _lastLeader;
@@ -181,10 +182,11 @@ internal sealed partial class AgentLoop : IDisposable
         Announce(observation, decision);
         Publish(observation, decision);
         var carried = _learned;
+        using var bound = WithinLease(observation, cancellationToken);
         _learned = await _performer.PerformAsync(
             decision.Actions,
             new Performer.Run(observation, _member, _config) { Now = Now },
-            cancellationToken);
+            bound.Token);
         if (_learned.InitializeRevision != 0)
         {
             _memory = _memory with { InitializeRevision = _learned.InitializeRevision };
@@ -198,12 +200,23 @@ internal sealed partial class AgentLoop : IDisposable
         if (decision.WakeIn != TimeSpan.Zero)
         {
             // In the middle of a race or a promotion every write would only delay the next step.
-            await TendKeysAsync(observation, cancellationToken);
-            await TendServerAsync(observation, cancellationToken);
+            await TendKeysAsync(observation, bound.Token);
+            await TendServerAsync(observation, bound.Token);
         }
+        cancellationToken.ThrowIfCancellationRequested();
         Volatile.Write(ref _lastRunAt, _time.GetTimestamp());
         RunEnded?.Invoke(_time.GetElapsedTime(began), decision.Code);
         return NextRun(observation, decision);
+    }
+
+    /// <summary>What a run does may not outlast the lease: then a primary has to be stopped, and only the next run does that.</summary>
+    private CancellationTokenSource WithinLease(Observation observation, CancellationToken cancellationToken)
+    {
+        var lease = _keeper.View;
+        var left = lease.LeaderLeft - observation.SafetyMargin;
+        return lease.HoldsLeader && left > TimeSpan.Zero
+            ? TimedToken.After(left, _time, cancellationToken)
+            : CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
     }
 
     /// <summary>The next run at the latest: what the decision says, the end of the lease, the heartbeat.</summary>
@@ -252,7 +265,9 @@ internal sealed partial class AgentLoop : IDisposable
     {
         var ended = _jobs.TakeEnded();
         var job = _jobs.Current;
+        var observedAt = _time.GetTimestamp();
         var local = await _postgres.ObserveAsync(cancellationToken);
+        _observedAt = observedAt;
         var view = _watch.Current;
         var snapshot = view.Snapshot.Revision == 0 ? null : WithOwnLeaderKey(view.Snapshot);
         if (snapshot is not null)
@@ -324,8 +339,8 @@ internal sealed partial class AgentLoop : IDisposable
 
     private void GuardPrimary(Observation o)
     {
-        var mayWrite = o.Local.HasProcess
-            && (o.Local.AcceptsWrites || o.Job?.Kind is JobKind.Promote || o.Local is { Server: ServerState.Starting, HasRecoverySignal: false });
+        var mayWrite = o.Job?.Kind is JobKind.Promote or JobKind.StartPrimary
+            || o.Local.AcceptsWrites || o.Local is { Server: ServerState.Starting, HasRecoverySignal: false };
         if (mayWrite && !o.Paused && o.Local.PostmasterPid > 0 && o.Lease.HoldsLeader)
         {
             _guard.Arm(o.Local.PostmasterPid);
@@ -404,6 +419,7 @@ internal sealed partial class AgentLoop : IDisposable
             Config = o.Config,
             Timing = o.Timing,
             Postgres = o.Local,
+            ObservedAt = _observedAt,
             State = Published.State(o),
             Role = Published.Role(o),
             IsInArchiveRecovery = Published.ReplicationState(o) == "in archive recovery",
@@ -439,7 +455,7 @@ internal sealed partial class AgentLoop : IDisposable
                 await TendLeaderKeysAsync(o, limit.Token);
             }
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
             LogKeysNotWritten("no answer in time");
         }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Postgres;
@@ -73,7 +74,7 @@ internal sealed partial class Performer(
         {
             LogNotDone(action.GetType().Name, "failed", problem.Message);
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
             LogNotDone(action.GetType().Name, "failed", "no answer in time");
         }
@@ -131,6 +132,9 @@ internal sealed partial class Performer(
             case HaAction.DeleteSync delete:
                 return Report(action, await store.DeleteAsync(
                     ClusterKeys.Sync, WriteCondition.Unchanged(delete.Revision), cancellationToken), learned);
+            case HaAction.ReserveTimeline reserve:
+                return Report(action, await store.PutAsync(
+                    ClusterKeys.Timeline, reserve.Timeline.ToString(CultureInfo.InvariantCulture), WriteCondition.Always, 0, cancellationToken), learned);
             case HaAction.WriteHistory history:
                 return Report(action, await store.PutAsync(
                     ClusterKeys.History, KeyWriter.History(history.History), WriteCondition.Always, 0, cancellationToken), learned);
@@ -277,10 +281,11 @@ internal sealed partial class Performer(
             HaAction.CopyMember copy => (JobKind.Clone, async (p, t) =>
                 End(await postgres.CloneAsync(copy.Source is null ? null : members[copy.Source], p, t))),
             HaAction.StartPrimary start => (JobKind.StartPrimary, async (_, t) =>
-                End(await postgres.StartAsync(new StartPlan(true, null, start.Timeout), t))),
+                End(await postgres.StartAsync(new StartPlan(true, null, start.Timeout) { OnPostmaster = guard.Arm }, t))),
             HaAction.StartStandby start => (JobKind.StartStandby, async (_, t) =>
                 End(await postgres.StartAsync(new StartPlan(false, start.Upstream, null), t))),
-            HaAction.Promote => (JobKind.Promote, async (_, t) => End(await postgres.PromoteAsync(PromotionLimit(run), t))),
+            HaAction.Promote promote => (JobKind.Promote, async (_, t) =>
+                End(await postgres.PromoteAsync(promote.UsedTimeline, PromotionLimit(run), t))),
             HaAction.Demote demote => (JobKind.Demote, (p, t) => DemoteAsync(demote, run, p, t)),
             HaAction.Follow follow => (JobKind.Follow, async (_, t) => End(await postgres.FollowAsync(follow.Upstream, t))),
             HaAction.CheckDivergence check => (JobKind.CheckDivergence, async (_, t) =>
@@ -358,6 +363,13 @@ internal sealed partial class Performer(
             return (JobResult.Failed, $"PostgreSQL could not be stopped, so the leader key is kept: {stopped.Detail}");
         }
         guard.Disarm();
+        if (leads && !released && demote.Mode == DemoteMode.Graceful && run.Observation.Cluster!.Failover is { IsSwitchover: true } request)
+        {
+            // A switchover loses nothing: without a standby that has everything this member stays the primary.
+            await store.PutAsync(
+                ClusterKeys.Failover, KeyWriter.NoFailover, WriteCondition.Unchanged(request.ModRevision), 0, cancellationToken);
+            return (JobResult.Failed, "no standby received everything: keeps the leader key, and the request is dropped");
+        }
         if (leads && !released && demote.Mode is DemoteMode.Graceful or DemoteMode.Shutdown or DemoteMode.Immediate)
         {
             var local = await postgres.ObserveAsync(cancellationToken);

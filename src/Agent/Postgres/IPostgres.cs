@@ -31,7 +31,11 @@ internal enum StartOutcome
 /// <param name="AsPrimary">True: no recovery settings, no signal file. False: standby.signal, following <paramref name="Upstream"/>.</param>
 /// <param name="Upstream">Where to stream from; null: from nobody (replays what is there and stays read-only).</param>
 /// <param name="Timeout">How long to wait until it accepts connections; null: <c>pg_ctl_timeout</c>.</param>
-internal sealed record StartPlan(bool AsPrimary, Upstream? Upstream, TimeSpan? Timeout);
+internal sealed record StartPlan(bool AsPrimary, Upstream? Upstream, TimeSpan? Timeout)
+{
+    /// <summary>Called with the process id as soon as there is a postmaster: a primary is guarded before it can accept a write.</summary>
+    public Action<int>? OnPostmaster { get; init; }
+}
 
 /// <summary>How to stop.</summary>
 internal enum StopMode
@@ -104,8 +108,11 @@ internal interface IPostgres
     /// <summary>Stops the postmaster. Ok also when there was none.</summary>
     Task<StepResult> StopAsync(StopPlan plan, CancellationToken cancellationToken);
 
-    /// <summary>pre_promote, pg_promote, and waits until the server is a primary (bounded by <paramref name="timeout"/>).</summary>
-    Task<StepResult> PromoteAsync(TimeSpan timeout, CancellationToken cancellationToken);
+    /// <summary>pre_promote, promotion, and waits until the server is a primary (bounded by <paramref name="timeout"/>).</summary>
+    /// <param name="usedTimeline">The highest timeline that any member may have opened: the new one is above it.</param>
+    /// <param name="timeout">How long to wait until it is a primary.</param>
+    /// <param name="cancellationToken">Gives up before the point of no return.</param>
+    Task<StepResult> PromoteAsync(uint usedTimeline, TimeSpan timeout, CancellationToken cancellationToken);
 
     /// <summary>Makes a running standby stream from another upstream: by reload where the version allows, else a restart.</summary>
     Task<StepResult> FollowAsync(Upstream? upstream, CancellationToken cancellationToken);

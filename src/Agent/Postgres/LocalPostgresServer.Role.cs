@@ -11,7 +11,7 @@ internal sealed partial class LocalPostgresServer
     private static readonly TimeSpan PromotePoll = TimeSpan.FromMilliseconds(2);
 
     /// <inheritdoc/>
-    public async Task<StepResult> PromoteAsync(TimeSpan timeout, CancellationToken cancellationToken)
+    public async Task<StepResult> PromoteAsync(uint usedTimeline, TimeSpan timeout, CancellationToken cancellationToken)
     {
         var config = (await EffectiveAsync(_effective?.Role ?? Role.Replica, cancellationToken)).Config;
         if (config.PrePromote is { } command && await RunPrePromoteAsync(command, cancellationToken) is { Ok: false } refused)
@@ -24,6 +24,7 @@ internal sealed partial class LocalPostgresServer
             return StepResult.Failed("is not running");
         }
         var start = _time.GetTimestamp();
+        await ReserveTimelinesAsync(usedTimeline);
         if (DataDirectoryState.Look(DataDirectory, inUse: true).Control?.File.State != ControlState.InProduction)
         {
             // What pg_promote() does, without a connection: the startup process looks for the file on the signal.
@@ -45,6 +46,25 @@ internal sealed partial class LocalPostgresServer
         var milliseconds = _time.GetElapsedTime(start).TotalMilliseconds;
         LogPromoted(milliseconds);
         return StepResult.Done($"is a primary after {milliseconds:0} ms");
+    }
+
+    /// <summary>Makes PostgreSQL step over the timelines that others may have opened.</summary>
+    /// <remarks>
+    /// It opens the timeline after the last one for which it finds a history file (findNewestTimeLine in timeline.c), and does
+    /// not know of a primary that died before anybody had its history. Two histories with one number corrupt whoever
+    /// streams across them, unnoticed. A file without ancestors belongs to no history, so that no standby goes there.
+    /// </remarks>
+    private async Task ReserveTimelinesAsync(uint usedTimeline)
+    {
+        var own = DataDirectoryState.Look(DataDirectory, inUse: true).Control?.File.Timeline ?? 1;
+        for (var timeline = own + 1; timeline <= usedTimeline; timeline++)
+        {
+            var file = Path.Combine(DataDirectory, "pg_wal", $"{timeline:X8}.history");
+            if (!File.Exists(file))
+            {
+                await File.WriteAllTextAsync(file, "# reserved: another member may have opened this timeline\n", CancellationToken.None);
+            }
+        }
     }
 
     /// <inheritdoc/>

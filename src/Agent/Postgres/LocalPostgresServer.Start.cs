@@ -22,6 +22,7 @@ internal sealed partial class LocalPostgresServer
         var timeout = plan.Timeout ?? effective.Config.StartStopTimeout;
         if (_postmaster.Find() is { } running)
         {
+            plan.OnPostmaster?.Invoke(running.Pid);
             return await WaitUntilReadyAsync(running, timeout, cancellationToken);
         }
         try
@@ -32,6 +33,7 @@ internal sealed partial class LocalPostgresServer
                 _postmaster.KillAll();
             }
             var process = Spawn(plan, effective);
+            plan.OnPostmaster?.Invoke(process.Pid);
             return await WaitUntilReadyAsync(process, timeout, cancellationToken);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)

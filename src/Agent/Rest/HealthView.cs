@@ -18,6 +18,7 @@ internal readonly struct HealthView
             : status.Postgres.IsPrimary ? Role.Primary
             : status is { IsStandbyCluster: true, Role: Role.StandbyLeader } ? Role.StandbyLeader
             : Role.Replica;
+        Age = time.GetElapsedTime(status.ObservedAt, Now);
         var untilNextRun = time.GetElapsedTime(Now, status.NextRunAt);
         var grace = status.Timing.Ttl * (this is { Role: Role.Primary, State: PostgresState.Running } ? 1 : 2);
         IsAlive = status.Config.Pause || untilNextRun + grace > TimeSpan.Zero;
@@ -43,6 +44,9 @@ internal readonly struct HealthView
 
     /// <summary>The role to show: by recovery while the server answers, else the one that was published.</summary>
     public Role Role { get; }
+
+    /// <summary>How old the observation of the server is.</summary>
+    public TimeSpan Age { get; }
 
     /// <summary>The loop runs on time.</summary>
     public bool IsAlive { get; }

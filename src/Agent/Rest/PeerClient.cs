@@ -103,8 +103,16 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
             Role = role,
             State = WireNames.ParseState(RequestBody.Text(status, "state")),
             SystemId = RequestBody.Text(status, "database_system_identifier"),
+            Age = Age(status),
         };
     }
+
+    private static TimeSpan? Age(JsonElement status) =>
+        status.TryGetProperty("routing", out var routing) && routing.ValueKind == JsonValueKind.Object
+        && routing.TryGetProperty("age", out var age) && age.ValueKind == JsonValueKind.Number
+        && age.TryGetDouble(out var seconds) && seconds is >= 0 and < 1e9
+            ? TimeSpan.FromSeconds(seconds)
+            : null;
 
     private static (Lsn Position, bool IsPrimary) Position(JsonElement status, Role role)
     {

@@ -15,6 +15,7 @@ namespace Routing.Agent.Rest;
 internal sealed partial class RestHandler(
     IAgentControl control, AgentEvents events, AgentMetrics metrics, ILogQueue log, TimeProvider time, ILogger logger)
 {
+    private static readonly TimeSpan s_freshEnough = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan s_longestWaitForEvents = TimeSpan.FromSeconds(60);
 
     private readonly LeaderChange _leaderChange = new(control, time, logger);
@@ -121,6 +122,11 @@ internal sealed partial class RestHandler(
     private Task PatroniAsync(HttpContext context, RestSettings settings, int code)
     {
         var view = View();
+        if (view.Age > s_freshEnough && context.Request.Headers.UserAgent.ToString().StartsWith("Patroni/", StringComparison.Ordinal))
+        {
+            // A member that races or hands over asks again when our position is old: the loop looks at the server now.
+            control.WakeLoop();
+        }
         return context.JsonAsync(settings, code, json => StatusDocument.Write(json, view, log));
     }
 

@@ -58,6 +58,7 @@ internal static class StatusDocument
         }
         json.WriteStartObject("routing");
         json.WriteString("version", RoutingVersion.Own);
+        json.WriteNumber("age", Math.Round(view.Age.TotalSeconds, 3, MidpointRounding.ToPositiveInfinity));
         json.WriteNumber("term", status.Term.Revision);
         json.WriteString("code", status.ReasonCode);
         json.WriteString("reason", status.Reason);

@@ -38,6 +38,9 @@ internal sealed record AgentStatus
     /// <summary>The local server as it was last observed.</summary>
     public LocalPostgres Postgres { get; init; } = new();
 
+    /// <summary>When <see cref="Postgres"/> was asked.</summary>
+    public long ObservedAt { get; init; }
+
     /// <summary>A standby that does not stream and fetches WAL from the archive.</summary>
     public bool IsInArchiveRecovery { get; init; }
 

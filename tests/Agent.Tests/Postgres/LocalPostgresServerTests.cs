@@ -42,7 +42,7 @@ public sealed class LocalPostgresServerTests
         var seen = await standby.ObserveAsync();
         var slots = (await primary.ObserveAsync()).Slots;
         await primary.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
-        var promoted = await standby.Server.PromoteAsync(TimeSpan.FromSeconds(20), Cancellation);
+        var promoted = await standby.Server.PromoteAsync(1, TimeSpan.FromSeconds(20), Cancellation);
 
         Assert.Equal((primary.Address, "b"), (seen.Following!.Address, seen.Following.SlotName));
         Assert.True(Assert.Single(slots, slot => slot.Name == "b").Active);
@@ -62,7 +62,7 @@ public sealed class LocalPostgresServerTests
         await using var next = await old.StandbyAsync("b", extra: extra);
         await old.ExecuteAsync("CREATE TABLE t (x int)");
         await WaitUntilReplayedAsync(old, next);
-        Assert.True((await next.Server.PromoteAsync(TimeSpan.FromSeconds(20), Cancellation)).Ok);
+        Assert.True((await next.Server.PromoteAsync(1, TimeSpan.FromSeconds(20), Cancellation)).Ok);
         await next.ExecuteAsync("INSERT INTO t VALUES (2)");
         await next.ExecuteAsync("SELECT pg_create_physical_replication_slot('a', true)");
         await old.ExecuteAsync("INSERT INTO t SELECT g FROM generate_series(100, 200) g");
@@ -99,7 +99,7 @@ public sealed class LocalPostgresServerTests
             },
             Cancellation);
         await next.UntilAsync(seen => seen.ReplayedLsn > checkpoint);
-        Assert.True((await next.Server.PromoteAsync(TimeSpan.FromSeconds(20), Cancellation)).Ok);
+        Assert.True((await next.Server.PromoteAsync(1, TimeSpan.FromSeconds(20), Cancellation)).Ok);
         await next.ExecuteAsync("SELECT pg_create_physical_replication_slot('a', true)");
 
         var check = await old.Server.CheckDivergenceAsync(next.Member, Cancellation);
@@ -127,7 +127,7 @@ public sealed class LocalPostgresServerTests
         await using var third = await first.StandbyAsync("c");
         var pid = (await third.ObserveAsync()).PostmasterPid;
         await first.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
-        Assert.True((await second.Server.PromoteAsync(TimeSpan.FromSeconds(20), Cancellation)).Ok);
+        Assert.True((await second.Server.PromoteAsync(1, TimeSpan.FromSeconds(20), Cancellation)).Ok);
         await second.ExecuteAsync("SELECT pg_create_physical_replication_slot('c', true)");
 
         var followed = await third.Server.FollowAsync(new Upstream(second.Address, "c"), Cancellation);
