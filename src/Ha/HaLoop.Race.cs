@@ -203,7 +203,7 @@ public static partial class HaLoop
                 return new Refusal("stepped_down", $"was asked to step down and leaves the leader key to {string.Join(", ", others)}");
             }
         }
-        return Compare(o, checkLag: request is null);
+        return Compare(o, checkLag: request is null or { IsSwitchover: true });
     }
 
     /// <summary>The candidate goes first: while it has all that the last leader published, and not for ever.</summary>

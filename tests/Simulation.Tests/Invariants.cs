@@ -19,8 +19,8 @@ internal sealed class Invariants(SimCluster cluster)
     /// <summary>Changes of leader so far.</summary>
     public int Terms { get; private set; }
 
-    /// <summary>A failover to a named member was asked for by hand: it may lose commits.</summary>
-    public bool LossWasAskedFor { get; set; }
+    /// <summary>The member that an operator wants to lead by a failover: it may lack commits, once.</summary>
+    public string? LossAllowedTo { get; set; }
 
     public void Violated(string what)
     {
@@ -123,7 +123,9 @@ internal sealed class Invariants(SimCluster cluster)
         }
         var lost = _acknowledged.Where(c => !present.Contains(c)).ToList();
         _acknowledged.RemoveAll(c => !present.Contains(c));   // lost once, told once
-        if (lost.Count == 0)
+        var wasAskedFor = LossAllowedTo == server.Name;
+        LossAllowedTo = wasAskedFor ? null : LossAllowedTo;
+        if (lost.Count == 0 || wasAskedFor)
         {
             return;
         }
@@ -136,7 +138,7 @@ internal sealed class Invariants(SimCluster cluster)
         {
             Violated($"{server.Name} is primary without commit {lost[0].Id}, which {lost[0].AcknowledgedBy} acknowledged, and nothing had failed");
         }
-        else if (!LossWasAskedFor && cluster.Options.Mode == SynchronousMode.Off)
+        else if (cluster.Options is { Mode: SynchronousMode.Off, CheckTimeline: true })
         {
             var published = dcs.Status.Optime.Value;
             var allowed = (ulong)cluster.Options.MaximumLag;

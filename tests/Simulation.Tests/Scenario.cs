@@ -31,6 +31,7 @@ internal static class Scenario
             Failsafe = random.Next(4) == 0,
             PrimaryStartTimeout = Pick(random, 300, 300, 5, 0),
             MaximumLag = Pick(random, 1_048_576, 1_048_576, 20_000),
+            CheckTimeline = random.Next(2) == 0,
             RewindPossible = random.Next(5) > 0,
             MayRemoveDivergedData = true,
             Faults = Pick<Fault[]>(

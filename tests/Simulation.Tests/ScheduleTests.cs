@@ -8,7 +8,7 @@ namespace Routing.Simulation.Tests;
 /// </summary>
 public sealed class ScheduleTests(ITestOutputHelper output)
 {
-    private static readonly int s_count = Number("ROUTING_SIM_COUNT") ?? 3;
+    private static readonly int s_count = Number("ROUTING_SIM_COUNT") ?? 2000;
 
     [Fact]
     public void No_schedule_breaks_an_invariant()

@@ -51,6 +51,8 @@ internal sealed record SimOptions
 
     public long MaximumLag { get; init; } = 1_048_576;
 
+    public bool CheckTimeline { get; init; }
+
     public bool RewindPossible { get; init; } = true;
 
     public bool MayRemoveDivergedData { get; init; }
@@ -85,7 +87,7 @@ internal sealed record SimOptions
 
     public JsonElement Config() => JsonElement.Parse(string.Create(CultureInfo.InvariantCulture, $$"""
         {"ttl":{{Ttl}},"loop_wait":{{LoopWait}},"retry_timeout":{{RetryTimeout}},"maximum_lag_on_failover":{{MaximumLag}},
-        "primary_start_timeout":{{PrimaryStartTimeout}},"failsafe_mode":{{(Failsafe ? "true" : "false")}},
+        "primary_start_timeout":{{PrimaryStartTimeout}},"check_timeline":{{(CheckTimeline ? "true" : "false")}},"failsafe_mode":{{(Failsafe ? "true" : "false")}},
         "synchronous_mode":{{(Mode switch { SynchronousMode.Off => "false", SynchronousMode.Quorum => "\"quorum\"", _ => "true" })}},
         "synchronous_mode_strict":{{(Strict ? "true" : "false")}},"synchronous_node_count":{{SynchronousNodes}},
         "postgresql":{"use_pg_rewind":true} }

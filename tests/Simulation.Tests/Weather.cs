@@ -172,7 +172,7 @@ internal sealed class Weather(SimCluster cluster)
         {
             return;
         }
-        cluster.Invariants.LossWasAskedFor |= !isSwitchover;
+        cluster.Invariants.LossAllowedTo = isSwitchover ? null : candidate;
         var fields = new List<string>();
         if (isSwitchover)
         {

@@ -125,7 +125,7 @@ internal sealed partial class RestHandler(
         if (view.Age > s_freshEnough && context.Request.Headers.UserAgent.ToString().StartsWith("Patroni/", StringComparison.Ordinal))
         {
             // A member that races or hands over asks again when our position is old: the loop looks at the server now.
-            control.WakeLoop();
+            control.LookNow();
         }
         return context.JsonAsync(settings, code, json => StatusDocument.Write(json, view, log));
     }

@@ -19,6 +19,9 @@ internal interface IAgentControl
     /// <summary>Lets the loop run now: something changed that it should look at.</summary>
     void WakeLoop();
 
+    /// <summary>A member would like a newer position than the last observation's: look at the server now.</summary>
+    void LookNow() => WakeLoop();
+
     /// <summary>A leader that lost the DCS asks whether it may stay. The answer must come at once.</summary>
     FailsafeAnswer ReceiveFailsafe(FailsafeMessage message);
 

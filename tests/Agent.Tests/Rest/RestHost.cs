@@ -93,6 +93,11 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
 
     public void WakeLoop() => Interlocked.Increment(ref _wakes);
 
+    public void LookNow()
+    {
+        // there is no server to look at
+    }
+
     public FailsafeAnswer ReceiveFailsafe(FailsafeMessage message)
     {
         FailsafeReceived = message;

@@ -1,0 +1,127 @@
+using System.Collections.Immutable;
+using Routing.Cluster;
+using Routing.Ha;
+using Xunit;
+
+namespace Routing.Simulation.Tests;
+
+/// <summary>A checker that never complains proves nothing: each finds the bug that is planted for it.</summary>
+public sealed class PlantedBugTests
+{
+    [Fact]
+    public void A_dead_fence_and_a_frozen_agent_make_two_primaries() => Finds("two nodes accept writes", new SimOptions
+    {
+        FenceIsDead = true,
+        Faults = [Fault.FreezeAgent],
+    });
+
+    [Fact]
+    public void A_lease_counted_from_the_answer_makes_two_primaries() => Finds("two nodes accept writes", new SimOptions
+    {
+        CountsFromTheAnswer = true,
+        Faults = [Fault.SlowDcs, Fault.FreezeAgent],
+    });
+
+    [Fact]
+    public void A_promotion_without_the_leader_key_is_found() => Finds("without the leader key", new SimOptions
+    {
+        Spoil = (o, decision) => decision.Code == "asks_peers" ? With(decision, new HaAction.Promote(o.Local.Timeline)) : decision,
+        Faults = [Fault.KillNode],
+    });
+
+    [Fact]
+    public void Standbys_that_are_published_before_they_hold_everything_lose_commits() =>
+        Finds("acknowledged in synchronous mode", new SimOptions
+        {
+            Mode = SynchronousMode.Priority,
+            Spoil = (o, decision) => decision.Actions is [HaAction.WriteSync sync]
+                ? With(decision, new HaAction.WriteSync(sync.State with { Standbys = [.. o.Cluster!.Members.Keys.Where(name => name != o.Self)] }))
+                : decision,
+            Faults = [Fault.KillNode, Fault.SlowStandby, Fault.KillPostmaster],
+            PrimaryStartTimeout = 0,
+        });
+
+    [Fact]
+    public void Votes_that_are_not_counted_lose_commits() => Finds("acknowledged in synchronous mode", new SimOptions
+    {
+        Mode = SynchronousMode.Quorum,
+        Nodes = 4,
+        Spoil = (o, decision) => decision.Code is "no_quorum" or "behind" ? With(decision, new HaAction.AcquireLeader()) : decision,
+        Faults = [Fault.KillNode, Fault.SlowStandby],
+    });
+
+    [Fact]
+    public void A_switchover_that_does_not_wait_for_the_candidate_loses_commits() => Finds("and nothing had failed", new SimOptions
+    {
+        Spoil = (_, decision) => decision.Code == "steps_down" ? With(decision, new HaAction.Demote(DemoteMode.Immediate)) : decision,
+        Faults = [Fault.Switchover],
+    });
+
+    [Fact]
+    public void A_timeline_that_is_opened_twice_corrupts_a_standby() => Finds("but its WAL up to", new SimOptions
+    {
+        Spoil = (_, decision) => decision.Code == "promotes" ? With(decision, new HaAction.Promote(0)) : decision,
+        Faults = [Fault.KillNode, Fault.KillNode, Fault.CutFromPeers],
+        MeanPause = TimeSpan.FromSeconds(2),
+        MayRemoveDivergedData = true,
+    });
+
+    [Fact]
+    public void A_view_that_goes_back_is_found() => Finds("went back", new SimOptions
+    {
+        ShowsOldSnapshots = true,
+        Faults = [Fault.Switchover],
+    });
+
+    [Fact]
+    public void A_healthy_leader_that_demotes_itself_is_found() => Finds("though nothing happened", new SimOptions
+    {
+        Spoil = (o, decision) => decision.Code == "leads" && o.Now > TimeSpan.FromSeconds(15)
+            ? With(decision, new HaAction.Demote(DemoteMode.Immediate))
+            : decision,
+    });
+
+    [Fact]
+    public void A_cluster_that_never_elects_is_found() => Finds("no leader", new SimOptions
+    {
+        Spoil = (_, decision) => decision.Code == "races" ? decision with { Actions = [] } : decision,
+        Faults = [Fault.KillNode, Fault.CutOff],
+    });
+
+    [Fact]
+    public void A_node_that_never_comes_back_is_found() => Finds("not every node came back", new SimOptions
+    {
+        Spoil = (_, decision) => decision.Code is "rewinds" or "starts_standby" && decision.Memory.HasRun ? decision with { Actions = [] } : decision,
+        Faults = [Fault.KillPostmaster],
+        PrimaryStartTimeout = 0,
+    });
+
+    [Fact]
+    public void A_decision_without_a_reason_is_found() => Finds("without a reason", new SimOptions
+    {
+        Spoil = (_, decision) => decision.Code == "busy" ? decision with { Reason = "" } : decision,
+    });
+
+    private static Decision With(Decision decision, HaAction action) => decision with { Actions = [action] };
+
+    private static void Finds(string violation, SimOptions options)
+    {
+        const int Most = 200;
+
+        var others = ImmutableArray.CreateBuilder<string>();
+        for (var seed = 1; seed <= Most; seed++)
+        {
+            if (new SimCluster(seed, options).Run() is not { } found)
+            {
+                continue;
+            }
+            if (found.Contains(violation, StringComparison.Ordinal))
+            {
+                return;
+            }
+            others.Add(found);
+        }
+
+        Assert.Fail($"{Most} schedules did not find it; others found: {string.Join("; ", others.Take(3))}");
+    }
+}
