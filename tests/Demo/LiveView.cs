@@ -68,7 +68,7 @@ internal sealed class LiveView(DemoOptions options, DemoCluster cluster, Observe
                 new Text(string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{node.RestPort}")),
                 new Text(member.Reason));
         }
-        var events = new Rows(observer.Events.TakeLast(EventsShown).Select(entry => (IRenderable)new Text(entry)));
+        var events = new Rows(observer.Events.TakeLast(EventsShown).Select(entry => (IRenderable)new Text(entry.ToString())));
         return new Rows(
             members,
             new Text(WriterLine(writer)),

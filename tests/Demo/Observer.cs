@@ -3,6 +3,12 @@ using System.Text.Json;
 
 namespace Routing.Demo;
 
+/// <summary>Something that happened at a member or to the writer.</summary>
+internal sealed record Event(DateTimeOffset Time, string Text)
+{
+    public override string ToString() => $"{Time.ToLocalTime():HH:mm:ss.fff}  {Text}";
+}
+
 /// <summary>Asks every member a few times a second how it is, and collects their events.</summary>
 internal sealed class Observer : IAsyncDisposable
 {
@@ -14,7 +20,7 @@ internal sealed class Observer : IAsyncDisposable
     private readonly Dictionary<string, long> _lastEvent = new(StringComparer.Ordinal);
     private readonly Task _work;
     private ImmutableList<MemberState> _members;
-    private ImmutableList<string> _events = [];
+    private ImmutableList<Event> _events = [];
 
     public Observer(DemoCluster cluster)
     {
@@ -26,7 +32,7 @@ internal sealed class Observer : IAsyncDisposable
     public ImmutableList<MemberState> Members => Volatile.Read(ref _members);
 
     /// <summary>The last events of all members, oldest first.</summary>
-    public ImmutableList<string> Events => Volatile.Read(ref _events);
+    public ImmutableList<Event> Events => Volatile.Read(ref _events);
 
     /// <summary>The only primary there is; null: none, or more than one.</summary>
     public MemberState? Primary => Members.Where(member => member.IsPrimary).ToList() is [var only] ? only : null;
@@ -49,9 +55,18 @@ internal sealed class Observer : IAsyncDisposable
             + (member.IsVoter ? ", votes" : "")
         : $"{member.Name}: no answer"));
 
-    public void Note(string text) => ImmutableInterlocked.Update(
-        ref _events, static (events, added) => events.Count < EventsKept ? events.Add(added) : events.RemoveAt(0).Add(added),
-        $"{DateTime.Now:HH:mm:ss.fff}  {text}");
+    public void Note(string text) => Note(DateTimeOffset.Now, text);
+
+    private void Note(DateTimeOffset time, string text) => ImmutableInterlocked.Update(
+        ref _events,
+        static (events, added) =>
+        {
+            // Members are asked in turn: what happened earlier may be heard of later.
+            var place = events.FindLastIndex(known => known.Time <= added.Time) + 1;
+            events = events.Insert(place, added);
+            return events.Count > EventsKept ? events.RemoveAt(0) : events;
+        },
+        new Event(time, text));
 
     public async ValueTask DisposeAsync()
     {
@@ -102,7 +117,7 @@ internal sealed class Observer : IAsyncDisposable
         foreach (var entry in document.RootElement.GetProperty("events").EnumerateArray())
         {
             after = entry.GetProperty("id").GetInt64();
-            Note($"{node.Name}: {entry.GetProperty("text").GetString()}");
+            Note(entry.GetProperty("time").GetDateTimeOffset(), $"{node.Name}: {entry.GetProperty("text").GetString()}");
         }
         lock (_lastEvent)
         {

@@ -19,13 +19,13 @@ internal sealed class Verdict(DemoCluster cluster, Observer observer, Action<str
         await WaitUntil.TrueAsync(() => observer.IsWhole, Patience, $"the cluster is whole: {observer}");
         say($"Before: {observer}");
 
-        var (writesBefore, errorsBefore, eventsBefore) = (writer.Count, writer.Errors, observer.Events.Count);
+        var (writesBefore, errorsBefore, began) = (writer.Count, writer.Errors, DateTimeOffset.Now);
         await new Scenarios(cluster, observer, say).RunAsync(kind);
         var problem = await RecoverAsync(writer);
         var outage = writer.LongestGap(writesBefore);
         await writer.StopAsync();
 
-        foreach (var entry in observer.Events.Skip(eventsBefore))
+        foreach (var entry in observer.Events.Where(entry => entry.Time >= began))
         {
             say($"  {entry}");
         }
