@@ -18,7 +18,7 @@ public static partial class HaLoop
     {
         if (!o.IsDcsLive)
         {
-            return o.Local.IsPrimary
+            return o.Local.IsPrimary && !o.Paused
                 ? Act(o, "dcs_silent", "demotes itself: it does not hold the leader key, and the DCS is silent", s_soon,
                     new HaAction.Demote(DemoteMode.Offline))
                 : Wait(o, "dcs_unreachable", "keeps its role: the DCS is not accessible", s_second);

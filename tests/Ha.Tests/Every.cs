@@ -1,0 +1,189 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using Routing.Cluster;
+
+namespace Routing.Ha.Tests;
+
+/// <summary>All small observations of member <c>a</c> in a cluster of <c>a</c>, <c>b</c> and <c>c</c>.</summary>
+internal static class Every
+{
+    public static readonly TimeSpan Now = TimeSpan.FromSeconds(1000);
+
+    private static readonly string?[] s_leaders = [null, "a", "b"];
+
+    private static readonly LeaseView[] s_leases =
+    [
+        default,
+        new(false, default, TimeSpan.Zero, IsUncertain: true),
+        new(true, new Term(50), TimeSpan.FromSeconds(20), false),
+        new(true, new Term(50), TimeSpan.FromSeconds(2), false),
+        new(true, new Term(50), TimeSpan.FromSeconds(-1), true),
+    ];
+
+    private static readonly FailoverRequest?[] s_requests =
+    [
+        null,
+        new("a", "b", null, 70),
+        new("a", null, null, 70),
+        new(null, "a", null, 70),
+        new(null, "b", null, 70),
+    ];
+
+    private static readonly PeerAnswers?[] s_peers =
+        [null, Answers(100, false), Answers(300, false), Answers(200, true), Answers(200, false, reachable: false)];
+
+    public static IEnumerable<Observation> Observation()
+    {
+        foreach (var local in Locals())
+        {
+            foreach (var leader in s_leaders)
+            {
+                foreach (var lease in s_leases)
+                {
+                    foreach (var isLive in new[] { true, false })
+                    {
+                        foreach (var request in s_requests)
+                        {
+                            foreach (var config in Configs())
+                            {
+                                var seen = Of(local, leader, lease, isLive, request, config);
+                                foreach (var peers in s_peers)
+                                {
+                                    foreach (var memory in Memories())
+                                    {
+                                        yield return seen with { Peers = peers, Memory = memory };
+                                    }
+                                }
+                                foreach (var kind in Enum.GetValues<JobKind>())
+                                {
+                                    yield return seen with { Job = new JobView(kind, Now - TimeSpan.FromSeconds(1), "started") };
+                                }
+                                yield return seen with { ShutdownRequested = true };
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    public static DynamicConfig Config(string json) => DynamicConfig.Parse(JsonElement.Parse(json), 10);
+
+    public static ControlFile Control(string systemId = "7000000000000000001") =>
+        new(systemId, ControlState.InProduction, 1, new Lsn(150), default, 0, true, true);
+
+    public static Member Member(string name, Role role) => new()
+    {
+        Name = name,
+        ConnUrl = $"postgres://{name}:5432/postgres",
+        Address = new HostPort(name, 5432),
+        ApiUrl = $"http://{name}:8008/patroni",
+        State = PostgresState.Running,
+        Role = role,
+        LeaseId = 1,
+        Routing = new RoutingExtension("1", true),
+    };
+
+    public static PeerAnswers Answers(ulong position, bool isPrimary, bool reachable = true) => new(
+        Now - TimeSpan.FromMilliseconds(100), Now - TimeSpan.FromMilliseconds(90),
+        new[] { "b", "c" }.ToImmutableSortedDictionary(
+            name => name,
+            name => reachable
+                ? new PeerReport(name, true, isPrimary && name == "b", new Lsn(position), 1) { Role = isPrimary && name == "b" ? Role.Primary : Role.Replica }
+                : PeerReport.Unreachable(name, "no answer"),
+            StringComparer.Ordinal));
+
+    public static Observation Of(
+        LocalPostgres local, string? leader, LeaseView lease, bool isLive = true, FailoverRequest? request = null, DynamicConfig? config = null)
+    {
+        config ??= Config("{}");
+        return new Observation
+        {
+            Self = "a",
+            Cluster = ClusterSnapshot.Empty with
+            {
+                Revision = 100,
+                Leader = leader is null ? null : new LeaderKey(leader, new Term(50), 50, 1),
+                Config = config,
+                Initialize = new InitializeKey("7000000000000000001"),
+                Failover = request,
+                Sync = config.SynchronousMode == SynchronousMode.Off
+                    ? SyncState.None
+                    : new SyncState(leader ?? "b", SyncState.None.Standbys.Add(leader == "a" ? "b" : "a"), 0, 60),
+                Status = LeaderStatus.None with { Optime = new Lsn(200) },
+                Members = ImmutableSortedDictionary<string, Member>.Empty.WithComparers(StringComparer.Ordinal)
+                    .Add("a", Member("a", leader == "a" ? Role.Primary : Role.Replica))
+                    .Add("b", Member("b", leader == "b" ? Role.Primary : Role.Replica))
+                    .Add("c", Member("c", Role.Replica)),
+            },
+            IsDcsLive = isLive,
+            Config = config,
+            Timing = Timing.Default,
+            Local = local,
+            Lease = lease,
+            Now = Now,
+            Clock = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero),
+            Failsafe = config.FailsafeMode ? new FailsafeView(TimeSpan.FromSeconds(20), Now - TimeSpan.FromSeconds(1), null, default) : default,
+        };
+    }
+
+    public static LocalPostgres Server(ServerState state, bool isPrimary, bool isStreaming = false) => new()
+    {
+        Data = DataDirectory.Ready,
+        Control = Control(),
+        Server = state,
+        IsPrimary = isPrimary,
+        HasRecoverySignal = !isPrimary,
+        Timeline = 1,
+        WalPosition = new Lsn(200),
+        IsStreaming = isStreaming,
+        Following = isPrimary ? null : new Upstream(new HostPort("b", 5432), "a"),
+        PostmasterPid = state == ServerState.Stopped ? 0 : 77,
+        CheckpointedSincePromotion = isPrimary,
+        RewindPossible = true,
+    };
+
+    private static IEnumerable<LocalPostgres> Locals()
+    {
+        yield return new LocalPostgres { Data = DataDirectory.Empty };
+        yield return new LocalPostgres { Data = DataDirectory.Inaccessible, DataProblem = "cannot be read" };
+        yield return Server(ServerState.Stopped, isPrimary: false);
+        yield return Server(ServerState.Stopped, isPrimary: true) with { IsPrimary = false };
+        yield return Server(ServerState.Starting, isPrimary: false);
+        yield return Server(ServerState.Starting, isPrimary: true) with { IsPrimary = false };
+        foreach (var state in new[] { ServerState.Running, ServerState.Unresponsive })
+        {
+            yield return Server(state, isPrimary: true);
+            yield return Server(state, isPrimary: false);
+            yield return Server(state, isPrimary: false, isStreaming: true);
+        }
+    }
+
+    private static IEnumerable<DynamicConfig> Configs()
+    {
+        foreach (var mode in new[] { "false", "true", "\"quorum\"" })
+        {
+            foreach (var pause in new[] { "false", "true" })
+            {
+                foreach (var failsafe in new[] { "false", "true" })
+                {
+                    yield return Config($$"""{"synchronous_mode":{{mode}},"pause":{{pause}},"failsafe_mode":{{failsafe}}}""");
+                }
+            }
+        }
+    }
+
+    private static IEnumerable<LoopMemory> Memories()
+    {
+        foreach (var divergence in Enum.GetValues<DivergenceState>())
+        {
+            yield return new LoopMemory
+            {
+                Divergence = divergence,
+                DivergenceTerm = new Term(50),
+                UnlockedSince = Now - TimeSpan.FromSeconds(1),
+                NotStreamingSince = Now - TimeSpan.FromSeconds(5),
+            };
+        }
+    }
+}

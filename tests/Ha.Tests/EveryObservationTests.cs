@@ -1,0 +1,86 @@
+using Xunit;
+
+namespace Routing.Ha.Tests;
+
+/// <summary>All small observations, not a sample: what a decision may never be.</summary>
+public sealed class EveryObservationTests
+{
+    [Fact]
+    public void No_server_becomes_a_primary_without_the_leader_key() => Never((o, decision) =>
+        decision.Actions.Any(a => a is HaAction.Promote or HaAction.StartPrimary) && !o.Leads);
+
+    [Fact]
+    public void No_healthy_holder_is_demoted_without_a_request() => Never((o, decision) =>
+        o is { Leads: true, Job: null, ShutdownRequested: false, Cluster.Failover: null, Local: { Server: ServerState.Running, IsPrimary: true } }
+        && decision.Actions.Any(a => a is HaAction.Demote or HaAction.ReleaseLeader));
+
+    [Fact]
+    public void Nobody_takes_a_key_that_another_holds() => Never((o, decision) =>
+        o.Leader is not null && decision.Actions.Any(a => a is HaAction.AcquireLeader));
+
+    [Fact]
+    public void Nobody_attaches_to_a_key_that_names_another() => Never((o, decision) =>
+        o.Cluster?.Leader?.Holder != o.Self && decision.Actions.Any(a => a is HaAction.AttachLeader));
+
+    [Fact]
+    public void Nobody_gives_up_a_key_that_is_not_its_own() => Never((o, decision) =>
+        o.Leader != o.Self && decision.Actions.Any(a => a is HaAction.ReleaseLeader));
+
+    [Fact]
+    public void A_primary_without_a_lease_is_never_left_alone() => Never((o, decision) =>
+        o.Local.AcceptsWrites && !o.Leads && !o.FailsafeHolds && !o.Paused && !o.ShutdownRequested
+        && o.Job?.Kind is not (JobKind.Demote or JobKind.Bootstrap or JobKind.AbandonBootstrap)
+        && !decision.Actions.Any(a => a is HaAction.Demote or HaAction.AttachLeader or HaAction.AcquireLeader or HaAction.ProbePeers));
+
+    [Fact]
+    public void A_primary_may_only_wait_for_the_race_while_nobody_leads() => Never((o, decision) =>
+        o.Local.AcceptsWrites && !o.Leads && !o.FailsafeHolds && !o.Paused && (o.Leader is not null || o.Lease.IsUncertain || !o.IsDcsLive)
+        && decision.Actions.Any(a => a is HaAction.ProbePeers or HaAction.AcquireLeader));
+
+    [Fact]
+    public void No_job_starts_while_another_runs_unless_that_one_is_cancelled_first() => Never((o, decision) =>
+        o.Job is not null && decision.Actions.Any(a => a.IsJob) && decision.Actions[0] is not HaAction.CancelJob);
+
+    [Fact]
+    public void No_decision_starts_two_jobs() => Never((_, decision) => decision.Actions.Count(a => a.IsJob) > 1);
+
+    [Fact]
+    public void Nothing_starts_or_stops_in_a_pause_without_a_request() => Never((o, decision) =>
+        o is { Paused: true, Cluster.Failover: null }
+        && decision.Actions.Any(a => a is HaAction.Promote or HaAction.StartPrimary or HaAction.StartStandby or HaAction.Bootstrap
+            or HaAction.CopyMember or HaAction.Rewind or HaAction.Demote { Mode: not DemoteMode.Immediate }));
+
+    [Fact]
+    public void Every_decision_has_a_code_and_a_sentence() => Never((_, decision) =>
+        string.IsNullOrWhiteSpace(decision.Code) || string.IsNullOrWhiteSpace(decision.Reason) || decision.Reason.EndsWith('.'));
+
+    [Fact]
+    public void Equal_in_equal_out() => Never((o, decision) =>
+    {
+        var again = HaLoop.Decide(o with { });
+        return again.Code != decision.Code || again.Reason != decision.Reason || again.WakeIn != decision.WakeIn
+            || again.Memory != decision.Memory || again.Actions.Length != decision.Actions.Length
+            || !again.Actions.Select(a => a.GetType()).SequenceEqual(decision.Actions.Select(a => a.GetType()));
+    });
+
+    /// <summary>Decides on every observation (which must never throw) and shows the first that breaks the rule.</summary>
+    private static void Never(Func<Observation, Decision, bool> isBroken)
+    {
+        var count = 0;
+        foreach (var observation in Every.Observation())
+        {
+            count++;
+            var decision = HaLoop.Decide(observation);
+            if (isBroken(observation, decision))
+            {
+                Assert.Fail($"[{decision.Code}] {decision.Reason} → {string.Join(' ', decision.Actions)}\n{Describe(observation)}");
+            }
+        }
+        Assert.True(count > 200_000, $"only {count} observations");
+    }
+
+    private static string Describe(Observation o) =>
+        $"leader {o.Leader}, key {o.Cluster?.Leader?.Holder}, {o.Lease}, live {o.IsDcsLive}, paused {o.Paused}, {o.Config.SynchronousMode}, "
+        + $"failsafe {o.FailsafeHolds}, request {o.Cluster?.Failover}, job {o.Job}, {o.Local.Data} {o.Local.Server} primary {o.Local.IsPrimary} "
+        + $"signal {o.Local.HasRecoverySignal} streaming {o.Local.IsStreaming}, peers {o.Peers?.Reports["b"]}, {o.Memory.Divergence}";
+}

@@ -1,0 +1,241 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using Routing.Cluster;
+using Xunit;
+
+namespace Routing.Ha.Tests;
+
+/// <summary>Nobody holds the leader key: who may take it, row by row.</summary>
+public sealed class RaceTests
+{
+    private static readonly LocalPostgres s_standby = Every.Server(ServerState.Running, isPrimary: false);
+
+    [Fact]
+    public void A_standby_asks_the_others_first() => Assert.Equal("asks_peers", HaLoop.Decide(Standby() with { Peers = null }).Code);
+
+    [Fact]
+    public void The_healthiest_standby_races()
+    {
+        var decision = HaLoop.Decide(Standby());
+
+        Assert.Equal("races", decision.Code);
+        Assert.IsType<HaAction.AcquireLeader>(Assert.Single(decision.Actions));
+    }
+
+    [Fact]
+    public void A_member_whose_promotion_failed_a_moment_ago_stays_out() => Refuses("barred", o => o with
+    {
+        Memory = o.Memory with { BarredFromRaceUntil = o.Now + TimeSpan.FromSeconds(5) },
+    });
+
+    [Fact]
+    public void A_paused_standby_does_not_race() => Refuses("paused", o => Configured(o, """{"pause":true}"""));
+
+    [Fact]
+    public void A_server_that_does_not_answer_does_not_race() =>
+        Refuses("unresponsive", o => o with { Local = o.Local with { Server = ServerState.Unresponsive } });
+
+    [Theory]
+    [InlineData("nofailover", "true")]
+    [InlineData("failover_priority", "0")]
+    public void A_member_that_must_not_lead_does_not_race(string tag, string value) =>
+        Refuses("nofailover", o => o with { Options = o.Options with { Tags = Tags(tag, value) } });
+
+    [Fact]
+    public void A_member_whose_required_watchdog_is_unusable_does_not_race() =>
+        Refuses("watchdog", o => o with { Options = o.Options with { WatchdogProblem = "has no watchdog" } });
+
+    [Fact]
+    public void A_member_outside_the_failsafe_list_does_not_race() => Refuses("not_failsafe_member", o =>
+    {
+        o = Configured(o, """{"failsafe_mode":true}""");
+        return o with { Cluster = o.Cluster! with { Failsafe = Names("b", "c") } };
+    });
+
+    [Fact]
+    public void A_member_that_hears_a_leader_without_the_DCS_does_not_race() => Refuses("failsafe", o =>
+        Configured(o, """{"failsafe_mode":true}""") with { Failsafe = new FailsafeView(default, null, "b", TimeSpan.FromSeconds(3)) });
+
+    [Fact]
+    public void An_asynchronous_standby_does_not_race() => Refuses("not_synchronous", o =>
+        Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "c"));
+
+    [Fact]
+    public void A_synchronous_standby_races() => Races(o => Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "a"));
+
+    [Fact]
+    public void A_failover_by_name_may_go_to_an_asynchronous_standby() => Races(o =>
+        Requested(Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "c"), new FailoverRequest(null, "a", null, 70)));
+
+    [Fact]
+    public void A_switchover_may_not() => Refuses("not_synchronous", o =>
+        Requested(Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "c"), new FailoverRequest("b", "a", null, 70)));
+
+    [Fact]
+    public void A_standby_that_lags_too_far_does_not_race() => Refuses("lagging", o =>
+        Optime(Configured(o, """{"maximum_lag_on_failover":10}"""), 211));
+
+    [Fact]
+    public void A_standby_at_the_limit_of_lag_races() => Races(o => Optime(Configured(o, """{"maximum_lag_on_failover":10}"""), 210));
+
+    [Fact]
+    public void A_standby_on_an_old_timeline_does_not_race_when_that_is_checked() => Refuses("stale_timeline", o =>
+        OnTimeline(Configured(o, """{"check_timeline":true}"""), 2));
+
+    [Fact]
+    public void The_timeline_is_not_checked_by_default() => Races(o => OnTimeline(o, 2));
+
+    [Fact]
+    public void A_primary_that_answers_blocks_the_race() => Refuses("primary_alive", o => Peer(o, new PeerReport("b", true, IsPrimary: true)));
+
+    [Fact]
+    public void A_peer_with_more_WAL_goes_first() => Refuses("behind", o => Peer(o, new PeerReport("b", true, false, new Lsn(201), 1)));
+
+    [Fact]
+    public void A_peer_at_the_same_position_does_not_stand_in_the_way() => Races(o => Peer(o, new PeerReport("b", true, false, new Lsn(200), 1)));
+
+    [Fact]
+    public void A_peer_at_the_same_position_with_a_higher_priority_goes_first() =>
+        Refuses("lower_priority", o => Peer(o, new PeerReport("b", true, false, new Lsn(200), 1, FailoverPriority: 2)));
+
+    [Theory]
+    [InlineData(false, false, false)]
+    [InlineData(true, true, false)]
+    [InlineData(true, false, true)]
+    public void A_peer_that_cannot_lead_is_ignored(bool reachable, bool noFailover, bool watchdogFailed) => Races(o => Peer(
+        o, new PeerReport("b", reachable, false, new Lsn(900), 1, NoFailover: noFailover, WatchdogFailed: watchdogFailed)));
+
+    [Fact]
+    public void The_former_synchronous_leader_may_be_ahead() => Races(o => Peer(
+        Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "a"), new PeerReport("b", true, false, new Lsn(900), 1)));
+
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(1, true)]
+    [InlineData(2, false)]
+    public void A_quorum_needs_its_votes(int quorum, bool wins)
+    {
+        var o = Synced(Configured(Standby(), """{"synchronous_mode":"quorum"}"""), "x", quorum, "a", "b", "c");
+        o = Peer(o, PeerReport.Unreachable("c", "no answer"));
+
+        Assert.Equal(wins ? "races" : "no_quorum", HaLoop.Decide(o).Code);
+    }
+
+    [Fact]
+    public void A_position_from_before_the_leader_was_gone_is_asked_for_again() => Assert.Equal("asks_peers", HaLoop.Decide(Peer(
+        Standby(), new PeerReport("b", true, false, new Lsn(100), 1) { Age = TimeSpan.FromSeconds(9) })).Code);
+
+    [Fact]
+    public void The_race_does_not_wait_for_ever_for_a_new_position() => Races(o =>
+        Peer(o, new PeerReport("b", true, false, new Lsn(100), 1) { Age = TimeSpan.FromSeconds(9) }) with
+        {
+            Memory = o.Memory with { UnlockedSince = o.Now - TimeSpan.FromSeconds(3) },
+        });
+
+    [Fact]
+    public void An_old_position_is_no_vote()
+    {
+        var o = Synced(Configured(Standby(), """{"synchronous_mode":"quorum"}"""), "x", 1, "a", "b");
+        o = Peer(o, new PeerReport("b", true, false, new Lsn(100), 1) { Age = TimeSpan.FromSeconds(9) });
+        o = o with { Memory = o.Memory with { UnlockedSince = o.Now - TimeSpan.FromSeconds(3) } };
+
+        Assert.Equal("no_quorum", HaLoop.Decide(o).Code);
+    }
+
+    [Fact]
+    public void The_others_leave_the_key_to_the_candidate() => Refuses("candidate_first", o =>
+        Peer(Requested(o, new FailoverRequest("x", "b", null, 70)), new PeerReport("b", true, false, new Lsn(200), 1)));
+
+    [Fact]
+    public void A_candidate_that_lacks_what_the_leader_published_is_passed_over() => Races(o =>
+        Peer(Requested(o, new FailoverRequest("x", "b", null, 70)), new PeerReport("b", true, false, new Lsn(199), 1)));
+
+    [Fact]
+    public void An_unreachable_candidate_is_passed_over() => Races(o =>
+        Peer(Requested(o, new FailoverRequest("x", "b", null, 70)), PeerReport.Unreachable("b", "no answer")));
+
+    [Fact]
+    public void The_leader_that_was_asked_to_step_down_leaves_the_key_to_the_others() =>
+        Refuses("stepped_down", o => Requested(o, new FailoverRequest("a", null, null, 70)));
+
+    [Fact]
+    public void The_race_is_postponed_while_WAL_still_arrives() => Refuses("race_backoff", o =>
+        Configured(o, """{"primary_race_backoff":30}""") with
+        {
+            Local = o.Local with { IsStreaming = true },
+            Memory = o.Memory with { PreviousPosition = new Lsn(150) },
+        });
+
+    [Fact]
+    public void A_stale_primary_does_not_take_the_key_back()
+    {
+        var o = OnTimeline(Standby(), 2) with { Local = Every.Server(ServerState.Running, isPrimary: true) };
+
+        Assert.Contains(HaLoop.Decide(o).Actions, a => a is HaAction.Demote { Mode: DemoteMode.ImmediateNoLock });
+    }
+
+    [Fact]
+    public void The_only_primary_takes_the_key_at_once()
+    {
+        var o = Standby() with { Local = Every.Server(ServerState.Running, isPrimary: true) };
+
+        Assert.Equal("races", HaLoop.Decide(o).Code);
+    }
+
+    [Fact]
+    public void A_paused_primary_keeps_running_while_the_DCS_is_silent()
+    {
+        var o = Configured(Standby(), """{"pause":true}""") with { Local = Every.Server(ServerState.Running, isPrimary: true), IsDcsLive = false };
+
+        Assert.Empty(HaLoop.Decide(o).Actions);
+    }
+
+    private static Observation Standby() => Every.Of(s_standby, null, default) with
+    {
+        Peers = Every.Answers(100, isPrimary: false),
+        Memory = new LoopMemory { UnlockedSince = Every.Now - TimeSpan.FromSeconds(1) },
+    };
+
+    private static void Refuses(string code, Func<Observation, Observation> change)
+    {
+        var decision = HaLoop.Decide(change(Standby()));
+
+        Assert.Equal(code, decision.Code);
+        Assert.Empty(decision.Actions);
+    }
+
+    private static void Races(Func<Observation, Observation> change) => Assert.Equal("races", HaLoop.Decide(change(Standby())).Code);
+
+    private static MemberTags Tags(string name, string value) => new(MemberTags.Empty.Values.SetItem(name, JsonElement.Parse(value)));
+
+    private static Observation Configured(Observation o, string json)
+    {
+        var config = Every.Config(json);
+        return o with { Config = config, Cluster = o.Cluster! with { Config = config } };
+    }
+
+    private static Observation Synced(Observation o, string leader, int quorum, params string[] standbys) => o with
+    {
+        Cluster = o.Cluster! with { Sync = new SyncState(leader, SyncState.None.Standbys.Union(standbys), quorum, 60) },
+    };
+
+    private static Observation Requested(Observation o, FailoverRequest request) => o with { Cluster = o.Cluster! with { Failover = request } };
+
+    private static Observation Optime(Observation o, ulong optime) => o with
+    {
+        Cluster = o.Cluster! with { Status = LeaderStatus.None with { Optime = new Lsn(optime) } },
+    };
+
+    private static Observation OnTimeline(Observation o, uint timeline) => o with
+    {
+        Cluster = o.Cluster! with { History = new TimelineHistory([new HistoryLine(timeline - 1, new Lsn(100), "", null, "b")]) },
+    };
+
+    private static Observation Peer(Observation o, PeerReport report) => o with
+    {
+        Peers = o.Peers! with { Reports = o.Peers.Reports.SetItem(report.Name, report) },
+    };
+
+    private static ImmutableSortedDictionary<string, string> Names(params string[] names) =>
+        names.ToImmutableSortedDictionary(name => name, name => $"http://{name}:8008/patroni", StringComparer.Ordinal);
+}
