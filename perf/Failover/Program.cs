@@ -6,6 +6,12 @@ using Routing.TestKit;
 
 [assembly: SupportedOSPlatform("linux")]
 
+if (args is ["--help" or "-h"])
+{
+    Console.WriteLine(Options.Usage);
+    return 0;
+}
+
 Options options;
 try
 {
