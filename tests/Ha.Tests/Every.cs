@@ -182,6 +182,7 @@ internal static class Every
                 Divergence = divergence,
                 DivergenceTerm = new Term(50),
                 UnlockedSince = Now - TimeSpan.FromSeconds(1),
+                Request = (70, Now - TimeSpan.FromSeconds(1)),
                 NotStreamingSince = Now - TimeSpan.FromSeconds(5),
             };
         }

@@ -14,6 +14,10 @@ internal static class Scenario
 
     private static readonly Fault[] s_requests = [Fault.Switchover, Fault.Failover];
 
+    // A pause switches the guards off: only what leaves a paused cluster with one primary happens here.
+    private static readonly Fault[] s_paused =
+        [Fault.Pause, Fault.Pause, Fault.DcsOutage, Fault.LoseAnswers, Fault.Switchover, Fault.Failover, Fault.StopAgent];
+
     public static SimOptions Of(int seed)
     {
         var random = new Random(seed * 7919);
@@ -37,7 +41,7 @@ internal static class Scenario
             Faults = Pick<Fault[]>(
                 random,
                 [], [Fault.Switchover], s_crashes, s_links, [.. s_crashes, .. s_links], [.. s_servers, .. s_crashes],
-                [.. s_crashes, .. s_links, .. s_servers, .. s_requests], [.. s_requests, .. s_crashes], [.. s_links, .. s_requests]),
+                [.. s_crashes, .. s_links, .. s_servers, .. s_requests], [.. s_requests, .. s_crashes], [.. s_links, .. s_requests], s_paused),
             Storm = TimeSpan.FromSeconds(ttl > 10 ? 90 : 25),
             MeanPause = TimeSpan.FromSeconds(ttl > 10 ? 12 : 4),
         };

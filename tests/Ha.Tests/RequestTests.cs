@@ -1,0 +1,145 @@
+using Routing.Cluster;
+using Xunit;
+
+namespace Routing.Ha.Tests;
+
+/// <summary>A request for a change of leader, as the leader sees it.</summary>
+public sealed class RequestTests
+{
+    private static readonly DateTimeOffset s_clock = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void A_switchover_to_a_streaming_standby_is_done()
+    {
+        var decision = HaLoop.Decide(Leader(new FailoverRequest("a", "b", null, 70)));
+
+        Assert.Equal("steps_down", decision.Code);
+        Assert.Equal(new HaAction.Demote(DemoteMode.Graceful, "b"), Assert.Single(decision.Actions));
+    }
+
+    [Fact]
+    public void The_candidate_is_asked_first() =>
+        Assert.IsType<HaAction.ProbePeers>(Assert.Single(HaLoop.Decide(Leader(new FailoverRequest("a", "b", null, 70)) with { Peers = null }).Actions));
+
+    [Fact]
+    public void What_the_members_said_before_the_request_does_not_count() => Assert.Equal("asks_peers", HaLoop.Decide(
+        Leader(new FailoverRequest("a", "b", null, 70)) with { Memory = LoopMemory.Empty }).Code);
+
+    [Fact]
+    public void A_request_that_names_another_leader_is_dropped() => Drops(Leader(new FailoverRequest("c", "b", null, 70)));
+
+    [Fact]
+    public void A_request_to_the_leader_itself_is_dropped() => Drops(Leader(new FailoverRequest(null, "a", null, 70)));
+
+    [Fact]
+    public void A_request_to_a_stranger_is_dropped() => Drops(Leader(new FailoverRequest("a", "x", null, 70)));
+
+    [Fact]
+    public void A_request_to_a_member_that_does_not_answer_is_dropped() => Drops(Leader(new FailoverRequest("a", "b", null, 70)) with
+    {
+        Peers = Every.Answers(200, isPrimary: false, reachable: false),
+    });
+
+    [Fact]
+    public void A_switchover_to_a_member_that_does_not_stream_is_dropped()
+    {
+        var o = Leader(new FailoverRequest("a", "b", null, 70));
+
+        Drops(o with { Local = o.Local with { Standbys = [] } });
+    }
+
+    [Fact]
+    public void A_failover_to_a_member_that_does_not_stream_is_done()
+    {
+        var o = Leader(new FailoverRequest(null, "b", null, 70));
+
+        Assert.Equal("steps_down", HaLoop.Decide(o with { Local = o.Local with { Standbys = [] } }).Code);
+    }
+
+    [Fact]
+    public void A_candidate_that_lags_too_far_is_refused()
+    {
+        var o = Configured(Leader(new FailoverRequest(null, "b", null, 70)), """{"maximum_lag_on_failover":10}""");
+
+        Drops(o with { Peers = Every.Answers(100, isPrimary: false), Local = o.Local with { Standbys = [] } });
+    }
+
+    [Fact]
+    public void What_a_standby_confirmed_to_us_counts_when_its_own_word_is_old()
+    {
+        var o = Configured(Leader(new FailoverRequest("a", "b", null, 70)), """{"maximum_lag_on_failover":10}""");
+
+        Assert.Equal("steps_down", HaLoop.Decide(o with { Peers = Every.Answers(100, isPrimary: false) }).Code);
+    }
+
+    [Theory]
+    [InlineData("a", "request_refused")]
+    [InlineData(null, "steps_down")]
+    public void Only_a_failover_may_go_to_an_asynchronous_member(string? leader, string code)
+    {
+        var o = Configured(Leader(new FailoverRequest(leader, "b", null, 70)), """{"synchronous_mode":true}""");
+        o = o with { Cluster = o.Cluster! with { Sync = new SyncState("a", SyncState.None.Standbys.Add("c"), 0, 60) } };
+
+        Assert.Equal(code, HaLoop.Decide(o).Code);
+    }
+
+    [Theory]
+    [InlineData(3600, "leads")]
+    [InlineData(5, "switchover_soon")]
+    [InlineData(0, "steps_down")]
+    [InlineData(-14, "steps_down")]
+    [InlineData(-16, "request_refused")]
+    public void A_scheduled_switchover_has_its_time(int seconds, string code) =>
+        Assert.Equal(code, HaLoop.Decide(Leader(new FailoverRequest("a", "b", s_clock.AddSeconds(seconds), 70))).Code);
+
+    [Fact]
+    public void A_paused_cluster_switches_only_to_a_named_candidate() =>
+        Drops(Configured(Leader(new FailoverRequest("a", null, null, 70)), """{"pause":true}"""));
+
+    [Fact]
+    public void A_paused_cluster_does_not_keep_schedules() => Assert.Empty(HaLoop.Decide(
+        Configured(Leader(new FailoverRequest("a", "b", s_clock, 70)), """{"pause":true}""")).Actions);
+
+    [Fact]
+    public void A_switchover_that_was_called_off_ends_with_the_same_primary()
+    {
+        var o = Leader(null) with
+        {
+            Local = Every.Server(ServerState.Stopped, isPrimary: true) with { IsPrimary = false },
+            Ended = new JobEnd(JobKind.Demote, JobResult.Failed, "no standby received everything", Every.Now),
+        };
+
+        var decision = HaLoop.Decide(Configured(o, """{"primary_start_timeout":0}"""));
+
+        Assert.IsType<HaAction.StartPrimary>(Assert.Single(decision.Actions));
+    }
+
+    private static void Drops(Observation o)
+    {
+        var decision = HaLoop.Decide(o);
+
+        Assert.Equal("request_refused", decision.Code);
+        Assert.Equal(new HaAction.ClearFailover(70), Assert.Single(decision.Actions));
+    }
+
+    private static Observation Leader(FailoverRequest? request) => Every.Of(
+        Every.Server(ServerState.Running, isPrimary: true) with
+        {
+            Standbys =
+            [
+                new StandbyRow("b", null, null, "streaming", "async", 0, new Lsn(200), new Lsn(200), new Lsn(200), new Lsn(200)),
+                new StandbyRow("c", null, null, "streaming", "async", 0, new Lsn(200), new Lsn(200), new Lsn(200), new Lsn(200)),
+            ],
+        },
+        "a", new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false), request: request) with
+    {
+        Peers = Every.Answers(200, isPrimary: false),
+        Memory = new LoopMemory { Request = (70, Every.Now - TimeSpan.FromSeconds(1)) },
+    };
+
+    private static Observation Configured(Observation o, string json)
+    {
+        var config = Every.Config(json);
+        return o with { Config = config, Cluster = o.Cluster! with { Config = config } };
+    }
+}

@@ -1,0 +1,98 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Routing.Agent.Loop;
+using Routing.Cluster;
+using Routing.Dcs;
+using Routing.TestKit;
+using Xunit;
+
+namespace Routing.Simulation.Tests;
+
+/// <summary>The keeper alone with a DCS, on virtual time.</summary>
+public sealed class LeaseKeeperTests : IDisposable
+{
+    private readonly SimWorld _world = new(1);
+    private readonly SimProcess _process;
+    private readonly SimClock _clock;
+    private readonly InMemoryDcs _dcs;
+    private readonly InMemoryClusterStore _store;
+    private readonly LeaseKeeper _keeper;
+
+    public LeaseKeeperTests()
+    {
+        _process = new SimProcess(_world);
+        _clock = new SimClock(_world, _process, TimeSpan.FromSeconds(500), 0, TimeSpan.Zero);
+        _dcs = new InMemoryDcs(_clock.For(null));
+        _store = _dcs.Connect("a");
+        _store.RequestDelay = _store.AnswerDelay = () => TimeSpan.FromMilliseconds(5);
+        _keeper = new LeaseKeeper(_store, "a", _clock, NullLogger<LeaseKeeper>.Instance);
+        _process.Run(() => _ = _keeper.RunAsync(CancellationToken.None));
+    }
+
+    public void Dispose()
+    {
+        _process.Kill();
+        _keeper.Dispose();
+    }
+
+    [Fact]
+    public void A_shorter_ttl_holds_from_the_first_lease_on()
+    {
+        _world.RunFor(TimeSpan.FromSeconds(1));
+
+        _process.Run(() => _keeper.Adopt(new Timing(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1))));
+        Acquire();
+        _world.RunFor(TimeSpan.FromSeconds(20));
+
+        Assert.Equal("a", _dcs.Snapshot.Leader?.Holder);
+        Assert.True(_keeper.View.HoldsLeader);
+    }
+
+    [Fact]
+    public void Conviction_ends_one_ttl_after_the_last_good_renewal_was_sent()
+    {
+        Acquire();
+        _world.RunFor(TimeSpan.FromSeconds(10));
+
+        _store.IsCutOff = true;
+        var lastPossible = _world.Now;
+        _world.RunUntil(() => _keeper.View.LeaderLeft <= TimeSpan.Zero, TimeSpan.FromSeconds(60));
+
+        Assert.InRange(_world.Now - lastPossible, TimeSpan.FromSeconds(20).Ticks, TimeSpan.FromSeconds(30).Ticks);
+        Assert.Equal("a", _dcs.Snapshot.Leader?.Holder);   // the DCS ends the lease later than we stop to believe in it
+    }
+
+    [Fact]
+    public void A_loop_that_is_stuck_costs_the_lease()
+    {
+        Acquire();
+        _world.RunFor(TimeSpan.FromSeconds(5));
+
+        _keeper.LoopIsAlive = () => false;
+        _world.RunFor(TimeSpan.FromSeconds(45));
+
+        Assert.Null(_dcs.Snapshot.Leader);
+    }
+
+    [Fact]
+    public void A_release_without_an_answer_is_unknown_and_nothing_believes_in_the_key_any_more()
+    {
+        Acquire();
+        _store.IsCutOff = true;
+
+        var released = Run(_keeper.ReleaseAsync);
+
+        Assert.Equal(WriteStatus.Unknown, released.Status);
+        Assert.False(_keeper.View.HoldsLeader);
+    }
+
+    private void Acquire() => Assert.Equal(LeaseOutcome.Held, Run(_keeper.AcquireAsync).Outcome);
+
+    private T Run<T>(Func<CancellationToken, Task<T>> act)
+    {
+        Task<T>? task = null;
+        _process.Run(() => task = act(CancellationToken.None));
+        _world.RunUntil(() => task!.IsCompleted, TimeSpan.FromSeconds(60));
+        Assert.True(task!.IsCompletedSuccessfully, task.Exception?.ToString() ?? "it did not end");
+        return task.GetAwaiter().GetResult();
+    }
+}
