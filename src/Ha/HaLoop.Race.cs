@@ -195,7 +195,7 @@ public static partial class HaLoop
                 return new Refusal("candidate_first", $"leaves the leader key to {candidate}, the candidate of the {request.Kind}");
             }
         }
-        if (request?.Leader == o.Self && !o.Local.IsPrimary)
+        if (request?.Leader == o.Self && !o.Local.IsPrimary && IsEarly(o))
         {
             var others = o.Cluster.Members.Values.Where(m => m.Name != o.Self && CannotLead(o, m.Name) is null).Select(m => m.Name).ToList();
             if (others.Count > 0)
@@ -208,8 +208,11 @@ public static partial class HaLoop
 
     /// <summary>The candidate goes first: while it has all that the last leader published, and not for ever.</summary>
     private static bool IsCandidatesTurn(Observation o, FailoverRequest request) =>
-        o.Now - (o.Memory.UnlockedSince ?? o.Now) < o.Timing.Ttl
+        IsEarly(o)
         && (!request.IsSwitchover || o.Peers!.Reports[request.Candidate!].Position >= o.Cluster!.Status.Optime);
+
+    /// <summary>A request decides who goes first for one ttl; then the cluster needs a leader more than the wanted one.</summary>
+    private static bool IsEarly(Observation o) => o.Now - (o.Memory.UnlockedSince ?? o.Now) < o.Timing.Ttl;
 
     private static bool IsQuorum(Observation o) => IsSyncActive(o) && o.Config.SynchronousMode == SynchronousMode.Quorum;
 

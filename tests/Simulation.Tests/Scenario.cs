@@ -16,7 +16,7 @@ internal static class Scenario
 
     // A pause switches the guards off: only what leaves a paused cluster with one primary happens here.
     private static readonly Fault[] s_paused =
-        [Fault.Pause, Fault.Pause, Fault.DcsOutage, Fault.LoseAnswers, Fault.Switchover, Fault.Failover, Fault.StopAgent];
+        [Fault.Pause, Fault.Pause, Fault.DcsOutage, Fault.LoseAnswers, Fault.Switchover, Fault.Failover];
 
     public static SimOptions Of(int seed)
     {
