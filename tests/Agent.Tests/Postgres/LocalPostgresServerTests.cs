@@ -53,6 +53,32 @@ public sealed class LocalPostgresServerTests
         Assert.Equal("1", await standby.ValueAsync("SELECT x FROM t"));
     }
 
+    [Fact]
+    public async Task A_promotion_steps_over_timelines_that_others_may_have_opened()
+    {
+        await using var old = await TestNode.PrimaryAsync("a");
+        await using var next = await old.StandbyAsync("b");
+        await using var other = await old.StandbyAsync("c");
+        await old.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
+
+        var promoted = await next.Server.PromoteAsync(3, TimeSpan.FromSeconds(20), Cancellation);
+        await next.ExecuteAsync("SELECT pg_create_physical_replication_slot(s, true) FROM unnest(array['a', 'c']) s");
+        await other.Server.FollowAsync(new Upstream(next.Address, "c"), Cancellation);
+        var fits = await old.Server.CheckDivergenceAsync(next.Member, Cancellation);
+        await old.StartStandbyOfAsync(next);
+
+        Assert.True(promoted.Ok, promoted.Detail);
+        Assert.Equal(4u, (await next.ObserveAsync()).Timeline);
+        Assert.Equal(Divergence.None, fits.Divergence);
+        await other.UntilAsync(seen => seen is { IsStreaming: true, Timeline: 4 });
+        await old.UntilAsync(seen => seen is { IsStreaming: true, Timeline: 4 });
+        await next.ExecuteAsync("CREATE TABLE t AS SELECT 1 AS x");
+        await WaitUntilReplayedAsync(next, other);
+        await other.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
+        Assert.Equal(StartOutcome.Running, await other.StartStandbyOfAsync(next));
+        await other.UntilAsync(seen => seen.IsStreaming);
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("  config_dir: DIRECTORY/config")]
