@@ -56,9 +56,10 @@ try
         }
         idle = await IdleCost.MeasureAsync(clusters, options.IdleTime, stop.Token);
     }
-    foreach (var what in options.Failover ? Event.All.Where(one => options.Events.Contains(one.Name)) : [])
+    // Round by round, so that what disturbs the machine for a while disturbs every event and contender alike.
+    for (var round = 0; options.Failover && round < options.Runs; round++)
     {
-        for (var run = 0; run < options.Runs; run++)
+        foreach (var what in Event.All.Where(one => options.Events.Contains(one.Name)))
         {
             foreach (var contender in contenders.TakeWhile(_ => Stopwatch.GetElapsedTime(started) < options.Limit))
             {
