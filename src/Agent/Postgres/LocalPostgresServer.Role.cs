@@ -48,6 +48,8 @@ internal sealed partial class LocalPostgresServer
         return StepResult.Done($"is a primary after {milliseconds:0} ms");
     }
 
+    internal const string Reservation = "# reserved: another member may have opened this timeline\n";
+
     /// <summary>Makes PostgreSQL step over the timelines that others may have opened.</summary>
     /// <remarks>
     /// It opens the timeline after the last one for which it finds a history file (findNewestTimeLine in timeline.c), and does
@@ -62,7 +64,24 @@ internal sealed partial class LocalPostgresServer
             var file = Path.Combine(DataDirectory, "pg_wal", $"{timeline:X8}.history");
             if (!File.Exists(file))
             {
-                await File.WriteAllTextAsync(file, "# reserved: another member may have opened this timeline\n", CancellationToken.None);
+                await File.WriteAllTextAsync(file, Reservation, CancellationToken.None);
+            }
+        }
+    }
+
+    /// <summary>Removes reservations whose promotion never came about.</summary>
+    /// <remarks>
+    /// A server that starts in recovery aims at the newest timeline that it finds a history file for, and refuses to start when
+    /// that one is not a child of its own: a reservation must not outlive the attempt that it was made for.
+    /// </remarks>
+    private void DropReservations()
+    {
+        var folder = Path.Combine(DataDirectory, "pg_wal");
+        foreach (var file in Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.history") : [])
+        {
+            if (File.ReadAllText(file) == Reservation)
+            {
+                File.Delete(file);
             }
         }
     }

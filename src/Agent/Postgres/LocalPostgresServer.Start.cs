@@ -79,6 +79,7 @@ internal sealed partial class LocalPostgresServer
         }
         else
         {
+            DropReservations();
             _files.SignalStandby();
         }
         return SpawnWithFiles(effective.Config, raised);

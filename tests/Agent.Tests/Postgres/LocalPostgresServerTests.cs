@@ -164,6 +164,39 @@ public sealed class LocalPostgresServerTests
     }
 
     [Fact]
+    public async Task A_promotion_steps_over_timelines_that_others_may_have_opened()
+    {
+        await using var first = await TestNode.PrimaryAsync("a");
+        await using var second = await first.StandbyAsync("b");
+        await using var third = await first.StandbyAsync("c");
+        await first.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
+
+        var promoted = await second.Server.PromoteAsync(3, TimeSpan.FromSeconds(20), Cancellation);
+        await second.ExecuteAsync("SELECT pg_create_physical_replication_slot('c', true)");
+        await third.Server.FollowAsync(new Upstream(second.Address, "c"), Cancellation);
+
+        Assert.True(promoted.Ok, promoted.Detail);
+        Assert.Equal(4u, (await second.ObserveAsync()).Timeline);
+        await third.UntilAsync(seen => seen.IsStreaming && seen.Timeline == 4);
+    }
+
+    [Fact]
+    public async Task A_reservation_whose_promotion_never_came_does_not_keep_a_standby_down()
+    {
+        await using var primary = await TestNode.PrimaryAsync("a");
+        await using var standby = await primary.StandbyAsync("b");
+        await standby.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
+        var file = Path.Combine(standby.Data, "pg_wal", "00000002.history");
+        await File.WriteAllTextAsync(file, LocalPostgresServer.Reservation, Cancellation);
+
+        var started = await standby.StartStandbyOfAsync(primary);
+
+        Assert.Equal(StartOutcome.Running, started);
+        Assert.False(File.Exists(file));
+        await standby.UntilAsync(seen => seen.IsStreaming);
+    }
+
+    [Fact]
     public async Task A_new_agent_adopts_the_server_and_its_synchronous_standbys()
     {
         var dynamicConfig = TestNode.Config("""{"synchronous_mode": true}""");
