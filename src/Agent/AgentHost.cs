@@ -286,7 +286,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         EffectiveTags.From(settings.Tags, leavesSynchronousSet: false),
         settings.Bootstrap is not null,
         settings.Postgres.Shared.ReplicaMethods.Any(method => method.Value.NoLeader),
-        settings.Bootstrap?.Dcs ?? JsonElement.Parse("{}"));
+        DynamicConfigCache.Read(settings.Postgres.DataDirectory) ?? settings.Bootstrap?.Dcs ?? JsonElement.Parse("{}"));
 
     [LoggerMessage(EventId = 1601, Level = LogLevel.Information, Message = "routing-agent {Version} (compatible with {Compatible}): cluster {Scope}, member {Name}")]
     private partial void LogStarting(string version, string compatible, string scope, string name);

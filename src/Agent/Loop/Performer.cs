@@ -290,7 +290,7 @@ internal sealed partial class Performer(
             HaAction.Follow follow => (JobKind.Follow, async (_, t) => End(await postgres.FollowAsync(follow.Upstream, t))),
             HaAction.CheckDivergence check => (JobKind.CheckDivergence, async (_, t) =>
                 End(await postgres.CheckDivergenceAsync(members[check.Primary], t))),
-            HaAction.Rewind rewind => (JobKind.Rewind, async (p, t) => End(await postgres.RewindAsync(members[rewind.Primary], p, t))),
+            HaAction.Rewind rewind => (JobKind.Rewind, (p, t) => RewindAsync(members[rewind.Primary], p, t)),
             _ => throw new InvalidOperationException($"The performer does not know the job {action}."),
         };
     }
@@ -314,6 +314,20 @@ internal sealed partial class Performer(
         _ => (JobResult.CannotTell, result.Detail),
     };
 
+    /// <summary>A rewind that failed because its source went away says nothing about the data: it is tried again later.</summary>
+    private async Task<(JobResult, string)> RewindAsync(Member primary, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var rewound = await postgres.RewindAsync(primary, progress, cancellationToken);
+        if (rewound.Ok)
+        {
+            return (JobResult.Done, rewound.Detail);
+        }
+        var source = await postgres.CheckDivergenceAsync(primary, cancellationToken);
+        return source.Divergence == Divergence.CannotTell
+            ? (JobResult.CannotTell, $"{rewound.Detail}; {source.Detail}")
+            : (JobResult.Failed, rewound.Detail);
+    }
+
     private async Task<(JobResult, string)> AbandonAsync(Run run, CancellationToken cancellationToken)
     {
         var moved = await postgres.MoveDataDirectoryAwayAsync(cancellationToken);
@@ -332,8 +346,8 @@ internal sealed partial class Performer(
         var released = false;
         var plan = demote.Mode switch
         {
-            DemoteMode.Graceful => new StopPlan(StopMode.Fast, Checkpoint: true),
-            DemoteMode.Shutdown => new StopPlan(StopMode.Fast),
+            DemoteMode.Graceful => new StopPlan(StopMode.Fast, Checkpoint: true, StopLimit(run)),
+            DemoteMode.Shutdown => new StopPlan(StopMode.Fast, EscalateAfter: StopLimit(run)),
             DemoteMode.Offline => new StopPlan(StopMode.Fast, EscalateAfter: OfflineLimit()),
             _ => new StopPlan(StopMode.Immediate, EscalateAfter: TimeSpan.FromSeconds(1)),
         };
@@ -377,6 +391,12 @@ internal sealed partial class Performer(
         }
         return (JobResult.Done, stopped.Detail);
     }
+
+    /// <summary>primary_stop_timeout: in a synchronous mode nothing acknowledged is lost by a stop that turns immediate.</summary>
+    private static TimeSpan? StopLimit(Run run) =>
+        run.Config.SynchronousMode != SynchronousMode.Off && run.Config.PrimaryStopTimeout > TimeSpan.Zero
+            ? run.Config.PrimaryStopTimeout
+            : null;
 
     /// <summary>Until the lease ends, less a third of the margin: then the stop turns immediate.</summary>
     private TimeSpan OfflineLimit()

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Npgsql;
+using Routing.Agent.Config;
 using Routing.Agent.Native;
 using Routing.Cluster;
 using Routing.Ha;
@@ -54,6 +55,7 @@ internal sealed partial class LocalPostgresServer
         _dynamic = config;
         try
         {
+            DynamicConfigCache.Write(DataDirectory, config);
             if (_postmaster.Find() is not { } process)
             {
                 return StepResult.Done("will be used at the next start");

@@ -222,16 +222,30 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     }
 
     /// <summary>The settings in force for a role.</summary>
+    /// <summary>With data in place the server program can be asked which parameters it knows.</summary>
+    private bool HasData => File.Exists(Path.Combine(DataDirectory, "PG_VERSION"));
+
     private async ValueTask<Effective> EffectiveAsync(Role role, CancellationToken cancellationToken)
     {
         var version = await _programs.VersionAsync(cancellationToken);
         if (_effective is { } known && known.Role == role && known.Version == version
-            && ReferenceEquals(known.Settings, _settings) && ReferenceEquals(known.Dynamic, _dynamic))
+            && ReferenceEquals(known.Settings, _settings) && ReferenceEquals(known.Dynamic, _dynamic)
+            && known.HasData == HasData)
         {
             return known;
         }
         var (settings, dynamic) = (_settings, _dynamic);
         var config = EffectivePostgresConfig.Combine(settings, dynamic, role, version / 10000);
+        var unknown = await _programs.UnknownParametersAsync(config.Parameters.Keys, DataDirectory, cancellationToken);
+        if (unknown.Count > 0)
+        {
+            config = config with
+            {
+                Parameters = config.Parameters.RemoveRange(unknown),
+                Problems = [.. config.Problems, .. unknown.Select(name =>
+                    $"postgresql.parameters.{name}: PostgreSQL {version / 10000} does not know this parameter; it is left out")],
+            };
+        }
         if (_effective is not { } before || !before.Config.Problems.SequenceEqual(config.Problems))
         {
             foreach (var problem in config.Problems)
@@ -239,7 +253,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
                 LogProblem(problem);
             }
         }
-        return _effective = new Effective(role, version, settings, dynamic, config);
+        return _effective = new Effective(role, version, settings, dynamic, config, HasData);
     }
 
     /// <summary>Where our own connections go: the socket, or an address that the server listens on.</summary>
@@ -279,7 +293,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     /// <summary>The last answer of one postmaster, and the highest timeline that its WAL receiver was seen on.</summary>
     private sealed record LastReport(int Pid, ServerReport Report, uint ReceivedTimeline);
 
-    private sealed record Effective(Role Role, int Version, AgentSettings Settings, DynamicConfig Dynamic, PostgresConfig Config)
+    private sealed record Effective(Role Role, int Version, AgentSettings Settings, DynamicConfig Dynamic, PostgresConfig Config, bool HasData)
     {
         public int Major => Version / 10000;
     }

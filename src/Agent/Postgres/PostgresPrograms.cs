@@ -12,6 +12,7 @@ internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner 
     public const int NewestMajor = 18;
 
     private readonly ConcurrentDictionary<string, int> _versions = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, bool> _parameters = new(StringComparer.OrdinalIgnoreCase);
 
     public string Postgres => PathOf(settings.Programs.Postgres);
 
@@ -43,6 +44,61 @@ internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner 
         }
         _versions[program] = version;
         return version;
+    }
+
+    /// <summary>The parameters that the server program does not know, of those asked about. Each is asked for once.</summary>
+    /// <remarks>
+    /// <c>--describe-config</c> leaves the developers' parameters out, so that what it does not list is asked for by
+    /// <c>-C</c>, against an empty file and the data directory. Names with a dot belong to extensions: always known.
+    /// </remarks>
+    /// <param name="names">Parameters.</param>
+    /// <param name="dataDirectory">An initialised data directory; without one nothing can be said.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task<IReadOnlyCollection<string>> UnknownParametersAsync(
+        IEnumerable<string> names, string dataDirectory, CancellationToken cancellationToken)
+    {
+        if (!File.Exists(Path.Combine(dataDirectory, "PG_VERSION")))
+        {
+            return [];
+        }
+        var unknown = new List<string>();
+        foreach (var name in names.Where(name => !name.Contains('.', StringComparison.Ordinal)))
+        {
+            if (!_parameters.TryGetValue(name, out var isKnown))
+            {
+                if (_parameters.IsEmpty)
+                {
+                    await DescribeAsync(cancellationToken);
+                }
+                if (!_parameters.TryGetValue(name, out isKnown))
+                {
+                    var answer = await commands.CaptureAsync(
+                        new Command(Postgres, "-D", dataDirectory, "-c", "config_file=/dev/null", "-C", name)
+                        {
+                            Timeout = TimeSpan.FromSeconds(10),
+                            Environment = new Dictionary<string, string?> { ["LC_ALL"] = "C" },
+                        },
+                        cancellationToken);
+                    isKnown = answer.IsSuccess || !answer.Error.Contains("unrecognized configuration parameter", StringComparison.Ordinal);
+                    _parameters[name] = isKnown;
+                }
+            }
+            if (!isKnown)
+            {
+                unknown.Add(name);
+            }
+        }
+        return unknown;
+    }
+
+    private async Task DescribeAsync(CancellationToken cancellationToken)
+    {
+        var answer = await commands.CaptureAsync(
+            new Command(Postgres, "--describe-config") { Timeout = TimeSpan.FromSeconds(10) }, cancellationToken);
+        foreach (var line in answer.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            _parameters[line.Split('\t')[0]] = true;
+        }
     }
 
     /// <summary>Reads "postgres (PostgreSQL) 15.18 (Debian …)"; beta and devel versions count as minor 0.</summary>

@@ -164,20 +164,19 @@ public sealed class LocalPostgresServerTests
     }
 
     [Fact]
-    public async Task A_promotion_steps_over_timelines_that_others_may_have_opened()
+    public async Task A_parameter_that_the_server_does_not_know_is_left_out()
     {
-        await using var first = await TestNode.PrimaryAsync("a");
-        await using var second = await first.StandbyAsync("b");
-        await using var third = await first.StandbyAsync("c");
-        await first.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
+        var config = TestNode.Config("""
+            {"postgresql": {"parameters": {"no_such_parameter": 1, "zero_damaged_pages": "on", "work_mem": "5MB", "my.own": "x"}}}
+            """);
+        await using var node = await TestNode.PrimaryAsync("a", config);
 
-        var promoted = await second.Server.PromoteAsync(3, TimeSpan.FromSeconds(20), Cancellation);
-        await second.ExecuteAsync("SELECT pg_create_physical_replication_slot('c', true)");
-        await third.Server.FollowAsync(new Upstream(second.Address, "c"), Cancellation);
+        await node.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
+        var started = await node.StartPrimaryAsync();
 
-        Assert.True(promoted.Ok, promoted.Detail);
-        Assert.Equal(4u, (await second.ObserveAsync()).Timeline);
-        await third.UntilAsync(seen => seen.IsStreaming && seen.Timeline == 4);
+        Assert.Equal(StartOutcome.Running, started);
+        Assert.Equal("on 5MB x", await node.ValueAsync(
+            "SELECT current_setting('zero_damaged_pages') || ' ' || current_setting('work_mem') || ' ' || current_setting('my.own')"));
     }
 
     [Fact]
