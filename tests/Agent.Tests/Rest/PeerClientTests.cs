@@ -36,11 +36,12 @@ public sealed class PeerClientTests
         Assert.Equal(new Ha.PeerReport("a", true, true, new Lsn(117441000), 4, false, 3)
         {
             Role = Role.Primary, State = PostgresState.Running, SystemId = "7412345678901234567",
-        }, reports[0]);
+        }, reports[0] with { Age = null });
         Assert.Equal(new Ha.PeerReport("b", true, false, new Lsn(117441000), 4, true, 0, true)
         {
             Role = Role.Replica, State = PostgresState.Running, SystemId = "7412345678901234567",
-        }, reports[1]);
+        }, reports[1] with { Age = null });
+        Assert.All(reports.Take(2), report => Assert.NotNull(report.Age));
         Assert.All(reports.Skip(2), report => Assert.False(report.Reachable));
         Assert.All(reports.Skip(2), report => Assert.NotNull(report.Problem));
         Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(5));
