@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 
 namespace Routing.TestKit;
@@ -29,7 +30,14 @@ public sealed class TestCluster : IAsyncDisposable
     private readonly List<TestNode> _nodes = [];
     private readonly TestClusterOptions _options;
 
-    static TestCluster() => AppDomain.CurrentDomain.ProcessExit += (_, _) => KillAll();
+    private static readonly PosixSignalRegistration OnTerminate;
+
+    static TestCluster()
+    {
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => KillAll();
+        // A test run that is told to end takes its servers with it, whatever its runner does about the signal.
+        OnTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => KillAll());
+    }
 
     private TestCluster(EtcdServer etcd, TestClusterOptions options)
     {

@@ -1,6 +1,4 @@
-using Routing.TestKit;
-
-namespace Routing.Integration.Tests;
+namespace Routing.TestKit;
 
 /// <summary>A cluster that tests share. Each takes it healthy, and says itself whether it came back to health.</summary>
 public class ClusterFixture : IAsyncDisposable
@@ -31,6 +29,7 @@ public class ClusterFixture : IAsyncDisposable
         return (_cluster, await _cluster.HealthyAsync());
     }
 
+    /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
@@ -39,11 +38,4 @@ public class ClusterFixture : IAsyncDisposable
             await _cluster.DisposeAsync();
         }
     }
-}
-
-/// <summary>The classes that share one asynchronous cluster of three with pg_rewind.</summary>
-[CollectionDefinition(Name)]
-public sealed class SharedCluster : ICollectionFixture<ClusterFixture>
-{
-    public const string Name = "one cluster of three";
 }

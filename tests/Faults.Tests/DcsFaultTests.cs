@@ -1,0 +1,171 @@
+using System.Text.Json.Nodes;
+using Routing.TestKit;
+
+namespace Routing.Faults.Tests;
+
+/// <summary>etcd is silent, forgets, or is tampered with.</summary>
+[Collection(SharedCluster.Name)]
+public sealed class DcsFaultTests(SynchronousCluster fixture)
+{
+    [Fact]
+    public async Task While_etcd_is_away_for_longer_than_the_lease_nobody_is_primary_and_afterwards_one_is()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        await cluster.Etcd.KillAsync();
+        await cluster.UntilAsync(
+            async () => await leader.StatusAsync("/primary") == 503 && await IsNoPrimaryAsync(leader), "the leader has demoted itself",
+            cluster.Ttl + TimeSpan.FromSeconds(2));
+        await cluster.Etcd.RestartAsync();
+        var now = await cluster.HealthyAsync();
+        await judge[now].MoreAsync(50);
+
+        await judge.OnePrimaryAndNothingLostAsync(now);
+    }
+
+    [Fact]
+    public async Task A_frozen_etcd_is_as_good_as_a_dead_one()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        cluster.Etcd.Freeze();
+        await cluster.UntilAsync(
+            async () => await leader.StatusAsync("/primary") == 503 && await IsNoPrimaryAsync(leader), "the leader has demoted itself",
+            cluster.Ttl + TimeSpan.FromSeconds(2));
+        cluster.Etcd.Thaw();
+        var now = await cluster.HealthyAsync();
+        await judge[now].MoreAsync(50);
+
+        await judge.OnePrimaryAndNothingLostAsync(now);
+    }
+
+    [Fact]
+    public async Task An_etcd_that_comes_back_within_the_lease_is_not_missed()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var term = (await cluster.Keys.GetAsync("leader"))!.CreateRevision;
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        await cluster.Etcd.KillAsync();
+        await judge[leader].MoreAsync(200);
+        await cluster.Etcd.RestartAsync();
+        await judge[leader].MoreAsync(1000);
+
+        Assert.Equal(leader, await cluster.HealthyAsync());
+        Assert.Equal(term, (await cluster.Keys.GetAsync("leader"))!.CreateRevision);
+        Assert.Empty(judge[leader].Errors);
+        await judge.OnePrimaryAndNothingLostAsync(leader);
+    }
+
+    [Fact]
+    public async Task In_failsafe_mode_the_primary_stays_while_etcd_is_away()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = true });
+        await cluster.UntilAsync(
+            async () => (await cluster.Keys.GetAsync("failsafe"))?.Json.AsObject().Count == 3, "the failsafe members are written");
+        foreach (var node in cluster.Nodes)
+        {
+            await cluster.UntilAsync(
+                async () => (await node.GetAsync("/failsafe"))?.AsObject().Count == 3, $"{node.Name} knows the failsafe members");
+        }
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        await cluster.Etcd.KillAsync();
+        await cluster.UntilAsync(
+            async () => (await leader.GetAsync("/patroni"))?["failsafe_mode_is_active"]?.GetValue<bool>() == true, "failsafe mode is active");
+        // Twice the life of the lease.
+        await Task.Delay(cluster.Ttl * 2, TestContext.Current.CancellationToken);
+        var during = await leader.StatusAsync("/primary");
+        await judge[leader].MoreAsync(50);
+        await cluster.Etcd.RestartAsync();
+
+        Assert.Equal(200, during);
+        Assert.Equal(leader, await cluster.HealthyAsync());
+        Assert.Empty(judge[leader].Errors);
+        await judge.OnePrimaryAndNothingLostAsync(leader);
+        await cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = null });
+    }
+
+    [Fact]
+    public async Task In_failsafe_mode_a_primary_without_the_consent_of_all_demotes_itself()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var silent = cluster.ReplicasOf(leader)[0];
+        await cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = true });
+        await cluster.UntilAsync(
+            async () => (await cluster.Keys.GetAsync("failsafe"))?.Json.AsObject().Count == 3, "the failsafe members are written");
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        silent.SignalAgent(ProcessSignal.Stop);
+        await cluster.Etcd.KillAsync();
+        await cluster.UntilAsync(() => IsNoPrimaryAsync(leader), "the leader has demoted itself", cluster.Ttl + TimeSpan.FromSeconds(2));
+        silent.SignalAgent(ProcessSignal.Continue);
+        await cluster.Etcd.RestartAsync();
+        var now = await cluster.HealthyAsync();
+
+        await judge.OnePrimaryAndNothingLostAsync(now);
+        await cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = null });
+    }
+
+    [Fact]
+    public async Task A_leader_key_deleted_by_hand_is_taken_again_and_there_is_one_primary()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var term = (await cluster.Keys.GetAsync("leader"))!.CreateRevision;
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        await cluster.Keys.DeleteAsync("leader");
+        await cluster.UntilAsync(
+            async () => await cluster.Keys.GetAsync("leader") is { } key && key.CreateRevision > term, "somebody holds the key");
+        var now = await cluster.HealthyAsync();
+        await judge[now].MoreAsync(50);
+
+        await judge.OnePrimaryAndNothingLostAsync(now);
+    }
+
+    [Fact]
+    public async Task A_leader_key_written_by_hand_for_another_makes_the_primary_step_down()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var other = cluster.ReplicasOf(leader)[0];
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        await cluster.Keys.PutAsync("leader", other.Name);
+        await cluster.LeaderAsync(not: leader);
+        var now = await cluster.HealthyAsync();
+        await judge[now].MoreAsync(50);
+
+        await judge.OnePrimaryAndNothingLostAsync(now);
+    }
+
+    [Fact]
+    public async Task A_lease_revoked_by_hand_leads_to_one_primary()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var key = (await cluster.Keys.GetAsync("leader"))!;
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        await cluster.Keys.RevokeAsync(key.Lease);
+        await cluster.UntilAsync(
+            async () => await cluster.Keys.GetAsync("leader") is { } now && now.CreateRevision > key.CreateRevision, "somebody holds the key");
+        var next = await cluster.HealthyAsync();
+        await judge[next].MoreAsync(50);
+
+        await judge.OnePrimaryAndNothingLostAsync(next);
+    }
+
+    private static async Task<bool> IsNoPrimaryAsync(TestNode node)
+    {
+        try
+        {
+            return node.PostmasterPid is null || await node.SqlAsync("SELECT pg_is_in_recovery()") == "True";
+        }
+        catch (Npgsql.NpgsqlException)
+        {
+            return true;   // down or not open yet
+        }
+    }
+}

@@ -1,0 +1,99 @@
+using Routing.TestKit;
+
+namespace Routing.Faults.Tests;
+
+/// <summary>Processes that neither run nor end.</summary>
+[Collection(SharedCluster.Name)]
+public sealed class FrozenProcessTests(SynchronousCluster fixture)
+{
+    [Fact]
+    public async Task The_primary_of_a_frozen_agent_is_fenced_before_another_leads_and_nothing_is_lost()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        leader.SignalAgent(ProcessSignal.Stop);
+        var next = await cluster.LeaderAsync(not: leader);
+        await judge[next].MoreAsync(50);
+        var fenced = leader.PostmasterPid is null;
+        leader.SignalAgent(ProcessSignal.Continue);
+
+        Assert.True(fenced, "the fence has not stopped the old primary");
+        Assert.Equal(next, await cluster.HealthyAsync());
+        await judge.OnePrimaryAndNothingLostAsync(next);
+    }
+
+    [Fact]
+    public async Task A_short_freeze_of_the_agent_changes_nothing()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var postmaster = leader.PostmasterPid;
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        leader.SignalAgent(ProcessSignal.Stop);
+        await Task.Delay(TimeSpan.FromSeconds(1.5), TestContext.Current.CancellationToken);   // the fault itself: a quarter of the lease
+        leader.SignalAgent(ProcessSignal.Continue);
+        await judge[leader].MoreAsync(1000);
+
+        Assert.Equal(leader, await cluster.HealthyAsync());
+        Assert.Equal(postmaster, leader.PostmasterPid);
+        Assert.Empty(judge[leader].Errors);
+        await judge.OnePrimaryAndNothingLostAsync(leader);
+    }
+
+    [Fact]
+    public async Task A_frozen_agent_of_a_replica_troubles_nobody()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var replica = cluster.ReplicasOf(leader)[0];
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        replica.SignalAgent(ProcessSignal.Stop);
+        await cluster.UntilAsync(
+            async () => await cluster.Keys.GetAsync($"members/{replica.Name}") is null, "the member key of the frozen one ends");
+        await judge[leader].MoreAsync(100);
+        replica.SignalAgent(ProcessSignal.Continue);
+
+        Assert.Equal(leader, await cluster.HealthyAsync());
+        Assert.Empty(judge[leader].Errors);
+        await judge.OnePrimaryAndNothingLostAsync(leader);
+    }
+
+    [Fact]
+    public async Task A_frozen_PostgreSQL_of_the_primary_leads_to_one_primary_in_the_end()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        leader.SignalPostgres(ProcessSignal.Stop);
+        await Task.Delay(TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken);   // the fault itself
+        if (leader.PostmasterPid is not null)
+        {
+            leader.SignalPostgres(ProcessSignal.Continue);
+        }
+        var now = await cluster.HealthyAsync();
+        await judge[now].MoreAsync(50);
+
+        await judge.OnePrimaryAndNothingLostAsync(now);
+    }
+
+    [Fact]
+    public async Task A_killed_fence_is_replaced_and_the_new_one_guards()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await using var judge = await Judge.StartAsync(cluster, leader);
+        var before = leader.FencePid!.Value;
+
+        OrdinaryProcess.Send(before, ProcessSignal.Kill);
+        await cluster.UntilAsync(() => leader.FencePid is { } now && now != before, "a new fence runs");
+        await judge[leader].MoreAsync(50);
+        Assert.Empty(judge[leader].Errors);
+        await leader.KillAgentAsync();
+        var next = await cluster.LeaderAsync(not: leader);
+        await judge[next].MoreAsync(50);
+        leader.Start();
+
+        Assert.Equal(next, await cluster.HealthyAsync());
+        await judge.OnePrimaryAndNothingLostAsync(next);
+    }
+}

@@ -1,0 +1,98 @@
+using Routing.TestKit;
+
+namespace Routing.Faults.Tests;
+
+/// <summary>Whole nodes, and what is on them, go.</summary>
+[Collection(SharedCluster.Name)]
+public sealed class LostNodeTests(SynchronousCluster fixture)
+{
+    [Fact]
+    public async Task When_all_nodes_die_the_cluster_comes_back_with_everything_that_was_acknowledged()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        await Task.WhenAll(cluster.Nodes.Select(node => node.KillAsync()));
+        cluster.StartMissing();
+        var now = await cluster.HealthyAsync();
+        await judge[now].MoreAsync(50);
+
+        await judge.OnePrimaryAndNothingLostAsync(now);
+    }
+
+    [Fact]
+    public async Task A_replica_that_lost_its_disk_is_copied_anew()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var replica = cluster.ReplicasOf(leader)[0];
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        await replica.KillAsync();
+        replica.LoseDisk();
+        replica.Start();
+
+        Assert.Equal(leader, await cluster.HealthyAsync());
+        await judge.OnePrimaryAndNothingLostAsync(leader);
+    }
+
+    [Fact]
+    public async Task A_primary_that_lost_its_disk_is_replaced_and_copied_anew()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await using var judge = await Judge.StartAsync(cluster, leader);
+
+        await leader.KillAsync();
+        leader.LoseDisk();
+        leader.Start();
+        var next = await cluster.LeaderAsync(not: leader);
+
+        Assert.Equal(next, await cluster.HealthyAsync());
+        await judge.OnePrimaryAndNothingLostAsync(next);
+    }
+
+    [Fact]
+    public async Task A_node_that_dies_while_it_is_copied_begins_again()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var added = cluster.AddNode();
+
+        added.Start();
+        await cluster.UntilAsync(() => OrdinaryProcess.Find(added.DataDirectory).Any(
+            process => process.Command.Contains("pg_basebackup", StringComparison.Ordinal)), "the copy runs");
+        await added.KillAsync();
+        added.Start();
+
+        Assert.Equal(leader, await cluster.HealthyAsync());
+        await cluster.RemoveNodeAsync(added);
+    }
+}
+
+/// <summary>The node that makes a new cluster dies in the middle of it.</summary>
+public sealed class BootstrapFaultTests
+{
+    [Fact]
+    public async Task A_node_that_dies_while_it_makes_the_cluster_leaves_nothing_that_blocks_the_next_try()
+    {
+        await using var cluster = await TestCluster.PrepareAsync(new() { Nodes = 2 });
+        var first = cluster.Nodes[0];
+
+        first.Start();
+        await cluster.UntilAsync(() => OrdinaryProcess.Find(first.DataDirectory).Any(
+            process => process.Command.Contains("initdb", StringComparison.Ordinal)), "initdb runs");
+        await first.KillAsync();
+        var left = (await cluster.Keys.GetAsync("initialize"))?.Value;
+        // What an operator does after such a death: the key has no lease, so that nobody makes a second cluster by himself.
+        await cluster.Keys.DeleteAsync("initialize");
+        if (Directory.Exists(first.DataDirectory))
+        {
+            first.LoseDisk();
+        }
+        cluster.StartMissing();
+        await cluster.HealthyAsync();
+
+        Assert.Equal("", left);
+        Assert.Equal(
+            await cluster.Nodes[0].SqlAsync("SELECT system_identifier FROM pg_control_system()"),
+            await cluster.Nodes[1].SqlAsync("SELECT system_identifier FROM pg_control_system()"));
+    }
+}

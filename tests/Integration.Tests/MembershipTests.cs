@@ -1,0 +1,97 @@
+using System.Text.Json.Nodes;
+using Routing.TestKit;
+
+namespace Routing.Integration.Tests;
+
+/// <summary>Members come, and their tags say what they may become.</summary>
+[Collection(SharedCluster.Name)]
+public sealed class MembershipTests(ClusterFixture fixture)
+{
+    [Fact]
+    public async Task A_replica_is_added_while_the_primary_is_under_load()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await using var writer = await Writer.StartAsync(cluster);
+        var added = cluster.AddNode();
+
+        added.Start();
+        Assert.Equal(leader, await cluster.HealthyAsync());
+        await writer.MoreAsync(50);
+        await writer.StopAsync();
+        await cluster.UntilAsync(async () => (await writer.MissingOnAsync(added)).Count == 0, "the new replica has every write");
+
+        Assert.Empty(writer.Errors);
+        Assert.Equal("1", await leader.SqlAsync($"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{added.Name}' AND active"));
+        Assert.Equal("t", await added.SqlAsync("SELECT pg_is_in_recovery()::text::char"));
+        await cluster.RemoveNodeAsync(added);
+    }
+
+    [Fact]
+    public async Task A_member_tagged_nofailover_is_never_chosen()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var (barred, chosen) = (cluster.ReplicasOf(leader)[0], cluster.ReplicasOf(leader)[1]);
+        await TagAsync(cluster, barred, new JsonObject { ["nofailover"] = true });
+
+        var (code, _) = await leader.SendAsync(
+            "POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["candidate"] = barred.Name });
+        await leader.StopAsync();
+        var next = await cluster.LeaderAsync(not: leader);
+
+        Assert.Equal(412, code);
+        Assert.Equal(chosen, next);
+        leader.Start();
+        await cluster.HealthyAsync();
+        await TagAsync(cluster, barred, []);
+    }
+
+    [Fact]
+    public async Task Of_equals_the_one_with_the_higher_failover_priority_leads()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var preferred = cluster.ReplicasOf(leader)[1];
+        await TagAsync(cluster, preferred, new JsonObject { ["failover_priority"] = 5 });
+
+        await leader.StopAsync();
+        var next = await cluster.LeaderAsync(not: leader);
+
+        Assert.Equal(preferred, next);
+        leader.Start();
+        await cluster.HealthyAsync();
+        await TagAsync(cluster, preferred, []);
+    }
+
+    [Fact]
+    public async Task A_member_tagged_replicatefrom_streams_from_that_member_and_back_from_the_leader()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var (middle, end) = (cluster.ReplicasOf(leader)[0], cluster.ReplicasOf(leader)[1]);
+
+        await TagAsync(cluster, end, new JsonObject { ["replicatefrom"] = middle.Name });
+        await cluster.UntilAsync(() => StreamsAsync(middle, end), $"{end.Name} streams from {middle.Name}");
+        var direct = await StreamsAsync(leader, end);
+        await using var writer = await Writer.StartAsync(cluster);
+        await writer.StopAsync();
+        await cluster.UntilAsync(async () => (await writer.MissingOnAsync(end)).Count == 0, "writes come down the cascade");
+        await TagAsync(cluster, end, []);
+        await cluster.UntilAsync(() => StreamsAsync(leader, end), $"{end.Name} streams from the leader");
+
+        Assert.False(direct);
+        Assert.Equal(leader, await cluster.HealthyAsync());
+
+        static async Task<bool> StreamsAsync(TestNode from, TestNode to) =>
+            await from.SqlAsync($"SELECT count(*) FROM pg_stat_replication WHERE application_name = '{to.Name}'") == "1";
+    }
+
+    /// <summary>Writes the tags into the member's file and reloads it (SIGHUP).</summary>
+    private static async Task TagAsync(TestCluster cluster, TestNode node, JsonObject tags)
+    {
+        var expected = tags.ToJsonString();
+        node.Config["tags"] = tags;
+        node.WriteConfig();
+        node.SignalAgent(ProcessSignal.Hangup);
+        await cluster.UntilAsync(
+            async () => ((await cluster.Keys.GetAsync($"members/{node.Name}"))?.Json["tags"]?.ToJsonString() ?? "{}") == expected,
+            $"the member key of {node.Name} shows the tags {expected}");
+    }
+}

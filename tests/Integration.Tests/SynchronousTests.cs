@@ -1,0 +1,113 @@
+using System.Text.Json.Nodes;
+using Routing.TestKit;
+
+namespace Routing.Integration.Tests;
+
+/// <summary>Synchronous modes: what was acknowledged survives any failure.</summary>
+public sealed class SynchronousTests(SynchronousTests.Cluster fixture) : IClassFixture<SynchronousTests.Cluster>
+{
+    [Fact]
+    public async Task Synchronous_mode_names_a_standby_and_a_dead_primary_costs_no_acknowledged_write()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await ModeAsync(cluster, true);
+        await cluster.UntilAsync(async () => (await SyncAsync(cluster)).Standbys.Length == 1, "a synchronous standby is named");
+        var (sync, standbys, quorum) = await SyncAsync(cluster);
+        var standby = cluster[standbys[0]];
+        var other = cluster.ReplicasOf(leader).Single(node => node != standby);
+        await cluster.UntilAsync(async () => await standby.StatusAsync("/sync") == 200, "the standby knows its role");
+        Assert.Equal((leader.Name, 0), (sync, quorum));
+        Assert.Equal("sync", await leader.SqlAsync($"SELECT sync_state FROM pg_stat_replication WHERE application_name = '{standby.Name}'"));
+        Assert.Equal((503, 200, 503), (await other.StatusAsync("/sync"), await other.StatusAsync("/async"), await standby.StatusAsync("/async")));
+
+        await using var writer = await Writer.StartAsync(cluster);
+        await writer.MoreAsync(100);
+        await leader.KillAsync();
+        var next = await cluster.LeaderAsync(not: leader);
+        await writer.MoreAsync(50);
+        await writer.StopAsync();
+
+        Assert.Equal(standby, next);
+        Assert.Empty(await writer.MissingOnAsync(next));
+        leader.Start();
+        Assert.Equal(next, await cluster.HealthyAsync());
+    }
+
+    [Fact]
+    public async Task Quorum_mode_counts_votes_and_a_dead_primary_costs_no_acknowledged_write()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await ModeAsync(cluster, "quorum");
+        await cluster.UntilAsync(async () => (await SyncAsync(cluster)).Standbys.Length == 2, "both standbys vote");
+        var (owner, standbys, quorum) = await SyncAsync(cluster);
+        await cluster.UntilAsync(
+            async () => await cluster.ReplicasOf(leader)[0].StatusAsync("/quorum") == 200, "a voter knows its role");
+        Assert.Equal(leader.Name, owner);
+        Assert.Equal(cluster.ReplicasOf(leader).Select(node => node.Name), standbys);
+        Assert.Equal(1, quorum);
+        Assert.StartsWith("ANY 1 ", await leader.SqlAsync("SHOW synchronous_standby_names"), StringComparison.Ordinal);
+
+        await using var writer = await Writer.StartAsync(cluster);
+        await writer.MoreAsync(100);
+        await leader.KillAsync();
+        var next = await cluster.LeaderAsync(not: leader);
+        await writer.MoreAsync(50);
+        await writer.StopAsync();
+
+        Assert.Empty(await writer.MissingOnAsync(next));
+        leader.Start();
+        Assert.Equal(next, await cluster.HealthyAsync());
+    }
+
+    [Theory]
+    [InlineData("true")]
+    [InlineData("\"quorum\"")]
+    public async Task A_killed_agent_costs_no_acknowledged_write(string mode)
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await ModeAsync(cluster, JsonNode.Parse(mode));
+        await cluster.UntilAsync(async () => (await SyncAsync(cluster)).Standbys.Length > 0, "a standby is synchronous");
+
+        await using var writer = await Writer.StartAsync(cluster);
+        await writer.MoreAsync(50);
+        await leader.KillAgentAsync();
+        var next = await cluster.LeaderAsync(not: leader);
+        await writer.MoreAsync(50);
+        await writer.StopAsync();
+
+        Assert.Empty(await writer.MissingOnAsync(next));
+        leader.Start();
+        Assert.Equal(next, await cluster.HealthyAsync());
+    }
+
+    [Fact]
+    public async Task Without_a_mode_the_sync_key_is_gone()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await ModeAsync(cluster, true);
+        await cluster.UntilAsync(async () => (await SyncAsync(cluster)).Standbys.Length == 1, "a synchronous standby is named");
+
+        await ModeAsync(cluster, false);
+        await cluster.UntilAsync(async () => await cluster.Keys.GetAsync("sync") is null, "the key is deleted");
+
+        await cluster.UntilAsync(
+            async () => await leader.SqlAsync("SHOW synchronous_standby_names") == "", "the server waits for nobody");
+    }
+
+    private static Task ModeAsync(TestCluster cluster, JsonNode? mode) =>
+        cluster.ConfigureAsync(new JsonObject { ["synchronous_mode"] = mode });
+
+    private static async Task<(string Leader, string[] Standbys, int Quorum)> SyncAsync(TestCluster cluster)
+    {
+        var key = (await cluster.Keys.GetAsync("sync"))?.Json;
+        return (
+            key?["leader"]?.ToString() ?? "",
+            (key?["sync_standby"]?.ToString() ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries),
+            key?["quorum"]?.GetValue<int>() ?? 0);
+    }
+
+    public sealed class Cluster : ClusterFixture
+    {
+        protected override TestClusterOptions Options => new() { Ttl = 5 };
+    }
+}
