@@ -28,8 +28,10 @@ public sealed class ConfigurationTests(ClusterFixture fixture)
         await cluster.ConfigureAsync(Parameters("work_mem", null, "max_connections", 50));
         foreach (var node in cluster.Nodes)
         {
+            var waiting = "";
             await cluster.UntilAsync(
-                async () => (await node.GetAsync("/patroni"))!["pending_restart"] is null, $"{node.Name} has no need to be restarted");
+                async () => (waiting = (await node.GetAsync("/patroni"))!["pending_restart_reason"]?.ToJsonString()) is null,
+                () => $"{node.Name} has no need to be restarted: {waiting}");
         }
 
         Assert.Contains("work_mem = '7MB'", file, StringComparison.Ordinal);

@@ -218,15 +218,18 @@ public sealed class TestCluster : IAsyncDisposable
     }
 
     /// <summary>Waits for a condition; when it does not come true, the agents' logs are told.</summary>
-    public async Task UntilAsync(Func<Task<bool>> condition, string what, TimeSpan? within = null)
+    public Task UntilAsync(Func<Task<bool>> condition, string what, TimeSpan? within = null) => UntilAsync(condition, () => what, within);
+
+    /// <summary>Waits for a condition; when it does not come true, the agents' logs are told.</summary>
+    public async Task UntilAsync(Func<Task<bool>> condition, Func<string> what, TimeSpan? within = null)
     {
         try
         {
-            await WaitUntil.TrueAsync(condition, within ?? Patience, what);
+            await WaitUntil.TrueAsync(condition, within ?? Patience, "");
         }
         catch (TimeoutException problem)
         {
-            throw new TimeoutException(problem.Message + Report(), problem);
+            throw new TimeoutException(problem.Message + what() + Report(), problem);
         }
     }
 

@@ -211,7 +211,7 @@ public sealed class TestNode : IDisposable
         }
     }
 
-    /// <summary>A REST document, whatever its code; null when the agent does not answer.</summary>
+    /// <summary>A REST document, whatever its code; null when the agent does not answer, or answers with an error page.</summary>
     public async Task<JsonNode?> GetAsync(string path)
     {
         try
@@ -219,7 +219,7 @@ public sealed class TestNode : IDisposable
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2));
             return JsonNode.Parse(await (await Http.GetAsync(Rest(path), limit.Token)).Content.ReadAsStringAsync(limit.Token));
         }
-        catch (Exception silent) when (silent is HttpRequestException or OperationCanceledException)
+        catch (Exception silent) when (silent is HttpRequestException or OperationCanceledException or JsonException)
         {
             return null;
         }
