@@ -212,7 +212,7 @@ public sealed class TestCluster : IAsyncDisposable
             ["etcd3"] = new JsonObject { ["hosts"] = $"{Etcd.Endpoint.Host}:{Etcd.Endpoint.Port}" },
         }.ToJsonString());
         var log = _directory[$"ctl-{Guid.NewGuid():N}.log"];
-        using var ctl = OrdinaryProcess.Start(log, _directory.Path, [AgentProgram.Ctl, "-c", config, .. arguments]);
+        using var ctl = OrdinaryProcess.Start(log, _directory.Path, [Programs.Ctl, "-c", config, .. arguments]);
         var code = await ctl.WaitForExitAsync(Patience);
         return (code, await File.ReadAllTextAsync(log));
     }

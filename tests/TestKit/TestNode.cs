@@ -108,7 +108,7 @@ public sealed class TestNode : IDisposable
 
     /// <summary>Starts an agent with some configuration, and leaves it to the caller.</summary>
     public OrdinaryProcess StartAgent(string configFile) =>
-        OrdinaryProcess.Start(LogFile, DirectoryPath, AgentProgram.Agent, configFile);
+        OrdinaryProcess.Start(LogFile, DirectoryPath, Programs.Agent, configFile);
 
     /// <summary>Asks the agent to end (SIGTERM) and waits for it.</summary>
     /// <returns>The exit code.</returns>

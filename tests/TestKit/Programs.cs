@@ -1,18 +1,22 @@
 namespace Routing.TestKit;
 
-/// <summary>The agent and routingctl as they were built beside the tests, in a folder that PostgreSQL's user can read.</summary>
-/// <remarks>Copied once per test run: a checkout may stand where only its owner may look.</remarks>
-public static class AgentProgram
+/// <summary>The programs under test.</summary>
+/// <remarks>
+/// <c>./test</c> names the folder of the native programs in <c>ROUTING_PROGRAMS</c>. Without it, in the inner loop of
+/// development, those that were built beside the tests are copied, once per run, to a folder that PostgreSQL's user can
+/// read: a checkout may stand where only its owner may look.
+/// </remarks>
+public static class Programs
 {
     private static readonly Lazy<TempDirectory> Copy = new(MakeCopy);
 
-    /// <summary>The agent's executable. <c>ROUTING_AGENT</c> names another one, such as the native program.</summary>
-    public static string Agent =>
-        Environment.GetEnvironmentVariable("ROUTING_AGENT") is { Length: > 0 } other ? other : Copy.Value["Agent/Routing.Agent"];
+    private static string? Native => Environment.GetEnvironmentVariable("ROUTING_PROGRAMS") is { Length: > 0 } folder ? folder : null;
 
-    /// <summary>The executable of routingctl. <c>ROUTING_CTL</c> names another one.</summary>
-    public static string Ctl =>
-        Environment.GetEnvironmentVariable("ROUTING_CTL") is { Length: > 0 } other ? other : Copy.Value["Cli/routingctl"];
+    /// <summary>The agent's executable.</summary>
+    public static string Agent => Native is { } folder ? Path.Combine(folder, "routing-agent") : Copy.Value["Agent/Routing.Agent"];
+
+    /// <summary>The executable of routingctl.</summary>
+    public static string Ctl => Native is { } folder ? Path.Combine(folder, "routingctl") : Copy.Value["Cli/routingctl"];
 
     private static TempDirectory MakeCopy()
     {

@@ -1,0 +1,75 @@
+namespace Routing.Proxy.Transport;
+
+/// <summary>Moves bytes between two joined connections until one of them ends or it is told to stop.</summary>
+/// <remarks>
+/// PostgreSQL has no half-closed conversation: when one side has ended and what it sent was delivered, the relay is over. It does
+/// not close the connections: afterwards both belong to the caller again, with working pipes (as far as they live), so that
+/// a last message can be sent to the client.
+/// </remarks>
+internal interface IRelay
+{
+    /// <summary>Bytes taken from the client so far. Any thread.</summary>
+    long FromClient { get; }
+
+    /// <summary>Bytes taken from the server so far. Any thread.</summary>
+    long FromServer { get; }
+
+    /// <summary>Timestamp of the last byte in any direction, for idle time-outs; coarse (about a second). Any thread.</summary>
+    long LastActivity { get; }
+
+    /// <summary>Runs. Called once, on the connections' loop. Never throws: every ending is a value.</summary>
+    ValueTask<RelayEnd> RunAsync();
+
+    /// <summary>
+    /// Asks it to stop, from any thread; the first call counts. With <see cref="RelayStop.AtBoundary"/> nothing more is read
+    /// from the client at once, and the server's bytes go on until the tap says that the client stands between two
+    /// messages, for <paramref name="grace"/> at most; with <see cref="RelayStop.AtRest"/> both directions go on until the
+    /// session is at rest, for the grace at most; then it stops like AtBoundary with no grace.
+    /// </summary>
+    void Stop(RelayStop how, TimeSpan grace);
+}
+
+/// <summary>How a relay is to stop.</summary>
+internal enum RelayStop
+{
+    /// <summary>Between two messages of the server, at the earliest moment.</summary>
+    AtBoundary,
+
+    /// <summary>When nothing is asked for and no transaction is open.</summary>
+    AtRest,
+}
+
+/// <summary>How a relay ended.</summary>
+internal enum RelayEnd
+{
+    /// <summary>The client closed in good order.</summary>
+    ClientClosed,
+
+    /// <summary>The server closed in good order; all it sent was delivered.</summary>
+    ServerClosed,
+
+    /// <summary>The client's connection broke.</summary>
+    ClientBroke,
+
+    /// <summary>The server's connection broke.</summary>
+    ServerBroke,
+
+    /// <summary>It was told to stop.</summary>
+    Stopped,
+}
+
+/// <summary>Looks at the bytes of a joined session as they pass; called on the loop, before they are sent on; never keeps the span.</summary>
+internal abstract class RelayTap
+{
+    /// <summary>Bytes that the client sent.</summary>
+    public abstract void FromClient(ReadOnlySpan<byte> bytes);
+
+    /// <summary>Bytes that the server sent.</summary>
+    public abstract void FromServer(ReadOnlySpan<byte> bytes);
+
+    /// <summary>The client has received whole messages only: a message may be put in here.</summary>
+    public abstract bool ClientAtBoundary { get; }
+
+    /// <summary>Nothing is asked for, no message is half sent, no transaction is open.</summary>
+    public abstract bool AtRest { get; }
+}
