@@ -145,7 +145,8 @@ internal sealed partial class LocalPostgresServer
 
     /// <summary>
     /// Parameters whose configured value differs from the one in force and that only a restart changes: those that the
-    /// server flags itself, and the controlled ones, which it can't see as they stand on its command line.
+    /// server flags itself, and the controlled ones, which it can't see as they stand on its command line. Not those of
+    /// recovery: a promoted primary has them in force and not in its files any more, and needs no restart for that.
     /// </summary>
     private static async Task<ImmutableSortedDictionary<string, ParameterChange>> PendingRestartAsync(
         ServerSession session, Effective effective, CancellationToken cancellationToken)
@@ -164,6 +165,10 @@ internal sealed partial class LocalPostgresServer
         while (await row.ReadAsync(cancellationToken))
         {
             var name = row.GetString(0);
+            if (RecoveryParameterNames.All.Contains(name))
+            {
+                continue;
+            }
             var wanted = effective.Config.ControlledParameters.GetValueOrDefault(name);
             var differs = wanted is null
                 ? row.GetBoolean(4)

@@ -336,10 +336,9 @@ public sealed class LocalPostgresServerTests
     [Fact]
     public async Task A_callback_ends_the_one_before_it()
     {
-        await using var node = new TestNode("a", extra: "  callbacks: {on_role_change: 'sh -c \"echo $1-$2-$3 >> called; sleep 60\" x'}");
+        await using var node = new TestNode("a", extra: "  callbacks: {on_role_change: 'sh -c \"echo $1-$2-$3 >> DIRECTORY/called; sleep 60\" x'}");
         var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
-        var called = Path.Combine(Environment.CurrentDirectory, "called");
-        File.Delete(called);
+        var called = node["called"];
 
         node.Server.RunCallback("on_role_change", Role.Promoted);
         await WaitUntil.TrueAsync(() => File.Exists(called) && File.ReadAllLines(called).Length == 1);
@@ -348,7 +347,6 @@ public sealed class LocalPostgresServerTests
 
         Assert.True(made.Ok, made.Detail);
         Assert.Equal(["on_role_change-primary-demo", "on_role_change-replica-demo"], File.ReadAllLines(called));
-        File.Delete(called);
     }
 
     [Fact]
