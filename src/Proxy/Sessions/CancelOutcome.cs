@@ -1,0 +1,23 @@
+namespace Routing.Proxy.Sessions;
+
+/// <summary>What became of a cancel request.</summary>
+internal enum CancelOutcome
+{
+    /// <summary>Sent to the session's server, which closed.</summary>
+    Delivered,
+
+    /// <summary>Sent to the session's server, which did not close in time.</summary>
+    Unanswered,
+
+    /// <summary>No session here has its key: dropped.</summary>
+    Unknown,
+
+    /// <summary>No session here has its key: sent to every member with sessions.</summary>
+    Broadcast,
+
+    /// <summary>It got too old before it could be sent.</summary>
+    TooOld,
+
+    /// <summary>The server could not be reached.</summary>
+    Failed,
+}

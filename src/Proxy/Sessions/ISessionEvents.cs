@@ -1,0 +1,37 @@
+namespace Routing.Proxy.Sessions;
+
+/// <summary>Told what happens to sessions; the host makes metrics of it.</summary>
+/// <remarks>
+/// Called on the loops' threads and on others, at once and often: quick, thread-safe, never throws. Listener and member names
+/// are the only labels. Gauges (sessions by listener and member, bytes of running sessions, pending, held) are read from
+/// <see cref="ISessionServer.Count"/> instead.
+/// </remarks>
+internal interface ISessionEvents
+{
+    /// <summary>A connection was accepted; whatever becomes of it.</summary>
+    void Accepted(string listener);
+
+    /// <summary>A client was turned away before it had a session.</summary>
+    void Refused(string listener, RefusalReason reason);
+
+    /// <summary>A client had to wait for a target.</summary>
+    /// <param name="listener">Its listener.</param>
+    /// <param name="waited">For how long.</param>
+    /// <param name="routed">Whether it got one in the end.</param>
+    void Held(string listener, TimeSpan waited, bool routed);
+
+    /// <summary>An attempt at a member failed; the client did not see it unless it was the last one.</summary>
+    void AttemptFailed(string listener, string member, AttemptFailure reason);
+
+    /// <summary>A login is complete and relayed (or a TLS pass-through is joined); exactly one <see cref="Closed"/> follows.</summary>
+    /// <param name="listener">Its listener.</param>
+    /// <param name="member">Where it runs.</param>
+    /// <param name="login">From the client's start-up message to the server's ReadyForQuery, holding included.</param>
+    void Opened(string listener, string member, TimeSpan login);
+
+    /// <summary>A session that was opened is over.</summary>
+    void Closed(string listener, string member, SessionEnd end, long bytesFromClient, long bytesFromServer);
+
+    /// <summary>A cancel request was dealt with.</summary>
+    void Cancelled(string listener, CancelOutcome outcome);
+}

@@ -1,0 +1,38 @@
+namespace Routing.Proxy.Sessions;
+
+/// <summary>How a session that was open ended. Every ending has its value.</summary>
+internal enum SessionEnd
+{
+    /// <summary>The client said Terminate and closed.</summary>
+    ClientTerminated,
+
+    /// <summary>The client closed without a word.</summary>
+    ClientClosed,
+
+    /// <summary>The client's connection broke.</summary>
+    ClientBroke,
+
+    /// <summary>The server said why (a FATAL error) and closed.</summary>
+    ServerTerminated,
+
+    /// <summary>The server closed without a word.</summary>
+    ServerClosed,
+
+    /// <summary>The server's connection broke, or keepalive gave it up.</summary>
+    ServerBroke,
+
+    /// <summary>Cut at once: its member is not the right one any more.</summary>
+    Cut,
+
+    /// <summary>Cut at once while the outcome of a COMMIT was open: 08007.</summary>
+    CutInCommit,
+
+    /// <summary>Ended at rest: its member does not fit any more.</summary>
+    CutAtRest,
+
+    /// <summary>Nothing moved for the idle timeout.</summary>
+    Idle,
+
+    /// <summary>Ended because the proxy drains.</summary>
+    Drained,
+}
