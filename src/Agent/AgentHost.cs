@@ -182,6 +182,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private void OnRunEnded(TimeSpan duration, string code)
     {
         _metrics.LoopRan(duration, code);
+        _store.WatchPace.Interval = WatchPace.For(_board.Current.Timing.Ttl);
         for (var seen = _store.Status.WatchReconnects; _reconnects < seen; _reconnects++)
         {
             _metrics.DcsReconnected();

@@ -22,7 +22,6 @@ public sealed class EtcdClusterStore : IClusterStore
 {
     private const long ClaimSeconds = 60;   // longer than any operation takes
 
-    private readonly EtcdOptions _options;
     private readonly ILogger _logger;
     private readonly EtcdKeys _keys;
     private readonly EtcdClient _client;
@@ -49,12 +48,14 @@ public sealed class EtcdClusterStore : IClusterStore
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(loggerFactory);
-        _options = options;
         _logger = loggerFactory.CreateLogger<EtcdClusterStore>();
         _keys = new EtcdKeys(ClusterKeys.BasePath(clusterNamespace, scope));
         _client = new EtcdClient(options, time, _logger, addresses);
         _discovery = new EtcdDiscovery(_client, options, _logger);
     }
+
+    /// <summary>How often the watches of this store ask for a sign of life.</summary>
+    public WatchPace WatchPace { get; } = new();
 
     /// <summary>How it fares.</summary>
     public EtcdStatus Status => new(
@@ -229,7 +230,7 @@ public sealed class EtcdClusterStore : IClusterStore
     internal EtcdEndpoint CurrentEndpoint => _client.Endpoints.Current;
 
     internal EtcdWatch NewWatch(ChannelWriter<ClusterView> views) =>
-        new(_client, _keys, _options, _watchCounters, views, _logger);
+        new(_client, _keys, WatchPace, _watchCounters, views, _logger);
 
     private static async Task<LeaseKeepAliveResponse> KeepAliveAsync(EtcdEndpoint endpoint, long leaseId, CallOptions options)
     {

@@ -32,10 +32,4 @@ public sealed record EtcdOptions
 
     /// <summary>The longest that one operation may take with all its retries (<c>retry_timeout</c>). Default 10 s.</summary>
     public TimeSpan OperationTimeout { get; init; } = TimeSpan.FromSeconds(10);
-
-    /// <summary>No sign of life on a watch for this long: the endpoint is given up. Default 2.5 s.</summary>
-    public TimeSpan WatchSilenceLimit { get; init; } = TimeSpan.FromSeconds(2.5);
-
-    /// <summary>How often a sign of life is asked for. Default 1 s.</summary>
-    public TimeSpan WatchProgressInterval { get; init; } = TimeSpan.FromSeconds(1);
 }

@@ -3,6 +3,7 @@ using Routing.Agent.Fence;
 using Routing.Agent.Native;
 using Routing.Agent.Watchdog;
 using Routing.Cluster;
+using Routing.Dcs;
 using Routing.Ha;
 
 namespace Routing.Agent.Loop;
@@ -15,8 +16,6 @@ namespace Routing.Agent.Loop;
 internal sealed partial class PrimaryGuard(
     IFence fence, IWatchdog watchdog, Func<Timing> timing, TimeProvider time, ILogger<PrimaryGuard> logger) : IPrimaryGuard
 {
-    private static readonly TimeSpan s_tendInterval = TimeSpan.FromSeconds(1);
-
     private readonly Lock _lock = new();
     private int _pid;
     private long _until;
@@ -96,7 +95,7 @@ internal sealed partial class PrimaryGuard(
         while (!cancellationToken.IsCancellationRequested)
         {
             await TendAsync(cancellationToken);
-            await Task.Delay(s_tendInterval, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(WatchPace.For(timing().Ttl), time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

@@ -8,14 +8,12 @@ namespace Routing.Dcs.Etcd;
 
 /// <summary>Opens channels: TLS, time-outs, keep-alive.</summary>
 /// <remarks>
-/// A dead connection is found by deadlines and by the watch's sign of life; the pings here are the second line. etcd
-/// refuses clients that ping more often than every 5 s, and pings without an open stream.
+/// A dead connection is found by the deadline of each call and by the watch's sign of life. There are no pings beside them:
+/// etcd refuses those that come more often than every 5 s, so they could only be slower, and they wake an idle client.
 /// </remarks>
 internal sealed class EtcdTransport(EtcdOptions options)
 {
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan PingDelay = TimeSpan.FromSeconds(6);
-    private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(2);
     private const int LongestAnswer = 256 * 1024 * 1024;
 
     private readonly Lazy<SslClientAuthenticationOptions> _ssl = new(() => Ssl(options));
@@ -25,9 +23,6 @@ internal sealed class EtcdTransport(EtcdOptions options)
         var handler = new SocketsHttpHandler
         {
             ConnectTimeout = ConnectTimeout,
-            KeepAlivePingDelay = PingDelay,
-            KeepAlivePingTimeout = PingTimeout,
-            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
             EnableMultipleHttp2Connections = true,
             UseProxy = false,
             // With a callback of our own the channel connects for each call that needs it, at once; without one the

@@ -28,7 +28,7 @@ internal sealed class EtcdWatchCounters
 /// resumed blindly. The member must see a leader (else it ends the stream), and is asked for a sign of life all the time.
 /// </remarks>
 internal sealed partial class EtcdWatch(
-    EtcdClient client, EtcdKeys keys, EtcdOptions options, EtcdWatchCounters counters, ChannelWriter<ClusterView> views,
+    EtcdClient client, EtcdKeys keys, WatchPace pace, EtcdWatchCounters counters, ChannelWriter<ClusterView> views,
     ILogger logger)
 {
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(50);
@@ -120,7 +120,7 @@ internal sealed partial class EtcdWatch(
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         // Disposed of asynchronously: that waits until a call of it has ended.
         await using var silence = client.Time.CreateTimer(
-            _ => end.Cancel(), null, options.WatchSilenceLimit, Timeout.InfiniteTimeSpan);
+            _ => end.Cancel(), null, pace.SilenceLimit, Timeout.InfiniteTimeSpan);
         var askingForLife = Task.CompletedTask;
         var token = "";
         try
@@ -133,7 +133,7 @@ internal sealed partial class EtcdWatch(
             askingForLife = AskForLifeAsync(call.RequestStream, end.Token);
             while (await call.ResponseStream.MoveNext(end.Token))
             {
-                silence.Change(options.WatchSilenceLimit, Timeout.InfiniteTimeSpan);
+                silence.Change(pace.SilenceLimit, Timeout.InfiniteTimeSpan);
                 client.Contact();
                 if (Doubt(call.ResponseStream.Current, token) is { } doubt)
                 {
@@ -146,7 +146,7 @@ internal sealed partial class EtcdWatch(
         catch (Exception problem) when (end.IsCancellationRequested && problem is RpcException or OperationCanceledException)
         {
             return new EtcdFailure(
-                EtcdFailureKind.Silent, $"no sign of life for {options.WatchSilenceLimit.TotalSeconds:0.###} s", problem);
+                EtcdFailureKind.Silent, $"no sign of life for {pace.SilenceLimit.TotalSeconds:0.###} s", problem);
         }
         catch (RpcException problem)
         {
@@ -222,9 +222,10 @@ internal sealed partial class EtcdWatch(
     {
         try
         {
-            using var timer = new PeriodicTimer(options.WatchProgressInterval, client.Time);
+            using var timer = new PeriodicTimer(pace.Interval, client.Time);
             while (await timer.WaitForNextTickAsync(end))
             {
+                timer.Period = pace.Interval;
                 await EtcdClient.WriteAsync(requests, new WatchRequest { ProgressRequest = new WatchProgressRequest() }, end);
             }
         }
