@@ -1,0 +1,90 @@
+using System.Buffers;
+using System.Net.Sockets;
+using Routing.Proxy.Routes;
+using Routing.Proxy.Transport;
+using Routing.Proxy.Wire;
+
+namespace Routing.Proxy.Sessions;
+
+/// <summary>Sends a cancel request to the server of the session that it names, and tells the client when the server is done with it.</summary>
+/// <remarks>The client waits for the end of its connection: closed too early, the cancel could hit its next query.</remarks>
+internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long begun)
+{
+    /// <summary>Does it, and closes the client. On the client's loop.</summary>
+    public async ValueTask RunAsync(ITransportConnection client, byte[] packet)
+    {
+        var outcome = await SendAsync(client, packet);
+        hub.Events.Cancelled(listener.Name, outcome);
+        await client.EndAsync(TimeSpan.Zero);
+    }
+
+    private async ValueTask<CancelOutcome> SendAsync(ITransportConnection client, byte[] packet)
+    {
+        if (hub.Time.GetElapsedTime(begun) > hub.Settings.CancelMaximumAge)
+        {
+            return CancelOutcome.TooOld;
+        }
+        if (hub.Cancels.Find(CancelRequest.KeyOf(packet)) is { } session)
+        {
+            return await SendAsync(client, session.Target, session.Listener, packet);
+        }
+        if (!hub.Settings.BroadcastUnknownCancels)
+        {
+            return CancelOutcome.Unknown;
+        }
+        var targets = new Dictionary<string, Session>(StringComparer.Ordinal);
+        hub.Sessions.ForEach(targets, static (all, one) => all[one.Target.Member] = one);
+        foreach (var one in targets.Values)
+        {
+            _ = await SendAsync(client, one.Target, one.Listener, packet);
+        }
+        return CancelOutcome.Broadcast;
+    }
+
+    private async ValueTask<CancelOutcome> SendAsync(ITransportConnection client, RouteTarget target, ListenerModel model, byte[] packet)
+    {
+        using var limit = new CancellationTokenSource(hub.Settings.CancelTimeout, hub.Time);
+        ITransportConnection server;
+        try
+        {
+            using var connecting = new CancellationTokenSource(hub.Settings.ConnectTimeout, hub.Time);
+            server = await hub.Transport.ConnectAsync(target.Address, client, model.Settings.MemberTuning, connecting.Token);
+        }
+        catch (Exception error) when (error is SocketException or OperationCanceledException)
+        {
+            return CancelOutcome.Failed;
+        }
+        await using var abort = limit.Token.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
+        try
+        {
+            if (model.MemberTls is { } tls)
+            {
+                var (encrypted, failure) = await tls.ConnectAsync(server, target.HostName);
+                if (failure is not null)
+                {
+                    server.Abort();
+                    return CancelOutcome.Failed;
+                }
+                server = encrypted!;
+            }
+            server.Output.Write(packet);
+            await server.Output.FlushAsync();
+            while (true)
+            {
+                var result = await server.Input.ReadAsync();
+                server.Input.AdvanceTo(result.Buffer.End);
+                if (result.IsCompleted)
+                {
+                    await server.DisposeAsync();
+                    return CancelOutcome.Delivered;
+                }
+            }
+        }
+        catch (Exception error) when (error is IOException or SocketException or ObjectDisposedException or InvalidOperationException)
+        {
+            server.Abort();
+            // A reset is an end as well: the postmaster is done with it.
+            return limit.IsCancellationRequested ? CancelOutcome.Unanswered : CancelOutcome.Delivered;
+        }
+    }
+}

@@ -1,0 +1,99 @@
+namespace Routing.Proxy.Sessions;
+
+/// <summary>One coarse timer for all that is in its start-up, instead of one timer each; it rests while there is nothing.</summary>
+internal sealed class Deadlines : IDisposable
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
+
+    private readonly TimeProvider _time;
+    private readonly ITimer _timer;
+    private readonly Lock _lock = new();
+    private readonly List<Expiring> _all = [];
+
+    /// <summary>Starts at rest.</summary>
+    public Deadlines(TimeProvider time)
+    {
+        _time = time;
+        _timer = time.CreateTimer(_ => Check(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>How many there are.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _all.Count;
+            }
+        }
+    }
+
+    /// <summary>Puts one on the list.</summary>
+    public void Add(Expiring item)
+    {
+        lock (_lock)
+        {
+            item.Place = _all.Count;
+            _all.Add(item);
+            if (_all.Count == 1)
+            {
+                _timer.Change(Tick, Tick);
+            }
+        }
+    }
+
+    /// <summary>Takes one off; it may be told once more at this very moment.</summary>
+    public void Remove(Expiring item)
+    {
+        lock (_lock)
+        {
+            if (item.Place < 0)
+            {
+                return;
+            }
+            var last = _all[^1];
+            _all[item.Place] = last;
+            last.Place = item.Place;
+            item.Place = -1;
+            _all.RemoveAt(_all.Count - 1);
+        }
+    }
+
+    /// <summary>Ends all at once.</summary>
+    public void ExpireAll()
+    {
+        lock (_lock)
+        {
+            foreach (var item in _all)
+            {
+                item.Deadline = 0;
+            }
+        }
+        Check();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _timer.Dispose();
+
+    private void Check()
+    {
+        List<Expiring>? due = null;
+        var now = _time.GetTimestamp();
+        lock (_lock)
+        {
+            if (_all.Count == 0)
+            {
+                _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            }
+            foreach (var item in _all)
+            {
+                if (item.Deadline <= now)
+                {
+                    (due ??= []).Add(item);
+                }
+            }
+        }
+        due?.ForEach(item => item.Expire());
+    }
+}

@@ -1,0 +1,329 @@
+using System.Buffers;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using Microsoft.Extensions.Logging;
+using Routing.Proxy.Tls;
+using Routing.Proxy.Transport;
+using Routing.Proxy.Wire;
+
+namespace Routing.Proxy.Sessions;
+
+/// <summary>A client from its first byte until it is joined to a server, or turned away. All of it is forgotten then.</summary>
+internal sealed partial class Newcomer : Expiring
+{
+    private readonly SessionHub _hub;
+    private readonly ListenerModel _listener;
+    private readonly SessionSettings _settings;
+    private readonly long _begun;
+    private ITransportConnection _client;
+    private ITransportConnection? _onExpiry;   // what is aborted when the time is over; null: the client
+    private IPEndPoint? _source;               // by the PROXY header, else by the socket
+    private EndPoint? _destination;
+    private SessionPlace _place;
+    private bool _isPending;
+    private bool _isExpired;
+    private bool _isEncrypted;
+
+    public Newcomer(SessionHub hub, ListenerModel listener, ITransportConnection client)
+    {
+        (_hub, _listener, _settings) = (hub, listener, hub.Settings);
+        _client = client;
+        _begun = hub.Time.GetTimestamp();
+        client.Tune(listener.Settings.ClientTuning);
+    }
+
+    private string Name => _listener.Name;
+
+    /// <summary>Leads it through. On the client's loop; never throws.</summary>
+    public async Task RunAsync()
+    {
+        _hub.Events.Accepted(Name);
+        if (!_hub.Pending.TryTake(_settings.MaximumPending))
+        {
+            Refuse(RefusalReason.TooManyPending);
+            return;
+        }
+        _isPending = true;
+        Deadline = _hub.After(_settings.StartupTimeout);
+        _hub.Deadlines.Add(this);
+        try
+        {
+            await StartUpAsync();
+        }
+        catch (AuthenticationException problem)
+        {
+            _hub.Events.Refused(Name, RefusalReason.TlsFailed);
+            LogTls(_hub.Logger, Name, problem.Message);
+            _client.Abort();
+        }
+        catch (Exception error) when (IsOfConnection(error))
+        {
+            Refuse(_isExpired ? RefusalReason.StartupTimeout : RefusalReason.ClientGone);
+        }
+        catch (Exception error)
+        {
+            LogFault(_hub.Logger, error);
+            Refuse(RefusalReason.ClientGone);
+        }
+        finally
+        {
+            EndPending();
+            _hub.Deadlines.Remove(this);
+            _hub.Limits.Release(_place);
+        }
+    }
+
+    /// <inheritdoc/>
+    internal override void Expire()
+    {
+        Deadline = long.MaxValue;
+        Volatile.Write(ref _isExpired, true);
+        (Volatile.Read(ref _onExpiry) ?? _client).Abort();
+    }
+
+    private static bool IsOfConnection(Exception error) =>
+        error is IOException or SocketException or ObjectDisposedException or InvalidOperationException or OperationCanceledException;
+
+    private async ValueTask StartUpAsync()
+    {
+        _source = _client.RemoteEndPoint as IPEndPoint;
+        _destination = _client.LocalEndPoint;
+        if (!_listener.Settings.ProxyProtocolFrom.IsEmpty && !await ReadProxyHeaderAsync())
+        {
+            return;
+        }
+        var askedTls = false;
+        var askedGss = false;
+        while (true)
+        {
+            var (packet, bytes, isMore) = await ReadPacketAsync();
+            switch (packet.Kind)
+            {
+                case FirstPacketKind.Incomplete:
+                    Refuse(bytes.Length == 0 ? RefusalReason.Probe : RefusalReason.ClientGone);
+                    return;
+                case FirstPacketKind.SslRequest when askedTls || _isEncrypted:
+                case FirstPacketKind.GssEncRequest when askedGss || _isEncrypted:
+                    await RefuseAsync(RefusalReason.Unsupported, SqlState.FeatureNotSupported, "encryption was asked for twice");
+                    return;
+                case FirstPacketKind.GssEncRequest:
+                    askedGss = true;
+                    await AnswerAsync((byte)'N');
+                    continue;
+                case FirstPacketKind.SslRequest:
+                    askedTls = true;
+                    if (_listener.Settings.Tls.Mode == ClientTlsMode.PassThrough)
+                    {
+                        await RouteAsync(null, bytes, isOpaque: true);
+                        return;
+                    }
+                    if (_listener.ClientTls is null)
+                    {
+                        await AnswerAsync((byte)'N');
+                        continue;
+                    }
+                    if (isMore)
+                    {
+                        Refuse(RefusalReason.Injected);   // clear text ahead of the handshake
+                        return;
+                    }
+                    await AnswerAsync((byte)'S');
+                    await EncryptAsync(isDirect: false);
+                    continue;
+                case FirstPacketKind.DirectTls when !_isEncrypted && !askedTls && _listener.Settings.Tls.Mode == ClientTlsMode.PassThrough:
+                    await RouteAsync(null, [], isOpaque: true);
+                    return;
+                case FirstPacketKind.DirectTls when !_isEncrypted && !askedTls && _listener.ClientTls is not null:
+                    await EncryptAsync(isDirect: true);
+                    continue;
+                case FirstPacketKind.CancelRequest:
+                    EndPending();
+                    await new CancelRelay(_hub, _listener, _begun).RunAsync(_client, bytes);
+                    return;
+                case FirstPacketKind.Startup:
+                    await StartAsync(bytes);
+                    return;
+                case FirstPacketKind.UnsupportedProtocol:
+                    await RefuseAsync(
+                        RefusalReason.Unsupported, SqlState.FeatureNotSupported,
+                        $"unsupported frontend protocol {packet.Code >> 16}.{packet.Code & 0xFFFF}: the proxy serves protocol 3");
+                    return;
+                default:
+                    Refuse(RefusalReason.NotPostgres);
+                    return;
+            }
+        }
+    }
+
+    private async ValueTask<bool> ReadProxyHeaderAsync()
+    {
+        if (_source is not { } peer || !_listener.Settings.ProxyProtocolFrom.Any(network => network.Contains(Plain(peer.Address))))
+        {
+            Refuse(RefusalReason.ProxyHeader);
+            return false;
+        }
+        while (true)
+        {
+            var result = await _client.Input.ReadAsync();
+            var header = ProxyHeader.Read(result.Buffer);
+            if (header.Status == ProxyHeaderStatus.Incomplete && !result.IsCompleted)
+            {
+                _client.Input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+                continue;
+            }
+            if (header.Status is ProxyHeaderStatus.Proxied or ProxyHeaderStatus.Local)
+            {
+                _client.Input.AdvanceTo(result.Buffer.GetPosition(header.Length));
+                (_source, _destination) = (header.Source ?? _source, header.Destination ?? _destination);
+                return true;
+            }
+            _client.Input.AdvanceTo(result.Buffer.End);
+            Refuse(result.Buffer.IsEmpty ? RefusalReason.Probe : RefusalReason.ProxyHeader);
+            return false;
+        }
+
+        static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+    }
+
+    // A whole packet, taken from the pipe except for a ClientHello; or an incomplete one when the client has ended.
+    private async ValueTask<(FirstPacket Packet, byte[] Bytes, bool IsMore)> ReadPacketAsync()
+    {
+        while (true)
+        {
+            var result = await _client.Input.ReadAsync();
+            var buffer = result.Buffer;
+            var packet = FirstPacket.Read(buffer);
+            if (packet.Kind == FirstPacketKind.Incomplete && !result.IsCompleted)
+            {
+                _client.Input.AdvanceTo(buffer.Start, buffer.End);
+                continue;
+            }
+            if (packet.Kind == FirstPacketKind.DirectTls)
+            {
+                _client.Input.AdvanceTo(buffer.Start);
+                return (packet, [], false);
+            }
+            var length = packet.Kind == FirstPacketKind.Incomplete ? buffer.Length : Math.Min(packet.Length, buffer.Length);
+            var bytes = buffer.Slice(0, length).ToArray();
+            var isMore = buffer.Length > length;
+            _client.Input.AdvanceTo(buffer.GetPosition(length));
+            return (packet, bytes, isMore);
+        }
+    }
+
+    private async ValueTask AnswerAsync(byte answer)
+    {
+        _client.Output.Write([answer]);
+        await _client.Output.FlushAsync();
+    }
+
+    private async ValueTask EncryptAsync(bool isDirect)
+    {
+        var startup = Deadline;
+        Deadline = Math.Min(startup, _hub.After(_settings.TlsTimeout));
+        try
+        {
+            _client = await _listener.ClientTls!.AcceptAsync(_client, isDirect);
+        }
+        catch (Exception error) when (IsOfConnection(error))
+        {
+            throw new AuthenticationException(_isExpired ? "the handshake took too long" : error.Message, error);
+        }
+        Deadline = startup;
+        _isEncrypted = true;
+    }
+
+    private async ValueTask StartAsync(byte[] packet)
+    {
+        if (!StartupMessage.TryRead(packet, out var message, out var fault))
+        {
+            await RefuseAsync(RefusalReason.BadStartup, SqlState.ProtocolViolation, fault ?? "invalid startup packet");
+            return;
+        }
+        if (_listener.Settings.Tls is { Mode: ClientTlsMode.Terminate, Required: true } && !_isEncrypted)
+        {
+            await RefuseAsync(
+                RefusalReason.TlsRequired, SqlState.InvalidAuthorization, "this port of the proxy demands TLS",
+                hint: "Connect with sslmode=require or stronger.");
+            return;
+        }
+        var kind = message!.Replication;
+        if ((kind == ReplicationKind.Physical && !_listener.Settings.Replication.HasFlag(ReplicationAccess.Physical))
+            || (kind == ReplicationKind.Logical && !_listener.Settings.Replication.HasFlag(ReplicationAccess.Logical)))
+        {
+            await RefuseAsync(
+                RefusalReason.Replication, SqlState.FeatureNotSupported,
+                $"{(kind == ReplicationKind.Physical ? "physical" : "logical")} replication is not served on the listener \"{Name}\"",
+                hint: "Use the port for writes, or allow it there with the setting \"replication\" of the listener.");
+            return;
+        }
+        if (_listener.Settings.AddClientAddress && _source is { } source)
+        {
+            packet = StartupMessage.WithClientAddress(packet, source.ToString());
+        }
+        await RouteAsync(message, packet, isOpaque: false);
+    }
+
+    private async ValueTask RouteAsync(StartupMessage? message, byte[] packet, bool isOpaque)
+    {
+        EndPending();
+        Deadline = long.MaxValue;
+        if (_hub.IsDraining)
+        {
+            await RefuseAsync(
+                RefusalReason.Draining, SqlState.CannotConnectNow, "the proxy is shutting down", hint: "Connect again in a moment.");
+            return;
+        }
+        var isReplication = message is { Replication: not ReplicationKind.None };
+        if (!isReplication && _hub.Limits.TryTake(_settings, _listener, message?.User, out _place) is { } limit)
+        {
+            await RefuseAsync(limit, SqlState.TooManyConnections, limit switch
+            {
+                RefusalReason.TooManyOfUser => $"too many sessions of user \"{message!.User}\" in the proxy (max_sessions_per_user is {_settings.MaximumSessionsPerUser})",
+                RefusalReason.TooManyOnListener => $"too many sessions on the listener \"{Name}\" of the proxy (max_sessions is {_listener.Settings.MaximumSessions})",
+                _ => $"too many sessions in the proxy (max_sessions is {_settings.MaximumSessions})",
+            }, hint: "Close sessions that are not needed, or raise the limit.");
+            return;
+        }
+        _hub.Starting.Add(1);
+        try
+        {
+            await new Login(this, message, packet, isOpaque).RunAsync();
+        }
+        finally
+        {
+            _hub.Starting.Add(-1);
+        }
+    }
+
+    private void EndPending()
+    {
+        if (_isPending)
+        {
+            _isPending = false;
+            _hub.Pending.Release();
+        }
+    }
+
+    private void Refuse(RefusalReason reason)
+    {
+        _hub.Events.Refused(Name, reason);
+        _client.Abort();
+    }
+
+    // With words, where the client can read words: not ahead of its choice of encryption.
+    private async ValueTask RefuseAsync(RefusalReason reason, string code, string message, string? detail = null, string? hint = null)
+    {
+        _hub.Events.Refused(Name, reason);
+        Deadline = long.MaxValue;
+        ErrorResponse.WriteFatal(_client.Output, code, message, detail, hint);
+        await _client.EndAsync(_settings.Linger);
+    }
+
+    [LoggerMessage(EventId = 6010, Level = LogLevel.Warning, Message = "A client on {Listener} failed its TLS handshake: {Problem}")]
+    private static partial void LogTls(ILogger logger, string listener, string problem);
+
+    [LoggerMessage(EventId = 6011, Level = LogLevel.Error, Message = "A client could not be led in: a fault of this program")]
+    private static partial void LogFault(ILogger logger, Exception error);
+}

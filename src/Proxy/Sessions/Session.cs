@@ -1,0 +1,232 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Routing.Proxy.Routes;
+using Routing.Proxy.Transport;
+using Routing.Proxy.Wire;
+
+namespace Routing.Proxy.Sessions;
+
+/// <summary>A client and a server that are joined. Holds only what an idle session needs; its start-up is gone by then.</summary>
+/// <param name="hub">What all share.</param>
+/// <param name="listener">Where the client came in.</param>
+/// <param name="target">Where the server is.</param>
+/// <param name="client">The client's connection; the session's from <see cref="Start"/> on.</param>
+/// <param name="server">The server's, likewise.</param>
+/// <param name="tap">Follows the messages; null for TLS that passes through.</param>
+/// <param name="key">The key by which it may be cancelled; default when none is known.</param>
+/// <param name="ticket">The router's; disposed of at the end.</param>
+/// <param name="place">Given back at the end.</param>
+/// <param name="isReplication">Whether it streams: never idle, never at rest.</param>
+internal sealed partial class Session(
+    SessionHub hub, ListenerModel listener, RouteTarget target, ITransportConnection client, ITransportConnection server,
+    SessionTap? tap, BackendKey? key, IDisposable? ticket, SessionPlace place, bool isReplication)
+{
+    private IRelay? _relay;
+    private int _stop;
+    private long _cutAt;
+
+    /// <summary>Links of the lists that it is in; they belong to the lists.</summary>
+    internal Session? Next, Previous, NextInChain;
+
+    /// <summary>The key by which it may be cancelled.</summary>
+    public BackendKey Key { get; } = key ?? default;
+
+    /// <summary>Where it came in.</summary>
+    public ListenerModel Listener => listener;
+
+    /// <summary>Where it runs.</summary>
+    public RouteTarget Target => target;
+
+    /// <summary>The loop of both of its connections.</summary>
+    public int Loop => client.Loop;
+
+    /// <summary>Whether it streams.</summary>
+    public bool IsReplication => isReplication;
+
+    /// <summary>Bytes taken from the client since it was joined.</summary>
+    public long FromClient => _relay?.FromClient ?? 0;
+
+    /// <summary>Bytes taken from the server since it was joined.</summary>
+    public long FromServer => _relay?.FromServer ?? 0;
+
+    /// <summary>Whether a key was announced for it.</summary>
+    private bool HasKey => key.HasValue;
+
+    /// <summary>Makes its key known; before the client can know it.</summary>
+    public void Announce()
+    {
+        if (HasKey)
+        {
+            hub.Cancels.Add(this);
+        }
+    }
+
+    /// <summary>Undoes everything when the client went away before it could be joined. The connections stay the caller's.</summary>
+    public void Abandon()
+    {
+        if (HasKey)
+        {
+            hub.Cancels.Remove(this);
+        }
+    }
+
+    /// <summary>Joins. On the connections' loop; never throws.</summary>
+    public void Start()
+    {
+        _relay = hub.Transport.Join(client, server, tap);
+        hub.Sessions.Add(this);
+        _ = RunAsync(_relay);   // it owns itself from here on: the table knows it, and its end is handled within
+        // The routes may have changed since this target was chosen, and a sweep may just have missed it.
+        Judge(hub.Router.Judge(listener.Name, target), hub.Time.GetTimestamp());
+        if (hub.IsDraining)
+        {
+            Drain(hub.DrainLeft);
+        }
+    }
+
+    /// <summary>Acts on a verdict. Any thread.</summary>
+    /// <returns>The timestamp at which it has to be judged again, so that a cut can follow; null: no need.</returns>
+    public long? Judge(SessionVerdict verdict, long now)
+    {
+        switch (verdict)
+        {
+            case SessionVerdict.Stay:
+                Volatile.Write(ref _cutAt, 0);
+                return null;
+            case SessionVerdict.CutAtRest:
+                Volatile.Write(ref _cutAt, 0);
+                Stop(StopReason.Move, tap is null || isReplication ? RelayStop.AtBoundary : RelayStop.AtRest, hub.Settings.RestGrace);
+                return null;
+            default:
+                // First the server's own words get their time, then it is cut.
+                if (Interlocked.CompareExchange(ref _cutAt, hub.After(hub.Settings.CutGrace), 0) is not 0 and var due && due <= now)
+                {
+                    Stop(StopReason.Cut, RelayStop.AtBoundary, hub.Settings.BoundaryGrace);
+                    return null;
+                }
+                return Volatile.Read(ref _cutAt);
+        }
+    }
+
+    /// <summary>Ends it at rest within a time; replication at once; what can't be read when the time is over. Any thread.</summary>
+    public void Drain(TimeSpan left)
+    {
+        if (isReplication || left <= TimeSpan.Zero)
+        {
+            Stop(StopReason.DrainOver, RelayStop.AtBoundary, hub.Settings.BoundaryGrace);
+        }
+        else if (tap is not null)
+        {
+            Stop(StopReason.Drain, RelayStop.AtRest, left);
+        }
+    }
+
+    /// <summary>Ends it when nothing has moved for its listener's idle time. Any thread.</summary>
+    public void CheckIdle(long now)
+    {
+        var limit = listener.Settings.IdleTimeout;
+        if (limit <= TimeSpan.Zero || isReplication || _relay is not { } relay
+            || hub.Time.GetElapsedTime(relay.LastActivity, now) < limit)
+        {
+            return;
+        }
+        // Read from another thread, but nothing has moved for long: what it says is true, or the client speaks at this very
+        // moment, and then the stop waits until it has its answer.
+        if (tap is null || tap.AtRest)
+        {
+            Stop(StopReason.Idle, tap is null ? RelayStop.AtBoundary : RelayStop.AtRest, hub.Settings.RestGrace);
+        }
+    }
+
+    private void Stop(StopReason reason, RelayStop how, TimeSpan grace)
+    {
+        var before = Volatile.Read(ref _stop);
+        while (before < (int)reason)
+        {
+            var seen = Interlocked.CompareExchange(ref _stop, (int)reason, before);
+            if (seen == before)
+            {
+                _relay!.Stop(how, grace);
+                return;
+            }
+            before = seen;
+        }
+    }
+
+    private async Task RunAsync(IRelay relay)
+    {
+        var end = await relay.RunAsync();
+        try
+        {
+            await EndAsync(end);
+        }
+        catch (Exception error) when (error is IOException or SocketException or InvalidOperationException or ObjectDisposedException)
+        {
+            client.Abort();   // the peer broke while we took leave of it
+            server.Abort();
+        }
+        catch (Exception error)
+        {
+            client.Abort();
+            server.Abort();
+            LogFault(hub.Logger, error);
+        }
+    }
+
+    private async ValueTask EndAsync(RelayEnd relayEnd)
+    {
+        Abandon();
+        hub.Sessions.Remove(this);
+        hub.Limits.Release(place);
+        ticket?.Dispose();
+        var end = EndOf(relayEnd);
+        hub.Events.Closed(listener.Name, target.Member, end, FromClient, FromServer);
+        switch (relayEnd)
+        {
+            case RelayEnd.ClientClosed or RelayEnd.ClientBroke:
+                client.Abort();
+                await server.DisposeAsync();   // at once, so that the server notices
+                return;
+            case RelayEnd.Stopped when tap is { AtRest: true }:
+                Goodbye(server);
+                await server.Output.FlushAsync();
+                await server.DisposeAsync();
+                break;
+            default:
+                server.Abort();
+                break;
+        }
+        if (tap is { ClientAtBoundary: true, EndedWithError: false, IsTerminated: false })
+        {
+            Farewell.Write(client.Output, (StopReason)_stop, relayEnd == RelayEnd.Stopped, tap, target.Member);
+        }
+        await client.EndAsync(hub.Settings.Linger);
+    }
+
+    private SessionEnd EndOf(RelayEnd end) => end switch
+    {
+        RelayEnd.Stopped => (StopReason)_stop switch
+        {
+            StopReason.Cut => tap is { IsOutcomeOpen: true } ? SessionEnd.CutInCommit : SessionEnd.Cut,
+            StopReason.Move => SessionEnd.CutAtRest,
+            StopReason.Idle => SessionEnd.Idle,
+            _ => SessionEnd.Drained,
+        },
+        _ when tap is { IsTerminated: true } => SessionEnd.ClientTerminated,
+        RelayEnd.ClientClosed => SessionEnd.ClientClosed,
+        RelayEnd.ClientBroke => SessionEnd.ClientBroke,
+        _ when tap is { EndedWithError: true } => SessionEnd.ServerTerminated,
+        RelayEnd.ServerClosed => SessionEnd.ServerClosed,
+        _ => SessionEnd.ServerBroke,
+    };
+
+    private static void Goodbye(ITransportConnection server)
+    {
+        ReadOnlySpan<byte> terminate = [MessageType.Terminate, 0, 0, 0, 4];
+        terminate.CopyTo(server.Output.GetSpan(terminate.Length));
+        server.Output.Advance(terminate.Length);
+    }
+
+    [LoggerMessage(EventId = 6001, Level = LogLevel.Error, Message = "A session could not be ended in good order: a fault of this program")]
+    private static partial void LogFault(ILogger logger, Exception error);
+}

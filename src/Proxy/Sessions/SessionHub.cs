@@ -1,0 +1,72 @@
+using Microsoft.Extensions.Logging;
+using Routing.Proxy.Routes;
+using Routing.Proxy.Transport;
+
+namespace Routing.Proxy.Sessions;
+
+/// <summary>What all sessions of the process share.</summary>
+internal sealed class SessionHub(
+    ITransport transport, IRouter router, ISessionEvents events, TimeProvider time, ILogger logger, SessionSettings settings) : IDisposable
+{
+    private volatile SessionSettings _settings = settings;
+    private volatile bool _isDraining;
+
+    /// <summary>Connects and joins.</summary>
+    public ITransport Transport => transport;
+
+    /// <summary>Chooses targets.</summary>
+    public IRouter Router => router;
+
+    /// <summary>Is told what happens.</summary>
+    public ISessionEvents Events => events;
+
+    /// <summary>The clock.</summary>
+    public TimeProvider Time => time;
+
+    /// <summary>The log.</summary>
+    public ILogger Logger => logger;
+
+    /// <summary>The settings of now.</summary>
+    public SessionSettings Settings
+    {
+        get => _settings;
+        set => _settings = value;
+    }
+
+    /// <summary>New clients are turned away. Never false again.</summary>
+    public bool IsDraining
+    {
+        get => _isDraining;
+        set => _isDraining = value;
+    }
+
+    /// <summary>The timestamp at which the time to drain is over.</summary>
+    public long DrainUntil { get; set; }
+
+    /// <summary>What is left of the time to drain.</summary>
+    public TimeSpan DrainLeft => time.GetElapsedTime(time.GetTimestamp(), DrainUntil);
+
+    /// <summary>Clients that are being routed or log in.</summary>
+    public SessionCounter Starting { get; } = new();
+
+    /// <summary>Connections that have not sent their whole start-up message.</summary>
+    public SessionCounter Pending { get; } = new();
+
+    /// <summary>Time limits of all that is not joined yet.</summary>
+    public Deadlines Deadlines { get; } = new(time);
+
+    /// <summary>The open sessions.</summary>
+    public SessionTable Sessions { get; } = new(transport.Loops);
+
+    /// <summary>The sessions that can be cancelled.</summary>
+    public CancelTable Cancels { get; } = new();
+
+    /// <summary>The limits.</summary>
+    public SessionLimits Limits { get; } = new();
+
+    /// <summary>The timestamp at which something is over that begins now.</summary>
+    public long After(TimeSpan limit) => time.GetTimestamp() + (long)(limit.TotalSeconds * time.TimestampFrequency);
+
+    /// <inheritdoc/>
+    public void Dispose() => Deadlines.Dispose();
+}

@@ -1,0 +1,209 @@
+using Microsoft.Extensions.Logging;
+using Routing.Proxy.Routes;
+using Routing.Proxy.Transport;
+
+namespace Routing.Proxy.Sessions;
+
+/// <inheritdoc cref="ISessionServer"/>
+internal sealed partial class SessionServer : ISessionServer
+{
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
+
+    private readonly SessionHub _hub;
+    private readonly ILogger _logger;
+    private readonly ITimer _sweeper;
+    private readonly TimeProvider _time;
+    private volatile Dictionary<string, ListenerModel> _listeners;
+    private int _isDue;
+
+    /// <summary>Makes it; nothing is accepted before <see cref="Accept"/> is called.</summary>
+    /// <exception cref="IOException">A certificate can't be read.</exception>
+    public SessionServer(
+        ITransport transport, IRouter router, IReadOnlyList<ListenerSettings> listeners, SessionSettings settings,
+        ISessionEvents events, TimeProvider time, ILoggerFactory loggers)
+    {
+        _time = time;
+        _logger = loggers.CreateLogger("sessions");
+        _listeners = listeners.ToDictionary(one => one.Name, one => ListenerModel.Create(one, null), StringComparer.Ordinal);
+        _hub = new SessionHub(transport, router, events, time, _logger, settings);
+        _sweeper = time.CreateTimer(static self => ((SessionServer)self!).Tend(), this, SweepInterval, SweepInterval);
+        router.Changed += OnChanged;
+    }
+
+    /// <inheritdoc/>
+    public void Accept(string listener, ITransportConnection connection)
+    {
+        if (_listeners.TryGetValue(listener, out var model))
+        {
+            _ = new Newcomer(_hub, model, connection).RunAsync();   // owns itself; never throws
+        }
+        else
+        {
+            connection.Abort();
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask SweepAsync()
+    {
+        Sweep();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DrainAsync(TimeSpan deadline)
+    {
+        var until = _hub.After(deadline);
+        _hub.DrainUntil = until;
+        _hub.IsDraining = true;
+        Drain(deadline);
+        while (_hub.Sessions.Count > 0 && _time.GetTimestamp() < until)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), _time);
+        }
+        Drain(TimeSpan.Zero);
+        _hub.Deadlines.ExpireAll();
+        var last = _hub.After(_hub.Settings.BoundaryGrace + _hub.Settings.Linger);
+        while (_hub.Sessions.Count > 0 && _time.GetTimestamp() < last)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), _time);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Reload(IReadOnlyList<ListenerSettings> listeners, SessionSettings settings)
+    {
+        var before = _listeners;
+        _listeners = listeners.ToDictionary(
+            one => one.Name, one => ListenerModel.Create(one, before.GetValueOrDefault(one.Name)), StringComparer.Ordinal);
+        _hub.Settings = settings;
+    }
+
+    /// <inheritdoc/>
+    public SessionCounts Count()
+    {
+        var groups = new Dictionary<(string, string), SessionGroup>();
+        _hub.Sessions.ForEach(groups, static (all, session) =>
+        {
+            var key = (session.Listener.Name, session.Target.Member);
+            var group = all.TryGetValue(key, out var known) ? known : new SessionGroup(key.Name, key.Member, 0, 0, 0);
+            all[key] = group with
+            {
+                Open = group.Open + 1,
+                BytesFromClient = group.BytesFromClient + session.FromClient,
+                BytesFromServer = group.BytesFromServer + session.FromServer,
+            };
+        });
+        return new SessionCounts(_hub.Pending.Count, _hub.Starting.Count, [.. groups.Values]);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        _hub.Router.Changed -= OnChanged;
+        await _sweeper.DisposeAsync();
+        _hub.Dispose();
+    }
+
+    // From the topology's thread: not there, and once for many changes.
+    private void OnChanged()
+    {
+        if (Interlocked.Exchange(ref _isDue, 1) == 0)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static self => self.SweepSafely(), this, preferLocal: false);
+        }
+    }
+
+    private void SweepSafely()
+    {
+        Volatile.Write(ref _isDue, 0);
+        try
+        {
+            Sweep();
+        }
+        catch (Exception error)
+        {
+            LogFault(error);
+        }
+    }
+
+    private void Sweep()
+    {
+        var sweep = new SweepState(_hub);
+        _hub.Sessions.ForEach(sweep, static (state, session) => state.Judge(session));
+        if (sweep.Again is { } again)
+        {
+            _ = SweepAgainAsync(again);
+        }
+    }
+
+    private async Task SweepAgainAsync(long due)
+    {
+        var left = _time.GetElapsedTime(_time.GetTimestamp(), due);
+        await Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.FromMilliseconds(1), _time);
+        OnChanged();
+    }
+
+    // Once a second: idle sessions, and certificates that were changed.
+    private void Tend()
+    {
+        try
+        {
+            var now = _time.GetTimestamp();
+            if (_listeners.Values.Any(static one => one.Settings.IdleTimeout > TimeSpan.Zero))
+            {
+                _hub.Sessions.ForEach(now, static (timestamp, session) => session.CheckIdle(timestamp));
+            }
+            foreach (var listener in _listeners.Values)
+            {
+                Refresh(listener);
+            }
+        }
+        catch (Exception error)
+        {
+            LogFault(error);
+        }
+    }
+
+    private void Refresh(ListenerModel listener)
+    {
+        try
+        {
+            var changed = listener.ClientTls?.Refresh() ?? false;
+            if (listener.MemberTls?.Refresh() ?? false || changed)
+            {
+                LogRefreshed(listener.Name);
+            }
+        }
+        catch (IOException problem)
+        {
+            LogNotRefreshed(listener.Name, problem.Message);
+        }
+    }
+
+    private void Drain(TimeSpan left) => _hub.Sessions.ForEach(left, static (time, session) => session.Drain(time));
+
+    [LoggerMessage(EventId = 6020, Level = LogLevel.Information, Message = "The certificates of {Listener} have changed and are in use")]
+    private partial void LogRefreshed(string listener);
+
+    [LoggerMessage(EventId = 6021, Level = LogLevel.Error, Message = "The changed certificates of {Listener} are no good, the old ones stay in use: {Problem}")]
+    private partial void LogNotRefreshed(string listener, string problem);
+
+    [LoggerMessage(EventId = 6022, Level = LogLevel.Error, Message = "Sessions could not be looked after: a fault of this program")]
+    private partial void LogFault(Exception error);
+
+    private sealed class SweepState(SessionHub hub)
+    {
+        private readonly long _now = hub.Time.GetTimestamp();
+
+        public long? Again { get; private set; }
+
+        public void Judge(Session session)
+        {
+            if (session.Judge(hub.Router.Judge(session.Listener.Name, session.Target), _now) is { } due && (Again is null || due < Again))
+            {
+                Again = due;
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Routing.Proxy.Transport.Epoll;
+
+/// <summary>A connected socket on an epoll loop: pipes before and after, a relay in between.</summary>
+internal sealed class EpollConnection : EpollSource, ITransportConnection
+{
+    private EpollReader? _reader;
+    private EpollWriter? _writer;
+    private EpollRelay? _relay;
+
+    /// <summary>Takes a connected, non-blocking socket.</summary>
+    public EpollConnection(EpollLoop loop, int fd)
+        : base(loop, fd) => Kernel.SetOption(fd, Kernel.IPPROTO_TCP, Kernel.TCP_NODELAY, 1);
+
+    /// <inheritdoc/>
+    public EndPoint? RemoteEndPoint => IsClosed ? null : Kernel.AddressOf(Fd, peer: true);
+
+    /// <inheritdoc/>
+    public EndPoint? LocalEndPoint => IsClosed ? null : Kernel.AddressOf(Fd, peer: false);
+
+    /// <inheritdoc/>
+    public int Loop => Owner.Index;
+
+    /// <inheritdoc/>
+    public PipeReader Input => Reader;
+
+    /// <inheritdoc/>
+    public PipeWriter Output => Writer;
+
+    private EpollReader Reader
+    {
+        get
+        {
+            if (_reader is null)
+            {
+                _reader = new EpollReader(this);
+                if (IsClosed)
+                {
+                    _reader.Fail(Closed());
+                }
+            }
+            return _reader;
+        }
+    }
+
+    private EpollWriter Writer
+    {
+        get
+        {
+            if (_writer is null)
+            {
+                _writer = new EpollWriter(this);
+                if (IsClosed)
+                {
+                    _writer.Fail(Closed());
+                }
+            }
+            return _writer;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Tune(SocketTuning options)
+    {
+        if (!IsClosed)
+        {
+            Kernel.Tune(Fd, options);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Post(Action<object?> action, object? state) => Owner.Post(action, state);
+
+    /// <inheritdoc/>
+    public void Abort()
+    {
+        if (Owner.IsCurrent)
+        {
+            Close(reset: true);
+        }
+        else
+        {
+            Post(static self => ((EpollConnection)self!).Close(reset: true), this);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask EndAsync(TimeSpan linger)
+    {
+        if (IsClosed)
+        {
+            return;
+        }
+        var guard = new LingerGuard(this);
+        Owner.After(linger > TimeSpan.Zero ? linger : TimeSpan.FromMilliseconds(1), static state => ((LingerGuard)state!).Expire(), guard);
+        try
+        {
+            await Writer.FlushAsync();
+            _ = Kernel.Shutdown(Fd, Kernel.SHUT_WR);
+            while (linger > TimeSpan.Zero && !IsClosed)
+            {
+                // What the peer still sends is taken off the kernel, so that closing is no reset and our last words arrive.
+                var result = await Reader.ReadAsync();
+                Reader.AdvanceTo(result.Buffer.End);
+                if (result.IsCompleted || result.IsCanceled)
+                {
+                    break;
+                }
+            }
+        }
+        catch (SocketException)
+        {
+            // The peer is gone: that is the end, too.
+        }
+        guard.IsOver = true;
+        Close(reset: false);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        if (Owner.IsCurrent)
+        {
+            Close(reset: false);
+        }
+        else
+        {
+            Post(static self => ((EpollConnection)self!).Close(reset: false), this);
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public override void OnEvents(uint events)
+    {
+        if (_relay is { } relay)
+        {
+            relay.OnEvents(this, events);
+            return;
+        }
+        const uint Trouble = Kernel.EPOLLERR | Kernel.EPOLLHUP;
+        var isUseful = false;
+        if ((events & (Kernel.EPOLLOUT | Trouble)) != 0 && _writer is { IsWaiting: true } writer)
+        {
+            isUseful = true;
+            Unwatch(Kernel.EPOLLOUT);
+            writer.Resume();
+            if (writer.IsWaiting)
+            {
+                WantWrite();
+            }
+        }
+        if (IsClosed || _relay is not null)
+        {
+            return;
+        }
+        if ((events & (Kernel.EPOLLIN | Trouble)) != 0 && _reader is { IsWaiting: true } reader)
+        {
+            reader.Receive();
+            return;
+        }
+        if ((events & Kernel.EPOLLIN) != 0)
+        {
+            Unwatch(Kernel.EPOLLIN);   // nobody reads now; the next read watches again
+        }
+        if ((events & Trouble) != 0 && !isUseful)
+        {
+            // Errors are reported whether asked for or not: keep what it was for the next reader, and be quiet.
+            Reader.Receive();
+            if (!IsClosed && _relay is null && Reader is { IsOver: false, Failure: null })
+            {
+                return;
+            }
+            Forget();
+        }
+    }
+
+    /// <summary>Somebody waits for bytes.</summary>
+    internal void WantRead() => Guarded(Watched | Kernel.EPOLLIN);
+
+    /// <summary>Somebody waits for the kernel to take bytes.</summary>
+    internal void WantWrite() => Guarded(Watched | Kernel.EPOLLOUT);
+
+    /// <summary>For the relay: exactly these events.</summary>
+    internal void WatchOnly(uint events) => Guarded(events);
+
+    /// <summary>Whether the kernel was asked to tell of bytes.</summary>
+    internal bool IsReading => (Watched & Kernel.EPOLLIN) != 0;
+
+    /// <summary>Hands the connection to a relay. What was read and not taken is the caller's to relay first.</summary>
+    internal ReadOnlyMemory<byte> JoinTo(EpollRelay relay, out bool isOver, out Exception? failure)
+    {
+        _relay = relay;
+        isOver = _reader?.IsOver ?? false;
+        failure = IsClosed ? Closed() : _reader?.Failure;
+        var rest = _reader is null ? [] : _reader.Buffered.ToArray();
+        _reader?.Drop();
+        _reader = null;
+        if (_writer is { UnflushedBytes: 0 } writer)
+        {
+            writer.Drop();
+            _writer = null;
+        }
+        return rest;
+    }
+
+    /// <summary>Takes the connection back from its relay.</summary>
+    /// <param name="unsent">Bytes for this peer that the kernel has not taken: they go ahead of all that is written from now on.</param>
+    internal void Leave(ReadOnlySpan<byte> unsent)
+    {
+        _relay = null;
+        if (IsClosed)
+        {
+            return;
+        }
+        StopWatching();
+        if (!unsent.IsEmpty)
+        {
+            Writer.Write(unsent);
+        }
+    }
+
+    private static SocketException Closed() => new((int)SocketError.OperationAborted);
+
+    private void Unwatch(uint events) => Guarded(Watched & ~events);
+
+    private void Forget() => StopWatching();
+
+    private void Guarded(uint events)
+    {
+        try
+        {
+            Watch(events);
+        }
+        catch (SocketException error)
+        {
+            // The set takes no more descriptors (fs.epoll.max_user_watches): this connection can't live.
+            _reader?.Fail(error);
+            _writer?.Fail(error);
+        }
+    }
+
+    private unsafe void Close(bool reset)
+    {
+        if (IsClosed)
+        {
+            return;
+        }
+        if (reset)
+        {
+            var linger = stackalloc int[2] { 1, 0 };
+            _ = Kernel.SetOption(Fd, Kernel.SOL_SOCKET, Kernel.SO_LINGER, linger, 2 * sizeof(int));
+        }
+        CloseLater();
+        _relay?.OnClosed(this);
+        _reader?.Fail(Closed());
+        _writer?.Fail(Closed());
+        if (_reader is { IsWaiting: false } idle)
+        {
+            idle.Drop();
+        }
+    }
+
+    /// <summary>Ends the patience of <see cref="EndAsync"/>.</summary>
+    private sealed class LingerGuard(EpollConnection connection)
+    {
+        public bool IsOver { get; set; }
+
+        public void Expire()
+        {
+            if (!IsOver)
+            {
+                connection.Close(reset: false);
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace Routing.Proxy.Transport.Epoll;
+
+/// <summary>Accepts on one loop and spreads over all, by turns.</summary>
+internal sealed partial class EpollListener : EpollSource, ITransportListener
+{
+    private const int MostAtOnce = 64;
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+
+    private readonly EpollTransport _transport;
+    private readonly Socket _socket;
+    private readonly Action<ITransportConnection> _accepted;
+    private readonly ILogger _logger;
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool _isShort;
+
+    public EpollListener(EpollTransport transport, EpollLoop loop, Socket socket, Action<ITransportConnection> accepted, ILogger logger)
+        : base(loop, DescriptorOf(socket))
+    {
+        (_transport, _socket, _accepted, _logger) = (transport, socket, accepted, logger);
+        LocalEndPoint = socket.LocalEndPoint!;
+        loop.Post(static self => ((EpollListener)self!).Watch(Kernel.EPOLLIN), this);
+    }
+
+    /// <inheritdoc/>
+    public EndPoint LocalEndPoint { get; }
+
+    /// <inheritdoc/>
+    public override void OnEvents(uint events) => Accept(MostAtOnce);
+
+    /// <inheritdoc/>
+    public ValueTask StopAsync()
+    {
+        Owner.Post(static self => ((EpollListener)self!).Stop(), this);
+        return new(_stopped.Task);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => StopAsync();
+
+    private static int DescriptorOf(Socket socket)
+    {
+        socket.Blocking = false;
+        return (int)socket.SafeHandle.DangerousGetHandle();
+    }
+
+    private void Stop()
+    {
+        if (IsClosed)
+        {
+            return;
+        }
+        Accept(int.MaxValue);   // who is in the queue was promised a connection
+        CloseLater();
+        _socket.SafeHandle.SetHandleAsInvalid();   // the loop closes it
+        _socket.Dispose();
+        _stopped.TrySetResult();
+    }
+
+    private unsafe void Accept(int most)
+    {
+        for (var count = 0; count < most; count++)
+        {
+            var fd = Kernel.Accept(Fd, null, null, Kernel.SOCK_NONBLOCK | Kernel.SOCK_CLOEXEC);
+            if (fd >= 0)
+            {
+                _isShort = false;
+                Hand(fd);
+                continue;
+            }
+            switch (Kernel.Error)
+            {
+                case Kernel.EINTR or Kernel.ECONNABORTED:
+                    continue;   // that peer has given up already
+                case Kernel.EMFILE or Kernel.ENFILE or Kernel.ENOBUFS or Kernel.ENOMEM:
+                    PauseAccepting(Kernel.Error);
+                    return;
+                case Kernel.EAGAIN:
+                    return;
+                case var error:
+                    LogAccept(error);   // by the manual a network error of the new connection: the next one may be well
+                    return;
+            }
+        }
+    }
+
+    private void Hand(int fd)
+    {
+        var loop = _transport.NextLoop();
+        if (ReferenceEquals(loop, Owner))
+        {
+            _accepted(new EpollConnection(loop, fd));
+        }
+        else
+        {
+            loop.Post(static state => ((Newcomer)state!).Enter(), new Newcomer(this, loop, fd));
+        }
+    }
+
+    private void PauseAccepting(int error)
+    {
+        if (!_isShort)
+        {
+            _isShort = true;
+            LogShort(error);
+        }
+        StopWatching();
+        Owner.After(Pause, static self => ((EpollListener)self!).Watch(Kernel.EPOLLIN), this);
+    }
+
+    [LoggerMessage(EventId = 6102, Level = LogLevel.Error,
+        Message = "No descriptors or memory for a new connection (error {Error}): accepting pauses until some are free; raise the limit of open files or lower max_sessions")]
+    private partial void LogShort(int error);
+
+    [LoggerMessage(EventId = 6103, Level = LogLevel.Warning, Message = "A connection could not be accepted (error {Error})")]
+    private partial void LogAccept(int error);
+
+    private sealed class Newcomer(EpollListener listener, EpollLoop loop, int fd)
+    {
+        public void Enter() => listener._accepted(new EpollConnection(loop, fd));
+    }
+}

@@ -1,0 +1,268 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Threading.Tasks.Sources;
+
+namespace Routing.Proxy.Transport.Epoll;
+
+/// <summary>Reads from a connection on demand: the kernel's buffer is the pipe's back-pressure, ours exists only while it holds bytes.</summary>
+/// <remarks>Used on the connection's loop; cancelling alone may come from any thread.</remarks>
+internal sealed class EpollReader(EpollConnection connection) : PipeReader, IValueTaskSource<ReadResult>
+{
+    private const int FirstBuffer = 4 * 1024;
+    private const int LargestBuffer = 1024 * 1024;
+
+    private ManualResetValueTaskSourceCore<ReadResult> _source;   // continuations run inline, on the loop
+    private byte[] _buffer = [];
+    private int _start;
+    private int _end;
+    private bool _isExamined = true;   // the reader wants more than what is buffered
+    private bool _isWaiting;
+    private bool _isCancelled;
+    private bool _isCompleted;
+    private bool _isOver;
+    private Exception? _error;
+    private CancellationTokenRegistration _registration;
+    private CancellationToken _token;
+
+    /// <summary>Whether somebody waits for bytes.</summary>
+    public bool IsWaiting => _isWaiting;
+
+    /// <summary>The bytes that were received and not taken.</summary>
+    public ReadOnlySpan<byte> Buffered => _buffer.AsSpan(_start, _end - _start);
+
+    /// <summary>Whether the peer has ended its stream.</summary>
+    public bool IsOver => _isOver;
+
+    /// <summary>Why the connection broke; null while it did not.</summary>
+    public Exception? Failure => _error;
+
+    /// <inheritdoc/>
+    public override bool TryRead(out ReadResult result)
+    {
+        ObjectDisposedException.ThrowIf(_isCompleted, this);
+        if (_isCancelled || (!_isExamined && _end > _start) || _isOver)
+        {
+            result = Take();
+            return true;
+        }
+        if (_error is { } error)
+        {
+            throw error;
+        }
+        result = default;
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        if (TryRead(out var result))
+        {
+            return new(result);
+        }
+        if (_isWaiting)
+        {
+            throw new InvalidOperationException("Only one read at a time.");
+        }
+        _source.Reset();
+        _isWaiting = true;
+        connection.WantRead();
+        if (cancellationToken.CanBeCanceled)
+        {
+            _token = cancellationToken;
+            _registration = cancellationToken.UnsafeRegister(
+                static self => ((EpollReader)self!).PostCancel(), this);
+        }
+        return new(this, _source.Version);
+    }
+
+    /// <inheritdoc/>
+    public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
+
+    /// <inheritdoc/>
+    public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
+    {
+        var start = consumed.GetInteger();
+        if (start < _start || start > _end || examined.GetInteger() > _end)
+        {
+            throw new InvalidOperationException("Not a position in what was read.");
+        }
+        _start = start;
+        _isExamined = examined.GetInteger() >= _end;
+        if (_start == _end)
+        {
+            Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void CancelPendingRead()
+    {
+        if (connection.Owner.IsCurrent)
+        {
+            Cancel();
+        }
+        else
+        {
+            connection.Post(static self => ((EpollReader)self!).Cancel(), this);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Complete(Exception? exception = null)
+    {
+        _isCompleted = true;
+        Release();
+    }
+
+    /// <summary>Bytes are there, or the end is: receives once. On the loop.</summary>
+    public unsafe void Receive()
+    {
+        if (!MakeRoom())
+        {
+            Fail(new InvalidDataException("The peer's message is larger than any that is read whole."));
+            return;
+        }
+        nint count;
+        int error;
+        fixed (byte* to = &_buffer[_end])
+        {
+            count = Kernel.Receive(connection.Fd, to, _buffer.Length - _end, 0);
+            error = count < 0 ? Kernel.Error : 0;
+        }
+        if (count > 0)
+        {
+            _end += (int)count;
+            _isExamined = false;
+            Wake();
+            return;
+        }
+        if (_start == _end)
+        {
+            Release();
+        }
+        if (count == 0)
+        {
+            _isOver = true;
+            Wake();
+        }
+        else if (error is not (Kernel.EAGAIN or Kernel.EINTR))
+        {
+            Fail(Kernel.Exception(error));
+        }
+    }
+
+    /// <summary>The connection broke, or is closed.</summary>
+    public void Fail(Exception error)
+    {
+        _error ??= error;
+        Wake();
+    }
+
+    /// <summary>Gives the buffer back and takes part in nothing any more.</summary>
+    public void Drop()
+    {
+        _start = _end;
+        Release();
+    }
+
+    ReadResult IValueTaskSource<ReadResult>.GetResult(short token) => _source.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource<ReadResult>.GetStatus(short token) => _source.GetStatus(token);
+
+    void IValueTaskSource<ReadResult>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _source.OnCompleted(continuation, state, token, flags & ~ValueTaskSourceOnCompletedFlags.UseSchedulingContext);
+
+    private void PostCancel() => connection.Post(static self => ((EpollReader)self!).CancelByToken(), this);
+
+    private void CancelByToken()
+    {
+        if (_isWaiting && _token.IsCancellationRequested)
+        {
+            var token = _token;
+            StopWaiting();
+            _source.SetException(new OperationCanceledException(token));
+        }
+    }
+
+    private void Cancel()
+    {
+        _isCancelled = true;
+        Wake();
+    }
+
+    private void Wake()
+    {
+        if (!_isWaiting)
+        {
+            return;
+        }
+        StopWaiting();
+        if (_error is { } error && _start == _end && !_isCancelled)
+        {
+            _source.SetException(error);
+        }
+        else
+        {
+            _source.SetResult(Take());
+        }
+    }
+
+    private void StopWaiting()
+    {
+        _isWaiting = false;
+        _registration.Unregister();
+        _registration = default;
+        _token = default;
+    }
+
+    private ReadResult Take()
+    {
+        var isCancelled = _isCancelled;
+        _isCancelled = false;
+        return new(new ReadOnlySequence<byte>(_buffer, _start, _end - _start), isCancelled, _isOver);
+    }
+
+    private bool MakeRoom()
+    {
+        if (_end < _buffer.Length)
+        {
+            return true;
+        }
+        var held = _end - _start;
+        if (held < _buffer.Length)
+        {
+            // Only nothing is held by now, or the reader kept a rest: its positions are no longer in use while it waits.
+            _buffer.AsSpan(_start, held).CopyTo(_buffer);
+        }
+        else
+        {
+            if (_buffer.Length >= LargestBuffer)
+            {
+                return false;
+            }
+            var larger = ArrayPool<byte>.Shared.Rent(Math.Max(FirstBuffer, _buffer.Length * 2));
+            _buffer.AsSpan(_start, held).CopyTo(larger);
+            if (_buffer.Length > 0)
+            {
+                ArrayPool<byte>.Shared.Return(_buffer);
+            }
+            _buffer = larger;
+        }
+        (_start, _end) = (0, held);
+        return true;
+    }
+
+    private void Release()
+    {
+        if (_buffer.Length > 0)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = [];
+        }
+        _start = _end = 0;
+        _isExamined = true;
+    }
+}

@@ -1,0 +1,355 @@
+using System.Buffers;
+using System.Threading.Tasks.Sources;
+
+namespace Routing.Proxy.Transport.Epoll;
+
+/// <summary>Moves bytes between two connections of one loop: receive into the loop's buffer, look, send at once.</summary>
+/// <remarks>
+/// A direction holds a buffer of its own only while its receiver takes less than was received; then its sender is not read. A
+/// direction whose receives come back full is busy and gets the loop's large buffer. The two directions never wait for each
+/// other, so that a server that complains in the middle of a COPY is heard.
+/// </remarks>
+internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
+{
+    private readonly EpollConnection _client;
+    private readonly EpollConnection _server;
+    private readonly RelayTap? _tap;
+    private ManualResetValueTaskSourceCore<RelayEnd> _end;   // the continuation runs inline, on the loop
+    private Direction _up;     // client → server
+    private Direction _down;   // server → client
+    private Progress _progress;
+    private Stopping _stopping;
+
+    public EpollRelay(EpollConnection client, EpollConnection server, RelayTap? tap)
+    {
+        (_client, _server, _tap) = (client, server, tap);
+        LastActivity = client.Owner.Now;
+    }
+
+    private enum Progress : byte
+    {
+        New,
+        Running,
+        Over,
+    }
+
+    private enum Stopping : byte
+    {
+        No,
+        AtRest,
+        AtBoundary,
+    }
+
+    /// <inheritdoc/>
+    public long FromClient => Interlocked.Read(ref _up.Bytes);
+
+    /// <inheritdoc/>
+    public long FromServer => Interlocked.Read(ref _down.Bytes);
+
+    /// <inheritdoc/>
+    public long LastActivity
+    {
+        get => Volatile.Read(ref field);
+        private set => Volatile.Write(ref field, value);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<RelayEnd> RunAsync()
+    {
+        _progress = Progress.Running;
+        var fromClient = _client.JoinTo(this, out var clientOver, out var clientFailure);
+        var fromServer = _server.JoinTo(this, out var serverOver, out var serverFailure);
+        if (!fromClient.IsEmpty)
+        {
+            Forward(ref _up, fromClient.Span);
+        }
+        if (!fromServer.IsEmpty && _progress == Progress.Running)
+        {
+            Forward(ref _down, fromServer.Span);
+        }
+        if (clientFailure is not null)
+        {
+            Finish(RelayEnd.ClientBroke);
+        }
+        else if (serverFailure is not null)
+        {
+            Finish(RelayEnd.ServerBroke);
+        }
+        else if (serverOver && _down.Rest is null)
+        {
+            Finish(RelayEnd.ServerClosed);
+        }
+        else if (clientOver && _up.Rest is null)
+        {
+            Finish(RelayEnd.ClientClosed);
+        }
+        Watch();
+        if (_stopping != Stopping.No)
+        {
+            CheckStop();
+        }
+        return new(this, _end.Version);
+    }
+
+    /// <inheritdoc/>
+    public void Stop(RelayStop how, TimeSpan grace) =>
+        _client.Post(static state => ((StopOrder)state!).Carry(), new StopOrder(this, how, grace));
+
+    /// <summary>The kernel says that something can be done. On the loop.</summary>
+    public void OnEvents(EpollConnection connection, uint events)
+    {
+        if (_progress != Progress.Running)
+        {
+            return;
+        }
+        LastActivity = _client.Owner.Now;
+        var isClient = ReferenceEquals(connection, _client);
+        if ((events & Kernel.EPOLLOUT) != 0)
+        {
+            Resume(ref isClient ? ref _down : ref _up, connection);
+        }
+        if (_progress != Progress.Running)
+        {
+            return;
+        }
+        if ((events & Kernel.EPOLLIN) != 0 || ((events & (Kernel.EPOLLHUP | Kernel.EPOLLERR)) != 0 && connection.IsReading))
+        {
+            Pump(isClient);
+        }
+        else if ((events & (Kernel.EPOLLHUP | Kernel.EPOLLERR)) != 0)
+        {
+            // It is not read at present, because the other side is slow or the relay stops: there is nobody to send to.
+            Finish(isClient ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);
+        }
+    }
+
+    /// <summary>One of the connections was closed under the relay. On the loop.</summary>
+    public void OnClosed(EpollConnection connection) =>
+        Finish(ReferenceEquals(connection, _client) ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);
+
+    RelayEnd IValueTaskSource<RelayEnd>.GetResult(short token) => _end.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource<RelayEnd>.GetStatus(short token) => _end.GetStatus(token);
+
+    void IValueTaskSource<RelayEnd>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _end.OnCompleted(continuation, state, token, flags & ~ValueTaskSourceOnCompletedFlags.UseSchedulingContext);
+
+    private unsafe void Pump(bool isClient)
+    {
+        ref var direction = ref isClient ? ref _up : ref _down;
+        var from = isClient ? _client : _server;
+        var size = direction.IsBusy ? EpollLoop.LargeBuffer : EpollLoop.SmallBuffer;
+        var buffer = from.Owner.Buffer;
+        var count = Kernel.Receive(from.Fd, buffer, size, 0);
+        if (count > 0)
+        {
+            // Two full receives in a row make it busy; one that would have fitted into the small buffer ends that.
+            direction.IsBusy = count == size ? direction.WasFull : direction.IsBusy && count >= EpollLoop.SmallBuffer;
+            direction.WasFull = count == size || direction.IsBusy;
+            Forward(ref direction, new ReadOnlySpan<byte>(buffer, (int)count));
+            if (_stopping != Stopping.No)
+            {
+                CheckStop();
+            }
+            return;
+        }
+        if (count == 0)
+        {
+            Finish(isClient ? RelayEnd.ClientClosed : RelayEnd.ServerClosed);
+        }
+        else if (Kernel.Error is not (Kernel.EAGAIN or Kernel.EINTR))
+        {
+            Finish(isClient ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);
+        }
+    }
+
+    private void Forward(ref Direction direction, ReadOnlySpan<byte> bytes)
+    {
+        var isUp = IsUp(ref direction);
+        if (_tap is { } tap)
+        {
+            if (isUp)
+            {
+                tap.FromClient(bytes);
+            }
+            else
+            {
+                tap.FromServer(bytes);
+            }
+        }
+        Interlocked.Exchange(ref direction.Bytes, direction.Bytes + bytes.Length);
+        var to = isUp ? _server : _client;
+        if (!TrySend(to, ref bytes))
+        {
+            Finish(isUp ? RelayEnd.ServerBroke : RelayEnd.ClientBroke);
+            return;
+        }
+        if (!bytes.IsEmpty)
+        {
+            // At the join a rest may be there already: it keeps its place ahead.
+            var before = direction.Rest is null ? 0 : direction.RestEnd - direction.RestStart;
+            var rest = ArrayPool<byte>.Shared.Rent(before + bytes.Length);
+            if (direction.Rest is { } old)
+            {
+                old.AsSpan(direction.RestStart, before).CopyTo(rest);
+                ArrayPool<byte>.Shared.Return(old);
+            }
+            bytes.CopyTo(rest.AsSpan(before));
+            (direction.Rest, direction.RestStart, direction.RestEnd) = (rest, 0, before + bytes.Length);
+            Watch();
+        }
+    }
+
+    private void Resume(ref Direction direction, EpollConnection to)
+    {
+        if (direction.Rest is not { } rest)
+        {
+            Watch();
+            return;
+        }
+        ReadOnlySpan<byte> bytes = rest.AsSpan(direction.RestStart, direction.RestEnd - direction.RestStart);
+        if (!TrySend(to, ref bytes))
+        {
+            Finish(IsUp(ref direction) ? RelayEnd.ServerBroke : RelayEnd.ClientBroke);
+            return;
+        }
+        direction.RestStart = direction.RestEnd - bytes.Length;
+        if (bytes.IsEmpty)
+        {
+            ArrayPool<byte>.Shared.Return(rest);
+            direction.Rest = null;
+            Watch();
+            if (_stopping != Stopping.No)
+            {
+                CheckStop();
+            }
+        }
+    }
+
+    private static unsafe bool TrySend(EpollConnection to, ref ReadOnlySpan<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            nint count;
+            fixed (byte* from = bytes)
+            {
+                count = to.IsClosed ? -1 : Kernel.Send(to.Fd, from, bytes.Length, Kernel.MSG_NOSIGNAL);
+            }
+            if (count >= 0)
+            {
+                var isAll = count == bytes.Length;
+                bytes = bytes[(int)count..];
+                if (!isAll)
+                {
+                    return true;   // a short send: the kernel is full, the rest waits
+                }
+            }
+            else if (to.IsClosed)
+            {
+                return false;
+            }
+            else
+            {
+                switch (Kernel.Error)
+                {
+                    case Kernel.EAGAIN:
+                        return true;
+                    case Kernel.EINTR:
+                        continue;
+                    default:
+                        return false;
+                }
+            }
+        }
+        return true;
+    }
+
+    private bool IsUp(ref Direction direction) => System.Runtime.CompilerServices.Unsafe.AreSame(ref direction, ref _up);
+
+    private void Watch()
+    {
+        if (_progress != Progress.Running)
+        {
+            return;
+        }
+        var isClientRead = _up.Rest is null && _stopping != Stopping.AtBoundary;
+        var isServerRead = _down.Rest is null;
+        _client.WatchOnly((isClientRead ? Kernel.EPOLLIN : 0) | (_down.Rest is null ? 0 : Kernel.EPOLLOUT));
+        _server.WatchOnly((isServerRead ? Kernel.EPOLLIN : 0) | (_up.Rest is null ? 0 : Kernel.EPOLLOUT));
+    }
+
+    private void BeginStop(RelayStop how, TimeSpan grace)
+    {
+        var wanted = how == RelayStop.AtRest ? Stopping.AtRest : Stopping.AtBoundary;
+        if (_progress == Progress.Over || wanted <= _stopping)
+        {
+            return;
+        }
+        _stopping = wanted;
+        if (_progress == Progress.New)
+        {
+            return;   // RunAsync looks at it
+        }
+        Watch();
+        CheckStop();
+        if (_progress == Progress.Running)
+        {
+            _client.Owner.After(grace, static self => ((EpollRelay)self!).Finish(RelayEnd.Stopped), this);
+        }
+    }
+
+    private void CheckStop()
+    {
+        if (_progress != Progress.Running)
+        {
+            return;
+        }
+        var isThere = _stopping == Stopping.AtRest
+            ? _up.Rest is null && _down.Rest is null && _tap is { AtRest: true }
+            : _down.Rest is null && _tap is null or { ClientAtBoundary: true };
+        if (isThere)
+        {
+            Finish(RelayEnd.Stopped);
+        }
+    }
+
+    private void Finish(RelayEnd end)
+    {
+        if (_progress == Progress.Over)
+        {
+            return;
+        }
+        _progress = Progress.Over;
+        _client.Leave(Take(ref _down));
+        _server.Leave(Take(ref _up));
+        Give(ref _down);
+        Give(ref _up);
+        _end.SetResult(end);
+
+        static ReadOnlySpan<byte> Take(ref Direction direction) =>
+            direction.Rest is { } rest ? rest.AsSpan(direction.RestStart, direction.RestEnd - direction.RestStart) : default;
+
+        static void Give(ref Direction direction)
+        {
+            if (direction.Rest is { } rest)
+            {
+                ArrayPool<byte>.Shared.Return(rest);
+                direction.Rest = null;
+            }
+        }
+    }
+
+    private struct Direction
+    {
+        public long Bytes;
+        public byte[]? Rest;
+        public int RestStart, RestEnd;
+        public bool IsBusy, WasFull;
+    }
+
+    private sealed class StopOrder(EpollRelay relay, RelayStop how, TimeSpan grace)
+    {
+        public void Carry() => relay.BeginStop(how, grace);
+    }
+}

@@ -1,0 +1,168 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+
+namespace Routing.Proxy.Transport;
+
+/// <summary>A relay over any two pairs of pipes: where TLS is in the path, and on the portable transport.</summary>
+/// <remarks>Two loops, one for each direction; whichever ends first ends the other.</remarks>
+internal sealed class PipeRelay(IDuplexPipe client, IDuplexPipe server, RelayTap? tap, TimeProvider time) : IRelay
+{
+    private readonly Lock _lock = new();
+    private long _fromClient;
+    private long _fromServer;
+    private long _lastActivity = time.GetTimestamp();
+    private int _end = -1;
+    private RelayStop? _stop;
+    private ITimer? _grace;
+    private int _clientBusy;   // bytes that were taken from the server and are not flushed to the client yet
+
+    /// <inheritdoc/>
+    public long FromClient => Interlocked.Read(ref _fromClient);
+
+    /// <inheritdoc/>
+    public long FromServer => Interlocked.Read(ref _fromServer);
+
+    /// <inheritdoc/>
+    public long LastActivity => Interlocked.Read(ref _lastActivity);
+
+    private bool IsOver => Volatile.Read(ref _end) >= 0;
+
+    /// <inheritdoc/>
+    public async ValueTask<RelayEnd> RunAsync()
+    {
+        var up = PumpAsync(client.Input, server.Output, isUp: true);
+        var down = PumpAsync(server.Input, client.Output, isUp: false);
+        await Task.WhenAll(up, down);
+        if (_grace is { } grace)
+        {
+            await grace.DisposeAsync();
+        }
+        return (RelayEnd)_end;
+    }
+
+    /// <inheritdoc/>
+    public void Stop(RelayStop how, TimeSpan grace)
+    {
+        lock (_lock)
+        {
+            if (IsOver || _stop is RelayStop.AtBoundary || _stop == how)
+            {
+                return;
+            }
+            _stop = how;
+            _grace?.Dispose();
+            _grace = time.CreateTimer(
+                static self => ((PipeRelay)self!).Finish(RelayEnd.Stopped), this, grace, Timeout.InfiniteTimeSpan);
+        }
+        if (how == RelayStop.AtBoundary)
+        {
+            client.Input.CancelPendingRead();   // nothing more is taken from it
+        }
+        CheckStop();
+    }
+
+    private async Task PumpAsync(PipeReader from, PipeWriter to, bool isUp)
+    {
+        var isWriting = false;
+        try
+        {
+            while (!IsOver)
+            {
+                isWriting = false;
+                var result = await from.ReadAsync();
+                var bytes = result.Buffer;
+                if (IsOver || (isUp && _stop == RelayStop.AtBoundary))
+                {
+                    from.AdvanceTo(bytes.Start);
+                    return;
+                }
+                if (!bytes.IsEmpty)
+                {
+                    Interlocked.Exchange(ref _lastActivity, time.GetTimestamp());
+                    Pass(bytes, to, isUp);
+                    from.AdvanceTo(bytes.End);
+                    isWriting = true;
+                    var flushed = await to.FlushAsync();
+                    if (!isUp)
+                    {
+                        Volatile.Write(ref _clientBusy, 0);
+                    }
+                    if (flushed.IsCompleted)
+                    {
+                        Finish(isUp ? RelayEnd.ServerBroke : RelayEnd.ClientBroke);
+                        return;
+                    }
+                    CheckStop();
+                }
+                else
+                {
+                    from.AdvanceTo(bytes.End);
+                }
+                if (result.IsCompleted)
+                {
+                    Finish(isUp ? RelayEnd.ClientClosed : RelayEnd.ServerClosed);
+                    return;
+                }
+            }
+        }
+        catch (Exception error) when (error is IOException or SocketException or OperationCanceledException or InvalidOperationException)
+        {
+            // Broken, or the pipe was ended under us by an abort: an ending like any other.
+            Finish(isUp ^ isWriting ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);
+        }
+    }
+
+    private void Pass(in ReadOnlySequence<byte> bytes, PipeWriter to, bool isUp)
+    {
+        if (!isUp)
+        {
+            Volatile.Write(ref _clientBusy, 1);
+        }
+        lock (_lock)   // the tap is not made for two directions at once
+        {
+            foreach (var segment in bytes)
+            {
+                if (isUp)
+                {
+                    tap?.FromClient(segment.Span);
+                }
+                else
+                {
+                    tap?.FromServer(segment.Span);
+                }
+                to.Write(segment.Span);
+            }
+        }
+        Interlocked.Add(ref isUp ? ref _fromClient : ref _fromServer, bytes.Length);
+    }
+
+    private void CheckStop()
+    {
+        if (_stop is not { } stop || Volatile.Read(ref _clientBusy) != 0)
+        {
+            return;
+        }
+        bool isThere;
+        lock (_lock)
+        {
+            isThere = stop == RelayStop.AtRest ? tap is { AtRest: true } : tap is null or { ClientAtBoundary: true };
+        }
+        if (isThere)
+        {
+            Finish(RelayEnd.Stopped);
+        }
+    }
+
+    private void Finish(RelayEnd end)
+    {
+        if (Interlocked.CompareExchange(ref _end, (int)end, -1) != -1)
+        {
+            return;
+        }
+        client.Input.CancelPendingRead();
+        server.Input.CancelPendingRead();
+        client.Output.CancelPendingFlush();
+        server.Output.CancelPendingFlush();
+    }
+}

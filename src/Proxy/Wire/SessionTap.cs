@@ -1,0 +1,179 @@
+using Routing.Proxy.Transport;
+
+namespace Routing.Proxy.Wire;
+
+/// <summary>
+/// Follows a session by its message headers: what is asked for and not answered, the state of the transaction, and where it
+/// is safe to put in a message or to end.
+/// </summary>
+/// <remarks>
+/// It sees every byte from the end of the start-up packet on. Each of Query, FunctionCall and Sync is answered by one
+/// ReadyForQuery, and several may be under way. COPY FROM STDIN bends that: Sync messages that the server reads while it copies
+/// are dropped, so the count starts anew with the first ReadyForQuery behind the copy.
+/// </remarks>
+internal sealed class SessionTap : RelayTap
+{
+    private const byte Idle = (byte)'I';
+
+    private MessageCursor _client;
+    private MessageCursor _server;
+    private StatementScan _statements;
+    private int _outstanding;      // requests that a ReadyForQuery will answer
+    private int _behindCopy;       // those of them that were sent behind the end of a copy
+    private byte _status;          // of the last ReadyForQuery; 0 during the login
+    private bool _isUnsynced;      // extended messages without a Sync behind them
+    private bool _hasExecuted;     // something that may change data is under way
+    private bool _isSimple;        // a Query was sent since the last ReadyForQuery
+    private bool _inCopy;
+    private bool _isCopySimple;
+    private bool _isCopyEnded;
+    private bool _isTerminated;
+
+    /// <inheritdoc/>
+    public override bool ClientAtBoundary => _server.AtBoundary;
+
+    /// <summary>The server has received whole messages only.</summary>
+    public bool ServerAtBoundary => _client.AtBoundary;
+
+    /// <inheritdoc/>
+    public override bool AtRest =>
+        _outstanding == 0 && _status == Idle && !_isUnsynced && !_inCopy && _client.AtBoundary && _server.AtBoundary;
+
+    /// <summary>Requests that wait for their ReadyForQuery.</summary>
+    public int Outstanding => _outstanding;
+
+    /// <summary>The last ReadyForQuery: <c>I</c> idle, <c>T</c> in a transaction, <c>E</c> in a failed one; 0 before the first.</summary>
+    public byte Status => _status;
+
+    /// <summary>
+    /// Ending the session now leaves its client without knowing what happened: a COMMIT was sent, or something ran outside an
+    /// explicit transaction, and no answer has passed.
+    /// </summary>
+    public bool IsOutcomeOpen =>
+        (_outstanding > 0 || _isUnsynced) && (_statements.MayCommit || (_hasExecuted && _status == Idle));
+
+    /// <summary>The client said Terminate.</summary>
+    public bool IsTerminated => _isTerminated;
+
+    /// <summary>The server's last message was an error: with the end of the stream behind it, it was the reason of the end.</summary>
+    public bool EndedWithError => _server.Type == MessageType.ErrorResponse && _server.AtBoundary;
+
+    /// <inheritdoc/>
+    public override void FromClient(ReadOnlySpan<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            if (_client.InBody)
+            {
+                var part = _client.TakeBody(ref bytes);
+                if (_statements.IsLooking)
+                {
+                    _statements.Feed(part);
+                }
+            }
+            else if (_client.IsLost || !_client.TakeHeader(ref bytes))
+            {
+                return;
+            }
+            else
+            {
+                Ask(_client.Type);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void FromServer(ReadOnlySpan<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            if (_server.InBody)
+            {
+                var part = _server.TakeBody(ref bytes);
+                if (_server.Type == MessageType.ReadyForQuery && !_server.InBody)
+                {
+                    Ready(part[^1]);
+                }
+            }
+            else if (_server.IsLost || !_server.TakeHeader(ref bytes))
+            {
+                return;
+            }
+            else if (_server.Type is MessageType.CopyInResponse or MessageType.CopyBothResponse)
+            {
+                _inCopy = true;
+                _isCopyEnded = false;
+                _isCopySimple = _isSimple;
+            }
+        }
+    }
+
+    private void Ask(byte type)
+    {
+        _statements.Begin(type);
+        switch (type)
+        {
+            case MessageType.Query:
+            case MessageType.FunctionCall:
+                _isSimple = true;
+                _hasExecuted = true;
+                Count();
+                break;
+            case MessageType.Sync:
+                _isUnsynced = false;
+                if (!_inCopy || _isCopyEnded)
+                {
+                    Count();
+                }
+                break;
+            case MessageType.Execute:
+                _hasExecuted = true;
+                _isUnsynced = true;
+                break;
+            case MessageType.Parse:
+            case MessageType.Bind:
+            case MessageType.Describe:
+            case MessageType.Close:
+                _isUnsynced = true;
+                break;
+            case MessageType.CopyDone:
+            case MessageType.CopyFail:
+                if (_inCopy && !_isCopyEnded)
+                {
+                    _isCopyEnded = true;
+                    _behindCopy = 0;
+                }
+                break;
+            case MessageType.Terminate:
+                _isTerminated = true;
+                break;
+        }
+    }
+
+    private void Count()
+    {
+        _outstanding++;
+        _behindCopy++;
+    }
+
+    private void Ready(byte status)
+    {
+        _status = status;
+        _outstanding = Math.Max(0, (_inCopy, _isCopySimple, _isCopyEnded) switch
+        {
+            (false, _, _) or (_, true, _) => _outstanding - 1,
+            (_, _, true) => _behindCopy - 1,   // the Sync behind the copy; those within it were dropped
+            _ => 0,                            // the copy failed ahead of its end
+        });
+        _inCopy = false;
+        if (_outstanding == 0)
+        {
+            _isSimple = false;
+            if (!_isUnsynced)
+            {
+                _hasExecuted = false;
+                _statements.Settle();
+            }
+        }
+    }
+}
