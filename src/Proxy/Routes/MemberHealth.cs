@@ -1,0 +1,45 @@
+namespace Routing.Proxy.Routes;
+
+/// <summary>What this proxy has seen of one member. Guarded by the router's lock, except for the count.</summary>
+internal sealed class MemberHealth
+{
+    private static readonly TimeSpan FirstOut = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestOut = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan NotReadyOut = TimeSpan.FromMilliseconds(500);
+
+    private int _busy;
+    private int _failures;
+
+    /// <summary>Sessions and attempts.</summary>
+    public int Busy => Volatile.Read(ref _busy);
+
+    /// <summary>The timestamp until which it is out; 0: it is not.</summary>
+    public long OutUntil { get; private set; }
+
+    /// <summary>The timestamp until which it must not be used as a primary; 0: it may.</summary>
+    public long RefusedUntil { get; set; }
+
+    /// <summary>The member key's revision at the time of the refusal: a newer one ends it.</summary>
+    public long RefusedAt { get; set; }
+
+    /// <summary>Since when it has been fit, for slow start.</summary>
+    public long FitSince { get; set; }
+
+    /// <summary>Whether it was fit at the last snapshot.</summary>
+    public bool WasFit { get; set; }
+
+    /// <summary>Counts a session or attempt.</summary>
+    public void Add(int change) => Interlocked.Add(ref _busy, change);
+
+    /// <summary>All is well.</summary>
+    public void Succeeded() => (_failures, OutUntil) = (0, 0);
+
+    /// <summary>An attempt failed: out for a while, that doubles with each failure in a row.</summary>
+    public void Failed(AttemptResult result, long now, long frequency)
+    {
+        var pause = result is AttemptResult.NotReady or AttemptResult.Full ? NotReadyOut
+            : FirstOut * (1 << Math.Min(_failures, 5)) is var grown && grown < LongestOut ? grown : LongestOut;
+        _failures++;
+        OutUntil = now + (long)(pause.TotalSeconds * frequency);
+    }
+}
