@@ -3,7 +3,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
 using Routing.Agent.Fence;
-using Routing.Agent.Logging;
+using Routing.Logging;
 using Routing.Agent.Loop;
 using Routing.Agent.Metrics;
 using Routing.Agent.Postgres;
@@ -24,7 +24,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly string? _path;
     private readonly SettingsEnvironment _environment;
     private readonly TimeProvider _time;
-    private readonly AgentLog _log;
+    private readonly ProgramLog _log;
     private readonly ILogger _logger;
     private readonly StatusBoard _board;
     private readonly LocalPostgresServer _postgres;
@@ -41,7 +41,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private int _reloads;
     private long _reconnects;
 
-    private AgentHost(string? path, SettingsEnvironment environment, AgentSettings settings, AgentLog log, ILoggerFactory loggers, TimeProvider time)
+    private AgentHost(string? path, SettingsEnvironment environment, AgentSettings settings, ProgramLog log, ILoggerFactory loggers, TimeProvider time)
     {
         (_path, _environment, _settings, _log, _time) = (path, environment, settings, log, time);
         _logger = loggers.CreateLogger("agent");
@@ -89,10 +89,10 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         {
             return 1;
         }
-        AgentLog log;
+        ProgramLog log;
         try
         {
-            log = new AgentLog(settings.Log, time, errors);
+            log = new ProgramLog(settings.Log, time, errors);
         }
         catch (IOException problem)
         {

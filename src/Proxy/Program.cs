@@ -1,1 +1,1 @@
-return 0;
+return await Routing.Proxy.Host.Arguments.RunAsync(args);

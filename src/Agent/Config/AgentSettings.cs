@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using Routing.Dcs;
+using Routing.Logging;
 
 namespace Routing.Agent.Config;
 

@@ -12,7 +12,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
-using Routing.Agent.Logging;
+using Routing.Logging;
 using Routing.Agent.Metrics;
 using Routing.Agent.Status;
 using Routing.Cluster;

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
-using Routing.Agent.Logging;
+using Routing.Logging;
 using Routing.Cluster;
 using Routing.Ha;
 

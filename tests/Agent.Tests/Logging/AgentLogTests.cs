@@ -3,7 +3,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Routing.Agent.Config;
-using Routing.Agent.Logging;
+using Routing.Logging;
 using Routing.TestKit;
 
 namespace Routing.Agent.Tests.Logging;
@@ -151,7 +151,7 @@ public sealed class AgentLogTests
     public async Task Whoever_logs_never_waits_for_a_console_that_hangs_and_what_is_lost_is_counted()
     {
         using var console = new HangingWriter();
-        var log = new AgentLog(new LogSettings { MaximumQueueLength = 10 }, TimeProvider.System, console);
+        var log = new ProgramLog(new LogSettings { MaximumQueueLength = 10 }, TimeProvider.System, console);
         using var factory = log.CreateFactory();
         var logger = factory.CreateLogger("ha");
         logger.LogInformation("hangs");
@@ -174,7 +174,7 @@ public sealed class AgentLogTests
     {
         using var directory = new TempDirectory("log");
         using var console = new StringWriter();
-        var log = new AgentLog(new LogSettings { Format = "%(message)s" }, Noon, console);
+        var log = new ProgramLog(new LogSettings { Format = "%(message)s" }, Noon, console);
         using var factory = log.CreateFactory();
         var logger = factory.CreateLogger("ha");
 
@@ -197,7 +197,7 @@ public sealed class AgentLogTests
     private static async Task<string[]> WriteAsync(LogSettings settings, Action<ILoggerFactory> say)
     {
         using var console = new StringWriter();
-        var log = new AgentLog(settings, Noon, console);
+        var log = new ProgramLog(settings, Noon, console);
         using (var factory = log.CreateFactory())
         {
             say(factory);

@@ -5,7 +5,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Agent.Config;
-using Routing.Agent.Logging;
+using Routing.Logging;
 using Routing.Agent.Metrics;
 using Routing.Agent.Rest;
 using Routing.Agent.Status;

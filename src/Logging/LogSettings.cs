@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 
-namespace Routing.Agent.Config;
+namespace Routing.Logging;
 
 /// <summary><c>log</c>: what is written where.</summary>
 public sealed record LogSettings
@@ -30,8 +30,11 @@ public sealed record LogSettings
     /// <summary><c>max_queue_size</c>: lines that wait for a slow disk before they are dropped and counted. Default 1000.</summary>
     public int MaximumQueueLength { get; init; } = 1000;
 
-    /// <summary><c>dir</c>: where <c>patroni.log</c> is written; null: to the console.</summary>
+    /// <summary><c>dir</c>: where the file is written; null: to the console.</summary>
     public string? Directory { get; init; }
+
+    /// <summary>The file in <see cref="Directory"/>; set by the program. Default the agent's <c>patroni.log</c>.</summary>
+    public string FileName { get; init; } = "patroni.log";
 
     /// <summary><c>mode</c>: permission bits of the file; null: by the umask.</summary>
     public int? FileMode { get; init; }

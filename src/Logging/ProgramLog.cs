@@ -1,12 +1,11 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
-using Routing.Agent.Config;
 
-namespace Routing.Agent.Logging;
+namespace Routing.Logging;
 
-/// <summary>The agent's log: a bounded queue, and one task that writes it to the console or to rotating files.</summary>
+/// <summary>A program's log: a bounded queue, and one task that writes it to the console or to rotating files.</summary>
 /// <remarks>Whoever logs never waits for a disk: a line that finds the queue full is dropped and counted.</remarks>
-internal sealed class AgentLog : ILoggerProvider, ILogQueue, IAsyncDisposable
+internal sealed class ProgramLog : ILoggerProvider, ILogQueue, IAsyncDisposable
 {
     private static readonly TimeSpan s_patienceAtExit = TimeSpan.FromSeconds(2);
 
@@ -23,7 +22,7 @@ internal sealed class AgentLog : ILoggerProvider, ILogQueue, IAsyncDisposable
     /// <param name="time">The clock; its time zone is that of the lines.</param>
     /// <param name="console">Where lines go without <c>log.dir</c>: standard error.</param>
     /// <exception cref="IOException">The file cannot be opened.</exception>
-    public AgentLog(LogSettings settings, TimeProvider time, TextWriter console)
+    public ProgramLog(LogSettings settings, TimeProvider time, TextWriter console)
     {
         _time = time;
         _console = console;
@@ -138,7 +137,7 @@ internal sealed class AgentLog : ILoggerProvider, ILogQueue, IAsyncDisposable
             settings,
             LogFormat.From(settings, zone),
             settings.Directory is { } directory
-                ? new LogTarget.RotatingFile(Path.Combine(directory, "patroni.log"), settings.FileSizeBytes, settings.FileCount, settings.FileMode)
+                ? new LogTarget.RotatingFile(Path.Combine(directory, settings.FileName), settings.FileSizeBytes, settings.FileCount, settings.FileMode)
                 : new LogTarget.Console(console));
 
         public LogLevel LevelOf(string category)
@@ -157,7 +156,7 @@ internal sealed class AgentLog : ILoggerProvider, ILogQueue, IAsyncDisposable
         }
     }
 
-    private sealed class CategoryLogger(AgentLog log, string category) : ILogger
+    private sealed class CategoryLogger(ProgramLog log, string category) : ILogger
     {
         private Known? _known;
 

@@ -4,9 +4,8 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
-using Routing.Agent.Config;
 
-namespace Routing.Agent.Logging;
+namespace Routing.Logging;
 
 /// <summary>Turns a record into a line, plain or JSON, with the placeholders of the <c>log.format</c> setting.</summary>
 internal sealed partial class LogFormat

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Routing.Agent.Logging;
+namespace Routing.Logging;
 
 /// <summary>Where lines end up.</summary>
 internal abstract class LogTarget

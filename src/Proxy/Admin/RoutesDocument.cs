@@ -1,0 +1,80 @@
+using System.Text.Json;
+using Routing.Cluster;
+using Routing.Cluster.HostChoice;
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Routes;
+using Routing.Proxy.Sessions;
+
+namespace Routing.Proxy.Admin;
+
+/// <summary>The answer of <c>/routes</c>; docs/proxy.md explains its fields.</summary>
+internal static class RoutesDocument
+{
+    /// <summary>Writes it.</summary>
+    public static void Write(Stream stream, ProxySettings settings, Router router, SessionCounts counts, string transport, bool isDraining, TimeProvider time)
+    {
+        using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
+        var table = router.Table;
+        var snapshot = table.View.Snapshot;
+        json.WriteStartObject();
+        json.WriteString("scope", settings.Scope);
+        json.WriteString("version", RoutingVersion.Own);
+        json.WriteString("transport", transport);
+        json.WriteBoolean("draining", isDraining);
+        json.WriteNumber("term", table.HighestTerm.Revision);
+        json.WriteNumber("revision", snapshot.Revision);
+        json.WriteBoolean("stale", !table.View.IsLive);
+        json.WriteNumber("age_seconds", Math.Round(table.View.LastContact == 0 ? 0 : time.GetElapsedTime(table.View.LastContact).TotalSeconds, 3));
+        json.WriteNumber("pending", counts.Pending);
+        json.WriteNumber("starting", counts.Starting);
+        json.WriteNumber("waiting", router.Waiting);
+        json.WriteStartArray("listeners");
+        foreach (var listener in settings.Listeners)
+        {
+            WriteListener(json, listener, table.Listeners.GetValueOrDefault(listener.Name), counts, router, snapshot);
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void WriteListener(
+        Utf8JsonWriter json, ListenerConfig listener, ListenerTable? table, SessionCounts counts, Router router, ClusterSnapshot snapshot)
+    {
+        json.WriteStartObject();
+        json.WriteString("name", listener.Name);
+        json.WriteString("listen", listener.Address.ToString());
+        json.WriteString("role", Metrics.ProxyMetrics.Word(listener.Route.Request.Role));
+        json.WriteString("policy", Metrics.ProxyMetrics.Word(listener.Route.Request.Policy));
+        json.WriteStartArray("would_choose");
+        foreach (var member in table?.Hosts.Members ?? [])
+        {
+            json.WriteStringValue(member.Name);
+        }
+        json.WriteEndArray();
+        json.WriteStartArray("members");
+        foreach (var verdict in table?.Hosts.Verdicts ?? [])
+        {
+            var member = verdict.Member;
+            var (busy, isOut, isRefused) = router.HealthFor(member.Name);
+            var group = counts.Sessions.FirstOrDefault(one => one.Listener == listener.Name && one.Member == member.Name);
+            json.WriteStartObject();
+            json.WriteString("name", member.Name);
+            json.WriteString("address", member.Address?.ToString());
+            json.WriteString("role", ReferenceEquals(member, table?.Hosts.Leader) ? "leader" : member.Role.ToWire());
+            json.WriteString("state", member.State.ToWire());
+            if (HostChooser.LagOf(snapshot, member) is { } lag)
+            {
+                json.WriteNumber("lag_bytes", lag);
+            }
+            json.WriteBoolean("serves", verdict.Fits && !isRefused);
+            json.WriteString("reason", isRefused ? "said at login that it is in recovery" : isOut ? $"{verdict.Reason}; failed lately, last resort" : verdict.Reason);
+            json.WriteNumber("sessions", group.Open);
+            json.WriteNumber("sessions_all_listeners", busy);
+            json.WriteNumber("bytes_from_clients", group.BytesFromClient);
+            json.WriteNumber("bytes_from_server", group.BytesFromServer);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+}

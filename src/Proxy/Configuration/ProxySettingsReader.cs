@@ -1,0 +1,272 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Net;
+using System.Text.Json.Nodes;
+using Routing.Cluster.HostChoice;
+using Routing.Dcs;
+using Routing.Logging;
+using Routing.Proxy.Routes;
+using Routing.Proxy.Sessions;
+using Routing.Proxy.Tls;
+using Routing.Settings;
+
+namespace Routing.Proxy.Configuration;
+
+/// <summary>What reading gave: the settings, or why there are none.</summary>
+/// <param name="Settings">Null when there are errors.</param>
+/// <param name="Warnings">What has no effect.</param>
+/// <param name="Errors">What is wrong: file, path, value, what is allowed.</param>
+internal sealed record ProxySettingsResult(
+    ProxySettings? Settings, ImmutableArray<SettingsProblem> Warnings, ImmutableArray<SettingsProblem> Errors);
+
+/// <summary>Reads a proxy's YAML file with <c>ROUTING_PROXY_*</c> variables over it.</summary>
+internal static class ProxySettingsReader
+{
+    /// <summary>The prefix of the variables.</summary>
+    public const string Prefix = "ROUTING_PROXY_";
+
+    private static readonly ImmutableArray<EnvironmentVariable> s_schema =
+    [
+        .. EnvironmentSchema.Common,
+        new("LISTENERS", "listeners", EnvironmentKind.Map),
+        new("LIMITS", "limits", EnvironmentKind.Map),
+        new("TIMEOUTS", "timeouts", EnvironmentKind.Map),
+        new("ADMIN_LISTEN", "admin.listen"),
+        new("TRANSPORT", "transport"),
+        new("LOOPS", "loops"),
+        new("REUSE_PORT", "reuse_port"),
+        new("BROADCAST_UNKNOWN_CANCELS", "broadcast_unknown_cancels"),
+        new("LOG_TYPE", "log.type"), new("LOG_LEVEL", "log.level"), new("LOG_DIR", "log.dir"),
+    ];
+
+    /// <summary>Reads and checks every value.</summary>
+    public static ProxySettingsResult Load(string? path, SettingsEnvironment environment)
+    {
+        var report = new SettingsReport();
+        var tree = SettingsLoader.Load(path, environment, s_schema, report);
+        var settings = report.Errors.IsEmpty ? Read(new SectionReader(tree, report)) : null;
+        return new ProxySettingsResult(report.Errors.IsEmpty ? settings : null, report.Warnings, report.Errors);
+    }
+
+    private static ProxySettings Read(SectionReader root)
+    {
+        var timeouts = root.Section("timeouts");
+        var limits = root.Section("limits");
+        var admin = root.Section("admin");
+        var defaults = new SessionSettings();
+        var sessions = new SessionSettings
+        {
+            MaximumSessions = limits.Number("max_sessions", 0) ?? defaults.MaximumSessions,
+            MaximumSessionsPerUser = limits.Number("max_sessions_per_user", 0) ?? defaults.MaximumSessionsPerUser,
+            MaximumPending = limits.Number("max_pending", 1) ?? defaults.MaximumPending,
+            StartupTimeout = Time(timeouts, "startup", 0.1) ?? defaults.StartupTimeout,
+            TlsTimeout = Time(timeouts, "tls", 0.1) ?? defaults.TlsTimeout,
+            ConnectTimeout = Time(timeouts, "connect", 0.05) ?? defaults.ConnectTimeout,
+            AnswerTimeout = Time(timeouts, "answer", 0.05) ?? defaults.AnswerTimeout,
+            RetryTime = Time(timeouts, "retry", 0) ?? defaults.RetryTime,
+            RetryPause = Time(timeouts, "retry_pause", 0.001) ?? defaults.RetryPause,
+            LoginTimeout = Time(timeouts, "login", 1) ?? defaults.LoginTimeout,
+            CutGrace = Time(timeouts, "cut_grace", 0) ?? defaults.CutGrace,
+            RestGrace = Time(timeouts, "rest_grace", 0) ?? defaults.RestGrace,
+            BoundaryGrace = Time(timeouts, "boundary_grace", 0) ?? defaults.BoundaryGrace,
+            Linger = Time(timeouts, "linger", 0) ?? defaults.Linger,
+            CancelTimeout = Time(timeouts, "cancel", 0.1) ?? defaults.CancelTimeout,
+            CancelMaximumAge = Time(timeouts, "cancel_age", 0.1) ?? defaults.CancelMaximumAge,
+            BroadcastUnknownCancels = root.Boolean("broadcast_unknown_cancels") ?? defaults.BroadcastUnknownCancels,
+        };
+        var settings = new ProxySettings
+        {
+            Scope = root.RequiredText("scope"),
+            Namespace = root.Text("namespace") ?? "/service",
+            Etcd = EtcdSection.Read(root) ?? new EtcdOptions { Endpoints = [] },
+            Log = LogSection.Read(root.Section("log")) with { FileName = "routing-proxy.log" },
+            Sessions = sessions,
+            Listeners = ReadListeners(root),
+            Admin = admin.Address("listen"),
+            Transport = root.Choice("transport", [.. Transport.TransportFactory.Names.Select(name => (name, new Word(name)))])?.Text ?? "auto",
+            Loops = root.Number("loops", 0, 64) ?? 0,
+            ReusePort = root.Boolean("reuse_port") ?? false,
+            DrainTime = Time(timeouts, "drain", 0) ?? TimeSpan.FromSeconds(30),
+        };
+        timeouts.WarnUnknownKeys();
+        limits.WarnUnknownKeys();
+        admin.WarnUnknownKeys();
+        root.WarnUnknownKeys();
+        return settings;
+    }
+
+    private static ImmutableArray<ListenerConfig> ReadListeners(SectionReader root)
+    {
+        var section = root.Section("listeners");
+        var all = ImmutableArray.CreateBuilder<ListenerConfig>();
+        foreach (var name in section.Keys.ToList())
+        {
+            if (ReadListener(name, section.Section(name)) is { } listener)
+            {
+                if (all.Any(one => one.Address == listener.Address))
+                {
+                    section.Section(name).Wrong("listen", "an address that no other listener has");
+                }
+                all.Add(listener);
+            }
+        }
+        if (all.Count == 0 && !section.Keys.Any())
+        {
+            root.Missing("listeners");
+        }
+        return all.ToImmutable();
+    }
+
+    private static ListenerConfig? ReadListener(string name, SectionReader section)
+    {
+        ListenAddress? address = null;
+        if (section.RequiredText("listen") is { Length: > 0 } text && !ListenAddress.TryParse(text, out address))
+        {
+            section.Wrong("listen", "host:port with a port from 1 to 65535, or unix:/path");
+        }
+        if (!section.Has("role"))
+        {
+            section.Missing("role");
+        }
+        var role = section.Choice(
+            "role", ("primary", WantedRole.Primary), ("replica", WantedRole.Replica), ("any", WantedRole.Any),
+            ("synchronous", WantedRole.Synchronous), ("prefer_replica", WantedRole.PreferReplica), ("prefer_primary", WantedRole.PreferPrimary))
+            ?? WantedRole.Primary;
+        var request = new HostRequest
+        {
+            Role = role,
+            Policy = section.Choice(
+                "policy", ("least_connections", HostPolicy.LeastBusy), ("round_robin", HostPolicy.RoundRobin),
+                ("random_of_two", HostPolicy.RandomOfTwo)) ?? HostPolicy.LeastBusy,
+            MaximumLagBytes = section.Whole("max_lag", 0),
+            Zone = section.Text("zone"),
+            ZoneTag = section.Text("zone_tag") ?? "zone",
+            RequiredTags = [.. section.TextMap("tags") ?? ImmutableSortedDictionary<string, string>.Empty],
+            Fallback = section.Choice(
+                "fallback", ("never", LeaderFallback.Never), ("when_empty", LeaderFallback.WhenEmpty), ("always", LeaderFallback.Always))
+                ?? LeaderFallback.Never,
+        };
+        var route = new ListenerRoute { Name = name, Request = request };
+        route = route with
+        {
+            HoldTime = Time(section, "hold_time", 0) ?? route.HoldTime,
+            HoldQueue = section.Number("hold_queue", 0) ?? route.HoldQueue,
+            LoginsPerSecond = section.Number("logins_per_second", 1) ?? route.LoginsPerSecond,
+        };
+        var servesWrites = role is WantedRole.Primary or WantedRole.PreferPrimary or WantedRole.Any;
+        var proxyProtocol = section.Section("proxy_protocol");
+        var defaults = new ListenerSettings { Name = name };
+        var settings = new ListenerSettings
+        {
+            Name = name,
+            MaximumSessions = section.Number("max_sessions", 0) ?? 0,
+            IdleTimeout = Time(section, "idle_timeout", 0) ?? TimeSpan.Zero,
+            Replication = section.Choice(
+                "replication", ("none", ReplicationAccess.None), ("physical", ReplicationAccess.Physical), ("logical", ReplicationAccess.Logical),
+                ("all", ReplicationAccess.Physical | ReplicationAccess.Logical))
+                ?? (servesWrites ? ReplicationAccess.Physical | ReplicationAccess.Logical : ReplicationAccess.None),
+            Tls = ReadTls(section.Section("tls")),
+            MemberTls = ReadMemberTls(section.Section("server_tls")),
+            ProxyProtocolFrom = ReadNetworks(proxyProtocol),
+            ProxyProtocolToMember = proxyProtocol.Choice("send", ("v1", ProxyProtocolVersion.V1), ("v2", ProxyProtocolVersion.V2)) ?? ProxyProtocolVersion.None,
+            AddClientAddress = section.Boolean("add_client_address") ?? false,
+            ClientTuning = ReadTuning(section.Section("client_keepalive"), defaults.ClientTuning),
+            MemberTuning = ReadTuning(section.Section("server_keepalive"), defaults.MemberTuning),
+        };
+        proxyProtocol.WarnUnknownKeys();
+        section.WarnUnknownKeys();
+        return address is null ? null : new ListenerConfig(address, settings, route);
+    }
+
+    private static Transport.SocketTuning ReadTuning(SectionReader section, Transport.SocketTuning defaults)
+    {
+        var tuning = new Transport.SocketTuning(
+            Time(section, "idle", 0) ?? defaults.KeepAliveIdle, Time(section, "interval", 0) ?? defaults.KeepAliveInterval,
+            section.Number("count", 1, 127) ?? defaults.KeepAliveCount, Time(section, "user_timeout", 0) ?? defaults.UserTimeout);
+        section.WarnUnknownKeys();
+        return tuning;
+    }
+
+    private static ClientTlsSettings ReadTls(SectionReader section)
+    {
+        var settings = new ClientTlsSettings
+        {
+            Mode = section.Choice(
+                "mode", ("off", ClientTlsMode.Off), ("pass_through", ClientTlsMode.PassThrough), ("terminate", ClientTlsMode.Terminate))
+                ?? ClientTlsMode.Off,
+            Required = section.Boolean("required") ?? false,
+            CertificateFile = section.Text("certificate"),
+            KeyFile = section.Text("key"),
+            ClientCertificates = section.Choice(
+                "client_certificates", ("ignored", ClientCertificates.Ignored), ("optional", ClientCertificates.Optional),
+                ("required", ClientCertificates.Required)) ?? ClientCertificates.Ignored,
+            ClientAuthorityFile = section.Text("ca"),
+        };
+        if (settings.Mode == ClientTlsMode.Terminate && settings.CertificateFile is null)
+        {
+            section.Missing("certificate");
+        }
+        if (settings.ClientCertificates != ClientCertificates.Ignored && settings.ClientAuthorityFile is null)
+        {
+            section.Missing("ca");
+        }
+        section.WarnUnknownKeys();
+        return settings;
+    }
+
+    private static MemberTlsSettings ReadMemberTls(SectionReader section)
+    {
+        var settings = new MemberTlsSettings
+        {
+            Mode = section.Choice(
+                "mode", ("off", MemberTlsMode.Off), ("require", MemberTlsMode.Require), ("verify_ca", MemberTlsMode.VerifyCa),
+                ("verify_full", MemberTlsMode.VerifyFull)) ?? MemberTlsMode.Off,
+            Direct = section.Boolean("direct") ?? false,
+            AuthorityFile = section.Text("ca"),
+            CertificateFile = section.Text("certificate"),
+            KeyFile = section.Text("key"),
+        };
+        section.WarnUnknownKeys();
+        return settings;
+    }
+
+    private static ImmutableArray<IPNetwork> ReadNetworks(SectionReader section)
+    {
+        var networks = ImmutableArray.CreateBuilder<IPNetwork>();
+        foreach (var text in section.CommaList("from") ?? [])
+        {
+            if (IPNetwork.TryParse(text, out var network))
+            {
+                networks.Add(network);
+            }
+            else if (IPAddress.TryParse(text, out var address))
+            {
+                networks.Add(new IPNetwork(address, address.GetAddressBytes().Length * 8));
+            }
+            else
+            {
+                section.Wrong("from", "networks such as 10.0.0.0/8, or addresses");
+            }
+        }
+        return networks.ToImmutable();
+    }
+
+    // Seconds, with a fraction where it is wanted.
+    private static TimeSpan? Time(SectionReader section, string key, double minimum)
+    {
+        const double Longest = 7 * 24 * 3600;
+        if (section.Any(key) is not { } node)
+        {
+            return null;
+        }
+        if (node is JsonValue && double.TryParse(SectionReader.ScalarText(node), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds)
+            && seconds >= minimum && seconds <= Longest)
+        {
+            return TimeSpan.FromSeconds(seconds);
+        }
+        section.Wrong(key, string.Create(CultureInfo.InvariantCulture, $"seconds from {minimum} to {Longest}"));
+        return null;
+    }
+
+    private readonly record struct Word(string Text);
+}

@@ -1,0 +1,73 @@
+using System.Net;
+using System.Net.Sockets;
+using Routing.Proxy.Configuration;
+
+namespace Routing.Proxy.Host;
+
+/// <summary>Opens the sockets of listeners.</summary>
+internal static class ListenSockets
+{
+    private const int Backlog = 4096;   // bounded by net.core.somaxconn
+    private const int SolSocket = 1, SoReusePort = 15;
+
+    /// <summary>Binds and listens.</summary>
+    /// <exception cref="IOException">The address can't be had; the message says which and why.</exception>
+    public static Socket Open(ListenAddress address, bool reusePort)
+    {
+        try
+        {
+            var endpoint = address.ToEndPoint();
+            var isUnix = endpoint is UnixDomainSocketEndPoint;
+            var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, isUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
+            try
+            {
+                if (isUnix)
+                {
+                    RemoveStale(address.Path!);
+                }
+                else
+                {
+                    socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+                    if (reusePort)
+                    {
+                        socket.SetRawSocketOption(SolSocket, SoReusePort, BitConverter.GetBytes(1));
+                    }
+                    if (endpoint is IPEndPoint { Address: var ip } && ip.Equals(IPAddress.IPv6Any))
+                    {
+                        socket.DualMode = true;
+                    }
+                }
+                socket.Bind(endpoint);
+                socket.Listen(Backlog);
+                return socket;
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        }
+        catch (SocketException problem)
+        {
+            throw new IOException($"Can't listen on {address}: {problem.Message}", problem);
+        }
+    }
+
+    // A file that nobody answers at is what a process that was killed has left.
+    private static void RemoveStale(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return;
+        }
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(path));
+        }
+        catch (SocketException)
+        {
+            File.Delete(path);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.Extensions.Logging;
+
+namespace Routing.Proxy.Host;
+
+/// <summary>Talks with systemd: tells it how far the service is (sd_notify), and takes the sockets that it opened (sd_listen_fds).</summary>
+/// <remarks>Without systemd all of it does nothing. Facts: the manual pages sd_notify(3) and sd_listen_fds(3).</remarks>
+internal sealed partial class ServiceManager
+{
+    private const int FirstDescriptor = 3;
+
+    private readonly string? _address = Environment.GetEnvironmentVariable("NOTIFY_SOCKET");
+    private readonly ILogger _logger;
+
+    public ServiceManager(ILogger logger)
+    {
+        _logger = logger;
+        var pid = Environment.GetEnvironmentVariable("WATCHDOG_PID");
+        if (long.TryParse(Environment.GetEnvironmentVariable("WATCHDOG_USEC"), NumberStyles.None, CultureInfo.InvariantCulture, out var micros)
+            && (string.IsNullOrEmpty(pid) || pid == Environment.ProcessId.ToString(CultureInfo.InvariantCulture)) && micros > 0)
+        {
+            WatchdogInterval = TimeSpan.FromMicroseconds(micros) / 2;
+        }
+    }
+
+    /// <summary>How often a sign of life is wanted; null: never.</summary>
+    public TimeSpan? WatchdogInterval { get; }
+
+    /// <summary>Says something, such as <c>READY=1</c>. Never throws.</summary>
+    public void Notify(string state)
+    {
+        if (string.IsNullOrEmpty(_address))
+        {
+            return;
+        }
+        try
+        {
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+            var path = _address[0] == '@' ? "\0" + _address[1..] : _address;
+            socket.SendTo(Encoding.UTF8.GetBytes(state), new UnixDomainSocketEndPoint(path));
+        }
+        catch (SocketException problem)
+        {
+            LogNotTold(problem.Message);
+        }
+    }
+
+    /// <summary>The sockets that were opened for us, by name; taken once.</summary>
+    /// <param name="names">The listeners' names in their order: for sockets without a name of their own.</param>
+    public static Dictionary<string, Socket> TakeSockets(IReadOnlyList<string> names)
+    {
+        var sockets = new Dictionary<string, Socket>(StringComparer.Ordinal);
+        if (Environment.GetEnvironmentVariable("LISTEN_PID") != Environment.ProcessId.ToString(CultureInfo.InvariantCulture)
+            || !int.TryParse(Environment.GetEnvironmentVariable("LISTEN_FDS"), NumberStyles.None, CultureInfo.InvariantCulture, out var count))
+        {
+            return sockets;
+        }
+        var given = (Environment.GetEnvironmentVariable("LISTEN_FDNAMES") ?? "").Split(':');
+        for (var at = 0; at < count; at++)
+        {
+            var name = at < given.Length && names.Contains(given[at]) ? given[at] : at < names.Count ? names[at] : null;
+            if (name is not null && !sockets.ContainsKey(name))
+            {
+                sockets[name] = new Socket(new SafeSocketHandle(FirstDescriptor + at, ownsHandle: true));
+            }
+        }
+        Environment.SetEnvironmentVariable("LISTEN_PID", null);
+        return sockets;
+    }
+
+    [LoggerMessage(EventId = 6410, Level = LogLevel.Warning, Message = "The service manager could not be told: {Problem}")]
+    private partial void LogNotTold(string problem);
+}
