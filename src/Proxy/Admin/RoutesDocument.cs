@@ -11,7 +11,7 @@ namespace Routing.Proxy.Admin;
 internal static class RoutesDocument
 {
     /// <summary>Writes it.</summary>
-    public static void Write(Stream stream, ProxySettings settings, Router router, SessionCounts counts, string transport, bool isDraining, TimeProvider time)
+    public static void Write(Stream stream, ProxySettings settings, Router router, SessionCounts counts, string transport, bool isDraining, TimeSpan? age)
     {
         using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
         var table = router.Table;
@@ -24,7 +24,7 @@ internal static class RoutesDocument
         json.WriteNumber("term", table.HighestTerm.Revision);
         json.WriteNumber("revision", snapshot.Revision);
         json.WriteBoolean("stale", !table.View.IsLive);
-        json.WriteNumber("age_seconds", Math.Round(table.View.LastContact == 0 ? 0 : time.GetElapsedTime(table.View.LastContact).TotalSeconds, 3));
+        json.WriteNumber("age_seconds", Math.Round(age?.TotalSeconds ?? 0, 3));
         json.WriteNumber("pending", counts.Pending);
         json.WriteNumber("starting", counts.Starting);
         json.WriteNumber("waiting", router.Waiting);

@@ -80,6 +80,9 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         }
     }
 
+    /// <summary>Time since the store's last sign of life; null before the first.</summary>
+    private TimeSpan? TopologyAge => _store.Status.LastContact is not 0 and var contact ? _time.GetElapsedTime(contact) : null;
+
     /// <summary>Reads the configuration, runs until told to stop, and returns the exit code.</summary>
     public static async Task<int> RunAsync(string? path, SettingsEnvironment environment, TimeProvider time, TextWriter errors)
     {
@@ -125,11 +128,11 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
 
     /// <inheritdoc/>
     public Task WriteMetricsAsync(Stream stream, CancellationToken cancellationToken) =>
-        _metrics.WriteAsync(stream, _sessions.Count(), _router, _time, cancellationToken);
+        _metrics.WriteAsync(stream, _sessions.Count(), _router, TopologyAge, cancellationToken);
 
     /// <inheritdoc/>
     public void WriteRoutes(Stream stream) =>
-        RoutesDocument.Write(stream, _settings, _router, _sessions.Count(), _transport.Name, _isDraining, _time);
+        RoutesDocument.Write(stream, _settings, _router, _sessions.Count(), _transport.Name, _isDraining, TopologyAge);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

@@ -105,7 +105,7 @@ internal sealed class ProxyMetrics : ISessionEvents
     public void Routed(TimeSpan took) => _route.Observe(took.TotalSeconds);
 
     /// <summary>Writes every instrument in the text form of Prometheus.</summary>
-    public Task WriteAsync(Stream stream, SessionCounts counts, Router router, TimeProvider time, CancellationToken cancellationToken)
+    public Task WriteAsync(Stream stream, SessionCounts counts, Router router, TimeSpan? age, CancellationToken cancellationToken)
     {
         foreach (var labels in _sessions.GetAllLabelValues())
         {
@@ -125,7 +125,7 @@ internal sealed class ProxyMetrics : ISessionEvents
         _waiting.Set(router.Waiting);
         _term.Set(table.HighestTerm.Revision);
         _stale.Set(table.View.IsLive ? 0 : 1);
-        _age.Set(table.View.LastContact == 0 ? 0 : time.GetElapsedTime(table.View.LastContact).TotalSeconds);
+        _age.Set(age?.TotalSeconds ?? 0);
         foreach (var listener in table.Listeners.Values)
         {
             _hasTarget.WithLabels(listener.Route.Name).Set(listener.Hosts.Members.Length);
