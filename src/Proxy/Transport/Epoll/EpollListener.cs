@@ -54,9 +54,9 @@ internal sealed partial class EpollListener : EpollSource, ITransportListener
             return;
         }
         Accept(int.MaxValue);   // who is in the queue was promised a connection
-        CloseLater();
-        _socket.SafeHandle.SetHandleAsInvalid();   // the loop closes it
-        _socket.Dispose();
+        StopWatching();
+        Pass();
+        _socket.Dispose();   // closes the descriptor, which is watched no more
         _stopped.TrySetResult();
     }
 

@@ -1,0 +1,194 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+using Routing.Cluster;
+using Routing.Cluster.HostChoice;
+using Routing.Dcs;
+using Routing.Proxy.Routes;
+
+namespace Routing.Proxy.Tests.Routes;
+
+/// <summary>The router under a scripted topology, on a clock of its own.</summary>
+public sealed class RouterTests : IDisposable
+{
+    private readonly FakeTimeProvider _time = new();
+    private readonly Router _router;
+
+    public RouterTests() => _router = new Router(
+        [
+            new ListenerRoute { Name = "write", Request = new HostRequest { Role = WantedRole.Primary }, HoldQueue = 3, LoginsPerSecond = 10 },
+            new ListenerRoute { Name = "read", Request = new HostRequest { Role = WantedRole.Replica, MaximumLagBytes = 1000 } },
+        ],
+        _time, new Random(1), NullLogger.Instance);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _router.Dispose();
+
+    [Fact]
+    public void Before_etcd_has_answered_nothing_is_known() =>
+        Assert.Equal("topology_unknown", _router.Choose("write", []).Reason);
+
+    [Fact]
+    public void A_lower_term_than_one_that_was_seen_is_never_routed_to()
+    {
+        Adopt(term: 20, leader: "a");
+        Adopt(term: 10, leader: "b");   // an old snapshot, or an etcd that was set back
+
+        Assert.Null(_router.Choose("write", []).Target);
+        Adopt(term: 21, leader: "b");
+        Assert.Equal(("b", 21L), Named(_router.Choose("write", [])));
+    }
+
+    [Fact]
+    public void A_silent_etcd_changes_nothing()
+    {
+        Adopt(term: 20, leader: "a");
+        Adopt(term: 20, leader: "a", isLive: false);
+
+        Assert.Equal(("a", 20L), Named(_router.Choose("write", [])));
+        Assert.Equal(SessionVerdict.Stay, _router.Judge("write", _router.Choose("write", []).Target!));
+    }
+
+    [Fact]
+    public void Sessions_at_a_leader_that_is_none_any_more_are_cut_and_those_at_the_new_one_stay()
+    {
+        Adopt(term: 20, leader: "a");
+        var old = _router.Choose("write", []).Target!;
+        Adopt(term: 20, leader: null);
+        Assert.Equal(SessionVerdict.CutNow, _router.Judge("write", old));   // it says that it stands by
+        Adopt(term: 30, leader: "b");
+
+        Assert.Equal(SessionVerdict.CutNow, _router.Judge("write", old));
+        Assert.Equal(SessionVerdict.Stay, _router.Judge("write", _router.Choose("write", []).Target!));
+    }
+
+    [Fact]
+    public void A_reader_stays_a_little_behind_the_limit_and_leaves_far_behind_it()
+    {
+        Adopt(term: 20, leader: "a", lag: 0);
+        var target = _router.Choose("read", []).Target!;
+        Assert.NotEqual("a", target.Member);
+
+        Adopt(term: 20, leader: "a", lag: 1500);
+        Assert.Null(_router.Choose("read", []).Target);
+        Assert.Equal(SessionVerdict.Stay, _router.Judge("read", target));
+        Adopt(term: 20, leader: "a", lag: 2500);
+        Assert.Equal(SessionVerdict.CutAtRest, _router.Judge("read", target));
+    }
+
+    [Fact]
+    public void Readers_are_spread_evenly()
+    {
+        Adopt(term: 20, leader: "a");
+
+        var members = Enumerable.Range(0, 100).Select(_ => _router.Choose("read", []).Target!.Member).CountBy(one => one).ToDictionary();
+
+        Assert.Equal(50, members["b"]);
+        Assert.Equal(50, members["c"]);
+    }
+
+    [Fact]
+    public void A_replica_that_failed_is_left_out_for_a_while()
+    {
+        Adopt(term: 20, leader: "a");
+        var failed = _router.Choose("read", []).Target!;
+        _router.Report(failed, AttemptResult.ConnectFailed);
+
+        Assert.All(Enumerable.Range(0, 10), _ => Assert.NotEqual(failed.Member, _router.Choose("read", []).Target!.Member));
+        _time.Advance(TimeSpan.FromSeconds(1.1));
+        Assert.Contains(Enumerable.Range(0, 20), _ => _router.Choose("read", []).Target!.Member == failed.Member);
+    }
+
+    [Fact]
+    public void A_leader_that_says_it_stands_by_is_refused_until_it_says_otherwise()
+    {
+        Adopt(term: 20, leader: "a");
+        _router.Report(_router.Choose("write", []).Target!, AttemptResult.WrongRole);
+
+        Assert.Null(_router.Choose("write", []).Target);
+        Adopt(term: 20, leader: "a");   // it has written its key anew
+        Assert.NotNull(_router.Choose("write", []).Target);
+    }
+
+    [Fact]
+    public async Task Who_waits_is_let_through_in_order_and_paced()
+    {
+        Adopt(term: 20, leader: null);
+        var waiting = Enumerable.Range(0, 3).Select(_ => _router.HoldAsync("write", [], Cancellation).AsTask()).ToList();
+        var full = await _router.HoldAsync("write", [], Cancellation);
+        Assert.Equal("queue_full", full.Reason);
+
+        Adopt(term: 30, leader: "b");
+        Assert.Equal("b", (await waiting[0]).Target!.Member);   // one at once: a tenth of ten in a second
+        Assert.Null(_router.Choose("write", []).Target);        // nobody overtakes those who wait
+        Assert.False(waiting[1].IsCompleted);
+        for (var tick = 0; tick < 6; tick++)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(20));
+        }
+        Assert.Equal("b", (await waiting[1]).Target!.Member);
+        Assert.False(waiting[2].IsCompleted);
+        for (var tick = 0; tick < 6; tick++)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(20));
+        }
+        Assert.Equal("b", (await waiting[2]).Target!.Member);
+        Assert.Equal(0, _router.Waiting);
+    }
+
+    [Fact]
+    public async Task Who_waits_in_vain_is_sent_away_after_the_hold_time()
+    {
+        Adopt(term: 20, leader: null);
+        var waiting = _router.HoldAsync("write", [], Cancellation).AsTask();
+
+        _time.Advance(TimeSpan.FromSeconds(9.9));
+        Assert.False(waiting.IsCompleted);
+        _time.Advance(TimeSpan.FromSeconds(0.2));
+
+        Assert.Equal("hold_timeout", (await waiting).Reason);
+    }
+
+    [Fact]
+    public async Task A_drain_sends_everybody_away()
+    {
+        Adopt(term: 20, leader: null);
+        var waiting = _router.HoldAsync("write", [], Cancellation).AsTask();
+
+        _router.Drain();
+
+        Assert.Equal("draining", (await waiting).Reason);
+    }
+
+    private static (string? Member, long Term) Named(RouteChoice choice) => (choice.Target?.Member, choice.Target?.Term.Revision ?? 0);
+
+    private long _revision = 100;
+
+    private void Adopt(long term, string? leader, bool isLive = true, long lag = 0)
+    {
+        const long Position = 1_000_000;
+        var members = ImmutableSortedDictionary.CreateBuilder<string, Member>();
+        foreach (var name in (string[])["a", "b", "c"])
+        {
+            members[name] = new Member
+            {
+                Name = name,
+                Address = new HostPort("127.0.0.1", 5432 + name[0]),
+                State = PostgresState.Running,
+                Role = name == leader ? Role.Primary : Role.Replica,
+                XlogLocation = new Lsn((ulong)(name == leader ? Position : Position - lag)),
+                ModRevision = ++_revision,
+            };
+        }
+        _router.Adopt(new ClusterView(
+            new ClusterSnapshot
+            {
+                Revision = ++_revision,
+                Leader = leader is null ? null : new LeaderKey(leader, new Term(term), term, 1),
+                Members = members.ToImmutable(),
+                Status = LeaderStatus.None with { Optime = new Lsn(Position) },
+            },
+            isLive, 1));
+    }
+}

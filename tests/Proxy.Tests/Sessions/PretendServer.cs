@@ -1,0 +1,150 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Routing.Proxy.Tests.Sessions;
+
+/// <summary>Speaks just enough of PostgreSQL's protocol to be logged in to, and does what a test tells it.</summary>
+internal sealed class PretendServer : IDisposable
+{
+    private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+    private int _pid = 1000;
+
+    public PretendServer(bool inRecovery = false)
+    {
+        InRecovery = inRecovery;
+        _socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        _socket.Listen(1024);
+        _ = AcceptAsync();
+    }
+
+    /// <summary>What it reports at login.</summary>
+    public bool InRecovery { get; set; }
+
+    /// <summary>Answers each start-up with this code, when it is set.</summary>
+    public string? RefuseWith { get; set; }
+
+    /// <summary>Takes connections and says nothing.</summary>
+    public bool IsSilent { get; set; }
+
+    /// <summary>Answers a query with the bytes that this gives; null: "SELECT 1" and ReadyForQuery.</summary>
+    public Func<string, byte[]?> Answer { get; set; } = _ => null;
+
+    public int Port => ((IPEndPoint)_socket.LocalEndPoint!).Port;
+
+    public int Logins { get; private set; }
+
+    /// <summary>Pids that were asked to cancel.</summary>
+    public ConcurrentQueue<int> Cancelled { get; } = new();
+
+    /// <summary>Start-up packets as they came.</summary>
+    public ConcurrentQueue<byte[]> Startups { get; } = new();
+
+    /// <summary>Connections that are open now.</summary>
+    public ConcurrentDictionary<Socket, int> Open { get; } = new();
+
+    public void Dispose()
+    {
+        _socket.Dispose();
+        foreach (var open in Open.Keys)
+        {
+            open.Dispose();
+        }
+    }
+
+    /// <summary>A message of the server.</summary>
+    public static byte[] Message(char type, params ReadOnlySpan<byte> body)
+    {
+        var message = new byte[5 + body.Length];
+        message[0] = (byte)type;
+        BinaryPrimitives.WriteInt32BigEndian(message.AsSpan(1), 4 + body.Length);
+        body.CopyTo(message.AsSpan(5));
+        return message;
+    }
+
+    public static byte[] Ready(char status = 'I') => Message('Z', (byte)status);
+
+    public static byte[] Parameter(string name, string value) => Message('S', Encoding.UTF8.GetBytes($"{name}\0{value}\0"));
+
+    public static byte[] Error(string code) => Message('E', Encoding.UTF8.GetBytes($"SFATAL\0VFATAL\0C{code}\0Mpretended\0\0"));
+
+    private async Task AcceptAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                _ = ServeAsync(await _socket.AcceptAsync());
+            }
+        }
+        catch (Exception over) when (over is SocketException or ObjectDisposedException)
+        {
+            // disposed of
+        }
+    }
+
+    private async Task ServeAsync(Socket peer)
+    {
+        Open[peer] = 0;
+        try
+        {
+            using var stream = new NetworkStream(peer, ownsSocket: true);
+            if (IsSilent)
+            {
+                await stream.ReadExactlyAsync(new byte[100_000]);   // until the other side gives up
+            }
+            var head = new byte[4];
+            await stream.ReadExactlyAsync(head);
+            var packet = new byte[BinaryPrimitives.ReadInt32BigEndian(head)];
+            head.CopyTo(packet, 0);
+            await stream.ReadExactlyAsync(packet.AsMemory(4));
+            if (BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(4)) == 80_877_102)
+            {
+                Cancelled.Enqueue(BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(8)));
+                return;
+            }
+            Startups.Enqueue(packet);
+            if (RefuseWith is { } code)
+            {
+                await stream.WriteAsync(Error(code));
+                return;
+            }
+            var pid = Interlocked.Increment(ref _pid);
+            Open[peer] = pid;
+            var key = new byte[8];
+            BinaryPrimitives.WriteInt32BigEndian(key, pid);
+            BinaryPrimitives.WriteInt32BigEndian(key.AsSpan(4), pid * 7919);
+            byte[] welcome =
+            [
+                .. Message('R', 0, 0, 0, 0), .. Parameter("server_version", "15.1"), .. Parameter("in_hot_standby", InRecovery ? "on" : "off"),
+                .. Message('K', key), .. Ready(),
+            ];
+            await stream.WriteAsync(welcome);
+            Logins++;
+            while (true)
+            {
+                var header = new byte[5];
+                await stream.ReadExactlyAsync(header);
+                var body = new byte[BinaryPrimitives.ReadInt32BigEndian(header.AsSpan(1)) - 4];
+                await stream.ReadExactlyAsync(body);
+                if (header[0] == 'X')
+                {
+                    return;
+                }
+                var text = Encoding.UTF8.GetString(body).TrimEnd('\0');
+                byte[] usual = [.. Message('C', "SELECT 1\0"u8), .. Ready()];
+                await stream.WriteAsync(Answer(text) ?? usual);
+            }
+        }
+        catch (Exception over) when (over is IOException or SocketException or ObjectDisposedException or EndOfStreamException)
+        {
+            // the other side is gone
+        }
+        finally
+        {
+            Open.TryRemove(peer, out _);
+        }
+    }
+}

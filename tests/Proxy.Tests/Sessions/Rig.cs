@@ -1,0 +1,126 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging.Abstractions;
+using Routing.Cluster;
+using Routing.Cluster.HostChoice;
+using Routing.Dcs;
+using Routing.Proxy.Routes;
+using Routing.Proxy.Sessions;
+using Routing.Proxy.Transport;
+
+namespace Routing.Proxy.Tests.Sessions;
+
+/// <summary>The proxy without its host: a write and a read listener before pretend servers, and a cluster made by hand.</summary>
+internal sealed class Rig : ISessionEvents, IAsyncDisposable
+{
+    private readonly ITransport _transport;
+    private readonly List<ITransportListener> _listeners = [];
+    private readonly ConcurrentQueue<string> _diary = new();
+    private ImmutableSortedDictionary<string, Member> _members = ImmutableSortedDictionary<string, Member>.Empty;
+    private LeaderKey? _leader;
+    private long _revision = 1;
+
+    public Rig(string transport = "epoll", SessionSettings? settings = null, Func<ListenerSettings, ListenerSettings>? change = null, TimeSpan? hold = null)
+    {
+        _transport = TransportFactory.Create(transport, 2, TimeProvider.System, NullLogger.Instance, out _);
+        Router = new Router(
+            [Route("write", WantedRole.Primary, hold), Route("read", WantedRole.Replica, hold)], TimeProvider.System, new Random(1), NullLogger.Instance);
+        ListenerSettings[] listeners = [new() { Name = "write" }, new() { Name = "read", Replication = ReplicationAccess.None }];
+        Server = new SessionServer(
+            _transport, Router, [.. listeners.Select(change ?? (one => one))],
+            settings ?? new SessionSettings { CutGrace = TimeSpan.FromMilliseconds(50), RetryTime = TimeSpan.FromSeconds(3) },
+            this, TimeProvider.System, NullLoggerFactory.Instance);
+        WritePort = Listen("write");
+        ReadPort = Listen("read");
+    }
+
+    public Router Router { get; }
+
+    public SessionServer Server { get; }
+
+    public int WritePort { get; }
+
+    public int ReadPort { get; }
+
+    /// <summary>What happened, one word each.</summary>
+    public IReadOnlyCollection<string> Diary => _diary;
+
+    public int Open => Server.Count().Sessions.Sum(one => one.Open);
+
+    /// <summary>Makes or changes a member.</summary>
+    public Rig With(string name, PretendServer server, Role role, PostgresState state = PostgresState.Running, long? replayed = null)
+    {
+        _members = _members.SetItem(name, new Member
+        {
+            Name = name,
+            Address = new HostPort("127.0.0.1", server.Port),
+            Role = role,
+            State = state,
+            ReplayLsn = replayed is { } lsn ? new Lsn((ulong)lsn) : null,
+            ModRevision = ++_revision,
+        });
+        return this;
+    }
+
+    /// <summary>A member takes the leader key; null: nobody holds it.</summary>
+    public Rig Lead(string? name)
+    {
+        _leader = name is null ? null : new LeaderKey(name, new Term(++_revision), _revision, 7);
+        return this;
+    }
+
+    /// <summary>Makes it known.</summary>
+    public Rig Publish(bool isLive = true)
+    {
+        Router.Adopt(new ClusterView(new ClusterSnapshot { Revision = ++_revision, Leader = _leader, Members = _members }, isLive, 1));
+        return this;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var listener in _listeners)
+        {
+            await listener.StopAsync();
+        }
+        await Server.DrainAsync(TimeSpan.Zero);
+        await Server.DisposeAsync();
+        Router.Dispose();
+        await _transport.DisposeAsync();
+    }
+
+    private static ListenerRoute Route(string name, WantedRole role, TimeSpan? hold) => new()
+    {
+        Name = name,
+        Request = new HostRequest { Role = role },
+        HoldTime = hold ?? TimeSpan.FromSeconds(10),
+    };
+
+    private int Listen(string name)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        socket.Listen(1024);
+        var port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        _listeners.Add(_transport.Listen(socket, connection => Server.Accept(name, connection)));
+        return port;
+    }
+
+    void ISessionEvents.Accepted(string listener)
+    {
+    }
+
+    void ISessionEvents.Refused(string listener, RefusalReason reason) => _diary.Enqueue($"refused {reason}");
+
+    void ISessionEvents.Held(string listener, TimeSpan waited, bool routed) => _diary.Enqueue($"held {routed}");
+
+    void ISessionEvents.AttemptFailed(string listener, string member, AttemptFailure reason) => _diary.Enqueue($"failed {member} {reason}");
+
+    void ISessionEvents.Opened(string listener, string member, TimeSpan login) => _diary.Enqueue($"opened {member}");
+
+    void ISessionEvents.Closed(string listener, string member, SessionEnd end, long bytesFromClient, long bytesFromServer) =>
+        _diary.Enqueue($"closed {member} {end}");
+
+    void ISessionEvents.Cancelled(string listener, CancelOutcome outcome) => _diary.Enqueue($"cancelled {outcome}");
+}

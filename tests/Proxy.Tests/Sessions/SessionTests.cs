@@ -1,0 +1,390 @@
+using System.Text;
+using Routing.Cluster;
+using Routing.Proxy.Sessions;
+using Routing.TestKit;
+
+namespace Routing.Proxy.Tests.Sessions;
+
+/// <summary>The life of a session before pretend servers, on each transport.</summary>
+public sealed class SessionTests
+{
+    private const int SslRequest = 80_877_103, GssRequest = 80_877_104, CancelRequest = 80_877_102;
+
+    public static TheoryData<string> Transports => ["epoll", "portable"];
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_client_logs_in_at_the_leader_and_is_answered(string transport)
+    {
+        using var server = new PretendServer();
+        await using var rig = new Rig(transport).With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        Assert.Null(await client.LoginAsync());
+        await client.QueryAsync("select 1");
+        Assert.Null(await client.UntilReadyAsync());
+        await client.SendAsync(PretendServer.Message('X'));
+
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("closed a ClientTerminated") && rig.Open == 0);
+        Assert.Equal(RawClient.Startup("user", "alice", "database", "shop"), server.Startups.Single());   // byte for byte
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_start_up_may_come_byte_by_byte_after_refused_encryption(string transport)
+    {
+        using var server = new PretendServer();
+        await using var rig = new Rig(transport).With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        await client.SendAsync(RawClient.Packet(GssRequest, []), oneByOne: true);
+        Assert.Equal('N', await client.ReadByteAsync());
+        await client.SendAsync(RawClient.Packet(SslRequest, []), oneByOne: true);
+        Assert.Equal('N', await client.ReadByteAsync());
+        await client.SendAsync(RawClient.Startup((3 << 16) | 9999, "user", "alice", "_pq_.grease", "1"), oneByOne: true);
+
+        Assert.Null(await client.UntilReadyAsync());
+        Assert.Equal(RawClient.Startup((3 << 16) | 9999, "user", "alice", "_pq_.grease", "1"), server.Startups.Single());
+    }
+
+    [Fact]
+    public async Task Encryption_asked_for_twice_is_an_error()
+    {
+        await using var rig = new Rig();
+        using var client = new RawClient(rig.WritePort);
+
+        await client.SendAsync(RawClient.Packet(SslRequest, []));
+        Assert.Equal('N', await client.ReadByteAsync());
+        await client.SendAsync(RawClient.Packet(SslRequest, []));
+
+        Assert.Equal("0A000", await client.UntilReadyAsync());
+    }
+
+    [Theory]
+    [InlineData("GET / HTTP/1.1\r\n\r\n")]
+    [InlineData("\0\0\0\u0003abc")]
+    [InlineData("\u00ff\u00ff\u00ff\u00ffabcdefgh")]
+    [InlineData("\0\0\0\u0008\0\u0002\0\0")]
+    public async Task What_is_not_PostgreSQL_is_closed_and_counted(string bytes)
+    {
+        await using var rig = new Rig();
+        using var client = new RawClient(rig.WritePort);
+
+        await client.SendAsync(Encoding.Latin1.GetBytes(bytes));
+        _ = await client.ReadToEndAsync();
+
+        await WaitUntil.TrueAsync(() => rig.Diary.Any(entry => entry is "refused NotPostgres" or "refused Unsupported"));
+    }
+
+    [Fact]
+    public async Task A_start_up_without_its_terminator_is_a_protocol_violation()
+    {
+        await using var rig = new Rig();
+        using var client = new RawClient(rig.WritePort);
+
+        await client.SendAsync(RawClient.Packet(196_608, "user\0alice\0x"u8));
+
+        Assert.Equal("08P01", await client.UntilReadyAsync());
+    }
+
+    [Fact]
+    public async Task A_slow_start_up_ends_with_its_time()
+    {
+        await using var rig = new Rig(settings: new SessionSettings { StartupTimeout = TimeSpan.FromMilliseconds(300) });
+        using var client = new RawClient(rig.WritePort);
+
+        await client.SendAsync([0, 0, 0]);
+
+        Assert.Equal(-1, await client.ReadByteAsync());
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("refused StartupTimeout"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task Without_a_leader_a_client_waits_and_then_goes_to_the_new_one(string transport)
+    {
+        using var server = new PretendServer();
+        await using var rig = new Rig(transport).With("a", server, Role.Replica).Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        var login = client.LoginAsync();
+        await WaitUntil.TrueAsync(() => rig.Router.Waiting == 1);
+        rig.With("a", server, Role.Primary).Lead("a").Publish();
+
+        Assert.Null(await login);
+        Assert.Contains("held True", rig.Diary);
+    }
+
+    [Fact]
+    public async Task Who_waits_in_vain_is_told_so()
+    {
+        await using var rig = new Rig(hold: TimeSpan.FromMilliseconds(200)).Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        Assert.Equal("57P03", await client.LoginAsync());
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("refused NoTarget"));
+    }
+
+    [Fact]
+    public async Task A_client_that_goes_while_it_waits_leaves_the_queue()
+    {
+        await using var rig = new Rig().Publish();
+        using (var client = new RawClient(rig.WritePort))
+        {
+            await client.SendAsync(RawClient.Startup("user", "alice"));
+            await WaitUntil.TrueAsync(() => rig.Router.Waiting == 1);
+        }
+
+        await WaitUntil.TrueAsync(() => rig.Router.Waiting == 0 && rig.Diary.Contains("refused ClientGone"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task An_attempt_that_fails_is_repeated_unseen(string transport)
+    {
+        using var server = new PretendServer { RefuseWith = "57P03" };
+        await using var rig = new Rig(transport).With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        var login = client.LoginAsync();
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a NotReady"));
+        server.RefuseWith = null;
+
+        Assert.Null(await login);
+    }
+
+    [Fact]
+    public async Task A_standby_on_the_write_port_is_never_handed_out()
+    {
+        using var server = new PretendServer(inRecovery: true);
+        await using var rig = new Rig().With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        var login = client.LoginAsync();
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a WrongRole"));
+        Assert.False(login.IsCompleted);
+        server.InRecovery = false;
+
+        Assert.Null(await login);
+    }
+
+    [Fact]
+    public async Task A_silent_member_costs_one_answer_time_and_another_replica_takes_over()
+    {
+        using var silent = new PretendServer { IsSilent = true };
+        using var good = new PretendServer(inRecovery: true);
+        await using var rig = new Rig(settings: new SessionSettings { AnswerTimeout = TimeSpan.FromMilliseconds(200) })
+            .With("a", silent, Role.Replica).With("b", good, Role.Replica).Publish();
+
+        for (var count = 0; count < 4; count++)
+        {
+            using var client = new RawClient(rig.ReadPort);
+            Assert.Null(await client.LoginAsync());
+        }
+
+        Assert.Equal(4, good.Logins);
+        Assert.Contains("failed a TimedOut", rig.Diary);
+    }
+
+    [Fact]
+    public async Task The_server_s_own_refusal_reaches_the_client_and_does_not_count_against_it()
+    {
+        using var server = new PretendServer { RefuseWith = "28P01" };
+        await using var rig = new Rig().With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        Assert.Equal("28P01", await client.LoginAsync());
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("refused ServerRefused"));
+        Assert.False(rig.Router.HealthFor("a").IsOut);
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task After_a_change_of_leader_sessions_at_the_old_one_end_with_57P01_and_new_ones_go_to_the_new_one(string transport)
+    {
+        using var old = new PretendServer();
+        using var next = new PretendServer();
+        await using var rig = new Rig(transport).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+
+        rig.With("a", old, Role.Replica).With("b", next, Role.Primary).Lead("b").Publish();
+
+        Assert.Equal("57P01", await client.UntilReadyAsync());
+        Assert.Equal(('\0', []), await client.ReadMessageAsync());
+        using var again = new RawClient(rig.WritePort);
+        Assert.Null(await again.LoginAsync());
+        Assert.Equal(1, next.Logins);
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("closed a Cut") && old.Open.IsEmpty);
+    }
+
+    [Theory]
+    [InlineData("COMMIT", "08007")]
+    [InlineData("insert into t values (1)", "08007")]   // outside a transaction: committed or not, nobody knows
+    public async Task A_cut_in_a_commit_says_that_the_outcome_is_unknown(string sql, string code)
+    {
+        using var old = new PretendServer { Answer = _ => [] };
+        using var next = new PretendServer();
+        await using var rig = new Rig().With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+        await client.QueryAsync(sql);
+        await WaitUntil.TrueAsync(() => rig.Server.Count().Sessions.Sum(one => one.BytesFromClient) > 0);
+
+        rig.With("a", old, Role.Replica).With("b", next, Role.Primary).Lead("b").Publish();
+
+        Assert.Equal(code, await client.UntilReadyAsync());
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("closed a CutInCommit"));
+    }
+
+    [Fact]
+    public async Task A_cut_in_the_middle_of_a_row_never_shows_half_a_message_and_an_error_behind_it()
+    {
+        var row = PretendServer.Message('D', new byte[1000]);
+        using var old = new PretendServer { Answer = _ => row[..600] };
+        using var next = new PretendServer();
+        await using var rig = new Rig(settings: new SessionSettings
+            {
+                CutGrace = TimeSpan.FromMilliseconds(50), BoundaryGrace = TimeSpan.FromMilliseconds(100),
+            }).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+        await client.QueryAsync("select 1");
+        await WaitUntil.TrueAsync(() => rig.Server.Count().Sessions.Sum(one => one.BytesFromServer) > 0);
+
+        rig.With("a", old, Role.Replica).With("b", next, Role.Primary).Lead("b").Publish();
+
+        Assert.Equal(row[..600], await client.ReadToEndAsync());
+    }
+
+    [Fact]
+    public async Task With_etcd_silent_everything_goes_on()
+    {
+        using var server = new PretendServer();
+        await using var rig = new Rig().With("a", server, Role.Primary).Lead("a").Publish();
+        using var before = new RawClient(rig.WritePort);
+        Assert.Null(await before.LoginAsync());
+
+        rig.Publish(isLive: false);
+        await rig.Server.SweepAsync();
+        using var after = new RawClient(rig.WritePort);
+
+        Assert.Null(await after.LoginAsync());
+        await before.QueryAsync("select 1");
+        Assert.Null(await before.UntilReadyAsync());
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_cancel_request_goes_to_the_server_of_its_session_on_either_port(string transport)
+    {
+        using var leader = new PretendServer();
+        using var replica = new PretendServer(inRecovery: true);
+        await using var rig = new Rig(transport).With("a", leader, Role.Primary).With("b", replica, Role.Replica).Lead("a").Publish();
+        using var writer = new RawClient(rig.WritePort);
+        using var reader = new RawClient(rig.ReadPort);
+        Assert.Null(await writer.LoginAsync());
+        Assert.Null(await reader.LoginAsync());
+        Assert.Equal(writer.Key[..4], reader.Key[..4]);   // the same pid on two members
+
+        using var cancel = new RawClient(rig.WritePort);
+        await cancel.SendAsync(RawClient.Packet(CancelRequest, reader.Key));
+        Assert.Equal(-1, await cancel.ReadByteAsync());
+        Assert.Single(replica.Cancelled);
+        Assert.Single(leader.Cancelled.Concat(replica.Cancelled));
+
+        using var unknown = new RawClient(rig.ReadPort);
+        await unknown.SendAsync(RawClient.Packet(CancelRequest, [.. writer.Key[..4], 1, 2, 3, 4]));
+        Assert.Equal(-1, await unknown.ReadByteAsync());
+        Assert.Empty(leader.Cancelled);
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("cancelled Unknown") && rig.Diary.Contains("cancelled Delivered"));
+    }
+
+    [Fact]
+    public async Task Limits_are_refused_in_words_and_give_their_places_back()
+    {
+        using var server = new PretendServer();
+        await using var rig = new Rig(
+            settings: new SessionSettings { MaximumSessions = 2, MaximumSessionsPerUser = 1 }).With("a", server, Role.Primary).Lead("a").Publish();
+        var first = new RawClient(rig.WritePort);
+        Assert.Null(await first.LoginAsync());
+
+        using var second = new RawClient(rig.WritePort);
+        Assert.Equal("53300", await second.LoginAsync());
+        first.Dispose();
+        await WaitUntil.TrueAsync(() => rig.Open == 0);
+        using var third = new RawClient(rig.WritePort);
+
+        Assert.Null(await third.LoginAsync());
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("refused TooManyOfUser"));
+    }
+
+    [Theory]
+    [InlineData("true")]
+    [InlineData("database")]
+    public async Task Replication_goes_where_the_listener_says(string kind)
+    {
+        using var leader = new PretendServer();
+        using var replica = new PretendServer(inRecovery: true);
+        await using var rig = new Rig(settings: new SessionSettings { MaximumSessions = 1 })
+            .With("a", leader, Role.Primary).With("b", replica, Role.Replica).Lead("a").Publish();
+        using var ordinary = new RawClient(rig.WritePort);
+        Assert.Null(await ordinary.LoginAsync());
+
+        using var stream = new RawClient(rig.WritePort);
+        Assert.Null(await stream.LoginAsync("replication", kind));   // not held back by the limit
+        using var refused = new RawClient(rig.ReadPort);
+        Assert.Equal("0A000", await refused.LoginAsync("replication", kind));
+    }
+
+    [Fact]
+    public async Task A_drain_lets_a_transaction_end_and_turns_new_clients_away()
+    {
+        using var server = new PretendServer { Answer = sql => sql == "begin" ? [.. PretendServer.Message('C', "BEGIN\0"u8), .. PretendServer.Ready('T')] : null };
+        await using var rig = new Rig().With("a", server, Role.Primary).Lead("a").Publish();
+        using var idle = new RawClient(rig.WritePort);
+        using var busy = new RawClient(rig.WritePort);
+        Assert.Null(await idle.LoginAsync());
+        Assert.Null(await busy.LoginAsync());
+        await busy.QueryAsync("begin");
+        Assert.Null(await busy.UntilReadyAsync());
+
+        var draining = rig.Server.DrainAsync(TimeSpan.FromSeconds(15)).AsTask();
+        Assert.Equal("57P01", await idle.UntilReadyAsync());
+        Assert.False(draining.IsCompleted);
+        using var late = new RawClient(rig.WritePort);
+        Assert.Equal("57P03", await late.LoginAsync());
+        await busy.QueryAsync("commit");
+        Assert.Null(await busy.UntilReadyAsync());
+
+        Assert.Equal("57P01", await busy.UntilReadyAsync());
+        await draining;
+    }
+
+    [Fact]
+    public async Task A_replica_that_was_promoted_gives_its_readers_away_at_rest()
+    {
+        using var server = new PretendServer(inRecovery: true);
+        using var other = new PretendServer(inRecovery: true);
+        await using var rig = new Rig().With("a", server, Role.Replica).Publish();
+        using var reader = new RawClient(rig.ReadPort);
+        Assert.Null(await reader.LoginAsync());
+
+        rig.With("a", server, Role.Primary).With("b", other, Role.Replica).Lead("a").Publish();
+
+        Assert.Equal("57P01", await reader.UntilReadyAsync());
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("closed a CutAtRest"));
+    }
+
+    [Fact]
+    public async Task An_idle_session_ends_when_its_listener_says_so()
+    {
+        using var server = new PretendServer();
+        await using var rig = new Rig(change: one => one with { IdleTimeout = TimeSpan.FromMilliseconds(500) })
+            .With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+
+        Assert.Equal("57P05", await client.UntilReadyAsync());
+    }
+}
