@@ -2,17 +2,19 @@ using Routing.TestKit;
 
 namespace Routing.Demo;
 
-/// <summary>One etcd and three nodes.</summary>
+/// <summary>One etcd, three nodes, and the proxy in front of them.</summary>
 internal sealed class DemoCluster : IAsyncDisposable
 {
     private readonly string _folder;
 
-    private DemoCluster(string folder, EtcdServer etcd, IReadOnlyList<Node> nodes) =>
-        (_folder, Etcd, Nodes) = (folder, etcd, nodes);
+    private DemoCluster(string folder, EtcdServer etcd, IReadOnlyList<Node> nodes, ProxyNode proxy) =>
+        (_folder, Etcd, Nodes, Proxy) = (folder, etcd, nodes, proxy);
 
     public EtcdServer Etcd { get; }
 
     public IReadOnlyList<Node> Nodes { get; }
+
+    public ProxyNode Proxy { get; }
 
     public Node this[string name] => Nodes.Single(node => node.Name == name);
 
@@ -20,11 +22,13 @@ internal sealed class DemoCluster : IAsyncDisposable
     {
         var etcd = await EtcdServer.StartAsync();
         var cluster = new DemoCluster(
-            options.Folder, etcd, [.. new[] { "a", "b", "c" }.Select(name => new Node(name, etcd.Endpoint, options))]);
+            options.Folder, etcd, [.. new[] { "a", "b", "c" }.Select(name => new Node(name, etcd.Endpoint, options))],
+            new ProxyNode(etcd.Endpoint, options));
         foreach (var node in cluster.Nodes)
         {
             node.Start();
         }
+        cluster.Proxy.Start();
         return cluster;
     }
 
@@ -32,6 +36,7 @@ internal sealed class DemoCluster : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         ProcessFolder.Signal(_folder, ProcessFolder.Continue);
+        await Proxy.StopAsync();
         try
         {
             await Task.WhenAll(Nodes.Select(node => node.StopAsync(TimeSpan.FromSeconds(10))));
@@ -56,5 +61,6 @@ internal sealed class DemoCluster : IAsyncDisposable
         {
             node.Dispose();
         }
+        Proxy.Dispose();
     }
 }

@@ -14,8 +14,8 @@ internal sealed class LiveView(DemoOptions options, DemoCluster cluster, Observe
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await using var writer = new Writer(cluster.Nodes, observer.Note);
-        await using var reader = new Reader(cluster, observer);
+        await using var writer = new Writer(cluster, observer.Note);
+        await using var reader = new Reader(cluster.Proxy);
         if (!console.Profile.Capabilities.Interactive || !console.Profile.Capabilities.Ansi)
         {
             await PrintLinesAsync(writer, cancellationToken);
@@ -73,7 +73,7 @@ internal sealed class LiveView(DemoOptions options, DemoCluster cluster, Observe
             members,
             new Text(WriterLine(writer)),
             new Text(string.Create(CultureInfo.InvariantCulture,
-                $"Reader   {reader.Reads} reads on standbys, newest number {reader.Newest}, {reader.Errors} errors")),
+                $"Reader   {reader.Reads} reads on replicas, newest number {reader.Newest}, {reader.Errors} errors")),
             new Panel(events).Header("Last events").Expand(),
             new Panel(new Rows(Help().Select(line => (IRenderable)new Text(line)))).Header("Try, in another terminal").Expand());
     }
@@ -105,8 +105,10 @@ internal sealed class LiveView(DemoOptions options, DemoCluster cluster, Observe
     private IEnumerable<string> Help()
     {
         var first = cluster.Nodes[0];
-        var hosts = string.Join(',', cluster.Nodes.Select(node => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{node.Port}")));
-        yield return $"connect     psql 'postgresql://postgres:{Node.Password}@{hosts}/postgres?target_session_attrs=read-write'";
+        var proxy = cluster.Proxy;
+        yield return string.Create(CultureInfo.InvariantCulture,
+            $"connect     psql 'postgresql://postgres:{Node.Password}@127.0.0.1:{proxy.WritePort}/postgres'    (the leader; a replica at port {proxy.ReadPort})");
+        yield return string.Create(CultureInfo.InvariantCulture, $"routes      http://127.0.0.1:{proxy.AdminPort}/    (the proxy's page; also /routes, /metrics)");
         yield return $"look        {options.Routingctl} -c {first.ConfigurationFile} list";
         yield return $"switch      {options.Routingctl} -c {first.ConfigurationFile} switchover demo --force";
         if (observer.Primary is { } primary)

@@ -14,7 +14,7 @@ using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSigna
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
 using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnSignal);
 
-Console.WriteLine("Starting etcd and three agents");
+Console.WriteLine("Starting etcd, three agents and the proxy");
 await using var cluster = await DemoCluster.StartAsync(options);
 await using var observer = new Observer(cluster);
 try

@@ -2,19 +2,18 @@ using Npgsql;
 
 namespace Routing.Demo;
 
-/// <summary>A client that reads the newest number from each standby in turn.</summary>
+/// <summary>A client that reads the newest number through the proxy's port for reads, with a new connection each time.</summary>
 internal sealed class Reader : IAsyncDisposable
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
     private readonly CancellationTokenSource _end = new();
-    private readonly Observer _observer;
-    private readonly DemoCluster _cluster;
+    private readonly ProxyNode _proxy;
     private readonly Task _work;
     private long _reads, _errors, _newest;
 
-    public Reader(DemoCluster cluster, Observer observer)
+    public Reader(ProxyNode proxy)
     {
-        (_cluster, _observer) = (cluster, observer);
+        _proxy = proxy;
         _work = Task.Run(WorkAsync);
     }
 
@@ -22,7 +21,7 @@ internal sealed class Reader : IAsyncDisposable
 
     public long Errors => Volatile.Read(ref _errors);
 
-    /// <summary>The newest number that it has seen on a standby.</summary>
+    /// <summary>The newest number that it has seen on a replica.</summary>
     public long Newest => Volatile.Read(ref _newest);
 
     public async ValueTask DisposeAsync()
@@ -36,19 +35,16 @@ internal sealed class Reader : IAsyncDisposable
     {
         while (!_end.IsCancellationRequested)
         {
-            foreach (var member in _observer.Members.Where(member => member.IsStreaming))
-            {
-                await ReadAsync(_cluster[member.Name]);
-            }
+            await ReadAsync();
             await Task.Delay(Pause, _end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    private async Task ReadAsync(Node node)
+    private async Task ReadAsync()
     {
         try
         {
-            await using var connection = new NpgsqlConnection(node.ConnectionString);
+            await using var connection = new NpgsqlConnection(ProxyNode.ConnectionString(_proxy.ReadPort));
             await connection.OpenAsync(_end.Token);
             await using var select = new NpgsqlCommand("SELECT max(id) FROM demo_writes", connection);
             if (await select.ExecuteScalarAsync(_end.Token) is long newest)

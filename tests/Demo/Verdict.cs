@@ -13,8 +13,8 @@ internal sealed class Verdict(DemoCluster cluster, Observer observer, Action<str
     /// <summary>Returns the exit code: 0 when nothing acknowledged is missing and the cluster is whole again.</summary>
     public async Task<int> RunAsync(ScenarioKind kind)
     {
-        await using var writer = new Writer(cluster.Nodes, observer.Note);
-        await using var reader = new Reader(cluster, observer);
+        await using var writer = new Writer(cluster, observer.Note);
+        await using var reader = new Reader(cluster.Proxy);
         await WaitUntil.TrueAsync(() => writer.Count >= WritesBefore, Patience, "the writer writes");
         await WaitUntil.TrueAsync(() => observer.IsWhole, Patience, $"the cluster is whole: {observer}");
         say($"Before: {observer}");

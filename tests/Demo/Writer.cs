@@ -7,15 +7,15 @@ namespace Routing.Demo;
 
 /// <summary>One client with one connection that inserts 1, 2, 3… and remembers what was acknowledged.</summary>
 /// <remarks>
-/// It tries all members and takes the primary. After an error the number is not used again: whether that commit happened is
-/// unknown, and only what was acknowledged counts.
+/// It goes through the proxy's port for writes, and knows nothing of members. After an error the number is not used again: whether
+/// that commit happened is unknown, and only what was acknowledged counts.
 /// </remarks>
 internal sealed class Writer : IAsyncDisposable
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan PauseWithoutPrimary = TimeSpan.FromMilliseconds(10);
     private readonly CancellationTokenSource _end = new();
-    private readonly IReadOnlyList<Node> _nodes;
+    private readonly DemoCluster _cluster;
     private readonly Action<string> _note;
     private readonly Lock _lock = new();
     private readonly List<Write> _acknowledged = [];
@@ -23,9 +23,9 @@ internal sealed class Writer : IAsyncDisposable
     private Node? _at;
     private int _errors;
 
-    public Writer(IReadOnlyList<Node> nodes, Action<string> note)
+    public Writer(DemoCluster cluster, Action<string> note)
     {
-        (_nodes, _note) = (nodes, note);
+        (_cluster, _note) = (cluster, note);
         _work = Task.Run(WorkAsync);
     }
 
@@ -152,28 +152,22 @@ internal sealed class Writer : IAsyncDisposable
 
     private async Task<NpgsqlConnection?> ConnectAsync()
     {
-        foreach (var node in _nodes)
+        var connection = new NpgsqlConnection(ProxyNode.ConnectionString(_cluster.Proxy.WritePort));
+        try
         {
-            var connection = new NpgsqlConnection(node.ConnectionString);
-            try
-            {
-                await connection.OpenAsync(_end.Token);
-                await using var ask = new NpgsqlCommand(
-                    "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'", connection);
-                if (await ask.ExecuteScalarAsync(_end.Token) is true)
-                {
-                    await using var create = new NpgsqlCommand("CREATE TABLE IF NOT EXISTS demo_writes (id bigint PRIMARY KEY)", connection);
-                    await create.ExecuteNonQueryAsync(_end.Token);
-                    Volatile.Write(ref _at, node);
-                    return connection;
-                }
-            }
-            catch (Exception notThisOne) when (IsOrdinary(notThisOne) || notThisOne is OperationCanceledException)
-            {
-                // Not up, not reachable or about to stop: the next one, and then from the start again.
-            }
-            await connection.DisposeAsync();
+            await connection.OpenAsync(_end.Token);
+            await using var create = new NpgsqlCommand("CREATE TABLE IF NOT EXISTS demo_writes (id bigint PRIMARY KEY)", connection);
+            await create.ExecuteNonQueryAsync(_end.Token);
+            await using var where = new NpgsqlCommand("SELECT inet_server_port()", connection);
+            var port = (int)(await where.ExecuteScalarAsync(_end.Token))!;
+            Volatile.Write(ref _at, _cluster.Nodes.FirstOrDefault(node => node.Port == port));
+            return connection;
         }
+        catch (Exception notNow) when (IsOrdinary(notNow) || notNow is OperationCanceledException)
+        {
+            // Nobody leads at present, or it went away in this very moment: from the start again.
+        }
+        await connection.DisposeAsync();
         return null;
     }
 

@@ -18,6 +18,9 @@ public static class Programs
     /// <summary>The executable of routingctl.</summary>
     public static string Ctl => Native is { } folder ? Path.Combine(folder, "routingctl") : Copy.Value["Cli/routingctl"];
 
+    /// <summary>The proxy's executable.</summary>
+    public static string Proxy => Native is { } folder ? Path.Combine(folder, "routing-proxy") : Copy.Value["Proxy/Routing.Proxy"];
+
     private static TempDirectory MakeCopy()
     {
         // …/artifacts/build/bin/Integration.Tests/debug: the programs stand beside it.
@@ -26,7 +29,7 @@ public static class Programs
         var copy = new TempDirectory("program");
         AppDomain.CurrentDomain.ProcessExit += (_, _) => copy.Dispose();
         AllowAll(copy.Path);
-        foreach (var program in (string[])["Agent", "Cli"])
+        foreach (var program in (string[])["Agent", "Cli", "Proxy"])
         {
             var source = Path.Combine(bin.FullName, program, own.Name);
             if (!Directory.Exists(source))

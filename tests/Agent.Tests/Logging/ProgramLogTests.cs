@@ -2,14 +2,13 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
-using Routing.Agent.Config;
 using Routing.Logging;
 using Routing.TestKit;
 
 namespace Routing.Agent.Tests.Logging;
 
 /// <summary>The log: formats, levels, files, and what happens when a disk is slow or full.</summary>
-public sealed class AgentLogTests
+public sealed class ProgramLogTests
 {
     private static readonly FakeTimeProvider Noon = new(new DateTimeOffset(2026, 7, 20, 12, 0, 1, 45, TimeSpan.Zero));
 
