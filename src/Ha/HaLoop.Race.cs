@@ -176,9 +176,9 @@ public static partial class HaLoop
     private static Refusal? Judge(Observation o)
     {
         var request = o.Cluster!.Failover;
-        if (request?.ScheduledAt is not null)
+        if (request?.ScheduledAt is { } at && at - o.Clock > o.Timing.LoopWait)
         {
-            request = null;   // a plan for later says nothing about this race
+            request = null;   // a plan for later says nothing about this race; one that is due does, though clocks differ a little
         }
         if (request?.Candidate is { } candidate)
         {

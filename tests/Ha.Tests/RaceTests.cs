@@ -142,6 +142,25 @@ public sealed class RaceTests
         Assert.Equal("no_quorum", HaLoop.Decide(o).Code);
     }
 
+    [Theory]
+    [InlineData(-1, true)]       // it is due, and the leader has stepped down for it
+    [InlineData(1, true)]        // by the leader's clock it was
+    [InlineData(3600, false)]    // for later: the leader went for another reason
+    public void A_scheduled_switchover_gives_its_candidate_the_first_turn_once_it_is_due(double inSeconds, bool waits)
+    {
+        FailoverRequest Scheduled(Observation o) => new("x", "b", o.Clock.AddSeconds(inSeconds), 70);
+        Func<Observation, Observation> situation = o => Peer(Requested(o, Scheduled(o)), new PeerReport("b", true, false, new Lsn(200), 1));
+
+        if (waits)
+        {
+            Refuses("candidate_first", situation);
+        }
+        else
+        {
+            Races(situation);
+        }
+    }
+
     [Fact]
     public void The_others_leave_the_key_to_the_candidate() => Refuses("candidate_first", o =>
         Peer(Requested(o, new FailoverRequest("x", "b", null, 70)), new PeerReport("b", true, false, new Lsn(200), 1)));

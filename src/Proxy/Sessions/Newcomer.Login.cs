@@ -21,6 +21,11 @@ internal sealed partial class Newcomer
         private int _failures;
         private (string Code, string Message) _lastFailure;
 
+        private bool _isEnding;   // the client's part of the login is over: its pending read is cancelled
+
+        /// <summary>TLS was to pass through, and the member does none.</summary>
+        public bool IsDeclined { get; private set; }
+
         private ITransportConnection Client => owner._client;
 
         public async ValueTask RunAsync()
@@ -51,6 +56,10 @@ internal sealed partial class Newcomer
                             ticket = null;   // the session's now
                             server = null;
                         }
+                        return;
+                    }
+                    if (IsDeclined)
+                    {
                         return;
                     }
                     Note(target, failure.Value);
@@ -90,7 +99,10 @@ internal sealed partial class Newcomer
                 throw new IOException("The client went away while it waited.");
             }
             await new LoopSwitch(Client);
-            Client.Input.CancelPendingRead();
+            if (!watch.IsCompleted)
+            {
+                Client.Input.CancelPendingRead();
+            }
             await watch;
             await new LoopSwitch(Client);
             _hub.Events.Held(_listener.Name, _hub.Time.GetElapsedTime(begun), choice.Target is not null);
@@ -177,10 +189,6 @@ internal sealed partial class Newcomer
             }
             server.Output.Write(packet);
             await server.Output.FlushAsync();
-            if (packet.Length == 0)
-            {
-                return (server, null);   // direct TLS: the client speaks first
-            }
             while (true)
             {
                 var result = await server.Input.ReadAsync();
@@ -192,6 +200,12 @@ internal sealed partial class Newcomer
                     continue;
                 }
                 server.Input.AdvanceTo(answer.Start);
+                if (isOpaque && opening.Kind == ServerOpeningKind.Relay && answer.FirstSpan[0] == 'N' && packet.Length == FirstPacket.RequestLength)
+                {
+                    IsDeclined = true;
+                    server.Abort();
+                    return (null, AttemptFailure.TlsRefused);
+                }
                 var problem = opening switch
                 {
                     { Kind: ServerOpeningKind.Relay } => default(AttemptFailure?),
@@ -211,15 +225,24 @@ internal sealed partial class Newcomer
             }
         }
 
-        // The answer to an SSLRequest that the client sent through us.
-        private static ServerOpening OpaqueOpening(in ReadOnlySequence<byte> answer) => answer.IsEmpty
-            ? new(ServerOpeningKind.Incomplete)
-            : (char)answer.FirstSpan[0] switch
+        // The answer to an SSLRequest or a ClientHello that the client sent through us. Bytes behind the one that answers a
+        // request would be clear text ahead of the handshake: an injection.
+        private ServerOpening OpaqueOpening(in ReadOnlySequence<byte> answer)
+        {
+            const byte TlsAlert = 0x15;
+            if (answer.IsEmpty)
             {
-                'S' or 'N' => new(ServerOpeningKind.Relay),
-                'E' => new(ServerOpeningKind.Refused, StartupErrorKind.NotReady),
-                _ => new(ServerOpeningKind.NotPostgres),
-            };
+                return new(ServerOpeningKind.Incomplete);
+            }
+            return packet.Length == FirstPacket.RequestLength
+                ? (char)answer.FirstSpan[0] switch
+                {
+                    'S' or 'N' when answer.Length == 1 => new(ServerOpeningKind.Relay),
+                    'E' => new(ServerOpeningKind.Refused, StartupErrorKind.NotReady),
+                    _ => new(ServerOpeningKind.NotPostgres),
+                }
+                : new(answer.FirstSpan[0] is FirstPacket.TlsHandshake or TlsAlert ? ServerOpeningKind.Relay : ServerOpeningKind.NotPostgres);
+        }
 
         private bool JoinOpaque(RouteTarget target, ITransportConnection server, IDisposable? ticket, long begun)
         {
@@ -268,6 +291,7 @@ internal sealed partial class Newcomer
                     message is { Replication: not ReplicationKind.None })
                 : null;
             session?.Announce();   // before the client can know its key
+            _isEnding = true;
             Client.Input.CancelPendingRead();
             var isClientGone = await answers;
             await new LoopSwitch(Client);
@@ -309,7 +333,7 @@ internal sealed partial class Newcomer
                 {
                     isWriting = false;
                     var result = await Client.Input.ReadAsync();
-                    if (result.IsCanceled)
+                    if (result.IsCanceled && _isEnding)
                     {
                         Client.Input.AdvanceTo(result.Buffer.Start);
                         return false;
@@ -361,7 +385,10 @@ internal sealed partial class Newcomer
                     break;
                 default:
                     _hub.Events.AttemptFailed(_listener.Name, target.Member, isLate ? AttemptFailure.TimedOut : AttemptFailure.Dropped);
-                    _hub.Router.Report(target, isLate ? AttemptResult.TimedOut : AttemptResult.ConnectFailed);
+                    if (!isLate)
+                    {
+                        _hub.Router.Report(target, AttemptResult.ConnectFailed);   // a slow client is no fault of the member
+                    }
                     break;
             }
             if (!tap.ClientAtBoundary)
@@ -443,11 +470,6 @@ internal sealed partial class Newcomer
                 "draining" => (RefusalReason.Draining, SqlState.CannotConnectNow),
                 _ => (RefusalReason.NoTarget, SqlState.CannotConnectNow),
             };
-            if (isOpaque)
-            {
-                owner.Refuse(reason);   // ahead of the handshake there are no words that a client would believe
-                return ValueTask.CompletedTask;
-            }
             return owner.RefuseAsync(reason, code, choice.Sentence);
         }
     }

@@ -24,6 +24,7 @@ internal sealed partial class Newcomer : Expiring
     private bool _isPending;
     private bool _isExpired;
     private bool _isEncrypted;
+    private bool _isOpaque;   // TLS passes through: the client has no answer to its wish yet, and can't read words
 
     public Newcomer(SessionHub hub, ListenerModel listener, ITransportConnection client)
     {
@@ -115,8 +116,12 @@ internal sealed partial class Newcomer : Expiring
                     askedTls = true;
                     if (_listener.Settings.Tls.Mode == ClientTlsMode.PassThrough)
                     {
-                        await RouteAsync(null, bytes, isOpaque: true);
-                        return;
+                        if (!await RouteAsync(null, bytes, isOpaque: true))
+                        {
+                            return;
+                        }
+                        await AnswerAsync((byte)'N');   // the member does no TLS: the client may go on in clear text
+                        continue;
                     }
                     if (_listener.ClientTls is null)
                     {
@@ -132,13 +137,14 @@ internal sealed partial class Newcomer : Expiring
                     await EncryptAsync(isDirect: false);
                     continue;
                 case FirstPacketKind.DirectTls when !_isEncrypted && !askedTls && _listener.Settings.Tls.Mode == ClientTlsMode.PassThrough:
-                    await RouteAsync(null, [], isOpaque: true);
+                    await RouteAsync(null, await ReadClientHelloAsync(), isOpaque: true);
                     return;
                 case FirstPacketKind.DirectTls when !_isEncrypted && !askedTls && _listener.ClientTls is not null:
                     await EncryptAsync(isDirect: true);
                     continue;
                 case FirstPacketKind.CancelRequest:
                     EndPending();
+                    Deadline = long.MaxValue;   // it has limits of its own
                     await new CancelRelay(_hub, _listener, _begun).RunAsync(_client, bytes);
                     return;
                 case FirstPacketKind.Startup:
@@ -212,6 +218,39 @@ internal sealed partial class Newcomer : Expiring
         }
     }
 
+    // The whole first record, so that the member answers it: it is sent again when an attempt fails.
+    private async ValueTask<byte[]> ReadClientHelloAsync()
+    {
+        const int HeaderLength = 5;
+        const int LongestRecord = 16 * 1024;
+        while (true)
+        {
+            var result = await _client.Input.ReadAsync();
+            var buffer = result.Buffer;
+            var length = HeaderLength;
+            if (buffer.Length >= HeaderLength)
+            {
+                var header = buffer.Slice(0, HeaderLength).ToArray();
+                length += (header[3] << 8) | header[4];
+            }
+            if (length > LongestRecord)
+            {
+                throw new IOException("The client's TLS record is too long.");
+            }
+            if (buffer.Length >= length && length > HeaderLength)
+            {
+                var hello = buffer.ToArray();
+                _client.Input.AdvanceTo(buffer.End);
+                return hello;
+            }
+            _client.Input.AdvanceTo(buffer.Start, buffer.End);
+            if (result.IsCompleted)
+            {
+                throw new IOException("The client went away in the middle of its TLS handshake.");
+            }
+        }
+    }
+
     private async ValueTask AnswerAsync(byte answer)
     {
         _client.Output.Write([answer]);
@@ -265,15 +304,18 @@ internal sealed partial class Newcomer : Expiring
         await RouteAsync(message, packet, isOpaque: false);
     }
 
-    private async ValueTask RouteAsync(StartupMessage? message, byte[] packet, bool isOpaque)
+    // True: the member declined TLS, and the client is to be answered and read on.
+    private async ValueTask<bool> RouteAsync(StartupMessage? message, byte[] packet, bool isOpaque)
     {
         EndPending();
+        var startup = Deadline;
         Deadline = long.MaxValue;
+        _isOpaque = isOpaque;
         if (_hub.IsDraining)
         {
             await RefuseAsync(
                 RefusalReason.Draining, SqlState.CannotConnectNow, "the proxy is shutting down", hint: "Connect again in a moment.");
-            return;
+            return false;
         }
         var isReplication = message is { Replication: not ReplicationKind.None };
         if (!isReplication && _hub.Limits.TryTake(_settings, _listener, message?.User, out _place) is { } limit)
@@ -284,12 +326,21 @@ internal sealed partial class Newcomer : Expiring
                 RefusalReason.TooManyOnListener => $"too many sessions on the listener \"{Name}\" of the proxy (max_sessions is {_listener.Settings.MaximumSessions})",
                 _ => $"too many sessions in the proxy (max_sessions is {_settings.MaximumSessions})",
             }, hint: "Close sessions that are not needed, or raise the limit.");
-            return;
+            return false;
         }
         _hub.Starting.Add(1);
         try
         {
-            await new Login(this, message, packet, isOpaque).RunAsync();
+            var login = new Login(this, message, packet, isOpaque);
+            await login.RunAsync();
+            if (login.IsDeclined)
+            {
+                _hub.Limits.Release(_place);
+                _place = default;
+                _isOpaque = false;
+                Deadline = startup;
+            }
+            return login.IsDeclined;
         }
         finally
         {
@@ -315,6 +366,11 @@ internal sealed partial class Newcomer : Expiring
     // With words, where the client can read words: not ahead of its choice of encryption.
     private async ValueTask RefuseAsync(RefusalReason reason, string code, string message, string? detail = null, string? hint = null)
     {
+        if (_isOpaque)
+        {
+            Refuse(reason);   // ahead of the handshake there are no words that a client would believe
+            return;
+        }
         _hub.Events.Refused(Name, reason);
         Deadline = long.MaxValue;
         ErrorResponse.WriteFatal(_client.Output, code, message, detail, hint);

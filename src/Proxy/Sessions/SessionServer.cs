@@ -57,7 +57,7 @@ internal sealed partial class SessionServer : ISessionServer
         _hub.DrainUntil = until;
         _hub.IsDraining = true;
         Drain(deadline);
-        while (_hub.Sessions.Count > 0 && _time.GetTimestamp() < until)
+        while (_hub.Sessions.Count + _hub.Starting.Count > 0 && _time.GetTimestamp() < until)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), _time);
         }
@@ -170,7 +170,8 @@ internal sealed partial class SessionServer : ISessionServer
         try
         {
             var changed = listener.ClientTls?.Refresh() ?? false;
-            if (listener.MemberTls?.Refresh() ?? false || changed)
+            changed |= listener.MemberTls?.Refresh() ?? false;
+            if (changed)
             {
                 LogRefreshed(listener.Name);
             }

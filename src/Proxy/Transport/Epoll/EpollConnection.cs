@@ -116,7 +116,7 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
         {
             // The peer is gone: that is the end, too.
         }
-        guard.IsOver = true;
+        guard.Release();
         Close(reset: false);
     }
 
@@ -185,8 +185,21 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
     /// <summary>Somebody waits for the kernel to take bytes.</summary>
     internal void WantWrite() => Guarded(Watched | Kernel.EPOLLOUT);
 
-    /// <summary>For the relay: exactly these events.</summary>
-    internal void WatchOnly(uint events) => Guarded(events);
+    /// <summary>
+    /// For the relay: exactly these events. With none the peer is not watched at all, so that an end that it has reported does not
+    /// come again and again while what it sent before still has to be delivered.
+    /// </summary>
+    internal void WatchOnly(uint events)
+    {
+        if (events == 0)
+        {
+            StopWatching();
+        }
+        else
+        {
+            Guarded(events);
+        }
+    }
 
     /// <summary>Whether the kernel was asked to tell of bytes.</summary>
     internal bool IsReading => (Watched & Kernel.EPOLLIN) != 0;
@@ -194,17 +207,18 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
     /// <summary>Hands the connection to a relay. What was read and not taken is the caller's to relay first.</summary>
     internal ReadOnlyMemory<byte> JoinTo(EpollRelay relay, out bool isOver, out Exception? failure)
     {
+        if (_writer is { UnflushedBytes: > 0 })
+        {
+            throw new InvalidOperationException("What was written has to be flushed before the connection is joined.");
+        }
         _relay = relay;
         isOver = _reader?.IsOver ?? false;
         failure = IsClosed ? Closed() : _reader?.Failure;
         var rest = _reader is null ? [] : _reader.Buffered.ToArray();
         _reader?.Drop();
         _reader = null;
-        if (_writer is { UnflushedBytes: 0 } writer)
-        {
-            writer.Drop();
-            _writer = null;
-        }
+        _writer?.Drop();
+        _writer = null;
         return rest;
     }
 
@@ -241,6 +255,7 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
             // The set takes no more descriptors (fs.epoll.max_user_watches): this connection can't live.
             _reader?.Fail(error);
             _writer?.Fail(error);
+            _relay?.OnClosed(this);
         }
     }
 
@@ -268,14 +283,11 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
     /// <summary>Ends the patience of <see cref="EndAsync"/>.</summary>
     private sealed class LingerGuard(EpollConnection connection)
     {
-        public bool IsOver { get; set; }
+        private EpollConnection? _connection = connection;
 
-        public void Expire()
-        {
-            if (!IsOver)
-            {
-                connection.Close(reset: false);
-            }
-        }
+        public void Expire() => _connection?.Close(reset: false);
+
+        /// <summary>The connection has ended by itself: its memory does not wait for the timer.</summary>
+        public void Release() => _connection = null;
     }
 }

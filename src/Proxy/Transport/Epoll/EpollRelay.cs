@@ -19,6 +19,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
     private Direction _down;   // server → client
     private Progress _progress;
     private Stopping _stopping;
+    private TimeSpan _grace;
 
     public EpollRelay(EpollConnection client, EpollConnection server, RelayTap? tap)
     {
@@ -86,7 +87,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         Watch();
         if (_stopping != Stopping.No)
         {
-            CheckStop();
+            ObeyStop();   // it was told so before it ran
         }
         return new(this, _end.Version);
     }
@@ -286,16 +287,20 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         {
             return;
         }
-        _stopping = wanted;
-        if (_progress == Progress.New)
+        (_stopping, _grace) = (wanted, grace);
+        if (_progress == Progress.Running)
         {
-            return;   // RunAsync looks at it
+            ObeyStop();
         }
+    }
+
+    private void ObeyStop()
+    {
         Watch();
         CheckStop();
         if (_progress == Progress.Running)
         {
-            _client.Owner.After(grace, static self => ((EpollRelay)self!).Finish(RelayEnd.Stopped), this);
+            _client.Owner.After(_grace, static self => ((EpollRelay)self!).Finish(RelayEnd.Stopped), this);
         }
     }
 
