@@ -1,7 +1,10 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 
 namespace Routing.Proxy.Tests.Sessions;
@@ -25,6 +28,12 @@ internal sealed class PretendServer : IDisposable
 
     /// <summary>Answers each start-up with this code, when it is set.</summary>
     public string? RefuseWith { get; set; }
+
+    /// <summary>Does TLS with this certificate when it is asked to; null: answers N.</summary>
+    public X509Certificate2? Certificate { get; set; }
+
+    /// <summary>Offers these authentication mechanisms ahead of its welcome, and takes any answer.</summary>
+    public string[] Mechanisms { get; set; } = [];
 
     /// <summary>Takes connections and says nothing.</summary>
     public bool IsSilent { get; set; }
@@ -70,6 +79,16 @@ internal sealed class PretendServer : IDisposable
 
     public static byte[] Error(string code) => Message('E', Encoding.UTF8.GetBytes($"SFATAL\0VFATAL\0C{code}\0Mpretended\0\0"));
 
+    private static async Task<byte[]> ReadPacketAsync(Stream stream)
+    {
+        var head = new byte[4];
+        await stream.ReadExactlyAsync(head);
+        var packet = new byte[BinaryPrimitives.ReadInt32BigEndian(head)];
+        head.CopyTo(packet, 0);
+        await stream.ReadExactlyAsync(packet.AsMemory(4));
+        return packet;
+    }
+
     private async Task AcceptAsync()
     {
         try
@@ -90,16 +109,23 @@ internal sealed class PretendServer : IDisposable
         Open[peer] = 0;
         try
         {
-            using var stream = new NetworkStream(peer, ownsSocket: true);
+            Stream stream = new NetworkStream(peer, ownsSocket: true);
             if (IsSilent)
             {
                 await stream.ReadExactlyAsync(new byte[100_000]);   // until the other side gives up
             }
-            var head = new byte[4];
-            await stream.ReadExactlyAsync(head);
-            var packet = new byte[BinaryPrimitives.ReadInt32BigEndian(head)];
-            head.CopyTo(packet, 0);
-            await stream.ReadExactlyAsync(packet.AsMemory(4));
+            var packet = await ReadPacketAsync(stream);
+            while (BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(4)) == 80_877_103)
+            {
+                await stream.WriteAsync(Certificate is null ? "N"u8.ToArray() : "S"u8.ToArray());
+                if (Certificate is not null)
+                {
+                    var encrypted = new SslStream(stream);
+                    await encrypted.AuthenticateAsServerAsync(Certificate);
+                    stream = encrypted;
+                }
+                packet = await ReadPacketAsync(stream);
+            }
             if (BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(4)) == 80_877_102)
             {
                 Cancelled.Enqueue(BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(8)));
@@ -111,6 +137,11 @@ internal sealed class PretendServer : IDisposable
                 await stream.WriteAsync(Error(code));
                 return;
             }
+            if (Mechanisms.Length > 0)
+            {
+                await stream.WriteAsync(Message('R', [0, 0, 0, 10, .. Encoding.UTF8.GetBytes(string.Join('\0', Mechanisms) + "\0\0")]));
+                await stream.ReadExactlyAsync(new byte[5]);   // an empty answer
+            }
             var pid = Interlocked.Increment(ref _pid);
             Open[peer] = pid;
             var key = new byte[8];
@@ -121,8 +152,8 @@ internal sealed class PretendServer : IDisposable
                 .. Message('R', 0, 0, 0, 0), .. Parameter("server_version", "15.1"), .. Parameter("in_hot_standby", InRecovery ? "on" : "off"),
                 .. Message('K', key), .. Ready(),
             ];
-            await stream.WriteAsync(welcome);
             Logins++;
+            await stream.WriteAsync(welcome);
             while (true)
             {
                 var header = new byte[5];
@@ -138,13 +169,14 @@ internal sealed class PretendServer : IDisposable
                 await stream.WriteAsync(Answer(text) ?? usual);
             }
         }
-        catch (Exception over) when (over is IOException or SocketException or ObjectDisposedException or EndOfStreamException)
+        catch (Exception over) when (over is IOException or SocketException or ObjectDisposedException or AuthenticationException)
         {
-            // the other side is gone
+            // the other side is gone, or does not trust us
         }
         finally
         {
             Open.TryRemove(peer, out _);
+            peer.Dispose();
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 
@@ -9,7 +10,7 @@ namespace Routing.Proxy.Tests.Sessions;
 internal sealed class RawClient : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
-    private readonly NetworkStream _stream;
+    private Stream _stream;
 
     public RawClient(int port)
     {
@@ -20,6 +21,16 @@ internal sealed class RawClient : IDisposable
     }
 
     public Socket Socket { get; }
+
+    /// <summary>Goes on in TLS, as a client does behind an S, or at once.</summary>
+    public async Task<SslStream> EncryptAsync(SslClientAuthenticationOptions options)
+    {
+        var encrypted = new SslStream(_stream);
+        using var limit = new CancellationTokenSource(Limit, TimeProvider.System);
+        await encrypted.AuthenticateAsClientAsync(options, limit.Token);
+        _stream = encrypted;
+        return encrypted;
+    }
 
     /// <summary>The key that the login brought: pid and secret.</summary>
     public byte[] Key { get; private set; } = [];

@@ -198,6 +198,11 @@ public abstract class TransportContract : IAsyncLifetime
     [Fact]
     public async Task A_connection_that_is_refused_or_given_up_is_an_error_and_leaves_nothing_behind()
     {
+        using (var warm = new EchoServer())
+        {
+            // What the first connection of a process opens for good.
+            await using var first = await _transport.ConnectAsync(warm.Address, null, SocketTuning.None, Cancellation);
+        }
         var before = OpenDescriptors();
 
         var refused = await Assert.ThrowsAnyAsync<SocketException>(
@@ -205,7 +210,7 @@ public abstract class TransportContract : IAsyncLifetime
         using var full = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         full.Listen(0);   // its queue of one takes the first; further ones stay unanswered
-        using var first = Connect(((IPEndPoint)full.LocalEndPoint!).Port);
+        using var only = Connect(((IPEndPoint)full.LocalEndPoint!).Port);
         using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(200), TimeProvider.System);
         var attempts = Enumerable.Range(0, 8).Select(async _ =>
         {
@@ -223,7 +228,7 @@ public abstract class TransportContract : IAsyncLifetime
         Assert.Contains(false, await Task.WhenAll(attempts));
         Assert.Equal(SocketError.ConnectionRefused, refused.SocketErrorCode);
         full.Dispose();
-        first.Dispose();
+        only.Dispose();
         await WaitUntil.TrueAsync(() => OpenDescriptors() <= before + 1);
     }
 

@@ -1,0 +1,72 @@
+using System.Globalization;
+
+namespace Routing.Load;
+
+/// <summary>What the command line asks for.</summary>
+internal sealed record Options
+{
+    public const string Usage = """
+        Usage: Load [--runs N] [--seconds N] [--variants NAME,…] [--parts NAME,…] [--proxy FILE] [--out FILE]
+
+        Runs pgbench and COPY directly and through HAProxy, PgBouncer and the proxy, alternating, on 127.0.0.1.
+
+          --runs N      rounds over all variants; medians are reported (default 5)
+          --seconds N   length of one pgbench run (default 4)
+          --variants    direct, haproxy1, haproxy2, splice, pgbouncer, epoll, portable (default all)
+          --parts       simple, prepared, connect, bulk, idle, switch (default all)
+          --proxy FILE  the native proxy; default artifacts/bin/routing-proxy
+          --out FILE    write the tables there, too
+        """;
+
+    public static readonly string[] AllVariants = ["direct", "haproxy1", "haproxy2", "splice", "pgbouncer", "epoll", "portable"];
+
+    public static readonly string[] AllParts = ["simple", "prepared", "connect", "bulk", "idle", "switch"];
+
+    public int Runs { get; private init; } = 5;
+
+    public int Seconds { get; private init; } = 4;
+
+    public IReadOnlyList<string> Variants { get; private init; } = AllVariants;
+
+    public IReadOnlyList<string> Parts { get; private init; } = AllParts;
+
+    public string Proxy { get; init; } = Path.GetFullPath("artifacts/bin/routing-proxy");
+
+    public string? Out { get; private init; }
+
+    /// <summary>Reads the command line.</summary>
+    /// <exception cref="FormatException">Something in it is not understood.</exception>
+    public static Options Parse(IEnumerable<string> args)
+    {
+        var options = new Options();
+        var rest = new Queue<string>(args);
+        while (rest.TryDequeue(out var name))
+        {
+            options = name switch
+            {
+                "--runs" => options with { Runs = Number() },
+                "--seconds" => options with { Seconds = Number() },
+                "--variants" => options with { Variants = Names(AllVariants) },
+                "--parts" => options with { Parts = Names(AllParts) },
+                "--proxy" => options with { Proxy = Path.GetFullPath(Value()) },
+                "--out" => options with { Out = Path.GetFullPath(Value()) },
+                _ => throw new FormatException($"Unknown option {name}."),
+            };
+
+            string Value() => rest.TryDequeue(out var value) ? value : throw new FormatException($"{name} needs a value.");
+
+            int Number() => int.TryParse(Value(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
+                ? number
+                : throw new FormatException($"{name} needs a positive number.");
+
+            string[] Names(string[] known)
+            {
+                var names = Value().Split(',');
+                return names.FirstOrDefault(one => !known.Contains(one)) is { } unknown
+                    ? throw new FormatException($"{name}: {unknown} is none of {string.Join(", ", known)}.")
+                    : names;
+            }
+        }
+        return options;
+    }
+}

@@ -1,0 +1,60 @@
+using System.Globalization;
+using System.Text;
+using Routing.Load;
+using Routing.TestKit;
+
+Options options;
+try
+{
+    if (args.Contains("--help"))
+    {
+        Console.WriteLine(Options.Usage);
+        return 0;
+    }
+    options = Options.Parse(args);
+}
+catch (FormatException problem)
+{
+    Console.Error.WriteLine($"{problem.Message}\n{Options.Usage}");
+    return 2;
+}
+
+// A folder that PostgreSQL's user can read: the program may lie where it may not look.
+using var programs = new TempDirectory("load-programs");
+OrdinaryProcess.GiveAway(programs.Path);
+File.SetUnixFileMode(programs.Path, (UnixFileMode)0b111_101_101);
+File.Copy(options.Proxy, programs["routing-proxy"]);
+var report = new StringBuilder();
+Say(string.Create(CultureInfo.InvariantCulture, $"""
+    # The proxy beside its peers
+
+    - Machine: {Environment.ProcessorCount} cores, client, server and proxy share them; {File.ReadAllText("/proc/version").Split(' ')[2]}
+    - Load when started (1 min): {File.ReadAllText("/proc/loadavg").Split(' ')[0]}
+    - {options.Runs} rounds of {options.Seconds} s, alternating; medians. CPU is that of the process between client and server.
+
+    """));
+options = options with { Proxy = programs["routing-proxy"] };
+await using var stage = await Stage.StartAsync(options);
+var loaded = new LoadRun(options, stage);
+foreach (var part in options.Parts)
+{
+    Say(part switch
+    {
+        "simple" or "prepared" => await loaded.PgbenchAsync(part),
+        "connect" => await loaded.ConnectAsync(),
+        "bulk" => await loaded.BulkAsync(),
+        "idle" => await loaded.IdleAsync(),
+        _ => await loaded.SwitchAsync(),
+    });
+}
+if (options.Out is { } file)
+{
+    await File.WriteAllTextAsync(file, report.ToString());
+}
+return 0;
+
+void Say(string text)
+{
+    Console.WriteLine(text);
+    report.AppendLine(text);
+}

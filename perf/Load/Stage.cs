@@ -1,0 +1,165 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Routing.TestKit;
+
+namespace Routing.Load;
+
+/// <summary>PostgreSQL with data, etcd with a leader and a member made up, and every way to get there.</summary>
+internal sealed class Stage : IAsyncDisposable
+{
+    private readonly TempDirectory _directory = new("load");
+    private readonly string _bin;
+    private readonly Options _options;
+    private OrdinaryProcess? _postgres;
+    private EtcdServer? _etcd;
+
+    private Stage(Options options, string bin) => (_options, _bin) = (options, bin);
+
+    public int PostgresPort { get; } = FreePorts.Take();
+
+    public string Folder => _directory.Path;
+
+    public EtcdKeys Keys { get; private set; } = null!;
+
+    public static async Task<Stage> StartAsync(Options options)
+    {
+        var bin = Environment.GetEnvironmentVariable("ROUTING_POSTGRES_BIN") is { Length: > 0 } named
+            ? named
+            : Directory.GetDirectories("/usr/lib/postgresql").Order().Last() + "/bin";
+        var stage = new Stage(options, bin);
+        OrdinaryProcess.GiveAway(stage.Folder);
+        await stage.RunAsync("initdb", "-D", stage._directory["pg"], "-A", "trust", "-U", "postgres", "--no-sync");
+        stage._postgres = OrdinaryProcess.Start(
+            stage._directory["pg.log"], stage.Folder, Path.Combine(bin, "postgres"), "-D", stage._directory["pg"], "-p", Text(stage.PostgresPort),
+            "-k", stage.Folder, "-c", "fsync=off", "-c", "shared_buffers=1GB", "-c", "max_connections=300", "-c", "listen_addresses=127.0.0.1");
+        await UntilListeningAsync(stage.PostgresPort);
+        await WaitUntil.TrueAsync(async () => (await stage.TryAsync(Path.Combine(bin, "pg_isready"), "-h", "127.0.0.1", "-p", Text(stage.PostgresPort))).Code == 0);
+        await stage.RunAsync("pgbench", "-i", "-q", "-s", "10", "-h", "127.0.0.1", "-p", Text(stage.PostgresPort), "-U", "postgres", "postgres");
+        stage._etcd = await EtcdServer.StartAsync();
+        stage.Keys = new EtcdKeys(stage._etcd.Endpoint, "/service/load");
+        await stage.LeadAsync("n1", stage.PostgresPort);
+        return stage;
+    }
+
+    /// <summary>Publishes a member that runs as a primary, and the leader key with its name.</summary>
+    public async Task LeadAsync(string name, int port)
+    {
+        await Keys.PutAsync($"members/{name}",
+            $$"""{"conn_url":"postgres://127.0.0.1:{{port}}/postgres","api_url":"http://127.0.0.1:1/patroni","state":"running","role":"primary","version":"4.1.4","xlog_location":1,"timeline":1}""");
+        await Keys.PutAsync("leader", name);
+    }
+
+    /// <summary>Starts what stands between the client and a server at this port.</summary>
+    public async Task<Route> OpenAsync(string variant, int target)
+    {
+        var port = FreePorts.Take();
+        var home = _directory[$"{variant}-{port}"];
+        Directory.CreateDirectory(home);
+        OrdinaryProcess.GiveAway(home);
+        string[]? command = variant switch
+        {
+            "direct" => null,
+            "haproxy1" or "haproxy2" or "splice" => ["/usr/sbin/haproxy", "-f", Write("haproxy.cfg", string.Create(CultureInfo.InvariantCulture, $"""
+                global
+                    nbthread {(variant == "haproxy1" ? 1 : 2)}
+                    maxconn 9900
+                defaults
+                    mode tcp
+                    {(variant == "splice" ? "option splice-auto" : "")}
+                    timeout connect 5s
+                    timeout client 1h
+                    timeout server 1h
+                listen pg
+                    bind 127.0.0.1:{port}
+                    server s 127.0.0.1:{target}
+
+                """))],
+            "pgbouncer" => ["/usr/sbin/pgbouncer", Write("bouncer.ini", string.Create(CultureInfo.InvariantCulture, $"""
+                [databases]
+                postgres = host=127.0.0.1 port={target} user=postgres
+                [pgbouncer]
+                listen_addr = 127.0.0.1
+                listen_port = {port}
+                unix_socket_dir =
+                auth_type = any
+                pool_mode = session
+                max_client_conn = 9900
+                default_pool_size = 9900
+                ignore_startup_parameters = extra_float_digits
+
+                """))],
+            _ => [_options.Proxy, Write("proxy.yml", string.Create(CultureInfo.InvariantCulture, $$"""
+                scope: load
+                etcd3: {hosts: "{{_etcd!.Endpoint.Authority}}"}
+                transport: {{variant}}
+                listeners:
+                  write: {listen: "127.0.0.1:{{port}}", role: primary}
+
+                """))],
+        };
+        if (command is null)
+        {
+            return new Route(variant, target, null);
+        }
+        var process = OrdinaryProcess.Start(Path.Combine(home, "log"), home, command);
+        await UntilListeningAsync(port);
+        return new Route(variant, port, process);
+
+        string Write(string name, string text)
+        {
+            var file = Path.Combine(home, name);
+            File.WriteAllText(file, text);
+            return file;
+        }
+    }
+
+    /// <summary>Runs one of PostgreSQL's programs.</summary>
+    public async Task<string> RunAsync(string program, params string[] arguments)
+    {
+        var (code, output) = await TryAsync(Path.Combine(_bin, program), arguments);
+        return code == 0 ? output : throw new InvalidOperationException($"{program}: exit code {code}: {output}");
+    }
+
+    /// <summary>Runs a program to its end.</summary>
+    public async Task<(int Code, string Output)> TryAsync(string program, params string[] arguments)
+    {
+        var log = _directory[$"{Guid.NewGuid():N}.out"];
+        using var process = OrdinaryProcess.Start(log, Folder, [program, .. arguments]);
+        var code = await process.WaitForExitAsync(TimeSpan.FromMinutes(5));
+        var output = await File.ReadAllTextAsync(log);
+        File.Delete(log);
+        return (code, output);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_postgres is { } postgres)
+        {
+            postgres.Send(ProcessSignal.Quit);
+            _ = await postgres.WaitForExitAsync(TimeSpan.FromSeconds(20));
+            postgres.Dispose();
+        }
+        if (_etcd is { } etcd)
+        {
+            await etcd.DisposeAsync();
+        }
+        _directory.Dispose();
+    }
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private static Task UntilListeningAsync(int port) => WaitUntil.TrueAsync(() =>
+    {
+        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            probe.Connect(IPAddress.Loopback, port);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }, TimeSpan.FromSeconds(20));
+}
