@@ -63,7 +63,7 @@ internal sealed class Stage : IAsyncDisposable
             "haproxy1" or "haproxy2" or "splice" => ["/usr/sbin/haproxy", "-f", Write("haproxy.cfg", string.Create(CultureInfo.InvariantCulture, $"""
                 global
                     nbthread {(variant == "haproxy1" ? 1 : 2)}
-                    maxconn 9900
+                    maxconn {(variant == "splice" ? 2000 : 9900)}
                 defaults
                     mode tcp
                     {(variant == "splice" ? "option splice-auto" : "")}
