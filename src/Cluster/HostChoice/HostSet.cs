@@ -5,9 +5,6 @@ namespace Routing.Cluster.HostChoice;
 /// <summary>The members that serve one request at one snapshot, best tier first. Computed once for each snapshot, picked from often.</summary>
 public sealed class HostSet
 {
-    /// <summary>Nobody.</summary>
-    public static readonly HostSet Empty = new();
-
     /// <summary>All members that fit, by tier: preferred zone first, then others, then what the fallback allows.</summary>
     public ImmutableArray<Member> Members { get; init; } = [];
 

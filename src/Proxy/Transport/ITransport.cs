@@ -7,11 +7,11 @@ namespace Routing.Proxy.Transport;
 /// <remarks>
 /// A connection belongs to one loop for its whole life. Everything that is called back for it (the accept handler, the
 /// continuations of its pipes, <see cref="ITransportConnection.Post"/>) runs on that loop's thread and must never block.
-/// Implementations: <c>epoll</c>, <c>io_uring</c>, and <c>portable</c> on Pipelines.Sockets.Unofficial.
+/// Implementations: <c>epoll</c>, and <c>portable</c> on Pipelines.Sockets.Unofficial.
 /// </remarks>
 internal interface ITransport : IAsyncDisposable
 {
-    /// <summary><c>epoll</c>, <c>io_uring</c> or <c>portable</c>.</summary>
+    /// <summary><c>epoll</c> or <c>portable</c>.</summary>
     string Name { get; }
 
     /// <summary>Number of event loops.</summary>
@@ -35,7 +35,7 @@ internal interface ITransport : IAsyncDisposable
     /// <summary>Prepares a relay between two connections of one loop; see <see cref="IRelay"/>.</summary>
     /// <param name="client">The client's side. Its and the server's pipes must not be in use.</param>
     /// <param name="server">The server's side.</param>
-    /// <param name="tap">Sees every byte before it is sent on; null for opaque traffic (TLS pass-through), which may be spliced.</param>
+    /// <param name="tap">Sees every byte before it is sent on; null for opaque traffic (TLS pass-through).</param>
     IRelay Join(ITransportConnection client, ITransportConnection server, RelayTap? tap);
 }
 

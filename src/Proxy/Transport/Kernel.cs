@@ -9,7 +9,7 @@ internal static unsafe partial class Kernel
 {
     public const int
         EPERM = 1, EINTR = 4, EAGAIN = 11, ENFILE = 23, EMFILE = 24, EPIPE = 32, ENOBUFS = 105, ECONNRESET = 104, EINPROGRESS = 115,
-        ECONNABORTED = 103, ENOMEM = 12, EALREADY = 114;
+        ECONNABORTED = 103, ENOMEM = 12;
 
     public const uint EPOLLIN = 0x1, EPOLLOUT = 0x4, EPOLLERR = 0x8, EPOLLHUP = 0x10;
     public const int EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3, EPOLL_CLOEXEC = 0x80000;
@@ -19,8 +19,6 @@ internal static unsafe partial class Kernel
     public const int SOL_SOCKET = 1, SO_ERROR = 4, SO_KEEPALIVE = 9, SO_LINGER = 13;
     public const int IPPROTO_TCP = 6, TCP_NODELAY = 1, TCP_KEEPIDLE = 4, TCP_KEEPINTVL = 5, TCP_KEEPCNT = 6, TCP_USER_TIMEOUT = 18;
     public const int MSG_NOSIGNAL = 0x4000, SHUT_WR = 1;
-    public const int SPLICE_F_MOVE = 1, SPLICE_F_NONBLOCK = 2;
-    public const int O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000, F_SETPIPE_SZ = 1031;
 
     /// <summary>An event; packed on x86-64.</summary>
     [StructLayout(LayoutKind.Sequential, Pack = 1)]
@@ -80,15 +78,6 @@ internal static unsafe partial class Kernel
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     public static partial int Close(int fd);
-
-    [LibraryImport("libc", EntryPoint = "pipe2", SetLastError = true)]
-    public static partial int Pipe(int* ends, int flags);
-
-    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
-    public static partial int Control(int fd, int command, int argument);
-
-    [LibraryImport("libc", EntryPoint = "splice", SetLastError = true)]
-    public static partial nint Splice(int from, long* fromOffset, int to, long* toOffset, nint length, uint flags);
 
     /// <summary>The error of the call that was just made on this thread.</summary>
     public static int Error => Marshal.GetLastPInvokeError();

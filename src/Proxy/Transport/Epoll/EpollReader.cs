@@ -1,31 +1,27 @@
 using System.Buffers;
 using System.IO.Pipelines;
-using System.Threading.Tasks.Sources;
 
 namespace Routing.Proxy.Transport.Epoll;
 
 /// <summary>Reads from a connection on demand: the kernel's buffer is the pipe's back-pressure, ours exists only while it holds bytes.</summary>
 /// <remarks>Used on the connection's loop; cancelling alone may come from any thread.</remarks>
-internal sealed class EpollReader(EpollConnection connection) : PipeReader, IValueTaskSource<ReadResult>
+internal sealed class EpollReader(EpollConnection connection) : PipeReader
 {
     private const int FirstBuffer = 4 * 1024;
     private const int LargestBuffer = 1024 * 1024;
 
-    private ManualResetValueTaskSourceCore<ReadResult> _source;   // continuations run inline, on the loop
+    private readonly LoopWait<ReadResult> _wait = new(connection.Owner);
     private byte[] _buffer = [];
     private int _start;
     private int _end;
     private bool _isExamined = true;   // the reader wants more than what is buffered
-    private bool _isWaiting;
     private bool _isCancelled;
     private bool _isCompleted;
     private bool _isOver;
     private Exception? _error;
-    private CancellationTokenRegistration _registration;
-    private CancellationToken _token;
 
     /// <summary>Whether somebody waits for bytes.</summary>
-    public bool IsWaiting => _isWaiting;
+    public bool IsWaiting => _wait.IsWaiting;
 
     /// <summary>The bytes that were received and not taken.</summary>
     public ReadOnlySpan<byte> Buffered => _buffer.AsSpan(_start, _end - _start);
@@ -61,20 +57,13 @@ internal sealed class EpollReader(EpollConnection connection) : PipeReader, IVal
         {
             return new(result);
         }
-        if (_isWaiting)
+        if (_wait.IsWaiting)
         {
             throw new InvalidOperationException("Only one read at a time.");
         }
-        _source.Reset();
-        _isWaiting = true;
+        var wait = _wait.Begin(cancellationToken);
         connection.WantRead();
-        if (cancellationToken.CanBeCanceled)
-        {
-            _token = cancellationToken;
-            _registration = cancellationToken.UnsafeRegister(
-                static self => ((EpollReader)self!).PostCancel(), this);
-        }
-        return new(this, _source.Version);
+        return wait;
     }
 
     /// <inheritdoc/>
@@ -167,26 +156,6 @@ internal sealed class EpollReader(EpollConnection connection) : PipeReader, IVal
         Release();
     }
 
-    ReadResult IValueTaskSource<ReadResult>.GetResult(short token) => _source.GetResult(token);
-
-    ValueTaskSourceStatus IValueTaskSource<ReadResult>.GetStatus(short token) => _source.GetStatus(token);
-
-    void IValueTaskSource<ReadResult>.OnCompleted(
-        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _source.OnCompleted(continuation, state, token, flags & ~ValueTaskSourceOnCompletedFlags.UseSchedulingContext);
-
-    private void PostCancel() => connection.Post(static self => ((EpollReader)self!).CancelByToken(), this);
-
-    private void CancelByToken()
-    {
-        if (_isWaiting && _token.IsCancellationRequested)
-        {
-            var token = _token;
-            StopWaiting();
-            _source.SetException(new OperationCanceledException(token));
-        }
-    }
-
     private void Cancel()
     {
         _isCancelled = true;
@@ -195,27 +164,18 @@ internal sealed class EpollReader(EpollConnection connection) : PipeReader, IVal
 
     private void Wake()
     {
-        if (!_isWaiting)
+        if (!_wait.IsWaiting)
         {
             return;
         }
-        StopWaiting();
         if (_error is { } error && _start == _end && !_isCancelled)
         {
-            _source.SetException(error);
+            _wait.SetException(error);
         }
         else
         {
-            _source.SetResult(Take());
+            _wait.SetResult(Take());
         }
-    }
-
-    private void StopWaiting()
-    {
-        _isWaiting = false;
-        _registration.Unregister();
-        _registration = default;
-        _token = default;
     }
 
     private ReadResult Take()

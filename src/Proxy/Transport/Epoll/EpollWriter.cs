@@ -1,28 +1,24 @@
 using System.Buffers;
 using System.IO.Pipelines;
-using System.Threading.Tasks.Sources;
 
 namespace Routing.Proxy.Transport.Epoll;
 
 /// <summary>Writes to a connection: a flush hands everything to the kernel, and waits only while that takes no more.</summary>
 /// <remarks>Used on the connection's loop; cancelling alone may come from any thread.</remarks>
-internal sealed class EpollWriter(EpollConnection connection) : PipeWriter, IValueTaskSource<FlushResult>
+internal sealed class EpollWriter(EpollConnection connection) : PipeWriter
 {
     private const int FirstBuffer = 4 * 1024;
 
-    private ManualResetValueTaskSourceCore<FlushResult> _source;   // continuations run inline, on the loop
+    private readonly LoopWait<FlushResult> _wait = new(connection.Owner);
     private byte[] _buffer = [];
     private int _start;
     private int _end;
-    private bool _isWaiting;
     private bool _isCancelled;
     private bool _isCompleted;
     private Exception? _error;
-    private CancellationTokenRegistration _registration;
-    private CancellationToken _token;
 
     /// <summary>Whether bytes wait for the kernel.</summary>
-    public bool IsWaiting => _isWaiting;
+    public bool IsWaiting => _wait.IsWaiting;
 
     /// <inheritdoc/>
     public override bool CanGetUnflushedBytes => true;
@@ -52,7 +48,7 @@ internal sealed class EpollWriter(EpollConnection connection) : PipeWriter, IVal
     public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (_isWaiting)
+        if (_wait.IsWaiting)
         {
             throw new InvalidOperationException("Only one flush at a time.");
         }
@@ -69,15 +65,9 @@ internal sealed class EpollWriter(EpollConnection connection) : PipeWriter, IVal
         {
             return new(Result());
         }
-        _source.Reset();
-        _isWaiting = true;
+        var wait = _wait.Begin(cancellationToken);
         connection.WantWrite();
-        if (cancellationToken.CanBeCanceled)
-        {
-            _token = cancellationToken;
-            _registration = cancellationToken.UnsafeRegister(static self => ((EpollWriter)self!).PostCancel(), this);
-        }
-        return new(this, _source.Version);
+        return wait;
     }
 
     /// <inheritdoc/>
@@ -100,7 +90,7 @@ internal sealed class EpollWriter(EpollConnection connection) : PipeWriter, IVal
     public void Resume()
     {
         Send();
-        if (_isWaiting && (_start == _end || _error is not null))
+        if (_wait.IsWaiting && (_start == _end || _error is not null))
         {
             Wake();
         }
@@ -111,7 +101,7 @@ internal sealed class EpollWriter(EpollConnection connection) : PipeWriter, IVal
     {
         _error ??= error;
         Drop();
-        if (_isWaiting)
+        if (_wait.IsWaiting)
         {
             Wake();
         }
@@ -128,30 +118,10 @@ internal sealed class EpollWriter(EpollConnection connection) : PipeWriter, IVal
         _start = _end = 0;
     }
 
-    FlushResult IValueTaskSource<FlushResult>.GetResult(short token) => _source.GetResult(token);
-
-    ValueTaskSourceStatus IValueTaskSource<FlushResult>.GetStatus(short token) => _source.GetStatus(token);
-
-    void IValueTaskSource<FlushResult>.OnCompleted(
-        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _source.OnCompleted(continuation, state, token, flags & ~ValueTaskSourceOnCompletedFlags.UseSchedulingContext);
-
-    private void PostCancel() => connection.Post(static self => ((EpollWriter)self!).CancelByToken(), this);
-
-    private void CancelByToken()
-    {
-        if (_isWaiting && _token.IsCancellationRequested)
-        {
-            var token = _token;
-            StopWaiting();
-            _source.SetException(new OperationCanceledException(token));
-        }
-    }
-
     private void Cancel()
     {
         _isCancelled = true;
-        if (_isWaiting)
+        if (_wait.IsWaiting)
         {
             Wake();
         }
@@ -159,23 +129,14 @@ internal sealed class EpollWriter(EpollConnection connection) : PipeWriter, IVal
 
     private void Wake()
     {
-        StopWaiting();
         if (_error is { } error)
         {
-            _source.SetException(error);
+            _wait.SetException(error);
         }
         else
         {
-            _source.SetResult(Result());
+            _wait.SetResult(Result());
         }
-    }
-
-    private void StopWaiting()
-    {
-        _isWaiting = false;
-        _registration.Unregister();
-        _registration = default;
-        _token = default;
     }
 
     private FlushResult Result()
