@@ -35,6 +35,7 @@ public static partial class HaLoop
                 new HaAction.AcquireLeader());
         }
         var names = PeersOf(o);
+        o = o with { Peers = o.Peers?.From(names) };
         var unlockedSince = o.Memory.UnlockedSince ?? o.Now;
         if (names.Length > 0 && AreFresh(o, names, unlockedSince) && o.Now - unlockedSince < s_patience
             && o.Peers!.Reports.Values.FirstOrDefault(p => IsStale(o, p)) is { } stale)

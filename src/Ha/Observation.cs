@@ -98,7 +98,12 @@ public readonly record struct LeaseView(bool HoldsLeader, Term Term, TimeSpan Le
 /// <param name="AskedAt">When (see <see cref="Observation.Now"/>).</param>
 /// <param name="AnsweredAt">When the last one answered or was given up.</param>
 /// <param name="Reports">By member name; a peer that did not answer is there as unreachable.</param>
-public sealed record PeerAnswers(TimeSpan AskedAt, TimeSpan AnsweredAt, ImmutableSortedDictionary<string, PeerReport> Reports);
+public sealed record PeerAnswers(TimeSpan AskedAt, TimeSpan AnsweredAt, ImmutableSortedDictionary<string, PeerReport> Reports)
+{
+    /// <summary>The answers of these members alone; null when there are none to ask, so that what one of them said long ago counts no more.</summary>
+    public PeerAnswers? From(ImmutableArray<string> names) =>
+        names.IsEmpty ? null : this with { Reports = Reports.RemoveRange(Reports.Keys.Where(name => !names.Contains(name))) };
+}
 
 /// <summary>Failsafe mode's view.</summary>
 /// <param name="ConfirmedLeft">Leader: how long the members' consent lasts; zero or less: there is none.</param>

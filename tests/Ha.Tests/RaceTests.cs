@@ -89,6 +89,10 @@ public sealed class RaceTests
     public void A_primary_that_answers_blocks_the_race() => Refuses("primary_alive", o => Peer(o, new PeerReport("b", true, IsPrimary: true)));
 
     [Fact]
+    public void What_a_member_said_long_ago_does_not_block_a_race_that_asks_nobody() => Races(o =>
+        Peer(Alone(Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "a")), new PeerReport("c", true, IsPrimary: true)));
+
+    [Fact]
     public void A_peer_with_more_WAL_goes_first() => Refuses("behind", o => Peer(o, new PeerReport("b", true, false, new Lsn(201), 1)));
 
     [Fact]
@@ -248,6 +252,12 @@ public sealed class RaceTests
     private static Observation OnTimeline(Observation o, uint timeline) => o with
     {
         Cluster = o.Cluster! with { History = new TimelineHistory([new HistoryLine(timeline - 1, new Lsn(100), "", null, "b")]) },
+    };
+
+    /// <summary>The other members' keys have gone with their leases, as the frozen leader's does.</summary>
+    private static Observation Alone(Observation o) => o with
+    {
+        Cluster = o.Cluster! with { Members = o.Cluster.Members.Where(pair => pair.Key is "a" or "c").ToImmutableSortedDictionary(StringComparer.Ordinal) },
     };
 
     private static Observation Peer(Observation o, PeerReport report) => o with
