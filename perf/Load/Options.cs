@@ -6,19 +6,20 @@ namespace Routing.Load;
 internal sealed record Options
 {
     public const string Usage = """
-        Usage: Load [--runs N] [--seconds N] [--variants NAME,…] [--parts NAME,…] [--proxy FILE] [--out FILE]
+        Usage: Load [--runs N] [--seconds N] [--variants NAME,…] [--parts NAME,…] [--proxy FILE] [--before FILE] [--out FILE]
 
         Runs pgbench and COPY directly and through HAProxy, PgBouncer and the proxy, alternating, on 127.0.0.1.
 
           --runs N      rounds over all variants; medians are reported (default 5)
           --seconds N   length of one pgbench run (default 4)
-          --variants    direct, haproxy1, haproxy2, splice, pgbouncer, epoll, portable (default all)
+          --variants    direct, haproxy1, haproxy2, splice, pgbouncer, before, epoll, portable (default all; before only with --before)
           --parts       simple, prepared, connect, bulk, idle, switch (default all)
           --proxy FILE  the native proxy; default artifacts/bin/routing-proxy
+          --before FILE another build of the proxy, to see what a change does; measured with its own default transport
           --out FILE    write the tables there, too
         """;
 
-    public static readonly string[] AllVariants = ["direct", "haproxy1", "haproxy2", "splice", "pgbouncer", "epoll", "portable"];
+    public static readonly string[] AllVariants = ["direct", "haproxy1", "haproxy2", "splice", "pgbouncer", "before", "epoll", "portable"];
 
     public static readonly string[] AllParts = ["simple", "prepared", "connect", "bulk", "idle", "switch"];
 
@@ -26,11 +27,18 @@ internal sealed record Options
 
     public int Seconds { get; private init; } = 4;
 
-    public IReadOnlyList<string> Variants { get; private init; } = AllVariants;
+    public IReadOnlyList<string> Variants
+    {
+        get => [.. field.Where(one => one != "before" || Before is not null)];
+        private init;
+    } = AllVariants;
 
     public IReadOnlyList<string> Parts { get; private init; } = AllParts;
 
     public string Proxy { get; init; } = Path.GetFullPath("artifacts/bin/routing-proxy");
+
+    /// <summary>Another build of the proxy; null: none.</summary>
+    public string? Before { get; init; }
 
     public string? Out { get; private init; }
 
@@ -49,6 +57,7 @@ internal sealed record Options
                 "--variants" => options with { Variants = Names(AllVariants) },
                 "--parts" => options with { Parts = Names(AllParts) },
                 "--proxy" => options with { Proxy = Path.GetFullPath(Value()) },
+                "--before" => options with { Before = Path.GetFullPath(Value()) },
                 "--out" => options with { Out = Path.GetFullPath(Value()) },
                 _ => throw new FormatException($"Unknown option {name}."),
             };

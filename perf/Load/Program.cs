@@ -23,7 +23,7 @@ catch (FormatException problem)
 using var programs = new TempDirectory("load-programs");
 OrdinaryProcess.GiveAway(programs.Path);
 File.SetUnixFileMode(programs.Path, (UnixFileMode)0b111_101_101);
-File.Copy(options.Proxy, programs["routing-proxy"]);
+options = options with { Proxy = Readable(options.Proxy, "routing-proxy"), Before = options.Before is { } other ? Readable(other, "routing-proxy-before") : null };
 var report = new StringBuilder();
 Say(string.Create(CultureInfo.InvariantCulture, $"""
     # The proxy beside its peers
@@ -33,7 +33,6 @@ Say(string.Create(CultureInfo.InvariantCulture, $"""
     - {options.Runs} rounds of {options.Seconds} s, alternating; medians. CPU is that of the process between client and server.
 
     """));
-options = options with { Proxy = programs["routing-proxy"] };
 await using var stage = await Stage.StartAsync(options);
 var loaded = new LoadRun(options, stage);
 foreach (var part in options.Parts)
@@ -52,6 +51,12 @@ if (options.Out is { } file)
     await File.WriteAllTextAsync(file, report.ToString());
 }
 return 0;
+
+string Readable(string file, string name)
+{
+    File.Copy(file, programs[name]);
+    return programs[name];
+}
 
 void Say(string text)
 {

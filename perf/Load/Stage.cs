@@ -89,10 +89,10 @@ internal sealed class Stage : IAsyncDisposable
                 ignore_startup_parameters = extra_float_digits
 
                 """))],
-            _ => [_options.Proxy, Write("proxy.yml", string.Create(CultureInfo.InvariantCulture, $$"""
+            _ => [variant == "before" ? _options.Before! : _options.Proxy, Write("proxy.yml", string.Create(CultureInfo.InvariantCulture, $$"""
                 scope: load
                 etcd3: {hosts: "{{_etcd!.Endpoint.Authority}}"}
-                transport: {{variant}}
+                transport: {{(variant == "before" ? "auto" : variant)}}
                 listeners:
                   write: {listen: "127.0.0.1:{{port}}", role: primary}
 

@@ -128,6 +128,21 @@ public abstract class TransportContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_comes_last_in_a_flood_is_not_held_back()
+    {
+        await using var relay = await RelayAsync(null);
+        foreach (var length in new[] { 30_000_000, 1, 400_001, 7, 5_000_003 })
+        {
+            var bytes = RandomNumberGenerator.GetBytes(length);
+
+            var reading = ReadAsync(relay.Client, length);
+            await SendAllAsync(relay.Server, bytes);   // and nothing behind it
+
+            Assert.True((await reading.WaitAsync(Limit, Cancellation)).AsSpan().SequenceEqual(bytes));
+        }
+    }
+
+    [Fact]
     public async Task Bytes_that_wait_in_the_pipes_are_relayed_first()
     {
         await using var relay = await RelayAsync(null, "ahead "u8.ToArray(), "before "u8.ToArray());

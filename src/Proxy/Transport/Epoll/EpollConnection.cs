@@ -201,6 +201,15 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
         }
     }
 
+    /// <summary>For the relay: tell of bytes only when there are so many, or the end.</summary>
+    internal void WakeFrom(int bytes)
+    {
+        if (!IsClosed)
+        {
+            Kernel.SetOption(Fd, Kernel.SOL_SOCKET, Kernel.SO_RCVLOWAT, bytes);
+        }
+    }
+
     /// <summary>Whether the kernel was asked to tell of bytes.</summary>
     internal bool IsReading => (Watched & Kernel.EPOLLIN) != 0;
 

@@ -7,11 +7,17 @@ namespace Routing.Proxy.Transport.Epoll;
 /// <summary>One event loop: a thread, its epoll set, its queue of posted work, its timers and its relay buffers.</summary>
 internal sealed unsafe partial class EpollLoop : IDisposable
 {
-    /// <summary>The relay's buffer for ordinary traffic; a receive that fills it makes a direction busy.</summary>
+    /// <summary>The relay's buffer for ordinary traffic.</summary>
     public const int SmallBuffer = 16 * 1024;
 
     /// <summary>The relay's buffer for a busy direction: fewer system calls for each byte.</summary>
-    public const int LargeBuffer = 256 * 1024;
+    public const int LargeBuffer = 512 * 1024;
+
+    /// <summary>A direction that receives so much at once is busy: what PostgreSQL sends at once in a COPY, bytes.</summary>
+    public const int BusyFrom = 8 * 1024;
+
+    /// <summary>With so many bytes waiting for slow receivers, all directions use the small buffer: it bounds what each adds.</summary>
+    public const int MostUnsent = 32 * 1024 * 1024;
 
     private const int BatchSize = 256;
 
@@ -31,6 +37,7 @@ internal sealed unsafe partial class EpollLoop : IDisposable
     public EpollLoop(int index, TimeProvider time, ILogger logger)
     {
         (Index, _time, _logger) = (index, time, logger);
+        Busy = new BusyDirections(this);
         Buffer = (byte*)NativeMemory.AlignedAlloc(LargeBuffer, 4096);
         Epoll = Check(Kernel.EpollCreate(Kernel.EPOLL_CLOEXEC));
         _wake = Check(Kernel.EventFd(0, Kernel.EFD_CLOEXEC | Kernel.EFD_NONBLOCK));
@@ -49,6 +56,12 @@ internal sealed unsafe partial class EpollLoop : IDisposable
 
     /// <summary>The buffer that all relays of this loop receive into, one after another.</summary>
     public byte* Buffer { get; }
+
+    /// <summary>The directions that move much.</summary>
+    public BusyDirections Busy { get; }
+
+    /// <summary>Bytes that wait in relays for slow receivers.</summary>
+    public long UnsentBytes { get; set; }
 
     /// <summary>The timestamp at the beginning of the present batch: coarse, and free.</summary>
     public long Now { get; private set; }

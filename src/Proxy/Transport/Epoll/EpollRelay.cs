@@ -6,7 +6,7 @@ namespace Routing.Proxy.Transport.Epoll;
 /// <summary>Moves bytes between two connections of one loop: receive into the loop's buffer, look, send at once.</summary>
 /// <remarks>
 /// A direction holds a buffer of its own only while its receiver takes less than was received; then its sender is not read. A
-/// direction whose receives come back full is busy and gets the loop's large buffer. The two directions never wait for each
+/// direction that receives much at once is busy (<see cref="BusyDirections"/>) and gets the loop's large buffer. The two directions never wait for each
 /// other, so that a server that complains in the middle of a COPY is heard.
 /// </remarks>
 internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
@@ -42,10 +42,10 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
     }
 
     /// <inheritdoc/>
-    public long FromClient => Interlocked.Read(ref _up.Bytes);
+    public long FromClient => Volatile.Read(ref _up.Bytes);
 
     /// <inheritdoc/>
-    public long FromServer => Interlocked.Read(ref _down.Bytes);
+    public long FromServer => Volatile.Read(ref _down.Bytes);
 
     /// <inheritdoc/>
     public long LastActivity
@@ -124,6 +124,15 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         }
     }
 
+    /// <summary>Where a direction's bytes come from.</summary>
+    internal EpollConnection SourceOf(bool isUp) => isUp ? _client : _server;
+
+    /// <summary>How many bytes a direction has moved.</summary>
+    internal long BytesOf(bool isUp) => isUp ? _up.Bytes : _down.Bytes;
+
+    /// <summary>A direction does not move much any more.</summary>
+    internal void EndBusy(bool isUp) => (isUp ? ref _up : ref _down).IsBusy = false;
+
     /// <summary>One of the connections was closed under the relay. On the loop.</summary>
     public void OnClosed(EpollConnection connection) =>
         Finish(ReferenceEquals(connection, _client) ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);
@@ -139,15 +148,18 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
     private unsafe void Pump(bool isClient)
     {
         ref var direction = ref isClient ? ref _up : ref _down;
-        var from = isClient ? _client : _server;
-        var size = direction.IsBusy ? EpollLoop.LargeBuffer : EpollLoop.SmallBuffer;
-        var buffer = from.Owner.Buffer;
+        var from = SourceOf(isClient);
+        var loop = from.Owner;
+        var size = direction.IsBusy && loop.UnsentBytes < EpollLoop.MostUnsent ? EpollLoop.LargeBuffer : EpollLoop.SmallBuffer;
+        var buffer = loop.Buffer;
         var count = Kernel.Receive(from.Fd, buffer, size, 0);
         if (count > 0)
         {
-            // Two full receives in a row make it busy; one that would have fitted into the small buffer ends that.
-            direction.IsBusy = count == size ? direction.WasFull : direction.IsBusy && count >= EpollLoop.SmallBuffer;
-            direction.WasFull = count == size || direction.IsBusy;
+            if (count >= EpollLoop.BusyFrom && !direction.IsBusy)
+            {
+                direction.IsBusy = true;
+                loop.Busy.Add(this, isClient);
+            }
             Forward(ref direction, new ReadOnlySpan<byte>(buffer, (int)count));
             if (_stopping != Stopping.No)
             {
@@ -179,7 +191,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
                 tap.FromServer(bytes);
             }
         }
-        Interlocked.Exchange(ref direction.Bytes, direction.Bytes + bytes.Length);
+        Volatile.Write(ref direction.Bytes, direction.Bytes + bytes.Length);
         var to = isUp ? _server : _client;
         if (!TrySend(to, ref bytes))
         {
@@ -197,6 +209,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
                 ArrayPool<byte>.Shared.Return(old);
             }
             bytes.CopyTo(rest.AsSpan(before));
+            to.Owner.UnsentBytes += bytes.Length;
             (direction.Rest, direction.RestStart, direction.RestEnd) = (rest, 0, before + bytes.Length);
             Watch();
         }
@@ -215,6 +228,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
             Finish(IsUp(ref direction) ? RelayEnd.ServerBroke : RelayEnd.ClientBroke);
             return;
         }
+        to.Owner.UnsentBytes -= direction.RestEnd - direction.RestStart - bytes.Length;
         direction.RestStart = direction.RestEnd - bytes.Length;
         if (bytes.IsEmpty)
         {
@@ -326,6 +340,10 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
             return;
         }
         _progress = Progress.Over;
+        if (_up.IsBusy || _down.IsBusy)
+        {
+            _client.Owner.Busy.Remove(this);
+        }
         _client.Leave(Take(ref _down));
         _server.Leave(Take(ref _up));
         Give(ref _down);
@@ -335,10 +353,11 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         static ReadOnlySpan<byte> Take(ref Direction direction) =>
             direction.Rest is { } rest ? rest.AsSpan(direction.RestStart, direction.RestEnd - direction.RestStart) : default;
 
-        static void Give(ref Direction direction)
+        void Give(ref Direction direction)
         {
             if (direction.Rest is { } rest)
             {
+                _client.Owner.UnsentBytes -= direction.RestEnd - direction.RestStart;
                 ArrayPool<byte>.Shared.Return(rest);
                 direction.Rest = null;
             }
@@ -350,7 +369,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         public long Bytes;
         public byte[]? Rest;
         public int RestStart, RestEnd;
-        public bool IsBusy, WasFull;
+        public bool IsBusy;
     }
 
     private sealed class StopOrder(EpollRelay relay, RelayStop how, TimeSpan grace)
