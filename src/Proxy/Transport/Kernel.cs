@@ -46,11 +46,21 @@ internal static unsafe partial class Kernel
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     public static partial nint Write(int fd, void* buffer, nint length);
 
-    [LibraryImport("libc", EntryPoint = "recv", SetLastError = true)]
-    public static partial nint Receive(int fd, byte* buffer, nint length, int flags);
+    /// <summary>Receives from a socket that does not block.</summary>
+    /// <returns>The count of bytes, 0 at the end of the stream; an error as a negative number.</returns>
+    public static nint Receive(int fd, byte* buffer, nint length)
+    {
+        var count = ReceiveUnguarded(fd, buffer, length, 0);
+        return count >= 0 ? count : -Marshal.GetLastSystemError();
+    }
 
-    [LibraryImport("libc", EntryPoint = "send", SetLastError = true)]
-    public static partial nint Send(int fd, byte* buffer, nint length, int flags);
+    /// <summary>Sends on a socket that does not block; a connection that is gone raises no signal.</summary>
+    /// <returns>The count of bytes that the kernel took; an error as a negative number.</returns>
+    public static nint Send(int fd, byte* buffer, nint length)
+    {
+        var count = SendUnguarded(fd, buffer, length, MSG_NOSIGNAL);
+        return count >= 0 ? count : -Marshal.GetLastSystemError();
+    }
 
     [LibraryImport("libc", EntryPoint = "accept4", SetLastError = true)]
     public static partial int Accept(int fd, byte* address, int* length, int flags);
@@ -148,4 +158,13 @@ internal static unsafe partial class Kernel
             _ => null,
         };
     }
+
+    // Without the garbage collector's transition: they never block, and nothing runs between them and the look at their error.
+    [LibraryImport("libc", EntryPoint = "recv")]
+    [SuppressGCTransition]
+    private static partial nint ReceiveUnguarded(int fd, byte* buffer, nint length, int flags);
+
+    [LibraryImport("libc", EntryPoint = "send")]
+    [SuppressGCTransition]
+    private static partial nint SendUnguarded(int fd, byte* buffer, nint length, int flags);
 }

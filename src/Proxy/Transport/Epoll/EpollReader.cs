@@ -114,11 +114,9 @@ internal sealed class EpollReader(EpollConnection connection) : PipeReader
             return;
         }
         nint count;
-        int error;
         fixed (byte* to = &_buffer[_end])
         {
-            count = Kernel.Receive(connection.Fd, to, _buffer.Length - _end, 0);
-            error = count < 0 ? Kernel.Error : 0;
+            count = Kernel.Receive(connection.Fd, to, _buffer.Length - _end);
         }
         if (count > 0)
         {
@@ -136,9 +134,9 @@ internal sealed class EpollReader(EpollConnection connection) : PipeReader
             _isOver = true;
             Wake();
         }
-        else if (error is not (Kernel.EAGAIN or Kernel.EINTR))
+        else if (-count is not (Kernel.EAGAIN or Kernel.EINTR))
         {
-            Fail(Kernel.Exception(error));
+            Fail(Kernel.Exception((int)-count));
         }
     }
 

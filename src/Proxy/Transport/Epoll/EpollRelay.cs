@@ -152,7 +152,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         var loop = from.Owner;
         var size = direction.IsBusy && loop.UnsentBytes < EpollLoop.MostUnsent ? EpollLoop.LargeBuffer : EpollLoop.SmallBuffer;
         var buffer = loop.Buffer;
-        var count = Kernel.Receive(from.Fd, buffer, size, 0);
+        var count = Kernel.Receive(from.Fd, buffer, size);
         if (count > 0)
         {
             if (count >= EpollLoop.BusyFrom && !direction.IsBusy)
@@ -171,7 +171,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         {
             Finish(isClient ? RelayEnd.ClientClosed : RelayEnd.ServerClosed);
         }
-        else if (Kernel.Error is not (Kernel.EAGAIN or Kernel.EINTR))
+        else if (-count is not (Kernel.EAGAIN or Kernel.EINTR))
         {
             Finish(isClient ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);
         }
@@ -242,42 +242,35 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         }
     }
 
+    // What is left of the bytes waits until the kernel takes more. False: there is nobody to send to.
     private static unsafe bool TrySend(EpollConnection to, ref ReadOnlySpan<byte> bytes)
     {
-        while (!bytes.IsEmpty)
+        while (!bytes.IsEmpty && !to.IsClosed)
         {
             nint count;
             fixed (byte* from = bytes)
             {
-                count = to.IsClosed ? -1 : Kernel.Send(to.Fd, from, bytes.Length, Kernel.MSG_NOSIGNAL);
+                count = Kernel.Send(to.Fd, from, bytes.Length);
             }
-            if (count >= 0)
+            if (count > 0)
             {
-                var isAll = count == bytes.Length;
+                var isShort = count < bytes.Length;
                 bytes = bytes[(int)count..];
-                if (!isAll)
+                if (isShort)
                 {
-                    return true;   // a short send: the kernel is full, the rest waits
+                    return true;
                 }
             }
-            else if (to.IsClosed)
+            else if (count == -Kernel.EAGAIN)
+            {
+                return true;
+            }
+            else if (count != -Kernel.EINTR)
             {
                 return false;
             }
-            else
-            {
-                switch (Kernel.Error)
-                {
-                    case Kernel.EAGAIN:
-                        return true;
-                    case Kernel.EINTR:
-                        continue;
-                    default:
-                        return false;
-                }
-            }
         }
-        return true;
+        return bytes.IsEmpty;
     }
 
     private bool IsUp(ref Direction direction) => System.Runtime.CompilerServices.Unsafe.AreSame(ref direction, ref _up);

@@ -151,23 +151,21 @@ internal sealed class EpollWriter(EpollConnection connection) : PipeWriter
         while (_start < _end && _error is null)
         {
             nint count;
-            int error;
             fixed (byte* from = &_buffer[_start])
             {
-                count = connection.IsClosed ? -1 : Kernel.Send(connection.Fd, from, _end - _start, Kernel.MSG_NOSIGNAL);
-                error = count >= 0 ? 0 : connection.IsClosed ? Kernel.EPIPE : Kernel.Error;
+                count = connection.IsClosed ? -Kernel.EPIPE : Kernel.Send(connection.Fd, from, _end - _start);
             }
             if (count >= 0)
             {
                 _start += (int)count;
             }
-            else if (error == Kernel.EAGAIN)
+            else if (count == -Kernel.EAGAIN)
             {
                 return;
             }
-            else if (error != Kernel.EINTR)
+            else if (count != -Kernel.EINTR)
             {
-                _error = Kernel.Exception(error);
+                _error = Kernel.Exception((int)-count);
                 Drop();
             }
         }
