@@ -11,6 +11,7 @@ internal sealed class LoadRun(Options options, Stage stage)
     private const double BulkGigabytes = 1.001;
     private static readonly int[] s_clients = [1, 8, 64];
     private static readonly int[] s_idle = [1_000, 5_000, 9_000];
+    private static readonly TimeSpan s_rest = TimeSpan.FromSeconds(3);
 
     /// <summary>Select-only transactions at 1, 8 and 64 clients.</summary>
     public async Task<string> PgbenchAsync(string protocol)
@@ -72,7 +73,7 @@ internal sealed class LoadRun(Options options, Stage stage)
     {
         using var backend = new PretendBackend();
         await stage.LeadAsync("pretend", backend.Port);
-        var table = new StringBuilder("## Resident memory with idle sessions\n\n| way | sessions | resident, KiB | KiB per session |\n|---|---|---|---|\n");
+        var table = new StringBuilder("## Resident memory with idle sessions, three seconds after the last login\n\n| way | sessions | resident, KiB | KiB per session |\n|---|---|---|---|\n");
         foreach (var variant in options.Variants.Where(one => one is not ("direct" or "splice" or "haproxy1")))
         {
             using var route = await stage.OpenAsync(variant, backend.Port);
@@ -80,6 +81,7 @@ internal sealed class LoadRun(Options options, Stage stage)
             try
             {
                 open.Add(await PretendBackend.LoginAsync(route.Port));   // warm: the code of a login is in memory
+                await Task.Delay(s_rest);
                 var empty = route.ResidentKiB;
                 table.AppendLine(CultureInfo.InvariantCulture, $"| {variant} | 1 | {empty} | |");
                 foreach (var wanted in s_idle)
@@ -88,6 +90,7 @@ internal sealed class LoadRun(Options options, Stage stage)
                     {
                         open.AddRange(await Task.WhenAll(Enumerable.Range(0, Math.Min(50, wanted - open.Count)).Select(_ => PretendBackend.LoginAsync(route.Port))));
                     }
+                    await Task.Delay(s_rest);
                     table.AppendLine(CultureInfo.InvariantCulture,
                         $"| {variant} | {wanted} | {route.ResidentKiB} | {(route.ResidentKiB - empty) / (double)(wanted - 1):F2} |");
                 }

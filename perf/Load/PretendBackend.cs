@@ -9,11 +9,11 @@ internal sealed class PretendBackend : IDisposable
 {
     private static readonly byte[] s_welcome =
     [
-        (byte)'R', 0, 0, 0, 8, 0, 0, 0, 0,
-        (byte)'S', 0, 0, 0, 23, .. "server_version\015.1\0"u8,
-        (byte)'S', 0, 0, 0, 23, .. "in_hot_standby\0off\0"u8,
-        (byte)'K', 0, 0, 0, 12, 0, 0, 0, 1, 0, 0, 0, 2,
-        (byte)'Z', 0, 0, 0, 5, (byte)'I',
+        .. Message('R', [0, 0, 0, 0]),
+        .. Message('S', "server_version\0"u8, "15.1\0"u8),
+        .. Message('S', "in_hot_standby\0"u8, "off\0"u8),
+        .. Message('K', [0, 0, 0, 1, 0, 0, 0, 2]),
+        .. Message('Z', "I"u8),
     ];
 
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -61,6 +61,9 @@ internal sealed class PretendBackend : IDisposable
     }
 
     public void Dispose() => _socket.Dispose();
+
+    private static byte[] Message(char type, ReadOnlySpan<byte> body, ReadOnlySpan<byte> more = default) =>
+        [(byte)type, 0, 0, 0, (byte)(sizeof(int) + body.Length + more.Length), .. body, .. more];
 
     private async Task AcceptAsync()
     {

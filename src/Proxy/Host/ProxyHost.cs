@@ -34,6 +34,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     private readonly ITransport _transport;
     private readonly SessionServer _sessions;
     private readonly AdminServer? _admin;
+    private readonly CalmCollector _collector;
     private readonly Dictionary<string, (ListenAddress Address, ITransportListener Listener)> _listeners = new(StringComparer.Ordinal);
     private readonly TaskCompletionSource _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _stopNow = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -59,6 +60,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         _sessions = new SessionServer(
             _transport, _router, [.. settings.Listeners.Select(one => one.Settings)], settings.Sessions, _metrics, time, loggers);
         _admin = settings.Admin is { } admin ? new AdminServer(admin, this, loggers) : null;
+        _collector = CalmCollector.Start(time);
     }
 
     /// <inheritdoc/>
@@ -141,6 +143,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         {
             await _admin.DisposeAsync();
         }
+        _collector.Dispose();
         await _watch.DisposeAsync();
         await _store.DisposeAsync();
         await _sessions.DisposeAsync();
