@@ -6,6 +6,7 @@ using Routing.Agent.Fence;
 using Routing.Logging;
 using Routing.Agent.Loop;
 using Routing.Agent.Metrics;
+using Routing.Agent.Native;
 using Routing.Agent.Postgres;
 using Routing.Agent.Rest;
 using Routing.Agent.Status;
@@ -20,6 +21,9 @@ namespace Routing.Agent;
 internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
 {
     private static readonly TimeSpan s_livenessLimit = TimeSpan.FromSeconds(3);
+
+    /// <summary>A start, a clone of a small database included, is over after this.</summary>
+    private static readonly TimeSpan s_settled = TimeSpan.FromSeconds(20);
 
     private readonly string? _path;
     private readonly SettingsEnvironment _environment;
@@ -38,6 +42,8 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly RestServer _rest;
     private readonly AgentMetrics _metrics;
     private AgentSettings _settings;
+    private readonly long _startedAt;
+    private bool _isSettled;
     private int _reloads;
     private long _reconnects;
 
@@ -45,6 +51,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     {
         (_path, _environment, _settings, _log, _time) = (path, environment, settings, log, time);
         _logger = loggers.CreateLogger("agent");
+        _startedAt = time.GetTimestamp();
         var member = LocalMemberOf(settings);
         var initial = DynamicConfig.Parse(member.InitialConfig, 0);
         _board = new StatusBoard(new AgentStatus { Scope = settings.Scope, Name = settings.Name, Config = initial, Tags = member.Tags });
@@ -183,6 +190,13 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     {
         _metrics.LoopRan(duration, code);
         _store.WatchPace.Interval = WatchPace.For(_board.Current.Timing.Ttl);
+        if (!_isSettled && _time.GetElapsedTime(_startedAt) >= s_settled)
+        {
+            // The start needed code and memory that the hours after it do not.
+            _isSettled = true;
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            _ = ProgramPages.Forget();
+        }
         for (var seen = _store.Status.WatchReconnects; _reconnects < seen; _reconnects++)
         {
             _metrics.DcsReconnected();

@@ -30,6 +30,7 @@ internal static unsafe partial class Libc
     public const int SFD_CLOEXEC = 0x80000, SFD_NONBLOCK = 0x800;
     public const int PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1;
     public const int MCL_CURRENT = 1, MCL_FUTURE = 2, MCL_ONFAULT = 4;
+    public const int MADV_DONTNEED = 4;
     public const int SCHED_RR = 2, SCHED_RESET_ON_FORK = 0x40000000;
     public const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100;
     public const short POSIX_SPAWN_SETSIGDEF = 4, POSIX_SPAWN_SETSIGMASK = 8, POSIX_SPAWN_SETSID = 0x80;
@@ -158,6 +159,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Name, SetLastError = true)]
     public static partial int mlockall(int flags);
+
+    [LibraryImport(Name, SetLastError = true)]
+    public static partial int madvise(nint address, nuint length, int advice);
 
     [LibraryImport(Name, SetLastError = true)]
     public static partial int sched_setscheduler(int pid, int policy, int* priority);
