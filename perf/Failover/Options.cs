@@ -5,9 +5,11 @@ namespace Routing.Failover;
 /// <summary>What the command line asks for.</summary>
 internal sealed record Options
 {
+    public const string Direct = "direct", Routed = "router";
+
     public const string Usage = """
         Usage: Failover [--agent FILE] [--with-established] [--runs N] [--events NAME,…] [--settings NAME,…]
-                        [--no-idle | --idle-only] [--limit MINUTES] [--out FILE]
+                        [--through direct,router] [--no-idle | --idle-only] [--limit MINUTES] [--out FILE]
 
         Runs clusters of three on 127.0.0.1 (one etcd, PostgreSQL on free ports) and measures the outage that a writer with
         one connection sees, and what an idle agent costs.
@@ -17,6 +19,8 @@ internal sealed record Options
           --runs N            runs per event and setting (default 5)
           --events            switchover, postmaster, agent, node (default all)
           --settings          default, fastest (default both)
+          --through           direct: the writer tries all nodes (default); router: it knows our proxy, or HAProxy before the
+                              established agent; or both
           --no-idle           leave the idle cost out
           --idle-only         measure nothing else
           --idle-seconds N    quiet time before, and time of, the idle measurement (default 60)
@@ -34,6 +38,9 @@ internal sealed record Options
     public IReadOnlyList<string> Events { get; private init; } = [.. Event.All.Select(one => one.Name)];
 
     public IReadOnlyList<string> Settings { get; private init; } = [Contender.Default, Contender.Fastest];
+
+    /// <summary>How the writer goes: <see cref="Direct"/>, <see cref="Routed"/> or both.</summary>
+    public IReadOnlyList<string> Through { get; private init; } = [Direct];
 
     public bool Idle { get; private init; } = true;
 
@@ -61,6 +68,7 @@ internal sealed record Options
                 "--runs" => options with { Runs = Number() },
                 "--events" => options with { Events = Names(Event.All.Select(one => one.Name)) },
                 "--settings" => options with { Settings = Names([Contender.Default, Contender.Fastest]) },
+                "--through" => options with { Through = Names([Direct, Routed]) },
                 "--no-idle" => options with { Idle = false },
                 "--idle-only" => options with { Failover = false },
                 "--idle-seconds" => options with { IdleTime = TimeSpan.FromSeconds(Number()) },

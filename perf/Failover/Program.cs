@@ -31,15 +31,23 @@ var started = Stopwatch.GetTimestamp();
 var setup = await Setup.PrepareAsync(options, stop.Token);
 // The file belongs to whoever started this; PostgreSQL to an ordinary user.
 await using var file = options.Out is { } path ? new StreamWriter(path) : null;
-var program = await File.ReadAllBytesAsync(setup.Agent, stop.Token);
+List<(string Name, byte[] Content)> copies = [("routing-agent", await File.ReadAllBytesAsync(setup.Agent, stop.Token))];
+if (setup.Proxy is { } ownProxy)
+{
+    copies.Add(("routing-proxy", await File.ReadAllBytesAsync(ownProxy, stop.Token)));
+}
 _ = new OrdinaryUser();
 using var programs = new TempDirectory("failover-program");
+foreach (var (name, content) in copies)
+{
+    await File.WriteAllBytesAsync(programs[name], content, stop.Token);
+    File.SetUnixFileMode(programs[name], UnixFileMode.UserRead | UnixFileMode.UserExecute);
+}
 var agent = programs["routing-agent"];
-await File.WriteAllBytesAsync(agent, program, stop.Token);
-File.SetUnixFileMode(agent, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+var proxy = setup.Proxy is null ? null : programs["routing-proxy"];
 
 await using var etcd = await EtcdServer.StartAsync();
-await using var measurement = new Measurement(setup.Postgres, etcd.Endpoint, Console.Error);
+await using var measurement = new Measurement(setup.Postgres, etcd.Endpoint, proxy, Console.Error);
 var contenders = Contender.Ours(agent).Concat(options.WithEstablished ? Contender.OfDebian() : [])
     .Where(contender => options.Settings.Contains(contender.Setting))
     .ToList();
@@ -61,9 +69,10 @@ try
     {
         foreach (var what in Event.All.Where(one => options.Events.Contains(one.Name)))
         {
-            foreach (var contender in contenders.TakeWhile(_ => Stopwatch.GetElapsedTime(started) < options.Limit))
+            foreach (var (contender, way) in contenders.SelectMany(contender => options.Through.Select(way => (contender, way)))
+                .TakeWhile(_ => Stopwatch.GetElapsedTime(started) < options.Limit))
             {
-                await measurement.RunAsync(what, contender, stop.Token);
+                await measurement.RunAsync(what, contender, way == Options.Routed, stop.Token);
             }
         }
     }

@@ -27,7 +27,7 @@ internal static class Report
         return text.ToString();
     }
 
-    private static void Outages(StringBuilder text, List<(Event Event, Contender Contender, Outage Outage)> outages)
+    private static void Outages(StringBuilder text, List<(Event Event, Contender Contender, bool IsRouted, Outage Outage)> outages)
     {
         text.Append("""
 
@@ -38,25 +38,27 @@ internal static class Report
             (replication is asynchronous, so a killed node may take the last ones with it). The ratio is to the other
             agent's median with the setting of the same kind: the default of both, or the fastest that each allows.
 
-            | event | agent | ttl/loop/retry, s | runs | outage, s | ratio | errors, median (most) | missing, sum |
-            |---|---|---|---|---|---|---|---|
+            Direct: the writer tries all nodes; router: it knows one port of our proxy, or of HAProxy before the established agent.
+
+            | event | agent | ttl/loop/retry, s | through | runs | outage, s | ratio | errors, median (most) | missing, sum |
+            |---|---|---|---|---|---|---|---|---|
 
             """);
-        foreach (var group in outages.GroupBy(run => (run.Event, run.Contender))
-            .OrderBy(group => Event.All.ToList().IndexOf(group.Key.Event)).ThenBy(group => group.Key.Contender.Setting)
+        foreach (var group in outages.GroupBy(run => (run.Event, run.Contender, run.IsRouted))
+            .OrderBy(group => Event.All.ToList().IndexOf(group.Key.Event)).ThenBy(group => group.Key.IsRouted).ThenBy(group => group.Key.Contender.Setting)
             .ThenBy(group => group.Key.Contender.Agent))
         {
-            var (what, contender) = group.Key;
+            var (what, contender, isRouted) = group.Key;
             double[] pauses = [.. group.Select(run => run.Outage.Pause.TotalSeconds).Order()];
             double[] errors = [.. group.Select(run => (double)run.Outage.Errors).Order()];
             double[] peers =
             [
-                .. outages.Where(run => run.Event == what && run.Contender.Setting == contender.Setting && !run.Contender.IsOurs)
+                .. outages.Where(run => run.Event == what && run.Contender.Setting == contender.Setting && run.IsRouted == isRouted && !run.Contender.IsOurs)
                     .Select(run => run.Outage.Pause.TotalSeconds).Order(),
             ];
             var ratio = !contender.IsOurs ? "1" : peers.Length > 0 ? Invariant($"{Median(pauses) / Median(peers):0.00}") : "–";
             text.AppendLine(Invariant(
-                $"| {what.Title} | {contender.Agent} | {contender.Times} | {pauses.Length} | {Median(pauses):0.00} ({pauses[0]:0.00}–{pauses[^1]:0.00}) | {ratio} | {Median(errors):0} ({errors[^1]:0}) | {group.Sum(run => run.Outage.Missing)} |"));
+                $"| {what.Title} | {contender.Agent} | {contender.Times} | {(isRouted ? "router" : "direct")} | {pauses.Length} | {Median(pauses):0.00} ({pauses[0]:0.00}–{pauses[^1]:0.00}) | {ratio} | {Median(errors):0} ({errors[^1]:0}) | {group.Sum(run => run.Outage.Missing)} |"));
         }
     }
 

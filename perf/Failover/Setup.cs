@@ -12,6 +12,9 @@ internal sealed record Setup
     /// <summary>Our agent, native.</summary>
     public required string Agent { get; init; }
 
+    /// <summary>Our proxy, native; null when no writer goes through a router.</summary>
+    public string? Proxy { get; init; }
+
     /// <summary>The folder of PostgreSQL's programs.</summary>
     public required string Postgres { get; init; }
 
@@ -42,6 +45,17 @@ internal sealed record Setup
             agent = await PublishAsync(root, cancellationToken);
         }
 
+        var isRouted = options.Through.Contains(Options.Routed);
+        var proxy = isRouted ? Path.Combine(root, "artifacts/bin/routing-proxy") : null;
+        if (proxy is not null && !File.Exists(proxy))
+        {
+            throw new InvalidOperationException("--through router needs the proxy: run ./build first.");
+        }
+        if (isRouted && options.WithEstablished && !File.Exists(Router.HaProxy))
+        {
+            throw new InvalidOperationException("--through router --with-established needs the Debian package haproxy.");
+        }
+
         var facts = new List<(string, string)>
         {
             ("Date", TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)),
@@ -56,7 +70,11 @@ internal sealed record Setup
         {
             facts.Add(("Established agent", $"{await FirstLineAsync(EstablishedProgram, "--version", cancellationToken)}, Debian's package"));
         }
-        return new Setup { Agent = agent, Postgres = postgres, Facts = facts };
+        if (isRouted && options.WithEstablished)
+        {
+            facts.Add(("Its router", await FirstLineAsync(Router.HaProxy, "-v", cancellationToken)));
+        }
+        return new Setup { Agent = agent, Proxy = proxy, Postgres = postgres, Facts = facts };
     }
 
     public void Describe(StringBuilder text)

@@ -12,13 +12,17 @@ internal sealed class TestedCluster : IAsyncDisposable
 
     private TestedCluster(Contender contender, string postgres, Uri etcd)
     {
-        var scope = $"failover{++_count}";
-        Contender = contender;
+        Scope = $"failover{++_count}";
+        (Contender, Etcd) = (contender, etcd);
         Nodes = [.. Enumerable.Range(1, Size).Select(
-            i => new TestedNode(contender, scope, $"node{i}", _directory[$"node{i}"], postgres, etcd))];
+            i => new TestedNode(contender, Scope, $"node{i}", _directory[$"node{i}"], postgres, etcd))];
     }
 
     public Contender Contender { get; }
+
+    public string Scope { get; }
+
+    public Uri Etcd { get; }
 
     /// <summary>The directory of all its files, and of all its processes.</summary>
     public string Path => _directory.Path;

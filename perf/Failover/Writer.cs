@@ -4,14 +4,14 @@ using Npgsql;
 namespace Routing.Failover;
 
 /// <summary>
-/// A client with one connection, straight to the nodes: it inserts a row every few milliseconds and, when its connection
-/// fails, tries all nodes in turn and takes the one that is no standby.
+/// A client with one connection: it inserts a row every few milliseconds and, when its connection fails, tries all ways that
+/// it knows in turn (the nodes, or the router alone) and takes the first that leads to a server which is no standby.
 /// </summary>
 internal sealed class Writer : IAsyncDisposable
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
     private static long _lastId;
-    private readonly IReadOnlyList<TestedNode> _nodes;
+    private readonly IReadOnlyList<NpgsqlDataSource> _ways;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private readonly List<(long Id, long At)> _acknowledged = [];
@@ -19,9 +19,9 @@ internal sealed class Writer : IAsyncDisposable
     private int _errors;
     private int _sessions;
 
-    public Writer(IReadOnlyList<TestedNode> nodes)
+    public Writer(IReadOnlyList<NpgsqlDataSource> ways)
     {
-        _nodes = nodes;
+        _ways = ways;
         _work = Task.Run(WriteAsync);
     }
 
@@ -135,9 +135,9 @@ internal sealed class Writer : IAsyncDisposable
 
     private async Task<NpgsqlConnection?> ConnectAsync()
     {
-        foreach (var node in _nodes)
+        foreach (var way in _ways)
         {
-            var connection = node.Server.CreateConnection();
+            var connection = way.CreateConnection();
             try
             {
                 await connection.OpenAsync();
