@@ -59,12 +59,13 @@ public sealed class HostSet
         switch (policy)
         {
             case HostPolicy.RoundRobin:
-                return Nth(start, loads, (int)(turn % (uint)usable), mayBeOut);
+                return Nth(start, end, loads, (int)(turn % (uint)usable), mayBeOut);
             case HostPolicy.RandomOfTwo when usable > 1:
                 var first = (int)((random & 0xFFFF) % (uint)usable);
                 var second = (int)((random >> 16) % (uint)(usable - 1));
-                var (one, other) = (Nth(start, loads, first, mayBeOut), Nth(start, loads, second >= first ? second + 1 : second, mayBeOut));
-                return Burden(loads[other]) < Burden(loads[one]) ? other : one;
+                var one = Nth(start, end, loads, first, mayBeOut);
+                var other = Nth(start, end, loads, second >= first ? second + 1 : second, mayBeOut);
+                return other >= 0 && Burden(loads[other]) < Burden(loads[one]) ? other : one;
             default:
                 // From a place that moves on with each pick, so that equals take turns.
                 var best = -1;
@@ -81,16 +82,20 @@ public sealed class HostSet
         }
     }
 
-    private static int Nth<TLoads>(int start, in TLoads loads, int wanted, bool mayBeOut)
+    // The loads are others' to change while we look: when there are fewer by now, it is the last of them, or -1.
+    private static int Nth<TLoads>(int start, int end, in TLoads loads, int wanted, bool mayBeOut)
         where TLoads : struct, IHostLoads
     {
-        for (var at = start; ; at++)
+        var last = -1;
+        for (var at = start; at < end && wanted >= 0; at++)
         {
-            if (IsUsable(loads[at], mayBeOut) && wanted-- == 0)
+            if (IsUsable(loads[at], mayBeOut))
             {
-                return at;
+                last = at;
+                wanted--;
             }
         }
+        return last;
     }
 
     private static bool IsUsable(in HostLoad load, bool mayBeOut) => !load.IsRefused && (mayBeOut || !load.IsOut);

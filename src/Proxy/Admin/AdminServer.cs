@@ -9,11 +9,16 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Routing.Cluster;
+using Routing.Proxy.Host;
 
 namespace Routing.Proxy.Admin;
 
 /// <summary>The admin port: Kestrel and nothing else of the web framework.</summary>
-internal sealed partial class AdminServer(HostPort listen, IAdminSource source, ILoggerFactory loggers) : IAsyncDisposable
+/// <param name="listen">Where.</param>
+/// <param name="reusePort">Whether another process may listen there, too.</param>
+/// <param name="source">What it shows.</param>
+/// <param name="loggers">For what Kestrel has to say.</param>
+internal sealed partial class AdminServer(HostPort listen, bool reusePort, IAdminSource source, ILoggerFactory loggers) : IAsyncDisposable
 {
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(15);
     private const int MaximumConnections = 256;
@@ -28,7 +33,11 @@ internal sealed partial class AdminServer(HostPort listen, IAdminSource source, 
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
         builder.WebHost.UseKestrelCore();
-        builder.WebHost.UseSockets(sockets => sockets.IOQueueCount = 1);
+        builder.WebHost.UseSockets(sockets =>
+        {
+            sockets.IOQueueCount = 1;
+            sockets.CreateBoundListenSocket = endpoint => ListenSockets.Bind(endpoint, reusePort);
+        });
         var endpoints = await EndpointsAsync(cancellationToken);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -50,7 +59,7 @@ internal sealed partial class AdminServer(HostPort listen, IAdminSource source, 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        if (_host is { } host)
+        if (Interlocked.Exchange(ref _host, null) is { } host)
         {
             using var now = new CancellationTokenSource();
             await now.CancelAsync();

@@ -46,9 +46,13 @@ internal static class RoutesDocument
         json.WriteString("role", Metrics.ProxyMetrics.Word(listener.Route.Request.Role));
         json.WriteString("policy", Metrics.ProxyMetrics.Word(listener.Route.Request.Policy));
         json.WriteStartArray("would_choose");
+        var silent = router.Table.Silent;
         foreach (var member in table?.Hosts.Members ?? [])
         {
-            json.WriteStringValue(member.Name);
+            if (!silent.Contains(member.Name))
+            {
+                json.WriteStringValue(member.Name);
+            }
         }
         json.WriteEndArray();
         json.WriteStartArray("members");
@@ -66,8 +70,14 @@ internal static class RoutesDocument
             {
                 json.WriteNumber("lag_bytes", lag);
             }
-            json.WriteBoolean("serves", verdict.Fits && !isRefused);
-            json.WriteString("reason", isRefused ? "said at login that it is in recovery" : isOut ? $"{verdict.Reason}; failed lately, last resort" : verdict.Reason);
+            var isSilent = silent.Contains(member.Name);
+            json.WriteBoolean("serves", verdict.Fits && !isRefused && !isSilent);
+            json.WriteString(
+                "reason",
+                isSilent ? "answers nothing, and etcd vouches for it no more"
+                : isRefused ? "said at login that it is in recovery"
+                : isOut ? $"{verdict.Reason}; failed lately, last resort"
+                : verdict.Reason);
             json.WriteNumber("sessions", group.Open);
             json.WriteNumber("sessions_all_listeners", busy);
             json.WriteNumber("bytes_from_clients", group.BytesFromClient);

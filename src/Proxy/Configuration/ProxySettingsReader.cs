@@ -68,6 +68,7 @@ internal static class ProxySettingsReader
             LoginTimeout = Time(timeouts, "login", 1) ?? defaults.LoginTimeout,
             CutGrace = Time(timeouts, "cut_grace", 0) ?? defaults.CutGrace,
             RestGrace = Time(timeouts, "rest_grace", 0) ?? defaults.RestGrace,
+            SilenceTime = Time(timeouts, "silence", 0) ?? defaults.SilenceTime,
             BoundaryGrace = Time(timeouts, "boundary_grace", 0) ?? defaults.BoundaryGrace,
             Linger = Time(timeouts, "linger", 0) ?? defaults.Linger,
             CancelTimeout = Time(timeouts, "cancel", 0.1) ?? defaults.CancelTimeout,

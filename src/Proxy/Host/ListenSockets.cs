@@ -16,40 +16,47 @@ internal static class ListenSockets
     {
         try
         {
-            var endpoint = address.ToEndPoint();
-            var isUnix = endpoint is UnixDomainSocketEndPoint;
-            var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, isUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
-            try
+            if (address.Path is { } path)
             {
-                if (isUnix)
-                {
-                    RemoveStale(address.Path!);
-                }
-                else
-                {
-                    socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-                    if (reusePort)
-                    {
-                        socket.SetRawSocketOption(SolSocket, SoReusePort, BitConverter.GetBytes(1));
-                    }
-                    if (endpoint is IPEndPoint { Address: var ip } && ip.Equals(IPAddress.IPv6Any))
-                    {
-                        socket.DualMode = true;
-                    }
-                }
-                socket.Bind(endpoint);
-                socket.Listen(Backlog);
-                return socket;
+                RemoveStale(path);
             }
-            catch
-            {
-                socket.Dispose();
-                throw;
-            }
+            var socket = Bind(address.ToEndPoint(), reusePort);
+            socket.Listen(Backlog);
+            return socket;
         }
         catch (SocketException problem)
         {
             throw new IOException($"Can't listen on {address}: {problem.Message}", problem);
+        }
+    }
+
+    /// <summary>A socket that is bound and does not listen yet.</summary>
+    /// <exception cref="SocketException">The address can't be had.</exception>
+    public static Socket Bind(EndPoint endpoint, bool reusePort)
+    {
+        var isUnix = endpoint is UnixDomainSocketEndPoint;
+        var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, isUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
+        try
+        {
+            if (!isUnix)
+            {
+                socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+                if (reusePort)
+                {
+                    socket.SetRawSocketOption(SolSocket, SoReusePort, BitConverter.GetBytes(1));
+                }
+                if (endpoint is IPEndPoint { Address: var ip } && ip.Equals(IPAddress.IPv6Any))
+                {
+                    socket.DualMode = true;
+                }
+            }
+            socket.Bind(endpoint);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
         }
     }
 

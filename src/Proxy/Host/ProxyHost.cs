@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Routing.Cluster;
-using Routing.Cluster.HostChoice;
 using Routing.Dcs;
 using Routing.Logging;
 using Routing.Proxy.Admin;
@@ -19,6 +18,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
 {
     private const int DescriptorsPerSession = 2;
     private const int DescriptorsOfOurOwn = 200;
+    private static readonly TimeSpan s_settle = TimeSpan.FromSeconds(2);
 
     private readonly string? _path;
     private readonly SettingsEnvironment _environment;
@@ -35,7 +35,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     private readonly SessionServer _sessions;
     private readonly AdminServer? _admin;
     private readonly CalmCollector _collector;
-    private readonly Dictionary<string, (ListenAddress Address, ITransportListener Listener)> _listeners = new(StringComparer.Ordinal);
+    private readonly ListenerSet _listeners;
+    private readonly MemberProbe _probe;
     private readonly TaskCompletionSource _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _stopNow = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SemaphoreSlim _reloading = new(1, 1);
@@ -59,8 +60,12 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         }
         _sessions = new SessionServer(
             _transport, _router, [.. settings.Listeners.Select(one => one.Settings)], settings.Sessions, _metrics, time, loggers);
-        _admin = settings.Admin is { } admin ? new AdminServer(admin, this, loggers) : null;
         _collector = CalmCollector.Start(time);
+        _listeners = new ListenerSet(_transport, _sessions, _logger);
+        _probe = new MemberProbe(
+            _router, _transport, time, () => _settings.Sessions,
+            () => _settings.Listeners.Select(one => one.Settings.ProxyProtocolToMember).FirstOrDefault(one => one != ProxyProtocolVersion.None));
+        _admin = settings.Admin is { } admin ? new AdminServer(admin, settings.ReusePort, this, loggers) : null;
     }
 
     /// <inheritdoc/>
@@ -77,7 +82,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             {
                 return (false, "etcd has not answered yet");
             }
-            var empty = table.Listeners.Values.Where(one => one.Hosts.Members.IsEmpty).Select(one => one.Route.Name).ToList();
+            var empty = table.Listeners.Values.Where(one => table.UsableOf(one) == 0).Select(one => one.Route.Name).Order(StringComparer.Ordinal).ToList();
             return empty.Count == 0 ? (true, "ready") : (false, $"nobody serves {string.Join(", ", empty)}");
         }
     }
@@ -144,6 +149,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             await _admin.DisposeAsync();
         }
         _collector.Dispose();
+        await _probe.DisposeAsync();
         await _watch.DisposeAsync();
         await _store.DisposeAsync();
         await _sessions.DisposeAsync();
@@ -167,11 +173,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         {
             await _admin.StartAsync(CancellationToken.None);
         }
-        var given = ServiceManager.TakeSockets([.. _settings.Listeners.Select(one => one.Name)]);
-        foreach (var listener in _settings.Listeners)
-        {
-            Listen(listener, given.GetValueOrDefault(listener.Name));
-        }
+        var given = _manager.TakeSockets([.. _settings.Listeners.Select(one => one.Name)]);
+        await _listeners.AdoptAsync(_settings.Listeners, _listeners.Open(_settings.Listeners, _settings.ReusePort, given), given);
         _manager.Notify("READY=1\nSTATUS=serving");
         using var stopped = new CancellationTokenSource();
         var signsOfLife = GiveSignsOfLifeAsync(stopped.Token);
@@ -183,32 +186,18 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         return 0;
     }
 
-    private void Listen(ListenerConfig listener, System.Net.Sockets.Socket? given)
-    {
-        var name = listener.Name;
-        var socket = given ?? ListenSockets.Open(listener.Address, _settings.ReusePort);
-        _listeners[name] = (listener.Address, _transport.Listen(socket, connection => _sessions.Accept(name, connection)));
-        var where = given is null ? listener.Address.ToString() : "a socket of the service manager";
-        LogListening(name, where, listener.Route.Request.Role);
-    }
-
     private async Task DrainAsync()
     {
         _manager.Notify("STOPPING=1\nSTATUS=draining");
         _isDraining = true;
         LogDraining(_settings.DrainTime.TotalSeconds);
-        // New clients go elsewhere first: to the process that takes over, or nowhere.
-        foreach (var (_, listener) in _listeners.Values)
+        // New clients go elsewhere first: to the process that takes over, or nowhere. Those who were in the queue are let in.
+        await _listeners.StopAsync();
+        if (_settings.ReusePort && _admin is not null)
         {
-            await listener.StopAsync();
+            await _admin.DisposeAsync();   // who asks from now on, asks the process that takes over
         }
-        foreach (var (address, _) in _listeners.Values)
-        {
-            if (address.Path is { } path)
-            {
-                File.Delete(path);
-            }
-        }
+        await _sessions.SettleAsync(s_settle);
         _router.Drain();
         var draining = _sessions.DrainAsync(_settings.DrainTime).AsTask();
         await Task.WhenAny(draining, _stopNow.Task);
@@ -248,99 +237,6 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         }
     }
 
-    private async Task ReloadAsync()
-    {
-        await _reloading.WaitAsync();
-        try
-        {
-            _manager.Notify("RELOADING=1");
-            var result = ProxySettingsReader.Load(_path, _environment);
-            foreach (var warning in result.Warnings)
-            {
-                LogSettings(warning.ToString());
-            }
-            if (result.Settings is not { } next || _isDraining)
-            {
-                foreach (var error in result.Errors)
-                {
-                    LogSettings(error.ToString());
-                }
-                LogNotReloaded("it has errors");
-                return;
-            }
-            next = WithinDescriptors(next);
-            _sessions.Reload([.. next.Listeners.Select(one => one.Settings)], next.Sessions);   // first what may be refused
-            await ListenAnewAsync(next);
-            foreach (var name in FixedThatDiffer(_settings, next))
-            {
-                LogNeedsRestart(name);
-            }
-            _settings = next with
-            {
-                Scope = _settings.Scope, Namespace = _settings.Namespace, Etcd = _settings.Etcd, Admin = _settings.Admin,
-                Transport = _settings.Transport, Loops = _settings.Loops, ReusePort = _settings.ReusePort,
-            };
-            _router.Reload(next.Listeners.Select(one => one.Route));
-            _log.Reload(next.Log);
-            LogReloaded();
-        }
-        catch (Exception problem) when (problem is IOException or InvalidOperationException)
-        {
-            LogNotReloaded(problem.Message);
-        }
-        finally
-        {
-            _manager.Notify("READY=1");
-            _reloading.Release();
-        }
-    }
-
-    // New addresses are opened before old ones are closed; sessions of a listener that goes live on.
-    private async Task ListenAnewAsync(ProxySettings next)
-    {
-        foreach (var listener in next.Listeners)
-        {
-            if (_listeners.TryGetValue(listener.Name, out var known) && known.Address == listener.Address)
-            {
-                continue;
-            }
-            Listen(listener, null);
-            if (known.Listener is not null)
-            {
-                await known.Listener.StopAsync();
-            }
-        }
-        foreach (var gone in _listeners.Keys.Except(next.Listeners.Select(one => one.Name)).ToList())
-        {
-            await _listeners[gone].Listener.StopAsync();
-            _listeners.Remove(gone);
-        }
-    }
-
-    private static IEnumerable<string> FixedThatDiffer(ProxySettings before, ProxySettings next)
-    {
-        if (before.Scope != next.Scope)
-        {
-            yield return "scope";
-        }
-        if (before.Namespace != next.Namespace)
-        {
-            yield return "namespace";
-        }
-        if (!before.Etcd.Endpoints.SequenceEqual(next.Etcd.Endpoints))
-        {
-            yield return "etcd3";
-        }
-        if (before.Admin != next.Admin)
-        {
-            yield return "admin.listen";
-        }
-        if (before.Transport != next.Transport || before.Loops != next.Loops)
-        {
-            yield return "transport, loops";
-        }
-    }
-
     // A session needs two descriptors: better a refusal in words than an accept that fails.
     private ProxySettings WithinDescriptors(ProxySettings settings)
     {
@@ -364,9 +260,6 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     [LoggerMessage(EventId = 6401, Level = LogLevel.Information, Message = "routing-proxy {Version}: cluster {Scope}, transport {Transport} with {Loops} loops")]
     private partial void LogStarting(string version, string scope, string transport, int loops);
 
-    [LoggerMessage(EventId = 6402, Level = LogLevel.Information, Message = "The listener {Name} accepts at {Address} for {Role}")]
-    private partial void LogListening(string name, string address, WantedRole role);
-
     [LoggerMessage(EventId = 6403, Level = LogLevel.Warning, Message = "{Problem}")]
     private partial void LogSettings(string problem);
 
@@ -388,13 +281,4 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     [LoggerMessage(EventId = 6409, Level = LogLevel.Warning,
         Message = "limits.max_sessions is {Wanted}, but the process may open {Limit} files: at most {Most} sessions; raise the limit (LimitNOFILE=, ulimit -n)")]
     private partial void LogDescriptors(int wanted, long limit, int most);
-
-    [LoggerMessage(EventId = 6411, Level = LogLevel.Error, Message = "The configuration was not reloaded, the old one stays in force: {Problem}")]
-    private partial void LogNotReloaded(string problem);
-
-    [LoggerMessage(EventId = 6412, Level = LogLevel.Information, Message = "The configuration was reloaded")]
-    private partial void LogReloaded();
-
-    [LoggerMessage(EventId = 6413, Level = LogLevel.Warning, Message = "{Name} has changed and takes effect only when the proxy starts again")]
-    private partial void LogNeedsRestart(string name);
 }

@@ -25,6 +25,9 @@ internal sealed partial class ServiceManager
         }
     }
 
+    /// <summary>None was opened.</summary>
+    public static IReadOnlyDictionary<string, Socket> NoSockets { get; } = new Dictionary<string, Socket>();
+
     /// <summary>How often a sign of life is wanted; null: never.</summary>
     public TimeSpan? WatchdogInterval { get; }
 
@@ -47,9 +50,10 @@ internal sealed partial class ServiceManager
         }
     }
 
-    /// <summary>The sockets that were opened for us, by name; taken once.</summary>
-    /// <param name="names">The listeners' names in their order: for sockets without a name of their own.</param>
-    public static Dictionary<string, Socket> TakeSockets(IReadOnlyList<string> names)
+    /// <summary>The sockets that were opened for us; taken once.</summary>
+    /// <param name="names">The listeners' names in their order.</param>
+    /// <returns>By listener: those that bear a listener's name are its own, the others go in order to the listeners that are left.</returns>
+    public Dictionary<string, Socket> TakeSockets(IReadOnlyList<string> names)
     {
         var sockets = new Dictionary<string, Socket>(StringComparer.Ordinal);
         if (Environment.GetEnvironmentVariable("LISTEN_PID") != Environment.ProcessId.ToString(CultureInfo.InvariantCulture)
@@ -57,19 +61,34 @@ internal sealed partial class ServiceManager
         {
             return sockets;
         }
-        var given = (Environment.GetEnvironmentVariable("LISTEN_FDNAMES") ?? "").Split(':');
+        Environment.SetEnvironmentVariable("LISTEN_PID", null);
+        var labels = (Environment.GetEnvironmentVariable("LISTEN_FDNAMES") ?? "").Split(':');
+        var nameless = new List<int>();
         for (var at = 0; at < count; at++)
         {
-            var name = at < given.Length && names.Contains(given[at]) ? given[at] : at < names.Count ? names[at] : null;
-            if (name is not null && !sockets.ContainsKey(name))
+            var descriptor = FirstDescriptor + at;
+            if (at >= labels.Length || !names.Contains(labels[at]) || !sockets.TryAdd(labels[at], Take(descriptor)))
             {
-                sockets[name] = new Socket(new SafeSocketHandle(FirstDescriptor + at, ownsHandle: true));
+                nameless.Add(descriptor);
             }
         }
-        Environment.SetEnvironmentVariable("LISTEN_PID", null);
+        var left = names.Where(name => !sockets.ContainsKey(name)).ToList();
+        foreach (var (name, descriptor) in left.Zip(nameless))
+        {
+            sockets.Add(name, Take(descriptor));
+        }
+        if (nameless.Count > left.Count)
+        {
+            LogUnused(nameless.Count - left.Count);
+        }
         return sockets;
     }
 
+    private static Socket Take(int descriptor) => new(new SafeSocketHandle(descriptor, ownsHandle: true));
+
     [LoggerMessage(EventId = 6410, Level = LogLevel.Warning, Message = "The service manager could not be told: {Problem}")]
     private partial void LogNotTold(string problem);
+
+    [LoggerMessage(EventId = 6414, Level = LogLevel.Warning, Message = "The service manager has opened {Count} sockets more than there are listeners: nobody accepts there")]
+    private partial void LogUnused(int count);
 }

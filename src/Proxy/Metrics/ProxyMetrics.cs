@@ -128,7 +128,7 @@ internal sealed class ProxyMetrics : ISessionEvents
         _age.Set(age?.TotalSeconds ?? 0);
         foreach (var listener in table.Listeners.Values)
         {
-            _hasTarget.WithLabels(listener.Route.Name).Set(listener.Hosts.Members.Length);
+            _hasTarget.WithLabels(listener.Route.Name).Set(table.UsableOf(listener));
         }
         return _registry.CollectAndExportAsTextAsync(stream, cancellationToken);
     }

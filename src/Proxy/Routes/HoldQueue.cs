@@ -1,6 +1,6 @@
 namespace Routing.Proxy.Routes;
 
-/// <summary>Sessions of one listener that wait for a target, in the order of their arrival. Guarded by the router's lock.</summary>
+/// <summary>Sessions of one listener that wait for a target, in the order of their arrival. Guarded by the room's lock.</summary>
 internal sealed class HoldQueue
 {
     private readonly LinkedList<Waiter> _waiting = [];
@@ -9,6 +9,9 @@ internal sealed class HoldQueue
 
     /// <summary>How many wait.</summary>
     public int Count => _waiting.Count;
+
+    /// <summary>How many are let through in a second; a tenth of it may come at once.</summary>
+    public int PerSecond { get; set; } = 1;
 
     /// <summary>Puts one at the end.</summary>
     public Waiter Add(long deadline, IReadOnlyCollection<string> tried)
@@ -36,11 +39,10 @@ internal sealed class HoldQueue
     /// <summary>May one be let through now, by the pace?</summary>
     /// <param name="now">The timestamp.</param>
     /// <param name="frequency">Timestamps in a second.</param>
-    /// <param name="perSecond">The pace; a tenth of it may come at once.</param>
-    public bool TryTakeTurn(long now, long frequency, int perSecond)
+    public bool TryTakeTurn(long now, long frequency)
     {
-        var most = Math.Max(1, perSecond / 10.0);
-        _credit = Math.Min(most, _creditAt == 0 ? most : _credit + ((double)(now - _creditAt) / frequency * perSecond));
+        var most = Math.Max(1, PerSecond / 10.0);
+        _credit = Math.Min(most, _creditAt == 0 ? most : _credit + ((double)(now - _creditAt) / frequency * PerSecond));
         _creditAt = now;
         if (_credit < 1)
         {

@@ -28,6 +28,9 @@ internal sealed class MemberHealth
     /// <summary>Whether it was fit at the last snapshot.</summary>
     public bool WasFit { get; set; }
 
+    /// <summary>Where it was last reached, for the probe; null before the first time.</summary>
+    public RouteTarget? Target { get; set; }
+
     /// <summary>Counts a session or attempt.</summary>
     public void Add(int change) => Interlocked.Add(ref _busy, change);
 

@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using System.Net;
 using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Dcs;
@@ -7,7 +6,7 @@ using Routing.Dcs;
 namespace Routing.Proxy.Routes;
 
 /// <summary>All that follows from one view of the cluster; swapped whole.</summary>
-internal sealed class RouteTable
+internal sealed record RouteTable
 {
     /// <summary>Before the first view.</summary>
     public static readonly RouteTable Empty = new()
@@ -24,6 +23,61 @@ internal sealed class RouteTable
 
     /// <summary>What follows for each listener.</summary>
     public required FrozenDictionary<string, ListenerTable> Listeners { get; init; }
+
+    /// <summary>Members that answer nothing while nobody else vouches for them: not routed to, and their sessions are cut.</summary>
+    public FrozenSet<string> Silent { get; init; } = FrozenSet<string>.Empty;
+
+    /// <summary>How many members a new session of a listener may go to.</summary>
+    public int UsableOf(ListenerTable listener) => listener.Hosts.Members.Count(member => !Silent.Contains(member.Name));
+
+    /// <summary>Whether a session of a listener may stay at its target.</summary>
+    public SessionVerdict Judge(string listener, RouteTarget target)
+    {
+        if (Silent.Contains(target.Member))
+        {
+            return SessionVerdict.CutNow;
+        }
+        if (!Listeners.TryGetValue(listener, out var table))
+        {
+            return SessionVerdict.Stay;   // of a listener that is no more: it may end in peace
+        }
+        var member = View.Snapshot.Members.GetValueOrDefault(target.Member);
+        if (table.Route.MustBePrimary)
+        {
+            if (table.Hosts.Leader is { } leader)
+            {
+                return leader.Name == target.Member ? SessionVerdict.Stay : SessionVerdict.CutNow;
+            }
+            // Nobody leads: whoever says by itself that it stands by can't be written to.
+            return View.IsLive && member is { Role: Role.Replica, State: PostgresState.Running }
+                ? SessionVerdict.CutNow
+                : SessionVerdict.Stay;
+        }
+        return !View.IsLive ? SessionVerdict.Stay
+            : member is null ? SessionVerdict.CutAtRest
+            : member.State is PostgresState.Stopped or PostgresState.Stopping or PostgresState.Crashed or PostgresState.StartFailed
+                ? SessionVerdict.CutNow
+            : JudgeReader(table, target, member);
+    }
+
+    private SessionVerdict JudgeReader(ListenerTable table, RouteTarget target, Member member)
+    {
+        var request = table.Route.Request;
+        var at = table.IndexOf(target.Member);
+        if (at >= 0)
+        {
+            var isFallback = ReferenceEquals(table.Hosts.Members[at], table.Hosts.Leader)
+                && request.Role is WantedRole.Replica or WantedRole.Synchronous or WantedRole.PreferReplica
+                && request.Fallback != LeaderFallback.Always && table.Hosts.TierEnds.Length > 1;
+            var hasMoved = table.Targets[at] is { } now && !target.Address.Equals(now.Address);
+            return isFallback || hasMoved ? SessionVerdict.CutAtRest : SessionVerdict.Stay;
+        }
+        // Behind the limit is no reason to leave at once: only far behind it.
+        return request.MaximumLagBytes is { } limit && HostChooser.LagOf(View.Snapshot, member) is { } lag && lag > limit && lag <= 2 * limit
+            && member.Role == Role.Replica
+            ? SessionVerdict.Stay
+            : SessionVerdict.CutAtRest;
+    }
 }
 
 /// <summary>What follows from a view for one listener.</summary>
@@ -33,6 +87,16 @@ internal sealed class RouteTable
 /// <param name="Health">What was seen of them, by place.</param>
 internal sealed record ListenerTable(ListenerRoute Route, HostSet Hosts, RouteTarget?[] Targets, MemberHealth[] Health)
 {
-    /// <summary>Whether the target is still at the address it was reached at.</summary>
-    public static bool IsAt(RouteTarget target, EndPoint? address) => address is null || target.Address.Equals(address);
+    /// <summary>The place of a member among those who serve, or -1.</summary>
+    public int IndexOf(string member)
+    {
+        for (var at = 0; at < Hosts.Members.Length; at++)
+        {
+            if (Hosts.Members[at].Name == member)
+            {
+                return at;
+            }
+        }
+        return -1;
+    }
 }

@@ -9,12 +9,11 @@ namespace Routing.Proxy.Routes;
 
 /// <summary>Routes by the topology watch: the newest view, the highest term, and what attempts have shown.</summary>
 /// <remarks>
-/// Fail static: while the store is silent, the last view goes on. Nothing is ever routed to a lower term than one that was seen.
+/// Fail static: while the store is silent, the last view goes on for every member that still answers. Nothing is ever routed to a
+/// lower term than one that was seen.
 /// </remarks>
 internal sealed partial class Router : IRouter, IDisposable
 {
-    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan RefusedFor = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan SlowStart = TimeSpan.FromSeconds(10);
     private const double LeastWeight = 0.1;
 
@@ -23,15 +22,11 @@ internal sealed partial class Router : IRouter, IDisposable
     private readonly NameCache _names;
     private readonly Random _random;
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, MemberHealth> _health = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, HoldQueue> _queues = new(StringComparer.Ordinal);
-    private readonly ITimer _timer;
+    private readonly HealthBook _health;
+    private readonly HoldRoom _room;
     private FrozenDictionary<string, ListenerRoute> _routes;
     private volatile RouteTable _table = RouteTable.Empty;
     private uint _turn;
-    private int _waiting;
-    private volatile bool _isDraining;
-    private bool _isTicking;
 
     /// <summary>Routes nothing before the first <see cref="Adopt"/>.</summary>
     public Router(IEnumerable<ListenerRoute> routes, TimeProvider time, Random random, ILogger logger)
@@ -39,7 +34,8 @@ internal sealed partial class Router : IRouter, IDisposable
         (_time, _random, _logger) = (time, random, logger);
         _routes = routes.ToFrozenDictionary(one => one.Name, StringComparer.Ordinal);
         _names = new NameCache(Rebuild, time, logger);
-        _timer = time.CreateTimer(static self => ((Router)self!).OnTick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _health = new HealthBook(time);
+        _room = new HoldRoom((listener, tried) => _table.Listeners.TryGetValue(listener, out var table) ? Pick(table, tried) : null, time);
     }
 
     /// <inheritdoc/>
@@ -49,7 +45,7 @@ internal sealed partial class Router : IRouter, IDisposable
     public RouteTable Table => _table;
 
     /// <summary>How many wait.</summary>
-    public int Waiting => Volatile.Read(ref _waiting);
+    public int Waiting => _room.Count;
 
     /// <summary>Told when a view has become routes, with the time that took.</summary>
     public Action<TimeSpan>? Adopted { get; init; }
@@ -58,7 +54,7 @@ internal sealed partial class Router : IRouter, IDisposable
     public void Adopt(ClusterView view)
     {
         var begun = _time.GetTimestamp();
-        Build(view, _routes);
+        Build(view);
         Adopted?.Invoke(_time.GetElapsedTime(begun));
     }
 
@@ -70,22 +66,7 @@ internal sealed partial class Router : IRouter, IDisposable
     }
 
     /// <summary>Who waits is sent away, and nobody waits any more.</summary>
-    public void Drain()
-    {
-        _isDraining = true;
-        lock (_lock)
-        {
-            foreach (var queue in _queues.Values)
-            {
-                while (queue.First is { } waiter)
-                {
-                    queue.Remove(waiter);
-                    Interlocked.Decrement(ref _waiting);
-                    waiter.Result.TrySetResult(DrainingChoice);
-                }
-            }
-        }
-    }
+    public void Drain() => _room.Drain();
 
     /// <inheritdoc/>
     public RouteChoice Choose(string listener, IReadOnlyCollection<string> tried)
@@ -95,153 +76,92 @@ internal sealed partial class Router : IRouter, IDisposable
             return new(null, "topology_unknown", "the proxy does not know the cluster yet: etcd has not answered", null);
         }
         // Who comes now does not overtake those who wait already; who has tried before has waited enough.
-        if (tried.Count == 0 && Volatile.Read(ref _waiting) > 0 && HasWaiters(listener))
-        {
-            return None(table);
-        }
-        return Pick(table, tried);
+        return tried.Count == 0 && _room.IsWaitedFor(listener) ? None(table) : Pick(table, tried);
     }
 
     /// <inheritdoc/>
-    public async ValueTask<RouteChoice> HoldAsync(string listener, IReadOnlyCollection<string> tried, CancellationToken cancellationToken)
-    {
-        HoldQueue queue;
-        HoldQueue.Waiter waiter;
-        lock (_lock)
-        {
-            if (_isDraining)
-            {
-                return DrainingChoice;
-            }
-            if (!_routes.TryGetValue(listener, out var route))
-            {
-                return new(null, "topology_unknown", $"the listener {listener} is no more", null);
-            }
-            if (!_queues.TryGetValue(listener, out queue!))
-            {
-                _queues.Add(listener, queue = new HoldQueue());
-            }
-            if (queue.Count >= route.HoldQueue)
-            {
-                return new(null, "queue_full", $"{queue.Count} sessions wait for a server already, and no more may (hold_queue)", null);
-            }
-            waiter = queue.Add(After(route.HoldTime), tried);
-            Interlocked.Increment(ref _waiting);
-            if (!_isTicking)
-            {
-                _isTicking = true;
-                _timer.Change(Tick, Tick);
-            }
-        }
-        await using var given = cancellationToken.UnsafeRegister(
-            static (state, token) =>
-            {
-                var (router, list, one) = ((Router, HoldQueue, HoldQueue.Waiter))state!;
-                router.GiveUp(list, one, token);
-            },
-            (this, queue, waiter));
-        return await waiter.Result.Task;
-    }
+    public ValueTask<RouteChoice> HoldAsync(string listener, IReadOnlyCollection<string> tried, CancellationToken cancellationToken) =>
+        _routes.TryGetValue(listener, out var route)
+            ? _room.WaitAsync(route, tried, cancellationToken)
+            : new(new RouteChoice(null, "topology_unknown", $"the listener {listener} is no more", null));
 
     /// <inheritdoc/>
     public void Report(RouteTarget target, AttemptResult result)
     {
         lock (_lock)
         {
-            var health = HealthOf(target.Member);
-            var now = _time.GetTimestamp();
+            var health = _health.Of(target.Member);
             switch (result)
             {
                 case AttemptResult.Good:
                     health.Succeeded();
                     return;
                 case AttemptResult.WrongRole:
-                    health.RefusedUntil = After(RefusedFor);
-                    health.RefusedAt = _table.View.Snapshot.Members.GetValueOrDefault(target.Member)?.ModRevision ?? 0;
+                    _health.Refuse(health, _table.View.Snapshot.Members.GetValueOrDefault(target.Member)?.ModRevision ?? 0);
                     LogWrongRole(target.Member, target.Term);
                     return;
                 default:
-                    health.Failed(result, now, _time.TimestampFrequency);
+                    health.Failed(result, _time.GetTimestamp(), _time.TimestampFrequency);
                     return;
             }
         }
     }
 
     /// <inheritdoc/>
-    public SessionVerdict Judge(string listener, RouteTarget target)
-    {
-        if (!_table.Listeners.TryGetValue(listener, out var table))
-        {
-            return SessionVerdict.Stay;   // of a listener that is no more: it may end in peace
-        }
-        var snapshot = _table.View.Snapshot;
-        var member = snapshot.Members.GetValueOrDefault(target.Member);
-        var request = table.Route.Request;
-        if (request.Role is WantedRole.Primary)
-        {
-            if (table.Hosts.Leader is { } leader)
-            {
-                return leader.Name == target.Member ? SessionVerdict.Stay : SessionVerdict.CutNow;
-            }
-            // Nobody leads: whoever says by itself that it stands by can't be written to.
-            return _table.View.IsLive && member is { Role: Role.Replica, State: PostgresState.Running }
-                ? SessionVerdict.CutNow
-                : SessionVerdict.Stay;
-        }
-        if (!_table.View.IsLive)
-        {
-            return SessionVerdict.Stay;
-        }
-        if (member is null)
-        {
-            return SessionVerdict.CutAtRest;
-        }
-        if (member.State is PostgresState.Stopped or PostgresState.Stopping or PostgresState.Crashed or PostgresState.StartFailed)
-        {
-            return SessionVerdict.CutNow;
-        }
-        var at = IndexOf(table.Hosts, target.Member);
-        if (at >= 0)
-        {
-            var isFallback = ReferenceEquals(table.Hosts.Members[at], table.Hosts.Leader)
-                && request.Role is WantedRole.Replica or WantedRole.Synchronous or WantedRole.PreferReplica
-                && request.Fallback != LeaderFallback.Always && table.Hosts.TierEnds.Length > 1;
-            return isFallback || !ListenerTable.IsAt(target, table.Targets[at]?.Address) ? SessionVerdict.CutAtRest : SessionVerdict.Stay;
-        }
-        // Behind the limit is no reason to leave at once: only far behind it.
-        return request.MaximumLagBytes is { } limit && HostChooser.LagOf(snapshot, member) is { } lag && lag > limit && lag <= 2 * limit
-            && member.Role == Role.Replica
-            ? SessionVerdict.Stay
-            : SessionVerdict.CutAtRest;
-    }
+    public SessionVerdict Judge(string listener, RouteTarget target) => _table.Judge(listener, target);
 
-    /// <summary>What was seen of a member, for people; null: nothing.</summary>
+    /// <summary>What was seen of a member, for people.</summary>
     public (int Busy, bool IsOut, bool IsRefused) HealthFor(string member)
     {
         lock (_lock)
         {
-            return _health.TryGetValue(member, out var health)
-                ? (health.Busy, health.OutUntil > _time.GetTimestamp(), IsRefused(health))
+            return _health.Find(member) is { } health
+                ? (health.Busy, health.OutUntil > _time.GetTimestamp(), _health.IsRefused(health))
                 : default;
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _timer.Dispose();
-
-    private static readonly RouteChoice DrainingChoice = new(null, "draining", "the proxy is shutting down", null);
-
-    private static int IndexOf(HostSet hosts, string member)
+    /// <summary>
+    /// The members for whom nobody vouches at present: all that sessions go to while the store is silent, else those with sessions
+    /// whose member key is gone.
+    /// </summary>
+    public IReadOnlyList<RouteTarget> Unvouched()
     {
-        for (var at = 0; at < hosts.Members.Length; at++)
+        lock (_lock)
         {
-            if (hosts.Members[at].Name == member)
-            {
-                return at;
-            }
+            var view = _table.View;
+            return [.. _health.All
+                .Where(one => one.Value.Target is not null
+                    && (view.IsLive ? one.Value.Busy > 0 && !view.Snapshot.Members.ContainsKey(one.Key) : one.Value.Busy > 0 || one.Value.WasFit))
+                .Select(one => one.Value.Target!)];
         }
-        return -1;
     }
+
+    /// <summary>Takes note of who does not answer, of those whom nobody vouches for: nobody is led there, and their sessions are cut.</summary>
+    public void Mute(FrozenSet<string> silent)
+    {
+        lock (_lock)
+        {
+            if (_table.Silent.SetEquals(silent))
+            {
+                return;
+            }
+            foreach (var member in silent.Except(_table.Silent))
+            {
+                LogSilent(member);
+            }
+            foreach (var member in _table.Silent.Except(silent))
+            {
+                LogHeard(member);
+            }
+            _table = _table with { Silent = silent };
+        }
+        _room.Release();
+        Changed?.Invoke();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _room.Dispose();
 
     private static RouteChoice None(ListenerTable table) => table.Route.MustBePrimary
         ? new(null, "no_leader", "there is no primary at present, and none was elected within the time to wait", null)
@@ -261,119 +181,49 @@ internal sealed partial class Router : IRouter, IDisposable
             : None(table);
     }
 
-    private bool HasWaiters(string listener)
-    {
-        lock (_lock)
-        {
-            return _queues.TryGetValue(listener, out var queue) && queue.Count > 0;
-        }
-    }
+    private void Rebuild() => Build(_table.View);
 
-    private void GiveUp(HoldQueue queue, HoldQueue.Waiter waiter, CancellationToken token)
+    private void Build(ClusterView view)
     {
-        lock (_lock)
-        {
-            if (!queue.Remove(waiter))
-            {
-                return;
-            }
-        }
-        Interlocked.Decrement(ref _waiting);
-        waiter.Result.TrySetCanceled(token);
-    }
-
-    private void OnTick()
-    {
-        lock (_lock)
-        {
-            Release();
-            if (Volatile.Read(ref _waiting) == 0)
-            {
-                _isTicking = false;
-                _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-            }
-        }
-    }
-
-    // Under the lock: lets those through whose turn it is, oldest first, and sends those away whose time is over.
-    private void Release()
-    {
-        var now = _time.GetTimestamp();
-        foreach (var (name, queue) in _queues)
-        {
-            if (queue.Count == 0)
-            {
-                continue;
-            }
-            _table.Listeners.TryGetValue(name, out var table);
-            while (queue.First is { } waiter)
-            {
-                var choice = default(RouteChoice);
-                if (table is not null)
-                {
-                    choice = Pick(table, waiter.Tried);
-                    if (choice.Target is not null && !queue.TryTakeTurn(now, _time.TimestampFrequency, table.Route.LoginsPerSecond))
-                    {
-                        choice.Ticket?.Dispose();
-                        choice = default;
-                    }
-                }
-                if (choice.Target is null && waiter.Deadline > now)
-                {
-                    break;   // those behind it came later
-                }
-                queue.Remove(waiter);
-                Interlocked.Decrement(ref _waiting);
-                if (choice.Target is null)
-                {
-                    choice = table is null
-                        ? new(null, "topology_unknown", "the proxy does not know the cluster: etcd has not answered", null)
-                        : None(table) with { Reason = "hold_timeout" };
-                }
-                waiter.Result.TrySetResult(choice);
-            }
-        }
-    }
-
-    private void Rebuild() => Build(_table.View, _routes);
-
-    private void Build(ClusterView view, FrozenDictionary<string, ListenerRoute> routes)
-    {
-        Member? leader;
-        string? change = null;
+        string? change;
         lock (_lock)
         {
             var before = _table;
             var snapshot = view.Snapshot;
-            var highest = snapshot.Leader is { } key && key.Term > before.HighestTerm ? key.Term : before.HighestTerm;
             if (snapshot.Revision == 0)
             {
                 return;   // no answer of the store yet
             }
-            _table = new RouteTable
+            var highest = snapshot.Leader is { } key && key.Term > before.HighestTerm ? key.Term : before.HighestTerm;
+            _table = before with
             {
                 View = view,
                 HighestTerm = highest,
-                Listeners = routes.Values.Select(route => TableOf(route, snapshot, highest)).ToFrozenDictionary(one => one.Route.Name, StringComparer.Ordinal),
+                Listeners = _routes.Values.Select(route => TableOf(route, snapshot, highest)).ToFrozenDictionary(one => one.Route.Name, StringComparer.Ordinal),
             };
-            Note(_table);
-            leader = HostChooser.LeaderOf(snapshot, highest, out var reason);
-            var leaderBefore = HostChooser.LeaderOf(before.View.Snapshot, before.HighestTerm, out _);
-            if (leader?.Name != leaderBefore?.Name || before.View.Snapshot.Revision == 0)
-            {
-                change = leader is null ? $"nowhere: {reason}" : $"to {leader.Name} at {leader.Address} (term {highest})";
-            }
+            _health.Note(_table);
+            change = ChangeOf(before, _table);
             if (before.View.IsLive != view.IsLive && before.View.Snapshot.Revision != 0)
             {
                 LogLive(view.IsLive ? "answers again" : "is silent: the last known routes stay in use");
             }
-            Release();
         }
+        _room.Release();
         if (change is not null)
         {
             LogRoute(change);
         }
         Changed?.Invoke();
+    }
+
+    // Where writes go from now on, in words; null: where they went before.
+    private static string? ChangeOf(RouteTable before, RouteTable now)
+    {
+        var leader = HostChooser.LeaderOf(now.View.Snapshot, now.HighestTerm, out var reason);
+        var leaderBefore = HostChooser.LeaderOf(before.View.Snapshot, before.HighestTerm, out _);
+        return leader?.Name == leaderBefore?.Name && before.View.Snapshot.Revision != 0 ? null
+            : leader is null ? $"nowhere: {reason}"
+            : $"to {leader.Name} at {leader.Address} (term {now.HighestTerm})";
     }
 
     private ListenerTable TableOf(ListenerRoute route, ClusterSnapshot snapshot, Term highest)
@@ -385,47 +235,14 @@ internal sealed partial class Router : IRouter, IDisposable
         {
             var member = hosts.Members[at];
             var (host, port) = member.Address!.Value;
-            health[at] = HealthOf(member.Name);
+            health[at] = _health.Of(member.Name);
             targets[at] = _names.Find(host) is { } address
                 ? new RouteTarget(member.Name, new IPEndPoint(address, port), host, highest, route.MustBePrimary)
                 : null;
+            health[at].Target = targets[at] ?? health[at].Target;
         }
         return new ListenerTable(route, hosts, targets, health);
     }
-
-    // Under the lock: slow start counts from the moment a member came (back) into some listener's set.
-    private void Note(RouteTable table)
-    {
-        var fit = table.Listeners.Values.SelectMany(one => one.Hosts.Members).Select(one => one.Name).ToHashSet(StringComparer.Ordinal);
-        var isFirst = _health.Values.All(one => one.FitSince == 0);
-        foreach (var (name, health) in _health)
-        {
-            var isFit = fit.Contains(name);
-            if (isFit && !health.WasFit)
-            {
-                health.FitSince = isFirst ? 0 : _time.GetTimestamp();
-                health.Succeeded();
-            }
-            health.WasFit = isFit;
-            if (health.RefusedUntil != 0 && table.View.Snapshot.Members.GetValueOrDefault(name)?.ModRevision != health.RefusedAt)
-            {
-                health.RefusedUntil = 0;
-            }
-        }
-    }
-
-    private MemberHealth HealthOf(string member)
-    {
-        if (!_health.TryGetValue(member, out var health))
-        {
-            _health.Add(member, health = new MemberHealth());
-        }
-        return health;
-    }
-
-    private bool IsRefused(MemberHealth health) => health.RefusedUntil != 0 && health.RefusedUntil > _time.GetTimestamp();
-
-    private long After(TimeSpan time) => _time.GetTimestamp() + (long)(time.TotalSeconds * _time.TimestampFrequency);
 
     [LoggerMessage(EventId = 6202, Level = LogLevel.Information, Message = "Writes go {Where}")]
     private partial void LogRoute(string where);
@@ -437,6 +254,13 @@ internal sealed partial class Router : IRouter, IDisposable
         Message = "{Member} holds the leader key of term {Term} and says at login that it is in recovery: not used for writes for now")]
     private partial void LogWrongRole(string member, Term term);
 
+    [LoggerMessage(EventId = 6205, Level = LogLevel.Warning,
+        Message = "{Member} answers nothing, and etcd vouches for it no more: its sessions are cut, new ones wait or go elsewhere")]
+    private partial void LogSilent(string member);
+
+    [LoggerMessage(EventId = 6206, Level = LogLevel.Information, Message = "{Member} counts as silent no more")]
+    private partial void LogHeard(string member);
+
     /// <summary>What the pick sees.</summary>
     private readonly struct Loads(Router router, ListenerTable table, IReadOnlyCollection<string> tried, long now) : IHostLoads
     {
@@ -445,9 +269,10 @@ internal sealed partial class Router : IRouter, IDisposable
             get
             {
                 var health = table.Health[index];
-                var isRefused = table.Targets[index] is null
+                var name = table.Hosts.Members[index].Name;
+                var isRefused = table.Targets[index] is null || router._table.Silent.Contains(name)
                     || (table.Route.MustBePrimary && health.RefusedUntil > now);
-                var isOut = health.OutUntil > now || (tried.Count > 0 && tried.Contains(table.Hosts.Members[index].Name));
+                var isOut = health.OutUntil > now || (tried.Count > 0 && tried.Contains(name));
                 var weight = health.FitSince == 0 ? 1
                     : Math.Clamp(router._time.GetElapsedTime(health.FitSince, now) / SlowStart, LeastWeight, 1);
                 return new(health.Busy, isOut, isRefused, weight);

@@ -23,7 +23,7 @@ internal static class Farewell
                 StopReason.Idle => "terminating connection due to the idle timeout of the proxy",
                 StopReason.Move => $"terminating connection: {member} does not serve this port any more",
                 StopReason.Drain or StopReason.DrainOver => "terminating connection: the proxy is shutting down",
-                _ => $"terminating connection: {member} is not the right server for this port any more",
+                _ => $"terminating connection: {member} is not the right server for this port any more, or answers nothing",
             };
         if (tap.IsOutcomeOpen)
         {

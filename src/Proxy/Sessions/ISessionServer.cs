@@ -19,6 +19,12 @@ internal interface ISessionServer : IAsyncDisposable
     ValueTask SweepAsync();
 
     /// <summary>
+    /// Lets those in who were accepted and are on their way, after their listeners have stopped: returns when nobody is in its
+    /// start-up or login, after 200 ms at the earliest and after <paramref name="limit"/> at the latest.
+    /// </summary>
+    ValueTask SettleAsync(TimeSpan limit);
+
+    /// <summary>
     /// Turns new clients away with 57P03 and ends sessions as they come to rest, replication at once; what still runs after
     /// <paramref name="deadline"/> is cut. Returns when no session is left. Can't be undone.
     /// </summary>

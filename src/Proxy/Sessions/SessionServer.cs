@@ -9,11 +9,14 @@ internal sealed partial class SessionServer : ISessionServer
 {
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
 
+    private static readonly TimeSpan s_leastSettling = TimeSpan.FromMilliseconds(200);   // for the first statement behind a login
+
     private readonly SessionHub _hub;
     private readonly ILogger _logger;
     private readonly ITimer _sweeper;
     private readonly TimeProvider _time;
     private volatile Dictionary<string, ListenerModel> _listeners;
+    private HashSet<string> _retired = new(StringComparer.Ordinal);   // listeners that are no more since the last reload
     private int _isDue;
 
     /// <summary>Makes it; nothing is accepted before <see cref="Accept"/> is called.</summary>
@@ -51,6 +54,16 @@ internal sealed partial class SessionServer : ISessionServer
     }
 
     /// <inheritdoc/>
+    public async ValueTask SettleAsync(TimeSpan limit)
+    {
+        var (earliest, latest) = (_hub.After(s_leastSettling), _hub.After(limit));
+        while (_time.GetTimestamp() is var now && now < latest && (now < earliest || _hub.Pending.Count + _hub.Starting.Count > 0))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(10), _time);
+        }
+    }
+
+    /// <inheritdoc/>
     public async ValueTask DrainAsync(TimeSpan deadline)
     {
         var until = _hub.After(deadline);
@@ -74,8 +87,14 @@ internal sealed partial class SessionServer : ISessionServer
     public void Reload(IReadOnlyList<ListenerSettings> listeners, SessionSettings settings)
     {
         var before = _listeners;
-        _listeners = listeners.ToDictionary(
+        var next = listeners.ToDictionary(
             one => one.Name, one => ListenerModel.Create(one, before.GetValueOrDefault(one.Name)), StringComparer.Ordinal);
+        foreach (var gone in before.Values.Where(one => !_retired.Contains(one.Name)))
+        {
+            next.TryAdd(gone.Name, gone);   // whom it accepted a moment ago is not turned away: it is forgotten with the next reload
+        }
+        _retired = [.. next.Keys.Except(listeners.Select(one => one.Name))];
+        _listeners = next;
         _hub.Settings = settings;
     }
 

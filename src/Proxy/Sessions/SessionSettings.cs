@@ -50,6 +50,12 @@ internal sealed record SessionSettings
     /// <summary>What a session that has to move gets to come to rest before it is cut anyway. Default 60 s.</summary>
     public TimeSpan RestGrace { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>
+    /// A member for whom nobody vouches (the store is silent, or its key is gone) and that has answered no probe for this long is not
+    /// used, and its sessions are cut. Default 6 s; zero: never.
+    /// </summary>
+    public TimeSpan SilenceTime { get; init; } = TimeSpan.FromSeconds(6);
+
     /// <summary>How long a cut waits for the end of a message that is half sent to the client. Default 2 s; then no message is put in.</summary>
     public TimeSpan BoundaryGrace { get; init; } = TimeSpan.FromSeconds(2);
 

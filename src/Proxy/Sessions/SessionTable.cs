@@ -61,9 +61,11 @@ internal sealed class SessionTable
         {
             lock (shard.Lock)
             {
-                for (var session = shard.First; session is not null; session = session.Next)
+                for (var session = shard.First; session is not null;)
                 {
-                    visit(state, session);
+                    var next = session.Next;
+                    visit(state, session);   // may end it at once, which takes it out of the list
+                    session = next;
                 }
             }
         }

@@ -34,6 +34,9 @@ internal readonly record struct FirstPacket(FirstPacketKind Kind, int Length = 0
     /// <summary>SSLRequest, ready to be sent.</summary>
     public static ReadOnlySpan<byte> SslRequest => [0, 0, 0, 8, 4, 210, 22, 47];
 
+    /// <summary>GSSENCRequest, ready to be sent.</summary>
+    public static ReadOnlySpan<byte> GssEncRequest => [0, 0, 0, 8, 4, 210, 22, 48];
+
     /// <summary>Tells what a buffer begins with. Never throws; decides as early as the bytes allow.</summary>
     public static FirstPacket Read(in ReadOnlySequence<byte> buffer)
     {

@@ -20,6 +20,7 @@ internal sealed class PretendServer : IDisposable
         InRecovery = inRecovery;
         _socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         _socket.Listen(1024);
+        Port = ((IPEndPoint)_socket.LocalEndPoint!).Port;
         _ = AcceptAsync();
     }
 
@@ -41,9 +42,12 @@ internal sealed class PretendServer : IDisposable
     /// <summary>Answers a query with the bytes that this gives; null: "SELECT 1" and ReadyForQuery.</summary>
     public Func<string, byte[]?> Answer { get; set; } = _ => null;
 
-    public int Port => ((IPEndPoint)_socket.LocalEndPoint!).Port;
+    public int Port { get; }
 
     public int Logins { get; private set; }
+
+    /// <summary>How often it was asked for encryption by GSSAPI: by clients that want it, and by probes.</summary>
+    public int Probes { get; private set; }
 
     /// <summary>Pids that were asked to cancel.</summary>
     public ConcurrentQueue<int> Cancelled { get; } = new();
@@ -115,8 +119,15 @@ internal sealed class PretendServer : IDisposable
                 await stream.ReadExactlyAsync(new byte[100_000]);   // until the other side gives up
             }
             var packet = await ReadPacketAsync(stream);
-            while (BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(4)) == 80_877_103)
+            while (BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(4)) is var request && request is (80_877_103 or 80_877_104))
             {
+                if (request == 80_877_104)
+                {
+                    Probes++;
+                    await stream.WriteAsync("N"u8.ToArray());
+                    packet = await ReadPacketAsync(stream);
+                    continue;
+                }
                 await stream.WriteAsync(Certificate is null ? "N"u8.ToArray() : "S"u8.ToArray());
                 if (Certificate is not null)
                 {

@@ -16,6 +16,7 @@ namespace Routing.Proxy.Tests.Sessions;
 internal sealed class Rig : ISessionEvents, IAsyncDisposable
 {
     private readonly ITransport _transport;
+    private readonly MemberProbe _probe;
     private readonly List<ITransportListener> _listeners = [];
     private readonly ConcurrentQueue<string> _diary = new();
     private ImmutableSortedDictionary<string, Member> _members = ImmutableSortedDictionary<string, Member>.Empty;
@@ -32,6 +33,8 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
             _transport, Router, [.. listeners.Select(change ?? (one => one))],
             settings ?? new SessionSettings { CutGrace = TimeSpan.FromMilliseconds(50), RetryTime = TimeSpan.FromSeconds(3) },
             this, TimeProvider.System, NullLoggerFactory.Instance);
+        var shared = settings ?? new SessionSettings();
+        _probe = new MemberProbe(Router, _transport, TimeProvider.System, () => shared, () => ProxyProtocolVersion.None);
         WritePort = Listen("write");
         ReadPort = Listen("read");
     }
@@ -50,17 +53,28 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
     public int Open => Server.Count().Sessions.Sum(one => one.Open);
 
     /// <summary>Makes or changes a member.</summary>
-    public Rig With(string name, PretendServer server, Role role, PostgresState state = PostgresState.Running, long? replayed = null)
+    public Rig With(string name, PretendServer server, Role role, PostgresState state = PostgresState.Running, long? replayed = null) =>
+        With(name, server.Port, role, state, replayed);
+
+    /// <summary>Makes or changes a member.</summary>
+    public Rig With(string name, int port, Role role, PostgresState state = PostgresState.Running, long? replayed = null)
     {
         _members = _members.SetItem(name, new Member
         {
             Name = name,
-            Address = new HostPort("127.0.0.1", server.Port),
+            Address = new HostPort("127.0.0.1", port),
             Role = role,
             State = state,
             ReplayLsn = replayed is { } lsn ? new Lsn((ulong)lsn) : null,
             ModRevision = ++_revision,
         });
+        return this;
+    }
+
+    /// <summary>A member's key ends.</summary>
+    public Rig Without(string name)
+    {
+        _members = _members.Remove(name);
         return this;
     }
 
@@ -84,6 +98,7 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
         {
             await listener.StopAsync();
         }
+        await _probe.DisposeAsync();
         await Server.DrainAsync(TimeSpan.Zero);
         await Server.DisposeAsync();
         Router.Dispose();

@@ -1,0 +1,114 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Routing.Cluster.HostChoice;
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Sessions;
+using Routing.Proxy.Transport;
+
+namespace Routing.Proxy.Host;
+
+/// <summary>The sockets that the proxy listens at, by address: a listener may get another name, and its clients notice nothing.</summary>
+internal sealed partial class ListenerSet(ITransport transport, SessionServer sessions, ILogger logger)
+{
+    private readonly Dictionary<ListenAddress, Place> _places = [];
+
+    /// <summary>
+    /// Opens the addresses that are not open yet. They queue clients from now on, and accept them from <see cref="AdoptAsync"/> on.
+    /// </summary>
+    /// <param name="listeners">All that there shall be.</param>
+    /// <param name="reusePort">Whether another process may listen at the same addresses.</param>
+    /// <param name="given">Sockets that the service manager has opened, by the listener's name.</param>
+    /// <exception cref="IOException">One can't be opened: none is.</exception>
+    public IReadOnlyDictionary<ListenAddress, Socket> Open(
+        IReadOnlyList<ListenerConfig> listeners, bool reusePort, IReadOnlyDictionary<string, Socket> given)
+    {
+        var opened = new Dictionary<ListenAddress, Socket>();
+        try
+        {
+            foreach (var listener in listeners)
+            {
+                if (!_places.ContainsKey(listener.Address))
+                {
+                    opened.Add(listener.Address, given.GetValueOrDefault(listener.Name) ?? ListenSockets.Open(listener.Address, reusePort));
+                }
+            }
+            return opened;
+        }
+        catch
+        {
+            Close(opened);
+            throw;
+        }
+    }
+
+    /// <summary>Closes what was opened in vain.</summary>
+    public static void Close(IReadOnlyDictionary<ListenAddress, Socket> opened)
+    {
+        foreach (var socket in opened.Values)
+        {
+            socket.Dispose();
+        }
+    }
+
+    /// <summary>Accepts at what was opened, and stops listeners that are no more; their sessions live on.</summary>
+    public async ValueTask AdoptAsync(
+        IReadOnlyList<ListenerConfig> listeners, IReadOnlyDictionary<ListenAddress, Socket> opened, IReadOnlyDictionary<string, Socket> given)
+    {
+        foreach (var listener in listeners)
+        {
+            if (_places.TryGetValue(listener.Address, out var known))
+            {
+                known.Name = listener.Name;
+                continue;
+            }
+            var isGiven = given.ContainsKey(listener.Name);
+            var place = new Place { Name = listener.Name, IsGiven = isGiven };
+            place.Listener = transport.Listen(opened[listener.Address], connection => sessions.Accept(place.Name, connection));
+            _places.Add(listener.Address, place);
+            LogListening(listener.Name, isGiven ? "a socket of the service manager" : listener.Address.ToString(), listener.Route.Request.Role);
+        }
+        foreach (var gone in _places.Keys.Except(listeners.Select(one => one.Address)).ToList())
+        {
+            await StopAsync(gone);
+        }
+    }
+
+    /// <summary>Stops all: after those in the queues were accepted.</summary>
+    public async ValueTask StopAsync()
+    {
+        foreach (var address in _places.Keys.ToList())
+        {
+            await StopAsync(address);
+        }
+    }
+
+    private async ValueTask StopAsync(ListenAddress address)
+    {
+        if (_places.Remove(address, out var place))
+        {
+            await place.Listener!.StopAsync();
+            if (address.Path is { } path && !place.IsGiven)
+            {
+                File.Delete(path);   // one that the service manager made is its own
+            }
+        }
+    }
+
+    [LoggerMessage(EventId = 6402, Level = LogLevel.Information, Message = "The listener {Name} accepts at {Address} for {Role}")]
+    private partial void LogListening(string name, string address, WantedRole role);
+
+    private sealed class Place
+    {
+        private volatile string _name = "";
+
+        public required string Name
+        {
+            get => _name;
+            set => _name = value;
+        }
+
+        public required bool IsGiven { get; init; }
+
+        public ITransportListener? Listener { get; set; }
+    }
+}

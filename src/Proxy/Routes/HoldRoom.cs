@@ -1,0 +1,173 @@
+namespace Routing.Proxy.Routes;
+
+/// <summary>Where sessions wait for a target, by listener and in the order of their arrival; lets them through at their pace.</summary>
+/// <remarks>Thread-safe. While somebody waits, it looks every 20 ms whether it is time.</remarks>
+internal sealed class HoldRoom : IDisposable
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
+    private static readonly RouteChoice Draining = new(null, "draining", "the proxy is shutting down", null);
+
+    private readonly Func<string, IReadOnlyCollection<string>, RouteChoice?> _pick;
+    private readonly TimeProvider _time;
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, HoldQueue> _queues = new(StringComparer.Ordinal);
+    private readonly ITimer _timer;
+    private int _waiting;
+    private bool _isTicking;
+    private bool _isDraining;
+
+    /// <summary>An empty one.</summary>
+    /// <param name="pick">Chooses for a listener, given the members that were tried; null: the cluster is not known yet.</param>
+    /// <param name="time">The clock.</param>
+    public HoldRoom(Func<string, IReadOnlyCollection<string>, RouteChoice?> pick, TimeProvider time)
+    {
+        (_pick, _time) = (pick, time);
+        _timer = time.CreateTimer(static self => ((HoldRoom)self!).OnTick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>How many wait.</summary>
+    public int Count => Volatile.Read(ref _waiting);
+
+    /// <summary>Whether somebody waits for this listener.</summary>
+    public bool IsWaitedFor(string listener)
+    {
+        if (Count == 0)
+        {
+            return false;
+        }
+        lock (_lock)
+        {
+            return _queues.TryGetValue(listener, out var queue) && queue.Count > 0;
+        }
+    }
+
+    /// <summary>Waits for a target.</summary>
+    /// <param name="route">The listener's settings.</param>
+    /// <param name="tried">Members that were tried already.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="OperationCanceledException">It gave up.</exception>
+    public async ValueTask<RouteChoice> WaitAsync(ListenerRoute route, IReadOnlyCollection<string> tried, CancellationToken cancellationToken)
+    {
+        HoldQueue queue;
+        HoldQueue.Waiter waiter;
+        lock (_lock)
+        {
+            if (_isDraining)
+            {
+                return Draining;
+            }
+            if (!_queues.TryGetValue(route.Name, out queue!))
+            {
+                _queues.Add(route.Name, queue = new HoldQueue());
+            }
+            queue.PerSecond = route.LoginsPerSecond;
+            if (queue.Count >= route.HoldQueue)
+            {
+                return new(null, "queue_full", $"{queue.Count} sessions wait for a server already, and no more may (hold_queue)", null);
+            }
+            waiter = queue.Add(_time.GetTimestamp() + (long)(route.HoldTime.TotalSeconds * _time.TimestampFrequency), tried);
+            Interlocked.Increment(ref _waiting);
+            if (!_isTicking)
+            {
+                _isTicking = true;
+                _timer.Change(Tick, Tick);
+            }
+        }
+        await using var given = cancellationToken.UnsafeRegister(
+            static (state, token) =>
+            {
+                var (room, list, one) = ((HoldRoom, HoldQueue, HoldQueue.Waiter))state!;
+                room.GiveUp(list, one, token);
+            },
+            (this, queue, waiter));
+        return await waiter.Result.Task;
+    }
+
+    /// <summary>Lets those through whose turn it is, oldest first, and sends those away whose time is over.</summary>
+    public void Release()
+    {
+        if (Count == 0)
+        {
+            return;
+        }
+        lock (_lock)
+        {
+            var now = _time.GetTimestamp();
+            foreach (var (listener, queue) in _queues)
+            {
+                Release(listener, queue, now);
+            }
+        }
+    }
+
+    /// <summary>Who waits is sent away, and nobody waits any more.</summary>
+    public void Drain()
+    {
+        lock (_lock)
+        {
+            _isDraining = true;
+            foreach (var queue in _queues.Values)
+            {
+                while (queue.First is { } waiter)
+                {
+                    End(queue, waiter, Draining);
+                }
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _timer.Dispose();
+
+    private void Release(string listener, HoldQueue queue, long now)
+    {
+        while (queue.First is { } waiter)
+        {
+            var picked = _pick(listener, waiter.Tried);
+            var choice = picked ?? new(null, "topology_unknown", "the proxy does not know the cluster: etcd has not answered", null);
+            if (choice.Target is not null && !queue.TryTakeTurn(now, _time.TimestampFrequency))
+            {
+                choice.Ticket?.Dispose();
+                choice = choice with { Target = null, Ticket = null };
+            }
+            if (choice.Target is null && waiter.Deadline > now)
+            {
+                return;   // those behind it came later
+            }
+            End(queue, waiter, choice.Target is null && picked is not null ? choice with { Reason = "hold_timeout" } : choice);
+        }
+    }
+
+    private void End(HoldQueue queue, HoldQueue.Waiter waiter, in RouteChoice choice)
+    {
+        queue.Remove(waiter);
+        Interlocked.Decrement(ref _waiting);
+        waiter.Result.TrySetResult(choice);
+    }
+
+    private void GiveUp(HoldQueue queue, HoldQueue.Waiter waiter, CancellationToken token)
+    {
+        lock (_lock)
+        {
+            if (!queue.Remove(waiter))
+            {
+                return;
+            }
+        }
+        Interlocked.Decrement(ref _waiting);
+        waiter.Result.TrySetCanceled(token);
+    }
+
+    private void OnTick()
+    {
+        Release();
+        lock (_lock)
+        {
+            if (Count == 0)
+            {
+                _isTicking = false;
+                _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            }
+        }
+    }
+}

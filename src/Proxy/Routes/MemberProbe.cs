@@ -1,0 +1,157 @@
+using System.Buffers;
+using System.Collections.Frozen;
+using System.Net.Sockets;
+using Routing.Proxy.Sessions;
+using Routing.Proxy.Transport;
+using Routing.Proxy.Wire;
+
+namespace Routing.Proxy.Routes;
+
+/// <summary>Asks members for whom nobody vouches whether they still answer, and tells the router who does not.</summary>
+/// <remarks>
+/// The last known routes are good while the store is silent, but only as long as the servers behind them live: one that is frozen, or
+/// cut off without a reset, would keep its clients for ever. The question is a GSSENCRequest, which a postmaster answers without
+/// credentials and without a line in its log. Any sign of life counts, a refusal and a reset too: then the sessions end by themselves.
+/// </remarks>
+internal sealed class MemberProbe : IAsyncDisposable
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+
+    private readonly Router _router;
+    private readonly ITransport _transport;
+    private readonly TimeProvider _time;
+    private readonly Func<SessionSettings> _settings;
+    private readonly Func<ProxyProtocolVersion> _header;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Dictionary<string, Watched> _watched = new(StringComparer.Ordinal);
+    private readonly Task _running;
+
+    /// <summary>Begins.</summary>
+    /// <param name="router">Knows for whom nobody vouches.</param>
+    /// <param name="transport">Connects.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="settings">The settings of now.</param>
+    /// <param name="header">The PROXY header that members expect now.</param>
+    public MemberProbe(Router router, ITransport transport, TimeProvider time, Func<SessionSettings> settings, Func<ProxyProtocolVersion> header)
+    {
+        (_router, _transport, _time, _settings, _header) = (router, transport, time, settings, header);
+        _running = RunAsync();
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _running;
+        await Task.WhenAll(_watched.Values.Select(one => one.Asking));
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        using var timer = new PeriodicTimer(Interval, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                Look();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // disposed of
+        }
+    }
+
+    private void Look()
+    {
+        var limit = _settings().SilenceTime;
+        var unvouched = limit > TimeSpan.Zero ? _router.Unvouched() : [];
+        foreach (var gone in _watched.Keys.Except(unvouched.Select(one => one.Member)).ToList())
+        {
+            _watched.Remove(gone);
+        }
+        foreach (var target in unvouched)
+        {
+            if (!_watched.TryGetValue(target.Member, out var member))
+            {
+                _watched.Add(target.Member, member = new Watched { HeardAt = _time.GetTimestamp() });
+            }
+            if (member.Asking.IsCompleted)
+            {
+                member.Asking = AskAsync(target, member);
+            }
+        }
+        _router.Mute(_watched
+            .Where(one => one.Value.InVain > 1 && _time.GetElapsedTime(one.Value.HeardAt) >= limit)
+            .Select(one => one.Key).ToFrozenSet(StringComparer.Ordinal));
+    }
+
+    // Never throws.
+    private async Task AskAsync(RouteTarget target, Watched member)
+    {
+        using var patience = new CancellationTokenSource(_settings().AnswerTimeout, _time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, patience.Token);
+        try
+        {
+            var server = await _transport.ConnectAsync(target.Address, null, SocketTuning.None, limit.Token);
+            await using var abort = limit.Token.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
+            await new LoopSwitch(server);
+            try
+            {
+                await ExchangeAsync(server);
+            }
+            finally
+            {
+                await server.DisposeAsync();
+            }
+        }
+        catch (SocketException unreachable) when (unreachable.SocketErrorCode is SocketError.TimedOut or SocketError.HostUnreachable or SocketError.NetworkUnreachable)
+        {
+            member.InVain++;
+            return;
+        }
+        catch (Exception error) when (error is IOException or SocketException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
+        {
+            // Refused or reset: the machine lives, and it has ended the sessions by itself. Or our patience was over.
+        }
+        if (limit.IsCancellationRequested)
+        {
+            member.InVain++;
+            return;
+        }
+        (member.HeardAt, member.InVain) = (_time.GetTimestamp(), 0);
+    }
+
+    private async ValueTask ExchangeAsync(ITransportConnection server)
+    {
+        if (_header() is not ProxyProtocolVersion.None and var version)
+        {
+            server.Output.Write(ProxyHeader.Write(version == ProxyProtocolVersion.V2, null, null));
+        }
+        server.Output.Write(FirstPacket.GssEncRequest);
+        await server.Output.FlushAsync();
+        _ = await server.Input.ReadAsync();   // a byte, or the end: both are signs of life
+    }
+
+    /// <summary>What is known of one member.</summary>
+    private sealed class Watched
+    {
+        private long _heardAt;
+        private int _inVain;
+
+        public long HeardAt
+        {
+            get => Volatile.Read(ref _heardAt);
+            set => Volatile.Write(ref _heardAt, value);
+        }
+
+        public int InVain
+        {
+            get => Volatile.Read(ref _inVain);
+            set => Volatile.Write(ref _inVain, value);
+        }
+
+        public Task Asking { get; set; } = Task.CompletedTask;
+    }
+}
