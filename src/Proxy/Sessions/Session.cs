@@ -77,7 +77,10 @@ internal sealed partial class Session(
         hub.Sessions.Add(this);
         _ = RunAsync(_relay);   // it owns itself from here on: the table knows it, and its end is handled within
         // The routes may have changed since this target was chosen, and a sweep may just have missed it.
-        Judge(hub.Router.Judge(listener.Name, target), hub.Time.GetTimestamp());
+        if (Judge(hub.Router.Judge(listener.Name, target), hub.Time.GetTimestamp()) is { } due)
+        {
+            hub.SweepAt(due);
+        }
         if (hub.IsDraining)
         {
             Drain(hub.DrainLeft);

@@ -11,6 +11,9 @@ internal sealed class SessionHub(
     private volatile SessionSettings _settings = settings;
     private volatile bool _isDraining;
 
+    /// <summary>Asks for a sweep over all sessions at a timestamp.</summary>
+    public Action<long> SweepAt { get; init; } = static _ => { };
+
     /// <summary>Connects and joins.</summary>
     public ITransport Transport => transport;
 

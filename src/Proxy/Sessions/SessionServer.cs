@@ -28,7 +28,7 @@ internal sealed partial class SessionServer : ISessionServer
         _time = time;
         _logger = loggers.CreateLogger("sessions");
         _listeners = listeners.ToDictionary(one => one.Name, one => ListenerModel.Create(one, null), StringComparer.Ordinal);
-        _hub = new SessionHub(transport, router, events, time, _logger, settings);
+        _hub = new SessionHub(transport, router, events, time, _logger, settings) { SweepAt = due => _ = SweepAgainAsync(due) };
         _sweeper = time.CreateTimer(static self => ((SessionServer)self!).Tend(), this, SweepInterval, SweepInterval);
         router.Changed += OnChanged;
     }
