@@ -9,8 +9,6 @@ namespace Routing.Integration.Tests;
 [Collection(SharedCluster.Name)]
 public sealed class ProxyTests(ClusterFixture fixture)
 {
-    private static string Bin => Environment.GetEnvironmentVariable("ROUTING_POSTGRES_BIN") ?? "/usr/lib/postgresql/15/bin";
-
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -102,13 +100,13 @@ public sealed class ProxyTests(ClusterFixture fixture)
         using var directory = new TempDirectory("libpq");
         OrdinaryProcess.GiveAway(directory.Path);
 
-        var psql = await ClientAsync(directory, proxy.WritePort, "psql", "-Atc", "select 41 + 1");
-        var bench = await ClientAsync(directory, proxy.WritePort, "pgbench", "-i", "-q", "-s", "1");
-        var prepared = await ClientAsync(directory, proxy.ReadPort, "pgbench", "-n", "-S", "-M", "prepared", "-c", "8", "-T", "2");
-        var reconnecting = await ClientAsync(directory, proxy.ReadPort, "pgbench", "-n", "-S", "-C", "-c", "4", "-t", "25");
-        var backup = await ClientAsync(directory, proxy.WritePort, "pg_basebackup", "-D", directory["copy"], "-X", "stream", "-c", "fast");
-        var wal = await ClientAsync(directory, proxy.WritePort, "pg_receivewal", "-D", directory.Path, "--create-slot", "--if-not-exists", "-S", "through_proxy");
-        var refused = await ClientAsync(directory, proxy.ReadPort, "pg_basebackup", "-D", directory["none"], "-c", "fast");
+        var psql = await PostgresClient.RunAsync(directory, proxy.WritePort, "psql", "-Atc", "select 41 + 1");
+        var bench = await PostgresClient.RunAsync(directory, proxy.WritePort, "pgbench", "-i", "-q", "-s", "1");
+        var prepared = await PostgresClient.RunAsync(directory, proxy.ReadPort, "pgbench", "-n", "-S", "-M", "prepared", "-c", "8", "-T", "2");
+        var reconnecting = await PostgresClient.RunAsync(directory, proxy.ReadPort, "pgbench", "-n", "-S", "-C", "-c", "4", "-t", "25");
+        var backup = await PostgresClient.RunAsync(directory, proxy.WritePort, "pg_basebackup", "-D", directory["copy"], "-X", "stream", "-c", "fast");
+        var wal = await PostgresClient.RunAsync(directory, proxy.WritePort, "pg_receivewal", "-D", directory.Path, "--create-slot", "--if-not-exists", "-S", "through_proxy");
+        var refused = await PostgresClient.RunAsync(directory, proxy.ReadPort, "pg_basebackup", "-D", directory["none"], "-c", "fast");
         await RunAsync(await ProxyProcess.OpenAsync(proxy.WritePort), "SELECT pg_drop_replication_slot('through_proxy')");
 
         Assert.Equal((0, "42"), (psql.Code, psql.Output.Trim()));
@@ -170,16 +168,5 @@ public sealed class ProxyTests(ClusterFixture fixture)
             count = Math.Max(count, (long)(await command.ExecuteScalarAsync(Cancellation))!);
         }
         return count;
-    }
-
-    private static async Task<(int Code, string Output)> ClientAsync(TempDirectory directory, int port, string program, params string[] arguments)
-    {
-        var log = directory[$"{program}-{Guid.NewGuid():N}.log"];
-        string[] database = program.StartsWith("pg_", StringComparison.Ordinal) ? [] : program == "psql" ? ["-d", "postgres"] : ["postgres"];
-        using var client = OrdinaryProcess.Start(
-            log, directory.Path,
-            ["env", "PGPASSWORD=super", Path.Combine(Bin, program), "-h", "127.0.0.1", "-p", port.ToString(CultureInfo.InvariantCulture), "-U", "postgres", .. arguments, .. database]);
-        var code = await client.WaitForExitAsync(TimeSpan.FromSeconds(60));
-        return (code, await File.ReadAllTextAsync(log, Cancellation));
     }
 }

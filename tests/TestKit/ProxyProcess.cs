@@ -111,7 +111,8 @@ public sealed class ProxyProcess : IAsyncDisposable
         _directory.Dispose();
     }
 
-    private async Task<bool> IsReadyAsync()
+    /// <summary>Whether <c>/readyz</c> says that both ports have somewhere to go.</summary>
+    public async Task<bool> IsReadyAsync()
     {
         try
         {
