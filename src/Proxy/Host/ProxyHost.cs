@@ -191,12 +191,14 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         _manager.Notify("STOPPING=1\nSTATUS=draining");
         _isDraining = true;
         LogDraining(_settings.DrainTime.TotalSeconds);
-        // New clients go elsewhere first: to the process that takes over, or nowhere. Those who were in the queue are let in.
-        await _listeners.StopAsync();
         if (_settings.ReusePort && _admin is not null)
         {
             await _admin.DisposeAsync();   // who asks from now on, asks the process that takes over
         }
+        // New clients go elsewhere first: to the process that takes over, or nowhere. Those who were in the queue are let in; where
+        // there is no descriptor left for them, they wait until sessions have ended.
+        var stopping = _listeners.StopAsync().AsTask();
+        await Task.WhenAny(stopping, Task.Delay(s_settle, _time));
         await _sessions.SettleAsync(s_settle);
         _router.Drain();
         var draining = _sessions.DrainAsync(_settings.DrainTime).AsTask();
@@ -206,6 +208,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             LogCutShort();
             await _sessions.DrainAsync(TimeSpan.Zero);
         }
+        await stopping;
     }
 
     private void OnStop(PosixSignalContext context)

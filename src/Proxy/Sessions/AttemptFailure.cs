@@ -32,4 +32,7 @@ internal enum AttemptFailure
 
     /// <summary>Answered with something that is not PostgreSQL's protocol.</summary>
     NotPostgres,
+
+    /// <summary>No descriptor or no port of our own was left: no fault of the member.</summary>
+    NoSocket,
 }

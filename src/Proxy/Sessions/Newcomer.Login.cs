@@ -148,7 +148,12 @@ internal sealed partial class Newcomer
                 catch (SocketException refusal)
                 {
                     await new LoopSwitch(Client);
-                    return (null, refusal.SocketErrorCode == SocketError.ConnectionRefused ? AttemptFailure.Refused : AttemptFailure.Unreachable);
+                    return (null, refusal.SocketErrorCode switch
+                    {
+                        SocketError.ConnectionRefused => AttemptFailure.Refused,
+                        SocketError.TooManyOpenSockets or SocketError.AddressNotAvailable or SocketError.NoBufferSpaceAvailable => AttemptFailure.NoSocket,
+                        _ => AttemptFailure.Unreachable,
+                    });
                 }
             }
             owner._isExpired = false;
@@ -429,6 +434,11 @@ internal sealed partial class Newcomer
                 _failures = 1;
             }
             _hub.Events.AttemptFailed(_listener.Name, target.Member, failure);
+            if (failure == AttemptFailure.NoSocket)
+            {
+                _lastFailure = (SqlState.TooManyConnections, "the proxy has no descriptor or no port left for a connection");
+                return;
+            }
             _hub.Router.Report(target, failure switch
             {
                 AttemptFailure.TimedOut => AttemptResult.TimedOut,

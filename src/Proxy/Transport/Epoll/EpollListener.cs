@@ -8,6 +8,7 @@ namespace Routing.Proxy.Transport.Epoll;
 internal sealed partial class EpollListener : EpollSource, ITransportListener
 {
     private const int MostAtOnce = 64;
+    private const int MostStops = 100;   // pauses in which a stop waits for descriptors
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
     private readonly EpollTransport _transport;
@@ -16,6 +17,7 @@ internal sealed partial class EpollListener : EpollSource, ITransportListener
     private readonly ILogger _logger;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _isShort;
+    private int _stops;
 
     public EpollListener(EpollTransport transport, EpollLoop loop, Socket socket, Action<ITransportConnection> accepted, ILogger logger)
         : base(loop, DescriptorOf(socket))
@@ -29,7 +31,14 @@ internal sealed partial class EpollListener : EpollSource, ITransportListener
     public EndPoint LocalEndPoint { get; }
 
     /// <inheritdoc/>
-    public override void OnEvents(uint events) => Accept(MostAtOnce);
+    public override void OnEvents(uint events)
+    {
+        if (!Accept(MostAtOnce))
+        {
+            StopWatching();
+            Owner.After(Pause, static self => ((EpollListener)self!).GoOn(), this);
+        }
+    }
 
     /// <inheritdoc/>
     public ValueTask StopAsync()
@@ -53,14 +62,20 @@ internal sealed partial class EpollListener : EpollSource, ITransportListener
         {
             return;
         }
-        Accept(int.MaxValue);   // who is in the queue was promised a connection
         StopWatching();
+        // Who is in the queue was promised a connection. Without descriptors it waits until sessions have ended.
+        if (!Accept(int.MaxValue) && ++_stops < MostStops)
+        {
+            Owner.After(Pause, static self => ((EpollListener)self!).Stop(), this);
+            return;
+        }
         Pass();
         _socket.Dispose();   // closes the descriptor, which is watched no more
         _stopped.TrySetResult();
     }
 
-    private unsafe void Accept(int most)
+    // False: there are no descriptors left.
+    private unsafe bool Accept(int most)
     {
         for (var count = 0; count < most; count++)
         {
@@ -76,15 +91,16 @@ internal sealed partial class EpollListener : EpollSource, ITransportListener
                 case Kernel.EINTR or Kernel.ECONNABORTED:
                     continue;   // that peer has given up already
                 case Kernel.EMFILE or Kernel.ENFILE or Kernel.ENOBUFS or Kernel.ENOMEM:
-                    PauseAccepting(Kernel.Error);
-                    return;
+                    NoteShort(Kernel.Error);
+                    return false;
                 case Kernel.EAGAIN:
-                    return;
+                    return true;
                 case var error:
                     LogAccept(error);   // by the manual a network error of the new connection: the next one may be well
-                    return;
+                    return true;
             }
         }
+        return true;
     }
 
     private void Hand(int fd)
@@ -100,15 +116,21 @@ internal sealed partial class EpollListener : EpollSource, ITransportListener
         }
     }
 
-    private void PauseAccepting(int error)
+    private void GoOn()
+    {
+        if (_stops == 0)
+        {
+            Watch(Kernel.EPOLLIN);
+        }
+    }
+
+    private void NoteShort(int error)
     {
         if (!_isShort)
         {
             _isShort = true;
             LogShort(error);
         }
-        StopWatching();
-        Owner.After(Pause, static self => ((EpollListener)self!).Watch(Kernel.EPOLLIN), this);
     }
 
     [LoggerMessage(EventId = 6102, Level = LogLevel.Error,
