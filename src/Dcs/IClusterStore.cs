@@ -13,18 +13,11 @@ namespace Routing.Dcs;
 /// <see cref="WriteCondition.Always"/> write has none, so a late one may overwrite something newer.</para>
 /// <para>Keys are named by the part below the base path (<see cref="ClusterKeys"/>).</para>
 /// </remarks>
-public interface IClusterStore : IAsyncDisposable
+public interface IClusterStore : IClusterViews, IAsyncDisposable
 {
     /// <summary>Reads all keys at one revision, linearizably.</summary>
     /// <exception cref="ClusterStoreException">The store did not answer within its timeout, or refused.</exception>
     ValueTask<ClusterSnapshot> ReadAsync(CancellationToken cancellationToken);
-
-    /// <summary>
-    /// Yields views of the cluster: first a linearizable read, then every change as it is pushed. Coalesces, never goes
-    /// back, never ends by itself: a lost connection yields the last snapshot again with <see cref="ClusterView.IsLive"/>
-    /// false, then reconnects (another endpoint first), reads anew and goes on.
-    /// </summary>
-    IAsyncEnumerable<ClusterView> WatchAsync(CancellationToken cancellationToken);
 
     /// <summary>Grants a lease.</summary>
     /// <param name="ttl">Wanted life; the store may grant a longer one.</param>

@@ -11,7 +11,7 @@ namespace Routing.Dcs;
 /// </remarks>
 public sealed partial class TopologyWatch : IAsyncDisposable
 {
-    private readonly IClusterStore _store;
+    private readonly IClusterViews _views;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
@@ -20,11 +20,11 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     private Task _running = Task.CompletedTask;
 
     /// <summary>Creates it; <see cref="Start"/> makes it run.</summary>
-    /// <param name="store">The store; it stays the caller's to dispose of.</param>
+    /// <param name="views">The store, or another source; it stays the caller's to dispose of.</param>
     /// <param name="logger">For handlers that fail.</param>
-    public TopologyWatch(IClusterStore store, ILogger<TopologyWatch> logger)
+    public TopologyWatch(IClusterViews views, ILogger<TopologyWatch> logger)
     {
-        _store = store;
+        _views = views;
         _logger = logger;
     }
 
@@ -95,7 +95,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     {
         try
         {
-            await foreach (var view in _store.WatchAsync(_stop.Token))
+            await foreach (var view in _views.WatchAsync(_stop.Token))
             {
                 Publish(view);
             }
@@ -106,7 +106,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
         }
         catch (Exception ownMistake)
         {
-            // A store's watch promises not to end. Nobody may go on as if the last view were the newest.
+            // A watch promises not to end. Nobody may go on as if the last view were the newest.
             LogBroken(ownMistake);
             Publish(Current with { IsLive = false });
             End(ownMistake);

@@ -1,0 +1,12 @@
+namespace Routing.Dcs;
+
+/// <summary>Where views of a cluster come from: a store, or whatever else tells of it.</summary>
+public interface IClusterViews
+{
+    /// <summary>
+    /// Yields views of the cluster: first a whole and newest one (by a store: read linearizably), then every change as it is learnt.
+    /// Coalesces, never goes back, never ends by itself: a lost connection yields the last snapshot again with
+    /// <see cref="ClusterView.IsLive"/> false, then reconnects (another endpoint first), reads anew and goes on.
+    /// </summary>
+    IAsyncEnumerable<ClusterView> WatchAsync(CancellationToken cancellationToken);
+}

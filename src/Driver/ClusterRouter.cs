@@ -1,0 +1,213 @@
+using Microsoft.Extensions.Logging;
+using Routing.Cluster;
+using Routing.Dcs;
+using Routing.Driver.Diagnostics;
+using Routing.Driver.Members;
+using Routing.Driver.Routes;
+using Routing.Driver.Topology;
+
+namespace Routing.Driver;
+
+/// <summary>Follows the topology for one data source and all its facades: holds the newest picture, and keeps the pools true to it.</summary>
+/// <remarks>
+/// Fail static: while the source is silent the last picture goes on. Nothing is ever written to a lower term than one that was seen.
+/// </remarks>
+internal sealed class ClusterRouter : IAsyncDisposable
+{
+    private readonly SharedTopology _topology;
+    private readonly MemberPools _pools;
+    private readonly ILogger _logger;
+    private readonly TopologyAnnouncer _announcer;
+    private readonly Lock _gate = new();
+    private volatile Picture _current;
+    private volatile bool _isDisposed;
+
+    public ClusterRouter(RoutingOptions options, SharedTopology topology, MemberPoolFactory factory, ILoggerFactory loggerFactory, TimeProvider time)
+    {
+        Options = options;
+        Time = time;
+        _topology = topology;
+        _logger = loggerFactory.CreateLogger(RoutingDataSource.LoggerCategory);
+        _pools = new MemberPools(factory);
+        _current = new Picture(new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0), default, options, _pools);
+        Background = new BackgroundTasks(Name, _logger);
+        _announcer = new TopologyAnnouncer(this, _logger);
+        DriverMetrics.Add(this);
+        topology.Watch.Changed += OnView;
+        OnView(topology.Watch.Current);
+    }
+
+    public RoutingOptions Options { get; }
+
+    public TimeProvider Time { get; }
+
+    public ILogger Logger => _logger;
+
+    public bool IsDisposed => _isDisposed;
+
+    public BackgroundTasks Background { get; }
+
+    public TopologyAnnouncer Announcer => _announcer;
+
+    /// <summary>The cluster's name.</summary>
+    public string Name => Options.Cluster;
+
+    /// <summary>The newest picture.</summary>
+    public Picture Current => _current;
+
+    public IEnumerable<MemberPool> Pools => _pools.All;
+
+    public ClusterTopology Describe() => Describe(_current);
+
+    public ClusterTopology Describe(Picture picture) => ClusterTopology.From(Name, picture.View, picture.HighestTerm, Time);
+
+    /// <summary>A pool to bind a closed connection to: the right one, else the last leader's, else any member's; null: no member is known.</summary>
+    /// <remarks>A pool for writes refuses a standby at login, so a wrong guess costs an error and never a write in the wrong place.</remarks>
+    public MemberPool? BestGuess(Npgsql.TargetSessionAttributes target)
+    {
+        var picture = _current;
+        if (picture.RouteFor(target).Pick() is { } pool)
+        {
+            return pool;
+        }
+        var purpose = Targets.MustBePrimary(target) ? PoolPurpose.Write : PoolPurpose.Read;
+        var snapshot = picture.View.Snapshot;
+        var member = snapshot.LeaderMember is { Address: not null } holder
+            ? holder
+            : snapshot.Members.Values.FirstOrDefault(one => one.Address is not null);
+        return member is null ? null : _pools[member.Name, member.Address!.Value, purpose];
+    }
+
+    /// <summary>A session turned out not to be what it should: its pool is emptied, others come first for a moment.</summary>
+    public void Evict(MemberPool pool, string reason)
+    {
+        pool.Health.Failed();
+        Clear(pool, reason);
+    }
+
+    /// <summary>A server refused a write as read-only.</summary>
+    public void EvictReadOnly(MemberPool pool)
+    {
+        _logger.ReadOnly(Name, pool.Member);
+        Evict(pool, "it refused a write as read-only");
+    }
+
+    /// <summary>The pool for writes that a connection came from.</summary>
+    public MemberPool? WritePoolOf(Npgsql.NpgsqlConnection connection) => _pools.TryFind(connection, out var pool, PoolPurpose.Write) ? pool : null;
+
+    /// <summary>The pool that a connection came from.</summary>
+    public MemberPool? PoolOf(Npgsql.NpgsqlConnection connection) =>
+        WritePoolOf(connection) ?? (_pools.TryFind(connection, out var pool, PoolPurpose.Read) ? pool : null);
+
+    public async ValueTask DisposeAsync()
+    {
+        lock (_gate)
+        {
+            if (_isDisposed)
+            {
+                return;
+            }
+            _isDisposed = true;
+        }
+        DriverMetrics.Remove(this);
+        _topology.Watch.Changed -= OnView;
+        _pools.Dispose();
+        _current.Superseded.TrySetResult();   // those who wait see that it is over
+        await _topology.ReleaseAsync().ConfigureAwait(false);
+        await Background.WhenAllAsync().ConfigureAwait(false);
+    }
+
+    // From the watch's own thread: quick, waits for nothing.
+    private void OnView(ClusterView view)
+    {
+        Picture before;
+        Picture now;
+        lock (_gate)
+        {
+            before = _current;
+            if (_isDisposed || (view.Snapshot.Revision < before.View.Snapshot.Revision && !view.IsLive))
+            {
+                return;
+            }
+            var highest = view.Snapshot.Leader is { } key && key.Term > before.HighestTerm ? key.Term : before.HighestTerm;
+            _current = now = new Picture(view, highest, Options, _pools);   // first of all: no new connection goes the old way
+            Follow(before, now);
+        }
+        before.Superseded.TrySetResult();
+        _announcer.Announce(before, now);
+    }
+
+    private void Follow(Picture before, Picture now)
+    {
+        if (!ReferenceEquals(before.LeaderPool, now.LeaderPool))
+        {
+            if (before.LeaderPool is { } old)
+            {
+                old.Depose();
+                Cleared(old, "it does not lead any more");
+            }
+            if (now.LeaderPool is { } leader)
+            {
+                _logger.LeaderIs(Name, leader.Member, leader.Address, now.HighestTerm);
+                DriverMetrics.LeaderChanged(Name);
+                leader.Health.Succeeded();   // what it was before does not count
+                if (_pools.All.Any(pool => pool.Purpose == PoolPurpose.Write && pool.WasUsed))
+                {
+                    Background.Add(() => PoolWarmer.WarmAsync(this, leader));
+                }
+            }
+            else if (now.IsKnown)
+            {
+                _logger.NoLeader(Name, now.NoLeaderReason ?? "");
+            }
+        }
+        if (before.IsKnown && before.View.IsLive != now.View.IsLive)
+        {
+            if (now.View.IsLive)
+            {
+                _logger.TopologyLive(Name);
+            }
+            else
+            {
+                _logger.TopologyStale(Name);
+            }
+        }
+        if (now.View.IsLive)
+        {
+            DropWhatIsGone(now.View.Snapshot);
+        }
+    }
+
+    private void DropWhatIsGone(ClusterSnapshot snapshot)
+    {
+        foreach (var retired in _pools.RetireAllBut(name => snapshot.Members.GetValueOrDefault(name)?.Address))
+        {
+            Cleared(retired, "it left the cluster, or has another address");
+        }
+        foreach (var pool in _pools.All)
+        {
+            if (pool.Purpose == PoolPurpose.Read
+                && snapshot.Members.GetValueOrDefault(pool.Member) is { State: not PostgresState.Running } member
+                && pool.NoteDown(member.ModRevision))
+            {
+                pool.Depose();
+                Cleared(pool, $"its PostgreSQL is {member.State.ToString().ToLowerInvariant()}");
+            }
+        }
+    }
+
+    private void Clear(MemberPool pool, string reason)
+    {
+        if (!pool.IsRetired)
+        {
+            pool.Clear();
+            Cleared(pool, reason);
+        }
+    }
+
+    private void Cleared(MemberPool pool, string reason)
+    {
+        DriverMetrics.PoolCleared(Name, pool.Member);
+        _logger.PoolCleared(Name, pool.Purpose == PoolPurpose.Write ? "write" : "read", pool.Member, reason);
+    }
+}

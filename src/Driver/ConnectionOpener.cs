@@ -1,0 +1,257 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Routing.Driver.Diagnostics;
+using Routing.Driver.Members;
+using Routing.Driver.Routes;
+
+namespace Routing.Driver;
+
+/// <summary>Opens connections: from the pool at once where it can; else it waits for a fit member and tries, until the time is over.</summary>
+internal sealed class ConnectionOpener(ClusterRouter router)
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Opens a connection for a target.</summary>
+    /// <exception cref="NoHostException">None could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
+    public ValueTask<NpgsqlConnection> OpenAsync(TargetSessionAttributes target, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled<NpgsqlConnection>(cancellationToken);
+        }
+        var began = DriverMetrics.MeasuresOpens ? router.Time.GetTimestamp() : 0;
+        if (router.Current.RouteFor(target).Pick() is not { } pool)
+        {
+            return OpenSlowlyAsync(target, null, null, isAsync: true, cancellationToken);
+        }
+        // The token is the member's, not the caller's: an attempt ends with the member's reign. A caller who gives up sooner leaves it behind.
+        var connection = pool.Create();
+        var opening = connection.OpenAsync(pool.Reign);
+        if (opening.IsCompletedSuccessfully && pool.IsAsPromised(connection, target == TargetSessionAttributes.ReadWrite))
+        {
+            if (began != 0)
+            {
+                DriverMetrics.Opened(router.Name, Targets.Word(target), pool.Member, router.Time.GetElapsedTime(began));
+            }
+            return new ValueTask<NpgsqlConnection>(connection);
+        }
+        return OpenSlowlyAsync(target, null, new Attempt(pool, connection, opening), isAsync: true, cancellationToken);
+    }
+
+    /// <summary>Opens a connection for a target; blocks the thread.</summary>
+    /// <exception cref="NoHostException">None could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
+    public NpgsqlConnection Open(TargetSessionAttributes target)
+    {
+        var opening = OpenSlowlyAsync(target, null, null, isAsync: false, CancellationToken.None);
+        Debug.Assert(opening.IsCompleted, "without await there is nothing to wait for");
+        return opening.GetAwaiter().GetResult();
+    }
+
+    /// <summary>Opens a connection by a route of the caller's; for causal reads.</summary>
+    /// <param name="target">What it is for, in messages.</param>
+    /// <param name="routeOf">The route by the newest picture; null: there is none, give up at once.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public ValueTask<NpgsqlConnection> OpenAsync(
+        TargetSessionAttributes target, Func<Picture, Route?> routeOf, CancellationToken cancellationToken) =>
+        OpenSlowlyAsync(target, routeOf, null, isAsync: true, cancellationToken);
+
+    private async ValueTask<NpgsqlConnection> OpenSlowlyAsync(
+        TargetSessionAttributes target, Func<Picture, Route?>? routeOf, Attempt? begun, bool isAsync, CancellationToken cancellationToken)
+    {
+        var time = router.Time;
+        var began = time.GetTimestamp();
+        var word = Targets.Word(target);
+        using var activity = DriverActivities.Open(router.Name, word);
+        var attempts = new List<OpenAttempt>();
+        var tried = new HashSet<string>(StringComparer.Ordinal);
+        Exception? last = null;
+        var pause = FirstPause;
+        var hasWaited = false;
+        while (true)
+        {
+            var picture = router.Current;
+            var route = routeOf is null ? picture.RouteFor(target) : routeOf(picture);
+            var attempt = begun ?? (route?.Pick(tried) is { } pool ? new Attempt(pool, pool.Create(), null) : null);
+            begun = null;
+            if (attempt is not null)
+            {
+                try
+                {
+                    var connection = await CompleteAsync(attempt, target, Left(), isAsync, cancellationToken).ConfigureAwait(false);
+                    attempt.Pool.Health.Succeeded();
+                    DriverMetrics.Opened(router.Name, word, attempt.Pool.Member, time.GetElapsedTime(began));
+                    activity?.SetTag("routing.member", attempt.Pool.Member).SetTag("routing.attempts", attempts.Count + 1);
+                    return connection;
+                }
+                catch (Exception problem) when (MayTryAgain(problem, attempt, cancellationToken))
+                {
+                    last = problem;
+                    Note(attempt, problem, attempts, time.GetElapsedTime(began));
+                    tried.Add(attempt.Pool.Member);
+                }
+                catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+                {
+                    throw Cancelled(NoHost("the caller gave up"), cancellationToken);
+                }
+                if (Left() > TimeSpan.Zero && (!ReferenceEquals(picture, router.Current) || route!.HasUntried(tried)))
+                {
+                    continue;
+                }
+            }
+            if (routeOf is not null && (route is null || attempt is null))
+            {
+                throw NoHost("no replica fits");   // the caller has another way
+            }
+            ObjectDisposedException.ThrowIf(router.IsDisposed, typeof(RoutingDataSource));
+            if (Left() <= TimeSpan.Zero)
+            {
+                DriverMetrics.OpenFailed(router.Name, word);
+                var failed = NoHost(attempt is null ? ReasonOf(picture, target) : "every attempt failed");
+                activity?.SetStatus(ActivityStatusCode.Error, failed.Message);
+                throw failed;
+            }
+            if (!hasWaited && attempt is null)
+            {
+                hasWaited = true;
+                DriverMetrics.Waited(router.Name, word);
+                if (router.Logger.IsEnabled(LogLevel.Debug))
+                {
+                    router.Logger.Waits(router.Name, word, ReasonOf(picture, target));
+                }
+            }
+            // Without anybody to try only a change helps; after a failure a little time may.
+            var wait = attempt is null ? Left() : Shorter(Left(), pause);
+            pause = Shorter(pause * 2, LongestPause);
+            try
+            {
+                await ForChangeAsync(picture, wait, isAsync, cancellationToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                throw Cancelled(NoHost(ReasonOf(picture, target)), cancellationToken);
+            }
+            tried.Clear();
+        }
+
+        TimeSpan Left() => router.Options.OpenTimeout - time.GetElapsedTime(began);
+
+        NoHostException NoHost(string reason) =>
+            NoHostException.After(time.GetElapsedTime(began), word, reason, attempts, router.Describe(), last);
+    }
+
+    /// <summary>Brings an attempt to its end.</summary>
+    private async ValueTask<NpgsqlConnection> CompleteAsync(
+        Attempt attempt, TargetSessionAttributes target, TimeSpan limit, bool isAsync, CancellationToken cancellationToken)
+    {
+        var (pool, connection, _) = attempt;
+        Task? opening = null;
+        pool.AddPending(1);
+        try
+        {
+            if (isAsync)
+            {
+                opening = attempt.Opening ?? connection.OpenAsync(pool.Reign);
+                await opening.WaitAsync(limit > TimeSpan.Zero ? limit : TimeSpan.Zero, router.Time, cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                connection.Open();
+            }
+            if (!pool.IsAsPromised(connection, target == TargetSessionAttributes.ReadWrite))
+            {
+                router.Evict(pool, "a session there does not accept writes");
+                throw new WrongRoleException(pool.Member, pool.Address);
+            }
+            return connection;
+        }
+        catch
+        {
+            if (opening is { IsCompleted: false })
+            {
+                Abandon(connection, opening);
+            }
+            else
+            {
+                await connection.DisposeAsync().ConfigureAwait(false);
+            }
+            throw;
+        }
+        finally
+        {
+            pool.AddPending(-1);
+        }
+    }
+
+    /// <summary>The caller waits no longer: what becomes of the attempt is closed when it comes.</summary>
+    private void Abandon(NpgsqlConnection connection, Task opening) => router.Background.Add(async () =>
+    {
+        await opening.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await connection.DisposeAsync().ConfigureAwait(false);
+    });
+
+    private static bool MayTryAgain(Exception problem, Attempt attempt, CancellationToken cancellationToken) => problem switch
+    {
+        OperationCanceledException => !cancellationToken.IsCancellationRequested,   // the member's reign ended
+        ObjectDisposedException => attempt.Pool.IsRetired,
+        NpgsqlException npgsql => npgsql.IsTransient,
+        TimeoutException or SocketException or IOException => true,
+        _ => false,
+    };
+
+    private void Note(Attempt attempt, Exception problem, List<OpenAttempt> attempts, TimeSpan after)
+    {
+        var pool = attempt.Pool;
+        var says = problem switch
+        {
+            OperationCanceledException => "given up: it is not fit any more",
+            ObjectDisposedException => "it left the cluster",
+            NpgsqlException { InnerException: { } inner } and not PostgresException and not WrongRoleException => $"{problem.Message} ({inner.Message})",
+            _ => problem.Message,
+        };
+        attempts.Add(new OpenAttempt(pool.Member, pool.Address.Host, pool.Address.Port, after, says));
+        if (problem is OperationCanceledException or ObjectDisposedException || IsExhausted(problem))
+        {
+            return;   // says nothing about the member
+        }
+        pool.Health.Failed();
+        DriverMetrics.AttemptFailed(router.Name, pool.Member);
+        router.Logger.AttemptFailed(router.Name, pool.Member, pool.Address, says);
+    }
+
+    // Npgsql tells it by its words alone; a test holds it to them.
+    private static bool IsExhausted(Exception problem) =>
+        problem is NpgsqlException and not PostgresException && problem.Message.Contains("pool has been exhausted", StringComparison.Ordinal);
+
+    private async ValueTask ForChangeAsync(Picture picture, TimeSpan limit, bool isAsync, CancellationToken cancellationToken)
+    {
+        var changed = picture.Superseded.Task;
+        if (!isAsync)
+        {
+            changed.Wait(limit, CancellationToken.None);
+            return;
+        }
+        try
+        {
+            await changed.WaitAsync(limit, router.Time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // nothing changed: the caller looks at its time
+        }
+    }
+
+    private static string ReasonOf(Picture picture, TargetSessionAttributes target) =>
+        !picture.IsKnown ? "the source of the topology has not answered yet"
+        : Targets.MustBePrimary(target) ? picture.NoLeaderReason ?? "the leader is out"
+        : $"no member fits: {string.Join("; ", picture.RouteFor(target).Hosts.Verdicts.Select(one => $"{one.Member.Name} {one.Reason}"))}";
+
+    private static OperationCanceledException Cancelled(NoHostException why, CancellationToken token) => new(why.Message, why, token);
+
+    private static TimeSpan Shorter(TimeSpan left, TimeSpan right) => left < right ? left : right;
+
+    /// <summary>A connection that is being opened, or is to be.</summary>
+    private sealed record Attempt(MemberPool Pool, NpgsqlConnection Connection, Task? Opening);
+}

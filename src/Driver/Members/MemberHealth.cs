@@ -1,0 +1,29 @@
+namespace Routing.Driver.Members;
+
+/// <summary>What attempts have shown of one member: after a failure it is left out for a while that doubles with each further one.</summary>
+internal sealed class MemberHealth(TimeProvider time)
+{
+    private static readonly TimeSpan FirstOut = TimeSpan.FromMilliseconds(250);
+    private const int MostDoublings = 5;   // 8 s
+
+    private int _failures;
+    private long _outUntil;
+
+    /// <summary>Failed lately: last choice.</summary>
+    public bool IsOut => Volatile.Read(ref _outUntil) is not 0 and var until && until > time.GetTimestamp();
+
+    public void Succeeded()
+    {
+        if (Volatile.Read(ref _outUntil) != 0)
+        {
+            Volatile.Write(ref _failures, 0);
+            Volatile.Write(ref _outUntil, 0);
+        }
+    }
+
+    public void Failed()
+    {
+        var pause = FirstOut * (1 << Math.Min(Interlocked.Increment(ref _failures) - 1, MostDoublings));
+        Volatile.Write(ref _outUntil, time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency));
+    }
+}

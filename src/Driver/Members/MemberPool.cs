@@ -1,0 +1,112 @@
+using System.Data;
+using Npgsql;
+using Routing.Cluster;
+
+namespace Routing.Driver.Members;
+
+/// <summary>The connections to one member for one purpose: an <see cref="NpgsqlDataSource"/>, and what is known beside it.</summary>
+internal sealed class MemberPool : IDisposable
+{
+    private readonly NpgsqlDataSource _source;
+    private readonly StateChangeEventHandler _onStateChange;
+    private CancellationTokenSource _reign = new();
+    private int _busy;
+    private int _pending;
+    private int _wasUsed;
+    private long _downAt;
+
+    public MemberPool(string member, HostPort address, PoolPurpose purpose, NpgsqlDataSource source, TimeProvider time)
+    {
+        Member = member;
+        Address = address;
+        Purpose = purpose;
+        Health = new MemberHealth(time);
+        _source = source;
+        _onStateChange = OnStateChange;
+    }
+
+    public string Member { get; }
+
+    public HostPort Address { get; }
+
+    public PoolPurpose Purpose { get; }
+
+    public MemberHealth Health { get; }
+
+    /// <summary>Connections in use and attempts under way.</summary>
+    public int Busy => Volatile.Read(ref _busy) + Volatile.Read(ref _pending);
+
+    /// <summary>Connections in use.</summary>
+    public int InUse => Volatile.Read(ref _busy);
+
+    /// <summary>Notes that the member is down, by a version of its key.</summary>
+    /// <returns>False: that version was noted already.</returns>
+    public bool NoteDown(long modRevision) => Interlocked.Exchange(ref _downAt, modRevision) != modRevision;
+
+    /// <summary>Whether a connection was ever taken from here.</summary>
+    public bool WasUsed => Volatile.Read(ref _wasUsed) != 0;
+
+    /// <summary>Closed for good: its member left, or has another address now.</summary>
+    public bool IsRetired { get; private set; }
+
+    /// <summary>Ends when the member ceases to be fit for this purpose; attempts that wait for it are given up then.</summary>
+    public CancellationToken Reign => Volatile.Read(ref _reign).Token;
+
+    /// <summary>A closed connection of this pool. What it does is counted, without an allocation beside its own.</summary>
+    public NpgsqlConnection Create()
+    {
+        var connection = _source.CreateConnection();
+        connection.StateChange += _onStateChange;
+        return connection;
+    }
+
+    /// <summary>A command that takes a connection of this pool for each execution.</summary>
+    public NpgsqlCommand CreateCommand(string? text) => _source.CreateCommand(text);
+
+    /// <summary>A batch that takes a connection of this pool for each execution.</summary>
+    public NpgsqlBatch CreateBatch() => _source.CreateBatch();
+
+    /// <summary>Counts an attempt that has to wait.</summary>
+    public void AddPending(int change) => Interlocked.Add(ref _pending, change);
+
+    /// <summary>Whether an opened connection is what this pool promises, by what its server has reported. Costs no round trip.</summary>
+    /// <remarks>Servers before 14 do not report their role: there the check at login holds, for no server steps down without a restart.</remarks>
+    public bool IsAsPromised(NpgsqlConnection connection, bool mustBeWritable) =>
+        Purpose == PoolPurpose.Read
+        || !(Reports(connection, "in_hot_standby") || (mustBeWritable && Reports(connection, "default_transaction_read_only")));
+
+    /// <summary>Closes what is idle now, and what is in use when it comes back.</summary>
+    public void Clear() => _source.Clear();
+
+    /// <summary>The member is not fit any more: attempts are given up, connections closed as by <see cref="Clear"/>.</summary>
+    public void Depose()
+    {
+        // The old source has no timer, so it needs no disposal; callbacks run elsewhere, as the caller must not wait for them.
+        _ = Interlocked.Exchange(ref _reign, new CancellationTokenSource()).CancelAsync();
+        _source.Clear();
+    }
+
+    /// <summary>Takes no more openings; connections that are in use end when they come back.</summary>
+    public void Dispose()
+    {
+        IsRetired = true;
+        _ = Volatile.Read(ref _reign).CancelAsync();
+        _source.Dispose();
+    }
+
+    private static bool Reports(NpgsqlConnection connection, string parameter) =>
+        connection.PostgresParameters.TryGetValue(parameter, out var value) && value == "on";
+
+    private void OnStateChange(object sender, StateChangeEventArgs change)
+    {
+        if (change.CurrentState == ConnectionState.Open)
+        {
+            Interlocked.Increment(ref _busy);
+            Volatile.Write(ref _wasUsed, 1);
+        }
+        else if (change.OriginalState == ConnectionState.Open)
+        {
+            Interlocked.Decrement(ref _busy);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Routing.Cluster;
+
+namespace Routing.Driver.Members;
+
+/// <summary>What every pool is made with.</summary>
+/// <param name="Name">The data source's name: part of each pool's name in Npgsql's metrics.</param>
+/// <param name="Options">The settings.</param>
+/// <param name="Configure">The application's own settings of Npgsql.</param>
+/// <param name="Initialize">What the application wants to be done on each new connection.</param>
+/// <param name="LoggerFactory">For Npgsql's messages.</param>
+/// <param name="Time">The clock.</param>
+internal sealed record MemberPoolFactory(
+    string Name, RoutingOptions Options, Action<NpgsqlDataSourceBuilder>? Configure, ConnectionInitializer Initialize,
+    ILoggerFactory LoggerFactory, TimeProvider Time)
+{
+    /// <summary>Makes a pool; nothing is connected yet.</summary>
+    public MemberPool Create(string member, HostPort address, PoolPurpose purpose)
+    {
+        var builder = new NpgsqlDataSourceBuilder(Options.ConnectionString);
+        WithDefaults(builder.ConnectionStringBuilder);
+        builder.UseLoggerFactory(LoggerFactory);
+        Configure?.Invoke(builder);
+        builder.ConnectionStringBuilder.Host = address.Host;
+        builder.ConnectionStringBuilder.Port = address.Port;
+        builder.ConnectionStringBuilder.Timeout = (int)Math.Ceiling(Options.ConnectTimeout.TotalSeconds);
+        builder.Name = $"{Name}/{purpose.ToString().ToLowerInvariant()}@{member}";
+        if (purpose == PoolPurpose.Write)
+        {
+            builder.UsePhysicalConnectionInitializer(
+                connection =>
+                {
+                    if (IsInRecovery(connection))
+                    {
+                        throw new WrongRoleException(member, address);
+                    }
+                    Initialize.Sync?.Invoke(connection);
+                },
+                async connection =>
+                {
+                    if (await IsInRecoveryAsync(connection).ConfigureAwait(false))
+                    {
+                        throw new WrongRoleException(member, address);
+                    }
+                    await (Initialize.Async?.Invoke(connection) ?? Task.CompletedTask).ConfigureAwait(false);
+                });
+        }
+        else if (Initialize.Sync is not null)
+        {
+            builder.UsePhysicalConnectionInitializer(Initialize.Sync, Initialize.Async);
+        }
+        return new MemberPool(member, address, purpose, builder.Build(), Time);
+    }
+
+    /// <summary>What serves better than Npgsql's own defaults where servers come and go; what the string says stays.</summary>
+    private static void WithDefaults(NpgsqlConnectionStringBuilder settings)
+    {
+        Default("Tcp Keepalive", true);
+        Default("Tcp Keepalive Time", 10);
+        Default("Tcp Keepalive Interval", 3);
+        Default("GSS Encryption Mode", GssEncryptionMode.Disable);   // a round trip less for each login
+
+        void Default(string keyword, object value)
+        {
+            if (!settings.ContainsKey(keyword))
+            {
+                settings[keyword] = value;
+            }
+        }
+    }
+
+    private const string RoleQuestion = "SELECT pg_is_in_recovery()";
+
+    // From version 14 on the server has said so at login; before, it is asked.
+    private static bool? Reported(NpgsqlConnection connection) =>
+        connection.PostgresParameters.TryGetValue("in_hot_standby", out var value) ? value == "on" : null;
+
+    private static bool IsInRecovery(NpgsqlConnection connection)
+    {
+        if (Reported(connection) is { } reported)
+        {
+            return reported;
+        }
+        using var question = new NpgsqlCommand(RoleQuestion, connection);
+        return Convert.ToBoolean(question.ExecuteScalar(), CultureInfo.InvariantCulture);
+    }
+
+    private static async Task<bool> IsInRecoveryAsync(NpgsqlConnection connection)
+    {
+        if (Reported(connection) is { } reported)
+        {
+            return reported;
+        }
+        var question = new NpgsqlCommand(RoleQuestion, connection);
+        await using (question.ConfigureAwait(false))
+        {
+            return Convert.ToBoolean(await question.ExecuteScalarAsync().ConfigureAwait(false), CultureInfo.InvariantCulture);
+        }
+    }
+}

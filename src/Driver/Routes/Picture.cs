@@ -1,0 +1,82 @@
+using Npgsql;
+using Routing.Cluster;
+using Routing.Cluster.HostChoice;
+using Routing.Dcs;
+using Routing.Driver.Members;
+
+namespace Routing.Driver.Routes;
+
+/// <summary>One view of the cluster and all that follows from it; swapped whole. Routes are made when they are first asked for.</summary>
+internal sealed class Picture
+{
+    private readonly RoutingOptions _options;
+    private readonly MemberPools _pools;
+    private readonly Route?[] _routes = new Route?[Targets.Count];
+
+    public Picture(ClusterView view, Term highestTerm, RoutingOptions options, MemberPools pools)
+    {
+        View = view;
+        HighestTerm = highestTerm;
+        _options = options;
+        _pools = pools;
+        var leader = HostChooser.LeaderOf(view.Snapshot, highestTerm, out var reason);
+        NoLeaderReason = leader is null ? reason : null;
+        LeaderPool = leader is null ? null : pools[leader.Name, leader.Address!.Value, PoolPurpose.Write];
+    }
+
+    public ClusterView View { get; }
+
+    public Term HighestTerm { get; }
+
+    /// <summary>The pool for writes; null: nobody may be written to.</summary>
+    public MemberPool? LeaderPool { get; }
+
+    /// <summary>Why there is no leader; null: there is one.</summary>
+    public string? NoLeaderReason { get; }
+
+    /// <summary>Whether the source of the topology has answered at all.</summary>
+    public bool IsKnown => View.Snapshot.Revision != 0;
+
+    /// <summary>Completes when a newer picture is there.</summary>
+    public TaskCompletionSource Superseded { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Where connections for a target go.</summary>
+    public Route RouteFor(TargetSessionAttributes target) => _routes[(int)target] ??= Build(target);
+
+    /// <summary>The members that have replayed at least a position on a timeline, by what they published.</summary>
+    public Route RouteFor(CausalToken token)
+    {
+        var request = Targets.RequestFor(TargetSessionAttributes.Standby, _options) with { Fallback = LeaderFallback.Never };
+        var hosts = HostChooser.Select(View.Snapshot, HighestTerm, request);
+        var onTimeline = hosts.Members.Where(member => member.Timeline == token.Timeline).ToList();
+        var reached = onTimeline.FindAll(member => (member.ReplayLsn ?? member.XlogLocation) is { } replayed && replayed.Value >= (ulong)token.Lsn);
+        var chosen = reached.Count > 0 ? reached : onTimeline;
+        return Build(request, new HostSet
+        {
+            Members = [.. chosen],
+            TierEnds = chosen.Count > 0 ? [chosen.Count] : [],
+            Verdicts = hosts.Verdicts,
+            Leader = hosts.Leader,
+            Term = hosts.Term,
+        });
+    }
+
+    private Route Build(TargetSessionAttributes target)
+    {
+        var request = Targets.RequestFor(target, _options);
+        return Build(request, HostChooser.Select(View.Snapshot, HighestTerm, request));
+    }
+
+    private Route Build(HostRequest request, HostSet hosts)
+    {
+        var wantsPrimary = request.Role is WantedRole.Primary or WantedRole.PreferPrimary;
+        var pools = new MemberPool[hosts.Members.Length];
+        for (var at = 0; at < pools.Length; at++)
+        {
+            var member = hosts.Members[at];
+            var purpose = wantsPrimary && ReferenceEquals(member, hosts.Leader) ? PoolPurpose.Write : PoolPurpose.Read;
+            pools[at] = _pools[member.Name, member.Address!.Value, purpose];
+        }
+        return new Route(request.Policy, hosts, pools);
+    }
+}

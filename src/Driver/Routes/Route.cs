@@ -1,0 +1,35 @@
+using Routing.Cluster.HostChoice;
+using Routing.Driver.Members;
+
+namespace Routing.Driver.Routes;
+
+/// <summary>Where connections for one target go, by one picture of the cluster.</summary>
+internal sealed class Route(HostPolicy policy, HostSet hosts, MemberPool[] pools)
+{
+    private uint _turn;
+
+    public HostSet Hosts => hosts;
+
+    /// <summary>Picks a member's pool; null: there is none. Allocates nothing.</summary>
+    /// <param name="tried">Members that this caller has tried in vain; they come last.</param>
+    public MemberPool? Pick(HashSet<string>? tried = null)
+    {
+        if (pools.Length == 1)
+        {
+            return pools[0];
+        }
+        var turn = Interlocked.Increment(ref _turn);
+        // The turn, well mixed, is random enough for a draw.
+        var at = hosts.Pick(policy, new Loads(pools, tried), turn, unchecked(turn * 2_654_435_761u ^ (turn * 40_503u) << 16));
+        return at < 0 ? null : pools[at];
+    }
+
+    /// <summary>Whether a member is left that was not tried.</summary>
+    public bool HasUntried(HashSet<string> tried) => Array.Exists(pools, pool => !tried.Contains(pool.Member));
+
+    private readonly struct Loads(MemberPool[] pools, HashSet<string>? tried) : IHostLoads
+    {
+        public HostLoad this[int index] =>
+            new(pools[index].Busy, pools[index].Health.IsOut || tried?.Contains(pools[index].Member) == true, IsRefused: false);
+    }
+}

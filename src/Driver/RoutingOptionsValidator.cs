@@ -1,0 +1,7 @@
+using Microsoft.Extensions.Options;
+
+namespace Routing.Driver;
+
+/// <summary>Checks every setting; generated.</summary>
+[OptionsValidator]
+internal sealed partial class RoutingOptionsValidator : IValidateOptions<RoutingOptions>;
