@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Driver.Diagnostics;
@@ -63,7 +64,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
 
     /// <summary>A pool to bind a closed connection to: the right one, else the last leader's, else any member's; null: no member is known.</summary>
     /// <remarks>A pool for writes refuses a standby at login, so a wrong guess costs an error and never a write in the wrong place.</remarks>
-    public MemberPool? BestGuess(Npgsql.TargetSessionAttributes target)
+    public MemberPool? BestGuess(TargetSessionAttributes target)
     {
         var picture = _current;
         if (picture.RouteFor(target).Pick() is { } pool)
@@ -93,11 +94,11 @@ internal sealed class ClusterRouter : IAsyncDisposable
     }
 
     /// <summary>The pool for writes that a connection came from.</summary>
-    public MemberPool? WritePoolOf(Npgsql.NpgsqlConnection connection) => _pools.TryFind(connection, out var pool, PoolPurpose.Write) ? pool : null;
+    public MemberPool? WritePoolOf(NpgsqlConnection connection) => _pools.TryFind(connection, out var pool, PoolPurpose.Write) ? pool : null;
 
-    /// <summary>The pool that a connection came from.</summary>
-    public MemberPool? PoolOf(Npgsql.NpgsqlConnection connection) =>
-        WritePoolOf(connection) ?? (_pools.TryFind(connection, out var pool, PoolPurpose.Read) ? pool : null);
+    /// <summary>The pool that a connection came from, as far as its address tells: for writes where the target says so.</summary>
+    public MemberPool? PoolOf(NpgsqlConnection connection, TargetSessionAttributes target) =>
+        _pools.TryFind(connection, out var pool, Targets.MustBePrimary(target) ? PoolPurpose.Write : PoolPurpose.Read) ? pool : WritePoolOf(connection);
 
     public async ValueTask DisposeAsync()
     {

@@ -29,7 +29,8 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         }
         // The token is the member's, not the caller's: an attempt ends with the member's reign. A caller who gives up sooner leaves it behind.
         var connection = pool.Create();
-        var opening = connection.OpenAsync(pool.Reign);
+        var reign = pool.Reign;
+        var opening = connection.OpenAsync(reign);
         if (opening.IsCompletedSuccessfully && pool.IsAsPromised(connection, target == TargetSessionAttributes.ReadWrite))
         {
             if (began != 0)
@@ -38,7 +39,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
             }
             return new ValueTask<NpgsqlConnection>(connection);
         }
-        return OpenSlowlyAsync(target, null, new Attempt(pool, connection, opening), isAsync: true, cancellationToken);
+        return OpenSlowlyAsync(target, null, new Attempt(pool, connection, opening, reign), isAsync: true, cancellationToken);
     }
 
     /// <summary>Opens a connection for a target; blocks the thread.</summary>
@@ -52,14 +53,15 @@ internal sealed class ConnectionOpener(ClusterRouter router)
 
     /// <summary>Opens a connection by a route of the caller's; for causal reads.</summary>
     /// <param name="target">What it is for, in messages.</param>
-    /// <param name="routeOf">The route by the newest picture; null: there is none, give up at once.</param>
+    /// <param name="routeOf">The route by the newest picture. With nobody on it this gives up at once: the caller has another way.</param>
     /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="NoHostException">Nobody is on the route, or none could be had in time.</exception>
     public ValueTask<NpgsqlConnection> OpenAsync(
-        TargetSessionAttributes target, Func<Picture, Route?> routeOf, CancellationToken cancellationToken) =>
+        TargetSessionAttributes target, Func<Picture, Route> routeOf, CancellationToken cancellationToken) =>
         OpenSlowlyAsync(target, routeOf, null, isAsync: true, cancellationToken);
 
     private async ValueTask<NpgsqlConnection> OpenSlowlyAsync(
-        TargetSessionAttributes target, Func<Picture, Route?>? routeOf, Attempt? begun, bool isAsync, CancellationToken cancellationToken)
+        TargetSessionAttributes target, Func<Picture, Route>? routeOf, Attempt? begun, bool isAsync, CancellationToken cancellationToken)
     {
         var time = router.Time;
         var began = time.GetTimestamp();
@@ -74,7 +76,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         {
             var picture = router.Current;
             var route = routeOf is null ? picture.RouteFor(target) : routeOf(picture);
-            var attempt = begun ?? (route?.Pick(tried) is { } pool ? new Attempt(pool, pool.Create(), null) : null);
+            var attempt = begun ?? (route.Pick(tried) is { } pool ? new Attempt(pool, pool.Create(), null, pool.Reign) : null);
             begun = null;
             if (attempt is not null)
             {
@@ -96,14 +98,14 @@ internal sealed class ConnectionOpener(ClusterRouter router)
                 {
                     throw Cancelled(NoHost("the caller gave up"), cancellationToken);
                 }
-                if (Left() > TimeSpan.Zero && (!ReferenceEquals(picture, router.Current) || route!.HasUntried(tried)))
+                if (Left() > TimeSpan.Zero && (!ReferenceEquals(picture, router.Current) || route.HasUntried(tried)))
                 {
                     continue;
                 }
             }
-            if (routeOf is not null && (route is null || attempt is null))
+            if (routeOf is not null && attempt is null && picture.IsKnown)
             {
-                throw NoHost("no replica fits");   // the caller has another way
+                throw NoHost("no replica fits");
             }
             ObjectDisposedException.ThrowIf(router.IsDisposed, typeof(RoutingDataSource));
             if (Left() <= TimeSpan.Zero)
@@ -146,15 +148,17 @@ internal sealed class ConnectionOpener(ClusterRouter router)
     private async ValueTask<NpgsqlConnection> CompleteAsync(
         Attempt attempt, TargetSessionAttributes target, TimeSpan limit, bool isAsync, CancellationToken cancellationToken)
     {
-        var (pool, connection, _) = attempt;
+        var (pool, connection, _, reign) = attempt;
         Task? opening = null;
         pool.AddPending(1);
         try
         {
             if (isAsync)
             {
-                opening = attempt.Opening ?? connection.OpenAsync(pool.Reign);
-                await opening.WaitAsync(limit > TimeSpan.Zero ? limit : TimeSpan.Zero, router.Time, cancellationToken).ConfigureAwait(false);
+                opening = attempt.Opening ?? connection.OpenAsync(reign);
+                // Npgsql itself may go on waiting for a login that it was told to give up.
+                using var either = CancellationTokenSource.CreateLinkedTokenSource(reign, cancellationToken);
+                await opening.WaitAsync(limit > TimeSpan.Zero ? limit : TimeSpan.Zero, router.Time, either.Token).ConfigureAwait(false);
             }
             else
             {
@@ -253,5 +257,5 @@ internal sealed class ConnectionOpener(ClusterRouter router)
     private static TimeSpan Shorter(TimeSpan left, TimeSpan right) => left < right ? left : right;
 
     /// <summary>A connection that is being opened, or is to be.</summary>
-    private sealed record Attempt(MemberPool Pool, NpgsqlConnection Connection, Task? Opening);
+    private sealed record Attempt(MemberPool Pool, NpgsqlConnection Connection, Task? Opening, CancellationToken Reign);
 }

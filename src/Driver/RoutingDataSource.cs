@@ -1,6 +1,8 @@
 using System.Data.Common;
+using System.Runtime.CompilerServices;
 using Npgsql;
 using Routing.Driver.Causal;
+using Routing.Driver.Members;
 using Routing.Driver.Routes;
 using Routing.Driver.UnitsOfWork;
 
@@ -24,6 +26,9 @@ public sealed class RoutingDataSource : DbDataSource
 
     /// <summary>The category of the driver's log messages.</summary>
     public const string LoggerCategory = "Routing.Driver";
+
+    // Whose the connections are that live on when they are closed: those of EF Core's contexts.
+    private static readonly ConditionalWeakTable<NpgsqlConnection, MemberPool> s_owners = [];
 
     private readonly ClusterRouter _router;
     private readonly ConnectionOpener _opener;
@@ -80,7 +85,13 @@ public sealed class RoutingDataSource : DbDataSource
     /// <see cref="OpenConnectionAsync(CancellationToken)"/> would not; it never writes to a standby.
     /// </remarks>
     /// <exception cref="NoHostException">No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
-    public new NpgsqlConnection CreateConnection() => Guess().Create();
+    public new NpgsqlConnection CreateConnection()
+    {
+        var pool = Guess();
+        var connection = pool.Create();
+        s_owners.Add(connection, pool);
+        return connection;
+    }
 
     /// <summary>Opens a connection; blocks the thread.</summary>
     /// <exception cref="NoHostException">None could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
@@ -172,8 +183,19 @@ public sealed class RoutingDataSource : DbDataSource
     public CancellationToken ReignOf(NpgsqlConnection connection)
     {
         ArgumentNullException.ThrowIfNull(connection);
-        return _router.PoolOf(connection)?.Reign ?? new CancellationToken(canceled: true);
+        return _router.PoolOf(connection, Target)?.Reign ?? new CancellationToken(canceled: true);
     }
+
+    /// <summary>Whether a closed connection may be opened where it is bound to: its member still serves this target.</summary>
+    internal bool IsRight(NpgsqlConnection connection) =>
+        s_owners.TryGetValue(connection, out var pool) && !pool.IsRetired && _router.Current.RouteFor(Target).Serves(pool);
+
+    /// <summary>Opens a connection that will be opened again later.</summary>
+    internal NpgsqlConnection OpenForLater() => Note(OpenConnection());
+
+    /// <summary>Opens a connection that will be opened again later.</summary>
+    internal async ValueTask<NpgsqlConnection> OpenForLaterAsync(CancellationToken cancellationToken) =>
+        Note(await OpenConnectionAsync(cancellationToken).ConfigureAwait(false));
 
     /// <inheritdoc/>
     protected override DbConnection CreateDbConnection() => CreateConnection();
@@ -212,7 +234,16 @@ public sealed class RoutingDataSource : DbDataSource
         await base.DisposeAsyncCore().ConfigureAwait(false);
     }
 
-    private Members.MemberPool Guess()
+    private NpgsqlConnection Note(NpgsqlConnection connection)
+    {
+        if (_router.PoolOf(connection, Target) is { } pool)
+        {
+            s_owners.AddOrUpdate(connection, pool);
+        }
+        return connection;
+    }
+
+    private MemberPool Guess()
     {
         if (_router.BestGuess(Target) is { } pool)
         {

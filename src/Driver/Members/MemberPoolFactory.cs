@@ -64,7 +64,7 @@ internal sealed record MemberPoolFactory(
 
         void Default(string keyword, object value)
         {
-            if (!settings.ContainsKey(keyword))
+            if (!settings.ShouldSerialize(keyword))   // ContainsKey is true for every keyword that Npgsql knows
             {
                 settings[keyword] = value;
             }

@@ -27,6 +27,9 @@ internal sealed class Route(HostPolicy policy, HostSet hosts, MemberPool[] pools
     /// <summary>Whether a member is left that was not tried.</summary>
     public bool HasUntried(HashSet<string> tried) => Array.Exists(pools, pool => !tried.Contains(pool.Member));
 
+    /// <summary>Whether the members of this route include a pool.</summary>
+    public bool Serves(MemberPool pool) => Array.IndexOf(pools, pool) >= 0;
+
     private readonly struct Loads(MemberPool[] pools, HashSet<string>? tried) : IHostLoads
     {
         public HostLoad this[int index] =>

@@ -1,0 +1,121 @@
+using System.Data.Common;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using Npgsql;
+using Routing.Driver.Topology;
+
+namespace Routing.Driver.Tests;
+
+/// <summary>The string, the options, and what dependency injection makes of them.</summary>
+public sealed class SettingsTests
+{
+    private const string Text = "Cluster=orders;Etcd=10.0.0.1:2379,10.0.0.2;Target Session Attributes=prefer-standby;Database=shop;Username=app;Password=secret";
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public void One_string_says_everything()
+    {
+        var options = RoutingConnectionString.Parse(
+            Text + ";Open Timeout=2.5;Timeout=1;MaximumLagBytes=1000;Zone=near;Required Tags=disk: ssd, rack:1;Read Fallback=when-empty;Read Policy=round-robin");
+
+        Assert.Equal("orders", options.Cluster);
+        Assert.Equal(["10.0.0.1:2379", "10.0.0.2"], options.Etcd);
+        Assert.Equal(TargetSessionAttributes.PreferStandby, options.Target);
+        Assert.Equal((2.5, 1, 1000L), (options.OpenTimeout.TotalSeconds, options.ConnectTimeout.TotalSeconds, options.MaximumLagBytes));
+        Assert.Equal(("near", ReadFallback.WhenEmpty, ReadPolicy.RoundRobin), (options.Zone, options.ReadFallback, options.ReadPolicy));
+        Assert.Equal("ssd", options.RequiredTags["disk"]);
+        Assert.Equal("shop", new NpgsqlConnectionStringBuilder(options.ConnectionString).Database);
+    }
+
+    [Theory]
+    [InlineData("Etcd=10.0.0.1", "Cluster is missing")]
+    [InlineData("Cluster=orders", "Etcd is missing")]
+    [InlineData("Cluster=orders;Topology=rest;Etcd=10.0.0.1", "Rest is missing")]
+    [InlineData("Cluster=orders;Etcd=10.0.0.1:0", "'10.0.0.1:0'")]
+    [InlineData("Cluster=orders;Etcd=10.0.0.1;Host=db1", "'host'")]
+    [InlineData("Cluster=orders;Etcd=10.0.0.1;Colour=red", "colour")]
+    [InlineData("Cluster=orders;Etcd=10.0.0.1;Target Session Attributes=nearest", "'nearest'")]
+    [InlineData("Cluster=orders;Etcd=10.0.0.1;Open Timeout=soon", "'soon'")]
+    [InlineData("Cluster=orders;Etcd=10.0.0.1;Open Timeout=0", "OpenTimeout")]
+    public void What_is_wrong_is_named(string text, string expected)
+    {
+        var problem = Assert.ThrowsAny<ArgumentException>(() => RoutingDataSource.Create(text));
+
+        Assert.Contains(expected, problem.Message, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task Passwords_are_not_shown_and_one_watch_serves_all_sources_of_a_cluster()
+    {
+        var before = SharedTopology.Count;
+        await using (var first = RoutingDataSource.Create(Text + ";Etcd Password=hidden;Etcd Username=e"))
+        {
+            await using var second = RoutingDataSource.Create(Text + ";Etcd Password=hidden;Etcd Username=e;Database=other");
+            await using var third = RoutingDataSource.Create(Text.Replace("orders", "bills", StringComparison.Ordinal));
+
+            Assert.Equal(before + 2, SharedTopology.Count);
+            Assert.DoesNotContain("secret", first.ConnectionString, StringComparison.Ordinal);
+            Assert.DoesNotContain("hidden", first.ConnectionString, StringComparison.Ordinal);
+            Assert.Contains("orders", first.ConnectionString, StringComparison.Ordinal);
+        }
+        Assert.Equal(before, SharedTopology.Count);
+    }
+
+    [Fact]
+    public async Task A_host_gets_sources_by_key_from_its_configuration()
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>(StringComparer.Ordinal)
+        {
+            ["Orders:Cluster"] = "orders",
+            ["Orders:Etcd:0"] = "127.0.0.1:1",
+            ["Orders:OpenTimeout"] = "00:00:00.2",
+            ["Orders:Target"] = "ReadWrite",
+            ["Orders:RequiredTags:disk"] = "ssd",
+            ["Orders:ConnectionString"] = "Database=shop",
+        });
+        builder.Services.AddRoutingDataSource(builder.Configuration.GetSection("Orders"));
+        builder.Services.AddRoutingDataSource(options =>
+        {
+            options.Cluster = "bills";
+            options.Etcd.Add("127.0.0.1:1");
+        }, name: "bills");
+        builder.Services.AddHealthChecks().AddRoutingDataSource(timeout: TimeSpan.FromSeconds(1));
+        using var host = builder.Build();
+        await host.StartAsync(Cancellation);
+
+        var source = host.Services.GetRequiredService<RoutingDataSource>();
+        var read = host.Services.GetRequiredKeyedService<DbDataSource>(RoutingServiceKeys.Read);
+        var other = host.Services.GetRequiredKeyedService<RoutingDataSource>(RoutingServiceKeys.Of("bills", RoutingServiceKeys.Write));
+        using var scope = host.Services.CreateScope();
+        var causal = scope.ServiceProvider.GetRequiredService<CausalDataSource>();
+        var health = await host.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Cancellation);
+
+        Assert.Same(source, host.Services.GetRequiredService<DbDataSource>());
+        Assert.Equal(TargetSessionAttributes.ReadWrite, source.Target);
+        Assert.Equal(TargetSessionAttributes.PreferStandby, Assert.IsType<RoutingDataSource>(read).Target);
+        Assert.Same(source.Router, ((RoutingDataSource)read).Router);
+        Assert.Equal("bills", other.Topology.Cluster);
+        Assert.Same(causal, scope.ServiceProvider.GetRequiredKeyedService<DbDataSource>(RoutingServiceKeys.Causal));
+        Assert.Equal(HealthStatus.Unhealthy, health.Status);
+        Assert.Contains("has not answered yet", health.Entries["postgresql"].Description, StringComparison.Ordinal);
+        await host.StopAsync(Cancellation);
+    }
+
+    [Fact]
+    public async Task Wrong_options_stop_the_host_at_its_start()
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Services.AddRoutingDataSource(options => options.OpenTimeout = TimeSpan.Zero);
+        using var host = builder.Build();
+
+        var refused = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync(Cancellation));
+
+        Assert.Contains(refused.Failures, failure => failure.Contains("Cluster is missing", StringComparison.Ordinal));
+        Assert.Contains(refused.Failures, failure => failure.Contains("OpenTimeout", StringComparison.Ordinal));
+    }
+}
