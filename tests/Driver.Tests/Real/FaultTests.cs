@@ -1,0 +1,72 @@
+using Npgsql;
+using Routing.TestKit;
+
+namespace Routing.Driver.Tests.Real;
+
+/// <summary>64 callers while the cluster is broken: nobody hangs, nobody writes to a read-only server twice, nothing is lost.</summary>
+[Collection(SharedCluster.Name)]
+[Trait("Category", "Faults")]
+public sealed class FaultTests(DriverCluster fixture)
+{
+    private const int Callers = 64;
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public Task A_crashed_postmaster(bool inUnits) => CallersSurviveAsync(inUnits, async (cluster, leader) =>
+    {
+        var postmaster = leader.PostmasterPid;
+        OrdinaryProcess.Send(postmaster!.Value, ProcessSignal.Kill);
+        await cluster.UntilAsync(() => leader.PostmasterPid != postmaster, "the postmaster is gone");
+    });
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public Task A_dead_node(bool inUnits) => CallersSurviveAsync(inUnits, (_, leader) => leader.KillAsync());
+
+    [Fact]
+    public Task A_frozen_node() => CallersSurviveAsync(inUnits: true, async (cluster, leader) =>
+    {
+        int[] frozen = [leader.AgentPid, leader.PostmasterPid!.Value, .. OrdinaryProcess.ChildrenOf(leader.PostmasterPid.Value)];
+        foreach (var pid in frozen)
+        {
+            OrdinaryProcess.Send(pid, ProcessSignal.Stop);
+        }
+        await cluster.LeaderAsync(not: leader);
+        foreach (var pid in frozen)
+        {
+            OrdinaryProcess.Send(pid, ProcessSignal.Continue);
+        }
+    });
+
+    [Fact]
+    public Task A_switchover() => CallersSurviveAsync(inUnits: false, DriverCluster.SwitchOverAsync);
+
+    private async Task CallersSurviveAsync(bool inUnits, Func<TestCluster, TestNode, Task> fault)
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await using var source = DriverCluster.Source(cluster, $"Maximum Pool Size={Callers};Open Timeout=20;Command Timeout=10");
+        await using var load = await Load.StartAsync(source, Callers, inUnits);
+
+        await fault(cluster, leader);
+        await cluster.LeaderAsync();
+        await load.MoreAsync(20);
+        var result = await load.StopAsync();
+
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"{result.Acknowledged} writes, longest outage {result.LongestOutage.TotalSeconds:0.00} s, slowest answer {result.Slowest.TotalSeconds:0.00} s, "
+            + $"failures: {string.Join(", ", result.Failures.CountBy(KindOf).Select(one => $"{one.Value} x {one.Key}"))}");
+        Assert.True(result.Slowest < Load.Deadline + TimeSpan.FromSeconds(1), $"an answer took {result.Slowest}");
+        Assert.Empty(await load.MissingAsync());
+        Assert.InRange(result.Failures.Count(one => one is PostgresException { SqlState: "25006" }), 0, 1);
+        Assert.All(result.Failures, one => Assert.True(!inUnits, one.ToString()));
+        // Whoever works without units sees what was under way break, once.
+        Assert.InRange(result.Failures.Count, 0, 2 * Callers);
+        cluster.StartMissing();
+        await cluster.HealthyAsync();
+    }
+
+    private static string KindOf(Exception problem) =>
+        problem is PostgresException server ? server.SqlState : $"{problem.GetType().Name} ({problem.InnerException?.GetType().Name})";
+}
