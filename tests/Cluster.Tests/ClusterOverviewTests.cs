@@ -76,4 +76,42 @@ public class ClusterOverviewTests
             "\"scheduled_restart\":{\"schedule\":\"2026-12-01T03:00:00+00:00\",\"postmaster_start_time\":\"x\"}",
             ClusterOverviewJson.Write(ClusterOverview.From(snapshot), "shop"));
     }
+
+    [Fact]
+    public void The_document_is_read_back_as_far_as_it_tells()
+    {
+        var written = Snapshot("{}");
+
+        Assert.True(ClusterOverviewReader.TryRead(ClusterOverviewJson.Write(ClusterOverview.From(written), "shop"), 7, out var read, out _));
+
+        Assert.Equal((7, "n1", new Term(3)), (read.Revision, read.Leader!.Holder, read.Leader.Term));
+        Assert.Equal(new Lsn(83887000), read.Status.Optime);
+        Assert.Equal(
+            written.Members.Values.Select(member => (member.Name, member.Address, member.ApiUrl, member.Role, member.State, member.Timeline, member.ReplayLsn)),
+            read.Members.Values.Select(member => (member.Name, member.Address, member.ApiUrl, member.Role, member.State, member.Timeline, member.ReplayLsn)));
+        Assert.Equal("a", read.Members["n2"].Tags.Values["zone"].GetString());
+        Assert.Equal("streaming", read.Members["n2"].ReplicationState);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("[]")]
+    [InlineData("{}")]
+    [InlineData("""{"members":{}}""")]
+    public void What_is_no_such_document_is_refused_with_a_reason(string text)
+    {
+        Assert.False(ClusterOverviewReader.TryRead(text, 1, out _, out var problem));
+        Assert.NotEmpty(problem);
+    }
+
+    [Fact]
+    public void Members_that_make_no_sense_are_left_out()
+    {
+        Assert.True(ClusterOverviewReader.TryRead(
+            """{"members":[1,{"role":"leader"},{"name":"a","role":7,"state":[],"host":"h","port":-1,"timeline":"x","tags":[]}]}""", 1, out var read, out _));
+
+        var member = Assert.Single(read.Members.Values);
+        Assert.Equal((Role.Unknown, PostgresState.Unknown, (HostPort?)null, (uint?)null), (member.Role, member.State, member.Address, member.Timeline));
+        Assert.Null(read.Leader);
+    }
 }
