@@ -37,12 +37,9 @@ public static partial class HaLoop
         var names = PeersOf(o);
         o = o with { Peers = o.Peers?.From(names) };
         var unlockedSince = o.Memory.UnlockedSince ?? o.Now;
-        if (names.Length > 0 && AreFresh(o, names, unlockedSince) && o.Now - unlockedSince < s_patience
-            && o.Peers!.Reports.Values.FirstOrDefault(p => IsStale(o, p)) is { } stale)
+        if (names.Length > 0 && AreFresh(o, names, unlockedSince) && o.Now - unlockedSince < s_patience && Unsettled(o) is { } why)
         {
-            // Its position is from before the leader was gone: it may have received more since.
-            return Act(o, "asks_peers", $"asks again before it races: {stale.Name} has not looked since the leader is gone",
-                TimeSpan.FromMilliseconds(20), new HaAction.ProbePeers(names));
+            return Act(o, "asks_peers", $"asks again before it races: {why}", TimeSpan.FromMilliseconds(20), new HaAction.ProbePeers(names));
         }
         if (names.Length > 0 && !AreFresh(o, names, unlockedSince))
         {
@@ -165,6 +162,25 @@ public static partial class HaLoop
     private static bool AreFresh(Observation o, System.Collections.Immutable.ImmutableArray<string> names, TimeSpan notBefore) =>
         o.Peers is { } peers && peers.AskedAt >= notBefore && o.Now - peers.AnsweredAt <= s_answersAge
         && names.All(peers.Reports.ContainsKey);
+
+    /// <summary>Which answer of a peer will be another one in a moment; null when all count as they are.</summary>
+    private static string? Unsettled(Observation o)
+    {
+        foreach (var peer in o.Peers!.Reports.Values)
+        {
+            if (IsStale(o, peer))
+            {
+                // Its position is from before the leader was gone: it may have received more since.
+                return $"{peer.Name} has not looked since the leader is gone";
+            }
+            if (peer is { Reachable: true, IsPrimary: true } && !o.Local.IsPrimary)
+            {
+                // A leader that steps down has given the key up a moment before its server has ended.
+                return $"{peer.Name} still runs as a primary";
+            }
+        }
+        return null;
+    }
 
     /// <summary>Its own word of its position is older than the end of the last leader's reign.</summary>
     private static bool IsStale(Observation o, PeerReport report) =>

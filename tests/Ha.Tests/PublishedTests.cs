@@ -37,6 +37,10 @@ public sealed class PublishedTests
     public void A_stop() => Says(PostgresState.Stopping, Role.Primary, Every.Server(ServerState.Running, isPrimary: true), JobKind.Demote);
 
     [Fact]
+    public void A_stop_that_has_written_the_last_record() => Says(
+        PostgresState.Stopping, Role.Demoted, ShutDown(Every.Server(ServerState.Unresponsive, isPrimary: true)), JobKind.Demote);
+
+    [Fact]
     public void A_restart() => Says(PostgresState.Restarting, Role.Replica, Every.Server(ServerState.Running, isPrimary: false), JobKind.Restart);
 
     [Fact]
@@ -51,6 +55,8 @@ public sealed class PublishedTests
     [Fact]
     public void A_failed_start() => Says(
         PostgresState.StartFailed, Role.Replica, Every.Server(ServerState.Stopped, isPrimary: false), memory: new LoopMemory { FailedStandbyStarts = 1 });
+
+    private static LocalPostgres ShutDown(LocalPostgres local) => local with { Control = local.Control! with { State = ControlState.ShutDown } };
 
     private static void Says(PostgresState state, Role role, LocalPostgres local, JobKind? job = null, LoopMemory? memory = null)
     {

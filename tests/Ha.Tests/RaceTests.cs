@@ -86,7 +86,14 @@ public sealed class RaceTests
     public void The_timeline_is_not_checked_by_default() => Races(o => OnTimeline(o, 2));
 
     [Fact]
-    public void A_primary_that_answers_blocks_the_race() => Refuses("primary_alive", o => Peer(o, new PeerReport("b", true, IsPrimary: true)));
+    public void A_primary_that_answers_is_asked_again_and_again_for_it_may_be_about_to_end() =>
+        Assert.Equal("asks_peers", HaLoop.Decide(Peer(Standby(), new PeerReport("b", true, IsPrimary: true))).Code);
+
+    [Fact]
+    public void A_primary_that_answers_blocks_the_race() => Refuses("primary_alive", o => Peer(o, new PeerReport("b", true, IsPrimary: true)) with
+    {
+        Memory = o.Memory with { UnlockedSince = o.Now - TimeSpan.FromSeconds(3) },
+    });
 
     [Fact]
     public void What_a_member_said_long_ago_does_not_block_a_race_that_asks_nobody() => Races(o =>
