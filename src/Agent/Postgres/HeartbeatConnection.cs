@@ -18,35 +18,24 @@ internal sealed class HeartbeatConnection(TimeProvider time) : IAsyncDisposable
     /// <summary>Asks the postmaster <paramref name="pid"/> how it is.</summary>
     /// <exception cref="NpgsqlException">It refused, or the connection broke.</exception>
     /// <exception cref="TimeoutException">No answer within about 2 s.</exception>
-    public async Task<ServerReport> AskAsync(
-        int pid, HostPort address, PostgresUser user, string database, CancellationToken cancellationToken)
-    {
-        await _turn.WaitAsync(cancellationToken);
-        try
+    public Task<ServerReport> AskAsync(
+        int pid, HostPort address, PostgresUser user, string database, CancellationToken cancellationToken) =>
+        InTurnAsync(token => AskAsync((pid, address, user), database, token), cancellationToken);
+
+    /// <summary>Lets others have the connection for statements that are as quick as the loop's own; false when it is not open.</summary>
+    /// <exception cref="NpgsqlException">The connection broke.</exception>
+    /// <exception cref="TimeoutException">No end within about 2 s.</exception>
+    public Task<bool> LendAsync(Func<ServerSession, CancellationToken, Task> work, CancellationToken cancellationToken) => InTurnAsync(
+        async token =>
         {
-            using var limit = new CancellationTokenSource(Limit, time);
-            using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-            var answer = AskAsync((pid, address, user), database, both.Token);
-            try
+            if (_session is not { } session)
             {
-                // A frozen server may hold up even the cancellation: then the connection is left to itself.
-                return await answer.WaitAsync(Limit + TimeSpan.FromMilliseconds(200), time, cancellationToken);
+                return false;
             }
-            catch (Exception error)
-            {
-                Abandon(answer);
-                if (error is OperationCanceledException && !cancellationToken.IsCancellationRequested)
-                {
-                    throw new TimeoutException("PostgreSQL did not answer the monitoring query in time.", error);
-                }
-                throw;
-            }
-        }
-        finally
-        {
-            _turn.Release();
-        }
-    }
+            await work(session, token);
+            return true;
+        },
+        cancellationToken);
 
     /// <summary>Closes the connection, so that the server need not wait for it.</summary>
     public async Task CloseAsync()
@@ -66,6 +55,35 @@ internal sealed class HeartbeatConnection(TimeProvider time) : IAsyncDisposable
     {
         await CloseAsync();
         _turn.Dispose();
+    }
+
+    private async Task<T> InTurnAsync<T>(Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken);
+        try
+        {
+            using var limit = new CancellationTokenSource(Limit, time);
+            using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+            var answer = work(both.Token);
+            try
+            {
+                // A frozen server may hold up even the cancellation: then the connection is left to itself.
+                return await answer.WaitAsync(Limit + TimeSpan.FromMilliseconds(200), time, cancellationToken);
+            }
+            catch (Exception error)
+            {
+                Abandon(answer);
+                if (error is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+                {
+                    throw new TimeoutException("PostgreSQL did not answer in time.", error);
+                }
+                throw;
+            }
+        }
+        finally
+        {
+            _turn.Release();
+        }
     }
 
     private async Task<ServerReport> AskAsync(

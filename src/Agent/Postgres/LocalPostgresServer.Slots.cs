@@ -18,15 +18,17 @@ internal sealed partial class LocalPostgresServer
             // Logical slots belong to a database and are only touched from there.
             foreach (var database in plan.Actions.GroupBy(DatabaseOf))
             {
+                if (database.Key is null && await _heartbeat.LendAsync(
+                    (session, token) => PerformAsync(session, database, problems, token), cancellationToken))
+                {
+                    continue;   // physical slots, on the connection that is there: they are moved as often as WAL arrives
+                }
                 await using var session = await OpenLocalAsync(
                     ServerSession.Heartbeat, cancellationToken, database.Key ?? _settings.Postgres.Database);
-                foreach (var action in database)
-                {
-                    await PerformAsync(session, action, problems, cancellationToken);
-                }
+                await PerformAsync(session, database, problems, cancellationToken);
             }
         }
-        catch (Exception error) when (error is NpgsqlException or IOException)
+        catch (Exception error) when (error is NpgsqlException or IOException or TimeoutException)
         {
             problems.Add(error.Message);
         }
@@ -41,6 +43,15 @@ internal sealed partial class LocalPostgresServer
         SlotAction.Advance advance => advance.Database,
         _ => null,
     };
+
+    private async Task PerformAsync(
+        ServerSession session, IEnumerable<SlotAction> actions, List<string> problems, CancellationToken cancellationToken)
+    {
+        foreach (var action in actions)
+        {
+            await PerformAsync(session, action, problems, cancellationToken);
+        }
+    }
 
     private async Task PerformAsync(
         ServerSession session, SlotAction action, List<string> problems, CancellationToken cancellationToken)
