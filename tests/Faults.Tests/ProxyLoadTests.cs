@@ -122,7 +122,7 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
     {
         const int Limit = 1_000_000;
         var (cluster, leader) = await fixture.TakeAsync();
-        await using var proxy = await ProxyProcess.StartAsync(cluster, $", max_lag: {Limit}, policy: round_robin");
+        await using var proxy = await ProxyProcess.StartAsync(cluster, new ProxyOptions { Read = $", max_lag: {Limit}, policy: round_robin" });
         var (slow, good) = (cluster.ReplicasOf(leader)[0], cluster.ReplicasOf(leader)[1]);
         await using var atSlow = await OpenAtAsync(proxy, slow);
 

@@ -1,6 +1,8 @@
 using System.Net;
+using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Routing.Proxy.Tls;
 using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Tls;
@@ -51,6 +53,18 @@ internal sealed class Certificates : IDisposable
         using var pem = X509Certificate2.CreateFromPemFile(FileFor(host, $"{host}.pem"));
         return X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null);
     }
+
+    /// <summary>
+    /// Trusts what the authority has signed, whatever the name: which one is shown, the tests look at themselves.
+    /// </summary>
+    public SslClientAuthenticationOptions Trusting(string? protocol = null) => new()
+    {
+        TargetHost = "localhost",
+        CertificateChainPolicy = PemFiles.ReadAuthorities(Authority),
+        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        RemoteCertificateValidationCallback = (_, _, _, errors) => (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None,
+        ApplicationProtocols = protocol is null ? null : [new SslApplicationProtocol(protocol)],
+    };
 
     public void Dispose()
     {

@@ -1,6 +1,4 @@
-using System.Net.Security;
 using System.Security.Authentication;
-using System.Security.Cryptography.X509Certificates;
 using Routing.Cluster;
 using Routing.Proxy.Sessions;
 using Routing.Proxy.Tests.Sessions;
@@ -28,7 +26,7 @@ public sealed class TlsTests : IDisposable
 
         await client.SendAsync(s_sslRequest);
         Assert.Equal('S', await client.ReadByteAsync());
-        await client.EncryptAsync(Trusting());
+        await client.EncryptAsync(_certificates.Trusting());
 
         Assert.Null(await client.LoginAsync());
         await client.QueryAsync("select 1");
@@ -44,14 +42,14 @@ public sealed class TlsTests : IDisposable
         await using var rig = Terminating().With("a", server, Role.Primary).Lead("a").Publish();
         using (var named = new RawClient(rig.WritePort))
         {
-            await named.EncryptAsync(Trusting("postgresql"));
+            await named.EncryptAsync(_certificates.Trusting("postgresql"));
             Assert.Null(await named.LoginAsync());
         }
 
         using var nameless = new RawClient(rig.WritePort);
         try
         {
-            await nameless.EncryptAsync(Trusting());
+            await nameless.EncryptAsync(_certificates.Trusting());
         }
         catch (Exception refused) when (refused is IOException or AuthenticationException)
         {
@@ -71,7 +69,7 @@ public sealed class TlsTests : IDisposable
         using var client = new RawClient(rig.WritePort);
         await client.SendAsync(s_sslRequest);
         Assert.Equal('S', await client.ReadByteAsync());
-        await client.EncryptAsync(Trusting());
+        await client.EncryptAsync(_certificates.Trusting());
         Assert.Null(await client.LoginAsync());
         using var cancel = new RawClient(rig.WritePort);
         await cancel.SendAsync(RawClient.Packet(80_877_102, client.Key));
@@ -113,7 +111,7 @@ public sealed class TlsTests : IDisposable
 
         await client.SendAsync(s_sslRequest);
         Assert.Equal('S', await client.ReadByteAsync());
-        var encrypted = await client.EncryptAsync(Trusting());
+        var encrypted = await client.EncryptAsync(_certificates.Trusting());
 
         Assert.Null(await client.LoginAsync());
         Assert.Equal("CN=member.example", encrypted.RemoteCertificate!.Subject);
@@ -187,16 +185,6 @@ public sealed class TlsTests : IDisposable
         Assert.Contains("failed a TlsRefused", rig.Diary);
     }
 
-    private SslClientAuthenticationOptions Trusting(string? protocol = null) => new()
-    {
-        TargetHost = "localhost",
-        CertificateChainPolicy = PemFiles.ReadAuthorities(_certificates.Authority),
-        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-        // The authority must be ours; which name is shown, the tests look at themselves.
-        RemoteCertificateValidationCallback = (_, _, _, errors) => (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None,
-        ApplicationProtocols = protocol is null ? null : [new SslApplicationProtocol(protocol)],
-    };
-
     private static Rig Rigged(Func<ListenerSettings, ListenerSettings> change, TimeSpan? hold = null) => new(
         settings: new SessionSettings { RetryTime = TimeSpan.FromMilliseconds(200), CutGrace = TimeSpan.FromMilliseconds(50) }, change: change, hold: hold);
 
@@ -205,7 +193,7 @@ public sealed class TlsTests : IDisposable
         using var client = new RawClient(rig.WritePort);
         await client.SendAsync(s_sslRequest);
         Assert.Equal('S', await client.ReadByteAsync());
-        return (await client.EncryptAsync(Trusting())).RemoteCertificate!.Subject;
+        return (await client.EncryptAsync(_certificates.Trusting())).RemoteCertificate!.Subject;
     }
 
     private Rig Terminating(string transport = "epoll", Func<ClientTlsSettings, ClientTlsSettings>? change = null)

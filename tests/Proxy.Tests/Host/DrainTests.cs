@@ -1,0 +1,132 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using System.Text;
+using Routing.Proxy.Tests.Sessions;
+using Routing.TestKit;
+
+namespace Routing.Proxy.Tests.Host;
+
+/// <summary>The end of the real program, and what it says to its service manager.</summary>
+[Trait("Category", "Integration")]
+public sealed class DrainTests : IClassFixture<PretendCluster>
+{
+    private static readonly byte[] s_begun = [.. PretendServer.Message('C', "BEGIN\0"u8), .. PretendServer.Ready('T')];
+    private readonly PretendCluster _cluster;
+
+    public DrainTests(PretendCluster cluster)
+    {
+        _cluster = cluster;
+        cluster.Leader.Answer = sql => sql == "begin" ? s_begun : null;
+    }
+
+    [Fact]
+    public async Task Told_to_end_it_lets_transactions_end_and_tells_everybody_else()
+    {
+        await using var proxy = await _cluster.ProxyAsync(new ProxyOptions { More = "timeouts: {drain: 30}" });
+        using var resting = new RawClient(proxy.WritePort);
+        using var busy = await InTransactionAsync(proxy);
+        Assert.Null(await resting.LoginAsync());
+
+        proxy.Send(ProcessSignal.Terminate);
+
+        Assert.Equal("57P01", await resting.UntilReadyAsync());
+        Assert.Equal((503, "draining\n"), await proxy.GetAsync("/readyz"));
+        Assert.Throws<SocketException>(() => new RawClient(proxy.WritePort));
+        await busy.QueryAsync("commit");
+        Assert.Null(await busy.UntilReadyAsync());
+        Assert.Equal("57P01", await busy.UntilReadyAsync());
+        Assert.Equal(0, await proxy.WaitForExitAsync());
+    }
+
+    [Fact]
+    public async Task What_runs_when_the_time_is_over_is_cut()
+    {
+        await using var proxy = await _cluster.ProxyAsync(new ProxyOptions { More = "timeouts: {drain: 1}" });
+        using var busy = await InTransactionAsync(proxy);
+
+        proxy.Send(ProcessSignal.Terminate);
+        var begun = Stopwatch.GetTimestamp();
+
+        Assert.Equal("57P01", await busy.UntilReadyAsync());
+        Assert.Equal(0, await proxy.WaitForExitAsync());
+        Assert.InRange(Stopwatch.GetElapsedTime(begun), TimeSpan.FromSeconds(0.9), TimeSpan.FromSeconds(8));
+    }
+
+    [Fact]
+    public async Task Told_twice_it_ends_at_once()
+    {
+        await using var proxy = await _cluster.ProxyAsync(new ProxyOptions { More = "timeouts: {drain: 600}" });
+        using var busy = await InTransactionAsync(proxy);
+        proxy.Send(ProcessSignal.Terminate);
+        await proxy.UntilAsync(() => proxy.Log.Contains("Draining", StringComparison.Ordinal), "it drains");
+
+        proxy.Send(ProcessSignal.Terminate);
+
+        Assert.Equal("57P01", await busy.UntilReadyAsync());
+        Assert.Equal(0, await proxy.WaitForExitAsync());
+    }
+
+    [Fact]
+    public async Task Who_waits_for_a_leader_is_sent_away()
+    {
+        await using var proxy = await _cluster.ProxyAsync();
+        await _cluster.LeadAsync(null);
+        await proxy.UntilAsync(async () => !await proxy.IsReadyAsync(), "it knows that nobody leads");
+        using var waiting = new RawClient(proxy.WritePort);
+        var login = waiting.LoginAsync();
+        await proxy.UntilAsync(async () => (int)(await proxy.RoutesAsync())["waiting"]! == 1, "it waits");
+
+        proxy.Send(ProcessSignal.Terminate);
+
+        Assert.Equal("57P03", await login);
+        Assert.Equal(0, await proxy.WaitForExitAsync());
+        await _cluster.LeadAsync("a");
+    }
+
+    [Fact]
+    public async Task The_service_manager_is_told_how_it_is()
+    {
+        using var directory = new TempDirectory("notify");
+        using var manager = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        manager.Bind(new UnixDomainSocketEndPoint(directory["socket"]));
+        OrdinaryProcess.GiveAway(directory.Path);
+        OrdinaryProcess.GiveAway(directory["socket"]);
+
+        await using var proxy = await _cluster.ProxyAsync(new ProxyOptions
+        {
+            Prefix = ["env", $"NOTIFY_SOCKET={directory["socket"]}", "WATCHDOG_USEC=200000"],
+        });
+        Assert.Contains("READY=1", await UntilToldAsync(manager, "READY=1"), StringComparison.Ordinal);
+        await UntilToldAsync(manager, "WATCHDOG=1");
+        await proxy.ReloadAsync();
+        await UntilToldAsync(manager, "RELOADING=1");
+        await UntilToldAsync(manager, "READY=1");
+        proxy.Send(ProcessSignal.Terminate);
+        await UntilToldAsync(manager, "STOPPING=1");
+
+        Assert.Equal(0, await proxy.WaitForExitAsync());
+    }
+
+    private static async Task<RawClient> InTransactionAsync(ProxyProcess proxy)
+    {
+        var client = new RawClient(proxy.WritePort);
+        Assert.Null(await client.LoginAsync());
+        await client.QueryAsync("begin");
+        Assert.Null(await client.UntilReadyAsync());
+        return client;
+    }
+
+    private static async Task<string> UntilToldAsync(Socket manager, string what)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20), TimeProvider.System);
+        var buffer = new byte[4096];
+        while (true)
+        {
+            var text = Encoding.UTF8.GetString(buffer, 0, await manager.ReceiveAsync(buffer, limit.Token));
+            if (text.Split('\n').Contains(what))
+            {
+                return text;
+            }
+        }
+    }
+}
