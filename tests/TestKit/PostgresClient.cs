@@ -7,7 +7,9 @@ public static class PostgresClient
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
-    private static string Bin => Environment.GetEnvironmentVariable("ROUTING_POSTGRES_BIN") ?? "/usr/lib/postgresql/15/bin";
+    /// <summary>Where a program is.</summary>
+    public static string PathOf(string program) =>
+        Path.Combine(Environment.GetEnvironmentVariable("ROUTING_POSTGRES_BIN") ?? "/usr/lib/postgresql/15/bin", program);
 
     /// <summary>Starts one and waits for its end.</summary>
     /// <param name="directory">For its log and as its home; given away to PostgreSQL's user already.</param>
@@ -24,7 +26,7 @@ public static class PostgresClient
         using var client = OrdinaryProcess.Start(
             log, directory.Path,
             [
-                "env", "PGPASSWORD=super", Path.Combine(Bin, program), "-h", "127.0.0.1", "-p", port.ToString(CultureInfo.InvariantCulture),
+                "env", "PGPASSWORD=super", PathOf(program), "-h", "127.0.0.1", "-p", port.ToString(CultureInfo.InvariantCulture),
                 "-U", "postgres", .. arguments, .. database,
             ]);
         try

@@ -107,16 +107,13 @@ public sealed class ReloadTests(PretendCluster cluster) : IClassFixture<PretendC
     [Fact]
     public async Task Limits_and_certificates_are_those_of_the_file_from_then_on()
     {
-        using var certificates = new Certificates();
+        using var certificates = new CertificateFiles();
         var file = certificates.FileFor("first.example");
-        OrdinaryProcess.GiveAway(file);
         var tls = new ProxyOptions { Write = $", tls: {{mode: terminate, certificate: \"{file}\"}}" };
-        OrdinaryProcess.GiveAway(Path.GetDirectoryName(file)!);
         await using var proxy = await cluster.ProxyAsync(tls);
         Assert.Equal("CN=first.example", await SubjectAsync(proxy, certificates));
 
         var second = certificates.FileFor("second.example", "second.pem");
-        OrdinaryProcess.GiveAway(second);
         proxy.Configure(tls with
         {
             Write = $", tls: {{mode: terminate, certificate: \"{second}\"}}", More = "limits: {max_sessions_per_user: 1}",
@@ -130,7 +127,7 @@ public sealed class ReloadTests(PretendCluster cluster) : IClassFixture<PretendC
         Assert.Equal("53300", await other.LoginAsync());
     }
 
-    private static async Task<string> SubjectAsync(ProxyProcess proxy, Certificates certificates)
+    private static async Task<string> SubjectAsync(ProxyProcess proxy, CertificateFiles certificates)
     {
         using var client = new RawClient(proxy.WritePort);
         await client.SendAsync(RawClient.Packet(80_877_103, []));

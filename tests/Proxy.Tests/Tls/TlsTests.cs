@@ -11,7 +11,7 @@ namespace Routing.Proxy.Tests.Tls;
 public sealed class TlsTests : IDisposable
 {
     private static readonly byte[] s_sslRequest = RawClient.Packet(80_877_103, []);
-    private readonly Certificates _certificates = new();
+    private readonly CertificateFiles _certificates = new();
 
     public void Dispose() => _certificates.Dispose();
 

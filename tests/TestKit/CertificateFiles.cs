@@ -1,34 +1,36 @@
 using System.Net;
-using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using Routing.Proxy.Tls;
-using Routing.TestKit;
 
-namespace Routing.Proxy.Tests.Tls;
+namespace Routing.TestKit;
 
 /// <summary>An authority, and what it signs, as PEM files.</summary>
-internal sealed class Certificates : IDisposable
+public sealed class CertificateFiles : IDisposable
 {
     private static readonly DateTimeOffset s_from = DateTimeOffset.UtcNow.AddDays(-1);
     private readonly TempDirectory _directory = new("tls");
     private readonly X509Certificate2 _authority;
     private byte _serial;
 
-    public Certificates(string name = "tests")
+    /// <summary>Makes the authority.</summary>
+    public CertificateFiles(string name = "tests")
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN=authority of {name}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
         _authority = request.CreateSelfSigned(s_from, s_from.AddYears(1));
+        OrdinaryProcess.GiveAway(_directory.Path);
         File.WriteAllText(Authority, _authority.ExportCertificatePem());
     }
 
     /// <summary>The authority's file.</summary>
     public string Authority => _directory["ca.pem"];
 
-    /// <summary>A file with certificate and key for a host's name or address; written anew each time.</summary>
-    public string FileFor(string host, string file = "server.pem")
+    /// <summary>A file with certificate and key for a host's name or address, readable by its owner alone; written anew each time.</summary>
+    /// <param name="host">The name, or the address.</param>
+    /// <param name="file">The file's name.</param>
+    /// <param name="others">Further names.</param>
+    public string FileFor(string host, string file = "server.pem", params ReadOnlySpan<string> others)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={host}", key, HashAlgorithmName.SHA256);
@@ -41,9 +43,15 @@ internal sealed class Certificates : IDisposable
         {
             names.AddDnsName(host);
         }
+        foreach (var other in others)
+        {
+            names.AddDnsName(other);
+        }
         request.CertificateExtensions.Add(names.Build());
         using var signed = request.Create(_authority, s_from, s_from.AddMonths(6), [1, 2, 3, ++_serial]);
         File.WriteAllText(_directory[file], signed.ExportCertificatePem() + "\n" + key.ExportPkcs8PrivateKeyPem());
+        File.SetUnixFileMode(_directory[file], UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        OrdinaryProcess.GiveAway(_directory[file]);
         return _directory[file];
     }
 
@@ -54,18 +62,7 @@ internal sealed class Certificates : IDisposable
         return X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null);
     }
 
-    /// <summary>
-    /// Trusts what the authority has signed, whatever the name: which one is shown, the tests look at themselves.
-    /// </summary>
-    public SslClientAuthenticationOptions Trusting(string? protocol = null) => new()
-    {
-        TargetHost = "localhost",
-        CertificateChainPolicy = PemFiles.ReadAuthorities(Authority),
-        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-        RemoteCertificateValidationCallback = (_, _, _, errors) => (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None,
-        ApplicationProtocols = protocol is null ? null : [new SslApplicationProtocol(protocol)],
-    };
-
+    /// <inheritdoc/>
     public void Dispose()
     {
         _authority.Dispose();
