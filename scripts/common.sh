@@ -26,6 +26,9 @@ has_zlib() { [ -e /usr/include/zlib.h ]; }
 has_postgres() { postgres_bin >/dev/null; }
 has_etcd() { command -v etcd >/dev/null; }
 has_etcdctl() { command -v etcdctl >/dev/null; }
+has_psycopg2() { /usr/bin/python3 -c 'import psycopg2' 2>/dev/null; }
+has_node() { command -v node >/dev/null; }
+has_npm() { command -v npm >/dev/null; }
 has_setpriv() { command -v setpriv >/dev/null; }
 
 # The Debian package of PostgreSQL's server: 15 where it exists (Debian 12), else the release's own.
@@ -79,6 +82,17 @@ INSTALL
 # What each script needs.
 need_compiler() { need "compiler gcc libc6-dev" "zlib zlib1g-dev"; }
 need_servers() { need "postgres postgresql-server" "etcd etcd-server" "etcdctl etcd-client" "setpriv util-linux"; }
+
+# The clients of other languages that Integration.Tests speaks with; node's own packages by their lock file.
+need_clients() {
+    local folder=tests/Integration.Tests/Clients
+    need "psycopg2 python3-psycopg2" "node nodejs" "npm npm"
+    # npm notes what it installed; nothing to do while that is younger than the lock file.
+    if [ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]; then
+        say "Installing node-postgres"
+        npm ci --prefix $folder --no-audit --no-fund --ignore-scripts --loglevel=error >/dev/null </dev/null
+    fi
+}
 
 need_dotnet() {
     command -v dotnet >/dev/null || die "the .NET SDK 10 is missing: https://dotnet.microsoft.com/download/dotnet/10.0"

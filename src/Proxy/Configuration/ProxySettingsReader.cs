@@ -223,6 +223,7 @@ internal static class ProxySettingsReader
                 "mode", ("off", MemberTlsMode.Off), ("require", MemberTlsMode.Require), ("verify_ca", MemberTlsMode.VerifyCa),
                 ("verify_full", MemberTlsMode.VerifyFull)) ?? MemberTlsMode.Off,
             Direct = section.Boolean("direct") ?? false,
+            HideChannelBinding = section.Boolean("hide_channel_binding") ?? true,
             AuthorityFile = section.Text("ca"),
             CertificateFile = section.Text("certificate"),
             KeyFile = section.Text("key"),

@@ -260,7 +260,8 @@ internal sealed partial class Newcomer
         {
             var tap = new SessionTap();
             var filter = new LoginFilter(
-                tap, target.MustBePrimary, dropChannelBinding: _listener.MemberTls is not null && !owner._isEncrypted);
+                tap, target.MustBePrimary,
+                dropChannelBinding: _listener.MemberTls is not null && _listener.Settings.MemberTls.HideChannelBinding && !owner._isEncrypted);
             owner._onExpiry = server;
             owner.Deadline = _hub.After(_settings.LoginTimeout);
             var answers = RelayAnswersAsync(server, tap);

@@ -20,4 +20,11 @@ internal sealed record MemberTlsSettings
 
     /// <summary>Its private key; null: it stands in the certificate's file.</summary>
     public string? KeyFile { get; init; }
+
+    /// <summary>
+    /// Whether <c>SCRAM-SHA-256-PLUS</c> is taken out of the server's offer to a client in clear text. Default yes: libpq and most
+    /// others refuse an offer that they can't use. Npgsql takes its absence for a server that can't bind, says so, and is refused by
+    /// the server for that: it needs the offer, and <c>Channel Binding=Disable</c>.
+    /// </summary>
+    public bool HideChannelBinding { get; init; } = true;
 }
