@@ -10,6 +10,9 @@ public static class Programs
 {
     private static readonly Lazy<TempDirectory> Copy = new(MakeCopy);
 
+    /// <summary>Whether they are the native ones, which load nothing while they run.</summary>
+    public static bool AreNative => Native is not null;
+
     private static string? Native => Environment.GetEnvironmentVariable("ROUTING_PROGRAMS") is { Length: > 0 } folder ? folder : null;
 
     /// <summary>The agent's executable.</summary>
