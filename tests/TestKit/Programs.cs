@@ -24,6 +24,11 @@ public static class Programs
     /// <summary>The proxy's executable.</summary>
     public static string Proxy => Native is { } folder ? Path.Combine(folder, "routing-proxy") : Copy.Value["Proxy/Routing.Proxy"];
 
+    /// <summary>The sample that consumes the driver's package; only <c>./build</c> makes it.</summary>
+    public static string Sample => Native is { } folder
+        ? Path.Combine(folder, "routing-sample")
+        : throw new InvalidOperationException("The sample is made of the package by ./build: name its folder in ROUTING_PROGRAMS.");
+
     private static TempDirectory MakeCopy()
     {
         // …/artifacts/build/bin/Integration.Tests/debug: the programs stand beside it.

@@ -1,0 +1,1 @@
+await Routing.WebShop.WebShop.Build(args).RunAsync();

@@ -1,0 +1,29 @@
+using System.Text.Json.Nodes;
+using Routing.TestKit;
+
+namespace Routing.Samples.Tests;
+
+/// <summary>The cluster that the samples run on.</summary>
+public sealed class SampleCluster : ClusterFixture
+{
+    public const string Name = "the samples' cluster";
+
+    internal const string Login = "Username=postgres;Password=super;Database=postgres;SSL Mode=Disable";
+
+    internal static string ConnectionString(TestCluster cluster) =>
+        $"Cluster={cluster.Scope};Etcd={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port};{Login}";
+
+    /// <summary>Makes another member the leader.</summary>
+    internal static async Task<TestNode> SwitchOverAsync(TestCluster cluster, TestNode leader)
+    {
+        var candidate = cluster.ReplicasOf(leader)[0];
+        var (code, text) = await leader.SendAsync(
+            "POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["candidate"] = candidate.Name });
+        Assert.True(code == 200, text);
+        return await cluster.HealthyAsync();
+    }
+}
+
+/// <summary>The classes that share it.</summary>
+[CollectionDefinition(SampleCluster.Name)]
+public sealed class SharedBySamples : ICollectionFixture<SampleCluster>;
