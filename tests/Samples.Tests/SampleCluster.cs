@@ -19,7 +19,7 @@ public sealed class SampleCluster : ClusterFixture
         var candidate = cluster.ReplicasOf(leader)[0];
         var (code, text) = await leader.SendAsync(
             "POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["candidate"] = candidate.Name });
-        Assert.True(code == 200, text);
+        Assert.True(code == 200, text + cluster.Report());
         return await cluster.HealthyAsync();
     }
 }

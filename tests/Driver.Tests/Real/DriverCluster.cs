@@ -38,7 +38,7 @@ public sealed class DriverCluster : ClusterFixture
             "a synchronous standby is named");
         var (code, text) = await leader.SendAsync(
             "POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["candidate"] = candidate.Split(',')[0] });
-        Assert.True(code == 200, text);
+        Assert.True(code == 200, text + cluster.Report());
     }
 }
 
