@@ -8,7 +8,7 @@ namespace Routing.Dcs;
 public sealed class WatchPace
 {
     private static readonly TimeSpan Fastest = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Slowest = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Slowest = TimeSpan.FromSeconds(5);
 
     private long _ticks = Fastest.Ticks;
 
@@ -23,9 +23,18 @@ public sealed class WatchPace
         }
     }
 
-    /// <summary>No sign of life for this long: the endpoint is given up. Two and a half intervals.</summary>
-    public TimeSpan SilenceLimit => Interval * 2.5;
+    /// <summary>No sign of life for this long: the endpoint is given up. The interval and a quarter, and 1.25 s for the answer: 2.5 to 7.5 s.</summary>
+    public TimeSpan SilenceLimit => (Interval + Fastest) * 1.25;
 
-    /// <summary>The interval that fits a lease: a tenth of the ttl, 1 s at least and 3 s at most.</summary>
-    public static TimeSpan For(TimeSpan ttl) => ttl / 10 < Fastest ? Fastest : ttl / 10 > Slowest ? Slowest : ttl / 10;
+    /// <summary>The interval that fits a lease: a sixth of the ttl, 1 s at least and 5 s at most.</summary>
+    public static TimeSpan For(TimeSpan ttl) => ttl / 6 < Fastest ? Fastest : ttl / 6 > Slowest ? Slowest : ttl / 6;
+
+    /// <summary>Time until the next whole multiple of the interval on the monotonic clock: what has the same pace falls together, and wakes the process once.</summary>
+    public static TimeSpan UntilNext(TimeSpan interval, TimeProvider time)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(interval, TimeSpan.Zero);
+        ArgumentNullException.ThrowIfNull(time);
+        var left = interval - TimeSpan.FromTicks(time.GetElapsedTime(0).Ticks % interval.Ticks);
+        return left < interval / 10 ? left + interval : left;   // a timer may fire a little early: that was this multiple already
+    }
 }

@@ -95,7 +95,8 @@ internal sealed partial class PrimaryGuard(
         while (!cancellationToken.IsCancellationRequested)
         {
             await TendAsync(cancellationToken);
-            await Task.Delay(WatchPace.For(timing().Ttl), time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(WatchPace.UntilNext(WatchPace.For(timing().Ttl), time), time, cancellationToken)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

@@ -222,10 +222,9 @@ internal sealed partial class EtcdWatch(
     {
         try
         {
-            using var timer = new PeriodicTimer(pace.Interval, client.Time);
-            while (await timer.WaitForNextTickAsync(end))
+            while (true)
             {
-                timer.Period = pace.Interval;
+                await Task.Delay(WatchPace.UntilNext(pace.Interval, client.Time), client.Time, end);
                 await EtcdClient.WriteAsync(requests, new WatchRequest { ProgressRequest = new WatchProgressRequest() }, end);
             }
         }
