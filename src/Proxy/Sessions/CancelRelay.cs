@@ -57,6 +57,10 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         await using var abort = limit.Token.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
         try
         {
+            if (model.Settings.ProxyProtocolToMember is not ProxyProtocolVersion.None and var version)
+            {
+                server.Output.Write(ProxyHeader.Write(version == ProxyProtocolVersion.V2, client.RemoteEndPoint, client.LocalEndPoint));
+            }
             if (model.MemberTls is { } tls)
             {
                 var (encrypted, failure) = await tls.ConnectAsync(server, target.HostName);

@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Net.Sockets;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
@@ -9,7 +7,7 @@ namespace Routing.Proxy.Sessions;
 internal sealed partial class Newcomer
 {
     /// <summary>From the start-up message to the joined session: routes, tries unseen, relays the login.</summary>
-    private sealed class Login(Newcomer owner, StartupMessage? message, byte[] packet, bool isOpaque)
+    private sealed partial class Login(Newcomer owner, StartupMessage? message, byte[] packet, bool isOpaque)
     {
         private const int LongestPause = 8;
 
@@ -20,8 +18,6 @@ internal sealed partial class Newcomer
         private long _giveUpAt;
         private int _failures;
         private (string Code, string Message) _lastFailure;
-
-        private bool _isEnding;   // the client's part of the login is over: its pending read is cancelled
 
         /// <summary>TLS was to pass through, and the member does none.</summary>
         public bool IsDeclined { get; private set; }
@@ -47,7 +43,9 @@ internal sealed partial class Newcomer
                 ITransportConnection? server = null;
                 try
                 {
-                    (server, var failure) = await AttemptAsync(target);
+                    // The first attempt is not watched: it mostly takes no longer than the watching would.
+                    (server, var failure) = _failures == 0 ? await AttemptAsync(target, CancellationToken.None)
+                        : await WhileClientStaysAsync(gone => AttemptAsync(target, gone), static late => late.Server?.Abort());
                     if (failure is null)
                     {
                         _hub.Router.Report(target, AttemptResult.Good);
@@ -80,23 +78,39 @@ internal sealed partial class Newcomer
             }
         }
 
-        // Waits for better times, and notices when the client does not any more.
+        // Waits for better times.
         private async ValueTask<RouteChoice> HoldAsync()
         {
             var begun = _hub.Time.GetTimestamp();
-            using var gone = new CancellationTokenSource();
-            var watch = WatchClientAsync(gone);
-            RouteChoice choice;
             try
             {
-                choice = await _hub.Router.HoldAsync(_listener.Name, _tried, gone.Token);
+                var choice = await WhileClientStaysAsync(
+                    gone => _hub.Router.HoldAsync(_listener.Name, _tried, gone), static choice => choice.Ticket?.Dispose());
+                _hub.Events.Held(_listener.Name, _hub.Time.GetElapsedTime(begun), choice.Target is not null);
+                return choice;
+            }
+            catch (IOException)
+            {
+                _hub.Events.Held(_listener.Name, _hub.Time.GetElapsedTime(begun), routed: false);
+                throw;
+            }
+        }
+
+        // Does something that may take its time, and gives it up when the client goes away meanwhile.
+        private async ValueTask<T> WhileClientStaysAsync<T>(Func<CancellationToken, ValueTask<T>> work, Action<T> undo)
+        {
+            using var gone = new CancellationTokenSource();
+            var watch = WatchClientAsync(gone);
+            T? result = default;
+            var isDone = false;
+            try
+            {
+                result = await work(gone.Token);
+                isDone = true;
             }
             catch (OperationCanceledException)
             {
-                await new LoopSwitch(Client);
-                await watch;
-                _hub.Events.Held(_listener.Name, _hub.Time.GetElapsedTime(begun), routed: false);
-                throw new IOException("The client went away while it waited.");
+                // the client is gone: told below
             }
             await new LoopSwitch(Client);
             if (!watch.IsCompleted)
@@ -105,13 +119,15 @@ internal sealed partial class Newcomer
             }
             await watch;
             await new LoopSwitch(Client);
-            _hub.Events.Held(_listener.Name, _hub.Time.GetElapsedTime(begun), choice.Target is not null);
-            if (gone.IsCancellationRequested)
+            if (!gone.IsCancellationRequested)
             {
-                choice.Ticket?.Dispose();
-                throw new IOException("The client went away while it waited.");
+                return result!;
             }
-            return choice;
+            if (isDone)
+            {
+                undo(result!);
+            }
+            throw new IOException("The client went away while it waited.");
         }
 
         private async Task WatchClientAsync(CancellationTokenSource gone)
@@ -131,281 +147,10 @@ internal sealed partial class Newcomer
             }
         }
 
-        private async ValueTask<(ITransportConnection? Server, AttemptFailure? Failure)> AttemptAsync(RouteTarget target)
-        {
-            ITransportConnection server;
-            using (var limit = new CancellationTokenSource(_settings.ConnectTimeout, _hub.Time))
-            {
-                try
-                {
-                    server = await _hub.Transport.ConnectAsync(target.Address, Client, _listener.Settings.MemberTuning, limit.Token);
-                }
-                catch (OperationCanceledException)
-                {
-                    await new LoopSwitch(Client);
-                    return (null, AttemptFailure.TimedOut);
-                }
-                catch (SocketException refusal)
-                {
-                    await new LoopSwitch(Client);
-                    return (null, refusal.SocketErrorCode switch
-                    {
-                        SocketError.ConnectionRefused => AttemptFailure.Refused,
-                        SocketError.TooManyOpenSockets or SocketError.AddressNotAvailable or SocketError.NoBufferSpaceAvailable => AttemptFailure.NoSocket,
-                        _ => AttemptFailure.Unreachable,
-                    });
-                }
-            }
-            owner._isExpired = false;
-            owner._onExpiry = server;
-            owner.Deadline = _hub.After(_settings.AnswerTimeout);
-            try
-            {
-                return await OpenAsync(target, server);
-            }
-            catch (Exception error) when (IsOfConnection(error))
-            {
-                server.Abort();
-                return (null, owner._isExpired ? AttemptFailure.TimedOut : AttemptFailure.Dropped);
-            }
-            finally
-            {
-                owner.Deadline = long.MaxValue;
-                owner._onExpiry = null;
-                owner._isExpired = false;
-            }
-        }
-
-        private async ValueTask<(ITransportConnection? Server, AttemptFailure? Failure)> OpenAsync(RouteTarget target, ITransportConnection server)
-        {
-            if (_listener.Settings.ProxyProtocolToMember is not ProxyProtocolVersion.None and var version)
-            {
-                server.Output.Write(ProxyHeader.Write(version == ProxyProtocolVersion.V2, owner._source, owner._destination));
-            }
-            if (!isOpaque && _listener.MemberTls is { } tls)
-            {
-                var (encrypted, problem) = await tls.ConnectAsync(server, target.HostName);
-                if (problem is { } failure)
-                {
-                    server.Abort();
-                    return (null, failure);
-                }
-                server = encrypted!;
-            }
-            server.Output.Write(packet);
-            await server.Output.FlushAsync();
-            while (true)
-            {
-                var result = await server.Input.ReadAsync();
-                var answer = result.Buffer;
-                var opening = isOpaque ? OpaqueOpening(answer) : ServerOpening.Read(answer, target.MustBePrimary);
-                if (opening.Kind == ServerOpeningKind.Incomplete && !result.IsCompleted)
-                {
-                    server.Input.AdvanceTo(answer.Start, answer.End);
-                    continue;
-                }
-                server.Input.AdvanceTo(answer.Start);
-                if (isOpaque && opening.Kind == ServerOpeningKind.Relay && answer.FirstSpan[0] == 'N' && packet.Length == FirstPacket.RequestLength)
-                {
-                    IsDeclined = true;
-                    server.Abort();
-                    return (null, AttemptFailure.TlsRefused);
-                }
-                var problem = opening switch
-                {
-                    { Kind: ServerOpeningKind.Relay } => default(AttemptFailure?),
-                    { Kind: ServerOpeningKind.Incomplete } => AttemptFailure.Dropped,
-                    { Kind: ServerOpeningKind.Standby } => AttemptFailure.WrongRole,
-                    { Kind: ServerOpeningKind.NotPostgres } => AttemptFailure.NotPostgres,
-                    { Error: StartupErrorKind.NotReady } => AttemptFailure.NotReady,
-                    { Error: StartupErrorKind.Full } when !target.MustBePrimary => AttemptFailure.Full,
-                    _ => null,   // for the client: its password, its database, or a leader without a free slot
-                };
-                if (problem is not null)
-                {
-                    server.Abort();
-                    return (null, problem);
-                }
-                return (server, null);
-            }
-        }
-
-        // The answer to an SSLRequest or a ClientHello that the client sent through us. Bytes behind the one that answers a
-        // request would be clear text ahead of the handshake: an injection.
-        private ServerOpening OpaqueOpening(in ReadOnlySequence<byte> answer)
-        {
-            const byte TlsAlert = 0x15;
-            if (answer.IsEmpty)
-            {
-                return new(ServerOpeningKind.Incomplete);
-            }
-            return packet.Length == FirstPacket.RequestLength
-                ? (char)answer.FirstSpan[0] switch
-                {
-                    'S' or 'N' when answer.Length == 1 => new(ServerOpeningKind.Relay),
-                    'E' => new(ServerOpeningKind.Refused, StartupErrorKind.NotReady),
-                    _ => new(ServerOpeningKind.NotPostgres),
-                }
-                : new(answer.FirstSpan[0] is FirstPacket.TlsHandshake or TlsAlert ? ServerOpeningKind.Relay : ServerOpeningKind.NotPostgres);
-        }
-
         private bool JoinOpaque(RouteTarget target, ITransportConnection server, IDisposable? ticket, long begun)
         {
             Open(target, server, null, null, ticket, begun, isReplication: false);
             return true;
-        }
-
-        // Both directions until the server is ready. True: joined. False: over, and what had to be said was said.
-        private async ValueTask<bool> RelayLoginAsync(RouteTarget target, ITransportConnection server, IDisposable? ticket, long begun)
-        {
-            var tap = new SessionTap();
-            var filter = new LoginFilter(
-                tap, target.MustBePrimary,
-                dropChannelBinding: _listener.MemberTls is not null && _listener.Settings.MemberTls.HideChannelBinding && !owner._isEncrypted);
-            owner._onExpiry = server;
-            owner.Deadline = _hub.After(_settings.LoginTimeout);
-            var answers = RelayAnswersAsync(server, tap);
-            var state = LoginState.Running;
-            var isServerGone = false;
-            try
-            {
-                while (state == LoginState.Running)
-                {
-                    var result = await server.Input.ReadAsync();
-                    var buffer = result.Buffer;
-                    state = filter.Process(ref buffer, Client.Output);
-                    var isStuck = state == LoginState.Running && result.IsCompleted;
-                    server.Input.AdvanceTo(buffer.Start, state == LoginState.Running ? result.Buffer.End : buffer.Start);
-                    if (state != LoginState.Ready)
-                    {
-                        await Client.Output.FlushAsync();
-                    }
-                    if (isStuck)
-                    {
-                        isServerGone = true;
-                        break;
-                    }
-                }
-            }
-            catch (Exception error) when (IsOfConnection(error))
-            {
-                isServerGone = true;   // or the client: the answers tell
-            }
-            var session = state == LoginState.Ready
-                ? new Session(
-                    _hub, _listener, target, Client, server, tap, filter.Key, ticket, owner._place,
-                    message is { Replication: not ReplicationKind.None })
-                : null;
-            session?.Announce();   // before the client can know its key
-            _isEnding = true;
-            Client.Input.CancelPendingRead();
-            var isClientGone = await answers;
-            await new LoopSwitch(Client);
-            var isLate = owner._isExpired;
-            owner.Deadline = long.MaxValue;
-            owner._onExpiry = null;
-            if (isClientGone)
-            {
-                session?.Abandon();
-                owner.Refuse(RefusalReason.ClientGone);
-                return false;
-            }
-            if (session is not null)
-            {
-                try
-                {
-                    await Client.Output.FlushAsync();
-                }
-                catch (Exception error) when (IsOfConnection(error))
-                {
-                    session.Abandon();
-                    owner.Refuse(RefusalReason.ClientGone);
-                    return false;
-                }
-                Begin(session, target, begun);
-                return true;
-            }
-            await EndLoginAsync(target, state, isServerGone, isLate, filter, tap);
-            return false;
-        }
-
-        // The client's part of the login. True: the client is gone.
-        private async Task<bool> RelayAnswersAsync(ITransportConnection server, SessionTap tap)
-        {
-            var isWriting = false;
-            try
-            {
-                while (true)
-                {
-                    isWriting = false;
-                    var result = await Client.Input.ReadAsync();
-                    if (result.IsCanceled && _isEnding)
-                    {
-                        Client.Input.AdvanceTo(result.Buffer.Start);
-                        return false;
-                    }
-                    foreach (var segment in result.Buffer)
-                    {
-                        tap.FromClient(segment.Span);
-                        server.Output.Write(segment.Span);
-                    }
-                    Client.Input.AdvanceTo(result.Buffer.End);
-                    isWriting = true;
-                    await server.Output.FlushAsync();
-                    if (result.IsCompleted)
-                    {
-                        server.Abort();   // ends the other direction, too
-                        return true;
-                    }
-                }
-            }
-            catch (Exception error) when (IsOfConnection(error))
-            {
-                server.Abort();
-                return !isWriting;
-            }
-        }
-
-        private async ValueTask EndLoginAsync(
-            RouteTarget target, LoginState state, bool isServerGone, bool isLate, LoginFilter filter, SessionTap tap)
-        {
-            switch (state)
-            {
-                case LoginState.Refused:
-                    _hub.Events.Refused(_listener.Name, RefusalReason.ServerRefused);
-                    if (filter.Refusal is SqlState.CannotConnectNow or SqlState.AdminShutdown or SqlState.CrashShutdown)
-                    {
-                        _hub.Router.Report(target, AttemptResult.NotReady);
-                    }
-                    await Client.EndAsync(_settings.Linger);
-                    return;
-                case LoginState.Standby:
-                    _hub.Events.AttemptFailed(_listener.Name, target.Member, AttemptFailure.WrongRole);
-                    _hub.Router.Report(target, AttemptResult.WrongRole);
-                    await owner.RefuseAsync(
-                        RefusalReason.WrongRole, SqlState.CannotConnectNow, $"{target.Member} is in recovery: it is not the primary any more",
-                        hint: "Connect again: the proxy will go to the new primary.");
-                    return;
-                case LoginState.Broken:
-                    _hub.Events.AttemptFailed(_listener.Name, target.Member, AttemptFailure.NotPostgres);
-                    break;
-                default:
-                    _hub.Events.AttemptFailed(_listener.Name, target.Member, isLate ? AttemptFailure.TimedOut : AttemptFailure.Dropped);
-                    if (!isLate)
-                    {
-                        _hub.Router.Report(target, AttemptResult.ConnectFailed);   // a slow client is no fault of the member
-                    }
-                    break;
-            }
-            if (!tap.ClientAtBoundary)
-            {
-                owner.Refuse(RefusalReason.MemberFailed);   // in the middle of a message there are no words
-                return;
-            }
-            await owner.RefuseAsync(
-                isLate ? RefusalReason.LoginTimeout : RefusalReason.MemberFailed, SqlState.ConnectionFailure,
-                isServerGone ? $"the connection to the server {target.Member} was lost during the login"
-                : $"the server {target.Member} broke the protocol during the login", hint: "Connect again.");
         }
 
         private void Open(
@@ -468,8 +213,14 @@ internal sealed partial class Newcomer
             // Another member is tried at once, the same one again after a pause that grows.
             if (_failures > 1)
             {
-                await Task.Delay(_settings.RetryPause * Math.Min(1 << Math.Min(_failures - 2, 8), LongestPause), _hub.Time);
-                await new LoopSwitch(Client);
+                var pause = _settings.RetryPause * Math.Min(1 << Math.Min(_failures - 2, 8), LongestPause);
+                await WhileClientStaysAsync(
+                    async gone =>
+                    {
+                        await Task.Delay(pause, _hub.Time, gone);
+                        return true;
+                    },
+                    static _ => { });
             }
         }
 

@@ -39,6 +39,24 @@ internal sealed class PretendServer : IDisposable
     /// <summary>Takes connections and says nothing.</summary>
     public bool IsSilent { get; set; }
 
+    /// <summary>Does TLS from the first byte, with the protocol's name.</summary>
+    public bool IsDirect { get; set; }
+
+    /// <summary>Length of the secret in its keys.</summary>
+    public int SecretLength { get; set; } = 4;
+
+    /// <summary>Knows no newer protocol than 3.0, and says so first.</summary>
+    public bool Negotiates { get; set; }
+
+    /// <summary>Takes a PROXY header off each connection, and keeps it.</summary>
+    public bool TakesHeaders { get; set; }
+
+    /// <summary>The headers that came, in hexadecimal (version 2) or as text (version 1).</summary>
+    public ConcurrentQueue<string> Headers { get; } = new();
+
+    /// <summary>Instead of answering queries; null: it answers.</summary>
+    public Func<Stream, Task>? Talk { get; set; }
+
     /// <summary>Answers a query with the bytes that this gives; null: "SELECT 1" and ReadyForQuery.</summary>
     public Func<string, byte[]?> Answer { get; set; } = _ => null;
 
@@ -93,6 +111,26 @@ internal sealed class PretendServer : IDisposable
         return packet;
     }
 
+    private static async Task<string> ReadHeaderAsync(Stream stream)
+    {
+        var header = new byte[16];
+        await stream.ReadExactlyAsync(header.AsMemory(0, 8));
+        if (header[0] == 0x0D)
+        {
+            await stream.ReadExactlyAsync(header.AsMemory(8));
+            var body = new byte[BinaryPrimitives.ReadUInt16BigEndian(header.AsSpan(14))];
+            await stream.ReadExactlyAsync(body);
+            return Convert.ToHexString([.. header, .. body]);
+        }
+        var text = new StringBuilder(Encoding.ASCII.GetString(header, 0, 8));
+        while (text[^1] != '\n')
+        {
+            await stream.ReadExactlyAsync(header.AsMemory(0, 1));
+            text.Append((char)header[0]);
+        }
+        return text.ToString();
+    }
+
     private async Task AcceptAsync()
     {
         try
@@ -117,6 +155,17 @@ internal sealed class PretendServer : IDisposable
             if (IsSilent)
             {
                 await stream.ReadExactlyAsync(new byte[100_000]);   // until the other side gives up
+            }
+            if (TakesHeaders)
+            {
+                Headers.Enqueue(await ReadHeaderAsync(stream));
+            }
+            if (IsDirect)
+            {
+                var encrypted = new SslStream(stream);
+                await encrypted.AuthenticateAsServerAsync(
+                    new SslServerAuthenticationOptions { ServerCertificate = Certificate, ApplicationProtocols = [new SslApplicationProtocol("postgresql")] });
+                stream = encrypted;
             }
             var packet = await ReadPacketAsync(stream);
             while (BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(4)) is var request && request is (80_877_103 or 80_877_104))
@@ -143,9 +192,10 @@ internal sealed class PretendServer : IDisposable
                 return;
             }
             Startups.Enqueue(packet);
+            byte[] negotiation = Negotiates ? Message('v', [0, 3, 0, 0, 0, 0, 0, 1, .. "_pq_.grease\0"u8]) : [];
             if (RefuseWith is { } code)
             {
-                await stream.WriteAsync(Error(code));
+                await stream.WriteAsync((byte[])[.. negotiation, .. Error(code)]);
                 return;
             }
             if (Mechanisms.Length > 0)
@@ -155,16 +205,21 @@ internal sealed class PretendServer : IDisposable
             }
             var pid = Interlocked.Increment(ref _pid);
             Open[peer] = pid;
-            var key = new byte[8];
+            var key = new byte[4 + SecretLength];
             BinaryPrimitives.WriteInt32BigEndian(key, pid);
             BinaryPrimitives.WriteInt32BigEndian(key.AsSpan(4), pid * 7919);
             byte[] welcome =
             [
-                .. Message('R', 0, 0, 0, 0), .. Parameter("server_version", "15.1"), .. Parameter("in_hot_standby", InRecovery ? "on" : "off"),
+                .. negotiation, .. Message('R', 0, 0, 0, 0), .. Parameter("server_version", "15.1"), .. Parameter("in_hot_standby", InRecovery ? "on" : "off"),
                 .. Message('K', key), .. Ready(),
             ];
             Logins++;
             await stream.WriteAsync(welcome);
+            if (Talk is { } talk)
+            {
+                await talk(stream);
+                return;
+            }
             while (true)
             {
                 var header = new byte[5];

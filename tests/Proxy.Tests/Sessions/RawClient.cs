@@ -12,12 +12,15 @@ internal sealed class RawClient : IDisposable
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
     private Stream _stream;
 
-    public RawClient(int port)
+    /// <param name="port">Of 127.0.0.1.</param>
+    /// <param name="oneByOne">Whatever it sends below TLS goes byte by byte.</param>
+    public RawClient(int port, bool oneByOne = false)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         socket.Connect(IPAddress.Loopback, port);
         Socket = socket;
         _stream = new NetworkStream(socket, ownsSocket: true);
+        _stream = oneByOne ? new DripStream(_stream) : _stream;
     }
 
     public Socket Socket { get; }

@@ -1,0 +1,134 @@
+using System.Buffers;
+using System.Net.Sockets;
+using Routing.Proxy.Routes;
+using Routing.Proxy.Transport;
+using Routing.Proxy.Wire;
+
+namespace Routing.Proxy.Sessions;
+
+internal sealed partial class Newcomer
+{
+    // One attempt at a member, of which the client sees nothing.
+    private sealed partial class Login
+    {
+        private async ValueTask<(ITransportConnection? Server, AttemptFailure? Failure)> AttemptAsync(RouteTarget target, CancellationToken gone)
+        {
+            ITransportConnection server;
+            using (var limit = new CancellationTokenSource(_settings.ConnectTimeout, _hub.Time))
+            {
+                await using var given = gone.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), limit);
+                try
+                {
+                    server = await _hub.Transport.ConnectAsync(target.Address, Client, _listener.Settings.MemberTuning, limit.Token);
+                }
+                catch (OperationCanceledException)
+                {
+                    await new LoopSwitch(Client);
+                    return (null, AttemptFailure.TimedOut);
+                }
+                catch (SocketException refusal)
+                {
+                    await new LoopSwitch(Client);
+                    return (null, refusal.SocketErrorCode switch
+                    {
+                        SocketError.ConnectionRefused => AttemptFailure.Refused,
+                        SocketError.TooManyOpenSockets or SocketError.AddressNotAvailable or SocketError.NoBufferSpaceAvailable => AttemptFailure.NoSocket,
+                        _ => AttemptFailure.Unreachable,
+                    });
+                }
+            }
+            owner._isExpired = false;
+            owner._onExpiry = server;
+            owner.Deadline = _hub.After(_settings.AnswerTimeout);
+            await using var abort = gone.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
+            try
+            {
+                return await OpenAsync(target, server);
+            }
+            catch (Exception error) when (IsOfConnection(error))
+            {
+                server.Abort();
+                return (null, owner._isExpired ? AttemptFailure.TimedOut : AttemptFailure.Dropped);
+            }
+            finally
+            {
+                owner.Deadline = long.MaxValue;
+                owner._onExpiry = null;
+                owner._isExpired = false;
+            }
+        }
+
+        private async ValueTask<(ITransportConnection? Server, AttemptFailure? Failure)> OpenAsync(RouteTarget target, ITransportConnection server)
+        {
+            if (_listener.Settings.ProxyProtocolToMember is not ProxyProtocolVersion.None and var version)
+            {
+                server.Output.Write(ProxyHeader.Write(version == ProxyProtocolVersion.V2, owner._source, owner._destination));
+            }
+            if (!isOpaque && _listener.MemberTls is { } tls)
+            {
+                var (encrypted, problem) = await tls.ConnectAsync(server, target.HostName);
+                if (problem is { } failure)
+                {
+                    server.Abort();
+                    return (null, failure);
+                }
+                server = encrypted!;
+            }
+            server.Output.Write(packet);
+            await server.Output.FlushAsync();
+            while (true)
+            {
+                var result = await server.Input.ReadAsync();
+                var answer = result.Buffer;
+                var opening = isOpaque ? OpaqueOpening(answer) : ServerOpening.Read(answer, target.MustBePrimary);
+                if (opening.Kind == ServerOpeningKind.Incomplete && !result.IsCompleted)
+                {
+                    server.Input.AdvanceTo(answer.Start, answer.End);
+                    continue;
+                }
+                server.Input.AdvanceTo(answer.Start);
+                if (isOpaque && opening.Kind == ServerOpeningKind.Relay && answer.FirstSpan[0] == 'N' && packet.Length == FirstPacket.RequestLength)
+                {
+                    IsDeclined = true;
+                    server.Abort();
+                    return (null, AttemptFailure.TlsRefused);
+                }
+                var problem = opening switch
+                {
+                    { Kind: ServerOpeningKind.Relay } => default(AttemptFailure?),
+                    { Kind: ServerOpeningKind.Incomplete } => AttemptFailure.Dropped,
+                    { Kind: ServerOpeningKind.Standby } => AttemptFailure.WrongRole,
+                    { Kind: ServerOpeningKind.NotPostgres } => AttemptFailure.NotPostgres,
+                    { Error: StartupErrorKind.NotReady } => AttemptFailure.NotReady,
+                    { Error: StartupErrorKind.Full } when !target.MustBePrimary => AttemptFailure.Full,
+                    _ => null,   // for the client: its password, its database, or a leader without a free slot
+                };
+                if (problem is not null)
+                {
+                    server.Abort();
+                    return (null, problem);
+                }
+                return (server, null);
+            }
+        }
+
+        // The answer to an SSLRequest or a ClientHello that the client sent through us. Bytes behind the one that answers a
+        // request would be clear text ahead of the handshake: an injection.
+        private ServerOpening OpaqueOpening(in ReadOnlySequence<byte> answer)
+        {
+            const byte TlsAlert = 0x15;
+            if (answer.IsEmpty)
+            {
+                return new(ServerOpeningKind.Incomplete);
+            }
+            return packet.Length == FirstPacket.RequestLength
+                ? (char)answer.FirstSpan[0] switch
+                {
+                    'S' or 'N' when answer.Length == 1 => new(ServerOpeningKind.Relay),
+                    'E' => new(ServerOpeningKind.Refused, StartupErrorKind.NotReady),
+                    _ => new(ServerOpeningKind.NotPostgres),
+                }
+                : new(answer.FirstSpan[0] is FirstPacket.TlsHandshake or TlsAlert ? ServerOpeningKind.Relay : ServerOpeningKind.NotPostgres);
+        }
+    }
+}
