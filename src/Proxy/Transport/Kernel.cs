@@ -9,7 +9,7 @@ internal static unsafe partial class Kernel
 {
     public const int
         EPERM = 1, EINTR = 4, EAGAIN = 11, ENFILE = 23, EMFILE = 24, EPIPE = 32, ENOBUFS = 105, ECONNRESET = 104, EINPROGRESS = 115,
-        ECONNABORTED = 103, ENOMEM = 12;
+        ECONNABORTED = 103, ENOMEM = 12, EBUSY = 16, ENOSYS = 38;
 
     public const uint EPOLLIN = 0x1, EPOLLOUT = 0x4, EPOLLERR = 0x8, EPOLLHUP = 0x10;
     public const int EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3, EPOLL_CLOEXEC = 0x80000;
@@ -88,6 +88,15 @@ internal static unsafe partial class Kernel
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     public static partial int Close(int fd);
+
+    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
+    public static partial void* Map(void* at, nuint length, int protection, int flags, int fd, nint offset);
+
+    [LibraryImport("libc", EntryPoint = "munmap", SetLastError = true)]
+    public static partial int Unmap(void* at, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    public static partial nint SystemCall(nint number, nint first, nint second, nint third, nint fourth, nint fifth, nint sixth);
 
     /// <summary>The error of the call that was just made on this thread.</summary>
     public static int Error => Marshal.GetLastPInvokeError();

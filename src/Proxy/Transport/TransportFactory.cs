@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
-using Routing.Proxy.Transport.Epoll;
+using Routing.Proxy.Transport.Loops;
 using Routing.Proxy.Transport.Portable;
 
 namespace Routing.Proxy.Transport;
@@ -9,13 +9,13 @@ namespace Routing.Proxy.Transport;
 internal static class TransportFactory
 {
     /// <summary>The names that the setting may have.</summary>
-    public static readonly string[] Names = ["auto", "epoll", "portable"];
+    public static readonly string[] Names = ["auto", "io_uring", "epoll", "portable"];
 
     /// <summary>Loops when nothing is said: one for each processor, four at most.</summary>
     public static int DefaultLoops => Math.Clamp(Environment.ProcessorCount, 1, 4);
 
     /// <summary>Makes it.</summary>
-    /// <param name="name">One of <see cref="Names"/>; <c>auto</c> is epoll where the kernel gives it, else portable.</param>
+    /// <param name="name">One of <see cref="Names"/>; <c>auto</c> is the first of io_uring, epoll and portable that the kernel gives.</param>
     /// <param name="loops">Event loops; 0: <see cref="DefaultLoops"/>.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">For the transport's messages.</param>
@@ -23,11 +23,24 @@ internal static class TransportFactory
     public static ITransport Create(string name, int loops, TimeProvider time, ILogger logger, out string? fallback)
     {
         fallback = null;
+        var count = loops > 0 ? loops : DefaultLoops;
+        if (name is "auto" or "io_uring")
+        {
+            try
+            {
+                new Uring().Dispose();   // a probe: afterwards there are threads
+                return Of("io_uring", index => new UringLoop(index, time, logger));
+            }
+            catch (SocketException refusal)
+            {
+                fallback = $"the kernel gives no io_uring as it is needed, of 6.1 or later ({refusal.Message}); epoll is used";
+            }
+        }
         if (name != "portable")
         {
             try
             {
-                return new EpollTransport(loops > 0 ? loops : DefaultLoops, time, logger);
+                return Of("epoll", index => new EpollLoop(index, time, logger));
             }
             catch (SocketException refusal)
             {
@@ -35,5 +48,7 @@ internal static class TransportFactory
             }
         }
         return new PortableTransport(time, logger);
+
+        LoopTransport Of(string kind, Func<int, EventLoop> make) => new(kind, Enumerable.Range(0, count).Select(make), logger);
     }
 }

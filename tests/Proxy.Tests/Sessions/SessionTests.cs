@@ -10,7 +10,7 @@ public sealed class SessionTests
 {
     private const int SslRequest = 80_877_103, GssRequest = 80_877_104, CancelRequest = 80_877_102;
 
-    public static TheoryData<string> Transports => ["epoll", "portable"];
+    public static TheoryData<string> Transports => ["io_uring", "epoll", "portable"];
 
     [Theory]
     [MemberData(nameof(Transports))]

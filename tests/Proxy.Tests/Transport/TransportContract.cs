@@ -531,6 +531,12 @@ public abstract class TransportContract : IAsyncLifetime
     }
 }
 
+/// <summary>The contract on io_uring; on a machine that refuses it, it fails.</summary>
+public sealed class UringTransportTests : TransportContract
+{
+    protected override string Name => "io_uring";
+}
+
 /// <summary>The contract on epoll.</summary>
 public sealed class EpollTransportTests : TransportContract
 {

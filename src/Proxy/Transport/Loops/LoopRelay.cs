@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Threading.Tasks.Sources;
 
-namespace Routing.Proxy.Transport.Epoll;
+namespace Routing.Proxy.Transport.Loops;
 
 /// <summary>Moves bytes between two connections of one loop: receive into the loop's buffer, look, send at once.</summary>
 /// <remarks>
@@ -9,10 +9,10 @@ namespace Routing.Proxy.Transport.Epoll;
 /// direction that receives much at once is busy (<see cref="BusyDirections"/>) and gets the loop's large buffer. The two directions never wait for each
 /// other, so that a server that complains in the middle of a COPY is heard.
 /// </remarks>
-internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
+internal sealed class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
 {
-    private readonly EpollConnection _client;
-    private readonly EpollConnection _server;
+    private readonly LoopConnection _client;
+    private readonly LoopConnection _server;
     private readonly RelayTap? _tap;
     private ManualResetValueTaskSourceCore<RelayEnd> _end;   // the continuation runs inline, on the loop
     private Direction _up;     // client → server
@@ -21,7 +21,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
     private Stopping _stopping;
     private TimeSpan _grace;
 
-    public EpollRelay(EpollConnection client, EpollConnection server, RelayTap? tap)
+    public LoopRelay(LoopConnection client, LoopConnection server, RelayTap? tap)
     {
         (_client, _server, _tap) = (client, server, tap);
         LastActivity = client.Owner.Now;
@@ -97,7 +97,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         _client.Post(static state => ((StopOrder)state!).Carry(), new StopOrder(this, how, grace));
 
     /// <summary>The kernel says that something can be done. On the loop.</summary>
-    public void OnEvents(EpollConnection connection, uint events)
+    public void OnEvents(LoopConnection connection, uint events)
     {
         if (_progress != Progress.Running)
         {
@@ -115,7 +115,10 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         }
         if ((events & Kernel.EPOLLIN) != 0 || ((events & (Kernel.EPOLLHUP | Kernel.EPOLLERR)) != 0 && connection.IsReading))
         {
-            Pump(isClient);
+            if (!connection.IsReceiving)
+            {
+                Pump(isClient);
+            }
         }
         else if ((events & (Kernel.EPOLLHUP | Kernel.EPOLLERR)) != 0)
         {
@@ -125,16 +128,55 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
     }
 
     /// <summary>Where a direction's bytes come from.</summary>
-    internal EpollConnection SourceOf(bool isUp) => isUp ? _client : _server;
+    internal LoopConnection SourceOf(bool isUp) => isUp ? _client : _server;
 
     /// <summary>How many bytes a direction has moved.</summary>
     internal long BytesOf(bool isUp) => isUp ? _up.Bytes : _down.Bytes;
 
     /// <summary>A direction does not move much any more.</summary>
-    internal void EndBusy(bool isUp) => (isUp ? ref _up : ref _down).IsBusy = false;
+    internal void EndBusy(bool isUp)
+    {
+        (isUp ? ref _up : ref _down).IsBusy = false;
+        if (_progress == Progress.Running)
+        {
+            SourceOf(isUp).ReceiveBytes(true);
+        }
+    }
+
+    /// <summary>The loop has received for a connection. On the loop.</summary>
+    public void OnReceived(LoopConnection connection, ReadOnlySpan<byte> bytes)
+    {
+        var isClient = ReferenceEquals(connection, _client);
+        if (_progress != Progress.Running || (isClient && _stopping == Stopping.AtBoundary))
+        {
+            return;   // as if it had not been read
+        }
+        LastActivity = _client.Owner.Now;
+        Take(ref isClient ? ref _up : ref _down, isClient, bytes);
+    }
+
+    /// <summary>The loop can't receive any more for a connection: the end of its stream, or an error. On the loop.</summary>
+    public void OnReceiveEnded(LoopConnection connection, int error)
+    {
+        var isClient = ReferenceEquals(connection, _client);
+        if (error == 0 && (isClient ? _up : _down).Rest is not null)
+        {
+            return;   // it is read again when all that came before has been delivered
+        }
+        if (_progress == Progress.Running && !(isClient && _stopping == Stopping.AtBoundary))
+        {
+            Finish((isClient, error) switch
+            {
+                (true, 0) => RelayEnd.ClientClosed,
+                (true, _) => RelayEnd.ClientBroke,
+                (false, 0) => RelayEnd.ServerClosed,
+                (false, _) => RelayEnd.ServerBroke,
+            });
+        }
+    }
 
     /// <summary>One of the connections was closed under the relay. On the loop.</summary>
-    public void OnClosed(EpollConnection connection) =>
+    public void OnClosed(LoopConnection connection) =>
         Finish(ReferenceEquals(connection, _client) ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);
 
     RelayEnd IValueTaskSource<RelayEnd>.GetResult(short token) => _end.GetResult(token);
@@ -150,30 +192,31 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         ref var direction = ref isClient ? ref _up : ref _down;
         var from = SourceOf(isClient);
         var loop = from.Owner;
-        var size = direction.IsBusy && loop.UnsentBytes < EpollLoop.MostUnsent ? EpollLoop.LargeBuffer : EpollLoop.SmallBuffer;
+        var size = direction.IsBusy && loop.UnsentBytes < EventLoop.MostUnsent ? EventLoop.LargeBuffer : EventLoop.SmallBuffer;
         var buffer = loop.Buffer;
         var count = Kernel.Receive(from.Fd, buffer, size);
         if (count > 0)
         {
-            if (count >= EpollLoop.BusyFrom && !direction.IsBusy)
-            {
-                direction.IsBusy = true;
-                loop.Busy.Add(this, isClient);
-            }
-            Forward(ref direction, new ReadOnlySpan<byte>(buffer, (int)count));
-            if (_stopping != Stopping.No)
-            {
-                CheckStop();
-            }
-            return;
-        }
-        if (count == 0)
-        {
-            Finish(isClient ? RelayEnd.ClientClosed : RelayEnd.ServerClosed);
+            Take(ref direction, isClient, new ReadOnlySpan<byte>(buffer, (int)count));
         }
         else if (-count is not (Kernel.EAGAIN or Kernel.EINTR))
         {
-            Finish(isClient ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);
+            OnReceiveEnded(from, (int)-count);
+        }
+    }
+
+    private void Take(ref Direction direction, bool isClient, ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length >= EventLoop.BusyFrom && !direction.IsBusy)
+        {
+            direction.IsBusy = true;
+            SourceOf(isClient).ReceiveBytes(false);   // the large buffer is ours
+            _client.Owner.Busy.Add(this, isClient);
+        }
+        Forward(ref direction, bytes);
+        if (_stopping != Stopping.No)
+        {
+            CheckStop();
         }
     }
 
@@ -193,14 +236,14 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         }
         Volatile.Write(ref direction.Bytes, direction.Bytes + bytes.Length);
         var to = isUp ? _server : _client;
-        if (!TrySend(to, ref bytes))
+        if (direction.Rest is null && !TrySend(to, ref bytes))
         {
             Finish(isUp ? RelayEnd.ServerBroke : RelayEnd.ClientBroke);
             return;
         }
         if (!bytes.IsEmpty)
         {
-            // At the join a rest may be there already: it keeps its place ahead.
+            // A rest may be there already, at the join, or when the loop had received more: it keeps its place ahead.
             var before = direction.Rest is null ? 0 : direction.RestEnd - direction.RestStart;
             var rest = ArrayPool<byte>.Shared.Rent(before + bytes.Length);
             if (direction.Rest is { } old)
@@ -215,7 +258,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         }
     }
 
-    private void Resume(ref Direction direction, EpollConnection to)
+    private void Resume(ref Direction direction, LoopConnection to)
     {
         if (direction.Rest is not { } rest)
         {
@@ -243,7 +286,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
     }
 
     // What is left of the bytes waits until the kernel takes more. False: there is nobody to send to.
-    private static unsafe bool TrySend(EpollConnection to, ref ReadOnlySpan<byte> bytes)
+    private static unsafe bool TrySend(LoopConnection to, ref ReadOnlySpan<byte> bytes)
     {
         while (!bytes.IsEmpty && !to.IsClosed)
         {
@@ -307,7 +350,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         CheckStop();
         if (_progress == Progress.Running)
         {
-            _client.Owner.After(_grace, static self => ((EpollRelay)self!).Finish(RelayEnd.Stopped), this);
+            _client.Owner.After(_grace, static self => ((LoopRelay)self!).Finish(RelayEnd.Stopped), this);
         }
     }
 
@@ -365,7 +408,7 @@ internal sealed class EpollRelay : IRelay, IValueTaskSource<RelayEnd>
         public bool IsBusy;
     }
 
-    private sealed class StopOrder(EpollRelay relay, RelayStop how, TimeSpan grace)
+    private sealed class StopOrder(LoopRelay relay, RelayStop how, TimeSpan grace)
     {
         public void Carry() => relay.BeginStop(how, grace);
     }

@@ -3,17 +3,17 @@ using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
 
-namespace Routing.Proxy.Transport.Epoll;
+namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>A connected socket on an epoll loop: pipes before and after, a relay in between.</summary>
-internal sealed class EpollConnection : EpollSource, ITransportConnection
+/// <summary>A connected socket on an event loop: pipes before and after, a relay in between.</summary>
+internal sealed class LoopConnection : LoopSource, ITransportConnection
 {
-    private EpollReader? _reader;
-    private EpollWriter? _writer;
-    private EpollRelay? _relay;
+    private LoopReader? _reader;
+    private LoopWriter? _writer;
+    private LoopRelay? _relay;
 
     /// <summary>Takes a connected, non-blocking socket.</summary>
-    public EpollConnection(EpollLoop loop, int fd)
+    public LoopConnection(EventLoop loop, int fd)
         : base(loop, fd) => Kernel.SetOption(fd, Kernel.IPPROTO_TCP, Kernel.TCP_NODELAY, 1);
 
     /// <inheritdoc/>
@@ -31,13 +31,13 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
     /// <inheritdoc/>
     public PipeWriter Output => Writer;
 
-    private EpollReader Reader
+    private LoopReader Reader
     {
         get
         {
             if (_reader is null)
             {
-                _reader = new EpollReader(this);
+                _reader = new LoopReader(this);
                 if (IsClosed)
                 {
                     _reader.Fail(Closed());
@@ -47,13 +47,13 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
         }
     }
 
-    private EpollWriter Writer
+    private LoopWriter Writer
     {
         get
         {
             if (_writer is null)
             {
-                _writer = new EpollWriter(this);
+                _writer = new LoopWriter(this);
                 if (IsClosed)
                 {
                     _writer.Fail(Closed());
@@ -84,7 +84,7 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
         }
         else
         {
-            Post(static self => ((EpollConnection)self!).Close(reset: true), this);
+            Post(static self => ((LoopConnection)self!).Close(reset: true), this);
         }
     }
 
@@ -129,7 +129,7 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
         }
         else
         {
-            Post(static self => ((EpollConnection)self!).Close(reset: false), this);
+            Post(static self => ((LoopConnection)self!).Close(reset: false), this);
         }
         return ValueTask.CompletedTask;
     }
@@ -179,6 +179,12 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
         }
     }
 
+    /// <inheritdoc/>
+    public override void OnReceived(ReadOnlySpan<byte> bytes) => _relay?.OnReceived(this, bytes);
+
+    /// <inheritdoc/>
+    public override void OnReceiveEnded(int error) => _relay?.OnReceiveEnded(this, error);
+
     /// <summary>Somebody waits for bytes.</summary>
     internal void WantRead() => Guarded(Watched | Kernel.EPOLLIN);
 
@@ -210,11 +216,17 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
         }
     }
 
+    /// <summary>For the relay: whether it wants bytes, or the news that there are some.</summary>
+    internal void ReceiveBytes(bool isWanted) => Receives = isWanted;
+
+    /// <summary>Whether the loop receives for it at present: nobody else must.</summary>
+    internal bool IsReceiving => Registration.IsReceiving;
+
     /// <summary>Whether the kernel was asked to tell of bytes.</summary>
     internal bool IsReading => (Watched & Kernel.EPOLLIN) != 0;
 
     /// <summary>Hands the connection to a relay. What was read and not taken is the caller's to relay first.</summary>
-    internal ReadOnlyMemory<byte> JoinTo(EpollRelay relay, out bool isOver, out Exception? failure)
+    internal ReadOnlyMemory<byte> JoinTo(LoopRelay relay, out bool isOver, out Exception? failure)
     {
         if (_writer is { UnflushedBytes: > 0 })
         {
@@ -228,6 +240,7 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
         _reader = null;
         _writer?.Drop();
         _writer = null;
+        Receives = true;
         return rest;
     }
 
@@ -241,6 +254,7 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
             return;
         }
         StopWatching();
+        Receives = false;
         if (!unsent.IsEmpty)
         {
             Writer.Write(unsent);
@@ -290,9 +304,9 @@ internal sealed class EpollConnection : EpollSource, ITransportConnection
     }
 
     /// <summary>Ends the patience of <see cref="EndAsync"/>.</summary>
-    private sealed class LingerGuard(EpollConnection connection)
+    private sealed class LingerGuard(LoopConnection connection)
     {
-        private EpollConnection? _connection = connection;
+        private LoopConnection? _connection = connection;
 
         public void Expire() => _connection?.Close(reset: false);
 

@@ -1,6 +1,6 @@
 using System.Numerics;
 
-namespace Routing.Proxy.Transport.Epoll;
+namespace Routing.Proxy.Transport.Loops;
 
 /// <summary>The directions of one loop's relays that move much. The kernel is asked to wake the loop for them less often.</summary>
 /// <remarks>
@@ -8,10 +8,10 @@ namespace Routing.Proxy.Transport.Epoll;
 /// reported only when half of what it moved in the last millisecond is there, or the end (SO_RCVLOWAT). Every millisecond the loop
 /// looks how much that is by now, so that what comes last waits for hardly longer than that. On the loop's thread.
 /// </remarks>
-internal sealed class BusyDirections(EpollLoop loop)
+internal sealed class BusyDirections(EventLoop loop)
 {
     /// <summary>How much is waited for at most, bytes: beyond it little is gained.</summary>
-    private const int MostToWaitFor = EpollLoop.LargeBuffer / 2;
+    private const int MostToWaitFor = EventLoop.LargeBuffer / 2;
 
     /// <summary>Less is not worth the wait, bytes.</summary>
     private const int LeastToWaitFor = 16 * 1024;
@@ -22,7 +22,7 @@ internal sealed class BusyDirections(EpollLoop loop)
     private bool _isTicking;
 
     /// <summary>Takes in a direction that has begun to move much.</summary>
-    public void Add(EpollRelay relay, bool isUp)
+    public void Add(LoopRelay relay, bool isUp)
     {
         _all.Add(new(relay, isUp) { Seen = relay.BytesOf(isUp) });
         if (!_isTicking)
@@ -33,7 +33,7 @@ internal sealed class BusyDirections(EpollLoop loop)
     }
 
     /// <summary>Lets go of a relay that is over; its connections are reported as ever again.</summary>
-    public void Remove(EpollRelay relay)
+    public void Remove(LoopRelay relay)
     {
         for (var at = _all.Count - 1; at >= 0; at--)
         {
@@ -52,7 +52,7 @@ internal sealed class BusyDirections(EpollLoop loop)
             var bytes = entry.Relay.BytesOf(entry.IsUp);
             var moved = bytes - entry.Seen;
             entry.Seen = bytes;
-            if (moved < EpollLoop.BusyFrom)
+            if (moved < EventLoop.BusyFrom)
             {
                 RemoveAt(at);
                 continue;
@@ -76,11 +76,11 @@ internal sealed class BusyDirections(EpollLoop loop)
         _all.RemoveAt(_all.Count - 1);
     }
 
-    private sealed class Entry(EpollRelay relay, bool isUp)
+    private sealed class Entry(LoopRelay relay, bool isUp)
     {
         private int _waitsFor = 1;
 
-        public EpollRelay Relay => relay;
+        public LoopRelay Relay => relay;
 
         public bool IsUp => isUp;
 

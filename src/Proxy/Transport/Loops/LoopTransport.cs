@@ -2,34 +2,34 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 
-namespace Routing.Proxy.Transport.Epoll;
+namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>Event loops on epoll: one thread each, level-triggered, no buffer for an idle connection.</summary>
-internal sealed class EpollTransport : ITransport
+/// <summary>Event loops of our own, one thread each; an idle connection holds no buffer.</summary>
+internal sealed class LoopTransport : ITransport
 {
-    private readonly EpollLoop[] _loops;
+    private readonly EventLoop[] _loops;
     private readonly ILogger _logger;
     private uint _turn;
 
-    /// <summary>Starts the loops.</summary>
-    /// <param name="loops">How many; see <see cref="TransportFactory.DefaultLoops"/>.</param>
-    /// <param name="time">For timers and activity.</param>
-    /// <param name="logger">For faults and for want of descriptors.</param>
-    public EpollTransport(int loops, TimeProvider time, ILogger logger)
+    /// <summary>Takes loops that run.</summary>
+    /// <param name="name">How the loops wait: <c>epoll</c> or <c>io_uring</c>.</param>
+    /// <param name="loops">The loops, numbered from 0; the transport's from now on.</param>
+    /// <param name="logger">For want of descriptors.</param>
+    public LoopTransport(string name, IEnumerable<EventLoop> loops, ILogger logger)
     {
-        _logger = logger;
-        _loops = [.. Enumerable.Range(0, loops).Select(index => new EpollLoop(index, time, logger))];
+        (Name, _logger) = (name, logger);
+        _loops = [.. loops];
     }
 
     /// <inheritdoc/>
-    public string Name => "epoll";
+    public string Name { get; }
 
     /// <inheritdoc/>
     public int Loops => _loops.Length;
 
     /// <inheritdoc/>
     public ITransportListener Listen(Socket listening, Action<ITransportConnection> accepted) =>
-        new EpollListener(this, _loops[0], listening, accepted, _logger);
+        new LoopListener(this, _loops[0], listening, accepted, _logger);
 
     /// <inheritdoc/>
     public ValueTask<ITransportConnection> ConnectAsync(
@@ -37,13 +37,13 @@ internal sealed class EpollTransport : ITransport
     {
         cancellationToken.ThrowIfCancellationRequested();
         var loop = beside is null ? NextLoop() : _loops[beside.Loop];
-        return new EpollConnector(loop, address, options).ConnectAsync(cancellationToken);
+        return new LoopConnector(loop, address, options).ConnectAsync(cancellationToken);
     }
 
     /// <inheritdoc/>
     public IRelay Join(ITransportConnection client, ITransportConnection server, RelayTap? tap) =>
-        client is EpollConnection clear && server is EpollConnection other
-            ? new EpollRelay(clear, other, tap)
+        client is LoopConnection clear && server is LoopConnection other
+            ? new LoopRelay(clear, other, tap)
             : new PipeRelay(client, server, tap, TimeProvider.System);
 
     /// <inheritdoc/>
@@ -57,5 +57,5 @@ internal sealed class EpollTransport : ITransport
     }
 
     /// <summary>The loop whose turn it is.</summary>
-    internal EpollLoop NextLoop() => _loops[Interlocked.Increment(ref _turn) % (uint)_loops.Length];
+    internal EventLoop NextLoop() => _loops[Interlocked.Increment(ref _turn) % (uint)_loops.Length];
 }

@@ -2,16 +2,16 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 
-namespace Routing.Proxy.Transport.Epoll;
+namespace Routing.Proxy.Transport.Loops;
 
 /// <summary>Accepts on one loop and spreads over all, by turns.</summary>
-internal sealed partial class EpollListener : EpollSource, ITransportListener
+internal sealed partial class LoopListener : LoopSource, ITransportListener
 {
     private const int MostAtOnce = 64;
     private const int MostStops = 100;   // pauses in which a stop waits for descriptors
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
-    private readonly EpollTransport _transport;
+    private readonly LoopTransport _transport;
     private readonly Socket _socket;
     private readonly Action<ITransportConnection> _accepted;
     private readonly ILogger _logger;
@@ -19,12 +19,12 @@ internal sealed partial class EpollListener : EpollSource, ITransportListener
     private bool _isShort;
     private int _stops;
 
-    public EpollListener(EpollTransport transport, EpollLoop loop, Socket socket, Action<ITransportConnection> accepted, ILogger logger)
+    public LoopListener(LoopTransport transport, EventLoop loop, Socket socket, Action<ITransportConnection> accepted, ILogger logger)
         : base(loop, DescriptorOf(socket))
     {
         (_transport, _socket, _accepted, _logger) = (transport, socket, accepted, logger);
         LocalEndPoint = socket.LocalEndPoint!;
-        loop.Post(static self => ((EpollListener)self!).Watch(Kernel.EPOLLIN), this);
+        loop.Post(static self => ((LoopListener)self!).Watch(Kernel.EPOLLIN), this);
     }
 
     /// <inheritdoc/>
@@ -36,19 +36,26 @@ internal sealed partial class EpollListener : EpollSource, ITransportListener
         if (!Accept(MostAtOnce))
         {
             StopWatching();
-            Owner.After(Pause, static self => ((EpollListener)self!).GoOn(), this);
+            Owner.After(Pause, static self => ((LoopListener)self!).GoOn(), this);
         }
     }
 
     /// <inheritdoc/>
     public ValueTask StopAsync()
     {
-        Owner.Post(static self => ((EpollListener)self!).Stop(), this);
+        Owner.Post(static self => ((LoopListener)self!).Stop(), this);
         return new(_stopped.Task);
     }
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => StopAsync();
+
+    /// <inheritdoc/>
+    protected override void OnReleased(bool isPassed)
+    {
+        _socket.Dispose();   // its descriptor is watched no more
+        _stopped.TrySetResult();
+    }
 
     private static int DescriptorOf(Socket socket)
     {
@@ -66,12 +73,10 @@ internal sealed partial class EpollListener : EpollSource, ITransportListener
         // Who is in the queue was promised a connection. Without descriptors it waits until sessions have ended.
         if (!Accept(int.MaxValue) && ++_stops < MostStops)
         {
-            Owner.After(Pause, static self => ((EpollListener)self!).Stop(), this);
+            Owner.After(Pause, static self => ((LoopListener)self!).Stop(), this);
             return;
         }
-        Pass();
-        _socket.Dispose();   // closes the descriptor, which is watched no more
-        _stopped.TrySetResult();
+        CloseLater();
     }
 
     // False: there are no descriptors left.
@@ -108,7 +113,7 @@ internal sealed partial class EpollListener : EpollSource, ITransportListener
         var loop = _transport.NextLoop();
         if (ReferenceEquals(loop, Owner))
         {
-            _accepted(new EpollConnection(loop, fd));
+            _accepted(new LoopConnection(loop, fd));
         }
         else
         {
@@ -140,8 +145,8 @@ internal sealed partial class EpollListener : EpollSource, ITransportListener
     [LoggerMessage(EventId = 6103, Level = LogLevel.Warning, Message = "A connection could not be accepted (error {Error})")]
     private partial void LogAccept(int error);
 
-    private sealed class Newcomer(EpollListener listener, EpollLoop loop, int fd)
+    private sealed class Newcomer(LoopListener listener, EventLoop loop, int fd)
     {
-        public void Enter() => listener._accepted(new EpollConnection(loop, fd));
+        public void Enter() => listener._accepted(new LoopConnection(loop, fd));
     }
 }

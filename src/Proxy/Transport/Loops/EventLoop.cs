@@ -2,10 +2,10 @@ using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 
-namespace Routing.Proxy.Transport.Epoll;
+namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>One event loop: a thread, its epoll set, its queue of posted work, its timers and its relay buffers.</summary>
-internal sealed unsafe partial class EpollLoop : IDisposable
+/// <summary>One event loop: a thread, its queue of posted work, its timers and its relay buffer. How it waits is for others to say.</summary>
+internal abstract unsafe partial class EventLoop : IDisposable
 {
     /// <summary>The relay's buffer for ordinary traffic.</summary>
     public const int SmallBuffer = 16 * 1024;
@@ -19,40 +19,30 @@ internal sealed unsafe partial class EpollLoop : IDisposable
     /// <summary>With so many bytes waiting for slow receivers, all directions use the small buffer: it bounds what each adds.</summary>
     public const int MostUnsent = 32 * 1024 * 1024;
 
-    private const int BatchSize = 256;
-
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Thread _thread;
-    private readonly int _wake;
     private readonly ConcurrentQueue<(Action<object?> Action, object? State)> _posted = new();
-    private readonly List<EpollSource> _closing = [];
+    private readonly List<LoopSource> _closing = [];
     private readonly PriorityQueue<(Action<object?> Action, object? State), long> _timers = new();
     private readonly Lock _closeLock = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _isWoken;
     private volatile bool _stop;
 
-    /// <summary>Creates it and starts its thread.</summary>
-    public EpollLoop(int index, TimeProvider time, ILogger logger)
+    /// <summary>Creates it; <see cref="Start"/> starts its thread.</summary>
+    protected EventLoop(int index, TimeProvider time, ILogger logger)
     {
         (Index, _time, _logger) = (index, time, logger);
         Busy = new BusyDirections(this);
         Buffer = (byte*)NativeMemory.AlignedAlloc(LargeBuffer, 4096);
-        Epoll = Check(Kernel.EpollCreate(Kernel.EPOLL_CLOEXEC));
-        _wake = Check(Kernel.EventFd(0, Kernel.EFD_CLOEXEC | Kernel.EFD_NONBLOCK));
-        var wakeUp = new Kernel.EpollEvent { Events = Kernel.EPOLLIN, Data = 0 };
-        _ = Check(Kernel.EpollControl(Epoll, Kernel.EPOLL_CTL_ADD, _wake, &wakeUp));
+        WakeUp = Check(Kernel.EventFd(0, Kernel.EFD_CLOEXEC | Kernel.EFD_NONBLOCK));
         Now = time.GetTimestamp();
         _thread = new Thread(Run) { IsBackground = true, Name = $"loop {index}" };
-        _thread.Start();
     }
 
     /// <summary>Its number, from 0.</summary>
     public int Index { get; }
-
-    /// <summary>Its epoll set.</summary>
-    public int Epoll { get; }
 
     /// <summary>The buffer that all relays of this loop receive into, one after another.</summary>
     public byte* Buffer { get; }
@@ -69,6 +59,9 @@ internal sealed unsafe partial class EpollLoop : IDisposable
     /// <summary>Whether the caller runs on this loop.</summary>
     public bool IsCurrent => Environment.CurrentManagedThreadId == _thread.ManagedThreadId;
 
+    /// <summary>The descriptor that becomes readable when work was posted.</summary>
+    protected int WakeUp { get; }
+
     /// <summary>Runs something on this loop, after the present batch. Any thread.</summary>
     public void Post(Action<object?> action, object? state)
     {
@@ -76,7 +69,7 @@ internal sealed unsafe partial class EpollLoop : IDisposable
         if (!IsCurrent && Interlocked.Exchange(ref _isWoken, 1) == 0)
         {
             var one = 1UL;
-            _ = Kernel.Write(_wake, &one, sizeof(ulong));
+            _ = Kernel.Write(WakeUp, &one, sizeof(ulong));
         }
     }
 
@@ -84,8 +77,12 @@ internal sealed unsafe partial class EpollLoop : IDisposable
     public void After(TimeSpan delay, Action<object?> action, object? state) =>
         _timers.Enqueue((action, state), _time.GetTimestamp() + (long)(delay.TotalSeconds * _time.TimestampFrequency));
 
+    /// <summary>What a source wants has changed. On the loop's thread.</summary>
+    /// <exception cref="System.Net.Sockets.SocketException">The kernel refuses.</exception>
+    public abstract void Change(LoopSource source);
+
     /// <summary>Closes a source between this batch and the next. On the loop's thread, or before the loop knows the source.</summary>
-    public void CloseLater(EpollSource source)
+    public void CloseLater(LoopSource source)
     {
         lock (_closeLock)
         {
@@ -100,46 +97,81 @@ internal sealed unsafe partial class EpollLoop : IDisposable
     /// <summary>Ends the thread after what was posted before.</summary>
     public Task StopAsync()
     {
-        Post(static self => ((EpollLoop)self!)._stop = true, this);
+        Post(static self => ((EventLoop)self!)._stop = true, this);
         return _ended.Task;
     }
 
     /// <summary>Frees what it holds; after <see cref="StopAsync"/>.</summary>
-    public void Dispose()
+    public virtual void Dispose()
     {
-        _ = Kernel.Close(_wake);
-        _ = Kernel.Close(Epoll);
+        _ = Kernel.Close(WakeUp);
         NativeMemory.AlignedFree(Buffer);
+        GC.SuppressFinalize(this);
     }
 
-    private static int Check(int result) => result >= 0 ? result : throw Kernel.Exception(Kernel.Error);
+    /// <summary>The result of a system call that must not fail.</summary>
+    /// <exception cref="System.Net.Sockets.SocketException">It failed.</exception>
+    protected static int Check(int result) => result >= 0 ? result : throw Kernel.Exception(Kernel.Error);
+
+    /// <summary>Starts the thread.</summary>
+    protected void Start() => _thread.Start();
+
+    /// <summary>The first thing on the thread.</summary>
+    protected virtual void Begin()
+    {
+    }
+
+    /// <summary>Waits for events, calls <see cref="BeginBatch"/>, and dispatches them.</summary>
+    /// <param name="patience">Milliseconds to wait at most; 0: not at all; -1: for ever.</param>
+    protected abstract void Turn(int patience);
+
+    /// <summary>Lets go of a closed source, and releases it when nothing in the kernel refers to it any more.</summary>
+    protected abstract void Close(LoopSource source);
+
+    /// <summary>The last thing on the thread.</summary>
+    protected virtual void End()
+    {
+    }
+
+    /// <summary>The wait is over.</summary>
+    protected void BeginBatch() => Now = _time.GetTimestamp();
+
+    /// <summary>Takes the news off <see cref="WakeUp"/>.</summary>
+    protected void TakeWakeUp()
+    {
+        var value = 0UL;
+        _ = Kernel.Read(WakeUp, &value, sizeof(ulong));
+    }
+
+    /// <summary>Tells a source. A mistake in one session must not end the loop of all others.</summary>
+    protected void Dispatch(LoopSource source, uint events)
+    {
+        try
+        {
+            source.OnEvents(events);
+        }
+        catch (Exception error)
+        {
+            LogFault(error);
+        }
+    }
+
+    /// <summary>An event could not be handled.</summary>
+    [LoggerMessage(EventId = 6101, Level = LogLevel.Error, Message = "An event could not be handled: a fault of this program")]
+    protected partial void LogFault(Exception error);
 
     private void Run()
     {
-        var events = stackalloc Kernel.EpollEvent[BatchSize];
+        Begin();
         while (!_stop)
         {
-            var count = Kernel.EpollWait(Epoll, events, BatchSize, Patience());
-            Now = _time.GetTimestamp();
-            for (var at = 0; at < count; at++)
-            {
-                if (events[at].Data == 0)
-                {
-                    var value = 0UL;
-                    _ = Kernel.Read(_wake, &value, sizeof(ulong));
-                    continue;
-                }
-                var source = (EpollSource)GCHandle.FromIntPtr(events[at].Data).Target!;
-                if (!source.IsClosed)
-                {
-                    Guarded(source, events[at].Events);
-                }
-            }
+            Turn(Patience());
             RunPosted();
             RunTimers();
             CloseDue();
         }
         CloseDue();
+        End();
         _ended.TrySetResult();
     }
 
@@ -182,22 +214,9 @@ internal sealed unsafe partial class EpollLoop : IDisposable
         {
             foreach (var source in _closing)
             {
-                source.CloseNow();
+                Close(source);
             }
             _closing.Clear();
-        }
-    }
-
-    // A mistake in one session must not end the loop of all others.
-    private void Guarded(EpollSource source, uint events)
-    {
-        try
-        {
-            source.OnEvents(events);
-        }
-        catch (Exception error)
-        {
-            LogFault(error);
         }
     }
 
@@ -212,7 +231,4 @@ internal sealed unsafe partial class EpollLoop : IDisposable
             LogFault(error);
         }
     }
-
-    [LoggerMessage(EventId = 6101, Level = LogLevel.Error, Message = "An event could not be handled: a fault of this program")]
-    private partial void LogFault(Exception error);
 }

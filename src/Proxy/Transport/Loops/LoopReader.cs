@@ -1,11 +1,11 @@
 using System.Buffers;
 using System.IO.Pipelines;
 
-namespace Routing.Proxy.Transport.Epoll;
+namespace Routing.Proxy.Transport.Loops;
 
 /// <summary>Reads from a connection on demand: the kernel's buffer is the pipe's back-pressure, ours exists only while it holds bytes.</summary>
 /// <remarks>Used on the connection's loop; cancelling alone may come from any thread.</remarks>
-internal sealed class EpollReader(EpollConnection connection) : PipeReader
+internal sealed class LoopReader(LoopConnection connection) : PipeReader
 {
     private const int FirstBuffer = 4 * 1024;
     private const int LargestBuffer = 1024 * 1024;
@@ -94,7 +94,7 @@ internal sealed class EpollReader(EpollConnection connection) : PipeReader
         }
         else
         {
-            connection.Post(static self => ((EpollReader)self!).Cancel(), this);
+            connection.Post(static self => ((LoopReader)self!).Cancel(), this);
         }
     }
 

@@ -1,11 +1,11 @@
 using System.Buffers;
 using System.IO.Pipelines;
 
-namespace Routing.Proxy.Transport.Epoll;
+namespace Routing.Proxy.Transport.Loops;
 
 /// <summary>Writes to a connection: a flush hands everything to the kernel, and waits only while that takes no more.</summary>
 /// <remarks>Used on the connection's loop; cancelling alone may come from any thread.</remarks>
-internal sealed class EpollWriter(EpollConnection connection) : PipeWriter
+internal sealed class LoopWriter(LoopConnection connection) : PipeWriter
 {
     private const int FirstBuffer = 4 * 1024;
 
@@ -79,7 +79,7 @@ internal sealed class EpollWriter(EpollConnection connection) : PipeWriter
         }
         else
         {
-            connection.Post(static self => ((EpollWriter)self!).Cancel(), this);
+            connection.Post(static self => ((LoopWriter)self!).Cancel(), this);
         }
     }
 

@@ -2,10 +2,10 @@ using System.Net;
 using System.Net.Sockets;
 using System.Threading.Tasks.Sources;
 
-namespace Routing.Proxy.Transport.Epoll;
+namespace Routing.Proxy.Transport.Loops;
 
 /// <summary>An attempt to connect, that becomes a connection or an error.</summary>
-internal sealed class EpollConnector : EpollSource, IValueTaskSource<ITransportConnection>
+internal sealed class LoopConnector : LoopSource, IValueTaskSource<ITransportConnection>
 {
     private readonly EndPoint _address;
     private ManualResetValueTaskSourceCore<ITransportConnection> _end;
@@ -13,7 +13,7 @@ internal sealed class EpollConnector : EpollSource, IValueTaskSource<ITransportC
     private CancellationToken _token;
     private bool _isOver;
 
-    public EpollConnector(EpollLoop loop, EndPoint address, SocketTuning options)
+    public LoopConnector(EventLoop loop, EndPoint address, SocketTuning options)
         : base(loop, NewSocket(address))
     {
         _address = address;
@@ -30,7 +30,7 @@ internal sealed class EpollConnector : EpollSource, IValueTaskSource<ITransportC
         }
         else
         {
-            Owner.Post(static self => ((EpollConnector)self!).Begin(), this);
+            Owner.Post(static self => ((LoopConnector)self!).Begin(), this);
         }
         return new(this, _end.Version);
     }
@@ -95,7 +95,7 @@ internal sealed class EpollConnector : EpollSource, IValueTaskSource<ITransportC
         if (_token.CanBeCanceled)
         {
             _registration = _token.UnsafeRegister(
-                static self => ((EpollConnector)self!).Owner.Post(static own => ((EpollConnector)own!).Cancel(), self), this);
+                static self => ((LoopConnector)self!).Owner.Post(static own => ((LoopConnector)own!).Cancel(), self), this);
         }
     }
 
@@ -113,7 +113,7 @@ internal sealed class EpollConnector : EpollSource, IValueTaskSource<ITransportC
             // The descriptor goes to the connection, and leaves this source's registration behind.
             StopWatching();
             Pass();
-            _end.SetResult(new EpollConnection(Owner, Fd));
+            _end.SetResult(new LoopConnection(Owner, Fd));
         }
     }
 
