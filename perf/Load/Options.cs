@@ -12,14 +12,17 @@ internal sealed record Options
 
           --runs N      rounds over all variants; medians are reported (default 5)
           --seconds N   length of one pgbench run (default 4)
-          --variants    direct, haproxy1, haproxy2, splice, pgbouncer, before, epoll, portable (default all; before only with --before)
+          --variants    direct, haproxy1, haproxy2, splice, pgbouncer, before, epoll, io_uring, portable (default all; before only with
+                        --before), epoll1, epoll2, io_uring1, io_uring2 (with so many loops)
           --parts       simple, prepared, connect, bulk, idle, switch (default all)
           --proxy FILE  the native proxy; default artifacts/bin/routing-proxy
           --before FILE another build of the proxy, to see what a change does; measured with its own default transport
           --out FILE    write the tables there, too
         """;
 
-    public static readonly string[] AllVariants = ["direct", "haproxy1", "haproxy2", "splice", "pgbouncer", "before", "epoll", "portable"];
+    public static readonly string[] AllVariants = ["direct", "haproxy1", "haproxy2", "splice", "pgbouncer", "before", "epoll", "io_uring", "portable"];
+
+    private static readonly string[] s_knownVariants = [.. AllVariants, "epoll1", "epoll2", "io_uring1", "io_uring2"];
 
     public static readonly string[] AllParts = ["simple", "prepared", "connect", "bulk", "idle", "switch"];
 
@@ -54,7 +57,7 @@ internal sealed record Options
             {
                 "--runs" => options with { Runs = Number() },
                 "--seconds" => options with { Seconds = Number() },
-                "--variants" => options with { Variants = Names(AllVariants) },
+                "--variants" => options with { Variants = Names(s_knownVariants) },
                 "--parts" => options with { Parts = Names(AllParts) },
                 "--proxy" => options with { Proxy = Path.GetFullPath(Value()) },
                 "--before" => options with { Before = Path.GetFullPath(Value()) },

@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
@@ -140,6 +142,79 @@ public abstract class TransportContract : IAsyncLifetime
 
             Assert.True((await reading.WaitAsync(Limit, Cancellation)).AsSpan().SequenceEqual(bytes));
         }
+    }
+
+    [Fact]
+    public async Task Small_messages_for_a_reader_that_rests_keep_their_order()
+    {
+        const int Length = 3_000;
+        await using var relay = await RelayAsync(null);
+        var bytes = RandomNumberGenerator.GetBytes(4_000 * Length);
+        var sent = 0;
+
+        // One message after another as it is taken, until the relay takes no more, and some behind that.
+        while (sent < bytes.Length - (100 * Length) && await IsTakenAsync(sent))
+        {
+            await relay.Server.SendAsync(bytes.AsMemory(sent, Length), Cancellation);
+            sent += Length;
+        }
+        var sending = SendAllAsync(relay.Server, bytes.AsMemory(sent, 100 * Length));
+
+        Assert.True((await ReadAsync(relay.Client, sent + (100 * Length))).AsSpan().SequenceEqual(bytes.AsSpan(0, sent + (100 * Length))));
+        await sending;
+
+        async Task<bool> IsTakenAsync(long count)
+        {
+            var begun = Stopwatch.GetTimestamp();
+            while (relay.Relay.FromServer < count)
+            {
+                if (Stopwatch.GetElapsedTime(begun) > TimeSpan.FromMilliseconds(300))
+                {
+                    return false;
+                }
+                await Task.Yield();
+            }
+            return true;
+        }
+    }
+
+    [Fact]
+    public async Task Hundreds_of_messages_at_one_moment_all_arrive()
+    {
+        const int Count = 700;
+        using var echo = new EchoServer();
+        using var held = new ManualResetEventSlim();
+        var before = OpenDescriptors();
+        var connections = new ConcurrentQueue<ITransportConnection>();
+        var port = Listen(client =>
+        {
+            connections.Enqueue(client);
+            _ = JoinAsync(client, echo.Address);
+        });
+        var clients = Enumerable.Range(0, Count).Select(_ => Connect(port)).ToList();
+        foreach (var client in clients)
+        {
+            await client.SendAsync("1"u8.ToArray(), Cancellation);
+            Assert.Equal("1"u8.ToArray(), await ReadAsync(client, 1));
+        }
+
+        // The loops stand still until all have been sent.
+        foreach (var connection in connections.DistinctBy(one => one.Loop))
+        {
+            connection.Post(_ => held.Wait(Limit), null);
+        }
+        foreach (var client in clients)
+        {
+            await client.SendAsync("23"u8.ToArray(), Cancellation);
+        }
+        held.Set();
+
+        foreach (var client in clients)
+        {
+            Assert.Equal("23"u8.ToArray(), await ReadAsync(client, 2));
+            client.Dispose();
+        }
+        await WaitUntil.TrueAsync(() => OpenDescriptors() <= before + 10);
     }
 
     [Fact]

@@ -81,6 +81,15 @@ internal abstract unsafe partial class EventLoop : IDisposable
     /// <exception cref="System.Net.Sockets.SocketException">The kernel refuses.</exception>
     public abstract void Change(LoopSource source);
 
+    /// <summary>Takes the bytes that are being received, to send them with all others at the end of the turn.</summary>
+    /// <param name="to">Whom to; <see cref="LoopSource.OnUnsent"/> tells what was not taken.</param>
+    /// <param name="received">What <see cref="LoopSource.OnReceived"/> brought, within its call; or bytes from elsewhere, which are not taken.</param>
+    /// <returns>False: not taken. What was taken before has to be sent ahead: <see cref="TakeBack"/>.</returns>
+    public virtual bool TrySendLater(LoopSource to, ReadOnlySpan<byte> received) => false;
+
+    /// <summary>What was to be sent later is not; the caller sends it at once.</summary>
+    public virtual ReadOnlySpan<byte> TakeBack(LoopSource to) => default;
+
     /// <summary>Closes a source between this batch and the next. On the loop's thread, or before the loop knows the source.</summary>
     public void CloseLater(LoopSource source)
     {

@@ -185,6 +185,19 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
     /// <inheritdoc/>
     public override void OnReceiveEnded(int error) => _relay?.OnReceiveEnded(this, error);
 
+    /// <inheritdoc/>
+    public override void OnUnsent(ReadOnlySpan<byte> unsent, int error)
+    {
+        if (_relay is { } relay)
+        {
+            relay.OnUnsent(this, unsent, error);
+        }
+        else
+        {
+            Close(reset: true);   // its stream has a gap
+        }
+    }
+
     /// <summary>Somebody waits for bytes.</summary>
     internal void WantRead() => Guarded(Watched | Kernel.EPOLLIN);
 

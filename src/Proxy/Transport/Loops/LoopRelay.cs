@@ -155,6 +155,26 @@ internal sealed class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         Take(ref isClient ? ref _up : ref _down, isClient, bytes);
     }
 
+    /// <summary>The kernel has not taken all that the loop was to send. On the loop.</summary>
+    public void OnUnsent(LoopConnection connection, ReadOnlySpan<byte> unsent, int error)
+    {
+        var isClient = ReferenceEquals(connection, _client);
+        if (error != Kernel.EAGAIN)
+        {
+            Finish(isClient ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);
+        }
+        else if (_progress == Progress.Running)
+        {
+            ref var direction = ref isClient ? ref _down : ref _up;
+            var later = connection.Owner.TakeBack(connection);
+            Keep(ref direction, unsent, isAhead: true);
+            if (!later.IsEmpty)
+            {
+                Keep(ref direction, later, isAhead: false);
+            }
+        }
+    }
+
     /// <summary>The loop can't receive any more for a connection: the end of its stream, or an error. On the loop.</summary>
     public void OnReceiveEnded(LoopConnection connection, int error)
     {
@@ -236,26 +256,49 @@ internal sealed class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         }
         Volatile.Write(ref direction.Bytes, direction.Bytes + bytes.Length);
         var to = isUp ? _server : _client;
+        if (direction.Rest is null)
+        {
+            if (to.Owner.TrySendLater(to, bytes))
+            {
+                return;
+            }
+            SendAtOnce(ref direction, to);
+        }
         if (direction.Rest is null && !TrySend(to, ref bytes))
         {
             Finish(isUp ? RelayEnd.ServerBroke : RelayEnd.ClientBroke);
-            return;
         }
-        if (!bytes.IsEmpty)
+        else if (!bytes.IsEmpty)
         {
-            // A rest may be there already, at the join, or when the loop had received more: it keeps its place ahead.
-            var before = direction.Rest is null ? 0 : direction.RestEnd - direction.RestStart;
-            var rest = ArrayPool<byte>.Shared.Rent(before + bytes.Length);
-            if (direction.Rest is { } old)
-            {
-                old.AsSpan(direction.RestStart, before).CopyTo(rest);
-                ArrayPool<byte>.Shared.Return(old);
-            }
-            bytes.CopyTo(rest.AsSpan(before));
-            to.Owner.UnsentBytes += bytes.Length;
-            (direction.Rest, direction.RestStart, direction.RestEnd) = (rest, 0, before + bytes.Length);
-            Watch();
+            Keep(ref direction, bytes, isAhead: false);
         }
+    }
+
+    // What the loop was to send later goes ahead of what is sent now. An error shows with the next send.
+    private void SendAtOnce(ref Direction direction, LoopConnection to)
+    {
+        var bytes = to.Owner.TakeBack(to);
+        if (!bytes.IsEmpty && TrySend(to, ref bytes) && !bytes.IsEmpty)
+        {
+            Keep(ref direction, bytes, isAhead: true);
+        }
+    }
+
+    // Keeps what the receiver does not take yet, ahead of a rest that is there already or behind it.
+    private void Keep(ref Direction direction, ReadOnlySpan<byte> bytes, bool isAhead)
+    {
+        var before = direction.Rest is null ? default : direction.Rest.AsSpan(direction.RestStart, direction.RestEnd - direction.RestStart);
+        var rest = ArrayPool<byte>.Shared.Rent(before.Length + bytes.Length);
+        bytes.CopyTo(rest.AsSpan(isAhead ? 0 : before.Length));
+        before.CopyTo(rest.AsSpan(isAhead ? bytes.Length : 0));
+        var length = before.Length + bytes.Length;
+        if (direction.Rest is { } old)
+        {
+            ArrayPool<byte>.Shared.Return(old);
+        }
+        (direction.Rest, direction.RestStart, direction.RestEnd) = (rest, 0, length);
+        _client.Owner.UnsentBytes += bytes.Length;
+        Watch();
     }
 
     private void Resume(ref Direction direction, LoopConnection to)
@@ -380,6 +423,8 @@ internal sealed class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         {
             _client.Owner.Busy.Remove(this);
         }
+        SendAtOnce(ref _down, _client);
+        SendAtOnce(ref _up, _server);
         _client.Leave(Take(ref _down));
         _server.Leave(Take(ref _up));
         Give(ref _down);

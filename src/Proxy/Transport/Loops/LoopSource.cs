@@ -62,13 +62,21 @@ internal abstract class LoopSource
     /// <summary>Events are there. On the loop's thread.</summary>
     public abstract void OnEvents(uint events);
 
-    /// <summary>The loop has received for it. On the loop's thread; the bytes are gone afterwards.</summary>
+    /// <summary>The loop has received for it. On the loop's thread.</summary>
+    /// <param name="bytes">What came. Gone afterwards, unless <see cref="EventLoop.TrySendLater"/> took it.</param>
     public virtual void OnReceived(ReadOnlySpan<byte> bytes)
     {
     }
 
     /// <summary>Receiving is over: 0 at the end of the stream, else the error.</summary>
     public virtual void OnReceiveEnded(int error)
+    {
+    }
+
+    /// <summary>The kernel did not take all that was to be sent later.</summary>
+    /// <param name="unsent">What it has not taken.</param>
+    /// <param name="error">EAGAIN: it will take more when it is writable; else why there is nobody to send to.</param>
+    public virtual void OnUnsent(ReadOnlySpan<byte> unsent, int error)
     {
     }
 

@@ -9,11 +9,15 @@ internal sealed unsafe class Uring : IDisposable
     /// <summary>Size of one buffer, bytes.</summary>
     public const int BufferSize = 16 * 1024;
 
+    /// <summary>Number of buffers, a power of two: as many messages may be under way in one turn of the loop.</summary>
+    public const int Buffers = 256;
+
     private const int SystemSetup = 425, SystemEnter = 426, SystemRegister = 427;
     private const uint
         SetupCompletionSize = 1 << 3, SetupClamp = 1 << 4, SetupDisabled = 1 << 6, SetupSubmitAll = 1 << 7, SetupSingleIssuer = 1 << 12,
         SetupDeferTaskRun = 1 << 13;
     private const uint FeatureSingleMap = 1 << 0, FeatureNoDrop = 1 << 1, FeatureExtendedArgument = 1 << 8;
+    private const uint FlagOverflow = 1 << 1;
     private const int RegisterEnable = 12, RegisterBuffers = 22;
     private const uint EnterGetEvents = 1 << 0, EnterExtendedArgument = 1 << 3;
     private const nint OffsetOfEntries = 0x1000_0000;
@@ -21,7 +25,6 @@ internal sealed unsafe class Uring : IDisposable
 
     private const uint Entries = 1024;
     private const uint Completions = 4096;
-    private const int Buffers = 256;   // a power of two; as many messages may be under way between two turns of the loop
 
     private readonly int _fd;
     private readonly Parameters _parameters;
@@ -30,7 +33,7 @@ internal sealed unsafe class Uring : IDisposable
     private readonly Entry* _entries;
     private readonly BufferEntry* _bufferRing;
     private readonly byte* _buffers;
-    private readonly uint* _submissionHead, _submissionTail, _completionHead, _completionTail;
+    private readonly uint* _submissionHead, _submissionTail, _submissionFlags, _completionHead, _completionTail;
     private readonly Completion* _completions;
     private readonly uint _submissionMask, _completionMask;
     private uint _tail;         // of the submissions, ours
@@ -61,6 +64,7 @@ internal sealed unsafe class Uring : IDisposable
         _entries = (Entry*)Map(parameters.SubmissionEntries * (nuint)sizeof(Entry), OffsetOfEntries);
         _submissionHead = At(parameters.Submission.Head);
         _submissionTail = At(parameters.Submission.Tail);
+        _submissionFlags = At(parameters.Submission.Flags);
         _completionHead = At(parameters.Completion.Head);
         _completionTail = At(parameters.Completion.Tail);
         (_submissionMask, _completionMask) = (*At(parameters.Submission.Mask), *At(parameters.Completion.Mask));
@@ -89,6 +93,9 @@ internal sealed unsafe class Uring : IDisposable
         }
         PublishBuffers();
     }
+
+    /// <summary>There are completions for which there was no room; <see cref="Enter"/> brings them.</summary>
+    public bool IsOverflowing => (Volatile.Read(ref *_submissionFlags) & FlagOverflow) != 0;
 
     /// <summary>Lets the calling thread use it from now on, and no other.</summary>
     public void Enable() => _ = Check(Kernel.SystemCall(SystemRegister, _fd, RegisterEnable, 0, 0, 0, 0));

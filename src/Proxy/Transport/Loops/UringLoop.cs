@@ -1,8 +1,10 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 
 namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>A loop that waits on an io_uring, which receives for the relays by itself: a message costs one system call, its sending.</summary>
+/// <summary>A loop that waits on an io_uring, which receives for the relays by itself and sends for them: one system call for all that can be done at a time.</summary>
 /// <remarks>
 /// Sources are told of events as on epoll: a wait for one event is asked for anew after each. What a source wants is compared with what
 /// the kernel was asked for once in a turn, so that changes that undo each other cost nothing. While the kernel receives for a
@@ -10,15 +12,23 @@ namespace Routing.Proxy.Transport.Loops;
 /// </remarks>
 internal sealed unsafe class UringLoop : EventLoop
 {
-    private const byte OperationPoll = 6, OperationCancel = 14, OperationReceive = 27;
+    private const byte OperationPoll = 6, OperationCancel = 14, OperationSend = 26, OperationReceive = 27;
     private const byte FlagBufferSelect = 1 << 5, FlagSkipSuccess = 1 << 6;
     private const ushort ReceiveMultishot = 1 << 1;
     private const uint PollMultishot = 1;
-    private const ulong TagMask = 7, TagWakeUp = 0, TagPoll = 1, TagReceive = 2, TagCancel = 3;
+    private const ulong TagMask = 7, TagWakeUp = 0, TagPoll = 1, TagReceive = 2, TagCancel = 3, TagSend = 4;
+    private const int TagBits = 3;
+    private const uint SendFlags = 0x40 | 0x100 | Kernel.MSG_NOSIGNAL;   // at once (MSG_DONTWAIT), and all of it or an error (MSG_WAITALL)
+    private const int NoBuffer = -1;
     private const int ECANCELED = 125;
 
     private readonly Uring _ring;
     private readonly List<LoopSource> _changed = [];
+    private SendOrder[] _orders = new SendOrder[Uring.Buffers];   // to be sent with the next turn
+    private SendOrder[] _sent = new SendOrder[Uring.Buffers];     // handed to the kernel with this turn
+    private int _orderCount;
+    private int _sentCount;
+    private int _received = NoBuffer;   // the buffer whose bytes a source is being told of
     private int _dying;
 
     /// <summary>Creates it and starts its thread.</summary>
@@ -63,8 +73,48 @@ internal sealed unsafe class UringLoop : EventLoop
     }
 
     /// <inheritdoc/>
+    public override bool TrySendLater(LoopSource to, ReadOnlySpan<byte> received)
+    {
+        if (_received == NoBuffer || !Unsafe.AreSame(in MemoryMarshal.GetReference(received), in *_ring.BufferOf(_received)))
+        {
+            return false;
+        }
+        ref var known = ref to.Registration;
+        if (known.Sending == 0)
+        {
+            _orders[_orderCount++] = new() { To = to, Buffer = _received, Length = received.Length };
+            known.Sending = (ushort)_orderCount;
+            _received = NoBuffer;   // kept
+            return true;
+        }
+        ref var order = ref _orders[known.Sending - 1];
+        if (order.Length + received.Length > Uring.BufferSize)
+        {
+            return false;
+        }
+        received.CopyTo(new Span<byte>(_ring.BufferOf(order.Buffer) + order.Length, received.Length));
+        order.Length += received.Length;
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public override ReadOnlySpan<byte> TakeBack(LoopSource to)
+    {
+        ref var known = ref to.Registration;
+        if (known.Sending == 0)
+        {
+            return default;
+        }
+        ref var order = ref _orders[known.Sending - 1];
+        known.Sending = 0;
+        order.To = null;
+        return new(_ring.BufferOf(order.Buffer), order.Length);
+    }
+
+    /// <inheritdoc/>
     protected override void Turn(int patience)
     {
+        Send();
         foreach (var source in _changed)
         {
             source.Registration.IsChanged = false;
@@ -73,26 +123,18 @@ internal sealed unsafe class UringLoop : EventLoop
         _changed.Clear();
         _ring.Enter(patience);
         BeginBatch();
-        while (_ring.TryTake(out var completion))
+        TakeCompletions();
+        while (_ring.IsOverflowing)
         {
-            var tag = completion.UserData & TagMask;
-            if (tag == TagPoll)
-            {
-                EndPoll(LoopSource.Of((nint)(completion.UserData & ~TagMask)), completion.Result);
-            }
-            else if (tag == TagReceive)
-            {
-                TakeReceived(LoopSource.Of((nint)(completion.UserData & ~TagMask)), completion);
-            }
-            else if (tag == TagWakeUp)
-            {
-                TakeWakeUp();
-                if (!completion.IsMore)
-                {
-                    WatchWakeUp();
-                }
-            }
+            _ring.Enter(0);
+            TakeCompletions();
         }
+        for (var at = 0; at < _sentCount; at++)
+        {
+            _ring.GiveBack(_sent[at].Buffer);
+            _sent[at].To = null;
+        }
+        _sentCount = 0;
         _ring.PublishBuffers();
     }
 
@@ -118,6 +160,57 @@ internal sealed unsafe class UringLoop : EventLoop
         while (_dying > 0)
         {
             Turn(1);
+        }
+    }
+
+    // The kernel sends all of it within the next entry, and reports only what it did not take; these reports come first.
+    private void Send()
+    {
+        (_orders, _sent) = (_sent, _orders);
+        (_orderCount, _sentCount) = (0, _orderCount);
+        for (var at = 0; at < _sentCount; at++)
+        {
+            ref var order = ref _sent[at];
+            if (order.To is not { } to)
+            {
+                continue;
+            }
+            to.Registration.Sending = 0;
+            if (!to.IsClosed)
+            {
+                var entry = _ring.Next();
+                (entry->Operation, entry->Fd, entry->Flags, entry->OperationFlags) = (OperationSend, to.Fd, FlagSkipSuccess, SendFlags);
+                (entry->Address, entry->Length) = ((ulong)_ring.BufferOf(order.Buffer), (uint)order.Length);
+                entry->UserData = ((ulong)at << TagBits) | TagSend;
+            }
+        }
+    }
+
+    private void TakeCompletions()
+    {
+        while (_ring.TryTake(out var completion))
+        {
+            var tag = completion.UserData & TagMask;
+            if (tag == TagReceive)
+            {
+                TakeReceived(LoopSource.Of((nint)(completion.UserData & ~TagMask)), completion);
+            }
+            else if (tag == TagPoll)
+            {
+                EndPoll(LoopSource.Of((nint)(completion.UserData & ~TagMask)), completion.Result);
+            }
+            else if (tag == TagSend)
+            {
+                EndSend(_sent[completion.UserData >> TagBits], completion.Result);
+            }
+            else if (tag == TagWakeUp)
+            {
+                TakeWakeUp();
+                if (!completion.IsMore)
+                {
+                    WatchWakeUp();
+                }
+            }
         }
     }
 
@@ -181,15 +274,16 @@ internal sealed unsafe class UringLoop : EventLoop
             Change(source);
         }
         var result = completion.Result;
+        _received = completion.Buffer ?? NoBuffer;
         try
         {
             if (source.IsClosed)
             {
-                return;
+                // what was on its way means nothing any more
             }
-            if (result > 0)
+            else if (result > 0)
             {
-                source.OnReceived(new ReadOnlySpan<byte>(_ring.BufferOf(completion.Buffer!.Value), result));
+                source.OnReceived(new ReadOnlySpan<byte>(_ring.BufferOf(_received), result));
             }
             else if (-result is not (ECANCELED or Kernel.ENOBUFS or Kernel.EAGAIN or Kernel.EINTR))
             {
@@ -200,12 +294,27 @@ internal sealed unsafe class UringLoop : EventLoop
         {
             LogFault(error);
         }
-        finally
+        if (_received != NoBuffer)
         {
-            if (completion.Buffer is { } buffer)
-            {
-                _ring.GiveBack(buffer);
-            }
+            _ring.GiveBack(_received);
+            _received = NoBuffer;
+        }
+    }
+
+    private void EndSend(in SendOrder order, int result)
+    {
+        if (order.To is not { IsClosed: false } to)
+        {
+            return;
+        }
+        var taken = Math.Max(result, 0);
+        try
+        {
+            to.OnUnsent(new ReadOnlySpan<byte>(_ring.BufferOf(order.Buffer) + taken, order.Length - taken), result >= 0 ? Kernel.EAGAIN : -result);
+        }
+        catch (Exception error)
+        {
+            LogFault(error);
         }
     }
 
@@ -222,5 +331,12 @@ internal sealed unsafe class UringLoop : EventLoop
         var entry = _ring.Next();
         (entry->Operation, entry->Fd, entry->OperationFlags, entry->Length) = (OperationPoll, WakeUp, Kernel.EPOLLIN, PollMultishot);
         entry->UserData = TagWakeUp;
+    }
+
+    /// <summary>What is to be sent with a turn.</summary>
+    private struct SendOrder
+    {
+        public LoopSource? To;   // null: taken back
+        public int Length, Buffer;
     }
 }
