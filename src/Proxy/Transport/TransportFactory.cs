@@ -11,8 +11,8 @@ internal static class TransportFactory
     /// <summary>The names that the setting may have.</summary>
     public static readonly string[] Names = ["auto", "io_uring", "epoll", "portable"];
 
-    /// <summary>Loops when nothing is said: one for each processor, four at most.</summary>
-    public static int DefaultLoops => Math.Clamp(Environment.ProcessorCount, 1, 4);
+    /// <summary>Loops when nothing is said: one for two processors, four at most. The kernel's part of the work and others need the rest.</summary>
+    public static int DefaultLoops => Math.Clamp(Environment.ProcessorCount / 2, 1, 4);
 
     /// <summary>Makes it.</summary>
     /// <param name="name">One of <see cref="Names"/>; <c>auto</c> is the first of io_uring, epoll and portable that the kernel gives.</param>

@@ -3,13 +3,14 @@ using System.Threading.Tasks.Sources;
 
 namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>Moves bytes between two connections of one loop: receive into the loop's buffer, look, send at once.</summary>
+/// <summary>Moves bytes between two connections of one loop: receive into a buffer of the loop, look, send.</summary>
 /// <remarks>
 /// A direction holds a buffer of its own only while its receiver takes less than was received; then its sender is not read. A
-/// direction that receives much at once is busy (<see cref="BusyDirections"/>) and gets the loop's large buffer. The two directions never wait for each
-/// other, so that a server that complains in the middle of a COPY is heard.
+/// direction that receives much at once is busy (<see cref="BusyDirections"/>) and gets the loop's large buffer. The two directions
+/// never wait for each other, so that a server that complains in the middle of a COPY is heard. Where the loop can receive and send by
+/// itself (io_uring) it does so, except for busy directions.
 /// </remarks>
-internal sealed class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
+internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
 {
     private readonly LoopConnection _client;
     private readonly LoopConnection _server;
@@ -240,127 +241,6 @@ internal sealed class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         }
     }
 
-    private void Forward(ref Direction direction, ReadOnlySpan<byte> bytes)
-    {
-        var isUp = IsUp(ref direction);
-        if (_tap is { } tap)
-        {
-            if (isUp)
-            {
-                tap.FromClient(bytes);
-            }
-            else
-            {
-                tap.FromServer(bytes);
-            }
-        }
-        Volatile.Write(ref direction.Bytes, direction.Bytes + bytes.Length);
-        var to = isUp ? _server : _client;
-        if (direction.Rest is null)
-        {
-            if (to.Owner.TrySendLater(to, bytes))
-            {
-                return;
-            }
-            SendAtOnce(ref direction, to);
-        }
-        if (direction.Rest is null && !TrySend(to, ref bytes))
-        {
-            Finish(isUp ? RelayEnd.ServerBroke : RelayEnd.ClientBroke);
-        }
-        else if (!bytes.IsEmpty)
-        {
-            Keep(ref direction, bytes, isAhead: false);
-        }
-    }
-
-    // What the loop was to send later goes ahead of what is sent now. An error shows with the next send.
-    private void SendAtOnce(ref Direction direction, LoopConnection to)
-    {
-        var bytes = to.Owner.TakeBack(to);
-        if (!bytes.IsEmpty && TrySend(to, ref bytes) && !bytes.IsEmpty)
-        {
-            Keep(ref direction, bytes, isAhead: true);
-        }
-    }
-
-    // Keeps what the receiver does not take yet, ahead of a rest that is there already or behind it.
-    private void Keep(ref Direction direction, ReadOnlySpan<byte> bytes, bool isAhead)
-    {
-        var before = direction.Rest is null ? default : direction.Rest.AsSpan(direction.RestStart, direction.RestEnd - direction.RestStart);
-        var rest = ArrayPool<byte>.Shared.Rent(before.Length + bytes.Length);
-        bytes.CopyTo(rest.AsSpan(isAhead ? 0 : before.Length));
-        before.CopyTo(rest.AsSpan(isAhead ? bytes.Length : 0));
-        var length = before.Length + bytes.Length;
-        if (direction.Rest is { } old)
-        {
-            ArrayPool<byte>.Shared.Return(old);
-        }
-        (direction.Rest, direction.RestStart, direction.RestEnd) = (rest, 0, length);
-        _client.Owner.UnsentBytes += bytes.Length;
-        Watch();
-    }
-
-    private void Resume(ref Direction direction, LoopConnection to)
-    {
-        if (direction.Rest is not { } rest)
-        {
-            Watch();
-            return;
-        }
-        ReadOnlySpan<byte> bytes = rest.AsSpan(direction.RestStart, direction.RestEnd - direction.RestStart);
-        if (!TrySend(to, ref bytes))
-        {
-            Finish(IsUp(ref direction) ? RelayEnd.ServerBroke : RelayEnd.ClientBroke);
-            return;
-        }
-        to.Owner.UnsentBytes -= direction.RestEnd - direction.RestStart - bytes.Length;
-        direction.RestStart = direction.RestEnd - bytes.Length;
-        if (bytes.IsEmpty)
-        {
-            ArrayPool<byte>.Shared.Return(rest);
-            direction.Rest = null;
-            Watch();
-            if (_stopping != Stopping.No)
-            {
-                CheckStop();
-            }
-        }
-    }
-
-    // What is left of the bytes waits until the kernel takes more. False: there is nobody to send to.
-    private static unsafe bool TrySend(LoopConnection to, ref ReadOnlySpan<byte> bytes)
-    {
-        while (!bytes.IsEmpty && !to.IsClosed)
-        {
-            nint count;
-            fixed (byte* from = bytes)
-            {
-                count = Kernel.Send(to.Fd, from, bytes.Length);
-            }
-            if (count > 0)
-            {
-                var isShort = count < bytes.Length;
-                bytes = bytes[(int)count..];
-                if (isShort)
-                {
-                    return true;
-                }
-            }
-            else if (count == -Kernel.EAGAIN)
-            {
-                return true;
-            }
-            else if (count != -Kernel.EINTR)
-            {
-                return false;
-            }
-        }
-        return bytes.IsEmpty;
-    }
-
-    private bool IsUp(ref Direction direction) => System.Runtime.CompilerServices.Unsafe.AreSame(ref direction, ref _up);
-
     private void Watch()
     {
         if (_progress != Progress.Running)
@@ -443,14 +323,6 @@ internal sealed class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
                 direction.Rest = null;
             }
         }
-    }
-
-    private struct Direction
-    {
-        public long Bytes;
-        public byte[]? Rest;
-        public int RestStart, RestEnd;
-        public bool IsBusy;
     }
 
     private sealed class StopOrder(LoopRelay relay, RelayStop how, TimeSpan grace)
