@@ -30,7 +30,7 @@ internal sealed record ProxySettings
     /// <summary><c>admin.listen</c>; null: no admin port.</summary>
     public HostPort? Admin { get; init; }
 
-    /// <summary><c>transport</c>: auto, epoll or portable. Default auto. Not reloadable.</summary>
+    /// <summary><c>transport</c>: auto, io_uring, epoll or portable. Default auto. Not reloadable.</summary>
     public string Transport { get; init; } = "auto";
 
     /// <summary><c>loops</c>: event loops; 0 (default): one for each processor, four at most. Not reloadable.</summary>

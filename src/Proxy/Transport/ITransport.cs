@@ -7,11 +7,11 @@ namespace Routing.Proxy.Transport;
 /// <remarks>
 /// A connection belongs to one loop for its whole life. Everything that is called back for it (the accept handler, the
 /// continuations of its pipes, <see cref="ITransportConnection.Post"/>) runs on that loop's thread and must never block.
-/// Implementations: <c>epoll</c>, and <c>portable</c> on Pipelines.Sockets.Unofficial.
+/// Implementations: <c>io_uring</c> and <c>epoll</c> on loops of our own, and <c>portable</c> on Pipelines.Sockets.Unofficial.
 /// </remarks>
 internal interface ITransport : IAsyncDisposable
 {
-    /// <summary><c>epoll</c> or <c>portable</c>.</summary>
+    /// <summary><c>io_uring</c>, <c>epoll</c> or <c>portable</c>.</summary>
     string Name { get; }
 
     /// <summary>Number of event loops.</summary>
