@@ -31,7 +31,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         var connection = pool.Create();
         var reign = pool.Reign;
         var opening = connection.OpenAsync(reign);
-        if (opening.IsCompletedSuccessfully && pool.IsAsPromised(connection, target == TargetSessionAttributes.ReadWrite))
+        if (opening.IsCompletedSuccessfully && MemberPool.MayServe(connection, target))
         {
             if (began != 0)
             {
@@ -164,7 +164,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
             {
                 connection.Open();
             }
-            if (!pool.IsAsPromised(connection, target == TargetSessionAttributes.ReadWrite))
+            if (!MemberPool.MayServe(connection, target))
             {
                 router.Evict(pool, "a session there does not accept writes");
                 throw new WrongRoleException(pool.Member, pool.Address);

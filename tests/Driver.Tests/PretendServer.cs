@@ -44,7 +44,7 @@ internal sealed class PretendServer : IDisposable
     /// <summary>Connections that are open now.</summary>
     public ConcurrentDictionary<Socket, byte> Open { get; } = new();
 
-    /// <summary>Tells every session that the server is a standby now, as a parameter's report.</summary>
+    /// <summary>Tells every session that a parameter has changed.</summary>
     public async Task ReportAsync(string name, string value)
     {
         foreach (var socket in Open.Keys)

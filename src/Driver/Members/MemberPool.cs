@@ -69,11 +69,15 @@ internal sealed class MemberPool : IDisposable
     /// <summary>Counts an attempt that has to wait.</summary>
     public void AddPending(int change) => Interlocked.Add(ref _pending, change);
 
-    /// <summary>Whether an opened connection is what this pool promises, by what its server has reported. Costs no round trip.</summary>
-    /// <remarks>Servers before 14 do not report their role: there the check at login holds, for no server steps down without a restart.</remarks>
-    public bool IsAsPromised(NpgsqlConnection connection, bool mustBeWritable) =>
-        Purpose == PoolPurpose.Read
-        || !(Reports(connection, "in_hot_standby") || (mustBeWritable && Reports(connection, "default_transaction_read_only")));
+    /// <summary>Whether an opened connection may be handed out for a target, by what its server has reported. Costs no round trip.</summary>
+    /// <remarks>
+    /// The role was checked at login, and no server steps down without a restart that ends its sessions. But
+    /// <c>default_transaction_read_only</c> may change under a session, and is looked at where writes are asked for by name; for a primary it is
+    /// not, as Npgsql allocates for the look.
+    /// </remarks>
+    public static bool MayServe(NpgsqlConnection connection, TargetSessionAttributes target) =>
+        target != TargetSessionAttributes.ReadWrite
+        || !(Reports(connection, "default_transaction_read_only") || Reports(connection, "in_hot_standby"));
 
     /// <summary>Closes what is idle now, and what is in use when it comes back.</summary>
     public void Clear() => _source.Clear();
