@@ -12,6 +12,7 @@ namespace Routing.Driver;
 internal sealed class ConnectionOpener(ClusterRouter router)
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
     /// <summary>Opens a connection for a target.</summary>
@@ -138,7 +139,8 @@ internal sealed class ConnectionOpener(ClusterRouter router)
             tried.Clear();
         }
 
-        TimeSpan Left() => router.Options.OpenTimeout - time.GetElapsedTime(began);
+        // Timers end a little early: what is too short for anything counts as nothing.
+        TimeSpan Left() => router.Options.OpenTimeout - time.GetElapsedTime(began) is var left && left > ShortestWait ? left : TimeSpan.Zero;
 
         NoHostException NoHost(string reason) =>
             NoHostException.After(time.GetElapsedTime(began), word, reason, attempts, router.Describe(), last);
@@ -158,7 +160,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
                 opening = attempt.Opening ?? connection.OpenAsync(reign);
                 // Npgsql itself may go on waiting for a login that it was told to give up.
                 using var either = CancellationTokenSource.CreateLinkedTokenSource(reign, cancellationToken);
-                await opening.WaitAsync(limit > TimeSpan.Zero ? limit : TimeSpan.Zero, router.Time, either.Token).ConfigureAwait(false);
+                await opening.WaitAsync(limit, router.Time, either.Token).ConfigureAwait(false);
             }
             else
             {

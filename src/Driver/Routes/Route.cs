@@ -32,7 +32,15 @@ internal sealed class Route(HostPolicy policy, HostSet hosts, MemberPool[] pools
 
     private readonly struct Loads(MemberPool[] pools, HashSet<string>? tried) : IHostLoads
     {
-        public HostLoad this[int index] =>
-            new(pools[index].Busy, pools[index].Health.IsOut || tried?.Contains(pools[index].Member) == true, IsRefused: false);
+        private const int LastOfAll = 1_000_000;   // among those that are out, too
+
+        public HostLoad this[int index]
+        {
+            get
+            {
+                var isTried = tried?.Contains(pools[index].Member) == true;
+                return new(pools[index].Busy + (isTried ? LastOfAll : 0), isTried || pools[index].Health.IsOut, IsRefused: false);
+            }
+        }
     }
 }
