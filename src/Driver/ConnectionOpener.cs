@@ -249,8 +249,8 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         }
     }
 
-    private static string ReasonOf(Picture picture, TargetSessionAttributes target) =>
-        !picture.IsKnown ? "the source of the topology has not answered yet"
+    private string ReasonOf(Picture picture, TargetSessionAttributes target) =>
+        !picture.IsKnown ? $"{RoutingConnectionString.SourceOf(router.Options)} has not answered yet"
         : Targets.MustBePrimary(target) ? picture.NoLeaderReason ?? "the leader is out"
         : $"no member fits: {string.Join("; ", picture.RouteFor(target).Hosts.Verdicts.Select(one => $"{one.Member.Name} {one.Reason}"))}";
 

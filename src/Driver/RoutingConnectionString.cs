@@ -118,6 +118,11 @@ internal static class RoutingConnectionString
         return text.ConnectionString;
     }
 
+    /// <summary>Where the topology comes from, for messages.</summary>
+    public static string SourceOf(RoutingOptions options) => options.Topology == TopologySource.Etcd
+        ? $"etcd at {string.Join(", ", options.Etcd)}"
+        : $"the agents' REST at {string.Join(", ", options.Rest)}";
+
     // "TargetSessionAttributes" for "Target Session Attributes", as Npgsql takes both.
     private static string Spaced(string keyword) =>
         s_keywords.Keys.Concat(s_refused).FirstOrDefault(one => one.Replace(" ", "", StringComparison.Ordinal).Equals(keyword, StringComparison.OrdinalIgnoreCase)) ?? keyword;

@@ -135,6 +135,7 @@ public sealed class RoutingDataSource : DbDataSource
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>What the run returned that was committed.</returns>
     /// <exception cref="AmbiguousCommitException">The answer to a COMMIT was lost, and nothing told what became of it.</exception>
+    /// <exception cref="TimeoutException">It was not done within <see cref="UnitOfWorkOptions.Deadline"/>; nothing was committed.</exception>
     public Task<T> RunAsync<T>(
         Func<NpgsqlTransaction, CancellationToken, Task<T>> work, UnitOfWorkOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -147,6 +148,7 @@ public sealed class RoutingDataSource : DbDataSource
     /// <param name="options">How long and how often; null: the defaults.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="AmbiguousCommitException">The answer to a COMMIT was lost, and nothing told what became of it.</exception>
+    /// <exception cref="TimeoutException">It was not done within <see cref="UnitOfWorkOptions.Deadline"/>; nothing was committed.</exception>
     public Task RunAsync(
         Func<NpgsqlTransaction, CancellationToken, Task> work, UnitOfWorkOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -177,7 +179,7 @@ public sealed class RoutingDataSource : DbDataSource
     }
 
     /// <summary>
-    /// Ends when the member that a connection goes to ceases to lead (or leaves). Given to a command, it interrupts what still runs there
+    /// Ends when the member that an open connection goes to ceases to lead (or leaves). Given to a command, it interrupts what still runs there
     /// after a failover.
     /// </summary>
     public CancellationToken ReignOf(NpgsqlConnection connection)

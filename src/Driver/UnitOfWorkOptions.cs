@@ -26,8 +26,9 @@ public sealed record UnitOfWorkOptions
     /// false, and it is repeated; null, and it stays ambiguous. Null (the default): it can't be found out.
     /// </summary>
     /// <remarks>
-    /// Look for something that the transaction itself wrote, such as a key of its own. False must be certain: the old server may be alive
-    /// and about to commit only where the cluster's leadership was not lost.
+    /// Look for something that the transaction itself wrote, under a unique key: a server that is alive may be late with the COMMIT when you
+    /// look, and by the key a repetition then fails instead of doubling what was done. Asked again after a transient error; when it gets no
+    /// answer in time, the COMMIT stays ambiguous.
     /// </remarks>
     public Func<NpgsqlConnection, CancellationToken, Task<bool?>>? WasCommitted { get; init; }
 }

@@ -111,6 +111,28 @@ public sealed class UnitOfWorkTests : IDisposable
     }
 
     [Fact]
+    public async Task Without_an_answer_of_the_hook_it_stays_ambiguous_even_when_the_caller_gives_up()
+    {
+        Fail("COMMIT", Reply.Lost, times: 1);
+        using var patience = new CancellationTokenSource();
+
+        var ambiguous = await Assert.ThrowsAsync<AmbiguousCommitException>(() => _source.RunAsync(
+            WriteAsync,
+            new UnitOfWorkOptions
+            {
+                WasCommitted = async (_, token) =>
+                {
+                    await patience.CancelAsync();
+                    token.ThrowIfCancellationRequested();
+                    return null;
+                },
+            },
+            patience.Token));
+
+        Assert.IsType<AggregateException>(ambiguous.InnerException);
+    }
+
+    [Fact]
     public async Task A_COMMIT_that_was_refused_is_no_riddle()
     {
         Fail("COMMIT", Reply.Error("40001"), times: 1);
@@ -148,7 +170,7 @@ public sealed class UnitOfWorkTests : IDisposable
         await Assert.ThrowsAsync<PostgresException>(() => _source.RunAsync(
             WriteAsync, new UnitOfWorkOptions { MaximumAttempts = 3 }, Cancellation));
         var attempts = _runs;
-        await Assert.ThrowsAnyAsync<Exception>(() => _source.RunAsync(
+        await Assert.ThrowsAsync<TimeoutException>(() => _source.RunAsync(
             WriteAsync, new UnitOfWorkOptions { Deadline = TimeSpan.FromSeconds(0.3), MaximumAttempts = int.MaxValue }, Cancellation));
 
         Assert.Equal(3, attempts);

@@ -16,6 +16,7 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
         using var limit = new CancellationTokenSource(options.Deadline, router.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         var bound = FirstPause;
+        Exception? last = null;
         for (var attempt = 1; ; attempt++)
         {
             var run = new Run<T>(router, opener, options);
@@ -30,6 +31,13 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
             {
                 DriverMetrics.Unit(router.Name, "repeated");
                 router.Logger.UnitRepeated(router.Name, attempt + 1, problem.Message);
+                last = problem;
+            }
+            catch (Exception problem) when (
+                limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested
+                && (problem is OperationCanceledException || run.MayRepeat(problem)))
+            {
+                throw Overdue(problem);
             }
             catch (Exception problem)
             {
@@ -37,8 +45,24 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
                 activity?.SetStatus(System.Diagnostics.ActivityStatusCode.Error, problem.Message);
                 throw;
             }
-            await Task.Delay(Draw(bound), router.Time, either.Token).ConfigureAwait(false);
+            try
+            {
+                await Task.Delay(Draw(bound), router.Time, either.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw Overdue(last);
+            }
             bound = bound * 2 < options.LongestPause ? bound * 2 : options.LongestPause;
+        }
+
+        TimeoutException Overdue(Exception? problem)
+        {
+            DriverMetrics.Unit(router.Name, "failed");
+            var failed = new TimeoutException(
+                $"The unit of work was not done within {options.Deadline}: {(last ?? problem)?.Message ?? "it still ran"}", last ?? problem);
+            activity?.SetStatus(System.Diagnostics.ActivityStatusCode.Error, failed.Message);
+            return failed;
         }
     }
 
@@ -111,19 +135,40 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
         {
             var member = _pool?.Member ?? "the server";
             router.Logger.CommitAmbiguous(router.Name, member, lost.Message);
-            if (options.WasCommitted is { } wasCommitted)
+            try
             {
-                var connection = await opener.OpenAsync(TargetSessionAttributes.Primary, cancellationToken).ConfigureAwait(false);
-                await using var _ = connection.ConfigureAwait(false);
-                switch (await wasCommitted(connection, cancellationToken).ConfigureAwait(false))
+                if (options.WasCommitted is { } wasCommitted && await LookAsync(wasCommitted, cancellationToken).ConfigureAwait(false) is { } answer)
                 {
-                    case true:
+                    if (answer)
+                    {
                         return;
-                    case false:
-                        throw new RepeatException(lost);
+                    }
+                    throw new RepeatException(lost);
                 }
             }
+            catch (Exception problem) when (problem is not RepeatException)
+            {
+                throw new AmbiguousCommitException(member, new AggregateException(lost, problem));   // whoever gave up: it stays open
+            }
             throw new AmbiguousCommitException(member, lost);
+        }
+
+        // The cluster may well be in the middle of a failover: asked again until there is an answer, or the time is over.
+        private async Task<bool?> LookAsync(Func<NpgsqlConnection, CancellationToken, Task<bool?>> wasCommitted, CancellationToken cancellationToken)
+        {
+            while (true)
+            {
+                try
+                {
+                    var connection = await opener.OpenAsync(TargetSessionAttributes.Primary, cancellationToken).ConfigureAwait(false);
+                    await using var _ = connection.ConfigureAwait(false);
+                    return await wasCommitted(connection, cancellationToken).ConfigureAwait(false);
+                }
+                catch (NpgsqlException problem) when (problem.IsTransient)
+                {
+                    await Task.Delay(FirstPause, router.Time, cancellationToken).ConfigureAwait(false);
+                }
+            }
         }
     }
 
