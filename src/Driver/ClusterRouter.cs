@@ -34,8 +34,11 @@ internal sealed class ClusterRouter : IAsyncDisposable
         Background = new BackgroundTasks(Name, _logger);
         _announcer = new TopologyAnnouncer(this, _logger);
         DriverMetrics.Add(this);
-        topology.Watch.Changed += OnView;
-        OnView(topology.Watch.Current);
+        lock (_gate)   // a view that comes meanwhile waits for the one that is there
+        {
+            topology.Watch.Changed += OnView;
+            OnView(topology.Watch.Current);
+        }
     }
 
     public RoutingOptions Options { get; }
@@ -126,7 +129,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
         lock (_gate)
         {
             before = _current;
-            if (_isDisposed || (view.Snapshot.Revision < before.View.Snapshot.Revision && !view.IsLive))
+            if (_isDisposed)
             {
                 return;
             }
