@@ -222,9 +222,11 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         {
             return;   // says nothing about the member
         }
-        pool.Health.Failed();
         DriverMetrics.AttemptFailed(router.Name, pool.Member);
-        router.Logger.AttemptFailed(router.Name, pool.Member, pool.Address, says);
+        if (pool.Health.Failed())   // the callers behind the first one have nothing new to say
+        {
+            router.Logger.AttemptFailed(router.Name, pool.Member, pool.Address, says);
+        }
     }
 
     // Npgsql tells it by its words alone; a test holds it to them.

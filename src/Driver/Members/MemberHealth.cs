@@ -21,9 +21,16 @@ internal sealed class MemberHealth(TimeProvider time)
         }
     }
 
-    public void Failed()
+    /// <summary>An attempt failed. Many that fail together count once.</summary>
+    /// <returns>False: it was out already.</returns>
+    public bool Failed()
     {
+        if (IsOut)
+        {
+            return false;
+        }
         var pause = FirstOut * (1 << Math.Min(Interlocked.Increment(ref _failures) - 1, MostDoublings));
         Volatile.Write(ref _outUntil, time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency));
+        return true;
     }
 }
