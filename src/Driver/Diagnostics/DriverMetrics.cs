@@ -35,15 +35,19 @@ internal static class DriverMetrics
     private static readonly Counter<long> s_causalReads = s_meter.CreateCounter<long>(
         "routing.driver.causal.reads", "{read}", "Causal reads by where they went: replica, caught_up (after a wait), leader.");
 
+    private static readonly ObservableUpDownCounter<int> s_busy = s_meter.CreateObservableUpDownCounter(
+        "routing.driver.connections.busy", BusyConnections, "{connection}", "Connections in use, by member and purpose; counted from when somebody listens.");
+
     static DriverMetrics()
     {
         s_meter.CreateObservableGauge("routing.driver.term", Terms, "{term}", "The highest term that was seen.");
         s_meter.CreateObservableGauge("routing.driver.leader.known", Leaders, "{leader}", "1 while there is a member to write to.");
         s_meter.CreateObservableGauge("routing.driver.topology.stale", Stale, "{source}", "1 while the source of the topology is silent.");
-        s_meter.CreateObservableUpDownCounter("routing.driver.connections.busy", BusyConnections, "{connection}", "Connections in use, by member and purpose.");
     }
 
     public static bool MeasuresOpens => s_openDuration.Enabled;
+
+    public static bool CountsConnections => s_busy.Enabled;
 
     public static void Add(ClusterRouter router)
     {
