@@ -20,6 +20,7 @@ public sealed class MemberProbeTests
     };
 
     [Theory]
+    [InlineData("io_uring")]
     [InlineData("epoll")]
     [InlineData("portable")]
     public async Task A_leader_that_answers_nothing_while_etcd_is_silent_loses_its_sessions_and_gets_new_ones_when_it_answers_again(string transport)

@@ -215,6 +215,7 @@ public sealed class ProtocolTests : IDisposable
     }
 
     [Theory]
+    [InlineData("io_uring")]
     [InlineData("epoll")]
     [InlineData("portable")]
     public async Task An_error_in_the_middle_of_a_copy_is_heard_while_the_client_still_writes(string transport)
@@ -260,6 +261,7 @@ public sealed class ProtocolTests : IDisposable
     }
 
     [Theory]
+    [InlineData("io_uring")]
     [InlineData("epoll")]
     [InlineData("portable")]
     public async Task A_client_that_vanishes_in_a_long_query_takes_its_server_s_connection_with_it(string transport)
