@@ -86,7 +86,8 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
     {
         if (_places.Remove(address, out var place))
         {
-            await place.Listener!.StopAsync();
+            // A socket of the service manager stays open: who waits there is served by the process that comes next.
+            await place.Listener!.StopAsync(leavesQueue: place.IsGiven);
             if (address.Path is { } path && !place.IsGiven)
             {
                 File.Delete(path);   // one that the service manager made is its own

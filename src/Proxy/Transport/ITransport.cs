@@ -49,7 +49,8 @@ internal interface ITransportListener : IAsyncDisposable
     /// Stops: accepts what is still in the queue, then closes the listening socket, so that no waiting client is reset.
     /// Connections that were accepted live on.
     /// </summary>
-    ValueTask StopAsync();
+    /// <param name="leavesQueue">Leaves those in the queue to whoever else holds the socket, such as the service manager.</param>
+    ValueTask StopAsync(bool leavesQueue = false);
 }
 
 /// <summary>Options of a socket. Zero leaves the kernel's own value.</summary>

@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Proxy.Transport;
@@ -364,6 +365,34 @@ public abstract class TransportContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_listener_that_leaves_its_queue_loses_nobody_to_whom_the_next_one_listens()
+    {
+        var count = 0;
+        var socket = NewListener();
+        var held = new Socket(new SafeSocketHandle(dup((int)socket.SafeHandle.DangerousGetHandle()), ownsHandle: true));   // as a service manager does
+        var port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        var clients = Enumerable.Range(0, 50).Select(_ => Connect(port)).ToList();
+
+        await _transport.Listen(socket, Count).StopAsync(leavesQueue: true);
+        clients.Add(Connect(port));
+        var next = _transport.Listen(held, Count);
+
+        await WaitUntil.TrueAsync(() => Volatile.Read(ref count) == clients.Count);
+        foreach (var client in clients)
+        {
+            Assert.Equal(0, await client.ReceiveAsync(new byte[1], Cancellation));
+            client.Dispose();
+        }
+        await next.StopAsync();
+
+        void Count(ITransportConnection connection)
+        {
+            Interlocked.Increment(ref count);
+            _ = connection.EndAsync(TimeSpan.Zero).AsTask();
+        }
+    }
+
+    [Fact]
     public async Task A_Unix_domain_socket_serves_as_well()
     {
         using var directory = new TempDirectory("unix");
@@ -380,6 +409,10 @@ public abstract class TransportContract : IAsyncLifetime
 
         Assert.Equal("over a file"u8.ToArray(), await ReadAsync(client, 11));
     }
+
+    [DllImport("libc")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
+    private static extern int dup(int descriptor);
 
     // Sockets alone: an assembly that is loaded meanwhile stays open.
     private static int OpenDescriptors() => Directory.GetFiles("/proc/self/fd")

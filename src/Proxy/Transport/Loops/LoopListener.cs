@@ -18,6 +18,7 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _isShort;
     private int _stops;
+    private volatile bool _leavesQueue;
 
     public LoopListener(LoopTransport transport, EventLoop loop, Socket socket, Action<ITransportConnection> accepted, ILogger logger)
         : base(loop, DescriptorOf(socket))
@@ -41,8 +42,9 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
     }
 
     /// <inheritdoc/>
-    public ValueTask StopAsync()
+    public ValueTask StopAsync(bool leavesQueue = false)
     {
+        _leavesQueue = leavesQueue;
         Owner.Post(static self => ((LoopListener)self!).Stop(), this);
         return new(_stopped.Task);
     }
@@ -71,7 +73,7 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
         }
         StopWatching();
         // Who is in the queue was promised a connection. Without descriptors it waits until sessions have ended.
-        if (!Accept(int.MaxValue) && ++_stops < MostStops)
+        if (!_leavesQueue && !Accept(int.MaxValue) && ++_stops < MostStops)
         {
             Owner.After(Pause, static self => ((LoopListener)self!).Stop(), this);
             return;

@@ -56,6 +56,7 @@ internal sealed partial class PortableTransport(TimeProvider time, ILogger logge
         private readonly Socket _socket;
         private readonly CancellationTokenSource _stop = new();
         private readonly Task _running;
+        private volatile bool _leavesQueue;
 
         public Listener(PortableTransport transport, Socket socket, Action<ITransportConnection> accepted)
         {
@@ -66,8 +67,9 @@ internal sealed partial class PortableTransport(TimeProvider time, ILogger logge
 
         public EndPoint LocalEndPoint { get; }
 
-        public async ValueTask StopAsync()
+        public async ValueTask StopAsync(bool leavesQueue = false)
         {
+            _leavesQueue = leavesQueue;
             await _stop.CancelAsync();
             await _running;
             _socket.Dispose();
@@ -82,7 +84,7 @@ internal sealed partial class PortableTransport(TimeProvider time, ILogger logge
                 try
                 {
                     // Told to stop, it takes those who are in the queue already and then ends.
-                    if (_stop.IsCancellationRequested && !_socket.Poll(0, SelectMode.SelectRead))
+                    if (_stop.IsCancellationRequested && (_leavesQueue || !_socket.Poll(0, SelectMode.SelectRead)))
                     {
                         return;
                     }
