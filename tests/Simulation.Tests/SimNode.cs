@@ -167,6 +167,9 @@ internal sealed class SimAgent
 
     public StatusBoard Board { get; }
 
+    /// <summary>What REST asks before it speaks about the cluster.</summary>
+    public bool SeesCluster => Board.Current.IsClusterFresh(_time.GetTimestamp(), _time);
+
     public void Start() => Process.Run(() => _ = RunAsync());
 
     public void Wake() => Process.Run(_loop.Signal.Wake);

@@ -46,6 +46,7 @@ internal sealed partial class AgentLoop : IDisposable
     private string _failsafeWritten = "";
     private long _lastRunAt;
     private long _observedAt;
+    private long _confirmedAt;
     private Role _lastRole = Role.Unknown;
     private Role? _callbackRole;
     private string? _lastLeader;
@@ -269,6 +270,8 @@ internal sealed partial class AgentLoop : IDisposable
         var local = await _postgres.ObserveAsync(cancellationToken);
         _observedAt = observedAt;
         var view = _watch.Current;
+        // A watch that is live has had a sign of life a moment ago, though nothing changed for long.
+        _confirmedAt = view.IsLive ? observedAt : view.LastContact;
         var snapshot = view.Snapshot.Revision == 0 ? null : WithOwnLeaderKey(view.Snapshot);
         if (snapshot is not null)
         {
@@ -409,12 +412,11 @@ internal sealed partial class AgentLoop : IDisposable
 
     private void Publish(Observation o, Decision decision)
     {
-        var view = _watch.Current;
         _board.Update(status => status with
         {
             Cluster = o.Cluster,
-            ClusterConfirmedAt = o.Cluster is null ? null : view.LastContact,
-            ClusterConfirmedTime = o.Cluster is null ? null : _time.GetUtcNow() - _time.GetElapsedTime(view.LastContact),
+            ClusterConfirmedAt = o.Cluster is null ? null : _confirmedAt,
+            ClusterConfirmedTime = o.Cluster is null ? null : _time.GetUtcNow() - _time.GetElapsedTime(_confirmedAt),
             IsDcsSilent = !o.IsDcsLive,
             Config = o.Config,
             Timing = o.Timing,
