@@ -63,10 +63,10 @@ internal sealed record ServerReport
                (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000000)::bigint,
                CASE WHEN r.in_recovery THEN pg_is_wal_replay_paused() ELSE false END,
                (SELECT row_to_json(w)::text FROM (
-                   SELECT status, received_tli, written_lsn, flushed_lsn, latest_end_lsn
+                   SELECT status, received_tli, flushed_lsn, latest_end_lsn
                      FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL) w),
                (SELECT json_agg(s)::text FROM (
-                   SELECT application_name, usename, client_addr::text, state, sync_state, sync_priority,
+                   SELECT application_name, usename, host(client_addr) AS client_addr, state, sync_state, sync_priority,
                           sent_lsn, write_lsn, flush_lsn, replay_lsn FROM pg_stat_replication) s),
                (SELECT json_agg(s)::text FROM (
                    SELECT slot_name, slot_type, database, plugin, active, xmin, catalog_xmin, restart_lsn,
