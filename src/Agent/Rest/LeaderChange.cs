@@ -23,6 +23,12 @@ internal sealed partial class LeaderChange(IAgentControl control, TimeProvider t
             await context.ErrorAsync(settings, code, problem);
             return;
         }
+        if (RequestBody.FirstThatIsNoText(json, "leader", "candidate", "member", "scheduled_at") is { } field)
+        {
+            // Taken for missing, a schedule of a wrong kind would mean now.
+            await context.SayAsync(settings, StatusCodes.Status400BadRequest, $"{field} has to be a text");
+            return;
+        }
         var answer = await RequestAsync(
             new Wish(action, RequestBody.Text(json, "leader"),
                 RequestBody.Text(json, "candidate") ?? RequestBody.Text(json, "member"), RequestBody.Text(json, "scheduled_at")),

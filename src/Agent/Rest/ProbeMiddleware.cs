@@ -100,9 +100,13 @@ internal sealed class ProbeMiddleware(IAgentControl control, TimeProvider time)
         {
             return s_malformed;
         }
-        var question = parts[1].IndexOf('?', StringComparison.Ordinal);
-        var path = question < 0 ? parts[1] : parts[1][..question];
-        var query = new QueryCollection(QueryHelpers.ParseQuery(question < 0 ? "" : parts[1][question..]));
+        // A proxy in between may name the whole URL.
+        var target = parts[1].StartsWith("http", StringComparison.Ordinal) && Uri.TryCreate(parts[1], UriKind.Absolute, out var url)
+            ? url.PathAndQuery
+            : parts[1];
+        var question = target.IndexOf('?', StringComparison.Ordinal);
+        var path = question < 0 ? target : target[..question];
+        var query = new QueryCollection(QueryHelpers.ParseQuery(question < 0 ? "" : target[question..]));
         return HealthCheck.Passes(new HealthView(control.Status, time), Uri.UnescapeDataString(path), query) ? s_yes : s_no;
     }
 }

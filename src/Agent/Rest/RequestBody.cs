@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
 
 namespace Routing.Agent.Rest;
@@ -24,10 +25,16 @@ internal static class RequestBody
             var read = await body.ReadAtLeastAsync((int)Math.Min(length, int.MaxValue), context.RequestAborted);
             if (read.Buffer.Length < length)
             {
+                body.AdvanceTo(read.Buffer.End);
                 return Bad("The body is shorter than it says.");
             }
-            var json = JsonElement.Parse(read.Buffer.ToArray());
+            var bytes = read.Buffer.ToArray();
             body.AdvanceTo(read.Buffer.End);
+            if (!Utf8.IsValid(bytes))
+            {
+                return Bad("The body is not UTF-8.");
+            }
+            var json = JsonElement.Parse(bytes);
             return json.ValueKind == JsonValueKind.Object && json.EnumerateObject().Any()
                 ? (json, StatusCodes.Status200OK, "")
                 : Bad("The body has to be a JSON object that is not empty.");
@@ -38,6 +45,20 @@ internal static class RequestBody
         }
 
         static (JsonElement?, int, string) Bad(string problem) => (null, StatusCodes.Status400BadRequest, problem);
+    }
+
+    /// <summary>The first of some fields that holds something else than a text, a number or null; null when none does.</summary>
+    public static string? FirstThatIsNoText(JsonElement body, params ReadOnlySpan<string> names)
+    {
+        foreach (var name in names)
+        {
+            if (body.TryGetProperty(name, out var value)
+                && value.ValueKind is not (JsonValueKind.String or JsonValueKind.Number or JsonValueKind.Null))
+            {
+                return name;
+            }
+        }
+        return null;
     }
 
     /// <summary>A text field; null when it is missing, empty or null.</summary>

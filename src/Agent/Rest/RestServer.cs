@@ -24,7 +24,7 @@ internal sealed partial class RestServer : IAsyncDisposable
 {
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(10);
     private const int MaximumConnections = 1024;
-    private const long MaximumBodyBytes = 4 * 1024 * 1024;
+    private const long MaximumBodyBytes = 1024 * 1024;   // etcd refuses a request beyond 1.5 MiB
 
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;

@@ -1,3 +1,4 @@
+using System.Net;
 using Routing.Cluster;
 
 namespace Routing.Agent.Tests.Rest;
@@ -76,6 +77,42 @@ public sealed class ConfigTests
         var answer = await host.RawAsync("PATCH /config HTTP/1.1\r\nHost: x\r\n\r\n");
 
         Assert.StartsWith("HTTP/1.1 411 ", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_body_that_is_not_UTF_8_is_refused_and_the_connection_ends_in_good_order()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", """{"ttl":30}""");
+
+        using var content = new ByteArrayContent([.. "{\"x\":\""u8, 0xff, 0xfe, .. "\"}"u8]);
+        using var answer = await host.Http.PatchAsync("/config", content, TestContext.Current.CancellationToken);
+
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Equal("""{"ttl":30}""", Value(host, "config"));
+    }
+
+    [Theory]
+    [InlineData("nonsense")]
+    [InlineData("{\"a\":")]
+    [InlineData("[1]")]
+    public async Task A_refused_body_leaves_no_error_in_the_log(string body)
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+
+        await host.SendAsync("PATCH", "/config", body);
+        await host.Server.DisposeAsync();
+
+        Assert.Empty(host.Log.Lines);
+    }
+
+    [Fact]
+    public async Task A_body_that_etcd_would_not_take_is_refused_at_once()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", """{"ttl":30}""");
+
+        Assert.Equal(413, (await host.SendAsync("PATCH", "/config", $$"""{"x":"{{new string('x', 1024 * 1024)}}"}""")).Code);
     }
 
     private static string Value(RestHost host, string key) =>

@@ -18,6 +18,9 @@ public sealed class LeaderChangeTests
     [InlineData("switchover", """{"leader":"pg-a","scheduled_at":"2009-01-01T00:00:00Z"}""", 422, "Cannot schedule switchover in the past")]
     [InlineData("switchover", """{"leader":"pg-b","candidate":"pg-b"}""", 400, "Switchover target and source are the same")]
     [InlineData("failover", """{"leader":"pg-b","candidate":"pg-b"}""", 400, "Switchover target and source are the same")]
+    [InlineData("switchover", """{"leader":"pg-a","scheduled_at":{}}""", 400, "scheduled_at has to be a text")]
+    [InlineData("switchover", """{"leader":"pg-a","candidate":[]}""", 400, "candidate has to be a text")]
+    [InlineData("failover", """{"member":true}""", 400, "member has to be a text")]
     // 9: what the cluster says to it
     [InlineData("switchover", """{"leader":"pg-z","candidate":"pg-nobody"}""", 412, "leader name does not match")]
     [InlineData("switchover", """{"leader":"pg-a","candidate":"pg-nobody"}""", 412, "candidate does not exists")]

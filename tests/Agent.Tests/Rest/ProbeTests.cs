@@ -9,6 +9,8 @@ public sealed class ProbeTests
     [InlineData("HEAD /primary HTTP/1.1\r\n\r\n")]
     [InlineData("OPTIONS /primary?lag=0 HTTP/1.1\r\nHost: x\r\nUser-Agent: y\r\n\r\n")]
     [InlineData("OPTIONS /primary HTTP/1.0\n\n")]
+    [InlineData("HEAD http://node:8008/ HTTP/1.1\r\nHost: node:8008\r\n\r\n")]
+    [InlineData("OPTIONS http://node:8008/read-only-sync?lag=0 HTTP/1.1\r\nHost: node:8008\r\n\r\n")]
     public async Task A_probe_gets_a_status_line_and_the_end(string probe)
     {
         await using var host = await RestHost.StartAsync(Nodes.Primary);

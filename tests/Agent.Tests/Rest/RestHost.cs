@@ -2,8 +2,6 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Agent.Config;
 using Routing.Logging;
 using Routing.Agent.Metrics;
@@ -33,7 +31,7 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
         Events = new AgentEvents(Time, capacity: 4);
         Metrics = new AgentMetrics(status.Scope, status.Name);
         Settings = settings is null ? Loopback() : settings;
-        _server = new RestServer(Settings, this, Events, Metrics, this, Time, LoggerFactory);
+        _server = new RestServer(Settings, this, Events, Metrics, this, Time, Log);
         Http = new HttpClient { BaseAddress = new Uri($"http://{Settings.Listen}") };
     }
 
@@ -61,7 +59,7 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
 
     public RestServer Server => _server;
 
-    public ILoggerFactory LoggerFactory { get; } = NullLoggerFactory.Instance;
+    public LogLines Log { get; } = new();
 
     public FailsafeAnswer FailsafeAnswer { get; set; } = new(FailsafeVerdict.Accepted, new Lsn(117440896));
 
