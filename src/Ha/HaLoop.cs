@@ -38,7 +38,7 @@ public static partial class HaLoop
         }
         if (o.Local.Data == DataDirectory.Inaccessible)
         {
-            return DecideWithoutData(o, "data_inaccessible", o.Local.DataProblem ?? "cannot use its data directory");
+            return DecideInaccessible(o, $"cannot use its data directory: {o.Local.DataProblem}");
         }
         if (o.Local.Data == DataDirectory.Empty)
         {
@@ -115,15 +115,22 @@ public static partial class HaLoop
         {
             return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: it does not lead any more", s_soon, new HaAction.CancelJob());
         }
-        if (job.Kind is JobKind.Clone or JobKind.Rewind or JobKind.CheckDivergence && o.Leader == o.Self)
+        if (job.Kind is JobKind.Clone or JobKind.Rewind or JobKind.CheckDivergence && o.Leader == o.Self && !o.Local.AcceptsWrites)
         {
             return Act(o, "releasing", $"gives the leader key up: {Name(job.Kind)} runs", null, new HaAction.ReleaseLeader(null));
         }
         return Wait(o, "busy", $"is busy: {Name(job.Kind)}: {job.Progress}");
     }
 
+    /// <summary>A server may run on data that this agent cannot use: it stops before another may lead.</summary>
+    private static Decision DecideInaccessible(Observation o, string reason) =>
+        o.Local.HasProcess && !o.Paused
+            ? Act(o, "data_inaccessible", $"stops PostgreSQL: it {reason}", s_second, new HaAction.Demote(DemoteMode.Immediate))
+            : DecideWithoutData(o, "data_inaccessible", reason);
+
+    /// <summary>The key is kept while a server runs: it may be accepting writes.</summary>
     private static Decision DecideWithoutData(Observation o, string code, string reason) =>
-        o.Leader == o.Self
+        o.Leader == o.Self && !o.Local.HasProcess
             ? Act(o, code, reason + "; gives the leader key up", s_second, new HaAction.ReleaseLeader(null))
             : Wait(o, code, reason);
 

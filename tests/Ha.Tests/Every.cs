@@ -147,6 +147,12 @@ internal static class Every
     {
         yield return new LocalPostgres { Data = DataDirectory.Empty };
         yield return new LocalPostgres { Data = DataDirectory.Inaccessible, DataProblem = "cannot be read" };
+        foreach (var data in new[] { DataDirectory.Empty, DataDirectory.Inaccessible, DataDirectory.Ready })
+        {
+            // A server goes on though its directory was emptied, locked or damaged.
+            yield return Server(ServerState.Unresponsive, isPrimary: true) with { Data = data, Control = null, DataProblem = "it is damaged" };
+            yield return Server(ServerState.Unresponsive, isPrimary: false) with { Data = data, Control = null, DataProblem = "it is damaged" };
+        }
         yield return Server(ServerState.Stopped, isPrimary: false);
         yield return Server(ServerState.Stopped, isPrimary: true) with { IsPrimary = false };
         yield return Server(ServerState.Starting, isPrimary: false);

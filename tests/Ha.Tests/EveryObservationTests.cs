@@ -27,6 +27,10 @@ public sealed class EveryObservationTests
         o.Leader != o.Self && decision.Actions.Any(a => a is HaAction.ReleaseLeader));
 
     [Fact]
+    public void Nobody_gives_the_key_up_while_its_server_may_accept_writes() => Never((o, decision) =>
+        o.Local.AcceptsWrites && !o.Paused && decision.Actions.Any(a => a is HaAction.ReleaseLeader));
+
+    [Fact]
     public void A_primary_without_a_lease_is_never_left_alone() => Never((o, decision) =>
         o.Local.AcceptsWrites && !o.Leads && !o.FailsafeHolds && !o.Paused && !o.ShutdownRequested
         && o.Job?.Kind is not (JobKind.Demote or JobKind.Bootstrap or JobKind.AbandonBootstrap)

@@ -117,6 +117,30 @@ public sealed class FailoverTests(ClusterFixture fixture)
     }
 
     [Fact]
+    public async Task A_primary_whose_data_directory_is_damaged_stops_before_another_leads()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var writers = await Writer.StartOnEachAsync(cluster);
+        var old = writers[cluster.Nodes.ToList().IndexOf(leader)];
+        await old.MoreAsync(50);
+
+        File.Delete(Path.Combine(leader.DataDirectory, "PG_VERSION"));
+        var next = await cluster.LeaderAsync(not: leader);
+        await writers[cluster.Nodes.ToList().IndexOf(next)].MoreAsync(50);
+        foreach (var writer in writers)
+        {
+            await writer.DisposeAsync();
+        }
+
+        Assert.Null(leader.PostmasterPid);
+        Assert.True(
+            old.Writes[^1].Ended < writers[cluster.Nodes.ToList().IndexOf(next)].Writes[0].Began,
+            "the old primary acknowledged a write after the new one had begun");
+        Directory.Delete(leader.DataDirectory, recursive: true);   // as the log asks the operator to
+        Assert.Equal(next, await cluster.HealthyAsync());
+    }
+
+    [Fact]
     public async Task With_a_start_timeout_of_zero_a_killed_postmaster_fails_over_at_once()
     {
         var (cluster, leader) = await fixture.TakeAsync();

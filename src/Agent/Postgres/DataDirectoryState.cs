@@ -14,16 +14,19 @@ internal sealed record DataDirectoryState(DataDirectory Kind, string? Problem, P
     {
         try
         {
-            if (!Directory.Exists(directory) || (!inUse && IsUnfinished(directory))
-                || Directory.EnumerateFileSystemEntries(directory).All(IsNothing))
+            if ((!inUse && IsUnfinished(directory)) || Directory.EnumerateFileSystemEntries(directory).All(IsNothing))
             {
                 return new(DataDirectory.Empty, null, null);
             }
             if (!File.Exists(Path.Combine(directory, "PG_VERSION")))
             {
-                return new(DataDirectory.Inaccessible, $"{directory} is neither empty nor a PostgreSQL data directory.", null);
+                return new(DataDirectory.Inaccessible, $"{directory} is neither empty nor a PostgreSQL data directory", null);
             }
             return new(DataDirectory.Ready, null, PgControl.Read(directory));
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return new(DataDirectory.Empty, null, null);
         }
         catch (InvalidDataException error)
         {
@@ -31,11 +34,11 @@ internal sealed record DataDirectoryState(DataDirectory Kind, string? Problem, P
         }
         catch (FileNotFoundException error)
         {
-            return new(DataDirectory.Inaccessible, $"{directory} is an unfinished copy: {error.Message}", null);
+            return new(DataDirectory.Inaccessible, $"{directory} is an unfinished copy: {error.Message.TrimEnd('.')}", null);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return new(DataDirectory.Inaccessible, error.Message, null);
+            return new(DataDirectory.Inaccessible, error.Message.TrimEnd('.'), null);
         }
     }
 

@@ -74,7 +74,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         var seen = new LocalPostgres { Data = data.Kind, DataProblem = data.Problem, Control = control };
         if (data.Kind != Ha.DataDirectory.Ready)
         {
-            return process is null ? seen : seen with { Server = ServerState.Unresponsive, PostmasterPid = process.Pid };
+            return process is null ? seen : WithLast(seen with { Server = ServerState.Unresponsive, PostmasterPid = process.Pid });
         }
         var config = await EffectiveAsync(_last?.Report.InRecovery == false ? Role.Primary : Role.Replica, cancellationToken);
         seen = seen with
@@ -159,7 +159,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
             // Adopted and silent. "In production" is the state of a primary: better to think it one than to forget it.
             return seen with
             {
-                IsPrimary = seen.Control is { State: ControlState.InProduction or ControlState.ShuttingDown } && !seen.HasRecoverySignal,
+                IsPrimary = seen.Control is null or { State: ControlState.InProduction or ControlState.ShuttingDown } && !seen.HasRecoverySignal,
                 WalPosition = seen.Control?.Checkpoint ?? Lsn.Zero,
             };
         }
@@ -221,10 +221,10 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         }
     }
 
-    /// <summary>The settings in force for a role.</summary>
     /// <summary>With data in place the server program can be asked which parameters it knows.</summary>
     private bool HasData => File.Exists(Path.Combine(DataDirectory, "PG_VERSION"));
 
+    /// <summary>The settings in force for a role.</summary>
     private async ValueTask<Effective> EffectiveAsync(Role role, CancellationToken cancellationToken)
     {
         var version = await _programs.VersionAsync(cancellationToken);

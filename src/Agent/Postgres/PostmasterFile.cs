@@ -34,16 +34,16 @@ internal sealed record PostmasterFile(
     int Pid, string DataDirectory, long StartSeconds, int Port, string SocketDirectory, string ListenAddress,
     PostmasterStatus Status)
 {
-    /// <summary>Reads the file; null when there is none, or none that makes sense.</summary>
+    /// <summary>Reads the file; null when there is none, none that can be read, or none that makes sense.</summary>
     public static PostmasterFile? Read(string dataDirectory)
     {
         try
         {
             return Parse(File.ReadAllText(Path.Combine(dataDirectory, "postmaster.pid")));
         }
-        catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return null;
+            return null;   // a data directory that cannot be used is told of by DataDirectoryState
         }
     }
 

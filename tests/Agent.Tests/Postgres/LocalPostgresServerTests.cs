@@ -32,6 +32,41 @@ public sealed class LocalPostgresServerTests
     }
 
     [Fact]
+    public async Task A_primary_whose_directory_cannot_be_used_any_more_still_counts_as_a_primary()
+    {
+        await using var node = await TestNode.PrimaryAsync("a");
+        await node.ObserveAsync();
+        var version = Path.Combine(node.Data, "PG_VERSION");
+        var aside = Path.Combine(node.Data, "PG_VERSION.aside");
+
+        File.Move(version, aside);
+        var known = await node.ObserveAsync();
+        await node.RestartAgentAsync();
+        var adopted = await node.ObserveAsync();
+        File.Move(aside, version);
+
+        Assert.Equal((DataDirectory.Inaccessible, true, true), (known.Data, known.HasProcess, known.AcceptsWrites));
+        Assert.Equal((DataDirectory.Inaccessible, true, true), (adopted.Data, adopted.HasProcess, adopted.AcceptsWrites));
+        Assert.True((await node.UntilAsync(seen => seen.Server == ServerState.Running)).IsPrimary);
+    }
+
+    [Fact]
+    public void A_directory_that_may_not_be_read_is_not_taken_for_an_empty_one()
+    {
+        using var directory = new TempDirectory("pg");
+        var locked = Directory.CreateDirectory(directory["locked"]).FullName;
+        File.SetUnixFileMode(locked, UnixFileMode.None);
+
+        var seen = DataDirectoryState.Look(Path.Combine(locked, "data"));
+        var file = PostmasterFile.Read(Path.Combine(locked, "data"));
+
+        File.SetUnixFileMode(locked, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        Assert.Equal(DataDirectory.Inaccessible, seen.Kind);
+        Assert.Null(file);
+        Assert.Equal(DataDirectory.Empty, DataDirectoryState.Look(directory["nothing"]).Kind);
+    }
+
+    [Fact]
     public async Task A_clone_streams_through_its_slot_and_is_promoted()
     {
         await using var primary = await TestNode.PrimaryAsync("a");
