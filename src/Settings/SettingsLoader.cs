@@ -1,10 +1,13 @@
 using System.Collections.Immutable;
+using System.Text;
 
 namespace Routing.Settings;
 
 /// <summary>Puts the sources of a configuration together: a file or a directory of files, the environment over it.</summary>
 public static class SettingsLoader
 {
+    private static readonly UTF8Encoding s_strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
     /// <summary>Reads everything; what is wrong goes into <paramref name="report"/>.</summary>
     /// <param name="path">
     /// A YAML file, or a directory whose <c>*.yml</c> and <c>*.yaml</c> files are merged in the order of their names; null, or a path
@@ -57,7 +60,13 @@ public static class SettingsLoader
     {
         try
         {
-            return ReadText(File.ReadAllText(file), file, report);
+            using var reader = new StreamReader(file, s_strict, detectEncodingFromByteOrderMarks: true);
+            return ReadText(reader.ReadToEnd(), file, report);
+        }
+        catch (DecoderFallbackException)
+        {
+            report.Error(new SettingsProblem(file, "", null, "is not UTF-8"));
+            return new SettingsTree();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

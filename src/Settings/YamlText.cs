@@ -40,8 +40,14 @@ public static class YamlText
 
     private sealed class Composer(string text, string source, SettingsTree? tree)
     {
+        /// <summary>No configuration comes near these; texts that grow without end by their aliases, or by nesting, go beyond.</summary>
+        private const int MaximumDepth = 100;
+        private const int MaximumNodes = 100_000;
+
         private readonly Parser _parser = new(new StringReader(text));
         private readonly Dictionary<string, JsonNode?> _anchors = new(StringComparer.Ordinal);
+        private int _depth;
+        private int _nodes;
 
         public JsonNode? ReadDocument()
         {
@@ -70,11 +76,27 @@ public static class YamlText
 
         private JsonNode? Read(string path)
         {
+            var at = _parser.Current?.Start ?? Mark.Empty;
+            if (++_depth > MaximumDepth || ++_nodes > MaximumNodes)
+            {
+                throw Wrong(at, "", null, string.Create(CultureInfo.InvariantCulture,
+                    $"is no configuration: it has more than {MaximumDepth} levels or {MaximumNodes} values"));
+            }
+            var node = ReadNode(path);
+            _depth--;
+            return node;
+        }
+
+        private JsonNode? ReadNode(string path)
+        {
             if (_parser.TryConsume<AnchorAlias>(out var alias))
             {
-                return _anchors.TryGetValue(alias.Value.Value, out var target)
-                    ? target?.DeepClone()
-                    : throw Wrong(alias.Start, path, alias.Value.Value, "no such anchor stands before this alias");
+                if (!_anchors.TryGetValue(alias.Value.Value, out var target))
+                {
+                    throw Wrong(alias.Start, path, alias.Value.Value, "no such anchor stands before this alias");
+                }
+                _nodes += Count(target, MaximumNodes);
+                return target?.DeepClone();
             }
             if (_parser.TryConsume<Scalar>(out var scalar))
             {
@@ -157,6 +179,22 @@ public static class YamlText
                     YamlScalar.Resolve(scalar.Value),
                 _ => throw Wrong(scalar.Start, path, scalar.Value, $"the YAML tag {tag} is not understood"),
             };
+        }
+
+        private static int Count(JsonNode? node, int limit)
+        {
+            var count = 1;
+            var inner = node switch
+            {
+                JsonObject map => map.Select(pair => pair.Value),
+                JsonArray list => list,
+                _ => Enumerable.Empty<JsonNode?>(),
+            };
+            foreach (var item in inner)
+            {
+                count += count < limit ? Count(item, limit - count) : 0;
+            }
+            return count;
         }
 
         private JsonNode? Remember(AnchorName anchor, JsonNode? node)

@@ -35,6 +35,17 @@ public sealed class SettingsLoader_puts_sources_together : IDisposable
     }
 
     [Fact]
+    public void A_file_that_is_not_UTF_8_is_an_error()
+    {
+        var file = Path.Combine(_scratch.Directory, "a.yml");
+        File.WriteAllBytes(file, [.. "scope: caf"u8, 0xe9, (byte)'\n']);
+
+        Load(file);
+
+        Assert.Equal($"{file}: is not UTF-8", Assert.Single(_report.Errors).ToString());
+    }
+
+    [Fact]
     public void The_environment_is_patched_over_the_file()
     {
         var file = _scratch.Write("a.yml", "scope: a\nname: n1\nrestapi: {listen: 127.0.0.1:8008, certfile: c}\n");

@@ -51,6 +51,20 @@ public class YamlText_reads_what_the_field_writes
     }
 
     [Fact]
+    public void A_text_that_grows_without_end_is_refused()
+    {
+        var bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + string.Concat(Enumerable.Range(0, 9).Select(level =>
+            $"{(char)('b' + level)}: &{(char)('b' + level)} [{string.Join(',', Enumerable.Repeat($"*{(char)('a' + level)}", 10))}]\n"));
+        var deep = "a: " + new string('[', 20_000) + new string(']', 20_000) + "\n";
+
+        foreach (var text in new[] { bomb, deep })
+        {
+            var refused = Assert.Throws<SettingsFormatException>(() => YamlText.ReadMapping(text, "a.yml"));
+            Assert.Contains("is no configuration", refused.Problem.ToString(), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void Anchors_and_merge_keys_are_followed_and_own_keys_win()
     {
         const string Yaml = """
