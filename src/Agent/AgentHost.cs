@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
@@ -42,6 +43,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly RestServer _rest;
     private readonly AgentMetrics _metrics;
     private AgentSettings _settings;
+    private readonly CancellationTokenSource _starting = new();
     private readonly long _startedAt;
     private bool _isSettled;
     private int _reloads;
@@ -101,30 +103,35 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         {
             log = new ProgramLog(settings.Log, time, errors);
         }
-        catch (IOException problem)
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
-            await errors.WriteLineAsync($"{settings.Source}: log: {problem.Message}");
+            await errors.WriteLineAsync($"{settings.Source}: log.dir: '{settings.Log.Directory}': {problem.Message}");
             return 1;
         }
         await using (log)
         using (var loggers = log.CreateFactory())
         {
-            await using var host = new AgentHost(path, environment, settings, log, loggers, time);
-            foreach (var warning in result.Warnings)
-            {
-                host.LogSettings(warning.ToString());
-            }
+            var logger = loggers.CreateLogger("agent");
             try
             {
+                await using var host = new AgentHost(path, environment, settings, log, loggers, time);
+                foreach (var warning in result.Warnings)
+                {
+                    host.LogSettings(warning.ToString());
+                }
                 return await host.RunAsync();
             }
-            catch (Exception problem) when (problem is IOException or InvalidOperationException or ClusterStoreException)
+            catch (Exception problem) when (IsOfEnvironment(problem) || problem is ClusterStoreException)
             {
-                host.LogFatal(problem, problem.Message);
+                LogFatal(logger, problem, problem.Message);
                 return 1;
             }
         }
     }
+
+    /// <summary>Files that cannot be read or used, addresses that cannot be bound: nothing that the agent has done wrong.</summary>
+    private static bool IsOfEnvironment(Exception problem) =>
+        problem is IOException or UnauthorizedAccessException or SocketException or InvalidOperationException;
 
     /// <inheritdoc/>
     public void WakeLoop() => _loop.Signal.Wake();
@@ -162,9 +169,17 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             RequestReload();
         });
         _watch.Start();
-        if (await NameIsTakenAsync(stop.Token))
+        try
         {
-            return 1;
+            if (await NameIsTakenAsync(_starting.Token))
+            {
+                return 1;
+            }
+        }
+        catch (OperationCanceledException) when (_starting.IsCancellationRequested)
+        {
+            LogEnded(0);
+            return 0;   // told to stop before anything was begun; what runs of PostgreSQL is left as it is
         }
         await _guard.TendAsync(stop.Token);
         var guarding = _guard.RunAsync(stop.Token);
@@ -207,6 +222,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     {
         context.Cancel = true;
         LogSignal(context.Signal);
+        _starting.Cancel();
         _loop.RequestShutdown();
     }
 
@@ -221,6 +237,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _fence.Dispose();
         _keeper.Dispose();
         _loop.Dispose();
+        _starting.Dispose();
     }
 
     /// <summary>Waits for the DCS's first answer, then asks whether an agent of our name answers where the member key says.</summary>
@@ -251,8 +268,19 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     {
         if (Interlocked.Increment(ref _reloads) > 1)
         {
-            return;   // one is on its way, and will read the newest files
+            return;   // one is on its way, and will begin anew when it is done
         }
+        int seen;
+        do
+        {
+            seen = Volatile.Read(ref _reloads);
+            await ReloadOnceAsync();
+        }
+        while (Interlocked.CompareExchange(ref _reloads, 0, seen) != seen);
+    }
+
+    private async Task ReloadOnceAsync()
+    {
         try
         {
             var result = AgentSettingsReader.Load(_path, _environment);
@@ -282,13 +310,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             _loop.Adopt(LocalMemberOf(_settings));
             LogReloaded();
         }
-        catch (Exception problem) when (problem is IOException or InvalidOperationException)
+        catch (Exception problem) when (IsOfEnvironment(problem))
         {
             LogReloadFailed(problem);
-        }
-        finally
-        {
-            Interlocked.Exchange(ref _reloads, 0);
         }
     }
 
@@ -310,7 +334,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private partial void LogSettings(string problem);
 
     [LoggerMessage(EventId = 1603, Level = LogLevel.Critical, Message = "{Problem}")]
-    private partial void LogFatal(Exception exception, string problem);
+    private static partial void LogFatal(ILogger logger, Exception exception, string problem);
 
     [LoggerMessage(EventId = 1604, Level = LogLevel.Information, Message = "Got {Signal}: stopping")]
     private partial void LogSignal(PosixSignal signal);

@@ -44,13 +44,7 @@ internal static class Arguments
             case ["--generate-sample-config", var file]:
                 return WriteSample(file);
             case [] or [[not '-', ..]]:
-                var path = args.Length == 0 ? null : args[0];
-                if (path is not null && !Path.Exists(path))
-                {
-                    await Console.Error.WriteLineAsync($"{path} does not exist.");
-                    return 1;
-                }
-                return await AgentHost.RunAsync(path, SettingsEnvironment.TakeFromProcess("PATRONI_"), time, Console.Error);
+                return await AgentHost.RunAsync(args.FirstOrDefault(), SettingsEnvironment.TakeFromProcess("PATRONI_"), time, Console.Error);
             default:
                 await Console.Error.WriteLineAsync(Usage);
                 return 2;

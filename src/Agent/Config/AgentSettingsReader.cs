@@ -88,6 +88,8 @@ public static class AgentSettingsReader
         var plainHeaders = rest.TextMap("http_extra_headers", StringComparer.OrdinalIgnoreCase);
         var secureHeaders = rest.TextMap("https_extra_headers", StringComparer.OrdinalIgnoreCase);
         var certificate = rest.Text("certfile");
+        CheckHeaders(rest, "http_extra_headers", plainHeaders);
+        CheckHeaders(rest, "https_extra_headers", secureHeaders);
         var headers = plainHeaders ?? ImmutableSortedDictionary.Create<string, string>(StringComparer.OrdinalIgnoreCase);
         var settings = new RestSettings
         {
@@ -102,7 +104,7 @@ public static class AgentSettingsReader
             VerifyClient = rest.Choice(
                 "verify_client", ("none", ClientVerification.None), ("optional", ClientVerification.Optional),
                 ("required", ClientVerification.Required)) ?? ClientVerification.None,
-            AllowList = rest.CommaList("allowlist") ?? [],
+            AllowList = ReadAllowList(rest),
             AllowListIncludesMembers = rest.Boolean("allowlist_include_members") ?? false,
             ExtraHeaders = certificate is not null && secureHeaders is not null ? headers.SetItems(secureHeaders) : headers,
             RequestQueueSize = rest.Number("request_queue_size", 0, 4096) ?? 5,
@@ -113,6 +115,34 @@ public static class AgentSettingsReader
         rest.Number("thread_pool_size", 1);
         rest.WarnUnknownKeys();
         return settings;
+    }
+
+    /// <summary>A header that HTTP does not allow would break every answer.</summary>
+    private static void CheckHeaders(SectionReader rest, string key, ImmutableSortedDictionary<string, string>? headers)
+    {
+        foreach (var (name, value) in headers ?? ImmutableSortedDictionary<string, string>.Empty)
+        {
+            if (name.Length == 0 || name.Any(letter => !char.IsAsciiLetterOrDigit(letter) && !"!#$%&'*+-.^_`|~".Contains(letter, StringComparison.Ordinal))
+                || name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)
+                || name.Equals("Transfer-Encoding", StringComparison.OrdinalIgnoreCase))
+            {
+                rest.Wrong(key, $"the names of headers that HTTP knows and that the agent does not set itself, not '{name}'");
+            }
+            if (value.Any(letter => letter is < ' ' or > '~'))
+            {
+                rest.Wrong(key, $"plain ASCII texts; that of {name} is not");
+            }
+        }
+    }
+
+    private static ImmutableArray<string> ReadAllowList(SectionReader rest)
+    {
+        var entries = rest.CommaList("allowlist") ?? [];
+        foreach (var entry in entries.Where(entry => entry.Contains('/', StringComparison.Ordinal) && !NetworkText.TryParse(entry, out _)))
+        {
+            rest.Wrong("allowlist", $"names, addresses, and networks such as 10.0.0.0/8, not '{entry}'");
+        }
+        return entries;
     }
 
     private static CtlSettings ReadCtl(SectionReader ctl, RestSettings rest)
@@ -412,7 +442,9 @@ public static class AgentSettingsReader
         var settings = new WatchdogSettings
         {
             Mode = watchdog.Choice(
-                "mode", ("off", WatchdogMode.Off), ("automatic", WatchdogMode.Automatic), ("required", WatchdogMode.Required)) ?? defaults.Mode,
+                "mode", ("off", WatchdogMode.Off), ("automatic", WatchdogMode.Automatic), ("required", WatchdogMode.Required),
+                ("disabled", WatchdogMode.Off), ("disable", WatchdogMode.Off), ("auto", WatchdogMode.Automatic), ("require", WatchdogMode.Required))
+                ?? defaults.Mode,
             Device = watchdog.Text("device") ?? defaults.Device,
             SafetyMargin = margin switch
             {

@@ -9,14 +9,16 @@ internal static class ControlledParameters
 {
     private const int WalSegmentMegabytes = 16;
 
-    private static readonly (string Name, int Default, int Least)[] s_numbers =
+    private const int MaximumBackends = 262_143;
+
+    private static readonly (string Name, int Default, int Least, int Most)[] s_numbers =
     [
-        ("max_connections", 100, 25),
-        ("max_locks_per_transaction", 64, 32),
-        ("max_prepared_transactions", 0, 0),
-        ("max_replication_slots", 10, 4),
-        ("max_wal_senders", 10, 3),
-        ("max_worker_processes", 8, 2),
+        ("max_connections", 100, 25, MaximumBackends),
+        ("max_locks_per_transaction", 64, 32, int.MaxValue),
+        ("max_prepared_transactions", 0, 0, MaximumBackends),
+        ("max_replication_slots", 10, 4, MaximumBackends),
+        ("max_wal_senders", 10, 3, MaximumBackends),
+        ("max_worker_processes", 8, 2, MaximumBackends),
     ];
 
     private static readonly (string Name, string Default)[] s_flags = [("track_commit_timestamp", "off"), ("wal_log_hints", "on")];
@@ -35,12 +37,13 @@ internal static class ControlledParameters
     /// <param name="problem">Is told of each value that was replaced.</param>
     public static IEnumerable<KeyValuePair<string, string>> From(ImmutableSortedDictionary<string, string> given, Action<string> problem)
     {
-        foreach (var (name, fallback, least) in s_numbers)
+        foreach (var (name, fallback, least, most) in s_numbers)
         {
             yield return Pair(name, Checked(
-                given, name, fallback.ToString(CultureInfo.InvariantCulture), $"a whole number of at least {least}", problem,
+                given, name, fallback.ToString(CultureInfo.InvariantCulture),
+                most == int.MaxValue ? $"a whole number of at least {least}" : $"a whole number from {least} to {most}", problem,
                 text => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
-                    && number >= least && number <= int.MaxValue
+                    && number >= least && number <= most
                     ? number.ToString(CultureInfo.InvariantCulture)
                     : null));
         }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Routing.Settings;
 
@@ -100,13 +101,13 @@ internal static class PostgresSectionReader
             {
                 Wrong(path, value, $"left out: the agent sets {name} itself");
             }
-            else if (value is JsonValue && value.GetValueKind() is System.Text.Json.JsonValueKind.True)
+            else if (value is JsonValue && value.GetValueKind() is JsonValueKind.True)
             {
                 options.Add(new ProgramOption(name, null));
             }
             else if (value is JsonValue && SectionReader.ScalarText(value) is { } text)
             {
-                if (value.GetValueKind() is not System.Text.Json.JsonValueKind.False)
+                if (value.GetValueKind() is not JsonValueKind.False)
                 {
                     options.Add(new ProgramOption(name, Unquote(text)));
                 }
@@ -136,7 +137,13 @@ internal static class PostgresSectionReader
         {
             if (SectionReader.ScalarText(section.Any(key)) is { } text)
             {
-                arguments[key] = text;
+                // The scripts of the field were written for how it prints a boolean.
+                arguments[key] = section.Peek(key)!.GetValueKind() switch
+                {
+                    JsonValueKind.True => "True",
+                    JsonValueKind.False => "False",
+                    _ => text,
+                };
             }
             else
             {

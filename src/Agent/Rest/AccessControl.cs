@@ -24,7 +24,7 @@ internal sealed partial class AccessControl(RestSettings settings, ImmutableArra
         var allowed = ImmutableArray.CreateBuilder<IPNetwork>();
         foreach (var entry in settings.AllowList)
         {
-            if (IPNetwork.TryParse(entry, out var network))
+            if (NetworkText.TryParse(entry, out var network))
             {
                 allowed.Add(network);
                 continue;

@@ -110,13 +110,13 @@ internal sealed partial class RestServer : IAsyncDisposable
         {
             await ListenAsync(cancellationToken);
         }
-        catch (Exception problem) when (problem is IOException or SocketException)
+        catch (IOException problem)
         {
             await CloseAsync(cancellationToken);
             _settings = before;
             await _handler.UseAsync(before, cancellationToken);
             await ListenAsync(cancellationToken);
-            throw new IOException($"REST cannot listen on the new address and stays on {before.Listen}: {problem.Message}", problem);
+            throw new IOException($"{problem.Message}; it stays on {before.Listen}", problem);
         }
     }
 
@@ -144,7 +144,14 @@ internal sealed partial class RestServer : IAsyncDisposable
             }
         });
         _host = builder.Build();   // never run: its server is all that is wanted of it
-        await _host.Services.GetRequiredService<IServer>().StartAsync(new Application(_handler), cancellationToken);
+        try
+        {
+            await _host.Services.GetRequiredService<IServer>().StartAsync(new Application(_handler), cancellationToken);
+        }
+        catch (SocketException problem)
+        {
+            throw new IOException($"REST cannot listen on {_settings.Listen}: {problem.Message}", problem);
+        }
     }
 
     private void Configure(ListenOptions listen)

@@ -55,7 +55,7 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
 
     [Fact]
     public async Task A_wrong_value_is_a_line_of_path_value_and_error() => Assert.Equal(
-        (1, "", "watchdog.mode always must be one of off, automatic, required\nname is not defined.\n"),
+        (1, "", "watchdog.mode always must be one of off, automatic, required, disabled, disable, auto, require\nname is not defined.\n"),
         Sorted(await Check("watchdog: {mode: always}\nname: null")));
 
     [Fact]

@@ -29,6 +29,8 @@ public class EffectivePostgresConfig_takes_everything_together
     [InlineData("max_connections", "'160'", "160", false)]
     [InlineData("max_connections", "24", "100", true)]
     [InlineData("max_connections", "'many'", "100", true)]
+    [InlineData("max_connections", "262144", "100", true)]
+    [InlineData("max_wal_senders", "262143", "262143", false)]
     [InlineData("MAX_CONNECTIONS", "300", "300", false)]
     [InlineData("max_wal_senders", "2", "10", true)]
     [InlineData("max_wal_senders", "3", "3", false)]
@@ -212,13 +214,13 @@ public class EffectivePostgresConfig_takes_everything_together
     public void Custom_methods_are_found_on_either_side()
     {
         var config = Combine(
-            "postgresql: {create_replica_methods: [wal_g, disk, plain, basebackup], wal_g: {command: /wg, keep_data: on, no_params: on, threads: 4}}",
+            "postgresql: {create_replica_methods: [wal_g, disk, plain, basebackup], wal_g: {command: /wg, keep_data: on, no_params: on, threads: 4, verbose: yes}}",
             "{postgresql: {create_replica_methods: [basebackup], disk: {command: /disk, no_leader: true}}}");
 
         Assert.Equal(["wal_g", "disk", "plain", "basebackup"], config.CreateReplicaMethods);
         Assert.Equal("disk plain wal_g", string.Join(' ', config.ReplicaMethods.Keys));
         Assert.True(config.ReplicaMethods["wal_g"] is { Command: "/wg", KeepData: true, NoParameters: true, NoLeader: false });
-        Assert.Equal("threads=4", Line(config.ReplicaMethods["wal_g"].Arguments));
+        Assert.Equal("threads=4 verbose=True", Line(config.ReplicaMethods["wal_g"].Arguments));
         Assert.True(config.ReplicaMethods["disk"] is { Command: "/disk", NoLeader: true });
         Assert.Equal("plain", config.ReplicaMethods["plain"].Command);
     }

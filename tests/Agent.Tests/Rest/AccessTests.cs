@@ -33,6 +33,8 @@ public sealed class AccessTests
     [Theory]
     [InlineData("127.0.0.1", 202)]
     [InlineData("127.0.0.0/8", 202)]
+    [InlineData("127.9.9.9/8", 202)]
+    [InlineData("127.9.9.9/16", 403)]
     [InlineData("localhost", 202)]
     [InlineData("10.0.0.0/8", 403)]
     [InlineData("no-such-host.invalid", 403)]

@@ -1,0 +1,74 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Routing.TestKit;
+
+namespace Routing.Integration.Tests;
+
+/// <summary>An agent that cannot begin says why and ends with an exit code; one that waits can be told to stop.</summary>
+public sealed class ProcessStartTests : IAsyncLifetime
+{
+    private TestCluster _cluster = null!;
+
+    public async ValueTask InitializeAsync() => _cluster = await TestCluster.PrepareAsync(new() { Nodes = 1 });
+
+    public async ValueTask DisposeAsync() => await _cluster.DisposeAsync();
+
+    [Theory]
+    [InlineData("""{"restapi":{"listen":"203.0.113.1:8008"}}""", "REST cannot listen on 203.0.113.1:8008: ")]
+    [InlineData("""{"restapi":{"certfile":"/nonexistent/rest.pem"}}""", "/nonexistent/rest.pem")]
+    [InlineData("""{"ctl":{"certfile":"/nonexistent/ctl.pem"}}""", "/nonexistent/ctl.pem")]
+    [InlineData("""{"etcd3":{"protocol":"https","cacert":"/nonexistent/ca.pem"}}""", "/nonexistent/ca.pem")]
+    [InlineData("""{"log":{"dir":"/proc/nowhere/log"}}""", "log.dir: '/proc/nowhere/log': ")]
+    public async Task What_cannot_be_used_ends_the_start_with_code_1_and_is_named(string over, string named)
+    {
+        var node = _cluster.Nodes[0];
+        foreach (var (section, values) in JsonNode.Parse(over)!.AsObject())
+        {
+            foreach (var (key, value) in values!.AsObject())
+            {
+                node.Config[section] ??= new JsonObject();
+                node.Config[section]![key] = value?.DeepClone();
+            }
+        }
+        node.WriteConfig();
+
+        node.Start();
+        var code = await node.WaitForAgentExitAsync(TimeSpan.FromSeconds(20));
+
+        Assert.Equal(1, code);
+        Assert.True(node.CountInLog(named) > 0, node.LogTail());
+        Assert.Equal(0, node.CountInLog("Unhandled exception"));
+    }
+
+    [Fact]
+    public async Task An_agent_that_waits_for_the_DCS_can_be_told_to_stop()
+    {
+        var node = _cluster.Nodes[0];
+        await _cluster.Etcd.StopAsync();
+        node.Start();
+        await _cluster.UntilAsync(() => File.Exists(node.LogFile) && node.CountInLog("etcd") > 0, "the agent has asked etcd");
+        var began = Stopwatch.GetTimestamp();
+
+        node.SignalAgent(ProcessSignal.Terminate);
+        var code = await node.WaitForAgentExitAsync(TimeSpan.FromSeconds(20));
+
+        Assert.Equal(0, code);
+        Assert.InRange(Stopwatch.GetElapsedTime(began), TimeSpan.Zero, TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
+    public async Task Where_the_file_is_missing_the_environment_may_hold_the_configuration()
+    {
+        var node = _cluster.Nodes[0];
+        var missing = Path.Combine(node.DirectoryPath, "nothing.yml");
+        var log = Path.Combine(node.DirectoryPath, "start.log");
+
+        using var agent = OrdinaryProcess.Start(
+            log, node.DirectoryPath, "/usr/bin/env", "PATRONI_CONFIGURATION={scope: pay, name: n1}", Programs.Agent, missing);
+        var code = await agent.WaitForExitAsync(TimeSpan.FromSeconds(20));
+
+        Assert.Equal(1, code);
+        Assert.Contains("PATRONI_CONFIGURATION: restapi.listen: is not defined.",
+            await File.ReadAllTextAsync(log, TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+}
