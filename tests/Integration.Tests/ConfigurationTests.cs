@@ -43,6 +43,44 @@ public sealed class ConfigurationTests(ClusterFixture fixture)
     }
 
     [Fact]
+    public async Task The_settings_of_a_role_follow_the_role()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await cluster.ConfigureAsync(new JsonObject
+        {
+            ["postgresql"] = new JsonObject
+            {
+                ["parameters_primary"] = new JsonObject { ["work_mem"] = "8MB" },
+                ["parameters_replica"] = new JsonObject { ["work_mem"] = "6MB" },
+            },
+        });
+        await EachHasItsOwnAsync(leader);
+
+        await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name });
+        var next = await cluster.HealthyAsync();
+        Assert.NotEqual(leader, next);
+        await EachHasItsOwnAsync(next);
+        var file = await File.ReadAllTextAsync(Path.Combine(next.DataDirectory, "postgresql.conf"), TestContext.Current.CancellationToken);
+        await cluster.ConfigureAsync(new JsonObject
+        {
+            ["postgresql"] = new JsonObject { ["parameters_primary"] = null, ["parameters_replica"] = null },
+        });
+
+        Assert.DoesNotContain("primary_conninfo", file, StringComparison.Ordinal);
+        Assert.Equal(next, await cluster.HealthyAsync());
+
+        async Task EachHasItsOwnAsync(TestNode primary)
+        {
+            foreach (var node in cluster.Nodes)
+            {
+                var wanted = node == primary ? "8MB" : "6MB";
+                await cluster.UntilAsync(
+                    async () => await node.SqlAsync("SHOW work_mem") == wanted, $"{node.Name} has the settings of its role");
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_local_parameter_and_pg_hba_take_effect_with_SIGHUP_on_this_node_alone()
     {
         var (cluster, leader) = await fixture.TakeAsync();

@@ -40,6 +40,7 @@ internal sealed partial class AgentLoop : IDisposable
     private LocalMember _member;
     private DynamicConfig _config;
     private long _appliedConfigRevision = -1;
+    private bool? _appliedAsPrimary;
     private Timing _timing;
     private string _statusWritten = "";
     private long _statusWrittenAt;
@@ -568,12 +569,23 @@ internal sealed partial class AgentLoop : IDisposable
         }
     }
 
-    /// <summary>What the server needs besides its role: its slots.</summary>
+    /// <summary>What the server needs besides its role: the settings of this role, and its slots.</summary>
     private async Task TendServerAsync(Observation o, CancellationToken cancellationToken)
     {
         if (_jobs.Current is not null || o.Cluster is null)
         {
             return;
+        }
+        if (o.Local.Server == ServerState.Running && _appliedAsPrimary != o.Local.IsPrimary)
+        {
+            // A start writes what its role needs; a promotion has no time for that, and is over now.
+            _appliedAsPrimary = o.Local.IsPrimary;
+            var result = await _postgres.ApplyConfigurationAsync(_config, force: false, cancellationToken);
+            if (!result.Ok)
+            {
+                _appliedAsPrimary = null;
+                LogConfigProblem(result.Detail);
+            }
         }
         if (o.Local.Server == ServerState.Running && o.Leader is not null && o.Config.UseSlots)
         {

@@ -60,7 +60,8 @@ internal static class RecoverySettings
 
     /// <summary>A connection string for libpq's programs; the password comes from the password file.</summary>
     public static string ConnectionStringFor(
-        PostgresUser user, HostPort address, string database, string? passwordFile, int majorVersion, string? application = null)
+        PostgresUser user, HostPort address, string database, string? passwordFile, int majorVersion, string? application = null,
+        string? kerberosService = null)
     {
         var options = user.OptionsFor(majorVersion).ToDictionary(StringComparer.Ordinal);
         return ConnectionText.Write(
@@ -78,6 +79,7 @@ internal static class RecoverySettings
             new("sslcrl", options.GetValueOrDefault("sslcrl")),
             new("sslcrldir", options.GetValueOrDefault("sslcrldir")),
             new("application_name", application),
+            new("krbsrvname", kerberosService),
             new("gssencmode", options.GetValueOrDefault("gssencmode", "prefer")),
             new("channel_binding", options.GetValueOrDefault("channel_binding", "prefer")),
             new("sslnegotiation", options.GetValueOrDefault("sslnegotiation", majorVersion >= 17 ? "postgres" : null!)),
@@ -87,10 +89,8 @@ internal static class RecoverySettings
     private static string ConnInfoFor(AgentSettings settings, PostgresConfig config, HostPort address, int majorVersion)
     {
         var postgres = settings.Postgres;
-        var text = ConnectionStringFor(
-            postgres.Authentication.Replication, address, postgres.Database, postgres.PasswordFile, majorVersion, settings.Name);
-        return config.KerberosServiceName is { } service
-            ? $"{text} {ConnectionText.Write([new("krbsrvname", service)])}"
-            : text;
+        return ConnectionStringFor(
+            postgres.Authentication.Replication, address, postgres.Database, postgres.PasswordFile, majorVersion, settings.Name,
+            config.KerberosServiceName);
     }
 }
