@@ -383,7 +383,7 @@ internal sealed partial class AgentLoop : IDisposable
         {
             RunCallback(ended.Kind);
         }
-        if (_callbackRole is null && o.Local.Server == ServerState.Running && o.Job is null)
+        if (_callbackRole is null && o.Local.Server == ServerState.Running && o.Job is null && _memory.BootstrapFailure is null)
         {
             // PostgreSQL was running already when this agent started.
             _callbackRole = role;

@@ -1,0 +1,95 @@
+using System.Text.Json.Nodes;
+using Routing.TestKit;
+
+namespace Routing.Integration.Tests;
+
+/// <summary>The operator's scripts: callbacks, before_stop, pre_promote, post_bootstrap.</summary>
+public sealed class HookTests
+{
+    [Fact]
+    public async Task Callbacks_are_called_with_event_role_and_cluster_and_a_change_of_role_takes_the_place_of_the_start()
+    {
+        await using var cluster = await TestCluster.StartAsync(new() { Nodes = 2, Configure = AddHooks });
+        var leader = await cluster.HealthyAsync();
+        var other = cluster.ReplicasOf(leader)[0];
+        await CalledAsync(cluster, leader, "on_start primary pay");
+        await CalledAsync(cluster, other, "on_start replica pay");
+
+        await leader.SendAsync("POST", "/reload");
+        await CalledAsync(cluster, leader, "on_start primary pay|on_reload primary pay");
+        await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name });
+        Assert.Equal(other, await cluster.HealthyAsync());
+
+        await CalledAsync(
+            cluster, leader, "on_start primary pay|on_reload primary pay|before_stop|on_stop primary pay|on_role_change replica pay");
+        await CalledAsync(cluster, other, "on_start replica pay|pre_promote|on_role_change primary pay");
+    }
+
+    [Fact]
+    public async Task A_member_whose_pre_promote_refuses_does_not_become_a_primary_and_leaves_the_key_to_another()
+    {
+        await using var cluster = await TestCluster.StartAsync(new() { Nodes = 2, Configure = AddHooks });
+        var leader = await cluster.HealthyAsync();
+        var other = cluster.ReplicasOf(leader)[0];
+        await File.WriteAllTextAsync(Path.Combine(other.DirectoryPath, "forbidden"), "", TestContext.Current.CancellationToken);
+
+        await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["candidate"] = other.Name });
+        await cluster.UntilAsync(() => Calls(other).Contains("pre_promote"), "the other member was about to promote");
+
+        Assert.Equal(leader, await cluster.HealthyAsync());
+        Assert.DoesNotContain("on_role_change primary pay", Calls(other));
+    }
+
+    [Fact]
+    public async Task A_script_after_the_bootstrap_gets_a_connection_string_and_its_failure_puts_the_cluster_aside()
+    {
+        await using var cluster = await TestCluster.PrepareAsync(new() { Nodes = 1, Configure = AddHooks });
+        var node = cluster.Nodes[0];
+        node.Config["bootstrap"]!["post_bootstrap"] = $"sh {node.DirectoryPath}/hook.sh 'two words'";
+        node.WriteConfig();
+        await File.WriteAllTextAsync(
+            Path.Combine(node.DirectoryPath, "hook.sh"), $"echo \"$PGOPTIONS|$1|$2\" >> {node.DirectoryPath}/calls\nexit 3\n",
+            TestContext.Current.CancellationToken);
+
+        node.Start();
+        var code = await node.WaitForAgentExitAsync(TimeSpan.FromSeconds(60));
+
+        Assert.Equal(1, code);
+        Assert.Equal(
+            "-c synchronous_commit=local -c statement_timeout=0|two words|"
+            + $"dbname=postgres user=postgres host=127.0.0.1 port={node.Port} sslmode=prefer gssencmode=prefer channel_binding=prefer",
+            Calls(node)[0]);
+        Assert.DoesNotContain(Calls(node), call => call.Contains("on_start", StringComparison.Ordinal));
+        Assert.False(Directory.Exists(node.DataDirectory));
+        Assert.True(File.Exists(Path.Combine(node.DataDirectory + ".failed", "PG_VERSION")));
+        Assert.Null(node.PostmasterPid);
+        Assert.Null(await cluster.Keys.GetAsync("initialize"));
+    }
+
+    /// <summary>Every hook appends a line to one file of its node.</summary>
+    private static void AddHooks(TestNode node, JsonObject config)
+    {
+        var script = Path.Combine(node.DirectoryPath, "hook.sh");
+        File.WriteAllText(script, $"""
+            echo "$*" >> {node.DirectoryPath}/calls
+            test "$1" != pre_promote || test ! -e {node.DirectoryPath}/forbidden
+
+            """);
+        var postgresql = config["postgresql"]!;
+        postgresql["callbacks"] = new JsonObject(new[] { "on_start", "on_stop", "on_restart", "on_reload", "on_role_change" }
+            .Select(name => KeyValuePair.Create(name, (JsonNode?)$"sh {script}")));
+        postgresql["pre_promote"] = $"sh {script} pre_promote";
+        postgresql["before_stop"] = $"sh {script} before_stop";
+    }
+
+    private static Task CalledAsync(TestCluster cluster, TestNode node, string expected) =>
+        cluster.UntilAsync(
+            () => Task.FromResult(string.Join('|', Calls(node)) == expected),
+            () => $"{node.Name} called '{expected}', not '{string.Join('|', Calls(node))}'");
+
+    private static string[] Calls(TestNode node)
+    {
+        var file = Path.Combine(node.DirectoryPath, "calls");
+        return File.Exists(file) ? File.ReadAllLines(file) : [];
+    }
+}
