@@ -41,6 +41,7 @@ internal sealed partial class AgentLoop : IDisposable
     private DynamicConfig _config;
     private long _appliedConfigRevision = -1;
     private bool? _appliedAsPrimary;
+    private ImmutableArray<KeyProblem> _keyProblems = [];
     private Timing _timing;
     private string _statusWritten = "";
     private long _statusWrittenAt;
@@ -276,6 +277,7 @@ internal sealed partial class AgentLoop : IDisposable
         var snapshot = view.Snapshot.Revision == 0 ? null : WithOwnLeaderKey(view.Snapshot);
         if (snapshot is not null)
         {
+            NameKeyProblems(snapshot);
             AdoptConfig(snapshot);
         }
         var status = _board.Current;
@@ -319,6 +321,19 @@ internal sealed partial class AgentLoop : IDisposable
             return snapshot with { Leader = null };
         }
         return snapshot;
+    }
+
+    /// <summary>Keys that cannot be read count as nothing; somebody should know.</summary>
+    private void NameKeyProblems(ClusterSnapshot snapshot)
+    {
+        if (snapshot.Problems != _keyProblems)
+        {
+            foreach (var problem in snapshot.Problems.Except(_keyProblems))
+            {
+                LogKeyProblem(problem.Key, problem.Problem);
+            }
+            _keyProblems = snapshot.Problems;
+        }
     }
 
     private void AdoptConfig(ClusterSnapshot snapshot)
@@ -612,6 +627,9 @@ internal sealed partial class AgentLoop : IDisposable
 
     [LoggerMessage(EventId = 1004, Level = LogLevel.Information, Message = "Times in force: ttl {Ttl} s, loop_wait {LoopWait} s, retry_timeout {RetryTimeout} s")]
     private partial void LogTiming(double ttl, double loopWait, double retryTimeout);
+
+    [LoggerMessage(EventId = 1008, Level = LogLevel.Warning, Message = "The key {Key} cannot be used as it is: {Problem}")]
+    private partial void LogKeyProblem(string key, string problem);
 
     [LoggerMessage(EventId = 1007, Level = LogLevel.Information, Message = "promoted self to leader by acquiring session lock; {Phases}")]
     private partial void LogFailover(string phases);
