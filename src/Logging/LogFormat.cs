@@ -13,6 +13,8 @@ internal sealed partial class LogFormat
     private const string DefaultFormat = "%(asctime)s %(levelname)s: %(message)s";
     private const string DefaultTime = "yyyy-MM-dd HH:mm:ss,fff";
 
+    private static readonly string s_program = Path.GetFileName(Environment.ProcessPath) ?? "";
+
     private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly KeyValuePair<string, string>[] s_jsonFields =
         [new("asctime", "asctime"), new("levelname", "levelname"), new("message", "message")];
@@ -90,7 +92,7 @@ internal sealed partial class LogFormat
         "name" or "module" => record.Category,
         "funcName" => record.Event.Name ?? "",
         "process" => Environment.ProcessId.ToString(CultureInfo.InvariantCulture),
-        "processName" => "routing-agent",
+        "processName" => s_program,
         "thread" => record.Thread.ToString(CultureInfo.InvariantCulture),
         "threadName" => $"Thread-{record.Thread}",
         "created" => (record.Time.ToUnixTimeMilliseconds() / 1000m).ToString(CultureInfo.InvariantCulture),
@@ -107,8 +109,11 @@ internal sealed partial class LogFormat
         _ => "CRITICAL",
     };
 
-    private static string Padded(string value, Part part) =>
-        part.Width == 0 ? value : part.IsLeft ? value.PadRight(part.Width) : value.PadLeft(part.Width);
+    private static string Padded(string value, Part part)
+    {
+        var shown = part.Precision is { } most && value.Length > most ? value[..most] : value;
+        return part.IsLeft ? shown.PadRight(part.Width) : shown.PadLeft(part.Width);
+    }
 
     private static List<Part> Parse(string format)
     {
@@ -119,13 +124,16 @@ internal sealed partial class LogFormat
             parts.Add(Part.Literal(format[at..match.Index]));
             parts.Add(match.Value == "%%"
                 ? Part.Literal("%")
-                : new Part("", match.Groups["field"].Value,
-                    int.TryParse(match.Groups["width"].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var width) ? width : 0,
+                : new Part(
+                    "", match.Groups["field"].Value, Number(match.Groups["width"].Value) ?? 0, Number(match.Groups["precision"].Value),
                     match.Groups["flag"].Value.Contains('-', StringComparison.Ordinal)));
             at = match.Index + match.Length;
         }
         parts.Add(Part.Literal(format[at..]));
         return parts;
+
+        static int? Number(string digits) =>
+            int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
     }
 
     private static string Strftime(string format, DateTimeOffset time)
@@ -170,12 +178,12 @@ internal sealed partial class LogFormat
         string Net(string pattern) => time.ToString(pattern, CultureInfo.InvariantCulture);
     }
 
-    [GeneratedRegex(@"%%|%\((?<field>\w+)\)(?<flag>[-+ #0]*)(?<width>\d*)(\.\d+)?[a-z]")]
+    [GeneratedRegex(@"%%|%\((?<field>\w+)\)(?<flag>[-+ #0]*)(?<width>\d*)(\.(?<precision>\d+))?[a-z]")]
     private static partial Regex Placeholder();
 
     /// <summary>A piece of the format: text, or a field.</summary>
-    private sealed record Part(string Text, string? Field, int Width, bool IsLeft)
+    private sealed record Part(string Text, string? Field, int Width, int? Precision, bool IsLeft)
     {
-        public static Part Literal(string text) => new(text, null, 0, false);
+        public static Part Literal(string text) => new(text, null, 0, null, false);
     }
 }

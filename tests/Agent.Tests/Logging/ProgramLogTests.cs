@@ -24,6 +24,7 @@ public sealed class ProgramLogTests
     [InlineData("%(levelname)-8s|%(name)s|%(message)s", null, "INFO    |ha|hello")]
     [InlineData("%(levelname)8s %(levelno)d 100%% %(unknown)s%(message)s", null, "    INFO 20 100% hello")]
     [InlineData("%(asctime)s %(message)s", "%d/%b/%Y:%H:%M:%S %z %q%%", "20/Jul/2026:12:00:01 +0000 %q% hello")]
+    [InlineData("[%(levelname)-6.3s] %(message).2s", null, "[INF   ] he")]
     [InlineData("no placeholder", null, "no placeholder")]
     public async Task The_format_is_that_of_the_settings(string format, string? dateFormat, string expected)
     {
