@@ -236,14 +236,15 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         }
         var (settings, dynamic) = (_settings, _dynamic);
         var config = EffectivePostgresConfig.Combine(settings, dynamic, role, version / 10000);
-        var unknown = await _programs.UnknownParametersAsync(config.Parameters.Keys, DataDirectory, cancellationToken);
-        if (unknown.Count > 0)
+        var refused = await _programs.RefusedAsync(
+            config.Parameters.Where(pair => !config.ControlledParameters.ContainsKey(pair.Key)), DataDirectory, cancellationToken);
+        if (refused.Count > 0)
         {
             config = config with
             {
-                Parameters = config.Parameters.RemoveRange(unknown),
-                Problems = [.. config.Problems, .. unknown.Select(name =>
-                    $"postgresql.parameters.{name}: PostgreSQL {version / 10000} does not know this parameter; it is left out")],
+                Parameters = config.Parameters.RemoveRange(refused.Keys),
+                Problems = [.. config.Problems, .. refused.Select(pair =>
+                    $"postgresql.parameters.{pair.Key}: PostgreSQL {version / 10000} refuses it ({pair.Value}); it is left out")],
             };
         }
         if (_effective is not { } before || !before.Config.Problems.SequenceEqual(config.Problems))

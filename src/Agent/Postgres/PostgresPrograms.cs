@@ -12,7 +12,10 @@ internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner 
     public const int NewestMajor = 18;
 
     private readonly ConcurrentDictionary<string, int> _versions = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<string, bool> _parameters = new(StringComparer.OrdinalIgnoreCase);
+    private readonly ConcurrentDictionary<KeyValuePair<string, string>, string?> _verdicts = new();
+
+    /// <summary>With these the program could answer in another language, or not at all.</summary>
+    private static readonly string[] s_muffling = ["lc_messages", "log_min_messages", "log_destination"];
 
     public string Postgres => PathOf(settings.Programs.Postgres);
 
@@ -46,59 +49,62 @@ internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner 
         return version;
     }
 
-    /// <summary>The parameters that the server program does not know, of those asked about. Each is asked for once.</summary>
+    /// <summary>The parameters that the server program refuses, by name or by value, with its own words. Each pair is asked for once.</summary>
     /// <remarks>
-    /// <c>--describe-config</c> leaves the developers' parameters out, so that what it does not list is asked for by
-    /// <c>-C</c>, against an empty file and the data directory. Names with a dot belong to extensions: always known.
+    /// A server that runs only complains of a wrong value; one that starts does not come up. All are handed over at once with
+    /// <c>-C</c>, which starts nothing, against an empty file; the program names the first that it refuses, so that it is asked
+    /// again without that one. Names with a dot belong to extensions, whose values nobody here can judge.
     /// </remarks>
-    /// <param name="names">Parameters.</param>
+    /// <param name="parameters">Parameters with their values.</param>
     /// <param name="dataDirectory">An initialised data directory; without one nothing can be said.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public async Task<IReadOnlyCollection<string>> UnknownParametersAsync(
-        IEnumerable<string> names, string dataDirectory, CancellationToken cancellationToken)
+    public async Task<IReadOnlyDictionary<string, string>> RefusedAsync(
+        IEnumerable<KeyValuePair<string, string>> parameters, string dataDirectory, CancellationToken cancellationToken)
     {
+        var refused = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
         if (!File.Exists(Path.Combine(dataDirectory, "PG_VERSION")))
         {
-            return [];
+            return refused;
         }
-        var unknown = new List<string>();
-        foreach (var name in names.Where(name => !name.Contains('.', StringComparison.Ordinal)))
+        var asked = parameters.Where(pair => !pair.Key.Contains('.', StringComparison.Ordinal) && !s_muffling.Contains(pair.Key)).ToList();
+        var open = asked.Where(pair => !_verdicts.ContainsKey(pair)).ToList();
+        while (open.Count > 0)
         {
-            if (!_parameters.TryGetValue(name, out var isKnown))
+            var answer = await commands.CaptureAsync(
+                new Command(
+                    Postgres,
+                    ["-D", dataDirectory, "-c", "config_file=/dev/null", .. open.SelectMany(pair => new[] { "-c", $"{pair.Key}={pair.Value}" }), "-C", "port"])
+                {
+                    Timeout = TimeSpan.FromSeconds(10),
+                    Environment = new Dictionary<string, string?> { ["LC_ALL"] = "C" },
+                },
+                cancellationToken);
+            var words = answer.IsSuccess ? "" : FatalWords(answer.Error);
+            var culprit = open.FindIndex(pair => words.Contains($"parameter \"{pair.Key}\"", StringComparison.OrdinalIgnoreCase));
+            if (culprit < 0)
             {
-                if (_parameters.IsEmpty)
-                {
-                    await DescribeAsync(cancellationToken);
-                }
-                if (!_parameters.TryGetValue(name, out isKnown))
-                {
-                    var answer = await commands.CaptureAsync(
-                        new Command(Postgres, "-D", dataDirectory, "-c", "config_file=/dev/null", "-C", name)
-                        {
-                            Timeout = TimeSpan.FromSeconds(10),
-                            Environment = new Dictionary<string, string?> { ["LC_ALL"] = "C" },
-                        },
-                        cancellationToken);
-                    isKnown = answer.IsSuccess || !answer.Error.Contains("unrecognized configuration parameter", StringComparison.Ordinal);
-                    _parameters[name] = isKnown;
-                }
+                // Content with all of them; or it stumbles over something that is none of them, and the start will tell.
+                open.ForEach(pair => _verdicts[pair] = null);
+                break;
             }
-            if (!isKnown)
+            _verdicts[open[culprit]] = words;
+            open.RemoveAt(culprit);
+        }
+        foreach (var pair in asked)
+        {
+            if (_verdicts.GetValueOrDefault(pair) is { } words)
             {
-                unknown.Add(name);
+                refused[pair.Key] = words;
             }
         }
-        return unknown;
+        return refused;
     }
 
-    private async Task DescribeAsync(CancellationToken cancellationToken)
+    private static string FatalWords(string error)
     {
-        var answer = await commands.CaptureAsync(
-            new Command(Postgres, "--describe-config") { Timeout = TimeSpan.FromSeconds(10) }, cancellationToken);
-        foreach (var line in answer.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries))
-        {
-            _parameters[line.Split('\t')[0]] = true;
-        }
+        const string mark = "FATAL:";
+        var line = error.Split('\n').FirstOrDefault(text => text.Contains(mark, StringComparison.Ordinal)) ?? "";
+        return line[(line.IndexOf(mark, StringComparison.Ordinal) is var at && at < 0 ? 0 : at + mark.Length)..].Trim();
     }
 
     /// <summary>Reads "postgres (PostgreSQL) 15.18 (Debian …)"; beta and devel versions count as minor 0.</summary>

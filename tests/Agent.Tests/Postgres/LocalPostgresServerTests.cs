@@ -199,10 +199,12 @@ public sealed class LocalPostgresServerTests
     }
 
     [Fact]
-    public async Task A_parameter_that_the_server_does_not_know_is_left_out()
+    public async Task A_parameter_that_the_server_refuses_by_name_or_value_is_left_out()
     {
         var config = TestNode.Config("""
-            {"postgresql": {"parameters": {"no_such_parameter": 1, "zero_damaged_pages": "on", "work_mem": "5MB", "my.own": "x"}}}
+            {"postgresql": {"parameters": {
+              "no_such_parameter": 1, "zero_damaged_pages": "on", "work_mem": "5MB", "my.own": "x", "temp_buffers": "much",
+              "Maintenance_Work_Mem": 1, "bytea_output": "pretty", "random_page_cost": "1.5"}}}
             """);
         await using var node = await TestNode.PrimaryAsync("a", config);
 
@@ -210,8 +212,10 @@ public sealed class LocalPostgresServerTests
         var started = await node.StartPrimaryAsync();
 
         Assert.Equal(StartOutcome.Running, started);
-        Assert.Equal("on 5MB x", await node.ValueAsync(
-            "SELECT current_setting('zero_damaged_pages') || ' ' || current_setting('work_mem') || ' ' || current_setting('my.own')"));
+        Assert.Equal("on 5MB x 1.5 8MB 64MB hex", await node.ValueAsync(
+            "SELECT concat_ws(' ', current_setting('zero_damaged_pages'), current_setting('work_mem'), current_setting('my.own'), "
+            + "current_setting('random_page_cost'), current_setting('temp_buffers'), current_setting('maintenance_work_mem'), "
+            + "current_setting('bytea_output'))"));
     }
 
     [Fact]
