@@ -36,4 +36,19 @@ public sealed class DamagedKeyTests(ClusterFixture fixture)
             await cluster.Keys.DeleteAsync(key);
         }
     }
+
+    [Theory]
+    [InlineData("nonsense")]
+    [InlineData("")]
+    public async Task A_damaged_system_identifier_is_repaired_and_sends_nobody_away(string value)
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var systemId = (await cluster.Keys.GetAsync("initialize"))!.Value;
+
+        await cluster.Keys.PutAsync("initialize", value);
+        await cluster.UntilAsync(async () => (await cluster.Keys.GetAsync("initialize"))?.Value == systemId, "the leader has repaired it");
+
+        Assert.Equal(leader, await cluster.HealthyAsync());
+        Assert.All(cluster.Nodes, node => Assert.NotNull(node.PostmasterPid));
+    }
 }
