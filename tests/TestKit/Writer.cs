@@ -141,9 +141,20 @@ public sealed class Writer : IAsyncDisposable
                 await Task.Delay(Pause * 5);
                 continue;
             }
-            await using (connection)
+            try
             {
-                await WriteUntilErrorAsync(node, connection);
+                await using (connection)
+                {
+                    await WriteUntilErrorAsync(node, connection);
+                }
+            }
+            catch (NpgsqlException problem)
+            {
+                // The end of a connection whose server ended in the middle of a write that was given up.
+                lock (_gate)
+                {
+                    _errors.Add($"{node.Name}: {problem.Message}");
+                }
             }
         }
     }
