@@ -87,6 +87,13 @@ internal sealed partial class Session(
         }
     }
 
+    /// <summary>Ends it without a word. Any thread.</summary>
+    public void Abort()
+    {
+        client.Abort();
+        server.Abort();
+    }
+
     /// <summary>Acts on a verdict. Any thread.</summary>
     /// <returns>The timestamp at which it has to be judged again, so that a cut can follow; null: no need.</returns>
     public long? Judge(SessionVerdict verdict, long now)

@@ -121,6 +121,10 @@ internal sealed partial class SessionServer : ISessionServer
     {
         _hub.Router.Changed -= OnChanged;
         await _sweeper.DisposeAsync();
+        // What was not drained is closed: the transport does not know whose its connections are.
+        _hub.IsDraining = true;
+        _hub.Deadlines.ExpireAll();
+        _hub.Sessions.ForEach(0, static (_, session) => session.Abort());
         _hub.Dispose();
     }
 

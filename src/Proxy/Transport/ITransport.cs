@@ -7,6 +7,7 @@ namespace Routing.Proxy.Transport;
 /// <remarks>
 /// A connection belongs to one loop for its whole life. Everything that is called back for it (the accept handler, the
 /// continuations of its pipes, <see cref="ITransportConnection.Post"/>) runs on that loop's thread and must never block.
+/// Disposed of, it ends its loops; connections are their owners' to close before.
 /// Implementations: <c>io_uring</c> and <c>epoll</c> on loops of our own, and <c>portable</c> on Pipelines.Sockets.Unofficial.
 /// </remarks>
 internal interface ITransport : IAsyncDisposable

@@ -92,14 +92,19 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
         return this;
     }
 
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync() => DisposeAsync(drains: true);
+
+    public async ValueTask DisposeAsync(bool drains)
     {
         foreach (var listener in _listeners)
         {
             await listener.StopAsync();
         }
         await _probe.DisposeAsync();
-        await Server.DrainAsync(TimeSpan.Zero);
+        if (drains)
+        {
+            await Server.DrainAsync(TimeSpan.Zero);
+        }
         await Server.DisposeAsync();
         Router.Dispose();
         await _transport.DisposeAsync();

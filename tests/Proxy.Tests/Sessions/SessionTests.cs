@@ -376,6 +376,28 @@ public sealed class SessionTests
         await WaitUntil.TrueAsync(() => rig.Diary.Contains("closed a CutAtRest"));
     }
 
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task When_it_is_disposed_of_without_a_drain_nobody_is_left_hanging(string transport)
+    {
+        using var server = new PretendServer();
+        var rig = new Rig(transport).With("a", server, Role.Primary).Lead("a").Publish();
+        using var open = new RawClient(rig.WritePort);
+        using var waiting = new RawClient(rig.ReadPort);
+        using var silent = new RawClient(rig.WritePort);
+        Assert.Null(await open.LoginAsync());
+        await waiting.SendAsync(RawClient.Startup("user", "alice"));
+        await WaitUntil.TrueAsync(() => rig.Router.Waiting == 1 && rig.Server.Count().Pending == 1);
+
+        await rig.DisposeAsync(drains: false);
+
+        foreach (var client in (RawClient[])[open, waiting, silent])
+        {
+            Assert.Equal(-1, await client.ReadByteAsync());
+        }
+        await WaitUntil.TrueAsync(() => server.Open.IsEmpty);
+    }
+
     [Fact]
     public async Task An_idle_session_ends_when_its_listener_says_so()
     {
