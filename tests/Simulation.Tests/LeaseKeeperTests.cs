@@ -88,6 +88,21 @@ public sealed class LeaseKeeperTests : IDisposable
         Assert.False(_keeper.View.HoldsLeader);
     }
 
+    [Theory]
+    [InlineData("a", true)]
+    [InlineData("b", false)]
+    public void A_key_that_was_written_over_keeps_its_term_and_is_lost_all_the_same(string holder, bool isKept)
+    {
+        Acquire();
+        var term = _dcs.Snapshot.Leader!.Term;
+
+        _dcs.Put(ClusterKeys.Leader, holder);
+        _keeper.Observe(_dcs.Snapshot);
+
+        Assert.Equal(term, _dcs.Snapshot.Leader!.Term);
+        Assert.Equal(isKept, _keeper.View.HoldsLeader);
+    }
+
     private void Acquire() => Assert.Equal(LeaseOutcome.Held, Run(_keeper.AcquireAsync).Outcome);
 
     private T Run<T>(Func<CancellationToken, Task<T>> act)

@@ -193,7 +193,9 @@ internal sealed partial class LeaseKeeper(
     {
         lock (_lock)
         {
-            if (_held is not { } held || snapshot.Revision < held.ModRevision || snapshot.Leader?.Term == held.Term)
+            // A key that was written over, not deleted, keeps its term.
+            if (_held is not { } held || snapshot.Revision < held.ModRevision
+                || (snapshot.Leader is { } leader && leader.Term == held.Term && leader.Holder == held.Holder))
             {
                 return;
             }
