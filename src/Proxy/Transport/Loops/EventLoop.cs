@@ -221,9 +221,10 @@ internal abstract unsafe partial class EventLoop : IDisposable
     {
         lock (_closeLock)
         {
-            foreach (var source in _closing)
+            // What is closed may close others: a listener hands over whom it finds in its queue at last.
+            for (var i = 0; i < _closing.Count; i++)
             {
-                Close(source);
+                Guarded(static source => ((LoopSource)source!).Owner.Close((LoopSource)source), _closing[i]);
             }
             _closing.Clear();
         }

@@ -55,6 +55,11 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
     /// <inheritdoc/>
     protected override void OnReleased(bool isPassed)
     {
+        // The last look is the last thing before the end: who is in the queue when it is closed is reset.
+        if (!_leavesQueue)
+        {
+            _ = Accept(int.MaxValue, isLast: true);
+        }
         _socket.Dispose();   // its descriptor is watched no more
         _stopped.TrySetResult();
     }
@@ -82,7 +87,7 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
     }
 
     // False: there are no descriptors left.
-    private unsafe bool Accept(int most)
+    private unsafe bool Accept(int most, bool isLast = false)
     {
         for (var count = 0; count < most; count++)
         {
@@ -90,7 +95,7 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
             if (fd >= 0)
             {
                 _isShort = false;
-                Hand(fd);
+                Hand(fd, isLast);
                 continue;
             }
             switch (Kernel.Error)
@@ -110,9 +115,9 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
         return true;
     }
 
-    private void Hand(int fd)
+    private void Hand(int fd, bool isLast)
     {
-        var loop = _transport.NextLoop();
+        var loop = isLast ? Owner : _transport.NextLoop();
         if (ReferenceEquals(loop, Owner))
         {
             _accepted(new LoopConnection(loop, fd));
