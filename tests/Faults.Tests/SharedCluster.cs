@@ -7,6 +7,8 @@ namespace Routing.Faults.Tests;
 public sealed class SynchronousCluster : ClusterFixture
 {
     protected override TestClusterOptions Options => new() { Dcs = new JsonObject { ["synchronous_mode"] = true } };
+
+    protected override Task UntilReadyAsync(TestCluster cluster) => cluster.SynchronousAsync();
 }
 
 /// <summary>The classes that share one cluster.</summary>

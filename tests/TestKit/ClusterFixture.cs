@@ -16,7 +16,9 @@ public class ClusterFixture : IAsyncDisposable
             try
             {
                 used.StartMissing();
-                return (used, await used.HealthyAsync(TimeSpan.FromSeconds(30)));
+                var first = await used.HealthyAsync(TimeSpan.FromSeconds(30));
+                await UntilReadyAsync(used);
+                return (used, first);
             }
             catch (TimeoutException)
             {
@@ -26,8 +28,13 @@ public class ClusterFixture : IAsyncDisposable
             }
         }
         _cluster = await TestCluster.StartAsync(Options);
-        return (_cluster, await _cluster.HealthyAsync());
+        var leader = await _cluster.HealthyAsync();
+        await UntilReadyAsync(_cluster);
+        return (_cluster, leader);
     }
+
+    /// <summary>What its tests need besides health.</summary>
+    protected virtual Task UntilReadyAsync(TestCluster cluster) => Task.CompletedTask;
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

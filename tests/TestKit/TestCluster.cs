@@ -217,6 +217,12 @@ public sealed class TestCluster : IAsyncDisposable
         return (code, await File.ReadAllTextAsync(log));
     }
 
+    /// <summary>Waits until the sync key names a standby: before that nobody but the old leader may lead, however long it is gone.</summary>
+    public Task SynchronousAsync() => UntilAsync(
+        async () => await Keys.AllAsync() is var keys && keys.GetValueOrDefault("sync")?.Json is { } sync
+            && (string?)sync["leader"] == keys.GetValueOrDefault("leader")?.Value && !string.IsNullOrEmpty((string?)sync["sync_standby"]),
+        "a standby is named in the sync key");
+
     /// <summary>Waits for a condition; when it does not come true, the agents' logs are told.</summary>
     public Task UntilAsync(Func<Task<bool>> condition, string what, TimeSpan? within = null) => UntilAsync(condition, () => what, within);
 

@@ -40,6 +40,8 @@ public sealed class DriverCluster : ClusterFixture
             "POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["candidate"] = candidate.Split(',')[0] });
         Assert.True(code == 200, text + cluster.Report());
     }
+
+    protected override Task UntilReadyAsync(TestCluster cluster) => cluster.SynchronousAsync();
 }
 
 /// <summary>The classes that share one cluster.</summary>
