@@ -8,13 +8,13 @@ internal sealed record Options
     public const string Usage = """
         Usage: Load [--runs N] [--seconds N] [--variants NAME,…] [--parts NAME,…] [--proxy FILE] [--before FILE] [--out FILE]
 
-        Runs pgbench and COPY directly and through HAProxy, PgBouncer and the proxy, alternating, on 127.0.0.1.
+        Runs pgbench and COPY directly and through HAProxy, PgBouncer and the proxy, alternating, on 127.0.0.1, and the driver beside them.
 
           --runs N      rounds over all variants; medians are reported (default 5)
           --seconds N   length of one pgbench run (default 4)
           --variants    direct, haproxy1, haproxy2, splice, pgbouncer, before, epoll, io_uring, portable (default all; before only with
                         --before), epoll1, epoll2, io_uring1, io_uring2 (with so many loops)
-          --parts       simple, prepared, connect, bulk, idle, switch (default all)
+          --parts       simple, prepared, connect, bulk, idle, switch, driver (default all)
           --proxy FILE  the native proxy; default artifacts/bin/routing-proxy
           --before FILE another build of the proxy, to see what a change does; measured with its own default transport
           --out FILE    write the tables there, too
@@ -24,7 +24,7 @@ internal sealed record Options
 
     private static readonly string[] s_knownVariants = [.. AllVariants, "epoll1", "epoll2", "io_uring1", "io_uring2"];
 
-    public static readonly string[] AllParts = ["simple", "prepared", "connect", "bulk", "idle", "switch"];
+    public static readonly string[] AllParts = ["simple", "prepared", "connect", "bulk", "idle", "switch", "driver"];
 
     public int Runs { get; private init; } = 5;
 

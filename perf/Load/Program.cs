@@ -43,6 +43,7 @@ foreach (var part in options.Parts)
         "connect" => await loaded.ConnectAsync(),
         "bulk" => await loaded.BulkAsync(),
         "idle" => await loaded.IdleAsync(),
+        "driver" => await new DriverRun(options, stage).RunAsync(),
         _ => await loaded.SwitchAsync(),
     });
 }

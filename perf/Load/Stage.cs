@@ -11,7 +11,7 @@ internal sealed class Stage : IAsyncDisposable
     private readonly TempDirectory _directory = new("load");
     private readonly string _bin;
     private readonly Options _options;
-    private OrdinaryProcess? _postgres;
+    private readonly List<OrdinaryProcess> _servers = [];
     private EtcdServer? _etcd;
 
     private Stage(Options options, string bin) => (_options, _bin) = (options, bin);
@@ -19,6 +19,9 @@ internal sealed class Stage : IAsyncDisposable
     public int PostgresPort { get; } = FreePorts.Take();
 
     public string Folder => _directory.Path;
+
+    /// <summary>Where etcd listens: host and port.</summary>
+    public string Etcd => _etcd!.Endpoint.Authority;
 
     public EtcdKeys Keys { get; private set; } = null!;
 
@@ -30,11 +33,7 @@ internal sealed class Stage : IAsyncDisposable
         var stage = new Stage(options, bin);
         OrdinaryProcess.GiveAway(stage.Folder);
         await stage.RunAsync("initdb", "-D", stage._directory["pg"], "-A", "trust", "-U", "postgres", "--no-sync");
-        stage._postgres = OrdinaryProcess.Start(
-            stage._directory["pg.log"], stage.Folder, Path.Combine(bin, "postgres"), "-D", stage._directory["pg"], "-p", Text(stage.PostgresPort),
-            "-k", stage.Folder, "-c", "fsync=off", "-c", "shared_buffers=1GB", "-c", "max_connections=300", "-c", "listen_addresses=127.0.0.1");
-        await UntilListeningAsync(stage.PostgresPort);
-        await WaitUntil.TrueAsync(async () => (await stage.TryAsync(Path.Combine(bin, "pg_isready"), "-h", "127.0.0.1", "-p", Text(stage.PostgresPort))).Code == 0);
+        await stage.StartServerAsync("pg", stage.PostgresPort, "1GB");
         await stage.RunAsync("pgbench", "-i", "-q", "-s", "10", "-h", "127.0.0.1", "-p", Text(stage.PostgresPort), "-U", "postgres", "postgres");
         stage._etcd = await EtcdServer.StartAsync();
         stage.Keys = new EtcdKeys(stage._etcd.Endpoint, "/service/load");
@@ -45,9 +44,20 @@ internal sealed class Stage : IAsyncDisposable
     /// <summary>Publishes a member that runs as a primary, and the leader key with its name.</summary>
     public async Task LeadAsync(string name, int port)
     {
-        await Keys.PutAsync($"members/{name}",
-            $$"""{"conn_url":"postgres://127.0.0.1:{{port}}/postgres","api_url":"http://127.0.0.1:1/patroni","state":"running","role":"primary","version":"4.1.4","xlog_location":1,"timeline":1}""");
+        await PublishAsync(name, port, "primary");
         await Keys.PutAsync("leader", name);
+    }
+
+    /// <summary>Copies the server, starts the copy as a standby, and publishes it as a replica.</summary>
+    /// <returns>Its port.</returns>
+    public async Task<int> FollowAsync(string name)
+    {
+        var port = FreePorts.Take();
+        await RunAsync(
+            "pg_basebackup", "-h", "127.0.0.1", "-p", Text(PostgresPort), "-U", "postgres", "-D", _directory[name], "-R", "-c", "fast", "--no-sync");
+        await StartServerAsync(name, port, "128MB");
+        await PublishAsync(name, port, "replica");
+        return port;
     }
 
     /// <summary>Starts what stands between the client and a server at this port.</summary>
@@ -135,17 +145,30 @@ internal sealed class Stage : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_postgres is { } postgres)
+        foreach (var server in _servers)
         {
-            postgres.Send(ProcessSignal.Quit);
-            _ = await postgres.WaitForExitAsync(TimeSpan.FromSeconds(20));
-            postgres.Dispose();
+            server.Send(ProcessSignal.Quit);
+            _ = await server.WaitForExitAsync(TimeSpan.FromSeconds(20));
+            server.Dispose();
         }
         if (_etcd is { } etcd)
         {
             await etcd.DisposeAsync();
         }
         _directory.Dispose();
+    }
+
+    private Task PublishAsync(string name, int port, string role) => Keys.PutAsync(
+        $"members/{name}",
+        $$"""{"conn_url":"postgres://127.0.0.1:{{port}}/postgres","api_url":"http://127.0.0.1:1/patroni","state":"running","role":"{{role}}","version":"4.1.4","xlog_location":1,"timeline":1}""");
+
+    private async Task StartServerAsync(string name, int port, string buffers)
+    {
+        _servers.Add(OrdinaryProcess.Start(
+            _directory[$"{name}.log"], Folder, Path.Combine(_bin, "postgres"), "-D", _directory[name], "-p", Text(port), "-k", Folder,
+            "-c", "fsync=off", "-c", $"shared_buffers={buffers}", "-c", "max_connections=300", "-c", "listen_addresses=127.0.0.1"));
+        await UntilListeningAsync(port);
+        await WaitUntil.TrueAsync(async () => (await TryAsync(Path.Combine(_bin, "pg_isready"), "-h", "127.0.0.1", "-p", Text(port))).Code == 0);
     }
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);

@@ -10,8 +10,7 @@ public sealed class SynchronousTests(SynchronousTests.Cluster fixture) : IClassF
     public async Task Synchronous_mode_names_a_standby_and_a_dead_primary_costs_no_acknowledged_write()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await ModeAsync(cluster, true);
-        await cluster.UntilAsync(async () => (await SyncAsync(cluster)).Standbys.Length == 1, "a synchronous standby is named");
+        await InForceAsync(cluster, true);
         var (sync, standbys, quorum) = await SyncAsync(cluster);
         var standby = cluster[standbys[0]];
         var other = cluster.ReplicasOf(leader).Single(node => node != standby);
@@ -37,8 +36,7 @@ public sealed class SynchronousTests(SynchronousTests.Cluster fixture) : IClassF
     public async Task Quorum_mode_counts_votes_and_a_dead_primary_costs_no_acknowledged_write()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await ModeAsync(cluster, "quorum");
-        await cluster.UntilAsync(async () => (await SyncAsync(cluster)).Standbys.Length == 2, "both standbys vote");
+        await InForceAsync(cluster, "quorum");
         var (owner, standbys, quorum) = await SyncAsync(cluster);
         await cluster.UntilAsync(
             async () => await cluster.ReplicasOf(leader)[0].StatusAsync("/quorum") == 200, "a voter knows its role");
@@ -65,8 +63,7 @@ public sealed class SynchronousTests(SynchronousTests.Cluster fixture) : IClassF
     public async Task A_killed_agent_costs_no_acknowledged_write(string mode)
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await ModeAsync(cluster, JsonNode.Parse(mode));
-        await cluster.UntilAsync(async () => (await SyncAsync(cluster)).Standbys.Length > 0, "a standby is synchronous");
+        await InForceAsync(cluster, JsonNode.Parse(mode)!);
 
         await using var writer = await Writer.StartAsync(cluster);
         await writer.MoreAsync(50);
@@ -84,14 +81,25 @@ public sealed class SynchronousTests(SynchronousTests.Cluster fixture) : IClassF
     public async Task Without_a_mode_the_sync_key_is_gone()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await ModeAsync(cluster, true);
-        await cluster.UntilAsync(async () => (await SyncAsync(cluster)).Standbys.Length == 1, "a synchronous standby is named");
+        await InForceAsync(cluster, true);
 
         await ModeAsync(cluster, false);
         await cluster.UntilAsync(async () => await cluster.Keys.GetAsync("sync") is null, "the key is deleted");
 
         await cluster.UntilAsync(
             async () => await leader.SqlAsync("SHOW synchronous_standby_names") == "", "the server waits for nobody");
+    }
+
+    // Between two modes nobody is named for a moment, and nobody may take over then: the key, and what commits wait for, have to be the new mode's.
+    private static async Task InForceAsync(TestCluster cluster, JsonNode mode)
+    {
+        await ModeAsync(cluster, mode);
+        var isQuorum = mode.ToString() == "quorum";
+        var leader = await cluster.LeaderAsync();
+        await cluster.UntilAsync(
+            async () => await SyncAsync(cluster) is var (_, standbys, quorum) && (standbys.Length, quorum) == (isQuorum ? (2, 1) : (1, 0))
+                && (await leader.SqlAsync("SHOW synchronous_standby_names") ?? "").StartsWith("ANY ", StringComparison.Ordinal) == isQuorum,
+            $"the mode {mode} is in force");
     }
 
     private static Task ModeAsync(TestCluster cluster, JsonNode? mode) =>

@@ -99,7 +99,7 @@ internal sealed partial class LeaseKeeper(
                 {
                     LogLoopStuck();
                 }
-                await _sleep.SleepAsync(good ? Interval : RetryInterval, cancellationToken);
+                await _sleep.SleepAsync(good ? UntilNext() : RetryInterval, cancellationToken);
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
@@ -147,10 +147,6 @@ internal sealed partial class LeaseKeeper(
         {
             using var limit = Limit(cancellationToken);
             return await DeleteKeyAsync(limit.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            return new WriteOutcome(WriteStatus.Unknown, 0, "no answer in time");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -252,14 +248,13 @@ internal sealed partial class LeaseKeeper(
     /// <summary>Waits for its turn; every holder of the gate is bounded by <see cref="Limit"/>, so this needs no token.</summary>
     private Task EnterAsync() => _gate.WaitAsync(CancellationToken.None);
 
-    private TimeSpan Interval
+    /// <summary>Until the next renewal: at the pace of the watch, and with it, so that an idle agent wakes up once for both; a fifth of the ttl at most.</summary>
+    private TimeSpan UntilNext()
     {
-        get
+        lock (_lock)
         {
-            lock (_lock)
-            {
-                return TimeSpan.FromSeconds(Math.Clamp(_ttl.TotalSeconds / 5, 0.4, 10));
-            }
+            var pace = WatchPace.For(_ttl);
+            return WatchPace.UntilNext(pace < _ttl / 5 ? pace : _ttl / 5, time);
         }
     }
 
