@@ -12,7 +12,6 @@ namespace Routing.Load;
 internal sealed class DriverRun(Options options, Stage stage)
 {
     private const int Rows = 1_000_000;   // pgbench -s 10
-    private static readonly int[] s_callers = [1, 8, 64];
 
     /// <summary>Prepared selects at 1, 8 and 64 callers, a connection from the pool for each.</summary>
     public async Task<string> RunAsync()
@@ -41,7 +40,7 @@ internal sealed class DriverRun(Options options, Stage stage)
             |---|---|---|---|---|---|---|---|
 
             """);
-        foreach (var callers in s_callers)
+        foreach (var callers in options.Clients)
         {
             var results = ways.ToDictionary(way => way.Name, _ => new List<Result>());
             foreach (var way in ways)

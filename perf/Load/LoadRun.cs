@@ -9,7 +9,6 @@ namespace Routing.Load;
 internal sealed class LoadRun(Options options, Stage stage)
 {
     private const double BulkGigabytes = 1.001;
-    private static readonly int[] s_clients = [1, 8, 64];
     private static readonly int[] s_idle = [1_000, 5_000, 9_000];
     private static readonly TimeSpan s_rest = TimeSpan.FromSeconds(3);
 
@@ -17,7 +16,7 @@ internal sealed class LoadRun(Options options, Stage stage)
     public async Task<string> PgbenchAsync(string protocol)
     {
         var table = new StringBuilder($"## Select-only, {protocol} protocol\n\n| clients | way | TPS | ratio to HAProxy's best | p50, µs | p99, µs | CPU, µs per transaction | ratio to HAProxy's best |\n|---|---|---|---|---|---|---|---|\n");
-        foreach (var clients in s_clients)
+        foreach (var clients in options.Clients)
         {
             var results = await RoundAsync(options.Variants, stage.PostgresPort, async route => await BenchAsync(route, "-S", "-M", protocol, "-c", Text(clients), "-j", Text(Math.Min(clients, 2))));
             var best = Best(results, one => one.Tps);

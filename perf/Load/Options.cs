@@ -6,12 +6,13 @@ namespace Routing.Load;
 internal sealed record Options
 {
     public const string Usage = """
-        Usage: Load [--runs N] [--seconds N] [--variants NAME,…] [--parts NAME,…] [--proxy FILE] [--before FILE] [--out FILE]
+        Usage: Load [--runs N] [--seconds N] [--clients N,…] [--variants NAME,…] [--parts NAME,…] [--proxy FILE] [--before FILE] [--out FILE]
 
         Runs pgbench and COPY directly and through HAProxy, PgBouncer and the proxy, alternating, on 127.0.0.1, and the driver beside them.
 
           --runs N      rounds over all variants; medians are reported (default 5)
           --seconds N   length of one pgbench run (default 4)
+          --clients N,… for simple, prepared and driver (default 1,8,64)
           --variants    direct, haproxy1, haproxy2, splice, pgbouncer, before, epoll, io_uring, portable (default all; before only with
                         --before), epoll1, epoll2, io_uring1, io_uring2 (with so many loops)
           --parts       simple, prepared, connect, bulk, idle, switch, driver (default all)
@@ -29,6 +30,8 @@ internal sealed record Options
     public int Runs { get; private init; } = 5;
 
     public int Seconds { get; private init; } = 4;
+
+    public IReadOnlyList<int> Clients { get; private init; } = [1, 8, 64];
 
     public IReadOnlyList<string> Variants
     {
@@ -57,6 +60,7 @@ internal sealed record Options
             {
                 "--runs" => options with { Runs = Number() },
                 "--seconds" => options with { Seconds = Number() },
+                "--clients" => options with { Clients = [.. Names(["1", "8", "64"]).Select(one => int.Parse(one, CultureInfo.InvariantCulture))] },
                 "--variants" => options with { Variants = Names(s_knownVariants) },
                 "--parts" => options with { Parts = Names(AllParts) },
                 "--proxy" => options with { Proxy = Path.GetFullPath(Value()) },

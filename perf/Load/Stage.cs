@@ -166,7 +166,7 @@ internal sealed class Stage : IAsyncDisposable
     {
         _servers.Add(OrdinaryProcess.Start(
             _directory[$"{name}.log"], Folder, Path.Combine(_bin, "postgres"), "-D", _directory[name], "-p", Text(port), "-k", Folder,
-            "-c", "fsync=off", "-c", $"shared_buffers={buffers}", "-c", "max_connections=300", "-c", "listen_addresses=127.0.0.1"));
+            "-c", "fsync=off", "-c", $"shared_buffers={buffers}", "-c", "max_connections=500", "-c", "listen_addresses=127.0.0.1"));
         await UntilListeningAsync(port);
         await WaitUntil.TrueAsync(async () => (await TryAsync(Path.Combine(_bin, "pg_isready"), "-h", "127.0.0.1", "-p", Text(port))).Code == 0);
     }

@@ -29,6 +29,7 @@ public static class ClusterOverviewReader
         var members = ClusterSnapshot.Empty.Members.ToBuilder();
         LeaderKey? leader = null;
         var end = Lsn.Zero;
+        var voters = SyncState.None.Standbys.ToBuilder();
         foreach (var entry in list.EnumerateArray())
         {
             if (entry.ValueKind != JsonValueKind.Object)
@@ -46,6 +47,10 @@ public static class ClusterOverviewReader
             {
                 leader = new LeaderKey(name, new Term(member.Timeline ?? 0), revision, LeaseId: 0);
             }
+            if (reader.Text("role") is "sync_standby" or "quorum_standby")
+            {
+                voters.Add(name);
+            }
             if (member.ReplayLsn is { } replayed && entry.TryGetProperty("replay_lag", out var lag) && lag.TryGetLag(out var bytes))
             {
                 end = Lsn.Max(end, new Lsn(replayed.Value + bytes));
@@ -55,6 +60,7 @@ public static class ClusterOverviewReader
         {
             Revision = revision,
             Leader = leader,
+            Sync = voters.Count > 0 ? SyncState.None with { Leader = leader?.Holder, Standbys = voters.ToImmutable() } : SyncState.None,
             Members = members.ToImmutable(),
             Status = LeaderStatus.None with { Optime = end },
             HasStatusKey = true,

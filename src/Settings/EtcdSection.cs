@@ -1,7 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
-using System.Text.Json.Nodes;
-using Routing.Cluster;
 using Routing.Dcs;
 
 namespace Routing.Settings;
@@ -51,10 +48,11 @@ public static class EtcdSection
         var port = section.Number("port", 1, 65535) ?? DefaultPort;
         var username = section.Text("username");
         var password = section.Text("password");
-        var proxy = Url(section, "proxy");
-        var url = proxy ?? Url(section, "url");
-        var hosts = Hosts(section, scheme, port);
-        var host = section.Text("host") is { } text ? Endpoint(section, "host", text, scheme, port) : null;
+        var addresses = new EndpointReader(section, scheme, port, DefaultPort);
+        var proxy = addresses.Url("proxy");
+        var url = proxy ?? addresses.Url("url");
+        var hosts = addresses.List("hosts");
+        var host = addresses.One("host");
         var srv = section.Text("srv");
         var srvSuffix = section.Text("srv_suffix");
         var useProxies = section.Boolean("use_proxies") ?? false;
@@ -64,7 +62,7 @@ public static class EtcdSection
         section.Ignore("version_prefix", "retry_timeout", "ttl");
         section.WarnUnknownKeys();
 
-        ImmutableArray<Uri> endpoints = url is not null ? [WithoutUser(url)]
+        ImmutableArray<Uri> endpoints = url is not null ? [EndpointReader.WithoutUser(url)]
             : !hosts.IsEmpty ? hosts
             : host is not null ? [host]
             : [];
@@ -99,70 +97,4 @@ public static class EtcdSection
             DiscoverySrvSuffix = srvSuffix,
         };
     }
-
-    private static ImmutableArray<Uri> Hosts(SectionReader section, string scheme, int port)
-    {
-        if (section.CommaList("hosts") is not { } texts)
-        {
-            return [];
-        }
-        if (texts.IsEmpty)
-        {
-            section.Wrong("hosts", "a list of host:port, or host:port separated by commas");
-        }
-        var isList = section.Any("hosts") is JsonArray;
-        return
-        [
-            .. texts.Select((text, index) => Endpoint(
-                    section, isList ? string.Create(CultureInfo.InvariantCulture, $"hosts[{index}]") : "hosts", text, scheme, port))
-                .OfType<Uri>(),
-        ];
-    }
-
-    private static Uri? Endpoint(SectionReader section, string key, string text, string scheme, int port)
-    {
-        if (text.Contains("://", StringComparison.Ordinal) && TryUrl(text, out var url))
-        {
-            return WithoutUser(url);
-        }
-        if (HostPort.TryParse(text, port, out var address)
-            && Uri.TryCreate($"{scheme}://{address}", UriKind.Absolute, out var endpoint))
-        {
-            return endpoint;
-        }
-        var path = SettingsTree.Join(section.Path, key);
-        section.Report.Error(new SettingsProblem(section.Tree.OriginOf(path), path, text, "must be host or host:port with a port from 1 to 65535"));
-        return null;
-    }
-
-    private static Uri? Url(SectionReader section, string key)
-    {
-        if (section.Text(key) is not { } text)
-        {
-            return null;
-        }
-        if (TryUrl(text, out var url))
-        {
-            return url;
-        }
-        section.Wrong(key, "a URL such as http://user:password@host:2379");
-        return null;
-    }
-
-    private static bool TryUrl(string text, out Uri url)
-    {
-        url = null!;
-        if (!Uri.TryCreate(text, UriKind.Absolute, out var parsed) || parsed.Host.Length == 0 || parsed.Scheme is not ("http" or "https"))
-        {
-            return false;
-        }
-        // A URL without a port means etcd's port here, not the web's.
-        var authority = text[(text.IndexOf("://", StringComparison.Ordinal) + 3)..].Split('/', 2)[0];
-        var afterUser = authority[(authority.LastIndexOf('@') + 1)..];
-        var hasPort = afterUser.LastIndexOf(':') > afterUser.LastIndexOf(']');
-        url = hasPort ? parsed : new UriBuilder(parsed) { Port = DefaultPort }.Uri;
-        return true;
-    }
-
-    private static Uri WithoutUser(Uri url) => new($"{url.Scheme}://{url.Authority}");
 }

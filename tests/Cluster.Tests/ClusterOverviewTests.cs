@@ -104,6 +104,19 @@ public class ClusterOverviewTests
         Assert.NotEmpty(problem);
     }
 
+    [Theory]
+    [InlineData("sync_standby")]
+    [InlineData("quorum_standby")]
+    public void Who_is_synchronous_is_read_from_the_roles(string role)
+    {
+        Assert.True(ClusterOverviewReader.TryRead(
+            $$"""{"members":[{"name":"a","role":"leader"},{"name":"b","role":"{{role}}"},{"name":"c","role":"replica"}]}""", 1, out var read, out _));
+
+        Assert.Equal("a", read.Sync.Leader);
+        Assert.Equal(["b"], read.Sync.Standbys);
+        Assert.Equal(Role.Replica, read.Members["b"].Role);
+    }
+
     [Fact]
     public void Members_that_make_no_sense_are_left_out()
     {

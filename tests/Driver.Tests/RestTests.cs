@@ -1,5 +1,3 @@
-using System.Net;
-using System.Text;
 using Routing.TestKit;
 
 namespace Routing.Driver.Tests;
@@ -45,47 +43,9 @@ public sealed class RestTests
 
     private static string Document(PretendAgent first, PretendAgent second, string leader, int timeline)
     {
-        return $$"""{"members":[{{Member("a", first)}},{{Member("b", second)}}],"scope":"pay"}""";
+        return $$"""{"members":[{{One(first, "a")}},{{One(second, "b")}}],"scope":"pay"}""";
 
-        string Member(string name, PretendAgent agent) => $$"""
-            {"name":"{{name}}","role":"{{(name == leader ? "leader" : "replica")}}","state":"{{(name == leader ? "running" : "streaming")}}",
-            "api_url":"http://127.0.0.1:{{agent.Port}}/patroni","host":"127.0.0.1","port":5432,"timeline":{{timeline}}}
-            """;
-    }
-
-    /// <summary>Answers every request with a document.</summary>
-    private sealed class PretendAgent : IDisposable
-    {
-        private readonly HttpListener _listener = new();
-
-        public PretendAgent()
-        {
-            _listener.Prefixes.Add($"http://127.0.0.1:{Port}/");
-            _listener.Start();
-            _ = ServeAsync();
-        }
-
-        public int Port { get; } = FreePorts.Take();
-
-        public string Document { get; set; } = "";
-
-        public void Dispose() => _listener.Close();
-
-        private async Task ServeAsync()
-        {
-            try
-            {
-                while (true)
-                {
-                    var context = await _listener.GetContextAsync();
-                    using var response = context.Response;
-                    await response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(Document));
-                }
-            }
-            catch (Exception over) when (over is HttpListenerException or ObjectDisposedException or InvalidOperationException)
-            {
-                // closed
-            }
-        }
+        string One(PretendAgent agent, string name) =>
+            agent.Member(name, name == leader ? "leader" : "replica", name == leader ? "running" : "streaming", timeline);
     }
 }

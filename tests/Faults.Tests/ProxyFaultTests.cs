@@ -36,10 +36,15 @@ public sealed class ProxyFaultTests(SynchronousCluster fixture)
         }
     });
 
-    private async Task ClientsSurviveAsync(Func<TestCluster, TestNode, Task> fault)
+    [Fact]
+    public Task A_dead_node_while_the_agents_alone_tell_of_the_cluster() => ClientsSurviveAsync(
+        async (_, leader) => await leader.KillAsync(),
+        cluster => new ProxyOptions { Source = $"rest: {{hosts: '127.0.0.1:{cluster.Nodes[0].RestPort},127.0.0.1:{cluster.Nodes[1].RestPort}'}}" });
+
+    private async Task ClientsSurviveAsync(Func<TestCluster, TestNode, Task> fault, Func<TestCluster, ProxyOptions>? options = null)
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await using var proxy = await ProxyProcess.StartAsync(cluster);
+        await using var proxy = await ProxyProcess.StartAsync(cluster, options?.Invoke(cluster));
         await using (var connection = await ProxyProcess.OpenAsync(proxy.WritePort))
         {
             await using var create = new NpgsqlCommand("CREATE TABLE IF NOT EXISTS by_proxy (client int, id bigint)", connection);

@@ -16,6 +16,9 @@ public sealed record ProxyOptions
     /// <summary>All listeners, each on a line of its own, instead of those two.</summary>
     public string? Listeners { get; init; }
 
+    /// <summary>Where the topology comes from, in YAML, instead of the cluster's etcd.</summary>
+    public string? Source { get; init; }
+
     /// <summary>More YAML, at the top level; it may replace <c>timeouts</c>.</summary>
     public string More { get; init; } = "timeouts: {drain: 2}";
 
@@ -112,8 +115,7 @@ public sealed class ProxyProcess : IAsyncDisposable
         File.WriteAllText(ConfigFile, string.Create(CultureInfo.InvariantCulture, $$"""
             scope: {{_scope}}
             namespace: /service/
-            etcd3:
-              hosts: {{_etcd.Authority}}
+            {{options.Source ?? $"etcd3: {{hosts: {_etcd.Authority}}}"}}
             listeners:
             {{listeners}}
             admin:

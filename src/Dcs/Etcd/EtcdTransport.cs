@@ -1,7 +1,5 @@
 using System.Net.Security;
 using System.Net.Sockets;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using Grpc.Net.Client;
 
 namespace Routing.Dcs.Etcd;
@@ -16,7 +14,7 @@ internal sealed class EtcdTransport(EtcdOptions options)
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(1);
     private const int LongestAnswer = 256 * 1024 * 1024;
 
-    private readonly Lazy<SslClientAuthenticationOptions> _ssl = new(() => Ssl(options));
+    private readonly Lazy<SslClientAuthenticationOptions> _ssl = new(() => TlsFiles.Read(options.CaFile, options.CertificateFile, options.KeyFile));
 
     public GrpcChannel Open(Uri address)
     {
@@ -53,45 +51,6 @@ internal sealed class EtcdTransport(EtcdOptions options)
         {
             socket.Dispose();
             throw;
-        }
-    }
-
-    private static SslClientAuthenticationOptions Ssl(EtcdOptions options)
-    {
-        var ssl = new SslClientAuthenticationOptions();
-        if (options.CaFile is { } caFile)
-        {
-            var trust = new X509ChainPolicy
-            {
-                TrustMode = X509ChainTrustMode.CustomRootTrust,
-                RevocationMode = X509RevocationMode.NoCheck,
-            };
-            Read(caFile, () => trust.CustomTrustStore.ImportFromPemFile(caFile));
-            ssl.CertificateChainPolicy = trust;
-        }
-        if (options.CertificateFile is { } certificateFile)
-        {
-            var keyFile = options.KeyFile ?? certificateFile;
-            Read($"{certificateFile} with key {keyFile}", () =>
-            {
-                var certificate = X509Certificate2.CreateFromPemFile(certificateFile, keyFile);
-                var others = new X509Certificate2Collection();
-                others.ImportFromPemFile(certificateFile);
-                ssl.ClientCertificateContext = SslStreamCertificateContext.Create(certificate, others, offline: true);
-            });
-        }
-        return ssl;
-    }
-
-    private static void Read(string file, Action read)
-    {
-        try
-        {
-            read();
-        }
-        catch (Exception problem) when (problem is CryptographicException or IOException or UnauthorizedAccessException)
-        {
-            throw new ClusterStoreException($"Cannot use the certificate file {file}: {problem.Message}", problem) { IsRefusal = true };
         }
     }
 }

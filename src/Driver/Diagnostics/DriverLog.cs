@@ -44,7 +44,4 @@ internal static partial class DriverLog
 
     [LoggerMessage(EventId = 7013, Level = LogLevel.Error, Message = "{Cluster}: a task in the background failed")]
     public static partial void BackgroundFailed(this ILogger logger, string cluster, Exception problem);
-
-    [LoggerMessage(EventId = 7014, Level = LogLevel.Debug, Message = "{Address}/cluster: {Problem}")]
-    public static partial void RestFailed(this ILogger logger, Uri address, string problem);
 }

@@ -69,9 +69,14 @@ internal sealed class SharedTopology
             s_shared.Remove(_key);
         }
         await Watch.DisposeAsync().ConfigureAwait(false);
-        if (_views is IAsyncDisposable disposable)
+        switch (_views)
         {
-            await disposable.DisposeAsync().ConfigureAwait(false);
+            case IAsyncDisposable disposable:
+                await disposable.DisposeAsync().ConfigureAwait(false);
+                break;
+            case IDisposable disposable:
+                disposable.Dispose();
+                break;
         }
     }
 
@@ -84,7 +89,14 @@ internal sealed class SharedTopology
 
     private static IClusterViews ViewsFor(RoutingOptions options, ILoggerFactory loggerFactory, TimeProvider time) =>
         options.Topology == TopologySource.Rest
-            ? new RestViews(options, loggerFactory.CreateLogger<RestViews>(), time)
+            ? new RestClusterViews(
+                new RestOptions
+                {
+                    Endpoints = EndpointText.ParseAll(options.Rest, options.RestCaFile, EndpointText.RestPort),
+                    CaFile = options.RestCaFile,
+                    Interval = options.RestInterval,
+                },
+                time, loggerFactory.CreateLogger<RestClusterViews>())
             : new EtcdClusterStore(
                 new EtcdOptions
                 {

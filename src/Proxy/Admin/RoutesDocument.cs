@@ -23,6 +23,7 @@ internal static class RoutesDocument
         json.WriteBoolean("draining", isDraining);
         json.WriteNumber("term", table.HighestTerm.Revision);
         json.WriteNumber("revision", snapshot.Revision);
+        json.WriteString("source", router.Source);
         json.WriteBoolean("stale", !table.View.IsLive);
         json.WriteNumber("age_seconds", Math.Round(age?.TotalSeconds ?? 0, 3));
         json.WriteNumber("pending", counts.Pending);
@@ -74,7 +75,7 @@ internal static class RoutesDocument
             json.WriteBoolean("serves", verdict.Fits && !isRefused && !isSilent);
             json.WriteString(
                 "reason",
-                isSilent ? "answers nothing, and etcd vouches for it no more"
+                isSilent ? $"answers nothing, and {router.Source} vouches for it no more"
                 : isRefused ? "said at login that it is in recovery"
                 : isOut ? $"{verdict.Reason}; failed lately, last resort"
                 : verdict.Reason);

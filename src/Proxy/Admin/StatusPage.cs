@@ -44,7 +44,7 @@ internal static class StatusPage
         function show(d) {
           scope.textContent = d.scope + ' · version ' + d.version + ' · ' + d.transport;
           const sessions = d.listeners.reduce((sum, l) => sum + l.members.reduce((s, m) => s + m.sessions, 0), 0);
-          state.textContent = d.draining ? 'draining' : d.stale ? 'etcd is silent: the last known routes are in use' : 'live';
+          state.textContent = d.draining ? 'draining' : d.stale ? d.source + ' is silent: the last known routes are in use' : 'live';
           state.className = d.draining || d.stale ? 'wait' : 'good';
           facts.replaceChildren(...[['sessions', sessions], ['waiting', d.waiting], ['logging in', d.starting], ['term', d.term], ['topology age', d.age_seconds.toFixed(1) + ' s']]
             .map(([name, value]) => { const li = tag('li'); li.append(tag('b', value), tag('span', name, 'soft')); return li; }));

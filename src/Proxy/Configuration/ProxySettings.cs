@@ -15,8 +15,11 @@ internal sealed record ProxySettings
     /// <summary><c>namespace</c>: the prefix of the cluster's keys. Default <c>/service</c>. Not reloadable.</summary>
     public required string Namespace { get; init; }
 
-    /// <summary><c>etcd3</c>. Not reloadable.</summary>
-    public required EtcdOptions Etcd { get; init; }
+    /// <summary><c>etcd3</c>; null: the topology comes from <see cref="Rest"/>. Not reloadable.</summary>
+    public required EtcdOptions? Etcd { get; init; }
+
+    /// <summary><c>rest</c>; null: the topology comes from <see cref="Etcd"/>. Not reloadable.</summary>
+    public required RestOptions? Rest { get; init; }
 
     /// <summary><c>log</c>.</summary>
     public required LogSettings Log { get; init; }

@@ -31,6 +31,8 @@ internal static class ProxySettingsReader
         new("LISTENERS", "listeners", EnvironmentKind.Map),
         new("LIMITS", "limits", EnvironmentKind.Map),
         new("TIMEOUTS", "timeouts", EnvironmentKind.Map),
+        new("REST_HOSTS", "rest.hosts", EnvironmentKind.List), new("REST_PROTOCOL", "rest.protocol"), new("REST_CACERT", "rest.cacert"),
+        new("REST_CERT", "rest.cert"), new("REST_KEY", "rest.key"), new("REST_INTERVAL", "rest.interval"),
         new("ADMIN_LISTEN", "admin.listen"),
         new("TRANSPORT", "transport"),
         new("LOOPS", "loops"),
@@ -75,11 +77,13 @@ internal static class ProxySettingsReader
             CancelMaximumAge = Time(timeouts, "cancel_age", 0.1) ?? defaults.CancelMaximumAge,
             BroadcastUnknownCancels = root.Boolean("broadcast_unknown_cancels") ?? defaults.BroadcastUnknownCancels,
         };
+        var (etcd, rest) = ReadSource(root);
         var settings = new ProxySettings
         {
             Scope = root.RequiredText("scope"),
             Namespace = root.Text("namespace") ?? "/service",
-            Etcd = EtcdSection.Read(root) ?? new EtcdOptions { Endpoints = [] },
+            Etcd = etcd,
+            Rest = rest,
             Log = LogSection.Read(root.Section("log")) with { FileName = "routing-proxy.log" },
             Sessions = sessions,
             Listeners = ReadListeners(root),
@@ -94,6 +98,21 @@ internal static class ProxySettingsReader
         admin.WarnUnknownKeys();
         root.WarnUnknownKeys();
         return settings;
+    }
+
+    // One of both, and no more: two could contradict each other.
+    private static (EtcdOptions?, RestOptions?) ReadSource(SectionReader root)
+    {
+        if (!root.Has("rest"))
+        {
+            return (EtcdSection.Read(root), null);
+        }
+        if (root.Has("etcd3") || root.Has("etcd"))
+        {
+            root.Wrong("rest", "left out beside etcd3: the topology comes from one of both");
+        }
+        root.Ignore("etcd", "etcd3");
+        return (null, RestSection.Read(root));
     }
 
     private static ImmutableArray<ListenerConfig> ReadListeners(SectionReader root)

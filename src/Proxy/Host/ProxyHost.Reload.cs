@@ -64,13 +64,15 @@ internal sealed partial class ProxyHost
         }
         _settings = next with
         {
-            Scope = _settings.Scope, Namespace = _settings.Namespace, Etcd = _settings.Etcd, Admin = _settings.Admin,
+            Scope = _settings.Scope, Namespace = _settings.Namespace, Etcd = _settings.Etcd, Rest = _settings.Rest, Admin = _settings.Admin,
             Transport = _settings.Transport, Loops = _settings.Loops, ReusePort = _settings.ReusePort,
         };
         _router.Reload(next.Listeners.Select(one => one.Route));
         await _listeners.AdoptAsync(next.Listeners, opened, ServiceManager.NoSockets);
         _log.Reload(next.Log);
     }
+
+    private static bool Differ(IReadOnlyList<Uri>? before, IReadOnlyList<Uri>? next) => !(before ?? []).SequenceEqual(next ?? []);
 
     private static IEnumerable<string> FixedThatDiffer(ProxySettings before, ProxySettings next)
     {
@@ -82,9 +84,14 @@ internal sealed partial class ProxyHost
         {
             yield return "namespace";
         }
-        if (!before.Etcd.Endpoints.SequenceEqual(next.Etcd.Endpoints))
+        if (Differ(before.Etcd?.Endpoints, next.Etcd?.Endpoints)
+            || (before.Etcd is { } old && next.Etcd is { } etcd && old with { Endpoints = etcd.Endpoints } != etcd))
         {
             yield return "etcd3";
+        }
+        if (Differ(before.Rest?.Endpoints, next.Rest?.Endpoints) || (before.Rest is { } oldRest && next.Rest is { } rest && oldRest with { Endpoints = rest.Endpoints } != rest))
+        {
+            yield return "rest";
         }
         if (before.Admin != next.Admin)
         {

@@ -27,7 +27,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     private readonly ILogger _logger;
     private readonly ILoggerFactory _loggers;
     private readonly ServiceManager _manager;
-    private readonly EtcdClusterStore _store;
+    private readonly TopologySource _source;
     private readonly TopologyWatch _watch;
     private readonly ProxyMetrics _metrics = new();
     private readonly Router _router;
@@ -49,9 +49,13 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         _logger = loggers.CreateLogger("proxy");
         _settings = settings = WithinDescriptors(settings);
         _manager = new ServiceManager(_logger);
-        _store = new EtcdClusterStore(settings.Etcd, settings.Namespace, settings.Scope, time, loggers);
-        _watch = new TopologyWatch(_store, loggers.CreateLogger<TopologyWatch>());
-        _router = new Router(settings.Listeners.Select(one => one.Route), time, new Random(), loggers.CreateLogger("routes")) { Adopted = _metrics.Routed };
+        _source = new TopologySource(settings, time, loggers);
+        _watch = new TopologyWatch(_source.Views, loggers.CreateLogger<TopologyWatch>());
+        _router = new Router(settings.Listeners.Select(one => one.Route), time, new Random(), loggers.CreateLogger("routes"))
+        {
+            Adopted = _metrics.Routed,
+            Source = _source.Name,
+        };
         _watch.Changed += _router.Adopt;
         _transport = TransportFactory.Create(settings.Transport, settings.Loops, time, loggers.CreateLogger("transport"), out var fallback);
         if (fallback is not null)
@@ -80,15 +84,15 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             var table = _router.Table;
             if (table.View.Snapshot.Revision == 0)
             {
-                return (false, "etcd has not answered yet");
+                return (false, $"{_source.Name} has not answered yet");
             }
             var empty = table.Listeners.Values.Where(one => table.UsableOf(one) == 0).Select(one => one.Route.Name).Order(StringComparer.Ordinal).ToList();
             return empty.Count == 0 ? (true, "ready") : (false, $"nobody serves {string.Join(", ", empty)}");
         }
     }
 
-    /// <summary>Time since the store's last sign of life; null before the first.</summary>
-    private TimeSpan? TopologyAge => _store.Status.LastContact is not 0 and var contact ? _time.GetElapsedTime(contact) : null;
+    /// <summary>Time since the source's last sign of life; null before the first.</summary>
+    private TimeSpan? TopologyAge => _source.LastContact is not 0 and var contact ? _time.GetElapsedTime(contact) : null;
 
     /// <summary>Reads the configuration, runs until told to stop, and returns the exit code.</summary>
     public static async Task<int> RunAsync(string? path, SettingsEnvironment environment, TimeProvider time, TextWriter errors)
@@ -151,7 +155,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         _collector.Dispose();
         await _probe.DisposeAsync();
         await _watch.DisposeAsync();
-        await _store.DisposeAsync();
+        await _source.DisposeAsync();
         await _sessions.DisposeAsync();
         _router.Dispose();
         await _transport.DisposeAsync();

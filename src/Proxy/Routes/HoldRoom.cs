@@ -124,7 +124,7 @@ internal sealed class HoldRoom : IDisposable
         while (queue.First is { } waiter)
         {
             var picked = _pick(listener, waiter.Tried);
-            var choice = picked ?? new(null, "topology_unknown", "the proxy does not know the cluster: etcd has not answered", null);
+            var choice = picked ?? new(null, "topology_unknown", "the proxy does not know the cluster yet", null);
             if (choice.Target is not null && !queue.TryTakeTurn(now, _time.TimestampFrequency))
             {
                 choice.Ticket?.Dispose();

@@ -41,6 +41,9 @@ internal sealed partial class Router : IRouter, IDisposable
     /// <inheritdoc/>
     public event Action? Changed;
 
+    /// <summary>Where the views come from, for people: the subject of a sentence. Default <c>etcd</c>.</summary>
+    public string Source { get; init; } = "etcd";
+
     /// <summary>What follows from the newest view.</summary>
     public RouteTable Table => _table;
 
@@ -73,7 +76,7 @@ internal sealed partial class Router : IRouter, IDisposable
     {
         if (!_table.Listeners.TryGetValue(listener, out var table))
         {
-            return new(null, "topology_unknown", "the proxy does not know the cluster yet: etcd has not answered", null);
+            return new(null, "topology_unknown", $"the proxy does not know the cluster yet: {Source} has not answered", null);
         }
         // Who comes now does not overtake those who wait already; who has tried before has waited enough.
         return tried.Count == 0 && _room.IsWaitedFor(listener) ? None(table) : Pick(table, tried);
@@ -148,7 +151,7 @@ internal sealed partial class Router : IRouter, IDisposable
             }
             foreach (var member in silent.Except(_table.Silent))
             {
-                LogSilent(member);
+                LogSilent(member, Source);
             }
             foreach (var member in _table.Silent.Except(silent))
             {
@@ -205,7 +208,7 @@ internal sealed partial class Router : IRouter, IDisposable
             change = ChangeOf(before, _table);
             if (before.View.IsLive != view.IsLive && before.View.Snapshot.Revision != 0)
             {
-                LogLive(view.IsLive ? "answers again" : "is silent: the last known routes stay in use");
+                LogLive(Source, view.IsLive ? "answers again" : "is silent: the last known routes stay in use");
             }
         }
         _room.Release();
@@ -247,16 +250,16 @@ internal sealed partial class Router : IRouter, IDisposable
     [LoggerMessage(EventId = 6202, Level = LogLevel.Information, Message = "Writes go {Where}")]
     private partial void LogRoute(string where);
 
-    [LoggerMessage(EventId = 6203, Level = LogLevel.Warning, Message = "etcd {What}")]
-    private partial void LogLive(string what);
+    [LoggerMessage(EventId = 6203, Level = LogLevel.Warning, Message = "{Source} {What}")]
+    private partial void LogLive(string source, string what);
 
     [LoggerMessage(EventId = 6204, Level = LogLevel.Warning,
         Message = "{Member} holds the leader key of term {Term} and says at login that it is in recovery: not used for writes for now")]
     private partial void LogWrongRole(string member, Term term);
 
     [LoggerMessage(EventId = 6205, Level = LogLevel.Warning,
-        Message = "{Member} answers nothing, and etcd vouches for it no more: its sessions are cut, new ones wait or go elsewhere")]
-    private partial void LogSilent(string member);
+        Message = "{Member} answers nothing, and {Source} vouches for it no more: its sessions are cut, new ones wait or go elsewhere")]
+    private partial void LogSilent(string member, string source);
 
     [LoggerMessage(EventId = 6206, Level = LogLevel.Information, Message = "{Member} counts as silent no more")]
     private partial void LogHeard(string member);

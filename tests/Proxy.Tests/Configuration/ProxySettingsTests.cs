@@ -46,7 +46,7 @@ public sealed class ProxySettingsTests : IDisposable
     public void Variables_have_precedence_and_may_be_all_there_is()
     {
         var over = Load(Smallest, ("SCOPE", "orders"), ("ETCD3_HOSTS", "10.0.0.1:2379,10.0.0.2:2379"), ("ADMIN_LISTEN", "127.0.0.1:9"));
-        Assert.Equal(("orders", 2, 9), (over.Settings!.Scope, over.Settings.Etcd.Endpoints.Count, over.Settings.Admin!.Value.Port));
+        Assert.Equal(("orders", 2, 9), (over.Settings!.Scope, over.Settings.Etcd!.Endpoints.Count, over.Settings.Admin!.Value.Port));
 
         var alone = ProxySettingsReader.Load(null, SettingsEnvironment.From(ProxySettingsReader.Prefix,
         [
@@ -97,12 +97,34 @@ public sealed class ProxySettingsTests : IDisposable
     [InlineData("role: primary", "role: primary, proxy_protocol: {from: nowhere}", "listeners.write.proxy_protocol.from")]
     [InlineData("admin:", "transport: pigeon\nadmin:", "transport")]
     [InlineData("admin:", "timeouts: {connect: soon}\nadmin:", "timeouts.connect")]
+    [InlineData("etcd3:", "etcd4:", "etcd3")]
+    [InlineData("admin:", "rest: {hosts: 10.0.0.1}\nadmin:", "rest")]
+    [InlineData("etcd3:\n  hosts: 127.0.0.1:2379", "rest: {}", "rest.hosts")]
+    [InlineData("etcd3:\n  hosts: 127.0.0.1:2379", "rest: {hosts: '10.0.0.1:x'}", "rest.hosts")]
+    [InlineData("etcd3:\n  hosts: 127.0.0.1:2379", "rest: {hosts: 10.0.0.1, interval: 0}", "rest.interval")]
+    [InlineData("etcd3:\n  hosts: 127.0.0.1:2379", "rest: {hosts: 10.0.0.1, key: /k.pem}", "rest.key")]
     public void A_wrong_value_is_named_with_its_path(string old, string changed, string path)
     {
         var result = Load(Smallest.Replace(old, changed, StringComparison.Ordinal));
 
         Assert.Null(result.Settings);
         Assert.Contains(result.Errors, error => error.Path == path);
+    }
+
+    [Fact]
+    public void The_agents_may_take_the_place_of_etcd()
+    {
+        const string Etcd = "etcd3:\n  hosts: 127.0.0.1:2379";
+        var plain = Load(Smallest.Replace(Etcd, "rest: {hosts: 'a, b:9'}", StringComparison.Ordinal)).Settings!;
+        Assert.Null(plain.Etcd);
+        Assert.Equal(["http://a:8008/", "http://b:9/"], plain.Rest!.Endpoints.Select(one => one.ToString()));
+        Assert.Equal(TimeSpan.FromSeconds(1), plain.Rest.Interval);
+
+        var secure = Load(
+            Smallest.Replace(Etcd, "rest: {hosts: [a, 'http://b'], cacert: /ca.pem, cert: /c.pem, interval: 0.5}", StringComparison.Ordinal),
+            ("REST_KEY", "/k.pem")).Settings!.Rest!;
+        Assert.Equal(["https://a:8008/", "http://b:8008/"], secure.Endpoints.Select(one => one.ToString()));
+        Assert.Equal(("/ca.pem", "/c.pem", "/k.pem", 0.5), (secure.CaFile, secure.CertificateFile, secure.KeyFile, secure.Interval.TotalSeconds));
     }
 
     [Fact]

@@ -1,0 +1,161 @@
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+using Routing.Cluster;
+
+namespace Routing.Dcs;
+
+/// <summary>Views of a cluster from its agents' <c>GET /cluster</c>: all are asked at each turn, and the answer that knows most counts.</summary>
+/// <remarks>
+/// <para>Members that an answer names are asked too from then on: the configured addresses need only be a beginning.</para>
+/// <para>The answers know no term; the leader's timeline takes its place. An answer with an older one than was seen before comes from an
+/// agent that is cut off, and counts for nothing: without a better one the last view stays, and is not live.</para>
+/// </remarks>
+public sealed partial class RestClusterViews : IClusterViews, IDisposable
+{
+    private static readonly TimeSpan LongestAnswer = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Hurry = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(250);
+    private const int LargestAnswer = 16 * 1024 * 1024;
+
+    private readonly HttpClient _http;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly TimeSpan _interval;
+    private readonly ImmutableHashSet<Uri> _seeds;
+    private long _lastContact;
+
+    /// <summary>Creates it; nothing is asked before <see cref="WatchAsync"/>.</summary>
+    /// <exception cref="ClusterStoreException">A certificate file can't be used.</exception>
+    public RestClusterViews(RestOptions options, TimeProvider time, ILogger<RestClusterViews> logger)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        (_time, _logger, _interval) = (time, logger, options.Interval);
+        _seeds = [.. options.Endpoints];
+        var handler = new SocketsHttpHandler
+        {
+            ConnectTimeout = LongestAnswer,
+            UseProxy = false,
+            AllowAutoRedirect = false,
+            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+            SslOptions = TlsFiles.Read(options.CaFile, options.CertificateFile, options.KeyFile),
+        };
+        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = LargestAnswer };
+    }
+
+    /// <summary>Timestamp (of the <see cref="TimeProvider"/>) of the last answer that could be read; 0 before the first. Thread-safe.</summary>
+    public long LastContact => Interlocked.Read(ref _lastContact);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ClusterView> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var last = new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0);
+        var addresses = _seeds;
+        while (true)
+        {
+            var begun = _time.GetTimestamp();
+            var answers = await AskAllAsync(addresses, last.Snapshot.Revision + 1, cancellationToken).ConfigureAwait(false);
+            if (answers.Values.Where(answer => TimelineOf(answer) >= TimelineOf(last.Snapshot)).MaxBy(Knowledge) is { } best)
+            {
+                last = new ClusterView(Continue(last.Snapshot, best), IsLive: true, LastContact);
+                addresses = _seeds.Union(best.Members.Values.Select(RestOf).OfType<Uri>());
+                yield return last;
+            }
+            else if (last.IsLive)
+            {
+                last = last with { IsLive = false };
+                yield return last;
+            }
+            var pause = (IsInDoubt(last, answers) && Hurry < _interval ? Hurry : _interval) - _time.GetElapsedTime(begun);
+            if (pause > TimeSpan.Zero)
+            {
+                await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _http.Dispose();
+
+    // A change is at hand: nobody leads, or the leader's agent is silent.
+    private static bool IsInDoubt(ClusterView view, Dictionary<Uri, ClusterSnapshot> answers) =>
+        view.IsLive && (view.Snapshot.LeaderMember is not { } leader || (RestOf(leader) is { } rest && !answers.ContainsKey(rest)));
+
+    // Without a leader nobody may be promoted to an older timeline than any member has.
+    private static long TimelineOf(ClusterSnapshot snapshot) =>
+        snapshot.Leader?.Term.Revision ?? snapshot.Members.Values.Max(member => (long?)member.Timeline) ?? 0;
+
+    private static (long Timeline, ulong Position, int Members) Knowledge(ClusterSnapshot snapshot) =>
+        (TimelineOf(snapshot), snapshot.Status.Optime.Value, snapshot.Members.Count);
+
+    private static Uri? RestOf(Member member) =>
+        Uri.TryCreate(member.ApiUrl, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? new Uri(url.GetLeftPart(UriPartial.Authority)) : null;
+
+    // The answers know no revisions: a member counts as written anew when something about it but its position has changed.
+    private static ClusterSnapshot Continue(ClusterSnapshot before, ClusterSnapshot now) => now with
+    {
+        Members = now.Members.Values.ToImmutableSortedDictionary(
+            member => member.Name,
+            member => member with
+            {
+                ModRevision = before.Members.GetValueOrDefault(member.Name) is { } old
+                    && (old.State, old.Role, old.Address, old.Timeline, old.ReplicationState)
+                        == (member.State, member.Role, member.Address, member.Timeline, member.ReplicationState)
+                    ? old.ModRevision
+                    : now.Revision,
+            },
+            now.Members.KeyComparer),
+    };
+
+    // One who is silent must not keep the others' news: once there is an answer, the rest get a moment only.
+    private async Task<Dictionary<Uri, ClusterSnapshot>> AskAllAsync(ImmutableHashSet<Uri> addresses, long revision, CancellationToken cancellationToken)
+    {
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var asked = addresses.Select(address => (Address: address, Answer: AskAsync(address, revision, enough.Token))).ToList();
+        var left = asked.ConvertAll(one => one.Answer);
+        while (left.Count > 0 && !asked.Exists(one => one.Answer is { IsCompletedSuccessfully: true, Result: not null }))
+        {
+            left.Remove(await Task.WhenAny(left).ConfigureAwait(false));
+        }
+        if (left.Count > 0)
+        {
+            await Task.WhenAny(Task.WhenAll(left), Task.Delay(Moment, _time, enough.Token)).ConfigureAwait(false);
+            await enough.CancelAsync().ConfigureAwait(false);
+        }
+        cancellationToken.ThrowIfCancellationRequested();
+        var answers = new Dictionary<Uri, ClusterSnapshot>();
+        foreach (var (address, answer) in asked)
+        {
+            if (await answer.ConfigureAwait(false) is { } snapshot)
+            {
+                answers[address] = snapshot;
+            }
+        }
+        return answers;
+    }
+
+    private async Task<ClusterSnapshot?> AskAsync(Uri address, long revision, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(LongestAnswer, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            var text = await _http.GetStringAsync(new Uri(address, "/cluster"), either.Token).ConfigureAwait(false);
+            if (!ClusterOverviewReader.TryRead(text, revision, out var snapshot, out var problem))
+            {
+                LogNoAnswer(address, problem);
+                return null;
+            }
+            Interlocked.Exchange(ref _lastContact, _time.GetTimestamp());
+            return snapshot;
+        }
+        catch (Exception silent) when (silent is HttpRequestException or OperationCanceledException)
+        {
+            LogNoAnswer(address, silent.Message);
+            return null;
+        }
+    }
+
+    [LoggerMessage(EventId = 3040, Level = LogLevel.Debug, Message = "{Address}cluster: {Problem}")]
+    private partial void LogNoAnswer(Uri address, string problem);
+}

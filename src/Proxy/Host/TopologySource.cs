@@ -1,0 +1,42 @@
+using Microsoft.Extensions.Logging;
+using Routing.Dcs;
+using Routing.Proxy.Configuration;
+
+namespace Routing.Proxy.Host;
+
+/// <summary>Where the proxy learns who leads: etcd, or the agents' REST.</summary>
+internal sealed class TopologySource : IAsyncDisposable
+{
+    private readonly EtcdClusterStore? _store;
+    private readonly RestClusterViews? _rest;
+
+    /// <summary>Creates what the settings name.</summary>
+    /// <exception cref="ClusterStoreException">A certificate file can't be used.</exception>
+    public TopologySource(ProxySettings settings, TimeProvider time, ILoggerFactory loggers)
+    {
+        if (settings.Etcd is { } etcd)
+        {
+            Views = _store = new EtcdClusterStore(etcd, settings.Namespace, settings.Scope, time, loggers);
+        }
+        else
+        {
+            Views = _rest = new RestClusterViews(settings.Rest!, time, loggers.CreateLogger<RestClusterViews>());
+        }
+    }
+
+    /// <summary>What it tells.</summary>
+    public IClusterViews Views { get; }
+
+    /// <summary>What people call it: the subject of a sentence in the singular.</summary>
+    public string Name => _store is null ? "the agents' REST" : "etcd";
+
+    /// <summary>Timestamp of its last sign of life; 0 before the first.</summary>
+    public long LastContact => _store?.Status.LastContact ?? _rest!.LastContact;
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        _rest?.Dispose();
+        return _store?.DisposeAsync() ?? default;
+    }
+}

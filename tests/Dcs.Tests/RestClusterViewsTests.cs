@@ -1,0 +1,137 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Routing.Cluster;
+using Routing.TestKit;
+
+namespace Routing.Dcs.Tests;
+
+/// <summary>The topology from agents' REST: the answer that knows most counts, nothing goes back, and one who is silent holds nobody up.</summary>
+public sealed class RestClusterViewsTests : IAsyncLifetime
+{
+    private readonly PretendAgent _a = new();
+    private readonly PretendAgent _b = new();
+    private readonly List<ClusterView> _views = [];
+    private readonly CancellationTokenSource _stop = new();
+    private RestClusterViews? _source;
+    private Task _watching = Task.CompletedTask;
+
+    private ClusterView? Last
+    {
+        get
+        {
+            lock (_views)
+            {
+                return _views.LastOrDefault();
+            }
+        }
+    }
+
+    public ValueTask InitializeAsync() => default;
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _watching;
+        _source?.Dispose();
+        _stop.Dispose();
+        _a.Dispose();
+        _b.Dispose();
+    }
+
+    [Fact]
+    public async Task An_agent_that_was_cut_off_and_answers_alone_brings_no_old_leader_back()
+    {
+        _a.Document = Led("a", 1);
+        _b.Document = Led("b", 2);
+        Watch(interval: 0.05, _a, _b);
+        await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "b");
+
+        _b.Document = "gone";
+        await WaitUntil.TrueAsync(() => Last is { IsLive: false });
+        var asked = _a.Asked;
+        await WaitUntil.TrueAsync(() => _a.Asked > asked + 5);
+
+        Assert.Equal(("b", false), (Last!.Snapshot.Leader?.Holder, Last.IsLive));
+        _b.Document = Led("b", 2);
+        await WaitUntil.TrueAsync(() => Last is { IsLive: true });
+        lock (_views)
+        {
+            var terms = _views.ConvertAll(view => view.Snapshot.Leader?.Term.Revision ?? 0);
+            Assert.Equal(terms.Order(), terms);
+        }
+    }
+
+    [Fact]
+    public async Task One_who_never_answers_does_not_keep_the_news_of_the_others()
+    {
+        _a.Document = null;
+        _b.Document = Led("b", 2);
+        Watch(interval: 0.05, _a, _b);
+        await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "b", TimeSpan.FromSeconds(1.5));
+
+        _b.Document = Led("a", 3);
+
+        await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "a", TimeSpan.FromSeconds(1.5));
+    }
+
+    [Fact]
+    public async Task Without_a_leader_the_questions_follow_one_another_closely()
+    {
+        _a.Document = Led("nobody", 1);
+        Watch(interval: 60, _a);
+        await WaitUntil.TrueAsync(() => Last?.IsLive == true);
+
+        _a.Document = Led("b", 2);   // would be heard of in a minute
+
+        await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "b", TimeSpan.FromSeconds(5));
+        Assert.True(_source!.LastContact > 0);
+    }
+
+    [Fact]
+    public async Task A_member_counts_as_written_anew_when_it_has_changed_and_not_with_each_answer()
+    {
+        _a.Document = Led("a", 1);
+        Watch(interval: 0.05, _a);
+        await WaitUntil.TrueAsync(() => Last?.Snapshot.Revision > 3);
+        var (first, second) = (Last!.Snapshot.Members["a"].ModRevision, Last.Snapshot.Members["b"].ModRevision);
+        Assert.Equal((1, 1), (first, second));
+
+        _a.Document = Led("a", 1, stateOfB: "stopped");
+
+        await WaitUntil.TrueAsync(() => Last.Snapshot.Members["b"].State == PostgresState.Stopped);
+        Assert.Equal(1, Last.Snapshot.Members["a"].ModRevision);
+        Assert.True(Last.Snapshot.Members["b"].ModRevision > 3);
+    }
+
+    private string Led(string leader, int timeline, string stateOfB = "running")
+    {
+        return $$"""{"members":[{{One(_a, "a", "running")}},{{One(_b, "b", stateOfB)}}],"scope":"pay"}""";
+
+        string One(PretendAgent agent, string name, string state) => agent.Member(name, name == leader ? "leader" : "replica", state, timeline);
+    }
+
+    private void Watch(double interval, params PretendAgent[] agents)
+    {
+        _source = new RestClusterViews(
+            new RestOptions { Endpoints = [.. agents.Select(agent => agent.Address)], Interval = TimeSpan.FromSeconds(interval) },
+            TimeProvider.System, NullLogger<RestClusterViews>.Instance);
+        _watching = FollowAsync(_source);
+    }
+
+    private async Task FollowAsync(RestClusterViews source)
+    {
+        try
+        {
+            await foreach (var view in source.WatchAsync(_stop.Token))
+            {
+                lock (_views)
+                {
+                    _views.Add(view);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // the end of the test
+        }
+    }
+}
