@@ -225,7 +225,7 @@ internal sealed partial class AgentLoop : IDisposable
     /// <summary>The next run at the latest: what the decision says, the end of the lease, the heartbeat.</summary>
     private TimeSpan NextRun(Observation observation, Decision decision)
     {
-        var wait = WatchPace.UntilNext(_timing.LoopWait, _time);   // together with the renewal and the watch
+        var wait = _timing.LoopWait;
         if (decision.WakeIn is { } soon && soon < wait)
         {
             wait = soon;

@@ -99,7 +99,7 @@ internal sealed partial class LeaseKeeper(
                 {
                     LogLoopStuck();
                 }
-                await _sleep.SleepAsync(good ? UntilNext() : RetryInterval, cancellationToken);
+                await _sleep.SleepAsync(good ? Interval : RetryInterval, cancellationToken);
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
@@ -248,13 +248,14 @@ internal sealed partial class LeaseKeeper(
     /// <summary>Waits for its turn; every holder of the gate is bounded by <see cref="Limit"/>, so this needs no token.</summary>
     private Task EnterAsync() => _gate.WaitAsync(CancellationToken.None);
 
-    /// <summary>Until the next renewal: at the pace of the watch, and with it, so that an idle agent wakes up once for both; a fifth of the ttl at most.</summary>
-    private TimeSpan UntilNext()
+    private TimeSpan Interval
     {
-        lock (_lock)
+        get
         {
-            var pace = WatchPace.For(_ttl);
-            return WatchPace.UntilNext(pace < _ttl / 5 ? pace : _ttl / 5, time);
+            lock (_lock)
+            {
+                return TimeSpan.FromSeconds(Math.Clamp(_ttl.TotalSeconds / 5, 0.4, 10));
+            }
         }
     }
 
