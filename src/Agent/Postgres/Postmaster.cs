@@ -108,11 +108,25 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
         try
         {
             _realDirectory ??= RealPath(dataDirectory);
-            return Directory.ResolveLinkTarget($"/proc/{pid}/cwd", returnFinalTarget: false)?.FullName == _realDirectory
-                && File.ResolveLinkTarget($"/proc/{pid}/exe", returnFinalTarget: false)?.Name
-                    .StartsWith("postgres", StringComparison.Ordinal) == true;
+            if (Directory.ResolveLinkTarget($"/proc/{pid}/cwd", returnFinalTarget: false)?.FullName != _realDirectory)
+            {
+                return false;
+            }
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+        try
+        {
+            return File.ResolveLinkTarget($"/proc/{pid}/exe", returnFinalTarget: false)?.Name.StartsWith("postgres", StringComparison.Ordinal) == true;
+        }
+        catch (IOException)
+        {
+            // It is about to end: the kernel forgets the program first, gives the shared memory back next, and the directory last.
+            return true;
+        }
+        catch (UnauthorizedAccessException)
         {
             return null;
         }
