@@ -27,6 +27,16 @@ public sealed class SortedYamlTests
         Assert.Equal(written + "\n", SortedYaml.WriteBlock(JsonValue.Create(text)));
     }
 
+    [Theory]
+    [InlineData("""["%.",{"1\" *'é1&":{"b":1},"No":-256}]""")]
+    [InlineData("""[{"a' b":"c & d"}]""")]
+    public void The_flow_form_is_read_back(string json)
+    {
+        var node = JsonNode.Parse(json);
+
+        Assert.Equal(node!.ToJsonString(), YamlText.ReadMapping("value: " + SortedYaml.WriteFlow(node), "test").Root["value"]!.ToJsonString());
+    }
+
     [Fact]
     public void The_flow_form_is_one_line()
     {

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -10,6 +11,8 @@ namespace Routing.Cli.Output;
 /// </summary>
 internal static partial class SortedYaml
 {
+    private static readonly SearchValues<char> s_quotedInFlow = SearchValues.Create(":\"'&*!|>%@`#?");
+
     /// <summary>The block form, ended by a line break.</summary>
     public static string WriteBlock(JsonNode? node)
     {
@@ -92,7 +95,8 @@ internal static partial class SortedYaml
         {
             return DoubleQuoted(value);
         }
-        return IsPlain(value) && !(inFlow && value.Contains(':', StringComparison.Ordinal)) ? value : $"'{value.Replace("'", "''", StringComparison.Ordinal)}'";
+        // Within a flow form readers differ about what may stand bare behind the first character.
+        return IsPlain(value) && !(inFlow && value.AsSpan().ContainsAny(s_quotedInFlow)) ? value : $"'{value.Replace("'", "''", StringComparison.Ordinal)}'";
     }
 
     private static string DoubleQuoted(string value)
