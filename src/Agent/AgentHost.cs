@@ -40,6 +40,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly FenceClient _fence;
     private readonly PrimaryGuard _guard;
     private readonly AgentLoop _loop;
+    private readonly ConsentFile _consents;
     private readonly RestServer _rest;
     private readonly AgentMetrics _metrics;
     private AgentSettings _settings;
@@ -69,10 +70,12 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _fence = new FenceClient(FenceSettings.ForThisProgram(fenceDirectory), time, signal.Wake);
         var watchdog = new DeviceWatchdog(settings.Watchdog, static path => new LinuxWatchdogDevice(path), LogWatchdog);
         _guard = new PrimaryGuard(_fence, watchdog, () => _board.Current.Timing, time, loggers.CreateLogger<PrimaryGuard>());
+        _consents = new ConsentFile(settings.Postgres.DataDirectory, time);
         _loop = new AgentLoop(
             member, _store, _watch, _postgres, _peers, _guard, _keeper, _board, events, signal, time, loggers)
         {
             RunEnded = OnRunEnded,
+            EarlierConsent = _consents.Recall(),
         };
         _rest = new RestServer(settings.Rest, this, events, _metrics, log, time, loggers);
     }
@@ -149,6 +152,15 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             return new FailsafeAnswer(FailsafeVerdict.RunningAsLeader);
         }
         var notice = new FailsafeNotice(message.Name, message.ConnUrl, message.ApiUrl, message.Slots, _time.GetTimestamp());
+        try
+        {
+            _consents.Keep(notice);
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            LogConsentNotKept(message.Name, problem.Message);
+            return new FailsafeAnswer(FailsafeVerdict.NotKept);
+        }
         _board.Update(current => current with { Failsafe = notice });
         return new FailsafeAnswer(
             FailsafeVerdict.Accepted, status.Postgres.WalPosition > Lsn.Zero ? status.Postgres.WalPosition : null);
@@ -360,6 +372,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
 
     [LoggerMessage(EventId = 1612, Level = LogLevel.Error, Message = "The configuration could not be reloaded whole")]
     private partial void LogReloadFailed(Exception exception);
+
+    [LoggerMessage(EventId = 1613, Level = LogLevel.Error, Message = "No consent to {Leader} in failsafe mode: it cannot be kept in the data directory: {Problem}")]
+    private partial void LogConsentNotKept(string leader, string problem);
 
     [LoggerMessage(EventId = 1611, Level = LogLevel.Warning, Message = "Watchdog: {Problem}")]
     private partial void LogWatchdog(string problem);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Routing.Agent.Config;
+using Routing.Agent.Native;
 using Routing.Cluster;
 using Routing.Settings;
 
@@ -44,7 +45,8 @@ internal static class Arguments
             case ["--generate-sample-config", var file]:
                 return WriteSample(file);
             case [] or [[not '-', ..]]:
-                return await AgentHost.RunAsync(args.FirstOrDefault(), SettingsEnvironment.TakeFromProcess("PATRONI_"), time, Console.Error);
+                return await AgentHost.RunAsync(
+                    args.FirstOrDefault(), SettingsEnvironment.TakeFromProcess("PATRONI_"), KernelTime.Shared, Console.Error);
             default:
                 await Console.Error.WriteLineAsync(Usage);
                 return 2;

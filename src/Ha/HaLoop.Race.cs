@@ -220,7 +220,8 @@ public static partial class HaLoop
                 return new Refusal("stepped_down", $"was asked to step down and leaves the leader key to {string.Join(", ", others)}");
             }
         }
-        return Compare(o, checkLag: request is null or { IsSwitchover: true });
+        // A failover by hand lets its candidate lag, nobody else.
+        return Compare(o, checkLag: true);
     }
 
     /// <summary>The candidate goes first: while it has all that the last leader published, and not for ever.</summary>
@@ -276,6 +277,10 @@ public static partial class HaLoop
                 continue;   // the only primary keeps its place
             }
             usable.Add(new PeerPosition(peer.Name, peer.Position, peer.Timeline));
+            if (IsBarredByTimeline(o, peer))
+            {
+                continue;
+            }
             var mayBeAhead = quorum || (IsSyncActive(o) && cluster.Sync.IsOwner(peer.Name));
             if (peer.Position > own && !mayBeAhead)
             {
@@ -303,6 +308,13 @@ public static partial class HaLoop
         }
         return null;
     }
+
+    /// <summary>
+    /// It is left behind on an earlier timeline, which <c>check_timeline</c> forbids to lead: whoever waits for its WAL waits for ever. After a
+    /// failover to a member that lagged, the others have more bytes, of a history that has ended.
+    /// </summary>
+    private static bool IsBarredByTimeline(Observation o, PeerReport peer) =>
+        o.Config.CheckTimeline && peer.Timeline > 0 && peer.Timeline < o.Cluster!.Timeline && o.Local.Timeline >= o.Cluster.Timeline;
 
     /// <summary>Why a member could not be the leader, by its own answer; null when it could.</summary>
     private static string? CannotLead(Observation o, string name)

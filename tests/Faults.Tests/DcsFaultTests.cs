@@ -64,14 +64,7 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
     public async Task In_failsafe_mode_the_primary_stays_while_etcd_is_away()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = true });
-        await cluster.UntilAsync(
-            async () => (await cluster.Keys.GetAsync("failsafe"))?.Json.AsObject().Count == 3, "the failsafe members are written");
-        foreach (var node in cluster.Nodes)
-        {
-            await cluster.UntilAsync(
-                async () => (await node.GetAsync("/failsafe"))?.AsObject().Count == 3, $"{node.Name} knows the failsafe members");
-        }
+        await cluster.UseFailsafeAsync();
         await using var judge = await Judge.StartAsync(cluster, leader);
 
         await cluster.Etcd.KillAsync();
@@ -95,9 +88,7 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
     {
         var (cluster, leader) = await fixture.TakeAsync();
         var silent = cluster.ReplicasOf(leader)[0];
-        await cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = true });
-        await cluster.UntilAsync(
-            async () => (await cluster.Keys.GetAsync("failsafe"))?.Json.AsObject().Count == 3, "the failsafe members are written");
+        await cluster.UseFailsafeAsync();
         await using var judge = await Judge.StartAsync(cluster, leader);
 
         silent.SignalAgent(ProcessSignal.Stop);

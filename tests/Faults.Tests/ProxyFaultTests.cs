@@ -24,16 +24,15 @@ public sealed class ProxyFaultTests(SynchronousCluster fixture)
     [Fact]
     public Task A_frozen_node() => ClientsSurviveAsync(async (cluster, leader) =>
     {
-        int[] frozen = [leader.AgentPid, leader.PostmasterPid!.Value, .. OrdinaryProcess.ChildrenOf(leader.PostmasterPid.Value)];
-        foreach (var pid in frozen)
-        {
-            OrdinaryProcess.Send(pid, ProcessSignal.Stop);
-        }
+        using var frozen = leader.Freeze();
         await cluster.LeaderAsync(not: leader);
-        foreach (var pid in frozen)
-        {
-            OrdinaryProcess.Send(pid, ProcessSignal.Continue);
-        }
+    });
+
+    [Fact]
+    public Task A_node_whose_cable_was_pulled() => ClientsSurviveAsync(async (cluster, leader) =>
+    {
+        using var gone = leader.Freeze(withFence: true, isCutOff: true);
+        await cluster.LeaderAsync(not: leader);
     });
 
     [Fact]

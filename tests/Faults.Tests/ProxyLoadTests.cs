@@ -52,7 +52,7 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
     public async Task While_etcd_is_away_and_the_leader_stays_nobody_notices()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await UseFailsafeAsync(cluster);
+        await cluster.UseFailsafeAsync();
         await using var proxy = await ProxyProcess.StartAsync(cluster);
         await using var writes = await PgbenchLoad.StartAsync(leader, proxy.WritePort);
         await using var reader = await ProxyProcess.OpenAsync(proxy.ReadPort);
@@ -77,20 +77,20 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
         await cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = null });
     }
 
-    [Fact]
-    public async Task A_leader_that_freezes_while_etcd_is_away_keeps_no_client_for_ever()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_leader_that_falls_silent_while_etcd_is_away_keeps_no_client_for_ever(bool isCutOff)
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await UseFailsafeAsync(cluster);
+        await cluster.UseFailsafeAsync();
         await using var proxy = await ProxyProcess.StartAsync(cluster);
         await using var resting = await ProxyProcess.OpenAsync(proxy.WritePort);
         await using var asking = await ProxyProcess.OpenAsync(proxy.WritePort);
         await cluster.Etcd.KillAsync();
         await cluster.UntilAsync(async () => (await proxy.RoutesAsync())["stale"]!.GetValue<bool>(), "the proxy knows that etcd is silent");
-        int[] frozen = [leader.AgentPid, leader.FencePid!.Value, leader.PostmasterPid!.Value, .. OrdinaryProcess.ChildrenOf(leader.PostmasterPid.Value)];
 
-        Array.ForEach(frozen, pid => OrdinaryProcess.Send(pid, ProcessSignal.Stop));
-        try
+        using (leader.Freeze(withFence: true, isCutOff))
         {
             var begun = Stopwatch.GetTimestamp();
             var error = await Assert.ThrowsAnyAsync<NpgsqlException>(() => new NpgsqlCommand("SELECT 1", asking).ExecuteNonQueryAsync(Cancellation));
@@ -105,11 +105,7 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
             Assert.Equal("57P03", refused.SqlState);
             Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(14), $"held for {Stopwatch.GetElapsedTime(begun)}");
         }
-        finally
-        {
-            Array.ForEach(frozen, pid => OrdinaryProcess.Send(pid, ProcessSignal.Continue));
-            await cluster.Etcd.RestartAsync();
-        }
+        await cluster.Etcd.RestartAsync();
         cluster.StartMissing();
         var now = await cluster.HealthyAsync();
         await using var again = await ProxyProcess.OpenAsync(proxy.WritePort);
@@ -165,18 +161,6 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
                 return connection;
             }
             await connection.DisposeAsync();
-        }
-    }
-
-    private static async Task UseFailsafeAsync(TestCluster cluster)
-    {
-        await cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = true });
-        await cluster.UntilAsync(
-            async () => (await cluster.Keys.GetAsync("failsafe"))?.Json.AsObject().Count == 3, "the failsafe members are written");
-        foreach (var node in cluster.Nodes)
-        {
-            await cluster.UntilAsync(
-                async () => (await node.GetAsync("/failsafe"))?.AsObject().Count == 3, $"{node.Name} knows the failsafe members");
         }
     }
 }

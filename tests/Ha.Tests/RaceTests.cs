@@ -76,6 +76,12 @@ public sealed class RaceTests
         Optime(Configured(o, """{"maximum_lag_on_failover":10}"""), 211));
 
     [Fact]
+    public void A_failover_by_hand_to_another_that_cannot_be_reached_lets_nobody_else_lag() => Refuses("lagging", o =>
+        Requested(
+            Peer(Optime(Configured(o, """{"maximum_lag_on_failover":10}"""), 211), PeerReport.Unreachable("b", "cut off")),
+            new FailoverRequest(null, "b", null, 70)));
+
+    [Fact]
     public void A_standby_at_the_limit_of_lag_races() => Races(o => Optime(Configured(o, """{"maximum_lag_on_failover":10}"""), 210));
 
     [Fact]
@@ -101,6 +107,20 @@ public sealed class RaceTests
 
     [Fact]
     public void A_peer_with_more_WAL_goes_first() => Refuses("behind", o => Peer(o, new PeerReport("b", true, false, new Lsn(201), 1)));
+
+    [Fact]
+    public void A_peer_that_is_barred_by_its_old_timeline_is_not_waited_for_whatever_WAL_it_has()
+    {
+        Races(o => Left(Configured(o, """{"check_timeline":true}""")));
+        Refuses("behind", Left);   // where timelines are not checked it may lead itself
+        Refuses("stale_timeline", o => Left(Configured(o, """{"check_timeline":true}""")) with { Local = o.Local });
+
+        // A failover to a member that lagged opened timeline 2; the others kept more bytes of timeline 1.
+        static Observation Left(Observation o) => Peer(OnTimeline(o, 2), new PeerReport("b", true, false, new Lsn(201), 1)) with
+        {
+            Local = o.Local with { Timeline = 2 },
+        };
+    }
 
     [Fact]
     public void A_peer_at_the_same_position_does_not_stand_in_the_way() => Races(o => Peer(o, new PeerReport("b", true, false, new Lsn(200), 1)));

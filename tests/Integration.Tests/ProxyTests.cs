@@ -69,6 +69,56 @@ public sealed class ProxyTests(ClusterFixture fixture)
     }
 
     [Theory]
+    [InlineData("io_uring")]
+    [InlineData("epoll")]
+    [InlineData("portable")]
+    public async Task A_COPY_that_fails_half_way_costs_the_client_that_error_and_nothing_else(string transport)
+    {
+        var (cluster, _) = await fixture.TakeAsync();
+        await using var proxy = await ProxyProcess.StartAsync(cluster, new ProxyOptions { More = $"transport: {transport}" });
+        await using var connection = await ProxyProcess.OpenAsync(proxy.WritePort);
+        await RunAsync(connection, "DROP TABLE IF EXISTS halfway; CREATE TABLE halfway (id int, text text)");
+        var backend = await new NpgsqlCommand("SELECT pg_backend_pid()", connection).ExecuteScalarAsync(Cancellation);
+
+        // The server sends some twenty megabytes, then the error.
+        var rows = 0;
+        var outward = await Assert.ThrowsAsync<PostgresException>(async () =>
+        {
+            using var export = await connection.BeginTextExportAsync(
+                "COPY (SELECT 1 / (200000 - g), repeat('x', 100) FROM generate_series(1, 400000) g) TO STDOUT", Cancellation);
+            while (await export.ReadLineAsync(Cancellation) is not null)
+            {
+                rows++;
+            }
+        });
+        Assert.Equal(("22012", 199_999), (outward.SqlState, rows));
+        Assert.Equal(1, await new NpgsqlCommand("SELECT 1", connection).ExecuteScalarAsync(Cancellation));
+
+        // The client goes on sending when the server has given up long ago.
+        var inward = await Assert.ThrowsAsync<PostgresException>(async () =>
+        {
+            await using var import = await connection.BeginTextImportAsync("COPY halfway FROM STDIN", Cancellation);
+            for (var id = 0; id < 400_000; id++)
+            {
+                await import.WriteAsync(id == 1000 ? "no number\tx\n" : string.Create(CultureInfo.InvariantCulture, $"{id}\t{new string('y', 50)}\n"));
+            }
+        });
+        Assert.Equal("22P02", inward.SqlState);
+        Assert.Equal(0L, await new NpgsqlCommand("SELECT count(*) FROM halfway", connection).ExecuteScalarAsync(Cancellation));
+
+        // And the client that gives up itself.
+        await using (var abandoned = await connection.BeginBinaryImportAsync("COPY halfway FROM STDIN (FORMAT binary)", Cancellation))
+        {
+            for (var id = 0; id < 50_000; id++)
+            {
+                await abandoned.WriteRowAsync(Cancellation, id, "z");
+            }
+        }
+        Assert.Equal(0L, await new NpgsqlCommand("SELECT count(*) FROM halfway", connection).ExecuteScalarAsync(Cancellation));
+        Assert.Equal(backend, await new NpgsqlCommand("SELECT pg_backend_pid()", connection).ExecuteScalarAsync(Cancellation));
+    }
+
+    [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public async Task A_cancel_stops_the_right_backend_on_both_ports(bool onWritePort)

@@ -20,6 +20,21 @@ public sealed class PlantedBugTests
     {
         CountsFromTheAnswer = true,
         Faults = [Fault.SlowDcs, Fault.FreezeAgent],
+        MeanPause = TimeSpan.FromSeconds(1),   // a slow answer, and a freeze ahead of the next renewal
+        RetryTimeout = 2,
+    });
+
+    [Fact]
+    public void A_consent_that_ends_with_the_agent_s_life_makes_two_primaries() => Finds("two nodes accept writes", new SimOptions
+    {
+        ForgetsConsents = true,
+        Failsafe = true,
+        Ttl = 30,
+        LoopWait = 10,
+        RetryTimeout = 10,
+        Faults = [Fault.CutFromDcs, Fault.FreezeAgent, Fault.KillAgent],
+        MeanPause = TimeSpan.FromSeconds(4),
+        Storm = TimeSpan.FromSeconds(90),
     });
 
     [Fact]

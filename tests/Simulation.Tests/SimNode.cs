@@ -43,6 +43,9 @@ internal sealed class SimNode
 
     public Func<TimeSpan>? DcsDelay { get; set; }
 
+    /// <summary>What its agent consented to last; it survives the agent. The machine's own end takes it away, so that its start counts as one.</summary>
+    public FailsafeNotice? Consent { get; set; }
+
     public bool CanAnswer => Agent is { Process: { IsAlive: true, IsFrozen: false } };
 
     public void StartAgent()
@@ -84,6 +87,7 @@ internal sealed class SimNode
         if (!IsUp)
         {
             IsUp = true;
+            Consent = new FailsafeNotice("unknown", "", "", null, _clock.GetTimestamp());
             StartAgent();
         }
     }
@@ -156,6 +160,7 @@ internal sealed class SimAgent
             new LoopSignal(time), time, NullLoggerFactory.Instance)
         {
             Decide = Decide,
+            EarlierConsent = options.ForgetsConsents ? null : node.Consent,
         };
     }
 
@@ -206,6 +211,7 @@ internal sealed class SimAgent
             return new FailsafeReply(_node.Name, false, null, "running as a leader");
         }
         var notice = new FailsafeNotice(message.Name, message.ConnUrl, message.ApiUrl, message.Slots, _time.GetTimestamp());
+        _node.Consent = notice;
         Board.Update(current => current with { Failsafe = notice });
         return new FailsafeReply(_node.Name, true, null, "Accepted");
     }

@@ -75,6 +75,9 @@ internal sealed record SimOptions
     /// <summary>The guard counts the lease from the answer, not from before the request.</summary>
     public bool CountsFromTheAnswer { get; init; }
 
+    /// <summary>An agent that is started anew does not know what it consented to.</summary>
+    public bool ForgetsConsents { get; init; }
+
     /// <summary>Spoils the decision.</summary>
     public Func<Observation, Decision, Decision>? Spoil { get; init; }
 

@@ -13,7 +13,9 @@ public static class Programs
     /// <summary>Whether they are the native ones, which load nothing while they run.</summary>
     public static bool AreNative => Native is not null;
 
-    private static string? Native => Environment.GetEnvironmentVariable("ROUTING_PROGRAMS") is { Length: > 0 } folder ? folder : null;
+    // Whole, as they are started in other folders.
+    private static string? Native =>
+        Environment.GetEnvironmentVariable("ROUTING_PROGRAMS") is { Length: > 0 } folder ? Path.GetFullPath(folder) : null;
 
     /// <summary>The agent's executable.</summary>
     public static string Agent => Native is { } folder ? Path.Combine(folder, "routing-agent") : Copy.Value["Agent/Routing.Agent"];

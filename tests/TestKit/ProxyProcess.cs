@@ -209,8 +209,16 @@ public sealed class ProxyProcess : IAsyncDisposable
     public static async Task<NpgsqlConnection> OpenAsync(int port)
     {
         var connection = new NpgsqlConnection(ConnectionString(port));
-        await connection.OpenAsync();
-        return connection;
+        try
+        {
+            await connection.OpenAsync();
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
     }
 
     /// <inheritdoc/>

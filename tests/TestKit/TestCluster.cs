@@ -202,6 +202,19 @@ public sealed class TestCluster : IAsyncDisposable
         }
     }
 
+    /// <summary>Turns failsafe mode on, and waits until every member knows the others.</summary>
+    public async Task UseFailsafeAsync()
+    {
+        await ConfigureAsync(new JsonObject { ["failsafe_mode"] = true });
+        await UntilAsync(
+            async () => (await Keys.GetAsync("failsafe"))?.Json.AsObject().Count == Nodes.Count, "the failsafe members are written");
+        foreach (var node in Nodes)
+        {
+            await UntilAsync(
+                async () => (await node.GetAsync("/failsafe"))?.AsObject().Count == Nodes.Count, $"{node.Name} knows the failsafe members");
+        }
+    }
+
     /// <summary>Runs routingctl against this cluster.</summary>
     public async Task<(int Code, string Output)> CtlAsync(params string[] arguments)
     {

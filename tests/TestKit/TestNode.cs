@@ -140,6 +140,16 @@ public sealed class TestNode : IDisposable
         }
     }
 
+    /// <summary>Freezes agent and PostgreSQL, until the answer is disposed of.</summary>
+    /// <param name="withFence">The fence as well: nothing of this node runs on.</param>
+    /// <param name="isCutOff">And its network swallows whatever comes in (<see cref="BlackHole"/>).</param>
+    public FrozenNode Freeze(bool withFence = false, bool isCutOff = false)
+    {
+        var postmaster = PostmasterPid ?? throw new InvalidOperationException($"PostgreSQL of {Name} does not run.");
+        int[] fence = withFence ? [FencePid ?? throw new InvalidOperationException($"{Name} has no fence.")] : [];
+        return new FrozenNode([AgentPid, .. fence, postmaster, .. OrdinaryProcess.ChildrenOf(postmaster)], isCutOff);
+    }
+
     /// <summary>PostgreSQL's children whose title contains a word, such as <c>walsender</c>.</summary>
     public IReadOnlyList<int> Backends(string title) =>
         PostmasterPid is { } postmaster

@@ -81,6 +81,9 @@ internal sealed partial class AgentLoop : IDisposable
     /// <summary>The decision: <see cref="HaLoop.Decide"/>, unless a test plants a bug in it.</summary>
     public Func<Observation, Decision> Decide { get; init; } = HaLoop.Decide;
 
+    /// <summary>What this member consented to in an earlier life of its agent; null: nothing that could still bind it.</summary>
+    public FailsafeNotice? EarlierConsent { get; init; }
+
     /// <summary>Number of runs so far.</summary>
     public long Runs { get; private set; }
 
@@ -213,19 +216,21 @@ internal sealed partial class AgentLoop : IDisposable
     }
 
     /// <summary>What a run does may not outlast the lease: then a primary has to be stopped, and only the next run does that.</summary>
-    private CancellationTokenSource WithinLease(Observation observation, CancellationToken cancellationToken)
+    private TimedToken WithinLease(Observation observation, CancellationToken cancellationToken)
     {
         var lease = _keeper.View;
         var left = lease.LeaderLeft - observation.SafetyMargin;
         return lease.HoldsLeader && left > TimeSpan.Zero
             ? TimedToken.After(left, _time, cancellationToken)
-            : CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            : TimedToken.With(cancellationToken);
     }
 
     /// <summary>The next run at the latest: what the decision says, the end of the lease, the heartbeat.</summary>
     private TimeSpan NextRun(Observation observation, Decision decision)
     {
-        var wait = _timing.LoopWait;
+        // On whole multiples of loop_wait, where the watch and the keeper have their moments too: an idle agent wakes once for all three.
+        var aligned = WatchPace.UntilNext(_timing.LoopWait, _time);
+        var wait = aligned < _timing.LoopWait ? aligned : _timing.LoopWait;
         if (decision.WakeIn is { } soon && soon < wait)
         {
             wait = soon;
@@ -281,6 +286,7 @@ internal sealed partial class AgentLoop : IDisposable
             AdoptConfig(snapshot);
         }
         var status = _board.Current;
+        var consent = status.Failsafe ?? EarlierConsent;
         var now = _time.GetTimestamp();
         return new Observation
         {
@@ -300,8 +306,8 @@ internal sealed partial class AgentLoop : IDisposable
             Failsafe = new FailsafeView(
                 _learned.FailsafeUntil is { } until ? _time.GetElapsedTime(now, until) : TimeSpan.Zero,
                 _learned.FailsafeAskedAt,
-                status.Failsafe?.Name,
-                status.Failsafe is { } notice ? _timing.Ttl - _time.GetElapsedTime(notice.ReceivedAt, now) : TimeSpan.Zero),
+                consent?.Name,
+                consent is { } notice ? _timing.Ttl - _time.GetElapsedTime(notice.ReceivedAt, now) : TimeSpan.Zero),
             Now = Now(),
             Clock = _time.GetUtcNow(),
             ShutdownRequested = _shutdown,

@@ -99,7 +99,8 @@ internal sealed partial class LeaseKeeper(
                 {
                     LogLoopStuck();
                 }
-                await _sleep.SleepAsync(good ? Interval : RetryInterval, cancellationToken);
+                // On the moments of the watch's own question: an idle agent wakes once for both.
+                await _sleep.SleepAsync(good ? WatchPace.UntilNext(Interval, time) : RetryInterval, cancellationToken);
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
@@ -254,8 +255,19 @@ internal sealed partial class LeaseKeeper(
         {
             lock (_lock)
             {
-                return TimeSpan.FromSeconds(Math.Clamp(_ttl.TotalSeconds / 5, 0.4, 10));
+                var pace = WatchPace.For(_ttl);
+                return pace < _ttl / 5 ? pace : _ttl / 5;
             }
+        }
+    }
+
+    /// <summary>A lease that carries no leader key may rest until two fifths of its life are over: it is renewed at every second moment.</summary>
+    private bool MayRest()
+    {
+        lock (_lock)
+        {
+            return _held is null && !_uncertain && !_wanted && !_releasePending && _lease is not null
+                && time.GetElapsedTime(_renewedAt) + Interval <= _ttl * 0.4;
         }
     }
 
@@ -264,6 +276,10 @@ internal sealed partial class LeaseKeeper(
     /// <summary>One renewal. False: there was no good answer, try again soon.</summary>
     private async Task<bool> TickAsync(CancellationToken cancellationToken)
     {
+        if (MayRest())
+        {
+            return true;
+        }
         await EnterAsync();
         try
         {
@@ -355,10 +371,11 @@ internal sealed partial class LeaseKeeper(
     {
         if (_lease is { } lease)
         {
+            var sentAt = time.GetTimestamp();
             switch (await store.RenewLeaseAsync(lease.Id, cancellationToken))
             {
                 case RenewOutcome.Renewed:
-                    _renewedAt = time.GetTimestamp();
+                    _renewedAt = sentAt;
                     return true;
                 case RenewOutcome.Unknown:
                     return false;
@@ -384,13 +401,14 @@ internal sealed partial class LeaseKeeper(
         }
         try
         {
+            var sentAt = time.GetTimestamp();
             var granted = await store.GrantLeaseAsync(ttl, cancellationToken);
             lock (_lock)
             {
                 // A ttl that changed meanwhile makes this lease useless; the next round grants the right one.
                 _lease = ttl == _ttl ? granted : null;
             }
-            _renewedAt = time.GetTimestamp();
+            _renewedAt = sentAt;
             Wake?.Invoke();
             return _lease is not null;
         }
@@ -443,7 +461,7 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    private CancellationTokenSource Limit(CancellationToken cancellationToken)
+    private TimedToken Limit(CancellationToken cancellationToken)
     {
         TimeSpan limit;
         lock (_lock)

@@ -1,15 +1,34 @@
 namespace Routing.Agent.Loop;
 
-/// <summary>A cancellation source that ends by a clock that is handed in, or with its parent.</summary>
-internal static class TimedToken
+/// <summary>A token that ends by a clock that is handed in, or with its parent. Disposed of, it leaves no timer behind.</summary>
+internal sealed class TimedToken : IDisposable
 {
-    /// <summary>Cancelled after <paramref name="delay"/>, or with <paramref name="parent"/>.</summary>
-    public static CancellationTokenSource After(TimeSpan delay, TimeProvider time, CancellationToken parent)
+    private readonly CancellationTokenSource _source;
+    private readonly ITimer? _timer;
+
+    private TimedToken(TimeSpan? delay, TimeProvider? time, CancellationToken parent)
     {
-        var source = CancellationTokenSource.CreateLinkedTokenSource(parent);
-        var timer = time.CreateTimer(static state => Cancel((CancellationTokenSource)state!), source, delay, Timeout.InfiniteTimeSpan);
-        source.Token.Register(static state => ((ITimer)state!).Dispose(), timer);
-        return source;
+        _source = CancellationTokenSource.CreateLinkedTokenSource(parent);
+        if (delay is { } after)
+        {
+            _timer = time!.CreateTimer(static state => Cancel((CancellationTokenSource)state!), _source, after, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <summary>The token.</summary>
+    public CancellationToken Token => _source.Token;
+
+    /// <summary>Cancelled after <paramref name="delay"/>, or with <paramref name="parent"/>.</summary>
+    public static TimedToken After(TimeSpan delay, TimeProvider time, CancellationToken parent) => new(delay, time, parent);
+
+    /// <summary>Cancelled with <paramref name="parent"/> alone.</summary>
+    public static TimedToken With(CancellationToken parent) => new(null, null, parent);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _timer?.Dispose();
+        _source.Dispose();
     }
 
     private static void Cancel(CancellationTokenSource source)

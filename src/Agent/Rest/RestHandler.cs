@@ -248,6 +248,8 @@ internal sealed partial class RestHandler(
             FailsafeVerdict.Accepted => context.SayAsync(settings, StatusCodes.Status200OK, "Accepted"),
             FailsafeVerdict.RunningAsLeader =>
                 context.SayAsync(settings, StatusCodes.Status500InternalServerError, "Running as a leader"),
+            FailsafeVerdict.NotKept => context.ErrorAsync(
+                settings, StatusCodes.Status500InternalServerError, "The consent cannot be kept in the data directory."),
             _ => context.ErrorAsync(settings, StatusCodes.Status502BadGateway, "Failsafe mode is off."),
         });
     }

@@ -53,4 +53,7 @@ internal enum FailsafeVerdict
 
     /// <summary>Failsafe mode is off here.</summary>
     Disabled,
+
+    /// <summary>It may not: the consent could not be kept for this agent's next life.</summary>
+    NotKept,
 }

@@ -28,16 +28,8 @@ public sealed class FaultTests(DriverCluster fixture)
     [Fact]
     public Task A_frozen_node() => CallersSurviveAsync(inUnits: true, async (cluster, leader) =>
     {
-        int[] frozen = [leader.AgentPid, leader.PostmasterPid!.Value, .. OrdinaryProcess.ChildrenOf(leader.PostmasterPid.Value)];
-        foreach (var pid in frozen)
-        {
-            OrdinaryProcess.Send(pid, ProcessSignal.Stop);
-        }
+        using var frozen = leader.Freeze();
         await cluster.LeaderAsync(not: leader);
-        foreach (var pid in frozen)
-        {
-            OrdinaryProcess.Send(pid, ProcessSignal.Continue);
-        }
     });
 
     [Fact]

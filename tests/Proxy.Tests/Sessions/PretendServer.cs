@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Sessions;
 
@@ -75,6 +76,16 @@ internal sealed class PretendServer : IDisposable
 
     /// <summary>Connections that are open now.</summary>
     public ConcurrentDictionary<Socket, int> Open { get; } = new();
+
+    /// <summary>Its cable is pulled: whatever comes in is dropped, without an answer of any kind.</summary>
+    public void Vanish()
+    {
+        BlackHole.Swallow(_socket);
+        foreach (var open in Open.Keys)
+        {
+            BlackHole.Swallow(open);
+        }
+    }
 
     public void Dispose()
     {

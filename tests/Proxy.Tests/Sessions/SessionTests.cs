@@ -1,6 +1,7 @@
 using System.Text;
 using Routing.Cluster;
 using Routing.Proxy.Sessions;
+using Routing.Proxy.Transport;
 using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Sessions;
@@ -184,6 +185,78 @@ public sealed class SessionTests
 
         Assert.Equal(4, good.Logins);
         Assert.Contains("failed a TimedOut", rig.Diary);
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_leader_that_swallows_all_packets_is_left_by_a_query_under_way_and_by_whoever_rests_as_soon_as_another_leads(string transport)
+    {
+        using var old = new PretendServer { Answer = sql => sql.StartsWith("insert", StringComparison.Ordinal) ? [] : null };
+        using var next = new PretendServer();
+        await using var rig = new Rig(transport).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
+        using var writing = new RawClient(rig.WritePort);
+        using var resting = new RawClient(rig.WritePort);
+        Assert.Null(await writing.LoginAsync());
+        Assert.Null(await resting.LoginAsync());
+
+        old.Vanish();
+        await writing.QueryAsync("insert into t values (1)");
+        using var early = new RawClient(rig.WritePort);
+        var login = early.LoginAsync();   // its SYN is lost as well
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a TimedOut"));
+        rig.With("b", next, Role.Primary).Lead("b").Publish();
+
+        Assert.Equal("08007", await writing.UntilReadyAsync());
+        Assert.Equal("57P01", await resting.UntilReadyAsync());
+        Assert.Null(await login);
+        Assert.Equal(1, next.Logins);
+        await WaitUntil.TrueAsync(() => rig.Open == 1);
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_member_that_swallows_all_packets_while_etcd_is_silent_is_found_out_by_the_probes(string transport)
+    {
+        using var server = new PretendServer { Answer = _ => [] };
+        var settings = new SessionSettings
+        {
+            CutGrace = TimeSpan.FromMilliseconds(50), RetryTime = TimeSpan.FromSeconds(1), SilenceTime = TimeSpan.FromSeconds(2),
+            AnswerTimeout = TimeSpan.FromMilliseconds(300),
+        };
+        await using var rig = new Rig(transport, settings, hold: TimeSpan.FromSeconds(1)).With("a", server, Role.Primary).Lead("a").Publish();
+        using var asking = new RawClient(rig.WritePort);
+        using var resting = new RawClient(rig.WritePort);
+        Assert.Null(await asking.LoginAsync());
+        Assert.Null(await resting.LoginAsync());
+
+        rig.Publish(isLive: false);
+        server.Vanish();
+        await asking.QueryAsync("insert into t values (1)");
+
+        Assert.Equal("08007", await asking.UntilReadyAsync());
+        Assert.Equal("57P01", await resting.UntilReadyAsync());
+        using var late = new RawClient(rig.WritePort);
+        Assert.Equal("57P03", await late.LoginAsync());
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task Where_nobody_tells_of_a_swallowed_connection_the_kernel_s_timers_end_it(string transport)
+    {
+        using var server = new PretendServer(inRecovery: true) { Answer = _ => [] };
+        var tuning = new SocketTuning(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), 1, TimeSpan.FromSeconds(1));
+        await using var rig = new Rig(transport, change: one => one with { MemberTuning = tuning }).With("b", server, Role.Replica).Publish();
+        using var asking = new RawClient(rig.ReadPort);
+        using var resting = new RawClient(rig.ReadPort);
+        Assert.Null(await asking.LoginAsync());
+        Assert.Null(await resting.LoginAsync());
+
+        server.Vanish();
+        await asking.QueryAsync("select 1");
+
+        Assert.Equal("08006", await asking.UntilReadyAsync());   // unacknowledged: the user timeout
+        Assert.Equal("08006", await resting.UntilReadyAsync());   // nothing sent: keepalive
+        await WaitUntil.TrueAsync(() => rig.Open == 0);
     }
 
     [Fact]
