@@ -3,16 +3,17 @@ using System.Runtime.InteropServices;
 
 namespace Routing.TestKit;
 
-/// <summary>Cuts sockets off as a pulled cable does: every packet that comes in is dropped, with no acknowledgement and no reset.</summary>
+/// <summary>Cuts sockets off as a pulled cable does: every packet between them and 127.0.0.1 is dropped, with no acknowledgement and no reset.</summary>
 /// <remarks>
-/// A filter on the socket (<c>SO_ATTACH_FILTER</c>) that lets nothing pass does it without a firewall and without privileges: TCP asks it
-/// ahead of everything else, on a listening socket too. Packets that go out still do, so whoever is cut off must have nothing to say, or be
-/// frozen. Sockets of other processes are reached through <c>pidfd_getfd</c>, which takes the same user.
+/// A socket that has a key for signed segments (<c>TCP_MD5SIG</c>, RFC 2385) drops what is not signed ahead of everything else, also when it
+/// listens, and what it sends itself is dropped by a peer that knows no key. That takes no firewall and no privileges. Sockets of other processes
+/// are reached through <c>pidfd_getfd</c>, which takes the same user.
 /// </remarks>
 public sealed class BlackHole : IDisposable
 {
-    private const int SolSocket = 1, SoType = 3, SoAttachFilter = 26, SoDetachFilter = 27, SoDomain = 39;
-    private const int Inet = 2, Inet6 = 10, Stream = 1;
+    private const int SolSocket = 1, SoProtocol = 38, SoDomain = 39;
+    private const int Inet = 2, Inet6 = 10, Tcp = 6, TcpMd5Signature = 14;
+    private const int SignatureBytes = 216, KeyLengthAt = 130, KeyAt = 136;
     private readonly List<int> _held = [];
 
     private BlackHole()
@@ -44,7 +45,7 @@ public sealed class BlackHole : IDisposable
     public static void Swallow(Socket socket)
     {
         ArgumentNullException.ThrowIfNull(socket);
-        Attach((int)socket.Handle);
+        SetKey((int)socket.Handle, 8);
     }
 
     /// <summary>The cable is back.</summary>
@@ -52,8 +53,7 @@ public sealed class BlackHole : IDisposable
     {
         foreach (var socket in _held)
         {
-            var unused = 0;
-            _ = setsockopt(socket, SolSocket, SoDetachFilter, ref unused, sizeof(int));   // fails when it was never attached
+            SetKey(socket, 0);
             _ = close(socket);
         }
         _held.Clear();
@@ -71,14 +71,13 @@ public sealed class BlackHole : IDisposable
                     continue;
                 }
                 var socket = Demand(syscall(PidFdGetFd, process, int.Parse(Path.GetFileName(entry), null), 0), $"pidfd_getfd of process {pid}");
-                _held.Add(socket);
-                if (Option(socket, SoDomain) is Inet or Inet6 && Option(socket, SoType) == Stream)
+                if (Option(socket, SoDomain) is Inet or Inet6 && Option(socket, SoProtocol) == Tcp)
                 {
-                    Attach(socket);
+                    SetKey(socket, 8);
+                    _held.Add(socket);
                 }
                 else
                 {
-                    _held.Remove(socket);
                     _ = close(socket);
                 }
             }
@@ -89,22 +88,20 @@ public sealed class BlackHole : IDisposable
         }
     }
 
-    private static void Attach(int socket)
+    /// <summary>Demands signatures from 127.0.0.1, or with length 0 no longer.</summary>
+    private static void SetKey(int socket, int length)
     {
-        // One instruction: return 0, the number of bytes that may pass.
-        Span<byte> instruction = stackalloc byte[8];
-        instruction.Clear();
-        instruction[0] = 0x06;
-        var code = Marshal.AllocHGlobal(instruction.Length);
-        try
+        // struct tcp_md5sig: the peer's address (128 bytes), flags, prefix, the key's length, an interface, the key (80 bytes).
+        var signature = new byte[SignatureBytes];
+        var family = Option(socket, SoDomain);
+        MemoryMarshal.Write(signature, (ushort)family);
+        byte[] peer = family == Inet ? [127, 0, 0, 1] : [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 127, 0, 0, 1];
+        peer.CopyTo(signature, family == Inet ? 4 : 8);
+        MemoryMarshal.Write(signature.AsSpan(KeyLengthAt), (ushort)length);
+        signature.AsSpan(KeyAt, length).Fill((byte)'k');
+        if (setsockopt(socket, Tcp, TcpMd5Signature, signature, signature.Length) != 0 && length > 0)
         {
-            Marshal.Copy(instruction.ToArray(), 0, code, instruction.Length);
-            var program = new Filter { Length = 1, Code = code };
-            Demand(setsockopt(socket, SolSocket, SoAttachFilter, ref program, Marshal.SizeOf<Filter>()), "SO_ATTACH_FILTER");
-        }
-        finally
-        {
-            Marshal.FreeHGlobal(code);
+            throw new InvalidOperationException($"TCP_MD5SIG: error {Marshal.GetLastPInvokeError()}.");
         }
     }
 
@@ -121,24 +118,13 @@ public sealed class BlackHole : IDisposable
     // The same numbers on all architectures.
     private const long PidFdOpen = 434, PidFdGetFd = 438;
 
-    [StructLayout(LayoutKind.Sequential)]
-    private struct Filter
-    {
-        public ushort Length;
-        public nint Code;
-    }
-
     [DllImport("libc", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static extern long syscall(long number, long first, long second, long third);
 
     [DllImport("libc", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
-    private static extern int setsockopt(int socket, int level, int option, ref Filter value, int length);
-
-    [DllImport("libc", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
-    private static extern int setsockopt(int socket, int level, int option, ref int value, int length);
+    private static extern int setsockopt(int socket, int level, int option, byte[] value, int length);
 
     [DllImport("libc", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]

@@ -142,7 +142,7 @@ public sealed class TestNode : IDisposable
 
     /// <summary>Freezes agent and PostgreSQL, until the answer is disposed of.</summary>
     /// <param name="withFence">The fence as well: nothing of this node runs on.</param>
-    /// <param name="isCutOff">And its network swallows whatever comes in (<see cref="BlackHole"/>).</param>
+    /// <param name="isCutOff">And its network swallows everything (<see cref="BlackHole"/>).</param>
     public FrozenNode Freeze(bool withFence = false, bool isCutOff = false)
     {
         var postmaster = PostmasterPid ?? throw new InvalidOperationException($"PostgreSQL of {Name} does not run.");
