@@ -1,0 +1,64 @@
+using Microsoft.Extensions.Logging;
+using Routing.Ha;
+
+namespace Routing.Agent.Loop;
+
+// What a run does for a server besides its role: settings and slots.
+internal sealed partial class AgentLoop
+{
+    /// <summary>The configuration comes before every job that uses it: a start, a copy, a bootstrap.</summary>
+    private async Task ApplyConfigurationAsync(Observation o, CancellationToken cancellationToken)
+    {
+        if (_jobs.Current is not null || o.Cluster is null || (!_reload && _appliedConfigRevision == _config.ModRevision))
+        {
+            return;
+        }
+        var reload = _reload;
+        _appliedConfigRevision = _config.ModRevision;
+        _reload = false;
+        var result = await _postgres.ApplyConfigurationAsync(_config, reload, cancellationToken);
+        if (!result.Ok)
+        {
+            LogConfigProblem(result.Detail);
+        }
+        if (reload && o.Local.HasProcess)
+        {
+            _postgres.RunCallback("on_reload", Published.Role(o));
+        }
+    }
+
+    /// <summary>What the server needs besides its role: the settings of this role, and its slots.</summary>
+    private async Task TendServerAsync(Observation o, CancellationToken cancellationToken)
+    {
+        if (_jobs.Current is not null || o.Cluster is null)
+        {
+            return;
+        }
+        if (o.Local.Server == ServerState.Running && _appliedAsPrimary != o.Local.IsPrimary)
+        {
+            // A start writes what its role needs; a promotion has no time for that, and is over now.
+            _appliedAsPrimary = o.Local.IsPrimary;
+            var result = await _postgres.ApplyConfigurationAsync(_config, force: false, cancellationToken);
+            if (!result.Ok)
+            {
+                _appliedAsPrimary = null;
+                LogConfigProblem(result.Detail);
+            }
+        }
+        if (o.Local.Server == ServerState.Running && o.Leader is not null && o.Config.UseSlots)
+        {
+            var plan = PlanSlots(o);
+            if (plan.Actions.Length > 0)
+            {
+                var result = await _postgres.MaintainSlotsAsync(plan, cancellationToken);
+                if (!result.Ok)
+                {
+                    LogSlots(result.Detail);
+                }
+            }
+        }
+    }
+
+    [LoggerMessage(EventId = 1006, Level = LogLevel.Warning, Message = "Replication slots: {Problem}")]
+    private partial void LogSlots(string problem);
+}

@@ -1,0 +1,100 @@
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Status;
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Agent.Loop;
+
+// What a run tells: the log, the diary, callbacks, the status board.
+internal sealed partial class AgentLoop
+{
+    /// <summary>One sentence of reason per change of decision, to the log and to the diary.</summary>
+    private void Announce(Observation o, Decision decision)
+    {
+        var term = o.Cluster?.Leader?.Term ?? default;
+        var reason = $"{(o.Paused ? "PAUSE: " : "")}{decision.Reason}";
+        if (reason != _lastReason)
+        {
+            _lastReason = reason;
+            LogDecision(reason, decision.Code);
+            _events.Append("reason", decision.Code, reason, term, o.Local.Timeline);
+        }
+        if (o.Leader != _lastLeader)
+        {
+            LogLeader(o.Leader ?? "nobody", _member.Name, term.Revision);
+            _events.Append("leader", o.Leader is null ? "leader_gone" : "leader_changed",
+                $"the leader is {o.Leader ?? "nobody"}", term, o.Local.Timeline);
+            _lastLeader = o.Leader;
+        }
+        var role = Published.Role(o);
+        if (role != _lastRole)
+        {
+            _events.Append("role", role.ToWire(), $"the role is {role.ToWire()}", term, o.Local.Timeline);
+            _lastRole = role;
+        }
+        if (o.Ended is { Result: JobResult.Done } ended)
+        {
+            RunCallback(ended.Kind);
+        }
+        if (_callbackRole is null && o.Local.Server == ServerState.Running && o.Job is null && _memory.BootstrapFailure is null)
+        {
+            // PostgreSQL was running already when this agent started.
+            _callbackRole = role;
+            _postgres.RunCallback("on_start", role);
+        }
+    }
+
+    /// <summary>The operator's callbacks. A change of role takes the place of the start that it came with.</summary>
+    private void RunCallback(JobKind ended)
+    {
+        Role? role = ended switch
+        {
+            JobKind.Promote or JobKind.StartPrimary or JobKind.Bootstrap => Role.Primary,
+            JobKind.StartStandby => Role.Replica,
+            _ => null,
+        };
+        if (role is { } now)
+        {
+            _postgres.RunCallback(_callbackRole is { } before && before != now ? "on_role_change" : "on_start", now);
+            _callbackRole = now;
+        }
+        else if (ended == JobKind.Demote)
+        {
+            _postgres.RunCallback("on_stop", _callbackRole ?? Role.Replica);
+        }
+    }
+
+    private void Publish(Observation o, Decision decision)
+    {
+        _board.Update(status => status with
+        {
+            Cluster = o.Cluster,
+            ClusterConfirmedAt = o.Cluster is null ? null : _confirmedAt,
+            ClusterConfirmedTime = o.Cluster is null ? null : _time.GetUtcNow() - _time.GetElapsedTime(_confirmedAt),
+            IsDcsSilent = !o.IsDcsLive,
+            Config = o.Config,
+            Timing = o.Timing,
+            Postgres = o.Local,
+            ObservedAt = _observedAt,
+            State = Published.State(o),
+            Role = Published.Role(o),
+            IsInArchiveRecovery = Published.ReplicationState(o) == "in archive recovery",
+            LastFailover = _failover.Last,
+            Term = o.Lease.HoldsLeader ? o.Lease.Term : o.Cluster?.Leader?.Term ?? default,
+            Tags = _member.Tags,
+            WatchdogProblem = o.Options.WatchdogProblem,
+            SystemId = o.Local.Control?.SystemId,
+            FailsafeUntil = _learned.FailsafeUntil,
+            ReasonCode = decision.Code,
+            Reason = decision.Reason,
+            JobInProgress = o.Job is { } job ? HaLoop.Name(job.Kind) : null,
+            Fence = !_guard.IsFenced ? FenceState.None : o.Local.AcceptsWrites ? FenceState.Armed : FenceState.Idle,
+        });
+    }
+
+    [LoggerMessage(EventId = 1001, Level = LogLevel.Information, Message = "This member {Reason} [{Code}]")]
+    private partial void LogDecision(string reason, string code);
+
+    [LoggerMessage(EventId = 1002, Level = LogLevel.Information, Message = "Lock owner: {Leader}; I am {Self} (term {Term})")]
+    private partial void LogLeader(string leader, string self, long term);
+}
