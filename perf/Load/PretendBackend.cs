@@ -1,32 +1,20 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using Routing.TestKit;
 
 namespace Routing.Load;
 
 /// <summary>Lets everybody log in and then says nothing: thousands of idle sessions without thousands of PostgreSQL backends.</summary>
-internal sealed class PretendBackend : IDisposable
+internal sealed class PretendBackend() : PretendListener(backlog: 4096)
 {
     private static readonly byte[] s_welcome =
     [
-        .. Message('R', [0, 0, 0, 0]),
-        .. Message('S', "server_version\0"u8, "15.1\0"u8),
-        .. Message('S', "in_hot_standby\0"u8, "off\0"u8),
-        .. Message('K', [0, 0, 0, 1, 0, 0, 0, 2]),
-        .. Message('Z', "I"u8),
+        .. BackendMessage.LoggedIn, .. BackendMessage.Parameter("server_version", "15.1"), .. BackendMessage.Parameter("in_hot_standby", "off"),
+        .. BackendMessage.Key(1), .. BackendMessage.Ready(),
     ];
 
-    private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private int _logins;
-
-    public PretendBackend()
-    {
-        _socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        _socket.Listen(4096);
-        _ = AcceptAsync();
-    }
-
-    public int Port => ((IPEndPoint)_socket.LocalEndPoint!).Port;
 
     public int Logins => Volatile.Read(ref _logins);
 
@@ -60,46 +48,16 @@ internal sealed class PretendBackend : IDisposable
         }
     }
 
-    public void Dispose() => _socket.Dispose();
-
-    private static byte[] Message(char type, ReadOnlySpan<byte> body, ReadOnlySpan<byte> more = default) =>
-        [(byte)type, 0, 0, 0, (byte)(sizeof(int) + body.Length + more.Length), .. body, .. more];
-
-    private async Task AcceptAsync()
+    protected override async Task ServeAsync(Socket peer)
     {
-        try
+        var buffer = new byte[256];
+        if (await peer.ReceiveAsync(buffer) > 0)
         {
-            while (true)
+            await peer.SendAsync(s_welcome);
+            Interlocked.Increment(ref _logins);
+            while (await peer.ReceiveAsync(Memory<byte>.Empty) == 0 && await peer.ReceiveAsync(buffer) > 0)
             {
-                _ = ServeAsync(await _socket.AcceptAsync());
-            }
-        }
-        catch (Exception over) when (over is SocketException or ObjectDisposedException)
-        {
-            // disposed of
-        }
-    }
-
-    private async Task ServeAsync(Socket peer)
-    {
-        using (peer)
-        {
-            try
-            {
-                var buffer = new byte[256];
-                if (await peer.ReceiveAsync(buffer) > 0)
-                {
-                    await peer.SendAsync(s_welcome);
-                    Interlocked.Increment(ref _logins);
-                    while (await peer.ReceiveAsync(Memory<byte>.Empty) == 0 && await peer.ReceiveAsync(buffer) > 0)
-                    {
-                        // whatever it says
-                    }
-                }
-            }
-            catch (SocketException)
-            {
-                // reset
+                // whatever it says
             }
         }
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using Routing.Load;
 using Routing.TestKit;
@@ -33,25 +34,41 @@ Say(string.Create(CultureInfo.InvariantCulture, $"""
     - {options.Runs} rounds of {options.Seconds} s, alternating; medians. CPU is that of the process between client and server.
 
     """));
+var interrupted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+using var onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 await using var stage = await Stage.StartAsync(options);
-var loaded = new LoadRun(options, stage);
-foreach (var part in options.Parts)
-{
-    Say(part switch
-    {
-        "simple" or "prepared" => await loaded.PgbenchAsync(part),
-        "connect" => await loaded.ConnectAsync(),
-        "bulk" => await loaded.BulkAsync(),
-        "idle" => await loaded.IdleAsync(),
-        "driver" => await new DriverRun(options, stage).RunAsync(),
-        _ => await loaded.SwitchAsync(),
-    });
-}
-if (options.Out is { } file)
+var running = RunAsync();
+// What is measured when somebody has had enough is left to itself; the stage takes the servers away from under it.
+await await Task.WhenAny(running, interrupted.Task);
+if (running.IsCompleted && options.Out is { } file)
 {
     await File.WriteAllTextAsync(file, report.ToString());
 }
-return 0;
+return running.IsCompleted ? 0 : 1;
+
+async Task RunAsync()
+{
+    var loaded = new LoadRun(options, stage);
+    foreach (var part in options.Parts)
+    {
+        Say(part switch
+        {
+            "simple" or "prepared" => await loaded.PgbenchAsync(part),
+            "connect" => await loaded.ConnectAsync(),
+            "bulk" => await loaded.BulkAsync(),
+            "idle" => await loaded.IdleAsync(),
+            "driver" => await new DriverRun(options, stage).RunAsync(),
+            _ => await loaded.SwitchAsync(),
+        });
+    }
+}
+
+void Stop(PosixSignalContext context)
+{
+    context.Cancel = true;
+    interrupted.TrySetResult();
+}
 
 string Readable(string file, string name)
 {

@@ -7,6 +7,7 @@ namespace Routing.Load;
 internal sealed class Route(string name, int port, OrdinaryProcess? process) : IDisposable
 {
     private const double TicksPerSecond = 100;
+    private bool _isDisposed;
 
     public string Name => name;
 
@@ -33,8 +34,9 @@ internal sealed class Route(string name, int port, OrdinaryProcess? process) : I
 
     public void Dispose()
     {
-        if (process is { } running)
+        if (process is { } running && !_isDisposed)
         {
+            _isDisposed = true;
             running.Send(ProcessSignal.Terminate);
             if (!running.WaitForExitAsync(TimeSpan.FromSeconds(3)).ContinueWith(done => done.IsCompletedSuccessfully, TaskScheduler.Default).Result)
             {

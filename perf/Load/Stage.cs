@@ -12,6 +12,7 @@ internal sealed class Stage : IAsyncDisposable
     private readonly string _bin;
     private readonly Options _options;
     private readonly List<OrdinaryProcess> _servers = [];
+    private readonly List<Route> _routes = [];
     private EtcdServer? _etcd;
 
     private Stage(Options options, string bin) => (_options, _bin) = (options, bin);
@@ -114,8 +115,10 @@ internal sealed class Stage : IAsyncDisposable
             return new Route(variant, target, null);
         }
         var process = OrdinaryProcess.Start(Path.Combine(home, "log"), home, command);
+        var route = new Route(variant, port, process);
+        _routes.Add(route);
         await UntilListeningAsync(port);
-        return new Route(variant, port, process);
+        return route;
 
         string Write(string name, string text)
         {
@@ -145,6 +148,7 @@ internal sealed class Stage : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _routes.ForEach(route => route.Dispose());   // those that an interruption left
         foreach (var server in _servers)
         {
             server.Send(ProcessSignal.Quit);

@@ -31,7 +31,7 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
             Assert.Null(await over.LoginAsync());
             await over.QueryAsync("select 1");
             Assert.Null(await over.UntilReadyAsync());
-            await over.SendAsync(PretendServer.Message('X'));
+            await over.SendAsync(BackendMessage.Of('X'));
         }
         using (var cancel = new RawClient(proxy.WritePort))
         {

@@ -10,7 +10,7 @@ namespace Routing.Proxy.Tests.Host;
 [Trait("Category", "Integration")]
 public sealed class DrainTests : IClassFixture<PretendCluster>
 {
-    private static readonly byte[] s_begun = [.. PretendServer.Message('C', "BEGIN\0"u8), .. PretendServer.Ready('T')];
+    private static readonly byte[] s_begun = [.. BackendMessage.Of('C', "BEGIN\0"u8), .. BackendMessage.Ready('T')];
     private readonly PretendCluster _cluster;
 
     public DrainTests(PretendCluster cluster)

@@ -64,7 +64,7 @@ public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<Preten
                 }
                 await client.QueryAsync("select 1");
                 Assert.Null(await client.UntilReadyAsync());
-                await client.SendAsync(PretendServer.Message('X'));
+                await client.SendAsync(BackendMessage.Of('X'));
                 Interlocked.Increment(ref count);
             }
         })).ToList();

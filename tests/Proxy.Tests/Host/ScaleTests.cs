@@ -42,7 +42,7 @@ public sealed class ScaleTests(PretendCluster cluster, ITestOutputHelper output)
         });
         await ForAllAsync(count, async number =>
         {
-            await clients[number].SendAsync(PretendServer.Message('X'));
+            await clients[number].SendAsync(BackendMessage.Of('X'));
             clients[number].Dispose();
         });
 
@@ -85,7 +85,7 @@ public sealed class ScaleTests(PretendCluster cluster, ITestOutputHelper output)
         }
         else
         {
-            await client.SendAsync(PretendServer.Message('X'));
+            await client.SendAsync(BackendMessage.Of('X'));
         }
     }
 

@@ -226,10 +226,10 @@ public sealed class ProtocolTests : IDisposable
             Talk = async stream =>
             {
                 await stream.ReadExactlyAsync(new byte["copy t from stdin".Length + 6]);
-                await stream.WriteAsync(PretendServer.Message('G', 0, 0, 0));
+                await stream.WriteAsync(BackendMessage.Of('G', 0, 0, 0));
                 await stream.ReadExactlyAsync(new byte[100_000]);
                 // It reads no more until its error was heard: the client's bytes stand in every buffer on the way.
-                await stream.WriteAsync((byte[])[.. PretendServer.Error("22P02"), .. PretendServer.Ready()]);
+                await stream.WriteAsync((byte[])[.. BackendMessage.Error("22P02"), .. BackendMessage.Ready()]);
                 await isRead.Task;
                 await stream.CopyToAsync(Stream.Null);
             },
@@ -247,7 +247,7 @@ public sealed class ProtocolTests : IDisposable
         Assert.False(writing.IsCompleted);
         isRead.SetResult();
         await writing;
-        await client.SendAsync([.. PretendServer.Message('c'), .. PretendServer.Message('X')]);
+        await client.SendAsync([.. BackendMessage.Of('c'), .. BackendMessage.Of('X')]);
         client.Dispose();
         await WaitUntil.TrueAsync(() => rig.Diary.Contains("closed a ClientTerminated"));
 
@@ -255,7 +255,7 @@ public sealed class ProtocolTests : IDisposable
         {
             for (var count = 0; count < 400; count++)
             {
-                await client.SendAsync(PretendServer.Message('d', new byte[100_000]));
+                await client.SendAsync(BackendMessage.Of('d', new byte[100_000]));
             }
         }
     }

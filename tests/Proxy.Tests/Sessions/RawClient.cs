@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
+using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Sessions;
 
@@ -63,7 +64,7 @@ internal sealed class RawClient : IDisposable
         }
     }
 
-    public Task QueryAsync(string sql) => SendAsync(PretendServer.Message('Q', Encoding.UTF8.GetBytes(sql + "\0")));
+    public Task QueryAsync(string sql) => SendAsync(BackendMessage.Of('Q', Encoding.UTF8.GetBytes(sql + "\0")));
 
     /// <summary>Logs in and reads up to ReadyForQuery, or up to the error.</summary>
     /// <returns>Null, or the error's code.</returns>

@@ -24,7 +24,7 @@ public sealed class SessionTests
         Assert.Null(await client.LoginAsync());
         await client.QueryAsync("select 1");
         Assert.Null(await client.UntilReadyAsync());
-        await client.SendAsync(PretendServer.Message('X'));
+        await client.SendAsync(BackendMessage.Of('X'));
 
         await WaitUntil.TrueAsync(() => rig.Diary.Contains("closed a ClientTerminated") && rig.Open == 0);
         Assert.Equal(RawClient.Startup("user", "alice", "database", "shop"), server.Startups.Single());   // byte for byte
@@ -313,7 +313,7 @@ public sealed class SessionTests
     [Fact]
     public async Task A_cut_in_the_middle_of_a_row_never_shows_half_a_message_and_an_error_behind_it()
     {
-        var row = PretendServer.Message('D', new byte[1000]);
+        var row = BackendMessage.Of('D', new byte[1000]);
         using var old = new PretendServer { Answer = _ => row[..600] };
         using var next = new PretendServer();
         await using var rig = new Rig(settings: new SessionSettings
@@ -413,7 +413,7 @@ public sealed class SessionTests
     [Fact]
     public async Task A_drain_lets_a_transaction_end_and_turns_new_clients_away()
     {
-        using var server = new PretendServer { Answer = sql => sql == "begin" ? [.. PretendServer.Message('C', "BEGIN\0"u8), .. PretendServer.Ready('T')] : null };
+        using var server = new PretendServer { Answer = sql => sql == "begin" ? [.. BackendMessage.Of('C', "BEGIN\0"u8), .. BackendMessage.Ready('T')] : null };
         await using var rig = new Rig().With("a", server, Role.Primary).Lead("a").Publish();
         using var idle = new RawClient(rig.WritePort);
         using var busy = new RawClient(rig.WritePort);

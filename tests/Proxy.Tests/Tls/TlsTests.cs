@@ -31,7 +31,7 @@ public sealed class TlsTests : IDisposable
         Assert.Null(await client.LoginAsync());
         await client.QueryAsync("select 1");
         Assert.Null(await client.UntilReadyAsync());
-        await client.SendAsync(PretendServer.Message('X'));
+        await client.SendAsync(BackendMessage.Of('X'));
         await WaitUntil.TrueAsync(() => rig.Diary.Contains("closed a ClientTerminated"));
     }
 
@@ -167,7 +167,7 @@ public sealed class TlsTests : IDisposable
         }
         var (type, body) = await client.ReadMessageAsync();
         Assert.Equal(('R', "SCRAM-SHA-256"), (type, System.Text.Encoding.UTF8.GetString(body.AsSpan(4)).TrimEnd('\0')));
-        await client.SendAsync(PretendServer.Message('p'));
+        await client.SendAsync(BackendMessage.Of('p'));
         Assert.Null(await client.UntilReadyAsync());
     }
 

@@ -5,6 +5,7 @@ using System.Text;
 using CsCheck;
 using Routing.Proxy.Tests.Sessions;
 using Routing.Proxy.Wire;
+using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Wire;
 
@@ -56,10 +57,10 @@ public sealed class WireTests
     {
         byte[] server =
         [
-            .. PretendServer.Message('R', 0, 0, 0, 0), .. PretendServer.Ready(), .. PretendServer.Message('T', new byte[40]),
-            .. PretendServer.Message('D', new byte[700]), .. PretendServer.Message('C', "SELECT 1\0"u8), .. PretendServer.Ready('T'),
+            .. BackendMessage.Of('R', 0, 0, 0, 0), .. BackendMessage.Ready(), .. BackendMessage.Of('T', new byte[40]),
+            .. BackendMessage.Of('D', new byte[700]), .. BackendMessage.Of('C', "SELECT 1\0"u8), .. BackendMessage.Ready('T'),
         ];
-        byte[] client = [.. PretendServer.Message('Q', "select 1\0"u8), .. PretendServer.Message('Q', "commit\0"u8)];
+        byte[] client = [.. BackendMessage.Of('Q', "select 1\0"u8), .. BackendMessage.Of('Q', "commit\0"u8)];
         var whole = new SessionTap();
         whole.FromServer(server.AsSpan(0, 15));
         whole.FromClient(client);
@@ -91,10 +92,10 @@ public sealed class WireTests
     {
         var tap = InTransaction();
 
-        tap.FromClient(PretendServer.Message('Q', Encoding.UTF8.GetBytes(sql + "\0")));
+        tap.FromClient(BackendMessage.Of('Q', Encoding.UTF8.GetBytes(sql + "\0")));
 
         Assert.Equal(open, tap.IsOutcomeOpen);
-        tap.FromServer(PretendServer.Ready());
+        tap.FromServer(BackendMessage.Ready());
         Assert.False(tap.IsOutcomeOpen);
         Assert.True(tap.AtRest);
     }
@@ -105,8 +106,8 @@ public sealed class WireTests
         var tap = InTransaction();
 
         tap.FromClient([
-            .. PretendServer.Message('P', "\0COMMIT\0\0\0"u8), .. PretendServer.Message('B', "\0\0\0\0\0\0\0\0"u8),
-            .. PretendServer.Message('E', "\0\0\0\0\0"u8), .. PretendServer.Message('S'),
+            .. BackendMessage.Of('P', "\0COMMIT\0\0\0"u8), .. BackendMessage.Of('B', "\0\0\0\0\0\0\0\0"u8),
+            .. BackendMessage.Of('E', "\0\0\0\0\0"u8), .. BackendMessage.Of('S'),
         ]);
 
         Assert.True(tap.IsOutcomeOpen);
@@ -116,14 +117,14 @@ public sealed class WireTests
     public void Sync_messages_in_the_middle_of_a_copy_are_not_waited_for()
     {
         var tap = new SessionTap();
-        tap.FromServer([.. PretendServer.Message('R', 0, 0, 0, 0), .. PretendServer.Ready()]);
-        tap.FromClient(PretendServer.Message('Q', "copy t from stdin\0"u8));
-        tap.FromServer(PretendServer.Message('G', 0, 0, 0));
+        tap.FromServer([.. BackendMessage.Of('R', 0, 0, 0, 0), .. BackendMessage.Ready()]);
+        tap.FromClient(BackendMessage.Of('Q', "copy t from stdin\0"u8));
+        tap.FromServer(BackendMessage.Of('G', 0, 0, 0));
 
-        tap.FromClient([.. PretendServer.Message('d', "row\n"u8), .. PretendServer.Message('S'), .. PretendServer.Message('S')]);
+        tap.FromClient([.. BackendMessage.Of('d', "row\n"u8), .. BackendMessage.Of('S'), .. BackendMessage.Of('S')]);
         Assert.False(tap.AtRest);
-        tap.FromClient(PretendServer.Message('c'));
-        tap.FromServer([.. PretendServer.Message('C', "COPY 1\0"u8), .. PretendServer.Ready()]);
+        tap.FromClient(BackendMessage.Of('c'));
+        tap.FromServer([.. BackendMessage.Of('C', "COPY 1\0"u8), .. BackendMessage.Ready()]);
 
         Assert.True(tap.AtRest);
     }
@@ -183,7 +184,7 @@ public sealed class WireTests
 
         var rewritten = LoginMessages.WithoutChannelBinding(offer);
 
-        Assert.Equal(PretendServer.Message('R', [0, 0, 0, 10, .. "SCRAM-SHA-256\0\0"u8]), rewritten);
+        Assert.Equal(BackendMessage.Of('R', [0, 0, 0, 10, .. "SCRAM-SHA-256\0\0"u8]), rewritten);
         Assert.Null(LoginMessages.WithoutChannelBinding([0, 0, 0, 10, .. "SCRAM-SHA-256\0\0"u8]));
     }
 
@@ -205,9 +206,9 @@ public sealed class WireTests
     private static SessionTap InTransaction()
     {
         var tap = new SessionTap();
-        tap.FromServer([.. PretendServer.Message('R', 0, 0, 0, 0), .. PretendServer.Ready()]);
-        tap.FromClient(PretendServer.Message('Q', "begin\0"u8));
-        tap.FromServer([.. PretendServer.Message('C', "BEGIN\0"u8), .. PretendServer.Ready('T')]);
+        tap.FromServer([.. BackendMessage.Of('R', 0, 0, 0, 0), .. BackendMessage.Ready()]);
+        tap.FromClient(BackendMessage.Of('Q', "begin\0"u8));
+        tap.FromServer([.. BackendMessage.Of('C', "BEGIN\0"u8), .. BackendMessage.Ready('T')]);
         Assert.False(tap.AtRest);
         return tap;
     }
