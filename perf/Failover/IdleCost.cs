@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Routing.TestKit;
 
 namespace Routing.Failover;
 
@@ -23,11 +24,11 @@ internal sealed record IdleCost(
             foreach (var node in cluster.Nodes)
             {
                 var role = await node.IsAsync("primary", cancellationToken) ? "primary" : "replica";
-                processes.Add((cluster.Contender, "agent", role, node.AgentId, Linux.ProcessorTime(node.AgentId)));
+                processes.Add((cluster.Contender, "agent", role, node.AgentId, ProcessorClock.Of(node.AgentId)));
                 foreach (var (fence, _) in Linux.ProcessesBelow(cluster.Path)
                     .Where(process => process.Arguments.Contains("--fence") && Linux.ParentOf(process.Pid) == node.AgentId))
                 {
-                    processes.Add((cluster.Contender, "fence", role, fence, Linux.ProcessorTime(fence)));
+                    processes.Add((cluster.Contender, "fence", role, fence, ProcessorClock.Of(fence)));
                 }
             }
         }
@@ -37,7 +38,7 @@ internal sealed record IdleCost(
         return
         [
             .. from process in processes
-               let used = Linux.ProcessorTime(process.Pid) - process.Used
+               let used = ProcessorClock.Of(process.Pid) - process.Used
                let memory = Linux.Memory(process.Pid)
                select new IdleCost(
                    process.Contender, process.Process, process.Role, memory.Resident, memory.Proportional, used / elapsed),

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 namespace Routing.Failover;
 
 /// <summary>What the kernel tells about processes.</summary>
-internal static unsafe partial class Linux
+internal static partial class Linux
 {
     public const int SigKill = 9, SigTerm = 15;
 
@@ -43,16 +43,6 @@ internal static unsafe partial class Linux
         }
     }
 
-    /// <summary>Processor time that a process has used so far, ended threads included.</summary>
-    public static TimeSpan ProcessorTime(int pid)
-    {
-        const int scheduled = 2;   // CPUCLOCK_SCHED of <linux/posix-timers.h>: to the nanosecond, not in ticks
-        long* time = stackalloc long[2];
-        return clock_gettime((~pid << 3) | scheduled, time) == 0
-            ? TimeSpan.FromSeconds(time[0]) + TimeSpan.FromMicroseconds(time[1] / 1000.0)
-            : throw new InvalidOperationException($"Process {pid} is gone.");
-    }
-
     /// <summary>Resident and proportional memory of a process, in KiB.</summary>
     public static (long Resident, long Proportional) Memory(int pid)
     {
@@ -67,8 +57,4 @@ internal static unsafe partial class Linux
     [DllImport("libc")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static extern int kill(int pid, int signal);
-
-    [DllImport("libc")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
-    private static extern int clock_gettime(int clock, long* time);
 }

@@ -15,16 +15,14 @@ internal sealed class LoadRun(Options options, Stage stage)
     /// <summary>Select-only transactions at 1, 8 and 64 clients.</summary>
     public async Task<string> PgbenchAsync(string protocol)
     {
-        var table = new StringBuilder($"## Select-only, {protocol} protocol\n\n| clients | way | TPS | ratio to HAProxy's best | p50, µs | p99, µs | CPU, µs per transaction | ratio to HAProxy's best |\n|---|---|---|---|---|---|---|---|\n");
+        var table = new StringBuilder($"## Select-only, {protocol} protocol\n\n| clients | way | TPS | ratio | p50, µs | p99, µs | ratio | CPU, µs per transaction | ratio |\n|---|---|---|---|---|---|---|---|---|\n");
         foreach (var clients in options.Clients)
         {
-            var results = await RoundAsync(options.Variants, stage.PostgresPort, async route => await BenchAsync(route, "-S", "-M", protocol, "-c", Text(clients), "-j", Text(Math.Min(clients, 2))));
-            var best = Best(results, one => one.Tps);
-            var leanest = Least(results, one => one.Cpu);
-            foreach (var (name, runs) in results)
+            var rounds = await RoundAsync(options.Variants, stage.PostgresPort, async route => await BenchAsync(route, "-S", "-M", protocol, "-c", Text(clients), "-j", Text(Math.Min(clients, 2))));
+            foreach (var name in rounds.Ways)
             {
                 table.AppendLine(CultureInfo.InvariantCulture,
-                    $"| {clients} | {name} | {Median(runs, one => one.Tps):F0} | {Ratio(Median(runs, one => one.Tps), best)} | {Median(runs, one => one.P50):F0} | {Median(runs, one => one.P99):F0} | {Median(runs, one => one.Cpu):F1} | {Ratio(Median(runs, one => one.Cpu), leanest)} |");
+                    $"| {clients} | {name} | {rounds.Median(name, one => one.Tps):F0} | {rounds.Ratio(name, one => one.Tps)} | {rounds.Median(name, one => one.P50):F0} | {rounds.Median(name, one => one.P99):F0} | {rounds.Ratio(name, one => one.P99, isLessBetter: true)} | {rounds.Median(name, one => one.Cpu):F1} | {rounds.Ratio(name, one => one.Cpu, isLessBetter: true)} |");
             }
         }
         return table.ToString();
@@ -33,13 +31,12 @@ internal sealed class LoadRun(Options options, Stage stage)
     /// <summary>A connection for each transaction.</summary>
     public async Task<string> ConnectAsync()
     {
-        var results = await RoundAsync(options.Variants, stage.PostgresPort, async route => await BenchAsync(route, "-S", "-C", "-c", "8", "-j", "2"));
-        var best = Best(results, one => one.Tps);
-        var table = new StringBuilder("## A connection for each transaction, 8 clients\n\n| way | TPS | ratio to HAProxy's best | CPU, µs per transaction |\n|---|---|---|---|\n");
-        foreach (var (name, runs) in results)
+        var rounds = await RoundAsync(options.Variants, stage.PostgresPort, async route => await BenchAsync(route, "-S", "-C", "-c", "8", "-j", "2"));
+        var table = new StringBuilder("## A connection for each transaction, 8 clients\n\n| way | TPS | ratio | CPU, µs per transaction | ratio |\n|---|---|---|---|---|\n");
+        foreach (var name in rounds.Ways)
         {
             table.AppendLine(CultureInfo.InvariantCulture,
-                $"| {name} | {Median(runs, one => one.Tps):F0} | {Ratio(Median(runs, one => one.Tps), best)} | {Median(runs, one => one.Cpu):F0} |");
+                $"| {name} | {rounds.Median(name, one => one.Tps):F0} | {rounds.Ratio(name, one => one.Tps)} | {rounds.Median(name, one => one.Cpu):F0} | {rounds.Ratio(name, one => one.Cpu, isLessBetter: true)} |");
         }
         return table.ToString();
     }
@@ -47,22 +44,20 @@ internal sealed class LoadRun(Options options, Stage stage)
     /// <summary>COPY TO STDOUT of one gigabyte.</summary>
     public async Task<string> BulkAsync()
     {
-        var results = await RoundAsync(options.Variants, stage.PostgresPort, async route =>
+        var rounds = await RoundAsync(options.Variants, stage.PostgresPort, async route =>
         {
             var (cpu, begun) = (route.CpuSeconds, Stopwatch.GetTimestamp());
             await stage.RunAsync(
                 "psql", "-h", "127.0.0.1", "-p", Text(route.Port), "-U", "postgres", "-d", "postgres", "-q", "-o", "/dev/null",
                 "-c", "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDOUT");
             var seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
-            return new Result(BulkGigabytes / seconds, 0, 0, (route.CpuSeconds - cpu) / BulkGigabytes);
+            return new Rounds.Result(BulkGigabytes / seconds, 0, 0, (route.CpuSeconds - cpu) / BulkGigabytes);
         });
-        var best = Best(results, one => one.Tps);
-        var leanest = Least(results, one => one.Cpu);
-        var table = new StringBuilder("## COPY TO STDOUT, 1 GB\n\n| way | GB/s | ratio to HAProxy's best | CPU, s per GB | ratio to HAProxy's best |\n|---|---|---|---|---|\n");
-        foreach (var (name, runs) in results)
+        var table = new StringBuilder("## COPY TO STDOUT, 1 GB\n\n| way | GB/s | ratio | CPU, s per GB | ratio |\n|---|---|---|---|---|\n");
+        foreach (var name in rounds.Ways)
         {
             table.AppendLine(CultureInfo.InvariantCulture,
-                $"| {name} | {Median(runs, one => one.Tps):F2} | {Ratio(Median(runs, one => one.Tps), best)} | {Median(runs, one => one.Cpu):F2} | {Ratio(Median(runs, one => one.Cpu), leanest)} |");
+                $"| {name} | {rounds.Median(name, one => one.Tps):F2} | {rounds.Ratio(name, one => one.Tps)} | {rounds.Median(name, one => one.Cpu):F2} | {rounds.Ratio(name, one => one.Cpu, isLessBetter: true)} |");
         }
         return table.ToString();
     }
@@ -147,21 +142,7 @@ internal sealed class LoadRun(Options options, Stage stage)
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
-    private static string Ratio(double value, double of) => of > 0 && value > 0 ? (value / of).ToString("F2", CultureInfo.InvariantCulture) : "";
-
-    private static double Median(IEnumerable<Result> runs, Func<Result, double> of)
-    {
-        var values = runs.Select(of).Order().ToList();
-        return values[values.Count / 2];
-    }
-
-    private static double Best(Dictionary<string, List<Result>> results, Func<Result, double> of) =>
-        results.Where(one => one.Key is "haproxy1" or "haproxy2" or "splice").Select(one => Median(one.Value, of)).DefaultIfEmpty(0).Max();
-
-    private static double Least(Dictionary<string, List<Result>> results, Func<Result, double> of) =>
-        results.Where(one => one.Key is "haproxy1" or "haproxy2" or "splice").Select(one => Median(one.Value, of)).DefaultIfEmpty(0).Min();
-
-    private async Task<Dictionary<string, List<Result>>> RoundAsync(IReadOnlyList<string> variants, int target, Func<Route, Task<Result>> measure)
+    private async Task<Rounds> RoundAsync(IReadOnlyList<string> variants, int target, Func<Route, Task<Rounds.Result>> measure)
     {
         var routes = new List<Route>();
         try
@@ -170,15 +151,16 @@ internal sealed class LoadRun(Options options, Stage stage)
             {
                 routes.Add(await stage.OpenAsync(variant, target));
             }
-            var results = routes.ToDictionary(one => one.Name, _ => new List<Result>());
+            var rounds = new Rounds(variants);
             for (var run = 0; run < options.Runs; run++)
             {
-                foreach (var route in routes)
+                for (var at = 0; at < routes.Count; at++)
                 {
-                    results[route.Name].Add(await measure(route));
+                    var route = routes[(at + run) % routes.Count];   // nobody always comes after the same neighbour
+                    rounds.Add(route.Name, await measure(route));
                 }
             }
-            return results;
+            return rounds;
         }
         finally
         {
@@ -186,7 +168,7 @@ internal sealed class LoadRun(Options options, Stage stage)
         }
     }
 
-    private async Task<Result> BenchAsync(Route route, params string[] arguments)
+    private async Task<Rounds.Result> BenchAsync(Route route, params string[] arguments)
     {
         var prefix = Path.Combine(stage.Folder, $"l{Guid.NewGuid():N}");
         var cpu = route.CpuSeconds;
@@ -202,13 +184,6 @@ internal sealed class LoadRun(Options options, Stage stage)
         times.Sort();
         var tps = double.Parse(
             output.Split('\n').First(line => line.StartsWith("tps = ", StringComparison.Ordinal)).Split(' ')[2], CultureInfo.InvariantCulture);
-        return new Result(tps, times[times.Count / 2], times[times.Count * 99 / 100], used * 1e6 / times.Count);
+        return new Rounds.Result(tps, times[times.Count / 2], times[times.Count * 99 / 100], used * 1e6 / times.Count);
     }
-
-    /// <summary>One run.</summary>
-    /// <param name="Tps">Transactions, or gigabytes, per second.</param>
-    /// <param name="P50">Microseconds.</param>
-    /// <param name="P99">Microseconds.</param>
-    /// <param name="Cpu">Microseconds per transaction, or seconds per gigabyte.</param>
-    private sealed record Result(double Tps, double P50, double P99, double Cpu);
 }

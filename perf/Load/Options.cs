@@ -10,8 +10,8 @@ internal sealed record Options
 
         Runs pgbench and COPY directly and through HAProxy, PgBouncer and the proxy, alternating, on 127.0.0.1, and the driver beside them.
 
-          --runs N      rounds over all variants; medians are reported (default 5)
-          --seconds N   length of one pgbench run (default 4)
+          --runs N      rounds over all variants; medians are reported (default 15)
+          --seconds N   length of one pgbench run (default 2)
           --clients N,… for simple, prepared and driver (default 1,8,64)
           --variants    direct, haproxy1, haproxy2, splice, pgbouncer, before, epoll, io_uring, portable (default all; before only with
                         --before), epoll1, epoll2, io_uring1, io_uring2 (with so many loops)
@@ -27,9 +27,9 @@ internal sealed record Options
 
     public static readonly string[] AllParts = ["simple", "prepared", "connect", "bulk", "idle", "switch", "driver"];
 
-    public int Runs { get; private init; } = 5;
+    public int Runs { get; private init; } = 15;
 
-    public int Seconds { get; private init; } = 4;
+    public int Seconds { get; private init; } = 2;
 
     public IReadOnlyList<int> Clients { get; private init; } = [1, 8, 64];
 

@@ -32,6 +32,7 @@ Say(string.Create(CultureInfo.InvariantCulture, $"""
     - Machine: {Environment.ProcessorCount} cores, client, server and proxy share them; {File.ReadAllText("/proc/version").Split(' ')[2]}
     - Load when started (1 min): {File.ReadAllText("/proc/loadavg").Split(' ')[0]}
     - {options.Runs} rounds of {options.Seconds} s, alternating; medians. CPU is that of the process between client and server.
+    - Ratios are to HAProxy's best variant of the same round; half of the rounds lie between the two in brackets.
 
     """));
 var interrupted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

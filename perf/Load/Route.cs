@@ -6,7 +6,6 @@ namespace Routing.Load;
 /// <summary>One way from a client to the server: a port, and the process whose cost counts.</summary>
 internal sealed class Route(string name, int port, OrdinaryProcess? process) : IDisposable
 {
-    private const double TicksPerSecond = 100;
     private bool _isDisposed;
 
     public string Name => name;
@@ -14,18 +13,7 @@ internal sealed class Route(string name, int port, OrdinaryProcess? process) : I
     public int Port => port;
 
     /// <summary>Processor seconds that the process has used so far; 0 without one.</summary>
-    public double CpuSeconds
-    {
-        get
-        {
-            if (process is null)
-            {
-                return 0;
-            }
-            var words = File.ReadAllText($"/proc/{process.Id}/stat").Split(") ")[^1].Split(' ');
-            return (long.Parse(words[11], CultureInfo.InvariantCulture) + long.Parse(words[12], CultureInfo.InvariantCulture)) / TicksPerSecond;
-        }
-    }
+    public double CpuSeconds => process is null ? 0 : ProcessorClock.Of(process.Id).TotalSeconds;
 
     /// <summary>Resident memory, KiB; 0 without a process.</summary>
     public long ResidentKiB => process is null ? 0 : long.Parse(
