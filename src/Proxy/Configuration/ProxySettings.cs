@@ -36,7 +36,7 @@ internal sealed record ProxySettings
     /// <summary><c>transport</c>: auto, io_uring, epoll or portable. Default auto. Not reloadable.</summary>
     public string Transport { get; init; } = "auto";
 
-    /// <summary><c>loops</c>: event loops; 0 (default): one for each processor, four at most. Not reloadable.</summary>
+    /// <summary><c>loops</c>: event loops; 0 (default): one for two processors, at least one, four at most. Not reloadable.</summary>
     public int Loops { get; init; }
 
     /// <summary><c>timeouts.drain</c>: what sessions get to come to rest when the proxy is told to end. Default 30 s.</summary>
