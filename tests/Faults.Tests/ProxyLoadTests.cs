@@ -96,6 +96,9 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
             var error = await Assert.ThrowsAnyAsync<NpgsqlException>(() => new NpgsqlCommand("SELECT 1", asking).ExecuteNonQueryAsync(Cancellation));
             Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(15), $"told after {Stopwatch.GetElapsedTime(begun)}");
             Assert.Equal("08007", error.SqlState);   // a statement outside a transaction: nobody knows
+            // Each session is cut on its own: what comes in between is on its way, too.
+            await cluster.UntilAsync(
+                async () => (await proxy.RoutesAsync())["listeners"]![0]!["members"]!.AsArray().All(member => (int)member!["sessions"]! == 0), "all sessions are cut");
             Assert.Equal("57P01", (await Assert.ThrowsAnyAsync<NpgsqlException>(
                 () => new NpgsqlCommand("SELECT 1", resting).ExecuteNonQueryAsync(Cancellation))).SqlState);
             Assert.Contains("answers nothing", (await proxy.RoutesAsync()).ToJsonString(), StringComparison.Ordinal);

@@ -20,9 +20,9 @@ public class ClusterFixture : IAsyncDisposable
                 await UntilReadyAsync(used);
                 return (used, first);
             }
-            catch (TimeoutException)
+            catch (Exception broken) when (broken is TimeoutException or HttpRequestException)
             {
-                // That test has failed on its own account; this one shall not.
+                // That test has failed on its own account, and may have left etcd dead; this one shall not.
                 _cluster = null;
                 await used.DisposeAsync();
             }
