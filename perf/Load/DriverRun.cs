@@ -42,25 +42,19 @@ internal sealed class DriverRun(Options options, Stage stage)
             """);
         foreach (var callers in options.Clients)
         {
-            var results = ways.ToDictionary(way => way.Name, _ => new List<Result>());
+            var rounds = new Rounds<Result>([.. ways.Select(way => way.Name)]);
             foreach (var way in ways)
             {
                 await MeasureAsync(way.Source, way.Route, callers, TimeSpan.FromSeconds(1));   // connections, compiled code
             }
-            for (var run = 0; run < options.Runs; run++)
+            await rounds.RunAsync(
+                options.Runs, way => MeasureAsync(ways[way].Source, ways[way].Route, callers, TimeSpan.FromSeconds(options.Seconds)));
+            var best = rounds.Median("bare", one => one.Tps);
+            foreach (var name in rounds.Ways)
             {
-                for (var at = 0; at < ways.Length; at++)
-                {
-                    var way = ways[(at + run) % ways.Length];
-                    results[way.Name].Add(await MeasureAsync(way.Source, way.Route, callers, TimeSpan.FromSeconds(options.Seconds)));
-                }
-            }
-            var best = Median(results["bare"], one => one.Tps);
-            foreach (var (name, runs) in results)
-            {
-                var tps = Median(runs, one => one.Tps);
+                var tps = rounds.Median(name, one => one.Tps);
                 table.AppendLine(CultureInfo.InvariantCulture,
-                    $"| {callers} | {name} | {tps:F0} | {tps / best:F2} | {Median(runs, one => one.P50):F0} | {Median(runs, one => one.P99):F0} | {Median(runs, one => one.Own):F1} | {Median(runs, one => one.Between):F1} |");
+                    $"| {callers} | {name} | {tps:F0} | {tps / best:F2} | {rounds.Median(name, one => one.P50):F0} | {rounds.Median(name, one => one.P99):F0} | {rounds.Median(name, one => one.Own):F1} | {rounds.Median(name, one => one.Between):F1} |");
             }
         }
         return table.ToString();
@@ -99,12 +93,6 @@ internal sealed class DriverRun(Options options, Stage stage)
     // Each has a method of its own that hides the general one, as an application would use it.
     private static ValueTask<NpgsqlConnection> OpenAsync(DbDataSource source) =>
         source is RoutingDataSource routing ? routing.OpenConnectionAsync() : ((NpgsqlDataSource)source).OpenConnectionAsync();
-
-    private static double Median(IEnumerable<Result> runs, Func<Result, double> of)
-    {
-        var values = runs.Select(of).Order().ToList();
-        return values[values.Count / 2];
-    }
 
     /// <summary>One run: transactions a second, microseconds, and microseconds of processor time for each transaction.</summary>
     private sealed record Result(double Tps, double P50, double P99, double Own, double Between);

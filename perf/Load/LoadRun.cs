@@ -51,7 +51,7 @@ internal sealed class LoadRun(Options options, Stage stage)
                 "psql", "-h", "127.0.0.1", "-p", Text(route.Port), "-U", "postgres", "-d", "postgres", "-q", "-o", "/dev/null",
                 "-c", "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDOUT");
             var seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
-            return new Rounds.Result(BulkGigabytes / seconds, 0, 0, (route.CpuSeconds - cpu) / BulkGigabytes);
+            return new Result(BulkGigabytes / seconds, 0, 0, (route.CpuSeconds - cpu) / BulkGigabytes);
         });
         var table = new StringBuilder("## COPY TO STDOUT, 1 GB\n\n| way | GB/s | ratio | CPU, s per GB | ratio |\n|---|---|---|---|---|\n");
         foreach (var name in rounds.Ways)
@@ -142,7 +142,7 @@ internal sealed class LoadRun(Options options, Stage stage)
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
-    private async Task<Rounds> RoundAsync(IReadOnlyList<string> variants, int target, Func<Route, Task<Rounds.Result>> measure)
+    private async Task<Rounds<Result>> RoundAsync(IReadOnlyList<string> variants, int target, Func<Route, Task<Result>> measure)
     {
         var routes = new List<Route>();
         try
@@ -151,15 +151,8 @@ internal sealed class LoadRun(Options options, Stage stage)
             {
                 routes.Add(await stage.OpenAsync(variant, target));
             }
-            var rounds = new Rounds(variants);
-            for (var run = 0; run < options.Runs; run++)
-            {
-                for (var at = 0; at < routes.Count; at++)
-                {
-                    var route = routes[(at + run) % routes.Count];   // nobody always comes after the same neighbour
-                    rounds.Add(route.Name, await measure(route));
-                }
-            }
+            var rounds = new Rounds<Result>(variants);
+            await rounds.RunAsync(options.Runs, way => measure(routes[way]));
             return rounds;
         }
         finally
@@ -168,7 +161,7 @@ internal sealed class LoadRun(Options options, Stage stage)
         }
     }
 
-    private async Task<Rounds.Result> BenchAsync(Route route, params string[] arguments)
+    private async Task<Result> BenchAsync(Route route, params string[] arguments)
     {
         var prefix = Path.Combine(stage.Folder, $"l{Guid.NewGuid():N}");
         var cpu = route.CpuSeconds;
@@ -184,6 +177,13 @@ internal sealed class LoadRun(Options options, Stage stage)
         times.Sort();
         var tps = double.Parse(
             output.Split('\n').First(line => line.StartsWith("tps = ", StringComparison.Ordinal)).Split(' ')[2], CultureInfo.InvariantCulture);
-        return new Rounds.Result(tps, times[times.Count / 2], times[times.Count * 99 / 100], used * 1e6 / times.Count);
+        return new Result(tps, times[times.Count / 2], times[times.Count * 99 / 100], used * 1e6 / times.Count);
     }
+
+    /// <summary>One run.</summary>
+    /// <param name="Tps">Transactions, or gigabytes, per second.</param>
+    /// <param name="P50">Microseconds.</param>
+    /// <param name="P99">Microseconds.</param>
+    /// <param name="Cpu">Microseconds per transaction, or seconds per gigabyte.</param>
+    private sealed record Result(double Tps, double P50, double P99, double Cpu);
 }

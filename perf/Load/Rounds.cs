@@ -7,19 +7,33 @@ namespace Routing.Load;
 /// On a shared machine a median moves by more than what is to be seen. Within a round, some seconds, it moves less: the ratios are
 /// taken there, and then their median.
 /// </remarks>
-internal sealed class Rounds(IEnumerable<string> ways)
+/// <typeparam name="TResult">What one run of one way gives.</typeparam>
+internal sealed class Rounds<TResult>(IReadOnlyList<string> ways)
 {
-    private readonly Dictionary<string, List<Result>> _results = ways.ToDictionary(name => name, _ => new List<Result>());
+    private readonly Dictionary<string, List<TResult>> _results = ways.ToDictionary(name => name, _ => new List<TResult>());
 
-    public IEnumerable<string> Ways => _results.Keys;
+    public IReadOnlyList<string> Ways => ways;
 
-    public void Add(string way, Result result) => _results[way].Add(result);
+    /// <summary>Goes round over the ways, each time beginning with the next one: nobody always comes after the same neighbour.</summary>
+    /// <param name="count">Rounds.</param>
+    /// <param name="measure">Measures the way with this number.</param>
+    public async Task RunAsync(int count, Func<int, Task<TResult>> measure)
+    {
+        for (var run = 0; run < count; run++)
+        {
+            for (var at = 0; at < ways.Count; at++)
+            {
+                var way = (at + run) % ways.Count;
+                _results[ways[way]].Add(await measure(way));
+            }
+        }
+    }
 
-    public double Median(string way, Func<Result, double> of) => Quantile(_results[way].Select(of), 0.5);
+    public double Median(string way, Func<TResult, double> of) => Quantile(_results[way].Select(of), 0.5);
 
     /// <summary>The ratio to HAProxy's best variant in the same round: the median, and between which values half of the rounds are.</summary>
     /// <returns>Empty without a variant of HAProxy, or for a way without such a figure.</returns>
-    public string Ratio(string way, Func<Result, double> of, bool isLessBetter = false)
+    public string Ratio(string way, Func<TResult, double> of, bool isLessBetter = false)
     {
         var variants = _results.Keys.Where(name => name is "haproxy1" or "haproxy2" or "splice").OrderBy(name => Median(name, of)).ToList();
         if (variants.Count == 0 || Median(way, of) == 0)
@@ -40,11 +54,4 @@ internal sealed class Rounds(IEnumerable<string> ways)
         var below = (int)place;
         return below + 1 == sorted.Count ? sorted[below] : sorted[below] + ((sorted[below + 1] - sorted[below]) * (place - below));
     }
-
-    /// <summary>One run.</summary>
-    /// <param name="Tps">Transactions, or gigabytes, per second.</param>
-    /// <param name="P50">Microseconds.</param>
-    /// <param name="P99">Microseconds.</param>
-    /// <param name="Cpu">Microseconds per transaction, or seconds per gigabyte.</param>
-    public sealed record Result(double Tps, double P50, double P99, double Cpu);
 }
