@@ -103,7 +103,8 @@ internal sealed class Stage : IAsyncDisposable
             _ => [variant == "before" ? _options.Before! : _options.Proxy, Write("proxy.yml", string.Create(CultureInfo.InvariantCulture, $$"""
                 scope: load
                 etcd3: {hosts: "{{_etcd!.Endpoint.Authority}}"}
-                transport: {{(variant == "before" ? "auto" : variant.TrimEnd('1', '2'))}}
+                transport: {{(variant == "before" ? "auto" : variant.TrimEnd('1', '2', '+'))}}
+                favor: {{(variant.EndsWith('+') ? "throughput" : "latency")}}
                 loops: {{(char.IsAsciiDigit(variant[^1]) ? variant[^1] : '0')}}
                 listeners:
                   write: {listen: "127.0.0.1:{{port}}", role: primary}

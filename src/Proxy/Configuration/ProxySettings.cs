@@ -3,6 +3,7 @@ using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Logging;
 using Routing.Proxy.Sessions;
+using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Configuration;
 
@@ -38,6 +39,9 @@ internal sealed record ProxySettings
 
     /// <summary><c>loops</c>: event loops; 0 (default): one for two processors, at least one, four at most. Not reloadable.</summary>
     public int Loops { get; init; }
+
+    /// <summary><c>favor</c>: latency (default) or throughput, for loops of io_uring and epoll. Not reloadable.</summary>
+    public Favor Favor { get; init; }
 
     /// <summary><c>timeouts.drain</c>: what sessions get to come to rest when the proxy is told to end. Default 30 s.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(30);

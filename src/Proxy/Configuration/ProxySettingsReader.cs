@@ -8,6 +8,7 @@ using Routing.Logging;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions;
 using Routing.Proxy.Tls;
+using Routing.Proxy.Transport;
 using Routing.Settings;
 
 namespace Routing.Proxy.Configuration;
@@ -36,6 +37,7 @@ internal static class ProxySettingsReader
         new("ADMIN_LISTEN", "admin.listen"),
         new("TRANSPORT", "transport"),
         new("LOOPS", "loops"),
+        new("FAVOR", "favor"),
         new("REUSE_PORT", "reuse_port"),
         new("BROADCAST_UNKNOWN_CANCELS", "broadcast_unknown_cancels"),
         new("LOG_TYPE", "log.type"), new("LOG_LEVEL", "log.level"), new("LOG_DIR", "log.dir"),
@@ -88,8 +90,9 @@ internal static class ProxySettingsReader
             Sessions = sessions,
             Listeners = ReadListeners(root),
             Admin = admin.Address("listen"),
-            Transport = root.Choice("transport", [.. Transport.TransportFactory.Names.Select(name => (name, new Word(name)))])?.Text ?? "auto",
+            Transport = root.Choice("transport", [.. TransportFactory.Names.Select(name => (name, new Word(name)))])?.Text ?? "auto",
             Loops = root.Number("loops", 0, 64) ?? 0,
+            Favor = root.Choice("favor", [("latency", Favor.Latency), ("throughput", Favor.Throughput)]) ?? Favor.Latency,
             ReusePort = root.Boolean("reuse_port") ?? false,
             DrainTime = Time(timeouts, "drain", 0) ?? TimeSpan.FromSeconds(30),
         };
@@ -198,9 +201,9 @@ internal static class ProxySettingsReader
         return address is null ? null : new ListenerConfig(address, settings, route);
     }
 
-    private static Transport.SocketTuning ReadTuning(SectionReader section, Transport.SocketTuning defaults)
+    private static SocketTuning ReadTuning(SectionReader section, SocketTuning defaults)
     {
-        var tuning = new Transport.SocketTuning(
+        var tuning = new SocketTuning(
             Time(section, "idle", 0) ?? defaults.KeepAliveIdle, Time(section, "interval", 0) ?? defaults.KeepAliveInterval,
             section.Number("count", 1, 127) ?? defaults.KeepAliveCount, Time(section, "user_timeout", 0) ?? defaults.UserTimeout);
         section.WarnUnknownKeys();

@@ -65,7 +65,7 @@ internal sealed partial class ProxyHost
         _settings = next with
         {
             Scope = _settings.Scope, Namespace = _settings.Namespace, Etcd = _settings.Etcd, Rest = _settings.Rest, Admin = _settings.Admin,
-            Transport = _settings.Transport, Loops = _settings.Loops, ReusePort = _settings.ReusePort,
+            Transport = _settings.Transport, Loops = _settings.Loops, Favor = _settings.Favor, ReusePort = _settings.ReusePort,
         };
         _router.Reload(next.Listeners.Select(one => one.Route));
         await _listeners.AdoptAsync(next.Listeners, opened, ServiceManager.NoSockets);
@@ -97,9 +97,9 @@ internal sealed partial class ProxyHost
         {
             yield return "admin.listen";
         }
-        if (before.Transport != next.Transport || before.Loops != next.Loops || before.ReusePort != next.ReusePort)
+        if ((before.Transport, before.Loops, before.Favor, before.ReusePort) != (next.Transport, next.Loops, next.Favor, next.ReusePort))
         {
-            yield return "transport, loops, reuse_port";
+            yield return "transport, loops, favor, reuse_port";
         }
     }
 

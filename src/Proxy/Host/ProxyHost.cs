@@ -57,7 +57,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             Source = _source.Name,
         };
         _watch.Changed += _router.Adopt;
-        _transport = TransportFactory.Create(settings.Transport, settings.Loops, time, loggers.CreateLogger("transport"), out var fallback);
+        _transport = TransportFactory.Create(
+            settings.Transport, settings.Loops, settings.Favor, time, loggers.CreateLogger("transport"), out var fallback);
         if (fallback is not null)
         {
             LogFallback(fallback);

@@ -9,6 +9,7 @@ internal sealed class Deadlines : IDisposable
     private readonly ITimer _timer;
     private readonly Lock _lock = new();
     private readonly List<Expiring> _all = [];
+    private bool _isTicking;
 
     /// <summary>Starts at rest.</summary>
     public Deadlines(TimeProvider time)
@@ -36,8 +37,9 @@ internal sealed class Deadlines : IDisposable
         {
             item.Place = _all.Count;
             _all.Add(item);
-            if (_all.Count == 1)
+            if (!_isTicking)
             {
+                _isTicking = true;
                 _timer.Change(Tick, Tick);
             }
         }
@@ -84,6 +86,7 @@ internal sealed class Deadlines : IDisposable
         {
             if (_all.Count == 0)
             {
+                _isTicking = false;
                 _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             }
             foreach (var item in _all)

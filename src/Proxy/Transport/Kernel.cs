@@ -16,7 +16,7 @@ internal static unsafe partial class Kernel
     public const int EFD_CLOEXEC = 0x80000, EFD_NONBLOCK = 0x800;
     public const int SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000, SOCK_STREAM = 1;
     public const int AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10;
-    public const int SOL_SOCKET = 1, SO_ERROR = 4, SO_KEEPALIVE = 9, SO_LINGER = 13, SO_RCVLOWAT = 18;
+    public const int SOL_SOCKET = 1, SO_ERROR = 4, SO_KEEPALIVE = 9, SO_LINGER = 13;
     public const int IPPROTO_TCP = 6, TCP_NODELAY = 1, TCP_KEEPIDLE = 4, TCP_KEEPINTVL = 5, TCP_KEEPCNT = 6, TCP_USER_TIMEOUT = 18;
     public const int MSG_NOSIGNAL = 0x4000, SHUT_WR = 1;
 
@@ -26,6 +26,22 @@ internal static unsafe partial class Kernel
     {
         public uint Events;
         public nint Data;
+    }
+
+    /// <summary>Makes the calling thread one that interrupts nobody when it is woken (SCHED_BATCH, man 7 sched). False: <see cref="Error"/> says why.</summary>
+    public static bool Defer()
+    {
+        const int SystemSetScheduler = 144, Batch = 3;
+        var priority = 0;
+        return SystemCall(SystemSetScheduler, 0, Batch, (nint)(&priority), 0, 0, 0) == 0;
+    }
+
+    /// <summary>A length of time: struct timespec.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public readonly struct TimeLimit(TimeSpan length)
+    {
+        private readonly long _seconds = length.Ticks / TimeSpan.TicksPerSecond;
+        private readonly long _nanoseconds = length.Ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick;
     }
 
     [LibraryImport("libc", EntryPoint = "epoll_create1", SetLastError = true)]

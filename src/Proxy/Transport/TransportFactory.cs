@@ -17,10 +17,11 @@ internal static class TransportFactory
     /// <summary>Makes it.</summary>
     /// <param name="name">One of <see cref="Names"/>; <c>auto</c> is the first of io_uring, epoll and portable that the kernel gives.</param>
     /// <param name="loops">Event loops; 0: <see cref="DefaultLoops"/>.</param>
+    /// <param name="favor">What the loops favor.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">For the transport's messages.</param>
     /// <param name="fallback">Why it is not the one that was asked for; null: it is.</param>
-    public static ITransport Create(string name, int loops, TimeProvider time, ILogger logger, out string? fallback)
+    public static ITransport Create(string name, int loops, Favor favor, TimeProvider time, ILogger logger, out string? fallback)
     {
         fallback = null;
         var count = loops > 0 ? loops : DefaultLoops;
@@ -29,7 +30,7 @@ internal static class TransportFactory
             try
             {
                 new Uring().Dispose();   // a probe: afterwards there are threads
-                return Of("io_uring", index => new UringLoop(index, time, logger));
+                return Of("io_uring", index => new UringLoop(index, favor, time, logger));
             }
             catch (SocketException refusal)
             {
@@ -40,7 +41,7 @@ internal static class TransportFactory
         {
             try
             {
-                return Of("epoll", index => new EpollLoop(index, time, logger));
+                return Of("epoll", index => new EpollLoop(index, favor, time, logger));
             }
             catch (SocketException refusal)
             {

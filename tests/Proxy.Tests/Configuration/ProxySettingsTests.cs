@@ -96,6 +96,7 @@ public sealed class ProxySettingsTests : IDisposable
     [InlineData("role: primary", "role: primary, tls: {mode: terminate}", "listeners.write.tls.certificate")]
     [InlineData("role: primary", "role: primary, proxy_protocol: {from: nowhere}", "listeners.write.proxy_protocol.from")]
     [InlineData("admin:", "transport: pigeon\nadmin:", "transport")]
+    [InlineData("admin:", "favor: me\nadmin:", "favor")]
     [InlineData("admin:", "timeouts: {connect: soon}\nadmin:", "timeouts.connect")]
     [InlineData("etcd3:", "etcd4:", "etcd3")]
     [InlineData("admin:", "rest: {hosts: 10.0.0.1}\nadmin:", "rest")]

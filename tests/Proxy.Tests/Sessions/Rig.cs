@@ -25,7 +25,7 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
 
     public Rig(string transport = "epoll", SessionSettings? settings = null, Func<ListenerSettings, ListenerSettings>? change = null, TimeSpan? hold = null)
     {
-        _transport = TransportFactory.Create(transport, 2, TimeProvider.System, NullLogger.Instance, out _);
+        _transport = TransportFactory.Create(transport, 2, Favor.Latency, TimeProvider.System, NullLogger.Instance, out _);
         Router = new Router(
             [Route("write", WantedRole.Primary, hold), Route("read", WantedRole.Replica, hold)], TimeProvider.System, new Random(1), NullLogger.Instance);
         ListenerSettings[] listeners = [new() { Name = "write" }, new() { Name = "read", Replication = ReplicationAccess.None }];

@@ -20,11 +20,13 @@ public abstract class TransportContract : IAsyncLifetime
 
     protected abstract string Name { get; }
 
+    private protected virtual Favor Favors => Favor.Latency;
+
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     public ValueTask InitializeAsync()
     {
-        _transport = TransportFactory.Create(Name, 2, TimeProvider.System, NullLogger.Instance, out var fallback);
+        _transport = TransportFactory.Create(Name, 2, Favors, TimeProvider.System, NullLogger.Instance, out var fallback);
         Assert.Null(fallback);
         Assert.Equal(Name, _transport.Name);
         return ValueTask.CompletedTask;
@@ -638,6 +640,14 @@ public abstract class TransportContract : IAsyncLifetime
 public sealed class UringTransportTests : TransportContract
 {
     protected override string Name => "io_uring";
+}
+
+/// <summary>The contract on io_uring where messages wait for each other.</summary>
+public sealed class ThriftyUringTransportTests : TransportContract
+{
+    protected override string Name => "io_uring";
+
+    private protected override Favor Favors => Favor.Throughput;
 }
 
 /// <summary>The contract on epoll.</summary>

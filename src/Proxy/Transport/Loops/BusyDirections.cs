@@ -1,29 +1,25 @@
-using System.Numerics;
-
 namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>The directions of one loop's relays that move much. The kernel is asked to wake the loop for them less often.</summary>
+/// <summary>The directions of one loop's relays that move much. The loop looks at them by the clock, instead of being woken for them.</summary>
 /// <remarks>
-/// PostgreSQL sends a COPY in pieces of 8 KiB, and to wake up for each piece costs more than to move it. A busy direction is
-/// reported only when a quarter of what it moved in the last millisecond is there, or the end (SO_RCVLOWAT): less often costs
-/// less still, but then the server waits for us. Every millisecond the loop looks how much that is by now, so that what comes last
-/// waits for hardly longer than that. On the loop's thread.
+/// PostgreSQL sends a COPY in pieces of 8 KiB, and to wake up for each piece costs more than to move it. The sender pays, too: it wakes the
+/// receiver, and as long as that empties its buffer at once it is answered with an acknowledgement for every second piece (so it is with
+/// SO_RCVLOWAT). What moves much is therefore not reported by the kernel at all: four times in a millisecond the loop takes all that
+/// is there. Each millisecond it is decided anew who moves much. On the loop's thread.
 /// </remarks>
 internal sealed class BusyDirections(EventLoop loop)
 {
-    /// <summary>Which part of a millisecond's bytes is waited for.</summary>
-    private const int Part = 4;
+    /// <summary>Who moves so much in a millisecond is looked at by the clock, bytes: at least two pieces a look.</summary>
+    private const int MuchInReview = 64 * 1024;
 
-    /// <summary>How much is waited for at most, bytes: beyond it little is gained.</summary>
-    private const int MostToWaitFor = EventLoop.LargeBuffer / 4;
+    /// <summary>A millisecond.</summary>
+    private const int LooksPerReview = 4;
 
-    /// <summary>Less is not worth the wait, bytes.</summary>
-    private const int LeastToWaitFor = 16 * 1024;
-
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan Interval = TimeSpan.FromMicroseconds(250);
 
     private readonly List<Entry> _all = [];
     private bool _isTicking;
+    private int _looks;
 
     /// <summary>Takes in a direction that has begun to move much.</summary>
     public void Add(LoopRelay relay, bool isUp)
@@ -32,11 +28,11 @@ internal sealed class BusyDirections(EventLoop loop)
         if (!_isTicking)
         {
             _isTicking = true;
-            loop.After(Interval, static self => ((BusyDirections)self!).Look(), this);
+            Tick();
         }
     }
 
-    /// <summary>Lets go of a relay that is over; its connections are reported as ever again.</summary>
+    /// <summary>Lets go of a relay that is over.</summary>
     public void Remove(LoopRelay relay)
     {
         for (var at = _all.Count - 1; at >= 0; at--)
@@ -48,33 +44,53 @@ internal sealed class BusyDirections(EventLoop loop)
         }
     }
 
+    private void Tick() => loop.After(Interval, static self => ((BusyDirections)self!).Look(), this);
+
     private void Look()
     {
-        for (var at = _all.Count - 1; at >= 0; at--)
-        {
-            var entry = _all[at];
-            var bytes = entry.Relay.BytesOf(entry.IsUp);
-            var moved = bytes - entry.Seen;
-            entry.Seen = bytes;
-            if (moved < EventLoop.BusyFrom)
-            {
-                RemoveAt(at);
-                continue;
-            }
-            var part = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Min(moved / Part, MostToWaitFor));
-            entry.Wait(part >= LeastToWaitFor ? part : 1);
-        }
         _isTicking = _all.Count > 0;
         if (_isTicking)
         {
-            loop.After(Interval, static self => ((BusyDirections)self!).Look(), this);
+            Tick();   // first, so that a fault in what follows does not end it
+        }
+        var isReview = ++_looks % LooksPerReview == 0;
+        for (var at = _all.Count - 1; at >= 0; at--)
+        {
+            if (at >= _all.Count)
+            {
+                continue;   // a relay has ended, and took its other direction with it
+            }
+            var entry = _all[at];
+            entry.Relay.Look(entry.IsUp);
+            if (isReview && entry.Relay.IsRunning)
+            {
+                Review(entry, at);
+            }
+        }
+    }
+
+    private void Review(Entry entry, int at)
+    {
+        var bytes = entry.Relay.BytesOf(entry.IsUp);
+        var moved = bytes - entry.Seen;
+        entry.Seen = bytes;
+        if (entry.IsNew)
+        {
+            entry.IsNew = false;   // it has not had its millisecond yet
+        }
+        else if (moved < EventLoop.BusyFrom)
+        {
+            RemoveAt(at);
+        }
+        else
+        {
+            entry.Relay.LookByClock(entry.IsUp, moved >= MuchInReview);
         }
     }
 
     private void RemoveAt(int at)
     {
         var entry = _all[at];
-        entry.Wait(1);
         entry.Relay.EndBusy(entry.IsUp);
         _all[at] = _all[^1];
         _all.RemoveAt(_all.Count - 1);
@@ -82,23 +98,14 @@ internal sealed class BusyDirections(EventLoop loop)
 
     private sealed class Entry(LoopRelay relay, bool isUp)
     {
-        private int _waitsFor = 1;
-
         public LoopRelay Relay => relay;
 
         public bool IsUp => isUp;
 
-        /// <summary>The count of bytes at the last look.</summary>
+        /// <summary>The count of bytes at the last review.</summary>
         public long Seen { get; set; }
 
-        /// <summary>From how many bytes on the loop is woken.</summary>
-        public void Wait(int bytes)
-        {
-            if (_waitsFor != bytes)
-            {
-                _waitsFor = bytes;
-                relay.SourceOf(isUp).WakeFrom(bytes);
-            }
-        }
+        /// <summary>No review has seen it.</summary>
+        public bool IsNew { get; set; } = true;
     }
 }

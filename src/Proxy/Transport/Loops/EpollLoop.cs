@@ -7,14 +7,16 @@ namespace Routing.Proxy.Transport.Loops;
 internal sealed unsafe class EpollLoop : EventLoop
 {
     private const int BatchSize = 256;
+    private const int SystemWait = 441;   // epoll_pwait2
 
     private readonly int _epoll;
     private readonly Kernel.EpollEvent* _events = (Kernel.EpollEvent*)NativeMemory.Alloc(BatchSize, (nuint)sizeof(Kernel.EpollEvent));
+    private bool _isCoarse;   // the kernel waits for whole milliseconds only
 
     /// <summary>Creates it and starts its thread.</summary>
     /// <exception cref="System.Net.Sockets.SocketException">The kernel gives no epoll set.</exception>
-    public EpollLoop(int index, TimeProvider time, ILogger logger)
-        : base(index, time, logger)
+    public EpollLoop(int index, Favor favor, TimeProvider time, ILogger logger)
+        : base(index, favor, time, logger)
     {
         _epoll = Check(Kernel.EpollCreate(Kernel.EPOLL_CLOEXEC));
         var wakeUp = new Kernel.EpollEvent { Events = Kernel.EPOLLIN, Data = 0 };
@@ -54,10 +56,10 @@ internal sealed unsafe class EpollLoop : EventLoop
     }
 
     /// <inheritdoc/>
-    protected override void Turn(int patience)
+    protected override void Turn(TimeSpan patience)
     {
         var events = _events;
-        var count = Kernel.EpollWait(_epoll, events, BatchSize, patience);
+        var count = Wait(events, patience);
         BeginBatch();
         for (var at = 0; at < count; at++)
         {
@@ -70,6 +72,22 @@ internal sealed unsafe class EpollLoop : EventLoop
                 Dispatch(source, events[at].Events);
             }
         }
+    }
+
+    private int Wait(Kernel.EpollEvent* events, TimeSpan patience)
+    {
+        if (patience > TimeSpan.Zero && !_isCoarse)
+        {
+            var limit = new Kernel.TimeLimit(patience);
+            var count = (int)Kernel.SystemCall(SystemWait, _epoll, (nint)events, BatchSize, (nint)(&limit), 0, 0);
+            if (count >= 0 || Kernel.Error != Kernel.ENOSYS)
+            {
+                return count;
+            }
+            _isCoarse = true;   // older than 5.11
+        }
+        var milliseconds = patience < TimeSpan.Zero ? -1 : (int)Math.Min(Math.Ceiling(patience.TotalMilliseconds), int.MaxValue);
+        return Kernel.EpollWait(_epoll, events, BatchSize, milliseconds);
     }
 
     /// <inheritdoc/>

@@ -31,9 +31,9 @@ internal abstract unsafe partial class EventLoop : IDisposable
     private volatile bool _stop;
 
     /// <summary>Creates it; <see cref="Start"/> starts its thread.</summary>
-    protected EventLoop(int index, TimeProvider time, ILogger logger)
+    protected EventLoop(int index, Favor favor, TimeProvider time, ILogger logger)
     {
-        (Index, _time, _logger) = (index, time, logger);
+        (Index, Favor, _time, _logger) = (index, favor, time, logger);
         Busy = new BusyDirections(this);
         Buffer = (byte*)NativeMemory.AlignedAlloc(LargeBuffer, 4096);
         WakeUp = Check(Kernel.EventFd(0, Kernel.EFD_CLOEXEC | Kernel.EFD_NONBLOCK));
@@ -58,6 +58,12 @@ internal abstract unsafe partial class EventLoop : IDisposable
 
     /// <summary>Whether the caller runs on this loop.</summary>
     public bool IsCurrent => Environment.CurrentManagedThreadId == _thread.ManagedThreadId;
+
+    /// <summary>What it favors.</summary>
+    protected Favor Favor { get; }
+
+    /// <summary>The clock.</summary>
+    protected TimeProvider Time => _time;
 
     /// <summary>The descriptor that becomes readable when work was posted.</summary>
     protected int WakeUp { get; }
@@ -131,8 +137,8 @@ internal abstract unsafe partial class EventLoop : IDisposable
     }
 
     /// <summary>Waits for events, calls <see cref="BeginBatch"/>, and dispatches them.</summary>
-    /// <param name="patience">Milliseconds to wait at most; 0: not at all; -1: for ever.</param>
-    protected abstract void Turn(int patience);
+    /// <param name="patience">How long to wait at most; zero: not at all; <see cref="Timeout.InfiniteTimeSpan"/>: for ever.</param>
+    protected abstract void Turn(TimeSpan patience);
 
     /// <summary>Lets go of a closed source, and releases it when nothing in the kernel refers to it any more.</summary>
     protected abstract void Close(LoopSource source);
@@ -169,8 +175,15 @@ internal abstract unsafe partial class EventLoop : IDisposable
     [LoggerMessage(EventId = 6101, Level = LogLevel.Error, Message = "An event could not be handled: a fault of this program")]
     protected partial void LogFault(Exception error);
 
+    [LoggerMessage(EventId = 6105, Level = LogLevel.Warning, Message = "The loop interrupts others as ever (sched_setscheduler: {Reason})")]
+    private partial void LogNotDeferring(string reason);
+
     private void Run()
     {
+        if (Favor == Favor.Throughput && !Kernel.Defer())
+        {
+            LogNotDeferring(Kernel.Exception(Kernel.Error).Message);
+        }
         Begin();
         while (!_stop)
         {
@@ -184,18 +197,18 @@ internal abstract unsafe partial class EventLoop : IDisposable
         _ended.TrySetResult();
     }
 
-    private int Patience()
+    private TimeSpan Patience()
     {
         if (!_posted.IsEmpty || _closing.Count > 0)
         {
-            return 0;
+            return TimeSpan.Zero;
         }
         if (!_timers.TryPeek(out _, out var due))
         {
-            return -1;
+            return Timeout.InfiniteTimeSpan;
         }
         var left = _time.GetElapsedTime(_time.GetTimestamp(), due);
-        return left <= TimeSpan.Zero ? 0 : (int)Math.Min(Math.Ceiling(left.TotalMilliseconds), int.MaxValue);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
     private void RunPosted()

@@ -220,23 +220,11 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
         }
     }
 
-    /// <summary>For the relay: tell of bytes only when there are so many, or the end.</summary>
-    internal void WakeFrom(int bytes)
-    {
-        if (!IsClosed)
-        {
-            Kernel.SetOption(Fd, Kernel.SOL_SOCKET, Kernel.SO_RCVLOWAT, bytes);
-        }
-    }
-
     /// <summary>For the relay: whether it wants bytes, or the news that there are some.</summary>
     internal void ReceiveBytes(bool isWanted) => Receives = isWanted;
 
     /// <summary>Whether the loop receives for it at present: nobody else must.</summary>
     internal bool IsReceiving => Registration.IsReceiving;
-
-    /// <summary>Whether the kernel was asked to tell of bytes.</summary>
-    internal bool IsReading => (Watched & Kernel.EPOLLIN) != 0;
 
     /// <summary>Hands the connection to a relay. What was read and not taken is the caller's to relay first.</summary>
     internal ReadOnlyMemory<byte> JoinTo(LoopRelay relay, out bool isOver, out Exception? failure)

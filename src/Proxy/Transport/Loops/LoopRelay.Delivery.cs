@@ -132,6 +132,6 @@ internal sealed partial class LoopRelay
         public long Bytes;
         public byte[]? Rest;
         public int RestStart, RestEnd;
-        public bool IsBusy;
+        public bool IsBusy, IsByClock;
     }
 }

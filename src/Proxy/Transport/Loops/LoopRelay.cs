@@ -114,7 +114,7 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         {
             return;
         }
-        if ((events & Kernel.EPOLLIN) != 0 || ((events & (Kernel.EPOLLHUP | Kernel.EPOLLERR)) != 0 && connection.IsReading))
+        if ((events & Kernel.EPOLLIN) != 0 || ((events & (Kernel.EPOLLHUP | Kernel.EPOLLERR)) != 0 && IsRead(isClient)))
         {
             if (!connection.IsReceiving)
             {
@@ -134,13 +134,39 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
     /// <summary>How many bytes a direction has moved.</summary>
     internal long BytesOf(bool isUp) => isUp ? _up.Bytes : _down.Bytes;
 
+    /// <summary>Whether it moves bytes.</summary>
+    internal bool IsRunning => _progress == Progress.Running;
+
+    /// <summary>A busy direction is to be reported by the kernel no more, or again: <see cref="Look"/> is called instead.</summary>
+    internal void LookByClock(bool isUp, bool isWanted)
+    {
+        ref var direction = ref isUp ? ref _up : ref _down;
+        if (direction.IsByClock != isWanted)
+        {
+            direction.IsByClock = isWanted;
+            Watch();
+        }
+    }
+
+    /// <summary>Takes what is there for a direction that is not reported.</summary>
+    internal void Look(bool isUp)
+    {
+        ref var direction = ref isUp ? ref _up : ref _down;
+        if (direction.IsByClock && IsRead(isUp) && !SourceOf(isUp).IsReceiving)
+        {
+            Pump(isUp);
+        }
+    }
+
     /// <summary>A direction does not move much any more.</summary>
     internal void EndBusy(bool isUp)
     {
-        (isUp ? ref _up : ref _down).IsBusy = false;
+        ref var direction = ref isUp ? ref _up : ref _down;
+        (direction.IsBusy, direction.IsByClock) = (false, false);
         if (_progress == Progress.Running)
         {
             SourceOf(isUp).ReceiveBytes(true);
+            Watch();
         }
     }
 
@@ -218,6 +244,7 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         var count = Kernel.Receive(from.Fd, buffer, size);
         if (count > 0)
         {
+            LastActivity = loop.Now;
             Take(ref direction, isClient, new ReadOnlySpan<byte>(buffer, (int)count));
         }
         else if (-count is not (Kernel.EAGAIN or Kernel.EINTR))
@@ -247,11 +274,12 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         {
             return;
         }
-        var isClientRead = _up.Rest is null && _stopping != Stopping.AtBoundary;
-        var isServerRead = _down.Rest is null;
-        _client.WatchOnly((isClientRead ? Kernel.EPOLLIN : 0) | (_down.Rest is null ? 0 : Kernel.EPOLLOUT));
-        _server.WatchOnly((isServerRead ? Kernel.EPOLLIN : 0) | (_up.Rest is null ? 0 : Kernel.EPOLLOUT));
+        _client.WatchOnly((IsRead(isUp: true) && !_up.IsByClock ? Kernel.EPOLLIN : 0) | (_down.Rest is null ? 0 : Kernel.EPOLLOUT));
+        _server.WatchOnly((IsRead(isUp: false) && !_down.IsByClock ? Kernel.EPOLLIN : 0) | (_up.Rest is null ? 0 : Kernel.EPOLLOUT));
     }
+
+    // Whether a direction takes bytes at present, told by the kernel or by the clock.
+    private bool IsRead(bool isUp) => isUp ? _up.Rest is null && _stopping != Stopping.AtBoundary : _down.Rest is null;
 
     private void BeginStop(RelayStop how, TimeSpan grace)
     {

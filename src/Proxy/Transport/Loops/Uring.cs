@@ -16,7 +16,7 @@ internal sealed unsafe class Uring : IDisposable
     private const uint
         SetupCompletionSize = 1 << 3, SetupClamp = 1 << 4, SetupDisabled = 1 << 6, SetupSubmitAll = 1 << 7, SetupSingleIssuer = 1 << 12,
         SetupDeferTaskRun = 1 << 13;
-    private const uint FeatureSingleMap = 1 << 0, FeatureNoDrop = 1 << 1, FeatureExtendedArgument = 1 << 8;
+    private const uint FeatureSingleMap = 1 << 0, FeatureNoDrop = 1 << 1, FeatureExtendedArgument = 1 << 8, FeatureLeastWait = 1 << 15;
     private const uint FlagOverflow = 1 << 1;
     private const int RegisterEnable = 12, RegisterBuffers = 22;
     private const uint EnterGetEvents = 1 << 0, EnterExtendedArgument = 1 << 3;
@@ -97,6 +97,9 @@ internal sealed unsafe class Uring : IDisposable
     /// <summary>There are completions for which there was no room; <see cref="Enter"/> brings them.</summary>
     public bool IsOverflowing => (Volatile.Read(ref *_submissionFlags) & FlagOverflow) != 0;
 
+    /// <summary>Whether <see cref="Enter"/> can wait for several completions for a while: 6.12 and later.</summary>
+    public bool HasLeastWait => (_parameters.Features & FeatureLeastWait) != 0;
+
     /// <summary>Lets the calling thread use it from now on, and no other.</summary>
     public void Enable() => _ = Check(Kernel.SystemCall(SystemRegister, _fd, RegisterEnable, 0, 0, 0, 0));
 
@@ -105,7 +108,7 @@ internal sealed unsafe class Uring : IDisposable
     {
         while (_tail - Volatile.Read(ref *_submissionHead) >= _parameters.SubmissionEntries)
         {
-            Enter(0);
+            Enter(TimeSpan.Zero);
         }
         var entry = &_entries[_tail++ & _submissionMask];
         *entry = default;
@@ -113,14 +116,17 @@ internal sealed unsafe class Uring : IDisposable
     }
 
     /// <summary>Submits, and waits for a completion.</summary>
-    /// <param name="patience">Milliseconds to wait at most; 0: not at all; -1: for ever.</param>
-    public void Enter(int patience)
+    /// <param name="patience">How long to wait at most; zero: not at all; <see cref="Timeout.InfiniteTimeSpan"/>: for ever.</param>
+    /// <param name="several">As many completions are waited for at first.</param>
+    /// <param name="microseconds">For so long, then for one; 0: for one from the beginning. Where <see cref="HasLeastWait"/>.</param>
+    public void Enter(TimeSpan patience, int several = 1, int microseconds = 0)
     {
+        var isSeveral = microseconds > 0 && several > 1 && (patience < TimeSpan.Zero || patience.TotalMicroseconds > microseconds);
         Volatile.Write(ref *_submissionTail, _tail);
-        var limit = new TimeLimit { Seconds = patience / 1000, Nanoseconds = patience % 1000 * 1_000_000L };
-        var argument = new EnterArgument { Limit = patience > 0 ? (ulong)&limit : 0 };
+        var limit = new Kernel.TimeLimit(patience);
+        var argument = new EnterArgument { Limit = patience > TimeSpan.Zero ? (ulong)&limit : 0, LeastWait = isSeveral ? (uint)microseconds : 0 };
         var result = Kernel.SystemCall(
-            SystemEnter, _fd, (nint)(_tail - Volatile.Read(ref *_submissionHead)), patience == 0 ? 0 : 1,
+            SystemEnter, _fd, (nint)(_tail - Volatile.Read(ref *_submissionHead)), patience == TimeSpan.Zero ? 0 : isSeveral ? several : 1,
             (nint)(EnterGetEvents | EnterExtendedArgument), (nint)(&argument), sizeof(EnterArgument));
         if (result < 0 && Kernel.Error is not (Kernel.EINTR or ETIME or Kernel.EAGAIN or Kernel.EBUSY))
         {
@@ -256,11 +262,5 @@ internal sealed unsafe class Uring : IDisposable
         public ulong SignalMask;
         public uint SignalMaskSize, LeastWait;
         public ulong Limit;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct TimeLimit
-    {
-        public long Seconds, Nanoseconds;
     }
 }

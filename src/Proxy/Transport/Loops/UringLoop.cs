@@ -20,6 +20,7 @@ internal sealed unsafe class UringLoop : EventLoop
     private const int TagBits = 3;
     private const uint SendFlags = 0x40 | 0x100 | Kernel.MSG_NOSIGNAL;   // at once (MSG_DONTWAIT), and all of it or an error (MSG_WAITALL)
     private const int NoBuffer = -1;
+    private const int MoreThanLast = 2, MostAwaited = 16;   // where messages wait for each other: for so many more than last time, for so many at most
     private const int ECANCELED = 125;
 
     private readonly Uring _ring;
@@ -30,11 +31,13 @@ internal sealed unsafe class UringLoop : EventLoop
     private int _sentCount;
     private int _received = NoBuffer;   // the buffer whose bytes a source is being told of
     private int _dying;
+    private int _taken;                 // completions of the present turn
+    private RunQueue? _queue;           // throughput is favored
 
     /// <summary>Creates it and starts its thread.</summary>
     /// <exception cref="System.Net.Sockets.SocketException">The kernel does not give what is needed.</exception>
-    public UringLoop(int index, TimeProvider time, ILogger logger)
-        : base(index, time, logger)
+    public UringLoop(int index, Favor favor, TimeProvider time, ILogger logger)
+        : base(index, favor, time, logger)
     {
         try
         {
@@ -61,6 +64,7 @@ internal sealed unsafe class UringLoop : EventLoop
     /// <inheritdoc/>
     public override void Dispose()
     {
+        _queue?.Dispose();
         _ring.Dispose();
         base.Dispose();
     }
@@ -69,6 +73,7 @@ internal sealed unsafe class UringLoop : EventLoop
     protected override void Begin()
     {
         _ring.Enable();
+        _queue = Favor == Favor.Throughput && _ring.HasLeastWait ? new RunQueue(Time) : null;
         WatchWakeUp();
     }
 
@@ -112,7 +117,7 @@ internal sealed unsafe class UringLoop : EventLoop
     }
 
     /// <inheritdoc/>
-    protected override void Turn(int patience)
+    protected override void Turn(TimeSpan patience)
     {
         Send();
         foreach (var source in _changed)
@@ -121,12 +126,14 @@ internal sealed unsafe class UringLoop : EventLoop
             Align(source);
         }
         _changed.Clear();
-        _ring.Enter(patience);
+        _ring.Enter(patience, Math.Min(_taken + MoreThanLast, MostAwaited), _queue?.Wait ?? 0);
         BeginBatch();
+        _queue?.Look(Now);
+        _taken = 0;
         TakeCompletions();
         while (_ring.IsOverflowing)
         {
-            _ring.Enter(0);
+            _ring.Enter(TimeSpan.Zero);
             TakeCompletions();
         }
         for (var at = 0; at < _sentCount; at++)
@@ -159,7 +166,7 @@ internal sealed unsafe class UringLoop : EventLoop
     {
         while (_dying > 0)
         {
-            Turn(1);
+            Turn(TimeSpan.FromMilliseconds(1));
         }
     }
 
@@ -190,6 +197,7 @@ internal sealed unsafe class UringLoop : EventLoop
     {
         while (_ring.TryTake(out var completion))
         {
+            _taken++;
             var tag = completion.UserData & TagMask;
             if (tag == TagReceive)
             {
