@@ -19,7 +19,6 @@ internal abstract unsafe partial class EventLoop : IDisposable
     /// <summary>With so many bytes waiting for slow receivers, all directions use the small buffer: it bounds what each adds.</summary>
     public const int MostUnsent = 32 * 1024 * 1024;
 
-    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Thread _thread;
     private readonly ConcurrentQueue<(Action<object?> Action, object? State)> _posted = new();
@@ -33,7 +32,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
     /// <summary>Creates it; <see cref="Start"/> starts its thread.</summary>
     protected EventLoop(int index, Favor favor, TimeProvider time, ILogger logger)
     {
-        (Index, Favor, _time, _logger) = (index, favor, time, logger);
+        (Index, Favor, Time, _logger) = (index, favor, time, logger);
         Busy = new BusyDirections(this);
         Buffer = (byte*)NativeMemory.AlignedAlloc(LargeBuffer, 4096);
         WakeUp = Check(Kernel.EventFd(0, Kernel.EFD_CLOEXEC | Kernel.EFD_NONBLOCK));
@@ -63,7 +62,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
     protected Favor Favor { get; }
 
     /// <summary>The clock.</summary>
-    protected TimeProvider Time => _time;
+    protected TimeProvider Time { get; }
 
     /// <summary>The descriptor that becomes readable when work was posted.</summary>
     protected int WakeUp { get; }
@@ -81,7 +80,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
 
     /// <summary>Runs something on this loop when a time has passed. On the loop's thread; can't be taken back: the action looks at the state.</summary>
     public void After(TimeSpan delay, Action<object?> action, object? state) =>
-        _timers.Enqueue((action, state), _time.GetTimestamp() + (long)(delay.TotalSeconds * _time.TimestampFrequency));
+        _timers.Enqueue((action, state), Time.GetTimestamp() + (long)(delay.TotalSeconds * Time.TimestampFrequency));
 
     /// <summary>What a source wants has changed. On the loop's thread.</summary>
     /// <exception cref="System.Net.Sockets.SocketException">The kernel refuses.</exception>
@@ -149,7 +148,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
     }
 
     /// <summary>The wait is over.</summary>
-    protected void BeginBatch() => Now = _time.GetTimestamp();
+    protected void BeginBatch() => Now = Time.GetTimestamp();
 
     /// <summary>Takes the news off <see cref="WakeUp"/>.</summary>
     protected void TakeWakeUp()
@@ -207,7 +206,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
         {
             return Timeout.InfiniteTimeSpan;
         }
-        var left = _time.GetElapsedTime(_time.GetTimestamp(), due);
+        var left = Time.GetElapsedTime(Time.GetTimestamp(), due);
         return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 

@@ -178,7 +178,6 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         {
             return;   // as if it had not been read
         }
-        LastActivity = _client.Owner.Now;
         Take(ref isClient ? ref _up : ref _down, isClient, bytes);
     }
 
@@ -244,7 +243,6 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         var count = Kernel.Receive(from.Fd, buffer, size);
         if (count > 0)
         {
-            LastActivity = loop.Now;
             Take(ref direction, isClient, new ReadOnlySpan<byte>(buffer, (int)count));
         }
         else if (-count is not (Kernel.EAGAIN or Kernel.EINTR))
@@ -255,6 +253,7 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
 
     private void Take(ref Direction direction, bool isClient, ReadOnlySpan<byte> bytes)
     {
+        LastActivity = _client.Owner.Now;
         if (bytes.Length >= EventLoop.BusyFrom && !direction.IsBusy)
         {
             direction.IsBusy = true;
