@@ -112,7 +112,7 @@ public sealed class SampleTests(SampleCluster fixture)
         await using var app = WebShop.WebShop.Build(
         [
             $"--urls={address}", $"--Orders:Cluster={cluster.Scope}", $"--Orders:Etcd:0={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port}",
-            $"--Orders:ConnectionString={SampleCluster.Login}",
+            $"--Orders:ConnectionString={SampleCluster.Login}", "--Logging:LogLevel:Default=Warning",
         ]);
         await app.StartAsync(Cancellation);
         using var cookies = new HttpClientHandler { CookieContainer = new CookieContainer() };

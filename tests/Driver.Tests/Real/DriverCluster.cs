@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.TestKit;
 
@@ -17,8 +18,9 @@ public sealed class DriverCluster : ClusterFixture
     };
 
     /// <summary>A data source for a cluster, as an application would make it.</summary>
-    internal static RoutingDataSource Source(TestCluster cluster, string more = "") => RoutingDataSource.Create(
-        $"Cluster={cluster.Scope};Etcd={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port};{Login};{more}");
+    internal static RoutingDataSource Source(TestCluster cluster, string more = "", ILoggerFactory? log = null) =>
+        new RoutingDataSourceBuilder($"Cluster={cluster.Scope};Etcd={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port};{Login};{more}")
+            .UseLoggerFactory(log).Build();
 
     internal const string Login = "Username=postgres;Password=super;Database=postgres;SSL Mode=Disable";
 

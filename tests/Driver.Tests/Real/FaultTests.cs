@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.TestKit;
 
@@ -38,7 +39,8 @@ public sealed class FaultTests(DriverCluster fixture)
     private async Task CallersSurviveAsync(bool inUnits, Func<TestCluster, TestNode, Task> fault)
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await using var source = DriverCluster.Source(cluster, $"Maximum Pool Size={Callers};Open Timeout=20;Command Timeout=10");
+        using var log = new LogLines(LogLevel.Information);
+        await using var source = DriverCluster.Source(cluster, $"Maximum Pool Size={Callers};Open Timeout=20;Command Timeout=10", log);
         await using var load = await Load.StartAsync(source, Callers, inUnits);
 
         await fault(cluster, leader);
@@ -50,6 +52,8 @@ public sealed class FaultTests(DriverCluster fixture)
             $"{result.Acknowledged} writes, longest outage {result.LongestOutage.TotalSeconds:0.00} s, slowest answer {result.Slowest.TotalSeconds:0.00} s, "
             + $"failures: {string.Join(", ", result.Failures.CountBy(KindOf).Select(one => $"{one.Value} x {one.Key}"))}");
         Assert.True(result.Slowest < Load.Deadline + TimeSpan.FromSeconds(1), $"an answer took {result.Slowest}");
+        // The dead leader's lease has to run out first, and no other one: a lease of 20 s would show here.
+        Assert.True(result.LongestOutage < 2 * cluster.Ttl, $"an outage of {result.LongestOutage}\n{string.Join('\n', log.Lines)}{cluster.Report()}");
         Assert.Empty(await load.MissingAsync());
         Assert.InRange(result.Failures.Count(one => one is PostgresException { SqlState: "25006" }), 0, 1);
         Assert.All(result.Failures, one => Assert.True(!inUnits, one.ToString()));
