@@ -151,7 +151,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         {
             return new FailsafeAnswer(FailsafeVerdict.RunningAsLeader);
         }
-        var notice = new FailsafeNotice(message.Name, message.ConnUrl, message.ApiUrl, message.Slots, _time.GetTimestamp());
+        var notice = FailsafeNotice.Of(message, status.Timing.Ttl, status.Failsafe ?? _loop.EarlierConsent, _time);
         try
         {
             _consents.Keep(notice);

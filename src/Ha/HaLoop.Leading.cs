@@ -121,7 +121,7 @@ public static partial class HaLoop
         {
             o = o with { Memory = o.Memory with { CheckpointAskedAt = null } };
         }
-        if (!o.IsDcsLive || o.Lease.LeaderLeft < o.Timing.Ttl / 2)
+        if (!o.IsDcsLive || o.Lease.LeaderLeft < o.Lease.Ttl / 2)
         {
             return DecideSilence(o);
         }

@@ -39,6 +39,14 @@ public sealed class ConsentFileTests : IDisposable
     }
 
     [Fact]
+    public void It_binds_the_next_life_for_as_long_as_it_bound_this_one()
+    {
+        _file.Keep(Notice("a") with { Binds = TimeSpan.FromSeconds(30) });
+
+        Assert.Equal(TimeSpan.FromSeconds(30), _file.Recall().Binds);
+    }
+
+    [Fact]
     public void Without_a_file_a_consent_may_have_been_given_at_the_boot() => IsOfTheBoot(_file.Recall());
 
     [Theory]

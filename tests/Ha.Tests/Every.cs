@@ -11,13 +11,15 @@ internal static class Every
 
     private static readonly string?[] s_leaders = [null, "a", "b"];
 
+    private static readonly TimeSpan s_ttl = TimeSpan.FromSeconds(30);
+
     private static readonly LeaseView[] s_leases =
     [
         default,
-        new(false, default, TimeSpan.Zero, IsUncertain: true),
-        new(true, new Term(50), TimeSpan.FromSeconds(20), false),
-        new(true, new Term(50), TimeSpan.FromSeconds(2), false),
-        new(true, new Term(50), TimeSpan.FromSeconds(-1), true),
+        new(false, default, TimeSpan.Zero, IsUncertain: true, s_ttl),
+        new(true, new Term(50), TimeSpan.FromSeconds(20), false, s_ttl),
+        new(true, new Term(50), TimeSpan.FromSeconds(2), false, s_ttl),
+        new(true, new Term(50), TimeSpan.FromSeconds(-1), true, s_ttl),
     ];
 
     private static readonly FailoverRequest?[] s_requests =

@@ -131,7 +131,7 @@ public sealed class RequestTests
                 new StandbyRow("c", null, null, "streaming", "async", 0, new Lsn(200), new Lsn(200), new Lsn(200), new Lsn(200)),
             ],
         },
-        "a", new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false), request: request) with
+        "a", new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)), request: request) with
     {
         Peers = Every.Answers(200, isPrimary: false),
         Memory = new LoopMemory { Request = (70, Every.Now - TimeSpan.FromSeconds(1)) },

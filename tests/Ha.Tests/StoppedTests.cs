@@ -8,7 +8,7 @@ public sealed class StoppedTests
 {
     private static readonly LocalPostgres s_formerPrimary = Every.Server(ServerState.Stopped, isPrimary: true) with { IsPrimary = false };
     private static readonly LocalPostgres s_formerStandby = Every.Server(ServerState.Stopped, isPrimary: false);
-    private static readonly LeaseView s_holds = new(true, new Term(50), TimeSpan.FromSeconds(25), false);
+    private static readonly LeaseView s_holds = new(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30));
 
     [Fact]
     public void A_crashed_primary_is_started_again_for_as_long_as_primary_start_timeout_says()

@@ -76,7 +76,7 @@ internal sealed class Invariants(SimCluster cluster)
         {
             Violated($"the term fell from {_term} to {leader.Term}");
         }
-        if (Terms > 0 && cluster.Options.Faults.Count == 0)
+        if (Terms > 0 && cluster.Options.IsQuiet)
         {
             Violated($"the leader changed to {leader.Holder} though nothing happened");
         }
@@ -160,7 +160,7 @@ internal sealed class Invariants(SimCluster cluster)
         {
             Violated($"{node.Name} decides without a reason: [{decision.Code}] '{decision.Reason}'");
         }
-        if (cluster.Options.Faults.Count == 0 && o.Leads && decision.Actions.Any(a => a is HaAction.Demote))
+        if (cluster.Options.IsQuiet && o.Leads && decision.Actions.Any(a => a is HaAction.Demote))
         {
             Violated($"{node.Name} demotes itself though nothing happened: {decision.Reason}");
         }

@@ -25,6 +25,15 @@ public sealed class PlantedBugTests
     });
 
     [Fact]
+    public void A_guard_that_does_not_follow_a_shorter_lease_makes_two_primaries() => Finds("two nodes accept writes", new SimOptions
+    {
+        KeepsLongerDeadlines = true,
+        Ttl = 30,
+        Faults = [Fault.ChangeTimes, Fault.FreezeAgent],
+        MeanPause = TimeSpan.FromSeconds(2),
+    });
+
+    [Fact]
     public void A_consent_that_ends_with_the_agent_s_life_makes_two_primaries() => Finds("two nodes accept writes", new SimOptions
     {
         ForgetsConsents = true,

@@ -18,6 +18,10 @@ internal static class Scenario
     private static readonly Fault[] s_paused =
         [Fault.Pause, Fault.Pause, Fault.DcsOutage, Fault.LoseAnswers, Fault.Switchover, Fault.Failover];
 
+    // Whoever is frozen or cut off just after a change may hold the longer lease, or the shorter one.
+    private static readonly Fault[] s_times =
+        [Fault.ChangeTimes, Fault.ChangeTimes, Fault.ChangeTimes, Fault.FreezeAgent, Fault.CutFromDcs, Fault.SlowDcs, Fault.DcsOutage, Fault.KillNode];
+
     public static SimOptions Of(int seed)
     {
         var random = new Random(seed * 7919);
@@ -41,7 +45,8 @@ internal static class Scenario
             Faults = Pick<Fault[]>(
                 random,
                 [], [Fault.Switchover], s_crashes, s_links, [.. s_crashes, .. s_links], [.. s_servers, .. s_crashes],
-                [.. s_crashes, .. s_links, .. s_servers, .. s_requests], [.. s_requests, .. s_crashes], [.. s_links, .. s_requests], s_paused),
+                [.. s_crashes, .. s_links, .. s_servers, .. s_requests], [.. s_requests, .. s_crashes], [.. s_links, .. s_requests], s_paused,
+                [Fault.ChangeTimes], s_times, s_times),
             Storm = TimeSpan.FromSeconds(ttl > 10 ? 90 : 25),
             MeanPause = TimeSpan.FromSeconds(ttl > 10 ? 12 : 4),
         };

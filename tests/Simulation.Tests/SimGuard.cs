@@ -58,10 +58,10 @@ internal sealed class SimFence(SimWorld world, SimServer server, TimeProvider ti
 }
 
 /// <summary>The fence as one agent's life sees it: the arithmetic of the agent's own guard.</summary>
-internal sealed class SimGuard(SimFence fence, SimOptions options, TimeProvider time, Func<TimeSpan> ttl) : IPrimaryGuard
+internal sealed class SimGuard(SimFence fence, SimOptions options, TimeProvider time) : IPrimaryGuard
 {
     private int _pid;
-    private long _until;
+    private long _deadline;
 
     public string? WatchdogProblem => null;
 
@@ -74,23 +74,22 @@ internal sealed class SimGuard(SimFence fence, SimOptions options, TimeProvider 
             return;
         }
         _pid = postmasterPid;
-        fence.Arm(postmasterPid, Deadline(_until));
+        fence.Arm(postmasterPid, _deadline);
     }
 
-    public void ExtendUntil(long timestamp)
+    public void Adopt(Conviction conviction)
     {
-        if (options.CountsFromTheAnswer)
-        {
-            timestamp = time.GetTimestamp() + ttl().Ticks;
-        }
-        if (timestamp <= _until)
+        var deadline = options.CountsFromTheAnswer
+            ? time.GetTimestamp() + conviction.Ttl.Ticks - (Observation.SafetyMarginOf(conviction.Ttl).Ticks / 2)
+            : conviction.Deadline;
+        if (options.KeepsLongerDeadlines && deadline <= _deadline)
         {
             return;
         }
-        _until = timestamp;
+        _deadline = deadline;
         if (_pid != 0)
         {
-            fence.SetDeadline(Deadline(timestamp));
+            fence.SetDeadline(deadline);
         }
     }
 
@@ -102,6 +101,4 @@ internal sealed class SimGuard(SimFence fence, SimOptions options, TimeProvider 
             fence.Disarm();
         }
     }
-
-    private long Deadline(long until) => until - (Observation.SafetyMarginOf(ttl()).Ticks / 2);
 }

@@ -156,7 +156,7 @@ internal sealed class SimAgent
         };
         _loop = new AgentLoop(
             member, store, _watch, postgres, new SimPeers(world, cluster.Network, node.Name, time, cluster.Nodes),
-            new SimGuard(node.Fence, options, time, () => Board.Current.Timing.Ttl), Keeper, Board, new AgentEvents(time, 4),
+            new SimGuard(node.Fence, options, time), Keeper, Board, new AgentEvents(time, 4),
             new LoopSignal(time), time, NullLoggerFactory.Instance)
         {
             Decide = Decide,
@@ -210,7 +210,7 @@ internal sealed class SimAgent
         {
             return new FailsafeReply(_node.Name, false, null, "running as a leader");
         }
-        var notice = new FailsafeNotice(message.Name, message.ConnUrl, message.ApiUrl, message.Slots, _time.GetTimestamp());
+        var notice = FailsafeNotice.Of(message, status.Timing.Ttl, status.Failsafe ?? _loop.EarlierConsent, _time);
         _node.Consent = notice;
         Board.Update(current => current with { Failsafe = notice });
         return new FailsafeReply(_node.Name, true, null, "Accepted");

@@ -26,6 +26,7 @@ internal enum Fault
     Switchover,
     Failover,
     Pause,
+    ChangeTimes,
 }
 
 /// <summary>What a schedule is made of.</summary>
@@ -75,6 +76,9 @@ internal sealed record SimOptions
     /// <summary>The guard counts the lease from the answer, not from before the request.</summary>
     public bool CountsFromTheAnswer { get; init; }
 
+    /// <summary>A shorter lease does not bring the guard's deadline forward.</summary>
+    public bool KeepsLongerDeadlines { get; init; }
+
     /// <summary>An agent that is started anew does not know what it consented to.</summary>
     public bool ForgetsConsents { get; init; }
 
@@ -84,7 +88,16 @@ internal sealed record SimOptions
     /// <summary>Shows an agent an old snapshot now and then.</summary>
     public bool ShowsOldSnapshots { get; init; }
 
-    public bool IsCalm => Faults.All(f => f is Fault.Switchover);
+    public bool IsCalm => Faults.All(f => f is Fault.Switchover or Fault.ChangeTimes);
+
+    /// <summary>Nothing happens that a leader could have to go for.</summary>
+    public bool IsQuiet => Faults.All(f => f is Fault.ChangeTimes);
+
+    /// <summary>The longest lease that a member may hold when the storm is over.</summary>
+    public int LongestTtl => Faults.Contains(Fault.ChangeTimes) ? Math.Max(Ttl, LongTtl) : Ttl;
+
+    /// <summary>What the ttl is changed to, besides short ones.</summary>
+    public const int LongTtl = 30;
 
     public Func<SimWorld, TimeSpan> PromotionTime { get; init; } = world => world.Between(20, 400);
 

@@ -1,9 +1,11 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Routing.Cluster;
 
 namespace Routing.Simulation.Tests;
 
 /// <summary>Makes things go wrong, and puts them right again.</summary>
-internal sealed class Weather(SimCluster cluster)
+internal sealed partial class Weather(SimCluster cluster)
 {
     private readonly SimWorld _world = cluster.World;
     private bool _over;
@@ -22,6 +24,7 @@ internal sealed class Weather(SimCluster cluster)
         _over = true;
         cluster.Dcs.IsDown = false;
         SetPause(false);
+        SetTtl(cluster.Options.Ttl);
         foreach (var node in cluster.Nodes)
         {
             node.IsCutFromDcs = false;
@@ -139,6 +142,9 @@ internal sealed class Weather(SimCluster cluster)
             case Fault.Failover:
                 Request(isSwitchover: false);
                 break;
+            case Fault.ChangeTimes:
+                SetTtl(_world.Pick([3, 5, 8, SimOptions.LongTtl, SimOptions.LongTtl]));
+                break;
             case Fault.Pause:
                 SetPause(true);
                 Later(() => SetPause(false));
@@ -184,6 +190,23 @@ internal sealed class Weather(SimCluster cluster)
         }
         cluster.Dcs.Put(ClusterKeys.Failover, "{" + string.Join(',', fields) + "}");
     }
+
+    private void SetTtl(int seconds)
+    {
+        if (cluster.Dcs.Snapshot.Config is not { } config)
+        {
+            return;
+        }
+        var text = config.Raw.GetRawText();
+        var changed = TtlOf().Replace(text, string.Create(CultureInfo.InvariantCulture, $"\"ttl\":{seconds}"));
+        if (changed != text)
+        {
+            cluster.Dcs.Put(ClusterKeys.Config, changed);
+        }
+    }
+
+    [GeneratedRegex("\"ttl\":[0-9]+")]
+    private static partial Regex TtlOf();
 
     private void SetPause(bool paused)
     {

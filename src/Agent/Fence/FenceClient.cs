@@ -50,7 +50,7 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
             {
                 return _page is { } page
                     && IsAlive(page)
-                    && (page.Word is not { IsArmed: true } word || page.GuardedPid == word.PostmasterPid);
+                    && (page.Word is not { IsArmed: true } word || page.GuardedPid == word.PostmasterPid || !Runs(word, page));
             }
         }
     }
@@ -201,6 +201,10 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
             _ensuring.Dispose();
         }
     }
+
+    /// <summary>An order may outlive its postmaster: then there is nothing to hold.</summary>
+    private static bool Runs(FenceWord word, FencePage page) =>
+        ProcessStat.Read(word.PostmasterPid) is { IsAlive: true } stat && stat.StartTicks == page.PostmasterStart;
 
     private void Wake() => _fence?.TrySignal(Signals.User1);
 

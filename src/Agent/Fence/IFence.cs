@@ -8,7 +8,7 @@ namespace Routing.Agent.Fence;
 /// </remarks>
 internal interface IFence
 {
-    /// <summary>Whether the fence lives, looked around within the last seconds, and holds the postmaster if it is armed.</summary>
+    /// <summary>Whether the fence lives, looked around within the last seconds, and holds the postmaster if it is armed and that one still runs.</summary>
     bool IsGuarding { get; }
 
     /// <summary>Whether an order to end a postmaster stands.</summary>

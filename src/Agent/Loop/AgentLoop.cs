@@ -150,14 +150,13 @@ internal sealed partial class AgentLoop : IDisposable
     private bool IsAlive() =>
         _time.GetElapsedTime(Volatile.Read(ref _lastRunAt)) < _timing.LoopWait + (2 * _timing.RetryTimeout);
 
-    private void OnConviction(long? until)
+    private void OnConviction(Conviction? conviction)
     {
-        if (until is { } timestamp)
+        if (conviction is { } held)
         {
-            _guard.ExtendUntil(timestamp);
+            _guard.Adopt(held);
         }
-        var leads = _keeper.View.HoldsLeader;
-        _board.Update(status => status with { LeaderUntil = until is not null && leads ? until : null });
+        _board.Update(status => status with { LeaderUntil = conviction?.Until });
     }
 
     private void OnWatch(ClusterView view)
@@ -187,7 +186,7 @@ internal sealed partial class AgentLoop : IDisposable
         Announce(observation, decision);
         Publish(observation, decision);
         var carried = _learned;
-        using var bound = WithinLease(observation, cancellationToken);
+        using var bound = WithinLease(cancellationToken);
         _learned = await _performer.PerformAsync(
             decision.Actions,
             new Performer.Run(observation, _member, _config) { Now = Now },
@@ -215,10 +214,10 @@ internal sealed partial class AgentLoop : IDisposable
     }
 
     /// <summary>What a run does may not outlast the lease: then a primary has to be stopped, and only the next run does that.</summary>
-    private TimedToken WithinLease(Observation observation, CancellationToken cancellationToken)
+    private TimedToken WithinLease(CancellationToken cancellationToken)
     {
         var lease = _keeper.View;
-        var left = lease.LeaderLeft - observation.SafetyMargin;
+        var left = lease.LeaderLeft - Observation.SafetyMarginOf(lease.Ttl);
         return lease.HoldsLeader && left > TimeSpan.Zero
             ? TimedToken.After(left, _time, cancellationToken)
             : TimedToken.With(cancellationToken);
@@ -237,7 +236,7 @@ internal sealed partial class AgentLoop : IDisposable
         var lease = _keeper.View;
         if (lease.HoldsLeader && observation.Local.HasProcess)
         {
-            var margin = lease.LeaderLeft - observation.SafetyMargin;
+            var margin = lease.LeaderLeft - Observation.SafetyMarginOf(lease.Ttl);
             if (margin > TimeSpan.Zero && margin < wait)
             {
                 wait = margin + TimeSpan.FromMilliseconds(1);
@@ -306,7 +305,7 @@ internal sealed partial class AgentLoop : IDisposable
                 _learned.FailsafeUntil is { } until ? _time.GetElapsedTime(now, until) : TimeSpan.Zero,
                 _learned.FailsafeAskedAt,
                 consent?.Name,
-                consent is { } notice ? _timing.Ttl - _time.GetElapsedTime(notice.ReceivedAt, now) : TimeSpan.Zero),
+                consent?.Left(_timing.Ttl, now, _time) ?? TimeSpan.Zero),
             Now = Now(),
             Clock = _time.GetUtcNow(),
             ShutdownRequested = _shutdown,

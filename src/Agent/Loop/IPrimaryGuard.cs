@@ -6,8 +6,8 @@ internal interface IPrimaryGuard
     /// <summary>Guard this postmaster: it is, or is about to become, a primary. Repeating it is free.</summary>
     void Arm(int postmasterPid);
 
-    /// <summary>The lease lasts at least until this timestamp (of the agent's <see cref="TimeProvider"/>).</summary>
-    void ExtendUntil(long timestamp);
+    /// <summary>The postmaster may run until this deadline and no longer; a shorter lease brings it forward.</summary>
+    void Adopt(Conviction conviction);
 
     /// <summary>No primary runs here any more: stand down. Repeating it is free.</summary>
     void Disarm();

@@ -12,6 +12,8 @@ namespace Routing.Agent.Loop;
 /// was sent, by the monotonic clock.</para>
 /// <para>A renewal of the leader is two steps: the keep-alive of the lease, and a linearizable look that the key is still
 /// ours on this lease. Only when both were answered does the conviction move.</para>
+/// <para>A changed ttl means a new lease, and the key is put on it. Until the answer is there, what is believed is what the shorter
+/// of the two leases gives; the guards are told before the request is sent.</para>
 /// </remarks>
 internal sealed partial class LeaseKeeper(
     IClusterStore store, string self, TimeProvider time, ILogger<LeaseKeeper> logger) : IDisposable
@@ -19,28 +21,29 @@ internal sealed partial class LeaseKeeper(
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly LoopSignal _sleep = new(time);
     private readonly Lock _lock = new();
+    private readonly Lock _telling = new();
     private LeaderKey? _held;
     private long _leaderUntil;
+    private TimeSpan _leaderTtl = Timing.Default.Ttl;
+    private long _vouchedUntil;
+    private long _vouchedDeadline;
     private bool _uncertain;
     private bool _wanted;
     private Term _releasedTerm;
     private bool _releasePending;
-    private LeaseGrant? _lease;
+    private OwnLease? _lease;
     private TimeSpan _ttl = Timing.Default.Ttl;
     private TimeSpan _requestLimit = Timing.Default.RetryTimeout;
     private long _renewedAt;
 
-    /// <summary>Called when the leader key was won, lost, or believed in for longer: the timestamp until then, or null.</summary>
-    public Action<long?>? ConvictionChanged { get; set; }
+    /// <summary>Called when the leader key was won or lost, or is believed in for another time; null: it is not ours. One call at a time.</summary>
+    public Action<Conviction?>? ConvictionChanged { get; set; }
 
     /// <summary>Called when something happened that the loop should look at.</summary>
     public Action? Wake { get; set; }
 
     /// <summary>Whether the loop has shown a sign of life within its bound. A stuck agent must lose its lease.</summary>
     public Func<bool> LoopIsAlive { get; set; } = () => true;
-
-    /// <summary>The lease's number; 0 before the first grant.</summary>
-    public long LeaseId => _lease?.Id ?? 0;
 
     /// <summary>Count of renewals that got no answer.</summary>
     public long FailedRenewals { get; private set; }
@@ -53,8 +56,8 @@ internal sealed partial class LeaseKeeper(
             lock (_lock)
             {
                 return _held is { } held
-                    ? new LeaseView(true, held.Term, time.GetElapsedTime(time.GetTimestamp(), _leaderUntil), _uncertain)
-                    : new LeaseView(false, default, TimeSpan.Zero, _uncertain);
+                    ? new LeaseView(true, held.Term, time.GetElapsedTime(time.GetTimestamp(), _leaderUntil), _uncertain, _leaderTtl)
+                    : new LeaseView(false, default, TimeSpan.Zero, _uncertain, _ttl);
             }
         }
     }
@@ -182,7 +185,7 @@ internal sealed partial class LeaseKeeper(
             _uncertain = false;
             _wanted = false;
         }
-        ConvictionChanged?.Invoke(null);
+        Tell();
     }
 
     /// <summary>A pushed snapshot may tell that the key is gone or belongs to another.</summary>
@@ -201,11 +204,19 @@ internal sealed partial class LeaseKeeper(
             _wanted = false;
         }
         LogLost(snapshot.Leader?.Holder ?? "nobody");
-        ConvictionChanged?.Invoke(null);
+        Tell();
     }
 
     /// <summary>Somebody outside the DCS vouches for this leader until then (failsafe mode): guards may wait as long.</summary>
-    public void ExtendGuards(long until) => ConvictionChanged?.Invoke(until);
+    public void ExtendGuards(long until)
+    {
+        lock (_lock)
+        {
+            _vouchedUntil = Math.Max(_vouchedUntil, until);
+            _vouchedDeadline = Math.Max(_vouchedDeadline, DeadlineOf(until, _ttl));
+        }
+        Tell();
+    }
 
     /// <summary>The lease for a key that is about to be put; grants one when there is none.</summary>
     /// <returns>0 when none can be had now.</returns>
@@ -219,7 +230,7 @@ internal sealed partial class LeaseKeeper(
         try
         {
             using var limit = Limit(cancellationToken);
-            return await GrantIfNoneAsync(limit.Token) ? LeaseId : 0;
+            return await GrantIfNoneAsync(limit.Token) is { } granted ? granted.Id : 0;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -285,7 +296,7 @@ internal sealed partial class LeaseKeeper(
         {
             var sentAt = time.GetTimestamp();
             using var limit = Limit(cancellationToken);
-            if (!await RenewAsync(limit.Token))
+            if (await RenewAsync(limit.Token) is not { } lease)
             {
                 FailedRenewals++;
                 return false;
@@ -306,12 +317,9 @@ internal sealed partial class LeaseKeeper(
                 return true;
             }
             var before = Held;
-            var write = await store.TryKeepLeaderAsync(self, LeaseId, limit.Token);
-            if (Held != before && before is not null)
-            {
-                return true;   // released or lost while we asked: the answer is about the past
-            }
-            Settle(write, sentAt);
+            Foresee(lease, sentAt);
+            var write = await store.TryKeepLeaderAsync(self, lease.Id, limit.Token);
+            Settle(write, sentAt, lease.Ttl, before);
             return write.Outcome != LeaseOutcome.Unknown;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -340,24 +348,25 @@ internal sealed partial class LeaseKeeper(
             }
             for (var attempt = 0; ; attempt++)
             {
-                if (!await RenewAsync(limit.Token))
+                if (await RenewAsync(limit.Token) is not { } lease)
                 {
                     return new LeaderWrite(LeaseOutcome.Unknown, null, "the lease could not be renewed");
                 }
-                var result = await write(store, self, LeaseId, limit.Token);
+                Foresee(lease, sentAt);
+                var result = await write(store, self, lease.Id, limit.Token);
                 if (result.Outcome == LeaseOutcome.LeaseGone && attempt == 0)
                 {
                     LeaseIsGone();
                     continue;
                 }
-                Settle(result, sentAt);
+                Settle(result, sentAt, lease.Ttl, null);
                 return result;
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             var lost = new LeaderWrite(LeaseOutcome.Unknown, null, "no answer in time");
-            Settle(lost, 0);
+            Settle(lost, 0, TimeSpan.Zero, null);
             return lost;
         }
         finally
@@ -367,7 +376,8 @@ internal sealed partial class LeaseKeeper(
     }
 
     /// <summary>A full life for the lease, by a keep-alive or a new grant.</summary>
-    private async Task<bool> RenewAsync(CancellationToken cancellationToken)
+    /// <returns>The lease that lives now, whatever is adopted meanwhile; null: none could be had.</returns>
+    private async Task<OwnLease?> RenewAsync(CancellationToken cancellationToken)
     {
         if (_lease is { } lease)
         {
@@ -376,9 +386,9 @@ internal sealed partial class LeaseKeeper(
             {
                 case RenewOutcome.Renewed:
                     _renewedAt = sentAt;
-                    return true;
+                    return lease;
                 case RenewOutcome.Unknown:
-                    return false;
+                    return null;
                 default:
                     LogLeaseGone();
                     LeaseIsGone();
@@ -388,11 +398,11 @@ internal sealed partial class LeaseKeeper(
         return await GrantIfNoneAsync(cancellationToken);
     }
 
-    private async Task<bool> GrantIfNoneAsync(CancellationToken cancellationToken)
+    private async Task<OwnLease?> GrantIfNoneAsync(CancellationToken cancellationToken)
     {
-        if (_lease is not null)
+        if (_lease is { } present)
         {
-            return true;
+            return present;
         }
         TimeSpan ttl;
         lock (_lock)
@@ -402,39 +412,65 @@ internal sealed partial class LeaseKeeper(
         try
         {
             var sentAt = time.GetTimestamp();
-            var granted = await store.GrantLeaseAsync(ttl, cancellationToken);
+            var granted = new OwnLease((await store.GrantLeaseAsync(ttl, cancellationToken)).Id, ttl);
+            bool isInForce;
             lock (_lock)
             {
                 // A ttl that changed meanwhile makes this lease useless; the next round grants the right one.
-                _lease = ttl == _ttl ? granted : null;
+                isInForce = ttl == _ttl;
+                _lease = isInForce ? granted : null;
             }
             _renewedAt = sentAt;
             Wake?.Invoke();
-            return _lease is not null;
+            return isInForce ? granted : null;
         }
         catch (ClusterStoreException problem)
         {
             LogGrantFailed(problem.Message);
-            return false;
+            return null;
         }
     }
 
-    /// <summary>Draws the conclusion from an answer about the leader key.</summary>
-    private void Settle(LeaderWrite write, long sentAt)
+    /// <summary>
+    /// The key is about to be put on a lease that may be shorter than the one it hangs on: from here on it is believed in for no longer
+    /// than that one lives, should the answer be late or we be frozen.
+    /// </summary>
+    private void Foresee(OwnLease lease, long sentAt)
     {
-        long? until = null;
+        lock (_lock)
+        {
+            var until = sentAt + Ticks(lease.Ttl);
+            if (_held is null || until >= _leaderUntil)
+            {
+                return;
+            }
+            (_leaderUntil, _leaderTtl) = (until, lease.Ttl);
+        }
+        Tell();
+        Wake?.Invoke();   // the loop's next run was set by the longer one
+    }
+
+    /// <summary>Draws the conclusion from an answer about the leader key.</summary>
+    /// <param name="write">The answer.</param>
+    /// <param name="sentAt">The timestamp before the request was sent.</param>
+    /// <param name="ttl">Life of the lease that the request named.</param>
+    /// <param name="asked">The key that was asked about; when it was lost or released meanwhile, the answer is about the past. Null: any.</param>
+    private void Settle(LeaderWrite write, long sentAt, TimeSpan ttl, LeaderKey? asked)
+    {
         var changed = false;
         lock (_lock)
         {
+            if ((asked is not null && _held != asked) || (write.Outcome == LeaseOutcome.Held && _releasePending))
+            {
+                return;
+            }
             switch (write.Outcome)
             {
                 case LeaseOutcome.Held:
                     changed = _held is null || _uncertain;
                     _held = write.Leader ?? _held;
                     _uncertain = false;
-                    // Our own ttl, not the granted one: the DCS may round up, we never do.
-                    _leaderUntil = sentAt + (long)(_ttl.TotalSeconds * time.TimestampFrequency);
-                    until = _leaderUntil;
+                    (_leaderUntil, _leaderTtl) = (sentAt + Ticks(ttl), ttl);
                     break;
                 case LeaseOutcome.Lost or LeaseOutcome.LeaseGone:
                     changed = _held is not null || _uncertain;
@@ -445,7 +481,6 @@ internal sealed partial class LeaseKeeper(
                 default:
                     changed = !_uncertain;
                     _uncertain = true;
-                    until = _held is null ? null : _leaderUntil;
                     break;
             }
         }
@@ -453,13 +488,35 @@ internal sealed partial class LeaseKeeper(
         {
             LeaseIsGone();
         }
-        ConvictionChanged?.Invoke(until);
+        Tell();
         if (changed)
         {
             LogSettled(write.Outcome, write.Problem ?? write.Leader?.Holder ?? "");
             Wake?.Invoke();
         }
     }
+
+    /// <summary>Tells what is believed; in order, as a later deadline that comes first would be put back by the earlier one.</summary>
+    private void Tell()
+    {
+        lock (_telling)
+        {
+            Conviction? conviction = null;
+            lock (_lock)
+            {
+                if (_held is not null)
+                {
+                    conviction = new Conviction(
+                        Math.Max(_leaderUntil, _vouchedUntil), Math.Max(DeadlineOf(_leaderUntil, _leaderTtl), _vouchedDeadline), _leaderTtl);
+                }
+            }
+            ConvictionChanged?.Invoke(conviction);
+        }
+    }
+
+    private long DeadlineOf(long until, TimeSpan ttl) => until - (Ticks(Observation.SafetyMarginOf(ttl)) / 2);
+
+    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
 
     private TimedToken Limit(CancellationToken cancellationToken)
     {
@@ -488,4 +545,9 @@ internal sealed partial class LeaseKeeper(
 
     [LoggerMessage(EventId = 1106, Level = LogLevel.Information, Message = "The ttl is {Seconds} s now; a new lease will be granted")]
     private partial void LogTtl(double seconds);
+
+    /// <summary>A lease of ours.</summary>
+    /// <param name="Id">Its number.</param>
+    /// <param name="Ttl">What we asked for, not what was granted: the DCS may round up, we never do.</param>
+    private sealed record OwnLease(long Id, TimeSpan Ttl);
 }

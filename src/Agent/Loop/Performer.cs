@@ -244,9 +244,10 @@ internal sealed partial class Performer(
             return learned;   // we are not in the list: nobody may vouch for us
         }
         var others = members.Where(pair => pair.Key != run.Member.Name).ToList();
-        var message = new FailsafeMessage(run.Member.Name, run.Member.ConnUrl, run.Member.ApiUrl, cluster.Status.Slots);
+        var ttl = run.Observation.Timing.Ttl;
+        var message = new FailsafeMessage(run.Member.Name, run.Member.ConnUrl, run.Member.ApiUrl, cluster.Status.Slots) { Ttl = ttl };
         // A peer that is silent must not cost the time in which a primary without consent has to stop.
-        var patience = TimeSpan.FromTicks(Math.Min(s_peerLimit.Ticks, run.Observation.Timing.Ttl.Ticks / 8));
+        var patience = TimeSpan.FromTicks(Math.Min(s_peerLimit.Ticks, ttl.Ticks / 8));
         var replies = await peers.PostFailsafeAsync(others, message, patience, cancellationToken);
         foreach (var refusal in replies.Where(reply => !reply.Accepted))
         {
@@ -256,7 +257,7 @@ internal sealed partial class Performer(
         {
             return learned;
         }
-        var until = sentAt + (long)(run.Observation.Timing.Ttl.TotalSeconds * time.TimestampFrequency);
+        var until = sentAt + (long)(ttl.TotalSeconds * time.TimestampFrequency);
         keeper.ExtendGuards(until);
         return learned with { FailsafeUntil = until };
     }

@@ -4,7 +4,6 @@ using Routing.Agent.Native;
 using Routing.Agent.Watchdog;
 using Routing.Cluster;
 using Routing.Dcs;
-using Routing.Ha;
 
 namespace Routing.Agent.Loop;
 
@@ -16,11 +15,13 @@ namespace Routing.Agent.Loop;
 internal sealed partial class PrimaryGuard(
     IFence fence, IWatchdog watchdog, Func<Timing> timing, TimeProvider time, ILogger<PrimaryGuard> logger) : IPrimaryGuard
 {
+    private static readonly TimeSpan s_takesHold = TimeSpan.FromMilliseconds(500);
+
     private readonly Lock _lock = new();
     private int _pid;
-    private long _until;
+    private Conviction _conviction;
     private long _lastFencing = -1;
-    private Timing _watchdogTiming;
+    private (TimeSpan Ttl, TimeSpan LoopWait) _watchdogTimes;
     private Timing _checkedTiming;
     private bool _isFenced;
 
@@ -35,12 +36,7 @@ internal sealed partial class PrimaryGuard(
     {
         lock (_lock)
         {
-            var now = timing();
-            if (_watchdogTiming != now || _pid != postmasterPid)
-            {
-                _watchdogTiming = now;
-                watchdog.TryActivate(now.Ttl, now.LoopWait);
-            }
+            AdaptWatchdog(isAnother: _pid != postmasterPid);
             if (_pid == postmasterPid && fence.IsArmed)
             {
                 return;
@@ -50,24 +46,26 @@ internal sealed partial class PrimaryGuard(
                 return;   // it is gone already
             }
             _pid = postmasterPid;
-            fence.Arm(postmasterPid, stat.StartTicks, Deadline(_until));
+            fence.Arm(postmasterPid, stat.StartTicks, _conviction.Deadline);
             LogArmed(postmasterPid);
         }
     }
 
     /// <inheritdoc/>
-    public void ExtendUntil(long timestamp)
+    public void Adopt(Conviction conviction)
     {
         lock (_lock)
         {
-            if (timestamp <= _until)
+            var isLonger = conviction.Until > _conviction.Until;
+            _conviction = conviction;
+            if (_pid == 0)
             {
                 return;
             }
-            _until = timestamp;
-            if (_pid != 0)
+            fence.ExtendUntil(conviction.Deadline);
+            AdaptWatchdog(isAnother: false);
+            if (isLonger)
             {
-                fence.ExtendUntil(Deadline(timestamp));
                 watchdog.KeepAlive();
             }
         }
@@ -106,7 +104,8 @@ internal sealed partial class PrimaryGuard(
         try
         {
             await fence.EnsureRunningAsync(cancellationToken);
-            Volatile.Write(ref _isFenced, fence.IsGuarding);
+            // One that was started or given an order a moment ago has yet to take hold: "no fence" would lengthen everybody's leases.
+            Volatile.Write(ref _isFenced, await fence.WaitUntilGuardingAsync(s_takesHold, cancellationToken));
         }
         catch (IOException problem)
         {
@@ -136,10 +135,15 @@ internal sealed partial class PrimaryGuard(
         }
     }
 
-    private long Deadline(long until)
+    /// <summary>The watchdog's time is that of the lease which the key hangs on.</summary>
+    private void AdaptWatchdog(bool isAnother)
     {
-        var margin = Observation.SafetyMarginOf(timing().Ttl) / 2;
-        return until - (long)(margin.TotalSeconds * time.TimestampFrequency);
+        var times = (_conviction.Ttl, timing().LoopWait);
+        if (_watchdogTimes != times || isAnother)
+        {
+            _watchdogTimes = times;
+            watchdog.TryActivate(times.Ttl, times.LoopWait);
+        }
     }
 
     [LoggerMessage(EventId = 1501, Level = LogLevel.Information, Message = "The fence guards the primary with process id {Pid}")]

@@ -27,10 +27,24 @@ internal static class FailsafeJson
                 }
                 json.WriteEndObject();
             }
+            if (message.Ttl is { } ttl)
+            {
+                json.WriteStartObject("routing");
+                json.WriteNumber("ttl", ttl.TotalSeconds);
+                json.WriteEndObject();
+            }
             json.WriteEndObject();
         }
         return stream.ToArray();
     }
+
+    // Whoever says more than a day does not mean it: a consent that never ends would be the end of every failover.
+    private static TimeSpan? Ttl(JsonElement body) =>
+        body.TryGetProperty("routing", out var routing) && routing.ValueKind == JsonValueKind.Object
+        && routing.TryGetProperty("ttl", out var ttl) && ttl.ValueKind == JsonValueKind.Number && ttl.TryGetDouble(out var seconds)
+        && seconds is > 0 and <= 86_400
+            ? TimeSpan.FromSeconds(seconds)
+            : null;
 
     /// <summary>Reads the message; null when one of its texts is missing. Slots with a position that is no number are left out.</summary>
     public static FailsafeMessage? Read(JsonElement body)
@@ -53,6 +67,6 @@ internal static class FailsafeJson
                 }
             }
         }
-        return new FailsafeMessage(name, connUrl, apiUrl, slots);
+        return new FailsafeMessage(name, connUrl, apiUrl, slots) { Ttl = Ttl(body) };
     }
 }

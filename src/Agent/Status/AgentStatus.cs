@@ -102,7 +102,7 @@ internal sealed record AgentStatus
     /// <summary>Failsafe holds: this member leads by it, or heard from such a leader within the last ttl.</summary>
     public bool IsFailsafeActive(long now, TimeProvider time) =>
         (FailsafeUntil is { } until && now < until)
-        || (Failsafe is { } notice && time.GetElapsedTime(notice.ReceivedAt, now) < Timing.Ttl);
+        || (Failsafe is { } notice && notice.Left(Timing.Ttl, now, time) > TimeSpan.Zero);
 
     /// <summary>The cluster follows another one.</summary>
     public bool IsStandbyCluster => Config.StandbyCluster is not null;
@@ -125,7 +125,27 @@ internal sealed record AgentStatus
 /// <param name="Slots">Its replication slots and their positions; null when it sent none.</param>
 /// <param name="ReceivedAt">Timestamp of the message.</param>
 internal sealed record FailsafeNotice(
-    string Name, string ConnUrl, string ApiUrl, ImmutableSortedDictionary<string, Lsn>? Slots, long ReceivedAt);
+    string Name, string ConnUrl, string ApiUrl, ImmutableSortedDictionary<string, Lsn>? Slots, long ReceivedAt)
+{
+    /// <summary>How long this member is bound by its consent, whatever the ttl is changed to meanwhile; null: one ttl, as nothing else is known.</summary>
+    public TimeSpan? Binds { get; init; }
+
+    /// <summary>What follows from a message.</summary>
+    /// <param name="message">The message.</param>
+    /// <param name="ttl">The ttl in force here. The leader's may be another one: it is cut off, and may not know the newest configuration, or we may not.</param>
+    /// <param name="before">What this member is bound by already, perhaps for longer.</param>
+    /// <param name="time">The clock.</param>
+    public static FailsafeNotice Of(FailsafeMessage message, TimeSpan ttl, FailsafeNotice? before, TimeProvider time)
+    {
+        var now = time.GetTimestamp();
+        var binds = message.Ttl > ttl ? message.Ttl.Value : ttl;
+        var left = before?.Left(ttl, now, time) ?? TimeSpan.Zero;
+        return new(message.Name, message.ConnUrl, message.ApiUrl, message.Slots, now) { Binds = left > binds ? left : binds };
+    }
+
+    /// <summary>How long this member is still bound; zero or less: not any more.</summary>
+    public TimeSpan Left(TimeSpan ttl, long now, TimeProvider time) => (Binds ?? ttl) - time.GetElapsedTime(ReceivedAt, now);
+}
 
 /// <summary>The fence as the agent sees it; the number is the metric's value.</summary>
 internal enum FenceState

@@ -19,6 +19,8 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
 
     private const string BootIdFile = "/proc/sys/kernel/random/boot_id";
 
+    private readonly Lock _lock = new();   // questions may overlap
+
     private string Path => System.IO.Path.Combine(dataDirectory, FileName);
 
     /// <summary>Keeps a consent that is about to be given.</summary>
@@ -30,6 +32,14 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
         {
             return;
         }
+        lock (_lock)
+        {
+            Write(notice);
+        }
+    }
+
+    private void Write(FailsafeNotice notice)
+    {
         var next = Path + ".new";
         using (var stream = new FileStream(next, new FileStreamOptions
         {
@@ -43,6 +53,10 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
             writer.WriteString("api_url", notice.ApiUrl);
             writer.WriteString("boot_id", BootId());
             writer.WriteNumber("boot_clock_ns", BootInstant.Now.Nanoseconds);
+            if (notice.Binds is { } binds)
+            {
+                writer.WriteNumber("binds_s", binds.TotalSeconds);
+            }
             writer.WriteEndObject();
         }
         File.Move(next, Path, overwrite: true);
@@ -52,7 +66,7 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
     /// <remarks>Without a file of this boot, one that nobody knows of is taken to have been given at the boot.</remarks>
     public FailsafeNotice Recall()
     {
-        var now = BootInstant.Now;
+        var (now, timestamp) = (BootInstant.Now, time.GetTimestamp());   // side by side: what is read and parsed takes its time
         var boot = new BootInstant(0);
         try
         {
@@ -61,14 +75,19 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
                 && kept.TryGetProperty("boot_clock_ns", out var at) && at.TryGetInt64(out var nanoseconds) && nanoseconds <= now.Nanoseconds)
             {
                 return new FailsafeNotice(
-                    Text(kept, "leader"), Text(kept, "conn_url"), Text(kept, "api_url"), null, Before(now - new BootInstant(nanoseconds)));
+                    Text(kept, "leader"), Text(kept, "conn_url"), Text(kept, "api_url"), null, timestamp - Ticks(now - new BootInstant(nanoseconds)))
+                {
+                    Binds = kept.TryGetProperty("binds_s", out var binds) && binds.ValueKind == JsonValueKind.Number && binds.GetDouble() is > 0 and <= 86_400 and var seconds
+                        ? TimeSpan.FromSeconds(seconds)
+                        : null,
+                };
             }
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException)
         {
             // Unreadable is like lost.
         }
-        return new FailsafeNotice("a leader from before this machine's start", "", "", null, Before(now - boot));
+        return new FailsafeNotice("a leader from before this machine's start", "", "", null, timestamp - Ticks(now - boot));
     }
 
     private static string Text(JsonElement kept, string name) =>
@@ -76,5 +95,5 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
 
     private static string BootId() => File.ReadAllText(BootIdFile).Trim();
 
-    private long Before(TimeSpan age) => time.GetTimestamp() - (long)(age.TotalSeconds * time.TimestampFrequency);
+    private long Ticks(TimeSpan age) => (long)(age.TotalSeconds * time.TimestampFrequency);
 }

@@ -35,7 +35,11 @@ internal interface IAgentControl
 /// <param name="ApiUrl">Where its REST is.</param>
 /// <param name="Slots">Its replication slots and their positions; null when it sends none.</param>
 internal sealed record FailsafeMessage(
-    string Name, string ConnUrl, string ApiUrl, ImmutableSortedDictionary<string, Lsn>? Slots);
+    string Name, string ConnUrl, string ApiUrl, ImmutableSortedDictionary<string, Lsn>? Slots)
+{
+    /// <summary>For how long the leader counts on a consent; null: it does not say, as others do not.</summary>
+    public TimeSpan? Ttl { get; init; }
+}
 
 /// <summary>The answer to a leader that lost the DCS.</summary>
 /// <param name="Verdict">Whether it may stay.</param>
