@@ -135,9 +135,15 @@ internal sealed class ClusterRouter : IAsyncDisposable
             }
             var highest = view.Snapshot.Leader is { } key && key.Term > before.HighestTerm ? key.Term : before.HighestTerm;
             _current = now = new Picture(view, highest, Options, _pools);   // first of all: no new connection goes the old way
-            Follow(before, now);
+            try
+            {
+                Follow(before, now);
+            }
+            finally
+            {
+                before.Superseded.TrySetResult();   // come what may: those who wait would wait until their time is over
+            }
         }
-        before.Superseded.TrySetResult();
         _announcer.Announce(before, now);
     }
 

@@ -24,13 +24,18 @@ internal sealed class ConnectionOpener(ClusterRouter router)
             return ValueTask.FromCanceled<NpgsqlConnection>(cancellationToken);
         }
         var began = DriverMetrics.MeasuresOpens ? router.Time.GetTimestamp() : 0;
-        if (router.Current.RouteFor(target).Pick() is not { } pool)
+        var picture = router.Current;
+        if (picture.RouteFor(target).Pick() is not { } pool)
         {
             return OpenSlowlyAsync(target, null, null, isAsync: true, cancellationToken);
         }
         // The token is the member's, not the caller's: an attempt ends with the member's reign. A caller who gives up sooner leaves it behind.
-        var connection = pool.Create();
         var reign = pool.Reign;
+        if (!ReferenceEquals(picture, router.Current))
+        {
+            return OpenSlowlyAsync(target, null, null, isAsync: true, cancellationToken);   // it may be the token of the member's next reign
+        }
+        var connection = pool.Create();
         var opening = connection.OpenAsync(reign);
         if (opening.IsCompletedSuccessfully && MemberPool.MayServe(connection, target))
         {
@@ -77,8 +82,17 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         {
             var picture = router.Current;
             var route = routeOf is null ? picture.RouteFor(target) : routeOf(picture);
-            var attempt = begun ?? (route.Pick(tried) is { } pool ? new Attempt(pool, pool.Create(), null, pool.Reign) : null);
+            var attempt = begun;
             begun = null;
+            if (attempt is null && route.Pick(tried) is { } pool)
+            {
+                var reign = pool.Reign;
+                if (!ReferenceEquals(picture, router.Current))
+                {
+                    continue;   // the picture is swapped before a reign ends: this may be the next one's token already
+                }
+                attempt = new Attempt(pool, pool.Create(), null, reign);
+            }
             if (attempt is not null)
             {
                 try

@@ -86,7 +86,7 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
             var connection = await opener.OpenAsync(TargetSessionAttributes.Primary, cancellationToken).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
             _pool = router.WritePoolOf(connection);
-            _reign = options.InterruptOnFailover && _pool is not null ? _pool.Reign : CancellationToken.None;
+            _reign = options.InterruptOnFailover && _pool is not null ? ReignOf(_pool) : CancellationToken.None;
             using var either = CancellationTokenSource.CreateLinkedTokenSource(_reign, cancellationToken);
             T result;
             var transaction = await connection.BeginTransactionAsync(options.IsolationLevel, either.Token).ConfigureAwait(false);
@@ -109,6 +109,13 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
                 await SettleAsync(lost, cancellationToken).ConfigureAwait(false);
             }
             return result;
+        }
+
+        // The picture is swapped before a reign ends: one that is read first and still in the picture afterwards is this leader's.
+        private CancellationToken ReignOf(MemberPool pool)
+        {
+            var reign = pool.Reign;
+            return ReferenceEquals(router.Current.LeaderPool, pool) ? reign : new CancellationToken(canceled: true);
         }
 
         /// <summary>Whether nothing of the attempt can have been committed, and another may fare better.</summary>
