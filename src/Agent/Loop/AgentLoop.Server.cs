@@ -9,23 +9,35 @@ internal sealed partial class AgentLoop
     /// <summary>The configuration comes before every job that uses it: a start, a copy, a bootstrap.</summary>
     private async Task ApplyConfigurationAsync(Observation o, CancellationToken cancellationToken)
     {
-        if (_jobs.Current is not null || o.Cluster is null || (!_reload && _appliedConfigRevision == _config.ModRevision))
+        if (_jobs.Current is not null || o.Cluster is null || (!_reload && _appliedConfigRevision == _config.ModRevision)
+            || (_applyFailedAt is { } failedAt && !_reload && !MayApplyAgain(failedAt, o)))
         {
             return;
         }
-        var reload = _reload;
-        _appliedConfigRevision = _config.ModRevision;
+        var (reload, revision) = (_reload, _config.ModRevision);
         _reload = false;
         var result = await _postgres.ApplyConfigurationAsync(_config, reload, cancellationToken);
-        if (!result.Ok)
+        if (result.Ok)
         {
-            LogConfigProblem(result.Detail);
+            (_appliedConfigRevision, _applyFailedAt, _applyProblem) = (revision, null, null);
+        }
+        else
+        {
+            (_appliedConfigRevision, _applyFailedAt) = (-1, Now());
+            if (result.Detail != _applyProblem)
+            {
+                LogConfigProblem(_applyProblem = result.Detail);
+            }
         }
         if (reload && o.Local.HasProcess)
         {
             _postgres.RunCallback("on_reload", Published.Role(o));
         }
     }
+
+    /// <summary>Once per loop_wait, and of a server that answers.</summary>
+    private bool MayApplyAgain(TimeSpan failedAt, Observation o) =>
+        Now() - failedAt >= _timing.LoopWait && (!o.Local.HasProcess || o.Local.Server == ServerState.Running);
 
     /// <summary>What the server needs besides its role: the settings of this role, and its slots.</summary>
     private async Task TendServerAsync(Observation o, CancellationToken cancellationToken)

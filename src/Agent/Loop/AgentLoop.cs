@@ -39,6 +39,8 @@ internal sealed partial class AgentLoop : IDisposable
     private LocalMember _member;
     private DynamicConfig _config;
     private long _appliedConfigRevision = -1;
+    private TimeSpan? _applyFailedAt;
+    private string? _applyProblem;
     private bool? _appliedAsPrimary;
     private ImmutableArray<KeyProblem> _keyProblems = [];
     private Timing _timing;

@@ -113,7 +113,7 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
             _current = null;
             _cancel = null;
         }
-        cancel.Dispose();
+        // The source has no timer, so it needs no disposal; whoever is about to cancel it may come now.
         wake();
     }
 

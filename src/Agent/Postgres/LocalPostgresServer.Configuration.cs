@@ -17,6 +17,7 @@ internal sealed partial class LocalPostgresServer
     private readonly Lock _filesLock = new();
     private string? _synchronousNames;
     private bool _knowsSynchronousNames;
+    private volatile bool _owesReload;
 
     /// <inheritdoc/>
     public async Task<StepResult> SetSynchronousStandbyNamesAsync(string? names, CancellationToken cancellationToken)
@@ -62,16 +63,23 @@ internal sealed partial class LocalPostgresServer
             }
             var isPrimary = !_files.HasRecoverySignal;
             var effective = await EffectiveAsync(isPrimary ? Role.Primary : Role.Replica, cancellationToken);
-            var changed = await RewriteAsync(effective, cancellationToken);
-            if (!changed && !force)
+            if (await RewriteAsync(effective, cancellationToken) || force)
+            {
+                _owesReload = true;   // also after a failure: the next call finds the files as they should be
+            }
+            if (!_owesReload)
             {
                 return StepResult.Done("nothing changed");
             }
             await using var session = await OpenLocalAsync(ServerSession.Heartbeat, cancellationToken);
             var before = await session.TextAsync("SELECT pg_conf_load_time()::text", cancellationToken);
             process.TrySignal(Signals.Hangup);
-            await WaitForAsync(
-                async () => await session.TextAsync("SELECT pg_conf_load_time()::text", cancellationToken) != before, cancellationToken);
+            if (!await WaitForAsync(
+                async () => await session.TextAsync("SELECT pg_conf_load_time()::text", cancellationToken) != before, cancellationToken))
+            {
+                return StepResult.Failed($"the server was told to read its configuration again and had not done so after {ReloadLimit.TotalSeconds:0} s");
+            }
+            _owesReload = false;
             _pendingRestart = await PendingRestartAsync(session, effective, cancellationToken);
             return StepResult.Done(_pendingRestart.IsEmpty
                 ? "reloaded"
