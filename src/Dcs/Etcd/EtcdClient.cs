@@ -89,6 +89,8 @@ internal sealed partial class EtcdClient : IDisposable
         }
 
         var length = AttemptLength(operation);
+        // What the operation's end leaves for a last attempt may be too short for any answer: that is no news, and no better reason.
+        var isRemnant = length < ShortestAttempt && operation.LastProblem is not null;
         using var limit = new CancellationTokenSource(length, Time);
         using var attempt = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, operation.CancellationToken);
         var token = "";
@@ -134,8 +136,12 @@ internal sealed partial class EtcdClient : IDisposable
         {
             failure = AfterLoginProblem(operation, token, failure);
         }
-        operation.LastProblem = $"{endpoint.Name}: {failure.Message}";
         Interlocked.Increment(ref _failures);
+        if (isRemnant && failure.Kind == EtcdFailureKind.Silent)
+        {
+            return new(null, failure with { Message = operation.LastProblem! });
+        }
+        operation.LastProblem = $"{endpoint.Name}: {failure.Message}";
         // A lease that is gone and a token that is too old are ordinary life; everything else is said once.
         if (failure.Kind is not (EtcdFailureKind.LeaseGone or EtcdFailureKind.NeedsLogin)
             && Endpoints.Failed(endpoint, failure.Kind))

@@ -205,6 +205,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         var stopping = _listeners.StopAsync().AsTask();
         await Task.WhenAny(stopping, Task.Delay(s_settle, _time));
         await _sessions.SettleAsync(s_settle);
+        var isQueueEmpty = stopping.IsCompleted;
         _router.Drain();
         var draining = _sessions.DrainAsync(_settings.DrainTime).AsTask();
         await Task.WhenAny(draining, _stopNow.Task);
@@ -214,6 +215,10 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             await _sessions.DrainAsync(TimeSpan.Zero);
         }
         await stopping;
+        if (!isQueueEmpty)
+        {
+            await _sessions.SettleAsync(s_settle);   // those let in last are to hear in words that they have to go elsewhere
+        }
     }
 
     private void OnStop(PosixSignalContext context)

@@ -11,6 +11,9 @@ internal sealed partial class ServiceManager
 {
     private const int FirstDescriptor = 3;
 
+    // A manager that does not read must hold up neither a reload nor the end.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
+
     private readonly string? _address = Environment.GetEnvironmentVariable("NOTIFY_SOCKET");
     private readonly ILogger _logger;
 
@@ -40,7 +43,7 @@ internal sealed partial class ServiceManager
         }
         try
         {
-            using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { SendTimeout = (int)s_patience.TotalMilliseconds };
             var path = _address[0] == '@' ? "\0" + _address[1..] : _address;
             socket.SendTo(Encoding.UTF8.GetBytes(state), new UnixDomainSocketEndPoint(path));
         }
