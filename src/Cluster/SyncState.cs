@@ -14,6 +14,13 @@ public sealed record SyncState(string? Leader, ImmutableSortedSet<string> Standb
     /// <summary>No key.</summary>
     public static readonly SyncState None = new(null, ImmutableSortedSet.Create<string>(StringComparer.OrdinalIgnoreCase), 0, 0);
 
+    /// <summary>Equal when all is, the names of the standbys compared as a set.</summary>
+    public bool Equals(SyncState? other) =>
+        other is not null && Leader == other.Leader && Quorum == other.Quorum && ModRevision == other.ModRevision && Standbys.SetEquals(other.Standbys);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Leader, Standbys.Count, Quorum, ModRevision);
+
     /// <summary>A leader is named, so the standbys mean something.</summary>
     public bool IsActive => !string.IsNullOrEmpty(Leader);
 

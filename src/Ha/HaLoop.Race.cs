@@ -108,7 +108,7 @@ public static partial class HaLoop
         {
             return new Refusal("watchdog", $"does not race: {problem}");
         }
-        if (o.Config.FailsafeMode && cluster.Failsafe is { Count: > 0 } failsafe && !failsafe.ContainsKey(o.Self))
+        if (IsOutsideFailsafe(o, o.Self))
         {
             return new Refusal("not_failsafe_member", "does not race: it is not among the failsafe members");
         }
@@ -277,7 +277,7 @@ public static partial class HaLoop
                 continue;   // the only primary keeps its place
             }
             usable.Add(new PeerPosition(peer.Name, peer.Position, peer.Timeline));
-            if (IsBarredByTimeline(o, peer))
+            if (IsBarredByTimeline(o, peer) || IsOutsideFailsafe(o, peer.Name))
             {
                 continue;
             }
@@ -316,6 +316,10 @@ public static partial class HaLoop
     private static bool IsBarredByTimeline(Observation o, PeerReport peer) =>
         o.Config.CheckTimeline && peer.Timeline > 0 && peer.Timeline < o.Cluster!.Timeline && o.Local.Timeline >= o.Cluster.Timeline;
 
+    /// <summary>It may not lead while the failsafe mode is on, whatever it has; whoever waits for it waits for ever.</summary>
+    private static bool IsOutsideFailsafe(Observation o, string name) =>
+        o.Config.FailsafeMode && o.Cluster!.Failsafe is { Count: > 0 } failsafe && !failsafe.ContainsKey(name);
+
     /// <summary>Why a member could not be the leader, by its own answer; null when it could.</summary>
     private static string? CannotLead(Observation o, string name)
     {
@@ -327,6 +331,7 @@ public static partial class HaLoop
         {
             { NoFailover: true } => $"{name} is tagged nofailover",
             { WatchdogFailed: true } => $"{name} has no usable watchdog",
+            _ when IsOutsideFailsafe(o, name) => $"{name} is not among the failsafe members",
             _ => null,
         };
     }

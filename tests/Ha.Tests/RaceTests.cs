@@ -52,6 +52,19 @@ public sealed class RaceTests
         return o with { Cluster = o.Cluster! with { Failsafe = Names("b", "c") } };
     });
 
+    /// <summary>The last leader did not know it any more, so it may not lead; whoever waited for its WAL would wait for ever.</summary>
+    [Fact]
+    public void A_member_outside_the_failsafe_list_holds_nobody_up()
+    {
+        var o = Configured(Standby(), """{"failsafe_mode":true}""");
+        o = o with { Peers = Every.Answers(5_000_000, isPrimary: false, reachable: true) };
+        Assert.Equal("behind", HaLoop.Decide(o).Code);
+
+        o = o with { Cluster = o.Cluster! with { Failsafe = Names("a") } };
+
+        Assert.Equal("races", HaLoop.Decide(o).Code);
+    }
+
     [Fact]
     public void A_member_that_hears_a_leader_without_the_DCS_does_not_race() => Refuses("failsafe", o =>
         Configured(o, """{"failsafe_mode":true}""") with { Failsafe = new FailsafeView(default, null, "b", TimeSpan.FromSeconds(3)) });

@@ -9,6 +9,7 @@ internal sealed class Invariants(SimCluster cluster)
     private readonly List<Commit> _acknowledged = [];
     private readonly Dictionary<string, (SimAgent Agent, Term Term, long Revision)> _seen = [];
     private Term _term;
+    private string _keys = "";
 
     /// <summary>The first violation; null: none.</summary>
     public string? Violation { get; private set; }
@@ -68,6 +69,10 @@ internal sealed class Invariants(SimCluster cluster)
     /// <summary>The DCS has changed.</summary>
     public void Changed(ClusterSnapshot snapshot)
     {
+        if (cluster.World.Diary is not null)
+        {
+            NoteKeys(snapshot);
+        }
         if (snapshot.Leader is not { } leader || leader.Term == _term)
         {
             return;
@@ -83,6 +88,16 @@ internal sealed class Invariants(SimCluster cluster)
         _term = leader.Term;
         Terms++;
         cluster.World.Note("DCS", $"the leader is {leader.Holder}, term {leader.Term}");
+    }
+
+    private void NoteKeys(ClusterSnapshot snapshot)
+    {
+        var keys = $"ttl {snapshot.Config?.Timing.Ttl.TotalSeconds} s, sync {snapshot.Sync.Leader}/{string.Join(',', snapshot.Sync.Standbys)}/{snapshot.Sync.Quorum}, "
+            + $"failsafe {string.Join(',', snapshot.Failsafe?.Keys ?? [])}";
+        if (keys != _keys)
+        {
+            cluster.World.Note("DCS", _keys = keys);
+        }
     }
 
     /// <summary>A client was told that its commit is done.</summary>

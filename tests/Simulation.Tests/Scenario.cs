@@ -52,5 +52,53 @@ internal static class Scenario
         };
     }
 
+    /// <summary>Schedules that the mix has too seldom, by name.</summary>
+    public static IReadOnlyDictionary<string, SimOptions> Rare { get; } = new Dictionary<string, SimOptions>
+    {
+        [nameof(SilentPromotion)] = SilentPromotion,
+        [nameof(UnansweredSync)] = UnansweredSync,
+        [nameof(OutsideFailsafe)] = OutsideFailsafe,
+        [nameof(ChangingTimes)] = ChangingTimes,
+    };
+
+    /// <summary>A server falls silent while it is promoted, and then its agent dies: the fence must not have been sent away.</summary>
+    public static SimOptions SilentPromotion => new()
+    {
+        Ttl = 3,
+        LoopWait = 1,
+        Faults = [Fault.Unresponsive, Fault.Unresponsive, Fault.KillAgent, Fault.FreezeAgent, Fault.Switchover],
+        PromotionTime = world => world.Between(20, 4000),
+        MeanPause = TimeSpan.FromSeconds(1),
+    };
+
+    /// <summary>The answer to a write of the synchronous state does not come, nor does the view that shows it; then the standbys go.</summary>
+    public static SimOptions UnansweredSync => new()
+    {
+        Ttl = 5,
+        LoopWait = 1,
+        Mode = SynchronousMode.Quorum,
+        Faults = [Fault.CutFromPeers, Fault.CutFromDcs, Fault.LoseAnswers, Fault.SlowDcs, Fault.CutOff],
+        MeanPause = TimeSpan.FromSeconds(0.7),
+    };
+
+    /// <summary>Members that the last leader did not know have more WAL than the one that may lead.</summary>
+    public static SimOptions OutsideFailsafe => new()
+    {
+        Failsafe = true,
+        Faults = [Fault.KillPostmaster, Fault.SlowStart, Fault.KillAgent, Fault.KillNode, Fault.StopAgent],
+        PrimaryStartTimeout = 5,
+        MayRemoveDivergedData = true,
+        MeanPause = TimeSpan.FromSeconds(2),
+    };
+
+    /// <summary>The ttl changes all the time, and failsafe mode is on.</summary>
+    public static SimOptions ChangingTimes => new()
+    {
+        Failsafe = true,
+        Faults = [Fault.ChangeTimes, Fault.ChangeTimes, Fault.FreezeAgent, Fault.CutFromDcs, Fault.KillAgent],
+        MeanPause = TimeSpan.FromSeconds(2),
+        Storm = TimeSpan.FromSeconds(60),
+    };
+
     private static T Pick<T>(Random random, params ReadOnlySpan<T> among) => among[random.Next(among.Length)];
 }

@@ -65,6 +65,8 @@ internal sealed class SimGuard(SimFence fence, SimOptions options, TimeProvider 
 
     public string? WatchdogProblem => null;
 
+    public int ArmedPid => fence.ArmedPid;
+
     public bool IsFenced => true;
 
     public void Arm(int postmasterPid)

@@ -66,6 +66,17 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
         }
     }
 
+    public int ArmedPid
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _page?.Word is { IsArmed: true } word ? word.PostmasterPid : 0;
+            }
+        }
+    }
+
     public FencingReport? LastFencing
     {
         get

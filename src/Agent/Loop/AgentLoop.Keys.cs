@@ -84,7 +84,8 @@ internal sealed partial class AgentLoop
                 (_statusWritten, _statusWrittenAt) = (text, _time.GetTimestamp());
             }
         }
-        if (o.Config.FailsafeMode)
+        // While others vouch, the list stays that of those who do: a member that is added now has not been asked.
+        if (o.Config.FailsafeMode && _keeper.VouchedUntil is null)
         {
             var members = o.Cluster.Members.Values.Where(m => m.ApiUrl is not null && m.Name != _member.Name)
                 .Select(m => KeyValuePair.Create(m.Name, m.ApiUrl!))
@@ -93,6 +94,8 @@ internal sealed partial class AgentLoop
             var failsafe = KeyWriter.Failsafe(members);
             if (failsafe != _failsafeWritten || o.Cluster.Failsafe is null)
             {
+                _failsafeAttempt = members;
+                _failsafePossible = (_failsafePossible ?? members).SetItems(members);
                 var outcome = await _store.PutAsync(ClusterKeys.Failsafe, failsafe, WriteCondition.Always, 0, cancellationToken);
                 _failsafeWritten = outcome.IsDone ? failsafe : "";
             }

@@ -84,7 +84,7 @@ internal sealed partial class AgentLoop
             Tags = _member.Tags,
             WatchdogProblem = o.Options.WatchdogProblem,
             SystemId = o.Local.Control?.SystemId,
-            FailsafeUntil = _learned.FailsafeUntil,
+            FailsafeUntil = _keeper.VouchedUntil,
             ReasonCode = decision.Code,
             Reason = decision.Reason,
             JobInProgress = o.Job is { } job ? HaLoop.Name(job.Kind) : null,

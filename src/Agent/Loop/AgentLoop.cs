@@ -39,6 +39,8 @@ internal sealed partial class AgentLoop : IDisposable
     private LocalMember _member;
     private DynamicConfig _config;
     private long _appliedConfigRevision = -1;
+    private ImmutableSortedDictionary<string, string>? _failsafeAttempt;
+    private ImmutableSortedDictionary<string, string>? _failsafePossible;
     private TimeSpan? _applyFailedAt;
     private string? _applyProblem;
     private bool? _appliedAsPrimary;
@@ -200,7 +202,6 @@ internal sealed partial class AgentLoop : IDisposable
         _learned = _learned with
         {
             Peers = _learned.Peers ?? carried.Peers,
-            FailsafeUntil = _learned.FailsafeUntil ?? carried.FailsafeUntil,
             FailsafeAskedAt = _learned.FailsafeAskedAt ?? carried.FailsafeAskedAt,
         };
         if (decision.WakeIn != TimeSpan.Zero)
@@ -279,7 +280,7 @@ internal sealed partial class AgentLoop : IDisposable
         var view = _watch.Current;
         // A watch that is live has had a sign of life a moment ago, though nothing changed for long.
         _confirmedAt = view.IsLive ? observedAt : view.LastContact;
-        var snapshot = view.Snapshot.Revision == 0 ? null : WithOwnLeaderKey(view.Snapshot);
+        var snapshot = view.Snapshot.Revision == 0 ? null : WithOwnFailsafe(WithOwnLeaderKey(view.Snapshot));
         if (snapshot is not null)
         {
             NameKeyProblems(snapshot);
@@ -304,7 +305,7 @@ internal sealed partial class AgentLoop : IDisposable
             Ended = ended,
             Peers = _learned.Peers,
             Failsafe = new FailsafeView(
-                _learned.FailsafeUntil is { } until ? _time.GetElapsedTime(now, until) : TimeSpan.Zero,
+                _keeper.VouchedUntil is { } until ? _time.GetElapsedTime(now, until) : TimeSpan.Zero,
                 _learned.FailsafeAskedAt,
                 consent?.Name,
                 consent?.Left(_timing.Ttl, now, _time) ?? TimeSpan.Zero),
@@ -327,6 +328,21 @@ internal sealed partial class AgentLoop : IDisposable
             return snapshot with { Leader = null };
         }
         return snapshot;
+    }
+
+    /// <summary>Until the view shows the list that we wrote last, each that may be in force counts: whoever is named in one may race, and has to be asked.</summary>
+    private ClusterSnapshot WithOwnFailsafe(ClusterSnapshot snapshot)
+    {
+        if (_failsafePossible is null || snapshot.Failsafe is not { } seen)
+        {
+            return snapshot;
+        }
+        if (seen.Count == _failsafeAttempt!.Count && seen.All(pair => _failsafeAttempt.GetValueOrDefault(pair.Key) == pair.Value))
+        {
+            _failsafePossible = null;
+            return snapshot;
+        }
+        return snapshot with { Failsafe = seen.SetItems(_failsafePossible) };
     }
 
     /// <summary>Keys that cannot be read count as nothing; somebody should know.</summary>
@@ -364,13 +380,16 @@ internal sealed partial class AgentLoop : IDisposable
 
     private void GuardPrimary(Observation o)
     {
+        // Of a server that does not answer, what it was last is known, not what it is: a promotion may be over, or be about to be.
+        var isUnknown = o.Local.Server == ServerState.Unresponsive;
         var mayWrite = o.Job?.Kind is JobKind.Promote or JobKind.StartPrimary
-            || o.Local.AcceptsWrites || o.Local is { Server: ServerState.Starting, HasRecoverySignal: false };
+            || o.Local.AcceptsWrites || o.Local is { HasProcess: true, HasRecoverySignal: false };
         if (mayWrite && !o.Paused && o.Local.PostmasterPid > 0 && o.Lease.HoldsLeader)
         {
             _guard.Arm(o.Local.PostmasterPid);
         }
-        else if (!mayWrite || o.Paused)
+        // A postmaster that was to be promoted stays guarded while it runs, whatever it is now: what it was asked for cannot be taken back.
+        else if (o.Paused || (!mayWrite && !isUnknown && (o.Local.PostmasterPid == 0 || o.Local.PostmasterPid != _guard.ArmedPid)))
         {
             _guard.Disarm();
         }

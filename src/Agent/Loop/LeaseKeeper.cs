@@ -25,6 +25,7 @@ internal sealed partial class LeaseKeeper(
     private LeaderKey? _held;
     private long _leaderUntil;
     private TimeSpan _leaderTtl = Timing.Default.Ttl;
+    private long _confirmedAt;
     private long _vouchedUntil;
     private long _vouchedDeadline;
     private bool _uncertain;
@@ -207,11 +208,29 @@ internal sealed partial class LeaseKeeper(
         Tell();
     }
 
-    /// <summary>Somebody outside the DCS vouches for this leader until then (failsafe mode): guards may wait as long.</summary>
-    public void ExtendGuards(long until)
+    /// <summary>Until when others vouch for this leader (failsafe mode); null when nobody does. The DCS's own word ends it.</summary>
+    public long? VouchedUntil
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _vouchedUntil == 0 ? null : _vouchedUntil;
+            }
+        }
+    }
+
+    /// <summary>The members vouch for this leader in the DCS's stead (failsafe mode): guards may wait as long.</summary>
+    /// <param name="sentAt">The timestamp before they were asked. What the DCS has confirmed since counts for more.</param>
+    /// <param name="until">How long they do.</param>
+    public void Vouch(long sentAt, long until)
     {
         lock (_lock)
         {
+            if (_confirmedAt > sentAt)
+            {
+                return;
+            }
             _vouchedUntil = Math.Max(_vouchedUntil, until);
             _vouchedDeadline = Math.Max(_vouchedDeadline, DeadlineOf(until, _ttl));
         }
@@ -471,6 +490,8 @@ internal sealed partial class LeaseKeeper(
                     _held = write.Leader ?? _held;
                     _uncertain = false;
                     (_leaderUntil, _leaderTtl) = (sentAt + Ticks(ttl), ttl);
+                    // Who is asked next time is known by the DCS from here on, and may be others than those who have vouched.
+                    (_confirmedAt, _vouchedUntil, _vouchedDeadline) = (time.GetTimestamp(), 0, 0);
                     break;
                 case LeaseOutcome.Lost or LeaseOutcome.LeaseGone:
                     changed = _held is not null || _uncertain;

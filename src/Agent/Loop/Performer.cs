@@ -38,8 +38,6 @@ internal sealed partial class Performer(
         /// <summary>The revision of the empty initialize key that is ours; 0: it was not won in this run.</summary>
         public long InitializeRevision { get; init; }
 
-        public long? FailsafeUntil { get; init; }
-
         public TimeSpan? FailsafeAskedAt { get; init; }
 
         public long WrittenRevision { get; init; }
@@ -258,12 +256,18 @@ internal sealed partial class Performer(
             return learned;
         }
         var until = sentAt + (long)(ttl.TotalSeconds * time.TimestampFrequency);
-        keeper.ExtendGuards(until);
-        return learned with { FailsafeUntil = until };
+        keeper.Vouch(sentAt, until);
+        return learned;
     }
 
     private bool StartJob(HaAction action, Run run)
     {
+        // Frozen since the decision, or held up by another action, we may lead no more.
+        if (action is HaAction.Promote && keeper.View is var lease && !(lease.HoldsLeader && lease.LeaderLeft > Observation.SafetyMarginOf(lease.Ttl)))
+        {
+            LogNotDone(nameof(HaAction.Promote), "not begun", "the lease ran out in the meantime");
+            return false;
+        }
         var (kind, work) = Job(action, run);
         if (action is HaAction.StartPrimary or HaAction.Promote && run.Observation.Local.PostmasterPid is > 0 and var pid)
         {

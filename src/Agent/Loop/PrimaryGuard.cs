@@ -32,6 +32,9 @@ internal sealed partial class PrimaryGuard(
     public bool IsFenced => Volatile.Read(ref _isFenced);
 
     /// <inheritdoc/>
+    public int ArmedPid => fence.ArmedPid;
+
+    /// <inheritdoc/>
     public void Arm(int postmasterPid)
     {
         lock (_lock)

@@ -26,6 +26,9 @@ public sealed record SyncMemory
     /// <summary>When it was asked for.</summary>
     public TimeSpan AskedAt { get; init; }
 
+    /// <summary>What was last written to the key, with the version that it was to replace; null when nothing was.</summary>
+    public SyncState? Wrote { get; init; }
+
     /// <summary>The mode was switched off, and the parameter is still to be given back to the operator.</summary>
     public bool GiveBack { get; init; }
 

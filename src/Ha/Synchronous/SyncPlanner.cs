@@ -9,7 +9,8 @@ namespace Routing.Ha.Synchronous;
 /// process without memory, goes on from there: memory only saves time, safety never rests on it.</para>
 /// <para>
 /// The caller performs the step and then runs the planner again with a new observation, as <see cref="SyncDecision.RunAgainAfter"/>
-/// says. When a write's outcome is not known, the key has to be read anew, linearizably, before the next run.
+/// says. As long as the observation shows the key as it was before the last write, that write may have happened, or may yet happen:
+/// it is repeated, and nothing else is done. Only a write that is answered, or a newer view, ends the doubt.
 /// </para>
 /// </remarks>
 public static class SyncPlanner
@@ -33,11 +34,14 @@ public static class SyncPlanner
         {
             return wait;
         }
-        if (!o.Sync.IsActive)
+        if (o.Memory.Wrote is { } wrote && wrote.ModRevision == o.Sync.ModRevision)
         {
-            return new("takes over the synchronous state", Write(o, 0, NameSet.Empty), o.Memory);
+            return new("writes the synchronous state again: it is not known whether it was written", new SyncStep.WriteSync(wrote), o.Memory);
         }
-        return mode == SynchronousMode.Quorum ? QuorumSync.Next(o) : PrioritySync.Next(o);
+        var decision = !o.Sync.IsActive
+            ? new("takes over the synchronous state", Write(o, 0, NameSet.Empty), o.Memory)
+            : mode == SynchronousMode.Quorum ? QuorumSync.Next(o) : PrioritySync.Next(o);
+        return decision with { Memory = decision.Memory with { Wrote = (decision.Step as SyncStep.WriteSync)?.Content } };
     }
 
     /// <summary>
@@ -45,7 +49,7 @@ public static class SyncPlanner
     /// </summary>
     public static SyncDecision ModeOff(SyncObservation o)
     {
-        o = o with { Memory = Look(o) };
+        o = o with { Memory = Look(o) with { Wrote = null } };
         if (o.Sync.ModRevision != 0)
         {
             return new(

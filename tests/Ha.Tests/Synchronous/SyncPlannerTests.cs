@@ -139,6 +139,29 @@ public sealed class SyncPlannerTests
         Perform(o, "names b", out _);
     }
 
+    /// <summary>The key may name standbys by now: whoever lets commits go without them loses what is acknowledged then.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_write_that_is_not_seen_is_repeated_and_nothing_else_is_done(bool isQuorum)
+    {
+        var o = Observe(isQuorum ? s_quorum : s_priority, Row("b", isQuorum ? "quorum" : "sync", 100)) with
+        {
+            Sync = Key("a", 0), StandbyNames = isQuorum ? "ANY 1 (b)" : "b", FlushLsn = new Lsn(90),
+        };
+        o = Later(Perform(o, "wait 0.1", out _), 1);
+        o = Later(Perform(o, "key a|b|0", out _), 1);
+        var written = o.Sync;
+
+        o = o with { Sync = Key("a", 0), Senders = [] };   // no answer, and an old view; and the standby goes
+        Perform(o, "key a|b|0", out var reason);
+        Assert.Contains("not known whether", reason, StringComparison.Ordinal);
+        o = Later(Perform(o, "key a|b|0", out _) with { Sync = Key("a", 0) }, 5);
+
+        o = o with { Sync = written };   // it was written
+        Perform(o, "key a||0", out _);   // from here on as always: nobody may take over first, then nobody is waited for
+    }
+
     [Theory]
     [InlineData("nosync: true", "")]
     [InlineData("sync_priority: 0", "")]
