@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using Routing.Agent.Native;
 
 namespace Routing.Agent.Tests.Native;
@@ -36,10 +37,17 @@ public sealed class CommandRunnerTests
     public async Task A_command_over_its_time_is_ended_with_its_whole_group()
     {
         var pids = new List<int>();
+        var time = new FakeTimeProvider();
+        var limit = TimeSpan.FromMinutes(1);
 
-        var result = await _runner.RunAsync(
-            new Command("sh", "-c", "sleep 60 & echo $!; wait") { Timeout = TimeSpan.FromMilliseconds(200) },
-            line => pids.Add(int.Parse(line.Text)),
+        // Its time is over once it has told its child.
+        var result = await new CommandRunner(time).RunAsync(
+            new Command("sh", "-c", "sleep 60 & echo $!; wait") { Timeout = limit },
+            line =>
+            {
+                pids.Add(int.Parse(line.Text));
+                time.Advance(limit);
+            },
             Cancelled);
 
         Assert.True(result.TimedOut);
@@ -51,13 +59,17 @@ public sealed class CommandRunnerTests
     [Fact]
     public async Task A_command_that_ignores_SIGTERM_is_killed_after_its_grace()
     {
-        var result = await _runner.RunAsync(
-            new Command("sh", "-c", "trap '' TERM; while :; do sleep 0.05; done")
+        var time = new FakeTimeProvider();
+        var limit = TimeSpan.FromMinutes(1);
+
+        // Its time is over once it ignores the signal.
+        var result = await new CommandRunner(time).RunAsync(
+            new Command("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
             {
-                Timeout = TimeSpan.FromMilliseconds(100),
+                Timeout = limit,
                 Grace = TimeSpan.FromMilliseconds(100),
             },
-            null,
+            _ => time.Advance(limit),
             Cancelled);
 
         Assert.True(result.TimedOut);

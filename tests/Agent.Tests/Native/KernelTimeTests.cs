@@ -41,21 +41,46 @@ public sealed class KernelTimeTests
     [Fact]
     public async Task What_was_disposed_of_or_put_off_neither_fires_nor_wakes_anybody()
     {
-        var fired = 0;
-        await Task.Delay(TimeSpan.FromMilliseconds(20), Time, Cancellation);
-        var before = Time.WakeUps;
-
-        for (var count = 0; count < 1000; count++)
+        // A thread that was suspended may dispose of a timer too late: then nothing is said, and it begins anew.
+        var (fired, wakeUps, longest) = await RoundAsync();
+        for (var more = 4; more > 0 && longest >= TimeSpan.FromMilliseconds(900); more--)
         {
-            using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(900), Time);
-            using var timer = Time.CreateTimer(_ => fired++, null, TimeSpan.FromMilliseconds(1000), Timeout.InfiniteTimeSpan);
+            (fired, wakeUps, longest) = await RoundAsync();
         }
-        using var later = Time.CreateTimer(_ => fired++, null, TimeSpan.FromMilliseconds(1000), Timeout.InfiniteTimeSpan);
-        Assert.True(later.Change(TimeSpan.FromMinutes(5), Timeout.InfiniteTimeSpan));
-        await Task.Delay(TimeSpan.FromMilliseconds(1300), Time, Cancellation);   // past all their moments
 
         Assert.Equal(0, fired);
-        Assert.InRange(Time.WakeUps - before, 1, 5);   // our own delay, and what may have fallen due while the loop was held up
+        Assert.InRange(wakeUps, 1, 5);   // our own delay, and what may have fallen due while the loop was held up
+
+        static async Task<(int Fired, long WakeUps, TimeSpan Longest)> RoundAsync()
+        {
+            var fired = 0;
+            var longest = TimeSpan.Zero;
+            await Task.Delay(TimeSpan.FromMilliseconds(20), Time, Cancellation);
+            var before = Time.WakeUps;
+
+            for (var count = 0; count < 1000; count++)
+            {
+                var began = Time.GetTimestamp();
+                using (new CancellationTokenSource(TimeSpan.FromMilliseconds(900), Time))
+                using (Time.CreateTimer(_ => fired++, null, TimeSpan.FromMilliseconds(1000), Timeout.InfiniteTimeSpan))
+                {
+                    // disposed of at once
+                }
+                Took(began);
+            }
+            var last = Time.GetTimestamp();
+            using var later = Time.CreateTimer(_ => fired++, null, TimeSpan.FromMilliseconds(1000), Timeout.InfiniteTimeSpan);
+            Assert.True(later.Change(TimeSpan.FromMinutes(5), Timeout.InfiniteTimeSpan));
+            Took(last);
+            await Task.Delay(TimeSpan.FromMilliseconds(1300), Time, Cancellation);   // past all their moments
+            return (fired, Time.WakeUps - before, longest);
+
+            void Took(long began)
+            {
+                var elapsed = Time.GetElapsedTime(began);
+                longest = elapsed > longest ? elapsed : longest;
+            }
+        }
     }
 
     [Fact]

