@@ -6,12 +6,12 @@ using Routing.Ha;
 
 namespace Routing.Agent.Tests.Rest;
 
-/// <summary>Members in the states that load balancers meet.</summary>
+/// <summary>Members in the states that load balancers meet. Each look makes a new one: their leases run from that moment.</summary>
 internal static class Nodes
 {
     private static readonly TimeProvider Time = TimeProvider.System;
 
-    public static AgentStatus Primary { get; } = Base("pg-a") with
+    public static AgentStatus Primary => Base("pg-a") with
     {
         Role = Role.Primary,
         LeaderUntil = In(TimeSpan.FromMinutes(5)),
@@ -29,7 +29,7 @@ internal static class Nodes
         },
     };
 
-    public static AgentStatus Replica { get; } = Base("pg-b") with
+    public static AgentStatus Replica => Base("pg-b") with
     {
         Role = Role.Replica,
         Postgres = new LocalPostgres
@@ -47,28 +47,28 @@ internal static class Nodes
         },
     };
 
-    public static AgentStatus SyncStandby { get; } = InSync(Replica, SynchronousMode.Priority);
+    public static AgentStatus SyncStandby => InSync(Replica, SynchronousMode.Priority);
 
-    public static AgentStatus QuorumStandby { get; } = InSync(Replica, SynchronousMode.Quorum);
+    public static AgentStatus QuorumStandby => InSync(Replica, SynchronousMode.Quorum);
 
-    public static AgentStatus NoLoadBalance { get; } = Replica with { Tags = Tags(("noloadbalance", "true")) };
+    public static AgentStatus NoLoadBalance => Replica with { Tags = Tags(("noloadbalance", "true")) };
 
-    public static AgentStatus StandbyLeader { get; } = Replica with
+    public static AgentStatus StandbyLeader => Replica with
     {
         Role = Role.StandbyLeader,
         LeaderUntil = In(TimeSpan.FromMinutes(5)),
         Config = DynamicConfig.Default with { StandbyCluster = new StandbyClusterConfig("10.2.0.1", 5432, null, null, [], null, null) },
     };
 
-    public static AgentStatus ExpiredPrimary { get; } = Primary with { LeaderUntil = In(TimeSpan.FromMilliseconds(-1)) };
+    public static AgentStatus ExpiredPrimary => Primary with { LeaderUntil = In(TimeSpan.FromMilliseconds(-1)) };
 
-    public static AgentStatus LeaderWithoutServer { get; } = Primary with
+    public static AgentStatus LeaderWithoutServer => Primary with
     {
         State = PostgresState.Crashed,
         Postgres = Primary.Postgres with { Server = ServerState.Stopped, IsPrimary = false, Standbys = [] },
     };
 
-    public static ImmutableSortedDictionary<string, AgentStatus> ByLetter { get; } = new Dictionary<string, AgentStatus>
+    public static ImmutableSortedDictionary<string, AgentStatus> ByLetter => new Dictionary<string, AgentStatus>
     {
         ["P"] = Primary,
         ["R"] = Replica,

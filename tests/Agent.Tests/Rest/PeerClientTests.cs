@@ -1,7 +1,7 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using Microsoft.Extensions.Time.Testing;
 using Routing.Agent.Config;
 using Routing.Agent.Rest;
 using Routing.Agent.Status;
@@ -12,8 +12,34 @@ namespace Routing.Agent.Tests.Rest;
 /// <summary>How an agent asks the others.</summary>
 public sealed class PeerClientTests
 {
+    private static readonly TimeSpan GiveUp = TimeSpan.FromSeconds(30);
+
     [Fact]
-    public async Task All_are_asked_at_once_and_those_who_refuse_or_hang_are_told_apart_from_those_who_answer()
+    public async Task All_are_asked_at_once()
+    {
+        using var mute = new TcpListener(IPAddress.Loopback, 0);
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        mute.Start();
+        silent.Start();
+        var time = new FakeTimeProvider();
+        var limit = TimeSpan.FromMilliseconds(500);
+        var cancellation = TestContext.Current.CancellationToken;
+        using var peers = new PeerClient(new CtlSettings(), time);
+
+        var asking = peers.ProbeAsync(
+            [Member("mute", $"http://{mute.LocalEndpoint}/patroni"), Member("silent", $"http://{silent.LocalEndpoint}/patroni")],
+            limit, cancellation);
+        // The clock stands still: nobody is given up before all are asked.
+        using var one = await mute.AcceptTcpClientAsync(cancellation).AsTask().WaitAsync(GiveUp, cancellation);
+        using var other = await silent.AcceptTcpClientAsync(cancellation).AsTask().WaitAsync(GiveUp, cancellation);
+        time.Advance(limit);
+        var reports = await asking.WaitAsync(GiveUp, cancellation);
+
+        Assert.All(reports, report => Assert.Contains("did not answer within 0.5 s", report.Problem, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Those_who_refuse_or_hang_are_told_apart_from_those_who_answer()
     {
         await using var primary = await RestHost.StartAsync(Nodes.Primary with { Tags = Nodes.Tags(("failover_priority", "3")) });
         await using var replica = await RestHost.StartAsync(Nodes.Replica with
@@ -24,14 +50,16 @@ public sealed class PeerClientTests
         using var mute = new TcpListener(IPAddress.Loopback, 0);
         mute.Start();
         using var peers = new PeerClient(new CtlSettings(), TimeProvider.System);
-        var started = Stopwatch.GetTimestamp();
+        // Asked once before: with that, all that answering needs is loaded, and the limit is large for those who answer.
+        await peers.ProbeAsync(
+            [Member("a", primary.Settings.ApiUrl), Member("b", replica.Settings.ApiUrl)], GiveUp, TestContext.Current.CancellationToken);
 
         var reports = await peers.ProbeAsync(
             [
                 Member("a", primary.Settings.ApiUrl), Member("b", replica.Settings.ApiUrl), Member("refuses", "http://127.0.0.1:1/patroni"),
                 Member("mute", $"http://{mute.LocalEndpoint}/patroni"), Member("nowhere", null), Member("odd", "ftp://127.0.0.1/patroni"),
             ],
-            TimeSpan.FromMilliseconds(500), TestContext.Current.CancellationToken);
+            TimeSpan.FromSeconds(4), TestContext.Current.CancellationToken);
 
         Assert.Equal(new Ha.PeerReport("a", true, true, new Lsn(117441000), 4, false, 3)
         {
@@ -44,7 +72,6 @@ public sealed class PeerClientTests
         Assert.All(reports.Take(2), report => Assert.NotNull(report.Age));
         Assert.All(reports.Skip(2), report => Assert.False(report.Reachable));
         Assert.All(reports.Skip(2), report => Assert.NotNull(report.Problem));
-        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(5));
     }
 
     [Theory]
