@@ -84,7 +84,7 @@ public sealed class SettingsTests
             options.Cluster = "bills";
             options.Etcd.Add("127.0.0.1:1");
         }, name: "bills");
-        builder.Services.AddHealthChecks().AddRoutingDataSource(timeout: TimeSpan.FromSeconds(1));
+        builder.Services.AddHealthChecks().AddRoutingDataSource(timeout: TimeSpan.FromSeconds(30));
         using var host = builder.Build();
         await host.StartAsync(Cancellation);
 
