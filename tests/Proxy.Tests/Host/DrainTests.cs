@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
+using System.Threading.Channels;
 using Routing.Proxy.Tests.Sessions;
 using Routing.TestKit;
 
@@ -44,8 +45,8 @@ public sealed class DrainTests : IClassFixture<PretendCluster>
         await using var proxy = await _cluster.ProxyAsync(new ProxyOptions { More = "timeouts: {drain: 1}" });
         using var busy = await InTransactionAsync(proxy);
 
-        proxy.Send(ProcessSignal.Terminate);
         var begun = Stopwatch.GetTimestamp();
+        proxy.Send(ProcessSignal.Terminate);
 
         Assert.Equal("57P01", await busy.UntilReadyAsync());
         Assert.Equal(0, await proxy.WaitForExitAsync());
@@ -91,20 +92,26 @@ public sealed class DrainTests : IClassFixture<PretendCluster>
         manager.Bind(new UnixDomainSocketEndPoint(directory["socket"]));
         OrdinaryProcess.GiveAway(directory.Path);
         OrdinaryProcess.GiveAway(directory["socket"]);
+        // Read at once whatever the test does: the socket's queue holds ten, and the signs of life come every 100 ms.
+        var told = Channel.CreateUnbounded<string>();
+        using var isOver = new CancellationTokenSource();
+        var reading = ReadAsync(manager, told.Writer, isOver.Token);
 
         await using var proxy = await _cluster.ProxyAsync(new ProxyOptions
         {
             Prefix = ["env", $"NOTIFY_SOCKET={directory["socket"]}", "WATCHDOG_USEC=200000"],
         });
-        Assert.Contains("READY=1", await UntilToldAsync(manager, "READY=1"), StringComparison.Ordinal);
-        await UntilToldAsync(manager, "WATCHDOG=1");
+        Assert.Contains("READY=1", await UntilToldAsync(told.Reader, "READY=1"), StringComparison.Ordinal);
+        await UntilToldAsync(told.Reader, "WATCHDOG=1");
         await proxy.ReloadAsync();
-        await UntilToldAsync(manager, "RELOADING=1");
-        await UntilToldAsync(manager, "READY=1");
+        await UntilToldAsync(told.Reader, "RELOADING=1");
+        await UntilToldAsync(told.Reader, "READY=1");
         proxy.Send(ProcessSignal.Terminate);
-        await UntilToldAsync(manager, "STOPPING=1");
+        await UntilToldAsync(told.Reader, "STOPPING=1");
 
         Assert.Equal(0, await proxy.WaitForExitAsync());
+        await isOver.CancelAsync();
+        await reading;
     }
 
     private static async Task<RawClient> InTransactionAsync(ProxyProcess proxy)
@@ -116,13 +123,28 @@ public sealed class DrainTests : IClassFixture<PretendCluster>
         return client;
     }
 
-    private static async Task<string> UntilToldAsync(Socket manager, string what)
+    private static async Task ReadAsync(Socket manager, ChannelWriter<string> told, CancellationToken isOver)
+    {
+        var buffer = new byte[4096];
+        try
+        {
+            while (true)
+            {
+                told.TryWrite(Encoding.UTF8.GetString(buffer, 0, await manager.ReceiveAsync(buffer, isOver)));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // the test is over
+        }
+    }
+
+    private static async Task<string> UntilToldAsync(ChannelReader<string> told, string what)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20), TimeProvider.System);
-        var buffer = new byte[4096];
         while (true)
         {
-            var text = Encoding.UTF8.GetString(buffer, 0, await manager.ReceiveAsync(buffer, limit.Token));
+            var text = await told.ReadAsync(limit.Token);
             if (text.Split('\n').Contains(what))
             {
                 return text;
