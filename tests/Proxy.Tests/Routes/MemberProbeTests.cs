@@ -19,6 +19,13 @@ public sealed class MemberProbeTests
         RetryTime = TimeSpan.FromSeconds(1),
     };
 
+    // Half a second of silence counts, and each question may take its time: who lives is not taken for dead on a slow machine.
+    private static readonly SessionSettings s_patient = new()
+    {
+        CutGrace = TimeSpan.FromMilliseconds(50),
+        SilenceTime = TimeSpan.FromMilliseconds(500),
+    };
+
     [Theory]
     [InlineData("io_uring")]
     [InlineData("epoll")]
@@ -49,7 +56,7 @@ public sealed class MemberProbeTests
     public async Task A_silent_etcd_changes_nothing_for_a_leader_that_answers()
     {
         using var server = new PretendServer();
-        await using var rig = new Rig(settings: s_quick).With("a", server, Role.Primary).Lead("a").Publish();
+        await using var rig = new Rig(settings: s_patient).With("a", server, Role.Primary).Lead("a").Publish();
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginAsync());
 
@@ -85,7 +92,7 @@ public sealed class MemberProbeTests
     public async Task A_dead_replica_whose_key_is_gone_loses_its_readers_and_one_that_lives_keeps_them_until_they_rest()
     {
         using var dead = new PretendServer(inRecovery: true) { Answer = _ => [] };
-        await using var rig = new Rig(settings: s_quick).With("a", dead, Role.Replica).Publish();
+        await using var rig = new Rig(settings: s_patient).With("a", dead, Role.Replica).Publish();
         using var reader = new RawClient(rig.ReadPort);
         Assert.Null(await reader.LoginAsync());
         await reader.QueryAsync("select 1");
