@@ -112,7 +112,10 @@ public sealed class ConfigTests
         await using var host = await RestHost.StartAsync(Nodes.Primary);
         host.Dcs.Put("config", """{"ttl":30}""");
 
-        Assert.Equal(413, (await host.SendAsync("PATCH", "/config", $$"""{"x":"{{new string('x', 1024 * 1024)}}"}""")).Code);
+        // Its length alone says it. A client that writes on may be reset before it reads the answer.
+        var answer = await host.RawAsync($"PATCH /config HTTP/1.1\r\nHost: a\r\nContent-Length: {1024 * 1024 + 8}\r\n\r\n");
+
+        Assert.StartsWith("HTTP/1.1 413 ", answer, StringComparison.Ordinal);
     }
 
     private static string Value(RestHost host, string key) =>
