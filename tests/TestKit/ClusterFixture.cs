@@ -20,7 +20,7 @@ public class ClusterFixture : IAsyncDisposable
                 await UntilReadyAsync(used);
                 return (used, first);
             }
-            catch (Exception broken) when (broken is TimeoutException or HttpRequestException)
+            catch (Exception broken) when (WaitUntil.IsNotYet(broken))
             {
                 // That test has failed on its own account, and may have left etcd dead; this one shall not.
                 _cluster = null;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Http.Json;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Routing.TestKit;
@@ -10,12 +11,28 @@ public sealed record EtcdKey(string Value, long CreateRevision, long ModRevision
 {
     /// <summary>The value as JSON.</summary>
     public JsonNode Json => JsonNode.Parse(Value) ?? throw new InvalidOperationException("The value is null.");
+
+    /// <summary>The value as JSON; null when it is none.</summary>
+    public JsonNode? JsonOrNull
+    {
+        get
+        {
+            try
+            {
+                return JsonNode.Parse(Value);
+            }
+            catch (JsonException)
+            {
+                return null;
+            }
+        }
+    }
 }
 
 /// <summary>Looks at keys and changes them by etcd's JSON gateway: another way than the product's own.</summary>
 public sealed class EtcdKeys(Uri endpoint, string prefix) : IDisposable
 {
-    private readonly HttpClient _http = new() { BaseAddress = endpoint, Timeout = TimeSpan.FromSeconds(5) };
+    private readonly HttpClient _http = new() { BaseAddress = endpoint, Timeout = TimeSpan.FromSeconds(15) };
 
     /// <summary>One key; null when it is missing.</summary>
     public async Task<EtcdKey?> GetAsync(string suffix) => (await AskAsync(Key(suffix), null)).Values.SingleOrDefault();
@@ -66,7 +83,7 @@ public sealed class EtcdKeys(Uri endpoint, string prefix) : IDisposable
         var text = await answer.Content.ReadAsStringAsync();
         return answer.IsSuccessStatusCode
             ? JsonNode.Parse(text)!
-            : throw new InvalidOperationException($"etcd {path}: {answer.StatusCode}: {text}");
+            : throw new HttpRequestException($"etcd {path}: {answer.StatusCode}: {text}", null, answer.StatusCode);
     }
 
     private static string Encode(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));

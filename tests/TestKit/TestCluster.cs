@@ -147,7 +147,7 @@ public sealed class TestCluster : IAsyncDisposable
         return found!;
     }
 
-    /// <summary>Waits until one leads and every other started node streams on the same timeline, by REST and by member key.</summary>
+    /// <summary>Waits until one leads and every other started node streams on the same timeline, by REST of both sides and by member key.</summary>
     /// <returns>The leader.</returns>
     public async Task<TestNode> HealthyAsync(TimeSpan? within = null)
     {
@@ -156,27 +156,34 @@ public sealed class TestCluster : IAsyncDisposable
             async () =>
             {
                 var keys = await Keys.AllAsync();
-                if (keys.GetValueOrDefault("leader")?.Value is not { } name || this[name] is not { IsStarted: true } first
-                    || Text((await first.GetAsync("/patroni"))?["role"]) != "primary")
+                if (keys.GetValueOrDefault("leader")?.Value is not { } name || Started(name) is not { } first
+                    || await first.GetAsync("/patroni") is not { } status || Text(status["role"]) != "primary")
                 {
                     return false;
                 }
                 leader = first;
-                var timeline = Text(keys.GetValueOrDefault($"members/{name}")?.Json["timeline"]);
+                var timeline = Text(Member(name)?["timeline"]);
                 foreach (var node in _nodes.Where(node => node.IsStarted))
                 {
-                    var member = keys.GetValueOrDefault($"members/{node.Name}")?.Json;
-                    if (member is null || Text(member["state"]) != "running" || Text(member["timeline"]) != timeline
+                    if (Member(node.Name) is not { } member || Text(member["state"]) != "running" || Text(member["timeline"]) != timeline
                         || Text(member["role"]) != (node == leader ? "primary" : "replica")
-                        || (node != leader && Text((await node.GetAsync("/patroni"))?["replication_state"]) != "streaming"))
+                        || (node != leader && !await StreamsAsync(node, member, status)))
                     {
                         return false;
                     }
                 }
                 return true;
+
+                // What somebody damaged is no member; its owner writes it again.
+                JsonObject? Member(string of) => keys.GetValueOrDefault($"members/{of}")?.JsonOrNull as JsonObject;
             },
             "one leads and the others stream", within);
         return leader!;
+
+        static async Task<bool> StreamsAsync(TestNode node, JsonObject member, JsonNode leaderStatus) =>
+            Text(member["replication_state"]) == "streaming"
+            && leaderStatus["replication"] is JsonArray standbys && standbys.Any(standby => Text(standby?["application_name"]) == node.Name)
+            && Text((await node.GetAsync("/patroni"))?["replication_state"]) == "streaming";
     }
 
     /// <summary>The nodes that run and are not the leader.</summary>
@@ -244,11 +251,11 @@ public sealed class TestCluster : IAsyncDisposable
     {
         try
         {
-            await WaitUntil.TrueAsync(condition, within ?? Patience, "");
+            await WaitUntil.TrueAsync(condition, within ?? Patience, what);
         }
         catch (TimeoutException problem)
         {
-            throw new TimeoutException(problem.Message + what() + Report(), problem);
+            throw new TimeoutException(problem.Message + Report(), problem);
         }
     }
 
@@ -281,6 +288,8 @@ public sealed class TestCluster : IAsyncDisposable
     }
 
     private static string? Text(JsonNode? node) => node?.ToString();
+
+    private TestNode? Started(string name) => _nodes.SingleOrDefault(node => node.Name == name && node.IsStarted);
 
     private static void KillAll()
     {

@@ -1,9 +1,15 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using System.Text.Json;
+using Npgsql;
 
 namespace Routing.TestKit;
 
 /// <summary>Waits for a condition, with a deadline, and says which one did not come true.</summary>
+/// <remarks>
+/// A look that meets a server that is down, silent or in the middle of a change has found nothing out: it is taken again, and told of when the
+/// wait is given up.
+/// </remarks>
 public static class WaitUntil
 {
     private static readonly TimeSpan DefaultDeadline = TimeSpan.FromSeconds(15);
@@ -21,18 +27,44 @@ public static class WaitUntil
     /// <param name="condition">Asked about every 10 ms.</param>
     /// <param name="deadline">Default 15 s.</param>
     /// <param name="what">The condition in words; its source text when left out.</param>
-    public static async Task TrueAsync(
-        Func<Task<bool>> condition, TimeSpan? deadline = null, [CallerArgumentExpression(nameof(condition))] string what = "")
+    public static Task TrueAsync(
+        Func<Task<bool>> condition, TimeSpan? deadline = null, [CallerArgumentExpression(nameof(condition))] string what = "") =>
+        TrueAsync(condition, deadline, () => what);
+
+    /// <summary>Waits until the condition holds.</summary>
+    /// <param name="condition">Asked about every 10 ms.</param>
+    /// <param name="deadline">Default 15 s.</param>
+    /// <param name="what">The condition in words, asked for when it did not come true.</param>
+    public static async Task TrueAsync(Func<Task<bool>> condition, TimeSpan? deadline, Func<string> what)
     {
+        ArgumentNullException.ThrowIfNull(condition);
+        ArgumentNullException.ThrowIfNull(what);
         var limit = deadline ?? DefaultDeadline;
         var started = Stopwatch.GetTimestamp();
-        while (!await condition())
+        while (true)
         {
+            Exception? failure = null;
+            try
+            {
+                if (await condition())
+                {
+                    return;
+                }
+            }
+            catch (Exception notYet) when (IsNotYet(notYet))
+            {
+                failure = notYet;
+            }
             if (Stopwatch.GetElapsedTime(started) > limit)
             {
-                throw new TimeoutException($"Not true after {limit.TotalSeconds:0.#} s: {what}");
+                var look = failure is null ? "" : $" (the last look: {failure.GetType().Name}: {failure.Message})";
+                throw new TimeoutException($"Not true after {limit.TotalSeconds:0.#} s: {what()}{look}", failure);
             }
             await Task.Delay(Pause);
         }
     }
+
+    /// <summary>Whether a problem says no more than that somebody did not answer, or not yet with what was expected.</summary>
+    internal static bool IsNotYet(Exception problem) =>
+        problem is NpgsqlException or HttpRequestException or TaskCanceledException or TimeoutException or JsonException;
 }
