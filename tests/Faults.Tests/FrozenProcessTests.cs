@@ -28,7 +28,7 @@ public sealed class FrozenProcessTests(SynchronousCluster fixture)
     {
         var (cluster, leader) = await fixture.TakeAsync();
         var postmaster = leader.PostmasterPid;
-        await using var judge = await Judge.StartAsync(cluster, leader);
+        await using var judge = await Judge.StartAsync(cluster, leader, Writer.LongPatience);
 
         leader.SignalAgent(ProcessSignal.Stop);
         await Task.Delay(TimeSpan.FromSeconds(1.5), TestContext.Current.CancellationToken);   // the fault itself: a quarter of the lease
@@ -46,7 +46,7 @@ public sealed class FrozenProcessTests(SynchronousCluster fixture)
     {
         var (cluster, leader) = await fixture.TakeAsync();
         var replica = cluster.ReplicasOf(leader)[0];
-        await using var judge = await Judge.StartAsync(cluster, leader);
+        await using var judge = await Judge.StartAsync(cluster, leader, Writer.LongPatience);
 
         replica.SignalAgent(ProcessSignal.Stop);
         await cluster.UntilAsync(
@@ -65,11 +65,9 @@ public sealed class FrozenProcessTests(SynchronousCluster fixture)
         var (cluster, leader) = await fixture.TakeAsync();
         await using var judge = await Judge.StartAsync(cluster, leader);
 
-        leader.SignalPostgres(ProcessSignal.Stop);
-        await Task.Delay(TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken);   // the fault itself
-        if (leader.PostmasterPid is not null)
+        using (leader.FreezePostgres())
         {
-            leader.SignalPostgres(ProcessSignal.Continue);
+            await Task.Delay(TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken);   // the fault itself
         }
         var now = await cluster.HealthyAsync();
         await judge[now].MoreAsync(50);
@@ -81,7 +79,7 @@ public sealed class FrozenProcessTests(SynchronousCluster fixture)
     public async Task A_killed_fence_is_replaced_and_the_new_one_guards()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await using var judge = await Judge.StartAsync(cluster, leader);
+        await using var judge = await Judge.StartAsync(cluster, leader, Writer.LongPatience);
         var before = leader.FencePid!.Value;
 
         OrdinaryProcess.Send(before, ProcessSignal.Kill);

@@ -61,16 +61,18 @@ public sealed class BlackHole : IDisposable
 
     private void Add(int pid)
     {
-        var process = Demand(syscall(PidFdOpen, pid, 0, 0), $"pidfd_open of process {pid}");
+        if (Unless(NoSuchProcess, syscall(PidFdOpen, pid, 0, 0), $"pidfd_open of process {pid}") is not { } process)
+        {
+            return;
+        }
         try
         {
-            foreach (var entry in Directory.EnumerateFiles($"/proc/{pid}/fd"))
+            foreach (var number in SocketsOf(pid))
             {
-                if (new FileInfo(entry).LinkTarget?.StartsWith("socket:", StringComparison.Ordinal) != true)
+                if (Unless(BadDescriptor, syscall(PidFdGetFd, process, number, 0), $"pidfd_getfd of process {pid}") is not { } socket)
                 {
                     continue;
                 }
-                var socket = Demand(syscall(PidFdGetFd, process, int.Parse(Path.GetFileName(entry), null), 0), $"pidfd_getfd of process {pid}");
                 if (Option(socket, SoDomain) is Inet or Inet6 && Option(socket, SoProtocol) == Tcp)
                 {
                     SetKey(socket, 8);
@@ -112,11 +114,41 @@ public sealed class BlackHole : IDisposable
         return value;
     }
 
+    /// <summary>The numbers of its sockets; none when it has just ended.</summary>
+    private static List<int> SocketsOf(int pid)
+    {
+        try
+        {
+            return [.. Directory.EnumerateFiles($"/proc/{pid}/fd").Where(IsSocket).Select(entry => int.Parse(Path.GetFileName(entry), null))];
+        }
+        catch (Exception) when (!OrdinaryProcess.IsAlive(pid))
+        {
+            return [];
+        }
+    }
+
+    private static bool IsSocket(string entry)
+    {
+        try
+        {
+            return new FileInfo(entry).LinkTarget?.StartsWith("socket:", StringComparison.Ordinal) == true;
+        }
+        catch (IOException)
+        {
+            return false;   // it was closed just now
+        }
+    }
+
     private static int Demand(long result, string what) =>
         result >= 0 ? (int)result : throw new InvalidOperationException($"{what}: error {Marshal.GetLastPInvokeError()}.");
 
+    /// <summary>Null: what was asked for is gone.</summary>
+    private static int? Unless(int gone, long result, string what) =>
+        result < 0 && Marshal.GetLastPInvokeError() is var error && (error == gone || error == NoSuchProcess) ? null : Demand(result, what);
+
     // The same numbers on all architectures.
     private const long PidFdOpen = 434, PidFdGetFd = 438;
+    private const int NoSuchProcess = 3, BadDescriptor = 9;
 
     [DllImport("libc", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]

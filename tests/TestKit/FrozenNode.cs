@@ -3,20 +3,25 @@ namespace Routing.TestKit;
 /// <summary>A node whose processes stand still, as on a machine that hangs; disposed of, they go on.</summary>
 public sealed class FrozenNode : IDisposable
 {
-    private readonly IReadOnlyList<int> _pids;
+    private readonly List<int> _pids = [];
     private readonly BlackHole? _hole;
     private bool _isOver;
 
-    internal FrozenNode(IReadOnlyList<int> pids, bool isCutOff)
+    /// <summary>Stops those who could start others first, and then what the postmaster has started.</summary>
+    internal FrozenNode(IReadOnlyList<int> pids, int postmaster, bool isCutOff)
     {
-        _pids = pids;
-        foreach (var pid in pids)
-        {
-            OrdinaryProcess.Send(pid, ProcessSignal.Stop);
-        }
         try
         {
-            _hole = isCutOff ? BlackHole.Around(pids) : null;
+            foreach (var pid in (int[])[.. pids, postmaster])
+            {
+                Stop(pid);
+            }
+            // It takes a moment until a signal is heeded: what was started in it is stopped, too.
+            while (OrdinaryProcess.ChildrenOf(postmaster).Where(child => !_pids.Contains(child)).ToList() is { Count: > 0 } children)
+            {
+                children.ForEach(Stop);
+            }
+            _hole = isCutOff ? BlackHole.Around(_pids) : null;
         }
         catch
         {
@@ -38,5 +43,11 @@ public sealed class FrozenNode : IDisposable
         {
             OrdinaryProcess.Send(pid, ProcessSignal.Continue);
         }
+    }
+
+    private void Stop(int pid)
+    {
+        _pids.Add(pid);
+        OrdinaryProcess.Send(pid, ProcessSignal.Stop);
     }
 }

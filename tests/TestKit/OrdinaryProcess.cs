@@ -109,9 +109,14 @@ public sealed class OrdinaryProcess : IDisposable
             : throw new InvalidOperationException($"Signal {signal} to {pid}: error {Marshal.GetLastPInvokeError()}.");
     }
 
-    /// <summary>The processes whose command line contains a word, with their parents.</summary>
+    /// <summary>The processes whose command line contains a word, with their command lines.</summary>
     public static IReadOnlyList<(int Id, string Command)> Find(string word) =>
         [.. All().Where(process => process.Command.Contains(word, StringComparison.Ordinal))];
+
+    /// <summary>The processes whose command line contains a word, or that work in a directory or below it. Zombies are none.</summary>
+    public static IReadOnlyList<int> Find(string word, string directory) =>
+        [.. All().Where(process => process.Command.Contains(word, StringComparison.Ordinal) || IsAtOrBelow(DirectoryOf(process.Id), directory))
+            .Select(process => process.Id)];
 
     /// <summary>The children of a process.</summary>
     public static IReadOnlyList<int> ChildrenOf(int pid)
@@ -154,6 +159,22 @@ public sealed class OrdinaryProcess : IDisposable
             return "";
         }
     }
+
+    /// <summary>Where a process works; empty when it is gone or nobody's business.</summary>
+    private static string DirectoryOf(int pid)
+    {
+        try
+        {
+            return new FileInfo($"/proc/{pid}/cwd").LinkTarget ?? "";
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+
+    private static bool IsAtOrBelow(string path, string directory) =>
+        path.StartsWith(directory, StringComparison.Ordinal) && (path.Length == directory.Length || path[directory.Length] is '/' or ' ');
 
     private static bool IsDisturbing(string name) =>
         name.StartsWith("PATRONI_", StringComparison.Ordinal) || name.StartsWith("PG", StringComparison.Ordinal)

@@ -83,8 +83,9 @@ public sealed class TestNode : IDisposable
         Password = "super",
         Database = "postgres",
         Pooling = false,
-        Timeout = 3,
-        CommandTimeout = 10,
+        // Both say when to give up, and nothing about how fast a server has to be.
+        Timeout = 15,
+        CommandTimeout = 30,
         GssEncryptionMode = GssEncryptionMode.Disable,
         SslMode = SslMode.Disable,
     }.ConnectionString;
@@ -129,15 +130,11 @@ public sealed class TestNode : IDisposable
     public void SignalPostmaster(ProcessSignal signal) =>
         OrdinaryProcess.Send(PostmasterPid ?? throw new InvalidOperationException($"PostgreSQL of {Name} does not run."), signal);
 
-    /// <summary>Freezes PostgreSQL whole: the postmaster and all its children.</summary>
-    public void SignalPostgres(ProcessSignal signal)
+    /// <summary>Freezes PostgreSQL whole, the postmaster and all its children, until the answer is disposed of.</summary>
+    public FrozenNode FreezePostgres()
     {
         var postmaster = PostmasterPid ?? throw new InvalidOperationException($"PostgreSQL of {Name} does not run.");
-        OrdinaryProcess.Send(postmaster, signal);
-        foreach (var child in OrdinaryProcess.ChildrenOf(postmaster))
-        {
-            OrdinaryProcess.Send(child, signal);
-        }
+        return new FrozenNode([], postmaster, isCutOff: false);
     }
 
     /// <summary>Freezes agent and PostgreSQL, until the answer is disposed of.</summary>
@@ -147,7 +144,7 @@ public sealed class TestNode : IDisposable
     {
         var postmaster = PostmasterPid ?? throw new InvalidOperationException($"PostgreSQL of {Name} does not run.");
         int[] fence = withFence ? [FencePid ?? throw new InvalidOperationException($"{Name} has no fence.")] : [];
-        return new FrozenNode([AgentPid, .. fence, postmaster, .. OrdinaryProcess.ChildrenOf(postmaster)], isCutOff);
+        return new FrozenNode([AgentPid, .. fence], postmaster, isCutOff);
     }
 
     /// <summary>PostgreSQL's children whose title contains a word, such as <c>walsender</c>.</summary>
@@ -159,23 +156,22 @@ public sealed class TestNode : IDisposable
     /// <summary>Kills everything at once, as when the machine dies: agent, fence, PostgreSQL with its children.</summary>
     public async Task KillAsync()
     {
-        var rest = OrdinaryProcess.Find(_dataName).Select(process => process.Id).ToList();
+        var first = Processes();
         if (PostmasterPid is { } postmaster)
         {
             OrdinaryProcess.Send(postmaster, ProcessSignal.Stop);
-            rest.AddRange(OrdinaryProcess.ChildrenOf(postmaster));
-            rest.Add(postmaster);
         }
         if (_agent is { HasExited: false } agent)
         {
             agent.Send(ProcessSignal.Kill);
         }
-        rest.ForEach(pid => OrdinaryProcess.Send(pid, ProcessSignal.Kill));
+        KillThem(first);
         if (_agent is not null)
         {
             await EndAgentAsync(ProcessSignal.Kill);
         }
-        await WaitUntil.TrueAsync(() => !rest.Exists(OrdinaryProcess.IsAlive), EndLimit, $"the processes of {Name} are gone");
+        // What was started in between comes to light now that nobody starts more: what is found is killed, until nothing is.
+        await WaitUntil.TrueAsync(() => KillThem(Processes()) == 0, EndLimit, $"the processes of {Name} are gone");
     }
 
     /// <summary>Forgets all data, as after a disk was replaced. The node must be down.</summary>
@@ -235,6 +231,14 @@ public sealed class TestNode : IDisposable
         }
     }
 
+    /// <summary>A REST document, asked for until the agent gives one.</summary>
+    public async Task<JsonNode> DocumentAsync(string path)
+    {
+        JsonNode? found = null;
+        await WaitUntil.TrueAsync(async () => (found = await GetAsync(path)) is not null, EndLimit, $"{Name} answers {path}");
+        return found!;
+    }
+
     /// <summary>Sends a REST request with a JSON body.</summary>
     public async Task<(int Code, string Text)> SendAsync(string method, string path, JsonNode? body = null)
     {
@@ -274,11 +278,20 @@ public sealed class TestNode : IDisposable
         {
             agent.Send(ProcessSignal.Kill);
         }
-        foreach (var (pid, _) in OrdinaryProcess.Find(_dataName))
+        KillThem(Processes());
+    }
+
+    private static int KillThem(IReadOnlyList<int> pids)
+    {
+        foreach (var pid in pids)
         {
             OrdinaryProcess.Send(pid, ProcessSignal.Kill);
         }
+        return pids.Count;
     }
+
+    /// <summary>Everything that names the data directory or works below our directory: initdb's servers name none.</summary>
+    private IReadOnlyList<int> Processes() => OrdinaryProcess.Find(_dataName, DirectoryPath);
 
     private Uri Rest(string path) => new($"http://127.0.0.1:{RestPort}{path}");
 

@@ -10,7 +10,8 @@ namespace Routing.TestKit;
 /// <param name="Node">Who took it.</param>
 /// <param name="Began">Timestamp before it was sent.</param>
 /// <param name="Ended">Timestamp after its answer.</param>
-public sealed record AcknowledgedWrite(long Id, TestNode Node, long Began, long Ended);
+/// <param name="Timeline">The timeline of the primary that took it.</param>
+public sealed record AcknowledgedWrite(long Id, TestNode Node, long Began, long Ended, int Timeline);
 
 /// <summary>A client with one connection that writes row after row and remembers what was acknowledged.</summary>
 /// <remarks>
@@ -21,12 +22,16 @@ public sealed class Writer : IAsyncDisposable
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
 
-    // A write that takes longer is given up with its connection, and not cancelled: a commit that waits for its standby would be acknowledged then.
-    private const string GiveUp = ";Command Timeout=3;Cancellation Timeout=-1";
+    /// <summary>How long it waits for an answer by default: a server that is silent must not keep it from the others.</summary>
+    private static readonly TimeSpan ShortPatience = TimeSpan.FromSeconds(3);
+
+    /// <summary>The patience where no server falls silent, so that a write that was given up is a fault.</summary>
+    public static readonly TimeSpan LongPatience = TimeSpan.FromSeconds(30);
 
     private static int s_writers;
     private readonly TestCluster _cluster;
     private readonly ImmutableArray<TestNode> _nodes;
+    private readonly string _giveUp;
     private readonly CancellationTokenSource _stop = new();
     private readonly int _id = Interlocked.Increment(ref s_writers);
     private readonly Lock _gate = new();
@@ -35,7 +40,13 @@ public sealed class Writer : IAsyncDisposable
     private Task _work = Task.CompletedTask;
     private long _next;
 
-    private Writer(TestCluster cluster, ImmutableArray<TestNode> nodes) => (_cluster, _nodes) = (cluster, nodes);
+    private Writer(TestCluster cluster, ImmutableArray<TestNode> nodes, TimeSpan patience)
+    {
+        (_cluster, _nodes) = (cluster, nodes);
+        // A write that takes longer is given up with its connection, and not cancelled: a commit that waits for its standby would be acknowledged then.
+        _giveUp = string.Create(CultureInfo.InvariantCulture,
+            $";Timeout={ShortPatience.TotalSeconds:0};Command Timeout={patience.TotalSeconds:0};Cancellation Timeout=-1");
+    }
 
     /// <summary>What was acknowledged so far.</summary>
     public ImmutableArray<AcknowledgedWrite> Writes
@@ -74,19 +85,23 @@ public sealed class Writer : IAsyncDisposable
     }
 
     /// <summary>Makes the table where it is missing and starts a client that follows the primary.</summary>
-    public static async Task<Writer> StartAsync(TestCluster cluster)
+    /// <param name="cluster">The cluster.</param>
+    /// <param name="patience">A write that takes longer is given up, and an error. Default 3 s.</param>
+    public static async Task<Writer> StartAsync(TestCluster cluster, TimeSpan? patience = null)
     {
         await MakeTableAsync(cluster);
-        var writer = Begin(cluster, [.. cluster.Nodes]);
+        var writer = Begin(cluster, [.. cluster.Nodes], patience);
         await writer.MoreAsync(10);
         return writer;
     }
 
     /// <summary>Starts a client per node that writes there whenever the node lets it.</summary>
-    public static async Task<ImmutableArray<Writer>> StartOnEachAsync(TestCluster cluster)
+    /// <param name="cluster">The cluster.</param>
+    /// <param name="patience">A write that takes longer is given up, and an error. Default 3 s.</param>
+    public static async Task<ImmutableArray<Writer>> StartOnEachAsync(TestCluster cluster, TimeSpan? patience = null)
     {
         await MakeTableAsync(cluster);
-        return [.. cluster.Nodes.Select(node => Begin(cluster, [node]))];
+        return [.. cluster.Nodes.Select(node => Begin(cluster, [node], patience))];
     }
 
     /// <summary>Waits until this many more writes were acknowledged.</summary>
@@ -128,9 +143,9 @@ public sealed class Writer : IAsyncDisposable
         await (await cluster.LeaderAsync()).SqlAsync(
             "CREATE TABLE IF NOT EXISTS written (client int, id bigint, PRIMARY KEY (client, id))");
 
-    private static Writer Begin(TestCluster cluster, ImmutableArray<TestNode> nodes)
+    private static Writer Begin(TestCluster cluster, ImmutableArray<TestNode> nodes, TimeSpan? patience)
     {
-        var writer = new Writer(cluster, nodes);
+        var writer = new Writer(cluster, nodes, patience ?? ShortPatience);
         writer._work = Task.Run(writer.RunAsync);
         return writer;
     }
@@ -139,7 +154,7 @@ public sealed class Writer : IAsyncDisposable
     {
         while (!_stop.IsCancellationRequested)
         {
-            if (await FindPrimaryAsync() is not var (node, connection))
+            if (await FindPrimaryAsync() is not var (node, connection, timeline))
             {
                 await Task.Delay(Pause * 5);
                 continue;
@@ -148,7 +163,7 @@ public sealed class Writer : IAsyncDisposable
             {
                 await using (connection)
                 {
-                    await WriteUntilErrorAsync(node, connection);
+                    await WriteUntilErrorAsync(node, connection, timeline);
                 }
             }
             catch (NpgsqlException problem)
@@ -162,7 +177,7 @@ public sealed class Writer : IAsyncDisposable
         }
     }
 
-    private async Task WriteUntilErrorAsync(TestNode node, NpgsqlConnection connection)
+    private async Task WriteUntilErrorAsync(TestNode node, NpgsqlConnection connection, int timeline)
     {
         while (!_stop.IsCancellationRequested)
         {
@@ -184,31 +199,31 @@ public sealed class Writer : IAsyncDisposable
             }
             lock (_gate)
             {
-                _writes.Add(new AcknowledgedWrite(id, node, began, Stopwatch.GetTimestamp()));
+                _writes.Add(new AcknowledgedWrite(id, node, began, Stopwatch.GetTimestamp(), timeline));
             }
             await Task.Delay(Pause);
         }
     }
 
-    private async Task<(TestNode, NpgsqlConnection)?> FindPrimaryAsync()
+    private async Task<(TestNode Node, NpgsqlConnection Connection, int Timeline)?> FindPrimaryAsync()
     {
-        var tries = _nodes.Select(node => (Node: node, Connection: TryAsync(node))).ToList();
-        (TestNode, NpgsqlConnection)? found = null;
+        var tries = _nodes.Select(TryAsync).ToList();
+        (TestNode, NpgsqlConnection, int)? found = null;
         while (tries.Count > 0 && found is null)
         {
-            await Task.WhenAny(tries.Select(t => t.Connection));
-            foreach (var ended in tries.FindAll(t => t.Connection.IsCompleted))
+            await Task.WhenAny(tries);
+            foreach (var ended in tries.FindAll(t => t.IsCompleted))
             {
                 tries.Remove(ended);
-                if (await ended.Connection is { } connection)
+                if (await ended is { } primary)
                 {
                     if (found is null)
                     {
-                        found = (ended.Node, connection);
+                        found = primary;
                     }
                     else
                     {
-                        await connection.DisposeAsync();
+                        await primary.Connection.DisposeAsync();
                     }
                 }
             }
@@ -216,23 +231,24 @@ public sealed class Writer : IAsyncDisposable
         // A silent server must not hold up the others: what it answers later is closed.
         foreach (var late in tries)
         {
-            _ = late.Connection.ContinueWith(
-                static async done => await (done.Result?.DisposeAsync() ?? ValueTask.CompletedTask), TaskScheduler.Default);
+            _ = late.ContinueWith(
+                static async done => await (done.Result?.Connection.DisposeAsync() ?? ValueTask.CompletedTask), TaskScheduler.Default);
         }
         return found;
     }
 
-    /// <summary>A connection to a primary; null when there is none.</summary>
-    private static async Task<NpgsqlConnection?> TryAsync(TestNode node)
+    /// <summary>A connection to a primary, and its timeline, which stays as long as the connection does; null when there is none.</summary>
+    private async Task<(TestNode Node, NpgsqlConnection Connection, int Timeline)?> TryAsync(TestNode node)
     {
-        var connection = new NpgsqlConnection(node.ConnectionString + GiveUp);
+        var connection = new NpgsqlConnection(node.ConnectionString + _giveUp);
         try
         {
             await connection.OpenAsync();
-            await using var command = new NpgsqlCommand("SELECT pg_is_in_recovery()", connection);
-            if (await command.ExecuteScalarAsync() is false)
+            await using var command = new NpgsqlCommand(
+                "SELECT CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END", connection);
+            if (await command.ExecuteScalarAsync() is string timeline)
             {
-                return connection;
+                return (node, connection, int.Parse(timeline, NumberStyles.HexNumber, CultureInfo.InvariantCulture));
             }
         }
         catch (Exception notNow) when (notNow is NpgsqlException or TimeoutException or InvalidOperationException)
