@@ -43,18 +43,30 @@ public sealed class PretendAgent : IDisposable
         {
             while (true)
             {
-                var context = await _listener.GetContextAsync();
-                Interlocked.Increment(ref _asked);
-                if (Document is { } document)
-                {
-                    using var response = context.Response;
-                    await response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(document));
-                }
+                await AnswerAsync(await _listener.GetContextAsync());
             }
         }
         catch (Exception over) when (over is HttpListenerException or ObjectDisposedException or InvalidOperationException)
         {
             // closed
+        }
+    }
+
+    private async Task AnswerAsync(HttpListenerContext context)
+    {
+        Interlocked.Increment(ref _asked);
+        if (Document is not { } document)
+        {
+            return;
+        }
+        try
+        {
+            using var response = context.Response;
+            await response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(document));
+        }
+        catch (Exception gone) when (gone is HttpListenerException or ObjectDisposedException or InvalidOperationException or IOException)
+        {
+            // who asked waits no longer; the next may
         }
     }
 }
