@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json.Nodes;
 using Routing.TestKit;
 
 namespace Routing.Faults.Tests;
@@ -15,9 +14,10 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
         await using var judge = await Judge.StartAsync(cluster, leader);
 
         await cluster.Etcd.KillAsync();
+        var silent = Stopwatch.GetTimestamp();
         await cluster.UntilAsync(
-            async () => await leader.StatusAsync("/primary") == 503 && await IsNoPrimaryAsync(leader), "the leader has demoted itself",
-            cluster.Ttl + TimeSpan.FromSeconds(2));
+            async () => await leader.StatusAsync("/primary") == 503 && await IsNoPrimaryAsync(leader), "the leader has demoted itself");
+        AssertNoWriteAfterTheLease(cluster, judge[leader], silent);
         await cluster.Etcd.RestartAsync();
         var now = await cluster.HealthyAsync();
         await judge[now].MoreAsync(50);
@@ -32,9 +32,10 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
         await using var judge = await Judge.StartAsync(cluster, leader);
 
         cluster.Etcd.Freeze();
+        var silent = Stopwatch.GetTimestamp();
         await cluster.UntilAsync(
-            async () => await leader.StatusAsync("/primary") == 503 && await IsNoPrimaryAsync(leader), "the leader has demoted itself",
-            cluster.Ttl + TimeSpan.FromSeconds(2));
+            async () => await leader.StatusAsync("/primary") == 503 && await IsNoPrimaryAsync(leader), "the leader has demoted itself");
+        AssertNoWriteAfterTheLease(cluster, judge[leader], silent);
         cluster.Etcd.Thaw();
         var now = await cluster.HealthyAsync();
         await judge[now].MoreAsync(50);
@@ -45,27 +46,37 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
     [Fact]
     public async Task An_etcd_that_comes_back_within_the_lease_is_not_missed()
     {
-        var (cluster, leader) = await fixture.TakeAsync();
-        var term = (await cluster.Keys.GetAsync("leader"))!.CreateRevision;
-        await using var judge = await Judge.StartAsync(cluster, leader);
+        for (var round = 0; round < 3; round++)
+        {
+            var (cluster, leader) = await fixture.TakeAsync();
+            var term = (await cluster.Keys.GetAsync("leader"))!.CreateRevision;
+            await using var judge = await Judge.StartAsync(cluster, leader, Writer.LongPatience);
 
-        await cluster.Etcd.KillAsync();
-        await judge[leader].MoreAsync(200);
-        await cluster.Etcd.RestartAsync();
-        await judge[leader].MoreAsync(1000);
+            var began = Stopwatch.GetTimestamp();
+            await cluster.Etcd.KillAsync();
+            await judge[leader].MoreAsync(1);
+            await cluster.Etcd.RestartAsync();
+            if (Stopwatch.GetElapsedTime(began) > cluster.Ttl / 2)
+            {
+                continue;   // too little of the lease may have been left: whatever follows says nothing
+            }
+            await judge[leader].MoreAsync(1000);
 
-        Assert.Equal(leader, await cluster.HealthyAsync());
-        Assert.Equal(term, (await cluster.Keys.GetAsync("leader"))!.CreateRevision);
-        Assert.Empty(judge[leader].Errors);
-        await judge.OnePrimaryAndNothingLostAsync(leader);
+            Assert.Equal(leader, await cluster.HealthyAsync());
+            Assert.Equal(term, (await cluster.Keys.GetAsync("leader"))!.CreateRevision);
+            Assert.Empty(judge[leader].Errors);
+            await judge.OnePrimaryAndNothingLostAsync(leader);
+            return;
+        }
+        Assert.Skip("Three times etcd needed more than half a lease to come back.");
     }
 
     [Fact]
     public async Task In_failsafe_mode_the_primary_stays_while_etcd_is_away()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await cluster.UseFailsafeAsync();
-        await using var judge = await Judge.StartAsync(cluster, leader);
+        await using var failsafe = await Failsafe.UseAsync(cluster);
+        await using var judge = await Judge.StartAsync(cluster, leader, Writer.LongPatience);
 
         await cluster.Etcd.KillAsync();
         await cluster.UntilAsync(
@@ -80,26 +91,26 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
         Assert.Equal(leader, await cluster.HealthyAsync());
         Assert.Empty(judge[leader].Errors);
         await judge.OnePrimaryAndNothingLostAsync(leader);
-        await cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = null });
     }
 
     [Fact]
     public async Task In_failsafe_mode_a_primary_without_the_consent_of_all_demotes_itself()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        var silent = cluster.ReplicasOf(leader)[0];
-        await cluster.UseFailsafeAsync();
+        var frozen = cluster.ReplicasOf(leader)[0];
+        await using var failsafe = await Failsafe.UseAsync(cluster);
         await using var judge = await Judge.StartAsync(cluster, leader);
 
-        silent.SignalAgent(ProcessSignal.Stop);
+        frozen.SignalAgent(ProcessSignal.Stop);
         await cluster.Etcd.KillAsync();
-        await cluster.UntilAsync(() => IsNoPrimaryAsync(leader), "the leader has demoted itself", cluster.Ttl + TimeSpan.FromSeconds(2));
-        silent.SignalAgent(ProcessSignal.Continue);
+        var silent = Stopwatch.GetTimestamp();
+        await cluster.UntilAsync(() => IsNoPrimaryAsync(leader), "the leader has demoted itself");
+        AssertNoWriteAfterTheLease(cluster, judge[leader], silent);
+        frozen.SignalAgent(ProcessSignal.Continue);
         await cluster.Etcd.RestartAsync();
         var now = await cluster.HealthyAsync();
 
         await judge.OnePrimaryAndNothingLostAsync(now);
-        await cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = null });
     }
 
     [Fact]
@@ -121,20 +132,29 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
     [Fact]
     public async Task A_leader_key_written_by_hand_for_another_stops_the_primary_at_once()
     {
-        var (cluster, leader) = await fixture.TakeAsync();
-        var other = cluster.ReplicasOf(leader)[0];
-        await using var judge = await Judge.StartAsync(cluster, leader);
+        // Whoever writes this key overrules the lease: all that the old primary can do is to be quick. Where the watch is held up, the next
+        // renewal may be what finds it out, and nothing was tried.
+        var isToldByTheWatch = false;
+        for (var round = 0; round < 3 && !isToldByTheWatch; round++)
+        {
+            var (cluster, leader) = await fixture.TakeAsync();
+            var other = cluster.ReplicasOf(leader)[0];
+            await using var judge = await Judge.StartAsync(cluster, leader);
+            var told = $"The leader key is not ours any more: it names {other.Name}";
+            var before = leader.CountInLog(told);
 
-        await cluster.Keys.PutAsync("leader", other.Name);
-        var written = Stopwatch.GetTimestamp();
-        await cluster.LeaderAsync(not: leader);
-        var now = await cluster.HealthyAsync();
-        await judge[now].MoreAsync(50);
+            await cluster.Keys.PutAsync("leader", other.Name);
+            var written = Stopwatch.GetTimestamp();
+            await cluster.LeaderAsync(not: leader);
+            var now = await cluster.HealthyAsync();
+            await judge[now].MoreAsync(50);
 
-        // Whoever writes this key overrules the lease: all that the old primary can do is to be quick.
-        Assert.Equal(other, now);
-        var wentOn = Stopwatch.GetElapsedTime(written, judge[leader].Writes[^1].Ended);
-        Assert.True(wentOn < TimeSpan.FromSeconds(1), $"{leader.Name}, the old primary, went on for {wentOn}{cluster.Report()}");
+            Assert.Equal(other, now);
+            var wentOn = Stopwatch.GetElapsedTime(written, judge[leader].Writes[^1].Began);
+            Assert.True(wentOn < cluster.Ttl / 2, $"{leader.Name}, the old primary, went on for {wentOn}{cluster.Report()}");
+            isToldByTheWatch = leader.CountInLog(told) > before;
+        }
+        Assert.True(isToldByTheWatch, "no primary heard of it by its watch");
     }
 
     [Fact]
@@ -151,6 +171,13 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
         await judge[next].MoreAsync(50);
 
         await judge.OnePrimaryAndNothingLostAsync(next);
+    }
+
+    /// <summary>The last renewal was sent before etcd fell silent: a lease later the old primary takes nothing any more.</summary>
+    private static void AssertNoWriteAfterTheLease(TestCluster cluster, Writer old, long silent)
+    {
+        var wentOn = Stopwatch.GetElapsedTime(silent, old.Writes[^1].Began);
+        Assert.True(wentOn < cluster.Ttl, $"the old primary went on for {wentOn}{cluster.Report()}");
     }
 
     private static async Task<bool> IsNoPrimaryAsync(TestNode node)

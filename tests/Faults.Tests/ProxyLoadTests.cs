@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json.Nodes;
 using Npgsql;
 using Routing.TestKit;
 
@@ -35,7 +34,9 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
     public async Task Over_a_crash_pgbench_sees_errors_in_open_sessions_alone_and_goes_on_at_the_new_leader()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await using var proxy = await ProxyProcess.StartAsync(cluster);
+        // However long the dead leader's key stays: who waits is told of nothing.
+        await using var proxy = await ProxyProcess.StartAsync(
+            cluster, new ProxyOptions { Write = ", hold_time: 60", More = "timeouts: {drain: 2, retry: 60}" });
         await using var load = await PgbenchLoad.StartAsync(leader, proxy.WritePort);
         await load.MoreAsync(cluster);
 
@@ -52,7 +53,7 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
     public async Task While_etcd_is_away_and_the_leader_stays_nobody_notices()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await cluster.UseFailsafeAsync();
+        await using var failsafe = await Failsafe.UseAsync(cluster);
         await using var proxy = await ProxyProcess.StartAsync(cluster);
         await using var writes = await PgbenchLoad.StartAsync(leader, proxy.WritePort);
         await using var reader = await ProxyProcess.OpenAsync(proxy.ReadPort);
@@ -74,7 +75,6 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
 
         await writes.NobodyNoticedAsync();
         Assert.Equal(leader, await cluster.HealthyAsync());
-        await cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = null });
     }
 
     [Theory]
@@ -83,7 +83,7 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
     public async Task A_leader_that_falls_silent_while_etcd_is_away_keeps_no_client_for_ever(bool isCutOff)
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await cluster.UseFailsafeAsync();
+        await using var failsafe = await Failsafe.UseAsync(cluster);
         await using var proxy = await ProxyProcess.StartAsync(cluster);
         await using var resting = await ProxyProcess.OpenAsync(proxy.WritePort);
         await using var asking = await ProxyProcess.OpenAsync(proxy.WritePort);
@@ -113,7 +113,6 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
         var now = await cluster.HealthyAsync();
         await using var again = await ProxyProcess.OpenAsync(proxy.WritePort);
         Assert.Equal(now.Port, await new NpgsqlCommand("SELECT inet_server_port()", again).ExecuteScalarAsync(Cancellation));
-        await cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = null });
     }
 
     [Fact]
