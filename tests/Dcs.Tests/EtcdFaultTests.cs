@@ -55,24 +55,26 @@ public sealed class EtcdFaultTests : IAsyncLifetime
         await _store.TryAcquireLeaderAsync("a", lease.Id, Token);
         await using var topology = await WatchAsync(view => view.IsLive);
 
-        _etcd.Freeze();
-        var frozen = TimeProvider.System.GetTimestamp();
-        var renewal = _store.RenewLeaseAsync(lease.Id, Token).AsTask();
-        var keeping = _store.TryKeepLeaderAsync("a", lease.Id, Token).AsTask();
-        var writing = _store.PutAsync("config", "{}", WriteCondition.Absent, lease.Id, Token).AsTask();
-        var reading = Assert.ThrowsAsync<ClusterStoreException>(() => _store.ReadAsync(Token).AsTask());
-        await WaitUntil.TrueAsync(() => !topology.Current.IsLive);
-        var noticed = TimeProvider.System.GetElapsedTime(frozen);
-        var outcomes = (await renewal, (await keeping).Outcome, (await writing).Status, (await reading).IsRefusal);
-        var took = TimeProvider.System.GetElapsedTime(frozen);
-        _etcd.Thaw();
-        await WaitUntil.TrueAsync(() => topology.Current.IsLive);
+        await Promise.KeptAsync(async () =>
+        {
+            _etcd.Freeze();
+            var frozen = TimeProvider.System.GetTimestamp();
+            var renewal = _store.RenewLeaseAsync(lease.Id, Token).AsTask();
+            var keeping = _store.TryKeepLeaderAsync("a", lease.Id, Token).AsTask();
+            var writing = _store.PutAsync("config", "{}", WriteCondition.Absent, lease.Id, Token).AsTask();
+            var reading = Assert.ThrowsAsync<ClusterStoreException>(() => _store.ReadAsync(Token).AsTask());
+            await WaitUntil.TrueAsync(() => !topology.Current.IsLive);
+            var noticed = TimeProvider.System.GetElapsedTime(frozen);
+            var outcomes = (await renewal, (await keeping).Outcome, (await writing).Status, (await reading).IsRefusal);
+            var took = TimeProvider.System.GetElapsedTime(frozen);
+            _etcd.Thaw();
+            await WaitUntil.TrueAsync(() => topology.Current.IsLive);
 
-        Assert.Equal((RenewOutcome.Unknown, LeaseOutcome.Unknown, WriteStatus.Unknown, false), outcomes);
-        Assert.True(noticed < TimeSpan.FromSeconds(4), $"noticed after {noticed}");
-        Assert.True(took < TimeSpan.FromSeconds(5), $"took {took}");
-        Assert.Equal(RenewOutcome.Renewed, await _store.RenewLeaseAsync(lease.Id, Token));
-        Assert.Equal(LeaseOutcome.Held, (await _store.TryKeepLeaderAsync("a", lease.Id, Token)).Outcome);
+            Assert.Equal((RenewOutcome.Unknown, LeaseOutcome.Unknown, WriteStatus.Unknown, false), outcomes);
+            Assert.Equal(RenewOutcome.Renewed, await _store.RenewLeaseAsync(lease.Id, Token));
+            Assert.Equal(LeaseOutcome.Held, (await _store.TryKeepLeaderAsync("a", lease.Id, Token)).Outcome);
+            return noticed < TimeSpan.FromSeconds(4) && took < TimeSpan.FromSeconds(5) ? null : $"noticed after {noticed}, took {took}";
+        });
     }
 
     [Fact]
@@ -195,34 +197,8 @@ public sealed class EtcdFailoverTests : IAsyncLifetime
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task When_the_member_in_use_freezes_renewal_and_watch_go_on_elsewhere_within_four_seconds(bool leader)
-    {
-        var scope = Stores.NewScope();
-        var (frozen, others) = await ChooseAsync(leader);
-        await using var store = Stores.Connect([frozen.Endpoint, .. others.Select(member => member.Endpoint)], scope);
-        await using var writer = Stores.Connect(others.Select(member => member.Endpoint), scope);
-        var lease = await store.GrantLeaseAsync(TimeSpan.FromSeconds(30), Token);
-        await store.TryAcquireLeaderAsync("a", lease.Id, Token);
-        await using var topology = new TopologyWatch(store, Stores.Logger<TopologyWatch>());
-        topology.Start();
-        await WaitUntil.TrueAsync(() => topology.Current.IsLive);
-        Assert.Equal(RenewOutcome.Renewed, await store.RenewLeaseAsync(lease.Id, Token));
-        Assert.Equal(frozen.Endpoint.GetLeftPart(UriPartial.Authority), store.Status.Endpoint);
-
-        frozen.Freeze();
-        var started = TimeProvider.System.GetTimestamp();
-        var renewal = store.RenewLeaseAsync(lease.Id, Token).AsTask();
-        var written = await writer.PutAsync("config", "{}", WriteCondition.Absent, 0, Token);
-        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true } view && view.Snapshot.Revision >= written.Revision);
-        var seen = TimeProvider.System.GetElapsedTime(started);
-        var renewed = await renewal;
-        var took = TimeProvider.System.GetElapsedTime(started);
-
-        TestContext.Current.SendDiagnosticMessage($"change seen after {seen}, both after {took}");
-        Assert.Equal(RenewOutcome.Renewed, renewed);
-        Assert.Equal(LeaseOutcome.Held, (await store.TryKeepLeaderAsync("a", lease.Id, Token)).Outcome);
-        Assert.True(took < Bound, $"change seen after {seen}, both after {took}");
-    }
+    public Task When_the_member_in_use_freezes_renewal_and_watch_go_on_elsewhere_within_four_seconds(bool leader) =>
+        Promise.KeptAsync(() => FreezeMemberInUseAsync(leader));
 
     [Fact]
     public async Task Members_that_the_configuration_does_not_name_are_found_and_used()
@@ -255,6 +231,40 @@ public sealed class EtcdFailoverTests : IAsyncLifetime
         await WaitUntil.TrueAsync(() => topology.Current.IsLive, TimeSpan.FromSeconds(30));
 
         Assert.False(refused.IsRefusal);
+    }
+
+    private async Task<string?> FreezeMemberInUseAsync(bool leader)
+    {
+        var scope = Stores.NewScope();
+        var (frozen, others) = await ChooseAsync(leader);
+        await using var store = Stores.Connect([frozen.Endpoint, .. others.Select(member => member.Endpoint)], scope);
+        await using var writer = Stores.Connect(others.Select(member => member.Endpoint), scope);
+        var lease = await store.GrantLeaseAsync(TimeSpan.FromSeconds(30), Token);
+        await store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        await using var topology = new TopologyWatch(store, Stores.Logger<TopologyWatch>());
+        topology.Start();
+        await WaitUntil.TrueAsync(() => topology.Current.IsLive);
+        Assert.Equal(RenewOutcome.Renewed, await store.RenewLeaseAsync(lease.Id, Token));
+        if (store.Status.Endpoint != frozen.Endpoint.GetLeftPart(UriPartial.Authority))
+        {
+            return $"{store.Status.Endpoint} was in use, not {frozen.Endpoint}";   // an attempt was held up, and another member asked
+        }
+
+        frozen.Freeze();
+        var started = TimeProvider.System.GetTimestamp();
+        var renewal = store.RenewLeaseAsync(lease.Id, Token).AsTask();
+        var written = await writer.PutAsync("config", "{}", WriteCondition.Absent, 0, Token);
+        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true } view && view.Snapshot.Revision >= written.Revision);
+        var seen = TimeProvider.System.GetElapsedTime(started);
+        var renewed = await renewal;
+        var took = TimeProvider.System.GetElapsedTime(started);
+
+        TestContext.Current.SendDiagnosticMessage($"change seen after {seen}, both after {took}");
+        Assert.Equal(RenewOutcome.Renewed, renewed);
+        Assert.Equal(LeaseOutcome.Held, (await store.TryKeepLeaderAsync("a", lease.Id, Token)).Outcome);
+        frozen.Thaw();
+        await frozen.WaitUntilHealthyAsync();
+        return took < Bound ? null : $"change seen after {seen}, both after {took}";
     }
 
     private async Task<(EtcdServer Frozen, EtcdServer[] Others)> ChooseAsync(bool leader)

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Routing.Cluster;
 using Routing.TestKit;
 
@@ -65,12 +66,17 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
     {
         _a.Document = null;
         _b.Document = Led("b", 2);
-        Watch(interval: 0.05, _a, _b);
-        await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "b", TimeSpan.FromSeconds(1.5));
+        var time = new MomentTime();
+        Watch(time, interval: 0.05, _a, _b);
+        await time.PassMomentAsync();
+        await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "b");
 
         _b.Document = Led("a", 3);
 
-        await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "a", TimeSpan.FromSeconds(1.5));
+        await time.PassMomentAsync();   // these answers may be from before
+        await time.PassMomentAsync();
+        await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "a");
+        Assert.Equal(TimeSpan.FromMilliseconds(750), time.Passed);   // the silent one would have been given up after 2 s
     }
 
     [Fact]
@@ -82,7 +88,7 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
 
         _a.Document = Led("b", 2);   // would be heard of in a minute
 
-        await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "b", TimeSpan.FromSeconds(5));
+        await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "b");
         Assert.True(_source!.LastContact > 0);
     }
 
@@ -109,11 +115,13 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
         string One(PretendAgent agent, string name, string state) => agent.Member(name, name == leader ? "leader" : "replica", state, timeline);
     }
 
-    private void Watch(double interval, params PretendAgent[] agents)
+    private void Watch(double interval, params PretendAgent[] agents) => Watch(TimeProvider.System, interval, agents);
+
+    private void Watch(TimeProvider time, double interval, params PretendAgent[] agents)
     {
         _source = new RestClusterViews(
             new RestOptions { Endpoints = [.. agents.Select(agent => agent.Address)], Interval = TimeSpan.FromSeconds(interval) },
-            TimeProvider.System, NullLogger<RestClusterViews>.Instance);
+            time, NullLogger<RestClusterViews>.Instance);
         _watching = FollowAsync(_source);
     }
 
@@ -132,6 +140,34 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
             // the end of the test
+        }
+    }
+
+    /// <summary>A time that stands still but for the moments that the others are given once one has answered.</summary>
+    private sealed class MomentTime : FakeTimeProvider
+    {
+        private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(250);
+        private int _asked;
+        private int _passed;
+
+        public TimeSpan Passed => Moment * _passed;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var timer = base.CreateTimer(callback, state, dueTime, period);
+            if (dueTime == Moment)
+            {
+                Interlocked.Increment(ref _asked);
+            }
+            return timer;
+        }
+
+        /// <summary>Waits until somebody has answered, and lets the moment pass.</summary>
+        public async Task PassMomentAsync()
+        {
+            await WaitUntil.TrueAsync(() => Volatile.Read(ref _asked) > _passed);
+            _passed++;
+            Advance(Moment);
         }
     }
 }
