@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Routing.TestKit;
 
 namespace Routing.Faults.Tests;
@@ -54,17 +55,23 @@ public sealed class LostNodeTests(SynchronousCluster fixture)
     public async Task A_node_that_dies_while_it_is_copied_begins_again()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        var added = cluster.AddNode();
+        // A copy that takes many minutes, so that the node dies in the middle of it.
+        var added = cluster.AddNode((_, config) => config["postgresql"]!["basebackup"] = new JsonObject { ["max-rate"] = "32k" });
 
         added.Start();
-        await cluster.UntilAsync(() => OrdinaryProcess.Find(added.DataDirectory).Any(
-            process => process.Command.Contains("pg_basebackup", StringComparison.Ordinal)), "the copy runs");
+        await cluster.UntilAsync(
+            () => IsRunning("pg_basebackup", added) && File.Exists(Path.Combine(added.DataDirectory, "backup_label")), "the copy runs");
         await added.KillAsync();
+        added.Config["postgresql"]!.AsObject().Remove("basebackup");
+        added.WriteConfig();
         added.Start();
 
         Assert.Equal(leader, await cluster.HealthyAsync());
         await cluster.RemoveNodeAsync(added);
     }
+
+    private static bool IsRunning(string program, TestNode node) =>
+        OrdinaryProcess.Find(node.DataDirectory).Any(process => process.Command.Contains(program, StringComparison.Ordinal));
 }
 
 /// <summary>The node that makes a new cluster dies in the middle of it.</summary>
@@ -75,11 +82,20 @@ public sealed class BootstrapFaultTests
     {
         await using var cluster = await TestCluster.PrepareAsync(new() { Nodes = 2 });
         var first = cluster.Nodes[0];
+        // An initdb that never ends, so that the node dies before it has.
+        var made = Path.Combine(first.DirectoryPath, "made");
+        var postgresql = first.Config["postgresql"]!.AsObject();
+        postgresql["bin_name"] = new JsonObject
+        {
+            ["initdb"] = first.WriteProgram("initdb.sh", $"{postgresql["bin_dir"]}/initdb \"$@\" && touch {made}\nexec sleep 1000\n"),
+        };
+        first.WriteConfig();
 
         first.Start();
-        await cluster.UntilAsync(() => OrdinaryProcess.Find(first.DataDirectory).Any(
-            process => process.Command.Contains("initdb", StringComparison.Ordinal)), "initdb runs");
+        await cluster.UntilAsync(() => File.Exists(made), "initdb runs and has filled the directory");
         await first.KillAsync();
+        postgresql.Remove("bin_name");
+        first.WriteConfig();
         var left = (await cluster.Keys.GetAsync("initialize"))?.Value;
         // What an operator does after such a death: the key has no lease, so that nobody makes a second cluster by himself.
         await cluster.Keys.DeleteAsync("initialize");

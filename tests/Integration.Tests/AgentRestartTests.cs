@@ -12,7 +12,7 @@ public sealed class AgentRestartTests(ClusterFixture fixture)
     {
         var (cluster, leader) = await fixture.TakeAsync();
         var (postmaster, fence) = (leader.PostmasterPid, leader.FencePid);
-        await using var writer = await Writer.StartAsync(cluster);
+        await using var writer = await Writer.StartAsync(cluster, Writer.LongPatience);
         await using var idle = await leader.OpenAsync();
 
         for (var round = 0; round < 3; round++)
@@ -54,9 +54,9 @@ public sealed class AgentRestartTests(ClusterFixture fixture)
         var (cluster, leader) = await fixture.TakeAsync();
         await cluster.ConfigureAsync(new JsonObject { ["pause"] = true });
         await cluster.UntilAsync(
-            async () => (await leader.GetAsync("/patroni"))!["pause"]?.GetValue<bool>() == true, "the leader knows of the pause");
+            async () => (await leader.GetAsync("/patroni"))?["pause"]?.GetValue<bool>() == true, "the leader knows of the pause");
         var postmaster = leader.PostmasterPid;
-        await using var writer = await Writer.StartAsync(cluster);
+        await using var writer = await Writer.StartAsync(cluster, Writer.LongPatience);
 
         var code = await leader.StopAsync();
         await writer.MoreAsync(50);

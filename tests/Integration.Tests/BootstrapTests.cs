@@ -73,7 +73,7 @@ public sealed class BootstrapTests(ClusterFixture fixture) : IClassFixture<Clust
     {
         var (cluster, leader) = await fixture.TakeAsync();
 
-        var status = (await leader.GetAsync("/patroni"))!;
+        var status = await leader.DocumentAsync("/patroni");
 
         Assert.Equal(
             cluster.ReplicasOf(leader).Select(node => node.Name).Order(),
@@ -124,9 +124,17 @@ public sealed class BootstrapTests(ClusterFixture fixture) : IClassFixture<Clust
         await File.WriteAllTextAsync(file, twin.ToJsonString(), TestContext.Current.CancellationToken);
 
         using var second = leader.StartAgent(file);
-        var code = await second.WaitForExitAsync(TimeSpan.FromSeconds(20));
-
-        Assert.Equal(1, code);
+        try
+        {
+            Assert.Equal(1, await second.WaitForExitAsync(TimeSpan.FromSeconds(30)));
+        }
+        finally
+        {
+            if (!second.HasExited)
+            {
+                second.Send(ProcessSignal.Kill);
+            }
+        }
         Assert.Equal(1, leader.CountInLog($"there is already a node named '{leader.Name}' running"));
         Assert.Equal(leader, await cluster.HealthyAsync());
     }

@@ -17,20 +17,20 @@ public sealed class ConfigurationTests(ClusterFixture fixture)
         {
             await cluster.UntilAsync(async () => await node.SqlAsync("SHOW work_mem") == "7MB", $"{node.Name} has reloaded");
             await cluster.UntilAsync(
-                async () => (await node.GetAsync("/patroni"))!["pending_restart"]?.GetValue<bool>() == true,
+                async () => (await node.GetAsync("/patroni"))?["pending_restart"]?.GetValue<bool>() == true,
                 $"{node.Name} tells that it has to be restarted");
         }
-        var status = (await leader.GetAsync("/patroni"))!;
+        var status = await leader.DocumentAsync("/patroni");
         var file = await File.ReadAllTextAsync(Path.Combine(leader.DataDirectory, "postgresql.conf"), TestContext.Current.CancellationToken);
         await cluster.UntilAsync(
-            async () => (await cluster.Keys.GetAsync($"members/{leader.Name}"))!.Json["pending_restart"]?.GetValue<bool>() == true,
+            async () => (await cluster.Keys.GetAsync($"members/{leader.Name}"))?.Json["pending_restart"]?.GetValue<bool>() == true,
             "the member key tells the restart");
         await cluster.ConfigureAsync(Parameters("work_mem", null, "max_connections", 50));
         foreach (var node in cluster.Nodes)
         {
             var waiting = "";
             await cluster.UntilAsync(
-                async () => (waiting = (await node.GetAsync("/patroni"))!["pending_restart_reason"]?.ToJsonString()) is null,
+                async () => (waiting = (await node.DocumentAsync("/patroni"))["pending_restart_reason"]?.ToJsonString()) is null,
                 () => $"{node.Name} has no need to be restarted: {waiting}");
         }
 
@@ -95,6 +95,7 @@ public sealed class ConfigurationTests(ClusterFixture fixture)
         var rules = await leader.SqlAsync("SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'reject'");
         var elsewhere = await cluster.ReplicasOf(leader)[0].SqlAsync("SHOW work_mem");
         postgresql["parameters"]!.AsObject().Remove("work_mem");
+        postgresql.Remove("pg_hba");
         leader.WriteConfig();
         var (code, text) = await leader.SendAsync("POST", "/reload");
         await cluster.UntilAsync(async () => await leader.SqlAsync("SHOW work_mem") == "4MB", "the leader has reloaded");

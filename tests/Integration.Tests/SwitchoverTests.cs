@@ -28,7 +28,7 @@ public sealed class SwitchoverTests(ClusterFixture fixture)
         await writer.StopAsync();
 
         Assert.Empty(await writer.MissingOnAsync(leader));
-        Assert.InRange(writer.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(4));
+        Assert.InRange(writer.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(8));
         Assert.Equal(rewinds, cluster.Nodes.Sum(node => node.CountInLog("[rewinds]")));
     }
 
@@ -37,19 +37,19 @@ public sealed class SwitchoverTests(ClusterFixture fixture)
     {
         var (cluster, leader) = await fixture.TakeAsync();
         var candidate = cluster.ReplicasOf(leader)[1];
-        var due = DateTimeOffset.UtcNow.AddSeconds(4);
+        var due = DateTimeOffset.UtcNow.AddSeconds(8);
 
         var (code, text) = await leader.SendAsync("POST", "/switchover", new JsonObject
         {
             ["leader"] = leader.Name, ["candidate"] = candidate.Name, ["scheduled_at"] = due.ToString("O", CultureInfo.InvariantCulture),
         });
-        var announced = (await leader.GetAsync("/cluster"))!["scheduled_switchover"];
+        var announced = (await leader.DocumentAsync("/cluster"))["scheduled_switchover"];
         await cluster.UntilAsync(async () => await cluster.LeaderNameAsync() != leader.Name, "the leader gives its key up");
         var happened = DateTimeOffset.UtcNow;
 
         Assert.Equal((202, "Switchover scheduled"), (code, text));
         Assert.Equal((leader.Name, candidate.Name), (announced!["from"]!.ToString(), announced["to"]!.ToString()));
-        Assert.InRange(happened, due, due.AddSeconds(4));
+        Assert.InRange(happened, due, due.AddSeconds(10));
         var now = await cluster.HealthyAsync();
         Assert.True(candidate == now, $"{now} leads, not {candidate}\n{cluster.Report()}");
         Assert.Equal("{}", (await cluster.Keys.GetAsync("failover"))!.Value);

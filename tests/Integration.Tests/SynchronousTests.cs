@@ -14,7 +14,8 @@ public sealed class SynchronousTests(SynchronousTests.Cluster fixture) : IClassF
         var (sync, standbys, quorum) = await SyncAsync(cluster);
         var standby = cluster[standbys[0]];
         var other = cluster.ReplicasOf(leader).Single(node => node != standby);
-        await cluster.UntilAsync(async () => await standby.StatusAsync("/sync") == 200, "the standby knows its role");
+        await cluster.UntilAsync(
+            async () => await standby.StatusAsync("/sync") == 200 && await other.StatusAsync("/async") == 200, "both standbys know their roles");
         Assert.Equal((leader.Name, 0), (sync, quorum));
         Assert.Equal("sync", await leader.SqlAsync($"SELECT sync_state FROM pg_stat_replication WHERE application_name = '{standby.Name}'"));
         Assert.Equal((503, 200, 503), (await other.StatusAsync("/sync"), await other.StatusAsync("/async"), await standby.StatusAsync("/async")));

@@ -15,7 +15,7 @@ public sealed class UserConfigurationTests
         node.Start();
         await cluster.HealthyAsync();
 
-        var config = (await node.GetAsync("/config"))!;
+        var config = await node.DocumentAsync("/config");
         Assert.Equal("160", config["postgresql"]!["parameters"]!["max_connections"]!.ToString());
         Assert.True(config["postgresql"]!["use_pg_rewind"]!.GetValue<bool>());
         Assert.Equal("quorum", config["synchronous_mode"]!.ToString());

@@ -96,6 +96,17 @@ public sealed class TestNode : IDisposable
     /// <summary>Writes the configuration file.</summary>
     public void WriteConfig(string yaml) => File.WriteAllText(ConfigFile, yaml);
 
+    /// <summary>Writes a shell script that can be started as a program.</summary>
+    /// <returns>Its path.</returns>
+    public string WriteProgram(string name, string text)
+    {
+        var path = Path.Combine(DirectoryPath, name);
+        File.WriteAllText(path, "#!/bin/sh\n" + text);
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
+            | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
+        return path;
+    }
+
     /// <summary>Starts the agent.</summary>
     public void Start()
     {
