@@ -290,29 +290,30 @@ public sealed class InMemoryClusterStore : IClusterStore
                 TaskCompletionSource wake;
                 lock (_store._gate)
                 {
-                    var wait = Timeout.InfiniteTimeSpan;
-                    if (_store.IsUp)
+                    _wake = NewWake();
+                    wake = _wake;
+                    while (true)
                     {
-                        if (TakeNewestArrived() is { } arrived)
+                        if (_store.IsUp && TakeNewestArrived() is { } arrived)
                         {
                             return arrived;
                         }
-                        if (_underWay.TryPeek(out var next))
+                        if (UntilNext() is not { } wait)
                         {
-                            wait = Time.GetElapsedTime(Time.GetTimestamp(), next.Due);
+                            _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                            break;
                         }
-                    }
-                    else
-                    {
-                        wait = _store.WatchSilenceLimit - Time.GetElapsedTime(_store._silentSince);
-                        if (wait <= TimeSpan.Zero)
+                        if (!_store.IsUp && wait <= TimeSpan.Zero)
                         {
                             return null;
                         }
+                        _timer.Change(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+                        // A test's clock may have moved in between: the timer counts from after that, and would come too late.
+                        if (UntilNext() > wait - TimeSpan.FromMilliseconds(1))
+                        {
+                            break;
+                        }
                     }
-                    _wake = NewWake();
-                    wake = _wake;
-                    _timer.Change(wait, Timeout.InfiniteTimeSpan);
                 }
                 using var given = cancellationToken.UnsafeRegister((_, token) => wake.TrySetCanceled(token), null);
                 await wake.Task;
@@ -346,6 +347,12 @@ public sealed class InMemoryClusterStore : IClusterStore
                 Wake();
             }
         }
+
+        /// <summary>Time until the next change arrives, or until the silence has lasted too long; null when neither is to come.</summary>
+        private TimeSpan? UntilNext() =>
+            !_store.IsUp ? _store.WatchSilenceLimit - Time.GetElapsedTime(_store._silentSince)
+            : _underWay.TryPeek(out var next) ? Time.GetElapsedTime(Time.GetTimestamp(), next.Due)
+            : null;
 
         private ClusterSnapshot? TakeNewestArrived()
         {
