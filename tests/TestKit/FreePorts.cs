@@ -6,35 +6,62 @@ namespace Routing.TestKit;
 /// <summary>Hands out TCP ports of 127.0.0.1 that nothing listens on.</summary>
 /// <remarks>
 /// They lie below the kernel's range for outgoing connections, so that no client takes one between the question and its
-/// use; a port is handed out once per process, and processes start at different places.
+/// use. Each process has a block of them for itself, by a locked file, and begins anew when all were handed out.
 /// </remarks>
 public static class FreePorts
 {
     private const int First = 10_240;
     private const int End = 32_000;
+    private const int BlockSize = 1_360;
     private static readonly Lock Gate = new();
-    private static int _next = First + (int)((uint)(Environment.ProcessId * 2_654_435_761L) % (End - First));
+    private static readonly (int First, int End, FileStream? Lock) Block = ClaimBlock();
+    private static int _next = Block.First + Anywhere(Block.End - Block.First);
 
     /// <summary>One free port.</summary>
     public static int Take()
     {
         lock (Gate)
         {
-            for (var tried = First; tried < End; tried++)
+            for (var tried = Block.First; tried < Block.End; tried++)
             {
                 var port = _next;
-                _next = _next + 1 < End ? _next + 1 : First;
+                _next = _next + 1 < Block.End ? _next + 1 : Block.First;
                 if (IsFree(port))
                 {
                     return port;
                 }
             }
         }
-        throw new InvalidOperationException($"No free TCP port between {First} and {End}.");
+        throw new InvalidOperationException($"No free TCP port between {Block.First} and {Block.End}.");
     }
 
     /// <summary>Several free ports.</summary>
     public static int[] Take(int count) => [.. Enumerable.Range(0, count).Select(_ => Take())];
+
+    /// <summary>A block that no other process has locked; all ports when there is none, or none may be locked here.</summary>
+    private static (int First, int End, FileStream? Lock) ClaimBlock()
+    {
+        const int count = (End - First) / BlockSize;
+        var start = Anywhere(count);
+        for (var i = 0; i < count; i++)
+        {
+            var first = First + ((start + i) % count * BlockSize);
+            try
+            {
+                var file = new FileStream(
+                    Path.Combine(Path.GetTempPath(), $"routing-ports-{first}.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                return (first, first + BlockSize, file);
+            }
+            catch (Exception taken) when (taken is IOException or UnauthorizedAccessException)
+            {
+                // another process has it
+            }
+        }
+        return (First, End, null);
+    }
+
+    /// <summary>A number below the count, another one for each process.</summary>
+    private static int Anywhere(int count) => (int)((uint)(Environment.ProcessId * 2_654_435_761L) % count);
 
     private static bool IsFree(int port)
     {
