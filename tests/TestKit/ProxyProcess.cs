@@ -35,7 +35,7 @@ public sealed record ProxyOptions
 /// <summary>A proxy process: a listener for writes, one for reads, an admin port.</summary>
 public sealed class ProxyProcess : IAsyncDisposable
 {
-    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(5) };
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(15) };
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(20);
     private readonly TempDirectory _directory = new("proxy");
     private readonly string _scope;
@@ -168,7 +168,7 @@ public sealed class ProxyProcess : IAsyncDisposable
         {
             return (await GetAsync("/readyz")).Code == 200;
         }
-        catch (HttpRequestException)
+        catch (Exception silent) when (silent is HttpRequestException or TaskCanceledException)
         {
             return false;
         }
