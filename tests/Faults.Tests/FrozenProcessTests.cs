@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Routing.TestKit;
 
 namespace Routing.Faults.Tests;
@@ -26,19 +27,29 @@ public sealed class FrozenProcessTests(SynchronousCluster fixture)
     [Fact]
     public async Task A_short_freeze_of_the_agent_changes_nothing()
     {
-        var (cluster, leader) = await fixture.TakeAsync();
-        var postmaster = leader.PostmasterPid;
-        await using var judge = await Judge.StartAsync(cluster, leader, Writer.LongPatience);
+        for (var round = 0; round < 3; round++)
+        {
+            var (cluster, leader) = await fixture.TakeAsync();
+            var postmaster = leader.PostmasterPid;
+            await using var judge = await Judge.StartAsync(cluster, leader, Writer.LongPatience);
 
-        leader.SignalAgent(ProcessSignal.Stop);
-        await Task.Delay(TimeSpan.FromSeconds(1.5), TestContext.Current.CancellationToken);   // the fault itself: a quarter of the lease
-        leader.SignalAgent(ProcessSignal.Continue);
-        await judge[leader].MoreAsync(1000);
+            var began = Stopwatch.GetTimestamp();
+            leader.SignalAgent(ProcessSignal.Stop);
+            await Task.Delay(TimeSpan.FromSeconds(1.5), TestContext.Current.CancellationToken);   // the fault itself: a quarter of the lease
+            leader.SignalAgent(ProcessSignal.Continue);
+            if (Stopwatch.GetElapsedTime(began) > cluster.Ttl * 0.4)
+            {
+                continue;   // we were held up ourselves: that freeze was not short
+            }
+            await judge[leader].MoreAsync(1000);
 
-        Assert.Equal(leader, await cluster.HealthyAsync());
-        Assert.Equal(postmaster, leader.PostmasterPid);
-        Assert.Empty(judge[leader].Errors);
-        await judge.OnePrimaryAndNothingLostAsync(leader);
+            Assert.Equal(leader, await cluster.HealthyAsync());
+            Assert.Equal(postmaster, leader.PostmasterPid);
+            Assert.Empty(judge[leader].Errors);
+            await judge.OnePrimaryAndNothingLostAsync(leader);
+            return;
+        }
+        Assert.Skip("Three times the freeze took longer than it was meant to.");
     }
 
     [Fact]

@@ -54,11 +54,13 @@ public sealed class FailoverTests(ClusterFixture fixture)
         await using var writer = await Writer.StartAsync(cluster);
 
         var code = await leader.StopAsync();
+        var named = await cluster.LeaderNameAsync();
         var next = await cluster.LeaderAsync(not: leader);
         await writer.MoreAsync(100);
         await writer.StopAsync();
 
         Assert.Equal(0, code);
+        Assert.NotEqual(leader.Name, named);   // its lease would have kept the key for much longer
         Assert.Null(leader.PostmasterPid);
         Assert.Null(leader.FencePid);
         Assert.InRange(writer.LongestOutage, TimeSpan.Zero, Margin);

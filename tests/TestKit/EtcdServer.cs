@@ -155,7 +155,17 @@ public sealed class EtcdServer : IAsyncDisposable
         }
 
         // "pid (name) state …"
-        static bool IsStopped(string thread) => File.ReadAllText(Path.Combine(thread, "stat")).Split(") ")[^1][0] == 'T';
+        static bool IsStopped(string thread)
+        {
+            try
+            {
+                return File.ReadAllText(Path.Combine(thread, "stat")).Split(") ")[^1][0] == 'T';
+            }
+            catch (IOException)
+            {
+                return true;   // it has ended
+            }
+        }
     }
 
     /// <summary>Lets it go on (SIGCONT).</summary>

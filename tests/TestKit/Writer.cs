@@ -73,16 +73,7 @@ public sealed class Writer : IAsyncDisposable
     }
 
     /// <summary>The longest time between two acknowledged writes.</summary>
-    public TimeSpan LongestOutage
-    {
-        get
-        {
-            var writes = Writes;
-            return writes.Length < 2
-                ? TimeSpan.Zero
-                : writes.Zip(writes.Skip(1)).Max(pair => Stopwatch.GetElapsedTime(pair.First.Ended, pair.Second.Ended));
-        }
-    }
+    public TimeSpan LongestOutage => LongestOutageFrom(0);
 
     /// <summary>Makes the table where it is missing and starts a client that follows the primary.</summary>
     /// <param name="cluster">The cluster.</param>
@@ -102,6 +93,15 @@ public sealed class Writer : IAsyncDisposable
     {
         await MakeTableAsync(cluster);
         return [.. cluster.Nodes.Select(node => Begin(cluster, [node], patience))];
+    }
+
+    /// <summary>The longest time between two acknowledged writes, from this one of <see cref="Writes"/> on.</summary>
+    public TimeSpan LongestOutageFrom(int first)
+    {
+        var writes = Writes[first..];
+        return writes.Length < 2
+            ? TimeSpan.Zero
+            : writes.Zip(writes.Skip(1)).Max(pair => Stopwatch.GetElapsedTime(pair.First.Ended, pair.Second.Ended));
     }
 
     /// <summary>Waits until this many more writes were acknowledged.</summary>
