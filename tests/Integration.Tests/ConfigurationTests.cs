@@ -42,6 +42,39 @@ public sealed class ConfigurationTests(ClusterFixture fixture)
         Assert.Equal(leader, await cluster.HealthyAsync());
     }
 
+    /// <summary>After a change to long leases the rest of a short one is less than the margin; after one to short leases a guard's deadline is too far away.</summary>
+    [Fact]
+    public async Task A_change_of_the_ttl_costs_the_leader_nothing()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var before = await cluster.Keys.GetAsync("leader");
+        await using var writer = await Writer.StartAsync(cluster, Writer.LongPatience);
+        try
+        {
+            await ChangeAsync(30);
+            await ChangeAsync(3);
+            await ChangeAsync(30);
+        }
+        finally
+        {
+            await ChangeAsync((int)cluster.Ttl.TotalSeconds);
+        }
+        await writer.MoreAsync(20);
+        await writer.StopAsync();
+
+        Assert.Empty(writer.Errors);
+        Assert.Equal(before!.CreateRevision, (await cluster.Keys.GetAsync("leader"))!.CreateRevision);
+        Assert.Equal(leader, await cluster.HealthyAsync());
+
+        async Task ChangeAsync(int ttl)
+        {
+            var lease = (await cluster.Keys.GetAsync("leader"))?.Lease;
+            await cluster.ConfigureAsync(new JsonObject { ["ttl"] = ttl });
+            await cluster.UntilAsync(
+                async () => (await cluster.Keys.GetAsync("leader"))?.Lease is { } now && now != lease, $"the leader key hangs on a lease of {ttl} s");
+        }
+    }
+
     [Fact]
     public async Task The_settings_of_a_role_follow_the_role()
     {
