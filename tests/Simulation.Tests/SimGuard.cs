@@ -7,6 +7,7 @@ namespace Routing.Simulation.Tests;
 internal sealed class SimFence(SimWorld world, SimServer server, TimeProvider time)
 {
     private ITimer? _timer;
+    private long _deadline;
 
     public int ArmedPid { get; private set; }
 
@@ -25,9 +26,18 @@ internal sealed class SimFence(SimWorld world, SimServer server, TimeProvider ti
         {
             return;
         }
+        _deadline = deadline;
         _timer?.Dispose();
         var left = time.GetElapsedTime(time.GetTimestamp(), deadline);
         _timer = time.CreateTimer(_ => Act(), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+    }
+
+    public void BringForward(long deadline)
+    {
+        if (deadline < _deadline)
+        {
+            SetDeadline(deadline);
+        }
     }
 
     public void Disarm()
@@ -94,6 +104,8 @@ internal sealed class SimGuard(SimFence fence, SimOptions options, TimeProvider 
             fence.SetDeadline(deadline);
         }
     }
+
+    public void BringForward(long deadline) => fence.BringForward(deadline);
 
     public void Disarm()
     {

@@ -162,6 +162,22 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
         }
     }
 
+    public void BringForward(long deadline)
+    {
+        lock (_lock)
+        {
+            var instant = _clock.At(deadline);
+            while (_page?.Word is { IsArmed: true, IsFiring: false } word && instant < word.Deadline)
+            {
+                if (_page.TryReplaceWord(word, FenceWord.Armed(word.PostmasterPid, instant)))
+                {
+                    Wake();
+                    return;
+                }
+            }
+        }
+    }
+
     public void Disarm()
     {
         lock (_lock)

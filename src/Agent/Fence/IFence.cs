@@ -34,6 +34,9 @@ internal interface IFence
     /// <param name="deadline">A timestamp of the <see cref="TimeProvider"/>, counted from before the renewal was sent.</param>
     bool ExtendUntil(long deadline);
 
+    /// <summary>Moves the deadline of an order that stands to this one, if it is the earlier.</summary>
+    void BringForward(long deadline);
+
     /// <summary>Takes the order back: PostgreSQL is left alone.</summary>
     void Disarm();
 

@@ -76,6 +76,7 @@ internal sealed partial class AgentLoop : IDisposable
         keeper.Wake = signal.Wake;
         keeper.LoopIsAlive = IsAlive;
         keeper.ConvictionChanged = OnConviction;
+        keeper.DeadlineForeseen = guard.BringForward;
     }
 
     /// <summary>Wakes the loop.</summary>
@@ -333,6 +334,10 @@ internal sealed partial class AgentLoop : IDisposable
     /// <summary>Until the view shows the list that we wrote last, each that may be in force counts: whoever is named in one may race, and has to be asked.</summary>
     private ClusterSnapshot WithOwnFailsafe(ClusterSnapshot snapshot)
     {
+        if (!_keeper.View.HoldsLeader)
+        {
+            _failsafePossible = null;   // another leader's list is no business of ours
+        }
         if (_failsafePossible is null || snapshot.Failsafe is not { } seen)
         {
             return snapshot;

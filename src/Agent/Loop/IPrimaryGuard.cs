@@ -9,6 +9,9 @@ internal interface IPrimaryGuard
     /// <summary>The postmaster may run until this deadline and no longer; a shorter lease brings it forward.</summary>
     void Adopt(Conviction conviction);
 
+    /// <summary>Whatever is guarded, also by the order of an earlier agent, runs until this deadline at the latest; never puts one back.</summary>
+    void BringForward(long deadline);
+
     /// <summary>The postmaster that is guarded, also by the order of an earlier agent; 0: none is.</summary>
     int ArmedPid { get; }
 

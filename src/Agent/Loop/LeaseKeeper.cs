@@ -40,6 +40,12 @@ internal sealed partial class LeaseKeeper(
     /// <summary>Called when the leader key was won or lost, or is believed in for another time; null: it is not ours. One call at a time.</summary>
     public Action<Conviction?>? ConvictionChanged { get; set; }
 
+    /// <summary>
+    /// Called before the key may come to hang on a lease although it is not known to be ours: the deadline that an order of an earlier agent
+    /// must not exceed from then on.
+    /// </summary>
+    public Action<long>? DeadlineForeseen { get; set; }
+
     /// <summary>Called when something happened that the loop should look at.</summary>
     public Action? Wake { get; set; }
 
@@ -456,14 +462,24 @@ internal sealed partial class LeaseKeeper(
     /// </summary>
     private void Foresee(OwnLease lease, long sentAt)
     {
+        var until = sentAt + Ticks(lease.Ttl);
+        bool isHeld;
         lock (_lock)
         {
-            var until = sentAt + Ticks(lease.Ttl);
-            if (_held is null || until >= _leaderUntil)
+            isHeld = _held is not null;
+            if (isHeld && until >= _leaderUntil)
             {
                 return;
             }
-            (_leaderUntil, _leaderTtl) = (until, lease.Ttl);
+            if (isHeld)
+            {
+                (_leaderUntil, _leaderTtl) = (until, lease.Ttl);
+            }
+        }
+        if (!isHeld)
+        {
+            DeadlineForeseen?.Invoke(DeadlineOf(until, lease.Ttl));
+            return;
         }
         Tell();
         Wake?.Invoke();   // the loop's next run was set by the longer one

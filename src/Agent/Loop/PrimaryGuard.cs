@@ -75,6 +75,15 @@ internal sealed partial class PrimaryGuard(
     }
 
     /// <inheritdoc/>
+    public void BringForward(long deadline)
+    {
+        lock (_lock)
+        {
+            fence.BringForward(deadline);
+        }
+    }
+
+    /// <inheritdoc/>
     public void Disarm()
     {
         lock (_lock)

@@ -57,6 +57,30 @@ public sealed class LeftOverOrderTests : IDisposable
         Assert.NotEqual(fence, next.FencePid);
     }
 
+    /// <summary>An agent that finds its name in the leader key puts the key on its own lease: should it die at once, the order must not be the longer one.</summary>
+    [Fact]
+    public async Task The_deadline_of_an_earlier_agents_order_is_brought_forward_and_never_put_back()
+    {
+        var former = Client();
+        await former.EnsureRunningAsync(Cancelled);
+        using var postmaster = Process.Start("sleep", "1000");
+        former.Arm(postmaster.Id, ProcessStat.Read(postmaster.Id)!.Value.StartTicks, After(TimeSpan.FromSeconds(60)));
+        Assert.True(await former.WaitUntilGuardingAsync(TimeSpan.FromSeconds(10), Cancelled));
+        _clients.Remove(former);
+        former.Dispose();
+        var next = Client();
+        await next.EnsureRunningAsync(Cancelled);
+        Assert.Equal(postmaster.Id, next.ArmedPid);
+
+        next.BringForward(After(TimeSpan.FromSeconds(0.3)));
+        next.BringForward(After(TimeSpan.FromSeconds(600)));
+        await postmaster.WaitForExitAsync(Cancelled).WaitAsync(TimeSpan.FromSeconds(30), Cancelled);
+
+        await Eventually.TrueAsync(() => !next.IsArmed, "the order is carried out");
+        Assert.Equal(postmaster.Id, next.LastFencing?.PostmasterPid);
+        Assert.Equal(0, next.ArmedPid);
+    }
+
     private static long After(TimeSpan span) =>
         TimeProvider.System.GetTimestamp() + (long)(span.TotalSeconds * TimeProvider.System.TimestampFrequency);
 
