@@ -77,13 +77,15 @@ public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<Preten
                 Interlocked.Increment(ref count);
             }
         })).ToList();
+        await using var ending = new Ending(isOver, clients);   // also when something below fails: clients that find nobody take every descriptor
         await MoreAsync();
 
         await using var next = await cluster.ProxyAsync(new ProxyOptions { More = Shared, Beside = old, UntilReady = false });
         await next.UntilAsync(() => next.Log.Contains("The listener read accepts", StringComparison.Ordinal), "the next one listens");
         await MoreAsync();
         old.Send(ProcessSignal.Terminate);
-        Assert.Equal(0, await old.WaitForExitAsync());
+        var code = await old.WaitForExitAsync();
+        Assert.True(code == 0, $"exit code {code}\n{old.Log}");
         await MoreAsync();
         await isOver.CancelAsync();
 
@@ -116,6 +118,15 @@ public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<Preten
         {
             var seen = Volatile.Read(ref count);
             return WaitUntil.TrueAsync(() => clients.Exists(client => client.IsFaulted) || Volatile.Read(ref count) > seen + 200);
+        }
+    }
+
+    private sealed class Ending(CancellationTokenSource isOver, List<Task> clients) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            await isOver.CancelAsync();
+            await Task.WhenAll(clients).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

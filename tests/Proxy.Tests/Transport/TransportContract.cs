@@ -7,6 +7,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Proxy.Transport;
+using Routing.Proxy.Transport.Loops;
 using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Transport;
@@ -364,6 +365,44 @@ public abstract class TransportContract : IAsyncLifetime
         await WaitUntil.TrueAsync(() => Volatile.Read(ref count) == clients.Count);
         Assert.Throws<SocketException>(() => Connect(port));
         clients.ForEach(client => client.Dispose());
+    }
+
+    /// <summary>Who comes between the last look at the queue and the end is let in while the listener is released.</summary>
+    [Fact]
+    public async Task A_client_that_comes_while_a_listener_is_released_is_let_in_and_disturbs_nothing()
+    {
+        var count = 0;
+        var socket = NewListener();
+        var port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        var accepting = _transport.Listen(socket, async connection =>
+        {
+            Interlocked.Increment(ref count);
+            _ = await connection.Input.ReadAsync();   // it is watched from here on
+            await connection.EndAsync(TimeSpan.Zero);
+        });
+        using var first = Connect(port);
+        await first.SendAsync(new byte[1], Cancellation);
+        await WaitUntil.TrueAsync(() => Volatile.Read(ref count) == 1);
+        if (accepting is LoopSource { Owner: var loop })
+        {
+            var late = new TaskCompletionSource<Socket>(TaskCreationOptions.RunContinuationsAsynchronously);
+            loop.Post(
+                _ =>
+                {
+                    _ = accepting.StopAsync().AsTask();
+                    loop.Post(_ => late.SetResult(Connect(port)), null);   // right behind the stop; the release comes between two later turns
+                },
+                null);
+            using var second = await late.Task.WaitAsync(Limit, Cancellation);
+            await WaitUntil.TrueAsync(() => Volatile.Read(ref count) == 2);
+            await second.SendAsync(new byte[1], Cancellation);
+            Assert.Equal(0, await second.ReceiveAsync(new byte[1], Cancellation));
+        }
+        await accepting.StopAsync();
+
+        await using var relay = await RelayAsync(null);
+        await relay.Client.SendAsync("all is well"u8.ToArray(), Cancellation);
+        Assert.Equal("all is well"u8.ToArray(), await ReadAsync(relay.Server, 11));
     }
 
     [Fact]

@@ -242,7 +242,8 @@ internal abstract unsafe partial class EventLoop : IDisposable
         }
     }
 
-    private void Guarded(Action<object?> action, object? state)
+    /// <summary>An error of one source is logged and ends nothing else.</summary>
+    protected void Guarded(Action<object?> action, object? state)
     {
         try
         {

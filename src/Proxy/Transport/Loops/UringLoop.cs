@@ -120,8 +120,10 @@ internal sealed unsafe class UringLoop : EventLoop
     protected override void Turn(TimeSpan patience)
     {
         Send();
-        foreach (var source in _changed)
+        // It may grow meanwhile: a listener that is released lets in who is left in its queue.
+        for (var at = 0; at < _changed.Count; at++)
         {
+            var source = _changed[at];
             source.Registration.IsChanged = false;
             Align(source);
         }
@@ -260,7 +262,7 @@ internal sealed unsafe class UringLoop : EventLoop
         {
             known.IsDying = false;
             _dying--;
-            source.Release();
+            Guarded(static dying => ((LoopSource)dying!).Release(), source);
         }
     }
 
