@@ -151,17 +151,20 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         {
             return new FailsafeAnswer(FailsafeVerdict.RunningAsLeader);
         }
-        var notice = FailsafeNotice.Of(message, status.Timing.Ttl, status.Failsafe ?? _loop.EarlierConsent, _time);
-        try
+        lock (_consents)   // questions may overlap, and the longer consent counts
         {
-            _consents.Keep(notice);
+            var notice = FailsafeNotice.Of(message, status.Timing.Ttl, _board.Current.Failsafe ?? _loop.EarlierConsent, _time);
+            try
+            {
+                _consents.Keep(notice);
+            }
+            catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+            {
+                LogConsentNotKept(message.Name, problem.Message);
+                return new FailsafeAnswer(FailsafeVerdict.NotKept);
+            }
+            _board.Update(current => current with { Failsafe = notice });
         }
-        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
-        {
-            LogConsentNotKept(message.Name, problem.Message);
-            return new FailsafeAnswer(FailsafeVerdict.NotKept);
-        }
-        _board.Update(current => current with { Failsafe = notice });
         return new FailsafeAnswer(
             FailsafeVerdict.Accepted, status.Postgres.WalPosition > Lsn.Zero ? status.Postgres.WalPosition : null);
     }

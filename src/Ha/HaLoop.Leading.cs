@@ -18,7 +18,7 @@ public static partial class HaLoop
         }
         if (o.Options.WatchdogProblem is { } problem && !o.Paused)
         {
-            return o.Local.IsPrimary
+            return o.Local.IsPrimary || o.Local.PromotionAsked
                 ? Act(o, "watchdog", $"demotes itself: {problem}", s_soon, new HaAction.Demote(DemoteMode.Immediate))
                 : Act(o, "watchdog", $"gives the leader key up: {problem}", s_second, new HaAction.ReleaseLeader(null));
         }
@@ -30,12 +30,13 @@ public static partial class HaLoop
     {
         if (o.Memory.PromotionFailure is { } failure)
         {
-            return new Decision("promotion_failed", $"gives the leader key up: the promotion failed: {failure}",
-                [new HaAction.ReleaseLeader(null)],
-                o.Memory with
-                {
-                    PromotionFailure = null, BarredFromRaceUntil = o.Now + o.Timing.Ttl, SteppedDownAt = o.Now,
-                }, s_second);
+            var barred = o.Memory with { PromotionFailure = null, BarredFromRaceUntil = o.Now + o.Timing.Ttl, SteppedDownAt = o.Now };
+            return o.Local.PromotionAsked
+                ? new Decision("promotion_failed",
+                    $"stops PostgreSQL, which may still promote itself, and gives the leader key up: the promotion failed: {failure}",
+                    [new HaAction.Demote(DemoteMode.Immediate)], barred with { Demoted = true, Promoting = false, DownSince = null }, s_second)
+                : new Decision("promotion_failed", $"gives the leader key up: the promotion failed: {failure}",
+                    [new HaAction.ReleaseLeader(null)], barred, s_second);
         }
         if (!o.Leads)
         {
@@ -46,6 +47,12 @@ public static partial class HaLoop
             return Wait(o, "unresponsive", "does not promote: PostgreSQL does not answer", s_soon);
         }
         var memory = o.Memory;
+        if (o.Memory.Sync?.Wrote is { } unanswered && unanswered.ModRevision == o.Cluster!.Sync.ModRevision)
+        {
+            // It may land yet: no step is built on the key before it is known not to.
+            return new Decision("prepares_promotion", "prepares its promotion: writes the synchronous state again: it is not known whether it was written",
+                [new HaAction.WriteSync(unanswered)], memory, s_soon);
+        }
         if (o.Config.SynchronousMode != SynchronousMode.Off)
         {
             var before = SyncPlanner.BeforePromotion(o.Self, o.Config, o.Cluster!.Sync);
@@ -76,6 +83,10 @@ public static partial class HaLoop
     /// <summary>Holds the key and is the primary: requests first, then the keys that only a leader keeps.</summary>
     private static Decision DecideLeadingPrimary(Observation o)
     {
+        if (o.Config.FailsafeMode && IsSilent(o))
+        {
+            return DecideSilence(o);   // whatever else is owed needs the DCS: waiting for it would cost the time to ask the members
+        }
         var cluster = o.Cluster!;
         if (cluster.Failover is { } request && DecideRequest(o, request) is { } requested)
         {
@@ -121,7 +132,7 @@ public static partial class HaLoop
         {
             o = o with { Memory = o.Memory with { CheckpointAskedAt = null } };
         }
-        if (!o.IsDcsLive || o.Lease.LeaderLeft < o.Lease.Ttl / 2)
+        if (IsSilent(o))
         {
             return DecideSilence(o);
         }
@@ -129,6 +140,8 @@ public static partial class HaLoop
             ? Wait(o, "unresponsive", "is the leader; PostgreSQL does not answer its questions", s_second)
             : Wait(o, "leads", "is the leader, the primary with the lock");
     }
+
+    private static bool IsSilent(Observation o) => !o.IsDcsLive || o.Lease.LeaderLeft < o.Lease.Ttl / 2;
 
     /// <summary>The DCS does not answer the leader: the lease still lasts, or failsafe mode has to carry.</summary>
     private static Decision DecideSilence(Observation o)

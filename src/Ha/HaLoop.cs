@@ -65,7 +65,7 @@ public static partial class HaLoop
     /// <summary>Rules that hold whatever else is going on: a primary without a valid lease does not go on.</summary>
     private static Decision? DecideSafety(Observation o)
     {
-        if (o.Paused || !(o.Local.AcceptsWrites || o.Local is { Server: ServerState.Starting, HasRecoverySignal: false }))
+        if (o.Paused || !(o.Local.AcceptsWrites || o.Local.PromotionAsked || o.Local is { Server: ServerState.Starting, HasRecoverySignal: false }))
         {
             return null;
         }

@@ -107,6 +107,12 @@ public sealed record LocalPostgres
     /// <summary>Not in recovery (by the last answer). False while stopped.</summary>
     public bool IsPrimary { get; init; }
 
+    /// <summary>
+    /// This very postmaster was asked to promote, which cannot be taken back: whatever it is now, it may accept writes at any moment. Stays
+    /// true while it runs.
+    /// </summary>
+    public bool PromotionAsked { get; init; }
+
     /// <summary>standby.signal or recovery.signal stands in the data directory.</summary>
     public bool HasRecoverySignal { get; init; }
 

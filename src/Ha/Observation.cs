@@ -68,7 +68,7 @@ public sealed record Observation
     public string? Leader => Lease.HoldsLeader ? Self : Cluster?.Leader?.Holder;
 
     /// <summary>The failsafe exchange allows a leader to go on without the DCS.</summary>
-    public bool FailsafeHolds => Config.FailsafeMode && Failsafe.ConfirmedLeft > SafetyMargin;
+    public bool FailsafeHolds => Config.FailsafeMode && Failsafe.ConfirmedLeft > SafetyMarginOf(Timing.Ttl);
 
     /// <summary>A fifth of the ttl, at least 0.5 s and at most 5 s.</summary>
     public static TimeSpan SafetyMarginOf(TimeSpan ttl) =>

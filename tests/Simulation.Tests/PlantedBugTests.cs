@@ -49,7 +49,7 @@ public sealed class PlantedBugTests
     [Fact]
     public void A_promotion_without_the_leader_key_is_found() => Finds("without the leader key", new SimOptions
     {
-        Spoil = (o, decision) => decision.Code == "asks_peers" ? With(decision, new HaAction.Promote(o.Local.Timeline)) : decision,
+        PromotesItself = true,
         Faults = [Fault.KillNode],
     });
 

@@ -67,7 +67,8 @@ internal static class Scenario
         Ttl = 3,
         LoopWait = 1,
         Faults = [Fault.Unresponsive, Fault.Unresponsive, Fault.KillAgent, Fault.FreezeAgent, Fault.Switchover],
-        PromotionTime = world => world.Between(20, 4000),
+        Patience = 90,   // promotions that take longer than they may are given up and tried elsewhere
+        PromotionTime = world => world.Chance(0.2) ? world.Between(9000, 16000) : world.Between(20, 4000),
         MeanPause = TimeSpan.FromSeconds(1),
     };
 

@@ -72,7 +72,7 @@ internal sealed class SimCluster
         World.RunUntil(() => IsOver, Options.Storm);
         weather.End();
         World.Note("---", "nothing goes wrong any more");
-        var leaderBound = TimeSpan.FromSeconds((Options.LongestTtl * 1.5) + 25);
+        var leaderBound = TimeSpan.FromSeconds((Options.LongestTtl * 1.5) + Options.Patience);
         World.RunUntil(() => IsOver || Leader is not null, leaderBound);
         if (!IsOver && Leader is null)
         {

@@ -76,6 +76,9 @@ internal sealed record SimOptions
     /// <summary>The guard counts the lease from the answer, not from before the request.</summary>
     public bool CountsFromTheAnswer { get; init; }
 
+    /// <summary>A standby that is to follow another one promotes itself.</summary>
+    public bool PromotesItself { get; init; }
+
     /// <summary>A shorter lease does not bring the guard's deadline forward.</summary>
     public bool KeepsLongerDeadlines { get; init; }
 
@@ -95,6 +98,9 @@ internal sealed record SimOptions
 
     /// <summary>The longest lease that a member may hold when the storm is over.</summary>
     public int LongestTtl => Faults.Contains(Fault.ChangeTimes) ? Math.Max(Ttl, LongTtl) : Ttl;
+
+    /// <summary>How long after the last fault a leader may take at most, besides what the lease takes.</summary>
+    public int Patience { get; init; } = 25;
 
     /// <summary>What the ttl is changed to, besides short ones.</summary>
     public const int LongTtl = 30;

@@ -10,6 +10,7 @@ namespace Routing.Simulation.Tests;
 internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer server, TimeProvider time, SimOptions options) : IPostgres
 {
     private LocalPostgres? _last;
+    private int _promotionAskedOf;
 
     /// <summary>Called when a promotion or a start as primary begins.</summary>
     public Action<string>? TakesOver { get; set; }
@@ -142,6 +143,7 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
         {
             return StepResult.Failed("PostgreSQL does not run");
         }
+        _promotionAskedOf = server.Pid;
         server.Promote(usedTimeline, options.PromotionTime(world));
         await UntilAsync(() => server.AcceptsWrites || server.Life != Life.Up, timeout, cancellationToken);
         return server.AcceptsWrites ? StepResult.Done("is a primary") : StepResult.Failed("it was not promoted in time");
@@ -149,6 +151,10 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
 
     public async Task<StepResult> FollowAsync(Upstream? upstream, CancellationToken cancellationToken)
     {
+        if (options.PromotesItself)
+        {
+            return await PromoteAsync(0, TimeSpan.FromSeconds(10), cancellationToken);
+        }
         await Delay(2, 50, cancellationToken);
         server.Follow(upstream);
         return StepResult.Done("reloaded");
@@ -285,6 +291,7 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
             Following = server.Upstream,
             ServerVersion = 150000,
             PostmasterPid = server.Pid,
+            PromotionAsked = server.Pid != 0 && server.Pid == _promotionAskedOf,
             Standbys = server.IsPrimary ? server.Rows() : [],
             SynchronousStandbyNames = server.SynchronousStandbyNames,
             CheckpointedSincePromotion = server.IsPrimary && server.ControlTimeline == server.Timeline,

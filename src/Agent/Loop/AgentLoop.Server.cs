@@ -23,15 +23,21 @@ internal sealed partial class AgentLoop
         }
         else
         {
-            (_appliedConfigRevision, _applyFailedAt) = (-1, Now());
-            if (result.Detail != _applyProblem)
-            {
-                LogConfigProblem(_applyProblem = result.Detail);
-            }
+            _appliedConfigRevision = -1;
+            NoteFailedApply(result.Detail);
         }
         if (reload && o.Local.HasProcess)
         {
             _postgres.RunCallback("on_reload", Published.Role(o));
+        }
+    }
+
+    private void NoteFailedApply(string problem)
+    {
+        _applyFailedAt = Now();
+        if (problem != _applyProblem)
+        {
+            LogConfigProblem(_applyProblem = problem);
         }
     }
 
@@ -46,7 +52,8 @@ internal sealed partial class AgentLoop
         {
             return;
         }
-        if (o.Local.Server == ServerState.Running && _appliedAsPrimary != o.Local.IsPrimary)
+        if (o.Local.Server == ServerState.Running && _appliedAsPrimary != o.Local.IsPrimary
+            && (_applyFailedAt is not { } failedAt || MayApplyAgain(failedAt, o)))
         {
             // A start writes what its role needs; a promotion has no time for that, and is over now.
             _appliedAsPrimary = o.Local.IsPrimary;
@@ -54,7 +61,7 @@ internal sealed partial class AgentLoop
             if (!result.Ok)
             {
                 _appliedAsPrimary = null;
-                LogConfigProblem(result.Detail);
+                NoteFailedApply(result.Detail);
             }
         }
         if (o.Local.Server == ServerState.Running && o.Leader is not null && o.Config.UseSlots)

@@ -41,6 +41,7 @@ internal sealed partial class AgentLoop : IDisposable
     private long _appliedConfigRevision = -1;
     private ImmutableSortedDictionary<string, string>? _failsafeAttempt;
     private ImmutableSortedDictionary<string, string>? _failsafePossible;
+    private int _inheritedPid;
     private TimeSpan? _applyFailedAt;
     private string? _applyProblem;
     private bool? _appliedAsPrimary;
@@ -101,6 +102,7 @@ internal sealed partial class AgentLoop : IDisposable
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         _watch.Changed += OnWatch;
         _keeper.Adopt(_timing);
+        _inheritedPid = _guard.ArmedPid;
         var keeping = _keeper.RunAsync(stop.Token);
         try
         {
@@ -196,6 +198,12 @@ internal sealed partial class AgentLoop : IDisposable
             decision.Actions,
             new Performer.Run(observation, _member, _config) { Now = Now },
             bound.Token);
+        if (_learned.SyncRefused && _memory.Sync is { } planned
+            && observation.Memory.Sync?.Wrote?.ModRevision != observation.Cluster?.Sync.ModRevision)
+        {
+            // Unless an earlier attempt had no answer, nothing can land any more: the planner is free again.
+            _memory = _memory with { Sync = planned with { Wrote = null } };
+        }
         if (_learned.InitializeRevision != 0)
         {
             _memory = _memory with { InitializeRevision = _learned.InitializeRevision };
@@ -277,6 +285,10 @@ internal sealed partial class AgentLoop : IDisposable
         var job = _jobs.Current;
         var observedAt = _time.GetTimestamp();
         var local = await _postgres.ObserveAsync(cancellationToken);
+        if (local.PostmasterPid > 0 && local.PostmasterPid == _inheritedPid)
+        {
+            local = local with { PromotionAsked = true };   // an earlier agent's order names it: a primary, or to be one
+        }
         _observedAt = observedAt;
         var view = _watch.Current;
         // A watch that is live has had a sign of life a moment ago, though nothing changed for long.
@@ -334,11 +346,7 @@ internal sealed partial class AgentLoop : IDisposable
     /// <summary>Until the view shows the list that we wrote last, each that may be in force counts: whoever is named in one may race, and has to be asked.</summary>
     private ClusterSnapshot WithOwnFailsafe(ClusterSnapshot snapshot)
     {
-        if (!_keeper.View.HoldsLeader)
-        {
-            _failsafePossible = null;   // another leader's list is no business of ours
-        }
-        if (_failsafePossible is null || snapshot.Failsafe is not { } seen)
+        if (_failsafePossible is null || _keeper.Held is null || snapshot.Failsafe is not { } seen)
         {
             return snapshot;
         }
@@ -385,16 +393,14 @@ internal sealed partial class AgentLoop : IDisposable
 
     private void GuardPrimary(Observation o)
     {
-        // Of a server that does not answer, what it was last is known, not what it is: a promotion may be over, or be about to be.
-        var isUnknown = o.Local.Server == ServerState.Unresponsive;
+        // What a silent server was last is known, not what it is: its files and what it was asked for tell more.
         var mayWrite = o.Job?.Kind is JobKind.Promote or JobKind.StartPrimary
-            || o.Local.AcceptsWrites || o.Local is { HasProcess: true, HasRecoverySignal: false };
-        if (mayWrite && !o.Paused && o.Local.PostmasterPid > 0 && o.Lease.HoldsLeader)
+            || o.Local.AcceptsWrites || o.Local.PromotionAsked || o.Local is { HasProcess: true, HasRecoverySignal: false };
+        if (mayWrite && !o.Paused && o.Local.PostmasterPid > 0 && o.Lease.HoldsLeader && o.Job?.Kind != JobKind.Demote)
         {
             _guard.Arm(o.Local.PostmasterPid);
         }
-        // A postmaster that was to be promoted stays guarded while it runs, whatever it is now: what it was asked for cannot be taken back.
-        else if (o.Paused || (!mayWrite && !isUnknown && (o.Local.PostmasterPid == 0 || o.Local.PostmasterPid != _guard.ArmedPid)))
+        else if (!mayWrite || o.Paused)
         {
             _guard.Disarm();
         }

@@ -4,4 +4,5 @@ namespace Routing.Agent.Loop;
 /// <param name="Until">A timestamp of the agent's <see cref="TimeProvider"/>: the leader key may end then.</param>
 /// <param name="Deadline">The timestamp at which whatever guards a primary acts: ahead of <paramref name="Until"/> by half the safety margin.</param>
 /// <param name="Ttl">Life of the lease that the key hangs on, without a renewal; for a while after a change not the ttl in force.</param>
-internal readonly record struct Conviction(long Until, long Deadline, TimeSpan Ttl);
+/// <param name="LoopWait">The <c>loop_wait</c> that was in force with that ttl.</param>
+internal readonly record struct Conviction(long Until, long Deadline, TimeSpan Ttl, TimeSpan LoopWait);

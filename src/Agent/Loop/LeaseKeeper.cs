@@ -25,6 +25,7 @@ internal sealed partial class LeaseKeeper(
     private LeaderKey? _held;
     private long _leaderUntil;
     private TimeSpan _leaderTtl = Timing.Default.Ttl;
+    private TimeSpan _leaderLoopWait = Timing.Default.LoopWait;
     private long _confirmedAt;
     private long _vouchedUntil;
     private long _vouchedDeadline;
@@ -34,6 +35,7 @@ internal sealed partial class LeaseKeeper(
     private bool _releasePending;
     private OwnLease? _lease;
     private TimeSpan _ttl = Timing.Default.Ttl;
+    private TimeSpan _loopWait = Timing.Default.LoopWait;
     private TimeSpan _requestLimit = Timing.Default.RetryTimeout;
     private long _renewedAt;
 
@@ -124,7 +126,7 @@ internal sealed partial class LeaseKeeper(
     {
         lock (_lock)
         {
-            _requestLimit = timing.RetryTimeout;
+            (_requestLimit, _loopWait) = (timing.RetryTimeout, timing.LoopWait);
             if (_ttl == timing.Ttl)
             {
                 return;
@@ -473,7 +475,7 @@ internal sealed partial class LeaseKeeper(
             }
             if (isHeld)
             {
-                (_leaderUntil, _leaderTtl) = (until, lease.Ttl);
+                (_leaderUntil, _leaderTtl, _leaderLoopWait) = (until, lease.Ttl, _loopWait);
             }
         }
         if (!isHeld)
@@ -506,6 +508,7 @@ internal sealed partial class LeaseKeeper(
                     _held = write.Leader ?? _held;
                     _uncertain = false;
                     (_leaderUntil, _leaderTtl) = (sentAt + Ticks(ttl), ttl);
+                    _leaderLoopWait = ttl == _ttl ? _loopWait : _leaderLoopWait;
                     // Who is asked next time is known by the DCS from here on, and may be others than those who have vouched.
                     (_confirmedAt, _vouchedUntil, _vouchedDeadline) = (time.GetTimestamp(), 0, 0);
                     break;
@@ -544,7 +547,8 @@ internal sealed partial class LeaseKeeper(
                 if (_held is not null)
                 {
                     conviction = new Conviction(
-                        Math.Max(_leaderUntil, _vouchedUntil), Math.Max(DeadlineOf(_leaderUntil, _leaderTtl), _vouchedDeadline), _leaderTtl);
+                        Math.Max(_leaderUntil, _vouchedUntil), Math.Max(DeadlineOf(_leaderUntil, _leaderTtl), _vouchedDeadline), _leaderTtl,
+                        _leaderLoopWait);
                 }
             }
             ConvictionChanged?.Invoke(conviction);
@@ -560,7 +564,9 @@ internal sealed partial class LeaseKeeper(
         TimeSpan limit;
         lock (_lock)
         {
-            limit = TimeSpan.FromTicks(Math.Min(_requestLimit.Ticks, _ttl.Ticks / 4));
+            // While the key hangs on a shorter lease, requests have to fit into that one.
+            var ttl = _held is not null && _leaderTtl < _ttl ? _leaderTtl : _ttl;
+            limit = TimeSpan.FromTicks(Math.Min(_requestLimit.Ticks, ttl.Ticks / 4));
         }
         return TimedToken.After(limit, time, cancellationToken);
     }

@@ -38,6 +38,9 @@ internal sealed partial class Performer(
         /// <summary>The revision of the empty initialize key that is ours; 0: it was not won in this run.</summary>
         public long InitializeRevision { get; init; }
 
+        /// <summary>The store refused to write the synchronous state: it is certain that it was not written.</summary>
+        public bool SyncRefused { get; init; }
+
         public TimeSpan? FailsafeAskedAt { get; init; }
 
         public long WrittenRevision { get; init; }
@@ -124,9 +127,10 @@ internal sealed partial class Performer(
                     ClusterKeys.Failover, KeyWriter.NoFailover,
                     clear.Revision is { } revision ? WriteCondition.Unchanged(revision) : WriteCondition.Always, 0, cancellationToken), learned);
             case HaAction.WriteSync sync:
-                return Report(action, await store.PutAsync(
+                var wrote = await store.PutAsync(
                     ClusterKeys.Sync, KeyWriter.Sync(sync.State.Leader, sync.State.Standbys, sync.State.Quorum),
-                    WriteCondition.Unchanged(sync.State.ModRevision), 0, cancellationToken), learned);
+                    WriteCondition.Unchanged(sync.State.ModRevision), 0, cancellationToken);
+                return Report(action, wrote, learned with { SyncRefused = wrote.Status == WriteStatus.Refused });
             case HaAction.DeleteSync delete:
                 return Report(action, await store.DeleteAsync(
                     ClusterKeys.Sync, WriteCondition.Unchanged(delete.Revision), cancellationToken), learned);
@@ -263,9 +267,9 @@ internal sealed partial class Performer(
     private bool StartJob(HaAction action, Run run)
     {
         // Frozen since the decision, or held up by another action, we may lead no more.
-        if (action is HaAction.Promote && keeper.View is var lease && !(lease.HoldsLeader && lease.LeaderLeft > Observation.SafetyMarginOf(lease.Ttl)))
+        if (action is HaAction.Promote or HaAction.StartPrimary && !run.Config.Pause && !LeadsStill())
         {
-            LogNotDone(nameof(HaAction.Promote), "not begun", "the lease ran out in the meantime");
+            LogNotDone(action.GetType().Name, "not begun", "the lease ran out in the meantime");
             return false;
         }
         var (kind, work) = Job(action, run);
@@ -275,6 +279,10 @@ internal sealed partial class Performer(
         }
         return jobs.TryStart(kind, work);
     }
+
+    private bool LeadsStill() =>
+        keeper.View is var lease && lease.HoldsLeader && lease.LeaderLeft > Observation.SafetyMarginOf(lease.Ttl)
+        || (keeper.VouchedUntil is { } until && time.GetTimestamp() < until);
 
     private (JobKind, Func<IProgress<string>, CancellationToken, Task<(JobResult, string)>>) Job(HaAction action, Run run)
     {
@@ -392,7 +400,8 @@ internal sealed partial class Performer(
         if (leads && !released && demote.Mode is DemoteMode.Graceful or DemoteMode.Shutdown or DemoteMode.Immediate)
         {
             var local = await postgres.ObserveAsync(cancellationToken);
-            await ReleaseAsync(local.Control?.Checkpoint, run.Observation.Cluster, cancellationToken);
+            // A standby's checkpoint lies behind what it has received: it says nothing about the cluster's end.
+            await ReleaseAsync(run.Observation.Local is { PromotionAsked: true, IsPrimary: false } ? null : local.Control?.Checkpoint, run.Observation.Cluster, cancellationToken);
         }
         return (JobResult.Done, stopped.Detail);
     }

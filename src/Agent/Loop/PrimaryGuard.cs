@@ -39,6 +39,10 @@ internal sealed partial class PrimaryGuard(
     {
         lock (_lock)
         {
+            if (_conviction.Ttl == TimeSpan.Zero)
+            {
+                return;   // nothing was told yet: the next run comes at once
+            }
             AdaptWatchdog(isAnother: _pid != postmasterPid);
             if (_pid == postmasterPid && fence.IsArmed)
             {
@@ -59,13 +63,17 @@ internal sealed partial class PrimaryGuard(
     {
         lock (_lock)
         {
-            var isLonger = conviction.Until > _conviction.Until;
+            var (isLonger, isMoved) = (conviction.Until > _conviction.Until, conviction.Deadline != _conviction.Deadline);
             _conviction = conviction;
             if (_pid == 0)
             {
                 return;
             }
-            fence.ExtendUntil(conviction.Deadline);
+            if (isMoved)
+            {
+                // Never the same one twice: after the machine was suspended it would be a later moment of the fence's clock.
+                fence.ExtendUntil(conviction.Deadline);
+            }
             AdaptWatchdog(isAnother: false);
             if (isLonger)
             {
@@ -150,7 +158,7 @@ internal sealed partial class PrimaryGuard(
     /// <summary>The watchdog's time is that of the lease which the key hangs on.</summary>
     private void AdaptWatchdog(bool isAnother)
     {
-        var times = (_conviction.Ttl, timing().LoopWait);
+        var times = (_conviction.Ttl, _conviction.LoopWait);
         if (_watchdogTimes != times || isAnother)
         {
             _watchdogTimes = times;

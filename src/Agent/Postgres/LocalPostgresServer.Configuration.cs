@@ -56,6 +56,7 @@ internal sealed partial class LocalPostgresServer
         _dynamic = config;
         try
         {
+            _owesReload |= force;   // also when something below fails
             DynamicConfigCache.Write(DataDirectory, config);
             if (_postmaster.Find() is not { } process)
             {
@@ -63,10 +64,7 @@ internal sealed partial class LocalPostgresServer
             }
             var isPrimary = !_files.HasRecoverySignal;
             var effective = await EffectiveAsync(isPrimary ? Role.Primary : Role.Replica, cancellationToken);
-            if (await RewriteAsync(effective, cancellationToken) || force)
-            {
-                _owesReload = true;   // also after a failure: the next call finds the files as they should be
-            }
+            _owesReload |= await RewriteAsync(effective, cancellationToken);
             if (!_owesReload)
             {
                 return StepResult.Done("nothing changed");
@@ -77,9 +75,13 @@ internal sealed partial class LocalPostgresServer
             if (!await WaitForAsync(
                 async () => await session.TextAsync("SELECT pg_conf_load_time()::text", cancellationToken) != before, cancellationToken))
             {
-                return StepResult.Failed($"the server was told to read its configuration again and had not done so after {ReloadLimit.TotalSeconds:0} s");
+                // An error in a file of the operator's keeps it from taking any of it; repeating does not help. The next change tells it again.
+                LogNotReloaded(ReloadLimit.TotalSeconds);
             }
-            _owesReload = false;
+            else
+            {
+                _owesReload = false;
+            }
             _pendingRestart = await PendingRestartAsync(session, effective, cancellationToken);
             return StepResult.Done(_pendingRestart.IsEmpty
                 ? "reloaded"

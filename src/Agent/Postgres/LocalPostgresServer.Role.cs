@@ -8,6 +8,8 @@ namespace Routing.Agent.Postgres;
 /// <content>Promotion, following, callbacks.</content>
 internal sealed partial class LocalPostgresServer
 {
+    private volatile int _promotionAskedOf;
+
     private static readonly TimeSpan PromotePoll = TimeSpan.FromMilliseconds(2);
 
     /// <inheritdoc/>
@@ -27,6 +29,7 @@ internal sealed partial class LocalPostgresServer
         await ReserveTimelinesAsync(usedTimeline);
         if (DataDirectoryState.Look(DataDirectory, inUse: true).Control?.File.State != ControlState.InProduction)
         {
+            _promotionAskedOf = process.Pid;
             // What pg_promote() does, without a connection: the startup process looks for the file on the signal.
             await File.WriteAllTextAsync(Path.Combine(DataDirectory, "promote"), "", CancellationToken.None);
             process.TrySignal(Signals.User1);

@@ -89,7 +89,8 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         };
         return process is null
             ? Stopped(seen)
-            : await ObserveRunningAsync(seen with { PostmasterPid = process.Pid }, process, config.Config, cancellationToken);
+            : await ObserveRunningAsync(
+                seen with { PostmasterPid = process.Pid, PromotionAsked = process.Pid == _promotionAskedOf }, process, config.Config, cancellationToken);
     }
 
     private LocalPostgres Stopped(LocalPostgres seen)
@@ -304,6 +305,10 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
 
     [LoggerMessage(EventId = 2011, Level = LogLevel.Warning, Message = "Cannot read the timeline history {Path}: {Problem}")]
     private partial void LogHistoryUnreadable(string path, string problem);
+
+    [LoggerMessage(EventId = 2013, Level = LogLevel.Warning,
+        Message = "PostgreSQL was told to read its configuration again and has not taken it within {Seconds} s: its own log says whether a file has an error")]
+    private partial void LogNotReloaded(double seconds);
 
     [LoggerMessage(EventId = 2012, Level = LogLevel.Warning, Message = "{Problem}")]
     private partial void LogProblem(string problem);

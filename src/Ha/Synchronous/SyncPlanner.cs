@@ -49,7 +49,7 @@ public static class SyncPlanner
     /// </summary>
     public static SyncDecision ModeOff(SyncObservation o)
     {
-        o = o with { Memory = Look(o) with { Wrote = null } };
+        o = o with { Memory = Look(o) };
         if (o.Sync.ModRevision != 0)
         {
             return new(

@@ -1,0 +1,45 @@
+using Routing.Cluster;
+using Xunit;
+
+namespace Routing.Ha.Tests;
+
+/// <summary>A promotion that goes wrong: what PostgreSQL was asked for cannot be taken back.</summary>
+public sealed class PromotionTests
+{
+    private static readonly LocalPostgres s_standby = Every.Server(ServerState.Running, isPrimary: false);
+
+    private static readonly JobEnd s_failed = new(JobKind.Promote, JobResult.Failed, "is still in recovery", Every.Now);
+
+    [Fact]
+    public void One_that_failed_before_PostgreSQL_was_asked_gives_the_key_up_and_leaves_the_standby_alone()
+    {
+        var decision = HaLoop.Decide(Winner(wasAsked: false) with { Ended = s_failed });
+
+        Assert.Equal("promotion_failed", decision.Code);
+        Assert.IsType<HaAction.ReleaseLeader>(Assert.Single(decision.Actions));
+    }
+
+    [Fact]
+    public void One_that_may_still_happen_stops_the_server_first()
+    {
+        var decision = HaLoop.Decide(Winner(wasAsked: true) with { Ended = s_failed });
+
+        Assert.Equal("promotion_failed", decision.Code);
+        Assert.Equal(new HaAction.Demote(DemoteMode.Immediate), Assert.Single(decision.Actions));
+        Assert.True(decision.Memory.BarredFromRaceUntil > Every.Now);
+    }
+
+    [Theory]
+    [InlineData(true, "lost_leader")]
+    [InlineData(false, "follows")]
+    public void Whoever_was_asked_and_does_not_lead_any_more_is_stopped(bool wasAsked, string code)
+    {
+        var o = Every.Of(s_standby with { PromotionAsked = wasAsked, IsStreaming = true }, "b", default);
+
+        Assert.StartsWith(code, HaLoop.Decide(o).Code, StringComparison.Ordinal);
+    }
+
+    private static Observation Winner(bool wasAsked) => Every.Of(
+        s_standby with { PromotionAsked = wasAsked }, "a", new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)))
+        with { Memory = LoopMemory.Empty with { DivergenceTerm = new Term(50) } };
+}
