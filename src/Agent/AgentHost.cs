@@ -41,6 +41,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly PrimaryGuard _guard;
     private readonly AgentLoop _loop;
     private readonly ConsentFile _consents;
+    private readonly Lock _consentLock = new();
     private readonly RestServer _rest;
     private readonly AgentMetrics _metrics;
     private AgentSettings _settings;
@@ -151,7 +152,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         {
             return new FailsafeAnswer(FailsafeVerdict.RunningAsLeader);
         }
-        lock (_consents)   // questions may overlap, and the longer consent counts
+        lock (_consentLock)   // questions may overlap, and the longer consent counts
         {
             var notice = FailsafeNotice.Of(message, status.Timing.Ttl, _board.Current.Failsafe ?? _loop.EarlierConsent, _time);
             try

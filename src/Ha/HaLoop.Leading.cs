@@ -47,7 +47,7 @@ public static partial class HaLoop
             return Wait(o, "unresponsive", "does not promote: PostgreSQL does not answer", s_soon);
         }
         var memory = o.Memory;
-        if (o.Memory.Sync?.Wrote is { } unanswered && unanswered.ModRevision == o.Cluster!.Sync.ModRevision)
+        if (o.Memory.Sync?.Unanswered(o.Cluster!.Sync) is { } unanswered)
         {
             // It may land yet: no step is built on the key before it is known not to.
             return new Decision("prepares_promotion", "prepares its promotion: writes the synchronous state again: it is not known whether it was written",
@@ -62,7 +62,7 @@ public static partial class HaLoop
                 return new Decision("prepares_promotion", $"prepares its promotion: {before.Reason}",
                     [new HaAction.SetSynchronousStandbys(before.StandbyNames)], memory, TimeSpan.FromMilliseconds(20));
             }
-            if (before.Write is { } write && !Same(write, o.Cluster!.Sync))
+            if (before.Write is { } write && write != o.Cluster!.Sync)
             {
                 return new Decision("prepares_promotion", $"prepares its promotion: {before.Reason}",
                     [new HaAction.WriteSync(write)], memory, s_soon);
@@ -76,9 +76,6 @@ public static partial class HaLoop
             ? promote.Then(new HaAction.ClearFailover(null))
             : promote;
     }
-
-    private static bool Same(SyncState left, SyncState right) =>
-        left.Leader == right.Leader && left.Quorum == right.Quorum && left.Standbys.SetEquals(right.Standbys);
 
     /// <summary>Holds the key and is the primary: requests first, then the keys that only a leader keeps.</summary>
     private static Decision DecideLeadingPrimary(Observation o)
@@ -146,7 +143,7 @@ public static partial class HaLoop
     /// <summary>The DCS does not answer the leader: the lease still lasts, or failsafe mode has to carry.</summary>
     private static Decision DecideSilence(Observation o)
     {
-        var left = o.Lease.LeaderLeft - o.SafetyMargin;
+        var left = o.Lease.LeaderLeft - o.Lease.SafetyMargin;
         if (!o.Config.FailsafeMode)
         {
             return Wait(o, "dcs_unreachable",

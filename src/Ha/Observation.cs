@@ -57,12 +57,8 @@ public sealed record Observation
     /// <summary>The cluster is paused.</summary>
     public bool Paused => Config.Pause;
 
-    /// <summary>Time before the end of the lease at which a primary has to stop accepting writes.</summary>
-    /// <remarks>Of the lease that is held: after a change of the ttl that is still the old one for a moment.</remarks>
-    public TimeSpan SafetyMargin => SafetyMarginOf(Lease.HoldsLeader ? Lease.Ttl : Timing.Ttl);
-
     /// <summary>This member holds the leader key, and the lease lasts longer than the safety margin.</summary>
-    public bool Leads => Lease.HoldsLeader && Lease.LeaderLeft > SafetyMargin;
+    public bool Leads => Lease.Leads;
 
     /// <summary>Who holds the leader key, by the best knowledge; null for nobody.</summary>
     public string? Leader => Lease.HoldsLeader ? Self : Cluster?.Leader?.Holder;
@@ -94,7 +90,14 @@ public sealed record MemberOptions(
 /// <param name="LeaderLeft">Time until the key may end, from before the last good renewal was sent. Zero or less: over.</param>
 /// <param name="IsUncertain">The last write to the leader key got no answer: it may or may not be ours.</param>
 /// <param name="Ttl">Life of the lease that the key hangs on; without the key, of the next one.</param>
-public readonly record struct LeaseView(bool HoldsLeader, Term Term, TimeSpan LeaderLeft, bool IsUncertain, TimeSpan Ttl);
+public readonly record struct LeaseView(bool HoldsLeader, Term Term, TimeSpan LeaderLeft, bool IsUncertain, TimeSpan Ttl)
+{
+    /// <summary>Time before the end of the lease at which a primary has to stop accepting writes.</summary>
+    public TimeSpan SafetyMargin => Observation.SafetyMarginOf(Ttl);
+
+    /// <summary>The key is held, and the lease lasts longer than the safety margin.</summary>
+    public bool Leads => HoldsLeader && LeaderLeft > SafetyMargin;
+}
 
 /// <summary>Answers of peers, asked together.</summary>
 /// <param name="AskedAt">When (see <see cref="Observation.Now"/>).</param>

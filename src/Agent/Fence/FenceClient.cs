@@ -55,16 +55,7 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
         }
     }
 
-    public bool IsArmed
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _page is { Word.IsArmed: true };
-            }
-        }
-    }
+    public bool IsArmed => ArmedPid != 0;
 
     public int ArmedPid
     {
@@ -140,43 +131,9 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
         }
     }
 
-    public bool ExtendUntil(long deadline)
-    {
-        lock (_lock)
-        {
-            var instant = _clock.At(deadline);
-            while (_page?.Word is { IsArmed: true, IsFiring: false } word)
-            {
-                if (_page.TryReplaceWord(word, FenceWord.Armed(word.PostmasterPid, instant)))
-                {
-                    if (instant < word.Deadline)
-                    {
-                        Wake();   // it sleeps until the old deadline; a shorter lease counts at once
-                    }
+    public bool ExtendUntil(long deadline) => Move(deadline, onlyForward: false);
 
-                    return true;
-                }
-            }
-
-            return false;
-        }
-    }
-
-    public void BringForward(long deadline)
-    {
-        lock (_lock)
-        {
-            var instant = _clock.At(deadline);
-            while (_page?.Word is { IsArmed: true, IsFiring: false } word && instant < word.Deadline)
-            {
-                if (_page.TryReplaceWord(word, FenceWord.Armed(word.PostmasterPid, instant)))
-                {
-                    Wake();
-                    return;
-                }
-            }
-        }
-    }
+    public void BringForward(long deadline) => Move(deadline, onlyForward: true);
 
     public void Disarm()
     {
@@ -226,6 +183,28 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
             _page?.Dispose();
             _page = null;
             _ensuring.Dispose();
+        }
+    }
+
+    private bool Move(long deadline, bool onlyForward)
+    {
+        lock (_lock)
+        {
+            var instant = _clock.At(deadline);
+            while (_page?.Word is { IsArmed: true, IsFiring: false } word && (!onlyForward || instant < word.Deadline))
+            {
+                if (_page.TryReplaceWord(word, FenceWord.Armed(word.PostmasterPid, instant)))
+                {
+                    if (instant < word.Deadline)
+                    {
+                        Wake();   // it sleeps until the old deadline; a shorter lease counts at once
+                    }
+
+                    return true;
+                }
+            }
+
+            return false;
         }
     }
 

@@ -198,8 +198,7 @@ internal sealed partial class AgentLoop : IDisposable
             decision.Actions,
             new Performer.Run(observation, _member, _config) { Now = Now },
             bound.Token);
-        if (_learned.SyncRefused && _memory.Sync is { } planned
-            && observation.Memory.Sync?.Wrote?.ModRevision != observation.Cluster?.Sync.ModRevision)
+        if (_learned.SyncRefused && _memory.Sync is { } planned && observation.Memory.Sync?.Unanswered(observation.Cluster!.Sync) is null)
         {
             // Unless an earlier attempt had no answer, nothing can land any more: the planner is free again.
             _memory = _memory with { Sync = planned with { Wrote = null } };
@@ -229,7 +228,7 @@ internal sealed partial class AgentLoop : IDisposable
     private TimedToken WithinLease(CancellationToken cancellationToken)
     {
         var lease = _keeper.View;
-        var left = lease.LeaderLeft - Observation.SafetyMarginOf(lease.Ttl);
+        var left = lease.LeaderLeft - lease.SafetyMargin;
         return lease.HoldsLeader && left > TimeSpan.Zero
             ? TimedToken.After(left, _time, cancellationToken)
             : TimedToken.With(cancellationToken);
@@ -248,7 +247,7 @@ internal sealed partial class AgentLoop : IDisposable
         var lease = _keeper.View;
         if (lease.HoldsLeader && observation.Local.HasProcess)
         {
-            var margin = lease.LeaderLeft - Observation.SafetyMarginOf(lease.Ttl);
+            var margin = lease.LeaderLeft - lease.SafetyMargin;
             if (margin > TimeSpan.Zero && margin < wait)
             {
                 wait = margin + TimeSpan.FromMilliseconds(1);

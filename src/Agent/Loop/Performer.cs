@@ -281,8 +281,7 @@ internal sealed partial class Performer(
     }
 
     private bool LeadsStill() =>
-        keeper.View is var lease && lease.HoldsLeader && lease.LeaderLeft > Observation.SafetyMarginOf(lease.Ttl)
-        || (keeper.VouchedUntil is { } until && time.GetTimestamp() < until);
+        keeper.View.Leads || (keeper.VouchedUntil is { } until && time.GetTimestamp() < until);
 
     private (JobKind, Func<IProgress<string>, CancellationToken, Task<(JobResult, string)>>) Job(HaAction action, Run run)
     {

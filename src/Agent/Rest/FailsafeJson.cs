@@ -38,14 +38,6 @@ internal static class FailsafeJson
         return stream.ToArray();
     }
 
-    // Whoever says more than a day does not mean it: a consent that never ends would be the end of every failover.
-    private static TimeSpan? Ttl(JsonElement body) =>
-        body.TryGetProperty("routing", out var routing) && routing.ValueKind == JsonValueKind.Object
-        && routing.TryGetProperty("ttl", out var ttl) && ttl.ValueKind == JsonValueKind.Number && ttl.TryGetDouble(out var seconds)
-        && seconds is > 0 and <= 86_400
-            ? TimeSpan.FromSeconds(seconds)
-            : null;
-
     /// <summary>Reads the message; null when one of its texts is missing. Slots with a position that is no number are left out.</summary>
     public static FailsafeMessage? Read(JsonElement body)
     {
@@ -67,6 +59,11 @@ internal static class FailsafeJson
                 }
             }
         }
-        return new FailsafeMessage(name, connUrl, apiUrl, slots) { Ttl = Ttl(body) };
+        return new FailsafeMessage(name, connUrl, apiUrl, slots)
+        {
+            Ttl = body.TryGetProperty("routing", out var routing) && routing.ValueKind == JsonValueKind.Object
+                ? FailsafeNotice.Seconds(routing, "ttl")
+                : null,
+        };
     }
 }

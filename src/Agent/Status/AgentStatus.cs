@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using Routing.Cluster;
 using Routing.Ha;
 
@@ -142,6 +143,13 @@ internal sealed record FailsafeNotice(
         var left = before?.Left(ttl, now, time) ?? TimeSpan.Zero;
         return new(message.Name, message.ConnUrl, message.ApiUrl, message.Slots, now) { Binds = left > binds ? left : binds };
     }
+
+    /// <summary>Reads how long a consent counts, in seconds; null when that is missing or nobody can mean it: one that never ends would end every failover.</summary>
+    public static TimeSpan? Seconds(JsonElement container, string name) =>
+        container.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var seconds)
+        && seconds is > 0 and <= 86_400
+            ? TimeSpan.FromSeconds(seconds)
+            : null;
 
     /// <summary>How long this member is still bound; zero or less: not any more.</summary>
     public TimeSpan Left(TimeSpan ttl, long now, TimeProvider time) => (Binds ?? ttl) - time.GetElapsedTime(ReceivedAt, now);

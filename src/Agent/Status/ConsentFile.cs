@@ -19,11 +19,9 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
 
     private const string BootIdFile = "/proc/sys/kernel/random/boot_id";
 
-    private readonly Lock _lock = new();   // questions may overlap
-
     private string Path => System.IO.Path.Combine(dataDirectory, FileName);
 
-    /// <summary>Keeps a consent that is about to be given.</summary>
+    /// <summary>Keeps a consent that is about to be given. One at a time.</summary>
     /// <exception cref="IOException">It cannot be kept: it must not be given.</exception>
     /// <exception cref="UnauthorizedAccessException">The same.</exception>
     public void Keep(FailsafeNotice notice)
@@ -32,14 +30,6 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
         {
             return;
         }
-        lock (_lock)
-        {
-            Write(notice);
-        }
-    }
-
-    private void Write(FailsafeNotice notice)
-    {
         var next = Path + ".new";
         using (var stream = new FileStream(next, new FileStreamOptions
         {
@@ -77,9 +67,7 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
                 return new FailsafeNotice(
                     Text(kept, "leader"), Text(kept, "conn_url"), Text(kept, "api_url"), null, timestamp - Ticks(now - new BootInstant(nanoseconds)))
                 {
-                    Binds = kept.TryGetProperty("binds_s", out var binds) && binds.ValueKind == JsonValueKind.Number && binds.GetDouble() is > 0 and <= 86_400 and var seconds
-                        ? TimeSpan.FromSeconds(seconds)
-                        : null,
+                    Binds = FailsafeNotice.Seconds(kept, "binds_s"),
                 };
             }
         }

@@ -29,6 +29,9 @@ public sealed record SyncMemory
     /// <summary>What was last written to the key, with the version that it was to replace; null when nothing was.</summary>
     public SyncState? Wrote { get; init; }
 
+    /// <summary>What was written last, when the key is still seen as it was before: it may have been written, or may yet be. Null: there is no doubt.</summary>
+    public SyncState? Unanswered(SyncState seen) => Wrote is { } wrote && wrote.ModRevision == seen.ModRevision ? wrote : null;
+
     /// <summary>The mode was switched off, and the parameter is still to be given back to the operator.</summary>
     public bool GiveBack { get; init; }
 

@@ -34,9 +34,9 @@ public static class SyncPlanner
         {
             return wait;
         }
-        if (o.Memory.Wrote is { } wrote && wrote.ModRevision == o.Sync.ModRevision)
+        if (o.Memory.Unanswered(o.Sync) is { } unanswered)
         {
-            return new("writes the synchronous state again: it is not known whether it was written", new SyncStep.WriteSync(wrote), o.Memory);
+            return new("writes the synchronous state again: it is not known whether it was written", new SyncStep.WriteSync(unanswered), o.Memory);
         }
         var decision = !o.Sync.IsActive
             ? new("takes over the synchronous state", Write(o, 0, NameSet.Empty), o.Memory)

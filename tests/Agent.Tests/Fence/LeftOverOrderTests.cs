@@ -33,14 +33,8 @@ public sealed class LeftOverOrderTests : IDisposable
     [Fact]
     public async Task The_agent_has_a_fence_from_its_first_look_on()
     {
-        var former = Client();
-        await former.EnsureRunningAsync(Cancelled);
         using var postmaster = Process.Start("sleep", "1000");
-        former.Arm(postmaster.Id, ProcessStat.Read(postmaster.Id)!.Value.StartTicks, After(TimeSpan.FromSeconds(60)));
-        Assert.True(await former.WaitUntilGuardingAsync(TimeSpan.FromSeconds(10), Cancelled));
-        var fence = former.FencePid!.Value;
-        _clients.Remove(former);
-        former.Dispose();
+        var fence = await OrderOfAnEarlierAgentAsync(postmaster);
         RealPostgres.Signal(Signals.Kill, fence);
         postmaster.Kill();
         await postmaster.WaitForExitAsync(Cancelled);
@@ -61,13 +55,8 @@ public sealed class LeftOverOrderTests : IDisposable
     [Fact]
     public async Task The_deadline_of_an_earlier_agents_order_is_brought_forward_and_never_put_back()
     {
-        var former = Client();
-        await former.EnsureRunningAsync(Cancelled);
         using var postmaster = Process.Start("sleep", "1000");
-        former.Arm(postmaster.Id, ProcessStat.Read(postmaster.Id)!.Value.StartTicks, After(TimeSpan.FromSeconds(60)));
-        Assert.True(await former.WaitUntilGuardingAsync(TimeSpan.FromSeconds(10), Cancelled));
-        _clients.Remove(former);
-        former.Dispose();
+        _ = await OrderOfAnEarlierAgentAsync(postmaster);
         var next = Client();
         await next.EnsureRunningAsync(Cancelled);
         Assert.Equal(postmaster.Id, next.ArmedPid);
@@ -79,6 +68,20 @@ public sealed class LeftOverOrderTests : IDisposable
         await Eventually.TrueAsync(() => !next.IsArmed, "the order is carried out");
         Assert.Equal(postmaster.Id, next.LastFencing?.PostmasterPid);
         Assert.Equal(0, next.ArmedPid);
+    }
+
+    /// <summary>Gives the order to guard a postmaster for a minute, and lets go of its fence.</summary>
+    /// <returns>The fence.</returns>
+    private async Task<int> OrderOfAnEarlierAgentAsync(Process postmaster)
+    {
+        var former = Client();
+        await former.EnsureRunningAsync(Cancelled);
+        former.Arm(postmaster.Id, ProcessStat.Read(postmaster.Id)!.Value.StartTicks, After(TimeSpan.FromSeconds(60)));
+        Assert.True(await former.WaitUntilGuardingAsync(TimeSpan.FromSeconds(10), Cancelled));
+        var fence = former.FencePid!.Value;
+        _clients.Remove(former);
+        former.Dispose();
+        return fence;
     }
 
     private static long After(TimeSpan span) =>
