@@ -4,7 +4,7 @@ using Routing.Ha;
 namespace Routing.Simulation.Tests;
 
 /// <summary>What must hold after every step, by true time and with the eyes of somebody who sees everything.</summary>
-internal sealed class Invariants(SimCluster cluster)
+internal sealed partial class Invariants(SimCluster cluster)
 {
     private readonly List<Commit> _acknowledged = [];
     private readonly Dictionary<string, (SimAgent Agent, Term Term, long Revision)> _seen = [];

@@ -1,7 +1,7 @@
-using System.Collections.Immutable;
 using Routing.Cluster;
 using Routing.Ha;
 using Xunit;
+using static Routing.Simulation.Tests.Planted;
 
 namespace Routing.Simulation.Tests;
 
@@ -121,27 +121,4 @@ public sealed class PlantedBugTests
     {
         Spoil = (_, decision) => decision.Code == "busy" ? decision with { Reason = "" } : decision,
     });
-
-    private static Decision With(Decision decision, HaAction action) => decision with { Actions = [action] };
-
-    private static void Finds(string violation, SimOptions options)
-    {
-        const int Most = 200;
-
-        var others = ImmutableArray.CreateBuilder<string>();
-        for (var seed = 1; seed <= Most; seed++)
-        {
-            if (new SimCluster(seed, options).Run() is not { } found)
-            {
-                continue;
-            }
-            if (found.Contains(violation, StringComparison.Ordinal))
-            {
-                return;
-            }
-            others.Add(found);
-        }
-
-        Assert.Fail($"{Most} schedules did not find it; others found: {string.Join("; ", others.Take(3))}");
-    }
 }

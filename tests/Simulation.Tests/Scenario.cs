@@ -3,7 +3,7 @@ using Routing.Cluster;
 namespace Routing.Simulation.Tests;
 
 /// <summary>The mix of schedules: a seed picks one.</summary>
-internal static class Scenario
+internal static partial class Scenario
 {
     private static readonly Fault[] s_crashes = [Fault.KillAgent, Fault.KillPostmaster, Fault.KillNode, Fault.StopAgent, Fault.FreezeAgent];
 

@@ -30,7 +30,7 @@ internal enum Fault
 }
 
 /// <summary>What a schedule is made of.</summary>
-internal sealed record SimOptions
+internal sealed partial record SimOptions
 {
     public int Nodes { get; init; } = 3;
 

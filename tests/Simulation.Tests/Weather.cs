@@ -30,9 +30,9 @@ internal sealed partial class Weather(SimCluster cluster)
             node.IsCutFromDcs = false;
             node.DcsDelay = null;
             cluster.Network.Join(node.Name);
+            RepairServer(node);
             node.Server.IsSlow = false;
             node.Server.IsUnresponsive = false;
-            node.Server.FailingStarts = 0;
             node.Server.StartTime = () => _world.Between(50, 800);
             node.Agent?.Process.Thaw();
             node.ApplyLinks();
@@ -150,7 +150,8 @@ internal sealed partial class Weather(SimCluster cluster)
                 Later(() => SetPause(false));
                 break;
             default:
-                throw new InvalidOperationException($"The weather does not know {fault}.");
+                StrikeServer(fault, node);
+                break;
         }
     }
 
