@@ -29,6 +29,7 @@ has_etcdctl() { command -v etcdctl >/dev/null; }
 has_psycopg2() { /usr/bin/python3 -c 'import psycopg2' 2>/dev/null; }
 has_node() { command -v node >/dev/null; }
 has_npm() { command -v npm >/dev/null; }
+has_ip() { command -v ip >/dev/null; }
 has_setpriv() { command -v setpriv >/dev/null; }
 
 # The Debian package of PostgreSQL's server: 15 where it exists (Debian 12), else the release's own.
@@ -82,6 +83,9 @@ INSTALL
 # What each script needs.
 need_compiler() { need "compiler gcc libc6-dev" "zlib zlib1g-dev"; }
 need_servers() { need "postgres postgresql-server" "etcd etcd-server" "etcdctl etcd-client" "setpriv util-linux"; }
+
+# The drills make network namespaces where the kernel lets them.
+need_network() { need "ip iproute2"; }
 
 # The clients of other languages that Integration.Tests speaks with; node's own packages by their lock file.
 need_clients() {

@@ -12,17 +12,25 @@ internal sealed class Judge : IAsyncDisposable
 
     public Writer this[TestNode node] => _writers[node];
 
+    /// <summary>All that was acknowledged by now, in the order of the answers.</summary>
+    public IReadOnlyList<AcknowledgedWrite> Writes =>
+        [.. _writers.Values.SelectMany(writer => writer.Writes).OrderBy(write => write.Ended)];
+
     /// <summary>Starts the writers and waits until the leader takes writes.</summary>
     /// <param name="cluster">The cluster.</param>
     /// <param name="leader">Its leader.</param>
     /// <param name="patience">As of <see cref="Writer"/>.</param>
-    public static async Task<Judge> StartAsync(TestCluster cluster, TestNode leader, TimeSpan? patience = null)
+    /// <param name="isSynchronous">Whether a synchronous mode is on.</param>
+    public static async Task<Judge> StartAsync(TestCluster cluster, TestNode leader, TimeSpan? patience = null, bool isSynchronous = true)
     {
         // An acknowledged write is only safe from here on: before, no standby may have been synchronous yet.
-        await cluster.UntilAsync(
-            async () => (await cluster.Keys.GetAsync("sync"))?.Json is { } sync && sync["leader"]?.ToString() == leader.Name
-                && sync["sync_standby"]?.ToString() is { Length: > 0 },
-            "a synchronous standby is named");
+        if (isSynchronous)
+        {
+            await cluster.UntilAsync(
+                async () => (await cluster.Keys.GetAsync("sync"))?.Json is { } sync && sync["leader"]?.ToString() == leader.Name
+                    && sync["sync_standby"]?.ToString() is { Length: > 0 },
+                "a synchronous standby is named");
+        }
         var writers = await Writer.StartOnEachAsync(cluster, patience);
         var judge = new Judge(cluster, writers.Zip(cluster.Nodes).ToDictionary(pair => pair.Second, pair => pair.First));
         await judge[leader].MoreAsync(50);
@@ -52,6 +60,19 @@ internal sealed class Judge : IAsyncDisposable
             earliest = earliest is null || first.Ended < earliest.Ended ? first : earliest;
         }
         return null;
+    }
+
+    /// <summary>Ends the writers.</summary>
+    /// <returns>How many acknowledged writes the present leader lacks.</returns>
+    public async Task<int> LostOnAsync(TestNode now)
+    {
+        var lost = 0;
+        foreach (var writer in _writers.Values)
+        {
+            await writer.StopAsync();
+            lost += (await writer.MissingOnAsync(now)).Count;
+        }
+        return lost;
     }
 
     /// <summary>Ends the writers and looks at what they saw.</summary>

@@ -30,9 +30,18 @@ public sealed record EtcdKey(string Value, long CreateRevision, long ModRevision
 }
 
 /// <summary>Looks at keys and changes them by etcd's JSON gateway: another way than the product's own.</summary>
-public sealed class EtcdKeys(Uri endpoint, string prefix) : IDisposable
+/// <param name="endpoints">Members of one etcd; the next one is asked when one fails.</param>
+/// <param name="prefix">Before the keys' names, without a slash at its end.</param>
+public sealed class EtcdKeys(IReadOnlyList<Uri> endpoints, string prefix) : IDisposable
 {
-    private readonly HttpClient _http = new() { BaseAddress = endpoint, Timeout = TimeSpan.FromSeconds(15) };
+    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(15) };
+    private int _last;   // of the endpoints, the one that answered
+
+    /// <summary>Keys of an etcd of one member.</summary>
+    public EtcdKeys(Uri endpoint, string prefix)
+        : this([endpoint], prefix)
+    {
+    }
 
     /// <summary>One key; null when it is missing.</summary>
     public async Task<EtcdKey?> GetAsync(string suffix) => (await AskAsync(Key(suffix), null)).Values.SingleOrDefault();
@@ -79,7 +88,23 @@ public sealed class EtcdKeys(Uri endpoint, string prefix) : IDisposable
 
     private async Task<JsonNode> PostAsync(string path, JsonObject request)
     {
-        using var answer = await _http.PostAsJsonAsync(path, request);
+        for (var tried = 1; ; tried++)
+        {
+            var number = _last;
+            try
+            {
+                return await PostAsync(endpoints[number], path, request);
+            }
+            catch (Exception problem) when (tried < endpoints.Count && problem is (HttpRequestException or TaskCanceledException))
+            {
+                _last = (number + 1) % endpoints.Count;
+            }
+        }
+    }
+
+    private async Task<JsonNode> PostAsync(Uri endpoint, string path, JsonObject request)
+    {
+        using var answer = await _http.PostAsJsonAsync(new Uri(endpoint, path), request);
         var text = await answer.Content.ReadAsStringAsync();
         return answer.IsSuccessStatusCode
             ? JsonNode.Parse(text)!

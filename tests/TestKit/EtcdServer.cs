@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net.Http.Json;
 using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
 
 namespace Routing.TestKit;
 
@@ -9,6 +11,12 @@ public sealed record EtcdServerOptions
 {
     /// <summary>PEM files for TLS with client certificates, or null for clear text.</summary>
     public (string Ca, string Certificate, string Key)? Tls { get; init; }
+
+    /// <summary>The machine of each member, by its name. Default: all on this one.</summary>
+    public Func<string, TestMachine> Machine { get; init; } = _ => TestMachine.This;
+
+    /// <summary>Where clients are told to reach a port of a machine, as <c>host:port</c>. Default: at the machine's address.</summary>
+    public Func<TestMachine, int, string> Front { get; init; } = (machine, port) => $"{machine.Address}:{port}";
 
     /// <summary>More command-line arguments, such as <c>--auth-token-ttl 3</c>, one word each.</summary>
     public IReadOnlyList<string> ExtraArguments { get; init; } = [];
@@ -32,17 +40,18 @@ public sealed class EtcdServer : IAsyncDisposable
         var scheme = options.Tls is null ? "http" : "https";
         var metricsPort = FreePorts.Take();
         Name = name;
-        Endpoint = new Uri($"{scheme}://127.0.0.1:{clientPort}");
-        HealthAddress = new Uri($"http://127.0.0.1:{metricsPort}/health");
+        Machine = options.Machine(name);
+        Endpoint = new Uri($"{scheme}://{Machine.Address}:{clientPort}");
+        HealthAddress = new Uri($"http://{Machine.Address}:{metricsPort}/health");
         _arguments =
         [
             "--name", name,
             "--data-dir", _directory["data"],
-            "--listen-client-urls", Url(Endpoint), "--advertise-client-urls", Url(Endpoint),
-            "--listen-peer-urls", $"http://127.0.0.1:{peerPort}",
-            "--initial-advertise-peer-urls", $"http://127.0.0.1:{peerPort}",
+            "--listen-client-urls", Url(Endpoint), "--advertise-client-urls", $"{scheme}://{options.Front(Machine, clientPort)}",
+            "--listen-peer-urls", $"http://{Machine.Address}:{peerPort}",
+            "--initial-advertise-peer-urls", $"http://{Machine.Address}:{peerPort}",
             "--initial-cluster", initialCluster, "--initial-cluster-token", initialCluster,
-            "--listen-metrics-urls", $"http://127.0.0.1:{metricsPort}",
+            "--listen-metrics-urls", $"http://{Machine.Address}:{metricsPort}",
             "--logger", "zap", "--log-outputs", "stderr",
             .. options.Tls is { } tls
                 ? (string[])["--client-cert-auth", "--trusted-ca-file", tls.Ca, "--cert-file", tls.Certificate, "--key-file", tls.Key]
@@ -53,6 +62,9 @@ public sealed class EtcdServer : IAsyncDisposable
 
     /// <summary>The member's name.</summary>
     public string Name { get; }
+
+    /// <summary>The machine it runs on.</summary>
+    public TestMachine Machine { get; }
 
     /// <summary>Where clients connect.</summary>
     public Uri Endpoint { get; }
@@ -70,7 +82,8 @@ public sealed class EtcdServer : IAsyncDisposable
     public static async Task<EtcdServer> StartAsync(EtcdServerOptions? options = null)
     {
         var (client, peer) = (FreePorts.Take(), FreePorts.Take());
-        var server = new EtcdServer("etcd1", client, peer, $"etcd1=http://127.0.0.1:{peer}", options ?? new());
+        var chosen = options ?? new();
+        var server = new EtcdServer("etcd1", client, peer, $"etcd1=http://{chosen.Machine("etcd1").Address}:{peer}", chosen);
         try
         {
             await server.RestartAsync();
@@ -80,6 +93,21 @@ public sealed class EtcdServer : IAsyncDisposable
         {
             await server.DisposeAsync();
             throw;
+        }
+    }
+
+    /// <summary>Whether this member leads its etcd cluster; false when it does not answer.</summary>
+    public async Task<bool> LeadsAsync()
+    {
+        try
+        {
+            using var answer = await Http.PostAsJsonAsync(new Uri(Endpoint, "/v3/maintenance/status"), new JsonObject());
+            var status = JsonNode.Parse(await answer.Content.ReadAsStringAsync());
+            return status?["leader"]?.ToString() is { } leader && leader == status["header"]?["member_id"]?.ToString();
+        }
+        catch (Exception silent) when (silent is HttpRequestException or TaskCanceledException)
+        {
+            return false;
         }
     }
 
@@ -101,16 +129,16 @@ public sealed class EtcdServer : IAsyncDisposable
         var start = new ProcessStartInfo("/bin/sh")
         {
             UseShellExecute = false,
-            ArgumentList = { "-c", "exec \"$@\" >>\"$0\" 2>&1", LogFile, Program },
+            ArgumentList = { "-c", "exec \"$@\" >>\"$0\" 2>&1", LogFile },
         };
         // A test decides alone, not the ETCD_* variables around it.
         foreach (var name in start.Environment.Keys.Where(key => key.StartsWith("ETCD_", StringComparison.Ordinal)).ToList())
         {
             start.Environment.Remove(name);
         }
-        foreach (var argument in _arguments)
+        foreach (var word in (string[])[.. Machine.Entrance, Program, .. _arguments])
         {
-            start.ArgumentList.Add(argument);
+            start.ArgumentList.Add(word);
         }
         lock (Running)
         {
@@ -269,9 +297,10 @@ public sealed class EtcdServers : IAsyncDisposable
     public static async Task<EtcdServers> StartAsync(int count = 3, EtcdServerOptions? options = null)
     {
         var peers = FreePorts.Take(count);
-        var initial = string.Join(',', peers.Select((port, i) => $"etcd{i + 1}=http://127.0.0.1:{port}"));
+        var chosen = options ?? new();
+        var initial = string.Join(',', peers.Select((port, i) => $"etcd{i + 1}=http://{chosen.Machine($"etcd{i + 1}").Address}:{port}"));
         var members = peers
-            .Select((port, i) => new EtcdServer($"etcd{i + 1}", FreePorts.Take(), port, initial, options ?? new()))
+            .Select((port, i) => new EtcdServer($"etcd{i + 1}", FreePorts.Take(), port, initial, chosen))
             .ToList();
         var cluster = new EtcdServers(members);
         try

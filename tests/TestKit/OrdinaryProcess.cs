@@ -20,6 +20,12 @@ public sealed class OrdinaryProcess : IDisposable
     private static readonly bool IsRoot = Environment.IsPrivilegedProcess;
     private readonly Process _process;
 
+    /// <summary>The words before a command that take privileges away from it: those of root, or those that hold in our namespaces.</summary>
+    private static string[] Ordinarily =>
+        IsRoot ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+        : NamespaceLab.IsInside ? ["setpriv", "--inh-caps=-all", "--ambient-caps=-all"]
+        : [];
+
     private OrdinaryProcess(Process process) => (_process, Id) = (process, process.Id);
 
     /// <summary>The process.</summary>
@@ -32,8 +38,16 @@ public sealed class OrdinaryProcess : IDisposable
     /// <param name="log">Where its output goes, appended.</param>
     /// <param name="home">Its home and working directory.</param>
     /// <param name="command">The program and its arguments.</param>
-    public static OrdinaryProcess Start(string log, string home, params string[] command)
+    public static OrdinaryProcess Start(string log, string home, params string[] command) => Start(TestMachine.This, log, home, command);
+
+    /// <summary>Starts a program on a machine of a network.</summary>
+    /// <param name="machine">The machine.</param>
+    /// <param name="log">Where its output goes, appended.</param>
+    /// <param name="home">Its home and working directory.</param>
+    /// <param name="command">The program and its arguments.</param>
+    public static OrdinaryProcess Start(TestMachine machine, string log, string home, params string[] command)
     {
+        ArgumentNullException.ThrowIfNull(machine);
         // The shell only points the output to the log and becomes the program: the process id stays.
         var start = new ProcessStartInfo("/bin/sh")
         {
@@ -41,7 +55,7 @@ public sealed class OrdinaryProcess : IDisposable
             WorkingDirectory = home,
             ArgumentList = { "-c", "exec \"$@\" >>\"$0\" 2>&1 </dev/null", log },
         };
-        foreach (var word in IsRoot ? (string[])["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", .. command] : command)
+        foreach (var word in (string[])[.. machine.Entrance, .. Ordinarily, .. command])
         {
             start.ArgumentList.Add(word);
         }
@@ -133,6 +147,46 @@ public sealed class OrdinaryProcess : IDisposable
         }
     }
 
+    /// <summary>The process that holds the end of a connection which has this local port on 127.0.0.1; null when it is gone.</summary>
+    public static int? OwnerOf(int port)
+    {
+        // "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …", addresses in hexadecimal; a socket of both families is
+        // among those of IPv6.
+        var local = $"0100007F:{port:X4}";
+        var inode = File.ReadLines("/proc/net/tcp").Concat(File.ReadLines("/proc/net/tcp6"))
+            .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Where(words => words[1].EndsWith(local, StringComparison.Ordinal)).Select(words => words[9]).FirstOrDefault();
+        return inode is null or "0" ? null : All().Select(process => (int?)process.Id).FirstOrDefault(pid => Holds(pid!.Value, $"socket:[{inode}]"));
+    }
+
+    /// <summary>A process's parent; null when it is gone.</summary>
+    public static int? ParentOf(int pid)
+    {
+        try
+        {
+            // "pid (name) state parent …"
+            return int.Parse(File.ReadAllText($"/proc/{pid}/stat").Split(") ")[^1].Split(' ')[1], null);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>A variable of the environment that a process was started with; null when it has none.</summary>
+    public static string? VariableOf(int pid, string name)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/environ").Split('\0')
+                .FirstOrDefault(variable => variable.StartsWith($"{name}=", StringComparison.Ordinal))?[(name.Length + 1)..];
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Whether a process runs (or is frozen); a zombie does not.</summary>
     public static bool IsAlive(int pid)
     {
@@ -170,6 +224,18 @@ public sealed class OrdinaryProcess : IDisposable
         catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
         {
             return "";
+        }
+    }
+
+    private static bool Holds(int pid, string target)
+    {
+        try
+        {
+            return Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd").Any(entry => new FileInfo(entry).LinkTarget == target);
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            return false;
         }
     }
 

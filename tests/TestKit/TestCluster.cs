@@ -9,6 +9,12 @@ public sealed record TestClusterOptions
     /// <summary>How many nodes.</summary>
     public int Nodes { get; init; } = 3;
 
+    /// <summary>How many members etcd has.</summary>
+    public int EtcdMembers { get; init; } = 1;
+
+    /// <summary>Where the nodes and etcd's members have machines of their own; null: all on this one. It ends with the cluster.</summary>
+    public ITestNetwork? Network { get; init; }
+
     /// <summary>Life of the leader key, in seconds.</summary>
     public int Ttl { get; init; } = 6;
 
@@ -39,11 +45,11 @@ public sealed class TestCluster : IAsyncDisposable
         OnTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => KillAll());
     }
 
-    private TestCluster(EtcdServer etcd, TestClusterOptions options)
+    private TestCluster(EtcdServers etcd, TestClusterOptions options)
     {
-        Etcd = etcd;
+        EtcdMembers = etcd;
         _options = options;
-        Keys = new EtcdKeys(etcd.Endpoint, $"/service/{Scope}");
+        Keys = new EtcdKeys(etcd.Endpoints, $"/service/{Scope}");
         OrdinaryProcess.GiveAway(_directory.Path);
         lock (Running)
         {
@@ -54,8 +60,11 @@ public sealed class TestCluster : IAsyncDisposable
     /// <summary>The cluster's name.</summary>
     public string Scope { get; } = "pay";
 
-    /// <summary>Its etcd.</summary>
-    public EtcdServer Etcd { get; }
+    /// <summary>Its etcd: the first member, which by default is the only one.</summary>
+    public EtcdServer Etcd => EtcdMembers.Members[0];
+
+    /// <summary>All members of its etcd.</summary>
+    public EtcdServers EtcdMembers { get; }
 
     /// <summary>Its keys, read without the product.</summary>
     public EtcdKeys Keys { get; }
@@ -93,7 +102,7 @@ public sealed class TestCluster : IAsyncDisposable
     public static async Task<TestCluster> PrepareAsync(TestClusterOptions? options = null)
     {
         var chosen = options ?? new();
-        var cluster = new TestCluster(await EtcdServer.StartAsync(), chosen);
+        var cluster = new TestCluster(await StartEtcdAsync(chosen), chosen);
         for (var i = 0; i < chosen.Nodes; i++)
         {
             cluster.AddNode();
@@ -101,11 +110,19 @@ public sealed class TestCluster : IAsyncDisposable
         return cluster;
     }
 
+    private static async Task<EtcdServers> StartEtcdAsync(TestClusterOptions options)
+    {
+        var machines = Enumerable.Range(1, options.EtcdMembers).ToDictionary(
+            number => $"etcd{number}", number => options.Network?.Add($"etcd{number}") ?? TestMachine.This);
+        var etcd = new EtcdServerOptions { Machine = name => machines[name] };
+        return await EtcdServers.StartAsync(options.EtcdMembers, options.Network is { } network ? etcd with { Front = network.Front } : etcd);
+    }
+
     /// <summary>Adds a node, configured and not started.</summary>
     public TestNode AddNode(Action<TestNode, JsonObject>? configure = null)
     {
         var name = $"n{_nodes.Count + 1}";
-        var node = new TestNode(name, _directory[name], Path.GetFileName(_directory.Path));
+        var node = new TestNode(name, _directory[name], Path.GetFileName(_directory.Path), _options.Network);
         node.Config = ConfigOf(node);
         _options.Configure?.Invoke(node, node.Config);
         configure?.Invoke(node, node.Config);
@@ -280,7 +297,11 @@ public sealed class TestCluster : IAsyncDisposable
             node.Dispose();
         }
         Keys.Dispose();
-        await Etcd.DisposeAsync();
+        await EtcdMembers.DisposeAsync();
+        if (_options.Network is { } network)
+        {
+            await network.DisposeAsync();
+        }
         if (Environment.GetEnvironmentVariable("ROUTING_KEEP") is null)
         {
             _directory.Dispose();
@@ -309,6 +330,7 @@ public sealed class TestCluster : IAsyncDisposable
 
     private JsonObject ConfigOf(TestNode node)
     {
+        var (address, subnet) = (node.Machine.Address, node.Machine.Subnet);
         var dcs = new JsonObject
         {
             ["ttl"] = _options.Ttl,
@@ -326,18 +348,18 @@ public sealed class TestCluster : IAsyncDisposable
         {
             ["scope"] = Scope,
             ["name"] = node.Name,
-            ["restapi"] = new JsonObject { ["listen"] = $"127.0.0.1:{node.RestPort}", ["connect_address"] = $"127.0.0.1:{node.RestPort}" },
-            ["etcd3"] = new JsonObject { ["hosts"] = new JsonArray($"{Etcd.Endpoint.Host}:{Etcd.Endpoint.Port}") },
+            ["restapi"] = new JsonObject { ["listen"] = $"{address}:{node.RestPort}", ["connect_address"] = Front(node.RestPort) },
+            ["etcd3"] = new JsonObject { ["hosts"] = new JsonArray([.. EtcdMembers.Members.Select(EtcdOf)]) },
             ["bootstrap"] = new JsonObject
             {
                 ["dcs"] = dcs,
                 ["initdb"] = new JsonArray(new JsonObject { ["encoding"] = "UTF8" }, "data-checksums", "no-sync"),
-                ["pg_hba"] = new JsonArray("host replication all 127.0.0.1/32 scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256"),
+                ["pg_hba"] = new JsonArray($"host replication all {subnet} scram-sha-256", $"host all all {subnet} scram-sha-256"),
             },
             ["postgresql"] = new JsonObject
             {
-                ["listen"] = $"127.0.0.1:{node.Port}",
-                ["connect_address"] = $"127.0.0.1:{node.Port}",
+                ["listen"] = $"{address}:{node.Port}",
+                ["connect_address"] = Front(node.Port),
                 ["data_dir"] = node.DataDirectory,
                 ["bin_dir"] = "/usr/lib/postgresql/15/bin",
                 ["pgpass"] = Path.Combine(node.DirectoryPath, "pgpass"),
@@ -350,6 +372,11 @@ public sealed class TestCluster : IAsyncDisposable
                 ["parameters"] = new JsonObject { ["unix_socket_directories"] = node.DirectoryPath },
             },
         };
+
+        string Front(int port) => _options.Network?.Front(node.Machine, port) ?? $"{address}:{port}";
+
+        JsonNode? EtcdOf(EtcdServer member) =>
+            _options.Network?.Front(member.Machine, member.Endpoint.Port) ?? $"{member.Endpoint.Host}:{member.Endpoint.Port}";
 
         static JsonObject User(string name, string password) => new() { ["username"] = name, ["password"] = password };
     }

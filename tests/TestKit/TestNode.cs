@@ -10,17 +10,26 @@ public sealed class TestNode : IDisposable
 {
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(30) };
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(30);
+    private const int DiskMegabytes = 600;
     private readonly string _dataName;
+    private readonly ITestNetwork? _network;
     private OrdinaryProcess? _agent;
 
-    internal TestNode(string name, string directory, string unique)
+    internal TestNode(string name, string directory, string unique, ITestNetwork? network = null)
     {
         Name = name;
         DirectoryPath = directory;
+        _network = network;
+        Machine = network?.Add(name) ?? TestMachine.This;
         // A fence is told apart by the last part of its data directory.
         _dataName = $"data-{unique}-{name}";
         Directory.CreateDirectory(directory);
         OrdinaryProcess.GiveAway(directory);
+        if (network is { HasDisks: true })
+        {
+            Directory.CreateDirectory(DiskPath);
+            network.MountDisk(DiskPath, DiskMegabytes);
+        }
     }
 
     /// <summary>The member's name.</summary>
@@ -29,8 +38,14 @@ public sealed class TestNode : IDisposable
     /// <summary>Everything of this node.</summary>
     public string DirectoryPath { get; }
 
+    /// <summary>The machine it runs on.</summary>
+    public TestMachine Machine { get; }
+
+    /// <summary>The file system of its data, where its network has disks; its directory otherwise.</summary>
+    public string DiskPath => _network is { HasDisks: true } ? Path.Combine(DirectoryPath, "disk") : DirectoryPath;
+
     /// <summary>PostgreSQL's data directory.</summary>
-    public string DataDirectory => Path.Combine(DirectoryPath, _dataName);
+    public string DataDirectory => Path.Combine(DiskPath, _dataName);
 
     /// <summary>The agent's configuration file.</summary>
     public string ConfigFile => Path.Combine(DirectoryPath, "agent.yml");
@@ -38,10 +53,10 @@ public sealed class TestNode : IDisposable
     /// <summary>What the agent wrote to the console.</summary>
     public string LogFile => Path.Combine(DirectoryPath, "agent.log");
 
-    /// <summary>PostgreSQL's port on 127.0.0.1.</summary>
+    /// <summary>PostgreSQL's port on its machine.</summary>
     public int Port { get; } = FreePorts.Take();
 
-    /// <summary>The agent's REST port on 127.0.0.1.</summary>
+    /// <summary>The agent's REST port on its machine.</summary>
     public int RestPort { get; } = FreePorts.Take();
 
     /// <summary>The configuration, when it was made of JSON.</summary>
@@ -77,7 +92,7 @@ public sealed class TestNode : IDisposable
     /// <summary>Connects to this node as the superuser, without a pool.</summary>
     public string ConnectionString => new NpgsqlConnectionStringBuilder
     {
-        Host = "127.0.0.1",
+        Host = Machine.Address,
         Port = Port,
         Username = "postgres",
         Password = "super",
@@ -120,7 +135,7 @@ public sealed class TestNode : IDisposable
 
     /// <summary>Starts an agent with some configuration, and leaves it to the caller.</summary>
     public OrdinaryProcess StartAgent(string configFile) =>
-        OrdinaryProcess.Start(LogFile, DirectoryPath, Programs.Agent, configFile);
+        OrdinaryProcess.Start(Machine, LogFile, DirectoryPath, Programs.Agent, configFile);
 
     /// <summary>Asks the agent to end (SIGTERM) and waits for it.</summary>
     /// <returns>The exit code.</returns>
@@ -273,6 +288,7 @@ public sealed class TestNode : IDisposable
     public void Dispose()
     {
         _agent?.Dispose();
+        _network?.UnmountDisk(DiskPath);
         foreach (var shared in Directory.EnumerateDirectories("/dev/shm", "routing-*"))
         {
             foreach (var fence in Directory.EnumerateDirectories(shared, $"{_dataName}*"))
@@ -290,6 +306,7 @@ public sealed class TestNode : IDisposable
             agent.Send(ProcessSignal.Kill);
         }
         KillThem(Processes());
+        _network?.UnmountDisk(DiskPath);
     }
 
     private static int KillThem(IReadOnlyList<int> pids)
@@ -304,7 +321,7 @@ public sealed class TestNode : IDisposable
     /// <summary>Everything that names the data directory or works below our directory: initdb's servers name none.</summary>
     private IReadOnlyList<int> Processes() => OrdinaryProcess.Find(_dataName, DirectoryPath);
 
-    private Uri Rest(string path) => new($"http://127.0.0.1:{RestPort}{path}");
+    private Uri Rest(string path) => new($"http://{Machine.Address}:{RestPort}{path}");
 
     private async Task<int> EndAgentAsync(ProcessSignal signal)
     {

@@ -246,10 +246,15 @@ public sealed class Writer : IAsyncDisposable
             await connection.OpenAsync();
             await using var command = new NpgsqlCommand(
                 "SELECT CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END", connection);
-            if (await command.ExecuteScalarAsync() is string timeline)
+            do
             {
-                return (node, connection, int.Parse(timeline, NumberStyles.HexNumber, CultureInfo.InvariantCulture));
+                if (await command.ExecuteScalarAsync() is string timeline)
+                {
+                    return (node, connection, int.Parse(timeline, NumberStyles.HexNumber, CultureInfo.InvariantCulture));
+                }
+                await Task.Delay(Pause * 5);
             }
+            while (_nodes.Length == 1 && !_stop.IsCancellationRequested);   // tied to one node, it waits there for the promotion
         }
         catch (Exception notNow) when (notNow is NpgsqlException or TimeoutException or InvalidOperationException)
         {

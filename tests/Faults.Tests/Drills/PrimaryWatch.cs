@@ -1,0 +1,98 @@
+using System.Diagnostics;
+using Npgsql;
+using Routing.TestKit;
+
+namespace Routing.Faults.Tests.Drills;
+
+/// <summary>Asks every node every 20 ms whether its PostgreSQL is a primary, and says for how long two were at once.</summary>
+/// <remarks>
+/// A server that was a primary in two answers was one in between, as long as it is the same start of it. Of such a reign that time is counted that
+/// is sure: from the end of the first answer to the beginning of the last question. How slow this process is cannot make an overlap, only miss one
+/// that is shorter than its questions take.
+/// </remarks>
+internal sealed class PrimaryWatch : IAsyncDisposable
+{
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(TestNode Node, string Start), (long From, long To)> _reigns = [];
+    private readonly Task[] _loops;
+
+    public PrimaryWatch(TestCluster cluster) => _loops = [.. cluster.Nodes.Select(node => Task.Run(() => WatchAsync(node)))];
+
+    /// <summary>The time with two primaries, as far as it is sure.</summary>
+    public TimeSpan Overlap
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return OverlapOf([.. _reigns.Select(reign => (reign.Key.Node.Name, reign.Value.From, reign.Value.To))]);
+            }
+        }
+    }
+
+    /// <summary>The time that reigns of different nodes have in common, pair by pair.</summary>
+    public static TimeSpan OverlapOf(IReadOnlyList<(string Node, long From, long To)> reigns)
+    {
+        long ticks = 0;
+        for (var i = 0; i < reigns.Count; i++)
+        {
+            for (var j = 0; j < i; j++)
+            {
+                if (reigns[i].Node != reigns[j].Node)
+                {
+                    ticks += Math.Max(0, Math.Min(reigns[i].To, reigns[j].To) - Math.Max(reigns[i].From, reigns[j].From));
+                }
+            }
+        }
+        return TimeSpan.FromSeconds((double)ticks / Stopwatch.Frequency);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_loops);
+        _stop.Dispose();
+    }
+
+    private async Task WatchAsync(TestNode node)
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                await using var connection = new NpgsqlConnection(node.ConnectionString + ";Timeout=2;Command Timeout=2;Cancellation Timeout=-1");
+                await connection.OpenAsync(_stop.Token);
+                await using var command = new NpgsqlCommand(
+                    "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_postmaster_start_time()::text END", connection);
+                while (true)
+                {
+                    var began = Stopwatch.GetTimestamp();
+                    if (await command.ExecuteScalarAsync(_stop.Token) is string start)
+                    {
+                        Note(node, start, began, Stopwatch.GetTimestamp());
+                    }
+                    await Task.Delay(Pause, _stop.Token);
+                }
+            }
+            catch (Exception notNow) when (notNow is NpgsqlException or TimeoutException or InvalidOperationException)
+            {
+                // Down, starting or silent: no primary that anybody reaches.
+                await Task.WhenAny(Task.Delay(Pause, _stop.Token));
+            }
+            catch (OperationCanceledException)
+            {
+                // the end
+            }
+        }
+    }
+
+    private void Note(TestNode node, string start, long began, long ended)
+    {
+        lock (_gate)
+        {
+            _reigns[(node, start)] = _reigns.TryGetValue((node, start), out var reign) ? (reign.From, Math.Max(reign.To, began)) : (ended, began);
+        }
+    }
+}
