@@ -10,6 +10,8 @@ internal sealed partial class Invariants(SimCluster cluster)
     private readonly Dictionary<string, (SimAgent Agent, Term Term, long Revision)> _seen = [];
     private Term _term;
     private string _keys = "";
+    private SynchronousMode? _mode;
+    private bool _hasChangedMode;
 
     /// <summary>The first violation; null: none.</summary>
     public string? Violation { get; private set; }
@@ -38,11 +40,15 @@ internal sealed partial class Invariants(SimCluster cluster)
         SimNode? primary = null;
         foreach (var node in cluster.Nodes)
         {
-            if (node.Server.AcceptsWrites && !IsForeign(node.Server))
+            if (node.AcceptsWrites && !IsForeign(node.Server) && node.ExcusedUntil <= cluster.World.Now)
             {
                 if (primary is not null)
                 {
                     Violated($"two nodes accept writes: {primary.Name} and {node.Name}");
+                }
+                if (cluster.Dcs.Snapshot.Leader is { } key && key.Holder != node.Name && !cluster.IsPaused)
+                {
+                    Violated($"{node.Name} accepts writes although {key.Holder} holds the leader key");
                 }
                 primary = node;
             }
@@ -73,6 +79,7 @@ internal sealed partial class Invariants(SimCluster cluster)
         {
             NoteKeys(snapshot);
         }
+        SeeMode(snapshot);
         if (snapshot.Leader is not { } leader || leader.Term == _term)
         {
             return;
@@ -90,6 +97,21 @@ internal sealed partial class Invariants(SimCluster cluster)
         cluster.World.Note("DCS", $"the leader is {leader.Holder}, term {leader.Term}");
     }
 
+    /// <summary>An operator who switches synchronous mode off gives the promise up for what was committed before, too.</summary>
+    private void SeeMode(ClusterSnapshot snapshot)
+    {
+        if (snapshot.Config?.SynchronousMode is not { } mode || mode == _mode)
+        {
+            return;
+        }
+        _hasChangedMode |= _mode is not null;
+        _mode = mode;
+        if (mode == SynchronousMode.Off)
+        {
+            _acknowledged.ForEach(commit => commit.IsProtected = false);
+        }
+    }
+
     private void NoteKeys(ClusterSnapshot snapshot)
     {
         var keys = $"ttl {snapshot.Config?.Timing.Ttl.TotalSeconds} s, sync {snapshot.Sync.Leader}/{string.Join(',', snapshot.Sync.Standbys)}/{snapshot.Sync.Quorum}, "
@@ -103,7 +125,10 @@ internal sealed partial class Invariants(SimCluster cluster)
     /// <summary>A client was told that its commit is done.</summary>
     public void CommitAcknowledged(SimServer server, Commit commit)
     {
-        commit.IsProtected = cluster.Options.Mode != SynchronousMode.Off && cluster.Dcs.Snapshot.Sync.IsOwner(server.Name);
+        var sync = cluster.Dcs.Snapshot.Sync;
+        commit.IsProtected = _mode is not (null or SynchronousMode.Off) && sync.IsOwner(server.Name)
+            // Just after the mode was switched on the server may not have heard of it: such a commit was promised nothing.
+            && (!_hasChangedMode || sync.Standbys.IsEmpty || server.SynchronousStandbyNames.Length > 0);
         _acknowledged.Add(commit);
     }
 
@@ -156,7 +181,7 @@ internal sealed partial class Invariants(SimCluster cluster)
         else if (cluster.Options is { Mode: SynchronousMode.Off, CheckTimeline: true })
         {
             var published = dcs.Status.Optime.Value;
-            var allowed = (ulong)cluster.Options.MaximumLag;
+            var allowed = (ulong)cluster.Options.MostLag;
             if (lost.Find(c => c.End + allowed < published) is { } commit)
             {
                 Violated($"{server.Name} is primary without commit {commit.Id}, more than maximum_lag_on_failover before the published position");
@@ -171,6 +196,7 @@ internal sealed partial class Invariants(SimCluster cluster)
         {
             cluster.World.Note(node.Name, $"{decision.Reason} [{decision.Code}] {string.Join(' ', decision.Actions)}");
         }
+        cluster.Decided?.Invoke(node, decision.Code);
         if (decision.Reason.Length == 0 || decision.Code.Length == 0)
         {
             Violated($"{node.Name} decides without a reason: [{decision.Code}] '{decision.Reason}'");

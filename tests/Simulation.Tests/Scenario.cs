@@ -22,7 +22,19 @@ internal static partial class Scenario
     private static readonly Fault[] s_times =
         [Fault.ChangeTimes, Fault.ChangeTimes, Fault.ChangeTimes, Fault.FreezeAgent, Fault.CutFromDcs, Fault.SlowDcs, Fault.DcsOutage, Fault.KillNode];
 
-    public static SimOptions Of(int seed)
+    private static readonly Fault[][] s_all =
+    [
+        [], [Fault.Switchover], s_crashes, s_links, [.. s_crashes, .. s_links], [.. s_servers, .. s_crashes],
+        [.. s_crashes, .. s_links, .. s_servers, .. s_requests], [.. s_requests, .. s_crashes], [.. s_links, .. s_requests], s_paused,
+        [Fault.ChangeTimes], s_times, s_times,
+        .. Mixes.Where(mix => !s_open.Contains(mix.Key)).Select(mix => mix.Value),
+    ];
+
+    public static SimOptions Of(int seed) => Of(seed, null);
+
+    /// <param name="seed">Picks the settings, and the faults when none are given.</param>
+    /// <param name="faults">The name of a mix of faults; null: any that every change has to withstand.</param>
+    public static SimOptions Of(int seed, string? faults)
     {
         var random = new Random(seed * 7919);
         var (ttl, loopWait, retry) = Pick(random, (3, 1, 1), (5, 2, 1), (5, 1, 2), (30, 10, 10), (5, 2, 1));
@@ -42,11 +54,10 @@ internal static partial class Scenario
             CheckTimeline = random.Next(2) == 0,
             RewindPossible = random.Next(5) > 0,
             MayRemoveDivergedData = true,
-            Faults = Pick<Fault[]>(
-                random,
-                [], [Fault.Switchover], s_crashes, s_links, [.. s_crashes, .. s_links], [.. s_servers, .. s_crashes],
-                [.. s_crashes, .. s_links, .. s_servers, .. s_requests], [.. s_requests, .. s_crashes], [.. s_links, .. s_requests], s_paused,
-                [Fault.ChangeTimes], s_times, s_times),
+            Drift = Pick(random, 0.0002, 0.0002, 0.0002, 0.04, 0.07),
+            FromStart = random.Next(5) == 0,
+            Together = Pick(random, 0, 0, 0.3),
+            Faults = faults is null ? Pick(random, s_all) : Mixes[faults],
             Storm = TimeSpan.FromSeconds(ttl > 10 ? 90 : 25),
             MeanPause = TimeSpan.FromSeconds(ttl > 10 ? 12 : 4),
         };

@@ -1,37 +1,47 @@
 namespace Routing.Simulation.Tests;
 
 /// <summary>A clock of a node: it began somewhere, runs a little fast or slow, and shows a wall time of its own.</summary>
-/// <param name="world">True time.</param>
+/// <param name="time">The node's time, which all clocks of the node share.</param>
 /// <param name="process">Whose timers these are; null: nobody's, they run as part of the world.</param>
-/// <param name="start">What it shows at the beginning.</param>
-/// <param name="drift">0.0001: it gains 100 µs in a second.</param>
-/// <param name="wallError">How wrong its wall time is.</param>
-internal sealed class SimClock(SimWorld world, SimProcess? process, TimeSpan start, double drift, TimeSpan wallError) : TimeProvider
+internal sealed class SimClock(NodeTime time, SimProcess? process) : TimeProvider
 {
     private static readonly DateTimeOffset s_epoch = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <param name="world">True time.</param>
+    /// <param name="process">Whose timers these are; null: nobody's, they run as part of the world.</param>
+    /// <param name="start">What it shows at the beginning.</param>
+    /// <param name="drift">0.0001: it gains 100 µs in a second.</param>
+    /// <param name="wallError">How wrong its wall time is.</param>
+    public SimClock(SimWorld world, SimProcess? process, TimeSpan start, double drift, TimeSpan wallError)
+        : this(new NodeTime(world, start, drift) { WallError = wallError }, process)
+    {
+    }
+
+    /// <summary>The node's time.</summary>
+    public NodeTime Time => time;
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
     public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
 
-    public override long GetTimestamp() => start.Ticks + (long)(world.Now * (1 + drift));
+    public override long GetTimestamp() => time.Now;
 
-    public override DateTimeOffset GetUtcNow() => s_epoch + wallError + TimeSpan.FromTicks(world.Now);
+    public override DateTimeOffset GetUtcNow() => s_epoch + time.WallError + TimeSpan.FromTicks(time.World.Now);
 
     /// <summary>The wall time of somebody whose clock is right.</summary>
     public static DateTimeOffset TrueTime(SimWorld world) => s_epoch + TimeSpan.FromTicks(world.Now);
 
     /// <summary>The same clock as another process of the node sees it.</summary>
-    public SimClock For(SimProcess? other) => new(world, other, start, drift, wallError);
+    public SimClock For(SimProcess? other) => new(time, other);
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
-        var timer = new Timer(this, callback, state);
+        var timer = new Timer(time, process, callback, state);
         timer.Change(dueTime, period);
         return timer;
     }
 
-    private sealed class Timer(SimClock clock, TimerCallback callback, object? state) : ITimer
+    private sealed class Timer(NodeTime time, SimProcess? process, TimerCallback callback, object? state) : ITimer
     {
         private int _winding;
         private TimeSpan _period;
@@ -42,7 +52,7 @@ internal sealed class SimClock(SimWorld world, SimProcess? process, TimeSpan sta
             _period = period;
             if (dueTime != Timeout.InfiniteTimeSpan)
             {
-                Schedule(dueTime, winding);
+                Schedule(time.Now + Math.Max(0, dueTime.Ticks), winding);
             }
             return true;
         }
@@ -55,19 +65,29 @@ internal sealed class SimClock(SimWorld world, SimProcess? process, TimeSpan sta
             return ValueTask.CompletedTask;
         }
 
-        private void Schedule(TimeSpan due, int winding) => clock.World.At(due / (1 + clock.Drift), () =>
+        /// <param name="due">By the node's own time: should that stand still meanwhile, the timer waits longer.</param>
+        /// <param name="winding">The setting that it belongs to.</param>
+        private void Schedule(long due, int winding) => time.World.At(time.Until(due), () =>
         {
             if (winding != _winding)
             {
                 return;
             }
-            if (clock.Process is { } process)
+            if (time.IsFrozen)
             {
-                process.Run(() => Fire(winding));
+                time.WhenItGoesOn(() => Schedule(due, winding));
+            }
+            else if (time.Now < due - 1)
+            {
+                Schedule(due, winding);
+            }
+            else if (process is null)
+            {
+                Fire(winding);
             }
             else
             {
-                Fire(winding);
+                process.Run(() => Fire(winding));
             }
         });
 
@@ -80,14 +100,8 @@ internal sealed class SimClock(SimWorld world, SimProcess? process, TimeSpan sta
             callback(state);
             if (winding == _winding && _period > TimeSpan.Zero)
             {
-                Schedule(_period, winding);
+                Schedule(time.Now + _period.Ticks, winding);
             }
         }
     }
-
-    private SimWorld World => world;
-
-    private double Drift => drift;
-
-    private SimProcess? Process => process;
 }

@@ -6,23 +6,23 @@ namespace Routing.Simulation.Tests;
 /// <summary>A whole cluster in one process, and one schedule of it.</summary>
 internal sealed class SimCluster
 {
+    private readonly IReadOnlyList<Strike> _strikes;
     private long _commits;
 
-    public SimCluster(int seed, SimOptions options, bool keepDiary = false)
+    /// <param name="seed">Of everything that is drawn besides the strikes.</param>
+    /// <param name="options">What it is made of.</param>
+    /// <param name="strikes">What goes wrong; null: the plan of this seed.</param>
+    /// <param name="keepDiary">Whether a diary is kept.</param>
+    public SimCluster(int seed, SimOptions options, IReadOnlyList<Strike>? strikes = null, bool keepDiary = false)
     {
-        (Seed, Options) = (seed, options);
+        (Seed, Options, _strikes) = (seed, options, strikes ?? Strike.PlanOf(seed, options));
         World = new SimWorld(seed) { Diary = keepDiary ? [] : null };
         Invariants = new Invariants(this);
         ConfigElement = options.Config();
         Dcs = new InMemoryDcs(new SimClock(World, null, TimeSpan.FromSeconds(10), 0, TimeSpan.Zero)) { Committed = Invariants.Changed };
         for (var i = 0; i < options.Nodes; i++)
         {
-            var node = new SimNode(this, ((char)('a' + i)).ToString(), 5001 + i);
-            node.Server.Acknowledged = Invariants.CommitAcknowledged;
-            node.Server.BecamePrimary = BecamePrimary;
-            node.Server.Corrupted = Invariants.Violated;
-            Network.Add(node.Server);
-            Nodes.Add(node);
+            AddNode();
         }
         World.AfterStep = Invariants.Check;
     }
@@ -43,10 +43,13 @@ internal sealed class SimCluster
 
     public JsonElement ConfigElement { get; }
 
+    /// <summary>Called after each decision of a member, with its code.</summary>
+    public Action<SimNode, string>? Decided { get; set; }
+
     public bool IsPaused => Dcs.Snapshot.Config?.Pause == true;
 
     /// <summary>The node that the leader key names and whose server accepts writes.</summary>
-    public SimNode? Leader => Nodes.Find(n => n.Name == Dcs.Snapshot.Leader?.Holder && n.Server.AcceptsWrites);
+    public SimNode? Leader => Nodes.Find(n => n.Name == Dcs.Snapshot.Leader?.Holder && n.AcceptsWrites);
 
     /// <summary>A leader, and every other node streams from the leader's history.</summary>
     public bool IsWhole => Leader is not null && Nodes.TrueForAll(n =>
@@ -61,13 +64,16 @@ internal sealed class SimCluster
             World.At(World.Between(0, 2000), node.StartAgent);
         }
         ClientWrites();
-        World.RunUntil(() => IsOver || IsWhole, TimeSpan.FromSeconds(60));
-        if (!IsOver && !IsWhole)
+        if (!Options.FromStart)
         {
-            Invariants.Violated($"no whole cluster came into being: {Describe()}");
+            World.RunUntil(() => IsOver || IsWhole, TimeSpan.FromSeconds(60));
+            if (!IsOver && !IsWhole)
+            {
+                Invariants.Violated($"no whole cluster came into being: {Describe()}");
+            }
+            World.Note("---", "the cluster stands");
         }
-        World.Note("---", "the cluster stands");
-        var weather = new Weather(this);
+        var weather = new Weather(this, _strikes);
         weather.Begin();
         World.RunUntil(() => IsOver, Options.Storm);
         weather.End();
@@ -92,6 +98,17 @@ internal sealed class SimCluster
         return Invariants.Violation;
     }
 
+    public SimNode AddNode()
+    {
+        var node = new SimNode(this, ((char)('a' + Nodes.Count)).ToString(), 5001 + Nodes.Count);
+        node.Server.Acknowledged = Invariants.CommitAcknowledged;
+        node.Server.BecamePrimary = BecamePrimary;
+        node.Server.Corrupted = Invariants.Violated;
+        Network.Add(node.Server);
+        Nodes.Add(node);
+        return node;
+    }
+
     public string Describe() => string.Join("; ", Nodes.Select(n =>
         $"{n.Name}: {n.Server.Life}{(n.Server.IsPrimary ? " primary" : "")} timeline {n.Server.Timeline}, "
         + (n.Agent is { } agent ? $"[{agent.Board.Current.ReasonCode}] {agent.Board.Current.Reason}" : "no agent")));
@@ -109,7 +126,10 @@ internal sealed class SimCluster
     {
         foreach (var node in Nodes)
         {
-            Commit(node.Server);
+            if (!node.IsFrozen)
+            {
+                Commit(node.Server);
+            }
         }
         World.At(World.Between(50, 400), ClientWrites);
     }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Agent.Loop;
 using Routing.Agent.Status;
@@ -14,6 +15,7 @@ internal sealed class SimNode
     private readonly SimWorld _world;
     private readonly SimCluster _cluster;
     private readonly SimClock _clock;
+    private readonly SimProcess _fenceProcess;
 
     public SimNode(SimCluster cluster, string name, int port)
     {
@@ -21,11 +23,12 @@ internal sealed class SimNode
         var drift = ((_world.Random.NextDouble() * 2) - 1) * cluster.Options.Drift;
         _clock = new SimClock(
             _world, null, TimeSpan.FromSeconds(1000 + (_world.Random.NextDouble() * 100_000)), drift, _world.Between(-1500, 1500));
+        _fenceProcess = new SimProcess(_world);
         Server = new SimServer(_world, cluster.Network, name, port);
         Server.StartTime = () => _world.Chance(0.9) ? _world.Between(50, 800) : _world.Between(800, 5000);
         Server.StopTime = () => _world.Chance(0.9) ? _world.Between(5, 200) : _world.Between(200, 3000);
         Server.Ended = () => _world.At(_world.Between(0.1, 3), () => Agent?.Wake());
-        Fence = new SimFence(_world, Server, _clock) { IsDead = cluster.Options.FenceIsDead };
+        Fence = new SimFence(_world, Server, _clock.For(_fenceProcess)) { IsDead = cluster.Options.FenceIsDead };
     }
 
     public string Name { get; }
@@ -39,18 +42,35 @@ internal sealed class SimNode
     /// <summary>The machine is on.</summary>
     public bool IsUp { get; private set; } = true;
 
-    public bool IsCutFromDcs { get; set; }
+    /// <summary>No process of the machine runs.</summary>
+    public bool IsFrozen { get; private set; }
+
+    /// <summary>Until then it may be a primary that nobody could stop: it stood still while its lease ended.</summary>
+    public long ExcusedUntil { get; private set; }
+
+    /// <summary>An operator took it out of the cluster.</summary>
+    public bool HasLeft { get; private set; }
+
+    public MemberTags Tags { get; private set; } = MemberTags.Empty;
+
+    /// <summary>Its clocks.</summary>
+    public NodeTime Time => _clock.Time;
+
+    /// <summary>A client's commit would be taken.</summary>
+    public bool AcceptsWrites => !IsFrozen && Server.AcceptsWrites;
+
+    public DcsLink DcsLink { get; set; }
 
     public Func<TimeSpan>? DcsDelay { get; set; }
 
     /// <summary>What its agent consented to last; it survives the agent. The machine's own end takes it away, so that its start counts as one.</summary>
     public FailsafeNotice? Consent { get; set; }
 
-    public bool CanAnswer => Agent is { Process: { IsAlive: true, IsFrozen: false } };
+    public bool CanAnswer => !IsFrozen && Agent is { Process: { IsAlive: true, IsFrozen: false } };
 
     public void StartAgent()
     {
-        if (!IsUp || Agent is not null)
+        if (!IsUp || HasLeft || Agent is not null)
         {
             return;
         }
@@ -59,6 +79,10 @@ internal sealed class SimNode
         process.Run(() => Agent = new SimAgent(_cluster, this, process, _clock.For(process)));
         ApplyLinks();
         Agent!.Start();
+        if (IsFrozen)
+        {
+            process.Freeze();
+        }
     }
 
     public void KillAgent(string why)
@@ -76,6 +100,7 @@ internal sealed class SimNode
     public void Kill()
     {
         _world.Note(Name, "the machine is off");
+        GoOn();
         IsUp = false;
         KillAgent("power off");
         Fence.Disarm();
@@ -89,6 +114,74 @@ internal sealed class SimNode
             IsUp = true;
             Consent = new FailsafeNotice("unknown", "", "", null, _clock.GetTimestamp());
             StartAgent();
+        }
+    }
+
+    /// <summary>Every process of the machine stands still.</summary>
+    /// <param name="withClocks">Its monotonic clock too, so that it does not know of it afterwards.</param>
+    public void Freeze(bool withClocks)
+    {
+        if (!IsUp || IsFrozen)
+        {
+            return;
+        }
+        IsFrozen = true;
+        _world.Note(Name, $"the machine stands still{(withClocks ? ", and its clock" : "")}");
+        Agent?.Process.Freeze();
+        _fenceProcess.Freeze();
+        _cluster.Network.Isolate(Name);
+        if (withClocks)
+        {
+            Time.Freeze();
+        }
+    }
+
+    public void GoOn()
+    {
+        if (!IsFrozen)
+        {
+            return;
+        }
+        _world.Note(Name, "the machine goes on");
+        // A fence whose time has come acts at once. A clock that stood still lets it wait for what the lease had left.
+        ExcusedUntil = _world.Now + (Time.IsFrozen ? TimeSpan.FromSeconds(_cluster.Options.LongestTtl) : TimeSpan.FromMilliseconds(50)).Ticks;
+        IsFrozen = false;
+        _cluster.Network.Join(Name);
+        Time.GoOn();
+        _fenceProcess.Thaw();
+        Agent?.Process.Thaw();
+    }
+
+    /// <summary>An operator takes it out of the cluster.</summary>
+    public void Leave(bool inGoodOrder)
+    {
+        HasLeft = true;
+        if (inGoodOrder)
+        {
+            Agent?.Stop();
+        }
+        else
+        {
+            Kill();
+        }
+    }
+
+    public void Return()
+    {
+        HasLeft = false;
+        PowerOn();
+        StartAgent();
+    }
+
+    /// <param name="json">The tags of its configuration; null: none.</param>
+    public void SetTags(string? json)
+    {
+        var tags = json is null ? MemberTags.Empty
+            : new MemberTags(MemberTags.Empty.Values.AddRange(JsonElement.Parse(json).EnumerateObject().Select(p => KeyValuePair.Create(p.Name, p.Value))));
+        if (json is not null || Tags.Values.Count > 0)
+        {
+            Tags = tags;
+            Agent?.Adopt(tags);
         }
     }
 
@@ -112,7 +205,9 @@ internal sealed class SimNode
     {
         if (Agent is { } agent)
         {
-            agent.Store.IsCutOff = IsCutFromDcs;
+            agent.Store.IsCutOff = DcsLink == DcsLink.Cut;
+            agent.Store.IsMute = DcsLink == DcsLink.RequestsLost;
+            agent.Store.IsDeaf = DcsLink == DcsLink.AnswersLost;
             agent.Store.RequestDelay = DcsDelay ?? (() => _world.Between(0.3, 6));
         }
     }
@@ -133,6 +228,7 @@ internal sealed class SimAgent
     private readonly AgentLoop _loop;
     private readonly TimeProvider _time;
     private readonly TopologyWatch _watch;
+    private readonly LocalMember _member;
 
     public SimAgent(SimCluster cluster, SimNode node, SimProcess process, SimClock time)
     {
@@ -147,15 +243,15 @@ internal sealed class SimAgent
         _watch = new TopologyWatch(store, NullLogger<TopologyWatch>.Instance);
         Keeper = new LeaseKeeper(store, node.Name, time, NullLogger<LeaseKeeper>.Instance);
         Board = new StatusBoard(new AgentStatus { Scope = "sim", Name = node.Name });
-        var member = new LocalMember(
+        _member = new LocalMember(
             "sim", node.Name, $"postgres://127.0.0.1:{node.Server.Port}/postgres", $"http://127.0.0.1:{node.Server.Port + 1000}/patroni", null,
-            MemberTags.Empty, true, false, cluster.ConfigElement);
+            node.Tags, true, false, cluster.ConfigElement);
         var postgres = new SimPostgres(world, cluster.Network, node.Server, time, options)
         {
             TakesOver = what => cluster.Invariants.TakesOver(node, what),
         };
         _loop = new AgentLoop(
-            member, store, _watch, postgres, new SimPeers(world, cluster.Network, node.Name, time, cluster.Nodes),
+            _member, store, _watch, postgres, new SimPeers(world, cluster.Network, node.Name, time, cluster.Nodes),
             new SimGuard(node.Fence, options, time), Keeper, Board, new AgentEvents(time, 4),
             new LoopSignal(time), time, NullLoggerFactory.Instance)
         {
@@ -180,6 +276,9 @@ internal sealed class SimAgent
     public void Wake() => Process.Run(_loop.Signal.Wake);
 
     public void Stop() => Process.Run(_loop.RequestShutdown);
+
+    /// <summary>Its configuration file has other tags now, and it was told to read it again.</summary>
+    public void Adopt(MemberTags tags) => Process.Run(() => _loop.Adopt(_member with { Tags = tags }));
 
     public PeerReport Report()
     {

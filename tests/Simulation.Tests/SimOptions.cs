@@ -5,30 +5,6 @@ using Routing.Ha;
 
 namespace Routing.Simulation.Tests;
 
-/// <summary>What can go wrong in a schedule.</summary>
-internal enum Fault
-{
-    KillAgent,
-    KillPostmaster,
-    KillNode,
-    FreezeAgent,
-    StopAgent,
-    CutFromDcs,
-    CutFromPeers,
-    CutOff,
-    DcsOutage,
-    LoseAnswers,
-    SlowDcs,
-    SlowStandby,
-    FailStarts,
-    SlowStart,
-    Unresponsive,
-    Switchover,
-    Failover,
-    Pause,
-    ChangeTimes,
-}
-
 /// <summary>What a schedule is made of.</summary>
 internal sealed partial record SimOptions
 {
@@ -58,7 +34,14 @@ internal sealed partial record SimOptions
 
     public bool MayRemoveDivergedData { get; init; }
 
+    /// <summary>How fast or slow clocks run at most: 0.0002 gains or loses 200 µs in a second.</summary>
     public double Drift { get; init; } = 0.0002;
+
+    /// <summary>Things go wrong from the beginning, while the cluster is made.</summary>
+    public bool FromStart { get; init; }
+
+    /// <summary>How often a fault comes with a second one at nearly the same time.</summary>
+    public double Together { get; init; }
 
     /// <summary>What may happen; empty: a calm schedule.</summary>
     public IReadOnlyList<Fault> Faults { get; init; } = [];
@@ -102,6 +85,12 @@ internal sealed partial record SimOptions
     /// <summary>How long after the last fault a leader may take at most, besides what the lease takes.</summary>
     public int Patience { get; init; } = 25;
 
+    /// <summary>The largest that <c>maximum_lag_on_failover</c> can be in a schedule.</summary>
+    public long MostLag => Faults.Contains(Fault.ChangeSettings) ? Math.Max(MaximumLag, LargestLag) : MaximumLag;
+
+    /// <summary>What <c>maximum_lag_on_failover</c> is changed to, besides small values.</summary>
+    public const long LargestLag = 1_048_576;
+
     /// <summary>What the ttl is changed to, besides short ones.</summary>
     public const int LongTtl = 30;
 
@@ -117,5 +106,6 @@ internal sealed partial record SimOptions
 
     public override string ToString() =>
         $"{Nodes} nodes, {Ttl}/{LoopWait}/{RetryTimeout}, {Mode}{(Strict ? " strict" : "")} × {SynchronousNodes}"
-        + $"{(Failsafe ? ", failsafe" : "")}, start timeout {PrimaryStartTimeout}, {string.Join(' ', Faults)}";
+        + $"{(Failsafe ? ", failsafe" : "")}, start timeout {PrimaryStartTimeout}, drift {Drift}{(FromStart ? ", from the start" : "")}, "
+        + string.Join(' ', Faults);
 }

@@ -45,19 +45,23 @@ internal sealed class SimPeers(SimWorld world, SimNetwork network, string self, 
 
     private async Task<T> AskAsync<T>(string name, TimeSpan timeout, Func<SimNode, T> answer, Func<string, T> silence, CancellationToken cancellationToken)
     {
-        var node = nodes.First(n => n.Name == name);
+        var node = nodes.FirstOrDefault(n => n.Name == name);
         await Task.Delay(world.Between(0.2, 8), time, cancellationToken);
-        if (network.CanTalk(self, name) && node.IsUp && node.Agent is null)
+        if (node is not null && network.Arrives(self, name))
         {
-            return silence("connection refused");
-        }
-        if (network.CanTalk(self, name) && node.CanAnswer)
-        {
-            var result = answer(node);
-            await Task.Delay(world.Between(0.2, 8), time, cancellationToken);
-            if (network.CanTalk(self, name))
+            if (node is { IsUp: true, IsFrozen: false, Agent: null } && network.Arrives(name, self))
             {
-                return result;
+                return silence("connection refused");
+            }
+            // A question that arrives has its effect, whatever becomes of the answer: but no connection comes about one-way.
+            if (node.CanAnswer && (network.Arrives(name, self) || world.Chance(0.3)))
+            {
+                var result = answer(node);
+                await Task.Delay(world.Between(0.2, 8), time, cancellationToken);
+                if (network.Arrives(name, self))
+                {
+                    return result;
+                }
             }
         }
         await Task.Delay(timeout, time, cancellationToken);

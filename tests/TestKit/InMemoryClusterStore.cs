@@ -16,6 +16,8 @@ public sealed class InMemoryClusterStore : IClusterStore
     private readonly Lock _gate = new();
     private readonly List<Feed> _feeds = [];
     private bool _isCutOff;
+    private bool _isMute;
+    private bool _isDeaf;
     private long _silentSince;
     private int _answersToLose;
 
@@ -44,21 +46,41 @@ public sealed class InMemoryClusterStore : IClusterStore
     public bool IsCutOff
     {
         get => _isCutOff;
-        set
-        {
-            if (_isCutOff != value)
-            {
-                _isCutOff = value;
-                LinkChanged();
-            }
-        }
+        set => SetLink(ref _isCutOff, value);
+    }
+
+    /// <summary>While true requests do not arrive. A watch, whose questions do not arrive either, falls silent.</summary>
+    public bool IsMute
+    {
+        get => _isMute;
+        set => SetLink(ref _isMute, value);
+    }
+
+    /// <summary>While true requests arrive and are carried out; answers and pushed changes do not come back.</summary>
+    public bool IsDeaf
+    {
+        get => _isDeaf;
+        set => SetLink(ref _isDeaf, value);
     }
 
     /// <summary>The next calls are carried out, and their answers are lost.</summary>
     /// <param name="count">How many calls.</param>
     public void LoseAnswers(int count = 1) => Interlocked.Add(ref _answersToLose, count);
 
-    private bool IsUp => !_isCutOff && !_dcs.IsDown;
+    private bool IsUp => Arrives && ComesBack;
+
+    private bool Arrives => !_isCutOff && !_isMute && !_dcs.IsDown;
+
+    private bool ComesBack => !_isCutOff && !_isDeaf && !_dcs.IsDown;
+
+    private void SetLink(ref bool link, bool value)
+    {
+        if (link != value)
+        {
+            link = value;
+            LinkChanged();
+        }
+    }
 
     /// <inheritdoc/>
     public ValueTask<ClusterSnapshot> ReadAsync(CancellationToken cancellationToken) =>
@@ -177,7 +199,7 @@ public sealed class InMemoryClusterStore : IClusterStore
         var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
         After(RequestDelay, () =>
         {
-            if (!IsUp)
+            if (!Arrives)
             {
                 return;   // lost on its way
             }
@@ -186,7 +208,7 @@ public sealed class InMemoryClusterStore : IClusterStore
             {
                 After(AnswerDelay, () =>
                 {
-                    if (IsUp)
+                    if (ComesBack)
                     {
                         answer.TrySetResult(result);
                     }

@@ -1,0 +1,56 @@
+namespace Routing.Simulation.Tests;
+
+// What goes wrong with machines, processes and clocks.
+internal sealed partial class Weather
+{
+    private bool StrikeNode(Fault fault, SimNode node, Chance chance)
+    {
+        switch (fault)
+        {
+            case Fault.KillAgent:
+                node.KillAgent("a fault");
+                Later(chance, node.StartAgent);
+                return true;
+            case Fault.KillNode:
+                node.Kill();
+                Later(chance, node.PowerOn);
+                return true;
+            case Fault.FreezeAgent:
+                if (node.Agent?.Process is { } process)
+                {
+                    process.Freeze();
+                    Later(chance, process.Thaw);
+                }
+                return true;
+            case Fault.StopAgent:
+                node.Agent?.Stop();
+                return true;
+            case Fault.FreezeMachine or Fault.SuspendMachine:
+                node.Freeze(withClocks: fault == Fault.SuspendMachine);
+                Later(chance, node.GoOn);
+                return true;
+            case Fault.WallClockJump:
+                node.Time.WallError += chance.Between(-3_600_000, 3_600_000);
+                return true;
+            case Fault.Join:
+                if (cluster.Nodes.Count < 7)
+                {
+                    cluster.AddNode().StartAgent();
+                }
+                return true;
+            case Fault.Leave:
+                if (cluster.Nodes.Count(n => !n.HasLeft) > 2)
+                {
+                    node.Leave(inGoodOrder: chance.Happens(0.5));
+                    Later(chance, node.Return);
+                }
+                return true;
+            case Fault.ChangeTags:
+                node.SetTags(chance.Pick<string?>(null, """{"nofailover":true}""", """{"failover_priority":3}""", """{"nosync":true}""",
+                    $$"""{"replicatefrom":"{{chance.Pick(cluster.Nodes).Name}}"}"""));
+                return true;
+            default:
+                return false;
+        }
+    }
+}
