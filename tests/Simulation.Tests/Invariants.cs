@@ -10,6 +10,7 @@ internal sealed partial class Invariants(SimCluster cluster)
     private readonly Dictionary<string, (SimAgent Agent, Term Term, long Revision)> _seen = [];
     private Term _term;
     private string _keys = "";
+    private string? _systemId;
     private SynchronousMode? _mode;
     private bool _hasChangedMode;
 
@@ -69,8 +70,8 @@ internal sealed partial class Invariants(SimCluster cluster)
         }
     }
 
-    /// <summary>Of a bootstrap that another member has overtaken: no client knows of it, and its data are put aside.</summary>
-    private bool IsForeign(SimServer server) => cluster.Dcs.Snapshot.Initialize.SystemId is { } id && id != server.SystemId;
+    /// <summary>Of no cluster yet, or of a bootstrap that another member has overtaken: no client knows of it, and its data are put aside.</summary>
+    public bool IsForeign(SimServer server) => _systemId != server.SystemId;
 
     /// <summary>The DCS has changed.</summary>
     public void Changed(ClusterSnapshot snapshot)
@@ -79,6 +80,7 @@ internal sealed partial class Invariants(SimCluster cluster)
         {
             NoteKeys(snapshot);
         }
+        _systemId = snapshot.Initialize.SystemId ?? _systemId;
         SeeMode(snapshot);
         if (snapshot.Leader is not { } leader || leader.Term == _term)
         {
@@ -149,7 +151,7 @@ internal sealed partial class Invariants(SimCluster cluster)
             return;
         }
         var dcs = cluster.Dcs.Snapshot;
-        if (dcs.Initialize.SystemId is not null && dcs.Leader?.Holder != server.Name && !cluster.IsPaused)
+        if (dcs.Leader?.Holder != server.Name && !cluster.IsPaused)
         {
             Violated($"{server.Name} accepts writes, and the leader key names {dcs.Leader?.Holder ?? "nobody"}");
         }

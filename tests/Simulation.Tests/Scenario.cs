@@ -5,31 +5,6 @@ namespace Routing.Simulation.Tests;
 /// <summary>The mix of schedules: a seed picks one.</summary>
 internal static partial class Scenario
 {
-    private static readonly Fault[] s_crashes = [Fault.KillAgent, Fault.KillPostmaster, Fault.KillNode, Fault.StopAgent, Fault.FreezeAgent];
-
-    private static readonly Fault[] s_links =
-        [Fault.CutFromDcs, Fault.CutFromPeers, Fault.CutOff, Fault.DcsOutage, Fault.LoseAnswers, Fault.SlowDcs, Fault.SlowStandby];
-
-    private static readonly Fault[] s_servers = [Fault.KillPostmaster, Fault.FailStarts, Fault.SlowStart, Fault.Unresponsive];
-
-    private static readonly Fault[] s_requests = [Fault.Switchover, Fault.Failover];
-
-    // A pause switches the guards off: only what leaves a paused cluster with one primary happens here.
-    private static readonly Fault[] s_paused =
-        [Fault.Pause, Fault.Pause, Fault.DcsOutage, Fault.LoseAnswers, Fault.Switchover, Fault.Failover];
-
-    // Whoever is frozen or cut off just after a change may hold the longer lease, or the shorter one.
-    private static readonly Fault[] s_times =
-        [Fault.ChangeTimes, Fault.ChangeTimes, Fault.ChangeTimes, Fault.FreezeAgent, Fault.CutFromDcs, Fault.SlowDcs, Fault.DcsOutage, Fault.KillNode];
-
-    private static readonly Fault[][] s_all =
-    [
-        [], [Fault.Switchover], s_crashes, s_links, [.. s_crashes, .. s_links], [.. s_servers, .. s_crashes],
-        [.. s_crashes, .. s_links, .. s_servers, .. s_requests], [.. s_requests, .. s_crashes], [.. s_links, .. s_requests], s_paused,
-        [Fault.ChangeTimes], s_times, s_times,
-        .. Mixes.Where(mix => !s_open.Contains(mix.Key)).Select(mix => mix.Value),
-    ];
-
     public static SimOptions Of(int seed) => Of(seed, null);
 
     /// <param name="seed">Picks the settings, and the faults when none are given.</param>
@@ -57,7 +32,7 @@ internal static partial class Scenario
             Drift = Pick(random, 0.0002, 0.0002, 0.0002, 0.04, 0.07),
             FromStart = random.Next(5) == 0,
             Together = Pick(random, 0, 0, 0.3),
-            Faults = faults is null ? Pick(random, s_all) : Mixes[faults],
+            Faults = faults is null ? Pick(random, Mixes.All) : Mixes.ByName[faults],
             Storm = TimeSpan.FromSeconds(ttl > 10 ? 90 : 25),
             MeanPause = TimeSpan.FromSeconds(ttl > 10 ? 12 : 4),
         };

@@ -40,6 +40,11 @@ internal sealed partial class Weather(SimCluster cluster, IReadOnlyList<Strike> 
             node.PowerOn();
             node.Return();
             node.SetTags(null);
+            if (!node.Server.IsEmpty && cluster.Invariants.IsForeign(node.Server) && cluster.Dcs.Snapshot.Initialize.SystemId is not null)
+            {
+                // An operator removes what an overtaken bootstrap left: no agent may.
+                node.Server.Erase();
+            }
         }
     }
 
