@@ -9,14 +9,14 @@ namespace Routing.Simulation.Tests;
 public sealed class PlantedBugTests
 {
     [Fact]
-    public void A_dead_fence_and_a_frozen_agent_make_two_primaries() => Finds("two nodes accept writes", new SimOptions
+    public void A_dead_fence_and_a_frozen_agent_make_two_primaries() => Finds("accepts writes although", new SimOptions
     {
         FenceIsDead = true,
         Faults = [Fault.FreezeAgent],
     });
 
     [Fact]
-    public void A_lease_counted_from_the_answer_makes_two_primaries() => Finds("two nodes accept writes", new SimOptions
+    public void A_lease_counted_from_the_answer_makes_two_primaries() => Finds("accepts writes although", new SimOptions
     {
         CountsFromTheAnswer = true,
         Faults = [Fault.SlowDcs, Fault.FreezeAgent],
@@ -25,7 +25,7 @@ public sealed class PlantedBugTests
     });
 
     [Fact]
-    public void A_guard_that_does_not_follow_a_shorter_lease_makes_two_primaries() => Finds("two nodes accept writes", new SimOptions
+    public void A_guard_that_does_not_follow_a_shorter_lease_makes_two_primaries() => Finds("accepts writes although", new SimOptions
     {
         KeepsLongerDeadlines = true,
         Ttl = 30,
@@ -34,7 +34,7 @@ public sealed class PlantedBugTests
     });
 
     [Fact]
-    public void A_consent_that_ends_with_the_agent_s_life_makes_two_primaries() => Finds("two nodes accept writes", new SimOptions
+    public void A_consent_that_ends_with_the_agent_s_life_makes_two_primaries() => Finds("accepts writes although", new SimOptions
     {
         ForgetsConsents = true,
         Failsafe = true,
@@ -84,6 +84,25 @@ public sealed class PlantedBugTests
         Faults = [Fault.KillNode, Fault.KillNode, Fault.CutFromPeers],
         MeanPause = TimeSpan.FromSeconds(2),
         MayRemoveDivergedData = true,
+    });
+
+    [Fact]
+    public void A_standby_that_takes_over_in_a_pause_makes_two_primaries() => Finds("two nodes accept writes", new SimOptions
+    {
+        Spoil = (_, decision) => decision.Code switch
+        {
+            "paused" => With(decision, new HaAction.AcquireLeader()),
+            "releasing" => With(decision, new HaAction.Promote(9)),
+            _ => decision,
+        },
+        Faults = [Fault.PauseAndCut],
+    });
+
+    [Fact]
+    public void Reads_from_a_standby_are_no_serial_history() => Finds("the history is not serialisable", new SimOptions
+    {
+        ReadsStandbys = true,
+        Faults = [Fault.Switchover],
     });
 
     [Fact]

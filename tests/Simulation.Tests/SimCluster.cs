@@ -7,7 +7,7 @@ namespace Routing.Simulation.Tests;
 internal sealed class SimCluster
 {
     private readonly IReadOnlyList<Strike> _strikes;
-    private long _commits;
+    private readonly Clients _clients;
 
     /// <param name="seed">Of everything that is drawn besides the strikes.</param>
     /// <param name="options">What it is made of.</param>
@@ -18,6 +18,7 @@ internal sealed class SimCluster
         (Seed, Options, _strikes) = (seed, options, strikes ?? Strike.PlanOf(seed, options));
         World = new SimWorld(seed) { Diary = keepDiary ? [] : null };
         Invariants = new Invariants(this);
+        _clients = new Clients(this);
         ConfigElement = options.Config();
         Dcs = new InMemoryDcs(new SimClock(World, null, TimeSpan.FromSeconds(10), 0, TimeSpan.Zero)) { Committed = Invariants.Changed };
         for (var i = 0; i < options.Nodes; i++)
@@ -95,13 +96,21 @@ internal sealed class SimCluster
         {
             Invariants.Violated($"no commit is acknowledged any more: {Describe()}");
         }
+        if (!IsOver && Leader is { } last && _clients.Judge(last.Server) is { } anomaly)
+        {
+            Invariants.Violated($"what clients saw: {anomaly}");
+        }
         return Invariants.Violation;
     }
 
     public SimNode AddNode()
     {
         var node = new SimNode(this, ((char)('a' + Nodes.Count)).ToString(), 5001 + Nodes.Count);
-        node.Server.Acknowledged = Invariants.CommitAcknowledged;
+        node.Server.Acknowledged = (server, commit) =>
+        {
+            Invariants.CommitAcknowledged(server, commit);
+            _clients.Acknowledged(commit);
+        };
         node.Server.BecamePrimary = BecamePrimary;
         node.Server.Corrupted = Invariants.Violated;
         Network.Add(node.Server);
@@ -138,7 +147,7 @@ internal sealed class SimCluster
     {
         if (server.AcceptsWrites && Dcs.Snapshot.Initialize.SystemId == server.SystemId)
         {
-            server.TryCommit(new Commit(++_commits));
+            server.TryCommit(_clients.Begin(server));
         }
     }
 }

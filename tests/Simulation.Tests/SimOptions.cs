@@ -71,6 +71,9 @@ internal sealed partial record SimOptions
     /// <summary>Spoils the decision.</summary>
     public Func<Observation, Decision, Decision>? Spoil { get; init; }
 
+    /// <summary>Clients that write to the primary read from a standby.</summary>
+    public bool ReadsStandbys { get; init; }
+
     /// <summary>Shows an agent an old snapshot now and then.</summary>
     public bool ShowsOldSnapshots { get; init; }
 
