@@ -23,8 +23,14 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
 {
     private static readonly TimeSpan s_livenessLimit = TimeSpan.FromSeconds(3);
 
+    /// <summary>What does not end with the loop must not keep the process.</summary>
+    private static readonly TimeSpan s_patienceAtExit = TimeSpan.FromSeconds(5);
+
     /// <summary>A start, a clone of a small database included, is over after this.</summary>
     private static readonly TimeSpan s_settled = TimeSpan.FromSeconds(20);
+
+    /// <summary>A watchdog's driver answers within microseconds; one that takes this long hangs.</summary>
+    private static readonly TimeSpan s_deviceLimit = TimeSpan.FromMilliseconds(500);
 
     private readonly string? _path;
     private readonly SettingsEnvironment _environment;
@@ -45,7 +51,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly RestServer _rest;
     private readonly AgentMetrics _metrics;
     private AgentSettings _settings;
-    private readonly CancellationTokenSource _starting = new();
+    private bool _nameIsOurs;
     private readonly long _startedAt;
     private bool _isSettled;
     private int _reloads;
@@ -64,22 +70,27 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         var signal = new LoopSignal(time);
         _store = new EtcdClusterStore(settings.Etcd, settings.Namespace, settings.Scope, time, loggers);
         _watch = new TopologyWatch(_store, loggers.CreateLogger<TopologyWatch>());
-        _peers = new PeerClient(settings.Ctl, time);
+        _peers = new PeerClient(settings.Ctl, time) { OwnId = Id };
         _postgres = new LocalPostgresServer(settings, initial, time, signal.Wake, loggers.CreateLogger<LocalPostgresServer>());
         _keeper = new LeaseKeeper(_store, settings.Name, time, loggers.CreateLogger<LeaseKeeper>());
         var fenceDirectory = FenceDirectory.For(settings.Postgres.DataDirectory, null);
         _fence = new FenceClient(FenceSettings.ForThisProgram(fenceDirectory), time, signal.Wake);
-        var watchdog = new DeviceWatchdog(settings.Watchdog, static path => new LinuxWatchdogDevice(path), LogWatchdog);
+        var watchdog = new DeviceWatchdog(
+            settings.Watchdog, BoundedWatchdogDevice.Opener(static path => new LinuxWatchdogDevice(path), s_deviceLimit), time, LogWatchdog);
         _guard = new PrimaryGuard(_fence, watchdog, () => _board.Current.Timing, time, loggers.CreateLogger<PrimaryGuard>());
         _consents = new ConsentFile(settings.Postgres.DataDirectory, time);
         _loop = new AgentLoop(
             member, _store, _watch, _postgres, _peers, _guard, _keeper, _board, events, signal, time, loggers)
         {
             RunEnded = OnRunEnded,
+            NameIsOurs = () => Volatile.Read(ref _nameIsOurs),
             EarlierConsent = _consents.Recall(),
         };
         _rest = new RestServer(settings.Rest, this, events, _metrics, log, time, loggers);
     }
+
+    /// <inheritdoc/>
+    public string Id { get; } = Guid.NewGuid().ToString("N");
 
     /// <inheritdoc/>
     public AgentStatus Status => _board.Current;
@@ -185,26 +196,19 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             RequestReload();
         });
         _watch.Start();
-        try
-        {
-            if (await NameIsTakenAsync(_starting.Token))
-            {
-                return 1;
-            }
-        }
-        catch (OperationCanceledException) when (_starting.IsCancellationRequested)
-        {
-            LogEnded(0);
-            return 0;   // told to stop before anything was begun; what runs of PostgreSQL is left as it is
-        }
+        // Members ask this REST for their consent while the DCS is away: it answers before the DCS does, by what PostgreSQL is here.
+        var seen = await _postgres.ObserveAsync(stop.Token);
+        _board.Update(status => status with { Postgres = seen, ObservedAt = _time.GetTimestamp() });
+        await _rest.StartAsync(stop.Token);
         await _guard.TendAsync(stop.Token);
         var guarding = _guard.RunAsync(stop.Token);
+        var naming = NameIsTakenAsync(stop.Token);
+        var looping = _loop.RunAsync(stop.Token);
         try
         {
-            await _rest.StartAsync(stop.Token);
-            var code = await _loop.RunAsync(stop.Token);
+            var code = await UntilOneEndsAsync(looping, guarding, naming);
             LogEnded(code);
-            if (!_board.Current.Postgres.HasProcess || code == 0 && !_board.Current.Config.Pause)
+            if (!_board.Current.Postgres.HasProcess)
             {
                 _fence.Dismiss();
             }
@@ -213,8 +217,28 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         finally
         {
             await stop.CancelAsync();
-            await guarding;
+            await Task.WhenAny(Task.WhenAll(looping, guarding, naming), Task.Delay(s_patienceAtExit, _time, CancellationToken.None));
         }
+    }
+
+    /// <summary>Owns what runs in the background: whatever of it breaks ends the process, and leaves a primary to the fence.</summary>
+    private async Task<int> UntilOneEndsAsync(Task<int> looping, Task guarding, Task<bool> naming)
+    {
+        var ended = await Task.WhenAny(looping, guarding, naming, _watch.Broken);
+        if (ended == naming && naming.IsCompletedSuccessfully)
+        {
+            if (await naming)
+            {
+                return 1;
+            }
+            ended = await Task.WhenAny(looping, guarding, _watch.Broken);
+        }
+        if (ended == looping)
+        {
+            return await looping;
+        }
+        LogBroke(ended.Exception);
+        return 1;
     }
 
     private void OnRunEnded(TimeSpan duration, string code)
@@ -238,7 +262,6 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     {
         context.Cancel = true;
         LogSignal(context.Signal);
-        _starting.Cancel();
         _loop.RequestShutdown();
     }
 
@@ -253,7 +276,6 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _fence.Dispose();
         _keeper.Dispose();
         _loop.Dispose();
-        _starting.Dispose();
     }
 
     /// <summary>Waits for the DCS's first answer, then asks whether an agent of our name answers where the member key says.</summary>
@@ -268,16 +290,15 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
                 LogNoDcs();
             }
         }
-        if (view.Snapshot.Members.GetValueOrDefault(_settings.Name)?.ApiUrl is not { } apiUrl)
+        if (view.Snapshot.Members.GetValueOrDefault(_settings.Name)?.ApiUrl is { } apiUrl
+            && await _peers.LivenessAsync(apiUrl, s_livenessLimit, cancellationToken))
         {
-            return false;
+            LogNameTaken(_settings.Name, apiUrl);
+            return true;
         }
-        if (!await _peers.LivenessAsync(apiUrl, s_livenessLimit, cancellationToken))
-        {
-            return false;
-        }
-        LogNameTaken(_settings.Name, apiUrl);
-        return true;
+        Volatile.Write(ref _nameIsOurs, true);
+        WakeLoop();
+        return false;
     }
 
     private async Task ReloadAsync()
@@ -326,8 +347,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             _loop.Adopt(LocalMemberOf(_settings));
             LogReloaded();
         }
-        catch (Exception problem) when (IsOfEnvironment(problem))
+        catch (Exception problem)
         {
+            // Whatever it was: nobody waits for this, and the next reload must not find one that never ended.
             LogReloadFailed(problem);
         }
     }
@@ -379,6 +401,10 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
 
     [LoggerMessage(EventId = 1613, Level = LogLevel.Error, Message = "No consent to {Leader} in failsafe mode: it cannot be kept in the data directory: {Problem}")]
     private partial void LogConsentNotKept(string leader, string problem);
+
+    [LoggerMessage(EventId = 1620, Level = LogLevel.Critical,
+        Message = "A task that guards this member broke: the agent ends, and the fence stops a primary that nobody guards")]
+    private partial void LogBroke(Exception? exception);
 
     [LoggerMessage(EventId = 1611, Level = LogLevel.Warning, Message = "Watchdog: {Problem}")]
     private partial void LogWatchdog(string problem);

@@ -16,6 +16,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private volatile State _state = new(new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0));
+    private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _highestTerm;
     private Task _running = Task.CompletedTask;
 
@@ -39,6 +40,9 @@ public sealed partial class TopologyWatch : IAsyncDisposable
 
     /// <summary>The highest term that was ever seen here: it never falls, even when the leader key is gone.</summary>
     public Term HighestTerm => new(Volatile.Read(ref _highestTerm));
+
+    /// <summary>Fails when the watch broke by a mistake of its own: nothing is followed any more, and its owner should end. Never completes else.</summary>
+    public Task Broken => _broken.Task;
 
     /// <summary>Begins to follow. On a thread with a synchronization context it stays there.</summary>
     public void Start()
@@ -110,6 +114,8 @@ public sealed partial class TopologyWatch : IAsyncDisposable
             LogBroken(ownMistake);
             Publish(Current with { IsLive = false });
             End(ownMistake);
+            _broken.TrySetException(ownMistake);
+            _ = _broken.Task.Exception;   // not every owner looks
         }
     }
 

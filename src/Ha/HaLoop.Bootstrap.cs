@@ -107,6 +107,11 @@ public static partial class HaLoop
             return new Decision("bootstrap_failed", $"finds {other} leading the cluster that it was making",
                 [], o.Memory with { BootstrapFailure = $"{other} leads this scope" }, TimeSpan.Zero);
         }
+        if (o.Options.WatchdogProblem is { } problem)
+        {
+            return new Decision("bootstrap_failed", $"cannot lead the new cluster: {problem}",
+                [], o.Memory with { BootstrapFailure = problem }, TimeSpan.Zero);
+        }
         ImmutableArray<HaAction> keys = [new HaAction.WriteConfig(), new HaAction.AcquireLeader()];
         return Act(o, "initializes", "writes the keys of the new cluster and takes the leader key", s_soon,
             o.Cluster!.Initialize.SystemId == control.SystemId

@@ -138,7 +138,8 @@ public static partial class HaLoop
             : Wait(o, "leads", "is the leader, the primary with the lock");
     }
 
-    private static bool IsSilent(Observation o) => !o.IsDcsLive || o.Lease.LeaderLeft < o.Lease.Ttl / 2;
+    private static bool IsSilent(Observation o) =>
+        !o.IsDcsLive || o.Lease.LeaderLeft - o.Lease.Reserve < (o.Lease.Ttl - o.Lease.Reserve) / 2;
 
     /// <summary>The DCS does not answer the leader: the lease still lasts, or failsafe mode has to carry.</summary>
     private static Decision DecideSilence(Observation o)

@@ -71,6 +71,10 @@ public static partial class HaLoop
                 ? new Refusal("foreign_data", "belongs to another cluster")
                 : null;
         }
+        if (o.Options.WatchdogProblem is { } watchdog)
+        {
+            return new Refusal("watchdog", watchdog);
+        }
         return o.Local.Timeline < o.Cluster!.Timeline
             ? new Refusal("stale_primary", $"is on timeline {o.Local.Timeline}, the cluster on {o.Cluster.Timeline}")
             : null;

@@ -18,15 +18,15 @@ public static partial class HaLoop
         var o = observation with { Memory = Remember(observation) };
         if (o.Cluster is null)
         {
-            return Wait(o, "dcs_unknown", "waits for the first answer of the DCS");
-        }
-        if (o.ShutdownRequested)
-        {
-            return DecideShutdown(o);
+            return DecideUnknown(o);
         }
         if (DecideSafety(o) is { } safety)
         {
             return safety;
+        }
+        if (o.ShutdownRequested)
+        {
+            return DecideShutdown(o);
         }
         if (o.Job is { } job)
         {
@@ -62,10 +62,31 @@ public static partial class HaLoop
         };
     }
 
+    /// <summary>The DCS has not answered this agent yet.</summary>
+    private static Decision DecideUnknown(Observation o)
+    {
+        if (o.ShutdownRequested)
+        {
+            return o.Job is null
+                ? Act(o, "stops", "ends and leaves PostgreSQL as it is: the DCS has never answered", null, new HaAction.Exit(0))
+                : Wait(o, "stops", $"ends: {o.Job.Progress}", s_second);
+        }
+        // No lease of an earlier agent lasts longer, and no fence that keeps its order either.
+        var bound = o.Timing.Ttl - o.Lease.SafetyMargin;
+        if (o.Local.AcceptsWrites && !o.Paused && o.Job is null)
+        {
+            return o.Now >= bound
+                ? new Decision("dcs_silent", "demotes itself: the DCS has not answered for longer than a lease lasts",
+                    [new HaAction.Demote(DemoteMode.Offline)], o.Memory with { Demoted = true }, s_soon)
+                : Wait(o, "dcs_unknown", "waits for the first answer of the DCS", Least(bound - o.Now, s_second));
+        }
+        return Wait(o, "dcs_unknown", "waits for the first answer of the DCS");
+    }
+
     /// <summary>Rules that hold whatever else is going on: a primary without a valid lease does not go on.</summary>
     private static Decision? DecideSafety(Observation o)
     {
-        if (o.Paused || !(o.Local.AcceptsWrites || o.Local.PromotionAsked || o.Local is { Server: ServerState.Starting, HasRecoverySignal: false }))
+        if (o.Paused || !MayAcceptWrites(o.Local))
         {
             return null;
         }
@@ -77,10 +98,11 @@ public static partial class HaLoop
         {
             return null;   // a new cluster: the empty initialize key is ours, nobody else can lead it yet
         }
-        if (o.Job is { Kind: JobKind.Demote })
+        if (o.Job is { StopsInTime: true })
         {
             return Wait(o, "demoting", $"is stopping PostgreSQL: {o.Job.Progress}");
         }
+        // Any other job may take longer than the lease, a demotion by request too: it begins with a checkpoint.
         var free = o.Leader is null && !o.Lease.IsUncertain;
         if (o.IsDcsLive && !o.Lease.HoldsLeader && o.Job is null)
         {
@@ -89,7 +111,7 @@ public static partial class HaLoop
                 // An agent that was restarted finds its own key.
                 return Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon, new HaAction.AttachLeader());
             }
-            if (free && o.Local.Server == ServerState.Running)
+            if (free && o.Local.Server == ServerState.Running && !o.ShutdownRequested)
             {
                 return null;   // the race decides: it takes the key at once, or demotes
             }
@@ -107,6 +129,12 @@ public static partial class HaLoop
             : [new HaAction.CancelJob(), new HaAction.Demote(mode)];
         return new Decision(code, reason, actions, o.Memory with { Demoted = true, Promoting = false, DownSince = null }, s_soon);
     }
+
+    /// <summary>It is a primary, or may become one at any moment without being told to.</summary>
+    private static bool MayAcceptWrites(LocalPostgres local) =>
+        local.AcceptsWrites
+        || (local.PromotionAsked && !local.SessionsHaveEnded)
+        || local is { Server: ServerState.Starting, HasRecoverySignal: false };
 
     /// <summary>A job runs: the loop only watches over it.</summary>
     private static Decision DecideBusy(Observation o, JobView job)

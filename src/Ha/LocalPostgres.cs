@@ -113,6 +113,9 @@ public sealed record LocalPostgres
     /// </summary>
     public bool PromotionAsked { get; init; }
 
+    /// <summary>PostgreSQL is stopping, and its last session has ended: no further commit can be acknowledged.</summary>
+    public bool SessionsHaveEnded { get; init; }
+
     /// <summary>standby.signal or recovery.signal stands in the data directory.</summary>
     public bool HasRecoverySignal { get; init; }
 
@@ -193,7 +196,7 @@ public sealed record LocalPostgres
     public bool HasProcess => Server != ServerState.Stopped;
 
     /// <summary>Running, or running and slow, as a primary: it may be acknowledging commits.</summary>
-    public bool AcceptsWrites => Server is ServerState.Running or ServerState.Unresponsive && IsPrimary;
+    public bool AcceptsWrites => Server is ServerState.Running or ServerState.Unresponsive && IsPrimary && !SessionsHaveEnded;
 
     /// <summary>Running and in recovery.</summary>
     public bool IsStandby => Server is ServerState.Running or ServerState.Unresponsive && !IsPrimary;

@@ -64,11 +64,16 @@ public sealed record Observation
     public string? Leader => Lease.HoldsLeader ? Self : Cluster?.Leader?.Holder;
 
     /// <summary>The failsafe exchange allows a leader to go on without the DCS.</summary>
-    public bool FailsafeHolds => Config.FailsafeMode && Failsafe.ConfirmedLeft > SafetyMarginOf(Timing.Ttl);
+    public bool FailsafeHolds => Config.FailsafeMode && Failsafe.ConfirmedLeft > MarginOf(Timing.Ttl, Lease.Reserve);
 
     /// <summary>A fifth of the ttl, at least 0.5 s and at most 5 s.</summary>
     public static TimeSpan SafetyMarginOf(TimeSpan ttl) =>
         TimeSpan.FromSeconds(Math.Clamp(ttl.TotalSeconds / 5, 0.5, 5));
+
+    /// <summary>The safety margin of a lease whose last part belongs to the hardware watchdog.</summary>
+    /// <param name="ttl">Life of the lease.</param>
+    /// <param name="reserve">Its last part, in which the watchdog may reset the machine; zero: no watchdog runs.</param>
+    public static TimeSpan MarginOf(TimeSpan ttl, TimeSpan reserve) => reserve + SafetyMarginOf(ttl - reserve);
 }
 
 /// <summary>What the local configuration allows this member.</summary>
@@ -92,8 +97,11 @@ public sealed record MemberOptions(
 /// <param name="Ttl">Life of the lease that the key hangs on; without the key, of the next one.</param>
 public readonly record struct LeaseView(bool HoldsLeader, Term Term, TimeSpan LeaderLeft, bool IsUncertain, TimeSpan Ttl)
 {
+    /// <summary>The last part of the lease, in which an active hardware watchdog may reset the machine; zero: none runs.</summary>
+    public TimeSpan Reserve { get; init; }
+
     /// <summary>Time before the end of the lease at which a primary has to stop accepting writes.</summary>
-    public TimeSpan SafetyMargin => Observation.SafetyMarginOf(Ttl);
+    public TimeSpan SafetyMargin => Observation.MarginOf(Ttl, Reserve);
 
     /// <summary>The key is held, and the lease lasts longer than the safety margin.</summary>
     public bool Leads => HoldsLeader && LeaderLeft > SafetyMargin;
@@ -158,7 +166,14 @@ public enum JobKind
 /// <param name="Kind">What it is.</param>
 /// <param name="StartedAt">Since when.</param>
 /// <param name="Progress">Its last sentence.</param>
-public sealed record JobView(JobKind Kind, TimeSpan StartedAt, string Progress);
+public sealed record JobView(JobKind Kind, TimeSpan StartedAt, string Progress)
+{
+    /// <summary>How a <see cref="JobKind.Demote"/> stops PostgreSQL; null for every other job.</summary>
+    public DemoteMode? Demotion { get; init; }
+
+    /// <summary>It stops PostgreSQL within a bound that the lease allows, whatever PostgreSQL does.</summary>
+    public bool StopsInTime => Demotion is DemoteMode.Immediate or DemoteMode.ImmediateNoLock or DemoteMode.Offline;
+}
 
 /// <summary>A job that has ended.</summary>
 /// <param name="Kind">What it was.</param>

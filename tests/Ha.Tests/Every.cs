@@ -56,9 +56,15 @@ internal static class Every
                                         yield return seen with { Peers = peers, Memory = memory };
                                     }
                                 }
-                                foreach (var kind in Enum.GetValues<JobKind>())
+                                foreach (var kind in Enum.GetValues<JobKind>().Where(kind => kind != JobKind.Demote))
                                 {
                                     yield return seen with { Job = new JobView(kind, Now - TimeSpan.FromSeconds(1), "started") };
+                                }
+                                foreach (var demotion in Enum.GetValues<DemoteMode>())
+                                {
+                                    var job = new JobView(JobKind.Demote, Now - TimeSpan.FromSeconds(1), "started") { Demotion = demotion };
+                                    yield return seen with { Job = job };
+                                    yield return seen with { Job = job, ShutdownRequested = true };
                                 }
                                 yield return seen with { ShutdownRequested = true };
                             }
@@ -159,6 +165,7 @@ internal static class Every
         yield return Server(ServerState.Stopped, isPrimary: true) with { IsPrimary = false };
         yield return Server(ServerState.Starting, isPrimary: false);
         yield return Server(ServerState.Starting, isPrimary: true) with { IsPrimary = false };
+        yield return Server(ServerState.Unresponsive, isPrimary: true) with { SessionsHaveEnded = true };
         foreach (var state in new[] { ServerState.Running, ServerState.Unresponsive })
         {
             yield return Server(state, isPrimary: true);

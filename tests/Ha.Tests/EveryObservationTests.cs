@@ -32,8 +32,8 @@ public sealed class EveryObservationTests
 
     [Fact]
     public void A_primary_without_a_lease_is_never_left_alone() => Never((o, decision) =>
-        o.Local.AcceptsWrites && !o.Leads && !o.FailsafeHolds && !o.Paused && !o.ShutdownRequested
-        && o.Job?.Kind is not (JobKind.Demote or JobKind.Bootstrap or JobKind.AbandonBootstrap)
+        o.Local.AcceptsWrites && !o.Leads && !o.FailsafeHolds && !o.Paused
+        && o.Job is not ({ StopsInTime: true } or { Kind: JobKind.Bootstrap or JobKind.AbandonBootstrap })
         && !decision.Actions.Any(a => a is HaAction.Demote or HaAction.AttachLeader or HaAction.AcquireLeader or HaAction.ProbePeers));
 
     [Fact]
@@ -53,6 +53,10 @@ public sealed class EveryObservationTests
         o is { Paused: true, Cluster.Failover: null }
         && decision.Actions.Any(a => a is HaAction.Promote or HaAction.StartPrimary or HaAction.StartStandby or HaAction.Bootstrap
             or HaAction.CopyMember or HaAction.Rewind or HaAction.Demote { Mode: not DemoteMode.Immediate }));
+
+    [Fact]
+    public void A_stop_that_nobody_can_write_through_any_more_is_left_to_end() => Never((o, decision) =>
+        o is { Local.SessionsHaveEnded: true, Job.Kind: JobKind.Demote } && !decision.Actions.IsEmpty);
 
     [Fact]
     public void Every_decision_has_a_code_and_a_sentence() => Never((_, decision) =>

@@ -16,6 +16,7 @@ public sealed class LeaseKeeperTests : IDisposable
     private readonly InMemoryDcs _dcs;
     private readonly InMemoryClusterStore _store;
     private readonly LeaseKeeper _keeper;
+    private Task? _keeping;
 
     public LeaseKeeperTests()
     {
@@ -25,7 +26,7 @@ public sealed class LeaseKeeperTests : IDisposable
         _store = _dcs.Connect("a");
         _store.RequestDelay = _store.AnswerDelay = () => TimeSpan.FromMilliseconds(5);
         _keeper = new LeaseKeeper(_store, "a", _clock, NullLogger<LeaseKeeper>.Instance);
-        _process.Run(() => _ = _keeper.RunAsync(CancellationToken.None));
+        _process.Run(() => _keeping = _keeper.RunAsync(CancellationToken.None));
     }
 
     public void Dispose()
@@ -62,6 +63,41 @@ public sealed class LeaseKeeperTests : IDisposable
 
         Assert.InRange(_world.Now - lastPossible, TimeSpan.FromSeconds(20).Ticks, TimeSpan.FromSeconds(30).Ticks);
         Assert.Equal("a", _dcs.Snapshot.Leader?.Holder);   // the DCS ends the lease later than we stop to believe in it
+    }
+
+    [Fact]
+    public void The_guards_act_and_requests_end_earlier_while_a_hardware_watchdog_is_active()
+    {
+        Conviction? told = null;
+        _keeper.ConvictionChanged = conviction => told = conviction ?? told;
+        _keeper.ReserveOf = _ => TimeSpan.FromSeconds(5);
+
+        Acquire();
+
+        var view = _keeper.View;
+        Assert.Equal(TimeSpan.FromSeconds(10), view.SafetyMargin);   // of the watchdog, and of the lease that it leaves
+        Assert.Equal(TimeSpan.FromSeconds(7.5), new TimeSpan((told!.Value.Until - told.Value.Deadline) * TimeSpan.TicksPerSecond / _clock.TimestampFrequency));
+
+        _store.IsCutOff = true;
+        var lastPossible = _world.Now;
+        while (_keeper.View.Leads)
+        {
+            _world.RunFor(TimeSpan.FromMilliseconds(10));
+        }
+        Assert.True(_world.Now - lastPossible <= TimeSpan.FromSeconds(20.1).Ticks);
+    }
+
+    [Fact]
+    public void A_ttl_of_years_is_kept_like_any_other()
+    {
+        var years = TimeSpan.FromSeconds(int.MaxValue);
+        _process.Run(() => _keeper.Adopt(new Timing(years, years / 3, years / 3)));
+
+        Acquire();
+        _world.RunFor(TimeSpan.FromSeconds(20));
+
+        Assert.True(_keeper.View.Leads);
+        Assert.False(_keeping!.IsCompleted, _keeping.Exception?.ToString());
     }
 
     [Fact]

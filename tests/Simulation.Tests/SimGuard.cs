@@ -1,4 +1,5 @@
 using Routing.Agent.Loop;
+using Routing.Cluster;
 using Routing.Ha;
 
 namespace Routing.Simulation.Tests;
@@ -78,6 +79,10 @@ internal sealed class SimGuard(SimFence fence, SimOptions options, TimeProvider 
     public int ArmedPid => fence.ArmedPid;
 
     public bool IsFenced => true;
+
+    public bool Prepare(Timing timing) => true;
+
+    public TimeSpan ReserveOf(TimeSpan ttl) => TimeSpan.Zero;
 
     public void Arm(int postmasterPid)
     {

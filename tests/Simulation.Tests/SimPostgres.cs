@@ -291,6 +291,7 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
             Following = server.Upstream,
             ServerVersion = 150000,
             PostmasterPid = server.Pid,
+            SessionsHaveEnded = server.Life == Life.Stopping,
             PromotionAsked = server.Pid != 0 && server.Pid == _promotionAskedOf,
             Standbys = server.IsPrimary ? server.Rows() : [],
             SynchronousStandbyNames = server.SynchronousStandbyNames,

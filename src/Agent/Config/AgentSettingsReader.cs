@@ -453,7 +453,10 @@ public static class AgentSettingsReader
                 { } seconds => TimeSpan.FromSeconds(seconds),
             },
         };
-        watchdog.Text("driver");
+        if (watchdog.Text("driver") is { } driver and not "default")
+        {
+            watchdog.Warn("driver", $"'{driver}' has no effect: the device is used through the kernel's own interface, whatever its driver");
+        }
         watchdog.WarnUnknownKeys();
         return settings;
     }

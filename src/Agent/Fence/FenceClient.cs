@@ -9,13 +9,19 @@ namespace Routing.Agent.Fence;
 /// <param name="LeadingArguments">Arguments before <c>--fence</c>.</param>
 internal sealed record FenceSettings(string StateFile, string Program, IReadOnlyList<string> LeadingArguments)
 {
+    /// <summary>The name of the state file in its directory.</summary>
+    public const string StateFileName = "fence";
+
+    /// <summary>Appended to the state file's path: what the fence says.</summary>
+    public const string LogSuffix = ".log";
+
     /// <summary>This very program, whether it runs natively or through the dotnet host.</summary>
     public static FenceSettings ForThisProgram(string directory)
     {
         var program = Environment.ProcessPath ?? throw new IOException("The path of the running program is unknown.");
         var isHost = Path.GetFileNameWithoutExtension(program) == "dotnet";
         return new FenceSettings(
-            Path.Combine(directory, "fence"), program, isHost ? [Environment.GetCommandLineArgs()[0]] : []);
+            Path.Combine(directory, StateFileName), program, isHost ? [Environment.GetCommandLineArgs()[0]] : []);
     }
 }
 
@@ -55,7 +61,16 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
         }
     }
 
-    public bool IsArmed => ArmedPid != 0;
+    public bool IsArmed
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _page?.Word is { IsArmed: true };
+            }
+        }
+    }
 
     public int ArmedPid
     {
@@ -63,7 +78,7 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
         {
             lock (_lock)
             {
-                return _page?.Word is { IsArmed: true } word ? word.PostmasterPid : 0;
+                return _page is { Word: { IsArmed: true } word } page && Runs(word, page) ? word.PostmasterPid : 0;
             }
         }
     }
@@ -115,7 +130,11 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
     {
         lock (_lock)
         {
-            var page = _page ?? throw new InvalidOperationException("The fence was never started.");
+            if (_page is not { } page)
+            {
+                return;   // no place for its state yet: it is not armed, and the agent tells that it has no fence
+            }
+
             var word = FenceWord.Armed(postmasterPid, _clock.At(deadline));
             var isSame = page.Word is { IsArmed: true, IsFiring: false } old
                 && old.PostmasterPid == postmasterPid && page.PostmasterStart == postmasterStart;
@@ -313,7 +332,7 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
 
     private async ValueTask StartAsync(FencePage page, CancellationToken cancellationToken)
     {
-        var log = settings.StateFile + ".log";
+        var log = settings.StateFile + FenceSettings.LogSuffix;
         var fence = Spawner.Start(
             new SpawnRequest(settings.Program, [.. settings.LeadingArguments, FenceProgram.Option, settings.StateFile])
             {

@@ -1,14 +1,15 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres;
 
 namespace Routing.Agent.Fence;
 
 /// <summary>The one place that says where agent and fence meet.</summary>
 /// <remarks>
 /// Memory-backed directories come first: storing into a mapped file on a disk can block while the disk is slow, and an agent
-/// must not lose its primary to that. Never inside the data directory: a clone deletes it. The choice depends on nothing that
-/// changes while the machine runs, so that a restarted agent finds its fence again.
+/// must not lose its primary to that. Never inside the data directory: a clone deletes it. A restarted agent finds the fence that
+/// guards its postmaster by the order; any other guards nothing, and ends by itself.
 /// </remarks>
 internal static class FenceDirectory
 {
@@ -19,18 +20,88 @@ internal static class FenceDirectory
     public static string For(string dataDirectory, string? configured)
     {
         var data = Path.GetFullPath(dataDirectory).TrimEnd('/');
-        var name = $"{Path.GetFileName(data)}-{Hash(data):x16}";
+        var name = Path.GetFileName(data);
         if (configured is not null)
         {
-            return Prepare(Path.Combine(configured, name))
+            return Find(configured, name, data) ?? Prepare(Path.Combine(configured, Key(name, data)))
                 ?? throw new IOException($"The fence's directory {configured} is not writable for us.");
         }
 
-        return Prepare($"/run/routing/{name}", "/run/routing")
-            ?? Prepare($"/dev/shm/routing-{Libc.geteuid()}/{name}", "/dev/shm")
-            ?? Prepare(Path.Combine(Path.GetDirectoryName(data) ?? "/", $".routing-{Path.GetFileName(data)}"))
+        var parent = Path.GetDirectoryName(data) ?? "/";
+        var shared = $"/dev/shm/routing-{Libc.geteuid()}";
+        return Find("/run/routing", name, data) ?? Find(shared, name, data) ?? Find(parent, $".routing-{name}", data)
+            ?? Prepare($"/run/routing/{Key(name, data)}", "/run/routing")
+            ?? Prepare($"{shared}/{Key(name, data)}", "/dev/shm")
+            ?? Prepare(Path.Combine(parent, Key($".routing-{name}", data)))
             ?? throw new IOException(
                 "No place for the fence's state: neither /run/routing nor /dev/shm nor the data directory's parent is writable.");
+    }
+
+    /// <summary>Removes the directory of a fence that has ended, but for what somebody should still read.</summary>
+    /// <param name="stateFile">The fence's state.</param>
+    public static void Remove(string stateFile)
+    {
+        try
+        {
+            File.Delete(stateFile);
+            var log = new FileInfo(stateFile + FenceSettings.LogSuffix);
+            if (log is { Exists: true, Length: 0 })
+            {
+                log.Delete();
+            }
+
+            Directory.Delete(Path.GetDirectoryName(stateFile)!);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Not empty, or in use by a new agent, which makes what it needs.
+        }
+    }
+
+    /// <summary>
+    /// A readable name that no other data directory has: two containers may give their members the same path, and share the place.
+    /// </summary>
+    private static string Key(string name, string data) => $"{name}-{Hash($"{data} {Identity(data)}"):x16}";
+
+    /// <summary>That of the data directory; while it does not exist, of the directory in which it will be.</summary>
+    private static FileIdentity? Identity(string path)
+    {
+        string? existing = path;
+        while (existing is not null && !Directory.Exists(existing))
+        {
+            existing = Path.GetDirectoryName(existing);
+        }
+
+        return FileIdentity.Of(existing ?? "/");
+    }
+
+    /// <summary>
+    /// The directory whose fence has the order to end the postmaster that runs now: an agent that is started again must find it, though the
+    /// data directory did not exist yet when the earlier one chose its name.
+    /// </summary>
+    private static string? Find(string place, string prefix, string data)
+    {
+        if (PostmasterFile.Read(data) is not { } file || ProcessStat.Read(file.Pid) is not { IsAlive: true } postmaster
+            || FileIdentity.Of($"/proc/{file.Pid}/cwd") is not { } directory || directory != FileIdentity.Of(data))
+        {
+            return null;
+        }
+
+        try
+        {
+            return Directory.EnumerateDirectories(place, prefix + "*").FirstOrDefault(found => IsOurs(found) && Guards(found, postmaster));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return null;   // no such place
+        }
+    }
+
+    private static bool Guards(string directory, ProcessStat postmaster)
+    {
+        using var page = FencePage.OpenForFence(Path.Combine(directory, FenceSettings.StateFileName));
+        return page is not null && page.Word is { IsArmed: true } order && order.PostmasterPid == postmaster.Pid
+            && page.PostmasterStart == postmaster.StartTicks;
     }
 
     private static string? Prepare(string path, string? onlyWhenThere = null)

@@ -24,6 +24,10 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
     private bool _isSignalled = true;
     private bool _toldToEnd;
     private bool _reported;
+    private long _actedAt;
+
+    /// <summary>Once it has ended: nothing that an agent should still read stands in the state file.</summary>
+    public bool LeavesNothing { get; private set; }
 
     public int Run()
     {
@@ -166,6 +170,7 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
             page.Report(
                 reason, word.PostmasterPid, lateBy, BootInstant.Now.Nanoseconds - now.Nanoseconds, outcome.Killed, outcome.LeftOver);
             _reported = outcome.LeftOver > 0;
+            _actedAt = now.Nanoseconds;
         }
 
         // Processes that wait for a dead disk don't end: the order stands, and is tried again at once, until they do.
@@ -196,13 +201,15 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
         }
 
         var isLonely = now.Nanoseconds - _agentLastSeen > LonelyBound.Ticks * 100;
-        if (!word.IsArmed && (page.ExitWanted || _toldToEnd || isLonely))
-        {
-            return true;
-        }
-
         fixed (byte* name = path)
         {
+            if (!word.IsArmed && (page.ExitWanted || _toldToEnd || isLonely))
+            {
+                // What it did last is told by the next agent; the file may be a successor's by now.
+                LeavesNothing = !_toldToEnd && (_actedAt == 0 || _actedAt < _agentLastSeen) && page.IsStillAt(name);
+                return true;
+            }
+
             return !page.IsStillAt(name) && IsReplaced(now, name);
         }
     }

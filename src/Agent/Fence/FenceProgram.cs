@@ -36,7 +36,14 @@ internal static class FenceProgram
         }
 
         page.FenceIsLocked = FenceHardening.Apply();
-        return new FenceLoop(page, Encoding.UTF8.GetBytes(path + '\0')).Run();
+        var loop = new FenceLoop(page, Encoding.UTF8.GetBytes(path + '\0'));
+        var code = loop.Run();
+        if (loop.LeavesNothing)
+        {
+            FenceDirectory.Remove(path);
+        }
+
+        return code;
     }
 
     /// <summary>Patient for a moment: a predecessor that was just killed may not be quite gone.</summary>

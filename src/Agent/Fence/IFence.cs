@@ -14,7 +14,7 @@ internal interface IFence
     /// <summary>Whether an order to end a postmaster stands.</summary>
     bool IsArmed { get; }
 
-    /// <summary>The postmaster of that order; 0: none stands.</summary>
+    /// <summary>The postmaster of that order; 0: none stands, or the postmaster has ended.</summary>
     int ArmedPid { get; }
 
     /// <summary>What the fence last did, also for an earlier agent; null when it never had to act.</summary>

@@ -7,20 +7,16 @@ namespace Routing.Agent.Fence;
 /// It finds those whose postmaster has died, too; each has a session and a process group of its own, so these tell nothing.
 /// Allocates nothing: the fence works when memory is short.
 /// </summary>
-internal readonly unsafe record struct PostgresFamily(ulong Program, ulong ProgramDevice, ulong Directory, ulong DirectoryDevice)
+internal readonly unsafe record struct PostgresFamily(FileIdentity Program, FileIdentity Directory)
 {
-    private const uint BasicStats = 0x7FF;
-
-    public bool IsKnown => Program != 0;
+    public bool IsKnown => Program != default;
 
     /// <summary>Looks at a postmaster that runs; empty when it can't be read.</summary>
     public static PostgresFamily Of(int postmasterPid)
     {
         var program = Identity(postmasterPid, "/exe"u8);
         var directory = Identity(postmasterPid, "/cwd"u8);
-        return program.Inode == 0 || directory.Inode == 0
-            ? default
-            : new PostgresFamily(program.Inode, program.Device, directory.Inode, directory.Device);
+        return program is null || directory is null ? default : new PostgresFamily(program.Value, directory.Value);
     }
 
     public bool Includes(int pid) => IsKnown && Of(pid) == this;
@@ -57,14 +53,11 @@ internal readonly unsafe record struct PostgresFamily(ulong Program, ulong Progr
         return killed;
     }
 
-    private static (ulong Inode, ulong Device) Identity(int pid, ReadOnlySpan<byte> link)
+    private static FileIdentity? Identity(int pid, ReadOnlySpan<byte> link)
     {
         var path = stackalloc byte[32];
         ProcPath.Write(path, pid, link);
-        Libc.Statx stat;
-        return Libc.statx(Libc.AT_FDCWD, path, 0, BasicStats, &stat) == 0
-            ? (stat.Inode, ((ulong)stat.DeviceMajor << 32) | stat.DeviceMinor)
-            : default;
+        return FileIdentity.Of(path);
     }
 
     private readonly record struct Round(PostgresFamily Family, int PostmasterPid, int Killed)

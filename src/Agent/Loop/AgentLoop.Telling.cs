@@ -36,7 +36,13 @@ internal sealed partial class AgentLoop
         {
             RunCallback(ended.Kind);
         }
-        if (_callbackRole is null && o.Local.Server == ServerState.Running && o.Job is null && _memory.BootstrapFailure is null)
+        if (_callbackRole == Role.Primary && !o.Local.HasProcess && decision.Actions.Any(action => action is HaAction.ReleaseLeader))
+        {
+            // Its server is down and does not come back as a primary: an address that follows the role must not wait for the next start.
+            _callbackRole = Role.Demoted;
+            _postgres.RunCallback("on_role_change", Role.Demoted);
+        }
+        if (_callbackRole is null && o.Cluster is not null && o.Local.Server == ServerState.Running && o.Job is null && _memory.BootstrapFailure is null)
         {
             // PostgreSQL was running already when this agent started.
             _callbackRole = role;

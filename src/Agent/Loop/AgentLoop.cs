@@ -78,6 +78,7 @@ internal sealed partial class AgentLoop : IDisposable
         keeper.LoopIsAlive = IsAlive;
         keeper.ConvictionChanged = OnConviction;
         keeper.DeadlineForeseen = guard.BringForward;
+        keeper.ReserveOf = guard.ReserveOf;
     }
 
     /// <summary>Wakes the loop.</summary>
@@ -89,6 +90,12 @@ internal sealed partial class AgentLoop : IDisposable
     /// <summary>What this member consented to in an earlier life of its agent; null: nothing that could still bind it.</summary>
     public FailsafeNotice? EarlierConsent { get; init; }
 
+    /// <summary>
+    /// Whether it is known that no other agent has this member's name. Until then the loop looks after its own PostgreSQL alone, as if the
+    /// DCS had not answered yet.
+    /// </summary>
+    public Func<bool> NameIsOurs { get; init; } = static () => true;
+
     /// <summary>Number of runs so far.</summary>
     public long Runs { get; private set; }
 
@@ -97,6 +104,7 @@ internal sealed partial class AgentLoop : IDisposable
 
     /// <summary>Runs until the decision ends the process.</summary>
     /// <returns>The exit code.</returns>
+    /// <exception cref="Exception">The loop or the lease keeper broke: the process has to end, and the fence stops a primary.</exception>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -104,10 +112,17 @@ internal sealed partial class AgentLoop : IDisposable
         _keeper.Adopt(_timing);
         _inheritedPid = _guard.ArmedPid;
         var keeping = _keeper.RunAsync(stop.Token);
+        // Whatever ends the keeper: nobody renews the lease any more, and the loop must not wait for its next run to notice.
+        _ = keeping.ContinueWith(
+            _ => Signal.Wake(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         try
         {
             while (true)
             {
+                if (keeping.IsFaulted)
+                {
+                    await keeping;
+                }
                 var wait = await RunOnceAsync(cancellationToken);
                 if (_learned.ExitCode is { } code)
                 {
@@ -121,7 +136,7 @@ internal sealed partial class AgentLoop : IDisposable
         {
             _watch.Changed -= OnWatch;
             Cancel(stop);
-            await keeping;
+            await keeping.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
     }
 
@@ -292,7 +307,7 @@ internal sealed partial class AgentLoop : IDisposable
         var view = _watch.Current;
         // A watch that is live has had a sign of life a moment ago, though nothing changed for long.
         _confirmedAt = view.IsLive ? observedAt : view.LastContact;
-        var snapshot = view.Snapshot.Revision == 0 ? null : WithOwnFailsafe(WithOwnLeaderKey(view.Snapshot));
+        var snapshot = view.Snapshot.Revision == 0 || !NameIsOurs() ? null : WithOwnFailsafe(WithOwnLeaderKey(view.Snapshot));
         if (snapshot is not null)
         {
             NameKeyProblems(snapshot);
@@ -399,9 +414,9 @@ internal sealed partial class AgentLoop : IDisposable
         {
             _guard.Arm(o.Local.PostmasterPid);
         }
-        else if (!mayWrite || o.Paused)
+        else if (o.Paused || (!mayWrite && !(o.Leads && o.Local.HasProcess)))
         {
-            _guard.Disarm();
+            _guard.Disarm();   // not of a standby that is about to be promoted: what was prepared for it stays
         }
     }
 

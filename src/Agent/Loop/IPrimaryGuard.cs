@@ -1,8 +1,14 @@
+using Routing.Cluster;
+
 namespace Routing.Agent.Loop;
 
 /// <summary>What stands behind a primary and stops it when its lease runs out: the fence, and a watchdog where there is one.</summary>
 internal interface IPrimaryGuard
 {
+    /// <summary>Before the leader key is taken: starts the watchdog, where there is one.</summary>
+    /// <returns>False when this member must not lead: a required watchdog cannot be used.</returns>
+    bool Prepare(Timing timing);
+
     /// <summary>Guard this postmaster: it is, or is about to become, a primary. Repeating it is free.</summary>
     void Arm(int postmasterPid);
 
@@ -20,6 +26,9 @@ internal interface IPrimaryGuard
 
     /// <summary>A required watchdog cannot be used: why; null when all is well.</summary>
     string? WatchdogProblem { get; }
+
+    /// <summary>The last part of a lease of this ttl, in which an active watchdog may reset the machine; zero while none is active.</summary>
+    TimeSpan ReserveOf(TimeSpan ttl);
 
     /// <summary>The fence runs, so that short leases are safe.</summary>
     bool IsFenced { get; }

@@ -48,7 +48,11 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
     }
 
     /// <summary>Starts a job, unless one runs.</summary>
-    public bool TryStart(JobKind kind, Func<IProgress<string>, CancellationToken, Task<(JobResult Result, string Detail)>> work)
+    /// <param name="kind">What it is.</param>
+    /// <param name="work">Does it; gets where to tell its progress, and a token that asks it to end.</param>
+    /// <param name="demotion">How a demotion stops PostgreSQL; null for every other job.</param>
+    public bool TryStart(
+        JobKind kind, Func<IProgress<string>, CancellationToken, Task<(JobResult Result, string Detail)>> work, DemoteMode? demotion = null)
     {
         lock (_lock)
         {
@@ -56,7 +60,7 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
             {
                 return false;
             }
-            _current = new JobView(kind, now(), "started");
+            _current = new JobView(kind, now(), "started") { Demotion = demotion };
             _ended = null;
             _cancel = new CancellationTokenSource();
             _task = RunAsync(kind, work, _cancel);

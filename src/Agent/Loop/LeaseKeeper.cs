@@ -54,6 +54,11 @@ internal sealed partial class LeaseKeeper(
     /// <summary>Whether the loop has shown a sign of life within its bound. A stuck agent must lose its lease.</summary>
     public Func<bool> LoopIsAlive { get; set; } = () => true;
 
+    /// <summary>
+    /// The last part of a lease of this ttl, in which a hardware watchdog may reset the machine; zero: none runs. Must not wait for anything.
+    /// </summary>
+    public Func<TimeSpan, TimeSpan> ReserveOf { get; set; } = static _ => TimeSpan.Zero;
+
     /// <summary>Count of renewals that got no answer.</summary>
     public long FailedRenewals { get; private set; }
 
@@ -66,7 +71,22 @@ internal sealed partial class LeaseKeeper(
             {
                 return _held is { } held
                     ? new LeaseView(true, held.Term, time.GetElapsedTime(time.GetTimestamp(), _leaderUntil), _uncertain, _leaderTtl)
+                    {
+                        Reserve = ReserveOf(_leaderTtl),
+                    }
                     : new LeaseView(false, default, TimeSpan.Zero, _uncertain, _ttl);
+            }
+        }
+    }
+
+    /// <summary>Until when a primary here may run at the latest: the timestamp at which the fence acts. In the past when nothing is believed.</summary>
+    public long Deadline
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return Math.Max(_held is null ? 0 : DeadlineOf(_leaderUntil, _leaderTtl), _vouchedDeadline);
             }
         }
     }
@@ -293,8 +313,9 @@ internal sealed partial class LeaseKeeper(
         {
             lock (_lock)
             {
-                var pace = WatchPace.For(_ttl);
-                return pace < _ttl / 5 ? pace : _ttl / 5;
+                var ttl = _ttl - ReserveOf(_ttl);
+                var pace = WatchPace.For(ttl);
+                return pace < ttl / 5 ? pace : ttl / 5;
             }
         }
     }
@@ -555,7 +576,11 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    private long DeadlineOf(long until, TimeSpan ttl) => until - (Ticks(Observation.SafetyMarginOf(ttl)) / 2);
+    private long DeadlineOf(long until, TimeSpan ttl)
+    {
+        var reserve = ReserveOf(ttl);
+        return until - Ticks(reserve) - (Ticks(Observation.SafetyMarginOf(ttl - reserve)) / 2);
+    }
 
     private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
 
@@ -566,7 +591,12 @@ internal sealed partial class LeaseKeeper(
         {
             // While the key hangs on a shorter lease, requests have to fit into that one.
             var ttl = _held is not null && _leaderTtl < _ttl ? _leaderTtl : _ttl;
-            limit = TimeSpan.FromTicks(Math.Min(_requestLimit.Ticks, ttl.Ticks / 4));
+            var reserve = ReserveOf(ttl);
+            limit = TimeSpan.FromTicks(Math.Min(_requestLimit.Ticks, (ttl - reserve).Ticks / 4));
+            if (reserve > TimeSpan.Zero && limit > reserve)
+            {
+                limit = reserve;   // the watchdog counts from the answer, the lease from the question
+            }
         }
         return TimedToken.After(limit, time, cancellationToken);
     }

@@ -21,6 +21,11 @@ internal sealed partial class Performer(
     /// <summary>The same for members whose agent is ours: their REST answers from memory.</summary>
     private static readonly TimeSpan s_fastPeerLimit = TimeSpan.FromMilliseconds(700);
 
+    /// <summary>An immediate stop needs some 30 ms; a server that takes this long is killed.</summary>
+    private static readonly TimeSpan s_quitLimit = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan s_leastLimit = TimeSpan.FromMilliseconds(50);
+
     private Task _checkpoint = Task.CompletedTask;
 
     /// <summary>What the performer needs to know of the run that it performs.</summary>
@@ -92,6 +97,11 @@ internal sealed partial class Performer(
         switch (action)
         {
             case HaAction.AcquireLeader:
+                if (!run.Config.Pause && !guard.Prepare(run.Observation.Timing))
+                {
+                    LogNotDone(nameof(HaAction.AcquireLeader), "not begun", guard.WatchdogProblem ?? "");
+                    return (false, learned);
+                }
                 var won = await keeper.AcquireAsync(cancellationToken);
                 if (won is { Outcome: LeaseOutcome.Lost, Leader: { } winner })
                 {
@@ -277,7 +287,7 @@ internal sealed partial class Performer(
         {
             guard.Arm(pid);
         }
-        return jobs.TryStart(kind, work);
+        return jobs.TryStart(kind, work, (action as HaAction.Demote)?.Mode);
     }
 
     private bool LeadsStill() =>
@@ -285,7 +295,8 @@ internal sealed partial class Performer(
 
     private (JobKind, Func<IProgress<string>, CancellationToken, Task<(JobResult, string)>>) Job(HaAction action, Run run)
     {
-        var members = run.Observation.Cluster!.Members;
+        // Before the first answer of the DCS only a demotion can be begun, which needs no member.
+        var members = (run.Observation.Cluster ?? ClusterSnapshot.Empty).Members;
         return action switch
         {
             HaAction.Bootstrap => (JobKind.Bootstrap, async (p, t) => End(await postgres.BootstrapAsync(p, t))),
@@ -360,8 +371,9 @@ internal sealed partial class Performer(
         {
             DemoteMode.Graceful => new StopPlan(StopMode.Fast, Checkpoint: true, StopLimit(run)),
             DemoteMode.Shutdown => new StopPlan(StopMode.Fast, EscalateAfter: StopLimit(run)),
-            DemoteMode.Offline => new StopPlan(StopMode.Fast, EscalateAfter: OfflineLimit()),
-            _ => new StopPlan(StopMode.Immediate, EscalateAfter: TimeSpan.FromSeconds(1)),
+            DemoteMode.Offline => new StopPlan(StopMode.Fast, EscalateAfter: OfflineLimit()) { IsUrgent = true, KillAfter = s_quitLimit },
+            DemoteMode.Immediate => new StopPlan(StopMode.Immediate, EscalateAfter: s_quitLimit) { BeforeStopLimit = LeaseLeft() },
+            _ => new StopPlan(StopMode.Immediate, EscalateAfter: s_quitLimit) { IsUrgent = true },
         };
         if (orderly && leads && run.Observation.Local.IsPrimary)
         {
@@ -411,11 +423,18 @@ internal sealed partial class Performer(
             ? run.Config.PrimaryStopTimeout
             : null;
 
-    /// <summary>Until the lease ends, less a third of the margin: then the stop turns immediate.</summary>
+    /// <summary>Time until the lease, should it not be renewed again, reaches its margin.</summary>
+    private TimeSpan LeaseLeft()
+    {
+        var lease = keeper.View;
+        return lease.HoldsLeader ? lease.LeaderLeft - lease.SafetyMargin : TimeSpan.Zero;
+    }
+
+    /// <summary>A third of the time until the fence acts: then the stop turns immediate, and has as long again before PostgreSQL is killed.</summary>
     private TimeSpan OfflineLimit()
     {
-        var left = keeper.View.LeaderLeft;
-        return left > TimeSpan.FromMilliseconds(300) ? left - (left / 2) : TimeSpan.FromMilliseconds(50);
+        var limit = time.GetElapsedTime(time.GetTimestamp(), keeper.Deadline) / 3;
+        return limit > s_leastLimit ? limit < s_quitLimit ? limit : s_quitLimit : s_leastLimit;
     }
 
     /// <summary>Whether the candidate (or any that may lead) has received the shutdown checkpoint; looks until it has, or the stop is over.</summary>

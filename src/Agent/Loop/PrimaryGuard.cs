@@ -18,15 +18,19 @@ internal sealed partial class PrimaryGuard(
     private static readonly TimeSpan s_takesHold = TimeSpan.FromMilliseconds(500);
 
     private readonly Lock _lock = new();
+    private readonly Lock _watching = new();
     private int _pid;
     private Conviction _conviction;
     private long _lastFencing = -1;
     private (TimeSpan Ttl, TimeSpan LoopWait) _watchdogTimes;
-    private Timing _checkedTiming;
+    private bool _isWatching;
     private bool _isFenced;
 
+    /// <summary>When a process was started, in the unit of <see cref="ProcessStat.StartTicks"/>; null: there is none of this number.</summary>
+    public Func<int, ulong?> StartOf { get; init; } = static pid => ProcessStat.Read(pid)?.StartTicks;
+
     /// <inheritdoc/>
-    public string? WatchdogProblem => watchdog.IsUsable ? null : watchdog.Problem ?? "the watchdog is required and not usable";
+    public string? WatchdogProblem => watchdog.IsUsable ? null : watchdog.Problem ?? "the watchdog is required and was not opened yet";
 
     /// <inheritdoc/>
     public bool IsFenced => Volatile.Read(ref _isFenced);
@@ -35,46 +39,64 @@ internal sealed partial class PrimaryGuard(
     public int ArmedPid => fence.ArmedPid;
 
     /// <inheritdoc/>
+    public TimeSpan ReserveOf(TimeSpan ttl)
+    {
+        var timeout = watchdog.Timeout;   // the keeper asks while it holds its lock: nothing here may wait
+        return timeout > TimeSpan.Zero && timeout < ttl ? ttl - timeout : TimeSpan.Zero;
+    }
+
+    /// <inheritdoc/>
+    public bool Prepare(Timing timing)
+    {
+        lock (_watching)
+        {
+            Watch((timing.Ttl, timing.LoopWait));
+            return watchdog.IsUsable;
+        }
+    }
+
+    /// <inheritdoc/>
     public void Arm(int postmasterPid)
     {
-        lock (_lock)
+        var conviction = ArmFence(postmasterPid, out var isAnother);
+        if (conviction.Ttl > TimeSpan.Zero)
         {
-            if (_conviction.Ttl == TimeSpan.Zero)
+            // After the fence: the device may hang.
+            lock (_watching)
             {
-                return;   // nothing was told yet: the next run comes at once
+                if (isAnother || !_isWatching || _watchdogTimes != (conviction.Ttl, conviction.LoopWait))
+                {
+                    Watch((conviction.Ttl, conviction.LoopWait));
+                }
             }
-            AdaptWatchdog(isAnother: _pid != postmasterPid);
-            if (_pid == postmasterPid && fence.IsArmed)
-            {
-                return;
-            }
-            if (ProcessStat.Read(postmasterPid) is not { } stat)
-            {
-                return;   // it is gone already
-            }
-            _pid = postmasterPid;
-            fence.Arm(postmasterPid, stat.StartTicks, _conviction.Deadline);
-            LogArmed(postmasterPid);
         }
     }
 
     /// <inheritdoc/>
     public void Adopt(Conviction conviction)
     {
+        bool isLonger;
         lock (_lock)
         {
-            var (isLonger, isMoved) = (conviction.Until > _conviction.Until, conviction.Deadline != _conviction.Deadline);
+            var isMoved = conviction.Deadline != _conviction.Deadline;
+            isLonger = conviction.Until > _conviction.Until;
             _conviction = conviction;
-            if (_pid == 0)
-            {
-                return;
-            }
-            if (isMoved)
+            if (isMoved && _pid != 0)
             {
                 // Never the same one twice: after the machine was suspended it would be a later moment of the fence's clock.
                 fence.ExtendUntil(conviction.Deadline);
             }
-            AdaptWatchdog(isAnother: false);
+        }
+        lock (_watching)
+        {
+            if (!_isWatching)
+            {
+                return;
+            }
+            if (_watchdogTimes != (conviction.Ttl, conviction.LoopWait))
+            {
+                Watch((conviction.Ttl, conviction.LoopWait));
+            }
             if (isLonger)
             {
                 watchdog.KeepAlive();
@@ -96,14 +118,20 @@ internal sealed partial class PrimaryGuard(
     {
         lock (_lock)
         {
-            if (_pid == 0 && !fence.IsArmed)
+            if (_pid != 0 || fence.IsArmed)
             {
-                return;
+                _pid = 0;
+                fence.Disarm();
+                LogDisarmed();
             }
-            _pid = 0;
-            fence.Disarm();
-            watchdog.Disable();
-            LogDisarmed();
+        }
+        lock (_watching)
+        {
+            if (_isWatching)
+            {
+                _isWatching = false;
+                watchdog.Disable();
+            }
         }
     }
 
@@ -127,7 +155,7 @@ internal sealed partial class PrimaryGuard(
             // One that was started or given an order a moment ago has yet to take hold: "no fence" would lengthen everybody's leases.
             Volatile.Write(ref _isFenced, await fence.WaitUntilGuardingAsync(s_takesHold, cancellationToken));
         }
-        catch (IOException problem)
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
             Volatile.Write(ref _isFenced, false);
             LogNoFence(problem.Message);
@@ -136,13 +164,12 @@ internal sealed partial class PrimaryGuard(
         {
             return;
         }
-        lock (_lock)
+        lock (_watching)
         {
-            var now = timing();
-            if (!watchdog.IsActive && (_checkedTiming != now || !watchdog.IsUsable))
+            if (!_isWatching)
             {
-                _checkedTiming = now;
-                watchdog.Check(now.Ttl, now.LoopWait);
+                var now = timing();
+                watchdog.Rest(now.Ttl, now.LoopWait);
             }
         }
         if (fence.LastFencing is { } report && report.Number != _lastFencing)
@@ -155,15 +182,36 @@ internal sealed partial class PrimaryGuard(
         }
     }
 
-    /// <summary>The watchdog's time is that of the lease which the key hangs on.</summary>
-    private void AdaptWatchdog(bool isAnother)
+    private Conviction ArmFence(int postmasterPid, out bool isAnother)
     {
-        var times = (_conviction.Ttl, _conviction.LoopWait);
-        if (_watchdogTimes != times || isAnother)
+        lock (_lock)
         {
-            _watchdogTimes = times;
-            watchdog.TryActivate(times.Ttl, times.LoopWait);
+            isAnother = false;
+            if (_conviction.Ttl == TimeSpan.Zero)
+            {
+                return default;   // nothing was told yet: the next run comes at once
+            }
+            if (_pid == postmasterPid && fence.IsArmed)
+            {
+                return _conviction;
+            }
+            if (StartOf(postmasterPid) is not { } start)
+            {
+                return default;   // it is gone already
+            }
+            isAnother = _pid != postmasterPid;
+            _pid = postmasterPid;
+            fence.Arm(postmasterPid, start, _conviction.Deadline);
+            LogArmed(postmasterPid);
+            return _conviction;
         }
+    }
+
+    /// <summary>The watchdog's time is that of the lease which the key hangs on, or will hang on.</summary>
+    private void Watch((TimeSpan Ttl, TimeSpan LoopWait) times)
+    {
+        (_watchdogTimes, _isWatching) = (times, true);
+        watchdog.TryActivate(times.Ttl, times.LoopWait);
     }
 
     [LoggerMessage(EventId = 1501, Level = LogLevel.Information, Message = "The fence guards the primary with process id {Pid}")]

@@ -18,8 +18,12 @@ internal sealed class TimedToken : IDisposable
     /// <summary>The token.</summary>
     public CancellationToken Token => _source.Token;
 
-    /// <summary>Cancelled after <paramref name="delay"/>, or with <paramref name="parent"/>.</summary>
-    public static TimedToken After(TimeSpan delay, TimeProvider time, CancellationToken parent) => new(delay, time, parent);
+    /// <summary>The longest time that a timer takes: 49 days.</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromDays(49);
+
+    /// <summary>Cancelled after <paramref name="delay"/> (<see cref="Longest"/> at most), or with <paramref name="parent"/>.</summary>
+    public static TimedToken After(TimeSpan delay, TimeProvider time, CancellationToken parent) =>
+        new(delay < Longest ? delay : Longest, time, parent);
 
     /// <summary>Cancelled with <paramref name="parent"/> alone.</summary>
     public static TimedToken With(CancellationToken parent) => new(null, null, parent);

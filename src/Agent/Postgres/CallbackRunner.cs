@@ -61,8 +61,9 @@ internal sealed partial class CallbackRunner(CommandRunner commands, ILogger log
         {
             LogEnded(action);
         }
-        catch (IOException error)
+        catch (Exception error)
         {
+            // Whatever it was: the next callback waits for the end of this one.
             LogFailed(action, command.ToString(), error.Message);
         }
     }

@@ -53,6 +53,15 @@ internal enum StopMode
 /// <param name="EscalateAfter">Not stopped by then: immediate, then kill. Null: wait for ever (fast), or 5 s (immediate).</param>
 internal sealed record StopPlan(StopMode Mode, bool Checkpoint = false, TimeSpan? EscalateAfter = null)
 {
+    /// <summary>The lease runs out: the signal comes first.</summary>
+    public bool IsUrgent { get; init; }
+
+    /// <summary>How long <c>before_stop</c> may take, then it is ended; zero leaves it out. Default 5 minutes; never with <see cref="IsUrgent"/>.</summary>
+    public TimeSpan BeforeStopLimit { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>A fast stop that turned immediate: how long until PostgreSQL is killed. Default 5 s.</summary>
+    public TimeSpan KillAfter { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Called once when no user session is left (the safepoint: no further commit can be acknowledged).</summary>
     public Func<CancellationToken, ValueTask>? OnSafepoint { get; init; }
 

@@ -32,6 +32,7 @@ internal sealed partial class LocalPostgresServer
                 LogOrphans(DataDirectory);
                 _postmaster.KillAll();
             }
+            _postmaster.RemoveForeignFile();
             var process = Spawn(plan, effective);
             plan.OnPostmaster?.Invoke(process.Pid);
             return await WaitUntilReadyAsync(process, timeout, cancellationToken);

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using Routing.Agent.Loop;
 using Routing.Agent.Native;
 using Routing.Cluster;
 using Routing.Ha;
@@ -9,9 +10,7 @@ namespace Routing.Agent.Postgres;
 /// <content>Stopping.</content>
 internal sealed partial class LocalPostgresServer
 {
-    private static readonly TimeSpan ImmediateLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan KillLimit = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan BeforeStopLimit = TimeSpan.FromMinutes(5);
 
     /// <inheritdoc/>
     public async Task<StepResult> StopAsync(StopPlan plan, CancellationToken cancellationToken)
@@ -20,14 +19,19 @@ internal sealed partial class LocalPostgresServer
         {
             return StepResult.Done("was not running");
         }
-        var checkpointTime = plan.EscalateAfter;
-        if (plan.Checkpoint)
+        if (!plan.IsUrgent)
         {
-            await TryCheckpointAsync(checkpointTime, cancellationToken);
+            if (plan.Checkpoint)
+            {
+                await TryCheckpointAsync(plan.EscalateAfter, cancellationToken);
+            }
+            await RunBeforeStopAsync(plan.BeforeStopLimit, cancellationToken);
+            if (plan.Mode == StopMode.Fast)
+            {
+                await _heartbeat.CloseAsync();
+            }
         }
-        await RunBeforeStopAsync(cancellationToken);
-        await _heartbeat.CloseAsync();
-
+        cancellationToken.ThrowIfCancellationRequested();
         var watch = new StopWatch(this, plan);
         if (plan.Mode == StopMode.Fast)
         {
@@ -39,7 +43,7 @@ internal sealed partial class LocalPostgresServer
             LogEscalating(plan.EscalateAfter!.Value.TotalSeconds);
         }
         process.TrySignal(Signals.Quit);
-        var patience = plan.Mode == StopMode.Immediate ? plan.EscalateAfter ?? ImmediateLimit : ImmediateLimit;
+        var patience = plan.Mode == StopMode.Immediate ? plan.EscalateAfter ?? plan.KillAfter : plan.KillAfter;
         if (await WaitForExitAsync(process, patience, watch, cancellationToken))
         {
             return await FinishStopAsync(watch, "stopped at once, without a shutdown checkpoint", cancellationToken);
@@ -78,11 +82,10 @@ internal sealed partial class LocalPostgresServer
 
     private async Task TryCheckpointAsync(TimeSpan? limit, CancellationToken cancellationToken)
     {
-        using var bound = limit is { } time ? new CancellationTokenSource(time, _time) : new CancellationTokenSource();
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancellationToken);
+        using var bound = limit is { } time ? TimedToken.After(time, _time, cancellationToken) : TimedToken.With(cancellationToken);
         try
         {
-            if (await CheckpointAsync(both.Token) is { Ok: false } failed)
+            if (await CheckpointAsync(bound.Token) is { Ok: false } failed)
             {
                 LogNoCheckpoint(failed.Detail);
             }
@@ -108,8 +111,12 @@ internal sealed partial class LocalPostgresServer
         }
     }
 
-    private async Task RunBeforeStopAsync(CancellationToken cancellationToken)
+    private async Task RunBeforeStopAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
+        if (limit <= TimeSpan.Zero)
+        {
+            return;
+        }
         var config = (await EffectiveAsync(_effective?.Role ?? Role.Replica, cancellationToken)).Config;
         if (config.BeforeStop is not { } text)
         {
@@ -118,7 +125,7 @@ internal sealed partial class LocalPostgresServer
         try
         {
             var result = await _commands.RunAsync(
-                CommandFor(text) with { Timeout = BeforeStopLimit }, line => LogScript("before_stop", line.Text), cancellationToken);
+                CommandFor(text) with { Timeout = limit }, line => LogScript("before_stop", line.Text), cancellationToken);
             if (!result.IsSuccess)
             {
                 LogScriptFailed("before_stop", result.ToString());

@@ -127,7 +127,13 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         }
         if (file.Status == PostmasterStatus.Stopping)
         {
-            return WithLast(seen with { Server = ServerState.Unresponsive });
+            // Read after the status: what pg_control said before may be from before the start of this server.
+            var state = DataDirectoryState.Look(DataDirectory, inUse: true).Control?.File.State;
+            return WithLast(seen with
+            {
+                Server = ServerState.Unresponsive,
+                SessionsHaveEnded = state is ControlState.ShuttingDown or ControlState.ShutDown or ControlState.ShutDownInRecovery,
+            });
         }
         try
         {

@@ -13,7 +13,7 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
 
     private readonly Lock _lock = new();
     private PidFd? _process;
-    private string? _realDirectory;
+    private FileIdentity? _directory;
 
     /// <summary>The running postmaster, adopted if it was started by someone else; null when there is none.</summary>
     public PidFd? Find()
@@ -83,6 +83,23 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
         }
     }
 
+    /// <summary>
+    /// Removes a postmaster.pid of an earlier life of the machine or container whose number belongs to another process by now:
+    /// PostgreSQL takes any living process of its user for its postmaster, and does not start.
+    /// </summary>
+    public void RemoveForeignFile()
+    {
+        if (PostmasterFile.Read(dataDirectory) is not { } file
+            || ProcessStat.Read(file.Pid) is not { IsAlive: true }
+            || WorksInside(file.Pid) != false   // ours, or it cannot be told
+            || ProcessesInside().Count > 0)
+        {
+            return;
+        }
+        LogForeignFile(file.Pid);
+        File.Delete(Path.Combine(dataDirectory, "postmaster.pid"));
+    }
+
     /// <summary>The server's processes know their directory as their working directory.</summary>
     private List<ProcessStat> ProcessesInside()
     {
@@ -105,17 +122,19 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
     /// <summary>Whether it is a PostgreSQL process on our directory; null when the system does not tell.</summary>
     private bool? WorksInside(int pid)
     {
-        try
+        // By device and inode: the same path may lead to another directory in the mount namespace of that process.
+        _directory = FileIdentity.Of(dataDirectory) ?? _directory;
+        if (_directory is null)
         {
-            _realDirectory ??= RealPath(dataDirectory);
-            if (Directory.ResolveLinkTarget($"/proc/{pid}/cwd", returnFinalTarget: false)?.FullName != _realDirectory)
-            {
-                return false;
-            }
+            return false;   // there has never been one: nobody works in it
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        if (FileIdentity.Of($"/proc/{pid}/cwd") is not { } directory)
         {
             return null;
+        }
+        if (directory != _directory)
+        {
+            return false;
         }
         try
         {
@@ -130,21 +149,6 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
         {
             return null;
         }
-    }
-
-    /// <summary>The path without symbolic links in any of its parts, as the kernel shows working directories.</summary>
-    private static string RealPath(string path)
-    {
-        var real = "/";
-        foreach (var part in Path.GetFullPath(path).Split('/', StringSplitOptions.RemoveEmptyEntries))
-        {
-            real = Path.Combine(real, part);
-            if (Directory.ResolveLinkTarget(real, returnFinalTarget: true) is { } target)
-            {
-                real = RealPath(target.FullName);
-            }
-        }
-        return real;
     }
 
     private void Watch(PidFd process)
@@ -166,6 +170,10 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
 
     [LoggerMessage(EventId = 2002, Level = LogLevel.Information, Message = "Started postmaster {Pid}")]
     private partial void LogStarted(int pid);
+
+    [LoggerMessage(EventId = 2004, Level = LogLevel.Warning,
+        Message = "postmaster.pid names process {Pid}, which is no PostgreSQL of this data directory: the file is removed")]
+    private partial void LogForeignFile(int pid);
 
     [LoggerMessage(EventId = 2003, Level = LogLevel.Information, Message = "Postmaster {Pid} is gone: {Exit}")]
     private partial void LogExited(int pid, ProcessExit exit);

@@ -49,11 +49,14 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
         return [.. await Task.WhenAll(members.Select(member => PostFailsafeAsync(member.Key, member.Value, body, timeout, cancellationToken)))];
     }
 
+    /// <summary>What our own REST says of itself (<see cref="RestHandler.AgentHeader"/>): an answer with it is no other agent's.</summary>
+    public string? OwnId { get; init; }
+
     /// <inheritdoc/>
     public async Task<bool> LivenessAsync(string apiUrl, TimeSpan timeout, CancellationToken cancellationToken)
     {
         var answer = await AskAsync(HttpMethod.Get, apiUrl, "/liveness", null, timeout, cancellationToken);
-        return answer.Code is not null;
+        return answer is { Code: not null, IsOwn: false };
     }
 
     /// <inheritdoc/>
@@ -172,7 +175,7 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
             }
             using var response = await Volatile.Read(ref _http).SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
             var text = await response.Content.ReadAsStringAsync(either.Token);
-            return new Answer(response.StatusCode, text, PositionHeader(response));
+            return new Answer(response.StatusCode, text, PositionHeader(response)) { IsOwn = IsOwn(response) };
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -183,6 +186,9 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
             return new Answer(null, $"{url} cannot be asked: {problem.GetBaseException().Message}");
         }
     }
+
+    private bool IsOwn(HttpResponseMessage response) =>
+        OwnId is not null && response.Headers.TryGetValues(RestHandler.AgentHeader, out var values) && values.First() == OwnId;
 
     private static Lsn? PositionHeader(HttpResponseMessage response) =>
         response.Headers.TryGetValues("lsn", out var values)
@@ -231,5 +237,9 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
     }
 
     /// <summary>What came back.</summary>
-    private readonly record struct Answer(HttpStatusCode? Code, string Text, Lsn? Position = null);
+    private readonly record struct Answer(HttpStatusCode? Code, string Text, Lsn? Position = null)
+    {
+        /// <summary>Our own REST gave it.</summary>
+        public bool IsOwn { get; init; }
+    }
 }

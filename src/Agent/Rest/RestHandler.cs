@@ -15,6 +15,9 @@ namespace Routing.Agent.Rest;
 internal sealed partial class RestHandler(
     IAgentControl control, AgentEvents events, AgentMetrics metrics, ILogQueue log, TimeProvider time, ILogger logger)
 {
+    /// <summary>A header of <c>/liveness</c>: a random name of this life of the agent.</summary>
+    public const string AgentHeader = "Routing-Agent";
+
     private static readonly TimeSpan s_freshEnough = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan s_longestWaitForEvents = TimeSpan.FromSeconds(60);
 
@@ -62,7 +65,7 @@ internal sealed partial class RestHandler(
         return (context.Request.Method, word) switch
         {
             ("GET", "patroni") => PatroniAsync(context, settings, StatusCodes.Status200OK),
-            ("GET", "liveness") => StatusOnly(context, View().IsAlive),
+            ("GET", "liveness") => Liveness(context),
             ("GET", "readiness") => StatusOnly(context, HealthCheck.IsReady(View(), context.Request.Query)),
             ("GET", "cluster") => ClusterAsync(context, settings),
             ("GET", "history") => HistoryAsync(context, settings),
@@ -89,6 +92,12 @@ internal sealed partial class RestHandler(
     }
 
     private HealthView View() => new(control.Status, time);
+
+    private Task Liveness(HttpContext context)
+    {
+        context.Response.Headers[AgentHeader] = control.Id;
+        return StatusOnly(context, View().IsAlive);
+    }
 
     private static Task StatusOnly(HttpContext context, bool passes)
     {

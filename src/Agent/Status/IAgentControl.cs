@@ -7,6 +7,9 @@ namespace Routing.Agent.Status;
 /// <summary>What REST may ask of the agent. None of it waits for the loop, save for what says so.</summary>
 internal interface IAgentControl
 {
+    /// <summary>A random name of this life of the agent, by which it knows its own answers.</summary>
+    string Id => "";
+
     /// <summary>The newest status.</summary>
     AgentStatus Status { get; }
 

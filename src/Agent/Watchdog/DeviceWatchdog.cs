@@ -5,54 +5,65 @@ namespace Routing.Agent.Watchdog;
 /// <summary>The rules for the watchdog, above whatever device there is.</summary>
 /// <param name="settings">What the operator chose.</param>
 /// <param name="open">Opens the device and thereby starts it; throws <see cref="IOException"/> when it can't.</param>
+/// <param name="time">For the pauses after failures.</param>
 /// <param name="report">Takes each new sentence for the log.</param>
-internal sealed class DeviceWatchdog(WatchdogSettings settings, Func<string, IWatchdogDevice> open, Action<string> report)
+internal sealed class DeviceWatchdog(
+    WatchdogSettings settings, Func<string, IWatchdogDevice> open, TimeProvider time, Action<string> report)
     : IWatchdog, IDisposable
 {
+    /// <summary>A shorter timeout leaves no time for a renewal that is late once.</summary>
+    private static readonly TimeSpan LeastTimeout = TimeSpan.FromSeconds(3);
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(30), LongestPause = TimeSpan.FromMinutes(30);
+
     private IWatchdogDevice? _device;
-    private int _activeTimeout;
-    private bool _failed;
+    private bool _canClose;
+    private bool _rests;
+    private int _wantedSeconds;
+    private long _timeoutTicks;
+    private bool _isProven;
+    private (TimeSpan Ttl, TimeSpan LoopWait) _provenWith;
+    private int _losses;
+    private long _lostAt;
+    private TimeSpan _pause;
 
-    public bool IsUsable => settings.Mode != WatchdogMode.Required || !_failed;
+    public bool IsUsable => settings.Mode != WatchdogMode.Required || Volatile.Read(ref _isProven);
 
-    public bool IsActive => _device is not null;
+    /// <inheritdoc/>
+    /// <remarks>May be read from any thread.</remarks>
+    public TimeSpan Timeout => new(Interlocked.Read(ref _timeoutTicks));
 
     public string? Problem { get; private set; }
 
-    public bool Check(TimeSpan ttl, TimeSpan loopWait)
+    private bool IsActive => _device is not null && !_rests;
+
+    public void Rest(TimeSpan ttl, TimeSpan loopWait)
     {
-        if (settings.Mode == WatchdogMode.Off || IsActive)
+        if (_rests)
         {
-            return IsUsable;
+            Feed();
         }
 
-        if (Arithmetic(ttl, loopWait) is { } problem)
+        if (settings.Mode != WatchdogMode.Required || IsActive || (IsUsable && _provenWith == (ttl, loopWait)))
         {
-            Fail(problem);
-        }
-        else if (!File.Exists(settings.Device))
-        {
-            Fail($"{settings.Device} does not exist");
-        }
-        else
-        {
-            Succeed();
+            return;
         }
 
-        return IsUsable;
+        TryActivate(ttl, loopWait);
+        Disable();
     }
 
     public bool TryActivate(TimeSpan ttl, TimeSpan loopWait)
     {
         var wanted = WantedSeconds(ttl);
-        if (settings.Mode == WatchdogMode.Off || (IsActive && _activeTimeout == wanted))
+        if (settings.Mode == WatchdogMode.Off || (IsActive && _wantedSeconds == wanted) || IsPausing)
         {
             return IsUsable;
         }
 
         if (Arithmetic(ttl, loopWait) is { } problem)
         {
-            Close();
+            Disable();
             Fail(problem);
             return IsUsable;
         }
@@ -60,6 +71,7 @@ internal sealed class DeviceWatchdog(WatchdogSettings settings, Func<string, IWa
         try
         {
             Activate(wanted, loopWait);
+            _provenWith = (ttl, loopWait);
         }
         catch (IOException exception)
         {
@@ -72,6 +84,32 @@ internal sealed class DeviceWatchdog(WatchdogSettings settings, Func<string, IWa
 
     public void KeepAlive()
     {
+        if (IsActive)
+        {
+            Feed();
+        }
+    }
+
+    public void Disable()
+    {
+        if (_device is null || _canClose)
+        {
+            Close();
+            return;
+        }
+
+        // Closing would not stop it: it goes on being fed.
+        _rests = true;
+        Interlocked.Exchange(ref _timeoutTicks, 0);
+    }
+
+    public void Dispose() => Close();
+
+    /// <summary>A device that failed while it was relied on may work for a moment again and again: each time it is left alone for longer.</summary>
+    private bool IsPausing => !IsUsable && _losses > 0 && time.GetElapsedTime(_lostAt) < _pause;
+
+    private void Feed()
+    {
         try
         {
             _device?.Write((byte)'1');
@@ -79,73 +117,91 @@ internal sealed class DeviceWatchdog(WatchdogSettings settings, Func<string, IWa
         catch (IOException exception)
         {
             // Left open: it runs, and closing would not stop it for certain.
+            if (Volatile.Read(ref _isProven))
+            {
+                _losses = time.GetElapsedTime(_lostAt) > 2 * LongestPause ? 1 : _losses + 1;
+                _lostAt = time.GetTimestamp();
+                var pause = FirstPause * Math.Pow(2, Math.Min(_losses - 1, 10));
+                _pause = pause < LongestPause ? pause : LongestPause;
+            }
+
             Fail(exception.Message);
         }
     }
 
-    public void Disable() => Close();
-
-    public void Dispose() => Close();
-
     private void Activate(int wanted, TimeSpan loopWait)
     {
         _device ??= open(settings.Device);
-        var support = _device.Support;
+        _canClose = false;
+        var support = SupportOf(_device);
+        _canClose = support.CanClose;
         if (support.CanSetTimeout)
         {
             _device.TimeoutSeconds = wanted;
         }
 
         var actual = _device.TimeoutSeconds;
-        if (actual < loopWait.TotalSeconds)
+        if (actual < loopWait.TotalSeconds || actual < LeastTimeout.TotalSeconds)
         {
-            Close();
-            Fail($"{settings.Device} ({support.Identity}) fires after {actual} s, before one loop_wait is over");
-            return;
+            throw new IOException($"{settings.Device} ({support.Identity}) fires after {actual} s, before one loop_wait is over");
         }
 
         if (actual > wanted && settings.Mode == WatchdogMode.Required)
         {
-            Close();
-            Fail($"{settings.Device} ({support.Identity}) fires only after {actual} s, {wanted} s are needed");
-            return;
+            throw new IOException($"{settings.Device} ({support.Identity}) fires only after {actual} s, {wanted} s are needed");
         }
 
-        _activeTimeout = wanted;
         _device.Write((byte)'1');
-        Succeed();
-        if (actual > wanted)
-        {
-            Problem = $"{settings.Device} ({support.Identity}) fires only after {actual} s, when another node may lead already";
-            report(Problem);
-        }
-
+        (_wantedSeconds, _rests) = (wanted, false);
+        Interlocked.Exchange(ref _timeoutTicks, TimeSpan.FromSeconds(actual).Ticks);
+        Succeed(actual <= wanted
+            ? null
+            : $"{settings.Device} ({support.Identity}) fires only after {actual} s, when another node may lead already");
         if (!support.CanClose)
         {
-            report($"{settings.Device} ({support.Identity}) can't be stopped again: the machine restarts when this agent ends");
+            Say(ref _saidOfClosing, $"{settings.Device} ({support.Identity}) can't be stopped again: the machine restarts when this agent ends");
         }
     }
 
-    private int WantedSeconds(TimeSpan ttl) => (int)settings.TimeoutFor(ttl).TotalSeconds;
+    private string? _saidOfClosing;
+
+    /// <summary>What does not say what it can do is no watchdog, and nothing is written to it.</summary>
+    private WatchdogSupport SupportOf(IWatchdogDevice device)
+    {
+        try
+        {
+            return device.Support;
+        }
+        catch (IOException)
+        {
+            _device = null;
+            device.Dispose();
+            throw;
+        }
+    }
+
+    private int WantedSeconds(TimeSpan ttl) => (int)Math.Min(int.MaxValue, settings.TimeoutFor(ttl).TotalSeconds);
 
     private string? Arithmetic(TimeSpan ttl, TimeSpan loopWait)
     {
         var wanted = WantedSeconds(ttl);
-        return wanted < 1 || wanted < loopWait.TotalSeconds
+        var least = loopWait > LeastTimeout ? loopWait : LeastTimeout;
+        return wanted < least.TotalSeconds
             ? $"a ttl of {ttl.TotalSeconds:0} s less the watchdog's safety margin leaves {wanted} s, "
-                + $"less than loop_wait ({loopWait.TotalSeconds:0} s)"
+                + $"less than the {least.TotalSeconds:0} s that it takes to notice a failure ({(loopWait > LeastTimeout ? "loop_wait" : "at least")})"
             : null;
     }
 
     private void Close()
     {
+        _rests = false;
+        Interlocked.Exchange(ref _timeoutTicks, 0);
         if (_device is not { } device)
         {
             return;
         }
 
         _device = null;
-        _activeTimeout = 0;
         try
         {
             device.Write((byte)'V');
@@ -162,7 +218,7 @@ internal sealed class DeviceWatchdog(WatchdogSettings settings, Func<string, IWa
 
     private void Fail(string problem)
     {
-        _failed = true;
+        Volatile.Write(ref _isProven, false);
         if (Problem != problem)
         {
             Problem = problem;
@@ -172,9 +228,28 @@ internal sealed class DeviceWatchdog(WatchdogSettings settings, Func<string, IWa
         }
     }
 
-    private void Succeed()
+    /// <summary>It was opened and fed: nothing less ends a failure.</summary>
+    private void Succeed(string? reservation)
     {
-        _failed = false;
-        Problem = null;
+        var failed = !Volatile.Read(ref _isProven) && Problem is not null;
+        Volatile.Write(ref _isProven, true);
+        if (reservation is not null && Problem != reservation)
+        {
+            report(reservation);
+        }
+        else if (failed && reservation is null)
+        {
+            report($"{settings.Device} can be used again");
+        }
+
+        Problem = reservation;
+    }
+
+    private void Say(ref string? said, string sentence)
+    {
+        if (said != sentence)
+        {
+            report(said = sentence);
+        }
     }
 }

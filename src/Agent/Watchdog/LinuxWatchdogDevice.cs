@@ -19,7 +19,8 @@ internal sealed unsafe class LinuxWatchdogDevice : IWatchdogDevice
     public LinuxWatchdogDevice(string path)
     {
         _path = path;
-        _descriptor = Libc.open(path, Libc.O_WRONLY | Libc.O_CLOEXEC, 0);
+        // Not blocking: a named pipe that nobody reads would hold us up for ever.
+        _descriptor = Libc.open(path, Libc.O_WRONLY | Libc.O_CLOEXEC | Libc.O_NONBLOCK, 0);
         if (_descriptor < 0)
         {
             throw Libc.Failure($"opening {path}", Marshal.GetLastPInvokeError());

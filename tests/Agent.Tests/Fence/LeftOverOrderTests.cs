@@ -42,11 +42,12 @@ public sealed class LeftOverOrderTests : IDisposable
 
         var next = Client();
         var watchdog = new DeviceWatchdog(
-            new WatchdogSettings { Mode = WatchdogMode.Off }, _ => throw new InvalidOperationException("it is off"), _ => { });
+            new WatchdogSettings { Mode = WatchdogMode.Off }, _ => throw new InvalidOperationException("it is off"), TimeProvider.System, _ => { });
         var guard = new PrimaryGuard(next, watchdog, () => Timing.Default, TimeProvider.System, NullLogger<PrimaryGuard>.Instance);
         await guard.TendAsync(Cancelled);
 
         Assert.True(guard.IsFenced);
+        Assert.Equal(0, next.ArmedPid);
         Assert.True(next.IsArmed);   // until the agent takes it back, or its time comes: children of the postmaster may live on
         Assert.NotEqual(fence, next.FencePid);
     }

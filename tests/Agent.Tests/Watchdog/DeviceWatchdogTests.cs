@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using Routing.Agent.Config;
 using Routing.Agent.Watchdog;
 
@@ -9,6 +10,7 @@ public sealed class DeviceWatchdogTests
     private static readonly TimeSpan LoopWait = TimeSpan.FromSeconds(10);
 
     private readonly List<string> _log = [];
+    private readonly FakeTimeProvider _time = new();
 
     [Fact]
     public void With_the_defaults_the_device_fires_5_s_before_the_lease_ends()
@@ -55,13 +57,16 @@ public sealed class DeviceWatchdogTests
     public void Without_a_device_only_a_required_one_forbids_to_lead(WatchdogMode mode, bool mayLead)
     {
         using var watchdog = new DeviceWatchdog(
-            new WatchdogSettings { Mode = mode, Device = "/dev/no-watchdog" }, path => new LinuxWatchdogDevice(path), _log.Add);
+            new WatchdogSettings { Mode = mode, Device = "/dev/no-watchdog" }, path => new LinuxWatchdogDevice(path), _time, _log.Add);
 
-        Assert.Equal(mayLead, watchdog.Check(Ttl, LoopWait));
+        watchdog.Rest(Ttl, LoopWait);
+        Assert.Equal(mayLead, watchdog.TryActivate(Ttl, LoopWait));
+        watchdog.Disable();
         Assert.Equal(mayLead, watchdog.TryActivate(Ttl, LoopWait));
         Assert.Equal(mayLead, watchdog.IsUsable);
-        Assert.False(watchdog.IsActive);
+        Assert.Equal(TimeSpan.Zero, watchdog.Timeout);
         Assert.Contains("/dev/no-watchdog", watchdog.Problem, StringComparison.Ordinal);
+        Assert.Single(_log);   // one sentence, however often the role changes
     }
 
     [Theory]
@@ -103,7 +108,7 @@ public sealed class DeviceWatchdogTests
 
         Assert.Equal(mayLead, watchdog.TryActivate(Ttl, LoopWait));
 
-        Assert.False(watchdog.IsActive);
+        Assert.Equal(TimeSpan.Zero, watchdog.Timeout);
         Assert.EndsWith("V, closed", device.Story, StringComparison.Ordinal);
     }
 
@@ -146,6 +151,81 @@ public sealed class DeviceWatchdogTests
     }
 
     [Fact]
+    public void Only_a_successful_open_ends_a_failure()
+    {
+        var device = new FakeDevice { OpenFails = true };
+        using var watchdog = Over(device, WatchdogMode.Required);
+
+        Assert.False(watchdog.IsUsable);   // nothing is known yet
+        for (var run = 0; run < 10; run++)
+        {
+            watchdog.Rest(Ttl, LoopWait);
+            Assert.False(watchdog.IsUsable);
+            Assert.False(watchdog.TryActivate(Ttl, LoopWait));
+        }
+        device.OpenFails = false;
+        watchdog.Rest(Ttl, LoopWait);
+
+        Assert.True(watchdog.IsUsable);
+        Assert.Equal("opened, timeout 25, 1, V, closed", device.Story);
+        Assert.Equal(2, _log.Count);   // that it fails, and that it works
+    }
+
+    [Fact]
+    public void A_device_that_fails_again_and_again_while_it_is_relied_on_is_left_alone_for_longer_and_longer()
+    {
+        var device = new FakeDevice();
+        using var watchdog = Over(device, WatchdogMode.Required);
+        var pauses = new List<TimeSpan>();
+        for (var loss = 0; loss < 3; loss++)
+        {
+            Assert.True(watchdog.TryActivate(Ttl, LoopWait));
+            device.Fails = true;
+            watchdog.KeepAlive();
+            Assert.False(watchdog.IsUsable);
+            watchdog.Disable();
+            device.Fails = false;
+            var lost = _time.GetTimestamp();
+            while (!watchdog.IsUsable)
+            {
+                _time.Advance(TimeSpan.FromSeconds(5));
+                watchdog.Rest(Ttl, LoopWait);
+            }
+            pauses.Add(_time.GetElapsedTime(lost));
+        }
+
+        Assert.Equal([30, 60, 120], pauses.Select(pause => pause.TotalSeconds));
+    }
+
+    [Fact]
+    public void A_device_that_cannot_be_stopped_is_fed_while_nothing_is_guarded()
+    {
+        var device = new FakeDevice { CanClose = false };
+        using var watchdog = Over(device, WatchdogMode.Required);
+
+        watchdog.Rest(Ttl, LoopWait);
+        watchdog.Rest(Ttl, LoopWait);
+        Assert.Equal(TimeSpan.Zero, watchdog.Timeout);
+        Assert.True(watchdog.TryActivate(Ttl, LoopWait));
+        watchdog.KeepAlive();
+        watchdog.Disable();
+        watchdog.Rest(Ttl, LoopWait);
+
+        Assert.Equal("opened, timeout 25, 1, 1, timeout 25, 1, 1, 1", device.Story);
+    }
+
+    [Fact]
+    public void A_timeout_that_leaves_no_time_for_a_late_renewal_is_not_used()
+    {
+        var device = new FakeDevice();
+        using var watchdog = Over(device, WatchdogMode.Required);
+
+        Assert.False(watchdog.TryActivate(TimeSpan.FromSeconds(7), TimeSpan.FromSeconds(1)));
+        Assert.Equal("", device.Story);
+        Assert.True(watchdog.TryActivate(TimeSpan.FromSeconds(8), TimeSpan.FromSeconds(1)));
+    }
+
+    [Fact]
     public void The_bytes_reach_the_device_file_and_a_file_that_is_no_watchdog_is_refused()
     {
         var path = Path.GetTempFileName();
@@ -169,6 +249,7 @@ public sealed class DeviceWatchdogTests
     private DeviceWatchdog Over(FakeDevice device, WatchdogMode mode, double? margin = 5) => new(
         new WatchdogSettings { Mode = mode, SafetyMargin = margin is { } m ? TimeSpan.FromSeconds(m) : null },
         _ => device.Open(),
+        _time,
         _log.Add);
 
     private sealed class FakeDevice : IWatchdogDevice
@@ -180,11 +261,15 @@ public sealed class DeviceWatchdogTests
 
         public bool CanSetTimeout { get; init; } = true;
 
+        public bool CanClose { get; init; } = true;
+
         public bool Fails { get; set; }
+
+        public bool OpenFails { get; set; }
 
         public string Story => string.Join(", ", _story);
 
-        public WatchdogSupport Support => new("fake", CanSetTimeout, CanClose: true);
+        public WatchdogSupport Support => new("fake", CanSetTimeout, CanClose);
 
         public int TimeoutSeconds
         {
@@ -198,6 +283,11 @@ public sealed class DeviceWatchdogTests
 
         public FakeDevice Open()
         {
+            if (OpenFails)
+            {
+                throw new IOException("the fake cannot be opened");
+            }
+
             _story.Add("opened");
             return this;
         }
