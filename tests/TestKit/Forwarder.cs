@@ -65,7 +65,8 @@ internal sealed class Forwarder : IAsyncDisposable
                 var owner = await Task.Run(() => _ownerOf(port));
                 await UntilNotCutAsync(owner, outward: true);
                 await server.ConnectAsync(IPAddress.Loopback, _target, _stop.Token);
-                await Task.WhenAny(PumpAsync(client, server, owner, outward: true), PumpAsync(server, client, owner, outward: false));
+                await Task.WhenAny(
+                    PumpAsync(client, server, owner, outward: true), PumpAsync(server, client, owner, outward: false));
             }
             catch (Exception end) when (IsEnd(end))
             {

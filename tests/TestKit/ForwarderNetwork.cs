@@ -1,9 +1,13 @@
 namespace Routing.TestKit;
 
-/// <summary>Machines that are processes on 127.0.0.1, and reach each other through forwarders that can be told to forward nothing.</summary>
+/// <summary>
+/// Machines that are processes on 127.0.0.1, and reach each other through forwarders that can be told to forward
+/// nothing.
+/// </summary>
 /// <remarks>
-/// For systems that allow no network namespaces. What is cut is kept back and arrives after the cut, as TCP would send it again; to open a connection
-/// still succeeds. A machine's programs are told apart by a variable in their environment. The members of etcd reach each other without forwarders.
+/// For systems that allow no network namespaces. What is cut is kept back and arrives after the cut, as TCP would send
+/// it again; to open a connection still succeeds. A machine's programs are told apart by a variable in their
+/// environment. The members of etcd reach each other without forwarders.
 /// </remarks>
 public sealed class ForwarderNetwork : ITestNetwork
 {
@@ -47,7 +51,8 @@ public sealed class ForwarderNetwork : ITestNetwork
         if (!_fronts.TryGetValue((machine, port), out var front))
         {
             _fronts[(machine, port)] = front = new Forwarder(
-                port, OwnerOf, (client, outward) => client is not null && IsCut(outward ? (client, machine) : (machine, client)));
+                port, OwnerOf,
+                (client, outward) => client is not null && IsCut(outward ? (client, machine) : (machine, client)));
         }
         return $"127.0.0.1:{front.Port}";
     }
@@ -71,7 +76,8 @@ public sealed class ForwarderNetwork : ITestNetwork
     }
 
     /// <inheritdoc/>
-    public void MountDisk(string directory, int megabytes) => throw new NotSupportedException($"There are no disks with {Kind}.");
+    public void MountDisk(string directory, int megabytes) =>
+        throw new NotSupportedException($"There are no disks with {Kind}.");
 
     /// <inheritdoc/>
     public void UnmountDisk(string directory)
@@ -97,7 +103,10 @@ public sealed class ForwarderNetwork : ITestNetwork
         }
     }
 
-    /// <summary>The machine whose program has opened a connection from this port; null when it is none of ours, as the test itself.</summary>
+    /// <summary>
+    /// The machine whose program has opened a connection from this port; null when it is none of ours, as the test
+    /// itself.
+    /// </summary>
     private TestMachine? OwnerOf(int port)
     {
         // A server of PostgreSQL writes its title over its environment: its postmaster's tells.

@@ -1,7 +1,9 @@
 namespace Routing.TestKit;
 
 /// <summary>A network of machines that a test can cut in one direction between any two of them.</summary>
-/// <remarks>What is cut vanishes without an answer, as by a pulled cable. The test itself reaches every machine at all times.</remarks>
+/// <remarks>
+/// What is cut vanishes without an answer, as by a pulled cable. The test itself reaches every machine at all times.
+/// </remarks>
 public interface ITestNetwork : IAsyncDisposable
 {
     /// <summary>How the machines are made, in words for a report.</summary>

@@ -3,10 +3,13 @@ using System.Runtime.InteropServices;
 
 namespace Routing.TestKit;
 
-/// <summary>Namespaces for network and mounts that this test process and all that it starts have for themselves.</summary>
+/// <summary>
+/// Namespaces for network and mounts that this test process and all that it starts have for themselves.
+/// </summary>
 /// <remarks>
-/// Inside, the process may make interfaces, network namespaces and mounts, by a user namespace when it is not root; outside nothing of it is seen,
-/// and all of it ends with the last process. Network traffic cannot leave: the namespace has no interface that leads out.
+/// Inside, the process may make interfaces, network namespaces and mounts, by a user namespace when it is not root;
+/// outside nothing of it is seen, and all of it ends with the last process. Network traffic cannot leave: the namespace
+/// has no interface that leads out.
 /// </remarks>
 public static class NamespaceLab
 {
@@ -24,7 +27,10 @@ public static class NamespaceLab
     /// <summary>Why it has none; null when it has, or never tried.</summary>
     public static string? WhyNot { get; private set; }
 
-    /// <summary>Replaces this process by the same program in namespaces of its own; comes back when the system does not allow it.</summary>
+    /// <summary>
+    /// Replaces this process by the same program in namespaces of its own; comes back when the system does not allow
+    /// it.
+    /// </summary>
     /// <remarks>The variable ROUTING_TEST_NAMESPACES=no keeps it out.</remarks>
     /// <param name="arguments">The program's arguments.</param>
     public static void Enter(string[] arguments)
@@ -39,8 +45,8 @@ public static class NamespaceLab
             WhyNot = $"{Mark}={no}";
             return;
         }
-        string[] unshare =
-            ["unshare", "--net", "--mount", .. Environment.IsPrivilegedProcess ? (string[])[] : ["--user", "--map-current-user", "--keep-caps"]];
+        string[] asUser = Environment.IsPrivilegedProcess ? [] : ["--user", "--map-current-user", "--keep-caps"];
+        string[] unshare = ["unshare", "--net", "--mount", .. asUser];
         try
         {
             Run([.. unshare, "sh", "-c", Prepare]);
@@ -50,11 +56,13 @@ public static class NamespaceLab
             WhyNot = refused.Message;
             return;
         }
-        var program = Environment.ProcessPath ?? throw new InvalidOperationException("The path of this program is unknown.");
+        var program = Environment.ProcessPath ?? throw new InvalidOperationException("This program's path is unknown.");
         // Started as "dotnet X.dll", the program is dotnet.
-        string[] self = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [program, Environment.GetCommandLineArgs()[0]] : [program];
-        string?[] command = [.. unshare, "env", $"{Mark}={Inside}", "sh", "-c", $"{Prepare} && exec \"$@\"", "sh", .. self, .. arguments, null];
-        _ = execvp("unshare", command);
+        string[] self = Path.GetFileNameWithoutExtension(program) == "dotnet"
+            ? [program, Environment.GetCommandLineArgs()[0]]
+            : [program];
+        string[] prepared = ["env", $"{Mark}={Inside}", "sh", "-c", $"{Prepare} && exec \"$@\"", "sh"];
+        _ = execvp("unshare", [.. unshare, .. prepared, .. self, .. arguments, null]);
         throw new InvalidOperationException($"unshare: error {Marshal.GetLastPInvokeError()}.");
     }
 
@@ -62,13 +70,15 @@ public static class NamespaceLab
     /// <exception cref="InvalidOperationException">Its exit code is not 0.</exception>
     internal static void Run(params string[] command)
     {
-        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardError = true, RedirectStandardOutput = true };
-        using var process = Process.Start(start) ?? throw new InvalidOperationException($"{command[0]} was not started.");
+        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardError = true };
+        using var process = Process.Start(start)
+            ?? throw new InvalidOperationException($"{command[0]} was not started.");
         var errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
         if (process.ExitCode != 0)
         {
-            throw new InvalidOperationException($"{string.Join(' ', command)}: exit code {process.ExitCode}: {errors.Trim()}");
+            throw new InvalidOperationException(
+                $"{string.Join(' ', command)}: exit code {process.ExitCode}: {errors.Trim()}");
         }
     }
 

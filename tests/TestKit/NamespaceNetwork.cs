@@ -2,8 +2,9 @@ namespace Routing.TestKit;
 
 /// <summary>Machines in network namespaces on one bridge, each with an address in 10.77.0.0/24.</summary>
 /// <remarks>
-/// A cut gives the sender a wrong hardware address for the receiver: what it sends is delivered to nobody, without an error, and the other direction
-/// goes on. Disks are file systems in memory. All of it exists in this process's own namespaces (<see cref="NamespaceLab"/>) only.
+/// A cut gives the sender a wrong hardware address for the receiver: what it sends is delivered to nobody, without an
+/// error, and the other direction goes on. Disks are file systems in memory. All of it exists in this process's own
+/// namespaces (<see cref="NamespaceLab"/>) only.
 /// </remarks>
 public sealed class NamespaceNetwork : ITestNetwork
 {
@@ -62,7 +63,9 @@ public sealed class NamespaceNetwork : ITestNetwork
     /// <inheritdoc/>
     public void Cut(TestMachine from, TestMachine to)
     {
-        NamespaceLab.Run("ip", "-n", SpaceOf(from), "neigh", "replace", to.Address, "dev", "eth0", "lladdr", Nobody, "nud", "permanent");
+        NamespaceLab.Run(
+            "ip", "-n", SpaceOf(from), "neigh", "replace", to.Address, "dev", "eth0",
+            "lladdr", Nobody, "nud", "permanent");
         _cuts.Add((from, to));
     }
 

@@ -1,6 +1,8 @@
 namespace Routing.TestKit;
 
-/// <summary>Where programs of a test run: on this machine as it is, or on one of an <see cref="ITestNetwork"/>.</summary>
+/// <summary>
+/// Where programs of a test run: on this machine as it is, or on one of an <see cref="ITestNetwork"/>.
+/// </summary>
 /// <param name="name">Its name in its network.</param>
 /// <param name="address">The IPv4 address that its servers listen on.</param>
 /// <param name="subnet">All machines that reach it, as CIDR.</param>

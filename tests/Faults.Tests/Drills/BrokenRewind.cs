@@ -2,7 +2,9 @@ using Routing.TestKit;
 
 namespace Routing.Faults.Tests.Drills;
 
-/// <summary>A <c>pg_rewind</c> that dies in its middle when it was ordered to, and then hangs until its node is killed.</summary>
+/// <summary>
+/// A <c>pg_rewind</c> that dies in its middle when it was ordered to, and then hangs until its node is killed.
+/// </summary>
 internal static class BrokenRewind
 {
     /// <summary>Makes it the node's <c>pg_rewind</c>.</summary>

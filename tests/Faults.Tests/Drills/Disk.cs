@@ -24,13 +24,17 @@ internal static class Disk
         }
     }
 
-    /// <summary>Takes the right to write away from everything in a directory. A file that is open already can still be written.</summary>
+    /// <summary>
+    /// Takes the right to write away from everything in a directory. A file that is open already can still be written.
+    /// </summary>
     public static void MakeReadOnly(string directory) => Allow(directory, UnixFileMode.None);
 
     /// <summary>Gives it back.</summary>
     public static void MakeWritable(string directory) => Allow(directory, UnixFileMode.UserWrite);
 
-    /// <summary>Asks for a new file of WAL and a checkpoint: a server that cannot make the file finds that out now.</summary>
+    /// <summary>
+    /// Asks for a new file of WAL and a checkpoint: a server that cannot make the file finds that out now.
+    /// </summary>
     public static async Task SwitchWalAsync(TestNode node)
     {
         foreach (var sql in (string[])["SELECT pg_switch_wal()", "CHECKPOINT"])
@@ -56,7 +60,8 @@ internal static class Disk
             return;   // moved away meanwhile
         }
         var read = UnixFileMode.UserRead | UnixFileMode.UserExecute;
-        foreach (var folder in (string[])[directory, .. Directory.EnumerateDirectories(directory, "*", SearchOption.AllDirectories)])
+        var below = Directory.EnumerateDirectories(directory, "*", SearchOption.AllDirectories);
+        foreach (var folder in (string[])[directory, .. below])
         {
             foreach (var file in Directory.EnumerateFiles(folder))
             {

@@ -91,7 +91,8 @@ internal static class Drill
         {
             return;
         }
-        var folder = $"{report}-{result.Fault.Replace(' ', '-').Replace('/', '-')}-{result.Mode}-{Stopwatch.GetTimestamp()}";
+        var name = result.Fault.Replace(' ', '-').Replace('/', '-');
+        var folder = $"{report}-{name}-{result.Mode}-{Stopwatch.GetTimestamp()}";
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, "failure.txt"), result.Failure);
         foreach (var node in cluster.Nodes)

@@ -27,12 +27,15 @@ internal sealed record DrillResult(string Fault, CommitMode Mode)
     public string? Failure { get; set; }
 }
 
-/// <summary>The table of all drills, for the file that ROUTING_FAULTS_REPORT names; nothing is written without it.</summary>
+/// <summary>
+/// The table of all drills, for the file that ROUTING_FAULTS_REPORT names; nothing is written without it.
+/// </summary>
 internal sealed class DrillReport
 {
     private readonly List<DrillResult> _results = [];
 
-    public static string? Path => Environment.GetEnvironmentVariable("ROUTING_FAULTS_REPORT") is { Length: > 0 } path ? path : null;
+    public static string? Path =>
+        Environment.GetEnvironmentVariable("ROUTING_FAULTS_REPORT") is { Length: > 0 } path ? path : null;
 
     /// <summary>Adds a result and writes the table anew.</summary>
     public void Add(DrillResult result, string network)
@@ -51,8 +54,8 @@ internal sealed class DrillReport
         File.WriteAllLines(path,
         [
             $"Network: {network}. Programs: {(Programs.AreNative ? "native" : "just-in-time compiled")}.", "",
-            "| fault | mode | runs | failed | outage, s | acknowledged | lost | behind the published position, bytes | two primaries, ms"
-            + " | leader moved | whole again after the fault, s |",
+            "| fault | mode | runs | failed | outage, s | acknowledged | lost | behind the published position, bytes"
+            + " | two primaries, ms | leader moved | whole again after the fault, s |",
             "|---|---|---|---|---|---|---|---|---|---|---|",
             .. rows,
             .. _results.Where(result => result.Failure is not null)
@@ -64,10 +67,21 @@ internal sealed class DrillReport
     {
         var runs = group.ToList();
         var judged = runs.Where(run => run.Failure is null).ToList();
-        return string.Create(CultureInfo.InvariantCulture, $"| {group.Key.Fault} | {group.Key.Mode.ToString().ToLowerInvariant()} | {runs.Count}"
-            + $" | {runs.Count - judged.Count} | {Spread(judged.Select(run => run.Outage.TotalSeconds))} | {runs.Sum(run => run.Acknowledged)}"
-            + $" | {runs.Sum(run => run.Lost)} | {runs.Max(run => run.Behind)} | {runs.Sum(run => run.Overlap.TotalMilliseconds):0}"
-            + $" | {runs.Count(run => run.HasMoved)} | {Spread(judged.Select(run => run.Healing.TotalSeconds))} |");
+        string[] cells =
+        [
+            group.Key.Fault,
+            group.Key.Mode.ToString().ToLowerInvariant(),
+            $"{runs.Count}",
+            $"{runs.Count - judged.Count}",
+            Spread(judged.Select(run => run.Outage.TotalSeconds)),
+            $"{runs.Sum(run => run.Acknowledged)}",
+            $"{runs.Sum(run => run.Lost)}",
+            $"{runs.Max(run => run.Behind)}",
+            $"{Math.Ceiling(runs.Sum(run => run.Overlap.TotalMilliseconds))}",
+            $"{runs.Count(run => run.HasMoved)}",
+            Spread(judged.Select(run => run.Healing.TotalSeconds)),
+        ];
+        return $"| {string.Join(" | ", cells)} |";
     }
 
     private static string Spread(IEnumerable<double> values)
@@ -75,6 +89,7 @@ internal sealed class DrillReport
         var sorted = values.Order().ToList();
         return sorted.Count == 0
             ? "–"
-            : string.Create(CultureInfo.InvariantCulture, $"{sorted[sorted.Count / 2]:0.00} ({sorted[0]:0.00}–{sorted[^1]:0.00})");
+            : string.Create(
+                CultureInfo.InvariantCulture, $"{sorted[sorted.Count / 2]:0.00} ({sorted[0]:0.00}–{sorted[^1]:0.00})");
     }
 }

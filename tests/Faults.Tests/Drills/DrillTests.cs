@@ -3,10 +3,12 @@ using Routing.TestKit;
 namespace Routing.Faults.Tests.Drills;
 
 /// <summary>
-/// Each fault of <see cref="FaultList"/> on real servers, each on a machine of its own. A choice of them in quorum mode by default; all of them,
-/// in each mode, three times, with ROUTING_TEST_FULL=1.
+/// Each fault of <see cref="FaultList"/> on real servers, each on a machine of its own. A choice of them in quorum mode
+/// by default; all of them, in each mode, three times, with ROUTING_TEST_FULL=1.
 /// </summary>
-/// <remarks>ROUTING_FAULTS_MODE and ROUTING_FAULTS_ONLY (a part of a name) narrow it, ROUTING_FAULTS_RUNS sets the number of runs.</remarks>
+/// <remarks>
+/// ROUTING_FAULTS_MODE and ROUTING_FAULTS_ONLY (a part of a name) narrow it, ROUTING_FAULTS_RUNS sets the number of runs.
+/// </remarks>
 public sealed class DrillTests(Ground ground) : IClassFixture<Ground>
 {
     public static TheoryData<string, CommitMode, int> Drills()
@@ -14,12 +16,16 @@ public sealed class DrillTests(Ground ground) : IClassFixture<Ground>
         var isFull = Variable("ROUTING_TEST_FULL") is not null;
         var only = Variable("ROUTING_FAULTS_ONLY");
         var runs = int.Parse(Variable("ROUTING_FAULTS_RUNS") ?? (isFull ? "3" : "1"), null);
-        CommitMode[] modes = Variable("ROUTING_FAULTS_MODE") is { } mode ? [Enum.Parse<CommitMode>(mode, ignoreCase: true)]
+        CommitMode[] modes =
+            Variable("ROUTING_FAULTS_MODE") is { } mode ? [Enum.Parse<CommitMode>(mode, ignoreCase: true)]
             : isFull ? Enum.GetValues<CommitMode>() : [CommitMode.Quorum];
+        var faults = FaultList.All.Where(fault => only is null
+            ? isFull || fault.IsChosen
+            : fault.Name.Contains(only, StringComparison.Ordinal)).ToList();
         var data = new TheoryData<string, CommitMode, int>();
         foreach (var chosenMode in modes)
         {
-            foreach (var fault in FaultList.All.Where(fault => only is null ? isFull || fault.IsChosen : fault.Name.Contains(only, StringComparison.Ordinal)))
+            foreach (var fault in faults)
             {
                 for (var run = 1; run <= runs; run++)
                 {
@@ -35,7 +41,9 @@ public sealed class DrillTests(Ground ground) : IClassFixture<Ground>
     public async Task One_primary_and_nothing_lost_and_whole_again(string fault, CommitMode mode, int run)
     {
         var chosen = FaultList.Named(fault);
-        Assert.SkipWhen(chosen.NeedsDisks && !NamespaceLab.IsInside, $"Without namespaces there is no disk to fill: {NamespaceLab.WhyNot}");
+        Assert.SkipWhen(
+            chosen.NeedsDisks && !NamespaceLab.IsInside,
+            $"Without namespaces there is no disk to fill: {NamespaceLab.WhyNot}");
 
         var result = await Drill.RunAsync(ground, chosen, mode);
 
@@ -46,5 +54,6 @@ public sealed class DrillTests(Ground ground) : IClassFixture<Ground>
         Assert.True(result.Failure is null, $"{fault}, {mode}, run {run}: {result.Failure}");
     }
 
-    private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
+    private static string? Variable(string name) =>
+        Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
 }

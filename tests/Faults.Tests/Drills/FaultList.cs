@@ -127,7 +127,9 @@ internal static class FaultList
             await stage.KillAsync(stage.Leader);
             TestNode? next = null;
             await stage.Cluster.UntilAsync(
-                async () => await stage.Cluster.LeaderNameAsync() is { } name && (next = stage.Cluster[name]) != stage.Leader, "another holds the key");
+                async () => await stage.Cluster.LeaderNameAsync() is { } name
+                    && (next = stage.Cluster[name]) != stage.Leader,
+                "another holds the key");
             await stage.KillAsync(next!);
             await stage.LastAsync(leases: 1.5);
         }),
@@ -138,7 +140,8 @@ internal static class FaultList
             {
                 OrdinaryProcess.Send(sender, ProcessSignal.Stop);
             }
-            await old.SqlAsync("SET synchronous_commit = local; CREATE TABLE only_here AS SELECT generate_series(1, 1000)");
+            await old.SqlAsync(
+                "SET synchronous_commit = local; CREATE TABLE only_here AS SELECT generate_series(1, 1000)");
             await stage.KillAsync(old);
             await stage.AnotherLeadsAsync();
             BrokenRewind.Order(old);
@@ -163,7 +166,8 @@ internal static class FaultList
             node.WriteConfig();
             node.Start();
             await stage.Cluster.UntilAsync(
-                () => Directory.EnumerateFiles(node.DiskPath, "backup_label", SearchOption.AllDirectories).Any(), "the copy runs");
+                () => Directory.EnumerateFiles(node.DiskPath, "backup_label", SearchOption.AllDirectories).Any(),
+                "the copy runs");
         }),
 
         // Two at once.
@@ -174,7 +178,9 @@ internal static class FaultList
             await cluster.ConfigureAsync(new JsonObject { ["pause"] = true });
             foreach (var node in cluster.Nodes)
             {
-                await cluster.UntilAsync(async () => (await node.GetAsync("/patroni"))?["pause"]?.GetValue<bool>() == true, $"{node} is paused");
+                await cluster.UntilAsync(
+                    async () => (await node.GetAsync("/patroni"))?["pause"]?.GetValue<bool>() == true,
+                    $"{node} is paused");
             }
             stage.Cut(stage.Leader, stage.Etcd);
             await cluster.UntilAsync(async () => await cluster.LeaderNameAsync() is null, "the leader key has ended");
@@ -194,7 +200,7 @@ internal static class FaultList
             stage.Cut(stage.Leader, [.. stage.Etcd, .. stage.Standbys]);
             await stage.AnotherMayLeadAsync();
         }),
-        new("two at once: the nodes of the primary and of a (synchronous) standby killed", Leadership.Either, async stage =>
+        new("two at once: nodes of the primary and a (synchronous) standby killed", Leadership.Either, async stage =>
         {
             await Task.WhenAll(stage.KillAsync(stage.Standby), stage.KillAsync(stage.Leader));
             await stage.AnotherMayLeadAsync();

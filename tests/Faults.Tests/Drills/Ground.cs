@@ -3,7 +3,10 @@ using Routing.TestKit;
 
 namespace Routing.Faults.Tests.Drills;
 
-/// <summary>The cluster that is drilled: three nodes and three members of etcd, each on a machine of its own. A drill that failed costs it.</summary>
+/// <summary>
+/// The cluster that is drilled: three nodes and three members of etcd, each on a machine of its own. A drill that
+/// failed costs it.
+/// </summary>
 public sealed class Ground : IAsyncDisposable
 {
     /// <summary>The limit of a cluster that was not given another one.</summary>
@@ -21,7 +24,8 @@ public sealed class Ground : IAsyncDisposable
 
     /// <summary>The cluster, whole and in this mode.</summary>
     /// <returns>It, its leader, and a standby: in synchronous mode the synchronous one.</returns>
-    internal async Task<(TestCluster Cluster, TestNode Leader, TestNode Standby)> TakeAsync(CommitMode mode, bool failsafe)
+    internal async Task<(TestCluster Cluster, TestNode Leader, TestNode Standby)> TakeAsync(
+        CommitMode mode, bool failsafe)
     {
         var cluster = _cluster ??= await StartAsync();
         var leader = await cluster.HealthyAsync(PatienceToReturn);
@@ -65,7 +69,10 @@ public sealed class Ground : IAsyncDisposable
                     ["parameters"] = new JsonObject
                     {
                         // Servers that lose sight of each other notice it within a drill; the disks are small.
-                        ["wal_sender_timeout"] = "5s", ["wal_receiver_timeout"] = "5s", ["max_wal_size"] = "96MB", ["min_wal_size"] = "32MB",
+                        ["wal_sender_timeout"] = "5s",
+                        ["wal_receiver_timeout"] = "5s",
+                        ["max_wal_size"] = "96MB",
+                        ["min_wal_size"] = "32MB",
                     },
                 },
             },
@@ -93,8 +100,10 @@ public sealed class Ground : IAsyncDisposable
                 }
                 standbys = (key?["sync_standby"]?.ToString() ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries);
                 var isQuorum = mode == CommitMode.Quorum;
-                return key?["leader"]?.ToString() == leader.Name && names.StartsWith("ANY ", StringComparison.Ordinal) == isQuorum
-                    && standbys.Length == (isQuorum ? 2 : 1) && (key["quorum"]?.GetValue<int>() ?? 0) == (isQuorum ? 1 : 0);
+                return key?["leader"]?.ToString() == leader.Name
+                    && names.StartsWith("ANY ", StringComparison.Ordinal) == isQuorum
+                    && standbys.Length == (isQuorum ? 2 : 1)
+                    && (key["quorum"]?.GetValue<int>() ?? 0) == (isQuorum ? 1 : 0);
             },
             $"the mode {mode} is in force");
         return standbys;

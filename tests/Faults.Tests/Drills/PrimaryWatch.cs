@@ -4,11 +4,13 @@ using Routing.TestKit;
 
 namespace Routing.Faults.Tests.Drills;
 
-/// <summary>Asks every node every 20 ms whether its PostgreSQL is a primary, and says for how long two were at once.</summary>
+/// <summary>
+/// Asks every node every 20 ms whether its PostgreSQL is a primary, and says for how long two were at once.
+/// </summary>
 /// <remarks>
-/// A server that was a primary in two answers was one in between, as long as it is the same start of it. Of such a reign that time is counted that
-/// is sure: from the end of the first answer to the beginning of the last question. How slow this process is cannot make an overlap, only miss one
-/// that is shorter than its questions take.
+/// A server that was a primary in two answers was one in between, as long as it is the same start of it. Of such a
+/// reign that time is counted that is sure: from the end of the first answer to the beginning of the last question. How
+/// slow this process is cannot make an overlap, only miss one that is shorter than its questions take.
 /// </remarks>
 internal sealed class PrimaryWatch : IAsyncDisposable
 {
@@ -18,7 +20,8 @@ internal sealed class PrimaryWatch : IAsyncDisposable
     private readonly Dictionary<(TestNode Node, string Start), (long From, long To)> _reigns = [];
     private readonly Task[] _loops;
 
-    public PrimaryWatch(TestCluster cluster) => _loops = [.. cluster.Nodes.Select(node => Task.Run(() => WatchAsync(node)))];
+    public PrimaryWatch(TestCluster cluster) =>
+        _loops = [.. cluster.Nodes.Select(node => Task.Run(() => WatchAsync(node)))];
 
     /// <summary>The time with two primaries, as far as it is sure.</summary>
     public TimeSpan Overlap
@@ -40,9 +43,10 @@ internal sealed class PrimaryWatch : IAsyncDisposable
         {
             for (var j = 0; j < i; j++)
             {
-                if (reigns[i].Node != reigns[j].Node)
+                var (one, other) = (reigns[i], reigns[j]);
+                if (one.Node != other.Node)
                 {
-                    ticks += Math.Max(0, Math.Min(reigns[i].To, reigns[j].To) - Math.Max(reigns[i].From, reigns[j].From));
+                    ticks += Math.Max(0, Math.Min(one.To, other.To) - Math.Max(one.From, other.From));
                 }
             }
         }
@@ -62,7 +66,8 @@ internal sealed class PrimaryWatch : IAsyncDisposable
         {
             try
             {
-                await using var connection = new NpgsqlConnection(node.ConnectionString + ";Timeout=2;Command Timeout=2;Cancellation Timeout=-1");
+                await using var connection = new NpgsqlConnection(
+                    node.ConnectionString + ";Timeout=2;Command Timeout=2;Cancellation Timeout=-1");
                 await connection.OpenAsync(_stop.Token);
                 await using var command = new NpgsqlCommand(
                     "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_postmaster_start_time()::text END", connection);
@@ -92,7 +97,9 @@ internal sealed class PrimaryWatch : IAsyncDisposable
     {
         lock (_gate)
         {
-            _reigns[(node, start)] = _reigns.TryGetValue((node, start), out var reign) ? (reign.From, Math.Max(reign.To, began)) : (ended, began);
+            _reigns[(node, start)] = _reigns.TryGetValue((node, start), out var reign)
+                ? (reign.From, Math.Max(reign.To, began))
+                : (ended, began);
         }
     }
 }

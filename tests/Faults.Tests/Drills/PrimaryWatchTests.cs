@@ -9,12 +9,15 @@ public sealed class PrimaryWatchTests
     {
         var second = Stopwatch.Frequency;
 
-        Assert.Equal(TimeSpan.Zero, PrimaryWatch.OverlapOf([("a", 0, 5 * second), ("b", 6 * second, 9 * second), ("a", 10 * second, 12 * second)]));
-        Assert.Equal(TimeSpan.Zero, PrimaryWatch.OverlapOf([("a", 0, 5 * second), ("a", 4 * second, 9 * second)]));
+        Assert.Equal(0, Overlap(("a", 0, 5), ("b", 6, 9), ("a", 10, 12)));
+        Assert.Equal(0, Overlap(("a", 0, 5), ("a", 4, 9)));
         // A reign that one answer shows is no time.
-        Assert.Equal(TimeSpan.Zero, PrimaryWatch.OverlapOf([("a", 0, 5 * second), ("b", 3 * second, 2 * second)]));
+        Assert.Equal(0, Overlap(("a", 0, 5), ("b", 3, 2)));
 
-        Assert.Equal(TimeSpan.FromSeconds(2), PrimaryWatch.OverlapOf([("a", 0, 5 * second), ("b", 3 * second, 9 * second)]));
-        Assert.Equal(TimeSpan.FromSeconds(1), PrimaryWatch.OverlapOf([("b", 3 * second, 4 * second), ("a", 0, 5 * second)]));
+        Assert.Equal(2, Overlap(("a", 0, 5), ("b", 3, 9)));
+        Assert.Equal(1, Overlap(("b", 3, 4), ("a", 0, 5)));
+
+        double Overlap(params (string Node, long From, long To)[] reigns) => PrimaryWatch.OverlapOf(
+            [.. reigns.Select(reign => (reign.Node, reign.From * second, reign.To * second))]).TotalSeconds;
     }
 }

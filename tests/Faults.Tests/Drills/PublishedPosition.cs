@@ -3,7 +3,9 @@ using Routing.TestKit;
 
 namespace Routing.Faults.Tests.Drills;
 
-/// <summary>Follows the position that the leader publishes, which says how much a failover in asynchronous mode may lose.</summary>
+/// <summary>
+/// Follows the position that the leader publishes, which says how much a failover in asynchronous mode may lose.
+/// </summary>
 internal sealed class PublishedPosition : IAsyncDisposable
 {
     private readonly TestCluster _cluster;
@@ -18,7 +20,10 @@ internal sealed class PublishedPosition : IAsyncDisposable
         _loop = Task.Run(WatchAsync);
     }
 
-    /// <summary>How far the new history begins before what the old leader published last, in bytes; 0 when it lacks nothing of it.</summary>
+    /// <summary>
+    /// How far the new history begins before what the old leader published last, in bytes; 0 when it lacks nothing of
+    /// it.
+    /// </summary>
     /// <param name="now">The present leader.</param>
     /// <param name="timeline">The old leader's timeline.</param>
     public async Task<ulong> BehindAsync(TestNode now, int timeline)
@@ -29,9 +34,10 @@ internal sealed class PublishedPosition : IAsyncDisposable
             return 0;
         }
         var history = await now.SqlAsync($"SELECT pg_read_file('pg_wal/{current}.history')");
-        var left = history!.Split('\n').Select(line => line.Split('\t')).First(words => words[0] == timeline.ToString(CultureInfo.InvariantCulture))[1];
-        var halves = left.Split('/').Select(half => ulong.Parse(half, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToArray();
-        var at = halves[0] << 32 | halves[1];
+        var old = timeline.ToString(CultureInfo.InvariantCulture);
+        var left = history!.Split('\n').Select(line => line.Split('\t')).First(words => words[0] == old)[1];
+        var at = left.Split('/').Aggregate(
+            0UL, (high, half) => high << 32 | ulong.Parse(half, NumberStyles.HexNumber, CultureInfo.InvariantCulture));
         return _last > at ? _last - at : 0;
     }
 

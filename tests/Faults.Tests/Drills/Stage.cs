@@ -119,13 +119,16 @@ internal sealed class Stage(TestCluster cluster, ITestNetwork network, TestNode 
         await judge[next].MoreAsync(20);
     }
 
-    /// <summary>Waits until another member leads, and no longer than three lives of the lease: it may be that nobody can.</summary>
+    /// <summary>
+    /// Waits until another member leads, and no longer than three lives of the lease: it may be that nobody can.
+    /// </summary>
     public async Task AnotherMayLeadAsync()
     {
         try
         {
             await WaitUntil.TrueAsync(
-                async () => await cluster.LeaderNameAsync() is { } name && name != leader.Name && judge[cluster[name]].Writes.Length > 0,
+                async () => await cluster.LeaderNameAsync() is { } name && name != leader.Name
+                    && judge[cluster[name]].Writes.Length > 0,
                 cluster.Ttl * 3, "another leads");
         }
         catch (TimeoutException)
