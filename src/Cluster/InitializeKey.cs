@@ -4,6 +4,12 @@ namespace Routing.Cluster;
 /// <param name="Value">Null: no key. Empty: a member bootstraps right now. Else the system identifier.</param>
 public readonly record struct InitializeKey(string? Value)
 {
+    /// <summary>The revision that wrote the value; 0 without a key.</summary>
+    public long ModRevision { get; init; }
+
+    /// <summary>The lease that the key hangs on; 0 for none.</summary>
+    public long LeaseId { get; init; }
+
     /// <summary>Nobody has initialised this scope, or begun to.</summary>
     public bool IsMissing => Value is null;
 

@@ -26,7 +26,7 @@ public static class SnapshotReader
         {
             ClusterKeys.Leader => snapshot with { Leader = Leader(key) },
             ClusterKeys.Config => snapshot with { Config = KeyReader.Config(key, problems) },
-            ClusterKeys.Initialize => snapshot with { Initialize = new InitializeKey(key.Value) },
+            ClusterKeys.Initialize => snapshot with { Initialize = new InitializeKey(key.Value) { ModRevision = key.ModRevision, LeaseId = key.LeaseId } },
             ClusterKeys.History => snapshot with { History = KeyReader.History(key, problems) },
             ClusterKeys.Failover => snapshot with { Failover = KeyReader.Failover(key, problems) },
             ClusterKeys.Sync => snapshot with { Sync = KeyReader.Sync(key, problems) },

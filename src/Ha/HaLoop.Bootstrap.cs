@@ -42,7 +42,15 @@ public static partial class HaLoop
         }
         if (o.Cluster.Initialize.IsMissing)
         {
-            return Act(o, "initialize_race", "tries to be the one that makes the new cluster", s_second, new HaAction.RaceInitialize());
+            return Act(o with { Memory = o.Memory with { AskedForInitialize = true } }, "initialize_race",
+                "tries to be the one that makes the new cluster", s_second, new HaAction.RaceInitialize());
+        }
+        if (o.Memory.AskedForInitialize && o.Cluster.Initialize is { IsInProgress: true, LeaseId: not 0 } asked
+            && asked.LeaseId == o.Cluster.Members.GetValueOrDefault(o.Self)?.LeaseId)
+        {
+            // The answer was lost; the key hangs on the lease that carries our own member key.
+            return new Decision("initialize_race", "finds that the empty initialize key is its own", [],
+                o.Memory with { InitializeRevision = asked.ModRevision }, TimeSpan.Zero);
         }
         if (!o.Cluster.Initialize.IsInProgress && o.Options.CanCloneWithoutLeader)
         {
@@ -112,10 +120,33 @@ public static partial class HaLoop
             return new Decision("bootstrap_failed", $"cannot lead the new cluster: {problem}",
                 [], o.Memory with { BootstrapFailure = problem }, TimeSpan.Zero);
         }
-        ImmutableArray<HaAction> keys = [new HaAction.WriteConfig(), new HaAction.AcquireLeader()];
-        return Act(o, "initializes", "writes the keys of the new cluster and takes the leader key", s_soon,
-            o.Cluster!.Initialize.SystemId == control.SystemId
-                ? keys
-                : keys.Insert(0, new HaAction.WriteInitialize(control.SystemId, o.Memory.InitializeRevision)));
+        if (LostInitialize(o, control.SystemId) is { } lost)
+        {
+            return new Decision("bootstrap_failed", $"finds that {lost}", [], o.Memory with { BootstrapFailure = lost }, TimeSpan.Zero);
+        }
+        var keys = ImmutableArray.CreateBuilder<HaAction>();
+        if (o.Cluster!.Initialize.SystemId != control.SystemId)
+        {
+            // Its lease may have ended meanwhile, and the key with it: then it is created, and only if nobody else has.
+            keys.Add(new HaAction.WriteInitialize(control.SystemId, o.Cluster.Initialize.IsMissing ? 0 : o.Memory.InitializeRevision));
+        }
+        if (o.Cluster.Config is null)
+        {
+            keys.Add(new HaAction.WriteConfig());
+        }
+        keys.Add(new HaAction.AcquireLeader());
+        return Act(o, "initializes", "writes the keys of the new cluster and takes the leader key", s_soon, keys.ToImmutable());
     }
+
+    /// <summary>Another member has begun, or made, the cluster while we made ours; null while the scope is ours, or free.</summary>
+    /// <param name="o">What is known.</param>
+    /// <param name="systemId">Of the database that we made; null while it is being made.</param>
+    private static string? LostInitialize(Observation o, string? systemId) => o.Cluster!.Initialize switch
+    {
+        _ when !o.IsDcsLive || o.Cluster.Revision < o.Memory.InitializeRevision => null,   // an older view says nothing
+        { IsMissing: true } => null,
+        { IsInProgress: true } key when key.ModRevision != o.Memory.InitializeRevision => "another member makes the cluster by now",
+        { IsInProgress: false } key when systemId is null || key.SystemId != systemId => "another member has made the cluster meanwhile",
+        _ => null,
+    };
 }

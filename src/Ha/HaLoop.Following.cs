@@ -36,17 +36,20 @@ public static partial class HaLoop
                 : Act(o, "follows_new", $"follows a new upstream, {upstream.Address}; the leader is {leader}", s_soon,
                     new HaAction.Follow(upstream));
         }
+        var canCheck = !o.Paused && member is { Role: Role.Primary, State: PostgresState.Running };
+        var due = o.Memory.DivergenceCheckedAt is not { } at || o.Now - at >= s_recheck;
         if (o.Local.IsStreaming)
         {
-            return Wait(o, "follows", $"follows {leader}");
+            return canCheck && due && o.Local.Damage == DataDamage.Diverged
+                ? Act(o, "compares", $"streams, though its data are marked as diverged: compares its history with that of {leader}", null,
+                    new HaAction.CheckDivergence(leader))
+                : Wait(o, "follows", $"follows {leader}");
         }
         var idle = o.Now - (o.Memory.NotStreamingSince ?? o.Now);
-        var canCheck = !o.Paused && member is { Role: Role.Primary, State: PostgresState.Running };
-        if (o.Memory.Divergence is DivergenceState.Diverged or DivergenceState.RewindFailed && canCheck)
+        if (DivergenceOf(o) is DivergenceState.Diverged or DivergenceState.RewindFailed && canCheck)
         {
             return DecideDivergedStandby(o, leader, member!);
         }
-        var due = o.Memory.DivergenceCheckedAt is not { } at || o.Now - at >= s_recheck;
         return canCheck && idle >= s_streamingGrace && due
             ? Act(o, "compares", $"does not stream: compares its history with that of {leader}", null, new HaAction.CheckDivergence(leader))
             : Wait(o, "not_streaming", $"follows {leader} and does not stream yet", canCheck && idle < s_streamingGrace
@@ -54,8 +57,9 @@ public static partial class HaLoop
                 : s_second);
     }
 
-    private static Decision DecideDivergedStandby(Observation o, string leader, Member member) => o.Memory.Divergence switch
+    private static Decision DecideDivergedStandby(Observation o, string leader, Member member) => DivergenceOf(o) switch
     {
+        DivergenceState.Diverged when MustWait(o, out var left) => Wait(o, "rewind_retry", $"tries to rewind to {leader} again", left),
         DivergenceState.Diverged when o.Local.RewindPossible => member.CheckpointAfterPromotePending
             ? Wait(o, "rewind_waits", $"waits with the rewind until {leader} has written its first checkpoint", s_second)
             : Act(o, "rewinds", $"rewinds to {leader}: its history has diverged", null, new HaAction.Rewind(leader)),

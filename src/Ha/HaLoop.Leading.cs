@@ -38,6 +38,10 @@ public static partial class HaLoop
                 : new Decision("promotion_failed", $"gives the leader key up: the promotion failed: {failure}",
                     [new HaAction.ReleaseLeader(null)], barred, s_second);
         }
+        if (o.Local.Damage != DataDamage.None && !o.Local.PromotionAsked)
+        {
+            return Act(o, "releasing", $"gives the leader key up: {WhyDamaged(o)}", s_second, new HaAction.ReleaseLeader(null));
+        }
         if (!o.Leads)
         {
             return Wait(o, "lease_ends", "does not promote: its lease runs out", s_soon);

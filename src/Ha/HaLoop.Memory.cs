@@ -28,8 +28,13 @@ public static partial class HaLoop
                 Divergence = DivergenceState.Unchecked,
                 DivergenceCheckedAt = null,
                 PromotionFailure = null,
+                RewindFailures = 0,
+                RewindObstacles = 0,
+                RetryAt = memory.RewindProblem is null ? memory.RetryAt : null,
+                RewindProblem = null,
             };
         }
+        memory = WithRewindBasis(o, memory);
         if (o.Local.Server == ServerState.Running)
         {
             memory = memory with { DownSince = null, StartFailure = null, StaysPrimary = false };
@@ -41,7 +46,7 @@ public static partial class HaLoop
                     FailedStandbyStarts = 0,
                     NotStreamingSince = o.Local.IsStreaming ? null : memory.NotStreamingSince ?? o.Now,
                 };
-                if (o.Local.IsStreaming)
+                if (o.Local is { IsStreaming: true, Damage: DataDamage.None })
                 {
                     memory = memory with { Divergence = DivergenceState.Fits };
                 }
@@ -80,14 +85,52 @@ public static partial class HaLoop
         (JobKind.CheckDivergence, JobResult.Diverged) =>
             memory with { Divergence = DivergenceState.Diverged, DivergenceCheckedAt = ended.EndedAt },
         (JobKind.CheckDivergence, _) => memory with { DivergenceCheckedAt = ended.EndedAt },
-        (JobKind.Rewind, JobResult.Done) => memory with { Divergence = DivergenceState.Fits },
-        (JobKind.Rewind, JobResult.CannotTell) => memory with { RetryAt = ended.EndedAt + s_second },
-        (JobKind.Rewind, JobResult.Failed) => memory with { Divergence = DivergenceState.RewindFailed },
+        (JobKind.Rewind, JobResult.Done) => memory with
+        {
+            Divergence = DivergenceState.Fits, RewindFailures = 0, RewindObstacles = 0, RewindProblem = null, RetryAt = null,
+        },
+        (JobKind.Rewind, JobResult.CannotTell) => memory with
+        {
+            RewindObstacles = memory.RewindObstacles + 1,
+            RewindProblem = ended.Detail,
+            RewindFailedAt = ended.EndedAt,
+            RetryAt = ended.EndedAt + Backoff(memory.RewindObstacles),
+        },
+        (JobKind.Rewind, JobResult.Failed) => memory with
+        {
+            RewindFailures = memory.RewindFailures + 1,
+            RewindProblem = ended.Detail,
+            RewindFailedAt = ended.EndedAt,
+            RetryAt = ended.EndedAt + Backoff(memory.RewindFailures),
+            Divergence = memory.RewindFailures + 1 < MostRewinds ? DivergenceState.Diverged : DivergenceState.RewindFailed,
+        },
         (JobKind.Follow, _) => memory with { NotStreamingSince = null, RetryAt = ended.EndedAt + s_soon },
         (JobKind.Demote, JobResult.Failed) => memory with { StaysPrimary = true, Demoted = false },
         (JobKind.Demote, JobResult.Done) => memory with { SteppedDownAt = ended.EndedAt, DownSince = null },
         _ => memory,
     };
+
+    /// <summary>A changed configuration, or a leader that went on to another timeline, gives failed rewinds another chance at once.</summary>
+    private static LoopMemory WithRewindBasis(Observation o, LoopMemory memory)
+    {
+        var basis = (o.Config.ModRevision, o.Cluster?.LeaderMember?.Timeline ?? memory.RewindBasis.Timeline);
+        if (basis == memory.RewindBasis)
+        {
+            return memory;
+        }
+        var isFirst = memory.RewindBasis == default;
+        memory = memory with { RewindBasis = basis };
+        return isFirst || memory.RewindProblem is null || o.Job is not null
+            ? memory
+            : memory with
+            {
+                RewindFailures = 0,
+                RewindObstacles = 0,
+                RewindProblem = null,
+                RetryAt = null,
+                Divergence = memory.Divergence == DivergenceState.RewindFailed ? DivergenceState.Diverged : memory.Divergence,
+            };
+    }
 
     /// <summary>1, 2, 4 … at most 30 s.</summary>
     private static TimeSpan Backoff(int failures) => TimeSpan.FromSeconds(Math.Min(30, 1 << Math.Min(failures, 5)));

@@ -61,6 +61,10 @@ public static partial class HaLoop
 
     private static Refusal? MayStayPrimary(Observation o)
     {
+        if (!o.Paused && o.Local.Damage != DataDamage.None)
+        {
+            return new Refusal("damaged", WhyDamaged(o)!);
+        }
         if (o.Options.UnsupportedTopology is { } problem)
         {
             return new Refusal("cannot_lead", problem);
@@ -103,6 +107,14 @@ public static partial class HaLoop
         if (o.Local.Server != ServerState.Running)
         {
             return new Refusal("unresponsive", "does not race: PostgreSQL does not answer");
+        }
+        if (o.Local.IsWalEndUnknown)
+        {
+            return new Refusal("wal_unread", "does not race: the end of the WAL in its files is not known yet", s_soon);
+        }
+        if (WhyDamaged(o) is { } damage)
+        {
+            return new Refusal("damaged", $"does not race: {damage}", s_second);
         }
         if (o.Options.Tags.NoFailover)
         {
@@ -176,6 +188,11 @@ public static partial class HaLoop
             {
                 // Its position is from before the leader was gone: it may have received more since.
                 return $"{peer.Name} has not looked since the leader is gone";
+            }
+            if (peer is { Reachable: true, IsPrimary: false, State: PostgresState.Running, Age: not null } && peer.Position == Lsn.Zero)
+            {
+                // It was started a moment ago: until it has read its WAL it tells no position.
+                return $"{peer.Name} does not know yet where its WAL ends";
             }
             if (peer is { Reachable: true, IsPrimary: true } && !o.Local.IsPrimary)
             {
@@ -281,7 +298,7 @@ public static partial class HaLoop
                 continue;   // the only primary keeps its place
             }
             usable.Add(new PeerPosition(peer.Name, peer.Position, peer.Timeline));
-            if (IsBarredByTimeline(o, peer) || IsOutsideFailsafe(o, peer.Name))
+            if (IsBarredByTimeline(o, peer) || IsOutsideFailsafe(o, peer.Name) || HasLeft(cluster.History, peer.Timeline, peer.Position) is not null)
             {
                 continue;
             }

@@ -27,6 +27,10 @@ public static partial class HaLoop
         {
             return DecideRejoin(o, leader);
         }
+        if (WhyDamaged(o) is { } damage)
+        {
+            return Wait(o, "damaged", $"stays down: {damage}, and there is no leader to rewind it to", s_second);
+        }
         if (o.Memory.SteppedDownAt is { } at && o.Now - at < s_courtesy)
         {
             return Wait(o, "stepped_down", "has stepped down and waits for the new leader", s_courtesy - (o.Now - at));
@@ -42,6 +46,10 @@ public static partial class HaLoop
         if (!o.Leads)
         {
             return Wait(o, "lease_ends", "does not start PostgreSQL: its lease runs out", s_soon);
+        }
+        if (o.Local.Damage != DataDamage.None)
+        {
+            return Act(o, "releasing", $"gives the leader key up: {WhyDamaged(o)}", s_second, new HaAction.ReleaseLeader(null));
         }
         if (o.Local.HasRecoverySignal)
         {
@@ -79,12 +87,14 @@ public static partial class HaLoop
     {
         if (MustWait(o, out var left))
         {
-            return Wait(o, "start_retry", $"tries to join {leader} again in {left.TotalSeconds:F0} s", left);
+            return o.Memory.RewindProblem is { } problem
+                ? Wait(o, "rewind_retry", $"tries to rewind to {leader} again: {problem}", left)
+                : Wait(o, "start_retry", $"tries to join {leader} again in {left.TotalSeconds:F0} s", left);
         }
         var member = o.Cluster!.Members.GetValueOrDefault(leader);
         var wasPrimary = !o.Local.HasRecoverySignal;
         var primaryIsReady = member is { Role: Role.Primary, State: PostgresState.Running, Address: not null };
-        switch (o.Memory.Divergence)
+        switch (DivergenceOf(o))
         {
             case DivergenceState.Diverged when o.Local.RewindPossible:
                 return primaryIsReady && !member!.CheckpointAfterPromotePending
@@ -94,8 +104,9 @@ public static partial class HaLoop
                 return DecideWithoutRewind(o, leader);
             case DivergenceState.Unchecked when primaryIsReady && DueForCheck(o):
                 return Act(o, "compares", $"compares its history with that of {leader}", null, new HaAction.CheckDivergence(leader));
-            case DivergenceState.Unchecked when wasPrimary:
-                return Wait(o, "rejoin_waits", $"was a primary and waits until {leader} can be asked for its history", s_second);
+            case DivergenceState.Unchecked when wasPrimary || o.Local.Damage != DataDamage.None:
+                return Wait(o, "rejoin_waits",
+                    $"{(wasPrimary ? "was a primary" : "had diverged")} and waits until {leader} can be asked for its history", s_second);
             default:
                 var upstream = UpstreamOf(o, leader);
                 return upstream is null
@@ -114,10 +125,17 @@ public static partial class HaLoop
                 ? Wait(o, "clone_waits", $"waits until {leader} can be copied", s_second)
                 : Act(o, "clones", $"replaces its diverged data by a copy of {source}", null, new HaAction.CopyMember(source));
         }
-        return Wait(o, failed ? "rewind_failed" : "diverged", failed
-            ? "stays down: the rewind failed, and its data may not be removed (remove_data_directory_on_rewind_failure): reinitialize it"
-            : "stays down: its history has diverged, and it may neither rewind (use_pg_rewind) nor remove its data "
-              + "(remove_data_directory_on_diverged_timelines): reinitialize it");
+        if (!failed)
+        {
+            return Wait(o, "diverged", $"stays down: {WhyDamaged(o)}, and it may neither rewind (use_pg_rewind) nor remove its data "
+                + "(remove_data_directory_on_diverged_timelines): reinitialize it");
+        }
+        var left = s_rewindAgain - (o.Now - (o.Memory.RewindFailedAt ?? TimeSpan.Zero));
+        return left > TimeSpan.Zero || !o.Local.RewindPossible
+            ? Wait(o, "rewind_failed", $"stays down: the rewind failed {o.Memory.RewindFailures} times ({o.Memory.RewindProblem}), and its data "
+                + "may not be removed (remove_data_directory_on_rewind_failure): reinitialize it, or it tries again from time to time",
+                left > TimeSpan.Zero ? left : null)
+            : Act(o, "rewinds", $"rewinds to {leader} once more", null, new HaAction.Rewind(leader));
     }
 
     private static bool DueForCheck(Observation o) =>

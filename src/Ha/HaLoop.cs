@@ -143,6 +143,10 @@ public static partial class HaLoop
         {
             return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: it does not lead any more", s_soon, new HaAction.CancelJob());
         }
+        if (job.Kind == JobKind.Bootstrap && (LostInitialize(o, null) ?? (o.Leader is { } other && other != o.Self ? $"{other} leads" : null)) is { } lost)
+        {
+            return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: {lost}", s_soon, new HaAction.CancelJob());
+        }
         if (job.Kind is JobKind.Clone or JobKind.Rewind or JobKind.CheckDivergence && o.Leader == o.Self && !o.Local.AcceptsWrites)
         {
             return Act(o, "releasing", $"gives the leader key up: {Name(job.Kind)} runs", null, new HaAction.ReleaseLeader(null));

@@ -62,6 +62,19 @@ public enum ControlState
     InProduction,
 }
 
+/// <summary>What a comparison or a rewind found out about the local data, by a mark that stands in the data directory.</summary>
+public enum DataDamage
+{
+    /// <summary>Nothing is known against them.</summary>
+    None,
+
+    /// <summary>They have left the history of a primary. Only a comparison with another one takes that back.</summary>
+    Diverged,
+
+    /// <summary>A rewind was begun and has not ended well: only another rewind, or a copy, makes them whole.</summary>
+    HalfRewound,
+}
+
 /// <summary>What pg_controldata says of the data directory.</summary>
 /// <param name="SystemId">Database system identifier.</param>
 /// <param name="State">Cluster state.</param>
@@ -101,6 +114,9 @@ public sealed record LocalPostgres
     /// <summary>pg_control; null when the directory is empty or it could not be read.</summary>
     public ControlFile? Control { get; init; }
 
+    /// <summary>The mark on the data. Marked data are never started without a leader, and never lead.</summary>
+    public DataDamage Damage { get; init; }
+
     /// <summary>Processes.</summary>
     public ServerState Server { get; init; }
 
@@ -125,7 +141,13 @@ public sealed record LocalPostgres
     /// <summary>Primary: flushed WAL; standby: the later of received and replayed. While stopped: by pg_control.</summary>
     public Lsn WalPosition { get; init; }
 
-    /// <summary>Standby: received (or written) WAL.</summary>
+    /// <summary>
+    /// Standby: the end of the WAL in its own files is not known yet. Then it may hold more than <see cref="WalPosition"/> says, and
+    /// it neither races nor counts as a vote.
+    /// </summary>
+    public bool IsWalEndUnknown { get; init; }
+
+    /// <summary>Standby: WAL that it has received in its life, and that stands in its files.</summary>
     public Lsn ReceivedLsn { get; init; }
 
     /// <summary>Standby: replayed WAL.</summary>

@@ -14,7 +14,7 @@ public enum DivergenceState
     /// <summary>They have diverged: a rewind, or a new copy, is needed.</summary>
     Diverged,
 
-    /// <summary>The rewind failed: only a new copy helps.</summary>
+    /// <summary>The rewind failed too often: a new copy, or another try much later.</summary>
     RewindFailed,
 }
 
@@ -29,6 +29,9 @@ public sealed record LoopMemory
 
     /// <summary>The empty initialize key is ours: we bootstrap.</summary>
     public bool WonInitialize => InitializeRevision != 0;
+
+    /// <summary>It tried to create the empty initialize key; the answer may have been lost.</summary>
+    public bool AskedForInitialize { get; init; }
 
     /// <summary>The new cluster stands; its keys are still to be written.</summary>
     public bool BootstrapDone { get; init; }
@@ -59,6 +62,21 @@ public sealed record LoopMemory
 
     /// <summary>When the divergence was last looked at.</summary>
     public TimeSpan? DivergenceCheckedAt { get; init; }
+
+    /// <summary>Rewinds that failed in a row; those that met a passing obstacle count in <see cref="RewindObstacles"/>.</summary>
+    public int RewindFailures { get; init; }
+
+    /// <summary>Rewinds in a row that a passing obstacle kept from their end: a source that went away, a full disk.</summary>
+    public int RewindObstacles { get; init; }
+
+    /// <summary>What the last rewind failed of, in one sentence; null when none has failed.</summary>
+    public string? RewindProblem { get; init; }
+
+    /// <summary>When the last rewind failed.</summary>
+    public TimeSpan? RewindFailedAt { get; init; }
+
+    /// <summary>What the failed rewinds were tried under: the configuration's revision, and the leader's timeline. Another one is a reason to try again.</summary>
+    public (long Config, uint Timeline) RewindBasis { get; init; }
 
     /// <summary>When the standby was first seen not streaming.</summary>
     public TimeSpan? NotStreamingSince { get; init; }

@@ -163,6 +163,11 @@ internal static class Every
         }
         yield return Server(ServerState.Stopped, isPrimary: false);
         yield return Server(ServerState.Stopped, isPrimary: true) with { IsPrimary = false };
+        foreach (var damage in new[] { DataDamage.Diverged, DataDamage.HalfRewound })
+        {
+            yield return Server(ServerState.Stopped, isPrimary: false) with { Damage = damage };
+            yield return Server(ServerState.Running, isPrimary: false) with { Damage = damage };
+        }
         yield return Server(ServerState.Starting, isPrimary: false);
         yield return Server(ServerState.Starting, isPrimary: true) with { IsPrimary = false };
         yield return Server(ServerState.Unresponsive, isPrimary: true) with { SessionsHaveEnded = true };

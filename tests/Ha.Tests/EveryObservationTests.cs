@@ -49,6 +49,15 @@ public sealed class EveryObservationTests
     public void No_decision_starts_two_jobs() => Never((_, decision) => decision.Actions.Count(a => a.IsJob) > 1);
 
     [Fact]
+    public void Damaged_data_never_start_without_a_leader_and_never_lead() => Never((o, decision) =>
+        o.Local.Damage != DataDamage.None
+        && decision.Actions.Any(a => a is HaAction.StartPrimary or HaAction.StartStandby or HaAction.Promote or HaAction.AcquireLeader));
+
+    [Fact]
+    public void Half_rewound_data_never_start() => Never((o, decision) =>
+        o.Local.Damage == DataDamage.HalfRewound && decision.Actions.Any(a => a is HaAction.StartPrimary or HaAction.StartStandby));
+
+    [Fact]
     public void Nothing_starts_or_stops_in_a_pause_without_a_request() => Never((o, decision) =>
         o is { Paused: true, Cluster.Failover: null }
         && decision.Actions.Any(a => a is HaAction.Promote or HaAction.StartPrimary or HaAction.StartStandby or HaAction.Bootstrap
@@ -90,5 +99,5 @@ public sealed class EveryObservationTests
     private static string Describe(Observation o) =>
         $"leader {o.Leader}, key {o.Cluster?.Leader?.Holder}, {o.Lease}, live {o.IsDcsLive}, paused {o.Paused}, {o.Config.SynchronousMode}, "
         + $"failsafe {o.FailsafeHolds}, request {o.Cluster?.Failover}, job {o.Job}, {o.Local.Data} {o.Local.Server} primary {o.Local.IsPrimary} "
-        + $"signal {o.Local.HasRecoverySignal} streaming {o.Local.IsStreaming}, peers {o.Peers?.Reports["b"]}, {o.Memory.Divergence}";
+        + $"signal {o.Local.HasRecoverySignal} damage {o.Local.Damage} streaming {o.Local.IsStreaming}, peers {o.Peers?.Reports["b"]}, {o.Memory.Divergence}";
 }

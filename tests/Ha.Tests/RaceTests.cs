@@ -35,6 +35,24 @@ public sealed class RaceTests
     public void A_server_that_does_not_answer_does_not_race() =>
         Refuses("unresponsive", o => o with { Local = o.Local with { Server = ServerState.Unresponsive } });
 
+    [Fact]
+    public void A_standby_that_does_not_know_where_its_WAL_ends_does_not_race() =>
+        Refuses("wal_unread", o => o with { Local = o.Local with { IsWalEndUnknown = true } });
+
+    /// <summary>It may hold every acknowledged commit, and more than the candidate.</summary>
+    [Fact]
+    public void A_voter_that_tells_no_position_gives_no_vote() => Refuses("no_quorum", o =>
+        Peer(Synced(Configured(o, """{"synchronous_mode":"quorum"}"""), "c", 1, "a", "b"), new PeerReport("b", true)));
+
+    [Fact]
+    public void A_member_that_has_not_read_its_WAL_is_asked_again_for_a_moment()
+    {
+        var o = Peer(Standby(), new PeerReport("b", true) { State = PostgresState.Running, Age = TimeSpan.Zero });
+
+        Assert.Equal("asks_peers", HaLoop.Decide(o).Code);
+        Races(seen => seen with { Peers = o.Peers, Memory = seen.Memory with { UnlockedSince = seen.Now - TimeSpan.FromSeconds(3) } });
+    }
+
     [Theory]
     [InlineData("nofailover", "true")]
     [InlineData("failover_priority", "0")]
@@ -104,6 +122,27 @@ public sealed class RaceTests
     [Fact]
     public void The_timeline_is_not_checked_by_default() => Races(o => OnTimeline(o, 2));
 
+    [Theory]
+    [InlineData(DataDamage.Diverged)]
+    [InlineData(DataDamage.HalfRewound)]
+    public void Damaged_data_never_race(DataDamage damage) => Refuses("damaged", o => o with { Local = o.Local with { Damage = damage } });
+
+    [Theory]
+    [InlineData(DivergenceState.Diverged)]
+    [InlineData(DivergenceState.RewindFailed)]
+    public void Data_that_were_found_to_have_diverged_do_not_race(DivergenceState divergence) =>
+        Refuses("damaged", o => o with { Memory = o.Memory with { Divergence = divergence } });
+
+    /// <summary>Bytes of a branch that the cluster left are no progress: the lag to the last leader cannot be told by them.</summary>
+    [Fact]
+    public void A_standby_with_WAL_beyond_the_point_where_the_cluster_left_its_timeline_does_not_race()
+    {
+        Refuses("damaged", o => OnTimeline(o with { Local = o.Local with { WalPosition = new Lsn(301) } }, 2));
+        Refuses("damaged", o => OnTimeline(o with { Local = o.Local with { Timeline = 3 } }, 5, 2));   // no line names timeline 3
+        Races(o => Requested(OnTimeline(o with { Local = o.Local with { WalPosition = new Lsn(301) } }, 2), new FailoverRequest(null, "a", null, 70)));
+        Races(o => OnTimeline(o, 5, 4));   // lines of older timelines may have been dropped
+    }
+
     [Fact]
     public void A_primary_that_answers_is_asked_again_and_again_for_it_may_be_about_to_end() =>
         Assert.Equal("asks_peers", HaLoop.Decide(Peer(Standby(), new PeerReport("b", true, IsPrimary: true))).Code);
@@ -125,7 +164,8 @@ public sealed class RaceTests
     public void A_peer_that_is_barred_by_its_old_timeline_is_not_waited_for_whatever_WAL_it_has()
     {
         Races(o => Left(Configured(o, """{"check_timeline":true}""")));
-        Refuses("behind", Left);   // where timelines are not checked it may lead itself
+        Refuses("behind", o => OnTimeline(Left(o), 2));   // where timelines are not checked it may lead itself
+        Races(o => Peer(OnTimeline(Left(o), 2), new PeerReport("b", true, false, new Lsn(301), 1)));   // not with what the cluster has left
         Refuses("stale_timeline", o => Left(Configured(o, """{"check_timeline":true}""")) with { Local = o.Local });
 
         // A failover to a member that lagged opened timeline 2; the others kept more bytes of timeline 1.
@@ -289,9 +329,14 @@ public sealed class RaceTests
         Cluster = o.Cluster! with { Status = LeaderStatus.None with { Optime = new Lsn(optime) } },
     };
 
-    private static Observation OnTimeline(Observation o, uint timeline) => o with
+    /// <summary>The cluster is on this timeline, and left those before it at 0/12C (300).</summary>
+    private static Observation OnTimeline(Observation o, uint timeline, params uint[] before) => o with
     {
-        Cluster = o.Cluster! with { History = new TimelineHistory([new HistoryLine(timeline - 1, new Lsn(100), "", null, "b")]) },
+        Cluster = o.Cluster! with
+        {
+            History = new TimelineHistory(
+                [.. before.Where(earlier => earlier < timeline - 1).Append(timeline - 1).Select(ended => new HistoryLine(ended, new Lsn(300), "", null, "b"))]),
+        },
     };
 
     /// <summary>The other members' keys have gone with their leases, as the frozen leader's does.</summary>

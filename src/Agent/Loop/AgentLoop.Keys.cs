@@ -58,7 +58,7 @@ internal sealed partial class AgentLoop
             Tags = o.Memory.LeavingSince is null ? _member.Tags : LeaveSet.Publish(_member.Tags),
             PendingRestart = !o.Local.PendingRestart.IsEmpty,
             PendingRestartReason = o.Local.PendingRestart,
-            XlogLocation = running && o.Local.WalPosition > Lsn.Zero ? o.Local.WalPosition : null,
+            XlogLocation = running && !o.Local.IsWalEndUnknown && o.Local.WalPosition > Lsn.Zero ? o.Local.WalPosition : null,
             ReceiveLsn = running && !o.Local.IsPrimary && o.Local.ReceivedLsn > Lsn.Zero ? o.Local.ReceivedLsn : null,
             ReplayLsn = running && !o.Local.IsPrimary && o.Local.ReplayedLsn > Lsn.Zero ? o.Local.ReplayedLsn : null,
             ReplicationState = running ? Published.ReplicationState(o) : null,

@@ -345,6 +345,10 @@ internal sealed partial class Performer(
         {
             return (JobResult.Done, rewound.Detail);
         }
+        if (rewound.IsObstacle)
+        {
+            return (JobResult.CannotTell, rewound.Detail);
+        }
         var source = await postgres.CheckDivergenceAsync(primary, cancellationToken);
         return source.Divergence == Divergence.CannotTell
             ? (JobResult.CannotTell, $"{rewound.Detail}; {source.Detail}")

@@ -3,10 +3,11 @@ using Routing.Ha;
 namespace Routing.Agent.Postgres;
 
 /// <summary>What stands in the data directory.</summary>
+/// <param name="Kind">Empty, ready, or of no use.</param>
+/// <param name="Problem">Why it is of no use, or why pg_control is; null when all is well.</param>
+/// <param name="Control">pg_control of a ready directory, when it can be read.</param>
 internal sealed record DataDirectoryState(DataDirectory Kind, string? Problem, PgControl? Control)
 {
-    private const string UnfinishedSuffix = ".unfinished";
-
     /// <summary>Looks.</summary>
     /// <param name="directory">The data directory.</param>
     /// <param name="inUse">A server runs on it: then it is whole, whatever stands beside it.</param>
@@ -14,25 +15,24 @@ internal sealed record DataDirectoryState(DataDirectory Kind, string? Problem, P
     {
         try
         {
-            if ((!inUse && IsUnfinished(directory)) || Directory.EnumerateFileSystemEntries(directory).All(IsNothing))
+            if (IsMissingOrEmpty(directory))
             {
                 return new(DataDirectory.Empty, null, null);
             }
+            var filling = new DataFilling(directory);
             if (!File.Exists(Path.Combine(directory, "PG_VERSION")))
             {
-                return new(DataDirectory.Inaccessible, $"{directory} is neither empty nor a PostgreSQL data directory", null);
+                return !inUse && filling.IsUnfinished
+                    ? new(DataDirectory.Empty, null, null)
+                    : new(DataDirectory.Inaccessible, $"{directory} is neither empty nor a PostgreSQL data directory", null);
             }
-            return new(DataDirectory.Ready, null, PgControl.Read(directory));
-        }
-        catch (DirectoryNotFoundException)
-        {
-            return new(DataDirectory.Empty, null, null);
+            return inUse ? new(DataDirectory.Ready, null, PgControl.Read(directory)) : LookAtData(directory, filling);
         }
         catch (InvalidDataException error)
         {
             return new(DataDirectory.Ready, error.Message, null);
         }
-        catch (FileNotFoundException error)
+        catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {
             return new(DataDirectory.Inaccessible, $"{directory} is an unfinished copy: {error.Message.TrimEnd('.')}", null);
         }
@@ -42,66 +42,37 @@ internal sealed record DataDirectoryState(DataDirectory Kind, string? Problem, P
         }
     }
 
-    /// <summary>Remembers beside the directory that its filling has begun: what an agent that dies meanwhile leaves is nothing.</summary>
-    public static void MarkUnfinished(string directory)
+    private static bool IsMissingOrEmpty(string directory)
     {
         try
         {
-            File.WriteAllText(Marker(directory), "The agent is filling the directory of this name. Until then it counts as empty.\n");
+            return DataFilling.IsEmpty(directory);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (DirectoryNotFoundException)
         {
-            // The directory above is not ours: an interrupted copy will be seen by its missing pg_control instead.
+            return true;
         }
     }
 
-    /// <summary>The directory is whole, or gone.</summary>
-    public static void MarkFinished(string directory) => File.Delete(Marker(directory));
-
-    /// <summary>Removes everything inside, and what its links lead to (WAL, tablespaces). The directory itself stays.</summary>
-    public static void Clear(string directory)
+    private static DataDirectoryState LookAtData(string directory, DataFilling filling)
     {
-        if (!Directory.Exists(directory))
+        PgControl control;
+        try
         {
-            return;
+            control = PgControl.Read(directory);
         }
-        foreach (var target in LinkedDirectories(directory).Where(Directory.Exists))
+        catch (Exception error) when ((error is FileNotFoundException or DirectoryNotFoundException) && filling.IsUnfinished)
         {
-            RemoveInside(target);
+            return new(DataDirectory.Empty, null, null);   // a program of ours was at it, and pg_control comes last
         }
-        RemoveInside(directory);
-    }
-
-    /// <summary>Directories outside that belong to this one: pg_wal and tablespaces.</summary>
-    public static IEnumerable<string> LinkedDirectories(string directory)
-    {
-        var tablespaces = Path.Combine(directory, "pg_tblspc");
-        var links = Directory.Exists(tablespaces) ? Directory.EnumerateFileSystemEntries(tablespaces) : [];
-        return links.Append(Path.Combine(directory, "pg_wal"))
-            .Where(Directory.Exists)
-            .Select(link => Directory.ResolveLinkTarget(link, returnFinalTarget: true)?.FullName)
-            .OfType<string>()
-            .ToList();
-    }
-
-    private static void RemoveInside(string directory)
-    {
-        foreach (var entry in new DirectoryInfo(directory).EnumerateFileSystemInfos().Where(entry => entry.Name != "lost+found"))
+        if (filling.IsHalfMade(control.File.SystemId))
         {
-            if (entry is DirectoryInfo { LinkTarget: null } inner)
-            {
-                inner.Delete(recursive: true);
-            }
-            else
-            {
-                entry.Delete();
-            }
+            return new(DataDirectory.Empty, null, null);
         }
+        return filling.IsUnfinished
+            ? new(DataDirectory.Inaccessible,
+                $"{directory} holds a database, and {filling.Marker} says that a program was filling it when the agent ended: "
+                + "remove that file to use the database as it is, or empty the directory to fill it anew", null)
+            : new(DataDirectory.Ready, null, control);
     }
-
-    private static bool IsUnfinished(string directory) => File.Exists(Marker(directory));
-
-    private static bool IsNothing(string entry) => Path.GetFileName(entry) is var name && (name.StartsWith('.') || name == "lost+found");
-
-    private static string Marker(string directory) => directory.TrimEnd('/') + UnfinishedSuffix;
 }

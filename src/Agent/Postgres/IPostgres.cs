@@ -12,6 +12,9 @@ internal readonly record struct StepResult(bool Ok, string Detail)
     public static StepResult Done(string detail) => new(true, detail);
 
     public static StepResult Failed(string detail) => new(false, detail);
+
+    /// <summary>It failed of something that passes: a full disk, a peer that went away. It says nothing about the data.</summary>
+    public bool IsObstacle { get; init; }
 }
 
 /// <summary>How a start ended.</summary>

@@ -30,7 +30,8 @@ internal sealed partial class LocalPostgresServer
         try
         {
             var effective = await EffectiveAsync(Role.Primary, cancellationToken);
-            DataDirectoryState.MarkUnfinished(DataDirectory);
+            await EndLeftoversAsync(cancellationToken);
+            _isBootstrapping = true;
             string? hba = null;
             var made = bootstrap.Custom is { } custom
                 ? await RunCustomBootstrapAsync(custom, effective, own => hba = own, progress, cancellationToken)
@@ -40,14 +41,23 @@ internal sealed partial class LocalPostgresServer
                 return made;
             }
             await SetUpRolesAsync(bootstrap, progress, cancellationToken);
-            return bootstrap.Custom is null
+            var done = bootstrap.Custom is null
                 ? StepResult.Done("initialized a new cluster")
                 : await RestartAfterCustomBootstrapAsync(hba, cancellationToken);
+            if (done.Ok)
+            {
+                Filling.MarkWhole();
+            }
+            return done;
         }
         catch (Exception error) when (
             error is IOException or UnauthorizedAccessException or InvalidDataException or NpgsqlException or FormatException)
         {
             return StepResult.Failed($"could not make a new cluster: {error.Message}");
+        }
+        finally
+        {
+            _isBootstrapping = false;
         }
     }
 
@@ -61,21 +71,31 @@ internal sealed partial class LocalPostgresServer
         }
         try
         {
-            foreach (var directory in DataDirectoryState.LinkedDirectories(DataDirectory).Prepend(DataDirectory).Where(Directory.Exists))
+            if (!Directory.Exists(DataDirectory))
             {
-                var aside = directory.TrimEnd('/') + ".failed";
-                if (Directory.Exists(aside))
-                {
-                    Directory.Delete(aside, recursive: true);
-                }
-                Directory.Move(directory, aside);
+                return StepResult.Done("left nothing");
             }
-            DataDirectoryState.MarkFinished(DataDirectory);
-            return StepResult.Done($"moved {DataDirectory} to {DataDirectory}.failed");
+            var aside = DataRemoval.SetAside(DataDirectory, DataRemoval.Failed);
+            Filling.MarkFinished();
+            return StepResult.Done($"moved {DataDirectory} to {aside}");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return StepResult.Failed($"could not move {DataDirectory} away: {error.Message}");
+            return LeaveInPlace(error.Message);
+        }
+    }
+
+    /// <summary>What cannot be moved is marked: the next start must not take it for a cluster.</summary>
+    private StepResult LeaveInPlace(string problem)
+    {
+        try
+        {
+            Filling.MarkUseless();
+            return StepResult.Done($"left {DataDirectory} as it is, marked as of no use: {problem}");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return StepResult.Failed($"could not move {DataDirectory} away ({problem}), nor mark it: {error.Message}");
         }
     }
 
@@ -83,10 +103,11 @@ internal sealed partial class LocalPostgresServer
         BootstrapSettings bootstrap, Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
     {
         PrepareEmptyDirectory();
+        EmptyWalDirectory(bootstrap.InitDb);
         var passwordFile = Users.Superuser.Password is null ? null : Path.Combine(Path.GetTempPath(), $"routing-{Guid.NewGuid():N}");
         try
         {
-            List<string> arguments = ["--pgdata", DataDirectory, $"--username={Users.Superuser.Username}"];
+            List<string> arguments = ["--pgdata", Filling.Staging, $"--username={Users.Superuser.Username}"];
             if (passwordFile is not null)
             {
                 PasswordFile.WriteWhole(
@@ -107,6 +128,8 @@ internal sealed partial class LocalPostgresServer
                 File.Delete(passwordFile);
             }
         }
+        DataFilling.MarkHalfMade(Filling.Staging);
+        Filling.MoveUp();
         _files.TakeOverFromDataDirectory();
         if (effective.Config.PgHba is null && !bootstrap.PgHba.IsEmpty && !effective.Config.Parameters.ContainsKey("hba_file"))
         {
@@ -122,7 +145,7 @@ internal sealed partial class LocalPostgresServer
         CustomBootstrapSettings custom, Effective effective, Action<string?> keepHba, IProgress<string> progress,
         CancellationToken cancellationToken)
     {
-        PrepareEmptyDirectory();
+        PrepareForScript(custom.Name);
         progress.Report("running custom bootstrap script");
         List<string> arguments = custom.NoParameters ? [] : [$"--scope={_settings.Scope}", $"--datadir={DataDirectory}"];
         arguments.AddRange(custom.Arguments.Select(argument => $"--{argument.Key}={argument.Value}"));
@@ -131,7 +154,8 @@ internal sealed partial class LocalPostgresServer
         {
             return result;
         }
-        DataDirectoryState.MarkFinished(DataDirectory);
+        DataFilling.MarkHalfMade(DataDirectory);
+        Filling.MarkFinished();
         _files.RestoreCopies();
         _files.TakeOverFromDataDirectory();
         File.Delete(Path.Combine(DataDirectory, "promote"));
@@ -290,7 +314,7 @@ internal sealed partial class LocalPostgresServer
 
     /// <summary>Runs a program; its last words go into the answer when it fails.</summary>
     private async Task<StepResult> RunAsync(
-        string name, Command command, IProgress<string> progress, CancellationToken cancellationToken)
+        string name, Command command, IProgress<string> progress, CancellationToken cancellationToken, Action<string>? onLine = null)
     {
         var last = new Queue<string>();
         var result = await _commands.RunAsync(
@@ -299,6 +323,7 @@ internal sealed partial class LocalPostgresServer
             {
                 LogProgram(name, line.Text);
                 progress.Report(line.Text);
+                onLine?.Invoke(line.Text);
                 last.Enqueue(line.Text);
                 if (last.Count > 5)
                 {
@@ -309,14 +334,5 @@ internal sealed partial class LocalPostgresServer
         return result.IsSuccess
             ? StepResult.Done($"{name} done")
             : StepResult.Failed($"{name} failed with {result}: {string.Join(" | ", last)}");
-    }
-
-    /// <summary>Makes the directory, empty and readable by nobody else.</summary>
-    private void PrepareEmptyDirectory()
-    {
-        DataDirectoryState.MarkUnfinished(DataDirectory);
-        DataDirectoryState.Clear(DataDirectory);
-        Directory.CreateDirectory(
-            DataDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 }

@@ -23,6 +23,7 @@ internal sealed partial class LocalPostgresServer
             {
                 return stopped;
             }
+            await EndLeftoversAsync(cancellationToken);
             var effective = await EffectiveAsync(Role.Replica, cancellationToken);
             foreach (var method in effective.Config.CreateReplicaMethods)
             {
@@ -37,7 +38,11 @@ internal sealed partial class LocalPostgresServer
                     : await RunReplicaMethodAsync(method, source?.Address, effective, progress, cancellationToken);
                 if (result.Ok)
                 {
-                    DataDirectoryState.MarkFinished(DataDirectory);
+                    Filling.MarkFinished();
+                    if (!isBaseBackup && effective.Config.ReplicaMethods[method].KeepData)
+                    {
+                        _damage.Clear();   // the marks of what stood there before; those of a source come with its copy
+                    }
                     _files.RestoreCopies();
                     _files.TakeOverFromDataDirectory();
                     return StepResult.Done($"created a replica by {method}{(source is null ? "" : $" from {source.Name}")}");
@@ -61,7 +66,7 @@ internal sealed partial class LocalPostgresServer
         var postgres = _settings.Postgres;
         var connection = RecoverySettings.ConnectionStringFor(
             Users.Replication, source, postgres.Database, postgres.PasswordFile, effective.Major, _settings.Name);
-        List<string> arguments = [$"--pgdata={DataDirectory}", "-X", "stream", $"--dbname={connection}", "--progress"];
+        List<string> arguments = [$"--pgdata={Filling.Staging}", "-X", "stream", $"--dbname={connection}", "--progress"];
         var options = effective.Config.BaseBackup;
         arguments.AddRange(options.Where(option => option.Name != "progress").Select(option => option.ToString()));
         if (options.All(option => option.Name is not ("checkpoint" or "c")))
@@ -71,6 +76,7 @@ internal sealed partial class LocalPostgresServer
         for (var attempt = 1; ; attempt++)
         {
             PrepareEmptyDirectory();
+            EmptyWalDirectory(options);
             PasswordFile.Write(postgres.PasswordFile, source, Users);
             StepResult result;
             try
@@ -79,14 +85,15 @@ internal sealed partial class LocalPostgresServer
             }
             catch (OperationCanceledException)
             {
-                DataDirectoryState.Clear(DataDirectory);
+                Filling.Drop();
                 throw;
             }
             if (result.Ok)
             {
+                Filling.MoveUp();
                 return result;
             }
-            DataDirectoryState.Clear(DataDirectory);
+            Filling.Drop();
             if (attempt == BaseBackupTries)
             {
                 return result;
@@ -110,8 +117,7 @@ internal sealed partial class LocalPostgresServer
         }
         if (!method.KeepData)
         {
-            DataDirectoryState.MarkUnfinished(DataDirectory);
-            DataDirectoryState.Clear(DataDirectory);
+            PrepareForScript(name);
         }
         List<string> arguments = method.NoParameters
             ? []
@@ -132,7 +138,8 @@ internal sealed partial class LocalPostgresServer
         {
             if (!done && !method.KeepData)
             {
-                DataDirectoryState.Clear(DataDirectory);
+                DataRemoval.Clear(DataDirectory);
+                Filling.MarkFinished();   // an empty directory needs no marker: what comes next is not ours
             }
         }
     }

@@ -28,12 +28,16 @@ internal sealed partial class LocalPostgresServer
             {
                 return new(Divergence.CannotTell, $"pg_control cannot be read: {seen.DataProblem}");
             }
-            await using var session = await OpenRemoteAsync(address, cancellationToken);
-            if (await session.TextAsync("SELECT pg_is_in_recovery()", cancellationToken) != "False")
+            await using var session = await ReplicationSession.OpenAsync(address, Users.Replication, _settings.Name, cancellationToken);
+            if (await session.IsInRecoveryAsync(cancellationToken))
             {
                 return new(Divergence.CannotTell, $"{primary.Name} is not a primary yet");
             }
-            var primaryTimeline = await TimelineOfAsync(session, cancellationToken);
+            var (systemId, primaryTimeline) = await session.IdentifyAsync(cancellationToken);
+            if (systemId != control.SystemId)
+            {
+                return new(Divergence.CannotTell, $"{primary.Name} has another database: its system identifier is {systemId}");
+            }
             var wasInRecovery = seen.HasProcess
                 ? !seen.IsPrimary
                 : control.State is ControlState.ShutDownInRecovery or ControlState.InArchiveRecovery;
@@ -44,7 +48,7 @@ internal sealed partial class LocalPostgresServer
                 WasInRecovery = wasInRecovery,
                 PrimaryTimeline = primaryTimeline,
                 PrimaryHistory = DivergenceCheck.NeedsHistory(seen.Timeline, primaryTimeline)
-                    ? TimelineHistoryFile.Parse(await HistoryOfAsync(session, primaryTimeline, cancellationToken))
+                    ? TimelineHistoryFile.Parse(await session.HistoryAsync(primaryTimeline, cancellationToken))
                     : [],
                 ShutdownCheckpointEnd = !seen.HasProcess && control.State == ControlState.ShutDown
                     ? PgControl.Read(DataDirectory).EndOfCheckpointRecord
@@ -52,6 +56,7 @@ internal sealed partial class LocalPostgresServer
             };
             var decision = DivergenceCheck.Decide(observation);
             LogDivergence(decision.Reason);
+            Mark(decision);
             return new(decision.IsDiverged ? Divergence.Diverged : Divergence.None, decision.Reason);
         }
         catch (Exception error) when (error is NpgsqlException or IOException or FormatException or InvalidDataException)
@@ -75,6 +80,18 @@ internal sealed partial class LocalPostgresServer
                 return stopped;
             }
             var effective = await EffectiveAsync(Role.Replica, cancellationToken);
+            await EndLeftoversAsync(cancellationToken);
+            if (!await _postmaster.WaitForOrphansAsync(OrphanLimit, cancellationToken))
+            {
+                LogOrphans(DataDirectory);
+                _postmaster.KillAll();
+            }
+            _postmaster.RemoveForeignFile();
+            if (HasRewoundAlready())
+            {
+                _damage.Clear();
+                return StepResult.Done("an earlier rewind had copied everything when it was interrupted");
+            }
             if (await RecoverInSingleUserModeAsync(effective, progress, cancellationToken) is { Ok: false } unclean)
             {
                 return unclean;
@@ -83,23 +100,61 @@ internal sealed partial class LocalPostgresServer
             {
                 return notYet;
             }
+            await ArchiveReadyWalAsync(effective, progress, cancellationToken);
             PasswordFile.Write(_settings.Postgres.PasswordFile, address, Users);
             progress.Report($"rewinding to {primary.Name}");
-            return await RunAsync(
-                "pg_rewind", new Command(_programs.Rewind, RewindArguments(address, effective)), progress, cancellationToken);
+            return await RunRewindAsync(RewindArguments(address, effective), progress, cancellationToken);
         }
         catch (Exception error) when (error is NpgsqlException or IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            return StepResult.Failed($"could not rewind: {error.Message}");
+            return StepResult.Failed($"could not rewind: {error.Message}") with { IsObstacle = RewindObstacle.Passes(error.Message) };
         }
     }
+
+    /// <summary>
+    /// pg_rewind writes backup_label and then pg_control when all is copied; what it does after that, writing through to the disk,
+    /// PostgreSQL does itself when it starts with such a pg_control.
+    /// </summary>
+    private bool HasRewoundAlready() =>
+        _damage.Read() == DataDamage.HalfRewound
+        && File.Exists(Path.Combine(DataDirectory, "backup_label"))
+        && PgControl.Read(DataDirectory).File.State == ControlState.InArchiveRecovery;
+
+    /// <summary>Runs pg_rewind under a mark. It touches nothing before it has told how much it will copy.</summary>
+    private async Task<StepResult> RunRewindAsync(List<string> arguments, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var wasHalfRewound = _damage.Read() == DataDamage.HalfRewound;
+        var hasBegun = false;
+        _damage.BeginRewind();
+        try
+        {
+            var command = new Command(_programs.Rewind, arguments) { Environment = EnglishMessages };
+            var result = await RunAsync(
+                "pg_rewind", command, progress, cancellationToken, line => hasBegun |= line.Contains("need to copy", StringComparison.Ordinal));
+            if (result.Ok)
+            {
+                _damage.Clear();
+                return result;
+            }
+            return result with { IsObstacle = RewindObstacle.Passes(result.Detail) };
+        }
+        finally
+        {
+            if (!hasBegun && !wasHalfRewound)
+            {
+                _damage.RewindNotBegun();
+            }
+        }
+    }
+
+    private static readonly Dictionary<string, string?> EnglishMessages = new() { ["LC_ALL"] = "C" };
 
     private List<string> RewindArguments(HostPort source, Effective effective)
     {
         var postgres = _settings.Postgres;
         var connection = RecoverySettings.ConnectionStringFor(
             Users.RewindOrSuperuser, source, postgres.Database, postgres.PasswordFile, effective.Major);
-        List<string> arguments = [$"--target-pgdata={DataDirectory}", $"--source-server={connection}"];
+        List<string> arguments = [$"--target-pgdata={DataDirectory}", $"--source-server={connection}", "--progress"];
         var configurationOutside = postgres.ConfigDirectory != DataDirectory;
         var restores = effective.Config.RecoveryParameters.ContainsKey("restore_command");
         if (configurationOutside && effective.Major >= 15)
@@ -110,7 +165,7 @@ internal sealed partial class LocalPostgresServer
         {
             arguments.Add("--restore-target-wal");
         }
-        arguments.AddRange(effective.Config.Rewind.Select(option => option.ToString()));
+        arguments.AddRange(effective.Config.Rewind.Where(option => option.Name is not ("progress" or "P")).Select(option => option.ToString()));
         return arguments;
     }
 
@@ -125,14 +180,20 @@ internal sealed partial class LocalPostgresServer
         {
             return StepResult.Done("was shut down");
         }
+        if (File.Exists(Path.Combine(DataDirectory, "backup_label")))
+        {
+            // Recovery would begin where the backup did, and without its standby settings end wherever the WAL here ends.
+            return StepResult.Failed("holds a restored backup whose recovery has not ended (backup_label): it cannot be rewound");
+        }
         progress.Report("recovering from the crash in single-user mode");
-        await _postmaster.WaitForOrphansAsync(OrphanLimit, cancellationToken);
         WriteFiles(effective, asPrimary: true, null, RaisedForStandby(effective.Config));
         _files.RemoveSignals();
         var arguments = Arguments(effective.Config, RaisedForStandby(effective.Config));
         arguments.InsertRange(0, ["--single"]);
         arguments.AddRange(["--archive_mode=on", "--archive_command=false", "template1"]);
-        return await RunAsync("postgres --single", new Command(_programs.Postgres, arguments), progress, cancellationToken);
+        var command = new Command(_programs.Postgres, arguments) { Environment = EnglishMessages };
+        var recovered = await RunAsync("postgres --single", command, progress, cancellationToken);
+        return recovered.Ok ? recovered : recovered with { IsObstacle = RewindObstacle.Passes(recovered.Detail) };
     }
 
     /// <summary>
@@ -153,7 +214,7 @@ internal sealed partial class LocalPostgresServer
             }
             if (_time.GetElapsedTime(start) > SourceCheckpointLimit)
             {
-                return StepResult.Failed($"{name} has not written a checkpoint since its promotion");
+                return StepResult.Failed($"{name} has not written a checkpoint since its promotion") with { IsObstacle = true };
             }
             await Task.Delay(SourcePoll, _time, cancellationToken);
         }
@@ -166,11 +227,32 @@ internal sealed partial class LocalPostgresServer
         (await session.TextAsync("SELECT pg_walfile_name(pg_current_wal_lsn())", cancellationToken) ?? "00000000")[..8],
         NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 
-    private static async Task<string> HistoryOfAsync(ServerSession session, uint timeline, CancellationToken cancellationToken) =>
-        await session.TextAsync(
-            string.Create(
-                CultureInfo.InvariantCulture, $"SELECT convert_from(pg_read_binary_file('pg_wal/{timeline:X8}.history'), 'UTF8')"),
-            cancellationToken) ?? "";
+    /// <summary>What was found out outlives the agent: diverged data must not be started when the primary is gone.</summary>
+    private void Mark(DivergenceDecision decision)
+    {
+        try
+        {
+            if (decision.IsDiverged)
+            {
+                _damage.SetDiverged(decision.Reason);
+            }
+            else
+            {
+                _damage.Fits();
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // The loop remembers it as long as this agent lives; the next comparison tries again.
+            LogNotMarked(error.Message);
+        }
+    }
+
+    [LoggerMessage(EventId = 2081, Level = LogLevel.Error, Message = "The data could not be marked: {Problem}. If the agent ends now, the next one does not know whether they have diverged")]
+    private partial void LogNotMarked(string problem);
+
+    [LoggerMessage(EventId = 2082, Level = LogLevel.Warning, Message = "WAL that waits for the archive was not archived before the rewind: {Problem}")]
+    private partial void LogNotArchived(string problem);
 
     [LoggerMessage(EventId = 2080, Level = LogLevel.Information, Message = "Compared with the primary: this member {Reason}")]
     private partial void LogDivergence(string reason);

@@ -67,7 +67,7 @@ internal sealed partial class LocalPostgresServer
 
     private PidFd Spawn(StartPlan plan, Effective effective, IReadOnlyDictionary<string, string>? overrides = null)
     {
-        DataDirectoryState.MarkFinished(DataDirectory);
+        Filling.MarkFinished();
         var raised = plan.AsPrimary ? [] : RaisedForStandby(effective.Config);
         foreach (var (name, value) in overrides ?? new Dictionary<string, string>())
         {

@@ -25,6 +25,8 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     private readonly ConfigurationFiles _files;
     private readonly HeartbeatConnection _heartbeat;
     private readonly CallbackRunner _callbacks;
+    private readonly WalEndWatch _walEnd;
+    private readonly DamageMark _damage;
 
     private volatile AgentSettings _settings;
     private volatile DynamicConfig _dynamic;
@@ -49,6 +51,8 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         _files = new ConfigurationFiles(settings.Postgres);
         _heartbeat = new HeartbeatConnection(time);
         _callbacks = new CallbackRunner(_commands, logger);
+        _damage = new DamageMark(settings.Postgres.DataDirectory);
+        _walEnd = new WalEndWatch(settings.Postgres.DataDirectory, wakeUp, time, logger);
     }
 
     private string DataDirectory => _settings.Postgres.DataDirectory;
@@ -63,6 +67,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     {
         await _callbacks.DisposeAsync();
         await _heartbeat.DisposeAsync();
+        _walEnd.Dispose();
     }
 
     /// <inheritdoc/>
@@ -72,7 +77,11 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         var data = DataDirectoryState.Look(DataDirectory, inUse: process is not null);
         var control = data.Control?.File;
         var seen = new LocalPostgres { Data = data.Kind, DataProblem = data.Problem, Control = control };
-        if (data.Kind != Ha.DataDirectory.Ready)
+        if (process is not null && IsHalfMade(seen))
+        {
+            seen = seen with { Data = Ha.DataDirectory.Inaccessible, DataProblem = "its bootstrap was begun by an earlier agent and has not ended" };
+        }
+        if (seen.Data != Ha.DataDirectory.Ready)
         {
             return process is null ? seen : WithLast(seen with { Server = ServerState.Unresponsive, PostmasterPid = process.Pid });
         }
@@ -80,6 +89,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         seen = seen with
         {
             HasRecoverySignal = _files.HasRecoverySignal,
+            Damage = _damage.Read(),
             PendingRestart = _pendingRestart,
             UserSynchronousStandbyNames = config.Config.Parameters.GetValueOrDefault(SynchronousNames),
             HasRestoreCommand = config.Config.RecoveryParameters.ContainsKey("restore_command"),
@@ -173,12 +183,18 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         var report = last.Report;
         var isPrimary = !report.InRecovery;
         var controlTimeline = seen.Control is { } control ? Math.Max(control.Timeline, control.MinimumRecoveryTimeline) : 0;
+        // What stands in its files was confirmed to a primary once; what it receives now may begin far below.
+        var found = isPrimary ? (Lsn.Zero, 0) : _walEnd.Of(last.Pid, last.ReceivedTimeline);
+        var received = Lsn.Max(report.Received, found?.Position ?? Lsn.Zero);
         return seen with
         {
             IsPrimary = isPrimary,
-            Timeline = isPrimary ? report.PrimaryTimeline : Math.Max(last.ReceivedTimeline, controlTimeline),
-            WalPosition = isPrimary ? report.Flushed : Lsn.Max(report.Received, report.Replayed),
-            ReceivedLsn = report.Received,
+            Timeline = isPrimary
+                ? report.PrimaryTimeline
+                : Math.Max(Math.Max(last.ReceivedTimeline, controlTimeline), found?.Timeline ?? 0),
+            WalPosition = isPrimary ? report.Flushed : Lsn.Max(received, report.Replayed),
+            IsWalEndUnknown = found is null,
+            ReceivedLsn = isPrimary ? Lsn.Zero : received,
             ReplayedLsn = report.Replayed,
             LatestEndLsn = report.LatestEnd,
             ReplayedTimestamp = report.ReplayedTimestamp,

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Globalization;
-using System.Numerics;
 using Routing.Cluster;
 using Routing.Ha;
 
@@ -97,7 +96,7 @@ internal sealed record PgControl(
             _ => throw new InvalidDataException(string.Create(
                 CultureInfo.InvariantCulture, $"pg_control has version {version}; PostgreSQL 13 to 18 write 1300, 1700 or 1800.")),
         };
-        if (Crc32C(bytes[..checksumAt]) != UInt32(bytes, checksumAt))
+        if (Crc32C.Of(bytes[..checksumAt]) != UInt32(bytes, checksumAt))
         {
             throw new InvalidDataException("pg_control does not match its checksum.");
         }
@@ -127,14 +126,4 @@ internal sealed record PgControl(
     private static uint UInt32(ReadOnlySpan<byte> bytes, int at) => BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]);
 
     private static Lsn Position(ReadOnlySpan<byte> bytes, int at) => new(BinaryPrimitives.ReadUInt64LittleEndian(bytes[at..]));
-
-    private static uint Crc32C(ReadOnlySpan<byte> bytes)
-    {
-        var crc = uint.MaxValue;
-        foreach (var value in bytes)
-        {
-            crc = BitOperations.Crc32C(crc, value);
-        }
-        return ~crc;
-    }
 }

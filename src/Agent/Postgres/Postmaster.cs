@@ -25,7 +25,7 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
                 return _process;
             }
             _process = null;
-            if (PostmasterFile.Read(dataDirectory) is not { } file
+            if (PostmasterFile.Read(dataDirectory) is not { IsStandalone: false } file
                 || ProcessStat.Read(file.Pid) is not { IsAlive: true } stat
                 || !IsOurs(file, stat)
                 || PidFd.TryOpen(file.Pid, stat.StartTicks) is not { } process)

@@ -34,6 +34,12 @@ internal sealed record PostmasterFile(
     int Pid, string DataDirectory, long StartSeconds, int Port, string SocketDirectory, string ListenAddress,
     PostmasterStatus Status)
 {
+    /// <summary>
+    /// A backend without a postmaster holds the directory (<c>postgres --single</c>, initdb): it takes no connections, and is nothing
+    /// to adopt, to guard or to demote.
+    /// </summary>
+    public bool IsStandalone { get; init; }
+
     /// <summary>Reads the file; null when there is none, none that can be read, or none that makes sense.</summary>
     public static PostmasterFile? Read(string dataDirectory)
     {
@@ -58,7 +64,6 @@ internal sealed record PostmasterFile(
             return null;
         }
         _ = int.TryParse(Line(3), NumberStyles.None, CultureInfo.InvariantCulture, out var port);
-        // A negative number is a standalone backend (single-user mode): a process all the same.
         return new PostmasterFile(Math.Abs(pid), lines[1], start, port, Line(4), Line(5), Line(7).Trim() switch
         {
             "starting" => PostmasterStatus.Starting,
@@ -66,7 +71,10 @@ internal sealed record PostmasterFile(
             "ready" => PostmasterStatus.Ready,
             "standby" => PostmasterStatus.Standby,
             _ => PostmasterStatus.Unknown,
-        });
+        })
+        {
+            IsStandalone = pid < 0,
+        };
 
         string Line(int index) => index < lines.Length ? lines[index] : "";
     }

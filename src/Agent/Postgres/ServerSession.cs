@@ -72,6 +72,16 @@ internal sealed class ServerSession : IAsyncDisposable
         await _source.DisposeAsync();
     }
 
+    /// <summary>The same settings for a connection in the replication protocol, which takes no options and keeps no time of its own.</summary>
+    internal static string SettingsForReplication(HostPort address, PostgresUser user, string application)
+    {
+        var settings = Settings(address, user, "", application, "");
+        settings.Remove("Database");
+        settings.Remove("Options");
+        settings.Remove("Command Timeout");
+        return settings.ConnectionString;
+    }
+
     private static NpgsqlConnectionStringBuilder Settings(
         HostPort address, PostgresUser user, string database, string application, string options)
     {

@@ -67,8 +67,15 @@ internal readonly struct HealthView
     public Lsn Replayed => Status.IsAnswering ? Status.Postgres.ReplayedLsn : Lsn.Zero;
 
     /// <summary>What was received, or at least replayed.</summary>
+    /// <remarks>The position that other members compare with theirs: see <see cref="IsPositionKnown"/>.</remarks>
     public Lsn Received =>
         Status.IsAnswering && Status.Postgres.ReceivedLsn != Lsn.Zero ? Status.Postgres.ReceivedLsn : Replayed;
+
+    /// <summary>
+    /// False until the end of the local WAL was read: then the status document names no position, for each that is named counts as a
+    /// vote for all who have as much, also with members of other versions.
+    /// </summary>
+    public bool IsPositionKnown => Status is not { IsAnswering: true, Postgres.IsWalEndUnknown: true };
 
     private bool IsNamedInSync =>
         Role == Role.Replica && Cluster?.Sync is { IsActive: true } sync && sync.Standbys.Contains(Status.Name);

@@ -81,8 +81,8 @@ internal static class StatusDocument
         }
         else
         {
-            json.WriteNumber("received_location", view.Received.Value);
-            json.WriteNumber("replayed_location", view.Replayed.Value);
+            json.WriteNumber("received_location", view.IsPositionKnown ? view.Received.Value : 0);
+            json.WriteNumber("replayed_location", view.IsPositionKnown ? view.Replayed.Value : 0);
             if (postgres.ReplayedTimestamp is { } replayed)
             {
                 json.WriteString("replayed_timestamp", Time(replayed));

@@ -401,7 +401,7 @@ public sealed class LocalPostgresServerTests
     {
         await using var primary = await TestNode.PrimaryAsync("a");
         await using var node = new TestNode("b");
-        DataDirectoryState.MarkUnfinished(node.Data);
+        Assert.True(new DataFilling(node.Data).TryMarkUnfinished());
         Directory.CreateDirectory(node.Data);
         await File.WriteAllTextAsync(Path.Combine(node.Data, "PG_VERSION"), "15\n", Cancellation);
 

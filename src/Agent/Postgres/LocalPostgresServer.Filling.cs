@@ -1,0 +1,103 @@
+using System.Collections.Immutable;
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Config;
+using Routing.Ha;
+
+namespace Routing.Agent.Postgres;
+
+/// <content>Room for a new cluster or a copy, and what tells it from a whole one until it is.</content>
+internal sealed partial class LocalPostgresServer
+{
+    private volatile bool _isBootstrapping;
+
+    private DataFilling Filling => new(DataDirectory);
+
+    [GeneratedRegex("^([0-9A-F]{24}(\\.partial|\\.[0-9A-F]{8}\\.backup)?|[0-9A-F]{8}\\.history|archive_status|summaries|lost\\+found|\\..*)$")]
+    private static partial Regex WalName { get; }
+
+    /// <summary>A cluster whose bootstrap an earlier agent began and did not end: its server must not go on.</summary>
+    private bool IsHalfMade(LocalPostgres seen) =>
+        !_isBootstrapping && seen.Control is { } control && Filling.IsHalfMade(control.SystemId);
+
+    /// <summary>A program that outlived an earlier agent must not write beside ours.</summary>
+    /// <exception cref="IOException">One does not end.</exception>
+    private async Task EndLeftoversAsync(CancellationToken cancellationToken)
+    {
+        if (await LeftoverPrograms.EndAsync(DataDirectory, _time, cancellationToken) is > 0 and var ended)
+        {
+            LogLeftovers(ended, DataDirectory);
+        }
+    }
+
+    /// <summary>Makes the data directory, with room for what is to come.</summary>
+    /// <exception cref="IOException">What stands there can be neither moved nor removed.</exception>
+    private void PrepareEmptyDirectory()
+    {
+        if (Directory.Exists(DataDirectory) && !DataFilling.IsEmpty(DataDirectory))
+        {
+            var seen = DataDirectoryState.Look(DataDirectory);
+            switch (seen.Kind)
+            {
+                case Ha.DataDirectory.Ready:
+                    LogReplaced(DataRemoval.MakeRoom(DataDirectory) ?? "nothing: there is no room for both");
+                    break;
+                case Ha.DataDirectory.Empty:
+                    DataRemoval.Clear(DataDirectory);   // what a filling of ours left
+                    break;
+                default:
+                    throw new IOException(seen.Problem);
+            }
+        }
+        Filling.Prepare();
+    }
+
+    /// <summary>A script gets the data directory itself, and a marker stands beside it meanwhile.</summary>
+    private void PrepareForScript(string name)
+    {
+        PrepareEmptyDirectory();
+        if (!Filling.TryMarkUnfinished())
+        {
+            LogNoMarker(Filling.Marker, name);
+        }
+    }
+
+    /// <summary>A separate WAL directory has to be empty too: what stands there belongs to data that were moved away.</summary>
+    /// <exception cref="IOException">It holds something else, or somebody uses it.</exception>
+    private static void EmptyWalDirectory(ImmutableArray<ProgramOption> options)
+    {
+        if (options.FirstOrDefault(option => option.Name is "waldir" or "X")?.Value is not { } directory
+            || !Directory.Exists(directory) || !Directory.EnumerateFileSystemEntries(directory).Any())
+        {
+            return;
+        }
+        if (Directory.EnumerateFileSystemEntries(directory).Select(Path.GetFileName).FirstOrDefault(name => !WalName.IsMatch(name!)) is { } other)
+        {
+            throw new IOException($"{directory} is to hold the WAL, and holds {other}");
+        }
+        if (OpenFiles.FindUser(directory) is { } pid)
+        {
+            throw new IOException($"{directory} is to hold the WAL, and process {pid} uses it");
+        }
+        if (!DataRemoval.CanRename(directory))
+        {
+            throw new IOException($"{directory} holds the WAL of data that were moved away, and cannot be renamed: empty it");
+        }
+        var aside = directory.TrimEnd('/') + DataRemoval.Replaced;
+        if (Directory.Exists(aside))
+        {
+            Directory.Delete(aside, recursive: true);
+        }
+        Directory.Move(directory, aside);
+    }
+
+    [LoggerMessage(EventId = 2072, Level = LogLevel.Warning, Message = "Data give way to a copy; kept of them: {Aside}")]
+    private partial void LogReplaced(string aside);
+
+    [LoggerMessage(EventId = 2074, Level = LogLevel.Warning, Message = "Ended {Count} programs that an earlier agent had started on {Directory}")]
+    private partial void LogLeftovers(int count, string directory);
+
+    [LoggerMessage(EventId = 2073, Level = LogLevel.Warning,
+        Message = "{Marker} cannot be written: if the agent ends while {Script} runs, what it leaves may be taken for a whole database")]
+    private partial void LogNoMarker(string marker, string script);
+}
