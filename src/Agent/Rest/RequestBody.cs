@@ -1,35 +1,35 @@
-using System.Buffers;
 using System.Text.Json;
 using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Routing.Agent.Rest;
 
 /// <summary>Reads the JSON object that a request carries.</summary>
 internal static class RequestBody
 {
-    /// <summary>The object; or null, with the code that says why there is none: 411 without a length, 400 for anything else.</summary>
+    /// <summary>The object; or null, with the code that says why there is none: 411 without a body, 400 for anything else.</summary>
     public static async ValueTask<(JsonElement? Body, int Code, string Problem)> ReadObjectAsync(HttpContext context)
     {
-        if (context.Request.ContentLength is not { } length)
+        var length = context.Request.ContentLength;
+        if (length is null && context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true })
         {
-            return (null, StatusCodes.Status411LengthRequired, "The request needs a body and a Content-Length.");
+            return (null, StatusCodes.Status411LengthRequired, "The request needs a body.");
         }
         if (length == 0)
         {
             return Bad("The body is empty.");
         }
-        var body = context.Request.BodyReader;
         try
         {
-            var read = await body.ReadAtLeastAsync((int)Math.Min(length, int.MaxValue), context.RequestAborted);
-            if (read.Buffer.Length < length)
+            // The server bounds what it hands over, with a length and in chunks alike.
+            using var whole = new MemoryStream();
+            await context.Request.Body.CopyToAsync(whole, context.RequestAborted);
+            if (whole.Length < length)
             {
-                body.AdvanceTo(read.Buffer.End);
                 return Bad("The body is shorter than it says.");
             }
-            var bytes = read.Buffer.ToArray();
-            body.AdvanceTo(read.Buffer.End);
+            var bytes = whole.ToArray();
             if (!Utf8.IsValid(bytes))
             {
                 return Bad("The body is not UTF-8.");

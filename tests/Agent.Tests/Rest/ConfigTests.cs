@@ -79,6 +79,24 @@ public sealed class ConfigTests
         Assert.StartsWith("HTTP/1.1 411 ", answer, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("{\"ttl\":40}", 200)]
+    [InlineData("[1]", 400)]
+    [InlineData("", 400)]
+    public async Task A_body_in_chunks_is_read_like_any_other(string body, int expected)
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", """{"ttl":30}""");
+
+        using var content = new StreamContent(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(body)));
+        using var request = new HttpRequestMessage(HttpMethod.Patch, "/config") { Content = content };
+        request.Headers.TransferEncodingChunked = true;
+        using var answer = await host.Http.SendAsync(request, TestContext.Current.CancellationToken);
+
+        Assert.Equal(expected, (int)answer.StatusCode);
+        Assert.Equal(expected == 200 ? """{"ttl":40}""" : """{"ttl":30}""", Value(host, "config"));
+    }
+
     [Fact]
     public async Task A_body_that_is_not_UTF_8_is_refused_and_the_connection_ends_in_good_order()
     {
