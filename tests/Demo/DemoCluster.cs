@@ -5,6 +5,9 @@ namespace Routing.Demo;
 /// <summary>One etcd, three nodes, and the proxy in front of them.</summary>
 internal sealed class DemoCluster : IAsyncDisposable
 {
+    // The members of a cluster that ends as a whole wait for each other for longer; nobody needs these data any more.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
+
     private readonly string _folder;
 
     private DemoCluster(string folder, EtcdServer etcd, IReadOnlyList<Node> nodes, ProxyNode proxy) =>
@@ -39,7 +42,7 @@ internal sealed class DemoCluster : IAsyncDisposable
         await Proxy.StopAsync();
         try
         {
-            await Task.WhenAll(Nodes.Select(node => node.StopAsync(TimeSpan.FromSeconds(10))));
+            await Task.WhenAll(Nodes.Select(node => node.StopAsync(s_patience)));
         }
         catch (TimeoutException)
         {
