@@ -71,7 +71,7 @@ public sealed class HostChooserTests
                 var loads = new Loads([Load(a, flags), Load(b, flags >> 2), Load(c, flags >> 4)]);
                 for (var turn = 0U; turn < 3; turn++)
                 {
-                    var picked = set.Pick(HostPolicy.LeastBusy, loads, turn, 0);
+                    var picked = set.Pick(HostPolicy.LeastConnections, loads, turn, 0);
                     Check(set, loads, picked);
                     Check(set, loads, set.Pick(HostPolicy.RoundRobin, loads, turn, 0), leastBusy: false);
                     Check(set, loads, set.Pick(HostPolicy.RandomOfTwo, loads, turn, (turn << 16) | (uint)flags), leastBusy: false);
@@ -87,9 +87,9 @@ public sealed class HostChooserTests
     {
         var set = new HostSet { Members = [Named("a"), Named("b")], TierEnds = [2] };
 
-        var turns = Enumerable.Range(0, 6).Select(turn => set.Pick(HostPolicy.LeastBusy, new Loads([new(0, false, false), new(0, false, false)]), (uint)turn, 0));
+        var turns = Enumerable.Range(0, 6).Select(turn => set.Pick(HostPolicy.LeastConnections, new Loads([new(0, false, false), new(0, false, false)]), (uint)turn, 0));
         Assert.Equal([0, 1, 0, 1, 0, 1], turns);
-        Assert.Equal(0, set.Pick(HostPolicy.LeastBusy, new Loads([new(5, false, false), new(1, false, false, 0.1)]), 0, 0));
+        Assert.Equal(0, set.Pick(HostPolicy.LeastConnections, new Loads([new(5, false, false), new(1, false, false, 0.1)]), 0, 0));
     }
 
     private static void Check(HostSet set, Loads loads, int picked, bool leastBusy = true)

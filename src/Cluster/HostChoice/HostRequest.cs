@@ -7,7 +7,7 @@ public sealed record HostRequest
     public required WantedRole Role { get; init; }
 
     /// <summary>How to pick among members that fit equally. Default least busy.</summary>
-    public HostPolicy Policy { get; init; } = HostPolicy.LeastBusy;
+    public HostPolicy Policy { get; init; } = HostPolicy.LeastConnections;
 
     /// <summary>A replica that lacks more than this many bytes of WAL is left out; null: no limit.</summary>
     public long? MaximumLagBytes { get; init; }
@@ -54,7 +54,7 @@ public enum WantedRole
 public enum HostPolicy
 {
     /// <summary>The fewest connections and attempts; at equality, by turns.</summary>
-    LeastBusy,
+    LeastConnections,
 
     /// <summary>By turns.</summary>
     RoundRobin,

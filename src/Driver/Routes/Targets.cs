@@ -30,7 +30,7 @@ internal static class Targets
                 {
                     ReadPolicy.RoundRobin => HostPolicy.RoundRobin,
                     ReadPolicy.RandomOfTwo => HostPolicy.RandomOfTwo,
-                    _ => HostPolicy.LeastBusy,
+                    _ => HostPolicy.LeastConnections,
                 },
                 MaximumLagBytes = options.MaximumLagBytes,
                 Zone = options.Zone,
