@@ -23,6 +23,7 @@ internal sealed partial class Session(
 {
     private IRelay? _relay;
     private int _stop;
+    private readonly long _joinedAt = hub.Time.GetTimestamp();
     private long _cutAt;
 
     /// <summary>Links of the lists that it is in; they belong to the lists.</summary>
@@ -103,7 +104,10 @@ internal sealed partial class Session(
             case SessionVerdict.Stay:
                 Volatile.Write(ref _cutAt, 0);
                 return null;
-            case SessionVerdict.CutAtRest:
+            case SessionVerdict.MoveBack when hub.Settings.FallbackStay - hub.Time.GetElapsedTime(_joinedAt, now) is var left && left > TimeSpan.Zero:
+                Volatile.Write(ref _cutAt, 0);
+                return now + (long)(left.TotalSeconds * hub.Time.TimestampFrequency) + 1;
+            case SessionVerdict.CutAtRest or SessionVerdict.MoveBack:
                 Volatile.Write(ref _cutAt, 0);
                 Stop(StopReason.Move, tap is null || isReplication ? RelayStop.AtBoundary : RelayStop.AtRest, hub.Settings.RestGrace);
                 return null;
@@ -193,9 +197,13 @@ internal sealed partial class Session(
         hub.Events.Closed(listener.Name, target.Member, end, FromClient, FromServer);
         switch (relayEnd)
         {
-            case RelayEnd.ClientClosed or RelayEnd.ClientBroke:
+            case RelayEnd.ClientBroke:
                 client.Abort();
                 await server.DisposeAsync();   // at once, so that the server notices
+                return;
+            case RelayEnd.ClientClosed:
+                await server.DisposeAsync();
+                await client.EndAsync(hub.Settings.Linger);   // the last answers arrive, if the client still reads
                 return;
             case RelayEnd.Stopped when tap is { AtRest: true }:
                 Goodbye(server);

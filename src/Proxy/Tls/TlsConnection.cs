@@ -63,6 +63,14 @@ internal sealed class TlsConnection : ITransportConnection
     public void Abort() => _below.Abort();
 
     /// <inheritdoc/>
+    public async ValueTask EndSendingAsync()
+    {
+        await Output.FlushAsync();
+        await _ssl.ShutdownAsync();
+        await _below.EndSendingAsync();
+    }
+
+    /// <inheritdoc/>
     public async ValueTask EndAsync(TimeSpan linger)
     {
         try

@@ -2,9 +2,10 @@ namespace Routing.Proxy.Transport;
 
 /// <summary>Moves bytes between two joined connections until one of them ends or it is told to stop.</summary>
 /// <remarks>
-/// PostgreSQL has no half-closed conversation: when one side has ended and what it sent was delivered, the relay is over. It does
-/// not close the connections: afterwards both belong to the caller again, with working pipes (as far as they live), so that
-/// a last message can be sent to the client.
+/// A client may send its statements, shut down its sending side, and read the answers: when its stream has ended and what it sent was
+/// delivered, the relay shuts down the sending side of the server's connection, and goes on until the server has answered
+/// everything and ends. The end of the server's stream ends the relay at once. The relay does not close the connections: afterwards
+/// both belong to the caller again, with working pipes (as far as they live), so that a last message can be sent to the client.
 /// </remarks>
 internal interface IRelay
 {
@@ -42,7 +43,7 @@ internal enum RelayStop
 /// <summary>How a relay ended.</summary>
 internal enum RelayEnd
 {
-    /// <summary>The client closed in good order.</summary>
+    /// <summary>The client ended its stream first; the server had all of it, and has ended, or the client took no more answers.</summary>
     ClientClosed,
 
     /// <summary>The server closed in good order; all it sent was delivered.</summary>

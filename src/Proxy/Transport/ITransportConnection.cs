@@ -31,6 +31,12 @@ internal interface ITransportConnection : IDuplexPipe, IAsyncDisposable
     void Abort();
 
     /// <summary>
+    /// Sends what was flushed and tells the peer that nothing more comes. Reading goes on. Nothing may be written afterwards.
+    /// </summary>
+    /// <exception cref="IOException">The connection broke; so does a <see cref="System.Net.Sockets.SocketException"/> say.</exception>
+    ValueTask EndSendingAsync();
+
+    /// <summary>
     /// Ends in good order: sends what was flushed, shuts down sending, reads and discards for at most
     /// <paramref name="linger"/> or until the peer has closed, then closes, so that a last message reaches the peer.
     /// </summary>

@@ -5,8 +5,8 @@ using System.Net.Sockets;
 namespace Routing.Proxy.Transport;
 
 /// <summary>A relay over any two pairs of pipes: where TLS is in the path, and on the portable transport.</summary>
-/// <remarks>Two loops, one for each direction; whichever ends first ends the other.</remarks>
-internal sealed class PipeRelay(IDuplexPipe client, IDuplexPipe server, RelayTap? tap, TimeProvider time) : IRelay
+/// <remarks>Two loops, one for each direction. The end of the client's stream is passed on; any other end ends both.</remarks>
+internal sealed class PipeRelay(ITransportConnection client, ITransportConnection server, RelayTap? tap, TimeProvider time) : IRelay
 {
     private readonly Lock _lock = new();
     private long _fromClient;
@@ -15,6 +15,7 @@ internal sealed class PipeRelay(IDuplexPipe client, IDuplexPipe server, RelayTap
     private int _end = -1;
     private RelayStop? _stop;
     private ITimer? _grace;
+    private volatile bool _hasClientEnded;
     private int _clientBusy;   // bytes that were taken from the server and are not flushed to the client yet
 
     /// <inheritdoc/>
@@ -99,9 +100,16 @@ internal sealed class PipeRelay(IDuplexPipe client, IDuplexPipe server, RelayTap
                 {
                     from.AdvanceTo(bytes.End);
                 }
+                if (result.IsCompleted && isUp)
+                {
+                    _hasClientEnded = true;
+                    isWriting = true;
+                    await server.EndSendingAsync();
+                    return;   // the answers go on
+                }
                 if (result.IsCompleted)
                 {
-                    Finish(isUp ? RelayEnd.ClientClosed : RelayEnd.ServerClosed);
+                    Finish(RelayEnd.ServerClosed);
                     return;
                 }
             }
@@ -156,6 +164,10 @@ internal sealed class PipeRelay(IDuplexPipe client, IDuplexPipe server, RelayTap
 
     private void Finish(RelayEnd end)
     {
+        if (_hasClientEnded && end is RelayEnd.ServerClosed or RelayEnd.ClientBroke)
+        {
+            end = RelayEnd.ClientClosed;
+        }
         if (Interlocked.CompareExchange(ref _end, (int)end, -1) != -1)
         {
             return;

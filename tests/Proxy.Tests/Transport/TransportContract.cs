@@ -53,12 +53,54 @@ public abstract class TransportContract : IAsyncLifetime
         await relay.Server.SendAsync("answer"u8.ToArray(), Cancellation);
         var answer = await ReadAsync(relay.Client, 6);
         relay.Client.Shutdown(SocketShutdown.Send);
+        Assert.Equal(0, await relay.Server.ReceiveAsync(new byte[1], Cancellation).AsTask().WaitAsync(Limit, Cancellation));
+        relay.Server.Shutdown(SocketShutdown.Send);
         var end = await relay.Ended.WaitAsync(Limit, Cancellation);
 
         Assert.Equal("question"u8.ToArray(), question);
         Assert.Equal("answer"u8.ToArray(), answer);
         Assert.Equal(RelayEnd.ClientClosed, end);
         Assert.Equal((8L, 6L), (relay.Relay.FromClient, relay.Relay.FromServer));
+    }
+
+    [Fact]
+    public async Task A_client_that_has_sent_its_last_byte_still_gets_its_answers()
+    {
+        await using var relay = await RelayAsync(null);
+        var questions = RandomNumberGenerator.GetBytes(3_000_000);   // more than the kernel takes at once
+        var answers = RandomNumberGenerator.GetBytes(3_000_000);
+
+        var sending = SendAllAsync(relay.Client, questions);
+        var asked = await ReadAsync(relay.Server, questions.Length);
+        await sending;
+        relay.Client.Shutdown(SocketShutdown.Send);
+        Assert.Equal(0, await relay.Server.ReceiveAsync(new byte[1], Cancellation).AsTask().WaitAsync(Limit, Cancellation));
+        var answering = SendAllAsync(relay.Server, answers);
+        var answered = await ReadAsync(relay.Client, answers.Length);
+        await answering;
+        relay.Server.Shutdown(SocketShutdown.Send);
+
+        Assert.Equal(RelayEnd.ClientClosed, await relay.Ended.WaitAsync(Limit, Cancellation));
+        Assert.Equal(questions, asked);
+        Assert.Equal(answers, answered);
+    }
+
+    [Fact]
+    public async Task An_end_that_comes_with_unsent_bytes_is_passed_on_behind_them()
+    {
+        await using var relay = await RelayAsync(null);
+        var questions = RandomNumberGenerator.GetBytes(3_000_000);
+
+        var sending = SendAllAsync(relay.Client, questions);
+        await WaitUntil.TrueAsync(() => relay.Relay.FromClient > 0);   // the server does not read yet
+        var asking = ReadAsync(relay.Server, questions.Length);
+        await sending;
+        relay.Client.Shutdown(SocketShutdown.Send);
+
+        Assert.Equal(questions, await asking);
+        Assert.Equal(0, await relay.Server.ReceiveAsync(new byte[1], Cancellation).AsTask().WaitAsync(Limit, Cancellation));
+        relay.Server.Shutdown(SocketShutdown.Both);
+        Assert.Equal(RelayEnd.ClientClosed, await relay.Ended.WaitAsync(Limit, Cancellation));
     }
 
     [Fact]

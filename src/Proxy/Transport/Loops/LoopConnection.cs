@@ -89,6 +89,16 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
     }
 
     /// <inheritdoc/>
+    public async ValueTask EndSendingAsync()
+    {
+        if (_writer is { } writer)
+        {
+            await writer.FlushAsync();
+        }
+        ShutDownSending();
+    }
+
+    /// <inheritdoc/>
     public async ValueTask EndAsync(TimeSpan linger)
     {
         if (IsClosed)
@@ -100,7 +110,7 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
         try
         {
             await Writer.FlushAsync();
-            _ = Kernel.Shutdown(Fd, Kernel.SHUT_WR);
+            ShutDownSending();
             while (linger > TimeSpan.Zero && !IsClosed)
             {
                 // What the peer still sends is taken off the kernel, so that closing is no reset and our last words arrive.
@@ -195,6 +205,15 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
         else
         {
             Close(reset: true);   // its stream has a gap
+        }
+    }
+
+    /// <summary>The peer is told that nothing more comes. An error shows with the next read: the peer is gone.</summary>
+    internal void ShutDownSending()
+    {
+        if (!IsClosed)
+        {
+            _ = Kernel.Shutdown(Fd, Kernel.SHUT_WR);
         }
     }
 

@@ -21,6 +21,7 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
     private Progress _progress;
     private Stopping _stopping;
     private TimeSpan _grace;
+    private bool _hasClientEnded;   // and the server has been told
 
     public LoopRelay(LoopConnection client, LoopConnection server, RelayTap? tap)
     {
@@ -83,7 +84,7 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         }
         else if (clientOver && _up.Rest is null)
         {
-            Finish(RelayEnd.ClientClosed);
+            EndUp();
         }
         Watch();
         if (_stopping != Stopping.No)
@@ -211,14 +212,38 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         }
         if (_progress == Progress.Running && !(isClient && _stopping == Stopping.AtBoundary))
         {
-            Finish((isClient, error) switch
+            switch (isClient, error)
             {
-                (true, 0) => RelayEnd.ClientClosed,
-                (true, _) => RelayEnd.ClientBroke,
-                (false, 0) => RelayEnd.ServerClosed,
-                (false, _) => RelayEnd.ServerBroke,
-            });
+                case (true, 0):
+                    EndUp();
+                    break;
+                case (true, _):
+                    Finish(RelayEnd.ClientBroke);
+                    break;
+                default:
+                    Finish(error == 0 ? RelayEnd.ServerClosed : RelayEnd.ServerBroke);
+                    break;
+            }
         }
+    }
+
+    // The client sends no more: the server is told behind the last byte, and its answers go on.
+    private void EndUp()
+    {
+        if (_hasClientEnded)
+        {
+            return;
+        }
+        SendAtOnce(ref _up, _server);
+        if (_up.Rest is not null)
+        {
+            Watch();   // the end is read again when all that came before it has been delivered
+            return;
+        }
+        _hasClientEnded = true;
+        _client.ReceiveBytes(false);
+        _server.ShutDownSending();
+        Watch();
     }
 
     /// <summary>One of the connections was closed under the relay. On the loop.</summary>
@@ -278,7 +303,8 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
     }
 
     // Whether a direction takes bytes at present, told by the kernel or by the clock.
-    private bool IsRead(bool isUp) => isUp ? _up.Rest is null && _stopping != Stopping.AtBoundary : _down.Rest is null;
+    private bool IsRead(bool isUp) =>
+        isUp ? _up.Rest is null && _stopping != Stopping.AtBoundary && !_hasClientEnded : _down.Rest is null;
 
     private void BeginStop(RelayStop how, TimeSpan grace)
     {
@@ -326,6 +352,10 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
             return;
         }
         _progress = Progress.Over;
+        if (_hasClientEnded && end is RelayEnd.ServerClosed or RelayEnd.ClientBroke)
+        {
+            end = RelayEnd.ClientClosed;
+        }
         if (_up.IsBusy || _down.IsBusy)
         {
             _client.Owner.Busy.Remove(this);

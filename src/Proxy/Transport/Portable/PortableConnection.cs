@@ -70,6 +70,13 @@ internal sealed class PortableConnection : ITransportConnection
     }
 
     /// <inheritdoc/>
+    public async ValueTask EndSendingAsync()
+    {
+        await Output.FlushAsync();
+        await Output.CompleteAsync();   // sends what is left, then shuts down sending
+    }
+
+    /// <inheritdoc/>
     public async ValueTask EndAsync(TimeSpan linger)
     {
         if (_isClosed != 0)
