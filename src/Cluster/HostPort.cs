@@ -11,7 +11,8 @@ public readonly record struct HostPort(string Host, int Port)
     /// <param name="text">The text.</param>
     /// <param name="defaultPort">The port when none is given.</param>
     /// <param name="result">What was read.</param>
-    public static bool TryParse(string? text, int defaultPort, out HostPort result)
+    /// <param name="leastPort">The lowest port that the text may name: 0 where the kernel may choose one.</param>
+    public static bool TryParse(string? text, int defaultPort, out HostPort result, int leastPort = 1)
     {
         result = default;
         if (string.IsNullOrWhiteSpace(text))
@@ -55,7 +56,7 @@ public readonly record struct HostPort(string Host, int Port)
         }
         if (host.Length == 0
             || (portText is not null
-                && (!int.TryParse(portText, NumberStyles.None, CultureInfo.InvariantCulture, out port) || port is < 1 or > 65535)))
+                && (!int.TryParse(portText, NumberStyles.None, CultureInfo.InvariantCulture, out port) || port < leastPort || port > 65535)))
         {
             return false;
         }

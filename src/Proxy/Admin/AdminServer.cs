@@ -90,10 +90,11 @@ internal sealed partial class AdminServer(HostPort listen, bool reusePort, IAdmi
         public async Task ProcessRequestAsync(HttpContext context)
         {
             var (request, response) = (context.Request, context.Response);
-            if (request.Method is not ("GET" or "HEAD"))
+            // Load balancers ask for a status by any of the three.
+            if (request.Method is not ("GET" or "HEAD" or "OPTIONS"))
             {
                 response.StatusCode = StatusCodes.Status405MethodNotAllowed;
-                response.Headers.Allow = "GET, HEAD";
+                response.Headers.Allow = "GET, HEAD, OPTIONS";
                 return;
             }
             using var body = new MemoryStream();
@@ -129,6 +130,12 @@ internal sealed partial class AdminServer(HostPort listen, bool reusePort, IAdmi
                     response.ContentType = "text/plain; charset=utf-8";
                     body.Write("There are /, /routes, /metrics, /healthz and /readyz.\n"u8);
                     break;
+            }
+            if (request.Method == "OPTIONS")
+            {
+                response.Headers.Allow = "GET, HEAD, OPTIONS";
+                response.ContentLength = 0;
+                return;
             }
             response.ContentLength = body.Length;
             if (request.Method == "GET")

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
+using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Dcs;
 using Routing.Logging;
@@ -73,6 +74,7 @@ internal static class ProxySettingsReader
             CutGrace = Time(timeouts, "cut_grace", 0) ?? defaults.CutGrace,
             RestGrace = Time(timeouts, "rest_grace", 0) ?? defaults.RestGrace,
             SilenceTime = Time(timeouts, "silence", 0) ?? defaults.SilenceTime,
+            FallbackStay = Time(timeouts, "fallback_stay", 0) ?? defaults.FallbackStay,
             BoundaryGrace = Time(timeouts, "boundary_grace", 0) ?? defaults.BoundaryGrace,
             Linger = Time(timeouts, "linger", 0) ?? defaults.Linger,
             CancelTimeout = Time(timeouts, "cancel", 0.1) ?? defaults.CancelTimeout,
@@ -88,7 +90,7 @@ internal static class ProxySettingsReader
             Rest = rest,
             Log = LogSection.Read(root.Section("log")) with { FileName = "routing-proxy.log" },
             Sessions = sessions,
-            Listeners = ReadListeners(root),
+            Listeners = ReadListeners(root, admin.Address("listen")),
             Admin = admin.Address("listen"),
             Transport = root.Choice("transport", [.. TransportFactory.Names.Select(name => (name, new Word(name)))])?.Text ?? "auto",
             Loops = root.Number("loops", 0, 64) ?? 0,
@@ -118,7 +120,7 @@ internal static class ProxySettingsReader
         return (null, RestSection.Read(root));
     }
 
-    private static ImmutableArray<ListenerConfig> ReadListeners(SectionReader root)
+    private static ImmutableArray<ListenerConfig> ReadListeners(SectionReader root, HostPort? admin)
     {
         var section = root.Section("listeners");
         var all = ImmutableArray.CreateBuilder<ListenerConfig>();
@@ -126,9 +128,13 @@ internal static class ProxySettingsReader
         {
             if (ReadListener(name, section.Section(name)) is { } listener)
             {
-                if (all.Any(one => one.Address == listener.Address))
+                if (all.FirstOrDefault(one => one.Address.Overlaps(listener.Address)) is { } other)
                 {
-                    section.Section(name).Wrong("listen", "an address that no other listener has");
+                    section.Section(name).Wrong("listen", $"an address that the listener {other.Name} does not have already ({other.Address})");
+                }
+                if (admin is { } port && listener.Address.Overlaps(new ListenAddress(port, null)))
+                {
+                    section.Section(name).Wrong("listen", $"another address than that of the admin port ({port})");
                 }
                 all.Add(listener);
             }
@@ -145,7 +151,11 @@ internal static class ProxySettingsReader
         ListenAddress? address = null;
         if (section.RequiredText("listen") is { Length: > 0 } text && !ListenAddress.TryParse(text, out address))
         {
-            section.Wrong("listen", "host:port with a port from 1 to 65535, or unix:/path");
+            section.Wrong("listen", "host:port with a port from 0 (a free one) to 65535, or unix:/path");
+        }
+        if (address is { Tcp.Port: 0 })
+        {
+            address = address with { Distinction = name };
         }
         if (!section.Has("role"))
         {
@@ -159,8 +169,8 @@ internal static class ProxySettingsReader
         {
             Role = role,
             Policy = section.Choice(
-                "policy", ("least_connections", HostPolicy.LeastBusy), ("round_robin", HostPolicy.RoundRobin),
-                ("random_of_two", HostPolicy.RandomOfTwo)) ?? HostPolicy.LeastBusy,
+                "policy", ("least_connections", HostPolicy.LeastConnections), ("round_robin", HostPolicy.RoundRobin),
+                ("random_of_two", HostPolicy.RandomOfTwo)) ?? HostPolicy.LeastConnections,
             MaximumLagBytes = section.Whole("max_lag", 0),
             Zone = section.Text("zone"),
             ZoneTag = section.Text("zone_tag") ?? "zone",

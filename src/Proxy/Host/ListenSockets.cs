@@ -20,13 +20,28 @@ internal static class ListenSockets
             {
                 RemoveStale(path);
             }
-            var socket = Bind(address.ToEndPoint(), reusePort);
+            var socket = BindAny(address, reusePort);
             socket.Listen(Backlog);
             return socket;
         }
         catch (SocketException problem)
         {
             throw new IOException($"Can't listen on {address}: {problem.Message}", problem);
+        }
+    }
+
+    // All addresses, where the kernel may have IPv6 switched off.
+    private static Socket BindAny(ListenAddress address, bool reusePort)
+    {
+        var endpoint = address.ToEndPoint();
+        try
+        {
+            return Bind(endpoint, reusePort);
+        }
+        catch (SocketException problem) when (address.Tcp is { Host: "*", Port: var port }
+            && problem.SocketErrorCode is SocketError.AddressFamilyNotSupported or SocketError.AddressNotAvailable)
+        {
+            return Bind(new IPEndPoint(IPAddress.Any, port), reusePort);
         }
     }
 

@@ -1,5 +1,7 @@
+using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Sessions;
@@ -65,7 +67,7 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
             var place = new Place { Name = listener.Name, IsGiven = isGiven };
             place.Listener = transport.Listen(opened[listener.Address], connection => sessions.Accept(place.Name, connection));
             _places.Add(listener.Address, place);
-            LogListening(listener.Name, isGiven ? "a socket of the service manager" : listener.Address.ToString(), listener.Route.Request.Role);
+            LogListening(listener.Name, isGiven ? "a socket of the service manager" : Where(listener.Address, place.Listener), listener.Route.Request.Role);
         }
         foreach (var gone in _places.Keys.Except(listeners.Select(one => one.Address)).ToList())
         {
@@ -81,6 +83,12 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
             await StopAsync(address);
         }
     }
+
+    // With the port that the kernel has chosen, where it was to choose one.
+    private static string Where(ListenAddress address, ITransportListener listener) =>
+        address.Tcp is { Port: 0, Host: var host } && listener.LocalEndPoint is IPEndPoint chosen
+            ? new HostPort(host, chosen.Port).ToString()
+            : address.ToString();
 
     private async ValueTask StopAsync(ListenAddress address)
     {

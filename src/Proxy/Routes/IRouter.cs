@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using Routing.Cluster;
 
@@ -22,6 +23,9 @@ internal interface IRouter
     /// <returns>A target; or a refusal: queue full (at once), hold time over, or draining.</returns>
     ValueTask<RouteChoice> HoldAsync(string listener, IReadOnlyCollection<string> tried, CancellationToken cancellationToken);
 
+    /// <summary>The members that a session of this listener can be at now; a silent one is left out.</summary>
+    ImmutableArray<RouteTarget> TargetsOf(string listener);
+
     /// <summary>Tells how an attempt ended: feeds ejection, slow start and the verification of roles.</summary>
     void Report(RouteTarget target, AttemptResult result);
 
@@ -37,11 +41,11 @@ internal interface IRouter
 
 /// <summary>Where a session goes.</summary>
 /// <param name="Member">The member's name: also its label in metrics.</param>
-/// <param name="Address">Its resolved address.</param>
+/// <param name="Addresses">All addresses of its name, in the order in which they are tried; at least one.</param>
 /// <param name="HostName">Its name as published, for verifying its certificate.</param>
 /// <param name="Term">The term of the leader at the time of the choice.</param>
 /// <param name="MustBePrimary">A login that reports <c>in_hot_standby = on</c> is to be refused and tried again.</param>
-internal sealed record RouteTarget(string Member, EndPoint Address, string HostName, Term Term, bool MustBePrimary);
+internal sealed record RouteTarget(string Member, ImmutableArray<EndPoint> Addresses, string HostName, Term Term, bool MustBePrimary);
 
 /// <summary>A target, or the reason why there is none.</summary>
 /// <param name="Target">Null: none.</param>
@@ -84,6 +88,12 @@ internal enum SessionVerdict
     /// <summary>Its member is not the leader any more (write), has left or is down: end it now, at a message boundary.</summary>
     CutNow,
 
-    /// <summary>Its member does not fit any more (promoted, lags, fell back): end it when it is at rest, within the grace period.</summary>
+    /// <summary>Its member does not fit any more (promoted, lags, left): end it when it is at rest, within the grace period.</summary>
     CutAtRest,
+
+    /// <summary>
+    /// It is a reader at the leader, and a replica takes logins again: end it at rest, but not before it has stayed for
+    /// <see cref="Sessions.SessionSettings.FallbackStay"/>.
+    /// </summary>
+    MoveBack,
 }

@@ -34,8 +34,17 @@ internal sealed class MemberHealth
     /// <summary>Counts a session or attempt.</summary>
     public void Add(int change) => Interlocked.Add(ref _busy, change);
 
+    /// <summary>No attempt has failed since the last one that succeeded. Any thread.</summary>
+    public bool TakesLogins => Volatile.Read(ref _failures) == 0;
+
     /// <summary>All is well.</summary>
-    public void Succeeded() => (_failures, OutUntil) = (0, 0);
+    /// <returns>Whether that is news.</returns>
+    public bool Succeeded()
+    {
+        var isNews = _failures != 0;
+        (_failures, OutUntil) = (0, 0);
+        return isNews;
+    }
 
     /// <summary>An attempt failed: out for a while, that doubles with each failure in a row.</summary>
     public void Failed(AttemptResult result, long now, long frequency)

@@ -1,24 +1,21 @@
-using System.Buffers;
 using System.Collections.Frozen;
-using System.Net.Sockets;
 using Routing.Proxy.Sessions;
 using Routing.Proxy.Transport;
-using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Routes;
 
 /// <summary>Asks members for whom nobody vouches whether they still answer, and tells the router who does not.</summary>
 /// <remarks>
 /// The last known routes are good while the store is silent, but only as long as the servers behind them live: one that is frozen, or
-/// cut off without a reset, would keep its clients for ever. The question is a GSSENCRequest, which a postmaster answers without
-/// credentials and without a line in its log. Any sign of life counts, a refusal and a reset too: then the sessions end by themselves.
+/// cut off without a reset, would keep its clients for ever. Any <see cref="LifeSign"/> counts, a refusal and a reset too: then the
+/// sessions end by themselves.
 /// </remarks>
 internal sealed class MemberProbe : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private readonly Router _router;
-    private readonly ITransport _transport;
+    private readonly LifeSign _sign;
     private readonly TimeProvider _time;
     private readonly Func<SessionSettings> _settings;
     private readonly Func<ProxyProtocolVersion> _header;
@@ -34,7 +31,7 @@ internal sealed class MemberProbe : IAsyncDisposable
     /// <param name="header">The PROXY header that members expect now.</param>
     public MemberProbe(Router router, ITransport transport, TimeProvider time, Func<SessionSettings> settings, Func<ProxyProtocolVersion> header)
     {
-        (_router, _transport, _time, _settings, _header) = (router, transport, time, settings, header);
+        (_router, _sign, _time, _settings, _header) = (router, new LifeSign(transport, time), time, settings, header);
         _running = RunAsync();
     }
 
@@ -90,48 +87,14 @@ internal sealed class MemberProbe : IAsyncDisposable
     // Never throws.
     private async Task AskAsync(RouteTarget target, Watched member)
     {
-        using var patience = new CancellationTokenSource(_settings().AnswerTimeout, _time);
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, patience.Token);
-        try
+        if (await _sign.AskAsync(target, _header(), _settings().AnswerTimeout, _stop.Token))
         {
-            var server = await _transport.ConnectAsync(target.Address, null, SocketTuning.None, limit.Token);
-            await using var abort = limit.Token.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
-            await new LoopSwitch(server);
-            try
-            {
-                await ExchangeAsync(server);
-            }
-            finally
-            {
-                await server.DisposeAsync();
-            }
+            (member.HeardAt, member.InVain) = (_time.GetTimestamp(), 0);
         }
-        catch (SocketException unreachable) when (unreachable.SocketErrorCode is SocketError.TimedOut or SocketError.HostUnreachable or SocketError.NetworkUnreachable)
+        else
         {
             member.InVain++;
-            return;
         }
-        catch (Exception error) when (error is IOException or SocketException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
-        {
-            // Refused or reset: the machine lives, and it has ended the sessions by itself. Or our patience was over.
-        }
-        if (limit.IsCancellationRequested)
-        {
-            member.InVain++;
-            return;
-        }
-        (member.HeardAt, member.InVain) = (_time.GetTimestamp(), 0);
-    }
-
-    private async ValueTask ExchangeAsync(ITransportConnection server)
-    {
-        if (_header() is not ProxyProtocolVersion.None and var version)
-        {
-            server.Output.Write(ProxyHeader.Write(version == ProxyProtocolVersion.V2, null, null));
-        }
-        server.Output.Write(FirstPacket.GssEncRequest);
-        await server.Output.FlushAsync();
-        _ = await server.Input.ReadAsync();   // a byte, or the end: both are signs of life
     }
 
     /// <summary>What is known of one member.</summary>

@@ -1,12 +1,14 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 
 namespace Routing.Proxy.Routes;
 
 /// <summary>Addresses of members' names, looked up beside the connect path: a resolver can block for half a minute.</summary>
-/// <param name="changed">Called when a name has got an address, or another one.</param>
+/// <param name="changed">Called when a name has got addresses, or others.</param>
 /// <param name="time">For how old an answer is.</param>
 /// <param name="logger">For names that can't be resolved.</param>
 internal sealed partial class NameCache(Action changed, TimeProvider time, ILogger logger)
@@ -15,39 +17,52 @@ internal sealed partial class NameCache(Action changed, TimeProvider time, ILogg
 
     private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>The address of a name; null while it is not known yet. Never blocks.</summary>
-    public IPAddress? Find(string host)
+    /// <summary>The addresses of a name, in the order in which they are to be tried; none while they are not known yet. Never blocks.</summary>
+    public ImmutableArray<IPAddress> Find(string host)
     {
         if (IPAddress.TryParse(host, out var address))
         {
-            return address;
+            return [address];
         }
         var entry = _entries.GetOrAdd(host, static _ => new Entry());
         if (entry.IsStale(time, Lifetime) && entry.TryBegin())
         {
             _ = ResolveAsync(host, entry);
         }
-        return entry.Address;
+        return entry.Addresses;
     }
 
     private async Task ResolveAsync(string host, Entry entry)
     {
-        IPAddress? found = null;
+        ImmutableArray<IPAddress> found = [];
         try
         {
-            var all = await Dns.GetHostAddressesAsync(host);
-            found = all.FirstOrDefault(one => one.AddressFamily == AddressFamily.InterNetwork) ?? all.FirstOrDefault();
+            found = Interleave(await Dns.GetHostAddressesAsync(host));
         }
         catch (Exception problem) when (problem is SocketException or ArgumentException)
         {
             LogUnresolved(host, problem.Message);   // what was known before stays in use
         }
-        var before = entry.Address;
-        entry.End(found ?? before, time.GetTimestamp());
-        if (found is not null && !found.Equals(before))
+        var before = entry.Addresses;
+        // A resolver that answers with the same addresses in turns has no news.
+        var isNews = !found.IsEmpty && !found.ToHashSet().SetEquals(before);
+        entry.End(isNews ? found : before, time.GetTimestamp());
+        if (isNews)
         {
             changed();
         }
+    }
+
+    /// <summary>The resolver's order, with the two families by turns, so that one that is unreachable costs one head start (RFC 8305).</summary>
+    internal static ImmutableArray<IPAddress> Interleave(IReadOnlyList<IPAddress> addresses)
+    {
+        var first = addresses.Where(one => one.AddressFamily == addresses[0].AddressFamily).ToList();
+        var others = addresses.Where(one => one.AddressFamily != addresses[0].AddressFamily).ToList();
+        return
+        [
+            .. first.Zip(others, static (one, other) => new[] { one, other }).SelectMany(static pair => pair),
+            .. first.Skip(others.Count), .. others.Skip(first.Count),
+        ];
     }
 
     [LoggerMessage(EventId = 6201, Level = LogLevel.Warning, Message = "The name {Host} of a member can't be resolved: {Problem}")]
@@ -58,16 +73,18 @@ internal sealed partial class NameCache(Action changed, TimeProvider time, ILogg
         private long _at;
         private int _isRunning;
 
-        public IPAddress? Address { get; private set; }
+        private IPAddress[] _addresses = [];
+
+        public ImmutableArray<IPAddress> Addresses => ImmutableCollectionsMarshal.AsImmutableArray(Volatile.Read(ref _addresses));
 
         public bool IsStale(TimeProvider time, TimeSpan lifetime) =>
             Volatile.Read(ref _at) == 0 || time.GetElapsedTime(Volatile.Read(ref _at)) > lifetime;
 
         public bool TryBegin() => Interlocked.Exchange(ref _isRunning, 1) == 0;
 
-        public void End(IPAddress? address, long now)
+        public void End(ImmutableArray<IPAddress> addresses, long now)
         {
-            Address = address;
+            Volatile.Write(ref _addresses, ImmutableCollectionsMarshal.AsArray(addresses)!);
             Volatile.Write(ref _at, now);
             Volatile.Write(ref _isRunning, 0);
         }

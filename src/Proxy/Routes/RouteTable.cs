@@ -69,8 +69,10 @@ internal sealed record RouteTable
             var isFallback = ReferenceEquals(table.Hosts.Members[at], table.Hosts.Leader)
                 && request.Role is WantedRole.Replica or WantedRole.Synchronous or WantedRole.PreferReplica
                 && request.Fallback != LeaderFallback.Always && table.Hosts.TierEnds.Length > 1;
-            var hasMoved = table.Targets[at] is { } now && !target.Address.Equals(now.Address);
-            return isFallback || hasMoved ? SessionVerdict.CutAtRest : SessionVerdict.Stay;
+            var hasMoved = table.Targets[at] is { } now && !target.Addresses.Any(now.Addresses.Contains);
+            return hasMoved ? SessionVerdict.CutAtRest
+                : isFallback && table.IsServedBefore(at, Silent) ? SessionVerdict.MoveBack
+                : SessionVerdict.Stay;
         }
         // Behind the limit is no reason to leave at once: only far behind it.
         return request.MaximumLagBytes is { } limit && HostChooser.LagOf(View.Snapshot, member) is { } lag && lag > limit && lag <= 2 * limit
@@ -87,6 +89,22 @@ internal sealed record RouteTable
 /// <param name="Health">What was seen of them, by place.</param>
 internal sealed record ListenerTable(ListenerRoute Route, HostSet Hosts, RouteTarget?[] Targets, MemberHealth[] Health)
 {
+    /// <summary>
+    /// Whether a member at an earlier place takes logins, by all that is known here: by its key, and by how the last attempt there
+    /// has ended. So a session is never sent away to a member that a new session would not get into.
+    /// </summary>
+    public bool IsServedBefore(int place, FrozenSet<string> silent)
+    {
+        for (var at = 0; at < place; at++)
+        {
+            if (Targets[at] is { } target && Health[at].TakesLogins && !silent.Contains(target.Member))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /// <summary>The place of a member among those who serve, or -1.</summary>
     public int IndexOf(string member)
     {

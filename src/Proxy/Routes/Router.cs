@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Collections.Immutable;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Routing.Cluster;
@@ -89,24 +90,37 @@ internal sealed partial class Router : IRouter, IDisposable
             : new(new RouteChoice(null, "topology_unknown", $"the listener {listener} is no more", null));
 
     /// <inheritdoc/>
+    public ImmutableArray<RouteTarget> TargetsOf(string listener)
+    {
+        var now = _table;
+        return !now.Listeners.TryGetValue(listener, out var table) ? []
+            : [.. table.Targets.OfType<RouteTarget>().Where(target => !now.Silent.Contains(target.Member))];
+    }
+
+    /// <inheritdoc/>
     public void Report(RouteTarget target, AttemptResult result)
     {
+        var isBack = false;
         lock (_lock)
         {
             var health = _health.Of(target.Member);
             switch (result)
             {
                 case AttemptResult.Good:
-                    health.Succeeded();
-                    return;
+                    isBack = health.Succeeded();
+                    break;
                 case AttemptResult.WrongRole:
                     _health.Refuse(health, _table.View.Snapshot.Members.GetValueOrDefault(target.Member)?.ModRevision ?? 0);
                     LogWrongRole(target.Member, target.Term);
-                    return;
+                    break;
                 default:
                     health.Failed(result, _time.GetTimestamp(), _time.TimestampFrequency);
-                    return;
+                    break;
             }
+        }
+        if (isBack)
+        {
+            Changed?.Invoke();   // sessions that went elsewhere meanwhile are judged anew
         }
     }
 
@@ -239,8 +253,9 @@ internal sealed partial class Router : IRouter, IDisposable
             var member = hosts.Members[at];
             var (host, port) = member.Address!.Value;
             health[at] = _health.Of(member.Name);
-            targets[at] = _names.Find(host) is { } address
-                ? new RouteTarget(member.Name, new IPEndPoint(address, port), host, highest, route.MustBePrimary)
+            targets[at] = _names.Find(host) is { IsEmpty: false } found
+                ? new RouteTarget(
+                    member.Name, [.. found.Select(address => new IPEndPoint(address, port))], host, highest, route.MustBePrimary)
                 : null;
             health[at].Target = targets[at] ?? health[at].Target;
         }

@@ -30,7 +30,7 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         }
         if (!hub.Settings.BroadcastUnknownCancels)
         {
-            return CancelOutcome.Unknown;
+            return await PassOnAsync(client, packet);
         }
         var targets = new Dictionary<string, Session>(StringComparer.Ordinal);
         hub.Sessions.ForEach(targets, static (all, one) => all[one.Target.Member] = one);
@@ -41,6 +41,20 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         return CancelOutcome.Broadcast;
     }
 
+    // A key that no session here has is not the key of nobody: TLS that passes through hides keys, another process may share the port,
+    // and this one may have been started a moment ago. So it goes to the members that a session of this listener can be at.
+    private async ValueTask<CancelOutcome> PassOnAsync(ITransportConnection client, byte[] packet)
+    {
+        var targets = hub.Router.TargetsOf(listener.Name);
+        if (targets.IsEmpty)
+        {
+            return CancelOutcome.Unknown;
+        }
+        var outcomes = await Task.WhenAll(targets.Select(target => SendAsync(client, target, listener, packet).AsTask()));
+        await new LoopSwitch(client);
+        return outcomes.Contains(CancelOutcome.Delivered) ? CancelOutcome.PassedOn : outcomes[0];
+    }
+
     private async ValueTask<CancelOutcome> SendAsync(ITransportConnection client, RouteTarget target, ListenerModel model, byte[] packet)
     {
         using var limit = new CancellationTokenSource(hub.Settings.CancelTimeout, hub.Time);
@@ -48,7 +62,8 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         try
         {
             using var connecting = new CancellationTokenSource(hub.Settings.ConnectTimeout, hub.Time);
-            server = await hub.Transport.ConnectAsync(target.Address, client, model.Settings.MemberTuning, connecting.Token);
+            server = await Dialer.ConnectAsync(
+                hub.Transport, target, client, model.Settings.MemberTuning, hub.Time, connecting.Token);
         }
         catch (Exception error) when (error is SocketException or OperationCanceledException)
         {

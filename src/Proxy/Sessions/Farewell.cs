@@ -17,6 +17,11 @@ internal static class Farewell
     /// <param name="member">The server's name.</param>
     public static void Write(IBufferWriter<byte> output, StopReason reason, bool isStopped, SessionTap tap, string member)
     {
+        if (!isStopped && tap.IsClientMalformed)
+        {
+            ErrorResponse.WriteFatal(output, SqlState.ProtocolViolation, "the client sent a message with an impossible length");
+            return;
+        }
         var message = !isStopped ? $"the connection to the server {member} was lost"
             : reason switch
             {

@@ -19,7 +19,12 @@ internal sealed partial class Newcomer
                 await using var given = gone.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), limit);
                 try
                 {
-                    server = await _hub.Transport.ConnectAsync(target.Address, Client, _listener.Settings.MemberTuning, limit.Token);
+                    server = await Dialer.ConnectAsync(
+                        _hub.Transport, target, Client, _listener.Settings.MemberTuning, _hub.Time, limit.Token);
+                    if (target.Addresses.Length > 1)
+                    {
+                        await new LoopSwitch(Client);
+                    }
                 }
                 catch (OperationCanceledException)
                 {
@@ -38,24 +43,46 @@ internal sealed partial class Newcomer
                 }
             }
             owner._isExpired = false;
-            owner._onExpiry = server;
-            owner.Deadline = _hub.After(_settings.AnswerTimeout);
+            using var watch = new SlowWatch(this, server, isWatched: _failures > 0);
+            var patience = new AnswerPatience(
+                _hub, target, _listener.Settings.ProxyProtocolToMember, _settings, watch.Begin,
+                () =>
+                {
+                    Volatile.Write(ref owner._isExpired, true);
+                    server.Abort();
+                });
+            Volatile.Write(ref owner._patience, patience);
+            patience.Begin(owner);
             await using var abort = gone.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
+            (ITransportConnection? Server, AttemptFailure? Failure) end;
             try
             {
-                return await OpenAsync(target, server);
+                end = await OpenAsync(target, server);
             }
             catch (Exception error) when (IsOfConnection(error))
             {
                 server.Abort();
-                return (null, owner._isExpired ? AttemptFailure.TimedOut : AttemptFailure.Dropped);
+                end = (null, owner._isExpired ? AttemptFailure.TimedOut : AttemptFailure.Dropped);
             }
             finally
             {
-                owner.Deadline = long.MaxValue;
-                owner._onExpiry = null;
+                patience.End(owner);
+                Volatile.Write(ref owner._patience, null);
                 owner._isExpired = false;
             }
+            if (end.Failure == AttemptFailure.Dropped && isOpaque && packet.Length != FirstPacket.RequestLength
+                && await _hub.Signs.ShareAsync(target, _listener.Settings.ProxyProtocolToMember, _settings.AnswerTimeout))
+            {
+                // It lives, and hangs up on a ClientHello: a server before PostgreSQL 17, or one without TLS.
+                await new LoopSwitch(Client);
+                end = (null, AttemptFailure.TlsRefused);
+            }
+            if (await watch.EndAsync())
+            {
+                end.Server?.Abort();
+                throw new IOException("The client went away while the server was slow.");
+            }
+            return end;
         }
 
         private async ValueTask<(ITransportConnection? Server, AttemptFailure? Failure)> OpenAsync(RouteTarget target, ITransportConnection server)

@@ -41,6 +41,7 @@ internal sealed partial class Newcomer
                 }
                 var (target, ticket) = (choice.Target, choice.Ticket);
                 ITransportConnection? server = null;
+                AttemptFailure lastFailure;
                 try
                 {
                     // The first attempt is not watched: it mostly takes no longer than the watching would.
@@ -61,13 +62,14 @@ internal sealed partial class Newcomer
                         return;
                     }
                     Note(target, failure.Value);
+                    lastFailure = failure.Value;
                 }
                 finally
                 {
                     server?.Abort();
                     ticket?.Dispose();
                 }
-                if (_hub.Time.GetTimestamp() >= _giveUpAt)
+                if (_hub.Time.GetTimestamp() >= _giveUpAt || (lastFailure == AttemptFailure.TlsRefused && _failures > 1))
                 {
                     await owner.RefuseAsync(
                         RefusalReason.MemberFailed, _lastFailure.Code, _lastFailure.Message,
@@ -201,6 +203,8 @@ internal sealed partial class Newcomer
                 AttemptFailure.Full => (SqlState.TooManyConnections, $"the server {target.Member} has no free connection slot"),
                 AttemptFailure.TimedOut => (SqlState.ConnectionFailure, $"the server {target.Member} did not answer in time"),
                 AttemptFailure.Refused => (SqlState.ConnectionFailure, $"the server {target.Member} refused the connection"),
+                AttemptFailure.TlsRefused when isOpaque =>
+                    (SqlState.ConnectionFailure, $"the server {target.Member} does not take TLS without a request (direct TLS)"),
                 AttemptFailure.TlsRefused => (SqlState.ConnectionFailure, $"the server {target.Member} does not do TLS, which the proxy demands"),
                 AttemptFailure.TlsFailed => (SqlState.ConnectionFailure, $"the TLS certificate of the server {target.Member} could not be verified"),
                 AttemptFailure.NotPostgres => (SqlState.ConnectionFailure, $"the server {target.Member} does not speak PostgreSQL's protocol"),

@@ -11,6 +11,7 @@ internal sealed partial class Newcomer
     private sealed partial class Login
     {
         private bool _isEnding;   // the client's part of the login is over: its pending read is cancelled
+        private bool _hasClientEnded;   // its stream has ended, and the server was told; the client may still read
 
         // Both directions until the server is ready. True: joined. False: over, and what had to be said was said.
         private async ValueTask<bool> RelayLoginAsync(RouteTarget target, ITransportConnection server, IDisposable? ticket, long begun)
@@ -61,7 +62,7 @@ internal sealed partial class Newcomer
             var isLate = owner._isExpired;
             owner.Deadline = long.MaxValue;
             owner._onExpiry = null;
-            if (isClientGone)
+            if (isClientGone || (_hasClientEnded && isServerGone))
             {
                 session?.Abandon();
                 owner.Refuse(RefusalReason.ClientGone);
@@ -111,8 +112,10 @@ internal sealed partial class Newcomer
                     await server.Output.FlushAsync();
                     if (result.IsCompleted)
                     {
-                        server.Abort();   // ends the other direction, too
-                        return true;
+                        // Statements may have come with the start-up message: the server answers what it has, and then ends.
+                        _hasClientEnded = true;
+                        await server.EndSendingAsync();
+                        return false;
                     }
                 }
             }
@@ -129,7 +132,7 @@ internal sealed partial class Newcomer
             switch (state)
             {
                 case LoginState.Refused:
-                    _hub.Events.Refused(_listener.Name, RefusalReason.ServerRefused);
+                    owner.NoteRefusal(RefusalReason.ServerRefused, $"{target.Member} said {filter.Refusal}");
                     if (filter.Refusal is SqlState.CannotConnectNow or SqlState.AdminShutdown or SqlState.CrashShutdown)
                     {
                         _hub.Router.Report(target, AttemptResult.NotReady);
@@ -147,7 +150,18 @@ internal sealed partial class Newcomer
                     _hub.Events.AttemptFailed(_listener.Name, target.Member, AttemptFailure.NotPostgres);
                     break;
                 default:
-                    _hub.Events.AttemptFailed(_listener.Name, target.Member, isLate ? AttemptFailure.TimedOut : AttemptFailure.Dropped);
+                    if (!tap.IsClientMalformed)
+                    {
+                        _hub.Events.AttemptFailed(
+                            _listener.Name, target.Member, isLate ? AttemptFailure.TimedOut : AttemptFailure.Dropped);
+                    }
+                    else
+                    {
+                        // The server hangs up on it without a word.
+                        await owner.RefuseAsync(
+                            RefusalReason.BadMessage, SqlState.ProtocolViolation, "the client sent a message with an impossible length");
+                        return;
+                    }
                     if (!isLate)
                     {
                         _hub.Router.Report(target, AttemptResult.ConnectFailed);   // a slow client is no fault of the member

@@ -18,6 +18,7 @@ internal sealed partial class Newcomer : Expiring
     private readonly long _begun;
     private ITransportConnection _client;
     private ITransportConnection? _onExpiry;   // what is aborted when the time is over; null: the client
+    private AnswerPatience? _patience;         // while a member's first answer is waited for
     private IPEndPoint? _source;               // by the PROXY header, else by the socket
     private EndPoint? _destination;
     private SessionPlace _place;
@@ -54,9 +55,7 @@ internal sealed partial class Newcomer : Expiring
         }
         catch (AuthenticationException problem)
         {
-            _hub.Events.Refused(Name, RefusalReason.TlsFailed);
-            LogTls(_hub.Logger, Name, problem.Message);
-            _client.Abort();
+            Refuse(RefusalReason.TlsFailed, TlsProblem.Of(problem));
         }
         catch (Exception error) when (IsOfConnection(error))
         {
@@ -79,6 +78,11 @@ internal sealed partial class Newcomer : Expiring
     internal override void Expire()
     {
         Deadline = long.MaxValue;
+        if (Volatile.Read(ref _patience) is { } patience)
+        {
+            patience.Expire(this);
+            return;
+        }
         Volatile.Write(ref _isExpired, true);
         (Volatile.Read(ref _onExpiry) ?? _client).Abort();
     }
@@ -88,7 +92,7 @@ internal sealed partial class Newcomer : Expiring
 
     private async ValueTask StartUpAsync()
     {
-        _source = _client.RemoteEndPoint as IPEndPoint;
+        _source = Plain(_client.RemoteEndPoint as IPEndPoint);
         _destination = _client.LocalEndPoint;
         if (!_listener.Settings.ProxyProtocolFrom.IsEmpty && !await ReadProxyHeaderAsync())
         {
@@ -164,7 +168,7 @@ internal sealed partial class Newcomer : Expiring
 
     private async ValueTask<bool> ReadProxyHeaderAsync()
     {
-        if (_source is not { } peer || !_listener.Settings.ProxyProtocolFrom.Any(network => network.Contains(Plain(peer.Address))))
+        if (_source is not { } peer || !_listener.Settings.ProxyProtocolFrom.Any(network => network.Contains(peer.Address)))
         {
             Refuse(RefusalReason.ProxyHeader);
             return false;
@@ -188,9 +192,11 @@ internal sealed partial class Newcomer : Expiring
             Refuse(result.Buffer.IsEmpty ? RefusalReason.Probe : RefusalReason.ProxyHeader);
             return false;
         }
-
-        static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
     }
+
+    // A socket of both families shows IPv4 addresses in their IPv6 form.
+    private static IPEndPoint? Plain(IPEndPoint? point) =>
+        point is { Address.IsIPv4MappedToIPv6: true } ? new IPEndPoint(point.Address.MapToIPv4(), point.Port) : point;
 
     // A whole packet, taken from the pipe except for a ClientHello; or an incomplete one when the client has ended.
     private async ValueTask<(FirstPacket Packet, byte[] Bytes, bool IsMore)> ReadPacketAsync()
@@ -277,7 +283,7 @@ internal sealed partial class Newcomer : Expiring
     {
         if (!StartupMessage.TryRead(packet, out var message, out var fault))
         {
-            await RefuseAsync(RefusalReason.BadStartup, SqlState.ProtocolViolation, fault ?? "invalid startup packet");
+            await RefuseAsync(RefusalReason.BadStartup, fault!.Code, fault.Sentence);
             return;
         }
         if (_listener.Settings.Tls is { Mode: ClientTlsMode.Terminate, Required: true } && !_isEncrypted)
@@ -357,10 +363,16 @@ internal sealed partial class Newcomer : Expiring
         }
     }
 
-    private void Refuse(RefusalReason reason)
+    private void Refuse(RefusalReason reason, string? sentence = null)
+    {
+        NoteRefusal(reason, sentence);
+        _client.Abort();
+    }
+
+    private void NoteRefusal(RefusalReason reason, string? sentence)
     {
         _hub.Events.Refused(Name, reason);
-        _client.Abort();
+        _hub.Refusals.Note(Name, reason, _source, sentence);
     }
 
     // With words, where the client can read words: not ahead of its choice of encryption.
@@ -368,17 +380,14 @@ internal sealed partial class Newcomer : Expiring
     {
         if (_isOpaque)
         {
-            Refuse(reason);   // ahead of the handshake there are no words that a client would believe
+            Refuse(reason, message);   // ahead of the handshake there are no words that a client would believe
             return;
         }
-        _hub.Events.Refused(Name, reason);
+        NoteRefusal(reason, message);
         Deadline = long.MaxValue;
         ErrorResponse.WriteFatal(_client.Output, code, message, detail, hint);
         await _client.EndAsync(_settings.Linger);
     }
-
-    [LoggerMessage(EventId = 6010, Level = LogLevel.Warning, Message = "A client on {Listener} failed its TLS handshake: {Problem}")]
-    private static partial void LogTls(ILogger logger, string listener, string problem);
 
     [LoggerMessage(EventId = 6011, Level = LogLevel.Error, Message = "A client could not be led in: a fault of this program")]
     private static partial void LogFault(ILogger logger, Exception error);

@@ -15,6 +15,9 @@ internal enum RefusalReason
     /// <summary>A start-up message that breaks the protocol: 08P01.</summary>
     BadStartup,
 
+    /// <summary>A message during the login whose length is impossible: 08P01.</summary>
+    BadMessage,
+
     /// <summary>A protocol or encryption that is not served, or an encryption asked for twice: 0A000.</summary>
     Unsupported,
 

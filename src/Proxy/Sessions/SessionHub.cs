@@ -20,6 +20,12 @@ internal sealed class SessionHub(
     /// <summary>Chooses targets.</summary>
     public IRouter Router => router;
 
+    /// <summary>Tells slow servers from silent ones.</summary>
+    public LifeSign Signs { get; } = new(transport, time);
+
+    /// <summary>Names clients that were turned away.</summary>
+    public RefusalLog Refusals { get; } = new(time, logger);
+
     /// <summary>Is told what happens.</summary>
     public ISessionEvents Events => events;
 

@@ -24,7 +24,11 @@ internal sealed record SessionSettings
     /// <summary>One attempt to connect to a member, its TLS handshake not included. Default 1.5 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(1.5);
 
-    /// <summary>From the start-up message sent to a member (or its TLS handshake begun) to its first answer. Default 2 s.</summary>
+    /// <summary>
+    /// From the start-up message sent to a member (or its TLS handshake begun) to its first answer. Default 2 s. After half of it the
+    /// member's postmaster is asked whether it lives: one that answers is slow, and gets as long again, for <see cref="LoginTimeout"/> in
+    /// all; one that does not answer in the other half is silent, and the attempt has failed.
+    /// </summary>
     public TimeSpan AnswerTimeout { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
@@ -51,6 +55,12 @@ internal sealed record SessionSettings
     public TimeSpan RestGrace { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>
+    /// How long a reader that was led to the leader, because no replica took logins, stays there at least when one does again.
+    /// Default 10 s.
+    /// </summary>
+    public TimeSpan FallbackStay { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
     /// A member for whom nobody vouches (the store is silent, or its key is gone) and that has answered no probe for this long is not
     /// used, and its sessions are cut. Default 6 s; zero: never.
     /// </summary>
@@ -69,9 +79,8 @@ internal sealed record SessionSettings
     public TimeSpan CancelMaximumAge { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>
-    /// A cancel request with a key that no session here has is sent to every member with sessions of this process. Default no: it
-    /// is dropped. Needed for keys from before a restart, for TLS pass-through and where several processes share a port; servers
-    /// log what does not fit.
+    /// A cancel request with a key that no session here has is sent to every member with sessions of this process. Default no: it is
+    /// sent to the members that a session of its listener can be at. Servers log a key that does not fit.
     /// </summary>
     public bool BroadcastUnknownCancels { get; init; }
 }

@@ -52,6 +52,9 @@ internal sealed class SessionTap : RelayTap
     public bool IsOutcomeOpen =>
         (_outstanding > 0 || _isUnsynced) && (_statements.MayCommit || (_hasExecuted && _status == Idle));
 
+    /// <summary>The client sent a message with an impossible length: the server hangs up on it without a word.</summary>
+    public bool IsClientMalformed => _client.IsLost;
+
     /// <summary>The client said Terminate.</summary>
     public bool IsTerminated => _isTerminated;
 

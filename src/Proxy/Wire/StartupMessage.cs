@@ -30,7 +30,7 @@ internal sealed record StartupMessage
     /// <param name="packet">The packet, length first.</param>
     /// <param name="message">What it says, or null.</param>
     /// <param name="fault">What is wrong with it, for the client; null when nothing is.</param>
-    public static bool TryRead(ReadOnlySpan<byte> packet, out StartupMessage? message, out string? fault)
+    public static bool TryRead(ReadOnlySpan<byte> packet, out StartupMessage? message, out StartupFault? fault)
     {
         message = null;
         fault = null;
@@ -57,12 +57,13 @@ internal sealed record StartupMessage
             }
             else if (parameters.Name.SequenceEqual("replication"u8) && !TryReadReplication(parameters.Value, out replication))
             {
-                fault = "The start-up parameter \"replication\" must be a Boolean or \"database\".";
+                fault = new(SqlState.ProtocolViolation, "The start-up parameter \"replication\" must be a Boolean or \"database\".");
                 return false;
             }
         }
-        fault = !parameters.IsWhole ? "The start-up packet is malformed: its last byte must end its list of parameters."
-            : string.IsNullOrEmpty(user) ? "The start-up packet names no user."
+        fault = !parameters.IsWhole
+            ? new(SqlState.ProtocolViolation, "The start-up packet is malformed: its last byte must end its list of parameters.")
+            : string.IsNullOrEmpty(user) ? new(SqlState.InvalidAuthorization, "The start-up packet names no user.")
             : null;
         if (fault is not null)
         {

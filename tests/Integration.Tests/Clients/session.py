@@ -1,6 +1,8 @@
 """What an application does, by psycopg2: each step prints "ok STEP". Arguments: the write port's connection string, the read port's."""
 import io
+import os
 import select
+import socket
 import sys
 import threading
 import time
@@ -95,3 +97,29 @@ cursor = reader.cursor()
 cursor.execute("SELECT count(*) FROM pg_class")
 ok("read", cursor.fetchone()[0] > 0)
 cancel("read", reader, bystander)
+
+
+def until_ready(connection):
+    """Does what an asynchronous connection waits for."""
+    while True:
+        state = connection.poll()
+        if state == psycopg2.extensions.POLL_OK:
+            return
+        select.select(
+            [connection] if state == psycopg2.extensions.POLL_READ else [],
+            [connection] if state == psycopg2.extensions.POLL_WRITE else [], [], 20)
+
+
+# The client has said all that it wants to, and shuts down its sending side while the statement runs.
+connection = psycopg2.connect(write, async_=1)
+until_ready(connection)
+cursor = connection.cursor()
+cursor.execute("CREATE TABLE IF NOT EXISTS last_words (id int)")
+until_ready(connection)
+cursor.execute("TRUNCATE last_words; INSERT INTO last_words SELECT 1 FROM pg_sleep(0.5) RETURNING id")
+socket.socket(fileno=os.dup(connection.fileno())).shutdown(socket.SHUT_WR)
+until_ready(connection)
+answered = cursor.fetchone()
+cursor = psycopg2.connect(write).cursor()
+cursor.execute("SELECT count(*) FROM last_words")
+ok("statements ahead of the end", answered == (1,) and cursor.fetchone() == (1,))

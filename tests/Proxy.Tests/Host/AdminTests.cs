@@ -127,6 +127,8 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
         Assert.Equal(200, (int)head.StatusCode);
         Assert.Equal("", await head.Content.ReadAsStringAsync(Cancellation));
         Assert.Equal(405, (int)post.StatusCode);
+        using var options = await http.SendAsync(new HttpRequestMessage(HttpMethod.Options, proxy.Admin("/readyz")), Cancellation);
+        Assert.Equal(200, (int)options.StatusCode);
         Assert.Equal(404, (await proxy.GetAsync("/nothing")).Code);
     }
 }

@@ -12,6 +12,7 @@ namespace Routing.Proxy.Tests.Sessions;
 internal sealed class PretendServer(bool inRecovery = false) : PretendListener
 {
     private int _pid = 1000;
+    private int _cancelRequests;
 
     /// <summary>What it reports at login.</summary>
     public bool InRecovery { get; set; } = inRecovery;
@@ -27,6 +28,15 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
 
     /// <summary>Takes connections and says nothing.</summary>
     public bool IsSilent { get; set; }
+
+    /// <summary>Keeps each login waiting until this completes; it answers probes all the same.</summary>
+    public Task Slowness { get; set; } = Task.CompletedTask;
+
+    /// <summary>Ends without a word when the client has answered the offer of mechanisms.</summary>
+    public bool HangsUpOnAnswers { get; set; }
+
+    /// <summary>Hangs up on a start-up that is none, as a server without direct TLS does.</summary>
+    public int HangUps { get; private set; }
 
     /// <summary>Does TLS from the first byte, with the protocol's name.</summary>
     public bool IsDirect { get; set; }
@@ -54,7 +64,10 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
     /// <summary>How often it was asked for encryption by GSSAPI: by clients that want it, and by probes.</summary>
     public int Probes { get; private set; }
 
-    /// <summary>Pids that were asked to cancel.</summary>
+    /// <summary>Cancel requests that came, whatever their key.</summary>
+    public int CancelRequests => _cancelRequests;
+
+    /// <summary>Pids that were asked to cancel, with a key that this server has given out.</summary>
     public ConcurrentQueue<int> Cancelled { get; } = new();
 
     /// <summary>Start-up packets as they came.</summary>
@@ -80,6 +93,13 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
         return text.ToString();
     }
 
+    private static async Task<bool> IsTlsAsync(Socket peer)
+    {
+        const byte Handshake = 0x16;
+        var first = new byte[1];
+        return await peer.ReceiveAsync(first, SocketFlags.Peek) == 1 && first[0] == Handshake;
+    }
+
     protected override async Task ServeAsync(Socket peer)
     {
         Stream stream = new NetworkStream(peer, ownsSocket: true);
@@ -97,6 +117,11 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
             await encrypted.AuthenticateAsServerAsync(
                 new SslServerAuthenticationOptions { ServerCertificate = Certificate, ApplicationProtocols = [new SslApplicationProtocol("postgresql")] });
             stream = encrypted;
+        }
+        if (!IsDirect && await IsTlsAsync(peer))
+        {
+            HangUps++;
+            return;
         }
         var packet = await BackendMessage.ReadPacketAsync(stream);
         while (BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(4)) is var request && request is (80_877_103 or 80_877_104))
@@ -119,10 +144,16 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
         }
         if (BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(4)) == 80_877_102)
         {
-            Cancelled.Enqueue(BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(8)));
+            var asked = BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(8));
+            Interlocked.Increment(ref _cancelRequests);
+            if (BackendMessage.Key(asked, SecretLength).AsSpan(9).SequenceEqual(packet.AsSpan(12)))
+            {
+                Cancelled.Enqueue(asked);
+            }
             return;
         }
         Startups.Enqueue(packet);
+        await Slowness;
         byte[] negotiation = Negotiates ? BackendMessage.Of('v', [0, 3, 0, 0, 0, 0, 0, 1, .. "_pq_.grease\0"u8]) : [];
         if (RefuseWith is { } code)
         {
@@ -133,6 +164,10 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
         {
             await stream.WriteAsync(BackendMessage.Of('R', [0, 0, 0, 10, .. Encoding.UTF8.GetBytes(string.Join('\0', Mechanisms) + "\0\0")]));
             await stream.ReadExactlyAsync(new byte[5]);   // an empty answer
+            if (HangsUpOnAnswers)
+            {
+                return;
+            }
         }
         var pid = Interlocked.Increment(ref _pid);
         Open[peer] = pid;

@@ -40,9 +40,11 @@ public sealed class ProtocolTests : IDisposable
 
         await CancelAsync(rig.WritePort, client.Key);
         await CancelAsync(rig.ReadPort, [.. client.Key[..^1], (byte)(client.Key[^1] + 1)]);   // one bit of difference is another key
+        await CancelAsync(rig.WritePort, [.. client.Key[..^1], (byte)(client.Key[^1] + 1)]);
 
         Assert.Equal([BinaryPrimitives.ReadInt32BigEndian(client.Key)], server.Cancelled);
-        await WaitUntil.TrueAsync(() => rig.Diary.Contains("cancelled Unknown"));
+        Assert.Equal(2, server.CancelRequests);   // what is not known here is for the server to judge; readers have no server
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("cancelled Unknown") && rig.Diary.Contains("cancelled PassedOn"));
     }
 
     [Fact]

@@ -23,11 +23,12 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
     private LeaderKey? _leader;
     private long _revision = 1;
 
-    public Rig(string transport = "epoll", SessionSettings? settings = null, Func<ListenerSettings, ListenerSettings>? change = null, TimeSpan? hold = null)
+    public Rig(string transport = "epoll", SessionSettings? settings = null, Func<ListenerSettings, ListenerSettings>? change = null, TimeSpan? hold = null,
+        LeaderFallback fallback = LeaderFallback.Never)
     {
         _transport = TransportFactory.Create(transport, 2, Favor.Latency, TimeProvider.System, NullLogger.Instance, out _);
         Router = new Router(
-            [Route("write", WantedRole.Primary, hold), Route("read", WantedRole.Replica, hold)], TimeProvider.System, new Random(1), NullLogger.Instance);
+            [Route("write", WantedRole.Primary, hold), Route("read", WantedRole.Replica, hold, fallback)], TimeProvider.System, new Random(1), NullLogger.Instance);
         ListenerSettings[] listeners = [new() { Name = "write" }, new() { Name = "read", Replication = ReplicationAccess.None }];
         Server = new SessionServer(
             _transport, Router, [.. listeners.Select(change ?? (one => one))],
@@ -110,10 +111,11 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
         await _transport.DisposeAsync();
     }
 
-    private static ListenerRoute Route(string name, WantedRole role, TimeSpan? hold) => new()
+    private static ListenerRoute Route(
+        string name, WantedRole role, TimeSpan? hold, LeaderFallback fallback = LeaderFallback.Never) => new()
     {
         Name = name,
-        Request = new HostRequest { Role = role },
+        Request = new HostRequest { Role = role, Fallback = fallback },
         HoldTime = hold ?? TimeSpan.FromSeconds(10),
     };
 

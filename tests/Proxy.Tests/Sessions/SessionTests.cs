@@ -1,5 +1,6 @@
 using System.Text;
 using Routing.Cluster;
+using Routing.Cluster.HostChoice;
 using Routing.Proxy.Sessions;
 using Routing.Proxy.Transport;
 using Routing.TestKit;
@@ -86,6 +87,34 @@ public sealed class SessionTests
         await client.SendAsync(RawClient.Packet(196_608, "user\0alice\0x"u8));
 
         Assert.Equal("08P01", await client.UntilReadyAsync());
+    }
+
+    [Fact]
+    public async Task A_start_up_without_a_user_is_refused_as_PostgreSQL_does()
+    {
+        await using var rig = new Rig();
+        using var client = new RawClient(rig.WritePort);
+
+        await client.SendAsync(RawClient.Startup("database", "shop"));
+
+        Assert.Equal("28000", await client.UntilReadyAsync());
+    }
+
+    [Fact]
+    public async Task A_message_with_an_impossible_length_is_the_client_s_fault_not_the_server_s()
+    {
+        using var server = new PretendServer { Mechanisms = ["SCRAM-SHA-256"] };
+        await using var rig = new Rig().With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        await client.SendAsync(RawClient.Startup("user", "alice"));
+        Assert.Equal('R', (await client.ReadMessageAsync()).Type);
+        server.HangsUpOnAnswers = true;
+        await client.SendAsync([(byte)'p', 0, 0, 0, 1]);
+
+        Assert.Equal("08P01", await client.UntilReadyAsync());
+        Assert.DoesNotContain(rig.Diary, line => line.StartsWith("failed", StringComparison.Ordinal));
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("refused BadMessage"));
     }
 
     [Fact]
@@ -369,8 +398,114 @@ public sealed class SessionTests
         using var unknown = new RawClient(rig.ReadPort);
         await unknown.SendAsync(RawClient.Packet(CancelRequest, [.. writer.Key[..4], 1, 2, 3, 4]));
         Assert.Equal(-1, await unknown.ReadByteAsync());
-        Assert.Empty(leader.Cancelled);
-        await WaitUntil.TrueAsync(() => rig.Diary.Contains("cancelled Unknown") && rig.Diary.Contains("cancelled Delivered"));
+        Assert.Empty(leader.Cancelled);   // it cannot be a session of this listener
+        Assert.Equal((1, 2), (replica.Cancelled.Count, replica.CancelRequests));
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("cancelled PassedOn") && rig.Diary.Contains("cancelled Delivered"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_login_that_takes_longer_than_an_answer_is_waited_for_and_not_repeated(string transport)
+    {
+        var slow = new TaskCompletionSource();
+        using var server = new PretendServer { Slowness = slow.Task };
+        var settings = new SessionSettings { AnswerTimeout = TimeSpan.FromMilliseconds(150), RetryTime = TimeSpan.FromMilliseconds(300) };
+        await using var rig = new Rig(transport, settings).With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        var login = client.LoginAsync();
+        await WaitUntil.TrueAsync(() => server.Probes >= 4);   // several answer time-outs, and the retry time, have passed
+        Assert.False(login.IsCompleted);
+        slow.SetResult();
+
+        Assert.Null(await login);
+        Assert.Single(server.Startups);
+        Assert.DoesNotContain(rig.Diary, line => line.StartsWith("failed", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_client_that_goes_while_the_server_is_slow_takes_its_login_with_it(string transport)
+    {
+        using var server = new PretendServer { Slowness = new TaskCompletionSource().Task };
+        var settings = new SessionSettings { AnswerTimeout = TimeSpan.FromMilliseconds(100) };
+        await using var rig = new Rig(transport, settings).With("a", server, Role.Primary).Lead("a").Publish();
+        using (var client = new RawClient(rig.WritePort))
+        {
+            await client.SendAsync(RawClient.Startup("user", "alice"));
+            await WaitUntil.TrueAsync(() => server.Probes >= 1);
+        }
+
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("refused ClientGone"));
+        Assert.Single(server.Startups);
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task Statements_ahead_of_the_end_of_the_client_s_stream_are_answered(string transport)
+    {
+        using var server = new PretendServer();
+        await using var rig = new Rig(transport).With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        await client.SendAsync(
+        [
+            .. RawClient.Startup("user", "alice"), .. BackendMessage.Of('Q', "insert\0"u8), .. BackendMessage.Of('Q', "insert\0"u8),
+        ]);
+        client.Socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+
+        Assert.Null(await client.UntilReadyAsync());
+        Assert.Null(await client.UntilReadyAsync());
+        Assert.Null(await client.UntilReadyAsync());
+        Assert.Equal("end", await client.UntilReadyAsync());
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("closed a ClientClosed") && rig.Open == 0);
+    }
+
+    [Fact]
+    public async Task A_reader_that_fell_back_stays_while_the_replica_takes_no_logins()
+    {
+        using var leader = new PretendServer();
+        using var replica = new PretendServer(inRecovery: true) { RefuseWith = "53300" };
+        var settings = new SessionSettings { FallbackStay = TimeSpan.Zero };
+        await using var rig = new Rig(settings: settings, fallback: LeaderFallback.WhenEmpty)
+            .With("a", leader, Role.Primary).With("b", replica, Role.Replica).Lead("a").Publish();
+        using var reader = new RawClient(rig.ReadPort);
+
+        Assert.Null(await reader.LoginAsync());
+        Assert.Contains("failed b Full", rig.Diary);
+        for (var count = 0; count < 20; count++)
+        {
+            rig.Publish();   // each view is a reason to judge all sessions
+            await rig.Server.SweepAsync();
+            await reader.QueryAsync("select 1");
+            Assert.Null(await reader.UntilReadyAsync());
+        }
+
+        replica.RefuseWith = null;
+        await WaitUntil.TrueAsync(async () =>
+        {
+            using var next = new RawClient(rig.ReadPort);
+            Assert.Null(await next.LoginAsync());
+            return replica.Logins > 0;
+        });
+        Assert.Equal("57P01", await reader.UntilReadyAsync());
+    }
+
+    [Fact]
+    public async Task A_reader_that_fell_back_stays_for_a_while_when_replicas_return()
+    {
+        using var leader = new PretendServer();
+        using var replica = new PretendServer(inRecovery: true);
+        var settings = new SessionSettings { FallbackStay = TimeSpan.FromSeconds(1) };
+        await using var rig = new Rig(settings: settings, fallback: LeaderFallback.WhenEmpty)
+            .With("a", leader, Role.Primary).Lead("a").Publish();
+        using var reader = new RawClient(rig.ReadPort);
+        var begun = TimeProvider.System.GetTimestamp();
+        Assert.Null(await reader.LoginAsync());
+        rig.With("b", replica, Role.Replica).Publish();
+
+        Assert.Equal("57P01", await reader.UntilReadyAsync());
+        Assert.True(TimeProvider.System.GetElapsedTime(begun) >= TimeSpan.FromSeconds(1));
     }
 
     [Fact]

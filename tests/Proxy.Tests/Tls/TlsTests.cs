@@ -134,6 +134,20 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
+    public async Task Direct_TLS_to_a_server_that_has_none_is_refused_after_two_attempts()
+    {
+        using var server = new PretendServer();
+        await using var rig = Rigged(one => one with { Tls = new ClientTlsSettings { Mode = ClientTlsMode.PassThrough } })
+            .With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        await Assert.ThrowsAnyAsync<IOException>(() => client.EncryptAsync(_certificates.Trusting()));
+
+        Assert.Equal(2, server.HangUps);
+        Assert.Contains("failed a TlsRefused", rig.Diary);
+    }
+
+    [Fact]
     public async Task A_refusal_ahead_of_the_handshake_has_no_words()
     {
         await using var rig = Rigged(one => one with { Tls = new ClientTlsSettings { Mode = ClientTlsMode.PassThrough } }, TimeSpan.FromMilliseconds(100)).Publish();

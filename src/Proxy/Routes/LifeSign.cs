@@ -1,0 +1,99 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using System.Net.Sockets;
+using Routing.Proxy.Sessions;
+using Routing.Proxy.Transport;
+using Routing.Proxy.Wire;
+
+namespace Routing.Proxy.Routes;
+
+/// <summary>Asks a member's server for a sign of life, without credentials and without a line in the server's log.</summary>
+/// <remarks>
+/// The question is a GSSENCRequest, which a postmaster answers before it looks at a login. A server whose logins are slow (a slow
+/// directory, a loaded machine) answers it; a frozen one does not, although its kernel accepts connections.
+/// </remarks>
+internal sealed class LifeSign(ITransport transport, TimeProvider time)
+{
+    private readonly ConcurrentDictionary<string, Question> _questions = new(StringComparer.Ordinal);
+
+    /// <summary>Asks, or shares the question that another session has asked within the last half of <paramref name="patience"/>.</summary>
+    /// <param name="target">The member.</param>
+    /// <param name="header">The PROXY header that it expects.</param>
+    /// <param name="patience">The longest wait for the answer.</param>
+    /// <returns>Whether there was an answer. Never faults.</returns>
+    public Task<bool> ShareAsync(RouteTarget target, ProxyProtocolVersion header, TimeSpan patience)
+    {
+        var now = time.GetTimestamp();
+        return _questions.AddOrUpdate(
+            target.Member,
+            static (_, ask) => ask.Begin(),
+            static (_, known, ask) => known.IsFresh(ask.Time, ask.Now, ask.Patience) ? known : ask.Begin(),
+            new Asking(this, target, header, patience, now)).Answer.Value;
+    }
+
+    /// <summary>Asks once.</summary>
+    /// <returns>Whether there was an answer; a refusal and a reset are answers, too: the machine lives. Never faults.</returns>
+    public async Task<bool> AskAsync(
+        RouteTarget target, ProxyProtocolVersion header, TimeSpan patience, CancellationToken cancellationToken)
+    {
+        using var over = new CancellationTokenSource(patience, time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, over.Token);
+        try
+        {
+            var server = await Dialer.ConnectAsync(transport, target, null, SocketTuning.None, time, limit.Token);
+            await using var abort = limit.Token.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
+            await new LoopSwitch(server);
+            try
+            {
+                await ExchangeAsync(server, header);
+            }
+            finally
+            {
+                await server.DisposeAsync();
+            }
+        }
+        catch (SocketException unreachable) when (unreachable.SocketErrorCode
+            is SocketError.TimedOut or SocketError.HostUnreachable or SocketError.NetworkUnreachable)
+        {
+            return false;
+        }
+        catch (Exception error) when (error
+            is IOException or SocketException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
+        {
+            // The member refused or reset the connection, or the patience was over: that is told apart below.
+        }
+        return !limit.IsCancellationRequested;
+    }
+
+    private static async ValueTask ExchangeAsync(ITransportConnection server, ProxyProtocolVersion header)
+    {
+        if (header != ProxyProtocolVersion.None)
+        {
+            server.Output.Write(ProxyHeader.Write(header == ProxyProtocolVersion.V2, null, null));
+        }
+        server.Output.Write(FirstPacket.GssEncRequest);
+        await server.Output.FlushAsync();
+        _ = await server.Input.ReadAsync();   // a byte, or the end: both are signs of life
+    }
+
+    private readonly record struct Asking(LifeSign Sign, RouteTarget Target, ProxyProtocolVersion Header, TimeSpan Patience, long Now)
+    {
+        public TimeProvider Time => Sign.Clock;
+
+        public Question Begin()
+        {
+            var self = this;
+            return new Question(Now, new Lazy<Task<bool>>(
+                () => self.Sign.AskAsync(self.Target, self.Header, self.Patience, CancellationToken.None)));
+        }
+    }
+
+    private TimeProvider Clock => time;
+
+    /// <summary>A question and its answer, once it is there.</summary>
+    private sealed record Question(long AskedAt, Lazy<Task<bool>> Answer)
+    {
+        public bool IsFresh(TimeProvider time, long now, TimeSpan patience) =>
+            !Answer.Value.IsCompleted || time.GetElapsedTime(AskedAt, now) < patience / 2;
+    }
+}
