@@ -34,6 +34,9 @@ internal sealed partial record SimOptions
 
     public bool MayRemoveDivergedData { get; init; }
 
+    /// <summary>How long the server needs to take settings.</summary>
+    public Func<TimeSpan> SettingsTake { get; init; } = () => TimeSpan.Zero;
+
     /// <summary>How fast or slow clocks run at most: 0.0002 gains or loses 200 µs in a second.</summary>
     public double Drift { get; init; } = 0.0002;
 

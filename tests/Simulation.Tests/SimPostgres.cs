@@ -234,8 +234,14 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
     public Task<StepResult> MaintainSlotsAsync(SlotPlan plan, CancellationToken cancellationToken) =>
         Task.FromResult(StepResult.Done("has its slots"));
 
-    public Task<StepResult> ApplyConfigurationAsync(DynamicConfig config, bool force, CancellationToken cancellationToken) =>
-        Task.FromResult(StepResult.Done("is configured"));
+    public async Task<StepResult> ApplyConfigurationAsync(DynamicConfig config, bool force, CancellationToken cancellationToken)
+    {
+        if (options.SettingsTake() is var needed && needed > TimeSpan.Zero)
+        {
+            await Task.Delay(needed, time, cancellationToken);
+        }
+        return StepResult.Done("is configured");
+    }
 
     public void RunCallback(string action, Role role)
     {

@@ -46,33 +46,62 @@ internal sealed partial class AgentLoop
         Now() - failedAt >= _timing.LoopWait && (!o.Local.HasProcess || o.Local.Server == ServerState.Running);
 
     /// <summary>What the server needs besides its role: the settings of this role, and its slots.</summary>
+    /// <param name="o">What was seen.</param>
+    /// <param name="cancellationToken">Ends it when the lease reaches its margin: then only the next run counts.</param>
     private async Task TendServerAsync(Observation o, CancellationToken cancellationToken)
     {
         if (_jobs.Current is not null || o.Cluster is null)
         {
             return;
         }
+        await TendSettingsAsync(o, cancellationToken);
+        await TendSlotsAsync(o, cancellationToken);
+    }
+
+    private async Task TendSettingsAsync(Observation o, CancellationToken cancellationToken)
+    {
         if (o.Local.Server == ServerState.Running && _appliedAsPrimary != o.Local.IsPrimary
             && (_applyFailedAt is not { } failedAt || MayApplyAgain(failedAt, o)))
         {
             // A start writes what its role needs; a promotion has no time for that, and is over now.
-            _appliedAsPrimary = o.Local.IsPrimary;
-            var result = await _postgres.ApplyConfigurationAsync(_config, force: false, cancellationToken);
-            if (!result.Ok)
+            _appliedAsPrimary = null;   // until it is done
+            try
             {
-                _appliedAsPrimary = null;
-                NoteFailedApply(result.Detail);
+                var result = await _postgres.ApplyConfigurationAsync(_config, force: false, cancellationToken);
+                if (result.Ok)
+                {
+                    _appliedAsPrimary = o.Local.IsPrimary;
+                }
+                else
+                {
+                    NoteFailedApply(result.Detail);
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                NoteFailedApply("the configuration could not be applied: the lease left no more time");
             }
         }
+    }
+
+    private async Task TendSlotsAsync(Observation o, CancellationToken cancellationToken)
+    {
         if (o.Local.Server == ServerState.Running && o.Leader is not null && o.Config.UseSlots)
         {
             var plan = PlanSlots(o);
             if (plan.Actions.Length > 0)
             {
-                var result = await _postgres.MaintainSlotsAsync(plan, cancellationToken);
-                if (!result.Ok)
+                try
                 {
-                    LogSlots(result.Detail);
+                    var result = await _postgres.MaintainSlotsAsync(plan, cancellationToken);
+                    if (!result.Ok)
+                    {
+                        LogSlots(result.Detail);
+                    }
+                }
+                catch (OperationCanceledException)
+                {
+                    LogSlots("the lease left no more time");
                 }
             }
         }
