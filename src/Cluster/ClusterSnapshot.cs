@@ -57,21 +57,23 @@ public sealed record ClusterSnapshot
     public uint Timeline => History?.CurrentTimeline ?? 0;
 
     /// <summary>The highest timeline that any member has opened or was about to, by all that the keys tell; 0 when unknown.</summary>
-    public uint UsedTimeline
+    public uint UsedTimeline => UsedTimelines.DefaultIfEmpty(0u).Max();
+
+    /// <summary>The timelines that were opened or were about to be, by each key that names one: the history, our own key, the members.</summary>
+    public IEnumerable<uint> UsedTimelines
     {
         get
         {
-            var used = Timeline;
+            yield return Timeline;
             if (RoutingKeys.TryGetValue(ClusterKeys.Timeline, out var text)
                 && uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var reserved))
             {
-                used = Math.Max(used, reserved);
+                yield return reserved;
             }
             foreach (var member in Members.Values)
             {
-                used = Math.Max(used, member.Timeline ?? 0);
+                yield return member.Timeline ?? 0;
             }
-            return used;
         }
     }
 

@@ -80,6 +80,9 @@ public sealed record DynamicConfig
     /// <summary><c>standby_cluster</c>; null unless it names a host, a port or a restore_command.</summary>
     public StandbyClusterConfig? StandbyCluster { get; init; }
 
+    /// <summary>What is configured and cannot be done by this version, so that no member leads anew; null: nothing.</summary>
+    public string? Unsupported => StandbyCluster is null ? null : "a standby cluster is configured, and this version does not run one";
+
     /// <summary><c>postgresql.use_slots</c>. Default true.</summary>
     public bool UseSlots { get; init; } = true;
 

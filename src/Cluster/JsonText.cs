@@ -7,15 +7,18 @@ using System.Text.Json;
 
 namespace Routing.Cluster;
 
-/// <summary>JSON in and out, in the dialect of the field: read without trust, written compact and in ASCII.</summary>
-internal static class JsonText
+/// <summary>JSON in and out, in Patroni's dialect: read without trust, written compact and in ASCII.</summary>
+public static class JsonText
 {
     private const int LongestQuote = 60;
 
     private static readonly JsonWriterOptions s_compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Reads a document; every text in the result can be read without an exception.</summary>
-    /// <returns>False for what is not JSON; then <paramref name="problem"/> says why.</returns>
+    /// <param name="text">The document.</param>
+    /// <param name="json">Its root.</param>
+    /// <param name="problem">Why it is not JSON; else empty.</param>
+    /// <returns>False for what is not JSON.</returns>
     public static bool TryParse(string text, out JsonElement json, out string problem)
     {
         problem = "";
@@ -47,14 +50,14 @@ internal static class JsonText
     }
 
     /// <summary>The value as it stands in the document, shortened for a message.</summary>
-    public static string Quote(JsonElement json)
+    internal static string Quote(JsonElement json)
     {
         var raw = json.GetRawText();
         return raw.Length <= LongestQuote ? raw : string.Concat(raw.AsSpan(0, LongestQuote), "…");
     }
 
     /// <summary>Writes a document without blanks; characters outside ASCII as lower-case escapes, as Python's json does.</summary>
-    public static string Write(Action<Utf8JsonWriter> content)
+    internal static string Write(Action<Utf8JsonWriter> content)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var writer = new Utf8JsonWriter(buffer, s_compact))

@@ -14,4 +14,7 @@ public sealed record LeaderStatus(
         default,
         ImmutableSortedDictionary<string, Lsn>.Empty.WithComparers(StringComparer.Ordinal),
         ImmutableSortedSet.Create<string>(StringComparer.Ordinal));
+
+    /// <summary>The revision of the key's last write: larger than that of the term, it was written in it. 0 when there is no key.</summary>
+    public long ModRevision { get; init; }
 }

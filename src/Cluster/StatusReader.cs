@@ -8,7 +8,9 @@ namespace Routing.Cluster;
 internal static class StatusReader
 {
     /// <summary>An object, or the position alone; inside, numbers may be texts and <c>slots</c>, <c>retain_slots</c> JSON in a text.</summary>
-    public static LeaderStatus Status(RawKey key, List<string> problems)
+    public static LeaderStatus Status(RawKey key, List<string> problems) => Content(key, problems) with { ModRevision = key.ModRevision };
+
+    private static LeaderStatus Content(RawKey key, List<string> problems)
     {
         if (!JsonText.TryParse(key.Value, out var json, out var problem))
         {

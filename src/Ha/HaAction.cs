@@ -70,7 +70,9 @@ public abstract record HaAction
     // --- questions ------------------------------------------------------------------------------------------------
 
     /// <summary>Ask these members for their state.</summary>
-    public sealed record ProbePeers(ImmutableArray<string> Names) : HaAction;
+    /// <param name="Members">Whom: name and <c>api_url</c>, also of members whose key has vanished.</param>
+    /// <param name="Patient">Wait for a slow answer, though all of them are ours.</param>
+    public sealed record ProbePeers(ImmutableArray<Member> Members, bool Patient = false) : HaAction;
 
     /// <summary>Ask every failsafe member for its consent.</summary>
     public sealed record AskFailsafe : HaAction;

@@ -68,6 +68,7 @@ public static partial class HaLoop
         { Options.MayBootstrap: false } => "waits for another member to bootstrap: it has no bootstrap section",
         { Options.Tags.NoFailover: true } => "waits for another member to bootstrap: it is tagged nofailover",
         { Options.WatchdogProblem: { } problem } => $"does not make a new cluster: {problem}",
+        _ when o.Failsafe.PingLeft > TimeSpan.Zero => $"does not make a new cluster: {o.Failsafe.PingedBy} leads by failsafe mode",
         _ => null,
     };
 

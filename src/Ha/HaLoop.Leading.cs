@@ -73,8 +73,9 @@ public static partial class HaLoop
             }
         }
         // Two primaries must never open the same timeline, even when the first one died before anybody heard of it.
-        var used = Math.Max(o.Cluster!.UsedTimeline, o.Local.Timeline);
-        var promote = new Decision("promotes", "promotes itself: it holds the leader key",
+        var used = Math.Max(UsedTimeline(o), o.Local.Timeline);
+        var doubt = o.Cluster!.UsedTimeline > used ? $" (timeline {o.Cluster.UsedTimeline}, which a key names, is not believed)" : "";
+        var promote = new Decision("promotes", $"promotes itself: it holds the leader key{doubt}",
             [new HaAction.ReserveTimeline(used + 1), new HaAction.Promote(used)], memory with { Promoting = true, SteppedDownAt = null }, null);
         return o.Cluster!.Failover is { ScheduledAt: null } && !o.Paused
             ? promote.Then(new HaAction.ClearFailover(null))

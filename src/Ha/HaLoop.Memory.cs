@@ -14,6 +14,9 @@ public static partial class HaLoop
                 : memory.Request is { } known && known.Revision == request.ModRevision ? known
                 : (request.ModRevision, o.Now),
             HasRun = memory.HasRun || o.Local.Server == ServerState.Running,
+            Published = o.Cluster is { } seen ? memory.Published.After(seen) : memory.Published,
+            PromotedIn = o.Ended is { Kind: JobKind.Promote, Result: JobResult.Done } && o.Lease.HoldsLeader ? o.Lease.Term : memory.PromotedIn,
+            Members = o.Cluster is { } cluster ? memory.Members.After(cluster, o.Self, o.Paused, o.Now) : memory.Members,
         };
         if (leader is not null && leader != o.Self)
         {

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Routing.Cluster;
 using Routing.Ha.Synchronous;
 
@@ -28,22 +29,22 @@ public static partial class HaLoop
         {
             return Refused(o, refusal);
         }
-        if (o.Config.FailsafeMode && o.Failsafe.ConfirmedLeft > TimeSpan.Zero && o.Local.IsPrimary)
+        if (o.Local.IsPrimary && !o.Paused)
         {
-            // The members agreed to this leader while the DCS was away: nobody else has raced.
-            return Act(o, "reacquires", "takes the leader key again: the members have kept it as their leader", s_raceAgain,
-                new HaAction.AcquireLeader());
+            // It accepts writes: each question would lengthen the time in which it does so without the key.
+            return Act(o, "reacquires", "takes the free leader key at once: it is the primary", s_raceAgain, new HaAction.AcquireLeader());
         }
-        var names = PeersOf(o);
-        o = o with { Peers = o.Peers?.From(names) };
+        var peers = PeersOf(o);
+        ImmutableArray<string> names = [.. peers.Select(member => member.Name)];
+        o = o with { Peers = OfThisCluster(o, o.Peers?.From(names)) };
         var unlockedSince = o.Memory.UnlockedSince ?? o.Now;
-        if (names.Length > 0 && AreFresh(o, names, unlockedSince) && o.Now - unlockedSince < s_patience && Unsettled(o) is { } why)
+        var isFresh = AreFresh(o, names, unlockedSince);
+        if (names.Length > 0 && (!isFresh || (o.Now - unlockedSince < s_patience && Unsettled(o) is not null)))
         {
-            return Act(o, "asks_peers", $"asks again before it races: {why}", TimeSpan.FromMilliseconds(20), new HaAction.ProbePeers(names));
-        }
-        if (names.Length > 0 && !AreFresh(o, names, unlockedSince))
-        {
-            return Act(o, "asks_peers", "asks the others before it races for the leader key", TimeSpan.Zero, new HaAction.ProbePeers(names));
+            return Act(o, "asks_peers",
+                isFresh ? $"asks again before it races: {Unsettled(o)}" : "asks the others before it races for the leader key",
+                isFresh ? TimeSpan.FromMilliseconds(20) : TimeSpan.Zero,
+                new HaAction.ProbePeers(peers, Patient: peers.Any(member => IsLostInPause(o, member.Name))));
         }
         var verdict = Judge(o);
         return verdict is null
@@ -79,12 +80,13 @@ public static partial class HaLoop
         {
             return new Refusal("watchdog", watchdog);
         }
-        return o.Local.Timeline < o.Cluster!.Timeline
-            ? new Refusal("stale_primary", $"is on timeline {o.Local.Timeline}, the cluster on {o.Cluster.Timeline}")
+        // A later timeline that was opened, or was about to be: another member has had the key since.
+        return o.Local.Timeline < UsedTimeline(o)
+            ? new Refusal("stale_primary", $"is on timeline {o.Local.Timeline}, the cluster on {UsedTimeline(o)}")
             : null;
     }
 
-    /// <summary>What bars a standby from the race, before any peer is asked. The order is that of the field.</summary>
+    /// <summary>What bars a standby from the race, before any peer is asked. The order is that of Patroni.</summary>
     private static Refusal? MayRace(Observation o)
     {
         var cluster = o.Cluster!;
@@ -96,8 +98,9 @@ public static partial class HaLoop
         {
             return new Refusal("barred", "does not race: its promotion failed a moment ago", until - o.Now);
         }
-        if (o.Failsafe.PingLeft > TimeSpan.Zero && o.Config.FailsafeMode)
+        if (o.Failsafe.PingLeft > TimeSpan.Zero)
         {
+            // Also when the mode has been switched off since: a leader that is cut off does not know that.
             return new Refusal("failsafe", $"does not race: {o.Failsafe.PingedBy} leads by failsafe mode", o.Failsafe.PingLeft);
         }
         if (o.Paused && cluster.Failover is not { Candidate: not null })
@@ -137,7 +140,8 @@ public static partial class HaLoop
         {
             return new Refusal("not_synchronous", "does not race: a switchover may only go to a synchronous member");
         }
-        if (o.Memory.SteppedDownAt is { } at && o.Now - at < s_courtesy && PeersOf(o).Length > 0 && cluster.Failover?.Candidate != o.Self)
+        if (o.Memory.SteppedDownAt is { } at && o.Now - at < s_courtesy && cluster.Failover?.Candidate != o.Self
+            && cluster.Members.Values.Any(m => m.Name != o.Self && m.ApiUrl is not null && IsCompared(o, m.Name)))
         {
             return new Refusal("stepped_down", "has stepped down and waits for the new leader", s_courtesy - (o.Now - at));
         }
@@ -159,54 +163,6 @@ public static partial class HaLoop
             : null;
     }
 
-    /// <summary>The members to be asked: every other one, and failsafe members, unless synchronous mode narrows them down.</summary>
-    private static System.Collections.Immutable.ImmutableArray<string> PeersOf(Observation o)
-    {
-        var sync = o.Cluster!.Sync;
-        return
-        [
-            .. o.Cluster.Members.Values
-                .Where(m => m.Name != o.Self && m.ApiUrl is not null)
-                .Where(m => !IsSyncActive(o) || sync.Includes(m.Name) || IsNamed(o, m.Name))
-                .Select(m => m.Name),
-        ];
-    }
-
-    private static bool IsNamed(Observation o, string member) =>
-        o.Cluster!.Failover is { } request && (request.Candidate == member || request.Leader == member);
-
-    private static bool AreFresh(Observation o, System.Collections.Immutable.ImmutableArray<string> names, TimeSpan notBefore) =>
-        o.Peers is { } peers && peers.AskedAt >= notBefore && o.Now - peers.AnsweredAt <= s_answersAge
-        && names.All(peers.Reports.ContainsKey);
-
-    /// <summary>Which answer of a peer will be another one in a moment; null when all count as they are.</summary>
-    private static string? Unsettled(Observation o)
-    {
-        foreach (var peer in o.Peers!.Reports.Values)
-        {
-            if (IsStale(o, peer))
-            {
-                // Its position is from before the leader was gone: it may have received more since.
-                return $"{peer.Name} has not looked since the leader is gone";
-            }
-            if (peer is { Reachable: true, IsPrimary: false, State: PostgresState.Running, Age: not null } && peer.Position == Lsn.Zero)
-            {
-                // It was started a moment ago: until it has read its WAL it tells no position.
-                return $"{peer.Name} does not know yet where its WAL ends";
-            }
-            if (peer is { Reachable: true, IsPrimary: true } && !o.Local.IsPrimary)
-            {
-                // A leader that steps down has given the key up a moment before its server has ended.
-                return $"{peer.Name} still runs as a primary";
-            }
-        }
-        return null;
-    }
-
-    /// <summary>Its own word of its position is older than the end of the last leader's reign.</summary>
-    private static bool IsStale(Observation o, PeerReport report) =>
-        report is { Reachable: true, Age: { } age } && o.Peers!.AskedAt - age < (o.Memory.UnlockedSince ?? o.Now);
-
     private static bool IsSyncActive(Observation o) =>
         o.Config.SynchronousMode != SynchronousMode.Off && o.Cluster!.Sync.IsActive;
 
@@ -220,7 +176,7 @@ public static partial class HaLoop
         }
         if (request?.Candidate is { } candidate)
         {
-            if (candidate == o.Self && (!request.IsSwitchover || o.Local.WalPosition >= o.Cluster.Status.Optime))
+            if (candidate == o.Self && (!request.IsSwitchover || o.Local.WalPosition >= o.Memory.Published.Highest))
             {
                 return AnotherPrimary(o) ?? (request.IsSwitchover && IsQuorum(o) ? Compare(o, checkLag: false) : null);
             }
@@ -248,18 +204,12 @@ public static partial class HaLoop
     /// <summary>The candidate goes first: while it has all that the last leader published, and not for ever.</summary>
     private static bool IsCandidatesTurn(Observation o, FailoverRequest request) =>
         IsEarly(o)
-        && (!request.IsSwitchover || o.Peers!.Reports[request.Candidate!].Position >= o.Cluster!.Status.Optime);
+        && (!request.IsSwitchover || o.Peers!.Reports[request.Candidate!].Position >= o.Memory.Published.Highest);
 
     /// <summary>A request decides who goes first for one ttl; then the cluster needs a leader more than the wanted one.</summary>
     private static bool IsEarly(Observation o) => o.Now - (o.Memory.UnlockedSince ?? o.Now) < o.Timing.Ttl;
 
     private static bool IsQuorum(Observation o) => IsSyncActive(o) && o.Config.SynchronousMode == SynchronousMode.Quorum;
-
-    private static Refusal? AnotherPrimary(Observation o)
-    {
-        var primary = o.Peers?.Reports.Values.FirstOrDefault(p => p is { Reachable: true, IsPrimary: true });
-        return primary is null ? null : new Refusal("primary_alive", $"does not race: {primary.Name} still runs as a primary");
-    }
 
     private static Refusal? Compare(Observation o, bool checkLag)
     {
@@ -269,36 +219,38 @@ public static partial class HaLoop
         var quorum = IsSyncActive(o) && (o.Config.SynchronousMode == SynchronousMode.Quorum || cluster.Sync.Quorum > 0);
         if (!o.Local.IsPrimary)
         {
-            var lag = cluster.Status.Optime.BytesAheadOf(own);
+            var lag = o.Memory.Published.Highest.BytesAheadOf(own);
             if (checkLag && lag > (ulong)Math.Max(0, o.Config.MaximumLagOnFailoverBytes))
             {
                 return new Refusal("lagging",
                     $"does not race: it lacks {lag} bytes of the last leader's WAL, more than maximum_lag_on_failover", s_second);
             }
-            if (o.Config.CheckTimeline && cluster.Timeline > 0 && o.Local.Timeline < cluster.Timeline)
+            if (o.Config.CheckTimeline && o.Local.Timeline < ClusterTimeline(o))
             {
                 return new Refusal("stale_timeline",
-                    $"does not race: it is on timeline {o.Local.Timeline}, the cluster on {cluster.Timeline}", s_second);
+                    $"does not race: it is on timeline {o.Local.Timeline}, the cluster on {ClusterTimeline(o)}", s_second);
             }
+        }
+        if (AnotherPrimary(o) is { } alive)
+        {
+            return alive;
         }
         var usable = new List<PeerPosition>();
         foreach (var peer in o.Peers?.Reports.Values ?? [])
         {
             var isVoter = quorum && cluster.Sync.Standbys.Contains(peer.Name);
-            if (!peer.Reachable || (IsStale(o, peer) && !peer.IsPrimary && quorum) || peer.WatchdogFailed || (peer.NoFailover && !isVoter && !peer.IsPrimary))
+            if (!peer.Reachable || peer.IsPrimary || (IsStale(o, peer) && quorum) || peer.WatchdogFailed
+                || (peer.NoFailover && !isVoter) || !IsCompared(o, peer.Name))
             {
                 continue;
-            }
-            if (peer.IsPrimary)
-            {
-                return new Refusal("primary_alive", $"does not race: {peer.Name} still runs as a primary");
             }
             if (o.Local.IsPrimary)
             {
                 continue;   // the only primary keeps its place
             }
             usable.Add(new PeerPosition(peer.Name, peer.Position, peer.Timeline));
-            if (IsBarredByTimeline(o, peer) || IsOutsideFailsafe(o, peer.Name) || HasLeft(cluster.History, peer.Timeline, peer.Position) is not null)
+            if (IsBarredByTimeline(o, peer) || IsOutsideFailsafe(o, peer.Name) || IsGoneForLong(o, peer.Name)
+                || HasLeft(cluster.History, peer.Timeline, peer.Position) is not null)
             {
                 continue;
             }
@@ -335,7 +287,7 @@ public static partial class HaLoop
     /// failover to a member that lagged, the others have more bytes, of a history that has ended.
     /// </summary>
     private static bool IsBarredByTimeline(Observation o, PeerReport peer) =>
-        o.Config.CheckTimeline && peer.Timeline > 0 && peer.Timeline < o.Cluster!.Timeline && o.Local.Timeline >= o.Cluster.Timeline;
+        o.Config.CheckTimeline && peer.Timeline > 0 && peer.Timeline < ClusterTimeline(o) && o.Local.Timeline >= ClusterTimeline(o);
 
     /// <summary>It may not lead while the failsafe mode is on, whatever it has; whoever waits for it waits for ever.</summary>
     private static bool IsOutsideFailsafe(Observation o, string name) =>
@@ -353,6 +305,7 @@ public static partial class HaLoop
             { NoFailover: true } => $"{name} is tagged nofailover",
             { WatchdogFailed: true } => $"{name} has no usable watchdog",
             _ when IsOutsideFailsafe(o, name) => $"{name} is not among the failsafe members",
+            _ when IsGoneForLong(o, name) => $"{name} has lost its member key",
             _ => null,
         };
     }

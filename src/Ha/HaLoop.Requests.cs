@@ -70,6 +70,10 @@ public static partial class HaLoop
                 .Where(m => !needSync || cluster.Sync.Standbys.Contains(m.Name))
                 .Select(m => m.Name),
         ];
+        if (o.Options.UnsupportedTopology is { } unsupported)
+        {
+            return new HandOver(false, unsupported, null);   // of all members: none of them would take the key
+        }
         if (names.IsEmpty)
         {
             return new HandOver(false, candidate is null
@@ -78,8 +82,13 @@ public static partial class HaLoop
         }
         if (!AreFresh(o, names, o.Memory.Request?.SeenAt ?? TimeSpan.Zero))
         {
-            return new HandOver(false, "", Act(o, "asks_peers", "asks the members that could take over", TimeSpan.Zero, new HaAction.ProbePeers(names)));
+            return new HandOver(false, "", Act(o, "asks_peers", "asks the members that could take over", TimeSpan.Zero,
+                new HaAction.ProbePeers([.. names.Select(name => cluster.Members[name])])));
         }
+        // Down or starting, this server knows no more than its last checkpoint: what was published last counts then.
+        var end = required ?? (o.Local.Server == ServerState.Running
+            ? o.Local.WalPosition
+            : Lsn.Max(o.Local.WalPosition, o.Memory.Published.Highest));
         var problems = new List<string>();
         var good = new List<string>();
         foreach (var name in names)
@@ -87,14 +96,14 @@ public static partial class HaLoop
             var report = o.Peers!.Reports[name];
             // What it confirmed to our own WAL sender may be newer than what it tells.
             var row = o.Local.Standbys.FirstOrDefault(r => string.Equals(r.ApplicationName, name, StringComparison.OrdinalIgnoreCase));
-            var lag = (required ?? o.Local.WalPosition).BytesAheadOf(Lsn.Max(report.Position, row?.FlushLsn ?? Lsn.Zero));
+            var lag = end.BytesAheadOf(Lsn.Max(report.Position, row?.FlushLsn ?? Lsn.Zero));
             var problem = CannotLead(o, name) ?? (report switch
             {
                 _ when lag > (required is null ? (ulong)Math.Max(0, o.Config.MaximumLagOnFailoverBytes) : 0) =>
                     $"{name} lacks {lag} bytes of WAL",
                 _ when isSwitchover && row is null && cluster.Members[name].Tags.ReplicateFrom is null =>
                     $"{name} does not stream from this member",
-                _ when o.Config.CheckTimeline && report.Timeline < cluster.Timeline =>
+                _ when o.Config.CheckTimeline && report.Timeline < ClusterTimeline(o) =>
                     $"{name} is on timeline {report.Timeline}",
                 _ => null,
             });

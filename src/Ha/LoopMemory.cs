@@ -87,6 +87,15 @@ public sealed record LoopMemory
     /// <summary>When the cluster was first seen without a leader.</summary>
     public TimeSpan? UnlockedSince { get; init; }
 
+    /// <summary>The members that were seen, also those whose key has vanished.</summary>
+    public KnownMembers Members { get; init; } = KnownMembers.None;
+
+    /// <summary>The highest position that was published in this history.</summary>
+    public PublishedPosition Published { get; init; }
+
+    /// <summary>The term in which this member was promoted last: its history began there.</summary>
+    public Term PromotedIn { get; init; }
+
     /// <summary>The request in the failover key, by its revision, and when it was first seen: older answers of peers say nothing about it.</summary>
     public (long Revision, TimeSpan SeenAt)? Request { get; init; }
 

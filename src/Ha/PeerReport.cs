@@ -33,6 +33,9 @@ public sealed record PeerReport(
     /// <summary>How old its position was when it answered; null: it looked while it answered (members of other versions do).</summary>
     public TimeSpan? Age { get; init; }
 
+    /// <summary>It believes that the cluster is paused: then no guard stops its server.</summary>
+    public bool Paused { get; init; }
+
     /// <summary>Why it could not be asked, in one sentence; null when it answered.</summary>
     public string? Problem { get; init; }
 

@@ -31,8 +31,14 @@ internal static class Every
         new(null, "b", null, 70),
     ];
 
+    /// <summary>The departed member <c>d</c> still runs as a primary.</summary>
+    private static readonly PeerAnswers s_departedAlive = Answers(100, false) with
+    {
+        Reports = Answers(100, false).Reports.Add("d", new PeerReport("d", true, IsPrimary: true, new Lsn(200), 1) { Role = Role.Primary }),
+    };
+
     private static readonly PeerAnswers?[] s_peers =
-        [null, Answers(100, false), Answers(300, false), Answers(200, true), Answers(200, false, reachable: false)];
+        [null, Answers(100, false), Answers(300, false), Answers(200, true), Answers(200, false, reachable: false), s_departedAlive];
 
     public static IEnumerable<Observation> Observation()
     {
@@ -206,5 +212,15 @@ internal static class Every
                 NotStreamingSince = Now - TimeSpan.FromSeconds(5),
             };
         }
+        yield return new LoopMemory
+        {
+            DivergenceTerm = new Term(50),
+            UnlockedSince = Now - TimeSpan.FromSeconds(3),
+            Members = KnownMembers.None with
+            {
+                Leader = "d",
+                Departed = KnownMembers.None.Departed.Add("d", new DepartedMember(Member("d", Role.Primary), Now - TimeSpan.FromSeconds(3), true, true)),
+            },
+        };
     }
 }

@@ -34,12 +34,17 @@ public sealed class EveryObservationTests
     public void A_primary_without_a_lease_is_never_left_alone() => Never((o, decision) =>
         o.Local.AcceptsWrites && !o.Leads && !o.FailsafeHolds && !o.Paused
         && o.Job is not ({ StopsInTime: true } or { Kind: JobKind.Bootstrap or JobKind.AbandonBootstrap })
-        && !decision.Actions.Any(a => a is HaAction.Demote or HaAction.AttachLeader or HaAction.AcquireLeader or HaAction.ProbePeers));
+        && !decision.Actions.Any(a => a is HaAction.Demote or HaAction.AttachLeader or HaAction.AcquireLeader));
 
     [Fact]
     public void A_primary_may_only_wait_for_the_race_while_nobody_leads() => Never((o, decision) =>
         o.Local.AcceptsWrites && !o.Leads && !o.FailsafeHolds && !o.Paused && (o.Leader is not null || o.Lease.IsUncertain || !o.IsDcsLive)
         && decision.Actions.Any(a => a is HaAction.ProbePeers or HaAction.AcquireLeader));
+
+    [Fact]
+    public void Nobody_takes_the_key_while_a_departed_member_answers_as_a_primary() => Never((o, decision) =>
+        !o.Local.IsPrimary && decision.Actions.Any(a => a is HaAction.AcquireLeader)
+        && o.Memory.Members.Departed.Keys.Any(name => o.Peers?.Reports.GetValueOrDefault(name) is not { IsPrimary: false }));
 
     [Fact]
     public void No_job_starts_while_another_runs_unless_that_one_is_cancelled_first() => Never((o, decision) =>

@@ -39,6 +39,41 @@ public sealed class PromotionTests
         Assert.StartsWith(code, HaLoop.Decide(o).Code, StringComparison.Ordinal);
     }
 
+    /// <summary>A damaged or forged key: PostgreSQL steps over each timeline with a file of its own.</summary>
+    [Theory]
+    [InlineData("4000000000", 1u)]
+    [InlineData("4294967295", 1u)]
+    [InlineData("1002", 1u)]
+    [InlineData("1001", 1001u)]
+    [InlineData("3", 3u)]
+    public void A_timeline_far_beyond_the_local_one_is_not_believed(string reserved, uint used)
+    {
+        var o = Winner(wasAsked: false);
+        o = o with { Cluster = o.Cluster! with { RoutingKeys = o.Cluster.RoutingKeys.SetItem(ClusterKeys.Timeline, reserved) } };
+
+        var decision = HaLoop.Decide(o);
+
+        Assert.Equal([new HaAction.ReserveTimeline(used + 1), new HaAction.Promote(used)], decision.Actions.ToArray());
+        Assert.Equal(used == 1, decision.Reason.Contains("is not believed", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void What_one_key_claims_beyond_belief_does_not_hide_what_another_tells()
+    {
+        var o = Winner(wasAsked: false);
+        o = o with
+        {
+            Cluster = o.Cluster! with
+            {
+                RoutingKeys = o.Cluster.RoutingKeys.SetItem(ClusterKeys.Timeline, "4000000000"),
+                History = new TimelineHistory([new HistoryLine(4_000_000_000, new Lsn(1), "", null, null)]),
+                Members = o.Cluster.Members.SetItem("c", Every.Member("c", Role.Replica) with { Timeline = 7 }),
+            },
+        };
+
+        Assert.Contains(new HaAction.Promote(7), HaLoop.Decide(o).Actions);
+    }
+
     private static Observation Winner(bool wasAsked) => Every.Of(
         s_standby with { PromotionAsked = wasAsked }, "a", new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)))
         with { Memory = LoopMemory.Empty with { DivergenceTerm = new Term(50) } };

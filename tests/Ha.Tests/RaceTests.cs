@@ -87,6 +87,11 @@ public sealed class RaceTests
     public void A_member_that_hears_a_leader_without_the_DCS_does_not_race() => Refuses("failsafe", o =>
         Configured(o, """{"failsafe_mode":true}""") with { Failsafe = new FailsafeView(default, null, "b", TimeSpan.FromSeconds(3)) });
 
+    /// <summary>A leader that is cut off does not hear of the change, and counts on the consent.</summary>
+    [Fact]
+    public void A_consent_binds_though_failsafe_mode_was_switched_off_since() => Refuses("failsafe", o =>
+        o with { Failsafe = new FailsafeView(default, null, "b", TimeSpan.FromSeconds(3)) });
+
     [Fact]
     public void An_asynchronous_standby_does_not_race() => Refuses("not_synchronous", o =>
         Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "c"));
@@ -112,12 +117,39 @@ public sealed class RaceTests
             Peer(Optime(Configured(o, """{"maximum_lag_on_failover":10}"""), 211), PeerReport.Unreachable("b", "cut off")),
             new FailoverRequest(null, "b", null, 70)));
 
+    /// <summary>A leader that ended in haste published less than it had published before.</summary>
+    [Fact]
+    public void The_highest_position_that_was_published_is_what_a_standby_may_lack() => Refuses("lagging", o =>
+    {
+        o = Configured(o, """{"maximum_lag_on_failover":10}""");
+        return Optime(o, 50) with { Memory = HaLoop.Decide(Optime(o, 211)).Memory };
+    });
+
+    [Fact]
+    public void A_new_leader_begins_where_its_history_forked_off()
+    {
+        var o = Configured(Standby(), """{"maximum_lag_on_failover":10}""");
+        var memory = HaLoop.Decide(Optime(o, 900)).Memory;
+        var led = Optime(o, 205) with { Memory = memory };
+        led = led with { Cluster = led.Cluster! with { Leader = new LeaderKey("b", new Term(80), 80, 1), Status = led.Cluster.Status with { ModRevision = 90 } } };
+
+        // Until the new leader has published anything, what stands there is of the one before.
+        var before = led with { Cluster = led.Cluster with { Status = led.Cluster.Status with { ModRevision = 70, Optime = new Lsn(900) } } };
+        Assert.Equal(new Lsn(900), HaLoop.Decide(before).Memory.Published.Highest);
+        Assert.Equal(new Lsn(205), HaLoop.Decide(led).Memory.Published.Highest);
+        Races(_ => Optime(o, 205) with { Memory = HaLoop.Decide(led).Memory with { UnlockedSince = Every.Now - TimeSpan.FromSeconds(1) } });
+    }
+
     [Fact]
     public void A_standby_at_the_limit_of_lag_races() => Races(o => Optime(Configured(o, """{"maximum_lag_on_failover":10}"""), 210));
 
     [Fact]
     public void A_standby_on_an_old_timeline_does_not_race_when_that_is_checked() => Refuses("stale_timeline", o =>
         OnTimeline(Configured(o, """{"check_timeline":true}"""), 2));
+
+    [Fact]
+    public void A_history_beyond_belief_bars_nobody() => Races(o =>
+        OnTimeline(Configured(o, """{"check_timeline":true}"""), 4_000_000_000));
 
     [Fact]
     public void The_timeline_is_not_checked_by_default() => Races(o => OnTimeline(o, 2));
@@ -282,7 +314,7 @@ public sealed class RaceTests
     {
         var o = Standby() with { Local = Every.Server(ServerState.Running, isPrimary: true) };
 
-        Assert.Equal("races", HaLoop.Decide(o).Code);
+        Assert.Equal("reacquires", HaLoop.Decide(o).Code);
     }
 
     [Fact]

@@ -57,6 +57,35 @@ public sealed class RequestTests
     }
 
     [Fact]
+    public void Where_no_member_would_take_the_key_nobody_gives_it_up()
+    {
+        var o = Leader(new FailoverRequest("a", "b", null, 70));
+
+        Drops(o with { Options = o.Options with { UnsupportedTopology = "a standby cluster is configured" } });
+    }
+
+    /// <summary>Its own position is that of its last checkpoint, or none at all: what it has published says how far the others lag.</summary>
+    [Theory]
+    [InlineData(ServerState.Starting)]
+    [InlineData(ServerState.Stopped)]
+    public void A_leader_that_is_not_up_gives_way_only_to_a_standby_within_the_allowed_lag(ServerState state)
+    {
+        var lease = new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30));
+        var o = Every.Of(
+            Every.Server(state, isPrimary: true) with { IsPrimary = false, WalPosition = state == ServerState.Starting ? Lsn.Zero : new Lsn(150) },
+            "a", lease, config: Every.Config("""{"maximum_lag_on_failover":10,"primary_start_timeout":5}"""));
+        o = o with
+        {
+            Peers = Every.Answers(200, isPrimary: false),
+            Memory = LoopMemory.Empty with { DivergenceTerm = new Term(50), DownSince = Every.Now - TimeSpan.FromSeconds(6) },
+        };
+
+        Assert.Contains(HaLoop.Decide(o).Actions, a => a is HaAction.Demote or HaAction.ReleaseLeader);
+        var behind = o with { Cluster = o.Cluster! with { Status = o.Cluster.Status with { Optime = new Lsn(211) } } };
+        Assert.DoesNotContain(HaLoop.Decide(behind).Actions, a => a is HaAction.Demote or HaAction.ReleaseLeader);
+    }
+
+    [Fact]
     public void A_candidate_that_lags_too_far_is_refused()
     {
         var o = Configured(Leader(new FailoverRequest(null, "b", null, 70)), """{"maximum_lag_on_failover":10}""");
