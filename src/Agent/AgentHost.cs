@@ -46,8 +46,8 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly FenceClient _fence;
     private readonly PrimaryGuard _guard;
     private readonly AgentLoop _loop;
-    private readonly ConsentFile _consents;
-    private readonly Lock _consentLock = new();
+    private readonly FailsafeConsents _consents;
+    private readonly MembersFile _members;
     private readonly RestServer _rest;
     private readonly AgentMetrics _metrics;
     private AgentSettings _settings;
@@ -78,13 +78,20 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         var watchdog = new DeviceWatchdog(
             settings.Watchdog, BoundedWatchdogDevice.Opener(static path => new LinuxWatchdogDevice(path), s_deviceLimit), time, LogWatchdog);
         _guard = new PrimaryGuard(_fence, watchdog, () => _board.Current.Timing, time, loggers.CreateLogger<PrimaryGuard>());
-        _consents = new ConsentFile(settings.Postgres.DataDirectory, time);
+        var consentFile = new ConsentFile(settings.Postgres.DataDirectory, time);
+        var earlierConsent = consentFile.Recall();
+        _consents = new FailsafeConsents(_board, earlierConsent, consentFile.Keep, time);
+        _members = new MembersFile(settings.Postgres.DataDirectory, settings.Scope, _logger);
+        var earlierMembers = _members.Recall();
+        _board.Update(status => status with { LastLeader = earlierMembers.Leader });
         _loop = new AgentLoop(
             member, _store, _watch, _postgres, _peers, _guard, _keeper, _board, events, signal, time, loggers)
         {
             RunEnded = OnRunEnded,
             NameIsOurs = () => Volatile.Read(ref _nameIsOurs),
-            EarlierConsent = _consents.Recall(),
+            EarlierConsent = earlierConsent,
+            EarlierMembers = earlierMembers,
+            KeepMembers = _members.Keep,
         };
         _rest = new RestServer(settings.Rest, this, events, _metrics, log, time, loggers);
     }
@@ -154,31 +161,16 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     /// <inheritdoc/>
     public FailsafeAnswer ReceiveFailsafe(FailsafeMessage message)
     {
-        var status = _board.Current;
-        if (!status.Config.FailsafeMode)
+        var answer = _consents.Receive(message);
+        if (answer.Verdict == FailsafeVerdict.NotKept)
         {
-            return new FailsafeAnswer(FailsafeVerdict.Disabled);
+            LogConsentNotKept(message.Name, answer.Problem ?? "");
         }
-        if (status.Postgres.AcceptsWrites)
+        else if (answer.Verdict is FailsafeVerdict.NotTheLeader or FailsafeVerdict.TooLong)
         {
-            return new FailsafeAnswer(FailsafeVerdict.RunningAsLeader);
+            LogNoConsent(message.Name, answer.Problem ?? "");
         }
-        lock (_consentLock)   // questions may overlap, and the longer consent counts
-        {
-            var notice = FailsafeNotice.Of(message, status.Timing.Ttl, _board.Current.Failsafe ?? _loop.EarlierConsent, _time);
-            try
-            {
-                _consents.Keep(notice);
-            }
-            catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
-            {
-                LogConsentNotKept(message.Name, problem.Message);
-                return new FailsafeAnswer(FailsafeVerdict.NotKept);
-            }
-            _board.Update(current => current with { Failsafe = notice });
-        }
-        return new FailsafeAnswer(
-            FailsafeVerdict.Accepted, status.Postgres.WalPosition > Lsn.Zero ? status.Postgres.WalPosition : null);
+        return answer;
     }
 
     /// <inheritdoc/>
@@ -405,6 +397,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     [LoggerMessage(EventId = 1620, Level = LogLevel.Critical,
         Message = "A task that guards this member broke: the agent ends, and the fence stops a primary that nobody guards")]
     private partial void LogBroke(Exception? exception);
+
+    [LoggerMessage(EventId = 1622, Level = LogLevel.Warning, Message = "No consent to {Name} in failsafe mode: {Problem}")]
+    private partial void LogNoConsent(string name, string problem);
 
     [LoggerMessage(EventId = 1611, Level = LogLevel.Warning, Message = "Watchdog: {Problem}")]
     private partial void LogWatchdog(string problem);

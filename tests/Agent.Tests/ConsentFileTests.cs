@@ -46,6 +46,18 @@ public sealed class ConsentFileTests : IDisposable
         Assert.Equal(TimeSpan.FromSeconds(30), _file.Recall().Binds);
     }
 
+    /// <summary>Earlier versions kept whatever time they were asked for.</summary>
+    [Fact]
+    public void A_time_that_an_earlier_version_kept_counts_for_one_ttl()
+    {
+        _file.Keep(Notice("a"));
+        var kept = JsonNode.Parse(File.ReadAllText(_directory[ConsentFile.FileName]))!;
+        kept["binds_s"] = 86_400;
+        File.WriteAllText(_directory[ConsentFile.FileName], kept.ToJsonString());
+
+        Assert.Equal(("a", null), (_file.Recall().Name, _file.Recall().Binds));
+    }
+
     [Fact]
     public void Without_a_file_a_consent_may_have_been_given_at_the_boot() => IsOfTheBoot(_file.Recall());
 

@@ -101,6 +101,29 @@ public sealed class LeaseKeeperTests : IDisposable
     }
 
     [Fact]
+    public void A_refusal_ends_what_was_vouched_for_at_once_and_leaves_the_guards_a_moment()
+    {
+        Acquire();
+        _store.IsCutOff = true;
+        _world.RunFor(TimeSpan.FromSeconds(40));   // the lease is over
+        Conviction? told = null;
+        _process.Run(() =>
+        {
+            _keeper.ConvictionChanged = conviction => told = conviction;
+            _keeper.Vouch(_clock.GetTimestamp(), _clock.GetTimestamp() + (30 * _clock.TimestampFrequency));
+        });
+        var vouched = told!.Value;
+
+        _process.Run(_keeper.Withdraw);
+
+        Assert.Null(_keeper.VouchedUntil);
+        Assert.True(vouched.Until > _clock.GetTimestamp());
+        Assert.True(told!.Value.Until < _clock.GetTimestamp());
+        Assert.InRange(
+            _clock.GetElapsedTime(_clock.GetTimestamp(), told.Value.Deadline), TimeSpan.FromSeconds(0.1), TimeSpan.FromSeconds(2.5));
+    }
+
+    [Fact]
     public void A_loop_that_is_stuck_costs_the_lease()
     {
         Acquire();
@@ -139,7 +162,7 @@ public sealed class LeaseKeeperTests : IDisposable
         Assert.Equal(isKept, _keeper.View.HoldsLeader);
     }
 
-    private void Acquire() => Assert.Equal(LeaseOutcome.Held, Run(_keeper.AcquireAsync).Outcome);
+    private void Acquire() => Assert.Equal(LeaseOutcome.Held, Run(token => _keeper.AcquireAsync(null, token)).Outcome);
 
     private T Run<T>(Func<CancellationToken, Task<T>> act)
     {

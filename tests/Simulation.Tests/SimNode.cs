@@ -66,6 +66,9 @@ internal sealed class SimNode
     /// <summary>What its agent consented to last; it survives the agent. The machine's own end takes it away, so that its start counts as one.</summary>
     public FailsafeNotice? Consent { get; set; }
 
+    /// <summary>The members that its agent has seen; kept like its data.</summary>
+    public KnownMembers Members { get; set; } = KnownMembers.None;
+
     public bool CanAnswer => !IsFrozen && Agent is { Process: { IsAlive: true, IsFrozen: false } };
 
     public void StartAgent()
@@ -226,6 +229,7 @@ internal sealed class SimAgent
     private readonly SimCluster _cluster;
     private readonly SimNode _node;
     private readonly AgentLoop _loop;
+    private readonly FailsafeConsents _consents;
     private readonly TimeProvider _time;
     private readonly TopologyWatch _watch;
     private readonly LocalMember _member;
@@ -242,7 +246,7 @@ internal sealed class SimAgent
         IClusterStore store = options.ShowsOldSnapshots ? new ForgetfulStore(Store, world) : Store;
         _watch = new TopologyWatch(store, NullLogger<TopologyWatch>.Instance);
         Keeper = new LeaseKeeper(store, node.Name, time, NullLogger<LeaseKeeper>.Instance);
-        Board = new StatusBoard(new AgentStatus { Scope = "sim", Name = node.Name });
+        Board = new StatusBoard(new AgentStatus { Scope = "sim", Name = node.Name, LastLeader = node.Members.Leader });
         _member = new LocalMember(
             "sim", node.Name, $"postgres://127.0.0.1:{node.Server.Port}/postgres", $"http://127.0.0.1:{node.Server.Port + 1000}/patroni", null,
             node.Tags, true, false, cluster.ConfigElement);
@@ -250,13 +254,17 @@ internal sealed class SimAgent
         {
             TakesOver = what => cluster.Invariants.TakesOver(node, what),
         };
+        var earlierConsent = options.ForgetsConsents ? null : node.Consent;
+        _consents = new FailsafeConsents(Board, earlierConsent, consent => node.Consent = consent, time);
         _loop = new AgentLoop(
             _member, store, _watch, postgres, new SimPeers(world, cluster.Network, node.Name, time, cluster.Nodes),
             new SimGuard(node.Fence, options, time), Keeper, Board, new AgentEvents(time, 4),
             new LoopSignal(time), time, NullLoggerFactory.Instance)
         {
             Decide = Decide,
-            EarlierConsent = options.ForgetsConsents ? null : node.Consent,
+            EarlierConsent = earlierConsent,
+            EarlierMembers = node.Members,
+            KeepMembers = (members, _) => node.Members = members,
         };
     }
 
@@ -295,24 +303,15 @@ internal sealed class SimAgent
             Role = status.Role,
             State = status.State,
             Age = _time.GetElapsedTime(status.ObservedAt),
+            Paused = status.Config.Pause,
         };
     }
 
     public FailsafeReply ReceiveFailsafe(FailsafeMessage message)
     {
-        var status = Board.Current;
-        if (!status.Config.FailsafeMode)
-        {
-            return new FailsafeReply(_node.Name, false, null, "disabled");
-        }
-        if (status.Postgres.AcceptsWrites && status.IsLeader(_time.GetTimestamp()))
-        {
-            return new FailsafeReply(_node.Name, false, null, "running as a leader");
-        }
-        var notice = FailsafeNotice.Of(message, status.Timing.Ttl, status.Failsafe ?? _loop.EarlierConsent, _time);
-        _node.Consent = notice;
-        Board.Update(current => current with { Failsafe = notice });
-        return new FailsafeReply(_node.Name, true, null, "Accepted");
+        var verdict = _consents.Receive(message).Verdict;
+        var accepted = verdict == FailsafeVerdict.Accepted;
+        return new FailsafeReply(_node.Name, accepted, null, verdict.ToString(), Refused: !accepted);
     }
 
     private async Task RunAsync()

@@ -72,17 +72,13 @@ internal sealed partial class AgentLoop
     {
         var plan = PlanSlots(o);
         var seen = o.Cluster!.Status;
-        var status = new LeaderStatus(o.Local.WalPosition, plan.PublishedSlots ?? seen.Slots, 
+        var status = new LeaderStatus(o.Local.WalPosition, plan.PublishedSlots ?? seen.Slots,
             // Our own slot too: should we go, the next leader keeps the WAL that we need to come back.
             (plan.RetainSlots ?? seen.RetainSlots).Add(ReplicationSlotName.FromMember(_member.Name)));
-        var text = KeyWriter.Status(status);
-        if (text != _statusWritten && _time.GetElapsedTime(_statusWrittenAt) >= _timing.LoopWait * 0.9)
+        if (_time.GetElapsedTime(_statusWrittenAt) >= _timing.LoopWait * 0.9
+            && await _status.PublishAsync(status, o.Cluster, o.Lease.Term, _memory.PromotedIn, cancellationToken) is { IsDone: true, Revision: > 0 })
         {
-            var outcome = await _store.PutAsync(ClusterKeys.Status, text, WriteCondition.Always, 0, cancellationToken);
-            if (outcome.IsDone)
-            {
-                (_statusWritten, _statusWrittenAt) = (text, _time.GetTimestamp());
-            }
+            _statusWrittenAt = _time.GetTimestamp();
         }
         // While others vouch, the list stays that of those who do: a member that is added now has not been asked.
         if (o.Config.FailsafeMode && _keeper.VouchedUntil is null)

@@ -89,6 +89,8 @@ internal sealed partial class AgentLoop
             Term = o.Lease.HoldsLeader ? o.Lease.Term : o.Cluster?.Leader?.Term ?? default,
             Tags = _member.Tags,
             WatchdogProblem = o.Options.WatchdogProblem,
+            LastLeader = _memory.Members.Leader ?? status.LastLeader,
+            LongestTtl = LongestTtl(o),
             SystemId = o.Local.Control?.SystemId,
             FailsafeUntil = _keeper.VouchedUntil,
             ReasonCode = decision.Code,
@@ -96,6 +98,18 @@ internal sealed partial class AgentLoop
             JobInProgress = o.Job is { } job ? HaLoop.Name(job.Kind) : null,
             Fence = !_guard.IsFenced ? FenceState.None : o.Local.AcceptsWrites ? FenceState.Armed : FenceState.Idle,
         });
+    }
+
+    /// <summary>A leader that is cut off knows no newer ttl than that of its term's beginning.</summary>
+    private TimeSpan LongestTtl(Observation o)
+    {
+        var least = o.Timing.Ttl > Timing.CommonMinimum.Ttl ? o.Timing.Ttl : Timing.CommonMinimum.Ttl;
+        if (o.Cluster?.Leader?.Term is { } term && term != _longestTtl.Term)
+        {
+            _longestTtl = (term, least);
+        }
+        _longestTtl.Ttl = least > _longestTtl.Ttl ? least : _longestTtl.Ttl;
+        return _longestTtl.Ttl;
     }
 
     [LoggerMessage(EventId = 1001, Level = LogLevel.Information, Message = "This member {Reason} [{Code}]")]

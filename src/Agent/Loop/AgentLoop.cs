@@ -25,6 +25,7 @@ internal sealed partial class AgentLoop : IDisposable
     private readonly LeaseKeeper _keeper;
     private readonly Performer _performer;
     private readonly MemberPublisher _publisher;
+    private readonly StatusKey _status;
     private readonly StatusBoard _board;
     private readonly AgentEvents _events;
     private readonly JobSlot _jobs;
@@ -47,7 +48,7 @@ internal sealed partial class AgentLoop : IDisposable
     private bool? _appliedAsPrimary;
     private ImmutableArray<KeyProblem> _keyProblems = [];
     private Timing _timing;
-    private string _statusWritten = "";
+    private (Term Term, TimeSpan Ttl) _longestTtl;
     private long _statusWrittenAt;
     private string _failsafeWritten = "";
     private long _lastRunAt;
@@ -72,7 +73,8 @@ internal sealed partial class AgentLoop : IDisposable
         _config = DynamicConfig.Parse(member.InitialConfig, 0);
         _timing = _config.Timing.Corrected(Timing.CommonMinimum);
         _jobs = new JobSlot(Now, signal.Wake, loggers.CreateLogger<JobSlot>());
-        _performer = new Performer(store, keeper, postgres, peers, guard, _jobs, time, loggers.CreateLogger<Performer>());
+        _status = new StatusKey(store, member.Name);
+        _performer = new Performer(store, keeper, _status, postgres, peers, guard, _jobs, time, loggers.CreateLogger<Performer>());
         _publisher = new MemberPublisher(store, keeper, time, loggers.CreateLogger<MemberPublisher>());
         keeper.Wake = signal.Wake;
         keeper.LoopIsAlive = IsAlive;
@@ -95,6 +97,17 @@ internal sealed partial class AgentLoop : IDisposable
     /// DCS had not answered yet.
     /// </summary>
     public Func<bool> NameIsOurs { get; init; } = static () => true;
+
+    /// <summary>The members that an earlier life of this agent has seen.</summary>
+    public KnownMembers EarlierMembers
+    {
+        init => _memory = _memory with { Members = value };
+    }
+
+    /// <summary>
+    /// Called after each decision: the members to be known to the agent's next life, and whether the data directory has been filled anew.
+    /// </summary>
+    public Action<KnownMembers, bool>? KeepMembers { get; init; }
 
     /// <summary>Number of runs so far.</summary>
     public long Runs { get; private set; }
@@ -205,13 +218,14 @@ internal sealed partial class AgentLoop : IDisposable
         }
         var decision = Decide(observation);
         _memory = decision.Memory with { PreviousPosition = observation.Local.WalPosition };
+        KeepMembers?.Invoke(_memory.Members, observation.Ended is { Kind: JobKind.Clone or JobKind.Rewind or JobKind.Bootstrap });
         Announce(observation, decision);
         Publish(observation, decision);
         var carried = _learned;
         using var bound = WithinLease(cancellationToken);
         _learned = await _performer.PerformAsync(
             decision.Actions,
-            new Performer.Run(observation, _member, _config) { Now = Now },
+            new Performer.Run(observation with { Memory = _memory }, _member, _config) { Now = Now },
             bound.Token);
         if (_learned.SyncRefused && _memory.Sync is { } planned && observation.Memory.Sync?.Unanswered(observation.Cluster!.Sync) is null)
         {
@@ -321,7 +335,7 @@ internal sealed partial class AgentLoop : IDisposable
             Self = _member.Name,
             Options = new MemberOptions(
                 _member.Tags, _member.MayBootstrap, _guard.WatchdogProblem, _member.CanCloneWithoutLeader,
-                _config.StandbyCluster is null ? null : "a standby cluster is configured, and this version does not run one"),
+                _config.Unsupported),
             Cluster = snapshot,
             IsDcsLive = view.IsLive,
             Config = _config,
@@ -394,6 +408,10 @@ internal sealed partial class AgentLoop : IDisposable
             {
                 LogConfigProblem(problem);
             }
+            if (config.Unsupported is { } unsupported)
+            {
+                LogUnsupported(unsupported);
+            }
         }
         var allFenced = _guard.IsFenced && snapshot.Members.Values.All(m => m.Name == _member.Name || m.Routing is { Fence: true });
         var timing = _config.Timing.Corrected(allFenced ? Timing.FencedMinimum : Timing.CommonMinimum);
@@ -422,6 +440,10 @@ internal sealed partial class AgentLoop : IDisposable
 
     [LoggerMessage(EventId = 1003, Level = LogLevel.Warning, Message = "Dynamic configuration: {Problem}")]
     private partial void LogConfigProblem(string problem);
+
+    [LoggerMessage(EventId = 1009, Level = LogLevel.Error,
+        Message = "{Problem}: no member takes the leader key anew, and there is no failover or switchover, until standby_cluster is removed")]
+    private partial void LogUnsupported(string problem);
 
     [LoggerMessage(EventId = 1004, Level = LogLevel.Information, Message = "Times in force: ttl {Ttl} s, loop_wait {LoopWait} s, retry_timeout {RetryTimeout} s")]
     private partial void LogTiming(double ttl, double loopWait, double retryTimeout);

@@ -159,12 +159,14 @@ internal sealed partial class LeaseKeeper(
     }
 
     /// <summary>Tries to take the leader key.</summary>
-    public Task<LeaderWrite> AcquireAsync(CancellationToken cancellationToken) =>
-        WriteLeaderAsync(static (store, self, lease, token) => store.TryAcquireLeaderAsync(self, lease, token), cancellationToken);
+    /// <param name="atMost">The longest that it may take; null: as long as any request. Without an answer the key is uncertain.</param>
+    /// <param name="cancellationToken">Gives up; then nothing is concluded.</param>
+    public Task<LeaderWrite> AcquireAsync(TimeSpan? atMost, CancellationToken cancellationToken) =>
+        WriteLeaderAsync(static (store, self, lease, token) => store.TryAcquireLeaderAsync(self, lease, token), atMost, cancellationToken);
 
     /// <summary>Confirms a key that carries our name, perhaps on the lease of an earlier life.</summary>
     public Task<LeaderWrite> AttachAsync(CancellationToken cancellationToken) =>
-        WriteLeaderAsync(static (store, self, lease, token) => store.TryKeepLeaderAsync(self, lease, token), cancellationToken);
+        WriteLeaderAsync(static (store, self, lease, token) => store.TryKeepLeaderAsync(self, lease, token), null, cancellationToken);
 
     /// <summary>Gives the leader key up. From here on nothing believes in it, whatever the DCS answers.</summary>
     public async Task<WriteOutcome> ReleaseAsync(CancellationToken cancellationToken)
@@ -263,6 +265,23 @@ internal sealed partial class LeaseKeeper(
             _vouchedDeadline = Math.Max(_vouchedDeadline, DeadlineOf(until, _ttl));
         }
         Tell();
+    }
+
+    /// <summary>A member has refused its consent: what was vouched for counts no more, whatever time of it is left.</summary>
+    /// <remarks>The guards get half of a safety margin, so that PostgreSQL is stopped by this agent rather than by them.</remarks>
+    public void Withdraw()
+    {
+        lock (_lock)
+        {
+            if (_vouchedUntil == 0)
+            {
+                return;
+            }
+            var soon = time.GetTimestamp() + (Ticks(Observation.SafetyMarginOf(_ttl)) / 2);
+            (_vouchedUntil, _vouchedDeadline) = (0, Math.Min(_vouchedDeadline, soon));
+        }
+        Tell();
+        Wake?.Invoke();
     }
 
     /// <summary>The lease for a key that is about to be put; grants one when there is none.</summary>
@@ -382,13 +401,14 @@ internal sealed partial class LeaseKeeper(
     }
 
     private async Task<LeaderWrite> WriteLeaderAsync(
-        Func<IClusterStore, string, long, CancellationToken, ValueTask<LeaderWrite>> write, CancellationToken cancellationToken)
+        Func<IClusterStore, string, long, CancellationToken, ValueTask<LeaderWrite>> write, TimeSpan? atMost,
+        CancellationToken cancellationToken)
     {
         await EnterAsync();
         try
         {
             var sentAt = time.GetTimestamp();
-            using var limit = Limit(cancellationToken);
+            using var limit = Limit(cancellationToken, atMost);
             lock (_lock)
             {
                 _wanted = true;
@@ -584,7 +604,7 @@ internal sealed partial class LeaseKeeper(
 
     private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
 
-    private TimedToken Limit(CancellationToken cancellationToken)
+    private TimedToken Limit(CancellationToken cancellationToken, TimeSpan? atMost = null)
     {
         TimeSpan limit;
         lock (_lock)
@@ -598,6 +618,7 @@ internal sealed partial class LeaseKeeper(
                 limit = reserve;   // the watchdog counts from the answer, the lease from the question
             }
         }
+        limit = atMost < limit ? atMost.Value : limit;
         return TimedToken.After(limit, time, cancellationToken);
     }
 

@@ -12,7 +12,7 @@ namespace Routing.Agent.Loop;
 
 /// <summary>Does what the decision says. The only place of the loop with effects.</summary>
 internal sealed partial class Performer(
-    IClusterStore store, LeaseKeeper keeper, IPostgres postgres, IPeers peers, IPrimaryGuard guard, JobSlot jobs,
+    IClusterStore store, LeaseKeeper keeper, StatusKey status, IPostgres postgres, IPeers peers, IPrimaryGuard guard, JobSlot jobs,
     TimeProvider time, ILogger<Performer> logger)
 {
     /// <summary>The longest that a peer may take to answer before it counts as unreachable.</summary>
@@ -102,7 +102,7 @@ internal sealed partial class Performer(
                     LogNotDone(nameof(HaAction.AcquireLeader), "not begun", guard.WatchdogProblem ?? "");
                     return (false, learned);
                 }
-                var won = await keeper.AcquireAsync(cancellationToken);
+                var won = await keeper.AcquireAsync(AcquireLimit(run.Observation), cancellationToken);
                 if (won is { Outcome: LeaseOutcome.Lost, Leader: { } winner })
                 {
                     LogRaceLost(winner.Holder);
@@ -112,7 +112,7 @@ internal sealed partial class Performer(
                 var kept = await keeper.AttachAsync(cancellationToken);
                 return (kept.Outcome == LeaseOutcome.Held, learned);
             case HaAction.ReleaseLeader release:
-                return Report(action, await ReleaseAsync(release.Optime, run.Observation.Cluster, cancellationToken), learned);
+                return Report(action, await ReleaseAsync(release.Optime, run, cancellationToken), learned);
             case HaAction.RaceInitialize:
                 var lease = await keeper.LeaseForKeysAsync(cancellationToken);
                 if (lease == 0)
@@ -151,7 +151,7 @@ internal sealed partial class Performer(
                 return Report(action, await store.PutAsync(
                     ClusterKeys.History, KeyWriter.History(history.History), WriteCondition.Always, 0, cancellationToken), learned);
             case HaAction.ProbePeers probe:
-                return (true, learned with { Peers = await ProbeAsync(probe.Names, run, cancellationToken) });
+                return (true, learned with { Peers = await ProbeAsync(probe, run, cancellationToken) });
             case HaAction.AskFailsafe:
                 return (true, await AskFailsafeAsync(run, learned, cancellationToken));
             case HaAction.SetSynchronousStandbys set:
@@ -172,6 +172,10 @@ internal sealed partial class Performer(
                 throw new InvalidOperationException($"The performer does not know the action {action}.");
         }
     }
+
+    /// <summary>A primary that has lost the key accepts writes while it asks for it: without a quick answer it is stopped.</summary>
+    private static TimeSpan? AcquireLimit(Observation o) =>
+        o.Local.AcceptsWrites && !o.Paused ? TimeSpan.FromTicks(Math.Min(s_peerLimit.Ticks, o.Timing.Ttl.Ticks / 8)) : null;
 
     private static Learned Seen(Learned learned, long revision) =>
         learned with { WrittenRevision = Math.Max(learned.WrittenRevision, revision) };
@@ -212,22 +216,26 @@ internal sealed partial class Performer(
     }
 
     /// <summary>Publishes the position (carrying over what else stands there), then gives the key up.</summary>
-    private async Task<WriteOutcome> ReleaseAsync(Lsn? optime, ClusterSnapshot? seen, CancellationToken cancellationToken)
+    private async Task<WriteOutcome> ReleaseAsync(Lsn? optime, Run run, CancellationToken cancellationToken)
     {
-        if (optime is { } position && position > Lsn.Zero)
+        if (optime is { } position && position > Lsn.Zero && keeper.Held is { } held)
         {
-            var status = (seen?.Status ?? LeaderStatus.None) with { Optime = position };
-            await store.PutAsync(ClusterKeys.Status, KeyWriter.Status(status), WriteCondition.Always, 0, cancellationToken);
+            var seen = run.Observation.Cluster ?? ClusterSnapshot.Empty;
+            var published = await status.PublishAsync(
+                seen.Status with { Optime = position }, seen, held.Term, run.Observation.Memory.PromotedIn, cancellationToken);
+            if (!published.IsDone)
+            {
+                LogNotDone("the last position", published.Status.ToString(), published.Problem ?? "");
+            }
         }
         return await keeper.ReleaseAsync(cancellationToken);
     }
 
-    private async Task<PeerAnswers> ProbeAsync(ImmutableArray<string> names, Run run, CancellationToken cancellationToken)
+    private async Task<PeerAnswers> ProbeAsync(HaAction.ProbePeers probe, Run run, CancellationToken cancellationToken)
     {
         var askedAt = run.Now();
-        var members = names.Select(name => run.Observation.Cluster!.Members.GetValueOrDefault(name)).OfType<Member>().ToList();
-        var limit = members.TrueForAll(m => m.Routing is not null) ? s_fastPeerLimit : s_peerLimit;
-        var reports = await peers.ProbeAsync(members, limit, cancellationToken);
+        var limit = !probe.Patient && probe.Members.All(m => m.Routing is not null) ? s_fastPeerLimit : s_peerLimit;
+        var reports = await peers.ProbeAsync(probe.Members, limit, cancellationToken);
         foreach (var report in reports)
         {
             if (logger.IsEnabled(LogLevel.Information))
@@ -237,12 +245,7 @@ internal sealed partial class Performer(
                     : report.Problem ?? "unreachable");
             }
         }
-        var byName = reports.ToImmutableSortedDictionary(r => r.Name, r => r, StringComparer.Ordinal);
-        foreach (var name in names)
-        {
-            byName = byName.ContainsKey(name) ? byName : byName.Add(name, PeerReport.Unreachable(name, "has no member key"));
-        }
-        return new PeerAnswers(askedAt, run.Now(), byName);
+        return new PeerAnswers(askedAt, run.Now(), reports.ToImmutableSortedDictionary(r => r.Name, r => r, StringComparer.Ordinal));
     }
 
     private async Task<Learned> AskFailsafeAsync(Run run, Learned learned, CancellationToken cancellationToken)
@@ -264,6 +267,10 @@ internal sealed partial class Performer(
         foreach (var refusal in replies.Where(reply => !reply.Accepted))
         {
             LogNoConsent(refusal.Name, refusal.Detail);
+        }
+        if (replies.Any(reply => reply.Refused))
+        {
+            keeper.Withdraw();
         }
         if (replies.Length < others.Count || replies.Any(reply => !reply.Accepted))
         {
@@ -389,7 +396,7 @@ internal sealed partial class Performer(
                     if (await SomebodyHasAsync(checkpoint, demote.Candidate, run, token))
                     {
                         guard.Disarm();
-                        released = (await ReleaseAsync(checkpoint, run.Observation.Cluster, token)).IsDone;
+                        released = (await ReleaseAsync(checkpoint, run, token)).IsDone;
                     }
                 },
             };
@@ -416,7 +423,7 @@ internal sealed partial class Performer(
         {
             var local = await postgres.ObserveAsync(cancellationToken);
             // A standby's checkpoint lies behind what it has received: it says nothing about the cluster's end.
-            await ReleaseAsync(run.Observation.Local is { PromotionAsked: true, IsPrimary: false } ? null : local.Control?.Checkpoint, run.Observation.Cluster, cancellationToken);
+            await ReleaseAsync(run.Observation.Local is { PromotionAsked: true, IsPrimary: false } ? null : local.Control?.Checkpoint, run, cancellationToken);
         }
         return (JobResult.Done, stopped.Detail);
     }

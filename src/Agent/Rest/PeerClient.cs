@@ -82,20 +82,31 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
         }
         try
         {
-            return Read(member.Name, JsonElement.Parse(answer.Text));
+            return Read(member.Name, answer.Text);
         }
-        catch (JsonException problem)
+        catch (Exception problem)
         {
-            return PeerReport.Unreachable(member.Name, $"{url} answered {(int)answer.Code} with something that is not JSON: {problem.Message}");
+            // Whatever a peer answers, it is the peer that cannot be used.
+            return PeerReport.Unreachable(member.Name, $"{url} answered {(int)answer.Code} with something that cannot be read: {problem.Message}");
         }
     }
 
-    /// <summary>Reads the status document of any version of the field.</summary>
-    internal static PeerReport Read(string name, JsonElement status)
+    /// <summary>Reads the status document of any version, ours or Patroni's.</summary>
+    internal static PeerReport Read(string name, string text)
     {
+        if (!JsonText.TryParse(text, out var status, out var nonsense))
+        {
+            return PeerReport.Unreachable(name, $"its status cannot be read; {nonsense}");
+        }
         if (status.ValueKind != JsonValueKind.Object)
         {
             return PeerReport.Unreachable(name, "its status is not a JSON object");
+        }
+        if (status.TryGetProperty("patroni", out var self) && self.ValueKind == JsonValueKind.Object
+            && RequestBody.Text(self, "name") is { } other && other != name)
+        {
+            // An address that was given to another member since.
+            return PeerReport.Unreachable(name, $"its address answers as {other}");
         }
         var role = WireNames.ParseRole(RequestBody.Text(status, "role"));
         var tags = Tags(status);
@@ -107,6 +118,7 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
             State = WireNames.ParseState(RequestBody.Text(status, "state")),
             SystemId = RequestBody.Text(status, "database_system_identifier"),
             Age = Age(status),
+            Paused = status.TryGetProperty("pause", out var pause) && Scalars.TryBoolean(pause, out var isPaused) && isPaused,
         };
     }
 
@@ -149,9 +161,12 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
         string name, string url, byte[] body, TimeSpan timeout, CancellationToken cancellationToken)
     {
         var answer = await AskAsync(HttpMethod.Post, url, "/failsafe", body, timeout, cancellationToken);
-        return answer.Code is { } code
-            ? new FailsafeReply(name, code == HttpStatusCode.OK && answer.Text.Trim() == "Accepted", answer.Position, $"{(int)code} {answer.Text}")
-            : new FailsafeReply(name, false, null, answer.Text);
+        if (answer.Code is not { } code)
+        {
+            return new FailsafeReply(name, false, null, answer.Text);
+        }
+        var accepted = code == HttpStatusCode.OK && answer.Text.Trim() == "Accepted";
+        return new FailsafeReply(name, accepted, answer.Position, $"{(int)code} {answer.Text}", Refused: !accepted);
     }
 
     /// <summary>One question. Without an answer the code is null and the text says why.</summary>
@@ -174,15 +189,17 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
                 request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
             }
             using var response = await Volatile.Read(ref _http).SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
-            var text = await response.Content.ReadAsStringAsync(either.Token);
+            // As UTF-8 whatever charset it names: the name may be one that nobody knows.
+            var text = Encoding.UTF8.GetString(await response.Content.ReadAsByteArrayAsync(either.Token));
             return new Answer(response.StatusCode, text, PositionHeader(response)) { IsOwn = IsOwn(response) };
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             return new Answer(null, string.Create(CultureInfo.InvariantCulture, $"{url} did not answer within {timeout.TotalSeconds:0.###} s"));
         }
-        catch (HttpRequestException problem)
+        catch (Exception problem) when (problem is not OperationCanceledException)
         {
+            // A peer, or what stands at its address, may answer anything: that is its fault, and no reason for ours to end.
             return new Answer(null, $"{url} cannot be asked: {problem.GetBaseException().Message}");
         }
     }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Routing.Cluster;
 
 namespace Routing.Agent.Rest;
 
@@ -34,7 +35,7 @@ internal static class RequestBody
             {
                 return Bad("The body is not UTF-8.");
             }
-            var json = JsonElement.Parse(bytes);
+            var json = JsonText.Readable(JsonElement.Parse(bytes));
             return json.ValueKind == JsonValueKind.Object && json.EnumerateObject().Any()
                 ? (json, StatusCodes.Status200OK, "")
                 : Bad("The body has to be a JSON object that is not empty.");

@@ -259,6 +259,8 @@ internal sealed partial class RestHandler(
                 context.SayAsync(settings, StatusCodes.Status500InternalServerError, "Running as a leader"),
             FailsafeVerdict.NotKept => context.ErrorAsync(
                 settings, StatusCodes.Status500InternalServerError, "The consent cannot be kept in the data directory."),
+            FailsafeVerdict.NotTheLeader or FailsafeVerdict.TooLong => context.ErrorAsync(
+                settings, StatusCodes.Status500InternalServerError, $"No consent: {answer.Problem}."),
             _ => context.ErrorAsync(settings, StatusCodes.Status502BadGateway, "Failsafe mode is off."),
         });
     }

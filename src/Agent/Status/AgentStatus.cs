@@ -66,6 +66,12 @@ internal sealed record AgentStatus
     /// <summary>Why the required watchdog cannot be used; null when there is nothing to complain about.</summary>
     public string? WatchdogProblem { get; init; }
 
+    /// <summary>The member that held the leader key last, as far as this one has seen; null: none.</summary>
+    public string? LastLeader { get; init; }
+
+    /// <summary>The longest ttl that was in force in the present term, and at least the minimum of every member: a consent binds no longer.</summary>
+    public TimeSpan LongestTtl { get; init; } = Timing.Default.Ttl;
+
     /// <summary>What the leader last told through the failsafe endpoint; null for never.</summary>
     public FailsafeNotice? Failsafe { get; init; }
 

@@ -17,6 +17,9 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
     /// <summary>Its name in the data directory.</summary>
     public const string FileName = "routing.consent.json";
 
+    /// <summary>Not the name of earlier versions, which kept whatever time they were asked for: those consents count for one ttl.</summary>
+    private const string BindsField = "ttl_s";
+
     private const string BootIdFile = "/proc/sys/kernel/random/boot_id";
 
     private string Path => System.IO.Path.Combine(dataDirectory, FileName);
@@ -45,7 +48,7 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
             writer.WriteNumber("boot_clock_ns", BootInstant.Now.Nanoseconds);
             if (notice.Binds is { } binds)
             {
-                writer.WriteNumber("binds_s", binds.TotalSeconds);
+                writer.WriteNumber(BindsField, binds.TotalSeconds);
             }
             writer.WriteEndObject();
         }
@@ -67,7 +70,7 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
                 return new FailsafeNotice(
                     Text(kept, "leader"), Text(kept, "conn_url"), Text(kept, "api_url"), null, timestamp - Ticks(now - new BootInstant(nanoseconds)))
                 {
-                    Binds = FailsafeNotice.Seconds(kept, "binds_s"),
+                    Binds = FailsafeNotice.Seconds(kept, BindsField),
                 };
             }
         }

@@ -47,7 +47,11 @@ internal sealed record FailsafeMessage(
 /// <summary>The answer to a leader that lost the DCS.</summary>
 /// <param name="Verdict">Whether it may stay.</param>
 /// <param name="Position">This member's own position, when known.</param>
-internal readonly record struct FailsafeAnswer(FailsafeVerdict Verdict, Lsn? Position = null);
+internal readonly record struct FailsafeAnswer(FailsafeVerdict Verdict, Lsn? Position = null)
+{
+    /// <summary>Why not, in a few words; null when the verdict says all.</summary>
+    public string? Problem { get; init; }
+}
 
 /// <summary>What a member says to a leader that lost the DCS.</summary>
 internal enum FailsafeVerdict
@@ -63,4 +67,10 @@ internal enum FailsafeVerdict
 
     /// <summary>It may not: the consent could not be kept for this agent's next life.</summary>
     NotKept,
+
+    /// <summary>It may not: another member, or none, held the leader key last.</summary>
+    NotTheLeader,
+
+    /// <summary>It may not: it would count on the consent for longer than the cluster's ttl.</summary>
+    TooLong,
 }

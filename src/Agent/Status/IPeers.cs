@@ -33,4 +33,5 @@ internal interface IPeers
 /// <param name="Accepted">It answered 200 and <c>Accepted</c>.</param>
 /// <param name="Position">The WAL position it told.</param>
 /// <param name="Detail">What it said, or why it could not be asked.</param>
-internal sealed record FailsafeReply(string Name, bool Accepted, Lsn? Position, string Detail);
+/// <param name="Refused">It answered, and did not accept. A member that could not be asked has not refused.</param>
+internal sealed record FailsafeReply(string Name, bool Accepted, Lsn? Position, string Detail, bool Refused = false);

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Text.Json;
 using Microsoft.Extensions.Time.Testing;
 using Routing.Agent.Config;
 using Routing.Agent.Rest;
@@ -52,20 +51,20 @@ public sealed class PeerClientTests
         using var peers = new PeerClient(new CtlSettings(), TimeProvider.System);
         // Asked once before: with that, all that answering needs is loaded, and the limit is large for those who answer.
         await peers.ProbeAsync(
-            [Member("a", primary.Settings.ApiUrl), Member("b", replica.Settings.ApiUrl)], GiveUp, TestContext.Current.CancellationToken);
+            [Member("pg-a", primary.Settings.ApiUrl), Member("pg-b", replica.Settings.ApiUrl)], GiveUp, TestContext.Current.CancellationToken);
 
         var reports = await peers.ProbeAsync(
             [
-                Member("a", primary.Settings.ApiUrl), Member("b", replica.Settings.ApiUrl), Member("refuses", "http://127.0.0.1:1/patroni"),
+                Member("pg-a", primary.Settings.ApiUrl), Member("pg-b", replica.Settings.ApiUrl), Member("refuses", "http://127.0.0.1:1/patroni"),
                 Member("mute", $"http://{mute.LocalEndpoint}/patroni"), Member("nowhere", null), Member("odd", "ftp://127.0.0.1/patroni"),
             ],
             TimeSpan.FromSeconds(4), TestContext.Current.CancellationToken);
 
-        Assert.Equal(new Ha.PeerReport("a", true, true, new Lsn(117441000), 4, false, 3)
+        Assert.Equal(new Ha.PeerReport("pg-a", true, true, new Lsn(117441000), 4, false, 3)
         {
             Role = Role.Primary, State = PostgresState.Running, SystemId = "7412345678901234567",
         }, reports[0] with { Age = null });
-        Assert.Equal(new Ha.PeerReport("b", true, false, new Lsn(117441000), 4, true, 0, true)
+        Assert.Equal(new Ha.PeerReport("pg-b", true, false, new Lsn(117441000), 4, true, 0, true)
         {
             Role = Role.Replica, State = PostgresState.Running, SystemId = "7412345678901234567",
         }, reports[1] with { Age = null });
@@ -81,10 +80,53 @@ public sealed class PeerClientTests
     [InlineData("""{"xlog":[],"tags":1,"timeline":"x"}""", false, 0)]
     public void Status_documents_of_all_ages_are_understood(string json, bool isPrimary, ulong position)
     {
-        var report = PeerClient.Read("x", JsonElement.Parse(json));
+        var report = PeerClient.Read("x", json);
 
         Assert.True(report.Reachable);
         Assert.Equal((isPrimary, new Lsn(position)), (report.IsPrimary, report.Position));
+    }
+
+    [Theory]
+    [InlineData("""{"role":"\ud800","state":"\udc00","xlog":{"received_location":"\ud800"},"timeline":"\udfff"}""")]
+    [InlineData("""{"role":"replica","tags":{"\ud800":"\ud800","nofailover":"\udc00"},"database_system_identifier":"\ud800"}""")]
+    [InlineData("""{"patroni":{"name":"\udc00"},"routing":{"age":"\ud800"},"pause":"\ud800","watchdog_failed":"\udc00"}""")]
+    public async Task Half_surrogates_in_an_answer_end_nobody(string json)
+    {
+        var report = await AskOneWhoAnswersAsync("application/json", System.Text.Encoding.UTF8.GetBytes(json));
+
+        Assert.False(report.IsPrimary);
+        Assert.Equal((Lsn.Zero, 0u), (report.Position, report.Timeline));
+    }
+
+    [Theory]
+    [InlineData("application/json; charset=x-nobody-knows")]
+    [InlineData("application/json; charset=utf-16")]
+    [InlineData("nonsense")]
+    public async Task An_answer_is_read_whatever_charset_it_names(string contentType)
+    {
+        var report = await AskOneWhoAnswersAsync(contentType, """{"role":"replica","xlog":{"received_location":5}}"""u8.ToArray());
+
+        Assert.Equal((true, new Lsn(5)), (report.Reachable, report.Position));
+    }
+
+    [Theory]
+    [InlineData(new byte[] { 0xFF, 0xFE, 0x7B })]
+    [InlineData(new byte[] { 0x7B })]
+    [InlineData(new byte[0])]
+    public async Task What_cannot_be_read_makes_the_peer_unusable_and_says_why(byte[] body)
+    {
+        var report = await AskOneWhoAnswersAsync("application/json", body);
+
+        Assert.False(report.Reachable);
+        Assert.NotEmpty(report.Problem!);
+    }
+
+    [Fact]
+    public void An_address_that_was_given_to_another_member_does_not_speak_for_the_one_that_was_asked()
+    {
+        var report = PeerClient.Read("a", """{"role":"primary","patroni":{"name":"d","scope":"pay"}}""");
+
+        Assert.Equal((false, "its address answers as d"), (report.Reachable, report.Problem));
     }
 
     [Fact]
@@ -101,6 +143,7 @@ public sealed class PeerClientTests
             message, TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken);
 
         Assert.Equal([true, false, false], replies.Select(reply => reply.Accepted));
+        Assert.Equal([false, true, false], replies.Select(reply => reply.Refused));
         Assert.Equal(new Lsn(117440896), replies[0].Position);
         Assert.Equal("pg-a", accepts.FailsafeReceived!.Name);
     }
@@ -144,4 +187,22 @@ public sealed class PeerClientTests
     }
 
     private static Member Member(string name, string? apiUrl) => new() { Name = name, ApiUrl = apiUrl };
+
+    /// <summary>Asks a server that answers with these bytes, and with headers that no server of ours would send.</summary>
+    private static async Task<Ha.PeerReport> AskOneWhoAnswersAsync(string contentType, byte[] body)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var peers = new PeerClient(new CtlSettings(), TimeProvider.System);
+        var cancellation = TestContext.Current.CancellationToken;
+
+        var asking = peers.ProbeAsync([Member("odd", $"http://{listener.LocalEndpoint}/patroni")], GiveUp, cancellation);
+        using var client = await listener.AcceptTcpClientAsync(cancellation).AsTask().WaitAsync(GiveUp, cancellation);
+        var stream = client.GetStream();
+        var head = $"HTTP/1.1 200 OK\r\nContent-Type: {contentType}\r\nlsn: \u00ff\r\nContent-Length: {body.Length}\r\n\r\n";
+        _ = await stream.ReadAsync(new byte[4096], cancellation);
+        await stream.WriteAsync(System.Text.Encoding.Latin1.GetBytes(head), cancellation);
+        await stream.WriteAsync(body, cancellation);
+        return Assert.Single(await asking.WaitAsync(GiveUp, cancellation));
+    }
 }
