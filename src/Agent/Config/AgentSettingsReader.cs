@@ -236,6 +236,10 @@ public static class AgentSettingsReader
             section.WarnUnknownKeys();
         }
         var element = SectionReader.ToElement(merged);
+        if (DynamicConfig.Parse(element, 0).Unsupported is not null)
+        {
+            dcs.Warn("standby_cluster", "is not supported: this member makes no new cluster with it");
+        }
         foreach (var problem in DynamicConfig.Parse(element, 0).Problems)
         {
             bootstrap.Report.Error(new SettingsProblem(bootstrap.Tree.OriginOf("bootstrap.dcs"), "bootstrap.dcs", null, problem));

@@ -9,7 +9,10 @@ using Routing.Dcs;
 namespace Routing.Agent.Rest;
 
 /// <summary>Changes of the dynamic configuration: <c>PATCH</c> and <c>PUT /config</c>.</summary>
-/// <remarks>What the field accepts is accepted; values that no member can use are named in the log.</remarks>
+/// <remarks>
+/// What Patroni accepts is accepted; values that no member can use are named in the log. What this version cannot do at all is refused:
+/// a cluster that has it configured gets no new leader.
+/// </remarks>
 internal sealed partial class ConfigChange(IAgentControl control, ILogger logger)
 {
     /// <summary>Merges the body into the configuration: null deletes. Nothing is written when nothing changes.</summary>
@@ -29,6 +32,10 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
         }
         if (KeyWriter.PatchConfig(present.Raw, patch) is { } changed)
         {
+            if (await IsRefusedAsync(context, settings, present, JsonElement.Parse(changed)))
+            {
+                return;
+            }
             NameProblems(JsonElement.Parse(changed));
             var written = await control.Store.PutAsync(
                 ClusterKeys.Config, changed, WriteCondition.Unchanged(present.ModRevision), 0, context.RequestAborted);
@@ -58,6 +65,10 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
         var cluster = await control.Store.ReadAsync(context.RequestAborted);
         if (cluster.Config is not { } present || KeyWriter.Config(present.Raw) != text)
         {
+            if (await IsRefusedAsync(context, settings, cluster.Config, wanted))
+            {
+                return;
+            }
             NameProblems(wanted);
             var written = await control.Store.PutAsync(ClusterKeys.Config, text, WriteCondition.Always, 0, context.RequestAborted);
             if (!written.IsDone)
@@ -70,6 +81,19 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
         await context.JsonAsync(settings, StatusCodes.Status200OK, text);
     }
 
+    /// <summary>What stands there already may stay: a change of something else, or its removal, has to be possible.</summary>
+    private async Task<bool> IsRefusedAsync(HttpContext context, RestSettings settings, DynamicConfig? present, JsonElement wanted)
+    {
+        if (present?.Unsupported is not null || DynamicConfig.Parse(wanted, 0).Unsupported is not { } unsupported)
+        {
+            return false;
+        }
+        LogRefused(unsupported);
+        await context.ErrorAsync(
+            settings, StatusCodes.Status501NotImplemented, $"The configuration was not changed: {unsupported} (standby_cluster).");
+        return true;
+    }
+
     private void NameProblems(JsonElement config)
     {
         foreach (var problem in DynamicConfig.Parse(config, 0).Problems)
@@ -77,6 +101,9 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
             LogProblem(problem);
         }
     }
+
+    [LoggerMessage(EventId = 4011, Level = LogLevel.Warning, Message = "A change of the configuration was refused: {Problem}")]
+    private partial void LogRefused(string problem);
 
     [LoggerMessage(EventId = 4010, Level = LogLevel.Warning, Message = "The configuration that was just written has a value that cannot be used: {Problem}")]
     private partial void LogProblem(string problem);

@@ -94,7 +94,8 @@ internal static class HealthCheck
                 StandbyLeader: view.Role == Role.StandbyLeader);
         }
         return !view.IsLeader ? default
-            : view.Status.IsStandbyCluster
+            // A leader that writes is a primary, whatever was configured since.
+            : view.Status.IsStandbyCluster && view.Role != Role.Primary
                 ? new Leadership(true, Primary: false, StandbyLeader: view.Role is Role.Replica or Role.StandbyLeader)
                 : new Leadership(true, Primary: true, StandbyLeader: false);
     }

@@ -83,6 +83,7 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
     [InlineData("restapi: {connect_address: 'localhost:8008'}", "restapi.connect_address localhost:8008 must be an address")]
     [InlineData("postgresql: {connect_address: '127.0.0.1:5432'}", "postgresql.connect_address 127.0.0.1:5432 must be an address")]
     [InlineData("postgresql: {proxy_address: '0.0.0.0:5432'}", "postgresql.proxy_address 0.0.0.0:5432 must be an address")]
+    [InlineData("bootstrap: {dcs: {standby_cluster: {port: 5432}}}", "bootstrap.dcs.standby_cluster ")]
     [InlineData("bootstrap: {dcs: {ttl: 2}}", "bootstrap.dcs.ttl 2 must be at least 3 seconds")]
     [InlineData("bootstrap: {dcs: {postgresql: {parameters: {max_connections: 3}}}}", "bootstrap.dcs postgresql.parameters.max_connections: '3'")]
     public async Task What_other_members_can_not_use_is_a_failure(string over, string start)
