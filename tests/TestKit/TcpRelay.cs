@@ -2,10 +2,10 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
-namespace Routing.Dcs.Tests;
+namespace Routing.TestKit;
 
 /// <summary>A relay before a server that can swallow what the server says, or cut everybody off.</summary>
-internal sealed class TcpRelay : IAsyncDisposable
+public sealed class TcpRelay : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stop = new();
@@ -14,7 +14,12 @@ internal sealed class TcpRelay : IAsyncDisposable
     private readonly List<TcpClient> _connections = [];
     private readonly Uri _target;
     private readonly Task _accepting;
+    private bool _swallowsAnswers;
+    private bool _refuses;
+    private long _swallowed;
 
+    /// <summary>Begins to listen on a free port.</summary>
+    /// <param name="target">The server, on 127.0.0.1.</param>
     public TcpRelay(Uri target)
     {
         _target = target;
@@ -22,19 +27,28 @@ internal sealed class TcpRelay : IAsyncDisposable
         _accepting = AcceptAsync();
     }
 
+    /// <summary>Where clients connect to.</summary>
     public Uri Endpoint => new($"{_target.Scheme}://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}");
 
     /// <summary>While true what the server says does not come back; what clients say still arrives.</summary>
-    public volatile bool SwallowsAnswers;
+    public bool SwallowsAnswers
+    {
+        get => Volatile.Read(ref _swallowsAnswers);
+        set => Volatile.Write(ref _swallowsAnswers, value);
+    }
 
     /// <summary>Begins to swallow answers when a client says this.</summary>
     public string? SwallowsFrom { get; set; }
 
     /// <summary>While true new connections are closed at once.</summary>
-    public volatile bool Refuses;
+    public bool Refuses
+    {
+        get => Volatile.Read(ref _refuses);
+        set => Volatile.Write(ref _refuses, value);
+    }
 
     /// <summary>Bytes of answers that were swallowed.</summary>
-    public long Swallowed;
+    public long Swallowed => Interlocked.Read(ref _swallowed);
 
     /// <summary>Ends all connections and takes no new ones.</summary>
     public void Cut()
@@ -47,6 +61,7 @@ internal sealed class TcpRelay : IAsyncDisposable
         }
     }
 
+    /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
@@ -112,7 +127,7 @@ internal sealed class TcpRelay : IAsyncDisposable
                 }
                 if (mayBeSwallowed && SwallowsAnswers)
                 {
-                    Interlocked.Add(ref Swallowed, count);
+                    Interlocked.Add(ref _swallowed, count);
                 }
                 else
                 {
