@@ -83,7 +83,12 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _consents = new FailsafeConsents(_board, earlierConsent, consentFile.Keep, time);
         _members = new MembersFile(settings.Postgres.DataDirectory, settings.Scope, _logger);
         var earlierMembers = _members.Recall();
-        _board.Update(status => status with { LastLeader = earlierMembers.Leader });
+        // What REST judges by before the loop has run.
+        _board.Update(status => status with
+        {
+            LastLeader = earlierMembers.Leader,
+            LongestTtl = initial.Timing.Corrected(Timing.CommonMinimum).Ttl,
+        });
         _loop = new AgentLoop(
             member, _store, _watch, _postgres, _peers, _guard, _keeper, _board, events, signal, time, loggers)
         {

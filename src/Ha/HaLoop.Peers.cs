@@ -38,7 +38,8 @@ public static partial class HaLoop
         !IsSyncActive(o) || o.Cluster!.Sync.Includes(name) || IsNamed(o, name);
 
     private static bool MayBePrimary(Observation o, Member member) =>
-        member.Role is Role.Primary or Role.Promoted || o.Memory.Members.Departed.GetValueOrDefault(member.Name) is { MayBePrimary: true };
+        member.Role is Role.Primary or Role.Promoted || o.Memory.Members.IsAfterPause(o.Now)
+        || o.Memory.Members.Departed.GetValueOrDefault(member.Name) is { MayBePrimary: true };
 
     private static bool IsNamed(Observation o, string member) =>
         o.Cluster!.Failover is { } request && (request.Candidate == member || request.Leader == member);

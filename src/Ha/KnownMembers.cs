@@ -43,6 +43,12 @@ public sealed record KnownMembers
     /// <summary>The cluster was paused.</summary>
     public bool Paused { get; init; }
 
+    /// <summary>When the last pause ended; null: this agent has seen none end.</summary>
+    public TimeSpan? PauseEndedAt { get; init; }
+
+    /// <summary>A pause ended so lately that a member which was promoted in it by hand, and whose role is not told yet, may be found.</summary>
+    public bool IsAfterPause(TimeSpan now) => PauseEndedAt is { } at && now - at <= KeptAfterPause;
+
     /// <summary>What is known after a look at the cluster.</summary>
     /// <param name="cluster">The snapshot.</param>
     /// <param name="self">This member's name.</param>
@@ -70,12 +76,19 @@ public sealed record KnownMembers
         var leader = holder ?? Leader;
         return ReferenceEquals(Present, cluster.Members) && departed == Departed && leader == Leader && paused == Paused
             ? this
-            : this with { Present = cluster.Members, Departed = departed, Leader = leader, Paused = paused };
+            : this with
+            {
+                Present = cluster.Members,
+                Departed = departed,
+                Leader = leader,
+                Paused = paused,
+                PauseEndedAt = Paused && !paused ? now : PauseEndedAt,
+            };
     }
 
     /// <summary>Equal when all is, the members compared one by one.</summary>
     public bool Equals(KnownMembers? other) =>
-        other is not null && Leader == other.Leader && Paused == other.Paused
+        other is not null && Leader == other.Leader && Paused == other.Paused && PauseEndedAt == other.PauseEndedAt
         && Present.SequenceEqual(other.Present) && Departed.SequenceEqual(other.Departed);
 
     /// <inheritdoc/>

@@ -99,6 +99,22 @@ public sealed class DepartedMemberTests
         Assert.True(Assert.IsType<HaAction.ProbePeers>(race.Actions[0]).Patient);
     }
 
+    /// <summary>Somebody may have promoted it by hand, and its key may not say so yet.</summary>
+    [Fact]
+    public void After_a_pause_the_members_outside_the_synchronous_state_are_asked_too()
+    {
+        var after = After(Paused(Led("b")), Led("b"), Synchronous(Gone("b")));
+
+        Assert.Equal(["b", "c"], Asked(after));
+        Assert.Equal(["b"], Asked(After(Led("b"), Synchronous(Gone("b")))));
+
+        static Observation Synchronous(Observation o) => o with
+        {
+            Config = Every.Config("""{"synchronous_mode":true}"""),
+            Cluster = o.Cluster! with { Sync = new SyncState("b", SyncState.None.Standbys.Add("a"), 0, 60) },
+        };
+    }
+
     [Fact]
     public void A_member_that_was_lost_in_a_pause_is_forgotten_an_hour_after_it()
     {

@@ -106,7 +106,8 @@ public sealed class DepartedLeaderTests
     {
         var found = Enumerable.Range(1, 40).Select(seed => run(seed).Invariants.Violation).OfType<string>().ToList();
 
-        Assert.Contains(found, violation => violation.Contains("two nodes accept writes", StringComparison.Ordinal));
+        Assert.Contains(found, violation => violation.Contains("two nodes accept writes", StringComparison.Ordinal)
+            || violation.Contains("accepts writes although", StringComparison.Ordinal));
     }
 
     private static (SimCluster Cluster, SimNode Leader) CutOffInPause(int seed, SimOptions options, bool restarts = false)
