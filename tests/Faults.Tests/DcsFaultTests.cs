@@ -94,6 +94,42 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
     }
 
     [Fact]
+    public async Task In_failsafe_mode_a_replicas_agent_that_starts_again_while_etcd_is_away_goes_on_consenting()
+    {
+        for (var round = 0; round < 3; round++)
+        {
+            var (cluster, leader) = await fixture.TakeAsync();
+            var replica = cluster.ReplicasOf(leader)[0];
+            await using var failsafe = await Failsafe.UseAsync(cluster);
+            await using var judge = await Judge.StartAsync(cluster, leader, Writer.LongPatience);
+
+            await cluster.Etcd.KillAsync();
+            await cluster.UntilAsync(
+                async () => (await leader.GetAsync("/patroni"))?["failsafe_mode_is_active"]?.GetValue<bool>() == true, "failsafe mode is active");
+            var began = Stopwatch.GetTimestamp();
+            await replica.KillAgentAsync();
+            replica.Start();
+            await cluster.UntilAsync(async () => await replica.StatusAsync("/liveness") == 200, "the new agent answers");
+            var wasQuick = Stopwatch.GetElapsedTime(began) < cluster.Ttl / 3;
+            // Twice the life of a consent.
+            await Task.Delay(wasQuick ? cluster.Ttl * 2 : TimeSpan.Zero, TestContext.Current.CancellationToken);
+            var during = await leader.StatusAsync("/primary");
+            await cluster.Etcd.RestartAsync();
+            var now = await cluster.HealthyAsync();
+            if (!wasQuick)
+            {
+                continue;   // nobody consented for too long: whatever follows says nothing
+            }
+
+            Assert.Equal((200, leader), (during, now));
+            Assert.Empty(judge[leader].Errors);
+            await judge.OnePrimaryAndNothingLostAsync(leader);
+            return;
+        }
+        Assert.Skip("Three times the agent needed more than a third of the lease to start.");
+    }
+
+    [Fact]
     public async Task In_failsafe_mode_a_primary_without_the_consent_of_all_demotes_itself()
     {
         var (cluster, leader) = await fixture.TakeAsync();

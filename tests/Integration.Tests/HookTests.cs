@@ -40,6 +40,24 @@ public sealed class HookTests
     }
 
     [Fact]
+    public async Task A_leader_that_gives_the_key_up_because_its_server_is_down_is_demoted_at_once()
+    {
+        await using var cluster = await TestCluster.StartAsync(new()
+        {
+            Nodes = 2,
+            Configure = AddHooks,
+            Dcs = new JsonObject { ["primary_start_timeout"] = 0 },
+        });
+        var leader = await cluster.HealthyAsync();
+        await CalledAsync(cluster, leader, "on_start primary pay");
+
+        leader.SignalPostmaster(ProcessSignal.Kill);
+        await cluster.LeaderAsync(not: leader);
+
+        await CalledAsync(cluster, leader, "on_start primary pay|on_role_change demoted pay|on_role_change replica pay");
+    }
+
+    [Fact]
     public async Task A_member_whose_pre_promote_refuses_does_not_become_a_primary_and_leaves_the_key_to_another()
     {
         await using var cluster = await TestCluster.StartAsync(new() { Nodes = 2, Configure = AddHooks });

@@ -10,6 +10,7 @@ namespace Routing.Agent.Postgres;
 /// <content>Stopping.</content>
 internal sealed partial class LocalPostgresServer
 {
+    private static readonly TimeSpan BeforeStopGrace = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan KillLimit = TimeSpan.FromSeconds(30);
 
     /// <inheritdoc/>
@@ -28,7 +29,7 @@ internal sealed partial class LocalPostgresServer
             await RunBeforeStopAsync(plan.BeforeStopLimit, cancellationToken);
             if (plan.Mode == StopMode.Fast)
             {
-                await _heartbeat.CloseAsync();
+                await _heartbeat.CloseAsync().WaitAsync(cancellationToken);
             }
         }
         cancellationToken.ThrowIfCancellationRequested();
@@ -85,7 +86,8 @@ internal sealed partial class LocalPostgresServer
         using var bound = limit is { } time ? TimedToken.After(time, _time, cancellationToken) : TimedToken.With(cancellationToken);
         try
         {
-            if (await CheckpointAsync(bound.Token) is { Ok: false } failed)
+            // Not longer than it may last: a server that hangs answers no cancellation either.
+            if (await CheckpointAsync(bound.Token).WaitAsync(bound.Token) is { Ok: false } failed)
             {
                 LogNoCheckpoint(failed.Detail);
             }
@@ -125,7 +127,7 @@ internal sealed partial class LocalPostgresServer
         try
         {
             var result = await _commands.RunAsync(
-                CommandFor(text) with { Timeout = limit }, line => LogScript("before_stop", line.Text), cancellationToken);
+                CommandFor(text) with { Timeout = limit, Grace = BeforeStopGrace }, line => LogScript("before_stop", line.Text), cancellationToken);
             if (!result.IsSuccess)
             {
                 LogScriptFailed("before_stop", result.ToString());

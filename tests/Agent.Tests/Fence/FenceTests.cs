@@ -18,7 +18,7 @@ public sealed class FenceTests : IAsyncLifetime
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     private FenceSettings Settings => new(
-        Path.Combine(_directory, "fence"), "dotnet", [Path.Combine(AppContext.BaseDirectory, "Routing.Agent.dll")]);
+        Path.Combine(_directory, "page", "fence"), "dotnet", [Path.Combine(AppContext.BaseDirectory, "Routing.Agent.dll")]);
 
     public async ValueTask InitializeAsync()
     {
@@ -43,6 +43,18 @@ public sealed class FenceTests : IAsyncLifetime
         _clients.Clear();
         await _postgres.DisposeAsync();
         Directory.Delete(_directory, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_fence_that_is_dismissed_takes_its_directory_with_it()
+    {
+        var (fence, _) = await ArmedFenceAsync(Long);
+        Assert.True(File.Exists(Settings.StateFile));
+
+        fence.Dismiss();
+
+        await Eventually.TrueAsync(() => !Directory.Exists(Path.GetDirectoryName(Settings.StateFile)), "the directory is gone");
+        Assert.NotEmpty(_postgres.AllPids);
     }
 
     [Fact]

@@ -91,7 +91,7 @@ public sealed class LeftOverOrderTests : IDisposable
     private FenceClient Client()
     {
         var client = new FenceClient(
-            new FenceSettings(Path.Combine(_directory, "fence"), "dotnet", [Path.Combine(AppContext.BaseDirectory, "Routing.Agent.dll")]),
+            new FenceSettings(Path.Combine(_directory, "page", "fence"), "dotnet", [Path.Combine(AppContext.BaseDirectory, "Routing.Agent.dll")]),
             TimeProvider.System, () => { });
         _clients.Add(client);
         return client;

@@ -116,7 +116,7 @@ public sealed class PostmasterIdentityTests
     [InlineData(false)]
     public async Task A_stop_whose_lease_runs_out_does_not_wait_for_a_script(bool isUrgent)
     {
-        await using var node = await TestNode.PrimaryAsync("script", extra: "before_stop: sh -c 'touch DIRECTORY/called; sleep 600'");
+        await using var node = await TestNode.PrimaryAsync("script", extra: "  before_stop: sh -c 'touch DIRECTORY/called; sleep 600'");
         var began = Stopwatch.GetTimestamp();
 
         var stopped = await node.Server.StopAsync(
