@@ -81,6 +81,11 @@ internal sealed partial class PrimaryGuard(
             var isMoved = conviction.Deadline != _conviction.Deadline;
             isLonger = conviction.Until > _conviction.Until;
             _conviction = conviction;
+            if (_pid == 0)
+            {
+                // The order of an earlier agent: were we to end before our next run, it would be carried out although the key is ours.
+                _pid = fence.ArmedPid;
+            }
             if (isMoved && _pid != 0)
             {
                 // Never the same one twice: after the machine was suspended it would be a later moment of the fence's clock.

@@ -186,9 +186,9 @@ internal sealed class DeviceWatchdog(
     {
         var wanted = WantedSeconds(ttl);
         var least = loopWait > LeastTimeout ? loopWait : LeastTimeout;
+        var reason = loopWait > LeastTimeout ? "loop_wait" : "the least that leaves time for a late renewal";
         return wanted < least.TotalSeconds
-            ? $"a ttl of {ttl.TotalSeconds:0} s less the watchdog's safety margin leaves {wanted} s, "
-                + $"less than the {least.TotalSeconds:0} s that it takes to notice a failure ({(loopWait > LeastTimeout ? "loop_wait" : "at least")})"
+            ? $"a ttl of {ttl.TotalSeconds:0} s less the watchdog's safety margin leaves {wanted} s, less than {least.TotalSeconds:0} s ({reason})"
             : null;
     }
 

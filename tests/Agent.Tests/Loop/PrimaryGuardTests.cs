@@ -79,6 +79,18 @@ public sealed class PrimaryGuardTests
     }
 
     [Fact]
+    public void The_order_of_an_earlier_agent_is_extended_as_soon_as_the_key_is_known_to_be_ours()
+    {
+        var guard = Guard(WatchdogMode.Off);
+        _fence.Arm(77, 5, 0);
+        _story.Clear();
+
+        guard.Adopt(Conviction(30));
+
+        Assert.Equal(["extended"], _story);
+    }
+
+    [Fact]
     public void What_was_prepared_is_fed_by_renewals_and_kept_by_the_promotion()
     {
         var guard = Guard(WatchdogMode.Automatic);
