@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 using Routing.TestKit;
 
 namespace Routing.Faults.Tests;
@@ -84,6 +85,41 @@ public sealed class FrozenProcessTests(SynchronousCluster fixture)
         await judge[now].MoreAsync(50);
 
         await judge.OnePrimaryAndNothingLostAsync(now);
+    }
+
+    /// <summary>The request is made first, so that the demotion has begun when etcd falls silent; each fence is killed as soon as it lives.</summary>
+    [Fact]
+    public async Task A_demotion_that_hangs_in_a_script_is_overtaken_before_the_lease_ends_though_no_fence_lives()
+    {
+        await using var cluster = await TestCluster.StartAsync(new()
+        {
+            Nodes = 2,
+            Ttl = 15,
+            Configure = static (_, config) => config["postgresql"]!["before_stop"] = "sleep 600",
+        });
+        var leader = await cluster.HealthyAsync();
+        var postmaster = leader.PostmasterPid;
+        await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name });
+        await cluster.UntilAsync(() => leader.CountInLog("Job: demoting: started") > 0, "the demotion has begun");
+
+        cluster.Etcd.Freeze();
+        var silent = Stopwatch.GetTimestamp();
+        await cluster.UntilAsync(
+            () =>
+            {
+                if (leader.FencePid is { } fence)
+                {
+                    OrdinaryProcess.Send(fence, ProcessSignal.Kill);
+                }
+                return leader.PostmasterPid != postmaster;
+            },
+            "the primary is stopped");
+        var took = Stopwatch.GetElapsedTime(silent);
+        cluster.Etcd.Thaw();
+
+        Assert.True(took < cluster.Ttl, $"it took {took}{cluster.Report()}");
+        Assert.Equal(0, leader.CountInLog("The fence stopped the primary"));
+        TestContext.Current.SendDiagnosticMessage("stopped {0:F2} s before the lease ended", (cluster.Ttl - took).TotalSeconds);
     }
 
     [Fact]

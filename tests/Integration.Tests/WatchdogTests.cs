@@ -16,7 +16,7 @@ public sealed class WatchdogTests
         await node.KillAgentAsync();
         var device = Path.Combine(node.DirectoryPath, "watchdog");
         await File.WriteAllTextAsync(device, "", TestContext.Current.CancellationToken);
-        File.SetUnixFileMode(device, UnixFileMode.None);
+        await RunAsync("chmod", "000", device);
         Require(node, device);
 
         node.Start();
@@ -41,11 +41,7 @@ public sealed class WatchdogTests
         await using var cluster = await TestCluster.PrepareAsync(new() { Nodes = 1 });
         var node = cluster.Nodes[0];
         var pipe = Path.Combine(node.DirectoryPath, "watchdog");
-        using (var make = Process.Start("mkfifo", [pipe]))
-        {
-            await make.WaitForExitAsync(TestContext.Current.CancellationToken);
-        }
-        File.SetUnixFileMode(pipe, UnixFileMode.UserWrite | UnixFileMode.GroupWrite | UnixFileMode.OtherWrite);
+        await RunAsync("mkfifo", "-m", "222", pipe);
         Require(node, pipe);
 
         node.Start();
@@ -54,6 +50,13 @@ public sealed class WatchdogTests
 
         Assert.Equal(0, await node.StopAsync());
         Assert.Null(await cluster.Keys.GetAsync("initialize"));
+    }
+
+    private static async Task RunAsync(string program, params string[] arguments)
+    {
+        using var process = Process.Start(program, arguments);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(0, process.ExitCode);
     }
 
     private static void Require(TestNode node, string device)
