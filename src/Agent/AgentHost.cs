@@ -48,6 +48,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly AgentLoop _loop;
     private readonly FailsafeConsents _consents;
     private readonly MembersFile _members;
+    private readonly StoreFile _storeFile;
     private readonly RestServer _rest;
     private readonly AgentMetrics _metrics;
     private AgentSettings _settings;
@@ -69,6 +70,8 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _metrics = new AgentMetrics(settings.Scope, settings.Name);
         var signal = new LoopSignal(time);
         _store = new EtcdClusterStore(settings.Etcd, settings.Namespace, settings.Scope, time, loggers);
+        _storeFile = new StoreFile(settings.Postgres.DataDirectory);
+        _store.Recall(_storeFile.Recall());
         _watch = new TopologyWatch(_store, loggers.CreateLogger<TopologyWatch>());
         _peers = new PeerClient(settings.Ctl, time) { OwnId = Id };
         _postgres = new LocalPostgresServer(settings, initial, time, signal.Wake, loggers.CreateLogger<LocalPostgresServer>());
@@ -240,6 +243,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
 
     private void OnRunEnded(TimeSpan duration, string code)
     {
+        KeepStoreMark();
         _metrics.LoopRan(duration, code);
         _store.WatchPace.Interval = WatchPace.For(_board.Current.Timing.Ttl);
         if (!_isSettled && _time.GetElapsedTime(_startedAt) >= s_settled)
@@ -252,6 +256,18 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         for (var seen = _store.Status.WatchReconnects; _reconnects < seen; _reconnects++)
         {
             _metrics.DcsReconnected();
+        }
+    }
+
+    private void KeepStoreMark()
+    {
+        try
+        {
+            _storeFile.Keep(_store.Mark);
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            LogStoreMarkNotKept(problem.Message);   // of use only to a process that starts after etcd was restored
         }
     }
 
@@ -405,6 +421,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
 
     [LoggerMessage(EventId = 1622, Level = LogLevel.Warning, Message = "No consent to {Name} in failsafe mode: {Problem}")]
     private partial void LogNoConsent(string name, string problem);
+
+    [LoggerMessage(EventId = 1630, Level = LogLevel.Debug, Message = "Which etcd this is could not be kept in the data directory: {Problem}")]
+    private partial void LogStoreMarkNotKept(string problem);
 
     [LoggerMessage(EventId = 1611, Level = LogLevel.Warning, Message = "Watchdog: {Problem}")]
     private partial void LogWatchdog(string problem);

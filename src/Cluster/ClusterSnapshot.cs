@@ -9,8 +9,17 @@ public sealed record ClusterSnapshot
     /// <summary>The DCS's own counter: larger is newer; gaps are normal.</summary>
     public required long Revision { get; init; }
 
+    /// <summary>The life of the store that <see cref="Revision"/>, and every revision in here, belongs to.</summary>
+    public StoreLife Life { get; init; }
+
     /// <summary>Who holds the leader key, or null while nobody does.</summary>
     public LeaderKey? Leader { get; init; }
+
+    /// <summary>
+    /// A leader key that came back with a restored store and is not proven: it counts as nobody's, so <see cref="Leader"/> is
+    /// null. Null when there is none.
+    /// </summary>
+    public LeaderKey? Returned { get; init; }
 
     /// <summary>The members by name, in ordinal order.</summary>
     public ImmutableSortedDictionary<string, Member> Members { get; init; } =
@@ -52,6 +61,16 @@ public sealed record ClusterSnapshot
 
     /// <summary>The leader's own member record, when there is one.</summary>
     public Member? LeaderMember => Leader is { } leader ? Members.GetValueOrDefault(leader.Holder) : null;
+
+    /// <summary>
+    /// False: the leader key may have come back with a restored store, and nothing shows that its holder still leads. It is
+    /// proven by a write of the key in this life, or of the holder's own record as that of a primary.
+    /// </summary>
+    public bool IsLeaderProven => Leader is not { } leader || Life.HasWritten(leader.ModRevision)
+        || (LeaderMember is { Role: Role.Primary or Role.StandbyLeader } member && Life.HasWritten(member.ModRevision));
+
+    /// <summary>The life of a leader's lease without a renewal, by the configuration.</summary>
+    public TimeSpan LeaseTtl => (Config?.Timing ?? Timing.Default).Ttl;
 
     /// <summary>The cluster's timeline by its history; 0 when unknown.</summary>
     public uint Timeline => History?.CurrentTimeline ?? 0;

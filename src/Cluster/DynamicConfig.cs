@@ -83,6 +83,9 @@ public sealed record DynamicConfig
     /// <summary>What is configured and cannot be done by this version, so that no member leads anew; null: nothing.</summary>
     public string? Unsupported => StandbyCluster is null ? null : "a standby cluster is configured, and this version does not run one";
 
+    /// <summary><c>routing_health</c>: what is done about a server that is unwell.</summary>
+    public HealthConfig Health { get; init; } = HealthConfig.Default;
+
     /// <summary><c>postgresql.use_slots</c>. Default true.</summary>
     public bool UseSlots { get; init; } = true;
 

@@ -41,11 +41,31 @@ internal static class DynamicConfigReader
             PermanentSlots = slots.Permanent,
             IgnoreSlots = slots.Ignored,
             StandbyCluster = StandbyCluster(root),
+            Health = root.Object("routing_health") is { } health ? Health(health) : HealthConfig.Default,
             Postgresql = postgresql?.Json ?? default,
             UseSlots = postgresql?.Boolean("use_slots", true) ?? true,
             UseRewind = postgresql?.Boolean("use_pg_rewind", false) ?? false,
         };
         return config with { Problems = [.. problems] };   // last: every reader above may have added one
+    }
+
+    private static HealthConfig Health(ObjectReader section)
+    {
+        const string policy = "policy";
+        var (says, isKnown) = section.TryGet(policy, out var value) && value.ValueKind == JsonValueKind.String
+            ? (value.GetString(), value.GetString() is "report" or "failover")
+            : ("report", value.ValueKind == JsonValueKind.Undefined);
+        if (!isKnown)
+        {
+            section.Complain(policy, value, "report or failover", "report holds");
+        }
+        return new HealthConfig
+        {
+            Policy = isKnown && says == "failover" ? HealthPolicy.Failover : HealthPolicy.Report,
+            Interval = Seconds(section, "interval", 10),
+            Patience = TimeSpan.FromSeconds(section.Integer("patience", 60, 10, 86_400, "10 to 86400 seconds")),
+            MinimumFreeBytes = Bytes(section, "minimum_free", 32 << 20, 0),
+        };
     }
 
     private static string NewName(ObjectReader root, string name, string oldName) =>

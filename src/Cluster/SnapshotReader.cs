@@ -8,9 +8,10 @@ public static class SnapshotReader
     /// <summary>Reads all keys anew.</summary>
     /// <param name="revision">The revision that the keys were read at.</param>
     /// <param name="keys">The keys below the base path, by name.</param>
-    public static ClusterSnapshot Read(long revision, IEnumerable<RawKey> keys)
+    /// <param name="life">The life of the store that they were read in.</param>
+    public static ClusterSnapshot Read(long revision, IEnumerable<RawKey> keys, StoreLife life = default)
     {
-        var snapshot = ClusterSnapshot.Empty with { Revision = revision };
+        var snapshot = ClusterSnapshot.Empty with { Revision = revision, Life = life };
         foreach (var key in keys)
         {
             snapshot = Apply(snapshot, revision, key);
@@ -24,7 +25,7 @@ public static class SnapshotReader
         var problems = new List<string>();
         var applied = key.Key switch
         {
-            ClusterKeys.Leader => snapshot with { Leader = Leader(key) },
+            ClusterKeys.Leader => snapshot with { Leader = Leader(key, snapshot.Life.Number) },
             ClusterKeys.Config => snapshot with { Config = KeyReader.Config(key, problems) },
             ClusterKeys.Initialize => snapshot with { Initialize = new InitializeKey(key.Value) { ModRevision = key.ModRevision, LeaseId = key.LeaseId } },
             ClusterKeys.History => snapshot with { History = KeyReader.History(key, problems) },
@@ -71,8 +72,8 @@ public static class SnapshotReader
         ClusterKeys.Sync, ClusterKeys.Status, ClusterKeys.Failsafe, ClusterKeys.LegacyOptime,
     ];
 
-    private static LeaderKey? Leader(RawKey key) =>
-        key.Value.Length == 0 ? null : new LeaderKey(key.Value, new Term(key.CreateRevision), key.ModRevision, key.LeaseId);
+    private static LeaderKey? Leader(RawKey key, int life) =>
+        key.Value.Length == 0 ? null : new LeaderKey(key.Value, new Term(key.CreateRevision, life), key.ModRevision, key.LeaseId);
 
     /// <summary>The old key counts only while the new one is missing.</summary>
     private static ClusterSnapshot WithLegacyOptime(ClusterSnapshot snapshot, Lsn? optime) =>

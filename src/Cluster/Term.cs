@@ -2,26 +2,31 @@ using System.Globalization;
 
 namespace Routing.Cluster;
 
-/// <summary>One reign of one leader: the create revision of the leader key. It only grows.</summary>
-/// <remarks>Nothing that routes ever goes back to a lower term than one it has seen.</remarks>
+/// <summary>One reign of one leader: the create revision of the leader key. It only grows within one life of the store.</summary>
+/// <remarks>
+/// Nothing that routes ever goes back to a lower term than one it has seen. A store that was set up anew, or restored from a
+/// snapshot, counts its revisions anew: a term of a later life is newer than every term of an earlier one.
+/// </remarks>
 /// <param name="Revision">The revision of the DCS at which the key came into being; 0 before any leader was seen.</param>
-public readonly record struct Term(long Revision) : IComparable<Term>
+/// <param name="Life">Which life of the store (<see cref="StoreLife.Number"/>); each process counts for itself.</param>
+public readonly record struct Term(long Revision, int Life = 0) : IComparable<Term>
 {
     /// <inheritdoc/>
-    public int CompareTo(Term other) => Revision.CompareTo(other.Revision);
+    public int CompareTo(Term other) =>
+        Life != other.Life ? Life.CompareTo(other.Life) : Revision.CompareTo(other.Revision);
 
-    /// <inheritdoc/>
+    /// <summary>The revision alone.</summary>
     public override string ToString() => Revision.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Whether <paramref name="left"/> is older.</summary>
-    public static bool operator <(Term left, Term right) => left.Revision < right.Revision;
+    public static bool operator <(Term left, Term right) => left.CompareTo(right) < 0;
 
     /// <summary>Whether <paramref name="left"/> is newer.</summary>
-    public static bool operator >(Term left, Term right) => left.Revision > right.Revision;
+    public static bool operator >(Term left, Term right) => left.CompareTo(right) > 0;
 
     /// <summary>Whether <paramref name="left"/> is not newer.</summary>
-    public static bool operator <=(Term left, Term right) => left.Revision <= right.Revision;
+    public static bool operator <=(Term left, Term right) => left.CompareTo(right) <= 0;
 
     /// <summary>Whether <paramref name="left"/> is not older.</summary>
-    public static bool operator >=(Term left, Term right) => left.Revision >= right.Revision;
+    public static bool operator >=(Term left, Term right) => left.CompareTo(right) >= 0;
 }

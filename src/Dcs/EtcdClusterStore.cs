@@ -26,6 +26,7 @@ public sealed class EtcdClusterStore : IClusterStore
     private readonly EtcdKeys _keys;
     private readonly EtcdClient _client;
     private readonly EtcdDiscovery _discovery;
+    private readonly EtcdInquiry _inquiry;
     private readonly EtcdWatchCounters _watchCounters = new();
 
     /// <summary>Creates a store; nothing is connected before the first call.</summary>
@@ -52,6 +53,8 @@ public sealed class EtcdClusterStore : IClusterStore
         _keys = new EtcdKeys(ClusterKeys.BasePath(clusterNamespace, scope));
         _client = new EtcdClient(options, time, _logger, addresses);
         _discovery = new EtcdDiscovery(_client, options, _logger);
+        _inquiry = new EtcdInquiry(_client, _keys.ReadOne(ClusterKeys.Leader), _logger);
+        _client.Doubted = _inquiry.Begin;
     }
 
     /// <summary>How often the watches of this store ask for a sign of life.</summary>
@@ -62,11 +65,17 @@ public sealed class EtcdClusterStore : IClusterStore
         _client.Endpoints.CurrentIfAny?.Name ?? "", _client.Endpoints.Count, _client.Endpoints.Changes, _client.Failures,
         _watchCounters.Reconnects, _watchCounters.Resyncs, _client.Login.Count, _client.LastContact);
 
+    /// <summary>What a later process should know of this store.</summary>
+    public StoreMark Mark => _client.Lives.Mark;
+
+    /// <summary>What an earlier process knew, to be told before the first call: a store that does not fit begins a new life.</summary>
+    public void Recall(StoreMark mark) => _client.Lives.Recall(mark);
+
     /// <inheritdoc/>
     public async ValueTask<ClusterSnapshot> ReadAsync(CancellationToken cancellationToken)
     {
         var answer = await AskAsync(_client.Begin("read the cluster", cancellationToken), _keys.ReadAll);
-        return SnapshotReader.Read(answer.Header.Revision, answer.Kvs.Select(_keys.Raw));
+        return SnapshotReader.Read(answer.Header.Revision, answer.Kvs.Select(_keys.Raw), _client.Lives.Current);
     }
 
     /// <inheritdoc/>
@@ -122,13 +131,7 @@ public sealed class EtcdClusterStore : IClusterStore
     /// <inheritdoc/>
     public async ValueTask<LeaderWrite> TryAcquireLeaderAsync(string member, long leaseId, CancellationToken cancellationToken)
     {
-        var operation = _client.Begin("write the leader key", cancellationToken);
-        // May be repeated: created twice it can't be, and when it is there, name and lease tell whose it is.
-        var transaction = _keys.Transaction(
-            ClusterKeys.Leader,
-            _keys.Put(ClusterKeys.Leader, member, leaseId),
-            _keys.Condition(ClusterKeys.Leader, WriteCondition.Absent));
-        return await WriteLeaderAsync(operation, transaction, member, leaseId);
+        return await TryAcquireLeaderAsync(_client.Begin("write the leader key", cancellationToken), member, leaseId);
     }
 
     /// <inheritdoc/>
@@ -148,11 +151,11 @@ public sealed class EtcdClusterStore : IClusterStore
             }
             if (seen?.Holder != member)
             {
-                return new LeaderWrite(LeaseOutcome.Lost, seen);
+                return new LeaderWrite(LeaseOutcome.Lost, seen) { Life = _client.Lives.Current.Number };
             }
             if (seen.LeaseId == leaseId)
             {
-                return new LeaderWrite(LeaseOutcome.Held, seen);
+                return new LeaderWrite(LeaseOutcome.Held, seen) { Life = seen.Term.Life };
             }
             var transaction = _keys.Transaction(
                 ClusterKeys.Leader,
@@ -165,6 +168,51 @@ public sealed class EtcdClusterStore : IClusterStore
                 return written;
             }
             // Ours still, but written in between: look again.
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<LeaderWrite> TryCarryLeaderAsync(string member, long leaseId, CancellationToken cancellationToken)
+    {
+        var operation = _client.Begin("carry the leader key over", cancellationToken);
+        while (true)
+        {
+            ClusterSnapshot cluster;
+            try
+            {
+                var answer = await AskAsync(operation, _keys.ReadAll);
+                cluster = SnapshotReader.Read(answer.Header.Revision, answer.Kvs.Select(_keys.Raw), _client.Lives.Current);
+            }
+            catch (ClusterStoreException problem)
+            {
+                return new LeaderWrite(LeaseOutcome.Unknown, Problem: problem.Message);
+            }
+            if (cluster.Leader is null)
+            {
+                return await TryAcquireLeaderAsync(operation, member, leaseId);
+            }
+            var seen = cluster.Leader;
+            if (seen.Holder == member)
+            {
+                // Written anew even on the same lease: that shows everybody that it is not a remnant of the snapshot.
+                var transaction = _keys.Transaction(
+                    ClusterKeys.Leader,
+                    _keys.Put(ClusterKeys.Leader, member, leaseId),
+                    _keys.ValueIs(ClusterKeys.Leader, member),
+                    _keys.ModIs(ClusterKeys.Leader, seen.ModRevision));
+                return await WriteLeaderAsync(operation, transaction, member, leaseId, seen.Term);
+            }
+            if (cluster.IsLeaderProven)
+            {
+                return new LeaderWrite(LeaseOutcome.Lost, seen) { Life = cluster.Life.Number };
+            }
+            var deleted = await WriteAsync(
+                operation, ClusterKeys.Leader, _keys.Delete(ClusterKeys.Leader), WriteCondition.Unchanged(seen.ModRevision),
+                canRepeat: true, IsGone);
+            if (!deleted.IsDone && deleted.Status != WriteStatus.Conflict)
+            {
+                return new LeaderWrite(LeaseOutcome.Unknown, seen, deleted.Problem);
+            }
         }
     }
 
@@ -223,6 +271,7 @@ public sealed class EtcdClusterStore : IClusterStore
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        await _inquiry.DisposeAsync();
         await _discovery.DisposeAsync();
         _client.Dispose();
     }
@@ -265,8 +314,19 @@ public sealed class EtcdClusterStore : IClusterStore
         return answer;
     }
 
+    private async ValueTask<LeaderWrite> TryAcquireLeaderAsync(EtcdOperation operation, string member, long leaseId)
+    {
+        // May be repeated: created twice it can't be, and when it is there, name and lease tell whose it is.
+        var transaction = _keys.Transaction(
+            ClusterKeys.Leader,
+            _keys.Put(ClusterKeys.Leader, member, leaseId),
+            _keys.Condition(ClusterKeys.Leader, WriteCondition.Absent));
+        return await WriteLeaderAsync(operation, transaction, member, leaseId);
+    }
+
     private async Task<LeaderKey?> ReadLeaderAsync(EtcdOperation operation) =>
-        EtcdKeys.Leader((await AskAsync(operation, _keys.ReadOne(ClusterKeys.Leader))).Kvs.FirstOrDefault());
+        EtcdKeys.Leader(
+            (await AskAsync(operation, _keys.ReadOne(ClusterKeys.Leader))).Kvs.FirstOrDefault(), _client.Lives.Current.Number);
 
     /// <summary>Writes the leader key on a condition that can hold only once, so that it may be repeated.</summary>
     /// <param name="operation">The operation.</param>
@@ -280,17 +340,19 @@ public sealed class EtcdClusterStore : IClusterStore
         var isOpen = false;
         while (true)
         {
-            var (answer, failure) = await TransactAsync(operation, transaction);
+            var (answer, failure) = await TransactAsync(operation, transaction, txn => txn.Header);
+            var life = _client.Lives.Current.Number;
             if (answer is { Succeeded: true, Header.Revision: var revision })
             {
-                return new LeaderWrite(LeaseOutcome.Held, new LeaderKey(member, term ?? new Term(revision), revision, leaseId));
+                return new LeaderWrite(
+                    LeaseOutcome.Held, new LeaderKey(member, term ?? new Term(revision, life), revision, leaseId)) { Life = life };
             }
             if (answer is not null)
             {
                 // When an earlier attempt of ours was applied unheard, the key shows it.
-                var leader = EtcdKeys.Leader(EtcdKeys.Seen(answer));
+                var leader = EtcdKeys.Leader(EtcdKeys.Seen(answer), life);
                 var isOurs = leader?.Holder == member && leader.LeaseId == leaseId;
-                return new LeaderWrite(isOurs ? LeaseOutcome.Held : LeaseOutcome.Lost, leader);
+                return new LeaderWrite(isOurs ? LeaseOutcome.Held : LeaseOutcome.Lost, leader) { Life = life };
             }
             isOpen |= !failure!.IsWithoutEffect;
             if (failure.Kind == EtcdFailureKind.LeaseGone)
@@ -388,9 +450,11 @@ public sealed class EtcdClusterStore : IClusterStore
         }
     }
 
-    private async Task<EtcdAnswer<TxnResponse>> TransactAsync(EtcdOperation operation, TxnRequest transaction)
+    private async Task<EtcdAnswer<TxnResponse>> TransactAsync(
+        EtcdOperation operation, TxnRequest transaction, Func<TxnResponse, ResponseHeader?>? header = null)
     {
-        var answer = await _client.TryAsync(operation, async (endpoint, call) => await endpoint.Kv.TxnAsync(transaction, call));
+        var answer = await _client.TryAsync(
+            operation, async (endpoint, call) => await endpoint.Kv.TxnAsync(transaction, call), header);
         if (answer.Failure is null)
         {
             _discovery.Begin();

@@ -47,6 +47,17 @@ public interface IClusterStore : IClusterViews, IAsyncDisposable
     /// <returns>Held with the term; Lost when it is gone or names another member: never re-created here.</returns>
     ValueTask<LeaderWrite> TryKeepLeaderAsync(string member, long leaseId, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Puts a reign that goes on into a new life of the store: to be called only by a member that held the leader key to the end
+    /// of the life before, and for as long as it believed in it then.
+    /// </summary>
+    /// <remarks>
+    /// A key that is missing is created, one that carries our name is written anew on this lease, and one that came back with a
+    /// snapshot and names another member is deleted, then created. Held with the term in the new life. Lost: another member has
+    /// written the key in the new life, or says there that it is the primary.
+    /// </remarks>
+    ValueTask<LeaderWrite> TryCarryLeaderAsync(string member, long leaseId, CancellationToken cancellationToken);
+
     /// <summary>Deletes the leader key if it still carries our name; otherwise a conflict.</summary>
     ValueTask<WriteOutcome> ReleaseLeaderAsync(string member, CancellationToken cancellationToken);
 

@@ -48,7 +48,11 @@ public enum LeaseOutcome
 /// <param name="Outcome">How it ended.</param>
 /// <param name="Leader">The key as it stood then, when that is known.</param>
 /// <param name="Problem">What went wrong, in one sentence, for Unknown.</param>
-public readonly record struct LeaderWrite(LeaseOutcome Outcome, LeaderKey? Leader = null, string? Problem = null);
+public readonly record struct LeaderWrite(LeaseOutcome Outcome, LeaderKey? Leader = null, string? Problem = null)
+{
+    /// <summary>The life of the store that said so (<see cref="StoreLife.Number"/>); for Held and Lost.</summary>
+    public int Life { get; init; }
+}
 
 /// <summary>What must hold for a write to happen.</summary>
 public readonly record struct WriteCondition

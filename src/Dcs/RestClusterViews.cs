@@ -10,12 +10,16 @@ namespace Routing.Dcs;
 /// <para>Members that an answer names are asked too from then on: the configured addresses need only be a beginning.</para>
 /// <para>The answers know no term; the leader's timeline takes its place. An answer with an older one than was seen before comes from an
 /// agent that is cut off, and counts for nothing: without a better one the last view stays, and is not live.</para>
+/// <para>A cluster that was made anew, or restored from a backup, has lower timelines for good. When every answer names the same
+/// leader on an older timeline, for 10 s with most agents answering and for 60 s with fewer, a new count begins.</para>
 /// </remarks>
 public sealed partial class RestClusterViews : IClusterViews, IDisposable
 {
     private static readonly TimeSpan LongestAnswer = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Hurry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan DoubtOfMost = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan DoubtOfFew = TimeSpan.FromSeconds(60);
     private const int LargestAnswer = 16 * 1024 * 1024;
 
     private readonly HttpClient _http;
@@ -51,13 +55,26 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
     {
         var last = new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0);
         var addresses = _seeds;
+        long? doubtSince = null;
         while (true)
         {
             var begun = _time.GetTimestamp();
             var answers = await AskAllAsync(addresses, last.Snapshot.Revision + 1, cancellationToken).ConfigureAwait(false);
-            if (answers.Values.Where(answer => TimelineOf(answer) >= TimelineOf(last.Snapshot)).MaxBy(Knowledge) is { } best)
+            var known = answers.Values.Where(answer => TimelineOf(answer) >= TimelineOf(last.Snapshot)).ToList();
+            var life = last.Snapshot.Life.Number;
+            if (known.Count > 0 || !AreOfOneLeader(answers))
             {
-                last = new ClusterView(Continue(last.Snapshot, best), IsLive: true, LastContact);
+                doubtSince = null;
+            }
+            else if (_time.GetElapsedTime(doubtSince ??= begun) >= (answers.Count * 2 > addresses.Count ? DoubtOfMost : DoubtOfFew))
+            {
+                (known, doubtSince) = ([.. answers.Values], null);
+                life++;
+                LogNewLife(TimelineOf(known[0]), TimelineOf(last.Snapshot));
+            }
+            if (known.MaxBy(Knowledge) is { } best)
+            {
+                last = new ClusterView(Continue(last.Snapshot, InLife(best, life)), IsLive: true, LastContact);
                 addresses = _seeds.Union(best.Members.Values.Select(RestOf).OfType<Uri>());
                 yield return last;
             }
@@ -84,6 +101,16 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
     // Without a leader nobody may be promoted to an older timeline than any member has.
     private static long TimelineOf(ClusterSnapshot snapshot) =>
         snapshot.Leader?.Term.Revision ?? snapshot.Members.Values.Max(member => (long?)member.Timeline) ?? 0;
+
+    private static bool AreOfOneLeader(Dictionary<Uri, ClusterSnapshot> answers) =>
+        answers.Count > 0 && answers.Values.All(answer => answer.Leader is not null)
+        && answers.Values.Select(answer => (answer.Leader!.Holder, TimelineOf(answer))).Distinct().Count() == 1;
+
+    private static ClusterSnapshot InLife(ClusterSnapshot snapshot, int life) => snapshot with
+    {
+        Life = new StoreLife(life, 0),
+        Leader = snapshot.Leader is { } leader ? leader with { Term = leader.Term with { Life = life } } : null,
+    };
 
     private static (long Timeline, ulong Position, int Members) Knowledge(ClusterSnapshot snapshot) =>
         (TimelineOf(snapshot), snapshot.Status.Optime.Value, snapshot.Members.Count);
@@ -155,6 +182,10 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
             return null;
         }
     }
+
+    [LoggerMessage(EventId = 3041, Level = LogLevel.Warning,
+        Message = "Every agent that answers is on timeline {Timeline}, older than {Known}: the cluster was made anew or restored. Counting anew")]
+    private partial void LogNewLife(long timeline, long known);
 
     [LoggerMessage(EventId = 3040, Level = LogLevel.Debug, Message = "{Address}cluster: {Problem}")]
     private partial void LogNoAnswer(Uri address, string problem);

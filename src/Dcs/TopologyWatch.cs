@@ -17,7 +17,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     private readonly Lock _gate = new();
     private volatile State _state = new(new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0));
     private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private long _highestTerm;
+    private Term _highestTerm;
     private Task _running = Task.CompletedTask;
 
     /// <summary>Creates it; <see cref="Start"/> makes it run.</summary>
@@ -39,7 +39,16 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     public ClusterView Current => _state.View;
 
     /// <summary>The highest term that was ever seen here: it never falls, even when the leader key is gone.</summary>
-    public Term HighestTerm => new(Volatile.Read(ref _highestTerm));
+    public Term HighestTerm
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _highestTerm;
+            }
+        }
+    }
 
     /// <summary>Fails when the watch broke by a mistake of its own: nothing is followed any more, and its owner should end. Never completes else.</summary>
     public Task Broken => _broken.Task;
@@ -123,9 +132,9 @@ public sealed partial class TopologyWatch : IAsyncDisposable
 
     private void Publish(ClusterView view)
     {
-        if (view.Snapshot.Leader is { } leader && leader.Term > HighestTerm)
+        lock (_gate)
         {
-            Volatile.Write(ref _highestTerm, leader.Term.Revision);
+            _highestTerm = view.Snapshot.Leader is { } leader && leader.Term > _highestTerm ? leader.Term : _highestTerm;
         }
         var before = _state;
         _state = new State(view);

@@ -12,6 +12,11 @@ public static partial class HaLoop
         {
             return Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon, new HaAction.AttachLeader());
         }
+        if (o.Lease.Term.Life < o.Cluster!.Life.Number && o.IsDcsLive)
+        {
+            // The keeper does it beside the loop; until then no other key of the new life is written.
+            return Wait(o, "new_life", "is the leader; the store was set up anew or restored: puts the leader key there", s_soon);
+        }
         if (o.Paused && !o.Local.IsPrimary && o.Cluster!.Failover?.Candidate != o.Self)
         {
             return Act(o, "releasing", "gives the leader key up: it is a standby, and the cluster is paused", s_second, new HaAction.ReleaseLeader(null));
@@ -22,7 +27,7 @@ public static partial class HaLoop
                 ? Act(o, "watchdog", $"demotes itself: {problem}", s_soon, new HaAction.Demote(DemoteMode.Immediate))
                 : Act(o, "watchdog", $"gives the leader key up: {problem}", s_second, new HaAction.ReleaseLeader(null));
         }
-        return o.Local.IsPrimary ? DecideLeadingPrimary(o) : DecidePromotion(o);
+        return !o.Local.IsPrimary ? DecidePromotion(o) : DecideHealth(o) ?? WithHealth(o, DecideLeadingPrimary(o));
     }
 
     /// <summary>Holds the key and is a standby: promote.</summary>

@@ -1,3 +1,5 @@
+using Routing.Ha.Health;
+
 namespace Routing.Ha;
 
 public static partial class HaLoop
@@ -7,6 +9,8 @@ public static partial class HaLoop
     {
         var memory = o.Ended is { } ended ? Absorb(o.Memory, ended) : o.Memory;
         var leader = o.Leader;
+        memory = RememberLife(o, memory);
+        memory = memory with { Health = HealthRules.Remember(memory.Health, o.Local, o.Now) };
         memory = memory with
         {
             UnlockedSince = leader is null && o.Cluster is not null ? memory.UnlockedSince ?? o.Now : null,
@@ -64,6 +68,36 @@ public static partial class HaLoop
             memory = memory with { NotStreamingSince = null };
         }
         return memory;
+    }
+
+    /// <summary>A new life of the store: revisions count anew, and whoever led before may believe in it for one more ttl.</summary>
+    private static LoopMemory RememberLife(Observation o, LoopMemory memory)
+    {
+        if (o.Cluster is not { } cluster)
+        {
+            return memory;
+        }
+        // What the agent's earlier process knew may tell already at the first look that this life is another.
+        if (memory.Life is { } known ? known != cluster.Life.Number : cluster.Life.From > 0)
+        {
+            var ttl = memory.LastTtl > o.Timing.Ttl ? memory.LastTtl : o.Timing.Ttl;
+            memory = memory with
+            {
+                EarlierLeaseUntil = o.Now + ttl,
+                EarlierLeader = memory.LastLeader,
+                Request = null,
+                Sync = memory.Sync is { } sync ? sync with { Wrote = null } : null,
+                UnlockedSince = o.Now,
+            };
+        }
+        var isCarriedOver = cluster.Leader is { } key && key.Term.Life == cluster.Life.Number && key.Holder == memory.EarlierLeader;
+        return memory with
+        {
+            Life = cluster.Life.Number,
+            EarlierLeaseUntil = isCarriedOver || o.Now >= memory.EarlierLeaseUntil ? null : memory.EarlierLeaseUntil,
+            LastLeader = o.Leader,
+            LastTtl = o.Timing.Ttl,
+        };
     }
 
     private static LoopMemory Absorb(LoopMemory memory, JobEnd ended) => (ended.Kind, ended.Result) switch

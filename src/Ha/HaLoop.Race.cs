@@ -98,6 +98,12 @@ public static partial class HaLoop
         {
             return new Refusal("barred", "does not race: its promotion failed a moment ago", until - o.Now);
         }
+        if (o.Memory.EarlierLeaseUntil is { } lease)
+        {
+            return new Refusal("new_life",
+                $"does not race: the store was set up anew or restored, and {o.Memory.EarlierLeader ?? "a leader"} may still lead by the "
+                + $"earlier one for {(lease - o.Now).TotalSeconds:F0} s", lease - o.Now);
+        }
         if (o.Failsafe.PingLeft > TimeSpan.Zero)
         {
             // Also when the mode has been switched off since: a leader that is cut off does not know that.

@@ -10,6 +10,10 @@ public static partial class HaLoop
     private static Decision? DecideRequest(Observation o, FailoverRequest request)
     {
         var clear = new HaAction.ClearFailover(request.ModRevision);
+        if (o.Cluster!.Life.From > 0 && !o.Cluster.Life.HasWritten(request.ModRevision))
+        {
+            return Act(o, "request_refused", $"drops the request for a {request.Kind}: it came back with a restored store", s_soon, clear);
+        }
         if (request.Leader is { } leader && leader != o.Self)
         {
             return Act(o, "request_refused", $"drops the request for a {request.Kind}: it names {leader} as the leader", s_soon, clear);

@@ -28,6 +28,11 @@ public static partial class HaLoop
         {
             return DecideShutdown(o);
         }
+        if (o.Cluster.Returned is { } returned && returned.Holder == o.Self && o.IsDcsLive && !o.Lease.HoldsLeader)
+        {
+            return Act(o, "returned_key", "deletes the leader key that names it: it came back with a restored store", s_soon,
+                new HaAction.ReleaseLeader(null));
+        }
         if (o.Job is { } job)
         {
             return DecideBusy(o, job);

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Routing.Cluster;
+using Routing.Ha.Health;
 using Routing.Ha.Slots;
 using Routing.Ha.Synchronous;
 
@@ -213,6 +214,12 @@ public sealed record LocalPostgres
 
     /// <summary>A directory whose rewind failed may be removed and cloned anew.</summary>
     public bool MayRemoveAfterFailedRewind { get; init; }
+
+    /// <summary>What the last probe of its disk showed.</summary>
+    public DiskHealth Disk { get; init; } = DiskHealth.Good;
+
+    /// <summary>False: it refuses even the agent because every connection is in use, and so it is alive.</summary>
+    public bool HasFreeConnections { get; init; } = true;
 
     /// <summary>There is a postmaster.</summary>
     public bool HasProcess => Server != ServerState.Stopped;

@@ -84,6 +84,24 @@ public sealed record LoopMemory
     /// <summary>When the leader key was given up by us; the others have the first word for a while.</summary>
     public TimeSpan? SteppedDownAt { get; init; }
 
+    /// <summary>Which life of the store the last run saw (<see cref="StoreLife.Number"/>); null before the first.</summary>
+    public int? Life { get; init; }
+
+    /// <summary>The leader by the last run's knowledge; null for nobody.</summary>
+    public string? LastLeader { get; init; }
+
+    /// <summary>The ttl at the last run.</summary>
+    public TimeSpan LastTtl { get; init; }
+
+    /// <summary>
+    /// The store was set up anew or restored: until then a leader of its earlier life may still believe in its lease, and no
+    /// standby races. Null: nobody can.
+    /// </summary>
+    public TimeSpan? EarlierLeaseUntil { get; init; }
+
+    /// <summary>That leader, as far as it is known; when it has carried its key over, nobody else can believe.</summary>
+    public string? EarlierLeader { get; init; }
+
     /// <summary>When the cluster was first seen without a leader.</summary>
     public TimeSpan? UnlockedSince { get; init; }
 
@@ -122,6 +140,12 @@ public sealed record LoopMemory
 
     /// <summary>Since when this member, about to stop, asks to leave the synchronous set.</summary>
     public TimeSpan? LeavingSince { get; init; }
+
+    /// <summary>What is wrong with the server though its process runs.</summary>
+    public Health.HealthMemory Health { get; init; } = Routing.Ha.Health.HealthMemory.None;
+
+    /// <summary>When other members were last asked whether one could take over from an unwell server.</summary>
+    public TimeSpan? HealthAskedAt { get; init; }
 
     /// <summary>The server has been running under this agent at least once.</summary>
     public bool HasRun { get; init; }

@@ -15,7 +15,7 @@ public readonly record struct PublishedPosition(Lsn Highest, Term Term)
     public PublishedPosition After(ClusterSnapshot cluster)
     {
         var status = cluster.Status;
-        return cluster.Leader is { } leader && leader.Term != Term && status.ModRevision > leader.Term.Revision
+        return cluster.Leader is { } leader && leader.Term != Term && status.ModRevision > Math.Max(leader.Term.Revision, cluster.Life.From)
             ? new PublishedPosition(status.Optime, leader.Term)
             : this with { Highest = Lsn.Max(Highest, status.Optime) };
     }

@@ -36,6 +36,9 @@ internal sealed class ForgetfulStore(IClusterStore store, SimWorld world) : IClu
     public ValueTask<LeaderWrite> TryKeepLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
         store.TryKeepLeaderAsync(member, leaseId, cancellationToken);
 
+    public ValueTask<LeaderWrite> TryCarryLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
+        store.TryCarryLeaderAsync(member, leaseId, cancellationToken);
+
     public ValueTask<WriteOutcome> ReleaseLeaderAsync(string member, CancellationToken cancellationToken) =>
         store.ReleaseLeaderAsync(member, cancellationToken);
 

@@ -7,7 +7,7 @@ namespace Routing.Simulation.Tests;
 internal sealed partial class Invariants(SimCluster cluster)
 {
     private readonly List<Commit> _acknowledged = [];
-    private readonly Dictionary<string, (SimAgent Agent, Term Term, long Revision)> _seen = [];
+    private readonly Dictionary<string, (SimAgent Agent, Term Term, int Life, long Revision)> _seen = [];
     private Term _term;
     private string _keys = "";
     private string? _systemId;
@@ -59,13 +59,14 @@ internal sealed partial class Invariants(SimCluster cluster)
                 var term = seen.Leader?.Term ?? default;
                 if (last.Agent == agent)
                 {
-                    if (seen.Revision < last.Revision || (term.Revision > 0 && term < last.Term))
+                    var isOlder = seen.Life.Number == last.Life ? seen.Revision < last.Revision : seen.Life.Number < last.Life;
+                    if (isOlder || (term.Revision > 0 && term < last.Term))
                     {
                         Violated($"{node.Name} went back from revision {last.Revision}, term {last.Term}, to {seen.Revision}, term {term}");
                     }
                     term = term < last.Term ? last.Term : term;
                 }
-                _seen[node.Name] = (agent, term, seen.Revision);
+                _seen[node.Name] = (agent, term, seen.Life.Number, seen.Revision);
             }
         }
     }

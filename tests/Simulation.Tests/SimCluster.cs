@@ -130,6 +130,9 @@ internal sealed class SimCluster
         Commit(server);
     }
 
+    /// <summary>Begins the client that writes, for a test without weather.</summary>
+    public void BeginClients() => ClientWrites();
+
     /// <summary>A client that tries every node, always.</summary>
     private void ClientWrites()
     {

@@ -29,6 +29,9 @@ public sealed class EtcdServer : IAsyncDisposable
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(2) };
     private readonly TempDirectory _directory = new("etcd");
     private readonly string[] _arguments;
+    private readonly string _initialCluster;
+    private readonly int _peerPort;
+    private string _token;
     private Process? _process;
 
     static EtcdServer() => AppDomain.CurrentDomain.ProcessExit += (_, _) => KillAll();
@@ -39,6 +42,7 @@ public sealed class EtcdServer : IAsyncDisposable
     {
         var scheme = options.Tls is null ? "http" : "https";
         var metricsPort = FreePorts.Take();
+        (_initialCluster, _peerPort, _token) = (initialCluster, peerPort, initialCluster);
         Name = name;
         Machine = options.Machine(name);
         Endpoint = new Uri($"{scheme}://{Machine.Address}:{clientPort}");
@@ -50,7 +54,7 @@ public sealed class EtcdServer : IAsyncDisposable
             "--listen-client-urls", Url(Endpoint), "--advertise-client-urls", $"{scheme}://{options.Front(Machine, clientPort)}",
             "--listen-peer-urls", $"http://{Machine.Address}:{peerPort}",
             "--initial-advertise-peer-urls", $"http://{Machine.Address}:{peerPort}",
-            "--initial-cluster", initialCluster, "--initial-cluster-token", initialCluster,
+            "--initial-cluster", initialCluster,
             "--listen-metrics-urls", $"http://{Machine.Address}:{metricsPort}",
             "--logger", "zap", "--log-outputs", "stderr",
             .. options.Tls is { } tls
@@ -136,7 +140,7 @@ public sealed class EtcdServer : IAsyncDisposable
         {
             start.Environment.Remove(name);
         }
-        foreach (var word in (string[])[.. Machine.Entrance, Program, .. _arguments])
+        foreach (var word in (string[])[.. Machine.Entrance, Program, .. _arguments, "--initial-cluster-token", _token])
         {
             start.ArgumentList.Add(word);
         }
@@ -167,6 +171,54 @@ public sealed class EtcdServer : IAsyncDisposable
 
     /// <summary>Ends it with SIGTERM and waits for its end.</summary>
     public Task StopAsync() => EndAsync(Signal.Terminate);
+
+    /// <summary>Kills it and starts it without any data: a store that was set up anew.</summary>
+    /// <param name="token">The token of the new cluster; null: the same as before, so that the cluster id is the same.</param>
+    public async Task WipeAsync(string? token = null)
+    {
+        await KillAsync();
+        Directory.Delete(_directory["data"], recursive: true);
+        _token = token ?? _token;
+        await RestartAsync();
+    }
+
+    /// <summary>Saves a snapshot of what it holds.</summary>
+    /// <returns>The file.</returns>
+    public async Task<string> SaveSnapshotAsync()
+    {
+        var file = _directory[$"snapshot-{Guid.NewGuid():N}"];
+        await RunEtcdctlAsync("--endpoints", Url(Endpoint), "snapshot", "save", file);
+        return file;
+    }
+
+    /// <summary>Kills it and starts it with a snapshot that was saved earlier.</summary>
+    /// <param name="snapshot">The file.</param>
+    /// <param name="token">The token of the new cluster; null: the same as before.</param>
+    public async Task RestoreAsync(string snapshot, string? token = null)
+    {
+        await KillAsync();
+        Directory.Delete(_directory["data"], recursive: true);
+        _token = token ?? _token;
+        await RunEtcdctlAsync(
+            "snapshot", "restore", snapshot, "--data-dir", _directory["data"], "--name", Name,
+            "--initial-cluster", _initialCluster, "--initial-cluster-token", _token,
+            "--initial-advertise-peer-urls", $"http://{Machine.Address}:{_peerPort}");
+        await RestartAsync();
+    }
+
+    private static async Task RunEtcdctlAsync(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("etcdctl", arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
+        start.Environment["ETCDCTL_API"] = "3";
+        using var process = Process.Start(start) ?? throw new InvalidOperationException("etcdctl was not started.");
+        var output = process.StandardOutput.ReadToEndAsync();
+        var errors = await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        if (process.ExitCode != 0)
+        {
+            throw new InvalidOperationException($"etcdctl {string.Join(' ', arguments)}: {errors} {await output}");
+        }
+    }
 
     /// <summary>Freezes it (SIGSTOP) and waits until every thread has stopped: connections stay up, nothing is answered.</summary>
     public void Freeze()

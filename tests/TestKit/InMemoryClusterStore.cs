@@ -11,6 +11,7 @@ namespace Routing.TestKit;
 /// </remarks>
 public sealed class InMemoryClusterStore : IClusterStore
 {
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
     private readonly InMemoryDcs _dcs;
     private readonly string _name;
     private readonly Lock _gate = new();
@@ -20,6 +21,10 @@ public sealed class InMemoryClusterStore : IClusterStore
     private bool _isDeaf;
     private long _silentSince;
     private int _answersToLose;
+    private StoreLife? _life;
+    private long _doubtSince;
+    private int _doubted;
+    private long _doubtFrom;
 
     internal InMemoryClusterStore(InMemoryDcs dcs, string name)
     {
@@ -41,6 +46,12 @@ public sealed class InMemoryClusterStore : IClusterStore
 
     /// <summary>How long a pushed change travels; asked per change. Changes never overtake each other.</summary>
     public Func<TimeSpan>? PushDelay { get; set; }
+
+    /// <summary>
+    /// After a <see cref="InMemoryDcs.Rebuild"/> or a <see cref="InMemoryDcs.Restore"/>: for so long after it first meets the
+    /// new life this client believes no answer about it. Default 1 s.
+    /// </summary>
+    public TimeSpan LifeDoubt { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>While true requests do not arrive, answers and pushed changes do not come back.</summary>
     public bool IsCutOff
@@ -84,7 +95,7 @@ public sealed class InMemoryClusterStore : IClusterStore
 
     /// <inheritdoc/>
     public ValueTask<ClusterSnapshot> ReadAsync(CancellationToken cancellationToken) =>
-        AskAsync(() => _dcs.Snapshot, cancellationToken);
+        AskAsync(() => InLife(_dcs.Snapshot), cancellationToken, isJudged: true);
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<ClusterView> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -94,13 +105,13 @@ public sealed class InMemoryClusterStore : IClusterStore
         {
             using var feed = Subscribe();   // before the read: no change between the two is missed
             var read = await ReadUntilAnsweredAsync(cancellationToken);
-            last = last is null || read.Revision > last.Revision ? read : last;
+            last = last is null || read.Life != last.Life || read.Revision > last.Revision ? read : last;
             yield return new ClusterView(last, IsLive: true, _dcs.Time.GetTimestamp());
             while (await feed.NextAsync(cancellationToken) is { } pushed)
             {
-                if (pushed.Revision > last.Revision)
+                if (pushed.Life.Number == last.Life.Number && pushed.Revision > last.Revision)
                 {
-                    last = pushed;
+                    last = InLife(pushed);
                     yield return new ClusterView(last, IsLive: true, _dcs.Time.GetTimestamp());
                 }
             }
@@ -118,11 +129,16 @@ public sealed class InMemoryClusterStore : IClusterStore
 
     /// <inheritdoc/>
     public ValueTask<LeaderWrite> TryAcquireLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
-        TryAskAsync(() => _dcs.Acquire(member, leaseId), UnknownLeader, cancellationToken);
+        TryAskAsync(() => _dcs.Acquire(member, leaseId), UnknownLeader, cancellationToken, isJudged: true);
 
     /// <inheritdoc/>
     public ValueTask<LeaderWrite> TryKeepLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
-        TryAskAsync(() => _dcs.Keep(member, leaseId), UnknownLeader, cancellationToken);
+        TryAskAsync(() => _dcs.Keep(member, leaseId), UnknownLeader, cancellationToken, isJudged: true);
+
+    /// <inheritdoc/>
+    public ValueTask<LeaderWrite> TryCarryLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
+        TryAskAsync(
+            () => _dcs.Carry(member, leaseId, _life ?? default), UnknownLeader, cancellationToken, isJudged: true);
 
     /// <inheritdoc/>
     public ValueTask<WriteOutcome> ReleaseLeaderAsync(string member, CancellationToken cancellationToken) =>
@@ -181,11 +197,12 @@ public sealed class InMemoryClusterStore : IClusterStore
 
     private static WriteOutcome UnknownWrite(string problem) => new(WriteStatus.Unknown, Problem: problem);
 
-    private async ValueTask<T> TryAskAsync<T>(Func<T> serve, Func<string, T> unknown, CancellationToken cancellationToken)
+    private async ValueTask<T> TryAskAsync<T>(
+        Func<T> serve, Func<string, T> unknown, CancellationToken cancellationToken, bool isJudged = false)
     {
         try
         {
-            return await AskAsync(serve, cancellationToken);
+            return await AskAsync(serve, cancellationToken, isJudged);
         }
         catch (ClusterStoreException problem)
         {
@@ -193,7 +210,38 @@ public sealed class InMemoryClusterStore : IClusterStore
         }
     }
 
-    private ValueTask<T> AskAsync<T>(Func<T> serve, CancellationToken cancellationToken)
+    /// <summary>The snapshot, with the life as this client saw it begin.</summary>
+    private ClusterSnapshot InLife(ClusterSnapshot snapshot) => snapshot with { Life = _life ?? default };
+
+    /// <summary>Whether an answer of the present life is believed: for a while after it began, it is not.</summary>
+    private bool IsInDoubt()
+    {
+        var revision = _dcs.Snapshot.Revision;
+        lock (_gate)
+        {
+            var life = _dcs.Life;
+            if (_life is null)
+            {
+                _life = new StoreLife(life, 0);   // it knows no other
+            }
+            if (_life.Value.Number == life)
+            {
+                return false;
+            }
+            if (_doubted != life)
+            {
+                (_doubted, _doubtSince, _doubtFrom) = (life, _dcs.Time.GetTimestamp(), revision);
+            }
+            if (_dcs.Time.GetElapsedTime(_doubtSince) < LifeDoubt)
+            {
+                return true;
+            }
+            _life = new StoreLife(life, _doubtFrom);
+            return false;
+        }
+    }
+
+    private ValueTask<T> AskAsync<T>(Func<T> serve, CancellationToken cancellationToken, bool isJudged = false)
     {
         cancellationToken.ThrowIfCancellationRequested();
         var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -202,6 +250,13 @@ public sealed class InMemoryClusterStore : IClusterStore
             if (!Arrives)
             {
                 return;   // lost on its way
+            }
+            if (isJudged && IsInDoubt())
+            {
+                // Refused, and asked again a moment later, like a client that goes from endpoint to endpoint.
+                After(static () => Pause, () => answer.TrySetException(new ClusterStoreException(
+                    $"The store does not answer {_name} in the life that is known.")));
+                return;
             }
             var result = serve();
             if (!LosesAnswer())
@@ -294,11 +349,13 @@ public sealed class InMemoryClusterStore : IClusterStore
         private readonly Queue<(long Due, ClusterSnapshot Snapshot)> _underWay = new();
         private readonly ITimer _timer;
         private TaskCompletionSource _wake = NewWake();
+        private readonly int _life;
         private long _lastDue;
 
         public Feed(InMemoryClusterStore store)
         {
             _store = store;
+            _life = store._dcs.Life;
             _timer = Time.CreateTimer(_ => WakeLocked(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
 
@@ -316,6 +373,10 @@ public sealed class InMemoryClusterStore : IClusterStore
                     wake = _wake;
                     while (true)
                     {
+                        if (_store._dcs.Life != _life)
+                        {
+                            return null;   // the server that fed it is no more
+                        }
                         if (_store.IsUp && TakeNewestArrived() is { } arrived)
                         {
                             return arrived;

@@ -19,6 +19,7 @@ public sealed class InMemoryDcs(TimeProvider time)
     private readonly List<InMemoryClusterStore> _clients = [];
     private ClusterSnapshot _snapshot = ClusterSnapshot.Empty with { Revision = 1 };
     private long _lastLease = 1000;
+    private int _life;
     private bool _isDown;
 
     /// <summary>The clock.</summary>
@@ -75,6 +76,62 @@ public sealed class InMemoryDcs(TimeProvider time)
             {
                 client.LinkChanged();
             }
+        }
+    }
+
+    /// <summary>How often it was set up anew or restored.</summary>
+    public int Life => Volatile.Read(ref _life);
+
+    /// <summary>What it holds, leases included, to be <see cref="Restore">restored</see> later.</summary>
+    public DcsBackup Backup()
+    {
+        lock (_gate)
+        {
+            return new DcsBackup(
+                _snapshot.Revision, [.. _keys.Values], [.. _leases.Values.Select(lease => (lease.Id, lease.Ttl))]);
+        }
+    }
+
+    /// <summary>It is set up anew: all keys and leases are gone, revisions begin at 1.</summary>
+    public void Rebuild() => Restore(new DcsBackup(1, [], []));
+
+    /// <summary>It goes back to a backup: keys, revision, and leases, each with a full life. A new life of the store begins.</summary>
+    public void Restore(DcsBackup backup)
+    {
+        List<Lease> leases;
+        lock (_gate)
+        {
+            foreach (var lease in _leases.Values)
+            {
+                lease.Winding++;
+                lease.Timer?.Dispose();
+            }
+            _keys.Clear();
+            _leases.Clear();
+            foreach (var (id, ttl) in backup.Leases)
+            {
+                _leases.Add(id, new Lease(id, ttl));
+            }
+            foreach (var key in backup.Keys)
+            {
+                _keys.Add(key.Key, key);
+                if (key.LeaseId != 0 && _leases.TryGetValue(key.LeaseId, out var lease))
+                {
+                    lease.Keys.Add(key.Key);
+                }
+            }
+            _life++;
+            _snapshot = SnapshotReader.Read(backup.Revision, backup.Keys, new StoreLife(_life, 0));
+            leases = [.. _leases.Values];
+            Committed?.Invoke(_snapshot);
+        }
+        foreach (var lease in leases)
+        {
+            Wind(lease);
+        }
+        foreach (var client in Clients())
+        {
+            client.LinkChanged();
         }
     }
 
@@ -197,8 +254,8 @@ public sealed class InMemoryDcs(TimeProvider time)
             if (Leader() is { } held)
             {
                 return held.Holder == member && held.LeaseId == leaseId
-                    ? new LeaderWrite(LeaseOutcome.Held, held)
-                    : new LeaderWrite(LeaseOutcome.Lost, held);
+                    ? new LeaderWrite(LeaseOutcome.Held, held) { Life = _life }
+                    : new LeaderWrite(LeaseOutcome.Lost, held) { Life = _life };
             }
             return PutLeader(member, leaseId);
         }
@@ -210,10 +267,31 @@ public sealed class InMemoryDcs(TimeProvider time)
         {
             return Leader() switch
             {
-                { } held when held.Holder == member && held.LeaseId == leaseId => new LeaderWrite(LeaseOutcome.Held, held),
+                { } held when held.Holder == member && held.LeaseId == leaseId =>
+                    new LeaderWrite(LeaseOutcome.Held, held) { Life = _life },
                 { } held when held.Holder == member => PutLeader(member, leaseId),
-                var other => new LeaderWrite(LeaseOutcome.Lost, other),
+                var other => new LeaderWrite(LeaseOutcome.Lost, other) { Life = _life },
             };
+        }
+    }
+
+    /// <param name="member">Whose reign goes on.</param>
+    /// <param name="leaseId">Its lease.</param>
+    /// <param name="life">The life as this client saw it begin.</param>
+    internal LeaderWrite Carry(string member, long leaseId, StoreLife life)
+    {
+        lock (_gate)
+        {
+            var seen = _snapshot with { Life = life };
+            if (seen.Leader is { } other && other.Holder != member)
+            {
+                if (seen.IsLeaderProven)
+                {
+                    return new LeaderWrite(LeaseOutcome.Lost, other) { Life = _life };
+                }
+                DeleteInside([ClusterKeys.Leader]);
+            }
+            return PutLeader(member, leaseId);
         }
     }
 
@@ -237,11 +315,11 @@ public sealed class InMemoryDcs(TimeProvider time)
             return new LeaderWrite(LeaseOutcome.LeaseGone, Problem: $"lease {leaseId} does not exist");
         }
         PutInside(ClusterKeys.Leader, member, leaseId);
-        return new LeaderWrite(LeaseOutcome.Held, Leader());
+        return new LeaderWrite(LeaseOutcome.Held, Leader()) { Life = _life };
     }
 
     private LeaderKey? Leader() => _keys.TryGetValue(ClusterKeys.Leader, out var key)
-        ? new LeaderKey(key.Value, new Term(key.CreateRevision), key.ModRevision, key.LeaseId)
+        ? new LeaderKey(key.Value, new Term(key.CreateRevision, _life), key.ModRevision, key.LeaseId)
         : null;
 
     private bool Holds(string key, WriteCondition condition) => condition.What switch
@@ -359,3 +437,10 @@ public sealed class InMemoryDcs(TimeProvider time)
         public ITimer? Timer { get; set; }
     }
 }
+
+/// <summary>What an <see cref="InMemoryDcs"/> held at one moment.</summary>
+/// <param name="Revision">Its revision.</param>
+/// <param name="Keys">Its keys.</param>
+/// <param name="Leases">Its leases, with their lives.</param>
+public sealed record DcsBackup(
+    long Revision, ImmutableArray<RawKey> Keys, ImmutableArray<(long Id, TimeSpan Ttl)> Leases);

@@ -91,6 +91,7 @@ internal sealed partial class AgentLoop
             WatchdogProblem = o.Options.WatchdogProblem,
             LastLeader = _memory.Members.Leader ?? status.LastLeader,
             LongestTtl = LongestTtl(o),
+            Health = decision.Memory.Health.Problem,
             SystemId = o.Local.Control?.SystemId,
             FailsafeUntil = _keeper.VouchedUntil,
             ReasonCode = decision.Code,

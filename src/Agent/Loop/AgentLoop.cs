@@ -47,6 +47,7 @@ internal sealed partial class AgentLoop : IDisposable
     private string? _applyProblem;
     private bool? _appliedAsPrimary;
     private ImmutableArray<KeyProblem> _keyProblems = [];
+    private int _configLife;
     private Timing _timing;
     private (Term Term, TimeSpan Ttl) _longestTtl;
     private long _statusWrittenAt;
@@ -296,7 +297,7 @@ internal sealed partial class AgentLoop : IDisposable
         try
         {
             var view = _watch.Current;
-            while (view.IsLive && view.Snapshot.Revision < _learned.WrittenRevision)
+            while (view.IsLive && view.Snapshot.Revision < _learned.WrittenRevision && view.Snapshot.Life == _seen?.Life)
             {
                 view = await _watch.WaitForNewerAsync(view, limit.Token);
             }
@@ -321,7 +322,9 @@ internal sealed partial class AgentLoop : IDisposable
         var view = _watch.Current;
         // A watch that is live has had a sign of life a moment ago, though nothing changed for long.
         _confirmedAt = view.IsLive ? observedAt : view.LastContact;
-        var snapshot = view.Snapshot.Revision == 0 || !NameIsOurs() ? null : WithOwnFailsafe(WithOwnLeaderKey(view.Snapshot));
+        var snapshot = view.Snapshot.Revision == 0 || !NameIsOurs()
+            ? null
+            : WithOwnFailsafe(WithOwnLeaderKey(WithEarlierLife(view.Snapshot)));
         if (snapshot is not null)
         {
             NameKeyProblems(snapshot);
@@ -360,7 +363,8 @@ internal sealed partial class AgentLoop : IDisposable
     /// <summary>What we know of the leader key from our own writes may be newer than the watch.</summary>
     private ClusterSnapshot WithOwnLeaderKey(ClusterSnapshot snapshot)
     {
-        if (_keeper.Held is { } held && held.ModRevision > snapshot.Revision)
+        if (_keeper.Held is { } held && (held.Term.Life > snapshot.Life.Number
+            || (held.Term.Life == snapshot.Life.Number && held.ModRevision > snapshot.Revision)))
         {
             return snapshot with { Leader = held };
         }
@@ -401,9 +405,9 @@ internal sealed partial class AgentLoop : IDisposable
 
     private void AdoptConfig(ClusterSnapshot snapshot)
     {
-        if (snapshot.Config is { } config && config.ModRevision != _config.ModRevision)
+        if (snapshot.Config is { } config && (config.ModRevision != _config.ModRevision || snapshot.Life.Number != _configLife))
         {
-            _config = config;
+            (_config, _configLife) = (config, snapshot.Life.Number);
             foreach (var problem in config.Problems)
             {
                 LogConfigProblem(problem);

@@ -224,8 +224,17 @@ internal sealed partial class LeaseKeeper(
     {
         lock (_lock)
         {
+            if (_held is not { } held || snapshot.Life.Number < held.Term.Life)
+            {
+                return;
+            }
+            if (snapshot.Life.Number > held.Term.Life)
+            {
+                _sleep.Wake();   // of the key in an earlier life it tells nothing; the next renewal carries it over
+                return;
+            }
             // A key that was written over, not deleted, keeps its term.
-            if (_held is not { } held || snapshot.Revision < held.ModRevision
+            if (snapshot.Revision < held.ModRevision
                 || (snapshot.Leader is { } leader && leader.Term == held.Term && leader.Holder == held.Holder))
             {
                 return;
@@ -386,6 +395,13 @@ internal sealed partial class LeaseKeeper(
             var before = Held;
             Foresee(lease, sentAt);
             var write = await store.TryKeepLeaderAsync(self, lease.Id, limit.Token);
+            if (before is { } reign && write.Outcome is LeaseOutcome.Held or LeaseOutcome.Lost && write.Life > reign.Term.Life
+                && IsBelieved())
+            {
+                // The store was set up anew or restored: who is believed to lead goes on, and says so there.
+                LogNewLife(write.Leader?.Holder ?? "nobody");
+                write = await store.TryCarryLeaderAsync(self, lease.Id, limit.Token);
+            }
             Settle(write, sentAt, lease.Ttl, before);
             return write.Outcome != LeaseOutcome.Unknown;
         }
@@ -397,6 +413,15 @@ internal sealed partial class LeaseKeeper(
         finally
         {
             _gate.Release();
+        }
+    }
+
+    /// <summary>Whether the key may be believed in now: by its lease, or because others vouch.</summary>
+    private bool IsBelieved()
+    {
+        lock (_lock)
+        {
+            return _held is not null && time.GetTimestamp() < Math.Max(_leaderUntil, _vouchedUntil);
         }
     }
 
@@ -639,6 +664,10 @@ internal sealed partial class LeaseKeeper(
 
     [LoggerMessage(EventId = 1106, Level = LogLevel.Information, Message = "The ttl is {Seconds} s now; a new lease will be granted")]
     private partial void LogTtl(double seconds);
+
+    [LoggerMessage(EventId = 1107, Level = LogLevel.Warning,
+        Message = "The store was set up anew or restored, and its leader key names {Holder}: this member leads, and puts its own there")]
+    private partial void LogNewLife(string holder);
 
     /// <summary>A lease of ours.</summary>
     /// <param name="Id">Its number.</param>

@@ -14,6 +14,9 @@ internal sealed partial class MemberPublisher(
     private long _writtenLease;
     private long _writtenAt;
 
+    /// <summary>The store was set up anew or restored: what stands there is not what was written last.</summary>
+    public void Forget() => _writtenLease = 0;
+
     /// <summary>Puts the key if it differs from what stands there.</summary>
     /// <param name="member">What to publish.</param>
     /// <param name="seen">The key as the DCS has it; null when it is missing.</param>

@@ -8,7 +8,7 @@ internal static class WakeRules
     /// <summary>Positions and the leader's status change all the time and wake nobody; everything else does.</summary>
     public static bool Matters(ClusterSnapshot? before, ClusterSnapshot after, string self)
     {
-        if (before is null || before.Leader != after.Leader || before.Initialize != after.Initialize
+        if (before is null || before.Life != after.Life || before.Leader != after.Leader || before.Initialize != after.Initialize
             || before.Failover != after.Failover || before.Config?.ModRevision != after.Config?.ModRevision
             || before.Sync.ModRevision != after.Sync.ModRevision || before.Members.Count != after.Members.Count)
         {

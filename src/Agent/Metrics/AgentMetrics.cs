@@ -1,5 +1,6 @@
 using Prometheus;
 using Routing.Agent.Status;
+using Routing.Ha.Health;
 
 namespace Routing.Agent.Metrics;
 
@@ -16,18 +17,24 @@ internal sealed class AgentMetrics
     private readonly Gauge.Child _term;
     private readonly Gauge.Child _leaseLeft;
     private readonly Gauge.Child _fence;
+    private readonly Gauge.Child _storeLife;
+    private readonly Gauge _unhealthy;
     private readonly Gauge _failoverPhases;
 
     public AgentMetrics(string scope, string name)
     {
         _self = [scope, name];
         var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
-        _term = factory.CreateGauge("routing_term", "Term of the leader key as last seen; it only grows.", s_labels)
+        _term = factory.CreateGauge("routing_term", "Term of the leader key as last seen; it only grows within one life of the store.", s_labels)
             .WithLabels(_self);
         _leaseLeft = factory.CreateGauge(
             "routing_lease_left_seconds", "Time until this member stops believing that it leads; 0 while it does not.", s_labels)
             .WithLabels(_self);
         _fence = factory.CreateGauge("routing_fence_state", "The fence: 0 none, 1 idle, 2 armed.", s_labels).WithLabels(_self);
+        _storeLife = factory.CreateGauge(
+            "routing_store_life", "How often this agent has seen the DCS set up anew or restored.", s_labels).WithLabels(_self);
+        _unhealthy = factory.CreateGauge(
+            "routing_postgres_unhealthy", "1 for what is wrong with PostgreSQL though its process runs.", ["scope", "name", "problem"]);
         _decisions = factory.CreateCounter(
             "routing_decisions_total", "Runs of the loop by the code of their decision.", ["scope", "name", "code"]);
         _loopDuration = factory.CreateHistogram(
@@ -59,6 +66,11 @@ internal sealed class AgentMetrics
         _term.Set(status.Term.Revision);
         _leaseLeft.Set(status.IsLeader(now) ? time.GetElapsedTime(now, status.LeaderUntil!.Value).TotalSeconds : 0);
         _fence.Set((int)status.Fence);
+        _storeLife.Set(status.Cluster?.Life.Number ?? 0);
+        foreach (var problem in Enum.GetValues<HealthProblem>().Where(one => one != HealthProblem.None))
+        {
+            _unhealthy.WithLabels(_self[0], _self[1], HealthRules.Name(problem)).Set(problem == status.Health ? 1 : 0);
+        }
         foreach (var phase in status.LastFailover)
         {
             _failoverPhases.WithLabels(_self[0], _self[1], phase.Name).Set(phase.Duration.TotalSeconds);

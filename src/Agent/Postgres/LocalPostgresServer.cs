@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Health;
 using Routing.Cluster;
 using Routing.Ha;
 using Routing.Ha.Rewind;
@@ -16,6 +17,7 @@ namespace Routing.Agent.Postgres;
 internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
 {
     private const string CannotConnectNow = "57P03";
+    private const string TooManyConnections = "53300";
 
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -27,6 +29,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     private readonly CallbackRunner _callbacks;
     private readonly WalEndWatch _walEnd;
     private readonly DamageMark _damage;
+    private readonly DiskProbe _disk;
 
     private volatile AgentSettings _settings;
     private volatile DynamicConfig _dynamic;
@@ -53,6 +56,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         _callbacks = new CallbackRunner(_commands, logger);
         _damage = new DamageMark(settings.Postgres.DataDirectory);
         _walEnd = new WalEndWatch(settings.Postgres.DataDirectory, wakeUp, time, logger);
+        _disk = new DiskProbe(time);
     }
 
     private string DataDirectory => _settings.Postgres.DataDirectory;
@@ -124,6 +128,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         var file = _postmaster.ReadFile(process);
         seen = seen with
         {
+            Disk = _disk.Look(DataDirectory, _dynamic.Health),
             PostmasterStart = file is null ? null : DateTimeOffset.FromUnixTimeSeconds(file.StartSeconds),
             Timeline = seen.Control?.Timeline ?? 0,
         };
@@ -164,7 +169,9 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
                 return Stopped(seen with { PostmasterPid = 0, PostmasterStart = null });
             }
             LogNoAnswer(error.Message);
-            return WithLast(seen with { Server = ServerState.Unresponsive });
+            // A server without a free connection refuses, and so it is alive.
+            var isFull = error is PostgresException { SqlState: TooManyConnections };
+            return WithLast(seen with { Server = ServerState.Unresponsive, HasFreeConnections = !isFull });
         }
     }
 

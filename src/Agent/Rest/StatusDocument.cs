@@ -4,6 +4,7 @@ using System.Text.Json;
 using Routing.Logging;
 using Routing.Cluster;
 using Routing.Ha;
+using Routing.Ha.Health;
 
 namespace Routing.Agent.Rest;
 
@@ -62,6 +63,10 @@ internal static class StatusDocument
         json.WriteNumber("term", status.Term.Revision);
         json.WriteString("code", status.ReasonCode);
         json.WriteString("reason", status.Reason);
+        if (status.Health != HealthProblem.None)
+        {
+            json.WriteString("unhealthy", HealthRules.Name(status.Health));
+        }
         json.WriteEndObject();
         json.WriteEndObject();
     }

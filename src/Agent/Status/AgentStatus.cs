@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Routing.Cluster;
 using Routing.Ha;
+using Routing.Ha.Health;
 
 namespace Routing.Agent.Status;
 
@@ -38,6 +39,9 @@ internal sealed record AgentStatus
 
     /// <summary>The local server as it was last observed.</summary>
     public LocalPostgres Postgres { get; init; } = new();
+
+    /// <summary>What is wrong with the local server though its process runs.</summary>
+    public HealthProblem Health { get; init; }
 
     /// <summary>When <see cref="Postgres"/> was asked.</summary>
     public long ObservedAt { get; init; }

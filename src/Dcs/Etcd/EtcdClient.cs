@@ -26,6 +26,7 @@ internal sealed partial class EtcdClient : IDisposable
         _transport = new EtcdTransport(options);
         _logger = logger;
         Time = time;
+        Lives = new EtcdLives(time);
         Endpoints = new EtcdEndpoints([.. _addresses.Configured().Select(Open)], time);
         Login = new EtcdLogin(options);
     }
@@ -35,6 +36,12 @@ internal sealed partial class EtcdClient : IDisposable
     public EtcdEndpoints Endpoints { get; }
 
     public EtcdLogin Login { get; }
+
+    /// <summary>Which life of the store is followed.</summary>
+    public EtcdLives Lives { get; }
+
+    /// <summary>Called after an answer that does not fit to those before it.</summary>
+    public Action? Doubted { get; set; }
 
     /// <summary>Timestamp of the last answer of any kind.</summary>
     public long LastContact => Volatile.Read(ref _lastContact);
@@ -94,13 +101,14 @@ internal sealed partial class EtcdClient : IDisposable
         using var limit = new CancellationTokenSource(length, Time);
         using var attempt = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, operation.CancellationToken);
         var token = "";
+        var asked = Lives.Revision;
         EtcdFailure failure;
         try
         {
             token = await Login.TokenAsync(endpoint, attempt.Token);
             var value = await call(endpoint, new CallOptions(Headers(token), cancellationToken: attempt.Token));
             Contact();
-            if (header is null || !Endpoints.IsStale(header(value)))
+            if (header is null || Lives.Judge(header(value), asked) is not { } doubt)
             {
                 if (Endpoints.Answered(endpoint))
                 {
@@ -108,7 +116,8 @@ internal sealed partial class EtcdClient : IDisposable
                 }
                 return new(value, null);
             }
-            failure = new EtcdFailure(EtcdFailureKind.NotNow, "the member is behind the raft term of the others");
+            failure = new EtcdFailure(EtcdFailureKind.Ambiguous, doubt);
+            Doubted?.Invoke();
         }
         catch (Exception) when (operation.CancellationToken.IsCancellationRequested)
         {

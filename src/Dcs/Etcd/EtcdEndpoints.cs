@@ -1,5 +1,3 @@
-using Etcdserverpb;
-
 namespace Routing.Dcs.Etcd;
 
 /// <summary>The endpoints, which of them is used, and which are avoided for a while.</summary>
@@ -17,8 +15,6 @@ internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimePr
     private readonly Lock _gate = new();
     private readonly List<EtcdEndpoint> _all = [.. configured];
     private int _current;
-    private ulong _clusterId;
-    private ulong _raftTerm;
 
     /// <summary>How often the endpoint in use changed.</summary>
     public long Changes { get; private set; }
@@ -156,32 +152,6 @@ internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimePr
             endpoint.AvoidUntil = 0;
             endpoint.Failing = null;
             return isNews;
-        }
-    }
-
-    /// <summary>
-    /// Whether an answer comes from a member that has not heard of the newest raft term: it is behind, another endpoint
-    /// knows better. A cluster of another identity starts anew.
-    /// </summary>
-    public bool IsStale(ResponseHeader? header)
-    {
-        if (header is null || header.RaftTerm == 0)
-        {
-            return false;
-        }
-        lock (_gate)
-        {
-            if (header.ClusterId != _clusterId)
-            {
-                _clusterId = header.ClusterId;
-                _raftTerm = 0;
-            }
-            if (header.RaftTerm < _raftTerm)
-            {
-                return true;
-            }
-            _raftTerm = header.RaftTerm;
-            return false;
         }
     }
 

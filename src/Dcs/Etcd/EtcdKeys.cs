@@ -27,8 +27,8 @@ internal sealed class EtcdKeys(string basePath)
     public RawKey Raw(KeyValue pair) =>
         new(NameOf(pair.Key), pair.Value.ToStringUtf8(), pair.CreateRevision, pair.ModRevision, pair.Lease);
 
-    public static LeaderKey? Leader(KeyValue? pair) =>
-        pair is null ? null : new(pair.Value.ToStringUtf8(), new Term(pair.CreateRevision), pair.ModRevision, pair.Lease);
+    public static LeaderKey? Leader(KeyValue? pair, int life) =>
+        pair is null ? null : new(pair.Value.ToStringUtf8(), new Term(pair.CreateRevision, life), pair.ModRevision, pair.Lease);
 
     public Compare? Condition(string key, WriteCondition condition) => condition.What switch
     {

@@ -35,7 +35,6 @@ internal sealed partial class EtcdWatch(
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
 
     private ClusterSnapshot? _snapshot;
-    private ulong _clusterId;
     private TimeSpan _pause = TimeSpan.Zero;
 
     /// <summary>Runs until the token ends it; an unforeseen error closes the views with it.</summary>
@@ -79,10 +78,7 @@ internal sealed partial class EtcdWatch(
             LogNoRead(problem.Message);
             return;
         }
-        if (!Accept(read))
-        {
-            return;
-        }
+        Accept(read);
         Publish(isLive: true);
 
         var endpoint = client.Endpoints.Current;
@@ -93,25 +89,21 @@ internal sealed partial class EtcdWatch(
         LogLost(endpoint.Name, failure.Message);
     }
 
-    private bool Accept(RangeResponse read)
+    private void Accept(RangeResponse read)
     {
-        var header = read.Header;
         if (_snapshot is not null)
         {
             counters.Resynced();
-            if (header.ClusterId == _clusterId && header.Revision < _snapshot.Revision)
-            {
-                LogWentBack(header.Revision, _snapshot.Revision);
-                return false;
-            }
-            if (header.ClusterId != _clusterId)
-            {
-                LogOtherCluster(header.ClusterId, _clusterId);
-            }
         }
-        _clusterId = header.ClusterId;
-        _snapshot = SnapshotReader.Read(header.Revision, read.Kvs.Select(keys.Raw));
-        return true;
+        var life = client.Lives.Current;
+        var snapshot = SnapshotReader.Read(read.Header.Revision, read.Kvs.Select(keys.Raw), life);
+        if (snapshot.Leader is { } leader && !client.Lives.Fits(read.Header, leader.Term.Revision))
+        {
+            life = client.Lives.Current;
+            LogOlderLeader(leader.Term.Revision, life.Number);
+            snapshot = SnapshotReader.Read(read.Header.Revision, read.Kvs.Select(keys.Raw), life);
+        }
+        _snapshot = snapshot;
     }
 
     /// <summary>Opens the stream and applies what it brings; returns why that ended.</summary>
@@ -181,9 +173,9 @@ internal sealed partial class EtcdWatch(
             client.Login.Forget(token);
             return new EtcdFailure(EtcdFailureKind.NeedsLogin, $"the watch was cancelled: {answer.CancelReason}");
         }
-        if (client.Endpoints.IsStale(answer.Header))
+        if (client.Lives.JudgePush(answer.Header) is { } doubt)
         {
-            return new EtcdFailure(EtcdFailureKind.Silent, "the member is behind the raft term of the others");
+            return new EtcdFailure(EtcdFailureKind.Silent, doubt);
         }
         if (answer.Created)
         {
@@ -214,6 +206,11 @@ internal sealed partial class EtcdWatch(
         if (!ReferenceEquals(snapshot, _snapshot))
         {
             _snapshot = snapshot;
+            client.Lives.Saw(snapshot.Revision);
+            if (snapshot.Leader is { } leader)
+            {
+                client.Lives.Led(leader.Term.Revision);
+            }
             Publish(isLive: true);
         }
     }
@@ -242,9 +239,7 @@ internal sealed partial class EtcdWatch(
     [LoggerMessage(EventId = 3021, Level = LogLevel.Information, Message = "The topology watch on {Endpoint} ended ({Problem}); reading anew")]
     private partial void LogLost(string endpoint, string problem);
 
-    [LoggerMessage(EventId = 3022, Level = LogLevel.Warning, Message = "etcd answered at revision {Revision}, older than {Known}; asking again")]
-    private partial void LogWentBack(long revision, long known);
-
-    [LoggerMessage(EventId = 3023, Level = LogLevel.Warning, Message = "etcd has another cluster id ({New}) than before ({Old}): it was set up anew")]
-    private partial void LogOtherCluster(ulong @new, ulong old);
+    [LoggerMessage(EventId = 3022, Level = LogLevel.Warning,
+        Message = "etcd was set up anew or restored: its leader key was created at revision {Revision}, before one that was seen already. Counting its revisions anew (life {Life})")]
+    private partial void LogOlderLeader(long revision, int life);
 }

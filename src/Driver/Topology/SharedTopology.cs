@@ -13,11 +13,11 @@ internal sealed class SharedTopology
     private readonly IClusterViews _views;
     private int _users;
 
-    private SharedTopology(string key, IClusterViews views, ILoggerFactory loggerFactory)
+    private SharedTopology(string key, IClusterViews views, ILoggerFactory loggerFactory, TimeProvider time)
     {
         _key = key;
         _views = views;
-        Watch = new TopologyWatch(views, loggerFactory.CreateLogger<TopologyWatch>());
+        Watch = new TopologyWatch(new ProvenViews(views, time), loggerFactory.CreateLogger<TopologyWatch>());
     }
 
     /// <summary>The watch.</summary>
@@ -35,7 +35,7 @@ internal sealed class SharedTopology
                 shared._users++;
                 return shared;
             }
-            shared = new SharedTopology(key, ViewsFor(options, loggerFactory, time), loggerFactory) { _users = 1 };
+            shared = new SharedTopology(key, ViewsFor(options, loggerFactory, time), loggerFactory, time) { _users = 1 };
             s_shared.Add(key, shared);
         }
         return shared.Begin();
@@ -43,7 +43,7 @@ internal sealed class SharedTopology
 
     /// <summary>A watch of one's own, on views from elsewhere.</summary>
     public static SharedTopology Own(IClusterViews views, ILoggerFactory loggerFactory) =>
-        new SharedTopology("", views, loggerFactory) { _users = 1 }.Begin();
+        new SharedTopology("", views, loggerFactory, TimeProvider.System) { _users = 1 }.Begin();
 
     /// <summary>How many watches run in this process.</summary>
     public static int Count

@@ -16,7 +16,8 @@ internal sealed class TopologySource : IAsyncDisposable
     {
         if (settings.Etcd is { } etcd)
         {
-            Views = _store = new EtcdClusterStore(etcd, settings.Namespace, settings.Scope, time, loggers);
+            _store = new EtcdClusterStore(etcd, settings.Namespace, settings.Scope, time, loggers);
+            Views = new ProvenViews(_store, time);
         }
         else
         {

@@ -1,0 +1,44 @@
+using Routing.Ha.Health;
+
+namespace Routing.Ha;
+
+public static partial class HaLoop
+{
+    /// <summary>The server of this leader is unwell, and is to be given up for it. Null: it is not, or nobody could take over.</summary>
+    private static Decision? DecideHealth(Observation o)
+    {
+        var health = o.Memory.Health;
+        if (o.Paused || !o.IsDcsLive || !HealthRules.MayGiveUp(health, o.Config.Health, o.Now))
+        {
+            return null;
+        }
+        // A standby that has everything up to our last known position has written it to its own disk: that one works.
+        var possible = CanHandOver(o, candidate: null, isFailover: true, required: o.Local.WalPosition);
+        if (possible.AskFirst is { } ask)
+        {
+            var isEarly = o.Memory.HealthAskedAt is { } at && o.Now - at < o.Timing.LoopWait;
+            return isEarly ? null : ask with { Memory = ask.Memory with { HealthAskedAt = o.Now } };
+        }
+        if (!possible.Ok)
+        {
+            return null;   // an unwell leader is better than none; it is told by the code of the decision that follows
+        }
+        var code = "unhealthy_" + HealthRules.Name(health.Problem);
+        return new Decision(
+            code, $"gives its leadership up: {Sentence(o)}, and {possible.Detail}", [new HaAction.Demote(DemoteMode.Immediate)],
+            o.Memory with { Demoted = true, DownSince = null, BarredFromRaceUntil = o.Now + (2 * o.Timing.Ttl) }, s_second);
+    }
+
+    /// <summary>The decision, with what is wrong with the server said beside it.</summary>
+    private static Decision WithHealth(Observation o, Decision decision) =>
+        o.Memory.Health.Problem == HealthProblem.None || decision.Code is not ("leads" or "unresponsive" or "synchronous_waits")
+            ? decision
+            : decision with
+            {
+                Code = "unhealthy_" + HealthRules.Name(o.Memory.Health.Problem),
+                Reason = $"{decision.Reason}; its PostgreSQL is unwell: {Sentence(o)}",
+            };
+
+    private static string Sentence(Observation o) =>
+        $"{HealthRules.Name(o.Memory.Health.Problem).Replace('_', ' ')}: {o.Memory.Health.Detail}";
+}
