@@ -110,7 +110,7 @@ public sealed class StoreLifeTests
             Revision = 90,
             Sync = new SyncState("b", SyncState.None.Standbys.Add("c"), 0, 60),
             Status = LeaderStatus.None with { Optime = new Lsn(500) },
-            Initialize = new InitializeKey("7"),
+            Initialize = new InitializeKey("7000000000000000001"),
             RoutingKeys = ClusterSnapshot.Empty.RoutingKeys.Add(ClusterKeys.Timeline, "9"),
             Members = ClusterSnapshot.Empty.Members.Add("a", new Member { Name = "a" }).Add("b", new Member { Name = "b" }),
         };
@@ -122,7 +122,7 @@ public sealed class StoreLifeTests
         var seen = EarlierLife.Complete(now, before, "a", withMembers: true);
 
         Assert.Equal(("b", 0L), (seen.Sync.Leader, seen.Sync.ModRevision));
-        Assert.Equal((500UL, 9U, "7"), (seen.Status.Optime.Value, seen.UsedTimeline, seen.Initialize.SystemId));
+        Assert.Equal((500UL, 9U, "7000000000000000001"), (seen.Status.Optime.Value, seen.UsedTimeline, seen.Initialize.SystemId));
         Assert.Equal((null, "c"), (seen.Leader?.Holder, seen.Returned?.Holder));
         Assert.Equal(["b"], seen.Members.Keys);
         Assert.Empty(EarlierLife.Complete(now, before, "a", withMembers: false).Members);
