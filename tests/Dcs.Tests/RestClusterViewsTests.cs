@@ -108,6 +108,53 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
         Assert.True(Last.Snapshot.Members["b"].ModRevision > 3);
     }
 
+    [Theory]
+    [InlineData(true, 10)]
+    [InlineData(false, 60)]
+    public async Task A_cluster_that_was_made_anew_is_followed_when_every_answer_has_told_of_it_for_a_while(bool bothAnswer, int seconds)
+    {
+        var time = new JumpingTime();
+        _a.Document = _b.Document = Led("b", 7);
+        Watch(time, interval: 0.05, _a, _b);
+        await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "b");
+        var before = Last!.Snapshot.Leader!.Term;
+
+        _a.Document = bothAnswer ? Led("a", 1) : "gone";
+        _b.Document = Led("a", 1);
+        await WaitUntil.TrueAsync(() => Last is { IsLive: false });
+        time.Jump(TimeSpan.FromSeconds(seconds - 5));
+        await AskedOnceMoreAsync();
+        var early = Last!.Snapshot.Leader?.Holder;
+        time.Jump(TimeSpan.FromSeconds(5));
+        await WaitUntil.TrueAsync(() => Last is { IsLive: true });
+
+        Assert.Equal(("b", "a"), (early, Last!.Snapshot.Leader?.Holder));
+        Assert.True(Last.Snapshot.Leader!.Term > before && Last.Snapshot.IsLeaderProven);
+    }
+
+    [Fact]
+    public async Task Agents_that_name_different_leaders_on_old_timelines_are_not_believed_however_long()
+    {
+        var time = new JumpingTime();
+        _a.Document = _b.Document = Led("b", 7);
+        Watch(time, interval: 0.05, _a, _b);
+        await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "b");
+
+        _a.Document = Led("a", 1);
+        _b.Document = Led("b", 2);
+        await WaitUntil.TrueAsync(() => Last is { IsLive: false });
+        time.Jump(TimeSpan.FromMinutes(10));
+        await AskedOnceMoreAsync();
+
+        Assert.Equal(("b", 7L, false), (Last!.Snapshot.Leader?.Holder, Last.Snapshot.Leader!.Term.Revision, Last.IsLive));
+    }
+
+    private async Task AskedOnceMoreAsync()
+    {
+        var asked = _b.Asked;
+        await WaitUntil.TrueAsync(() => _b.Asked > asked + 3);
+    }
+
     private string Led(string leader, int timeline, string stateOfB = "running")
     {
         return $$"""{"members":[{{One(_a, "a", "running")}},{{One(_b, "b", stateOfB)}}],"scope":"pay"}""";
@@ -141,6 +188,16 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
         {
             // the end of the test
         }
+    }
+
+    /// <summary>The system's time, with timestamps that jump ahead.</summary>
+    private sealed class JumpingTime : TimeProvider
+    {
+        private long _ahead;
+
+        public void Jump(TimeSpan by) => Interlocked.Add(ref _ahead, (long)(by.TotalSeconds * TimestampFrequency));
+
+        public override long GetTimestamp() => base.GetTimestamp() + Interlocked.Read(ref _ahead);
     }
 
     /// <summary>A time that stands still but for the moments that the others are given once one has answered.</summary>

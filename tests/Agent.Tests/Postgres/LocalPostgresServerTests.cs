@@ -1,7 +1,9 @@
+using Npgsql;
 using Routing.Agent.Native;
 using Routing.Agent.Postgres;
 using Routing.Cluster;
 using Routing.Ha;
+using Routing.Ha.Health;
 using Routing.TestKit;
 
 [assembly: AssemblyFixture(typeof(Routing.TestKit.OrdinaryUser))]
@@ -48,6 +50,34 @@ public sealed class LocalPostgresServerTests
         Assert.Equal((DataDirectory.Inaccessible, true, true), (known.Data, known.HasProcess, known.AcceptsWrites));
         Assert.Equal((DataDirectory.Inaccessible, true, true), (adopted.Data, adopted.HasProcess, adopted.AcceptsWrites));
         Assert.True((await node.UntilAsync(seen => seen.Server == ServerState.Running)).IsPrimary);
+    }
+
+    [Fact]
+    public async Task A_primary_without_a_free_connection_is_alive_and_says_so()
+    {
+        await using var node = await TestNode.PrimaryAsync(
+            "a", TestNode.Config("""{"postgresql":{"parameters":{"max_connections":25}}}"""));
+        await node.RestartAgentAsync();   // its connection goes with it
+        var sessions = new List<NpgsqlConnection>();
+        var refusal = await Assert.ThrowsAsync<PostgresException>(async () =>
+        {
+            while (true)
+            {
+                sessions.Add(await node.OpenAsync());
+            }
+        });
+
+        var full = await node.ObserveAsync();
+        foreach (var session in sessions)
+        {
+            await session.DisposeAsync();
+        }
+        var free = await node.UntilAsync(seen => seen.Server == ServerState.Running);
+
+        Assert.Equal("53300", refusal.SqlState);
+        Assert.Equal((ServerState.Unresponsive, true, false), (full.Server, full.AcceptsWrites, full.HasFreeConnections));
+        Assert.True(free.HasFreeConnections);
+        Assert.Equal(HealthProblem.None, free.Disk.Problem);
     }
 
     [Fact]

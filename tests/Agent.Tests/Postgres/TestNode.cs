@@ -107,7 +107,8 @@ internal sealed class TestNode : IAsyncDisposable
 
     public async Task ExecuteAsync(string sql) => await ValueAsync(sql);
 
-    public async Task<string?> ValueAsync(string sql, string user = "boss", string password = HardPassword)
+    /// <summary>A session of its own.</summary>
+    public async Task<NpgsqlConnection> OpenAsync(string user = "boss", string password = HardPassword)
     {
         var settings = new NpgsqlConnectionStringBuilder
         {
@@ -118,8 +119,22 @@ internal sealed class TestNode : IAsyncDisposable
             Database = "postgres",
             Pooling = false,
         };
-        await using var connection = new NpgsqlConnection(settings.ConnectionString);
-        await connection.OpenAsync(Cancellation);
+        var connection = new NpgsqlConnection(settings.ConnectionString);
+        try
+        {
+            await connection.OpenAsync(Cancellation);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async Task<string?> ValueAsync(string sql, string user = "boss", string password = HardPassword)
+    {
+        await using var connection = await OpenAsync(user, password);
         await using var command = new NpgsqlCommand(sql, connection);
         return Convert.ToString(await command.ExecuteScalarAsync(Cancellation), CultureInfo.InvariantCulture);
     }

@@ -155,4 +155,27 @@ public sealed class ClusterTests(DriverCluster fixture)
             await command.ExecuteNonQueryAsync(CancellationToken.None);
         }
     }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("token-of-a-new-etcd")]
+    public async Task When_etcd_is_set_up_anew_the_source_goes_on_and_follows_the_next_leader(string? token)
+    {
+        var (cluster, _) = await fixture.TakeAsync();
+        await using var source = DriverCluster.Source(cluster);
+        await DriverCluster.RunAsync(source, "SELECT 1");
+        var term = source.Topology.Term;
+
+        await cluster.Etcd.WipeAsync(token);
+        await DriverCluster.RunAsync(source, "SELECT 1");
+        var now = await cluster.HealthyAsync();
+        await cluster.UntilAsync(
+            () => source.Topology is { IsLive: true } seen && seen.Leader == now.Name && seen.Term < term, "the source follows in the new life");
+        await DriverCluster.SwitchOverAsync(cluster, now);
+        var next = await cluster.LeaderAsync(not: now);
+        await cluster.UntilAsync(() => source.Topology.Leader == next.Name, "the source follows the next leader");
+        await DriverCluster.RunAsync(source, "CREATE TABLE IF NOT EXISTS after_the_new_etcd (id int)");
+
+        Assert.Equal(next.Name, source.Topology.Leader);
+    }
 }
