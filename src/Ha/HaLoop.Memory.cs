@@ -88,6 +88,9 @@ public static partial class HaLoop
                 Request = null,
                 Sync = memory.Sync is { } sync ? sync with { Wrote = null } : null,
                 UnlockedSince = o.Now,
+                // The key that made this member the one to bootstrap belongs to the earlier life, and another may have won since.
+                BootstrapFailure = memory.BootstrapFailure
+                    ?? (memory.WonInitialize && !o.Lease.HoldsLeader ? "the store was set up anew or restored meanwhile" : null),
             };
         }
         var isCarriedOver = cluster.Leader is { } key && key.Term.Life == cluster.Life.Number && key.Holder == memory.EarlierLeader;

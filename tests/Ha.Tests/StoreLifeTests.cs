@@ -96,6 +96,17 @@ public sealed class StoreLifeTests
     }
 
     [Fact]
+    public void A_bootstrap_that_the_store_lost_sight_of_is_put_aside()
+    {
+        var o = InNewLife(Every.Of(Every.Server(ServerState.Running, isPrimary: true), null, default));
+
+        var decision = HaLoop.Decide(o with { Memory = new LoopMemory { Life = 0, InitializeRevision = 7, BootstrapDone = true } });
+
+        Assert.Equal("bootstrap_failed", decision.Code);
+        Assert.IsType<HaAction.AbandonBootstrap>(Assert.Single(decision.Actions));
+    }
+
+    [Fact]
     public void A_term_of_a_later_life_is_newer_than_all_of_an_earlier_one()
     {
         Assert.True(new Term(3, 1) > new Term(80));

@@ -64,4 +64,10 @@ internal enum Fault
 
     /// <summary>A switchover, and a crash at one of its steps.</summary>
     CrashInSwitchover,
+
+    /// <summary>The DCS loses everything, and begins anew.</summary>
+    RebuildDcs,
+
+    /// <summary>The DCS is restored to what it held a while ago.</summary>
+    RestoreDcs,
 }

@@ -9,6 +9,8 @@ internal sealed partial class Invariants(SimCluster cluster)
     private readonly List<Commit> _acknowledged = [];
     private readonly Dictionary<string, (SimAgent Agent, Term Term, int Life, long Revision)> _seen = [];
     private Term _term;
+    private int _life;
+    private long _lifeBegan;
     private string _keys = "";
     private string? _systemId;
     private SynchronousMode? _mode;
@@ -47,7 +49,9 @@ internal sealed partial class Invariants(SimCluster cluster)
                 {
                     Violated($"two nodes accept writes: {primary.Name} and {node.Name}");
                 }
-                if (cluster.Dcs.Snapshot.Leader is { } key && key.Holder != node.Name && !cluster.IsPaused)
+                // A key that came back with a backup is nobody's.
+                if (cluster.Dcs.Snapshot.Leader is { } key && key.Holder != node.Name && key.ModRevision > cluster.Dcs.LifeFrom
+                    && !cluster.IsPaused)
                 {
                     Violated($"{node.Name} accepts writes although {key.Holder} holds the leader key");
                 }
@@ -80,6 +84,10 @@ internal sealed partial class Invariants(SimCluster cluster)
         if (cluster.World.Diary is not null)
         {
             NoteKeys(snapshot);
+        }
+        if (snapshot.Life.Number != _life)
+        {
+            (_life, _lifeBegan) = (snapshot.Life.Number, cluster.World.Now);
         }
         _systemId = snapshot.Initialize.SystemId ?? _systemId;
         SeeMode(snapshot);
@@ -135,10 +143,14 @@ internal sealed partial class Invariants(SimCluster cluster)
         _acknowledged.Add(commit);
     }
 
+    /// <summary>The DCS lost its keys a moment ago: whoever held the leader key then may still believe in its lease.</summary>
+    private bool IsEarlierLeaseValid =>
+        _life > 0 && cluster.World.Now - _lifeBegan < TimeSpan.FromSeconds(cluster.Options.LongestTtl).Ticks;
+
     /// <summary>An agent begins to make its server a primary.</summary>
     public void TakesOver(SimNode node, string what)
     {
-        if (cluster.Dcs.Snapshot.Leader?.Holder != node.Name)
+        if (cluster.Dcs.Snapshot.Leader?.Holder != node.Name && !IsEarlierLeaseValid)
         {
             Violated($"{node.Name} {what} without the leader key, which names {cluster.Dcs.Snapshot.Leader?.Holder ?? "nobody"}");
         }
@@ -152,7 +164,7 @@ internal sealed partial class Invariants(SimCluster cluster)
             return;
         }
         var dcs = cluster.Dcs.Snapshot;
-        if (dcs.Leader?.Holder != server.Name && !cluster.IsPaused)
+        if (dcs.Leader?.Holder != server.Name && !cluster.IsPaused && !IsEarlierLeaseValid)
         {
             Violated($"{server.Name} accepts writes, and the leader key names {dcs.Leader?.Holder ?? "nobody"}");
         }

@@ -49,6 +49,8 @@ internal static class Mixes
         ["Operators"] =
             [Fault.ChangeSettings, Fault.ChangeTags, Fault.Join, Fault.Leave, Fault.Switchover, Fault.ChangeTimes, .. s_crashes, .. s_links],
         ["Switchovers"] = [Fault.CrashInSwitchover, Fault.CrashInSwitchover, Fault.LoseAnswers, Fault.SlowStandby],
+        ["Lives"] =
+            [Fault.RebuildDcs, Fault.RestoreDcs, Fault.RestoreDcs, Fault.CutFromDcs, Fault.SlowDcs, Fault.DcsOutage, Fault.Switchover, Fault.KillNode],
         ["Resumed"] = [Fault.PauseAndCut, Fault.PauseAndCut, Fault.PauseAndCut, Fault.SlowDcs],
     };
 

@@ -61,6 +61,9 @@ internal sealed class SimNode
 
     public DcsLink DcsLink { get; set; }
 
+    /// <summary>Which life of the DCS its last agent knew: a file in the data directory tells the next one.</summary>
+    public int? StoreLife { get; private set; }
+
     public Func<TimeSpan>? DcsDelay { get; set; }
 
     /// <summary>What its agent consented to last; it survives the agent. The machine's own end takes it away, so that its start counts as one.</summary>
@@ -95,6 +98,7 @@ internal sealed class SimNode
             _world.Note(Name, $"the agent is killed: {why}");
             Agent = null;
             agent.Process.Kill();
+            StoreLife = agent.Store.KnownLife ?? StoreLife;
             agent.Store.DisposeAsync().AsTask().GetAwaiter().GetResult();
         }
     }
@@ -240,6 +244,7 @@ internal sealed class SimAgent
         var world = cluster.World;
         var options = cluster.Options;
         Store = cluster.Dcs.Connect(node.Name);
+        Store.Recall(node.Server.IsEmpty ? null : node.StoreLife);
         Store.RequestTimeout = TimeSpan.FromSeconds(2);
         Store.AnswerDelay = () => world.Between(0.3, 6);
         Store.PushDelay = () => world.Between(0.3, 15);

@@ -56,6 +56,16 @@ internal sealed partial class Weather
                 cluster.Dcs.IsDown = true;
                 Later(chance, () => cluster.Dcs.IsDown = false);
                 return true;
+            // Not while the cluster is being made: an "initialize" of data that were put aside needs an operator.
+            case Fault.RebuildDcs or Fault.RestoreDcs when cluster.Invariants.Terms == 0:
+                return true;
+            case Fault.RebuildDcs:
+                cluster.Dcs.Rebuild();
+                return true;
+            case Fault.RestoreDcs:
+                var backup = cluster.Dcs.Backup();
+                Later(chance, () => cluster.Dcs.Restore(backup));
+                return true;
             case Fault.EndLeaseEarly:
                 // Mostly that which counts.
                 var keys = cluster.Dcs.Snapshot;

@@ -53,6 +53,27 @@ public sealed class InMemoryClusterStore : IClusterStore
     /// </summary>
     public TimeSpan LifeDoubt { get; set; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>Which life of the store it follows; null before its first answer.</summary>
+    public int? KnownLife
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _life?.Number;
+            }
+        }
+    }
+
+    /// <summary>What an earlier process knew, to be told before the first call.</summary>
+    public void Recall(int? life)
+    {
+        lock (_gate)
+        {
+            _life = life is { } known ? new StoreLife(known, 0) : null;
+        }
+    }
+
     /// <summary>While true requests do not arrive, answers and pushed changes do not come back.</summary>
     public bool IsCutOff
     {

@@ -82,6 +82,9 @@ public sealed class InMemoryDcs(TimeProvider time)
     /// <summary>How often it was set up anew or restored.</summary>
     public int Life => Volatile.Read(ref _life);
 
+    /// <summary>The revision that this life began with: keys that were written up to it came back with a backup. 0 in the first.</summary>
+    public long LifeFrom { get; private set; }
+
     /// <summary>What it holds, leases included, to be <see cref="Restore">restored</see> later.</summary>
     public DcsBackup Backup()
     {
@@ -121,6 +124,7 @@ public sealed class InMemoryDcs(TimeProvider time)
                 }
             }
             _life++;
+            LifeFrom = backup.Revision;
             _snapshot = SnapshotReader.Read(backup.Revision, backup.Keys, new StoreLife(_life, 0));
             leases = [.. _leases.Values];
             Committed?.Invoke(_snapshot);
