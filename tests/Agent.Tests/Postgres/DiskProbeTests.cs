@@ -107,7 +107,7 @@ public sealed class DiskProbeTests
     }
 
     /// <summary>The result of the first look: the probe tells of it at the next call.</summary>
-    private async Task<DiskHealth> LookAsync(DiskProbe probe, string directory, HealthConfig config)
+    private static async Task<DiskHealth> LookAsync(DiskProbe probe, string directory, HealthConfig config)
     {
         var last = probe.Look(directory, config);
         await WaitUntil.TrueAsync(() => (last = probe.Look(directory, config)).Problem != HealthProblem.None || probe.Looks > 0);
