@@ -11,7 +11,8 @@ namespace Routing.Agent.Loop;
 /// </remarks>
 internal sealed class StatusKey(IClusterStore store, string self)
 {
-    private volatile Write _last = new("", 0, default, default);
+    private static readonly Write s_nothing = new("", 0, default, default);
+    private volatile Write _last = s_nothing;
 
     /// <summary>Publishes, unless the key says the same already.</summary>
     /// <param name="status">What to publish; its position is raised to what this history has published before.</param>
@@ -25,7 +26,8 @@ internal sealed class StatusKey(IClusterStore store, string self)
     {
         for (var isFirst = true; ; isFirst = false)
         {
-            var last = _last;
+            // What was written in an earlier life of the store does not stand in this one.
+            var last = _last.Term.Life == seen.Life.Number ? _last : s_nothing;
             var isOfEarlierHistory = promotedIn == term && seen.Status.ModRevision <= term.Revision;
             var floor = isOfEarlierHistory ? Lsn.Zero : seen.Status.Optime;
             // The snapshot may be older than our last write.
