@@ -87,8 +87,7 @@ internal static class FaultList
         {
             await stage.KillEtcdLeaderAsync();
             await stage.LastAsync(leases: 1.5);
-        })
-        { IsChosen = true },
+        }),
         new($"etcd away for {EtcdAway.TotalSeconds:0} s", Leadership.Either, async stage =>
         {
             await stage.KillEtcdAsync();
@@ -187,7 +186,8 @@ internal static class FaultList
             var (code, text) = await stage.Standby.SendAsync("PATCH", "/config", new JsonObject { ["pause"] = null });
             Assert.True(code == 200, text);
             await stage.LastAsync(leases: 2);
-        }),
+        })
+        { IsChosen = true },
         new("two at once: agent and postmaster, etcd's leader killed", Leadership.Moves, async stage =>
         {
             await Task.WhenAll(stage.KillEtcdLeaderAsync(), stage.KillAsync(stage.Leader));
