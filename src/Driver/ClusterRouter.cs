@@ -22,6 +22,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
     private readonly Lock _gate = new();
     private volatile Picture _current;
     private volatile bool _isDisposed;
+    private volatile Exception? _mistake;
 
     public ClusterRouter(RoutingOptions options, SharedTopology topology, MemberPoolFactory factory, ILoggerFactory loggerFactory, TimeProvider time)
     {
@@ -48,6 +49,9 @@ internal sealed class ClusterRouter : IAsyncDisposable
     public ILogger Logger => _logger;
 
     public bool IsDisposed => _isDisposed;
+
+    /// <summary>What the application's own settings of Npgsql threw when the newest picture was made; null: nothing.</summary>
+    public Exception? Mistake => _mistake;
 
     public BackgroundTasks Background { get; }
 
@@ -99,9 +103,14 @@ internal sealed class ClusterRouter : IAsyncDisposable
     /// <summary>The pool for writes that a connection came from.</summary>
     public MemberPool? WritePoolOf(NpgsqlConnection connection) => _pools.TryFind(connection, out var pool, PoolPurpose.Write) ? pool : null;
 
-    /// <summary>The pool that a connection came from, as far as its address tells: for writes where the target says so.</summary>
-    public MemberPool? PoolOf(NpgsqlConnection connection, TargetSessionAttributes target) =>
-        _pools.TryFind(connection, out var pool, Targets.MustBePrimary(target) ? PoolPurpose.Write : PoolPurpose.Read) ? pool : WritePoolOf(connection);
+    /// <summary>
+    /// The pool that a connection came from, as far as its address tells: of two at one member, that for writes where the target says so.
+    /// </summary>
+    public MemberPool? PoolOf(NpgsqlConnection connection, TargetSessionAttributes target)
+    {
+        var (first, second) = Targets.MustBePrimary(target) ? (PoolPurpose.Write, PoolPurpose.Read) : (PoolPurpose.Read, PoolPurpose.Write);
+        return _pools.TryFind(connection, out var pool, first) || _pools.TryFind(connection, out pool, second) ? pool : null;
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -134,10 +143,16 @@ internal sealed class ClusterRouter : IAsyncDisposable
                 return;
             }
             var highest = view.Snapshot.Leader is { } key && key.Term > before.HighestTerm ? key.Term : before.HighestTerm;
-            _current = now = new Picture(view, highest, Options, _pools);   // first of all: no new connection goes the old way
             try
             {
+                _current = now = new Picture(view, highest, Options, _pools);   // first of all: no new connection goes the old way
+                _mistake = null;
                 Follow(before, now);
+            }
+            catch (Exception problem) when (ReferenceEquals(_current, before))
+            {
+                _mistake = problem;   // of the application's callback: told to whoever opens a connection
+                return;
             }
             finally
             {

@@ -78,8 +78,14 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         Exception? last = null;
         var pause = FirstPause;
         var hasWaited = false;
+        using var place = new PlaceInLine();
         while (true)
         {
+            if (router.Mistake is { } mistake)
+            {
+                throw new InvalidOperationException(
+                    $"The settings of a member's connections could not be made: {mistake.Message}", mistake);
+            }
             var picture = router.Current;
             var route = routeOf is null ? picture.RouteFor(target) : routeOf(picture);
             var attempt = begun;
@@ -116,6 +122,21 @@ internal sealed class ConnectionOpener(ClusterRouter router)
                 if (Left() > TimeSpan.Zero && (!ReferenceEquals(picture, router.Current) || route.HasUntried(tried)))
                 {
                     continue;
+                }
+                if (last is not null && IsExhausted(last))
+                {
+                    try
+                    {
+                        if (await place.EnterAsync(attempt.Pool, Left(), isAsync, cancellationToken).ConfigureAwait(false))
+                        {
+                            tried.Clear();
+                            continue;   // a full pool is no failure: only the caller's own time bounds the wait
+                        }
+                    }
+                    catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+                    {
+                        throw Cancelled(NoHost("the caller gave up"), cancellationToken);
+                    }
                 }
             }
             if (routeOf is not null && attempt is null && picture.IsKnown)
@@ -183,7 +204,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
             if (!MemberPool.MayServe(connection, target))
             {
                 router.Evict(pool, "a session there does not accept writes");
-                throw new WrongRoleException(pool.Member, pool.Address);
+                throw new WrongRoleException(pool.Member, pool.Address, MemberPool.WhyReadOnly(connection));
             }
             return connection;
         }

@@ -24,11 +24,18 @@ internal static class EndpointText
             && Uri.TryCreate($"{scheme}://{address}", UriKind.Absolute, out endpoint);
     }
 
+    /// <summary>The text without what stands ahead of an @: it may hold a password, which has no place in a message.</summary>
+    public static string WithoutSecrets(string text)
+    {
+        var start = text.IndexOf("://", StringComparison.Ordinal) is >= 0 and var at ? at + 3 : 0;
+        return text.LastIndexOf('@') is var end && end >= start ? $"{text[..start]}…{text[end..]}" : text;
+    }
+
     /// <summary>All of them; https where no scheme is given and an authority to trust is named.</summary>
     public static IReadOnlyList<Uri> ParseAll(IEnumerable<string> texts, string? caFile, int defaultPort) =>
     [
         .. texts.Select(text => TryParse(text, caFile is null ? "http" : "https", defaultPort, out var endpoint)
             ? endpoint
-            : throw new FormatException($"'{text}' is neither host:port nor an http or https URL.")),
+            : throw new FormatException($"'{WithoutSecrets(text)}' is neither host:port nor an http or https URL.")),
     ];
 }

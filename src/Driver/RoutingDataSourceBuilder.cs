@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
+using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Driver.Members;
 using Routing.Driver.Topology;
@@ -36,7 +37,7 @@ public sealed class RoutingDataSourceBuilder
 
     internal IClusterViews? Views { get; set; }
 
-    /// <summary>Configures Npgsql; called for each pool with a fresh builder. Host, port, name and time-out are set afterwards.</summary>
+    /// <summary>Configures Npgsql; called once by <see cref="Build"/> as a check, and for each pool with a fresh builder. Host, port, name and time-out are set afterwards.</summary>
     /// <remarks>A physical connection initializer set here is replaced: use <see cref="UsePhysicalConnectionInitializer"/>.</remarks>
     public RoutingDataSourceBuilder ConfigureMember(Action<NpgsqlDataSourceBuilder> configure)
     {
@@ -67,8 +68,10 @@ public sealed class RoutingDataSourceBuilder
     {
         RoutingConnectionString.Check(Options);
         var loggerFactory = _loggerFactory ?? NullLoggerFactory.Instance;
-        var topology = Views is null ? SharedTopology.Take(Options, loggerFactory, Time) : SharedTopology.Own(Views, loggerFactory);
         var factory = new MemberPoolFactory(Name ?? Options.Cluster, Options, _configureMember, _initialize, loggerFactory, Time);
+        // A mistake in the settings of Npgsql shows here, with itself as the exception, and not when a member is first met.
+        factory.Create("check", new HostPort("localhost", 5432), PoolPurpose.Read).Dispose();
+        var topology = Views is null ? SharedTopology.Take(Options, loggerFactory, Time) : SharedTopology.Own(Views, loggerFactory);
         return new RoutingDataSource(new ClusterRouter(Options, topology, factory, loggerFactory, Time), Options.Target, Random, isOwner: true);
     }
 }

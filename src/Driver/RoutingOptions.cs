@@ -102,7 +102,7 @@ public sealed class RoutingOptions : IValidatableObject
             {
                 if (!EndpointText.TryParse(address, "http", port, out _))
                 {
-                    yield return new($"{name} holds '{address}', which is neither host:port nor an http or https URL.", [name]);
+                    yield return new($"{name} holds '{EndpointText.WithoutSecrets(address)}', which is neither host:port nor an http or https URL.", [name]);
                 }
             }
         }

@@ -31,6 +31,15 @@ public sealed class SettingsTests
         Assert.Equal("shop", new NpgsqlConnectionStringBuilder(options.ConnectionString).Database);
     }
 
+    [Fact]
+    public void A_password_in_an_address_does_not_get_into_the_message()
+    {
+        var wrong = Assert.ThrowsAny<Exception>(() => RoutingDataSource.Create("Cluster=orders;Etcd=http://root:hunter2@10.0.0.1:2379"));
+
+        Assert.DoesNotContain("hunter2", wrong.ToString(), StringComparison.Ordinal);
+        Assert.Contains("10.0.0.1", wrong.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("Etcd=10.0.0.1", "Cluster is missing")]
     [InlineData("Cluster=orders", "Etcd is missing")]

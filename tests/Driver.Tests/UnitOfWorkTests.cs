@@ -133,6 +133,37 @@ public sealed class UnitOfWorkTests : IDisposable
     }
 
     [Fact]
+    public async Task A_caller_who_gives_up_before_the_COMMIT_is_told_just_that()
+    {
+        using var patience = new CancellationTokenSource();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _source.RunAsync(
+            async (transaction, token) =>
+            {
+                var result = await WriteAsync(transaction, token);
+                await patience.CancelAsync();
+                return result;
+            },
+            cancellationToken: patience.Token));
+
+        Assert.DoesNotContain("COMMIT", _topology["a"].Statements);
+    }
+
+    [Fact]
+    public async Task When_attempts_end_after_the_hook_has_said_no_the_lost_answer_is_the_cause()
+    {
+        Fail("COMMIT", Reply.Lost, times: int.MaxValue);
+
+        var failed = await Assert.ThrowsAsync<NpgsqlException>(() => _source.RunAsync(
+            WriteAsync,
+            new UnitOfWorkOptions { MaximumAttempts = 2, WasCommitted = (_, _) => Task.FromResult<bool?>(false) }, Cancellation));
+
+        Assert.Equal(2, _runs);
+        Assert.Contains("in 2 attempts", failed.Message, StringComparison.Ordinal);
+        Assert.NotNull(failed.InnerException);
+    }
+
+    [Fact]
     public async Task A_COMMIT_that_was_refused_is_no_riddle()
     {
         Fail("COMMIT", Reply.Error("40001"), times: 1);

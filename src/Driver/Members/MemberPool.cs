@@ -91,6 +91,13 @@ internal sealed class MemberPool : IDisposable
         target != TargetSessionAttributes.ReadWrite
         || !(Reports(connection, "default_transaction_read_only") || Reports(connection, "in_hot_standby"));
 
+    /// <summary>Why a session accepts no writes, by what its server has reported.</summary>
+    public static string WhyReadOnly(NpgsqlConnection connection) =>
+        Reports(connection, "in_hot_standby") ? WrongRoleException.InRecovery : WrongRoleException.ReadOnly;
+
+    /// <summary>Callers that found the pool full, in the order of their arrival: one at a time waits in Npgsql's own queue.</summary>
+    public SemaphoreSlim Line { get; } = new(1, 1);
+
     /// <summary>Closes what is idle now, and what is in use when it comes back.</summary>
     public void Clear() => _source.Clear();
 

@@ -25,7 +25,10 @@ internal sealed record MemberPoolFactory(
         Configure?.Invoke(builder);
         builder.ConnectionStringBuilder.Host = address.Host;
         builder.ConnectionStringBuilder.Port = address.Port;
-        builder.ConnectionStringBuilder.Timeout = (int)Math.Ceiling(Options.ConnectTimeout.TotalSeconds);
+        if (!new NpgsqlConnectionStringBuilder(Options.ConnectionString).ShouldSerialize("Timeout"))   // what the string says stays
+        {
+            builder.ConnectionStringBuilder.Timeout = (int)Math.Ceiling(Options.ConnectTimeout.TotalSeconds);
+        }
         builder.Name = $"{Name}/{purpose.ToString().ToLowerInvariant()}@{member}";
         if (purpose == PoolPurpose.Write)
         {

@@ -43,6 +43,11 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
             {
                 DriverMetrics.Unit(router.Name, problem is AmbiguousCommitException ? "ambiguous" : "failed");
                 activity?.SetStatus(System.Diagnostics.ActivityStatusCode.Error, problem.Message);
+                if (problem is RepeatException { InnerException: var cause })
+                {
+                    throw new NpgsqlException(
+                        $"The unit of work was not committed in {attempt} attempts: {problem.Message}", cause);
+                }
                 throw;
             }
             try
@@ -100,15 +105,45 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
                 router.EvictReadOnly(_pool);
                 throw;
             }
+            either.Token.ThrowIfCancellationRequested();   // no COMMIT has gone out: nothing is ambiguous
             try
             {
-                await transaction.CommitAsync(either.Token).ConfigureAwait(false);
+                await CommitAsync(connection, transaction, either.Token).ConfigureAwait(false);
             }
             catch (Exception lost) when (IsAmbiguous(lost))
             {
                 await SettleAsync(lost, cancellationToken).ConfigureAwait(false);
             }
             return result;
+        }
+
+        // PostgreSQL answers COMMIT in a failed transaction with ROLLBACK, and Npgsql takes that for success. The statement ahead of it, in the
+        // same round trip, fails in such a transaction, and COMMIT is not run.
+        private static async Task CommitAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, CancellationToken cancellationToken)
+        {
+            var hasEnded = false;
+            connection.Notice += OnNotice;
+            try
+            {
+                var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { new("SELECT 1"), new("COMMIT") } };
+                await using var _ = batch.ConfigureAwait(false);
+                await batch.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (PostgresException problem) when (problem.SqlState == PostgresErrorCodes.InFailedSqlTransaction)
+            {
+                throw new RolledBackException(problem);
+            }
+            finally
+            {
+                connection.Notice -= OnNotice;
+            }
+            if (hasEnded)
+            {
+                throw new InvalidOperationException("The work ended its transaction by itself: a unit of work is committed by the driver.");
+            }
+
+            void OnNotice(object sender, NpgsqlNoticeEventArgs notice) =>
+                hasEnded |= notice.Notice.SqlState == PostgresErrorCodes.NoActiveSqlTransaction;
         }
 
         // The picture is swapped before a reign ends: one that is read first and still in the picture afterwards is this leader's.
@@ -134,7 +169,7 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
         {
             // Ended while it committed, or told by a proxy that it does not know.
             PostgresException { SqlState: "08007" or "40003" or "57P01" or "57P02" or "57P03" or "57014" } => true,
-            PostgresException => false,
+            PostgresException or RolledBackException or InvalidOperationException { InnerException: null } => false,
             _ => true,
         };
 

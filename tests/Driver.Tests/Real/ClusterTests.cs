@@ -37,6 +37,37 @@ public sealed class ClusterTests(DriverCluster fixture)
     }
 
     [Fact]
+    public async Task A_unit_that_caught_a_failed_statement_has_written_nothing_and_says_so()
+    {
+        var (cluster, _) = await fixture.TakeAsync();
+        await using var source = DriverCluster.Source(cluster);
+        await DriverCluster.RunAsync(source, "DROP TABLE IF EXISTS unit; CREATE TABLE unit (id int PRIMARY KEY); INSERT INTO unit VALUES (1)");
+
+        await Assert.ThrowsAsync<RolledBackException>(() => source.RunAsync(
+            async (transaction, token) =>
+            {
+                await using var good = new NpgsqlCommand("INSERT INTO unit VALUES (2)", transaction.Connection, transaction);
+                await good.ExecuteNonQueryAsync(token);
+                await using var bad = new NpgsqlCommand("INSERT INTO unit VALUES (1)", transaction.Connection, transaction);
+                await Assert.ThrowsAsync<PostgresException>(() => bad.ExecuteNonQueryAsync(token));
+                return 0;
+            },
+            cancellationToken: Cancellation));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => source.RunAsync(
+            async (transaction, token) =>
+            {
+                await using var end = new NpgsqlCommand("COMMIT", transaction.Connection, transaction);
+                await end.ExecuteNonQueryAsync(token);
+                return 0;
+            },
+            cancellationToken: Cancellation));
+
+        await using var connection = await source.OpenConnectionAsync(Cancellation);
+        await using var count = new NpgsqlCommand("SELECT count(*) FROM unit", connection);
+        Assert.Equal(1L, await count.ExecuteScalarAsync(Cancellation));
+    }
+
+    [Fact]
     public async Task By_REST_a_switchover_is_followed_too()
     {
         var (cluster, leader) = await fixture.TakeAsync();
