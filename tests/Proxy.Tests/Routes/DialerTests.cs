@@ -76,7 +76,7 @@ public sealed class DialerTests : IAsyncDisposable
     }
 
     // A socket whose queue is full: the kernel drops what else comes, and the one that connects waits.
-    private static IDisposable Full(out IPEndPoint address)
+    private static Holder Full(out IPEndPoint address)
     {
         var listening = Listen(IPAddress.Loopback, backlog: 0);
         address = (IPEndPoint)listening.LocalEndPoint!;
