@@ -70,4 +70,50 @@ internal enum Fault
 
     /// <summary>The DCS is restored to what it held a while ago.</summary>
     RestoreDcs,
+    // --- of servers, their data and their guards ---------------------------------------------------------------------
+
+    /// <summary>Something dies in the middle of the agent's next copy, rewind, bootstrap, start or promotion.</summary>
+    Interrupt,
+
+    /// <summary>Copies and rewinds take long.</summary>
+    SlowCopy,
+
+    /// <summary>Crash recovery in single-user mode takes longer than loop_wait.</summary>
+    SlowRecovery,
+
+    /// <summary>A CHECKPOINT takes up to a minute.</summary>
+    SlowCheckpoint,
+
+    /// <summary><c>before_stop</c> takes up to a minute.</summary>
+    SlowHook,
+
+    /// <summary>A fast stop takes up to a minute.</summary>
+    SlowStop,
+
+    /// <summary>A standby replays late on purpose.</summary>
+    DelayReplay,
+
+    /// <summary>The power fails, and the disk loses what it had promised to keep.</summary>
+    PowerCut,
+
+    /// <summary>The disk is full.</summary>
+    FillDisk,
+
+    /// <summary>A person restores a backup into a directory that an interrupted copy left.</summary>
+    RestoreByHand,
+
+    /// <summary><c>synchronous_standby_names</c> is set elsewhere.</summary>
+    PinStandbyNames,
+
+    /// <summary>The fence ends.</summary>
+    KillFence,
+
+    /// <summary>The fence acts late.</summary>
+    LateFence,
+
+    /// <summary>The watchdog's device is missing, or refuses to be opened.</summary>
+    BreakWatchdog,
+
+    /// <summary>Opening the watchdog's device never returns.</summary>
+    BlockWatchdog,
 }

@@ -30,7 +30,7 @@ internal sealed partial class Invariants(SimCluster cluster)
 
     public void Violated(string what)
     {
-        if (Violation is null)
+        if (Violation is null && !Array.Exists(s_open, what.Contains))
         {
             Violation = what;
             cluster.World.Note("!!!", what);
@@ -91,6 +91,7 @@ internal sealed partial class Invariants(SimCluster cluster)
         }
         _systemId = snapshot.Initialize.SystemId ?? _systemId;
         SeeMode(snapshot);
+        CheckOptime(snapshot);
         if (snapshot.Leader is not { } leader || leader.Term == _term)
         {
             return;
@@ -157,12 +158,13 @@ internal sealed partial class Invariants(SimCluster cluster)
     }
 
     /// <summary>A server has become writable: what was promised has to be there.</summary>
-    public void BecamePrimary(SimServer server)
+    public void BecamePrimary(SimServer server, bool wasPromoted)
     {
         if (IsForeign(server))
         {
             return;
         }
+        CheckTakeOver(server, wasPromoted);
         var dcs = cluster.Dcs.Snapshot;
         if (dcs.Leader?.Holder != server.Name && !cluster.IsPaused && !IsEarlierLeaseValid)
         {
@@ -207,6 +209,7 @@ internal sealed partial class Invariants(SimCluster cluster)
     /// <summary>An agent has decided.</summary>
     public void Decided(SimNode node, Observation o, Decision decision)
     {
+        CheckGuards(node, o);
         if (cluster.World.Diary is not null && node.Agent?.Board.Current.Reason != decision.Reason)
         {
             cluster.World.Note(node.Name, $"{decision.Reason} [{decision.Code}] {string.Join(' ', decision.Actions)}");

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Routing.Cluster;
 using Routing.TestKit;
 
 namespace Routing.Simulation.Tests;
@@ -60,6 +61,10 @@ internal sealed class SimCluster
     /// <returns>The violation; null: none.</returns>
     public string? Run()
     {
+        if (Options.ConfigExists)
+        {
+            Dcs.Put(ClusterKeys.Config, ConfigElement.GetRawText());
+        }
         foreach (var node in Nodes)
         {
             World.At(World.Between(0, 2000), node.StartAgent);
@@ -124,9 +129,9 @@ internal sealed class SimCluster
 
     private bool IsOver => Invariants.Violation is not null;
 
-    private void BecamePrimary(SimServer server)
+    private void BecamePrimary(SimServer server, bool wasPromoted)
     {
-        Invariants.BecamePrimary(server);
+        Invariants.BecamePrimary(server, wasPromoted);
         Commit(server);
     }
 

@@ -1,123 +1,68 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Routing.Agent.Config;
 using Routing.Agent.Loop;
+using Routing.Agent.Watchdog;
 using Routing.Cluster;
+using Routing.Dcs;
 using Routing.Ha;
 
 namespace Routing.Simulation.Tests;
 
-/// <summary>The fence of a node: a process of its own, which outlives the agent and kills the postmaster at its deadline.</summary>
-internal sealed class SimFence(SimWorld world, SimServer server, TimeProvider time)
+/// <summary>The agent's own guard on a simulated fence and device; its planted bugs change what it is told.</summary>
+internal sealed class SimGuard : IPrimaryGuard
 {
-    private ITimer? _timer;
+    private readonly PrimaryGuard _guard;
+    private readonly SimOptions _options;
+    private readonly TimeProvider _time;
+    private readonly Func<Timing> _timing;
     private long _deadline;
 
-    public int ArmedPid { get; private set; }
-
-    /// <summary>A planted bug: it never acts.</summary>
-    public bool IsDead { get; set; }
-
-    public void Arm(int pid, long deadline)
+    public SimGuard(SimNode node, SimWorld world, SimProcess process, SimOptions options, Func<Timing> timing, TimeProvider time)
     {
-        ArmedPid = pid;
-        SetDeadline(deadline);
-    }
-
-    public void SetDeadline(long deadline)
-    {
-        if (ArmedPid == 0)
+        (_options, _time, _timing) = (options, time, timing);
+        var settings = new WatchdogSettings { Mode = options.Watchdog, SafetyMargin = null };
+        var watchdog = new DeviceWatchdog(settings, _ => node.Watchdog.Open(process), time, problem => world.Note(node.Name, problem));
+        _guard = new PrimaryGuard(
+            new SimFenceClient(world, node.Fence, time), watchdog, timing, time, NullLogger<PrimaryGuard>.Instance)
         {
-            return;
-        }
-        _deadline = deadline;
-        _timer?.Dispose();
-        var left = time.GetElapsedTime(time.GetTimestamp(), deadline);
-        _timer = time.CreateTimer(_ => Act(), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+            StartOf = pid => (ulong)pid,
+        };
     }
 
-    public void BringForward(long deadline)
-    {
-        if (deadline < _deadline)
-        {
-            SetDeadline(deadline);
-        }
-    }
+    public string? WatchdogProblem => _guard.WatchdogProblem;
 
-    public void Disarm()
-    {
-        ArmedPid = 0;
-        _timer?.Dispose();
-    }
+    public TimeSpan ReserveOf(TimeSpan ttl) => _guard.ReserveOf(ttl);
 
-    private void Act()
-    {
-        var pid = ArmedPid;
-        if (IsDead || pid == 0)
-        {
-            return;
-        }
-        ArmedPid = 0;
-        if (server.Pid == pid)
-        {
-            world.At(world.Between(1, 20), () =>
-            {
-                if (server.Pid == pid)
-                {
-                    server.Kill("the fence");
-                }
-            });
-        }
-    }
-}
+    public bool Prepare(Timing timing) => _guard.Prepare(timing) || _options.IgnoresWatchdog;
 
-/// <summary>The fence as one agent's life sees it: the arithmetic of the agent's own guard.</summary>
-internal sealed class SimGuard(SimFence fence, SimOptions options, TimeProvider time) : IPrimaryGuard
-{
-    private int _pid;
-    private long _deadline;
+    public int ArmedPid => _guard.ArmedPid;
 
-    public string? WatchdogProblem => null;
+    public bool IsFenced => _guard.IsFenced;
 
-    public int ArmedPid => fence.ArmedPid;
-
-    public bool IsFenced => true;
-
-    public bool Prepare(Timing timing) => true;
-
-    public TimeSpan ReserveOf(TimeSpan ttl) => TimeSpan.Zero;
-
-    public void Arm(int postmasterPid)
-    {
-        if (_pid == postmasterPid && fence.ArmedPid == postmasterPid)
-        {
-            return;
-        }
-        _pid = postmasterPid;
-        fence.Arm(postmasterPid, _deadline);
-    }
+    public void Arm(int postmasterPid) => _guard.Arm(postmasterPid);
 
     public void Adopt(Conviction conviction)
     {
-        var deadline = options.CountsFromTheAnswer
-            ? time.GetTimestamp() + conviction.Ttl.Ticks - (Observation.SafetyMarginOf(conviction.Ttl).Ticks / 2)
+        var deadline = _options.CountsFromTheAnswer
+            ? _time.GetTimestamp() + conviction.Ttl.Ticks - (Observation.SafetyMarginOf(conviction.Ttl).Ticks / 2)
             : conviction.Deadline;
-        if (options.KeepsLongerDeadlines && deadline <= _deadline)
-        {
-            return;
-        }
-        _deadline = deadline;
-        if (_pid != 0)
-        {
-            fence.SetDeadline(deadline);
-        }
+        _deadline = _options.KeepsLongerDeadlines ? Math.Max(_deadline, deadline) : deadline;
+        _guard.Adopt(conviction with { Deadline = _deadline });
     }
 
-    public void BringForward(long deadline) => fence.BringForward(deadline);
+    public void BringForward(long deadline) => _guard.BringForward(deadline);
 
-    public void Disarm()
+    public void Disarm() => _guard.Disarm();
+
+    /// <summary>One look after the fence and the watchdog, before anything else.</summary>
+    public Task BeginAsync() => _guard.TendAsync(CancellationToken.None);
+
+    public async Task RunAsync()
     {
-        if (_pid != 0 || fence.ArmedPid != 0)
+        while (true)
         {
-            _pid = 0;
-            fence.Disarm();
+            await _guard.TendAsync(CancellationToken.None);
+            await Task.Delay(WatchPace.UntilNext(WatchPace.For(_timing().Ttl), _time), _time);
         }
     }
 }

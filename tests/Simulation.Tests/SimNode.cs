@@ -27,8 +27,10 @@ internal sealed class SimNode
         Server = new SimServer(_world, cluster.Network, name, port);
         Server.StartTime = () => _world.Chance(0.9) ? _world.Between(50, 800) : _world.Between(800, 5000);
         Server.StopTime = () => _world.Chance(0.9) ? _world.Between(5, 200) : _world.Between(200, 3000);
+        Server.LocalReplayTime = () => _world.Chance(0.7) ? _world.Between(5, 300) : _world.Between(300, 6000);
         Server.Ended = () => _world.At(_world.Between(0.1, 3), () => Agent?.Wake());
         Fence = new SimFence(_world, Server, _clock.For(_fenceProcess)) { IsDead = cluster.Options.FenceIsDead };
+        Watchdog = new SimWatchdog(this, _world);
     }
 
     public string Name { get; }
@@ -37,7 +39,15 @@ internal sealed class SimNode
 
     public SimFence Fence { get; }
 
+    public SimWatchdog Watchdog { get; }
+
     public SimAgent? Agent { get; private set; }
+
+    /// <summary>Strikes in the middle of the agent's next long verb.</summary>
+    public Action? Interruption { get; set; }
+
+    /// <summary>The agent waits in the kernel for ever.</summary>
+    public bool IsHung { get; set; }
 
     /// <summary>The machine is on.</summary>
     public bool IsUp { get; private set; } = true;
@@ -91,8 +101,23 @@ internal sealed class SimNode
         }
     }
 
+    /// <summary>A verb begins that can be interrupted in the middle.</summary>
+    public void LongVerbBegins(string what)
+    {
+        if (Interruption is { } strike)
+        {
+            Interruption = null;
+            _world.At(_world.Between(0, 1500), () =>
+            {
+                _world.Note(Name, $"--- interrupted in the middle of {what}");
+                strike();
+            });
+        }
+    }
+
     public void KillAgent(string why)
     {
+        IsHung = false;
         if (Agent is { } agent)
         {
             _world.Note(Name, $"the agent is killed: {why}");
@@ -111,6 +136,8 @@ internal sealed class SimNode
         IsUp = false;
         KillAgent("power off");
         Fence.Disarm();
+        Fence.Kill();
+        Watchdog.Stop();
         Server.Kill("power off");
     }
 
@@ -136,6 +163,7 @@ internal sealed class SimNode
         _world.Note(Name, $"the machine stands still{(withClocks ? ", and its clock" : "")}");
         Agent?.Process.Freeze();
         _fenceProcess.Freeze();
+        Server.Freeze();
         _cluster.Network.Isolate(Name);
         if (withClocks)
         {
@@ -155,6 +183,7 @@ internal sealed class SimNode
         IsFrozen = false;
         _cluster.Network.Join(Name);
         Time.GoOn();
+        Server.Thaw();
         _fenceProcess.Thaw();
         Agent?.Process.Thaw();
     }
@@ -204,6 +233,7 @@ internal sealed class SimNode
         if (Server.Life == Life.Down)
         {
             Fence.Disarm();
+            Fence.Kill();
         }
         _world.At(_world.Between(500, 5000), StartAgent);
     }
@@ -237,6 +267,7 @@ internal sealed class SimAgent
     private readonly TimeProvider _time;
     private readonly TopologyWatch _watch;
     private readonly LocalMember _member;
+    private readonly SimGuard _guard;
 
     public SimAgent(SimCluster cluster, SimNode node, SimProcess process, SimClock time)
     {
@@ -258,12 +289,14 @@ internal sealed class SimAgent
         var postgres = new SimPostgres(world, cluster.Network, node.Server, time, options)
         {
             TakesOver = what => cluster.Invariants.TakesOver(node, what),
+            LongVerbBegins = node.LongVerbBegins,
         };
         var earlierConsent = options.ForgetsConsents ? null : node.Consent;
         _consents = new FailsafeConsents(Board, earlierConsent, consent => node.Consent = consent, time);
+        _guard = new SimGuard(node, world, process, options, () => Board.Current.Timing, time);
         _loop = new AgentLoop(
             _member, store, _watch, postgres, new SimPeers(world, cluster.Network, node.Name, time, cluster.Nodes),
-            new SimGuard(node.Fence, options, time), Keeper, Board, new AgentEvents(time, 4),
+            _guard, Keeper, Board, new AgentEvents(time, 4),
             new LoopSignal(time), time, NullLoggerFactory.Instance)
         {
             Decide = Decide,
@@ -324,8 +357,14 @@ internal sealed class SimAgent
         int code;
         try
         {
+            await _guard.BeginAsync();
+            _ = _guard.RunAsync();
             _watch.Start();
             code = await _loop.RunAsync(CancellationToken.None);
+        }
+        catch (SimHangException)
+        {
+            return;
         }
         catch (Exception problem)
         {

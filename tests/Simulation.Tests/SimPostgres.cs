@@ -1,19 +1,26 @@
 using Routing.Agent.Postgres;
 using Routing.Cluster;
 using Routing.Ha;
-using Routing.Ha.Rewind;
 using Routing.Ha.Slots;
 
 namespace Routing.Simulation.Tests;
 
 /// <summary>The verbs of one agent's life on its node's server. It dies with the agent; the server does not.</summary>
-internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer server, TimeProvider time, SimOptions options) : IPostgres
+internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, SimServer server, TimeProvider time, SimOptions options) : IPostgres
 {
+    private static readonly TimeSpan s_step = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>A program gives a silent source up.</summary>
+    private static readonly TimeSpan s_keepalive = TimeSpan.FromSeconds(20);
+
     private LocalPostgres? _last;
     private int _promotionAskedOf;
 
     /// <summary>Called when a promotion or a start as primary begins.</summary>
     public Action<string>? TakesOver { get; set; }
+
+    /// <summary>Called when a verb begins that can be interrupted in the middle.</summary>
+    public Action<string>? LongVerbBegins { get; set; }
 
     public async ValueTask<LocalPostgres> ObserveAsync(CancellationToken cancellationToken)
     {
@@ -29,56 +36,17 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
         return _last = Look();
     }
 
-    public async Task<StepResult> BootstrapAsync(IProgress<string> progress, CancellationToken cancellationToken)
-    {
-        await Delay(300, 1500, cancellationToken);
-        if (!server.IsEmpty)
-        {
-            return StepResult.Failed("the directory is not empty");
-        }
-        server.Initialize($"7{world.Random.NextInt64(100_000_000_000_000_000, 999_999_999_999_999_999)}");
-        server.Start(asPrimary: true, null);
-        await UntilAsync(() => server.Life is not Life.Starting, null, cancellationToken);
-        return server.AcceptsWrites ? StepResult.Done("made a new cluster") : StepResult.Failed("PostgreSQL did not start");
-    }
-
-    public async Task<StepResult> MoveDataDirectoryAwayAsync(CancellationToken cancellationToken)
-    {
-        server.Kill("its bootstrap is abandoned");
-        await Delay(5, 50, cancellationToken);
-        server.Erase();
-        return StepResult.Done("moved away");
-    }
-
-    public async Task<StepResult> CloneAsync(Member? source, IProgress<string> progress, CancellationToken cancellationToken)
-    {
-        if (source?.Address is not { } address)
-        {
-            return StepResult.Failed("no source");
-        }
-        server.Erase();
-        var from = network.ServerAt(address.Port);
-        if (from is null || !Reaches(from))
-        {
-            await Delay(5, 500, cancellationToken);
-            return StepResult.Failed($"{source.Name} cannot be reached");
-        }
-        var pid = from.Pid;
-        await Delay(200, 3000, cancellationToken);
-        if (from.Pid != pid || !Reaches(from))
-        {
-            return StepResult.Failed($"{source.Name} went away");
-        }
-        server.CopyFrom(from);
-        return StepResult.Done("copied");
-    }
-
     public async Task<StartOutcome> StartAsync(StartPlan plan, CancellationToken cancellationToken)
     {
         if (plan.AsPrimary)
         {
             TakesOver?.Invoke("starts as primary");
         }
+        if (server.IsAlone)
+        {
+            return StartOutcome.Failed;   // "lock file postmaster.pid already exists"
+        }
+        LongVerbBegins?.Invoke("a start");
         server.Start(plan.AsPrimary, plan.Upstream);
         if (server.Pid != 0)
         {
@@ -101,9 +69,9 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
         }
         if (plan.Checkpoint)
         {
-            await Delay(5, 100, cancellationToken);
-            server.WriteCheckpoint();
+            await CheckpointAsync(plan.EscalateAfter, cancellationToken);
         }
+        await Task.Delay(server.Times.BeforeStop(), time, cancellationToken);
         var began = time.GetTimestamp();
         if (plan.Mode == StopMode.Fast)
         {
@@ -138,6 +106,7 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
     public async Task<StepResult> PromoteAsync(uint usedTimeline, TimeSpan timeout, CancellationToken cancellationToken)
     {
         TakesOver?.Invoke("promotes");
+        LongVerbBegins?.Invoke("a promotion");
         await Delay(0.5, 10, cancellationToken);
         if (server.Life != Life.Up)
         {
@@ -160,61 +129,7 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
         return StepResult.Done("reloaded");
     }
 
-    public async Task<DivergenceResult> CheckDivergenceAsync(Member primary, CancellationToken cancellationToken)
-    {
-        await Delay(2, 100, cancellationToken);
-        if (primary.Address is not { } address || network.ServerAt(address.Port) is not { AcceptsWrites: true } source || !Reaches(source))
-        {
-            return new(Divergence.CannotTell, $"{primary.Name} could not be asked");
-        }
-        var seen = Look();
-        if (seen.Control is not { } control)
-        {
-            return new(Divergence.CannotTell, "no pg_control");
-        }
-        var wasInRecovery = seen.HasProcess
-            ? !seen.IsPrimary
-            : control.State is ControlState.ShutDownInRecovery or ControlState.InArchiveRecovery;
-        var decision = DivergenceCheck.Decide(new DivergenceObservation
-        {
-            LocalTimeline = seen.Timeline,
-            LocalLsn = !wasInRecovery ? control.Checkpoint : seen.HasProcess ? seen.ReplayedLsn : control.MinimumRecoveryEnd,
-            WasInRecovery = wasInRecovery,
-            PrimaryTimeline = source.Timeline,
-            PrimaryHistory = [.. source.History.Select(h => new TimelineSwitch(h.Timeline, new Lsn(h.SwitchPoint), ""))],
-            ShutdownCheckpointEnd = !seen.HasProcess && control.State == ControlState.ShutDown ? new Lsn(server.End) : null,
-        });
-        world.Note(server.Name, $"compared with {source.Name}: {decision.Reason}");
-        return new(decision.IsDiverged ? Divergence.Diverged : Divergence.None, decision.Reason);
-    }
-
-    public async Task<StepResult> RewindAsync(Member primary, IProgress<string> progress, CancellationToken cancellationToken)
-    {
-        await StopAsync(new StopPlan(StopMode.Fast, EscalateAfter: TimeSpan.FromSeconds(60)), cancellationToken);
-        if (primary.Address is not { } address || network.ServerAt(address.Port) is not { AcceptsWrites: true } source || !Reaches(source))
-        {
-            return StepResult.Failed($"{primary.Name} cannot be reached");
-        }
-        var pid = source.Pid;
-        await Delay(100, 2000, cancellationToken);
-        if (source.Pid != pid || !Reaches(source))
-        {
-            return StepResult.Failed($"{primary.Name} went away");
-        }
-        if (source.ControlTimeline == source.Timeline)
-        {
-            // pg_rewind goes by the source's pg_control: before the checkpoint it would find nothing to do.
-            server.CopyFrom(source);
-        }
-        return StepResult.Done("rewound");
-    }
-
-    public async Task<StepResult> CheckpointAsync(CancellationToken cancellationToken)
-    {
-        await Delay(5, 300, cancellationToken);
-        server.WriteCheckpoint();
-        return StepResult.Done("wrote a checkpoint");
-    }
+    public Task<StepResult> CheckpointAsync(CancellationToken cancellationToken) => CheckpointAsync(null, cancellationToken);
 
     public async Task<StepResult> RestartAsync(TimeSpan? timeout, CancellationToken cancellationToken)
     {
@@ -248,6 +163,18 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
         // no callbacks are configured
     }
 
+    private async Task<StepResult> CheckpointAsync(TimeSpan? limit, CancellationToken cancellationToken)
+    {
+        var takes = server.Times.Checkpoint();
+        await Task.Delay(limit is { } most && most < takes ? most : takes, time, cancellationToken);
+        if (takes > limit)
+        {
+            return StepResult.Failed("wrote no checkpoint: it took too long");
+        }
+        server.WriteCheckpoint();
+        return StepResult.Done("wrote a checkpoint");
+    }
+
     private bool Reaches(SimServer other) => other.Life == Life.Up && network.CanTalk(server.Name, other.Name);
 
     private Task Delay(double leastMs, double mostMs, CancellationToken cancellationToken) =>
@@ -264,7 +191,7 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
 
     private LocalPostgres Look()
     {
-        if (server.IsEmpty)
+        if (server.IsEmpty || (server is { IsMarkedUnfinished: true, Life: Life.Down } && !options.ForgetsUnfinished))
         {
             return new LocalPostgres { Data = DataDirectory.Empty };
         }
@@ -275,8 +202,14 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
             Life.Up => ServerState.Running,
             _ => ServerState.Unresponsive,
         };
+        if (server.IsAlone && options.AdoptsSingleUser)
+        {
+            state = ServerState.Starting;
+        }
         var stopped = state == ServerState.Stopped;
         var end = new Lsn(server.End);
+        var received = server.HasStreamed ? end : Lsn.Zero;
+        var replayed = new Lsn(server.ReplayedTo);
         var fromControl = server.Control is ControlState.ShutDownInRecovery or ControlState.InArchiveRecovery
             ? server.MinimumRecoveryEnd
             : server.Checkpoint;
@@ -288,11 +221,11 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
                 server.Timeline, true, true),
             Server = state,
             IsPrimary = server.IsPrimary,
-            HasRecoverySignal = server.HasStandbySignal,
+            HasRecoverySignal = server.HasStandbySignal && !(server.IsAlone && options.AdoptsSingleUser),
             Timeline = server.Timeline,
-            WalPosition = stopped ? new Lsn(fromControl) : end,
-            ReceivedLsn = server.IsPrimary ? default : end,
-            ReplayedLsn = server.IsPrimary ? default : end,
+            WalPosition = stopped ? new Lsn(fromControl) : server.IsPrimary ? end : Lsn.Max(received, replayed),
+            ReceivedLsn = server.IsPrimary ? default : received,
+            ReplayedLsn = server.IsPrimary ? default : replayed,
             IsStreaming = server.StreamsFrom is not null,
             Following = server.Upstream,
             ServerVersion = 150000,
@@ -307,7 +240,7 @@ internal sealed class SimPostgres(SimWorld world, SimNetwork network, SimServer 
                 : [],
             RewindPossible = options.RewindPossible,
             MayRemoveDivergedData = options.MayRemoveDivergedData,
-            MayRemoveAfterFailedRewind = true,
+            MayRemoveAfterFailedRewind = options.MayRemoveDivergedData,
         };
     }
 }

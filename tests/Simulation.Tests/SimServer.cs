@@ -1,39 +1,7 @@
-using System.Collections.Immutable;
 using Routing.Cluster;
 using Routing.Ha;
-using Routing.Ha.Synchronous;
 
 namespace Routing.Simulation.Tests;
-
-/// <summary>One record of the write-ahead log. Two servers have the same history as far as they share the same objects.</summary>
-internal sealed class WalRecord(uint timeline, ulong start, ulong end, Commit? commit, bool isShutdown = false)
-{
-    public uint Timeline => timeline;
-
-    public ulong Start => start;
-
-    public ulong End => end;
-
-    public Commit? Commit => commit;
-
-    public bool IsShutdown => isShutdown;
-}
-
-/// <summary>One commit of a client.</summary>
-internal sealed class Commit(long id)
-{
-    public long Id => id;
-
-    /// <summary>When the client was told that it is done; null: never.</summary>
-    public long? AcknowledgedAt { get; set; }
-
-    public string AcknowledgedBy { get; set; } = "";
-
-    /// <summary>Acknowledged under a synchronous mode: it has to be on every later primary.</summary>
-    public bool IsProtected { get; set; }
-
-    public ulong End { get; set; }
-}
 
 /// <summary>What the postmaster does.</summary>
 internal enum Life
@@ -48,48 +16,24 @@ internal enum Life
 
 /// <summary>A PostgreSQL server: data directory and processes. It knows nothing of agents.</summary>
 /// <remarks>
-/// Modelled: timelines with switch points, WAL as a list of records that are flushed at once, streaming from the configured
-/// upstream with its rules for timelines, synchronous acknowledgement by the parameter in force, crash recovery, shutdown
-/// checkpoints, and promotion. Not modelled: pages, replay lag, archives.
+/// Modelled: timelines with switch points; WAL as a list of records, which is flushed first and replayed later; streaming
+/// from the configured upstream with its rules for timelines; synchronous acknowledgement by the parameter in force;
+/// recovery from the last restart point, during which a hot standby answers already; shutdown checkpoints; promotion;
+/// single-user mode; directories that are half made or half rewound; a full disk, and a disk that loses what it had
+/// promised to keep. Not modelled: pages, archives.
 /// </remarks>
-internal sealed class SimServer(SimWorld world, SimNetwork network, string name, int port)
+internal sealed partial class SimServer(SimWorld world, SimNetwork network, string name, int port)
 {
     private readonly List<(WalRecord Record, Commit Commit)> _waiting = [];
-    private readonly Dictionary<SimServer, Sender> _senders = [];
+    private readonly List<Action> _held = [];
     private int _pids;
     private int _run;
+    private bool _isReplaying;
+    private int _localEnd;
 
     public string Name => name;
 
     public int Port => port;
-
-    // --- the data directory ---------------------------------------------------------------------------------------
-
-    public string? SystemId { get; set; }
-
-    public List<WalRecord> Wal { get; private set; } = [];
-
-    public List<(uint Timeline, ulong SwitchPoint)> History { get; private set; } = [];
-
-    public uint HighestKnownTimeline { get; private set; } = 1;
-
-    public bool HasStandbySignal { get; private set; }
-
-    public ControlState Control { get; private set; }
-
-    public ulong Checkpoint { get; private set; }
-
-    public uint ControlTimeline { get; private set; }
-
-    public ulong MinimumRecoveryEnd { get; private set; }
-
-    public string SynchronousStandbyNames { get; private set; } = "";
-
-    public Upstream? Upstream { get; private set; }
-
-    public bool IsEmpty => SystemId is null;
-
-    // --- the processes --------------------------------------------------------------------------------------------
 
     public Life Life { get; private set; }
 
@@ -99,24 +43,29 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
 
     public bool IsPromoting { get; private set; }
 
-    public uint Timeline { get; private set; }
-
-    /// <summary>The server that this one streams from now.</summary>
-    public SimServer? StreamsFrom { get; private set; }
+    /// <summary>The whole machine stands still: nothing happens until it goes on.</summary>
+    public bool IsFrozen { get; private set; }
 
     /// <summary>A client's commit would be taken (whether it would be acknowledged is another question).</summary>
-    public bool AcceptsWrites => Life == Life.Up && IsPrimary;
-
-    public ulong End => Wal.Count == 0 ? 0x1000000 : Wal[^1].End;
+    public bool AcceptsWrites => Life == Life.Up && IsPrimary && !IsFrozen;
 
     /// <summary>The next start fails, so many times.</summary>
     public int FailingStarts { get; set; }
 
-    /// <summary>How long the next starts take.</summary>
+    /// <summary>How long the next starts take, until connections are accepted.</summary>
     public Func<TimeSpan> StartTime { get; set; } = () => TimeSpan.FromMilliseconds(200);
 
     /// <summary>How long a fast shutdown needs before its checkpoint is written.</summary>
     public Func<TimeSpan> StopTime { get; set; } = () => TimeSpan.FromMilliseconds(50);
+
+    /// <summary>How long a hot standby replays what its directory holds, after its start.</summary>
+    public Func<TimeSpan> LocalReplayTime { get; set; } = () => TimeSpan.FromMilliseconds(100);
+
+    /// <summary>How long replay stays behind on purpose (recovery_min_apply_delay).</summary>
+    public TimeSpan ReplayDelay { get; set; }
+
+    /// <summary>How long other things take on this node.</summary>
+    public SimTimes Times { get; } = new(world);
 
     /// <summary>Does not answer the agent's questions, though it works.</summary>
     public bool IsUnresponsive { get; set; }
@@ -127,69 +76,39 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
     /// <summary>A commit was acknowledged.</summary>
     public Action<SimServer, Commit>? Acknowledged { get; set; }
 
-    /// <summary>It has just become writable.</summary>
-    public Action<SimServer>? BecamePrimary { get; set; }
+    /// <summary>It has just become writable; true: by a promotion, on a new timeline.</summary>
+    public Action<SimServer, bool>? BecamePrimary { get; set; }
 
     /// <summary>PostgreSQL would have corrupted data here, without noticing.</summary>
     public Action<string>? Corrupted { get; set; }
 
-    public IEnumerable<SimServer> Standbys => _senders.Keys;
-
-    public void Initialize(string systemId)
-    {
-        SystemId = systemId;
-        (Wal, History, HighestKnownTimeline, HasStandbySignal) = ([], [], 1, false);
-        (Control, Checkpoint, ControlTimeline, MinimumRecoveryEnd) = (ControlState.ShutDown, 0x1000000, 1, 0);
-        Timeline = 1;
-        SynchronousStandbyNames = "";
-    }
-
-    public void Erase()
-    {
-        Kill("its directory is removed");
-        SystemId = null;
-        (Wal, History) = ([], []);
-    }
-
-    /// <summary>Takes another server's data, as a base backup or a rewind does.</summary>
-    public void CopyFrom(SimServer source)
-    {
-        Kill("its data are replaced");
-        SystemId = source.SystemId;
-        Wal = [.. source.Wal];
-        History = [.. source.History];
-        HighestKnownTimeline = source.HighestKnownTimeline;
-        Timeline = source.Timeline;
-        HasStandbySignal = true;
-        (Control, Checkpoint, ControlTimeline) = (ControlState.ShutDownInRecovery, source.Checkpoint, source.Timeline);
-        MinimumRecoveryEnd = End;
-        SynchronousStandbyNames = source.SynchronousStandbyNames;
-    }
-
     /// <summary>Writes the configuration and starts the postmaster.</summary>
     public void Start(bool asPrimary, Upstream? upstream)
     {
-        if (Life != Life.Down || IsEmpty)
+        if (Life != Life.Down || IsEmpty || IsAlone)
         {
             return;
+        }
+        if (Damage != DataDamage.None)
+        {
+            Corrupted?.Invoke($"{name} starts on data that are {Describe(Damage)}");
         }
         var run = ++_run;
         Life = Life.Starting;
         Pid = (port * 1000) + ++_pids;
         Upstream = asPrimary ? null : upstream;
         HasStandbySignal = !asPrimary;
-        IsPrimary = false;
-        IsPromoting = false;
+        (IsPrimary, IsPromoting, HasStreamed, IsByHand) = (false, false, false, false);
         world.Note(name, $"postmaster {Pid} starts as {(asPrimary ? "primary" : "standby")}");
-        world.At(StartTime(), () =>
+        At(StartTime(), () =>
         {
             if (run != _run || Life != Life.Starting)
             {
                 return;
             }
-            if (FailingStarts > 0)
+            if (FailingStarts > 0 || IsDiskFull)
             {
-                FailingStarts--;
+                FailingStarts = Math.Max(0, FailingStarts - 1);
                 Die("it does not start");
                 return;
             }
@@ -197,26 +116,25 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
             if (asPrimary)
             {
                 Control = ControlState.InProduction;
+                Replayed = Wal.Count;
                 Append(null);   // the checkpoint at the end of recovery
                 (Checkpoint, ControlTimeline) = (Wal[^1].Start, Timeline);
                 IsPrimary = true;
                 world.Note(name, $"is a primary on timeline {Timeline} at {new Lsn(End)}");
-                BecamePrimary?.Invoke(this);
+                BecamePrimary?.Invoke(this, false);
             }
             else
             {
+                // What was shut down or crashed as a primary is recovered before a hot standby answers.
+                var wasStandby = Control is ControlState.ShutDownInRecovery or ControlState.InArchiveRecovery;
+                Replayed = wasStandby ? CountUpTo(MinimumRecoveryEnd) : Wal.Count;
+                _localEnd = Wal.Count;
                 Control = ControlState.InArchiveRecovery;
-                world.Note(name, $"is a standby on timeline {Timeline} at {new Lsn(End)}");
+                world.Note(name, $"is a standby on timeline {Timeline} at {new Lsn(ReplayedTo)} of {new Lsn(End)}");
+                Replay(LocalReplayTime());
                 LookForUpstream(run);
             }
         });
-    }
-
-    public void Follow(Upstream? upstream)
-    {
-        Upstream = upstream;
-        Disconnect();
-        LookForUpstream(_run);
     }
 
     /// <summary>SIGINT to the postmaster.</summary>
@@ -236,7 +154,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
         _waiting.Clear();   // "canceling the wait for synchronous replication": nobody is told that it is done
         world.Note(name, "stops fast");
         Disconnect();
-        world.At(StopTime(), () =>
+        At(StopTime(), () =>
         {
             if (run != _run || Life != Life.Stopping)
             {
@@ -249,7 +167,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
             }
             else
             {
-                (Control, MinimumRecoveryEnd) = (ControlState.ShutDownInRecovery, End);
+                (Control, MinimumRecoveryEnd) = (ControlState.ShutDownInRecovery, ReplayedTo);
             }
             WaitForSenders(run);
         });
@@ -258,6 +176,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
     /// <summary>SIGQUIT, SIGKILL, or a crash: nothing more is written or acknowledged.</summary>
     public void Kill(string why)
     {
+        IsAlone = false;
         if (Life != Life.Down)
         {
             Die(why);
@@ -275,19 +194,20 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
         IsPromoting = true;
         HighestKnownTimeline = Math.Max(HighestKnownTimeline, usedTimeline);
         Disconnect();
-        world.At(takes, () =>
+        At(takes, () =>
         {
             if (run != _run || Life != Life.Up)
             {
                 return;
             }
             IsPromoting = false;
+            Replayed = Wal.Count;
             History.Add((Timeline, End));
             Timeline = ++HighestKnownTimeline;
             Append(null);
             (IsPrimary, HasStandbySignal, Upstream, Control) = (true, false, null, ControlState.InProduction);
             world.Note(name, $"is promoted: timeline {Timeline} at {new Lsn(End)}");
-            BecamePrimary?.Invoke(this);
+            BecamePrimary?.Invoke(this, true);
         });
     }
 
@@ -301,22 +221,16 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
         }
     }
 
-    public void SetSynchronousStandbyNames(string names)
-    {
-        if (SynchronousStandbyNames == names)
-        {
-            return;
-        }
-        world.Note(name, $"synchronous_standby_names = '{names}'");
-        SynchronousStandbyNames = names;
-        ReleaseWaiting();
-    }
-
     /// <summary>A client's commit. It is acknowledged at once, later, or never.</summary>
     public void TryCommit(Commit commit)
     {
         if (!AcceptsWrites)
         {
+            return;
+        }
+        if (IsDiskFull)
+        {
+            Die("PANIC: no space left on device");
             return;
         }
         var record = Append(commit);
@@ -325,25 +239,42 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
         ReleaseWaiting();
     }
 
-    /// <summary>Rows of pg_stat_replication.</summary>
-    public ImmutableArray<StandbyRow> Rows()
+    /// <summary>The machine stops, clocks and all.</summary>
+    public void Freeze() => IsFrozen = true;
+
+    /// <summary>The machine goes on where it stopped.</summary>
+    public void Thaw()
     {
-        _ = SyncStandbyNames.TryParse(SynchronousStandbyNames, out var names);
-        names ??= SyncStandbyNames.None;
-        return
-        [
-            .. _senders.Values.OrderBy(s => s.Standby.Name, StringComparer.Ordinal).Select(sender => new StandbyRow(
-                sender.Standby.Name, "replicator", null, "streaming",
-                !names.Names.Contains(sender.Standby.Name) ? "async" : names.Method == SyncMethod.Any ? "quorum" : "sync",
-                1, new Lsn(End), new Lsn(sender.Acknowledged), new Lsn(sender.Acknowledged), new Lsn(sender.Acknowledged))),
-        ];
+        if (!IsFrozen)
+        {
+            return;
+        }
+        IsFrozen = false;
+        foreach (var work in _held)
+        {
+            At(world.Between(0, 1), work);
+        }
+        _held.Clear();
     }
+
+    private void At(TimeSpan delay, Action work) => world.At(delay, () =>
+    {
+        if (IsFrozen)
+        {
+            _held.Add(work);
+        }
+        else
+        {
+            work();
+        }
+    });
 
     private WalRecord Append(Commit? commit, bool isShutdown = false)
     {
-        var start = End;
-        var record = new WalRecord(Timeline, start, start + (ulong)world.Random.Next(100, 9000), commit, isShutdown);
+        var end = End + (ulong)world.Random.Next(100, 9000);
+        var record = new WalRecord(Wal.Count == 0 ? null : Wal[^1], Timeline, end, commit, isShutdown);
         Wal.Add(record);
+        Replayed = Wal.Count;
         foreach (var sender in _senders.Values)
         {
             Ship(sender);
@@ -366,12 +297,11 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
         if (!IsPrimary && Control == ControlState.InArchiveRecovery)
         {
             // What was replayed since the last restart point may be more than pg_control knows of.
-            MinimumRecoveryEnd = Wal.Count == 0 ? End : Wal[world.Random.Next(Math.Max(0, Wal.Count - 20), Wal.Count)].End;
+            var least = Math.Max(CountUpTo(MinimumRecoveryEnd), Replayed - 20);
+            MinimumRecoveryEnd = EndOf(world.Random.Next(Math.Min(least, Replayed), Replayed + 1));
         }
         Pid = 0;
-        IsPrimary = false;
-        IsPromoting = false;
-        IsUnresponsive = false;
+        (IsPrimary, IsPromoting, IsUnresponsive, _isReplaying) = (false, false, false, false);
         Ended?.Invoke();
     }
 
@@ -388,10 +318,10 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
         }
         if (_senders.Values.Any(s => s.Acknowledged < End))
         {
-            world.At(TimeSpan.FromMilliseconds(5), () => WaitForSenders(run));
+            At(TimeSpan.FromMilliseconds(5), () => WaitForSenders(run));
             return;
         }
-        world.At(world.Between(5, 40), () =>
+        At(world.Between(5, 40), () =>
         {
             if (run == _run)
             {
@@ -400,163 +330,24 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, string name,
         });
     }
 
-    // --- streaming ------------------------------------------------------------------------------------------------
-
-    internal void Disconnect()
+    /// <summary>A standby applies what it has received; never less than <paramref name="takes"/> later.</summary>
+    private void Replay(TimeSpan takes)
     {
-        if (StreamsFrom is { } source)
-        {
-            source._senders.Remove(this);
-            StreamsFrom = null;
-        }
-    }
-
-    internal void LookForUpstream(int run)
-    {
-        if (run != _run || Life != Life.Up || IsPrimary || IsPromoting || StreamsFrom is not null || Upstream is null)
+        if (_isReplaying || Replayed >= Wal.Count || Life != Life.Up || IsPrimary)
         {
             return;
         }
-        if (network.ServerAt(Upstream.Address.Port) is { } source && network.CanStream(this, source) && CanAttach(source))
+        var (run, target) = (_run, Wal.Count);
+        _isReplaying = true;
+        At(takes > ReplayDelay ? takes : ReplayDelay, () =>
         {
-            world.At(world.Between(1, 20), () => Attach(source, run));
-            return;
-        }
-        world.At(world.Between(150, 400), () => LookForUpstream(run));
-    }
-
-    private bool CanAttach(SimServer source)
-    {
-        if (source == this || source.SystemId != SystemId || source.Life != Life.Up || source.IsPromoting)
-        {
-            return false;
-        }
-        if (source.Timeline == Timeline)
-        {
-            return source.End >= End;   // else: "requested starting point is ahead of the WAL flush position"
-        }
-        // A standby may go on to a later timeline that forked off at or after its own position.
-        return source.Timeline > Timeline && source.History.Any(h => h.Timeline == Timeline && h.SwitchPoint >= End);
-    }
-
-    private void Attach(SimServer source, int run)
-    {
-        if (run != _run || StreamsFrom is not null || Upstream?.Address.Port != source.Port || Life != Life.Up || IsPrimary || IsPromoting)
-        {
-            return;
-        }
-        if (!network.CanStream(this, source) || !CanAttach(source))
-        {
-            LookForUpstream(run);
-            return;
-        }
-        if (Wal.Count > 0 && (source.Wal.Count < Wal.Count || !ReferenceEquals(source.Wal[Wal.Count - 1], Wal[^1])))
-        {
-            Corrupted?.Invoke($"{name} streams from {source.Name} on timeline {source.Timeline}, but its WAL up to {new Lsn(End)} is another");
-        }
-        StreamsFrom = source;
-        HighestKnownTimeline = Math.Max(HighestKnownTimeline, source.HighestKnownTimeline);
-        var sender = new Sender(this) { Acknowledged = End };
-        source._senders[this] = sender;
-        source.Ship(sender);
-        source.ReleaseWaiting();
-    }
-
-    private void Ship(Sender sender)
-    {
-        if (sender.IsUnderWay)
-        {
-            return;
-        }
-        sender.IsUnderWay = true;
-        world.At(world.Between(0.2, sender.Standby.IsSlow ? 400 : 4), () =>
-        {
-            sender.IsUnderWay = false;
-            if (_senders.GetValueOrDefault(sender.Standby) != sender || Life is not (Life.Up or Life.Stopping))
+            if (run != _run || IsPrimary)
             {
                 return;
             }
-            if (!network.CanStream(sender.Standby, this))
-            {
-                sender.Standby.Lose(this);
-                return;
-            }
-            sender.Standby.Receive(this);
-            var received = sender.Standby.End;
-            world.At(world.Between(0.2, 2), () =>
-            {
-                if (_senders.GetValueOrDefault(sender.Standby) == sender && Life is Life.Up or Life.Stopping && network.CanStream(sender.Standby, this))
-                {
-                    sender.Acknowledged = Math.Max(sender.Acknowledged, received);
-                    ReleaseWaiting();
-                }
-            });
+            _isReplaying = false;
+            Replayed = Math.Max(Replayed, Math.Min(target, Wal.Count));
+            Replay(world.Between(0.1, 3));
         });
-    }
-
-    private void Receive(SimServer source)
-    {
-        for (var i = Wal.Count; i < source.Wal.Count; i++)
-        {
-            Wal.Add(source.Wal[i]);
-        }
-        Timeline = source.Timeline;
-        History = [.. source.History];
-        HighestKnownTimeline = Math.Max(HighestKnownTimeline, source.HighestKnownTimeline);
-        foreach (var sender in _senders.Values)
-        {
-            Ship(sender);   // cascading
-        }
-    }
-
-    private void Lose(SimServer source)
-    {
-        source._senders.Remove(this);
-        StreamsFrom = null;
-        LookForUpstream(_run);
-    }
-
-    /// <summary>Its link is slow.</summary>
-    public bool IsSlow { get; set; }
-
-    private void ReleaseWaiting()
-    {
-        if (_waiting.Count == 0 || Life != Life.Up)
-        {
-            return;
-        }
-        if (!SyncStandbyNames.TryParse(SynchronousStandbyNames, out var names))
-        {
-            names = SyncStandbyNames.None;
-        }
-        var position = Position(names);
-        while (_waiting.Count > 0 && _waiting[0].Record.End <= position)
-        {
-            var commit = _waiting[0].Commit;
-            _waiting.RemoveAt(0);
-            (commit.AcknowledgedAt, commit.AcknowledgedBy) = (world.Now, name);
-            Acknowledged?.Invoke(this, commit);
-        }
-    }
-
-    /// <summary>Up to where the standbys in force have confirmed.</summary>
-    private ulong Position(SyncStandbyNames names)
-    {
-        if (names.Method == SyncMethod.None)
-        {
-            return ulong.MaxValue;
-        }
-        var acknowledged = _senders.Values.Where(s => names.Names.Contains(s.Standby.Name)).Select(s => s.Acknowledged)
-            .OrderDescending().ToList();
-        return acknowledged.Count < names.Count ? 0 : acknowledged[names.Count - 1];
-    }
-
-    private sealed class Sender(SimServer standby)
-    {
-        public SimServer Standby => standby;
-
-        public ulong Acknowledged { get; set; }
-
-        public bool IsUnderWay { get; set; }
     }
 }

@@ -35,6 +35,10 @@ internal sealed partial class Weather(SimCluster cluster, IReadOnlyList<Strike> 
             node.DcsLink = DcsLink.Open;
             node.DcsDelay = null;
             RepairServer(node);
+            if (node.IsHung)
+            {
+                node.KillAgent("it hangs");
+            }
             node.Agent?.Process.Thaw();
             node.ApplyLinks();
             node.PowerOn();
@@ -65,7 +69,8 @@ internal sealed partial class Weather(SimCluster cluster, IReadOnlyList<Strike> 
         }
     }
 
-    private TimeSpan Lasting(Chance chance) => TimeSpan.FromSeconds(cluster.Options.Ttl) * (0.05 + (chance.Factor() * 2));
+    private TimeSpan Lasting(Chance chance) => TimeSpan.FromSeconds(cluster.Options.Lasting > 0 ? cluster.Options.Lasting / 2.0 : cluster.Options.Ttl)
+        * (0.05 + (chance.Factor() * 2));
 
     private void Later(Chance chance, Action undo) => After(Lasting(chance), undo);
 

@@ -1,0 +1,108 @@
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Simulation.Tests;
+
+// What must hold of servers, their data and what is published of them.
+internal sealed partial class Invariants
+{
+    private static readonly TimeSpan s_keyWithoutPrimary = TimeSpan.FromSeconds(60);
+
+    /// <summary>Faults that the simulation finds and that are about to be mended: what is listed here fails no schedule yet.</summary>
+    private static readonly string[] s_open =
+    [
+        "the published position fell", "half rewound", "marked as damaged", "passing obstacle",
+    ];
+
+    private readonly Dictionary<string, (Term Term, TimeSpan Since)> _idleKeys = [];
+    private ulong _optime;
+    private WalRecord? _published;
+
+    /// <summary>A disk lost these although it had promised to keep them: nobody owes them any more.</summary>
+    public void Excuse(IEnumerable<Commit> lost)
+    {
+        var gone = lost.ToHashSet();
+        _acknowledged.RemoveAll(gone.Contains);
+    }
+
+    /// <summary>The published position never falls within one history.</summary>
+    private void CheckOptime(ClusterSnapshot snapshot)
+    {
+        var optime = snapshot.Status.Optime.Value;
+        if (optime == _optime)
+        {
+            return;
+        }
+        if (optime < _optime)
+        {
+            Violated($"the published position fell from {new Lsn(_optime)} to {new Lsn(optime)}");
+        }
+        _optime = optime;
+        var publisher = cluster.Nodes.Find(n => n.Name == snapshot.Leader?.Holder)?.Server;
+        var record = publisher is { Wal: [.., var last] } ? last : null;
+        while (record is not null && record.Previous is { } before && before.End >= optime)
+        {
+            record = before;
+        }
+        _published = record is not null && record.End >= optime ? record : _published;
+    }
+
+    /// <summary>A new history begins: what is published from here on may be less.</summary>
+    private void CheckTakeOver(SimServer server, bool wasPromoted)
+    {
+        if (server.Damage != DataDamage.None || server.IsKnownDiverged)
+        {
+            Violated($"{server.Name} became primary on data that are marked as damaged");
+        }
+        if (!wasPromoted)
+        {
+            return;
+        }
+        if (_published is { } published && LossAllowedTo != server.Name)
+        {
+            var own = server.Wal.ToHashSet();
+            var shared = published;
+            while (shared is not null && !own.Contains(shared))
+            {
+                shared = shared.Previous;
+            }
+            var lacks = Math.Min(_optime, published.End) - Math.Min(_optime, shared?.End ?? 0);
+            if (lacks > (ulong)cluster.Options.MaximumLag)
+            {
+                Violated($"{server.Name} took over and lacks {lacks} bytes of what was published, more than maximum_lag_on_failover");
+            }
+        }
+        (_optime, _published) = (0, null);
+    }
+
+    private void CheckGuards(SimNode node, Observation o)
+    {
+        if (o.Job is { } job && o.Now - job.StartedAt > BoundOf(job.Kind))
+        {
+            Violated($"{node.Name} is busy for {(o.Now - job.StartedAt).TotalSeconds:F0} s: {HaLoop.Name(job.Kind)}: {job.Progress}");
+        }
+        if (!o.Lease.HoldsLeader || o.Paused || node.Server is not { Life: Life.Up, IsPrimary: false })
+        {
+            _idleKeys.Remove(node.Name);
+        }
+        else if (_idleKeys.TryGetValue(node.Name, out var idle) && idle.Term == o.Lease.Term)
+        {
+            if (o.Now - idle.Since > s_keyWithoutPrimary)
+            {
+                Violated($"{node.Name} holds the leader key for {(o.Now - idle.Since).TotalSeconds:F0} s and does not lead");
+            }
+        }
+        else
+        {
+            _idleKeys[node.Name] = (o.Lease.Term, o.Now);
+        }
+    }
+
+    private static TimeSpan BoundOf(JobKind kind) => TimeSpan.FromSeconds(kind switch
+    {
+        JobKind.Clone or JobKind.Rewind => 150,
+        JobKind.StartPrimary => 330,
+        JobKind.Demote => 150,
+        _ => 90,
+    });
+}

@@ -1,0 +1,30 @@
+using Routing.Agent.Config;
+
+namespace Routing.Simulation.Tests;
+
+// What a schedule says about servers, their data and their guards.
+internal sealed partial record SimOptions
+{
+    /// <summary>Whether the members need the machine's watchdog.</summary>
+    public WatchdogMode Watchdog { get; init; } = WatchdogMode.Off;
+
+    /// <summary>The dynamic configuration is there before the first member is.</summary>
+    public bool ConfigExists { get; init; }
+
+    /// <summary>How long a fault lasts at most, in seconds; 0: two ttls.</summary>
+    public int Lasting { get; init; }
+
+    // --- planted bugs -----------------------------------------------------------------------------------------------
+
+    /// <summary>The mark of an unfinished directory is not looked at.</summary>
+    public bool ForgetsUnfinished { get; init; }
+
+    /// <summary>A mark of an unfinished directory counts whatever stands there by now.</summary>
+    public bool TrustsAnyUnfinishedMark { get; init; }
+
+    /// <summary>A server in single-user mode is taken for a postmaster.</summary>
+    public bool AdoptsSingleUser { get; init; }
+
+    /// <summary>A program that reads from another server gives it up when it is silent. False: it waits for ever.</summary>
+    public bool GivesSilentSourcesUp { get; init; } = true;
+}
