@@ -1,3 +1,4 @@
+using Routing.Agent.Config;
 using Routing.Cluster;
 using Routing.Ha;
 
@@ -53,6 +54,11 @@ internal sealed partial class Invariants
         if (server.Damage != DataDamage.None || server.IsKnownDiverged)
         {
             Violated($"{server.Name} became primary on data that are marked as damaged");
+        }
+        if (cluster.Options.Watchdog == WatchdogMode.Required && !cluster.IsPaused
+            && cluster.Nodes.Find(n => n.Server == server) is { Watchdog.IsRunning: false })
+        {
+            Violated($"{server.Name} became primary without its watchdog");
         }
         if (!wasPromoted)
         {

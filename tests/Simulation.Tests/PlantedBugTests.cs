@@ -12,6 +12,10 @@ public sealed class PlantedBugTests
     public void A_dead_fence_and_a_frozen_agent_make_two_primaries() => Finds("accepts writes although", new SimOptions
     {
         FenceIsDead = true,
+        Ttl = 30,   // where no fence runs, leases are not shorter
+        LoopWait = 10,
+        RetryTimeout = 10,
+        Storm = TimeSpan.FromSeconds(120),
         Faults = [Fault.FreezeAgent],
     });
 

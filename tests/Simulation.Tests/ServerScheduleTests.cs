@@ -7,7 +7,7 @@ public sealed class ServerScheduleTests(ITestOutputHelper output)
 {
     private static readonly int s_count = Replay.Count ?? 1000;
 
-    public static TheoryData<string> Names => [.. Scenario.OfServers.Keys];
+    public static TheoryData<string> Names => [.. Scenario.NamesOfServers];
 
     [Theory]
     [MemberData(nameof(Names))]

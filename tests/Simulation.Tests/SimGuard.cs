@@ -29,7 +29,7 @@ internal sealed class SimGuard : IPrimaryGuard
         };
     }
 
-    public string? WatchdogProblem => _guard.WatchdogProblem;
+    public string? WatchdogProblem => _options.IgnoresWatchdog ? null : _guard.WatchdogProblem;
 
     public TimeSpan ReserveOf(TimeSpan ttl) => _guard.ReserveOf(ttl);
 

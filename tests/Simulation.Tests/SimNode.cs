@@ -27,7 +27,8 @@ internal sealed class SimNode
         Server = new SimServer(_world, cluster.Network, name, port);
         Server.StartTime = () => _world.Chance(0.9) ? _world.Between(50, 800) : _world.Between(800, 5000);
         Server.StopTime = () => _world.Chance(0.9) ? _world.Between(5, 200) : _world.Between(200, 3000);
-        Server.LocalReplayTime = () => _world.Chance(0.7) ? _world.Between(5, 300) : _world.Between(300, 6000);
+        Server.LocalReplayTime = () => !cluster.Options.ReplaysLate ? TimeSpan.Zero
+            : _world.Chance(0.7) ? _world.Between(5, 300) : _world.Between(300, 6000);
         Server.Ended = () => _world.At(_world.Between(0.1, 3), () => Agent?.Wake());
         Fence = new SimFence(_world, Server, _clock.For(_fenceProcess)) { IsDead = cluster.Options.FenceIsDead };
         Watchdog = new SimWatchdog(this, _world);

@@ -11,6 +11,9 @@ internal sealed partial record SimOptions
     /// <summary>The dynamic configuration is there before the first member is.</summary>
     public bool ConfigExists { get; init; }
 
+    /// <summary>A standby that was started answers before it has replayed what its directory holds.</summary>
+    public bool ReplaysLate { get; init; }
+
     /// <summary>How long a fault lasts at most, in seconds; 0: two ttls.</summary>
     public int Lasting { get; init; }
 
@@ -24,6 +27,15 @@ internal sealed partial record SimOptions
 
     /// <summary>A server in single-user mode is taken for a postmaster.</summary>
     public bool AdoptsSingleUser { get; init; }
+
+    /// <summary>Crash recovery in single-user mode always takes longer than loop_wait.</summary>
+    public bool RecoveryIsSlow { get; init; }
+
+    /// <summary>Copies and rewinds always take this long; null: what the weather makes of them.</summary>
+    public TimeSpan? CopyTime { get; init; }
+
+    /// <summary>Whatever is wrong with the watchdog counts as nothing.</summary>
+    public bool IgnoresWatchdog { get; init; }
 
     /// <summary>A program that reads from another server gives it up when it is silent. False: it waits for ever.</summary>
     public bool GivesSilentSourcesUp { get; init; } = true;

@@ -56,7 +56,7 @@ internal sealed partial class SimPostgres
         }
         var from = network.ServerAt(address.Port);
         server.BeginFilling(from?.SystemId);
-        if (await ReadFromAsync(from, server.Times.Copy(), cancellationToken) is { } problem)
+        if (await ReadFromAsync(from, options.CopyTime ?? server.Times.Copy(), cancellationToken) is { } problem)
         {
             server.Erase();
             return StepResult.Failed($"{source.Name}: {problem}");
@@ -101,12 +101,20 @@ internal sealed partial class SimPostgres
         await StopAsync(new StopPlan(StopMode.Fast, EscalateAfter: TimeSpan.FromSeconds(60)), cancellationToken);
         if (server.Control is not (ControlState.ShutDown or ControlState.ShutDownInRecovery))
         {
-            if (!server.RecoverAlone(server.Times.Recovery()))
+            if (!server.RecoverAlone(options.RecoveryIsSlow ? TimeSpan.FromSeconds(15) : server.Times.Recovery()))
             {
                 server.RewindObstacle = "another process runs on the data";
                 return StepResult.Failed("lock file \"postmaster.pid\" already exists");
             }
-            await UntilAsync(() => !server.IsAlone, null, cancellationToken);
+            try
+            {
+                await UntilAsync(() => !server.IsAlone, null, cancellationToken);
+            }
+            catch (OperationCanceledException)
+            {
+                server.Kill("the recovery is cancelled");
+                throw;
+            }
         }
         if (primary.Address is not { } address || network.ServerAt(address.Port) is not { AcceptsWrites: true } source || !Reaches(source))
         {
@@ -124,7 +132,7 @@ internal sealed partial class SimPostgres
         }
         await Delay(10, 200, cancellationToken);   // it reads the WAL of both
         server.BeginRewind();
-        if (await ReadFromAsync(source, server.Times.Copy(), cancellationToken) is { } problem)
+        if (await ReadFromAsync(source, options.CopyTime ?? server.Times.Copy(), cancellationToken) is { } problem)
         {
             return StepResult.Failed($"{primary.Name}: {problem}");
         }

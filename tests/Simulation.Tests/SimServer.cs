@@ -131,7 +131,11 @@ internal sealed partial class SimServer(SimWorld world, SimNetwork network, stri
                 _localEnd = Wal.Count;
                 Control = ControlState.InArchiveRecovery;
                 world.Note(name, $"is a standby on timeline {Timeline} at {new Lsn(ReplayedTo)} of {new Lsn(End)}");
-                Replay(LocalReplayTime());
+                if (LocalReplayTime() is var takes && takes == TimeSpan.Zero && ReplayDelay == TimeSpan.Zero)
+                {
+                    Replayed = Wal.Count;
+                }
+                Replay(takes);
                 LookForUpstream(run);
             }
         });
