@@ -51,6 +51,11 @@ public static partial class HaLoop
         {
             return Act(o, "releasing", $"gives the leader key up: {WhyDamaged(o)}", s_second, new HaAction.ReleaseLeader(null));
         }
+        if (o.Options.WatchdogProblem is { } problem)
+        {
+            return new Decision("watchdog", $"gives the leader key up: {problem}", [new HaAction.ReleaseLeader(null)],
+                o.Memory with { Demoted = true, SteppedDownAt = o.Now }, s_second);
+        }
         if (o.Local.HasRecoverySignal)
         {
             return o.Memory.FailedStandbyStarts > 0

@@ -42,6 +42,16 @@ public sealed class StoppedTests
     }
 
     [Fact]
+    public void Without_its_required_watchdog_the_leader_is_not_started_again()
+    {
+        var o = Leader("{}", 5);
+
+        var decision = HaLoop.Decide(o with { Options = o.Options with { WatchdogProblem = "it cannot be opened" } });
+
+        Assert.Equal(("watchdog", new HaAction.ReleaseLeader(null)), (decision.Code, Assert.Single(decision.Actions)));
+    }
+
+    [Fact]
     public void Nothing_is_started_while_the_lease_runs_out() => Assert.Equal("lease_ends", HaLoop.Decide(
         Leader("{}", 5) with { Lease = s_holds with { LeaderLeft = TimeSpan.FromSeconds(1) } }).Code);
 

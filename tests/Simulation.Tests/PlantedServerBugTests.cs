@@ -19,9 +19,17 @@ public sealed class PlantedServerBugTests
     public void A_promotion_without_the_required_watchdog_is_found() => Finds("without its watchdog", new SimOptions
     {
         Watchdog = WatchdogMode.Required,
+        Ttl = 10,
+        RetryTimeout = 2,
         IgnoresWatchdog = true,
         MayRemoveDivergedData = true,
         Faults = [Fault.BreakWatchdog, Fault.BreakWatchdog, Fault.KillNode, Fault.Switchover],
+    });
+
+    [Fact]
+    public void A_stop_that_waits_for_a_hook_while_the_lease_runs_out_is_found() => Finds("accepts writes although", Scenario.WithoutFence with
+    {
+        StopsAreNeverUrgent = true,
     });
 
     [Fact]

@@ -34,6 +34,9 @@ internal sealed partial record SimOptions
     /// <summary>Copies and rewinds always take this long; null: what the weather makes of them.</summary>
     public TimeSpan? CopyTime { get; init; }
 
+    /// <summary>A stop because the lease runs out waits for the checkpoint and the hook, too.</summary>
+    public bool StopsAreNeverUrgent { get; init; }
+
     /// <summary>Whatever is wrong with the watchdog counts as nothing.</summary>
     public bool IgnoresWatchdog { get; init; }
 

@@ -67,11 +67,15 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
         {
             return StepResult.Done("was not running");
         }
-        if (plan.Checkpoint)
+        if (!plan.IsUrgent || options.StopsAreNeverUrgent)
         {
-            await CheckpointAsync(plan.EscalateAfter, cancellationToken);
+            if (plan.Checkpoint)
+            {
+                await CheckpointAsync(plan.EscalateAfter, cancellationToken);
+            }
+            var hook = server.Times.BeforeStop();
+            await Task.Delay(hook < plan.BeforeStopLimit ? hook : plan.BeforeStopLimit, time, cancellationToken);
         }
-        await Task.Delay(server.Times.BeforeStop(), time, cancellationToken);
         var began = time.GetTimestamp();
         if (plan.Mode == StopMode.Fast)
         {

@@ -289,6 +289,12 @@ internal sealed partial class Performer(
             LogNotDone(action.GetType().Name, "not begun", "the lease ran out in the meantime");
             return false;
         }
+        if (action is HaAction.Promote or HaAction.StartPrimary && !run.Config.Pause && !guard.Prepare(run.Observation.Timing))
+        {
+            // The key may be held for long: the device that could be opened then is asked again.
+            LogNotDone(action.GetType().Name, "not begun", guard.WatchdogProblem ?? "");
+            return false;
+        }
         var (kind, work) = Job(action, run);
         if (action is HaAction.StartPrimary or HaAction.Promote && run.Observation.Local.PostmasterPid is > 0 and var pid)
         {
