@@ -12,7 +12,7 @@ internal sealed partial class Invariants
     /// <summary>Faults that the simulation finds and that are about to be mended: what is listed here fails no schedule yet.</summary>
     private static readonly string[] s_open =
     [
-        "the published position fell", "half rewound", "marked as damaged", "passing obstacle",
+        "the published position fell",
     ];
 
     private readonly Dictionary<string, (Term Term, TimeSpan Since)> _idleKeys = [];
@@ -51,7 +51,7 @@ internal sealed partial class Invariants
     /// <summary>A new history begins: what is published from here on may be less.</summary>
     private void CheckTakeOver(SimServer server, bool wasPromoted)
     {
-        if (server.Damage != DataDamage.None || server.IsKnownDiverged)
+        if (server.Damage != SimDamage.None || server.IsKnownDiverged)
         {
             Violated($"{server.Name} became primary on data that are marked as damaged");
         }

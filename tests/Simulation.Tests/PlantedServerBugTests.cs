@@ -1,5 +1,4 @@
 using Routing.Agent.Config;
-using Routing.Cluster;
 using Routing.Ha;
 using Xunit;
 using static Routing.Simulation.Tests.Planted;
@@ -84,5 +83,23 @@ public sealed class PlantedServerBugTests
         Lasting = 600,
         Storm = TimeSpan.FromSeconds(400),
         Spoil = (_, decision) => decision.Actions is [HaAction.CancelJob] ? decision with { Actions = [] } : decision,
+    });
+
+    [Fact]
+    public void A_voter_that_votes_with_its_replay_position_loses_commits() => Finds("acknowledged in synchronous mode", Scenario.RestartedVoter with
+    {
+        VotesWithReplay = true,
+    });
+
+    [Fact]
+    public void Half_rewound_data_that_are_started_are_found() => Finds("data that are half rewound", Scenario.InterruptedWork with
+    {
+        LeavesNoMark = true,
+    });
+
+    [Fact]
+    public void Data_restored_by_hand_that_are_removed_are_found() => Finds("restored by hand are removed", Scenario.RestoredByHand with
+    {
+        TrustsAnyUnfinishedMark = true,
     });
 }

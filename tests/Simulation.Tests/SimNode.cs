@@ -336,7 +336,7 @@ internal sealed class SimAgent
         return new PeerReport(
             _node.Name, Reachable: true,
             status.IsAnswering ? local.IsPrimary : status.Role == Role.Primary,
-            !status.IsAnswering ? Lsn.Zero : local.IsPrimary ? local.WalPosition : Lsn.Max(local.ReceivedLsn, local.ReplayedLsn),
+            !status.IsAnswering || local.IsWalEndUnknown ? Lsn.Zero : local.IsPrimary ? local.WalPosition : Lsn.Max(local.ReceivedLsn, local.ReplayedLsn),
             status.IsAnswering ? local.Timeline : 0, tags.NoFailover, tags.FailoverPriority)
         {
             Role = status.Role,

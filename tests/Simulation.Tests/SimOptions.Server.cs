@@ -25,6 +25,12 @@ internal sealed partial record SimOptions
     /// <summary>A mark of an unfinished directory counts whatever stands there by now.</summary>
     public bool TrustsAnyUnfinishedMark { get; init; }
 
+    /// <summary>A standby that was restarted votes with its replay position.</summary>
+    public bool VotesWithReplay { get; init; }
+
+    /// <summary>An interrupted rewind leaves no mark, and neither does a comparison.</summary>
+    public bool LeavesNoMark { get; init; }
+
     /// <summary>A server in single-user mode is taken for a postmaster.</summary>
     public bool AdoptsSingleUser { get; init; }
 

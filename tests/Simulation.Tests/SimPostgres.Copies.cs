@@ -104,7 +104,7 @@ internal sealed partial class SimPostgres
             if (!server.RecoverAlone(options.RecoveryIsSlow ? TimeSpan.FromSeconds(15) : server.Times.Recovery()))
             {
                 server.RewindObstacle = "another process runs on the data";
-                return StepResult.Failed("lock file \"postmaster.pid\" already exists");
+                return Obstacle("lock file \"postmaster.pid\" already exists");
             }
             try
             {
@@ -115,30 +115,36 @@ internal sealed partial class SimPostgres
                 server.Kill("the recovery is cancelled");
                 throw;
             }
+            if (server.Control != ControlState.ShutDown)
+            {
+                return Obstacle("the server in single-user mode was killed");
+            }
         }
         if (primary.Address is not { } address || network.ServerAt(address.Port) is not { AcceptsWrites: true } source || !Reaches(source))
         {
-            return StepResult.Failed($"{primary.Name} cannot be reached");
+            return Obstacle($"{primary.Name} cannot be reached");
         }
         // pg_rewind goes by the source's pg_control: before the checkpoint it would find nothing to do.
         await UntilAsync(() => source.ControlTimeline == source.Timeline || !Reaches(source), TimeSpan.FromSeconds(60), cancellationToken);
         if (source.ControlTimeline != source.Timeline || !source.AcceptsWrites)
         {
-            return StepResult.Failed($"{primary.Name} has not written a checkpoint since its promotion");
+            return Obstacle($"{primary.Name} has not written a checkpoint since its promotion");
         }
         if (server.IsDiskFull)
         {
-            return StepResult.Failed("no space left on device");
+            return Obstacle("no space left on device");
         }
         await Delay(10, 200, cancellationToken);   // it reads the WAL of both
         server.BeginRewind();
         if (await ReadFromAsync(source, options.CopyTime ?? server.Times.Copy(), cancellationToken) is { } problem)
         {
-            return StepResult.Failed($"{primary.Name}: {problem}");
+            return Obstacle($"{primary.Name}: {problem}");
         }
         server.CopyFrom(source);
         return StepResult.Done("rewound");
     }
+
+    private static StepResult Obstacle(string detail) => StepResult.Failed(detail) with { IsObstacle = true };
 
     /// <summary>Reads from another server for a while. A source that goes dark is given up after its keepalives.</summary>
     /// <returns>What went wrong; null: nothing.</returns>

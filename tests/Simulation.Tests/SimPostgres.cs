@@ -15,6 +15,8 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
 
     private LocalPostgres? _last;
     private int _promotionAskedOf;
+    private int _readsOf;
+    private long _readAt;
 
     /// <summary>Called when a promotion or a start as primary begins.</summary>
     public Action<string>? TakesOver { get; set; }
@@ -193,6 +195,16 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
         }
     }
 
+    /// <summary>The agent reads the end of the WAL from the files of a server that it has not seen before.</summary>
+    private bool KnowsEndOfWal()
+    {
+        if (_readsOf != server.Pid)
+        {
+            (_readsOf, _readAt) = (server.Pid, time.GetTimestamp() + world.Between(1, 800).Ticks);
+        }
+        return time.GetTimestamp() >= _readAt;
+    }
+
     private LocalPostgres Look()
     {
         if (server.IsEmpty || (server is { IsMarkedUnfinished: true, Life: Life.Down } && !options.ForgetsUnfinished))
@@ -212,7 +224,8 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
         }
         var stopped = state == ServerState.Stopped;
         var end = new Lsn(server.End);
-        var received = server.HasStreamed ? end : Lsn.Zero;
+        var isEndKnown = server.IsPrimary || stopped || options.VotesWithReplay || KnowsEndOfWal();
+        var received = isEndKnown && (server.HasStreamed || !options.VotesWithReplay) ? end : Lsn.Zero;
         var replayed = new Lsn(server.ReplayedTo);
         var fromControl = server.Control is ControlState.ShutDownInRecovery or ControlState.InArchiveRecovery
             ? server.MinimumRecoveryEnd
@@ -225,6 +238,10 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
                 server.Timeline, true, true),
             Server = state,
             IsPrimary = server.IsPrimary,
+            Damage = options.LeavesNoMark ? DataDamage.None
+                : server.Damage == SimDamage.HalfRewound ? DataDamage.HalfRewound
+                : server.IsKnownDiverged ? DataDamage.Diverged : DataDamage.None,
+            IsWalEndUnknown = !isEndKnown,
             HasRecoverySignal = server.HasStandbySignal && !(server.IsAlone && options.AdoptsSingleUser),
             Timeline = server.Timeline,
             WalPosition = stopped ? new Lsn(fromControl) : server.IsPrimary ? end : Lsn.Max(received, replayed),

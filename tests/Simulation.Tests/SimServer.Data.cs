@@ -3,7 +3,7 @@ using Routing.Ha;
 namespace Routing.Simulation.Tests;
 
 /// <summary>What is wrong with a data directory although it looks like one.</summary>
-internal enum DataDamage
+internal enum SimDamage
 {
     None,
 
@@ -51,7 +51,7 @@ internal sealed partial class SimServer
     public ulong ReplayedTo => EndOf(Replayed);
 
     /// <summary>The truth about the data.</summary>
-    public DataDamage Damage { get; private set; }
+    public SimDamage Damage { get; private set; }
 
     /// <summary>A comparison found that the data left the primary's history, and no later one took that back.</summary>
     public bool IsKnownDiverged { get; set; }
@@ -78,7 +78,7 @@ internal sealed partial class SimServer
         (Wal, Replayed, History, HighestKnownTimeline, HasStandbySignal) = ([], 0, [], 1, false);
         (Control, Checkpoint, ControlTimeline, MinimumRecoveryEnd) = (ControlState.ShutDown, WalRecord.Origin, 1, 0);
         (Timeline, SynchronousStandbyNames) = (1, "");
-        (Damage, IsKnownDiverged) = (DataDamage.None, false);
+        (Damage, IsKnownDiverged) = (SimDamage.None, false);
     }
 
     /// <summary>The bootstrap is over: what it made is whole.</summary>
@@ -93,7 +93,7 @@ internal sealed partial class SimServer
             Corrupted?.Invoke($"{name}: the data that were restored by hand are removed");
         }
         SystemId = null;
-        (Wal, Replayed, History, Damage, IsKnownDiverged, IsByHand) = ([], 0, [], DataDamage.None, false, false);
+        (Wal, Replayed, History, Damage, IsKnownDiverged, IsByHand) = ([], 0, [], SimDamage.None, false, false);
     }
 
     /// <summary>A copy or a bootstrap begins: until its end the directory holds something that is no database.</summary>
@@ -101,11 +101,11 @@ internal sealed partial class SimServer
     {
         Erase();
         IsMarkedUnfinished = true;
-        (SystemId, Damage) = (systemId, systemId is null ? DataDamage.None : DataDamage.HalfMade);
+        (SystemId, Damage) = (systemId, systemId is null ? SimDamage.None : SimDamage.HalfMade);
     }
 
     /// <summary>pg_rewind begins to change files.</summary>
-    public void BeginRewind() => Damage = DataDamage.HalfRewound;
+    public void BeginRewind() => Damage = SimDamage.HalfRewound;
 
     /// <summary>Takes another server's data, as a base backup or a rewind does.</summary>
     public void CopyFrom(SimServer source)
@@ -118,13 +118,15 @@ internal sealed partial class SimServer
         (Control, Checkpoint, ControlTimeline) = (ControlState.ShutDownInRecovery, source.Checkpoint, source.Timeline);
         MinimumRecoveryEnd = ReplayedTo;
         SynchronousStandbyNames = source.SynchronousStandbyNames;
-        (Damage, IsKnownDiverged, IsMarkedUnfinished, IsByHand) = (DataDamage.None, false, false, false);
+        (Damage, IsKnownDiverged, IsMarkedUnfinished, IsByHand) = (SimDamage.None, false, false, false);
     }
 
-    /// <summary>A person restores a backup into the directory; a mark of the agent's stays beside it.</summary>
-    public void RestoreByHand(SimServer source)
+    /// <summary>A person restores a backup into the directory.</summary>
+    /// <param name="source">Whose data the backup holds.</param>
+    /// <param name="keepsMark">A planted bug: the mark of what was there before goes on counting.</param>
+    public void RestoreByHand(SimServer source, bool keepsMark)
     {
-        var marked = IsMarkedUnfinished;
+        var marked = keepsMark && IsMarkedUnfinished;
         Erase();
         CopyFrom(source);
         (IsByHand, IsMarkedUnfinished) = (true, marked);
@@ -138,7 +140,7 @@ internal sealed partial class SimServer
         {
             return false;
         }
-        if (Damage != DataDamage.None)
+        if (Damage != SimDamage.None)
         {
             Corrupted?.Invoke($"{name} recovers data that are {Describe(Damage)}");
         }
@@ -187,5 +189,5 @@ internal sealed partial class SimServer
         return count;
     }
 
-    private static string Describe(DataDamage damage) => damage == DataDamage.HalfMade ? "half made" : "half rewound";
+    private static string Describe(SimDamage damage) => damage == SimDamage.HalfMade ? "half made" : "half rewound";
 }

@@ -89,7 +89,7 @@ internal sealed partial class SimServer(SimWorld world, SimNetwork network, stri
         {
             return;
         }
-        if (Damage != DataDamage.None)
+        if (Damage != SimDamage.None)
         {
             Corrupted?.Invoke($"{name} starts on data that are {Describe(Damage)}");
         }

@@ -142,7 +142,7 @@ internal sealed partial class Weather
         if (cluster.Leader is { } leader && leader != node && node.Server is { Life: Life.Down } && (node.Server.IsEmpty || node.Server.IsMarkedUnfinished))
         {
             node.KillAgent("a person restores the data");
-            node.Server.RestoreByHand(leader.Server);
+            node.Server.RestoreByHand(leader.Server, cluster.Options.TrustsAnyUnfinishedMark);
             Later(chance, node.StartAgent);
         }
     }
