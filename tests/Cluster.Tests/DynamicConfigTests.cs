@@ -236,4 +236,21 @@ public class DynamicConfigTests
         Assert.Single(Parse(json).Problems);
         Assert.Single(DynamicConfig.Parse(default, 1).Problems);
     }
+
+    [Theory]
+    [InlineData("""{"synchronous_mode":"quorum"}""", """{"synchronous_mode":"qourum","ttl":40}""", """{"synchronous_mode":"quorum","ttl":40}""")]
+    [InlineData("""{"pause":true}""", """{"pause":"tru"}""", """{"pause":true}""")]
+    [InlineData("{}", """{"synchronous_mode":[],"ttl":40}""", """{"ttl":40}""")]
+    [InlineData("""{"synchronous_mode":"quorum"}""", """{"ttl":40}""", """{"ttl":40}""")]
+    [InlineData("""{"ttl":50}""", """{"ttl":40}""", """{"ttl":40}""")]
+    public void A_wrong_value_leaves_the_one_before_in_force(string before, string written, string inForce)
+    {
+        var config = DynamicConfig.Parse(JsonElement.Parse(written), 7);
+
+        var after = config.After(DynamicConfig.Parse(JsonElement.Parse(before), 6));
+        var expected = DynamicConfig.Parse(JsonElement.Parse(inForce), 7);
+
+        Assert.Equal((expected.SynchronousMode, expected.Pause, expected.Timing, 7), (after.SynchronousMode, after.Pause, after.Timing, after.ModRevision));
+        Assert.Equal(config.Problems, after.Problems.Take(config.Problems.Length));
+    }
 }

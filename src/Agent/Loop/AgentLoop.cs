@@ -407,8 +407,8 @@ internal sealed partial class AgentLoop : IDisposable
     {
         if (snapshot.Config is { } config && (config.ModRevision != _config.ModRevision || snapshot.Life.Number != _configLife))
         {
-            (_config, _configLife) = (config, snapshot.Life.Number);
-            foreach (var problem in config.Problems)
+            (_config, _configLife) = (config.After(_config), snapshot.Life.Number);
+            foreach (var problem in _config.Problems)
             {
                 LogConfigProblem(problem);
             }

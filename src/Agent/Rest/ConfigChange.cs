@@ -10,8 +10,8 @@ namespace Routing.Agent.Rest;
 
 /// <summary>Changes of the dynamic configuration: <c>PATCH</c> and <c>PUT /config</c>.</summary>
 /// <remarks>
-/// What Patroni accepts is accepted; values that no member can use are named in the log. What this version cannot do at all is refused:
-/// a cluster that has it configured gets no new leader.
+/// A change that brings a wrong value is refused, with the value's name: no member could use it. So is what this version cannot do at all:
+/// a cluster that has it configured gets no new leader. What was there before does not hinder a change of something else.
 /// </remarks>
 internal sealed partial class ConfigChange(IAgentControl control, ILogger logger)
 {
@@ -36,7 +36,6 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
             {
                 return;
             }
-            NameProblems(JsonElement.Parse(changed));
             var written = await control.Store.PutAsync(
                 ClusterKeys.Config, changed, WriteCondition.Unchanged(present.ModRevision), 0, context.RequestAborted);
             if (!written.IsDone)
@@ -69,7 +68,6 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
             {
                 return;
             }
-            NameProblems(wanted);
             var written = await control.Store.PutAsync(ClusterKeys.Config, text, WriteCondition.Always, 0, context.RequestAborted);
             if (!written.IsDone)
             {
@@ -84,27 +82,25 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
     /// <summary>What stands there already may stay: a change of something else, or its removal, has to be possible.</summary>
     private async Task<bool> IsRefusedAsync(HttpContext context, RestSettings settings, DynamicConfig? present, JsonElement wanted)
     {
-        if (present?.Unsupported is not null || DynamicConfig.Parse(wanted, 0).Unsupported is not { } unsupported)
+        var next = DynamicConfig.Parse(wanted, 0);
+        if (present?.Unsupported is null && next.Unsupported is { } unsupported)
+        {
+            LogRefused(unsupported);
+            await context.ErrorAsync(
+                settings, StatusCodes.Status501NotImplemented, $"The configuration was not changed: {unsupported} (standby_cluster).");
+            return true;
+        }
+        var problems = next.Problems.Except(present?.Problems ?? []).ToList();
+        if (problems.Count == 0)
         {
             return false;
         }
-        LogRefused(unsupported);
+        LogRefused(string.Join(' ', problems));
         await context.ErrorAsync(
-            settings, StatusCodes.Status501NotImplemented, $"The configuration was not changed: {unsupported} (standby_cluster).");
+            settings, StatusCodes.Status400BadRequest, $"The configuration was not changed: {string.Join(' ', problems)}");
         return true;
-    }
-
-    private void NameProblems(JsonElement config)
-    {
-        foreach (var problem in DynamicConfig.Parse(config, 0).Problems)
-        {
-            LogProblem(problem);
-        }
     }
 
     [LoggerMessage(EventId = 4011, Level = LogLevel.Warning, Message = "A change of the configuration was refused: {Problem}")]
     private partial void LogRefused(string problem);
-
-    [LoggerMessage(EventId = 4010, Level = LogLevel.Warning, Message = "The configuration that was just written has a value that cannot be used: {Problem}")]
-    private partial void LogProblem(string problem);
 }

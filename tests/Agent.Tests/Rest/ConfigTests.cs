@@ -69,6 +69,33 @@ public sealed class ConfigTests
         Assert.Equal(502, (await host.SendAsync("GET", "/config")).Code);
     }
 
+    [Theory]
+    [InlineData("PATCH", """{"synchronous_mode":"qourum"}""", "synchronous_mode is \"qourum\"")]
+    [InlineData("PATCH", """{"pause":"tru"}""", "pause is \"tru\"")]
+    [InlineData("PATCH", """{"ttl":"30 seconds","loop_wait":5}""", "ttl is")]
+    [InlineData("PUT", """{"synchronous_mode":"onn"}""", "synchronous_mode is")]
+    public async Task A_typing_error_is_refused_by_name_and_changes_nothing(string method, string body, string complaint)
+    {
+        const string before = """{"synchronous_mode":"quorum","pause":true,"maximum_lag_on_failover":"much"}""";
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", before);
+
+        var (code, text) = await host.SendAsync(method, "/config", body);
+
+        Assert.Equal(400, code);
+        Assert.Contains(complaint, System.Net.WebUtility.HtmlDecode(text), StringComparison.Ordinal);
+        Assert.Equal(before, Value(host, "config"));
+    }
+
+    [Fact]
+    public async Task What_was_wrong_before_does_not_hinder_a_change_of_something_else()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", """{"maximum_lag_on_failover":"much"}""");
+
+        Assert.Equal(200, (await host.SendAsync("PATCH", "/config", """{"ttl":40}""")).Code);
+    }
+
     [Fact]
     public async Task A_put_replaces_the_whole()
     {
