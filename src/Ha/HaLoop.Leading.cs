@@ -5,6 +5,9 @@ namespace Routing.Ha;
 
 public static partial class HaLoop
 {
+    /// <summary>How long a promotion may wait at least for <c>synchronous_standby_names</c>, before another member gets its turn.</summary>
+    private static readonly TimeSpan s_preparation = TimeSpan.FromSeconds(5);
+
     /// <summary>This member holds the leader key, and PostgreSQL runs.</summary>
     private static Decision DecideLeading(Observation o)
     {
@@ -35,13 +38,7 @@ public static partial class HaLoop
     {
         if (o.Memory.PromotionFailure is { } failure)
         {
-            var barred = o.Memory with { PromotionFailure = null, BarredFromRaceUntil = o.Now + o.Timing.Ttl, SteppedDownAt = o.Now };
-            return o.Local.PromotionAsked
-                ? new Decision("promotion_failed",
-                    $"stops PostgreSQL, which may still promote itself, and gives the leader key up: the promotion failed: {failure}",
-                    [new HaAction.Demote(DemoteMode.Immediate)], barred with { Demoted = true, Promoting = false, DownSince = null }, s_second)
-                : new Decision("promotion_failed", $"gives the leader key up: the promotion failed: {failure}",
-                    [new HaAction.ReleaseLeader(null)], barred, s_second);
+            return GiveUpPromotion(o, failure);
         }
         if (o.Local.Damage != DataDamage.None && !o.Local.PromotionAsked)
         {
@@ -68,8 +65,13 @@ public static partial class HaLoop
             memory = memory with { Sync = before.Memory };
             if (before.SetStandbyNames && (before.StandbyNames ?? "") != o.Local.SynchronousStandbyNames)
             {
-                return new Decision("prepares_promotion", $"prepares its promotion: {before.Reason}",
-                    [new HaAction.SetSynchronousStandbys(before.StandbyNames)], memory, TimeSpan.FromMilliseconds(20));
+                var since = o.Memory.PreparingSince ?? o.Now;
+                return o.Now - since >= Longest(o.Timing.LoopWait, s_preparation)
+                    ? GiveUpPromotion(o, $"synchronous_standby_names stays '{o.Local.SynchronousStandbyNames}' and does not become "
+                        + $"'{before.StandbyNames}': something outside postgresql.conf sets it, or PostgreSQL refuses to reload its files")
+                    : new Decision("prepares_promotion", $"prepares its promotion: {before.Reason}",
+                        [new HaAction.SetSynchronousStandbys(before.StandbyNames)], memory with { PreparingSince = since },
+                        TimeSpan.FromMilliseconds(20));
             }
             if (before.Write is { } write && write != o.Cluster!.Sync)
             {
@@ -81,10 +83,26 @@ public static partial class HaLoop
         var used = Math.Max(UsedTimeline(o), o.Local.Timeline);
         var doubt = o.Cluster!.UsedTimeline > used ? $" (timeline {o.Cluster.UsedTimeline}, which a key names, is not believed)" : "";
         var promote = new Decision("promotes", $"promotes itself: it holds the leader key{doubt}",
-            [new HaAction.ReserveTimeline(used + 1), new HaAction.Promote(used)], memory with { Promoting = true, SteppedDownAt = null }, null);
+            [new HaAction.ReserveTimeline(used + 1), new HaAction.Promote(used)],
+            memory with { Promoting = true, SteppedDownAt = null, PreparingSince = null }, null);
         return o.Cluster!.Failover is { ScheduledAt: null } && !o.Paused
             ? promote.Then(new HaAction.ClearFailover(null))
             : promote;
+    }
+
+    /// <summary>Leaves the key to the others, and the race alone for one ttl. A server that may still promote itself stops first.</summary>
+    private static Decision GiveUpPromotion(Observation o, string failure)
+    {
+        var barred = o.Memory with
+        {
+            PromotionFailure = null, PreparingSince = null, BarredFromRaceUntil = o.Now + o.Timing.Ttl, SteppedDownAt = o.Now,
+        };
+        return o.Local.PromotionAsked
+            ? new Decision("promotion_failed",
+                $"stops PostgreSQL, which may still promote itself, and gives the leader key up: the promotion failed: {failure}",
+                [new HaAction.Demote(DemoteMode.Immediate)], barred with { Demoted = true, Promoting = false, DownSince = null }, s_second)
+            : new Decision("promotion_failed", $"gives the leader key up: the promotion failed: {failure}",
+                [new HaAction.ReleaseLeader(null)], barred, s_second);
     }
 
     /// <summary>Holds the key and is the primary: requests first, then the keys that only a leader keeps.</summary>
@@ -168,6 +186,8 @@ public static partial class HaLoop
                 ? "is the leader by failsafe mode: the DCS is not accessible, and every member has consented"
                 : "is the leader; the DCS is not accessible, and not every member has consented yet", s_soon);
     }
+
+    private static TimeSpan Longest(TimeSpan left, TimeSpan right) => left > right ? left : right;
 
     private static TimeSpan Least(TimeSpan left, TimeSpan right) =>
         left <= TimeSpan.Zero ? s_soon : left < right ? left : right;

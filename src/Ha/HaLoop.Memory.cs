@@ -21,6 +21,7 @@ public static partial class HaLoop
             Published = o.Cluster is { } seen ? memory.Published.After(seen) : memory.Published,
             PromotedIn = o.Ended is { Kind: JobKind.Promote, Result: JobResult.Done } && o.Lease.HoldsLeader ? o.Lease.Term : memory.PromotedIn,
             Members = o.Cluster is { } cluster ? memory.Members.After(cluster, o.Self, o.Paused, o.Now) : memory.Members,
+            PreparingSince = leader == o.Self ? memory.PreparingSince : null,
         };
         if (leader is not null && leader != o.Self)
         {

@@ -156,7 +156,32 @@ public static partial class HaLoop
         {
             return Act(o, "releasing", $"gives the leader key up: {Name(job.Kind)} runs", null, new HaAction.ReleaseLeader(null));
         }
+        if (job.Source is { } source && LosesSource(o, job, source) is { } why)
+        {
+            return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: {why}", s_soon, new HaAction.CancelJob());
+        }
         return Wait(o, "busy", $"is busy: {Name(job.Kind)}: {job.Progress}");
+    }
+
+    /// <summary>Why a job that reads from another member has no use any more; null while it has.</summary>
+    private static string? LosesSource(Observation o, JobView job, string source)
+    {
+        if (!o.IsDcsLive)
+        {
+            return null;
+        }
+        if (job.Kind is JobKind.CheckDivergence && o.Leader != source)
+        {
+            return $"{source} does not lead any more";   // and without a leader this member may have to race
+        }
+        if (job.Kind is JobKind.Rewind && o.Leader is { } leader && leader != source)
+        {
+            return $"{leader} leads instead of {source}";
+        }
+        // A copy takes hours and may outlive its source's agent: as long as it progresses, the source is there.
+        return !o.Cluster!.Members.ContainsKey(source) && o.Now - job.ProgressedAt >= o.Timing.Ttl
+            ? $"{source} is gone, and nothing has come from it for {(o.Now - job.ProgressedAt).TotalSeconds:F0} s"
+            : null;
     }
 
     /// <summary>A server may run on data that this agent cannot use: it stops before another may lead.</summary>

@@ -123,6 +123,9 @@ public sealed record LoopMemory
     /// <summary>Promotion was asked for and is not confirmed yet.</summary>
     public bool Promoting { get; init; }
 
+    /// <summary>Since when this leader, still a standby, tries to set its synchronous standbys for the promotion.</summary>
+    public TimeSpan? PreparingSince { get; init; }
+
     /// <summary>Promotions that failed in a row in this term.</summary>
     public string? PromotionFailure { get; init; }
 

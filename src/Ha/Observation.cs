@@ -173,6 +173,12 @@ public sealed record JobView(JobKind Kind, TimeSpan StartedAt, string Progress)
 
     /// <summary>It stops PostgreSQL within a bound that the lease allows, whatever PostgreSQL does.</summary>
     public bool StopsInTime => Demotion is DemoteMode.Immediate or DemoteMode.ImmediateNoLock or DemoteMode.Offline;
+
+    /// <summary>The member that the job reads from; null: from none.</summary>
+    public string? Source { get; init; }
+
+    /// <summary>When it last told of progress; at first when it started.</summary>
+    public TimeSpan ProgressedAt { get; init; } = StartedAt;
 }
 
 /// <summary>A job that has ended.</summary>

@@ -74,6 +74,34 @@ public sealed class PromotionTests
         Assert.Contains(new HaAction.Promote(7), HaLoop.Decide(o).Actions);
     }
 
+    [Theory]
+    [InlineData(SynchronousMode.Priority)]
+    [InlineData(SynchronousMode.Quorum)]
+    public void One_whose_synchronous_standbys_cannot_be_set_gives_the_key_up_after_a_while(SynchronousMode mode)
+    {
+        // Something outside postgresql.conf sets the parameter: whatever is asked for, 'x' stays in force.
+        var o = Winner(wasAsked: false);
+        o = o with
+        {
+            Local = o.Local with { SynchronousStandbyNames = "x" },
+            Config = o.Config with { SynchronousMode = mode },
+            Cluster = o.Cluster! with { Sync = new SyncState("b", ["a", "c"], 0, 40) },
+        };
+        var codes = new List<string>();
+
+        for (var run = 0; run < 200 && codes.LastOrDefault() != "promotion_failed"; run++)
+        {
+            var decision = HaLoop.Decide(o);
+            codes.Add(decision.Code);
+            o = o with { Memory = decision.Memory, Now = o.Now + TimeSpan.FromMilliseconds(100) };
+        }
+
+        Assert.Equal("prepares_promotion", codes[0]);
+        Assert.Equal("promotion_failed", codes[^1]);
+        Assert.True(o.Memory.BarredFromRaceUntil > o.Now);
+        Assert.InRange(o.Now - Every.Now, o.Timing.LoopWait, o.Timing.Ttl);
+    }
+
     private static Observation Winner(bool wasAsked) => Every.Of(
         s_standby with { PromotionAsked = wasAsked }, "a", new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)))
         with { Memory = LoopMemory.Empty with { DivergenceTerm = new Term(50) } };

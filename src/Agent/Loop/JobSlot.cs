@@ -49,10 +49,12 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
 
     /// <summary>Starts a job, unless one runs.</summary>
     /// <param name="kind">What it is.</param>
+    /// <param name="source">The member that it reads from; null: from none.</param>
     /// <param name="work">Does it; gets where to tell its progress, and a token that asks it to end.</param>
     /// <param name="demotion">How a demotion stops PostgreSQL; null for every other job.</param>
     public bool TryStart(
-        JobKind kind, Func<IProgress<string>, CancellationToken, Task<(JobResult Result, string Detail)>> work, DemoteMode? demotion = null)
+        JobKind kind, string? source, Func<IProgress<string>, CancellationToken, Task<(JobResult Result, string Detail)>> work,
+        DemoteMode? demotion = null)
     {
         lock (_lock)
         {
@@ -60,7 +62,7 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
             {
                 return false;
             }
-            _current = new JobView(kind, now(), "started") { Demotion = demotion };
+            _current = new JobView(kind, now(), "started") { Source = source, Demotion = demotion };
             _ended = null;
             _cancel = new CancellationTokenSource();
             _task = RunAsync(kind, work, _cancel);
@@ -80,6 +82,8 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
     }
 
     public void Dispose() => Cancel();
+
+    private TimeSpan Now() => now();
 
     private async Task RunAsync(
         JobKind kind, Func<IProgress<string>, CancellationToken, Task<(JobResult, string)>> work, CancellationTokenSource cancel)
@@ -127,7 +131,7 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
         {
             lock (slot._lock)
             {
-                slot._current = slot._current is { } current ? current with { Progress = value } : null;
+                slot._current = slot._current is { } current ? current with { Progress = value, ProgressedAt = slot.Now() } : null;
             }
         }
     }

@@ -300,8 +300,17 @@ internal sealed partial class Performer(
         {
             guard.Arm(pid);
         }
-        return jobs.TryStart(kind, work, (action as HaAction.Demote)?.Mode);
+        return jobs.TryStart(kind, SourceOf(action), work, (action as HaAction.Demote)?.Mode);
     }
+
+    /// <summary>The member that a job reads from.</summary>
+    private static string? SourceOf(HaAction action) => action switch
+    {
+        HaAction.CopyMember copy => copy.Source,
+        HaAction.CheckDivergence check => check.Primary,
+        HaAction.Rewind rewind => rewind.Primary,
+        _ => null,
+    };
 
     private bool LeadsStill() =>
         keeper.View.Leads || (keeper.VouchedUntil is { } until && time.GetTimestamp() < until);
@@ -336,11 +345,11 @@ internal sealed partial class Performer(
 
     private static (JobResult, string) End(StepResult result) => (result.Ok ? JobResult.Done : JobResult.Failed, result.Detail);
 
-    private static (JobResult, string) End(StartOutcome outcome) => outcome switch
+    private (JobResult, string) End(StartOutcome outcome) => outcome switch
     {
         StartOutcome.Running => (JobResult.Done, "PostgreSQL accepts connections"),
         StartOutcome.StillStarting => (JobResult.StillStarting, "PostgreSQL is still starting"),
-        _ => (JobResult.Failed, "PostgreSQL did not start; its log says why"),
+        _ => (JobResult.Failed, $"PostgreSQL did not start: {postgres.StartProblem}"),
     };
 
     private static (JobResult, string) End(DivergenceResult result) => result.Divergence switch
