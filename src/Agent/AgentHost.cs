@@ -128,6 +128,15 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         {
             return 1;
         }
+        try
+        {
+            settings.Etcd.CheckCertificates();
+        }
+        catch (ClusterStoreException problem)
+        {
+            await errors.WriteLineAsync($"{settings.Source}: etcd3: {problem.Message}");
+            return 1;
+        }
         ProgramLog log;
         try
         {
@@ -149,11 +158,15 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
                 {
                     host.LogSettings(warning.ToString());
                 }
+                foreach (var error in result.BootstrapErrors)
+                {
+                    host.LogSettings($"{error}; until this is mended, this member makes no new cluster");
+                }
                 return await host.RunAsync();
             }
             catch (Exception problem) when (IsOfEnvironment(problem) || problem is ClusterStoreException)
             {
-                LogFatal(logger, problem, problem.Message);
+                LogFatal(logger, problem.Message);
                 return 1;
             }
         }
@@ -374,7 +387,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         settings.Rest.ApiUrl,
         settings.Postgres.ProxyAddress is { } proxy ? $"postgres://{proxy}/{settings.Postgres.Database}" : null,
         EffectiveTags.From(settings.Tags, leavesSynchronousSet: false),
-        settings.Bootstrap is not null,
+        settings.Bootstrap is { IsUsable: true },
         settings.Postgres.Shared.ReplicaMethods.Any(method => method.Value.NoLeader),
         DynamicConfigCache.Read(settings.Postgres.DataDirectory) ?? settings.Bootstrap?.Dcs ?? JsonElement.Parse("{}"));
 
@@ -385,7 +398,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private partial void LogSettings(string problem);
 
     [LoggerMessage(EventId = 1603, Level = LogLevel.Critical, Message = "{Problem}")]
-    private static partial void LogFatal(ILogger logger, Exception exception, string problem);
+    private static partial void LogFatal(ILogger logger, string problem);
 
     [LoggerMessage(EventId = 1604, Level = LogLevel.Information, Message = "Got {Signal}: stopping")]
     private partial void LogSignal(PosixSignal signal);

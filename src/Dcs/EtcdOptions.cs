@@ -32,4 +32,8 @@ public sealed record EtcdOptions
 
     /// <summary>The longest that one operation may take with all its retries (<c>retry_timeout</c>). Default 10 s.</summary>
     public TimeSpan OperationTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Reads the certificate files, as the first connection will.</summary>
+    /// <exception cref="ClusterStoreException">A file can't be used; it says which.</exception>
+    public void CheckCertificates() => TlsFiles.Read(CaFile, CertificateFile, KeyFile);
 }

@@ -59,7 +59,6 @@ public static class EtcdSection
         var caFile = section.Text("cacert");
         var certificateFile = section.Text("cert");
         var keyFile = section.Text("key");
-        section.Ignore("version_prefix", "retry_timeout", "ttl");
         section.WarnUnknownKeys();
 
         ImmutableArray<Uri> endpoints = url is not null ? [EndpointReader.WithoutUser(url)]

@@ -77,7 +77,10 @@ public sealed class SectionReader
             case null:
                 return null;
             case JsonValue value when value.GetValueKind() == JsonValueKind.String:
-                return value.GetValue<string>();
+                var text = value.GetValue<string>();
+                return text.Contains('\0', StringComparison.Ordinal)
+                    ? Wrong<string>(key, node, "a text without null characters")   // no path, name or command can hold one
+                    : text;
             case JsonValue value when value.GetValueKind() == JsonValueKind.Number:
                 return value.ToJsonString();
             default:
@@ -173,7 +176,7 @@ public sealed class SectionReader
             JsonValueKind.True => "on",
             JsonValueKind.False => "off",
             JsonValueKind.String => node.GetValue<string>().Trim(),
-            _ => node.ToJsonString(),
+            _ => Shown(node),
         };
         foreach (var (candidate, value) in choices)
         {
@@ -307,15 +310,21 @@ public sealed class SectionReader
         _ => null,
     };
 
+    /// <summary>A scalar as text; of anything else its kind alone, for what stands in it may be secret.</summary>
+    public static string Shown(JsonNode? node) => ScalarText(node) ?? node switch
+    {
+        null => "null",
+        JsonArray => "(a list)",
+        _ => "(a mapping)",
+    };
+
     /// <summary>The node as an element that outlives the tree.</summary>
     public static JsonElement ToElement(JsonNode? node) => JsonElement.Parse(node?.ToJsonString() ?? "null");
 
     private T? Wrong<T>(string key, JsonNode? node, string allowed)
     {
         var path = SettingsTree.Join(Path, key);
-        var secret = path.Contains("password", StringComparison.OrdinalIgnoreCase);
-        var value = secret ? null : ScalarText(node) ?? node?.ToJsonString() ?? "null";
-        Report.Error(new SettingsProblem(Tree.OriginOf(path), path, value, $"must be {allowed}"));
+        Report.Error(new SettingsProblem(Tree.OriginOf(path), path, Shown(node), $"must be {allowed}"));
         return default;
     }
 

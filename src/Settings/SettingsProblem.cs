@@ -5,10 +5,13 @@ namespace Routing.Settings;
 /// <summary>One thing that is wrong with a configuration, or strange about it.</summary>
 /// <param name="Origin">Where it stands: <c>file.yml:12</c> or the name of an environment variable; empty when nowhere.</param>
 /// <param name="Path">The setting, for example <c>postgresql.listen</c>.</param>
-/// <param name="Value">The value as written; null when it is missing or secret.</param>
+/// <param name="Value">The value as written; null when it is missing. A secret is not kept: see <see cref="SecretText"/>.</param>
 /// <param name="Message">What is wrong and what would be right.</param>
 public sealed record SettingsProblem(string Origin, string Path, string? Value, string Message)
 {
+    /// <summary>The value as it may be shown; null when it is missing or secret.</summary>
+    public string? Value { get; } = SecretText.Shown(Path, Value);
+
     /// <summary>Origin, path, value and message, in this order, separated by colons.</summary>
     public override string ToString()
     {
@@ -28,7 +31,7 @@ public sealed record SettingsProblem(string Origin, string Path, string? Value, 
         return text.Append(Message).ToString();
     }
 
-    /// <summary>The form of a validation report: <c>path value error</c>.</summary>
-    public string ToReportLine() =>
-        string.Join(' ', new[] { Path, Value, Message }.Where(part => !string.IsNullOrEmpty(part)));
+    /// <summary>The form of a validation report: <c>path value error</c>; what concerns no setting begins with its file and line.</summary>
+    public string ToReportLine() => string.Join(' ',
+        new[] { Path.Length > 0 || Origin.Length == 0 ? Path : Origin + ":", Value, Message }.Where(part => !string.IsNullOrEmpty(part)));
 }

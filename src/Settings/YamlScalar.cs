@@ -32,7 +32,7 @@ internal static partial class YamlScalar
         {
             return Number(body, negative);
         }
-        return Float().IsMatch(word) ? Real(body, negative) : JsonValue.Create(word);
+        return Float().IsMatch(word) ? Real(word, body, negative) : JsonValue.Create(word);
     }
 
     private static JsonNode? Number(string body, bool negative)
@@ -47,9 +47,14 @@ internal static partial class YamlScalar
         return JsonNode.Parse((negative ? -value : value).ToString(CultureInfo.InvariantCulture));
     }
 
-    private static JsonNode? Real(string body, bool negative)
+    /// <summary>What is too large for a number stays a word.</summary>
+    private static JsonNode? Real(string word, string body, bool negative)
     {
         var value = double.Parse(body, NumberStyles.Float, CultureInfo.InvariantCulture);
+        if (!double.IsFinite(value))
+        {
+            return JsonValue.Create(word);
+        }
         var text = (negative ? -value : value).ToString("R", CultureInfo.InvariantCulture);
         return JsonNode.Parse(text.AsSpan().ContainsAny(".E") ? text : text + ".0");
     }

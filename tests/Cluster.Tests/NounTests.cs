@@ -43,6 +43,13 @@ public class NounTests
     [InlineData("[2001:db8::1]:65535", "2001:db8::1", 65535)]
     [InlineData("[2001:db8::1]", "2001:db8::1", 5432)]
     [InlineData("2001:db8::1", "2001:db8::1", 5432)]
+    [InlineData("::1:5433", "::1", 5433)]
+    [InlineData("2001:db8::1:6000", "2001:db8::1", 6000)]
+    [InlineData("1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8", 5432)]
+    [InlineData("1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7:8", 9)]
+    [InlineData("::ffff:192.0.2.1:9", "::ffff:192.0.2.1", 9)]
+    [InlineData("fe80::1%eth0", "fe80::1%eth0", 5432)]
+    [InlineData("::", "::", 5432)]
     public void Host_and_port_are_parted(string text, string host, int port)
     {
         Assert.True(HostPort.TryParse(text, 5432, out var result));
@@ -61,7 +68,22 @@ public class NounTests
     [InlineData("[::1")]
     [InlineData("[::1]x")]
     [InlineData("[]:1")]
+    [InlineData("db:5432:5433")]
+    [InlineData("http://db:5432")]
+    [InlineData("a,b:5432")]
+    [InlineData("a b:5432")]
+    [InlineData("::1::2")]
+    [InlineData("12345::1")]
     public void What_is_no_host_and_port_is_refused(string? text) => Assert.False(HostPort.TryParse(text, 5432, out _));
+
+    [Theory]
+    [InlineData("::1:5433", true)]
+    [InlineData("::1", false)]
+    [InlineData("[::1]:5433", false)]
+    [InlineData("::1:65536", false)]
+    [InlineData("db:5432", false)]
+    public void An_address_that_means_two_things_is_known_as_such(string text, bool ambiguous) =>
+        Assert.Equal(ambiguous, HostPort.IsAmbiguous(text));
 
     [Theory]
     [InlineData("node1", "node1")]

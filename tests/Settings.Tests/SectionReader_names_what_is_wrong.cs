@@ -11,7 +11,7 @@ public class SectionReader_names_what_is_wrong
     [InlineData("x: 0", "a.yml:1: x: '0': must be a whole number from 1 to 10")]
     [InlineData("x: '11'", "a.yml:1: x: '11': must be a whole number from 1 to 10")]
     [InlineData("x: 1.5", "a.yml:1: x: '1.5': must be a whole number from 1 to 10")]
-    [InlineData("x: [1]", "a.yml:1: x: '[1]': must be a whole number from 1 to 10")]
+    [InlineData("x: [1]", "a.yml:1: x: '(a list)': must be a whole number from 1 to 10")]
     public void A_wrong_number(string yaml, string message) => Expect(yaml, reader => reader.Number("x", 1, 10), message);
 
     [Theory]
@@ -49,7 +49,7 @@ public class SectionReader_names_what_is_wrong
 
     [Theory]
     [InlineData("x: on", "a.yml:1: x: 'on': must be a text (a word such as on or yes needs quotes)")]
-    [InlineData("x: {a: 1}", """a.yml:1: x: '{"a":1}': must be a text (a word such as on or yes needs quotes)""")]
+    [InlineData("x: {a: 1}", """a.yml:1: x: '(a mapping)': must be a text (a word such as on or yes needs quotes)""")]
     public void A_wrong_text(string yaml, string message) => Expect(yaml, reader => reader.Text("x"), message);
 
     [Theory]
@@ -63,11 +63,11 @@ public class SectionReader_names_what_is_wrong
 
     [Fact]
     public void A_wrong_item_of_a_list() =>
-        Expect("x:\n  - a\n  - {b: 1}\n", reader => reader.TextList("x"), """a.yml:3: x[1]: '{"b":1}': must be a text""");
+        Expect("x:\n  - a\n  - {b: 1}\n", reader => reader.TextList("x"), """a.yml:3: x[1]: '(a mapping)': must be a text""");
 
     [Fact]
     public void A_wrong_value_of_a_map() => Expect(
-        "x:\n  a: 1\n  b: [2]\n", reader => reader.TextMap("x"), "a.yml:3: x.b: '[2]': must be a text, a number or a boolean");
+        "x:\n  a: 1\n  b: [2]\n", reader => reader.TextMap("x"), "a.yml:3: x.b: '(a list)': must be a text, a number or a boolean");
 
     [Fact]
     public void A_missing_value() => Expect("y: 1", reader => reader.RequiredText("x"), "a.yml: x: is not defined.");

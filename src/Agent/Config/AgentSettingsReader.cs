@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Routing.Agent.Postgres;
 using Routing.Cluster;
 using Routing.Logging;
 using Routing.Settings;
@@ -9,17 +10,26 @@ namespace Routing.Agent.Config;
 
 /// <summary>What reading a configuration gave.</summary>
 /// <param name="Settings">The settings; null when there are errors.</param>
+/// <param name="Draft">The settings, with what is wrong in them left out; null when the sources could not be read.</param>
 /// <param name="Tree">The merged values, with where each was written.</param>
 /// <param name="Warnings">Things to know: unknown keys by name, values without effect.</param>
 /// <param name="Errors">Wrong values, every one of them.</param>
+/// <param name="BootstrapErrors">
+/// Wrong values in what makes a new cluster. They keep this node from making one, and from nothing else: in a cluster that exists, the
+/// section does not matter any more.
+/// </param>
 public sealed record AgentSettingsResult(
-    AgentSettings? Settings, SettingsTree Tree, ImmutableArray<SettingsProblem> Warnings, ImmutableArray<SettingsProblem> Errors);
+    AgentSettings? Settings, AgentSettings? Draft, SettingsTree Tree, ImmutableArray<SettingsProblem> Warnings, ImmutableArray<SettingsProblem> Errors,
+    ImmutableArray<SettingsProblem> BootstrapErrors);
 
 /// <summary>Reads the agent's local configuration.</summary>
 public static class AgentSettingsReader
 {
     /// <summary>The prefix of the agent's environment variables.</summary>
     public const string EnvironmentPrefix = "PATRONI_";
+
+    /// <summary>Begins the message of a configuration that breaks the reader.</summary>
+    internal const string Unforeseen = "cannot be read, for a reason that was not foreseen";
 
     private const string ForbiddenName = "__patroni_strict_sync_replica_placeholder__";
 
@@ -35,38 +45,59 @@ public static class AgentSettingsReader
         if (!report.Errors.IsEmpty)
         {
             // A file that can't be read, or half of it: what follows would only list everything as missing.
-            return new AgentSettingsResult(null, tree, report.Warnings, report.Errors);
+            return new AgentSettingsResult(null, null, tree, report.Warnings, report.Errors, []);
         }
-        var settings = Read(tree, report, path ?? "the environment");
-        return new AgentSettingsResult(report.Errors.IsEmpty ? settings : null, tree, report.Warnings, report.Errors);
+        var ofBootstrap = new SettingsReport();
+        AgentSettings? settings = null;
+        try
+        {
+            settings = Read(tree, report, ofBootstrap, path ?? "the environment");
+        }
+        catch (Exception problem)
+        {
+            // A mistake of ours. It must not keep the operator from reading what else is wrong.
+            report.Error(new SettingsProblem(path ?? "", "", null, $"{Unforeseen} ({problem.GetType().Name}: {problem.Message})"));
+        }
+        return new AgentSettingsResult(
+            report.Errors.IsEmpty ? settings : null, settings, tree, [.. report.Warnings, .. ofBootstrap.Warnings], report.Errors,
+            ofBootstrap.Errors);
     }
 
-    private static AgentSettings Read(SettingsTree tree, SettingsReport report, string source)
+    private static AgentSettings Read(SettingsTree tree, SettingsReport report, SettingsReport ofBootstrap, string source)
     {
         var root = new SectionReader(tree, report);
-        var name = root.RequiredText("name");
+        var name = ReadName(root);
         if (name == ForbiddenName)
         {
             root.Wrong("name", "another name: this one is reserved");
+        }
+        var scope = root.RequiredText("scope");
+        foreach (var (key, text) in new[] { ("name", name), ("scope", scope) })
+        {
+            if (text.Any(letter => char.IsControl(letter) || (key == "name" && letter == '/')))
+            {
+                root.Wrong(key, "a text without / and control characters: it becomes part of a key's name");
+            }
         }
         var rest = ReadRest(root.Section("restapi"));
         var settings = new AgentSettings
         {
             Source = source,
-            Scope = root.RequiredText("scope"),
+            Scope = scope,
             Name = name,
             Namespace = root.Text("namespace") ?? "/service",
             Log = LogSection.Read(root.Section("log")),
             Rest = rest,
             Ctl = ReadCtl(root.Section("ctl"), rest),
             Etcd = EtcdSection.Read(root) ?? new Dcs.EtcdOptions { Endpoints = [] },
-            Bootstrap = ReadBootstrap(root),
+            Bootstrap = ReadBootstrap(new SectionReader(tree, ofBootstrap), ofBootstrap),
             Postgres = ReadPostgres(root.Section("postgresql")),
             Watchdog = ReadWatchdog(root.Section("watchdog")),
             Tags = ReadTags(root.Section("tags")),
         };
-        root.Number("thread_pool_size");
-        root.Any("thread_stack_size");
+        root.Ignore("bootstrap", "post_bootstrap");
+        PostgresSectionReader.WithoutEffect(root, "thread_pool_size", "there is no pool to size");
+        PostgresSectionReader.WithoutEffect(root, "thread_stack_size", "there is no pool whose threads it could size");
         foreach (var key in s_dynamicOnly.Where(root.Has))
         {
             root.Ignore(key);
@@ -79,6 +110,19 @@ public static class AgentSettingsReader
         }
         root.WarnUnknownKeys();
         return settings;
+    }
+
+    /// <summary>Where the root has no name, an older place of it counts: <c>postgresql.name</c>.</summary>
+    private static string ReadName(SectionReader root)
+    {
+        const string Name = "name";
+        var postgresql = new SectionReader(root.Tree, new SettingsReport(), "postgresql", root.Peek("postgresql") as JsonObject);
+        if (root.Has(Name) || !postgresql.Has(Name))
+        {
+            return root.RequiredText(Name);
+        }
+        root.Ignore(Name);
+        return new SectionReader(root.Tree, root.Report, "postgresql", root.Peek("postgresql") as JsonObject).RequiredText(Name);
     }
 
     private static RestSettings ReadRest(SectionReader rest)
@@ -112,7 +156,7 @@ public static class AgentSettingsReader
                 "server_tokens", ("minimal", ServerTokens.Minimal), ("productonly", ServerTokens.ProductOnly),
                 ("original", ServerTokens.Original)) ?? ServerTokens.Original,
         };
-        rest.Number("thread_pool_size", 1);
+        PostgresSectionReader.WithoutEffect(rest, "thread_pool_size", "there is no pool to size");
         rest.WarnUnknownKeys();
         return settings;
     }
@@ -172,7 +216,7 @@ public static class AgentSettingsReader
         return credentials;
     }
 
-    private static BootstrapSettings? ReadBootstrap(SectionReader root)
+    private static BootstrapSettings? ReadBootstrap(SectionReader root, SettingsReport report)
     {
         var steps = ReadPostBootstrapSql(root);
         var bootstrap = root.Section("bootstrap");
@@ -204,7 +248,7 @@ public static class AgentSettingsReader
             bootstrap.Ignore(key);   // another custom method, not the chosen one
         }
         bootstrap.WarnUnknownKeys();
-        return settings;
+        return settings with { IsUsable = report.Errors.IsEmpty };
     }
 
     private static string? FirstText(SectionReader section, string first, string second)
@@ -236,13 +280,14 @@ public static class AgentSettingsReader
             section.WarnUnknownKeys();
         }
         var element = SectionReader.ToElement(merged);
-        if (DynamicConfig.Parse(element, 0).Unsupported is not null)
-        {
-            dcs.Warn("standby_cluster", "is not supported: this member makes no new cluster with it");
-        }
-        foreach (var problem in DynamicConfig.Parse(element, 0).Problems)
+        var initial = DynamicConfig.Parse(element, 0);
+        foreach (var problem in initial.Problems)
         {
             bootstrap.Report.Error(new SettingsProblem(bootstrap.Tree.OriginOf("bootstrap.dcs"), "bootstrap.dcs", null, problem));
+        }
+        if (initial.StandbyCluster is not null)
+        {
+            dcs.Wrong("standby_cluster", "left out: this version does not run standby clusters, and no member would ever lead");
         }
         return element;
     }
@@ -285,7 +330,7 @@ public static class AgentSettingsReader
                     if (!step.Exists)
                     {
                         root.Report.Error(new SettingsProblem(
-                            root.Tree.OriginOf(step.Path), step.Path, list[index]?.ToJsonString(), "must be a mapping with type and command"));
+                            root.Tree.OriginOf(step.Path), step.Path, SectionReader.Shown(list[index]), "must be a mapping with type and command"));
                         continue;
                     }
                     step.Choice("type", ("sql", true));
@@ -314,10 +359,20 @@ public static class AgentSettingsReader
             Command = section.RequiredText("command"),
             NoParameters = section.Boolean("no_params") ?? false,
             KeepExistingRecoveryConf = section.Boolean("keep_existing_recovery_conf") ?? false,
-            RecoveryConf = section.TextMap("recovery_conf", StringComparer.OrdinalIgnoreCase),
+            RecoveryConf = ParameterNames(section, section.TextMap("recovery_conf", StringComparer.OrdinalIgnoreCase)),
             Arguments = PostgresSectionReader.Arguments(
                 section, "command", "no_params", "keep_existing_recovery_conf", "recovery_conf", "scope", "datadir"),
         };
+    }
+
+    private static ImmutableSortedDictionary<string, string>? ParameterNames(
+        SectionReader section, ImmutableSortedDictionary<string, string>? parameters)
+    {
+        if (parameters?.Keys.FirstOrDefault(name => !ConfigurationText.IsName(name)) is { } odd)
+        {
+            section.Wrong("recovery_conf", $"a mapping of parameters' names to values, and '{odd}' is no such name");
+        }
+        return parameters;
     }
 
     private static PostgresSettings ReadPostgres(SectionReader postgresql)
@@ -383,19 +438,37 @@ public static class AgentSettingsReader
         {
             return ([], 5432);
         }
+        // The port stands once, behind the last host.
         var comma = text.LastIndexOf(',');
-        var hosts = (comma < 0 ? [] : text[..comma].Split(',', StringSplitOptions.TrimEntries)).Select(host => host.Trim('[', ']')).ToList();
-        if (!HostPort.TryParse(text[(comma + 1)..], 5432, out var last) || hosts.Any(host => host.Length == 0))
+        var hosts = comma < 0 ? [] : text[..comma].Split(',', StringSplitOptions.TrimEntries).Select(HostAlone).ToList();
+        var lastText = text[(comma + 1)..].Trim();
+        if (!HostPort.TryParse(lastText, 5432, out var last) || hosts.Contains(null) || last.Host.All(char.IsAsciiDigit))
         {
             postgresql.Wrong("listen", Wanted);
             return ([], 5432);
         }
+        WarnAmbiguous(postgresql, "listen", lastText);
         hosts.Add(last.Host);
         if (hosts.Count > 1 && hosts.Contains("*"))
         {
             postgresql.Wrong("listen", "* alone, or a list of hosts without it");
         }
-        return ([.. hosts], last.Port);
+        return ([.. hosts.Select(host => host!)], last.Port);
+    }
+
+    /// <summary>A host without a port; null when it is none.</summary>
+    private static string? HostAlone(string text)
+    {
+        var bracketed = text.Contains(':', StringComparison.Ordinal) && !text.StartsWith('[') ? $"[{text}]" : text;
+        return HostPort.TryParse(bracketed, 0, out var host) && host.Port == 0 ? host.Host : null;
+    }
+
+    private static void WarnAmbiguous(SectionReader section, string key, string text)
+    {
+        if (HostPort.IsAmbiguous(text) && HostPort.TryParse(text, 0, out var read))
+        {
+            section.Warn(key, $"{text} is read as port {read.Port} of {read.Host}; [{text}]:PORT would be the whole address");
+        }
     }
 
     private static AuthenticationSettings ReadAuthentication(SectionReader postgresql)
@@ -427,16 +500,30 @@ public static class AgentSettingsReader
             if (section.Text(keyword) is { Length: > 0 } value)
             {
                 options[keyword] = value;
+                if (keyword is "sslcrl" or "sslcrldir")
+                {
+                    section.Warn(keyword, "holds for streaming, copies and rewinds; the agent's own connections do not look at it");
+                }
             }
         }
         var user = new PostgresUser
         {
-            Username = section.RequiredText("username"),
-            Password = section.Text("password"),
+            Username = OneLine(section, "username", section.RequiredText("username")) ?? "",
+            Password = OneLine(section, "password", section.Text("password")),
             Options = options.ToImmutable(),
         };
         section.WarnUnknownKeys();
         return user;
+    }
+
+    /// <summary>A password file and a service file have one line per entry, and no way to write a line break.</summary>
+    private static string? OneLine(SectionReader section, string key, string? text)
+    {
+        if (text?.AsSpan().IndexOfAny('\n', '\r', '\0') >= 0)
+        {
+            section.Wrong(key, "one line (a text behind | ends with a line break, one behind |- does not)");
+        }
+        return text;
     }
 
     private static WatchdogSettings ReadWatchdog(SectionReader watchdog)
@@ -495,17 +582,19 @@ public static class AgentSettingsReader
             section.Missing(key);
             return default;
         }
+        WarnAmbiguous(section, key, SectionReader.ScalarText(section.Peek(key)) ?? "");
         return section.Address(key) ?? default;
     }
 
     /// <summary>The published address; where none is given, the one listened on, when that is a real one.</summary>
-    private static HostPort ConnectAddress(SectionReader section, string listenHost, int listenPort)
+    private static HostPort ConnectAddress(SectionReader section, string? listenHost, int listenPort)
     {
         if (section.Has("connect_address"))
         {
+            WarnAmbiguous(section, "connect_address", SectionReader.ScalarText(section.Peek("connect_address")) ?? "");
             return section.Address("connect_address", listenPort > 0 ? listenPort : null) ?? default;
         }
-        if (listenHost is "" or "*" or "0.0.0.0" or "::")
+        if (listenHost is null or "" or "*" or "0.0.0.0" or "::")
         {
             section.Ignore("connect_address");
             section.Missing("connect_address");

@@ -9,6 +9,9 @@ public sealed record BootstrapSettings
     /// <summary><c>dcs</c>, with <c>bootstrap.postgresql</c> merged under its <c>postgresql</c>: the first dynamic configuration.</summary>
     public required JsonElement Dcs { get; init; }
 
+    /// <summary>Nothing in the section is wrong. If something is, this node makes no new cluster, and may join one.</summary>
+    public bool IsUsable { get; init; } = true;
+
     /// <summary><c>initdb</c>: options, checked against those that the agent sets itself.</summary>
     public ImmutableArray<ProgramOption> InitDb { get; init; } = [];
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Routing.Agent.Native;
+using Routing.Agent.Rest;
 using Routing.Cluster;
 using Routing.Settings;
 
@@ -33,17 +34,13 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         {
             await errors.WriteLineAsync(warning.ToReportLine());
         }
-        foreach (var error in result.Errors)
+        foreach (var error in result.Errors.Concat(result.BootstrapErrors))
         {
             _report.Error(error);
         }
-        if (result.Settings is { } settings)
+        if (result.Draft is { } settings)
         {
-            CheckPublishedAddresses(settings);
-            CheckInitialDynamic(settings);
-            CheckListen(settings, ignoreBusyPorts);
-            await CheckDcsAsync(settings, cancellationToken);
-            await CheckDataDirectoryAsync(settings, CheckPrograms(settings), cancellationToken);
+            await CheckAsync(settings, ignoreBusyPorts, cancellationToken);
         }
         foreach (var error in _report.Errors)
         {
@@ -60,6 +57,78 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         return 0;
     }
 
+    /// <summary>One check after the other; a value that could not even be read is left out, and one that breaks a check fails it.</summary>
+    private async Task CheckAsync(AgentSettings settings, bool ignoreBusyPorts, CancellationToken cancellationToken)
+    {
+        Try("connect_address", () => CheckPublishedAddresses(settings));
+        Try("bootstrap.dcs", () => CheckInitialDynamic(settings));
+        Try("restapi.listen", () => Bind("restapi.listen", settings.Rest.Listen.Host, settings.Rest.Listen.Port, ignoreBusyPorts));
+        foreach (var host in settings.Postgres.ListenAddresses)
+        {
+            Try("postgresql.listen", () => Bind("postgresql.listen", host, settings.Postgres.Port, ignoreBusyPorts));
+        }
+        CheckFiles(settings);
+        foreach (var endpoint in settings.Etcd.Endpoints)
+        {
+            await TryAsync("etcd3.hosts", () => CheckDcsAsync(endpoint, cancellationToken), cancellationToken);
+        }
+        string? postgres = null;
+        Try("postgresql.bin_dir", () => postgres = CheckPrograms(settings));
+        await TryAsync("postgresql.data_dir", () => CheckDataDirectoryAsync(settings, postgres, cancellationToken), cancellationToken);
+    }
+
+    private void Try(string path, Action check)
+    {
+        try
+        {
+            check();
+        }
+        catch (Exception problem)
+        {
+            Fail(path, null, $"can't be used: {problem.Message}");
+        }
+    }
+
+    private async Task TryAsync(string path, Func<Task> check, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await check();
+        }
+        catch (Exception problem) when (!cancellationToken.IsCancellationRequested)
+        {
+            Fail(path, null, $"can't be used: {problem.Message}");
+        }
+    }
+
+    /// <summary>Certificates and keys: what cannot be read ends a start.</summary>
+    private void CheckFiles(AgentSettings settings)
+    {
+        Try("etcd3", settings.Etcd.CheckCertificates);
+        Try("restapi.certfile", () =>
+        {
+            if (settings.Rest.CertificateFile is not null)
+            {
+                using var certificate = new ServerCertificate();
+                certificate.Load(settings.Rest);
+            }
+        });
+        Try("ctl.certfile", () =>
+        {
+            if (settings.Ctl.CertificateFile is { } file)
+            {
+                Pem.ReadCertificate(file, settings.Ctl.KeyFile, settings.Ctl.KeyFilePassword).Dispose();
+            }
+        });
+        Try("ctl.cacert", () =>
+        {
+            if (settings.Ctl.CaFile is { } file)
+            {
+                Pem.ReadAuthorities(file);
+            }
+        });
+    }
+
     private void CheckPublishedAddresses(AgentSettings settings)
     {
         var addresses = new (string Path, HostPort? Address)[]
@@ -70,7 +139,7 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         };
         foreach (var (path, address) in addresses)
         {
-            if (address is { } published && s_unreachable.Contains(published.Host, StringComparer.OrdinalIgnoreCase))
+            if (address is { Host: not null } published && s_unreachable.Contains(published.Host, StringComparer.OrdinalIgnoreCase))
             {
                 Fail(path, published.ToString(), "must be an address that the other members can reach, not " + string.Join(", ", s_unreachable));
             }
@@ -108,22 +177,15 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         }
     }
 
-    private void CheckListen(AgentSettings settings, bool ignoreBusyPorts)
+    private void Bind(string path, string? host, int port, bool ignoreBusyPorts)
     {
-        Bind("restapi.listen", settings.Rest.Listen.Host, settings.Rest.Listen.Port, ignoreBusyPorts);
-        foreach (var host in settings.Postgres.ListenAddresses)
+        if (string.IsNullOrEmpty(host))
         {
-            Bind("postgresql.listen", host, settings.Postgres.Port, ignoreBusyPorts);
+            return;   // it could not be read
         }
-    }
-
-    private void Bind(string path, string host, int port, bool ignoreBusyPorts)
-    {
-        var value = new HostPort(host, port).ToString();
         try
         {
-            var addresses = host is "*" ? [IPAddress.Any] : Dns.GetHostAddresses(host);
-            foreach (var address in addresses)
+            foreach (var address in AddressesOf(host))
             {
                 using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
                 socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
@@ -135,34 +197,36 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         {
             if (!ignoreBusyPorts)
             {
-                Fail(path, value, "the port is already in use");
+                Fail(path, new HostPort(host, port).ToString(), "the port is already in use");
             }
         }
         catch (SocketException e)
         {
-            Fail(path, value, $"can't be listened on: {e.Message}");
+            Fail(path, new HostPort(host, port).ToString(), $"can't be listened on: {e.Message}");
         }
     }
 
-    private async Task CheckDcsAsync(AgentSettings settings, CancellationToken cancellationToken)
+    private static IPAddress[] AddressesOf(string host) =>
+        host is "*" ? [IPAddress.Any]
+        : IPAddress.TryParse(host, out var address) ? [address]
+        : Dns.GetHostAddresses(host);
+
+    private async Task CheckDcsAsync(Uri endpoint, CancellationToken cancellationToken)
     {
-        foreach (var endpoint in settings.Etcd.Endpoints)
+        using var limit = new CancellationTokenSource(s_connectTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
         {
-            using var limit = new CancellationTokenSource(s_connectTimeout, time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-            try
-            {
-                using var client = new TcpClient();
-                await client.ConnectAsync(endpoint.IdnHost, endpoint.Port, either.Token);
-            }
-            catch (SocketException e)
-            {
-                Fail("etcd3.hosts", endpoint.Authority, $"can't be reached: {e.Message}");
-            }
-            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-            {
-                Fail("etcd3.hosts", endpoint.Authority, $"can't be reached: no answer in {s_connectTimeout.TotalSeconds} s");
-            }
+            using var client = new TcpClient();
+            await client.ConnectAsync(endpoint.IdnHost, endpoint.Port, either.Token);
+        }
+        catch (SocketException e)
+        {
+            Fail("etcd3.hosts", endpoint.Authority, $"can't be reached: {e.Message}");
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            Fail("etcd3.hosts", endpoint.Authority, $"can't be reached: no answer in {s_connectTimeout.TotalSeconds} s");
         }
     }
 
@@ -191,6 +255,10 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
     {
         const string Setting = "postgresql.data_dir";
         var directory = settings.Postgres.DataDirectory;
+        if (directory.Length == 0)
+        {
+            return;   // it could not be read
+        }
         if (File.Exists(directory))
         {
             Fail(Setting, directory, "must be a directory");

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Routing.Agent.Postgres;
 using Routing.Cluster;
 using Routing.Settings;
 
@@ -25,10 +26,12 @@ public static class EffectivePostgresConfig
         var shared = ReadDynamic(dynamicConfig, problems);
         var roleName = RoleName(role);
 
-        var wanted = SharedPostgresSettings.NoParameters
-            .SetItems(Free(shared.Parameters))
-            .SetItems(Free(local.Parameters))
-            .SetItems(RoleParameters(local, shared, roleName, problems));
+        var wanted = Writable(
+            SharedPostgresSettings.NoParameters
+                .SetItems(Free(shared.Parameters))
+                .SetItems(Free(local.Parameters))
+                .SetItems(RoleParameters(local, shared, roleName, problems)),
+            problems);
         var controlled = SharedPostgresSettings.NoParameters
             .SetItems(ControlledParameters.From(shared.Parameters ?? SharedPostgresSettings.NoParameters, problems.Add))
             .SetItem("listen_addresses", string.Join(',', settings.Postgres.ListenAddresses))
@@ -71,7 +74,6 @@ public static class EffectivePostgresConfig
             RemoveDataDirectoryOnDivergedTimelines =
                 local.RemoveDataDirectoryOnDivergedTimelines ?? shared.RemoveDataDirectoryOnDivergedTimelines ?? false,
             UseUnixSocket = local.UseUnixSocket ?? shared.UseUnixSocket ?? false,
-            UseUnixSocketForReplication = local.UseUnixSocketForReplication ?? shared.UseUnixSocketForReplication ?? false,
             StartStopTimeout = local.StartStopTimeout ?? shared.StartStopTimeout ?? TimeSpan.FromSeconds(60),
             KerberosServiceName = local.KerberosServiceName ?? shared.KerberosServiceName,
             PrePromote = local.PrePromote ?? shared.PrePromote,
@@ -99,6 +101,18 @@ public static class EffectivePostgresConfig
         (parameters ?? SharedPostgresSettings.NoParameters)
             .Where(parameter => !ControlledParameters.Contains(parameter.Key))
             .Select(parameter => KeyValuePair.Create(parameter.Key.ToLowerInvariant(), parameter.Value));
+
+    /// <summary>Without what no configuration file can hold: it would break all of it.</summary>
+    private static ImmutableSortedDictionary<string, string> Writable(
+        ImmutableSortedDictionary<string, string> parameters, ImmutableArray<string>.Builder problems)
+    {
+        var odd = parameters.Where(pair => !ConfigurationText.IsName(pair.Key) || pair.Value.Contains('\0', StringComparison.Ordinal))
+            .Select(pair => pair.Key).ToList();
+        problems.AddRange(odd.Select(name => ConfigurationText.IsName(name)
+            ? $"postgresql.parameters.{name}: its value holds a null character; it is left out"
+            : $"postgresql.parameters: '{name}' is no name of a parameter; it is left out"));
+        return parameters.RemoveRange(odd);
+    }
 
     private static IEnumerable<KeyValuePair<string, string>> RoleParameters(
         SharedPostgresSettings local, SharedPostgresSettings shared, string roleName, ImmutableArray<string>.Builder problems)

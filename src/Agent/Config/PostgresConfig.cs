@@ -54,9 +54,6 @@ public sealed record PostgresConfig
     /// <summary>The agent connects by socket. Default off.</summary>
     public bool UseUnixSocket { get; init; }
 
-    /// <summary>Its replication connections do too. Default off.</summary>
-    public bool UseUnixSocketForReplication { get; init; }
-
     /// <summary>The wait for a start or a stop. Default 60 s.</summary>
     public TimeSpan StartStopTimeout { get; init; } = TimeSpan.FromSeconds(60);
 

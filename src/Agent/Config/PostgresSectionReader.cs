@@ -13,7 +13,7 @@ internal static class PostgresSectionReader
 
     private static readonly string[] s_roles = ["primary", "replica", "standby_leader"];
 
-    private static readonly string[] s_callbacks = ["on_start", "on_stop", "on_restart", "on_reload", "on_role_change"];
+    private static readonly string[] s_callbacks = ["on_start", "on_stop", "on_reload", "on_role_change"];
 
     private static readonly string[] s_notForBaseBackup =
     [
@@ -47,12 +47,12 @@ internal static class PostgresSectionReader
             RemoveDataDirectoryOnRewindFailure = section.Boolean("remove_data_directory_on_rewind_failure"),
             RemoveDataDirectoryOnDivergedTimelines = section.Boolean("remove_data_directory_on_diverged_timelines"),
             UseUnixSocket = section.Boolean("use_unix_socket"),
-            UseUnixSocketForReplication = section.Boolean("use_unix_socket_repl"),
             StartStopTimeout = section.Seconds("pg_ctl_timeout"),
             KerberosServiceName = section.Text("krbsrvname"),
             PrePromote = section.Text("pre_promote"),
             BeforeStop = section.Text("before_stop"),
         };
+        WithoutEffect(section, "use_unix_socket_repl", "the agent makes no replication connection to its own server");
         return shared with { ReplicaMethods = ReadMethods(section, shared.CreateReplicaMethods ?? []) };
     }
 
@@ -97,9 +97,17 @@ internal static class PostgresSectionReader
         void Add(string name, JsonNode? value, string path)
         {
             name = name.TrimStart('-');
-            if (Array.IndexOf(refused, name) >= 0)
+            if (name.IndexOf('=', StringComparison.Ordinal) is > 0 and var equals && value?.GetValueKind() is JsonValueKind.True)
             {
-                Wrong(path, value, $"left out: the agent sets {name} itself");
+                (name, value) = (name[..equals], JsonValue.Create(name[(equals + 1)..]));   // a flag that brings its value along
+            }
+            if (name.Length == 0 || name.Any(letter => !char.IsAsciiLetterOrDigit(letter) && letter is not ('-' or '_')))
+            {
+                Wrong(path, value, "the long name of an option, with its value behind a colon");
+            }
+            else if (Array.Find(refused, other => other.StartsWith(name, StringComparison.OrdinalIgnoreCase)) is { } own)
+            {
+                Wrong(path, value, $"left out: the agent sets {own} itself");   // programs take every beginning of a name that is unique
             }
             else if (value is JsonValue && value.GetValueKind() is JsonValueKind.True)
             {
@@ -122,7 +130,17 @@ internal static class PostgresSectionReader
         {
             var full = SettingsTree.Join(section.Path, path);
             section.Report.Error(new SettingsProblem(
-                section.Tree.OriginOf(full), full, SectionReader.ScalarText(value) ?? value?.ToJsonString() ?? "null", $"must be {allowed}"));
+                section.Tree.OriginOf(full), full, SectionReader.Shown(value), $"must be {allowed}"));
+        }
+    }
+
+    /// <summary>Names a setting of Patroni's that is understood and changes nothing here.</summary>
+    public static void WithoutEffect(SectionReader section, string key, string why)
+    {
+        if (section.Has(key))
+        {
+            section.Ignore(key);
+            section.Warn(key, $"has no effect: {why}");
         }
     }
 
@@ -163,6 +181,7 @@ internal static class PostgresSectionReader
                 commands[name] = command;
             }
         }
+        WithoutEffect(section, "on_restart", "this version calls on_stop and on_start around a restart");
         section.WarnUnknownKeys();
         return commands.ToImmutable();
     }

@@ -64,9 +64,6 @@ public sealed record SharedPostgresSettings
     /// <summary><c>use_unix_socket</c>: the agent's own connections.</summary>
     public bool? UseUnixSocket { get; init; }
 
-    /// <summary><c>use_unix_socket_repl</c>: its replication connections.</summary>
-    public bool? UseUnixSocketForReplication { get; init; }
-
     /// <summary><c>pg_ctl_timeout</c>: the wait for a start or a stop.</summary>
     public TimeSpan? StartStopTimeout { get; init; }
 

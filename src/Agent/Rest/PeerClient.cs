@@ -222,13 +222,14 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
             UseProxy = false,
             PooledConnectionLifetime = TimeSpan.Zero,
         };
-        // Who shows no certificate itself does not look at the peer's; else the chain counts and the name does not.
+        // An agent that shows no certificate itself does not look at the peer's; else the chain counts, unless `insecure` says otherwise.
         if (settings.CertificateFile is { } file)
         {
             handler.SslOptions.ClientCertificates = [Pem.ReadCertificate(file, settings.KeyFile, settings.KeyFilePassword)];
             var authorities = settings.CaFile is { } authoritiesFile ? Pem.ReadAuthorities(authoritiesFile) : null;
             handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
-                certificate is not null
+                settings.Insecure
+                || certificate is not null
                 && (authorities is null
                     ? (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None
                     : Pem.IsIssuedBy(authorities, certificate));

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Security.Cryptography;
 using Routing.Cli.Configuration;
 using Routing.Dcs;
 
@@ -32,7 +33,7 @@ internal sealed class CommandHost(CtlEnvironment environment, GlobalOptions glob
         {
             environment.Screen.WriteError(
                 e.Message,
-                e.IsRefusal ? "See username and password of the etcd3 section." : "Is etcd running, and is its address right? See --config-file and --dcs-url.");
+                HintFor(e));
         }
         catch (Exception e) when (e is AbortedException || (e is OperationCanceledException && cancellationToken.IsCancellationRequested))
         {
@@ -40,4 +41,12 @@ internal sealed class CommandHost(CtlEnvironment environment, GlobalOptions glob
         }
         return ExitCode.Failure;
     }
+
+    private static string HintFor(ClusterStoreException problem) => problem switch
+    {
+        { IsRefusal: true, InnerException: IOException or UnauthorizedAccessException or CryptographicException } =>
+            "See cacert, cert and key of the etcd3 section.",
+        { IsRefusal: true } => "See username and password of the etcd3 section.",
+        _ => "Is etcd running, and is its address right? See --config-file and --dcs-url.",
+    };
 }

@@ -33,10 +33,10 @@ public class AgentSettingsReader_checks_every_value
     [InlineData("restapi: {request_queue_size: 5000}", "restapi.request_queue_size: '5000': must be a whole number from 0 to 4096")]
     [InlineData("restapi: {authentication: {username: u}}", "restapi.authentication.password: is not defined.")]
     [InlineData("restapi: {listen: '0.0.0.0:1', connect_address: null}", "restapi.connect_address: is not defined.")]
-    [InlineData("restapi: {http_extra_headers: {X Y: a}}", """restapi.http_extra_headers: '{"X Y":"a"}': must be the names of headers that HTTP knows and that the agent does not set itself, not 'X Y'""")]
-    [InlineData("restapi: {https_extra_headers: {Content-Length: 1}}", """restapi.https_extra_headers: '{"Content-Length":1}': must be the names of headers that HTTP knows and that the agent does not set itself, not 'Content-Length'""")]
-    [InlineData("restapi: {http_extra_headers: {X-A: 'caf\u00e9'}}", """restapi.http_extra_headers: '{"X-A":"caf\u00E9"}': must be plain ASCII texts; that of X-A is not""")]
-    [InlineData("restapi: {allowlist: [10.0.0.0/99]}", """restapi.allowlist: '["10.0.0.0/99"]': must be names, addresses, and networks such as 10.0.0.0/8, not '10.0.0.0/99'""")]
+    [InlineData("restapi: {http_extra_headers: {X Y: a}}", """restapi.http_extra_headers: must be the names of headers that HTTP knows and that the agent does not set itself, not 'X Y'""")]
+    [InlineData("restapi: {https_extra_headers: {Content-Length: 1}}", """restapi.https_extra_headers: must be the names of headers that HTTP knows and that the agent does not set itself, not 'Content-Length'""")]
+    [InlineData("restapi: {http_extra_headers: {X-A: 'caf\u00e9'}}", """restapi.http_extra_headers: must be plain ASCII texts; that of X-A is not""")]
+    [InlineData("restapi: {allowlist: [10.0.0.0/99]}", """restapi.allowlist: '(a list)': must be names, addresses, and networks such as 10.0.0.0/8, not '10.0.0.0/99'""")]
     [InlineData("etcd3: null", "etcd3: is not defined.")]
     [InlineData("log: {level: LOUD}", "log.level: 'LOUD': must be one of DEBUG, INFO, WARN, WARNING, ERROR, FATAL, CRITICAL")]
     [InlineData("log: {type: xml}", "log.type: 'xml': must be one of plain, json")]
@@ -49,12 +49,12 @@ public class AgentSettingsReader_checks_every_value
     [InlineData("postgresql: {use_pg_rewind: perhaps}", "postgresql.use_pg_rewind: 'perhaps': must be on, off, true, false, yes, no, 1 or 0")]
     [InlineData("postgresql: {pg_ctl_timeout: -1}", "postgresql.pg_ctl_timeout: '-1': must be a whole number of at least 0")]
     [InlineData("postgresql: {pg_hba: local all all trust}", "postgresql.pg_hba: 'local all all trust': must be a list of texts")]
-    [InlineData("postgresql: {basebackup: [{a: b, c: d}]}", """postgresql.basebackup[0]: '{"a":"b","c":"d"}': must be an option's name, or one name: value""")]
+    [InlineData("postgresql: {basebackup: [{a: b, c: d}]}", """postgresql.basebackup[0]: '(a mapping)': must be an option's name, or one name: value""")]
     [InlineData("postgresql: {basebackup: {format: tar}}", "postgresql.basebackup.format: 'tar': must be left out: the agent sets format itself")]
-    [InlineData("postgresql: {parameters: [a]}", """postgresql.parameters: '["a"]': must be a mapping of names to values""")]
+    [InlineData("postgresql: {parameters: [a]}", """postgresql.parameters: '(a list)': must be a mapping of names to values""")]
     [InlineData("bootstrap: {initdb: [pwfile: /x]}", "bootstrap.initdb[0]: '/x': must be left out: the agent sets pwfile itself")]
-    [InlineData("post_bootstrap: /bin/x", "post_bootstrap: '/bin/x': must be a list of {type: sql, command: …} (a script belongs to bootstrap.post_bootstrap)")]
-    [InlineData("post_bootstrap: [{type: sh, command: x}]", "post_bootstrap[0].type: 'sh': must be one of sql")]
+    [InlineData("post_bootstrap: /bin/x", "post_bootstrap: must be a list of {type: sql, command: …} (a script belongs to bootstrap.post_bootstrap)")]
+    [InlineData("post_bootstrap: [{type: sh, command: x}]", "post_bootstrap[0].type: must be one of sql")]
     [InlineData("post_bootstrap: [{type: sql}]", "post_bootstrap[0].command: is not defined.")]
     [InlineData("watchdog: {mode: always}", "watchdog.mode: 'always': must be one of off, automatic, required, disabled, disable, auto, require")]
     [InlineData("watchdog: {safety_margin: -2}", "watchdog.safety_margin: '-2': must be a whole number of at least -1")]
@@ -63,15 +63,69 @@ public class AgentSettingsReader_checks_every_value
     {
         var result = Yaml.Load(over);
 
-        Assert.Null(result.Settings);
-        Assert.Equal(messages, string.Join('|', result.Errors.Select(error => (error with { Origin = "" }).ToString())));
-        Assert.All(result.Errors, error => Assert.NotEmpty(error.Origin));
+        var errors = result.Errors.Concat(result.BootstrapErrors).ToList();
+        Assert.Equal(messages, string.Join('|', errors.Select(error => (error with { Origin = "" }).ToString())));
+        Assert.All(errors, error => Assert.NotEmpty(error.Origin));
+        Assert.Equal(result.Errors.IsEmpty, result.Settings is not null);
+    }
+
+    [Theory]
+    [InlineData("bootstrap: {dcs: {ttl: much}}")]
+    [InlineData("bootstrap: {dcs: {standby_cluster: {host: h}}}")]
+    [InlineData("bootstrap: {initdb: {pwfile: /x}}")]
+    [InlineData("bootstrap: 5")]
+    [InlineData("{bootstrap: {}, post_bootstrap: 5}")]
+    public void A_mistake_in_what_makes_a_new_cluster_keeps_from_that_alone(string over)
+    {
+        var result = Yaml.Load(over);
+
+        Assert.NotEmpty(result.BootstrapErrors);
+        Assert.True(result.Settings is { Bootstrap: null or { IsUsable: false } });
+    }
+
+    [Theory]
+    [InlineData("etcd3: {url: 'ftp://u:geheim@h'}")]
+    [InlineData("etcd3: {url: ['http://u:geheim@h']}")]
+    [InlineData("etcd3: {hosts: ['h:x', 'http://u:gehe@im:geheim@h:x']}")]
+    [InlineData("etcd3: {password: [geheim]}")]
+    [InlineData("restapi: {authentication: geheim}")]
+    [InlineData("restapi: {authentication: [geheim]}")]
+    [InlineData("restapi: {http_extra_headers: {Content-Length: geheim}}")]
+    [InlineData("post_bootstrap: CREATE ROLE x PASSWORD 'geheim'")]
+    [InlineData("post_bootstrap: [CREATE ROLE x PASSWORD 'geheim']")]
+    [InlineData("post_bootstrap: [{type: geheim, command: x}]")]
+    [InlineData("postgresql: {authentication: {superuser: geheim}}")]
+    [InlineData("postgresql: {superuser: {password: [geheim]}, authentication: null}")]
+    [InlineData("postgresql: {recovery_conf: {primary_conninfo: [geheim]}}")]
+    [InlineData("postgresql: {recovery_conf: 'host=x password=geheim'}")]
+    [InlineData("postgresql: {parameters: 'password = geheim'}")]
+    [InlineData("postgresql: {basebackup: {password: geheim}}")]
+    [InlineData("postgresql: {proxy_address: 'postgres://u:geheim@h:x'}")]
+    [InlineData("ctl: {keyfile_password: [geheim]}")]
+    [InlineData("restapi: {authentication: {username: u, password: !secret geheim}}")]
+    public void A_wrong_value_tells_no_secret(string over)
+    {
+        var result = Yaml.Load(over);
+        var problems = result.Errors.Concat(result.BootstrapErrors).Concat(result.Warnings).ToList();
+
+        Assert.NotEmpty(problems);
+        Assert.DoesNotContain(problems, problem => problem.ToString().Contains("geheim", StringComparison.Ordinal));
+        Assert.DoesNotContain(problems, problem => problem.ToReportLine().Contains("geheim", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_wrong_variable_tells_no_secret()
+    {
+        var result = Yaml.Load("", ("PATRONI_ETCD3_AUTH_DATA", "geheim"), ("PATRONI_RESTAPI_HTTP_EXTRA_HEADERS", "[geheim"), ("PATRONI_ETCD3_URL", "x://u:geheim@"));
+
+        Assert.NotEmpty(result.Errors);
+        Assert.DoesNotContain(result.Errors, problem => problem.ToString().Contains("geheim", StringComparison.Ordinal));
     }
 
     [Fact]
     public void A_wrong_value_of_the_initial_dynamic_configuration_is_an_error()
     {
-        var error = Assert.Single(Yaml.Load("bootstrap: {dcs: {synchronous_mode: sometimes}}").Errors);
+        var error = Assert.Single(Yaml.Load("bootstrap: {dcs: {synchronous_mode: sometimes}}").BootstrapErrors);
 
         Assert.Contains("synchronous_mode", error.ToString(), StringComparison.Ordinal);
         Assert.Contains("sometimes", error.ToString(), StringComparison.Ordinal);

@@ -120,6 +120,57 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
             await Check());
     }
 
+    [Theory]
+    [InlineData("0.0.0.0:PORT")]
+    [InlineData("[::]:PORT")]
+    [InlineData(":::PORT")]
+    [InlineData("'*:PORT'")]
+    [InlineData("localhost:PORT")]
+    [InlineData("'127.0.0.1, ::1:PORT'")]
+    [InlineData("'::1,127.0.0.3:PORT'")]
+    [InlineData("'[::1],127.0.0.1:PORT'")]
+    public async Task Every_form_of_an_address_can_be_listened_on(string listen)
+    {
+        var postgres = listen.Replace("PORT", $"{_postgresPort}", StringComparison.Ordinal);
+        var rest = listen.Contains(',', StringComparison.Ordinal) ? $"127.0.0.2:{_restPort}" : listen.Replace("PORT", $"{_restPort}", StringComparison.Ordinal);
+
+        var (code, _, errors) = await Check($"{{postgresql: {{listen: \"{postgres.Trim('\'')}\"}}, restapi: {{listen: \"{rest.Trim('\'')}\"}}}}");
+
+        // Only this machine's lack of IPv6 may be told of.
+        Assert.True(
+            code == 0 || (!Socket.OSSupportsIPv6 && errors.Split('\n', StringSplitOptions.RemoveEmptyEntries).All(line => line.Contains("can't be listened on", StringComparison.Ordinal))),
+            errors);
+    }
+
+    [Fact]
+    public async Task The_check_goes_on_after_a_wrong_value()
+    {
+        var (code, _, errors) = await Check(
+            "postgresql: {listen: nonsense:x, bin_dir: /nowhere}\nrestapi: {listen: '192.0.2.1:1'}\nbootstrap: {dcs: {ttl: much, standby_cluster: {host: h}}}\n"
+            + "etcd3: {cacert: /nowhere/ca.pem}");
+
+        Assert.Equal(1, code);
+        foreach (var start in (string[])["postgresql.listen nonsense:x must be", "postgresql.bin_dir /nowhere does not contain", "restapi.listen 192.0.2.1:1 can't",
+            "bootstrap.dcs ttl is", "bootstrap.dcs.standby_cluster (a mapping) must be left out", "etcd3 can't be used: Cannot use the certificate file /nowhere/ca.pem"])
+        {
+            Assert.Contains(start, errors, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_file_that_is_no_YAML_is_named_with_its_line()
+    {
+        var (code, _, errors) = await Check("a: b\nlisten: *\n");
+
+        Assert.Equal(1, code);
+        Assert.StartsWith($"{_directory}/files/3.yml:2: is no valid YAML: ", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_unknown_variable_is_named() => Assert.Equal(
+        "PATRONI_RESTAPI_LISTNE: this environment variable is not known and has no effect",
+        Assert.Single(Yaml.Load("", ("PATRONI_RESTAPI_LISTNE", "secret")).Warnings).ToReportLine());
+
     [Fact]
     public void The_sample_configuration_takes_the_environment_in_and_is_readable()
     {
