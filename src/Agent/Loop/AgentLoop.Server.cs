@@ -6,6 +6,8 @@ namespace Routing.Agent.Loop;
 // What a run does for a server besides its role: settings and slots.
 internal sealed partial class AgentLoop
 {
+    private string? _replayNote;
+
     /// <summary>The configuration comes before every job that uses it: a start, a copy, a bootstrap.</summary>
     private async Task ApplyConfigurationAsync(Observation o, CancellationToken cancellationToken)
     {
@@ -82,6 +84,14 @@ internal sealed partial class AgentLoop
                 NoteFailedApply("the configuration could not be applied: the lease left no more time");
             }
         }
+        if (o.Local is { Server: ServerState.Running, IsPrimary: false, ReplayPaused: true } && !o.Paused)
+        {
+            var resumed = await _postgres.ResumeReplayAsync(cancellationToken);
+            if (resumed.Detail != _replayNote)
+            {
+                LogReplay(_replayNote = resumed.Detail);
+            }
+        }
     }
 
     private async Task TendSlotsAsync(Observation o, CancellationToken cancellationToken)
@@ -106,6 +116,9 @@ internal sealed partial class AgentLoop
             }
         }
     }
+
+    [LoggerMessage(EventId = 1019, Level = LogLevel.Warning, Message = "Replay is paused: {Detail}")]
+    private partial void LogReplay(string detail);
 
     [LoggerMessage(EventId = 1006, Level = LogLevel.Warning, Message = "Replication slots: {Problem}")]
     private partial void LogSlots(string problem);

@@ -65,7 +65,7 @@ internal static class ConnectionText
         }
     }
 
-    private static readonly SearchValues<char> s_special = SearchValues.Create(" '\\\t\n\r");
+    private static readonly SearchValues<char> s_special = SearchValues.Create(" '\\\t\n\r\v\f");
 
     private static string Quote(string value) =>
         value.Length > 0 && value.AsSpan().IndexOfAny(s_special) < 0

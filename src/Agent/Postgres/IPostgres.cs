@@ -117,6 +117,9 @@ internal interface IPostgres
     /// <summary>Writes the configuration and starts the postmaster.</summary>
     Task<StartOutcome> StartAsync(StartPlan plan, CancellationToken cancellationToken);
 
+    /// <summary>Why the last start failed, with the server's own last words; empty when it did not.</summary>
+    string StartProblem => "";
+
     /// <summary>Stops the postmaster. Ok also when there was none.</summary>
     Task<StepResult> StopAsync(StopPlan plan, CancellationToken cancellationToken);
 
@@ -149,6 +152,11 @@ internal interface IPostgres
 
     /// <summary>Takes a changed dynamic configuration (or local settings): rewrites files, reloads, finds pending restarts.</summary>
     Task<StepResult> ApplyConfigurationAsync(DynamicConfig config, bool force, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Lets a standby go on that has stopped to replay because its primary has higher limits; one that was paused by hand stays so.
+    /// </summary>
+    Task<StepResult> ResumeReplayAsync(CancellationToken cancellationToken) => Task.FromResult(StepResult.Done("nothing is paused"));
 
     /// <summary>Runs a callback (on_start, on_stop, on_restart, on_reload, on_role_change) in the background.</summary>
     void RunCallback(string action, Role role);

@@ -25,7 +25,7 @@ internal sealed partial class LocalPostgresServer
             progress.Report($"archiving {name}");
             var text = ForWal(template, name);
             var command = new Command("/bin/sh", "-c", "cd \"$1\" && exec /bin/sh -c \"$2\"", "sh", DataDirectory, text) { Timeout = ArchiveLimit };
-            if (await RunAsync("archive_command", command, progress, cancellationToken) is { Ok: false } failed)
+            if (await RunScriptAsync("archive_command", command, progress, cancellationToken) is { Ok: false } failed)
             {
                 LogNotArchived($"{name}: {failed.Detail}");
                 return;

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
@@ -53,7 +54,7 @@ internal sealed partial class LocalPostgresServer
         catch (Exception error) when (
             error is IOException or UnauthorizedAccessException or InvalidDataException or NpgsqlException or FormatException)
         {
-            return StepResult.Failed($"could not make a new cluster: {error.Message}");
+            return StepResult.Failed($"could not make a new cluster: {Told(error)}");
         }
         finally
         {
@@ -138,7 +139,7 @@ internal sealed partial class LocalPostgresServer
         progress.Report("starting");
         return await StartAsync(new StartPlan(AsPrimary: true, null, TimeSpan.MaxValue), cancellationToken) == StartOutcome.Running
             ? StepResult.Done("initdb done")
-            : StepResult.Failed($"PostgreSQL does not start after initdb; see {ServerLog}");
+            : StepResult.Failed($"PostgreSQL does not start after initdb; {StartProblem}");
     }
 
     private async Task<StepResult> RunCustomBootstrapAsync(
@@ -149,7 +150,7 @@ internal sealed partial class LocalPostgresServer
         progress.Report("running custom bootstrap script");
         List<string> arguments = custom.NoParameters ? [] : [$"--scope={_settings.Scope}", $"--datadir={DataDirectory}"];
         arguments.AddRange(custom.Arguments.Select(argument => $"--{argument.Key}={argument.Value}"));
-        var result = await RunAsync(custom.Name, CommandFor(custom.Command, [.. arguments]), progress, cancellationToken);
+        var result = await RunScriptAsync(custom.Name, CommandFor(custom.Command, [.. arguments]), progress, cancellationToken);
         if (!result.Ok)
         {
             return result;
@@ -161,15 +162,16 @@ internal sealed partial class LocalPostgresServer
         File.Delete(Path.Combine(DataDirectory, "promote"));
         keepHba(_files.ReadHba());
         progress.Report("starting after custom bootstrap");
-        var process = SpawnAfterCustomBootstrap(custom, effective);
+        var process = await SpawnAfterCustomBootstrapAsync(custom, effective, cancellationToken);
         if (await WaitUntilReadyAsync(process, TimeSpan.MaxValue, cancellationToken) != StartOutcome.Running)
         {
-            return StepResult.Failed($"PostgreSQL does not start after the bootstrap script; see {ServerLog}");
+            return StepResult.Failed($"PostgreSQL does not start after the bootstrap script; {StartProblem}");
         }
         return await WaitForEndOfRecoveryAsync(process, progress, cancellationToken);
     }
 
-    private PidFd SpawnAfterCustomBootstrap(CustomBootstrapSettings custom, Effective effective)
+    private async Task<PidFd> SpawnAfterCustomBootstrapAsync(
+        CustomBootstrapSettings custom, Effective effective, CancellationToken cancellationToken)
     {
         var recovery = custom.RecoveryConf;
         var asStandby = recovery is not null && Scalars.TryBoolean(recovery.GetValueOrDefault("standby_mode"), out var standby) && standby;
@@ -191,12 +193,18 @@ internal sealed partial class LocalPostgresServer
             // Without reads in between, lower limits than the old cluster's do not stop the recovery.
             raised["hot_standby"] = "off";
         }
-        lock (_filesLock)
+        await _filesGate.WaitAsync(cancellationToken);
+        try
         {
             // The passwords of the cluster that the script brought back are not ours yet: let in what comes from this host.
-            _files.Write(new FilePlan(
+            var plan = new FilePlan(
                 effective.Config with { PgHba = ["local all all trust", "host all all samehost trust"] },
-                recovery?.Where(item => item.Key != "standby_mode").ToDictionary() ?? [], null, raised));
+                recovery?.Where(item => item.Key != "standby_mode").ToDictionary() ?? [], null, raised);
+            await _files.WriteAsync(plan, file => _programs.ComplaintAsync(file, DataDirectory, cancellationToken));
+        }
+        finally
+        {
+            _filesGate.Release();
         }
         return SpawnWithFiles(effective.Config, raised);
     }
@@ -208,7 +216,7 @@ internal sealed partial class LocalPostgresServer
         {
             if (process.HasExited)
             {
-                return StepResult.Failed($"PostgreSQL ended during recovery; see {ServerLog}");
+                return StepResult.Failed($"PostgreSQL ended during recovery; {StartProblem}");
             }
             await Task.Delay(LongPoll, _time, cancellationToken);
         }
@@ -229,7 +237,7 @@ internal sealed partial class LocalPostgresServer
         }
         return await StartAsync(new StartPlan(AsPrimary: true, null, TimeSpan.MaxValue), cancellationToken) == StartOutcome.Running
             ? StepResult.Done("initialized a new cluster by a script")
-            : StepResult.Failed($"PostgreSQL does not start again after the bootstrap; see {ServerLog}");
+            : StepResult.Failed($"PostgreSQL does not start again after the bootstrap; {StartProblem}");
     }
 
     private async Task SetUpRolesAsync(BootstrapSettings bootstrap, IProgress<string> progress, CancellationToken cancellationToken)
@@ -238,9 +246,9 @@ internal sealed partial class LocalPostgresServer
         await using (var session = await OpenLocalAsync(ServerSession.Quiet, cancellationToken))
         {
             await CreateOrAlterAsync(session, Users.Superuser, "SUPERUSER", cancellationToken);
-            foreach (var statement in bootstrap.PostBootstrapSql.SelectMany(SqlText.Statements))
+            foreach (var (index, statement) in bootstrap.PostBootstrapSql.SelectMany(SqlText.Statements).Index())
             {
-                await RunStatementAsync(session, statement, cancellationToken);
+                await RunStatementAsync(session, index + 1, statement, cancellationToken);
             }
         }
         if (bootstrap.PostBootstrapCommand is { } command)
@@ -274,7 +282,21 @@ internal sealed partial class LocalPostgresServer
     }
 
     /// <summary>Runs a statement of the user's list. A role that exists already gets the attributes that it was to be created with.</summary>
-    private static async Task RunStatementAsync(ServerSession session, string statement, CancellationToken cancellationToken)
+    private async Task RunStatementAsync(ServerSession session, int number, string statement, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ExecuteOrAlterAsync(session, statement, cancellationToken);
+        }
+        catch (PostgresException error)
+        {
+            // The server's words may quote the statement, and with it a password; what is returned here is told to everybody.
+            LogStatementFailed(number, error.SqlState, error.MessageText);
+            throw new IOException($"statement {number} of post_bootstrap failed (SQLSTATE {error.SqlState}); the agent's log has the server's words");
+        }
+    }
+
+    private static async Task ExecuteOrAlterAsync(ServerSession session, string statement, CancellationToken cancellationToken)
     {
         try
         {
@@ -296,23 +318,38 @@ internal sealed partial class LocalPostgresServer
         var effective = await EffectiveAsync(Role.Primary, cancellationToken);
         var address = LocalAddress(file, effective.Config);
         PasswordFile.Write(_settings.Postgres.PasswordFile, [(address.Host, address.Port, Users.Superuser)]);
-        var connection = RecoverySettings.ConnectionStringFor(
-            Users.Superuser, address, _settings.Postgres.Database, null, effective.Major);
-        var command = CommandFor(text, connection) with
+        var connection = ProgramConnection.ForScript(_settings, Users.Superuser, address, effective.Config, effective.Major);
+        var command = CommandFor(text, connection.Text) with
         {
-            Environment = new Dictionary<string, string?>
-            {
-                ["PGPASSFILE"] = _settings.Postgres.PasswordFile,
-                ["PGOPTIONS"] = "-c synchronous_commit=local -c statement_timeout=0",
-            },
+            Environment = connection.Environment.SetItem("PGOPTIONS", "-c synchronous_commit=local -c statement_timeout=0"),
         };
-        if (await RunAsync("post_bootstrap", command, progress, cancellationToken) is { Ok: false } failed)
+        if (await RunScriptAsync("post_bootstrap", command, progress, cancellationToken) is { Ok: false } failed)
         {
             throw new IOException(failed.Detail);
         }
     }
 
-    /// <summary>Runs a program; its last words go into the answer when it fails.</summary>
+    /// <summary>
+    /// Runs a user's script. What it prints goes to the agent's log alone: it may hold secrets, and progress and answer are told to
+    /// everybody.
+    /// </summary>
+    private async Task<StepResult> RunScriptAsync(
+        string name, Command command, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var result = await _commands.RunAsync(
+            command,
+            line =>
+            {
+                LogProgram(name, line.Text);
+                progress.Report($"{name} runs");
+            },
+            cancellationToken);
+        return result.IsSuccess
+            ? StepResult.Done($"{name} done")
+            : StepResult.Failed($"{name} failed with {result}; the agent's log has what it printed");
+    }
+
+    /// <summary>Runs a program of PostgreSQL's; its last words go into the answer when it fails.</summary>
     private async Task<StepResult> RunAsync(
         string name, Command command, IProgress<string> progress, CancellationToken cancellationToken, Action<string>? onLine = null)
     {
@@ -335,4 +372,11 @@ internal sealed partial class LocalPostgresServer
             ? StepResult.Done($"{name} done")
             : StepResult.Failed($"{name} failed with {result}: {string.Join(" | ", last)}");
     }
+
+    /// <summary>What everybody may read of a failure: not the server's words on a statement, which may quote it.</summary>
+    private static string Told(Exception error) => error is PostgresException refused ? $"SQLSTATE {refused.SqlState}" : error.Message;
+
+    [LoggerMessage(EventId = 2016, Level = LogLevel.Error,
+        Message = "Statement {Number} of post_bootstrap failed: SQLSTATE {SqlState}: {Problem}")]
+    private partial void LogStatementFailed(int number, string sqlState, string problem);
 }

@@ -64,9 +64,9 @@ internal sealed partial class LocalPostgresServer
         HostPort source, Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var postgres = _settings.Postgres;
-        var connection = RecoverySettings.ConnectionStringFor(
-            Users.Replication, source, postgres.Database, postgres.PasswordFile, effective.Major, _settings.Name);
-        List<string> arguments = [$"--pgdata={Filling.Staging}", "-X", "stream", $"--dbname={connection}", "--progress"];
+        var connection = ProgramConnection.ForProgram(
+            _settings, Users.Replication, source, effective.Config, effective.Major, _settings.Name);
+        List<string> arguments = [$"--pgdata={Filling.Staging}", "-X", "stream", $"--dbname={connection.Text}", "--progress"];
         var options = effective.Config.BaseBackup;
         arguments.AddRange(options.Where(option => option.Name != "progress").Select(option => option.ToString()));
         if (options.All(option => option.Name is not ("checkpoint" or "c")))
@@ -81,7 +81,8 @@ internal sealed partial class LocalPostgresServer
             StepResult result;
             try
             {
-                result = await RunAsync("pg_basebackup", new Command(_programs.BaseBackup, arguments), progress, cancellationToken);
+                var command = new Command(_programs.BaseBackup, arguments) { Environment = connection.Environment };
+                result = await RunAsync("pg_basebackup", command, progress, cancellationToken);
             }
             catch (OperationCanceledException)
             {
@@ -108,12 +109,11 @@ internal sealed partial class LocalPostgresServer
     {
         var method = effective.Config.ReplicaMethods[name];
         var postgres = _settings.Postgres;
-        var connection = "";
+        ProgramConnection? connection = null;
         if (source is { } address)
         {
             PasswordFile.Write(postgres.PasswordFile, address, Users);
-            connection = RecoverySettings.ConnectionStringFor(
-                Users.Replication, address, postgres.Database, null, effective.Major);
+            connection = ProgramConnection.ForScript(_settings, Users.Replication, address, effective.Config, effective.Major);
         }
         if (!method.KeepData)
         {
@@ -121,16 +121,17 @@ internal sealed partial class LocalPostgresServer
         }
         List<string> arguments = method.NoParameters
             ? []
-            : [$"--scope={_settings.Scope}", "--role=replica", $"--datadir={DataDirectory}", $"--connstring={connection}"];
+            : [$"--scope={_settings.Scope}", "--role=replica", $"--datadir={DataDirectory}", $"--connstring={connection?.Text}"];
         arguments.AddRange(method.Arguments.Select(argument => $"--{argument.Key}={argument.Value}"));
         var command = CommandFor(method.Command, [.. arguments]) with
         {
-            Environment = new Dictionary<string, string?> { ["PGPASSFILE"] = postgres.PasswordFile },
+            Environment = connection?.Environment
+                ?? new Dictionary<string, string?> { ["PGPASSFILE"] = postgres.PasswordFile } as IReadOnlyDictionary<string, string?>,
         };
         var done = false;
         try
         {
-            var result = await RunAsync(name, command, progress, cancellationToken);
+            var result = await RunScriptAsync(name, command, progress, cancellationToken);
             done = result.Ok;
             return result;
         }

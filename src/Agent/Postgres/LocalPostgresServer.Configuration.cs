@@ -14,18 +14,18 @@ internal sealed partial class LocalPostgresServer
 
     private static readonly TimeSpan ReloadLimit = TimeSpan.FromSeconds(2);
 
-    private readonly Lock _filesLock = new();
+    private readonly SemaphoreSlim _filesGate = new(1, 1);
     private string? _synchronousNames;
     private bool _knowsSynchronousNames;
     private volatile bool _owesReload;
+    private volatile bool _owesCopies;
 
     /// <inheritdoc/>
     public async Task<StepResult> SetSynchronousStandbyNamesAsync(string? names, CancellationToken cancellationToken)
     {
-        lock (_filesLock)
-        {
-            (_synchronousNames, _knowsSynchronousNames) = (names, true);
-        }
+        await _filesGate.WaitAsync(cancellationToken);
+        (_synchronousNames, _knowsSynchronousNames) = (names, true);
+        _filesGate.Release();
         if (_postmaster.Find() is not { } process)
         {
             return StepResult.Done("will be set at the next start");
@@ -37,12 +37,17 @@ internal sealed partial class LocalPostgresServer
             await RewriteAsync(effective, cancellationToken);
             await using var session = await OpenLocalAsync(ServerSession.Heartbeat, cancellationToken);
             process.TrySignal(Signals.Hangup);
-            var wanted = names ?? effective.Config.Parameters.GetValueOrDefault(SynchronousNames) ?? "";
+            if (names is null && effective.Dynamic.SynchronousMode == SynchronousMode.Off)
+            {
+                return StepResult.Done($"{SynchronousNames} is the operator's again");
+            }
+            var wanted = names ?? "";
             return await WaitForAsync(
                 async () => await session.TextAsync($"SELECT current_setting('{SynchronousNames}')", cancellationToken) == wanted,
                 cancellationToken)
                 ? StepResult.Done($"{SynchronousNames} is '{wanted}'")
-                : StepResult.Failed($"{SynchronousNames} did not become '{wanted}': something outside postgresql.conf sets it");
+                : StepResult.Failed($"{SynchronousNames} did not become '{wanted}': something outside postgresql.conf sets it, "
+                    + "or PostgreSQL refuses to reload its files");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or NpgsqlException)
         {
@@ -64,12 +69,14 @@ internal sealed partial class LocalPostgresServer
             }
             var isPrimary = !_files.HasRecoverySignal;
             var effective = await EffectiveAsync(isPrimary ? Role.Primary : Role.Replica, cancellationToken);
+            var access = _files.AccessFiles;
             _owesReload |= await RewriteAsync(effective, cancellationToken);
             if (!_owesReload)
             {
                 return StepResult.Done("nothing changed");
             }
             await using var session = await OpenLocalAsync(ServerSession.Heartbeat, cancellationToken);
+            await AcceptsAccessFilesAsync(session, access, effective.Major, cancellationToken);
             var before = await session.TextAsync("SELECT pg_conf_load_time()::text", cancellationToken);
             process.TrySignal(Signals.Hangup);
             if (!await WaitForAsync(
@@ -81,6 +88,7 @@ internal sealed partial class LocalPostgresServer
             else
             {
                 _owesReload = false;
+                KeepCopies();
             }
             _pendingRestart = await PendingRestartAsync(session, effective, cancellationToken);
             return StepResult.Done(_pendingRestart.IsEmpty
@@ -94,20 +102,21 @@ internal sealed partial class LocalPostgresServer
     }
 
     /// <summary>Writes the files for the role that the server has now, following whom it follows now.</summary>
-    private ValueTask<bool> RewriteAsync(Effective effective, CancellationToken cancellationToken)
+    private Task<bool> RewriteAsync(Effective effective, CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
         var asPrimary = effective.Role == Role.Primary;
         var upstream = asPrimary
             ? null
             : RecoverySettings.Read(_files.Find("primary_conninfo"), _files.Find("primary_slot_name"));
         var raised = asPrimary ? [] : RaisedForStandby(effective.Config);
-        return ValueTask.FromResult(WriteFiles(effective, asPrimary, upstream, raised));
+        return WriteFilesAsync(effective, asPrimary, upstream, raised, cancellationToken);
     }
 
-    private bool WriteFiles(Effective effective, bool asPrimary, Upstream? upstream, IReadOnlyDictionary<string, string> raised)
+    private async Task<bool> WriteFilesAsync(
+        Effective effective, bool asPrimary, Upstream? upstream, IReadOnlyDictionary<string, string> raised, CancellationToken cancellationToken)
     {
-        lock (_filesLock)
+        await _filesGate.WaitAsync(cancellationToken);
+        try
         {
             var recovery = asPrimary
                 ? []
@@ -116,27 +125,68 @@ internal sealed partial class LocalPostgresServer
             {
                 PasswordFile.Write(_settings.Postgres.PasswordFile, upstream.Address, Users);
             }
-            var changed = _files.Write(new FilePlan(effective.Config, recovery, ManagedSynchronousNames(effective.Dynamic), raised));
-            if (changed)
-            {
-                _files.SaveCopies();
-            }
+            var changed = await _files.WriteAsync(
+                new FilePlan(effective.Config, recovery, ManagedSynchronousNames(effective.Dynamic), raised),
+                file => _programs.ComplaintAsync(file, DataDirectory, cancellationToken));
+            _owesCopies |= changed;
             return changed;
+        }
+        finally
+        {
+            _filesGate.Release();
+        }
+    }
+
+    /// <summary>The server has accepted the files: their copies are the last good ones from now on.</summary>
+    private void KeepCopies()
+    {
+        if (_owesCopies)
+        {
+            _files.SaveCopies();
+            _owesCopies = false;
         }
     }
 
     /// <summary>
-    /// While a synchronous mode is on the value is the agent's. An agent that has just started finds its predecessor's in
-    /// the file: without it a commit could be acknowledged that no standby has.
+    /// The server's own reading of the access files, before it is told to load them: one with an error would be passed over by a reload,
+    /// and keep the server from its next start.
+    /// </summary>
+    private async Task<bool> AcceptsAccessFilesAsync(
+        ServerSession session, (string? Hba, string? Ident) before, int majorVersion, CancellationToken cancellationToken)
+    {
+        var files = new (string Path, string? Last, string View, int Since)[]
+        {
+            (_files.Hba, before.Hba, "pg_hba_file_rules", 10), (_files.Ident, before.Ident, "pg_ident_file_mappings", 15),
+        };
+        var accepted = true;
+        foreach (var (path, last, view, since) in files.Where(file => majorVersion >= file.Since))
+        {
+            var complaint = await session.TextAsync(
+                $"SELECT 'line ' || line_number || ': ' || error FROM {view} WHERE error IS NOT NULL ORDER BY line_number LIMIT 1",
+                cancellationToken);
+            if (complaint is not null && _files.Refuse(path, last))
+            {
+                LogRefused(path, complaint);
+                accepted = false;
+            }
+        }
+        return accepted;
+    }
+
+    /// <summary>
+    /// While a synchronous mode is on the value is the agent's, and stands in the file also when it is empty: else an included file
+    /// would have the word. An agent that has just started finds its predecessor's there: without it a commit could be
+    /// acknowledged that no standby has. Null: the value is the operator's.
     /// </summary>
     private string? ManagedSynchronousNames(DynamicConfig dynamic)
     {
+        var isOn = dynamic.SynchronousMode != SynchronousMode.Off;
         if (!_knowsSynchronousNames)
         {
             _knowsSynchronousNames = true;
-            _synchronousNames = dynamic.SynchronousMode == SynchronousMode.Off ? null : _files.Find(SynchronousNames);
+            _synchronousNames = isOn ? _files.Find(SynchronousNames) : null;
         }
-        return _synchronousNames;
+        return isOn ? _synchronousNames ?? "" : _synchronousNames;
     }
 
     private async Task<bool> WaitForAsync(Func<Task<bool>> condition, CancellationToken cancellationToken)

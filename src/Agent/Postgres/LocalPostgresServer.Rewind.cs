@@ -103,7 +103,7 @@ internal sealed partial class LocalPostgresServer
             await ArchiveReadyWalAsync(effective, progress, cancellationToken);
             PasswordFile.Write(_settings.Postgres.PasswordFile, address, Users);
             progress.Report($"rewinding to {primary.Name}");
-            return await RunRewindAsync(RewindArguments(address, effective), progress, cancellationToken);
+            return await RunRewindAsync(RewindCommand(address, effective), progress, cancellationToken);
         }
         catch (Exception error) when (error is NpgsqlException or IOException or UnauthorizedAccessException or InvalidDataException)
         {
@@ -121,14 +121,13 @@ internal sealed partial class LocalPostgresServer
         && PgControl.Read(DataDirectory).File.State == ControlState.InArchiveRecovery;
 
     /// <summary>Runs pg_rewind under a mark. It touches nothing before it has told how much it will copy.</summary>
-    private async Task<StepResult> RunRewindAsync(List<string> arguments, IProgress<string> progress, CancellationToken cancellationToken)
+    private async Task<StepResult> RunRewindAsync(Command command, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var wasHalfRewound = _damage.Read() == DataDamage.HalfRewound;
         var hasBegun = false;
         _damage.BeginRewind();
         try
         {
-            var command = new Command(_programs.Rewind, arguments) { Environment = EnglishMessages };
             var result = await RunAsync(
                 "pg_rewind", command, progress, cancellationToken, line => hasBegun |= line.Contains("need to copy", StringComparison.Ordinal));
             if (result.Ok)
@@ -149,12 +148,11 @@ internal sealed partial class LocalPostgresServer
 
     private static readonly Dictionary<string, string?> EnglishMessages = new() { ["LC_ALL"] = "C" };
 
-    private List<string> RewindArguments(HostPort source, Effective effective)
+    private Command RewindCommand(HostPort source, Effective effective)
     {
         var postgres = _settings.Postgres;
-        var connection = RecoverySettings.ConnectionStringFor(
-            Users.RewindOrSuperuser, source, postgres.Database, postgres.PasswordFile, effective.Major);
-        List<string> arguments = [$"--target-pgdata={DataDirectory}", $"--source-server={connection}", "--progress"];
+        var connection = ProgramConnection.ForProgram(_settings, Users.RewindOrSuperuser, source, effective.Config, effective.Major);
+        List<string> arguments = [$"--target-pgdata={DataDirectory}", $"--source-server={connection.Text}", "--progress"];
         var configurationOutside = postgres.ConfigDirectory != DataDirectory;
         var restores = effective.Config.RecoveryParameters.ContainsKey("restore_command");
         if (configurationOutside && effective.Major >= 15)
@@ -166,7 +164,7 @@ internal sealed partial class LocalPostgresServer
             arguments.Add("--restore-target-wal");
         }
         arguments.AddRange(effective.Config.Rewind.Where(option => option.Name is not ("progress" or "P")).Select(option => option.ToString()));
-        return arguments;
+        return new Command(_programs.Rewind, arguments) { Environment = connection.Environment.SetItem("LC_ALL", "C") };
     }
 
     /// <summary>
@@ -186,7 +184,7 @@ internal sealed partial class LocalPostgresServer
             return StepResult.Failed("holds a restored backup whose recovery has not ended (backup_label): it cannot be rewound");
         }
         progress.Report("recovering from the crash in single-user mode");
-        WriteFiles(effective, asPrimary: true, null, RaisedForStandby(effective.Config));
+        await WriteFilesAsync(effective, asPrimary: true, null, RaisedForStandby(effective.Config), cancellationToken);
         _files.RemoveSignals();
         var arguments = Arguments(effective.Config, RaisedForStandby(effective.Config));
         arguments.InsertRange(0, ["--single"]);

@@ -103,7 +103,7 @@ internal sealed partial class LocalPostgresServer
         try
         {
             var effective = await EffectiveAsync(Role.Replica, cancellationToken);
-            WriteFiles(effective, asPrimary: false, upstream, RaisedForStandby(effective.Config));
+            await WriteFilesAsync(effective, asPrimary: false, upstream, RaisedForStandby(effective.Config), cancellationToken);
             // primary_conninfo and primary_slot_name are read again on a reload since PostgreSQL 13.
             process.TrySignal(Signals.Hangup);
             return StepResult.Done(upstream is null ? "follows nobody" : $"follows {upstream.Address}");
@@ -132,11 +132,15 @@ internal sealed partial class LocalPostgresServer
         }
     }
 
+    /// <summary>The leader key is held meanwhile, and nobody else can take over.</summary>
+    private static readonly TimeSpan PrePromoteLimit = TimeSpan.FromMinutes(5);
+
     private async Task<StepResult> RunPrePromoteAsync(string text, CancellationToken cancellationToken)
     {
         try
         {
-            var result = await _commands.RunAsync(CommandFor(text), line => LogScript("pre_promote", line.Text), cancellationToken);
+            var result = await _commands.RunAsync(
+                CommandFor(text) with { Timeout = PrePromoteLimit }, line => LogScript("pre_promote", line.Text), cancellationToken);
             return result.IsSuccess ? StepResult.Done("pre_promote agreed") : StepResult.Failed($"pre_promote refused: {result}");
         }
         catch (Exception error) when (error is IOException or FormatException)

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
 using Routing.Cluster;
@@ -33,12 +34,20 @@ internal sealed partial class LocalPostgresServer
                 _postmaster.KillAll();
             }
             _postmaster.RemoveForeignFile();
-            var process = Spawn(plan, effective);
+            var process = await SpawnAsync(plan, effective, cancellationToken);
             plan.OnPostmaster?.Invoke(process.Pid);
-            return await WaitUntilReadyAsync(process, timeout, cancellationToken);
+            var outcome = await WaitUntilReadyAsync(process, timeout, cancellationToken);
+            if (outcome == StartOutcome.Failed && PutAccessFilesBack())
+            {
+                process = await SpawnAsync(plan, effective, cancellationToken);
+                plan.OnPostmaster?.Invoke(process.Pid);
+                outcome = await WaitUntilReadyAsync(process, timeout, cancellationToken);
+            }
+            return outcome;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
         {
+            StartProblem = error.Message;
             LogStartFailed(error.Message);
             return StartOutcome.Failed;
         }
@@ -58,22 +67,36 @@ internal sealed partial class LocalPostgresServer
         {
             StartOutcome.Running => StepResult.Done("restarted"),
             StartOutcome.StillStarting => StepResult.Failed("is still starting after the restart"),
-            _ => StepResult.Failed($"did not start again; see {ServerLog}"),
+            _ => StepResult.Failed($"did not start again: {StartProblem}"),
         };
     }
 
-    /// <summary>What the server says before its own logging begins.</summary>
-    private string ServerLog => Path.Combine(_settings.Log.Directory ?? Path.Combine(DataDirectory, "log"), "postgresql-start.log");
+    /// <inheritdoc/>
+    public string StartProblem { get; private set; } = "";
 
-    private PidFd Spawn(StartPlan plan, Effective effective, IReadOnlyDictionary<string, string>? overrides = null)
+    /// <summary>
+    /// pg_hba.conf or pg_ident.conf keep the server from starting: the last ones that it accepted take their place. It must not stay down
+    /// for a line that only lets somebody in.
+    /// </summary>
+    private bool PutAccessFilesBack()
+    {
+        var changed = false;
+        foreach (var path in new[] { _files.Hba, _files.Ident }.Where(path => StartProblem.Contains(path, StringComparison.Ordinal)))
+        {
+            if (_files.Refuse(path, _files.LastGood(path)))
+            {
+                LogRefused(path, StartProblem);
+                changed = true;
+            }
+        }
+        return changed;
+    }
+
+    private async Task<PidFd> SpawnAsync(StartPlan plan, Effective effective, CancellationToken cancellationToken)
     {
         Filling.MarkFinished();
         var raised = plan.AsPrimary ? [] : RaisedForStandby(effective.Config);
-        foreach (var (name, value) in overrides ?? new Dictionary<string, string>())
-        {
-            raised[name] = value;
-        }
-        WriteFiles(effective, plan.AsPrimary, plan.Upstream, raised);
+        await WriteFilesAsync(effective, plan.AsPrimary, plan.Upstream, raised, cancellationToken);
         if (plan.AsPrimary)
         {
             _files.RemoveSignals();
@@ -89,13 +112,16 @@ internal sealed partial class LocalPostgresServer
     private PidFd SpawnWithFiles(PostgresConfig config, Dictionary<string, string> raised)
     {
         CreateDirectories(config);
-        var log = ServerLog;
-        Directory.CreateDirectory(Path.GetDirectoryName(log)!);
+        _output.Begin();
+        foreach (var (name, value) in raised)
+        {
+            LogRaised(name, value, config.Parameters.GetValueOrDefault(name) ?? "");
+        }
         _pendingRestart = raised.ToImmutableSortedDictionary(
             item => item.Key, item => new ParameterChange(item.Value, config.Parameters.GetValueOrDefault(item.Key)),
             StringComparer.Ordinal);
         _last = null;
-        return _postmaster.Start(new SpawnRequest(_programs.Postgres, Arguments(config, raised)) { LogFile = log });
+        return _postmaster.Start(new SpawnRequest(_programs.Postgres, Arguments(config, raised)) { LogFile = _output.File });
     }
 
     private List<string> Arguments(PostgresConfig config, Dictionary<string, string> raised)
@@ -115,11 +141,15 @@ internal sealed partial class LocalPostgresServer
         {
             if (process.HasExited)
             {
-                LogStartFailed($"the postmaster ended ({await process.Exited}); see {ServerLog} and the server's own log");
+                var exit = await process.Exited;
+                StartProblem = $"the postmaster ended ({exit}): {_output.LastWords()}";
+                LogStartFailed(StartProblem);
                 return StartOutcome.Failed;
             }
             if (_postmaster.ReadFile(process)?.Status == PostmasterStatus.Ready)
             {
+                StartProblem = "";
+                KeepCopies();
                 return StartOutcome.Running;
             }
             var elapsed = _time.GetElapsedTime(start);
@@ -134,16 +164,8 @@ internal sealed partial class LocalPostgresServer
     /// <summary>A standby refuses to start with fewer of these than its primary had: pg_control knows.</summary>
     private Dictionary<string, string> RaisedForStandby(PostgresConfig config)
     {
-        var control = PgControl.Read(DataDirectory);
         var raised = new Dictionary<string, string>(StringComparer.Ordinal);
-        Check("max_connections", control.MaxConnections);
-        Check("max_prepared_transactions", control.MaxPreparedTransactions);
-        Check("max_locks_per_transaction", control.MaxLocksPerTransaction);
-        Check("max_worker_processes", control.MaxWorkerProcesses);
-        Check("max_wal_senders", control.MaxWalSenders);
-        return raised;
-
-        void Check(string name, int least)
+        foreach (var (name, least) in LeastForStandby(PgControl.Read(DataDirectory)))
         {
             if (int.TryParse(config.Parameters.GetValueOrDefault(name), NumberStyles.None, CultureInfo.InvariantCulture, out var configured)
                 && configured < least)
@@ -151,6 +173,7 @@ internal sealed partial class LocalPostgresServer
                 raised[name] = least.ToString(CultureInfo.InvariantCulture);
             }
         }
+        return raised;
     }
 
     private void CreateDirectories(PostgresConfig config)
@@ -169,6 +192,49 @@ internal sealed partial class LocalPostgresServer
 
     [LoggerMessage(EventId = 2030, Level = LogLevel.Error, Message = "PostgreSQL was not started: {Problem}")]
     private partial void LogStartFailed(string problem);
+
+    /// <inheritdoc/>
+    public async Task<StepResult> ResumeReplayAsync(CancellationToken cancellationToken)
+    {
+        const string query =
+            """
+            SELECT string_agg(name || '=' || setting, ',') FROM pg_settings
+             WHERE name IN ('max_connections', 'max_prepared_transactions', 'max_locks_per_transaction', 'max_worker_processes', 'max_wal_senders')
+            """;
+        try
+        {
+            var control = PgControl.Read(DataDirectory);
+            await using var session = await OpenLocalAsync(ServerSession.Heartbeat, cancellationToken);
+            var settings = (await session.TextAsync(query, cancellationToken) ?? "").Split(',').Select(pair => pair.Split('='))
+                .ToDictionary(pair => pair[0], pair => int.Parse(pair[1], CultureInfo.InvariantCulture), StringComparer.Ordinal);
+            var tooLow = LeastForStandby(control).Where(least => settings.GetValueOrDefault(least.Name) < least.Value).ToList();
+            if (tooLow.Count == 0)
+            {
+                return StepResult.Done("replay was paused by hand");
+            }
+            // The server ends with that, and its next start takes the values that its primary has.
+            await session.ExecuteAsync("SELECT pg_wal_replay_resume()", cancellationToken);
+            return StepResult.Done($"resumed replay, which had stopped for {string.Join(", ", tooLow.Select(least => least.Name))}: PostgreSQL restarts");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NpgsqlException or InvalidDataException)
+        {
+            return StepResult.Failed($"replay could not be resumed: {error.Message}");
+        }
+    }
+
+    private static (string Name, int Value)[] LeastForStandby(PgControl control) =>
+    [
+        ("max_connections", control.MaxConnections),
+        ("max_prepared_transactions", control.MaxPreparedTransactions),
+        ("max_locks_per_transaction", control.MaxLocksPerTransaction),
+        ("max_worker_processes", control.MaxWorkerProcesses),
+        ("max_wal_senders", control.MaxWalSenders),
+    ];
+
+    [LoggerMessage(EventId = 2034, Level = LogLevel.Warning, Message =
+        "{Parameter} is {Used} for this start as a standby, and not {Configured}: its primary has, or had, as many. A smaller value is taken by "
+        + "the primary first, when its PostgreSQL restarts in place, and by the standbys after that")]
+    private partial void LogRaised(string parameter, string used, string configured);
 
     [LoggerMessage(EventId = 2031, Level = LogLevel.Warning, Message = "Processes of a dead postmaster still work in {Directory}: killing them")]
     private partial void LogOrphans(string directory);

@@ -30,6 +30,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     private readonly WalEndWatch _walEnd;
     private readonly DamageMark _damage;
     private readonly DiskProbe _disk;
+    private readonly ServerOutput _output;
 
     private volatile AgentSettings _settings;
     private volatile DynamicConfig _dynamic;
@@ -51,12 +52,13 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         _commands = new CommandRunner(time);
         _programs = new PostgresPrograms(settings.Postgres, _commands);
         _postmaster = new Postmaster(settings.Postgres.DataDirectory, time, wakeUp, logger);
-        _files = new ConfigurationFiles(settings.Postgres);
+        _files = new ConfigurationFiles(settings.Postgres, new ConfigurationNotes(LogOverruled, LogRefused));
         _heartbeat = new HeartbeatConnection(time);
         _callbacks = new CallbackRunner(_commands, logger);
         _damage = new DamageMark(settings.Postgres.DataDirectory);
         _walEnd = new WalEndWatch(settings.Postgres.DataDirectory, wakeUp, time, logger);
         _disk = new DiskProbe(time);
+        _output = new ServerOutput(settings, time, logger);
     }
 
     private string DataDirectory => _settings.Postgres.DataDirectory;
@@ -69,9 +71,11 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     /// <summary>Ends what runs beside the server. The server itself goes on.</summary>
     public async ValueTask DisposeAsync()
     {
+        _filesGate.Dispose();
         await _callbacks.DisposeAsync();
         await _heartbeat.DisposeAsync();
         _walEnd.Dispose();
+        await _output.DisposeAsync();
     }
 
     /// <inheritdoc/>
@@ -95,7 +99,8 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
             HasRecoverySignal = _files.HasRecoverySignal,
             Damage = _damage.Read(),
             PendingRestart = _pendingRestart,
-            UserSynchronousStandbyNames = config.Config.Parameters.GetValueOrDefault(SynchronousNames),
+            UserSynchronousStandbyNames = _last?.Report.SynchronousStandbyNames is { Length: > 0 }
+                ? _files.UsersValue(SynchronousNames, config.Config) : config.Config.Parameters.GetValueOrDefault(SynchronousNames),
             HasRestoreCommand = config.Config.RecoveryParameters.ContainsKey("restore_command"),
             RewindPossible = config.Config.UseRewind && control is ({ WalLogHints: true } or { DataChecksums: true }),
             MayRemoveDivergedData = config.Config.RemoveDataDirectoryOnDivergedTimelines,
@@ -267,12 +272,14 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         var (settings, dynamic) = (_settings, _dynamic);
         var config = EffectivePostgresConfig.Combine(settings, dynamic, role, version / 10000);
         var refused = await _programs.RefusedAsync(
-            config.Parameters.Where(pair => !config.ControlledParameters.ContainsKey(pair.Key)), DataDirectory, cancellationToken);
+            config.Parameters.Where(pair => !config.ControlledParameters.ContainsKey(pair.Key)).Concat(config.RecoveryParameters),
+            DataDirectory, cancellationToken);
         if (refused.Count > 0)
         {
             config = config with
             {
                 Parameters = config.Parameters.RemoveRange(refused.Keys),
+                RecoveryParameters = config.RecoveryParameters.RemoveRange(refused.Keys),
                 Problems = [.. config.Problems, .. refused.Select(pair =>
                     $"postgresql.parameters.{pair.Key}: PostgreSQL {version / 10000} refuses it ({pair.Value}); it is left out")],
             };
@@ -334,6 +341,14 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
 
     [LoggerMessage(EventId = 2011, Level = LogLevel.Warning, Message = "Cannot read the timeline history {Path}: {Problem}")]
     private partial void LogHistoryUnreadable(string path, string problem);
+
+    [LoggerMessage(EventId = 2015, Level = LogLevel.Warning,
+        Message = "{Parameter} was set by ALTER SYSTEM; the agent sets it, and has taken it out of postgresql.auto.conf")]
+    private partial void LogOverruled(string parameter);
+
+    [LoggerMessage(EventId = 2017, Level = LogLevel.Error,
+        Message = "PostgreSQL does not accept the new {File}; what it accepted last stays: {Problem}")]
+    private partial void LogRefused(string file, string problem);
 
     [LoggerMessage(EventId = 2013, Level = LogLevel.Warning,
         Message = "PostgreSQL was told to read its configuration again and has not taken it within {Seconds} s: its own log says whether a file has an error")]

@@ -100,6 +100,30 @@ internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner 
         return refused;
     }
 
+    /// <summary>
+    /// Why the server program does not accept a configuration file with all that it includes and with postgresql.auto.conf; null: it does, or
+    /// it cannot be asked.
+    /// </summary>
+    /// <param name="file">The main file.</param>
+    /// <param name="dataDirectory">An initialised data directory; without one nothing can be said.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task<string?> ComplaintAsync(string file, string dataDirectory, CancellationToken cancellationToken)
+    {
+        if (!File.Exists(Path.Combine(dataDirectory, "PG_VERSION")))
+        {
+            return null;
+        }
+        var command = new Command(Postgres, "-D", dataDirectory, "-c", $"config_file={file}", "-C", "port")
+        {
+            Timeout = TimeSpan.FromSeconds(10),
+            Environment = new Dictionary<string, string?> { ["LC_ALL"] = "C" },
+        };
+        var answer = await commands.CaptureAsync(command, cancellationToken);
+        return answer.IsSuccess || answer.Result.TimedOut
+            ? null
+            : string.Join("; ", answer.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).TakeLast(4));
+    }
+
     private static string FatalWords(string error)
     {
         const string mark = "FATAL:";

@@ -21,6 +21,9 @@ internal sealed class ServerSession : IAsyncDisposable
 
     private const int ConnectTimeoutSeconds = 3;
 
+    /// <summary>The server's own limit holds for statements; this one for a server, or a network, that does not answer at all.</summary>
+    private const int AnswerTimeoutSeconds = 5;
+
     private readonly NpgsqlDataSource _source;
 
     private ServerSession(NpgsqlDataSource source, NpgsqlConnection connection) => (_source, Connection) = (source, connection);
@@ -95,12 +98,14 @@ internal sealed class ServerSession : IAsyncDisposable
             ApplicationName = application,
             Options = options,
             Timeout = ConnectTimeoutSeconds,
-            CommandTimeout = 0,
+            CommandTimeout = options == Heartbeat ? AnswerTimeoutSeconds : 0,
             // A server that does not answer must not be waited for a second time.
             CancellationTimeout = -1,
             Pooling = false,
             Enlist = false,
             TcpKeepAlive = true,
+            TcpKeepAliveTime = 10,
+            TcpKeepAliveInterval = 5,
             GssEncryptionMode = GssEncryptionMode.Disable,
         };
         foreach (var (keyword, value) in user.Options)

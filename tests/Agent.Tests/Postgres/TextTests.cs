@@ -80,13 +80,68 @@ public sealed class TextTests
         Assert.Null(ConfigurationText.Find(text, "c"));
     }
 
+    [Theory]
+    [InlineData("a\nb\r\n")]
+    [InlineData("\\n")]
+    [InlineData("'\\'\n\\\\n")]
+    [InlineData("# no comment")]
+    [InlineData("")]
+    public void Every_value_stands_on_one_line_and_is_read_back(string value)
+    {
+        var text = ConfigurationText.MainFile("base.conf", [new("a", value), new("b.c", "x")], [new("restore_command", value)]);
+
+        Assert.Equal(10, text.Split('\n').Length);
+        Assert.Equal(value, ConfigurationText.Find(text, "a"));
+        var read = ConfigurationText.ReadMainFile(text)!.Value;
+        Assert.Equal("base.conf", read.Include);
+        Assert.Equal([new("a", value), new("b.c", "x")], read.Parameters);
+    }
+
+    [Theory]
+    [InlineData("a b")]
+    [InlineData("a\nb")]
+    [InlineData("")]
+    [InlineData("1a")]
+    [InlineData("a.b.c")]
+    [InlineData("a=b")]
+    public void What_is_no_name_is_never_written(string name)
+    {
+        Assert.False(ConfigurationText.IsName(name));
+        Assert.Throws<InvalidDataException>(() => ConfigurationText.MainFile("base.conf", [new(name, "x")], []));
+    }
+
+    [Fact]
+    public void No_secret_stands_on_a_command_line()
+    {
+        using var directory = new TempDirectory();
+        var settings = Config.Yaml.Settings($"postgresql: {{pgpass: {directory["pgpass"]}}}");
+        var user = settings.Postgres.Authentication.Replication;
+        user = user with { Password = "geheim1", Options = user.Options.SetItem("sslpassword", "geheim2").SetItem("sslkey", "/k") };
+        var config = EffectivePostgresConfig.Combine(settings, DynamicConfig.Default, Role.Replica, 15) with { KerberosServiceName = "krb" };
+
+        var program = ProgramConnection.ForProgram(settings, user, new HostPort("h", 1), config, 15);
+        var script = ProgramConnection.ForScript(settings, user, new HostPort("h", 1), config, 15);
+
+        Assert.DoesNotContain("geheim", program.Text + script.Text, StringComparison.Ordinal);
+        Assert.Contains("tcp_user_timeout=", program.Text, StringComparison.Ordinal);
+        Assert.Contains("keepalives_idle=", program.Text, StringComparison.Ordinal);
+        Assert.Equal("krb", program.Environment["PGKRBSRVNAME"]);
+        var service = program.Environment["PGSERVICEFILE"]!;
+        Assert.Equal("[routing]\nsslpassword=geheim2\n", File.ReadAllText(service));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(service));
+        Assert.StartsWith("service=routing ", program.Text, StringComparison.Ordinal);
+        Assert.Throws<InvalidDataException>(() => ProgramConnection.ForProgram(
+            settings, user with { Options = user.Options.SetItem("sslpassword", "a\nb") }, new HostPort("h", 1), config, 15));
+    }
+
     [Fact]
     public void Recovery_parameters_leave_the_file_and_nothing_else_does()
     {
         const string text = "# comment\nwork_mem = '4MB'\nPrimary_ConnInfo = 'x'\nrestore_command='y'\n";
 
-        Assert.Equal("# comment\nwork_mem = '4MB'\n", ConfigurationText.Without(text, RecoveryParameterNames.All));
-        Assert.Null(ConfigurationText.Without("work_mem = '4MB'\n", RecoveryParameterNames.All));
+        Assert.Equal("# comment\nwork_mem = '4MB'\n", ConfigurationText.Without(text, RecoveryParameterNames.All.Contains, out var removed));
+        Assert.Equal(["primary_conninfo", "restore_command"], removed);
+        Assert.Null(ConfigurationText.Without("\nwork_mem = '4MB'\n", _ => false, out _));
     }
 
     [Fact]
