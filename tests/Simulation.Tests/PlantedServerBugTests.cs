@@ -41,6 +41,7 @@ public sealed class PlantedServerBugTests
     public void Half_made_data_that_are_started_are_found() => Finds("data that are half made", Scenario.InterruptedWork with
     {
         ForgetsUnfinished = true,
+        RewindPossible = false,
     });
 
     [Fact]

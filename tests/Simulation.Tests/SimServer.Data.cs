@@ -102,6 +102,9 @@ internal sealed partial class SimServer
         Erase();
         IsMarkedUnfinished = true;
         (SystemId, Damage) = (systemId, systemId is null ? SimDamage.None : SimDamage.HalfMade);
+        // An agent that took them for whole would find nothing wrong with them.
+        (Control, Checkpoint, MinimumRecoveryEnd) = (ControlState.ShutDownInRecovery, WalRecord.Origin, WalRecord.Origin);
+        (Timeline, ControlTimeline) = (1, 1);
     }
 
     /// <summary>pg_rewind begins to change files.</summary>
