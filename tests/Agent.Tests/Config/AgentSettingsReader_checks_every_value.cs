@@ -144,7 +144,6 @@ public class AgentSettingsReader_checks_every_value
     [InlineData("bootstrap: {users: {a: {}}}", "bootstrap.users")]
     [InlineData("ttl: 30", "ttl")]
     [InlineData("citus: {group: 0}", "citus")]
-    [InlineData("bootstrap: {dcs: {standby_cluster: {host: far}}}", "bootstrap.dcs.standby_cluster")]
     [InlineData("watchdog: {modus: off}", "watchdog.modus")]
     [InlineData("tags: {nofailover: true, failover_priority: 3}", "tags.failover_priority")]
     [InlineData("post_bootstrap: [{type: sql, command: x}]", "post_bootstrap")]
