@@ -41,6 +41,9 @@ internal enum Fault
     /// <summary>A virtual machine is paused: its processes and its monotonic clock stand still.</summary>
     SuspendMachine,
 
+    /// <summary>The loop of a member that runs Patroni hangs; its REST answers.</summary>
+    HangLoop,
+
     /// <summary>A wall clock is put forward or back by up to an hour.</summary>
     WallClockJump,
 

@@ -7,7 +7,7 @@ namespace Routing.Simulation.Tests;
 internal sealed partial class Invariants(SimCluster cluster)
 {
     private readonly List<Commit> _acknowledged = [];
-    private readonly Dictionary<string, (SimAgent Agent, Term Term, int Life, long Revision)> _seen = [];
+    private readonly Dictionary<string, (SimMember Agent, Term Term, int Life, long Revision)> _seen = [];
     private Term _term;
     private int _life;
     private long _lifeBegan;
@@ -57,7 +57,7 @@ internal sealed partial class Invariants(SimCluster cluster)
                 }
                 primary = node;
             }
-            if (node.Agent is { } agent && agent.Board.Current.Cluster is { } seen)
+            if (node.Agent is { } agent && agent.Seen is { } seen)
             {
                 var last = _seen.GetValueOrDefault(node.Name);
                 var term = seen.Leader?.Term ?? default;
@@ -210,7 +210,7 @@ internal sealed partial class Invariants(SimCluster cluster)
     public void Decided(SimNode node, Observation o, Decision decision)
     {
         CheckGuards(node, o);
-        if (cluster.World.Diary is not null && node.Agent?.Board.Current.Reason != decision.Reason)
+        if (cluster.World.Diary is not null && node.Agent?.Reason != $"[{decision.Code}] {decision.Reason}")
         {
             cluster.World.Note(node.Name, $"{decision.Reason} [{decision.Code}] {string.Join(' ', decision.Actions)}");
         }

@@ -54,6 +54,13 @@ internal static class Mixes
         ["Resumed"] = [Fault.PauseAndCut, Fault.PauseAndCut, Fault.PauseAndCut, Fault.SlowDcs],
     };
 
+    /// <summary>With members that run Patroni: what it withstands without a watchdog.</summary>
+    public static Fault[][] Mixed { get; } =
+    [
+        [Fault.Switchover], [Fault.KillNode, Fault.KillPostmaster, Fault.CutFromDcs], [Fault.HangLoop, Fault.HangLoop, Fault.KillPostmaster],
+        [Fault.HangLoop, Fault.KillNode, Fault.CutFromDcs, Fault.DcsOutage, Fault.LoseAnswers, Fault.Switchover, Fault.StopAgent],
+    ];
+
     /// <summary>These break something that is not mended yet: they run by name only.</summary>
     private static readonly string[] s_open = ["Leases", "Resumed", "Settings", "Operators"];
 

@@ -18,7 +18,7 @@ public sealed class QuietClusterTests
         for (var second = 0; second < 6 * cluster.Options.Ttl; second++)
         {
             cluster.World.RunFor(TimeSpan.FromSeconds(1));
-            stale += cluster.Nodes.Count(node => !node.Agent!.SeesCluster);
+            stale += cluster.Nodes.Count(node => node.Agent is SimAgent { SeesCluster: false });
         }
 
         Assert.Equal(revision, cluster.Dcs.Snapshot.Revision);

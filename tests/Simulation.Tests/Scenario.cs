@@ -87,5 +87,29 @@ internal static partial class Scenario
         Storm = TimeSpan.FromSeconds(60),
     };
 
+    /// <summary>Members of ours and members that run Patroni in one cluster: asynchronous, with the times that Patroni allows.</summary>
+    public static SimOptions Mixed(int seed)
+    {
+        var random = new Random(seed * 7919);
+        var (ttl, loopWait, retry) = Pick(random, (20, 4, 5), (30, 10, 10));
+        return new SimOptions
+        {
+            Nodes = Pick(random, 3, 3, 4),
+            PatroniNodes = Pick(random, 1, 1, 2),
+            Ttl = ttl,
+            LoopWait = loopWait,
+            RetryTimeout = retry,
+            Failsafe = random.Next(3) == 0,
+            MaximumLag = Pick(random, 1_048_576, 20_000),
+            CheckTimeline = random.Next(2) == 0,
+            RewindPossible = random.Next(5) > 0,
+            MayRemoveDivergedData = true,
+            Faults = Pick(random, Mixes.Mixed),
+            Storm = TimeSpan.FromSeconds(120),
+            MeanPause = TimeSpan.FromSeconds(12),
+            Patience = 60,
+        };
+    }
+
     private static T Pick<T>(Random random, params ReadOnlySpan<T> among) => among[random.Next(among.Length)];
 }

@@ -22,6 +22,9 @@ public sealed class ScheduleTests(ITestOutputHelper output)
     public void What_broke_once_holds(string name) => Schedules.Hold(_ => Scenario.Rare[name], s_count / 10, output);
 
     [Fact]
+    public void A_mixed_cluster_breaks_none_either() => Holds(Scenario.Mixed, s_count / 10);
+
+    [Fact]
     public void The_same_seed_gives_the_same_schedule()
     {
         for (var seed = 1; seed <= 5; seed++)

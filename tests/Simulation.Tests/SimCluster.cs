@@ -110,7 +110,10 @@ internal sealed class SimCluster
 
     public SimNode AddNode()
     {
-        var node = new SimNode(this, ((char)('a' + Nodes.Count)).ToString(), 5001 + Nodes.Count);
+        var node = new SimNode(this, ((char)('a' + Nodes.Count)).ToString(), 5001 + Nodes.Count)
+        {
+            IsPatroni = Nodes.Count < Options.Nodes && Nodes.Count >= Options.Nodes - Options.PatroniNodes,
+        };
         node.Server.Acknowledged = (server, commit) =>
         {
             Invariants.CommitAcknowledged(server, commit);
@@ -125,7 +128,7 @@ internal sealed class SimCluster
 
     public string Describe() => string.Join("; ", Nodes.Select(n =>
         $"{n.Name}: {n.Server.Life}{(n.Server.IsPrimary ? " primary" : "")} timeline {n.Server.Timeline}, "
-        + (n.Agent is { } agent ? $"[{agent.Board.Current.ReasonCode}] {agent.Board.Current.Reason}" : "no agent")));
+        + (n.Agent is { } agent ? agent.Reason : "no agent")));
 
     private bool IsOver => Invariants.Violation is not null;
 

@@ -42,7 +42,10 @@ internal sealed class SimNode
 
     public SimWatchdog Watchdog { get; }
 
-    public SimAgent? Agent { get; private set; }
+    public SimMember? Agent { get; private set; }
+
+    /// <summary>It runs Patroni.</summary>
+    public bool IsPatroni { get; init; }
 
     /// <summary>Strikes in the middle of the agent's next long verb.</summary>
     public Action? Interruption { get; set; }
@@ -93,7 +96,9 @@ internal sealed class SimNode
         }
         var process = new SimProcess(_world);
         _world.Note(Name, "the agent starts");
-        process.Run(() => Agent = new SimAgent(_cluster, this, process, _clock.For(process)));
+        process.Run(() => Agent = IsPatroni
+            ? new SimPatroni(_cluster, this, process, _clock.For(process))
+            : new SimAgent(_cluster, this, process, _clock.For(process)));
         ApplyLinks();
         Agent!.Start();
         if (IsFrozen)
@@ -223,7 +228,7 @@ internal sealed class SimNode
     }
 
     /// <summary>The agent's process ended by itself.</summary>
-    public void AgentEnded(SimAgent agent, int code)
+    public void AgentEnded(SimMember agent, int code)
     {
         if (Agent != agent)
         {
@@ -258,7 +263,7 @@ internal sealed class SimNode
 
 /// <summary>One life of the agent: the real loop, keeper, performer and watch, with simulated hands.</summary>
 #pragma warning disable CA1001 // A process that is killed disposes of nothing; its life here ends with its SimProcess.
-internal sealed class SimAgent
+internal sealed class SimAgent : SimMember
 #pragma warning restore CA1001
 {
     private readonly SimCluster _cluster;
@@ -271,11 +276,11 @@ internal sealed class SimAgent
     private readonly SimGuard _guard;
 
     public SimAgent(SimCluster cluster, SimNode node, SimProcess process, SimClock time)
+        : base(process, cluster.Dcs.Connect(node.Name))
     {
-        (_cluster, _node, _time, Process) = (cluster, node, time, process);
+        (_cluster, _node, _time) = (cluster, node, time);
         var world = cluster.World;
         var options = cluster.Options;
-        Store = cluster.Dcs.Connect(node.Name);
         Store.Recall(node.Server.IsEmpty ? null : node.StoreLife);
         Store.RequestTimeout = TimeSpan.FromSeconds(2);
         Store.AnswerDelay = () => world.Between(0.3, 6);
@@ -307,9 +312,9 @@ internal sealed class SimAgent
         };
     }
 
-    public SimProcess Process { get; }
+    public override ClusterSnapshot? Seen => Board.Current.Cluster;
 
-    public InMemoryClusterStore Store { get; }
+    public override string Reason => $"[{Board.Current.ReasonCode}] {Board.Current.Reason}";
 
     public LeaseKeeper Keeper { get; }
 
@@ -318,16 +323,15 @@ internal sealed class SimAgent
     /// <summary>What REST asks before it speaks about the cluster.</summary>
     public bool SeesCluster => Board.Current.IsClusterFresh(_time.GetTimestamp(), _time);
 
-    public void Start() => Process.Run(() => _ = RunAsync());
+    public override void Start() => Process.Run(() => _ = RunAsync());
 
-    public void Wake() => Process.Run(_loop.Signal.Wake);
+    public override void Wake() => Process.Run(_loop.Signal.Wake);
 
-    public void Stop() => Process.Run(_loop.RequestShutdown);
+    public override void Stop() => Process.Run(_loop.RequestShutdown);
 
-    /// <summary>Its configuration file has other tags now, and it was told to read it again.</summary>
-    public void Adopt(MemberTags tags) => Process.Run(() => _loop.Adopt(_member with { Tags = tags }));
+    public override void Adopt(MemberTags tags) => Process.Run(() => _loop.Adopt(_member with { Tags = tags }));
 
-    public PeerReport Report()
+    public override PeerReport Report()
     {
         Wake();   // as the REST does for an asker who would want to ask again
         var status = Board.Current;
@@ -346,7 +350,7 @@ internal sealed class SimAgent
         };
     }
 
-    public FailsafeReply ReceiveFailsafe(FailsafeMessage message)
+    public override FailsafeReply ReceiveFailsafe(FailsafeMessage message)
     {
         var verdict = _consents.Receive(message).Verdict;
         var accepted = verdict == FailsafeVerdict.Accepted;

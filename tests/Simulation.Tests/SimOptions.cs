@@ -10,6 +10,9 @@ internal sealed partial record SimOptions
 {
     public int Nodes { get; init; } = 3;
 
+    /// <summary>How many of the nodes run Patroni.</summary>
+    public int PatroniNodes { get; init; }
+
     public int Ttl { get; init; } = 5;
 
     public int LoopWait { get; init; } = 2;
@@ -111,7 +114,7 @@ internal sealed partial record SimOptions
         """));
 
     public override string ToString() =>
-        $"{Nodes} nodes, {Ttl}/{LoopWait}/{RetryTimeout}, {Mode}{(Strict ? " strict" : "")} × {SynchronousNodes}"
+        $"{Nodes} nodes{(PatroniNodes > 0 ? $" ({PatroniNodes} with Patroni)" : "")}, {Ttl}/{LoopWait}/{RetryTimeout}, {Mode}{(Strict ? " strict" : "")} × {SynchronousNodes}"
         + $"{(Failsafe ? ", failsafe" : "")}, start timeout {PrimaryStartTimeout}, drift {Drift}{(FromStart ? ", from the start" : "")}, "
         + string.Join(' ', Faults);
 }

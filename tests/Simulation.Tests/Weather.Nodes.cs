@@ -5,8 +5,20 @@ internal sealed partial class Weather
 {
     private bool StrikeNode(Fault fault, SimNode node, Chance chance)
     {
+        if (node.IsPatroni && fault is (Fault.KillAgent or Fault.FreezeAgent or Fault.FreezeMachine or Fault.SuspendMachine))
+        {
+            // Without a watchdog Patroni leaves a primary behind that nobody stops: here its machine is gone altogether.
+            fault = Fault.KillNode;
+        }
         switch (fault)
         {
+            case Fault.HangLoop:
+                if (node.Agent is SimPatroni patroni)
+                {
+                    patroni.Hang();
+                    Later(chance, patroni.GoOn);
+                }
+                return true;
             case Fault.KillAgent:
                 node.KillAgent("a fault");
                 Later(chance, node.StartAgent);

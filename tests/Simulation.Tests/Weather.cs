@@ -32,6 +32,7 @@ internal sealed partial class Weather(SimCluster cluster, IReadOnlyList<Strike> 
         foreach (var node in cluster.Nodes)
         {
             node.GoOn();
+            (node.Agent as SimPatroni)?.GoOn();
             node.DcsLink = DcsLink.Open;
             node.DcsDelay = null;
             RepairServer(node);
