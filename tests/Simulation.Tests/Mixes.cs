@@ -57,9 +57,13 @@ internal static class Mixes
     /// <summary>With members that run Patroni: what it withstands without a watchdog.</summary>
     public static Fault[][] Mixed { get; } =
     [
-        [Fault.Switchover], [Fault.KillNode, Fault.KillPostmaster, Fault.CutFromDcs], [Fault.HangLoop, Fault.HangLoop, Fault.KillPostmaster],
-        [Fault.HangLoop, Fault.KillNode, Fault.CutFromDcs, Fault.DcsOutage, Fault.LoseAnswers, Fault.Switchover, Fault.StopAgent],
+        [Fault.Switchover, Fault.KillPostmaster], [Fault.KillNode, Fault.KillPostmaster, Fault.CutFromDcs, Fault.Switchover],
+        [Fault.CutFromDcs, Fault.DcsOutage, Fault.LoseAnswers, Fault.Switchover],
+        [Fault.KillNode, Fault.CutFromDcs, Fault.DcsOutage, Fault.LoseAnswers, Fault.Switchover, Fault.StopAgent],
     ];
+
+    /// <summary>With members that run Patroni, whose loop hangs while their REST answers that they are primary.</summary>
+    public static Fault[] Hanging { get; } = [Fault.HangLoop, Fault.HangLoop, Fault.Switchover];
 
     /// <summary>These break something that is not mended yet: they run by name only.</summary>
     private static readonly string[] s_open = ["Leases", "Resumed", "Settings", "Operators"];

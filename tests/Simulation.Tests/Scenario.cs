@@ -92,6 +92,7 @@ internal static partial class Scenario
     {
         var random = new Random(seed * 7919);
         var (ttl, loopWait, retry) = Pick(random, (20, 4, 5), (30, 10, 10));
+        var faults = Replay.Mix == nameof(Mixes.Hanging) ? Mixes.Hanging : Pick(random, Mixes.Mixed);
         return new SimOptions
         {
             Nodes = Pick(random, 3, 3, 4),
@@ -99,12 +100,13 @@ internal static partial class Scenario
             Ttl = ttl,
             LoopWait = loopWait,
             RetryTimeout = retry,
-            Failsafe = random.Next(3) == 0,
+            // Patroni forgets with its process what it has consented to.
+            Failsafe = random.Next(2) == 0 && !faults.Contains(Fault.KillNode) && !faults.Contains(Fault.StopAgent),
             MaximumLag = Pick(random, 1_048_576, 20_000),
             CheckTimeline = random.Next(2) == 0,
             RewindPossible = random.Next(5) > 0,
             MayRemoveDivergedData = true,
-            Faults = Pick(random, Mixes.Mixed),
+            Faults = faults,
             Storm = TimeSpan.FromSeconds(120),
             MeanPause = TimeSpan.FromSeconds(12),
             Patience = 60,

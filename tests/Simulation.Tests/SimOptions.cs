@@ -83,7 +83,8 @@ internal sealed partial record SimOptions
     /// <summary>Shows an agent an old snapshot now and then.</summary>
     public bool ShowsOldSnapshots { get; init; }
 
-    public bool IsCalm => Faults.All(f => f is Fault.Switchover or Fault.ChangeTimes);
+    /// <summary>Nothing happens in which a commit could be lost; Patroni's own switchovers may lose one.</summary>
+    public bool IsCalm => PatroniNodes == 0 && Faults.All(f => f is Fault.Switchover or Fault.ChangeTimes);
 
     /// <summary>Nothing happens that a leader could have to go for.</summary>
     public bool IsQuiet => Faults.All(f => f is Fault.ChangeTimes);
