@@ -44,6 +44,12 @@ internal enum Fault
     /// <summary>The loop of a member that runs Patroni hangs; its REST answers.</summary>
     HangLoop,
 
+    /// <summary>A mistake in the code that renews the lease: its task ends with an exception that nobody expects.</summary>
+    BreakKeeper,
+
+    /// <summary>Somebody who is no leader claims to lead by failsafe mode, for a day.</summary>
+    ForgedFailsafe,
+
     /// <summary>A wall clock is put forward or back by up to an hour.</summary>
     WallClockJump,
 

@@ -103,6 +103,22 @@ public sealed class PlantedBugTests
     });
 
     [Fact]
+    public void A_lease_that_nobody_renews_any_more_is_found() => Finds("not every node came back", new SimOptions
+    {
+        KeeperHangs = true,
+        Faults = [Fault.BreakKeeper],
+    });
+
+    [Fact]
+    public void A_claim_of_anybody_to_lead_by_failsafe_mode_ends_every_failover() => Finds("no leader", new SimOptions
+    {
+        ConsentsToAnybody = true,
+        Failsafe = true,
+        Faults = [Fault.ForgedFailsafe, Fault.KillNode],
+        MeanPause = TimeSpan.FromSeconds(3),
+    });
+
+    [Fact]
     public void Reads_from_a_standby_are_no_serial_history() => Finds("the history is not serialisable", new SimOptions
     {
         ReadsStandbys = true,

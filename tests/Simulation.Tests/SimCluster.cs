@@ -53,9 +53,9 @@ internal sealed class SimCluster
     /// <summary>The node that the leader key names and whose server accepts writes.</summary>
     public SimNode? Leader => Nodes.Find(n => n.Name == Dcs.Snapshot.Leader?.Holder && n.AcceptsWrites);
 
-    /// <summary>A leader, and every other node streams from the leader's history.</summary>
+    /// <summary>A leader, and every other node has its key and streams from the leader's history.</summary>
     public bool IsWhole => Leader is not null && Nodes.TrueForAll(n =>
-        n.Agent is not null && (n == Leader || (n.Server is { Life: Life.Up, IsPrimary: false, StreamsFrom: not null } && n.Server.Timeline == Leader.Server.Timeline)));
+        n.Agent is not null && Dcs.Snapshot.Members.ContainsKey(n.Name) && (n == Leader || (n.Server is { Life: Life.Up, IsPrimary: false, StreamsFrom: not null } && n.Server.Timeline == Leader.Server.Timeline)));
 
     /// <summary>Forms the cluster, lets things go wrong, and waits until all is well again.</summary>
     /// <returns>The violation; null: none.</returns>
@@ -120,7 +120,12 @@ internal sealed class SimCluster
             _clients.Acknowledged(commit);
         };
         node.Server.BecamePrimary = BecamePrimary;
-        node.Server.Corrupted = Invariants.Violated;
+        node.Server.Corrupted = Options.PatroniNodes == 0 ? Invariants.Violated : what =>
+        {
+            // Patroni opens timelines that another may have opened before: an operator has to see it, and copies the standby anew.
+            World.Note(node.Name, what);
+            World.At(TimeSpan.Zero, node.Server.Erase);
+        };
         Network.Add(node.Server);
         Nodes.Add(node);
         return node;

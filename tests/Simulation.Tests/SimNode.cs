@@ -371,6 +371,11 @@ internal sealed class SimAgent : SimMember
         {
             return;
         }
+        catch (PlantedMistakeException)
+        {
+            _node.AgentEnded(this, 70);
+            return;
+        }
         catch (Exception problem)
         {
             _cluster.Invariants.Violated($"the agent of {_node.Name} broke: {problem}");

@@ -77,6 +77,12 @@ internal sealed partial record SimOptions
     /// <summary>Spoils the decision.</summary>
     public Func<Observation, Decision, Decision>? Spoil { get; init; }
 
+    /// <summary>The code that renews the lease hangs where it would break.</summary>
+    public bool KeeperHangs { get; init; }
+
+    /// <summary>A member consents to whoever says that it leads.</summary>
+    public bool ConsentsToAnybody { get; init; }
+
     /// <summary>Clients that write to the primary read from a standby.</summary>
     public bool ReadsStandbys { get; init; }
 

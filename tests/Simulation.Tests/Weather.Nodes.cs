@@ -1,3 +1,5 @@
+using Routing.Agent.Status;
+
 namespace Routing.Simulation.Tests;
 
 // What goes wrong with machines, processes and clocks.
@@ -17,6 +19,22 @@ internal sealed partial class Weather
                 {
                     patroni.Hang();
                     Later(chance, patroni.GoOn);
+                }
+                return true;
+            case Fault.BreakKeeper:
+                if (node.Agent is SimAgent { Store: var store })
+                {
+                    store.BeforeRenewal = cluster.Options.KeeperHangs ? () => new TaskCompletionSource().Task : () => throw new PlantedMistakeException();
+                }
+                return true;
+            case Fault.ForgedFailsafe:
+                var forged = new FailsafeMessage("mallory", "postgres://127.0.0.1:1/postgres", "http://127.0.0.1:1/patroni", null)
+                {
+                    Ttl = TimeSpan.FromDays(1),
+                };
+                foreach (var receiver in cluster.Nodes.Where(n => n.CanAnswer))
+                {
+                    receiver.ReceiveFailsafe(forged);
                 }
                 return true;
             case Fault.KillAgent:

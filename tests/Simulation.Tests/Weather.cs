@@ -41,6 +41,10 @@ internal sealed partial class Weather(SimCluster cluster, IReadOnlyList<Strike> 
                 node.KillAgent("it hangs");
             }
             node.Agent?.Process.Thaw();
+            if (node.Agent is { } agent && !cluster.Options.KeeperHangs)
+            {
+                agent.Store.BeforeRenewal = null;
+            }
             node.ApplyLinks();
             node.PowerOn();
             node.Return();

@@ -99,6 +99,9 @@ public sealed class InMemoryClusterStore : IClusterStore
     /// <param name="count">How many calls.</param>
     public void LoseAnswers(int count = 1) => Interlocked.Add(ref _answersToLose, count);
 
+    /// <summary>Called before each renewal of a lease. What it throws comes out of the call, as a mistake of the store's own would.</summary>
+    public Func<Task>? BeforeRenewal { get; set; }
+
     private bool IsUp => Arrives && ComesBack;
 
     private bool Arrives => !_isCutOff && !_isMute && !_dcs.IsDown;
@@ -145,8 +148,14 @@ public sealed class InMemoryClusterStore : IClusterStore
         AskAsync(() => _dcs.Grant(ttl), cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken) =>
-        TryAskAsync(() => _dcs.Renew(leaseId), _ => RenewOutcome.Unknown, cancellationToken);
+    public async ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken)
+    {
+        if (BeforeRenewal is { } before)
+        {
+            await before();
+        }
+        return await TryAskAsync(() => _dcs.Renew(leaseId), _ => RenewOutcome.Unknown, cancellationToken);
+    }
 
     /// <inheritdoc/>
     public ValueTask<LeaderWrite> TryAcquireLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
