@@ -110,15 +110,6 @@ public sealed class PlantedBugTests
     });
 
     [Fact]
-    public void A_claim_of_anybody_to_lead_by_failsafe_mode_ends_every_failover() => Finds("no leader", new SimOptions
-    {
-        ConsentsToAnybody = true,
-        Failsafe = true,
-        Faults = [Fault.ForgedFailsafe, Fault.KillNode],
-        MeanPause = TimeSpan.FromSeconds(3),
-    });
-
-    [Fact]
     public void Reads_from_a_standby_are_no_serial_history() => Finds("the history is not serialisable", new SimOptions
     {
         ReadsStandbys = true,
