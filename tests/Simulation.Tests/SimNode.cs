@@ -5,7 +5,6 @@ using Routing.Agent.Status;
 using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Ha;
-using Routing.TestKit;
 
 namespace Routing.Simulation.Tests;
 

@@ -226,7 +226,7 @@ internal sealed partial class SimPatroni
             {
                 OnShutdownCheckpoint = async (_, token) =>
                 {
-                    await Task.Delay(TimeSpan.FromSeconds(1), _time);
+                    await Task.Delay(TimeSpan.FromSeconds(1), _time, token);
                     if (_node.Server.Standbys.Any(standby => standby.End >= _node.Server.End))
                     {
                         released = true;

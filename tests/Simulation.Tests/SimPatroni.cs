@@ -5,7 +5,6 @@ using Routing.Agent.Status;
 using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Ha;
-using Routing.TestKit;
 
 namespace Routing.Simulation.Tests;
 
@@ -15,7 +14,9 @@ namespace Routing.Simulation.Tests;
 /// or the leader update is refused; the race with its order of checks; one long job beside the loop; failsafe mode; requests; pause.
 /// Not modelled: synchronous mode, bootstrap of a new cluster, watchdog, slots, timelines reserved by us.
 /// </remarks>
+#pragma warning disable CA1001 // A process that is killed disposes of nothing; its life here ends with its SimProcess.
 internal sealed partial class SimPatroni : SimMember
+#pragma warning restore CA1001
 {
     private static readonly TimeSpan s_restTimeout = TimeSpan.FromSeconds(2);
 
