@@ -50,6 +50,15 @@ internal enum Fault
     /// <summary>Somebody who is no leader claims to lead by failsafe mode, for a day.</summary>
     ForgedFailsafe,
 
+    /// <summary>The agent of a standby is started anew, in no time.</summary>
+    RestartAgent,
+
+    /// <summary>A key says that a timeline is in use which nobody can have opened.</summary>
+    ForgedTimeline,
+
+    /// <summary>Failsafe mode is switched on or off.</summary>
+    ChangeFailsafe,
+
     /// <summary>A wall clock is put forward or back by up to an hour.</summary>
     WallClockJump,
 

@@ -13,6 +13,7 @@ internal sealed partial class Invariants(SimCluster cluster)
     private long _lifeBegan;
     private string _keys = "";
     private string? _systemId;
+    private uint _highestTimeline;
     private SynchronousMode? _mode;
     private bool _hasChangedMode;
 
@@ -109,6 +110,10 @@ internal sealed partial class Invariants(SimCluster cluster)
         cluster.World.Note("DCS", $"the leader is {leader.Holder}, term {leader.Term}");
     }
 
+    /// <summary>Its promotion was under way when the DCS ended its lease early. Nobody else may lead then, which is another check.</summary>
+    private bool IsRobbed(SimServer server) => cluster.Dcs.Snapshot.Leader is null && cluster.Nodes.Find(n => n.Server == server) is { RobbedAt: > 0 } node
+        && cluster.World.Now - node.RobbedAt < TimeSpan.FromSeconds(cluster.Options.LongestTtl).Ticks;
+
     /// <summary>An operator who switches synchronous mode off gives the promise up for what was committed before, too.</summary>
     private void SeeMode(ClusterSnapshot snapshot)
     {
@@ -166,10 +171,15 @@ internal sealed partial class Invariants(SimCluster cluster)
         }
         CheckTakeOver(server, wasPromoted);
         var dcs = cluster.Dcs.Snapshot;
-        if (dcs.Leader?.Holder != server.Name && !cluster.IsPaused && !IsEarlierLeaseValid)
+        if (dcs.Leader?.Holder != server.Name && !cluster.IsPaused && !IsEarlierLeaseValid && !IsRobbed(server))
         {
             Violated($"{server.Name} accepts writes, and the leader key names {dcs.Leader?.Holder ?? "nobody"}");
         }
+        if (server.Timeline > _highestTimeline + HaLoop.LargestTimelineLeap + 1)
+        {
+            Violated($"{server.Name} opens timeline {server.Timeline}, and {_highestTimeline} was the highest");
+        }
+        _highestTimeline = Math.Max(_highestTimeline, server.Timeline);
         var present = new HashSet<Commit>();
         foreach (var record in server.Wal)
         {
@@ -218,6 +228,11 @@ internal sealed partial class Invariants(SimCluster cluster)
         if (decision.Reason.Length == 0 || decision.Code.Length == 0)
         {
             Violated($"{node.Name} decides without a reason: [{decision.Code}] '{decision.Reason}'");
+        }
+        if (cluster.Options.MustStayLeader && o.Leader == o.Self && o.Local.AcceptsWrites && decision.Actions.Any(a => a is HaAction.Demote)
+            && cluster.Nodes.TrueForAll(n => n.Agent is not null))
+        {
+            Violated($"{node.Name} demotes itself though every member could consent: {decision.Reason}");
         }
         if (cluster.Options.IsQuiet && o.Leads && decision.Actions.Any(a => a is HaAction.Demote))
         {

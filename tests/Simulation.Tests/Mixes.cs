@@ -53,6 +53,9 @@ internal static class Mixes
             [Fault.RebuildDcs, Fault.RestoreDcs, Fault.RestoreDcs, Fault.CutFromDcs, Fault.SlowDcs, Fault.DcsOutage, Fault.Switchover, Fault.KillNode],
         ["Broken"] = [Fault.BreakKeeper, Fault.KillNode, Fault.CutFromDcs, Fault.Switchover],
         ["Forged"] = [Fault.ForgedFailsafe, Fault.KillNode, Fault.CutFromDcs, Fault.KillAgent],
+        ["FailsafeRestarts"] = [Fault.DcsOutage, Fault.DcsOutage, Fault.RestartAgent, Fault.RestartAgent],
+        ["Failsafe"] = [Fault.ChangeFailsafe, Fault.CutFromDcs, Fault.DcsOutage, Fault.RestartAgent, Fault.KillNode],
+        ["Timelines"] = [Fault.ForgedTimeline, Fault.KillNode, Fault.KillPostmaster, Fault.Switchover],
         ["Resumed"] = [Fault.PauseAndCut, Fault.PauseAndCut, Fault.PauseAndCut, Fault.SlowDcs],
     };
 
@@ -68,7 +71,11 @@ internal static class Mixes
     public static Fault[] Hanging { get; } = [Fault.HangLoop, Fault.HangLoop, Fault.Switchover];
 
     /// <summary>These break something that is not mended yet: they run by name only.</summary>
-    private static readonly string[] s_open = ["Leases", "Resumed", "Settings", "Operators", "Forged"];
+    private static readonly string[] s_open = [];
+
+    /// <summary>They say nothing without failsafe mode.</summary>
+    public static bool NeedFailsafe(Fault[] faults) =>
+        faults.Contains(Fault.ChangeFailsafe) || faults.Contains(Fault.RestartAgent) || faults.Contains(Fault.ForgedFailsafe);
 
     /// <summary>What every change has to withstand.</summary>
     public static Fault[][] All { get; } = [.. ByName.Where(mix => !s_open.Contains(mix.Key)).Select(mix => mix.Value)];

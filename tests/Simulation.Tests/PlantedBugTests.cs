@@ -110,6 +110,55 @@ public sealed class PlantedBugTests
     });
 
     [Fact]
+    public void A_claim_of_anybody_to_lead_by_failsafe_mode_ends_every_failover() => Finds("no leader", new SimOptions
+    {
+        ConsentsToAnybody = true,
+        Failsafe = true,
+        Faults = [Fault.ForgedFailsafe, Fault.KillNode],
+        MeanPause = TimeSpan.FromSeconds(3),
+    });
+
+    [Fact]
+    public void A_race_that_asks_the_present_members_alone_makes_two_primaries() => Finds("accepts writes although", new SimOptions
+    {
+        Spoil = (o, _) => HaLoop.Decide(o with { Memory = o.Memory with { Members = KnownMembers.None } }),
+        Faults = [Fault.PauseAndCut],
+    });
+
+    [Fact]
+    public void A_lease_that_ends_early_and_a_race_that_asks_nobody_make_two_primaries() => Finds("accepts writes although", new SimOptions
+    {
+        Spoil = (_, decision) => decision.Code is "asks_peers" or "primary_alive" ? With(decision, new HaAction.AcquireLeader()) : decision,
+        Faults = [Fault.EndLeaseEarly, Fault.CutFromDcs],
+        MeanPause = TimeSpan.FromSeconds(2),
+    });
+
+    [Fact]
+    public void A_consent_that_ends_with_the_mode_makes_two_primaries() => Finds("accepts writes although", new SimOptions
+    {
+        Failsafe = true,
+        Spoil = (o, _) => HaLoop.Decide(o.Config.FailsafeMode ? o : o with { Failsafe = default, Memory = o.Memory with { Members = KnownMembers.None } }),
+        Faults = [Fault.ChangeFailsafe, Fault.CutFromDcs],
+        MeanPause = TimeSpan.FromSeconds(2),
+    });
+
+    [Fact]
+    public void An_agent_that_forgets_its_configuration_ends_failsafe_mode_for_the_leader() => Finds("though every member could consent", new SimOptions
+    {
+        Failsafe = true,
+        ForgetsConfiguration = true,
+        Faults = [Fault.DcsOutage, Fault.RestartAgent],
+        MeanPause = TimeSpan.FromSeconds(2),
+    });
+
+    [Fact]
+    public void A_timeline_that_is_believed_whatever_it_is_is_found() => Finds("was the highest", new SimOptions
+    {
+        Spoil = (o, decision) => decision.Code == "promotes" ? With(decision, new HaAction.Promote(o.Cluster!.UsedTimeline)) : decision,
+        Faults = [Fault.ForgedTimeline, Fault.KillNode],
+    });
+
+    [Fact]
     public void Reads_from_a_standby_are_no_serial_history() => Finds("the history is not serialisable", new SimOptions
     {
         ReadsStandbys = true,

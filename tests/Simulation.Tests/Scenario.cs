@@ -8,12 +8,13 @@ internal static partial class Scenario
     public static SimOptions Of(int seed) => Of(seed, null);
 
     /// <param name="seed">Picks the settings, and the faults when none are given.</param>
-    /// <param name="faults">The name of a mix of faults; null: any that every change has to withstand.</param>
-    public static SimOptions Of(int seed, string? faults)
+    /// <param name="mix">The name of a mix of faults; null: any that every change has to withstand.</param>
+    public static SimOptions Of(int seed, string? mix)
     {
         var random = new Random(seed * 7919);
         var (ttl, loopWait, retry) = Pick(random, (3, 1, 1), (5, 2, 1), (5, 1, 2), (30, 10, 10), (5, 2, 1));
         var mode = Pick(random, SynchronousMode.Off, SynchronousMode.Priority, SynchronousMode.Quorum);
+        var faults = mix is null ? Pick(random, Mixes.All) : Mixes.ByName[mix];
         return new SimOptions
         {
             Nodes = Pick(random, 3, 3, 3, 4, 5),
@@ -23,7 +24,7 @@ internal static partial class Scenario
             Mode = mode,
             Strict = mode != SynchronousMode.Off && random.Next(3) == 0,
             SynchronousNodes = mode == SynchronousMode.Off ? 1 : Pick(random, 1, 1, 2),
-            Failsafe = random.Next(4) == 0,
+            Failsafe = random.Next(4) == 0 || Mixes.NeedFailsafe(faults),
             PrimaryStartTimeout = Pick(random, 300, 300, 5, 0),
             MaximumLag = Pick(random, 1_048_576, 1_048_576, 20_000),
             CheckTimeline = random.Next(2) == 0,
@@ -32,7 +33,7 @@ internal static partial class Scenario
             Drift = Pick(random, 0.0002, 0.0002, 0.0002, 0.04, 0.07),
             FromStart = random.Next(5) == 0,
             Together = Pick(random, 0, 0, 0.3),
-            Faults = faults is null ? Pick(random, Mixes.All) : Mixes.ByName[faults],
+            Faults = faults,
             Storm = TimeSpan.FromSeconds(ttl > 10 ? 90 : 25),
             MeanPause = TimeSpan.FromSeconds(ttl > 10 ? 12 : 4),
         };
@@ -45,6 +46,7 @@ internal static partial class Scenario
         [nameof(UnansweredSync)] = UnansweredSync,
         [nameof(OutsideFailsafe)] = OutsideFailsafe,
         [nameof(ChangingTimes)] = ChangingTimes,
+        [nameof(ShortLeaseFailsafe)] = ShortLeaseFailsafe,
     };
 
     /// <summary>A server falls silent while it is promoted, and then its agent dies: the fence must not have been sent away.</summary>
@@ -87,12 +89,23 @@ internal static partial class Scenario
         Storm = TimeSpan.FromSeconds(60),
     };
 
+    /// <summary>A lease so short that one request without an answer leaves no time to ask the members.</summary>
+    public static SimOptions ShortLeaseFailsafe => new()
+    {
+        Ttl = 3,
+        LoopWait = 1,
+        Failsafe = true,
+        Drift = 0.07,
+        Faults = [Fault.DcsOutage, Fault.DcsOutage, Fault.RestartAgent],
+        MeanPause = TimeSpan.FromSeconds(3),
+    };
+
     /// <summary>Members of ours and members that run Patroni in one cluster: asynchronous, with the times that Patroni allows.</summary>
     public static SimOptions Mixed(int seed)
     {
         var random = new Random(seed * 7919);
         var (ttl, loopWait, retry) = Pick(random, (20, 4, 5), (30, 10, 10));
-        var faults = Replay.Mix == nameof(Mixes.Hanging) ? Mixes.Hanging : Pick(random, Mixes.Mixed);
+        var faults = Replay.Mix == nameof(Mixes.Hanging) ? Mixes.Hanging : Pick(random, [.. Mixes.Mixed, Mixes.Hanging]);
         return new SimOptions
         {
             Nodes = Pick(random, 3, 3, 4),

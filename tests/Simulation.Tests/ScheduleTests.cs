@@ -19,10 +19,11 @@ public sealed class ScheduleTests(ITestOutputHelper output)
     [InlineData(nameof(Scenario.UnansweredSync))]
     [InlineData(nameof(Scenario.OutsideFailsafe))]
     [InlineData(nameof(Scenario.ChangingTimes))]
+    [InlineData(nameof(Scenario.ShortLeaseFailsafe))]
     public void What_broke_once_holds(string name) => Schedules.Hold(_ => Scenario.Rare[name], s_count / 10, output);
 
     [Fact]
-    public void A_mixed_cluster_breaks_none_either() => Holds(Scenario.Mixed, s_count / 10);
+    public void A_mixed_cluster_breaks_none_either() => Schedules.Hold(Scenario.Mixed, s_count / 10, output);
 
     [Fact]
     public void The_same_seed_gives_the_same_schedule()

@@ -61,6 +61,9 @@ internal sealed class SimNode
     /// <summary>Until then it may be a primary that nobody could stop: it stood still while its lease ended.</summary>
     public long ExcusedUntil { get; private set; }
 
+    /// <summary>The DCS ended its lease before its time, and it may not know yet; 0: never.</summary>
+    public long RobbedAt { get; set; }
+
     /// <summary>An operator took it out of the cluster.</summary>
     public bool HasLeft { get; private set; }
 
@@ -81,6 +84,9 @@ internal sealed class SimNode
 
     /// <summary>What its agent consented to last; it survives the agent. The machine's own end takes it away, so that its start counts as one.</summary>
     public FailsafeNotice? Consent { get; set; }
+
+    /// <summary>The dynamic configuration that its agent saw last, in the file beside its data.</summary>
+    public DynamicConfig Config { get; private set; } = DynamicConfig.Default;
 
     /// <summary>The members that its agent has seen; kept like its data.</summary>
     public KnownMembers Members { get; set; } = KnownMembers.None;
@@ -126,6 +132,10 @@ internal sealed class SimNode
         if (Agent is { } agent)
         {
             _world.Note(Name, $"the agent is killed: {why}");
+            if (agent is SimAgent { Board.Current.Config: { } config } && !_cluster.Options.ForgetsConfiguration)
+            {
+                Config = config;
+            }
             Agent = null;
             agent.Process.Kill();
             StoreLife = agent.Store.KnownLife ?? StoreLife;
@@ -287,7 +297,7 @@ internal sealed class SimAgent : SimMember
         IClusterStore store = options.ShowsOldSnapshots ? new ForgetfulStore(Store, world) : Store;
         _watch = new TopologyWatch(store, NullLogger<TopologyWatch>.Instance);
         Keeper = new LeaseKeeper(store, node.Name, time, NullLogger<LeaseKeeper>.Instance);
-        Board = new StatusBoard(new AgentStatus { Scope = "sim", Name = node.Name, LastLeader = node.Members.Leader });
+        Board = new StatusBoard(new AgentStatus { Scope = "sim", Name = node.Name, LastLeader = node.Members.Leader, Config = node.Config });
         _member = new LocalMember(
             "sim", node.Name, $"postgres://127.0.0.1:{node.Server.Port}/postgres", $"http://127.0.0.1:{node.Server.Port + 1000}/patroni", null,
             node.Tags, true, false, cluster.ConfigElement);
@@ -351,6 +361,12 @@ internal sealed class SimAgent : SimMember
 
     public override FailsafeReply ReceiveFailsafe(FailsafeMessage message)
     {
+        if (_cluster.Options.ConsentsToAnybody)
+        {
+            var notice = FailsafeNotice.Of(message, Board.Current.Timing.Ttl, Board.Current.Failsafe, _time);
+            Board.Update(current => current with { Failsafe = notice });
+            return new FailsafeReply(_node.Name, true, null, "Accepted");
+        }
         var verdict = _consents.Receive(message).Verdict;
         var accepted = verdict == FailsafeVerdict.Accepted;
         return new FailsafeReply(_node.Name, accepted, null, verdict.ToString(), Refused: !accepted);

@@ -83,6 +83,9 @@ internal sealed partial record SimOptions
     /// <summary>A member consents to whoever says that it leads.</summary>
     public bool ConsentsToAnybody { get; init; }
 
+    /// <summary>An agent that is started anew does not know the dynamic configuration before the DCS answers.</summary>
+    public bool ForgetsConfiguration { get; init; }
+
     /// <summary>Clients that write to the primary read from a standby.</summary>
     public bool ReadsStandbys { get; init; }
 
@@ -94,6 +97,9 @@ internal sealed partial record SimOptions
 
     /// <summary>Nothing happens that a leader could have to go for.</summary>
     public bool IsQuiet => Faults.All(f => f is Fault.ChangeTimes);
+
+    /// <summary>Failsafe mode has to carry: the DCS goes away, and each member answers again a moment after its agent was started anew.</summary>
+    public bool MustStayLeader => Failsafe && Faults.Count > 0 && Faults.All(f => f is Fault.DcsOutage or Fault.RestartAgent);
 
     /// <summary>The longest lease that a member may hold when the storm is over.</summary>
     public int LongestTtl => Faults.Contains(Fault.ChangeTimes) ? Math.Max(Ttl, LongTtl) : Ttl;

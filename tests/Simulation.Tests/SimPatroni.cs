@@ -89,6 +89,7 @@ internal sealed partial class SimPatroni : SimMember
         {
             Role = server.AcceptsWrites ? Role.Primary : Role.Replica,
             State = server.Life == Life.Up ? PostgresState.Running : PostgresState.Stopped,
+            Paused = _config.Pause,
         };
     }
 
@@ -96,7 +97,7 @@ internal sealed partial class SimPatroni : SimMember
     {
         if (_node.Server.AcceptsWrites)
         {
-            return new FailsafeReply(Self, false, null, "Running as a leader");
+            return new FailsafeReply(Self, false, null, "Running as a leader", Refused: true);
         }
         _failsafePing = (message.Name, _time.GetTimestamp());
         return new FailsafeReply(Self, true, new Lsn(_node.Server.End), "Accepted");

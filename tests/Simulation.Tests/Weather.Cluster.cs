@@ -23,6 +23,12 @@ internal sealed partial class Weather
             case Fault.ChangeSettings:
                 ChangeSetting(chance);
                 return true;
+            case Fault.ChangeFailsafe:
+                Set("failsafe_mode", chance.Happens(0.5));
+                return true;
+            case Fault.ForgedTimeline:
+                cluster.Dcs.Put(ClusterKeys.Timeline, chance.Pick("4294967295", "4000000000", "70000"));
+                return true;
             case Fault.Pause:
                 Set("pause", true);
                 Later(chance, () => Set("pause", null));

@@ -72,6 +72,10 @@ internal sealed partial class Weather
                 var lease = chance.Happens(0.8) ? keys.Leader?.LeaseId : keys.Members.GetValueOrDefault(node.Name)?.LeaseId;
                 if (lease is { } id)
                 {
+                    if (cluster.Nodes.Find(n => n.Name == keys.Leader?.Holder) is { } holder && keys.Leader?.LeaseId == id)
+                    {
+                        holder.RobbedAt = _world.Now;
+                    }
                     cluster.Dcs.Expire(id);
                 }
                 return true;

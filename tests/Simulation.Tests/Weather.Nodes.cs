@@ -21,6 +21,13 @@ internal sealed partial class Weather
                     Later(chance, patroni.GoOn);
                 }
                 return true;
+            case Fault.RestartAgent:
+                if (cluster.Dcs.Snapshot.Leader?.Holder != node.Name && !node.Server.AcceptsWrites)
+                {
+                    node.KillAgent("a fault");
+                    node.StartAgent();
+                }
+                return true;
             case Fault.BreakKeeper:
                 if (node.Agent is SimAgent { Store: var store })
                 {

@@ -258,7 +258,9 @@ internal sealed partial class AgentLoop : IDisposable
     private TimedToken WithinLease(CancellationToken cancellationToken)
     {
         var lease = _keeper.View;
-        var left = lease.LeaderLeft - lease.SafetyMargin;
+        // In failsafe mode the members are asked when half of the lease is over: that needs the rest of it.
+        var half = lease.Ttl / 2;
+        var left = lease.LeaderLeft - (_config.FailsafeMode && lease.LeaderLeft > half ? half : lease.SafetyMargin);
         return lease.HoldsLeader && left > TimeSpan.Zero
             ? TimedToken.After(left, _time, cancellationToken)
             : TimedToken.With(cancellationToken);
@@ -281,6 +283,13 @@ internal sealed partial class AgentLoop : IDisposable
             if (margin > TimeSpan.Zero && margin < wait)
             {
                 wait = margin + TimeSpan.FromMilliseconds(1);
+            }
+            // In failsafe mode the members have to be asked while there is time: as soon as half of the lease is over, which may have
+            // happened during this run, by its requests that nobody answered.
+            var untilHalf = lease.LeaderLeft - (lease.Ttl / 2);
+            if (_config.FailsafeMode && untilHalf < wait && observation.Lease.LeaderLeft >= observation.Lease.Ttl / 2)
+            {
+                wait = untilHalf > TimeSpan.Zero ? untilHalf + TimeSpan.FromMilliseconds(1) : TimeSpan.FromMilliseconds(1);
             }
         }
         return wait;
