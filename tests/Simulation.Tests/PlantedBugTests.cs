@@ -143,15 +143,6 @@ public sealed class PlantedBugTests
     });
 
     [Fact]
-    public void An_agent_that_forgets_its_configuration_ends_failsafe_mode_for_the_leader() => Finds("though every member could consent", new SimOptions
-    {
-        Failsafe = true,
-        ForgetsConfiguration = true,
-        Faults = [Fault.DcsOutage, Fault.RestartAgent],
-        MeanPause = TimeSpan.FromSeconds(2),
-    });
-
-    [Fact]
     public void A_timeline_that_is_believed_whatever_it_is_is_found() => Finds("was the highest", new SimOptions
     {
         Spoil = (o, decision) => decision.Code == "promotes" ? With(decision, new HaAction.Promote(o.Cluster!.UsedTimeline)) : decision,

@@ -132,7 +132,7 @@ internal sealed class SimNode
         if (Agent is { } agent)
         {
             _world.Note(Name, $"the agent is killed: {why}");
-            if (agent is SimAgent { Board.Current.Config: { } config } && !_cluster.Options.ForgetsConfiguration)
+            if (agent is SimAgent { Board.Current.Config: { } config })
             {
                 Config = config;
             }

@@ -83,9 +83,6 @@ internal sealed partial record SimOptions
     /// <summary>A member consents to whoever says that it leads.</summary>
     public bool ConsentsToAnybody { get; init; }
 
-    /// <summary>An agent that is started anew does not know the dynamic configuration before the DCS answers.</summary>
-    public bool ForgetsConfiguration { get; init; }
-
     /// <summary>Clients that write to the primary read from a standby.</summary>
     public bool ReadsStandbys { get; init; }
 

@@ -15,18 +15,26 @@ internal sealed partial class SimPostgres
         {
             return StepResult.Failed("the directory is not empty");
         }
-        server.BeginFilling($"7{world.Random.NextInt64(100_000_000_000_000_000, 999_999_999_999_999_999)}");
-        await Delay(200, 1000, cancellationToken);
-        server.Initialize(server.SystemId!);
-        server.Start(asPrimary: true, null);
-        await UntilAsync(() => server.Life is not Life.Starting, null, cancellationToken);
-        await Delay(50, 500, cancellationToken);   // roles and scripts
-        if (!server.AcceptsWrites)
+        _isFilling = true;
+        try
         {
-            return StepResult.Failed("PostgreSQL did not start");
+            server.BeginFilling($"7{world.Random.NextInt64(100_000_000_000_000_000, 999_999_999_999_999_999)}");
+            await Delay(200, 1000, cancellationToken);
+            server.Initialize(server.SystemId!);
+            server.Start(asPrimary: true, null);
+            await UntilAsync(() => server.Life is not Life.Starting, null, cancellationToken);
+            await Delay(50, 500, cancellationToken);   // roles and scripts
+            if (!server.AcceptsWrites)
+            {
+                return StepResult.Failed("PostgreSQL did not start");
+            }
+            server.FinishFilling();
+            return StepResult.Done("made a new cluster");
         }
-        server.FinishFilling();
-        return StepResult.Done("made a new cluster");
+        finally
+        {
+            _isFilling = false;
+        }
     }
 
     public async Task<StepResult> MoveDataDirectoryAwayAsync(CancellationToken cancellationToken)

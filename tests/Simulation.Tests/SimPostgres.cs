@@ -14,6 +14,7 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
     private static readonly TimeSpan s_keepalive = TimeSpan.FromSeconds(20);
 
     private LocalPostgres? _last;
+    private bool _isFilling;   // the bootstrap of this agent, and of no earlier one
     private int _promotionAskedOf;
     private int _readsOf;
     private long _readAt;
@@ -210,6 +211,15 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
         if (server.IsEmpty || (server is { IsMarkedUnfinished: true, Life: Life.Down } && !options.ForgetsUnfinished))
         {
             return new LocalPostgres { Data = DataDirectory.Empty };
+        }
+        if (server.IsMarkedUnfinished && server.Life != Life.Down && !_isFilling && !options.ForgetsUnfinished)
+        {
+            // An earlier agent began to make this cluster and did not end: its server must not go on.
+            return new LocalPostgres
+            {
+                Data = DataDirectory.Inaccessible, DataProblem = "its bootstrap was begun by an earlier agent",
+                Server = ServerState.Unresponsive, IsPrimary = server.IsPrimary, PostmasterPid = server.Pid,
+            };
         }
         var state = server.Life switch
         {
