@@ -60,7 +60,7 @@ public sealed class WalEndTests
         await using var primary = await TestNode.PrimaryAsync("a");
         await using var standby = await primary.StandbyAsync("b", extra: "  recovery_conf: {recovery_min_apply_delay: 1h}");
         await primary.ExecuteAsync("CREATE TABLE t AS SELECT generate_series(1, 50)");
-        var written = (await primary.ObserveAsync()).WalPosition;
+        var written = await EndOfARecordAsync(primary);
         await standby.UntilAsync(seen => seen.ReceivedLsn >= written);
         await primary.Server.StopAsync(new StopPlan(StopMode.Immediate), Cancellation);
         await standby.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
@@ -77,6 +77,10 @@ public sealed class WalEndTests
         Assert.Equal("50", await standby.ValueAsync("SELECT count(*) FROM t"));
     }
 
+    // The position that a primary has flushed may lie within a record: the WAL writer flushes whole pages.
+    private static async Task<Lsn> EndOfARecordAsync(TestNode node) =>
+        Lsn.Parse(await node.ValueAsync("SELECT pg_logical_emit_message(true, 'test', 'the last record')::text"));
+
     [Fact]
     public async Task The_end_goes_on_into_the_timeline_that_the_standby_followed()
     {
@@ -88,7 +92,7 @@ public sealed class WalEndTests
         await second.ExecuteAsync("SELECT pg_create_physical_replication_slot('c', true)");
         await third.Server.FollowAsync(new Upstream(second.Address, "c"), Cancellation);
         await second.ExecuteAsync("CREATE TABLE t AS SELECT generate_series(1, 1000)");
-        var written = (await second.ObserveAsync()).WalPosition;
+        var written = await EndOfARecordAsync(second);
         await third.UntilAsync(seen => seen.ReceivedLsn >= written);
         await third.Server.StopAsync(new StopPlan(StopMode.Immediate), Cancellation);
 
