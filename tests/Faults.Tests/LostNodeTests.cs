@@ -60,7 +60,7 @@ public sealed class LostNodeTests(SynchronousCluster fixture)
 
         added.Start();
         await cluster.UntilAsync(
-            () => IsRunning("pg_basebackup", added) && File.Exists(Path.Combine(added.DataDirectory, "backup_label")), "the copy runs");
+            () => IsRunning("pg_basebackup", added) && HasBegun(added), "the copy runs");
         await added.KillAsync();
         added.Config["postgresql"]!.AsObject().Remove("basebackup");
         added.WriteConfig();
@@ -69,6 +69,12 @@ public sealed class LostNodeTests(SynchronousCluster fixture)
         Assert.Equal(leader, await cluster.HealthyAsync());
         await cluster.RemoveNodeAsync(added);
     }
+
+    // The copy fills a folder of its own within the data directory.
+    private static bool HasBegun(TestNode node) =>
+        Directory.Exists(node.DataDirectory)
+        && Directory.EnumerateDirectories(node.DataDirectory).Append(node.DataDirectory).Any(
+            folder => File.Exists(Path.Combine(folder, "backup_label")));
 
     private static bool IsRunning(string program, TestNode node) =>
         OrdinaryProcess.Find(node.DataDirectory).Any(process => process.Command.Contains(program, StringComparison.Ordinal));
