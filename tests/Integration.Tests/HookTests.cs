@@ -92,7 +92,7 @@ public sealed class HookTests
             + $"dbname=postgres user=postgres host=127.0.0.1 port={node.Port} sslmode=prefer gssencmode=prefer channel_binding=prefer",
             Calls(node)[0]);
         Assert.DoesNotContain(Calls(node), call => call.Contains("on_start", StringComparison.Ordinal));
-        Assert.False(Directory.Exists(node.DataDirectory));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(node.DataDirectory));
         Assert.True(File.Exists(Path.Combine(node.DataDirectory + ".failed", "PG_VERSION")));
         Assert.Null(node.PostmasterPid);
         Assert.Null(await cluster.Keys.GetAsync("initialize"));

@@ -115,6 +115,8 @@ internal sealed class ServerSession : IAsyncDisposable
         if (address.Host.StartsWith('/'))
         {
             settings.SslMode = SslMode.Disable;
+            // A Unix domain socket refuses the options of TCP, and Npgsql then fails to connect.
+            (settings.TcpKeepAlive, settings.TcpKeepAliveTime, settings.TcpKeepAliveInterval) = (false, 0, 0);
         }
         return settings;
     }
