@@ -20,12 +20,13 @@ internal sealed record MemberPoolFactory(
     public MemberPool Create(string member, HostPort address, PoolPurpose purpose)
     {
         var builder = new NpgsqlDataSourceBuilder(Options.ConnectionString);
+        var namesTimeout = builder.ConnectionStringBuilder.ShouldSerialize("Timeout");
         WithDefaults(builder.ConnectionStringBuilder);
         builder.UseLoggerFactory(LoggerFactory);
         Configure?.Invoke(builder);
         builder.ConnectionStringBuilder.Host = address.Host;
         builder.ConnectionStringBuilder.Port = address.Port;
-        if (!new NpgsqlConnectionStringBuilder(Options.ConnectionString).ShouldSerialize("Timeout"))   // what the string says stays
+        if (!namesTimeout)   // what the string says stays
         {
             builder.ConnectionStringBuilder.Timeout = (int)Math.Ceiling(Options.ConnectTimeout.TotalSeconds);
         }

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Routing.Proxy.Sessions;
 using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Routes;
@@ -56,7 +57,9 @@ internal static class Dialer
                 running.Remove(ended);
                 try
                 {
-                    return await ended;
+                    var connection = await ended;
+                    await new LoopSwitch(connection);   // the race ran on whatever thread ended it
+                    return connection;
                 }
                 catch (SocketException refusal)
                 {
@@ -67,15 +70,17 @@ internal static class Dialer
         finally
         {
             await over.CancelAsync();
-            foreach (var late in running)
-            {
-                _ = late.ContinueWith(
-                    static done => done.Result.Abort(), CancellationToken.None,
-                    TaskContinuationOptions.OnlyOnRanToCompletion | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-                _ = late.ContinueWith(
-                    static failed => _ = failed.Exception, CancellationToken.None,
-                    TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-            }
+            running.ForEach(static late => _ = AbandonAsync(late));
+        }
+    }
+
+    // Closes a connection that comes too late. Never throws.
+    private static async Task AbandonAsync(Task<ITransportConnection> late)
+    {
+        await ((Task)late).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (late.IsCompletedSuccessfully)
+        {
+            (await late).Abort();
         }
     }
 

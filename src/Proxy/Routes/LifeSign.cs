@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using System.Net.Sockets;
 using Routing.Proxy.Sessions;
 using Routing.Proxy.Transport;
@@ -14,7 +13,7 @@ namespace Routing.Proxy.Routes;
 /// </remarks>
 internal sealed class LifeSign(ITransport transport, TimeProvider time)
 {
-    private readonly ConcurrentDictionary<string, Question> _questions = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Question> _questions = new(StringComparer.Ordinal);
 
     /// <summary>Asks, or shares the question that another session has asked within the last half of <paramref name="patience"/>.</summary>
     /// <param name="target">The member.</param>
@@ -23,12 +22,16 @@ internal sealed class LifeSign(ITransport transport, TimeProvider time)
     /// <returns>Whether there was an answer. Never faults.</returns>
     public Task<bool> ShareAsync(RouteTarget target, ProxyProtocolVersion header, TimeSpan patience)
     {
-        var now = time.GetTimestamp();
-        return _questions.AddOrUpdate(
-            target.Member,
-            static (_, ask) => ask.Begin(),
-            static (_, known, ask) => known.IsFresh(ask.Time, ask.Now, ask.Patience) ? known : ask.Begin(),
-            new Asking(this, target, header, patience, now)).Answer.Value;
+        lock (_questions)
+        {
+            if (!_questions.TryGetValue(target.Member, out var known)
+                || (known.Answer.IsCompleted && time.GetElapsedTime(known.AskedAt) >= patience / 2))
+            {
+                known = new(time.GetTimestamp(), AskAsync(target, header, patience, CancellationToken.None));
+                _questions[target.Member] = known;
+            }
+            return known.Answer;
+        }
     }
 
     /// <summary>Asks once.</summary>
@@ -76,24 +79,6 @@ internal sealed class LifeSign(ITransport transport, TimeProvider time)
         _ = await server.Input.ReadAsync();   // a byte, or the end: both are signs of life
     }
 
-    private readonly record struct Asking(LifeSign Sign, RouteTarget Target, ProxyProtocolVersion Header, TimeSpan Patience, long Now)
-    {
-        public TimeProvider Time => Sign.Clock;
-
-        public Question Begin()
-        {
-            var self = this;
-            return new Question(Now, new Lazy<Task<bool>>(
-                () => self.Sign.AskAsync(self.Target, self.Header, self.Patience, CancellationToken.None)));
-        }
-    }
-
-    private TimeProvider Clock => time;
-
     /// <summary>A question and its answer, once it is there.</summary>
-    private sealed record Question(long AskedAt, Lazy<Task<bool>> Answer)
-    {
-        public bool IsFresh(TimeProvider time, long now, TimeSpan patience) =>
-            !Answer.Value.IsCompleted || time.GetElapsedTime(AskedAt, now) < patience / 2;
-    }
+    private sealed record Question(long AskedAt, Task<bool> Answer);
 }

@@ -21,10 +21,6 @@ internal sealed partial class Newcomer
                 {
                     server = await Dialer.ConnectAsync(
                         _hub.Transport, target, Client, _listener.Settings.MemberTuning, _hub.Time, limit.Token);
-                    if (target.Addresses.Length > 1)
-                    {
-                        await new LoopSwitch(Client);
-                    }
                 }
                 catch (OperationCanceledException)
                 {

@@ -33,7 +33,8 @@ internal interface ITransportConnection : IDuplexPipe, IAsyncDisposable
     /// <summary>
     /// Sends what was flushed and tells the peer that nothing more comes. Reading goes on. Nothing may be written afterwards.
     /// </summary>
-    /// <exception cref="IOException">The connection broke; so does a <see cref="System.Net.Sockets.SocketException"/> say.</exception>
+    /// <exception cref="IOException">The connection broke.</exception>
+    /// <exception cref="System.Net.Sockets.SocketException">The connection broke.</exception>
     ValueTask EndSendingAsync();
 
     /// <summary>

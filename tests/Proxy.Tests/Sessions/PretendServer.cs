@@ -35,7 +35,7 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
     /// <summary>Ends without a word when the client has answered the offer of mechanisms.</summary>
     public bool HangsUpOnAnswers { get; set; }
 
-    /// <summary>Hangs up on a start-up that is none, as a server without direct TLS does.</summary>
+    /// <summary>How often it hung up on a TLS handshake that nobody had asked for, as a server without direct TLS does.</summary>
     public int HangUps { get; private set; }
 
     /// <summary>Does TLS from the first byte, with the protocol's name.</summary>
