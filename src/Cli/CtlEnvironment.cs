@@ -23,6 +23,9 @@ internal sealed record CtlEnvironment(Screen Screen, TimeProvider Time, IReadOnl
     public OpenStore OpenStore { get; init; } =
         (options, clusterNamespace, scope, time, loggers) => new EtcdClusterStore(options, clusterNamespace, scope, time, loggers);
 
+    /// <summary>Chance, for what may be any of several.</summary>
+    public Random Random { get; init; } = new();
+
     /// <summary>The value of a variable; null when it is unset or empty.</summary>
     public string? Variable(string name) => Variables.TryGetValue(name, out var value) && value.Length > 0 ? value : null;
 }

@@ -17,6 +17,8 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
 
     public TimeProvider Time => environment.Time;
 
+    public Random Random => environment.Random;
+
     public CtlSettings Settings => settings.Value;
 
     public Prompts Prompts { get; } = new(environment.Screen);
@@ -62,10 +64,16 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
         }
     }
 
+    /// <summary>Logs that a member gave no answer.</summary>
+    public void LogNoAnswer(string problem) => LogNoAnswer(Logger, problem);
+
     public void Dispose() => _api?.Dispose();
 
     private static StandardErrorLogger CreateLogger(CtlEnvironment environment) =>
         new(environment.Screen.Error, environment.Time, StandardErrorLogger.LevelFrom(environment.Variable));
+
+    [LoggerMessage(EventId = 3002, Level = LogLevel.Error, Message = "The member's REST API failed: {Problem}")]
+    private static partial void LogNoAnswer(ILogger logger, string problem);
 
     [LoggerMessage(EventId = 3003, Level = LogLevel.Warning, Message = "Only Citus group {Group} of the configuration is shown; see --group for others")]
     private static partial void LogOnlyGroup(ILogger logger, int group);

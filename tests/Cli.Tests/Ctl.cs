@@ -52,7 +52,7 @@ internal sealed class Ctl
     }
 
     /// <summary>A primary and a quorum standby on two hosts, named pay.</summary>
-    public Ctl WithPay(string apiOfLeader = "http://10.1.0.11:8008/patroni")
+    public Ctl WithPay(string apiOfLeader = "http://10.1.0.11:8008/patroni", string apiOfStandby = "http://10.1.0.12:8008/patroni")
     {
         Variables["DCS_URL"] = "localhost";
         Dcs.Put(ClusterKeys.Initialize, "7412345678901234567");
@@ -64,13 +64,18 @@ internal sealed class Ctl
             {"conn_url":"postgres://10.1.0.11:5432/postgres","api_url":"{{apiOfLeader}}","state":"running",
              "role":"primary","version":"4.1.4","xlog_location":117440840,"timeline":4}
             """);
-        PutMember("pg-b", """
-            {"conn_url":"postgres://10.1.0.12:5432/postgres","api_url":"http://10.1.0.12:8008/patroni","state":"running",
-             "role":"replica","version":"4.1.4","xlog_location":117440840,"receive_lsn":117440840,"replay_lsn":117440840,
-             "replication_state":"streaming","timeline":4}
-            """);
+        PutStandby(apiOfStandby);
         return this;
     }
+
+    /// <summary>The key of the standby pg-b.</summary>
+    /// <param name="apiUrl">Its api_url.</param>
+    /// <param name="more">Further fields, each with a comma before it.</param>
+    public void PutStandby(string apiUrl, string more = "") => PutMember("pg-b", $$"""
+        {"conn_url":"postgres://10.1.0.12:5432/postgres","api_url":"{{apiUrl}}","state":"running",
+         "role":"replica","version":"4.1.4","xlog_location":117440840,"receive_lsn":117440840,"replay_lsn":117440840,
+         "replication_state":"streaming","timeline":4{{more}}}
+        """);
 
     public void PutMember(string name, string json) => Dcs.Put(ClusterKeys.Member(name), json);
 

@@ -56,6 +56,21 @@ public sealed class LeaderChangeTests
     }
 
     [Fact]
+    public async Task A_dry_run_shows_the_request_and_sends_none()
+    {
+        await using var rest = RestStub.Start(200, "");
+        var ctl = new Ctl().WithPay(rest.ApiUrl);
+
+        var switchover = await ctl.RunAsync("switchover pay --candidate pg-b --dry-run");
+        var failover = await ctl.RunAsync("failover pay --candidate pg-b --dry-run");
+
+        Assert.EndsWith(
+            """Dry run: pg-a would get POST /switchover {"candidate":"pg-b","leader":"pg-a"}""" + "\n", switchover.Output, StringComparison.Ordinal);
+        Assert.EndsWith("""Dry run: pg-a would get POST /failover {"candidate":"pg-b"}""" + "\n", failover.Output, StringComparison.Ordinal);
+        Assert.Empty(rest.Calls);
+    }
+
+    [Fact]
     public async Task A_refused_switchover_shows_why_and_ends_with_1()
     {
         await using var rest = RestStub.Start(412, "candidate name does not match with sync_standby");

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Routing.Cli.Members;
 using Routing.Cli.Output;
 
 namespace Routing.Cli.Commands;
@@ -16,6 +17,10 @@ internal static class CommonOptions
 
     public static Argument<string?> ClusterName(string description = "Name of the cluster; without it the configuration's scope") =>
         Names(new Argument<string?>("cluster-name") { Description = description, Arity = ArgumentArity.ZeroOrOne });
+
+    /// <summary>For commands that must not act on a cluster that nobody named.</summary>
+    public static Argument<string> RequiredClusterName() =>
+        Names(new Argument<string>("cluster-name") { Description = "Name of the cluster", Arity = ArgumentArity.ExactlyOne });
 
     public static Argument<string[]> MemberNames() =>
         Names(new Argument<string[]>("member-names") { Description = "Only these members", Arity = ArgumentArity.ZeroOrMore });
@@ -57,6 +62,35 @@ internal static class CommonOptions
     }
 
     public static Option<bool> Force() => new("--force") { Description = "Ask nothing, take the defaults" };
+
+    public static Option<bool> DryRun() => new("--dry-run") { Description = "Ask nothing and change nothing: show what would be done" };
+
+    public static Option<string> Role(string byDefault = RoleFilter.Any)
+    {
+        var option = new Option<string>("--role", "-r")
+        {
+            Description = "Only members in this role",
+            HelpName = string.Join('|', RoleFilter.Names),
+            DefaultValueFactory = _ => byDefault,
+        };
+        option.CompletionSources.Add(RoleFilter.Names);
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Count > 0 && !RoleFilter.Names.Contains(result.Tokens[0].Value, StringComparer.Ordinal))
+            {
+                result.AddError($"'{result.Tokens[0].Value}' is no role: {string.Join(", ", RoleFilter.Names)} are.");
+            }
+        });
+        return option;
+    }
+
+    public static Option<string?> OneMember() => new("--member", "-m") { Description = "The member with this name", HelpName = "NAME" };
+
+    public static Option<string?> Scheduled() => new("--scheduled")
+    {
+        Description = "When, for example 2026-09-01T03:00; local time unless it has an offset. Default: now",
+        HelpName = "TIME",
+    };
 
     public static Option<string?> Candidate() => new("--candidate")
     {

@@ -11,11 +11,12 @@ internal static class FailoverCommand
         var group = CommonOptions.Group();
         var candidate = CommonOptions.Candidate();
         var force = CommonOptions.Force();
+        var dryRun = CommonOptions.DryRun();
         var command = new Command(
             "failover",
             "Make a given member the leader, also when there is none; waits for the result (exit code 1 when it fails)")
         {
-            name, group, candidate, force,
+            name, group, candidate, force, dryRun,
         };
         return host.Add(command, (session, parsed, cancellationToken) => new LeaderChange(
             session,
@@ -26,6 +27,7 @@ internal static class FailoverCommand
                 Leader: null,
                 parsed.GetValue(candidate),
                 Scheduled: null,
-                parsed.GetValue(force))).RunAsync(cancellationToken));
+                parsed.GetValue(force) || parsed.GetValue(dryRun),
+                parsed.GetValue(dryRun))).RunAsync(cancellationToken));
     }
 }

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
-using Microsoft.Extensions.Logging;
 using Routing.Cli.Output;
 using Routing.Cli.Rest;
 using Routing.Cluster;
@@ -10,13 +9,13 @@ using Routing.Dcs;
 namespace Routing.Cli.Commands;
 
 /// <summary>What <c>switchover</c> and <c>failover</c> do: ask what is missing, send the request, wait for its result.</summary>
-internal sealed partial class LeaderChange(Session session, LeaderChange.Request request)
+internal sealed class LeaderChange(Session session, LeaderChange.Request request)
 {
     private static readonly TimeSpan s_settleTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>The command line.</summary>
     internal sealed record Request(
-        bool IsSwitchover, string Cluster, int? Group, string? Leader, string? Candidate, string? Scheduled, bool Force);
+        bool IsSwitchover, string Cluster, int? Group, string? Leader, string? Candidate, string? Scheduled, bool Force, bool DryRun);
 
     /// <summary>What is sent, after every check.</summary>
     /// <param name="Before">The cluster as the operator saw it.</param>
@@ -26,6 +25,27 @@ internal sealed partial class LeaderChange(Session session, LeaderChange.Request
     private sealed record Plan(ClusterSnapshot Before, string? Leader, string? Candidate, DateTimeOffset? ScheduledAt)
     {
         public string? OldLeader => Before.Leader?.Holder;
+
+        /// <summary>Who gets the request: the leader, else the candidate.</summary>
+        public string Receiver => OldLeader ?? Candidate!;
+
+        /// <summary>The request as it is sent; a candidate that is left open is null.</summary>
+        public JsonObject Body
+        {
+            get
+            {
+                var body = new JsonObject { ["candidate"] = Candidate };
+                if (Leader is not null)
+                {
+                    body["leader"] = Leader;
+                }
+                if (ScheduledAt is { } at)
+                {
+                    body["scheduled_at"] = IsoTime.Format(at);
+                }
+                return body;
+            }
+        }
 
         public TimeSpan LoopWait => Before.Config?.Timing.LoopWait ?? Timing.Default.LoopWait;
 
@@ -48,6 +68,11 @@ internal sealed partial class LeaderChange(Session session, LeaderChange.Request
         session.Screen.WriteLine("Current cluster topology");
         PrintMembers(before, group);
         var plan = await PlanAsync(before, cancellationToken);
+        if (request.DryRun)
+        {
+            session.Screen.WriteLine($"Dry run: {plan.Receiver} would get POST /{Action} {plan.Body.ToJsonString()}");
+            return ExitCode.Success;
+        }
         return await PerformAsync(store, plan, group, cancellationToken);
     }
 
@@ -141,20 +166,11 @@ internal sealed partial class LeaderChange(Session session, LeaderChange.Request
         var text = request.Scheduled;
         if (text is null && !request.Force)
         {
-            var example = session.Time.GetLocalNow().AddHours(1).ToString("yyyy-MM-dd'T'HH:mm", CultureInfo.InvariantCulture);
-            text = await session.Prompts.AskAsync($"When should the switchover take place (e.g. {example} ) ", "now", cancellationToken);
+            text = await session.Prompts.AskAsync(
+                $"When should the switchover take place (e.g. {ScheduleTime.Example(session.Time)} ) ", "now", cancellationToken);
         }
-        if (text is null or "" or "now")
-        {
-            return null;
-        }
-        if (!ScheduleTime.TryParse(text, session.Time.LocalTimeZone, out var at))
-        {
-            throw new CtlException(
-                $"Unable to parse scheduled timestamp ({text}). It should be in an unambiguous format (e.g. ISO 8601)",
-                "For example 2026-09-01T03:00 (local time) or 2026-09-01T03:00+02:00.");
-        }
-        return before.Config is { Pause: true }
+        var at = ScheduleTime.Parse(text, session.Time);
+        return at is not null && before.Config is { Pause: true }
             ? throw new CtlException("Can't schedule switchover in the paused state")
             : at;
     }
@@ -180,7 +196,7 @@ internal sealed partial class LeaderChange(Session session, LeaderChange.Request
         }
         catch (NoAnswerException e)
         {
-            LogNoAnswer(session.Logger, e.Message);
+            session.LogNoAnswer(e.Message);
             session.Screen.WriteLine($"{session.Timestamp()} Could not {Action} using Patroni api, falling back to DCS");
             return await FallBackAsync(store, plan, e.MayHaveArrived, group, cancellationToken);
         }
@@ -208,19 +224,9 @@ internal sealed partial class LeaderChange(Session session, LeaderChange.Request
 
     private async Task<ApiAnswer> PostAsync(Plan plan, CancellationToken cancellationToken)
     {
-        var receiver = plan.OldLeader ?? plan.Candidate!;
-        var member = plan.Before.Members.GetValueOrDefault(receiver) ?? new Member { Name = receiver };
-        var body = new JsonObject { ["candidate"] = plan.Candidate };
-        if (plan.Leader is not null)
-        {
-            body["leader"] = plan.Leader;
-        }
-        if (plan.ScheduledAt is { } at)
-        {
-            body["scheduled_at"] = IsoTime.Format(at);
-        }
+        var member = plan.Before.Members.GetValueOrDefault(plan.Receiver) ?? new Member { Name = plan.Receiver };
         var timeout = plan.AgentPatience + TimeSpan.FromSeconds(10);
-        var json = body.ToJsonString();
+        var json = plan.Body.ToJsonString();
         var answer = await session.Api.SendAsync(member, HttpMethod.Post, $"/{Action}", json, timeout, cancellationToken);
         // Ancient members know only /failover.
         return answer.Status == HttpStatusCode.NotImplemented && request.IsSwitchover
@@ -295,7 +301,4 @@ internal sealed partial class LeaderChange(Session session, LeaderChange.Request
         }
         return settled ?? await store.ReadAsync(cancellationToken);
     }
-
-    [LoggerMessage(EventId = 3002, Level = LogLevel.Error, Message = "The member's REST API failed: {Problem}")]
-    private static partial void LogNoAnswer(ILogger logger, string problem);
 }

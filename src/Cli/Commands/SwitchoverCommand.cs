@@ -11,17 +11,14 @@ internal static class SwitchoverCommand
         var group = CommonOptions.Group();
         var leader = new Option<string?>("--leader", "--primary") { Description = "The present leader", HelpName = "NAME" };
         var candidate = CommonOptions.Candidate();
-        var scheduled = new Option<string?>("--scheduled")
-        {
-            Description = "When, for example 2026-09-01T03:00; local time unless it has an offset. Default: now",
-            HelpName = "TIME",
-        };
+        var scheduled = CommonOptions.Scheduled();
         var force = CommonOptions.Force();
+        var dryRun = CommonOptions.DryRun();
         var command = new Command(
             "switchover",
             "Hand the leadership over, now or at a given time; waits for the result (exit code 1 when it fails)")
         {
-            name, group, leader, candidate, scheduled, force,
+            name, group, leader, candidate, scheduled, force, dryRun,
         };
         return host.Add(command, (session, parsed, cancellationToken) => new LeaderChange(
             session,
@@ -32,6 +29,7 @@ internal static class SwitchoverCommand
                 parsed.GetValue(leader),
                 parsed.GetValue(candidate),
                 parsed.GetValue(scheduled),
-                parsed.GetValue(force))).RunAsync(cancellationToken));
+                parsed.GetValue(force) || parsed.GetValue(dryRun),
+                parsed.GetValue(dryRun))).RunAsync(cancellationToken));
     }
 }
