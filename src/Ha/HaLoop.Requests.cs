@@ -137,7 +137,7 @@ public static partial class HaLoop
         }
         if (o.Paused)
         {
-            return Act(o, "stops", "ends and leaves PostgreSQL running: the cluster is paused", null, new HaAction.Exit(0));
+            return Release(o) ?? Act(o, "stops", "ends and leaves PostgreSQL running: the cluster is paused", null, new HaAction.Exit(0));
         }
         if (o.Memory.WonInitialize && !o.Memory.BootstrapDone)
         {
@@ -158,8 +158,22 @@ public static partial class HaLoop
         {
             return Act(o, "stops", "ends and stops PostgreSQL", null, new HaAction.Demote(DemoteMode.Shutdown));
         }
-        return o.Lease.HoldsLeader
-            ? Act(o, "stops", "ends: gives the leader key up", s_soon, new HaAction.ReleaseLeader(null), new HaAction.Exit(0))
-            : Act(o, "stops", "ends", null, new HaAction.Exit(0));
+        if (o.Lease.HoldsLeader)
+        {
+            return Act(o, "stops", "ends: gives the leader key up", s_soon, new HaAction.ReleaseLeader(null));
+        }
+        return Release(o) ?? Act(o, "stops", "ends", null, new HaAction.Exit(0));
+    }
+
+    /// <summary>
+    /// A leader key that was given up without an answer would keep the others waiting for its lease: the agent does not end before it is known
+    /// to be gone, for at most <c>retry_timeout</c>. Null: it may end.
+    /// </summary>
+    private static Decision? Release(Observation o)
+    {
+        var since = o.Memory.ReleasingSince ?? o.Now;
+        return o.Lease.ReleaseLeft <= TimeSpan.Zero || o.Now - since >= o.Timing.RetryTimeout
+            ? null
+            : new Decision("stops", "ends: waits until the DCS has deleted the leader key", [], o.Memory with { ReleasingSince = since }, s_second);
     }
 }

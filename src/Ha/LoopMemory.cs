@@ -144,6 +144,9 @@ public sealed record LoopMemory
     /// <summary>Since when this member, about to stop, asks to leave the synchronous set.</summary>
     public TimeSpan? LeavingSince { get; init; }
 
+    /// <summary>Since when this agent, about to end, waits for an answer about the leader key that it gave up.</summary>
+    public TimeSpan? ReleasingSince { get; init; }
+
     /// <summary>What is wrong with the server though its process runs.</summary>
     public Health.HealthMemory Health { get; init; } = Routing.Ha.Health.HealthMemory.None;
 

@@ -85,6 +85,28 @@ public sealed class RequestTests
         Assert.DoesNotContain(HaLoop.Decide(behind).Actions, a => a is HaAction.Demote or HaAction.ReleaseLeader);
     }
 
+    /// <summary>The key was given up, and nobody knows whether it is gone: it would keep the others waiting.</summary>
+    [Theory]
+    [InlineData(20, 0, false, false)]
+    [InlineData(20, 9, false, false)]
+    [InlineData(20, 9, true, false)]
+    [InlineData(20, 10, false, true)]   // retry_timeout
+    [InlineData(20, 10, true, true)]
+    [InlineData(0, 3, false, true)]     // it is gone, or its lease has ended
+    public void An_agent_does_not_end_before_the_key_that_it_gave_up_is_known_to_be_gone(int left, int waited, bool paused, bool ends)
+    {
+        var lease = default(LeaseView) with { Ttl = TimeSpan.FromSeconds(30), ReleaseLeft = TimeSpan.FromSeconds(left) };
+        var o = Every.Of(
+            Every.Server(ServerState.Stopped, isPrimary: false), null, lease, config: Every.Config(paused ? """{"pause":true}""" : "{}"));
+        o = o with { ShutdownRequested = true };
+
+        var first = HaLoop.Decide(o);
+        var decision = HaLoop.Decide(o with { Memory = first.Memory, Now = o.Now + TimeSpan.FromSeconds(waited) });
+
+        Assert.Equal(ends, decision.Actions.Contains(new HaAction.Exit(0)));
+        Assert.True(ends || decision.WakeIn is { } soon && soon <= TimeSpan.FromSeconds(1));
+    }
+
     [Fact]
     public void A_candidate_that_lags_too_far_is_refused()
     {

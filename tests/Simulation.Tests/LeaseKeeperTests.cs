@@ -148,6 +148,61 @@ public sealed class LeaseKeeperTests : IDisposable
     }
 
     [Theory]
+    [InlineData(false)]   // the DCS deleted the key, and its answer was lost
+    [InlineData(true)]    // the request was lost
+    public void A_release_without_an_answer_is_asked_for_again_at_once(bool requestIsLost)
+    {
+        Acquire();
+        (_store.IsMute, _store.IsDeaf) = (requestIsLost, !requestIsLost);
+        Assert.Equal(WriteStatus.Unknown, Run(_keeper.ReleaseAsync).Status);
+        Assert.True(_keeper.View.ReleaseLeft > TimeSpan.Zero);
+
+        var woken = false;
+        _keeper.Wake = () => woken = true;
+        (_store.IsMute, _store.IsDeaf) = (false, false);
+        _world.RunUntil(() => _keeper.View.ReleaseLeft == TimeSpan.Zero, TimeSpan.FromSeconds(10));
+
+        Assert.Null(_dcs.Snapshot.Leader);
+        Assert.Equal(TimeSpan.Zero, _keeper.View.ReleaseLeft);
+        Assert.True(woken);
+    }
+
+    [Fact]
+    public void A_key_that_cannot_be_released_ends_with_its_lease_although_renewals_would_pass()
+    {
+        Acquire();
+        var released = _world.Now;
+        _store.IsMute = true;
+        Assert.Equal(WriteStatus.Unknown, Run(_keeper.ReleaseAsync).Status);
+
+        // Every delete is refused from here on, as by a store whose rights were changed; the lease could be renewed.
+        _store.RefusesReleases = true;
+        _store.IsMute = false;
+        _world.RunUntil(() => _dcs.Snapshot.Leader is null, TimeSpan.FromSeconds(60));
+        _world.RunUntil(() => _keeper.View.ReleaseLeft == TimeSpan.Zero, TimeSpan.FromSeconds(60));
+        Assert.Null(_dcs.Snapshot.Leader);
+        Assert.InRange(_world.Now - released, TimeSpan.FromSeconds(15).Ticks, TimeSpan.FromSeconds(40).Ticks);
+
+        // The agent goes on with a lease of its own.
+        Acquire();
+    }
+
+    [Fact]
+    public void A_key_that_was_given_up_is_not_kept_because_taking_it_again_failed_before_it_was_asked_for()
+    {
+        Acquire();
+        _store.IsMute = true;
+        Run(_keeper.ReleaseAsync);
+
+        var again = Run(token => _keeper.AcquireAsync(null, token));
+        _store.IsMute = false;
+        _world.RunUntil(() => _dcs.Snapshot.Leader is null, TimeSpan.FromSeconds(5));
+
+        Assert.Equal(LeaseOutcome.Unknown, again.Outcome);
+        Assert.Null(_dcs.Snapshot.Leader);
+    }
+
+    [Theory]
     [InlineData("a", true)]
     [InlineData("b", false)]
     public void A_key_that_was_written_over_keeps_its_term_and_is_lost_all_the_same(string holder, bool isKept)

@@ -99,6 +99,9 @@ public sealed class InMemoryClusterStore : IClusterStore
     /// <param name="count">How many calls.</param>
     public void LoseAnswers(int count = 1) => Interlocked.Add(ref _answersToLose, count);
 
+    /// <summary>While true the store refuses to delete the leader key.</summary>
+    public bool RefusesReleases { get; set; }
+
     /// <summary>Called before each renewal of a lease. What it throws comes out of the call, as a mistake of the store's own would.</summary>
     public Func<Task>? BeforeRenewal { get; set; }
 
@@ -172,7 +175,9 @@ public sealed class InMemoryClusterStore : IClusterStore
 
     /// <inheritdoc/>
     public ValueTask<WriteOutcome> ReleaseLeaderAsync(string member, CancellationToken cancellationToken) =>
-        TryAskAsync(() => _dcs.Release(member), UnknownWrite, cancellationToken);
+        TryAskAsync(
+            () => RefusesReleases ? new WriteOutcome(WriteStatus.Refused, Problem: "permission denied") : _dcs.Release(member),
+            UnknownWrite, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<WriteOutcome> PutAsync(

@@ -33,6 +33,7 @@ internal sealed partial class LeaseKeeper(
     private bool _wanted;
     private Term _releasedTerm;
     private bool _releasePending;
+    private long _releaseUntil;
     private OwnLease? _lease;
     private TimeSpan _ttl = Timing.Default.Ttl;
     private TimeSpan _loopWait = Timing.Default.LoopWait;
@@ -69,12 +70,16 @@ internal sealed partial class LeaseKeeper(
         {
             lock (_lock)
             {
+                var now = time.GetTimestamp();
                 return _held is { } held
-                    ? new LeaseView(true, held.Term, time.GetElapsedTime(time.GetTimestamp(), _leaderUntil), _uncertain, _leaderTtl)
+                    ? new LeaseView(true, held.Term, time.GetElapsedTime(now, _leaderUntil), _uncertain, _leaderTtl)
                     {
                         Reserve = ReserveOf(_leaderTtl),
                     }
-                    : new LeaseView(false, default, TimeSpan.Zero, _uncertain, _ttl);
+                    : new LeaseView(false, default, TimeSpan.Zero, _uncertain, _ttl)
+                    {
+                        ReleaseLeft = _releasePending && now < _releaseUntil ? time.GetElapsedTime(now, _releaseUntil) : TimeSpan.Zero,
+                    };
             }
         }
     }
@@ -168,18 +173,25 @@ internal sealed partial class LeaseKeeper(
     public Task<LeaderWrite> AttachAsync(CancellationToken cancellationToken) =>
         WriteLeaderAsync(static (store, self, lease, token) => store.TryKeepLeaderAsync(self, lease, token), null, cancellationToken);
 
-    /// <summary>Gives the leader key up. From here on nothing believes in it, whatever the DCS answers.</summary>
+    /// <summary>
+    /// Gives the leader key up. From here on nothing believes in it, whatever the DCS answers. Without a clear answer the keeper asks again and
+    /// again, and leaves the lease to end meanwhile (<see cref="LeaseView.ReleaseLeft"/>).
+    /// </summary>
     public async Task<WriteOutcome> ReleaseAsync(CancellationToken cancellationToken)
     {
         lock (_lock)
         {
             _releasedTerm = _held is { } held && held.Term > _releasedTerm ? held.Term : _releasedTerm;
-            _releasePending = true;
+            PromiseRelease();
         }
         Forget();
         await EnterAsync();
         try
         {
+            lock (_lock)
+            {
+                PromiseRelease();   // the gate's last holder may have renewed the lease
+            }
             using var limit = Limit(cancellationToken);
             return await DeleteKeyAsync(limit.Token);
         }
@@ -190,10 +202,19 @@ internal sealed partial class LeaseKeeper(
         finally
         {
             _gate.Release();
+            if (HasToRelease())
+            {
+                _sleep.Wake();   // it asks again now, not with the next renewal
+            }
         }
     }
 
-    /// <summary>Deletes the key; without a clear answer the keeper goes on trying, since its lease would keep the key alive.</summary>
+    /// <summary>The key has to go. The lease is not renewed from here on, so that the key ends with it at the latest. Needs the lock.</summary>
+    private void PromiseRelease() => (_releasePending, _releaseUntil) = (true, time.GetTimestamp() + Ticks(Longer(_ttl, _leaderTtl)));
+
+    private static TimeSpan Longer(TimeSpan left, TimeSpan right) => left > right ? left : right;
+
+    /// <summary>Deletes the key. The promise is kept when the answer is clear.</summary>
     private async Task<WriteOutcome> DeleteKeyAsync(CancellationToken cancellationToken)
     {
         var outcome = await store.ReleaseLeaderAsync(self, cancellationToken);
@@ -205,6 +226,16 @@ internal sealed partial class LeaseKeeper(
             }
         }
         return outcome;
+    }
+
+    /// <summary>Whether a key that was given up may still be there.</summary>
+    private bool HasToRelease()
+    {
+        lock (_lock)
+        {
+            _releasePending &= _held is null && time.GetTimestamp() < _releaseUntil;
+            return _releasePending;
+        }
     }
 
     /// <summary>Stops believing in the leader key.</summary>
@@ -372,21 +403,23 @@ internal sealed partial class LeaseKeeper(
         {
             var sentAt = time.GetTimestamp();
             using var limit = Limit(cancellationToken);
+            if (HasToRelease())
+            {
+                if (await DeleteKeyAsync(limit.Token) is not { Status: WriteStatus.Done or WriteStatus.Conflict })
+                {
+                    return false;   // a renewal would keep the key alive
+                }
+                Wake?.Invoke();   // the agent may be waiting for this, to end
+            }
             if (await RenewAsync(limit.Token) is not { } lease)
             {
                 FailedRenewals++;
                 return false;
             }
             bool keeps;
-            bool release;
             lock (_lock)
             {
                 keeps = _held is not null || (_uncertain && _wanted);
-                release = _releasePending && _held is null;
-            }
-            if (release)
-            {
-                return await DeleteKeyAsync(limit.Token) is { Status: WriteStatus.Done or WriteStatus.Conflict };
             }
             if (!keeps)
             {
@@ -437,13 +470,16 @@ internal sealed partial class LeaseKeeper(
             lock (_lock)
             {
                 _wanted = true;
-                _releasePending = false;
             }
             for (var attempt = 0; ; attempt++)
             {
                 if (await RenewAsync(limit.Token) is not { } lease)
                 {
                     return new LeaderWrite(LeaseOutcome.Unknown, null, "the lease could not be renewed");
+                }
+                lock (_lock)
+                {
+                    _releasePending = false;   // only now: a key that was given up and is not asked for again has to go
                 }
                 Foresee(lease, sentAt);
                 var result = await write(store, self, lease.Id, limit.Token);
