@@ -100,6 +100,11 @@ public readonly record struct LeaseView(bool HoldsLeader, Term Term, TimeSpan Le
     /// <summary>The last part of the lease, in which an active hardware watchdog may reset the machine; zero: none runs.</summary>
     public TimeSpan Reserve { get; init; }
 
+    /// <summary>
+    /// The leader key was given up, and no answer tells that it is gone: the time after which its lease has ended in any case. Zero: it is gone.
+    /// </summary>
+    public TimeSpan ReleaseLeft { get; init; }
+
     /// <summary>Time before the end of the lease at which a primary has to stop accepting writes.</summary>
     public TimeSpan SafetyMargin => Observation.MarginOf(Ttl, Reserve);
 
@@ -123,7 +128,14 @@ public sealed record PeerAnswers(TimeSpan AskedAt, TimeSpan AnsweredAt, Immutabl
 /// <param name="LastAskedAt">Leader: when the members were asked last.</param>
 /// <param name="PingedBy">Follower: the leader that announced itself without the DCS.</param>
 /// <param name="PingLeft">Follower: how long this announcement is valid.</param>
-public readonly record struct FailsafeView(TimeSpan ConfirmedLeft, TimeSpan? LastAskedAt, string? PingedBy, TimeSpan PingLeft);
+public readonly record struct FailsafeView(TimeSpan ConfirmedLeft, TimeSpan? LastAskedAt, string? PingedBy, TimeSpan PingLeft)
+{
+    /// <summary>Leader: how far the members are by their last consents; null: none has told.</summary>
+    public ImmutableSortedDictionary<string, Lsn>? Positions { get; init; }
+
+    /// <summary>Follower: that leader's replication slots and their positions; null: it told none.</summary>
+    public ImmutableSortedDictionary<string, Lsn>? PingSlots { get; init; }
+}
 
 /// <summary>The long jobs. One runs at a time, beside the loop.</summary>
 public enum JobKind

@@ -94,6 +94,41 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
     }
 
     [Fact]
+    public async Task In_failsafe_mode_the_slots_are_kept_and_the_standbys_copies_of_them_go_on()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var replicas = cluster.ReplicasOf(leader);
+        await using var failsafe = await Failsafe.UseAsync(cluster);
+        await using var judge = await Judge.StartAsync(cluster, leader, Writer.LongPatience);
+        foreach (var (replica, other) in new[] { (replicas[0], replicas[1]), (replicas[1], replicas[0]) })
+        {
+            await cluster.UntilAsync(
+                async () => await replica.SqlAsync(PositionOf(other)) is { Length: > 0 }, $"{replica.Name} has a slot for {other.Name}");
+        }
+
+        await cluster.Etcd.KillAsync();
+        await cluster.UntilAsync(
+            async () => (await leader.GetAsync("/patroni"))?["failsafe_mode_is_active"]?.GetValue<bool>() == true, "failsafe mode is active");
+        // What is written from here on stands in no key of etcd.
+        var silentAt = await leader.SqlAsync("SELECT pg_current_wal_flush_lsn()");
+        await judge[leader].MoreAsync(50);
+        foreach (var (replica, other) in new[] { (replicas[0], replicas[1]), (replicas[1], replicas[0]) })
+        {
+            await cluster.UntilAsync(
+                async () => await replica.SqlAsync($"{PositionOf(other)} AND restart_lsn > '{silentAt}'") is { Length: > 0 },
+                $"the slot for {other.Name} on {replica.Name} is advanced without etcd");
+        }
+        var kept = await leader.SqlAsync("SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots WHERE active");
+        await cluster.Etcd.RestartAsync();
+
+        Assert.Equal(string.Join(' ', replicas.Select(replica => replica.Name).Order(StringComparer.Ordinal)), kept);
+        Assert.Equal(leader, await cluster.HealthyAsync());
+        await judge.OnePrimaryAndNothingLostAsync(leader);
+
+        static string PositionOf(TestNode member) => $"SELECT restart_lsn::text FROM pg_replication_slots WHERE slot_name = '{member.Name}'";
+    }
+
+    [Fact]
     public async Task In_failsafe_mode_a_replicas_agent_that_starts_again_while_etcd_is_away_goes_on_consenting()
     {
         for (var round = 0; round < 3; round++)

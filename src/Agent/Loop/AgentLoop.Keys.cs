@@ -70,7 +70,7 @@ internal sealed partial class AgentLoop
 
     private async Task TendLeaderKeysAsync(Observation o, CancellationToken cancellationToken)
     {
-        var plan = PlanSlots(o);
+        var plan = PlanSlots(o, new SlotBasis(o.Cluster!, DcsIsSilent: false));
         var seen = o.Cluster!.Status;
         var status = new LeaderStatus(o.Local.WalPosition, plan.PublishedSlots ?? seen.Slots,
             // Our own slot too: should we go, the next leader keeps the WAL that we need to come back.
@@ -96,27 +96,6 @@ internal sealed partial class AgentLoop
                 _failsafeWritten = outcome.IsDone ? failsafe : "";
             }
         }
-    }
-
-    private SlotPlan PlanSlots(Observation o)
-    {
-        var plan = SlotPlanner.Plan(new SlotObservation
-        {
-            Self = _member.Name,
-            Cluster = o.Cluster!,
-            Config = o.Config,
-            Tags = _member.Tags,
-            IsLeader = o.Lease.HoldsLeader,
-            IsPrimary = o.Local.IsPrimary,
-            ServerMajor = o.Local.ServerVersion / 10000,
-            Slots = o.Local.Slots,
-            Lsn = o.Local.WalPosition,
-            ReplayLsn = o.Local.ReplayedLsn,
-            Now = o.Now,
-            Memory = _slotMemory,
-        });
-        _slotMemory = plan.Memory;
-        return plan;
     }
 
     [LoggerMessage(EventId = 1005, Level = LogLevel.Warning, Message = "Keys could not be written: {Problem}")]

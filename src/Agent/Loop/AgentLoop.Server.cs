@@ -3,7 +3,7 @@ using Routing.Ha;
 
 namespace Routing.Agent.Loop;
 
-// What a run does for a server besides its role: settings and slots.
+// What a run does for a server besides its role: its settings. Its slots have a file of their own.
 internal sealed partial class AgentLoop
 {
     private string? _replayNote;
@@ -94,32 +94,6 @@ internal sealed partial class AgentLoop
         }
     }
 
-    private async Task TendSlotsAsync(Observation o, CancellationToken cancellationToken)
-    {
-        if (o.Local.Server == ServerState.Running && o.Leader is not null && o.Config.UseSlots)
-        {
-            var plan = PlanSlots(o);
-            if (plan.Actions.Length > 0)
-            {
-                try
-                {
-                    var result = await _postgres.MaintainSlotsAsync(plan, cancellationToken);
-                    if (!result.Ok)
-                    {
-                        LogSlots(result.Detail);
-                    }
-                }
-                catch (OperationCanceledException)
-                {
-                    LogSlots("the lease left no more time");
-                }
-            }
-        }
-    }
-
     [LoggerMessage(EventId = 1019, Level = LogLevel.Warning, Message = "Replay is paused: {Detail}")]
     private partial void LogReplay(string detail);
-
-    [LoggerMessage(EventId = 1006, Level = LogLevel.Warning, Message = "Replication slots: {Problem}")]
-    private partial void LogSlots(string problem);
 }

@@ -5,7 +5,6 @@ using Routing.Agent.Status;
 using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Ha;
-using Routing.Ha.Slots;
 
 namespace Routing.Agent.Loop;
 
@@ -35,7 +34,6 @@ internal sealed partial class AgentLoop : IDisposable
     private readonly FailoverClock _failover = new();
 
     private LoopMemory _memory = LoopMemory.Empty;
-    private SlotMemory _slotMemory = SlotMemory.Empty;
     private Performer.Learned _learned = new();
     private LocalMember _member;
     private DynamicConfig _config;
@@ -226,7 +224,7 @@ internal sealed partial class AgentLoop : IDisposable
         using var bound = WithinLease(cancellationToken);
         _learned = await _performer.PerformAsync(
             decision.Actions,
-            new Performer.Run(observation with { Memory = _memory }, _member, _config) { Now = Now },
+            new Performer.Run(observation with { Memory = _memory }, _member, _config) { Now = Now, Slots = () => SlotsToTell(observation) },
             bound.Token);
         if (_learned.SyncRefused && _memory.Sync is { } planned && observation.Memory.Sync?.Unanswered(observation.Cluster!.Sync) is null)
         {
@@ -241,6 +239,7 @@ internal sealed partial class AgentLoop : IDisposable
         {
             Peers = _learned.Peers ?? carried.Peers,
             FailsafeAskedAt = _learned.FailsafeAskedAt ?? carried.FailsafeAskedAt,
+            FailsafePositions = _learned.FailsafePositions ?? carried.FailsafePositions,
         };
         if (decision.WakeIn != TimeSpan.Zero)
         {
@@ -361,7 +360,11 @@ internal sealed partial class AgentLoop : IDisposable
                 _keeper.VouchedUntil is { } until ? _time.GetElapsedTime(now, until) : TimeSpan.Zero,
                 _learned.FailsafeAskedAt,
                 consent?.Name,
-                consent?.Left(_timing.Ttl, now, _time) ?? TimeSpan.Zero),
+                consent?.Left(_timing.Ttl, now, _time) ?? TimeSpan.Zero)
+            {
+                Positions = _learned.FailsafePositions,
+                PingSlots = consent?.Slots,
+            },
             Now = Now(),
             Clock = _time.GetUtcNow(),
             ShutdownRequested = _shutdown,

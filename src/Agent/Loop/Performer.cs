@@ -33,6 +33,9 @@ internal sealed partial class Performer(
     {
         /// <summary>Monotonic time since the process started.</summary>
         public required Func<TimeSpan> Now { get; init; }
+
+        /// <summary>The replication slots of this leader and their positions, to tell its members while the DCS is silent.</summary>
+        public required Func<ImmutableSortedDictionary<string, Lsn>> Slots { get; init; }
     }
 
     /// <summary>Effects that the next observation has to know of, and that no key or server tells.</summary>
@@ -47,6 +50,9 @@ internal sealed partial class Performer(
         public bool SyncRefused { get; init; }
 
         public TimeSpan? FailsafeAskedAt { get; init; }
+
+        /// <summary>How far the members are that have consented; null: they were not asked, or not all of them have.</summary>
+        public ImmutableSortedDictionary<string, Lsn>? FailsafePositions { get; init; }
 
         public long WrittenRevision { get; init; }
 
@@ -260,7 +266,7 @@ internal sealed partial class Performer(
         }
         var others = members.Where(pair => pair.Key != run.Member.Name).ToList();
         var ttl = run.Observation.Timing.Ttl;
-        var message = new FailsafeMessage(run.Member.Name, run.Member.ConnUrl, run.Member.ApiUrl, cluster.Status.Slots) { Ttl = ttl };
+        var message = new FailsafeMessage(run.Member.Name, run.Member.ConnUrl, run.Member.ApiUrl, run.Slots()) { Ttl = ttl };
         // A peer that is silent must not cost the time in which a primary without consent has to stop.
         var patience = TimeSpan.FromTicks(Math.Min(s_peerLimit.Ticks, ttl.Ticks / 8));
         var replies = await peers.PostFailsafeAsync(others, message, patience, cancellationToken);
@@ -278,7 +284,11 @@ internal sealed partial class Performer(
         }
         var until = sentAt + (long)(ttl.TotalSeconds * time.TimestampFrequency);
         keeper.Vouch(sentAt, until);
-        return learned;
+        return learned with
+        {
+            FailsafePositions = replies.Where(reply => reply.Position is not null)
+                .ToImmutableSortedDictionary(reply => reply.Name, reply => reply.Position!.Value, StringComparer.Ordinal),
+        };
     }
 
     private bool StartJob(HaAction action, Run run)

@@ -20,6 +20,12 @@ internal static class RetainedSlots
             // A new leader can't know when the others were last seen: their time begins anew.
             seen = seen.SetItems(o.Cluster.Status.RetainSlots.Select(name => KeyValuePair.Create(name, o.Now)));
         }
+        else if (o.DcsIsSilent)
+        {
+            // Nobody could show itself meanwhile: the time counts for nobody.
+            var silence = o.Now - o.Memory.At;
+            seen = seen.SetItems(seen.Select(entry => KeyValuePair.Create(entry.Key, entry.Value + silence)));
+        }
         var present = o.Slots.Select(slot => slot.Name).ToHashSet(StringComparer.Ordinal);
         seen = seen.SetItems(
             from member in o.Cluster.Members.Values
@@ -33,6 +39,6 @@ internal static class RetainedSlots
                 || o.Now - entry.Value > o.Config.MemberSlotsTtl
                 || o.Config.PermanentSlots.ContainsKey(entry.Key)
             select entry.Key);
-        return (s_none.Union(seen.Keys), new SlotMemory(true, seen));
+        return (s_none.Union(seen.Keys), new SlotMemory(true, seen) { At = o.Now });
     }
 }

@@ -83,8 +83,8 @@ public sealed record SlotObservation
     public ImmutableSortedSet<string> Broken { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
 
     /// <summary>
-    /// The DCS does not answer and failsafe mode holds: slots are advanced by what the leader said directly (put into
-    /// <see cref="LeaderStatus.Slots"/> of the cluster), and nothing is created, dropped or published.
+    /// The DCS tells nothing and failsafe mode holds: slots are advanced by what the leader said directly (put into
+    /// <see cref="LeaderStatus.Slots"/> of the cluster), and nothing is created, dropped or published. The time counts for no absent member.
     /// </summary>
     public bool DcsIsSilent { get; init; }
 
@@ -97,9 +97,12 @@ public sealed record SlotObservation
 
 /// <summary>What one run of the planner tells the next.</summary>
 /// <param name="WasLeader">Whether this member held the leader key in that run.</param>
-/// <param name="LastSeen">Member slots: when their member was last seen together with the slot.</param>
+/// <param name="LastSeen">Member slots: when their member was last seen together with the slot, later by as long as the DCS was silent.</param>
 public sealed record SlotMemory(bool WasLeader, ImmutableSortedDictionary<string, TimeSpan> LastSeen)
 {
+    /// <summary>When that run was.</summary>
+    public TimeSpan At { get; init; }
+
     /// <summary>Nothing is remembered.</summary>
     public static readonly SlotMemory Empty =
         new(false, ImmutableSortedDictionary<string, TimeSpan>.Empty.WithComparers(StringComparer.Ordinal));

@@ -34,7 +34,10 @@ public abstract record SlotAction(string Name, string Reason)
 
 /// <summary>What to do about the local replication slots, and what to publish about them.</summary>
 /// <param name="Actions">In order; a failed one is repeated by the next run.</param>
-/// <param name="PublishedSlots">The <c>slots</c> field of the status key; null: nothing to publish, keep what is there.</param>
+/// <param name="PublishedSlots">
+/// The leader's slots: the <c>slots</c> field of the status key, and of what it tells the members in failsafe mode. Null: nothing to publish,
+/// keep what is there.
+/// </param>
 /// <param name="RetainSlots">The <c>retain_slots</c> field of the status key; null: nothing to publish, keep what is there.</param>
 /// <param name="NeedsHotStandbyFeedback">Whether <c>hot_standby_feedback</c> has to be on for the sake of logical slots.</param>
 /// <param name="Problems">What an operator should know, one sentence each, such as two members whose slot names collide.</param>

@@ -41,11 +41,10 @@ public static class SlotPlanner
                 actions.Add(action);
             }
         }
-        var publishes = o.IsLeader && !o.DcsIsSilent;
         return new SlotPlan(
             actions.ToImmutable(),
-            publishes ? Published(o, wanted, present) : null,
-            publishes ? retained.Names : null,
+            o.IsLeader ? Published(o, wanted, present) : null,
+            o.IsLeader ? retained.Names : null,
             NeedsFeedback(o, wanted),
             problems.ToImmutable(),
             retained.Memory);

@@ -236,6 +236,39 @@ public sealed class SlotPlannerTests
             Publish(Replica("b", leader: "a", "a", "c", "d") with { DcsIsSilent = true, Slots = [Physical("c", 50), Physical("stray", 1)] }, ("c", 60)),
             "advance c 60");
 
+    [Fact]
+    public void A_leader_without_the_DCS_drops_nothing_and_still_has_positions_to_tell()
+    {
+        var plan = SlotPlanner.Plan(Leader("a", "b") with
+        {
+            DcsIsSilent = true, Slots = [Physical("b", 60), Physical("stray", 1), Physical("lost", 1) with { Lost = true }],
+        });
+
+        Assert.Empty(plan.Actions);
+        Assert.Equal("a=100 b=60", Print(plan.PublishedSlots!));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void The_time_of_an_absent_member_stands_still_while_the_DCS_is_silent(bool isSilent)
+    {
+        var o = Leader("a", "b") with { Slots = [Physical("b", 5)] };
+        var ttl = o.Config.MemberSlotsTtl;
+        var memory = SlotPlanner.Plan(o).Memory;
+        o = o with { Cluster = Remove(o.Cluster, "b") };
+
+        // Away for two thirds of its time, of which a part is silence that lasts longer than the whole of it.
+        foreach (var step in Enumerable.Range(1, 30))
+        {
+            o = o with { Now = o.Now + (ttl / 10), DcsIsSilent = isSilent && step is > 3 and <= 27, Memory = memory };
+            memory = SlotPlanner.Plan(o).Memory;
+        }
+
+        Check(o with { Memory = memory }, isSilent ? "" : "drop b");
+        Check(o with { Memory = memory, Now = o.Now + (ttl / 2) }, "drop b");
+    }
+
     private static void Check(SlotObservation o, string expected) =>
         Assert.Equal(expected, string.Join("; ", SlotPlanner.Plan(o).Actions.Select(action => action switch
         {

@@ -1,0 +1,54 @@
+using System.Collections.Immutable;
+using Routing.Cluster;
+
+namespace Routing.Ha.Slots;
+
+/// <summary>What the replication slots of this member are kept by: the DCS, or the failsafe exchange in its stead.</summary>
+/// <param name="Cluster">The cluster: the leader's positions stand in <see cref="LeaderStatus.Slots"/>.</param>
+/// <param name="DcsIsSilent">It is the failsafe exchange: slots are advanced, and none is made, dropped or forgotten.</param>
+public sealed record SlotBasis(ClusterSnapshot Cluster, bool DcsIsSilent)
+{
+    /// <summary>What there is to go by now; null: nothing, and no slot is touched.</summary>
+    public static SlotBasis? Of(Observation o)
+    {
+        if (o.Cluster is not { } cluster)
+        {
+            return null;
+        }
+        if (o.IsDcsLive && o.Leader is not null)
+        {
+            return new SlotBasis(cluster, DcsIsSilent: false);
+        }
+        if (!o.Config.FailsafeMode)
+        {
+            return null;
+        }
+        if (o.Lease.HoldsLeader)
+        {
+            return o.FailsafeHolds ? new SlotBasis(WithPositions(cluster, o.Failsafe), DcsIsSilent: true) : null;
+        }
+        return o.Failsafe is { PingedBy: { } leader, PingSlots: { } } && o.Failsafe.PingLeft > TimeSpan.Zero && leader != o.Self
+            ? new SlotBasis(WithLeader(cluster, leader, o.Failsafe), DcsIsSilent: true)
+            : null;
+    }
+
+    /// <summary>How far the members are, by their own answers: their keys tell what was before the silence.</summary>
+    private static ClusterSnapshot WithPositions(ClusterSnapshot cluster, FailsafeView failsafe) => cluster with
+    {
+        Members = cluster.Members.SetItems(
+            from told in failsafe.Positions ?? ImmutableSortedDictionary<string, Lsn>.Empty
+            where cluster.Members.ContainsKey(told.Key)
+            let member = cluster.Members[told.Key]
+            select KeyValuePair.Create(told.Key, member with { XlogLocation = told.Value, ReceiveLsn = told.Value, ReplayLsn = told.Value })),
+    };
+
+    /// <summary>Its keys hang on a lease that may have ended meanwhile.</summary>
+    private static ClusterSnapshot WithLeader(ClusterSnapshot cluster, string leader, FailsafeView failsafe) => cluster with
+    {
+        Leader = cluster.Leader?.Holder == leader ? cluster.Leader : new LeaderKey(leader, default, 0, 0),
+        Members = cluster.Members.ContainsKey(leader)
+            ? cluster.Members
+            : cluster.Members.Add(leader, new Member { Name = leader, State = PostgresState.Running, Role = Role.Primary }),
+        Status = cluster.Status with { Slots = failsafe.PingSlots! },
+    };
+}
