@@ -1,1 +1,1 @@
-return await Routing.Proxy.Host.Arguments.RunAsync(args);
+return await Routing.Proxy.Host.CommandLine.RunAsync(args);

@@ -39,13 +39,13 @@ internal static class RoutesDocument
     }
 
     private static void WriteListener(
-        Utf8JsonWriter json, ListenerConfig listener, ListenerTable? table, SessionCounts counts, Router router, ClusterSnapshot snapshot)
+        Utf8JsonWriter json, ListenerConfig listener, ListenerState? table, SessionCounts counts, Router router, ClusterSnapshot snapshot)
     {
         json.WriteStartObject();
         json.WriteString("name", listener.Name);
         json.WriteString("listen", listener.Address.ToString());
-        json.WriteString("role", Metrics.ProxyMetrics.Word(listener.Route.Request.Role));
-        json.WriteString("policy", Metrics.ProxyMetrics.Word(listener.Route.Request.Policy));
+        json.WriteString("role", Words.Of(listener.Request.Role));
+        json.WriteString("policy", Words.Of(listener.Request.Policy));
         json.WriteStartArray("would_choose");
         var silent = router.Table.Silent;
         foreach (var member in table?.Hosts.Members ?? [])

@@ -12,6 +12,9 @@ internal sealed record ListenAddress(HostPort? Tcp, string? Path)
     /// <summary>Tells two listeners apart for which the kernel chooses the port (port 0); else empty.</summary>
     public string Distinction { get; init; } = "";
 
+    /// <summary>Stands for an address that could not be read.</summary>
+    public static readonly ListenAddress Unknown = new(null, null);
+
     private const string UnixPrefix = "unix:";
     private const int LongestPath = 107;
 

@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Logging;
-using Routing.Proxy.Sessions;
 using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Configuration;

@@ -6,10 +6,8 @@ using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Dcs;
 using Routing.Logging;
-using Routing.Proxy.Routes;
-using Routing.Proxy.Sessions;
-using Routing.Proxy.Tls;
 using Routing.Proxy.Transport;
+using Routing.Proxy.Wire;
 using Routing.Settings;
 
 namespace Routing.Proxy.Configuration;
@@ -179,19 +177,14 @@ internal static class ProxySettingsReader
                 "fallback", ("never", LeaderFallback.Never), ("when_empty", LeaderFallback.WhenEmpty), ("always", LeaderFallback.Always))
                 ?? LeaderFallback.Never,
         };
-        var route = new ListenerRoute { Name = name, Request = request };
-        route = route with
-        {
-            HoldTime = Time(section, "hold_time", 0) ?? route.HoldTime,
-            HoldQueue = section.Number("hold_queue", 0) ?? route.HoldQueue,
-            LoginsPerSecond = section.Number("logins_per_second", 1) ?? route.LoginsPerSecond,
-        };
         var servesWrites = role is WantedRole.Primary or WantedRole.PreferPrimary or WantedRole.Any;
         var proxyProtocol = section.Section("proxy_protocol");
-        var defaults = new ListenerSettings { Name = name };
-        var settings = new ListenerSettings
+        var defaults = new ListenerConfig { Name = name, Address = address ?? ListenAddress.Unknown, Request = request };
+        var listener = defaults with
         {
-            Name = name,
+            HoldTime = Time(section, "hold_time", 0) ?? defaults.HoldTime,
+            HoldQueue = section.Number("hold_queue", 0) ?? defaults.HoldQueue,
+            LoginsPerSecond = section.Number("logins_per_second", 1) ?? defaults.LoginsPerSecond,
             MaximumSessions = section.Number("max_sessions", 0) ?? 0,
             IdleTimeout = Time(section, "idle_timeout", 0) ?? TimeSpan.Zero,
             Replication = section.Choice(
@@ -208,7 +201,7 @@ internal static class ProxySettingsReader
         };
         proxyProtocol.WarnUnknownKeys();
         section.WarnUnknownKeys();
-        return address is null ? null : new ListenerConfig(address, settings, route);
+        return address is null ? null : listener;
     }
 
     private static SocketTuning ReadTuning(SectionReader section, SocketTuning defaults)

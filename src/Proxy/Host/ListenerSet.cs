@@ -67,7 +67,7 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
             var place = new Place { Name = listener.Name, IsGiven = isGiven };
             place.Listener = transport.Listen(opened[listener.Address], connection => sessions.Accept(place.Name, connection));
             _places.Add(listener.Address, place);
-            LogListening(listener.Name, isGiven ? "a socket of the service manager" : Where(listener.Address, place.Listener), listener.Route.Request.Role);
+            LogListening(listener.Name, isGiven ? "a socket of the service manager" : Where(listener.Address, place.Listener), listener.Request.Role);
         }
         foreach (var gone in _places.Keys.Except(listeners.Select(one => one.Address)).ToList())
         {

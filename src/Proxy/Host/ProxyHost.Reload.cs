@@ -51,7 +51,7 @@ internal sealed partial class ProxyHost
         var opened = _listeners.Open(next.Listeners, _settings.ReusePort, ServiceManager.NoSockets);
         try
         {
-            _sessions.Reload([.. next.Listeners.Select(one => one.Settings)], next.Sessions);
+            _sessions.Reload(next.Listeners, next.Sessions);
         }
         catch
         {
@@ -67,7 +67,7 @@ internal sealed partial class ProxyHost
             Scope = _settings.Scope, Namespace = _settings.Namespace, Etcd = _settings.Etcd, Rest = _settings.Rest, Admin = _settings.Admin,
             Transport = _settings.Transport, Loops = _settings.Loops, Favor = _settings.Favor, ReusePort = _settings.ReusePort,
         };
-        _router.Reload(next.Listeners.Select(one => one.Route));
+        _router.Reload(next.Listeners);
         await _listeners.AdoptAsync(next.Listeners, opened, ServiceManager.NoSockets);
         _log.Reload(next.Log);
     }

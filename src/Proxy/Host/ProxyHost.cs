@@ -9,6 +9,7 @@ using Routing.Proxy.Metrics;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions;
 using Routing.Proxy.Transport;
+using Routing.Proxy.Wire;
 using Routing.Settings;
 
 namespace Routing.Proxy.Host;
@@ -27,7 +28,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     private readonly ILogger _logger;
     private readonly ILoggerFactory _loggers;
     private readonly ServiceManager _manager;
-    private readonly TopologySource _source;
+    private readonly ProxyTopology _source;
     private readonly TopologyWatch _watch;
     private readonly ProxyMetrics _metrics = new();
     private readonly Router _router;
@@ -49,9 +50,9 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         _logger = loggers.CreateLogger("proxy");
         _settings = settings = WithinDescriptors(settings);
         _manager = new ServiceManager(_logger);
-        _source = new TopologySource(settings, time, loggers);
+        _source = new ProxyTopology(settings, time, loggers);
         _watch = new TopologyWatch(_source.Views, loggers.CreateLogger<TopologyWatch>());
-        _router = new Router(settings.Listeners.Select(one => one.Route), time, new Random(), loggers.CreateLogger("routes"))
+        _router = new Router(settings.Listeners, time, new Random(), loggers.CreateLogger("routes"))
         {
             Adopted = _metrics.Routed,
             Source = _source.Name,
@@ -64,12 +65,12 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             LogFallback(fallback);
         }
         _sessions = new SessionServer(
-            _transport, _router, [.. settings.Listeners.Select(one => one.Settings)], settings.Sessions, _metrics, time, loggers);
+            _transport, _router, settings.Listeners, settings.Sessions, _metrics, time, loggers);
         _collector = CalmCollector.Start(time);
         _listeners = new ListenerSet(_transport, _sessions, _logger);
         _probe = new MemberProbe(
             _router, _transport, time, () => _settings.Sessions,
-            () => _settings.Listeners.Select(one => one.Settings.ProxyProtocolToMember).FirstOrDefault(one => one != ProxyProtocolVersion.None));
+            () => _settings.Listeners.Select(one => one.ProxyProtocolToMember).FirstOrDefault(one => one != ProxyProtocolVersion.None));
         _admin = settings.Admin is { } admin ? new AdminServer(admin, settings.ReusePort, this, loggers) : null;
     }
 
@@ -87,7 +88,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             {
                 return (false, $"{_source.Name} has not answered yet");
             }
-            var empty = table.Listeners.Values.Where(one => table.UsableOf(one) == 0).Select(one => one.Route.Name).Order(StringComparer.Ordinal).ToList();
+            var empty = table.Listeners.Values.Where(one => table.UsableOf(one) == 0).Select(one => one.Config.Name).Order(StringComparer.Ordinal).ToList();
             return empty.Count == 0 ? (true, "ready") : (false, $"nobody serves {string.Join(", ", empty)}");
         }
     }

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using Prometheus;
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions;
 
@@ -69,7 +71,7 @@ internal sealed class ProxyMetrics : ISessionEvents
     public void Accepted(string listener) => _accepted.WithLabels(listener).Inc();
 
     /// <inheritdoc/>
-    public void Refused(string listener, RefusalReason reason) => _refused.WithLabels(listener, Word(reason)).Inc();
+    public void Refused(string listener, RefusalReason reason) => _refused.WithLabels(listener, Words.Of(reason)).Inc();
 
     /// <inheritdoc/>
     public void Held(string listener, TimeSpan waited, bool routed)
@@ -82,8 +84,8 @@ internal sealed class ProxyMetrics : ISessionEvents
     }
 
     /// <inheritdoc/>
-    public void AttemptFailed(string listener, string member, AttemptFailure reason) =>
-        _attemptsFailed.WithLabels(listener, member, Word(reason)).Inc();
+    public void AttemptFailed(string listener, string member, LoginFailure failure) =>
+        _attemptsFailed.WithLabels(listener, member, failure.Label).Inc();
 
     /// <inheritdoc/>
     public void Opened(string listener, string member, TimeSpan login) => _login.WithLabels(listener).Observe(login.TotalSeconds);
@@ -91,7 +93,7 @@ internal sealed class ProxyMetrics : ISessionEvents
     /// <inheritdoc/>
     public void Closed(string listener, string member, SessionEnd end, long bytesFromClient, long bytesFromServer)
     {
-        _closed.WithLabels(listener, member, Word(end)).Inc();
+        _closed.WithLabels(listener, member, Words.Of(end)).Inc();
         var (up, down) = _byteChildren.GetOrAdd(
             (listener, member), static (key, bytes) => (bytes.WithLabels(key.Item1, key.Item2, "up"), bytes.WithLabels(key.Item1, key.Item2, "down")), _bytes);
         up.Inc(bytesFromClient);
@@ -99,7 +101,7 @@ internal sealed class ProxyMetrics : ISessionEvents
     }
 
     /// <inheritdoc/>
-    public void Cancelled(string listener, CancelOutcome outcome) => _cancelled.WithLabels(listener, Word(outcome)).Inc();
+    public void Cancelled(string listener, CancelOutcome outcome) => _cancelled.WithLabels(listener, Words.Of(outcome)).Inc();
 
     /// <summary>A view of the cluster has become routes.</summary>
     public void Routed(TimeSpan took) => _route.Observe(took.TotalSeconds);
@@ -128,21 +130,8 @@ internal sealed class ProxyMetrics : ISessionEvents
         _age.Set(age?.TotalSeconds ?? 0);
         foreach (var listener in table.Listeners.Values)
         {
-            _hasTarget.WithLabels(listener.Route.Name).Set(table.UsableOf(listener));
+            _hasTarget.WithLabels(listener.Config.Name).Set(table.UsableOf(listener));
         }
         return _registry.CollectAndExportAsTextAsync(stream, cancellationToken);
-    }
-
-    /// <summary>An enum value as a label: <c>TooManyPending</c> is <c>too_many_pending</c>.</summary>
-    internal static string Word<T>(T value)
-        where T : struct, Enum => Words<T>.All[value];
-
-    private static class Words<T>
-        where T : struct, Enum
-    {
-        public static readonly Dictionary<T, string> All = Enum.GetValues<T>().ToDictionary(one => one, one => Snake(one.ToString()));
-
-        private static string Snake(string name) => string.Concat(name.Select((letter, at) =>
-            char.IsUpper(letter) ? $"{(at > 0 ? "_" : "")}{char.ToLowerInvariant(letter)}" : $"{letter}"));
     }
 }

@@ -5,29 +5,29 @@ internal sealed class HealthBook(TimeProvider time)
 {
     private static readonly TimeSpan RefusedFor = TimeSpan.FromSeconds(2);
 
-    private readonly Dictionary<string, MemberHealth> _all = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, MemberRecord> _all = new(StringComparer.Ordinal);
 
     /// <summary>Everybody who was seen.</summary>
-    public IEnumerable<KeyValuePair<string, MemberHealth>> All => _all;
+    public IEnumerable<KeyValuePair<string, MemberRecord>> All => _all;
 
     /// <summary>What was seen of one; begun when nothing was.</summary>
-    public MemberHealth Of(string member)
+    public MemberRecord Of(string member)
     {
         if (!_all.TryGetValue(member, out var health))
         {
-            _all.Add(member, health = new MemberHealth());
+            _all.Add(member, health = new MemberRecord());
         }
         return health;
     }
 
     /// <summary>What was seen of one; null: nothing.</summary>
-    public MemberHealth? Find(string member) => _all.GetValueOrDefault(member);
+    public MemberRecord? Find(string member) => _all.GetValueOrDefault(member);
 
     /// <summary>Whether it must not be used as a primary now.</summary>
-    public bool IsRefused(MemberHealth health) => health.RefusedUntil > time.GetTimestamp();
+    public bool IsRefused(MemberRecord health) => health.RefusedUntil > time.GetTimestamp();
 
     /// <summary>It said at login that it is in recovery: not used as a primary for a while, or until its key is written anew.</summary>
-    public void Refuse(MemberHealth health, long revision)
+    public void Refuse(MemberRecord health, long revision)
     {
         health.RefusedUntil = time.GetTimestamp() + (long)(RefusedFor.TotalSeconds * time.TimestampFrequency);
         health.RefusedAt = revision;

@@ -1,3 +1,5 @@
+using Routing.Proxy.Configuration;
+
 namespace Routing.Proxy.Routes;
 
 /// <summary>Where sessions wait for a target, by listener and in the order of their arrival; lets them through at their pace.</summary>
@@ -5,7 +7,7 @@ namespace Routing.Proxy.Routes;
 internal sealed class HoldRoom : IDisposable
 {
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
-    private static readonly RouteChoice Draining = new(null, "draining", "the proxy is shutting down", null);
+    private static readonly RouteChoice Draining = RouteChoice.None(RouteReason.Draining, "the proxy is shutting down");
 
     private readonly Func<string, IReadOnlyCollection<string>, RouteChoice?> _pick;
     private readonly TimeProvider _time;
@@ -42,11 +44,11 @@ internal sealed class HoldRoom : IDisposable
     }
 
     /// <summary>Waits for a target.</summary>
-    /// <param name="route">The listener's settings.</param>
+    /// <param name="listener">The listener.</param>
     /// <param name="tried">Members that were tried already.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="OperationCanceledException">It gave up.</exception>
-    public async ValueTask<RouteChoice> WaitAsync(ListenerRoute route, IReadOnlyCollection<string> tried, CancellationToken cancellationToken)
+    public async ValueTask<RouteChoice> WaitAsync(ListenerConfig listener, IReadOnlyCollection<string> tried, CancellationToken cancellationToken)
     {
         HoldQueue queue;
         HoldQueue.Waiter waiter;
@@ -56,16 +58,17 @@ internal sealed class HoldRoom : IDisposable
             {
                 return Draining;
             }
-            if (!_queues.TryGetValue(route.Name, out queue!))
+            if (!_queues.TryGetValue(listener.Name, out queue!))
             {
-                _queues.Add(route.Name, queue = new HoldQueue());
+                _queues.Add(listener.Name, queue = new HoldQueue());
             }
-            queue.PerSecond = route.LoginsPerSecond;
-            if (queue.Count >= route.HoldQueue)
+            queue.PerSecond = listener.LoginsPerSecond;
+            if (queue.Count >= listener.HoldQueue)
             {
-                return new(null, "queue_full", $"{queue.Count} sessions wait for a server already, and no more may (hold_queue)", null);
+                return RouteChoice.None(
+                    RouteReason.QueueFull, $"{queue.Count} sessions wait for a server already, and no more may (hold_queue)");
             }
-            waiter = queue.Add(_time.GetTimestamp() + (long)(route.HoldTime.TotalSeconds * _time.TimestampFrequency), tried);
+            waiter = queue.Add(_time.GetTimestamp() + (long)(listener.HoldTime.TotalSeconds * _time.TimestampFrequency), tried);
             Interlocked.Increment(ref _waiting);
             if (!_isTicking)
             {
@@ -95,7 +98,7 @@ internal sealed class HoldRoom : IDisposable
             var now = _time.GetTimestamp();
             foreach (var (listener, queue) in _queues)
             {
-                Release(listener, queue, now);
+                ReleaseFrom(queue, listener, now);
             }
         }
     }
@@ -119,12 +122,12 @@ internal sealed class HoldRoom : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _timer.Dispose();
 
-    private void Release(string listener, HoldQueue queue, long now)
+    private void ReleaseFrom(HoldQueue queue, string listener, long now)
     {
         while (queue.First is { } waiter)
         {
             var picked = _pick(listener, waiter.Tried);
-            var choice = picked ?? new(null, "topology_unknown", "the proxy does not know the cluster yet", null);
+            var choice = picked ?? RouteChoice.None(RouteReason.TopologyUnknown, "the proxy does not know the cluster yet");
             if (choice.Target is not null && !queue.TryTakeTurn(now, _time.TimestampFrequency))
             {
                 choice.Ticket?.Dispose();
@@ -134,7 +137,7 @@ internal sealed class HoldRoom : IDisposable
             {
                 return;   // those behind it came later
             }
-            End(queue, waiter, choice.Target is null && picked is not null ? choice with { Reason = "hold_timeout" } : choice);
+            End(queue, waiter, choice.Target is null && picked is not null ? choice with { Reason = RouteReason.HoldTimeout } : choice);
         }
     }
 

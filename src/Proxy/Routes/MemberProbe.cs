@@ -1,6 +1,8 @@
 using System.Collections.Frozen;
-using Routing.Proxy.Sessions;
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Members;
 using Routing.Proxy.Transport;
+using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Routes;
 

@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Dcs;
+using Routing.Proxy.Members;
 
 namespace Routing.Proxy.Routes;
 
@@ -12,7 +13,7 @@ internal sealed record RouteTable
     public static readonly RouteTable Empty = new()
     {
         View = new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0),
-        Listeners = FrozenDictionary<string, ListenerTable>.Empty,
+        Listeners = FrozenDictionary<string, ListenerState>.Empty,
     };
 
     /// <summary>The view.</summary>
@@ -22,13 +23,13 @@ internal sealed record RouteTable
     public Term HighestTerm { get; init; }
 
     /// <summary>What follows for each listener.</summary>
-    public required FrozenDictionary<string, ListenerTable> Listeners { get; init; }
+    public required FrozenDictionary<string, ListenerState> Listeners { get; init; }
 
     /// <summary>Members that answer nothing while nobody else vouches for them: not routed to, and their sessions are cut.</summary>
     public FrozenSet<string> Silent { get; init; } = FrozenSet<string>.Empty;
 
     /// <summary>How many members a new session of a listener may go to.</summary>
-    public int UsableOf(ListenerTable listener) => listener.Hosts.Members.Count(member => !Silent.Contains(member.Name));
+    public int UsableOf(ListenerState listener) => listener.Hosts.Members.Count(member => !Silent.Contains(member.Name));
 
     /// <summary>Whether a session of a listener may stay at its target.</summary>
     public SessionVerdict Judge(string listener, RouteTarget target)
@@ -42,7 +43,7 @@ internal sealed record RouteTable
             return SessionVerdict.Stay;   // of a listener that is no more: it may end in peace
         }
         var member = View.Snapshot.Members.GetValueOrDefault(target.Member);
-        if (table.Route.MustBePrimary)
+        if (table.Config.MustBePrimary)
         {
             if (table.Hosts.Leader is { } leader)
             {
@@ -60,9 +61,9 @@ internal sealed record RouteTable
             : JudgeReader(table, target, member);
     }
 
-    private SessionVerdict JudgeReader(ListenerTable table, RouteTarget target, Member member)
+    private SessionVerdict JudgeReader(ListenerState table, RouteTarget target, Member member)
     {
-        var request = table.Route.Request;
+        var request = table.Config.Request;
         var at = table.IndexOf(target.Member);
         if (at >= 0)
         {
@@ -79,42 +80,5 @@ internal sealed record RouteTable
             && member.Role == Role.Replica
             ? SessionVerdict.Stay
             : SessionVerdict.CutAtRest;
-    }
-}
-
-/// <summary>What follows from a view for one listener.</summary>
-/// <param name="Route">Its settings.</param>
-/// <param name="Hosts">Who serves.</param>
-/// <param name="Targets">Where they are, by place in <see cref="HostSet.Members"/>; null where the name is not resolved yet.</param>
-/// <param name="Health">What was seen of them, by place.</param>
-internal sealed record ListenerTable(ListenerRoute Route, HostSet Hosts, RouteTarget?[] Targets, MemberHealth[] Health)
-{
-    /// <summary>
-    /// Whether a member at an earlier place takes logins, by all that is known here: by its key, and by how the last attempt there
-    /// has ended. So a session is never sent away to a member that a new session would not get into.
-    /// </summary>
-    public bool IsServedBefore(int place, FrozenSet<string> silent)
-    {
-        for (var at = 0; at < place; at++)
-        {
-            if (Targets[at] is { } target && Health[at].TakesLogins && !silent.Contains(target.Member))
-            {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    /// <summary>The place of a member among those who serve, or -1.</summary>
-    public int IndexOf(string member)
-    {
-        for (var at = 0; at < Hosts.Members.Length; at++)
-        {
-            if (Hosts.Members[at].Name == member)
-            {
-                return at;
-            }
-        }
-        return -1;
     }
 }

@@ -5,15 +5,17 @@ using Microsoft.Extensions.Logging;
 using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Dcs;
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Members;
 
 namespace Routing.Proxy.Routes;
 
 /// <summary>Routes by the topology watch: the newest view, the highest term, and what attempts have shown.</summary>
 /// <remarks>
 /// Fail static: while the store is silent, the last view goes on for every member that still answers. Nothing is ever routed to a
-/// lower term than one that was seen.
+/// lower term than one that was seen. All members are thread-safe; none blocks.
 /// </remarks>
-internal sealed partial class Router : IRouter, IDisposable
+internal sealed partial class Router : IDisposable
 {
     private static readonly TimeSpan SlowStart = TimeSpan.FromSeconds(10);
     private const double LeastWeight = 0.1;
@@ -25,21 +27,24 @@ internal sealed partial class Router : IRouter, IDisposable
     private readonly Lock _lock = new();
     private readonly HealthBook _health;
     private readonly HoldRoom _room;
-    private FrozenDictionary<string, ListenerRoute> _routes;
+    private FrozenDictionary<string, ListenerConfig> _listeners;
     private volatile RouteTable _table = RouteTable.Empty;
     private uint _turn;
 
     /// <summary>Routes nothing before the first <see cref="Adopt"/>.</summary>
-    public Router(IEnumerable<ListenerRoute> routes, TimeProvider time, Random random, ILogger logger)
+    public Router(IEnumerable<ListenerConfig> listeners, TimeProvider time, Random random, ILogger logger)
     {
         (_time, _random, _logger) = (time, random, logger);
-        _routes = routes.ToFrozenDictionary(one => one.Name, StringComparer.Ordinal);
+        _listeners = listeners.ToFrozenDictionary(one => one.Name, StringComparer.Ordinal);
         _names = new NameCache(Rebuild, time, logger);
         _health = new HealthBook(time);
         _room = new HoldRoom((listener, tried) => _table.Listeners.TryGetValue(listener, out var table) ? Pick(table, tried) : null, time);
     }
 
-    /// <inheritdoc/>
+    /// <summary>
+    /// Called after the table has changed, from the topology's thread: be quick. Sessions whose target or term is no longer
+    /// right for their listener are to be cut; see <see cref="VerdictOn"/>.
+    /// </summary>
     public event Action? Changed;
 
     /// <summary>Where the views come from, for people: the subject of a sentence. Default <c>etcd</c>.</summary>
@@ -63,33 +68,42 @@ internal sealed partial class Router : IRouter, IDisposable
     }
 
     /// <summary>Takes other routes.</summary>
-    public void Reload(IEnumerable<ListenerRoute> routes)
+    public void Reload(IEnumerable<ListenerConfig> listeners)
     {
-        _routes = routes.ToFrozenDictionary(one => one.Name, StringComparer.Ordinal);
+        _listeners = listeners.ToFrozenDictionary(one => one.Name, StringComparer.Ordinal);
         Rebuild();
     }
 
     /// <summary>Who waits is sent away, and nobody waits any more.</summary>
     public void Drain() => _room.Drain();
 
-    /// <inheritdoc/>
+    /// <summary>
+    /// The member that a new session of this listener goes to now. Counts as an attempt in progress until the returned ticket
+    /// is disposed of, so that least-connections spreads a burst.
+    /// </summary>
+    /// <param name="listener">The listener's name.</param>
+    /// <param name="tried">Members that this session has tried already at the given state of the topology; they come last.</param>
     public RouteChoice Choose(string listener, IReadOnlyCollection<string> tried)
     {
         if (!_table.Listeners.TryGetValue(listener, out var table))
         {
-            return new(null, "topology_unknown", $"the proxy does not know the cluster yet: {Source} has not answered", null);
+            return RouteChoice.None(RouteReason.TopologyUnknown, $"the proxy does not know the cluster yet: {Source} has not answered");
         }
         // Who comes now does not overtake those who wait already; who has tried before has waited enough.
         return tried.Count == 0 && _room.IsWaitedFor(listener) ? None(table) : Pick(table, tried);
     }
 
-    /// <inheritdoc/>
+    /// <summary>
+    /// Waits in the listener's bounded first-in-first-out queue until a session may be routed, and chooses. After a change of
+    /// target those who wait are let through paced, oldest first.
+    /// </summary>
+    /// <returns>A target; or a refusal: queue full (at once), hold time over, or draining.</returns>
     public ValueTask<RouteChoice> HoldAsync(string listener, IReadOnlyCollection<string> tried, CancellationToken cancellationToken) =>
-        _routes.TryGetValue(listener, out var route)
-            ? _room.WaitAsync(route, tried, cancellationToken)
-            : new(new RouteChoice(null, "topology_unknown", $"the listener {listener} is no more", null));
+        _listeners.TryGetValue(listener, out var known)
+            ? _room.WaitAsync(known, tried, cancellationToken)
+            : new(RouteChoice.None(RouteReason.TopologyUnknown, $"the listener {listener} is no more"));
 
-    /// <inheritdoc/>
+    /// <summary>The members that a session of this listener can be at now; a silent one is left out.</summary>
     public ImmutableArray<RouteTarget> TargetsOf(string listener)
     {
         var now = _table;
@@ -97,26 +111,13 @@ internal sealed partial class Router : IRouter, IDisposable
             : [.. table.Targets.OfType<RouteTarget>().Where(target => !now.Silent.Contains(target.Member))];
     }
 
-    /// <inheritdoc/>
-    public void Report(RouteTarget target, AttemptResult result)
+    /// <summary>The server's first answer of a login was relayed, and its role fits: ends ejection.</summary>
+    public void NoteSuccess(RouteTarget target)
     {
-        var isBack = false;
+        bool isBack;
         lock (_lock)
         {
-            var health = _health.Of(target.Member);
-            switch (result)
-            {
-                case AttemptResult.Good:
-                    isBack = health.Succeeded();
-                    break;
-                case AttemptResult.WrongRole:
-                    _health.Refuse(health, _table.View.Snapshot.Members.GetValueOrDefault(target.Member)?.ModRevision ?? 0);
-                    LogWrongRole(target.Member, target.Term);
-                    break;
-                default:
-                    health.Failed(result, _time.GetTimestamp(), _time.TimestampFrequency);
-                    break;
-            }
+            isBack = _health.Of(target.Member).Succeeded();
         }
         if (isBack)
         {
@@ -124,8 +125,29 @@ internal sealed partial class Router : IRouter, IDisposable
         }
     }
 
-    /// <inheritdoc/>
-    public SessionVerdict Judge(string listener, RouteTarget target) => _table.Judge(listener, target);
+    /// <summary>A login failed: feeds ejection, slow start and the verification of roles, according to <see cref="LoginFailure.Blame"/>.</summary>
+    public void NoteFailure(RouteTarget target, LoginFailure failure)
+    {
+        lock (_lock)
+        {
+            var health = _health.Of(target.Member);
+            switch (failure.Blame)
+            {
+                case Blame.Nobody:
+                    break;
+                case Blame.Role:
+                    _health.Refuse(health, _table.View.Snapshot.Members.GetValueOrDefault(target.Member)?.ModRevision ?? 0);
+                    LogWrongRole(target.Member, target.Term);
+                    break;
+                default:
+                    health.Failed(failure, _time.GetTimestamp(), _time.TimestampFrequency);
+                    break;
+            }
+        }
+    }
+
+    /// <summary>Whether a session that runs on <paramref name="target"/> may stay there.</summary>
+    public SessionVerdict VerdictOn(string listener, RouteTarget target) => _table.Judge(listener, target);
 
     /// <summary>What was seen of a member, for people.</summary>
     public (int Busy, bool IsOut, bool IsRefused) HealthFor(string member)
@@ -180,11 +202,11 @@ internal sealed partial class Router : IRouter, IDisposable
     /// <inheritdoc/>
     public void Dispose() => _room.Dispose();
 
-    private static RouteChoice None(ListenerTable table) => table.Route.MustBePrimary
-        ? new(null, "no_leader", "there is no primary at present, and none was elected within the time to wait", null)
-        : new(null, "no_replica", "no replica serves at present, and none came back within the time to wait", null);
+    private static RouteChoice None(ListenerState table) => table.Config.MustBePrimary
+        ? RouteChoice.None(RouteReason.NoLeader, "there is no primary at present, and none was elected within the time to wait")
+        : RouteChoice.None(RouteReason.NoReplica, "no replica serves at present, and none came back within the time to wait");
 
-    private RouteChoice Pick(ListenerTable table, IReadOnlyCollection<string> tried)
+    private RouteChoice Pick(ListenerState table, IReadOnlyCollection<string> tried)
     {
         uint random;
         lock (_lock)
@@ -192,9 +214,9 @@ internal sealed partial class Router : IRouter, IDisposable
             random = (uint)_random.NextInt64(uint.MaxValue);
         }
         var loads = new Loads(this, table, tried, _time.GetTimestamp());
-        var at = table.Hosts.Pick(table.Route.Request.Policy, loads, Interlocked.Increment(ref _turn), random);
+        var at = table.Hosts.Pick(table.Config.Request.Policy, loads, Interlocked.Increment(ref _turn), random);
         return at >= 0 && table.Targets[at] is { } target
-            ? new(target, ReferenceEquals(table.Hosts.Members[at], table.Hosts.Leader) ? "leader" : "replica", "", new Ticket(table.Health[at]))
+            ? new(target, RouteReason.Found, "", new Ticket(table.Health[at]))
             : None(table);
     }
 
@@ -216,7 +238,7 @@ internal sealed partial class Router : IRouter, IDisposable
             {
                 View = view,
                 HighestTerm = highest,
-                Listeners = _routes.Values.Select(route => TableOf(route, snapshot, highest)).ToFrozenDictionary(one => one.Route.Name, StringComparer.Ordinal),
+                Listeners = _listeners.Values.Select(one => StateOf(one, snapshot, highest)).ToFrozenDictionary(one => one.Config.Name, StringComparer.Ordinal),
             };
             _health.Note(_table);
             change = ChangeOf(before, _table);
@@ -243,11 +265,11 @@ internal sealed partial class Router : IRouter, IDisposable
             : $"to {leader.Name} at {leader.Address} (term {now.HighestTerm})";
     }
 
-    private ListenerTable TableOf(ListenerRoute route, ClusterSnapshot snapshot, Term highest)
+    private ListenerState StateOf(ListenerConfig listener, ClusterSnapshot snapshot, Term highest)
     {
-        var hosts = HostChooser.Select(snapshot, highest, route.Request);
+        var hosts = HostChooser.Select(snapshot, highest, listener.Request);
         var targets = new RouteTarget?[hosts.Members.Length];
-        var health = new MemberHealth[hosts.Members.Length];
+        var health = new MemberRecord[hosts.Members.Length];
         for (var at = 0; at < targets.Length; at++)
         {
             var member = hosts.Members[at];
@@ -255,11 +277,11 @@ internal sealed partial class Router : IRouter, IDisposable
             health[at] = _health.Of(member.Name);
             targets[at] = _names.Find(host) is { IsEmpty: false } found
                 ? new RouteTarget(
-                    member.Name, [.. found.Select(address => new IPEndPoint(address, port))], host, highest, route.MustBePrimary)
+                    member.Name, [.. found.Select(address => new IPEndPoint(address, port))], host, highest, listener.MustBePrimary)
                 : null;
             health[at].Target = targets[at] ?? health[at].Target;
         }
-        return new ListenerTable(route, hosts, targets, health);
+        return new ListenerState(listener, hosts, targets, health);
     }
 
     [LoggerMessage(EventId = 6202, Level = LogLevel.Information, Message = "Writes go {Where}")]
@@ -280,7 +302,7 @@ internal sealed partial class Router : IRouter, IDisposable
     private partial void LogHeard(string member);
 
     /// <summary>What the pick sees.</summary>
-    private readonly struct Loads(Router router, ListenerTable table, IReadOnlyCollection<string> tried, long now) : IHostLoads
+    private readonly struct Loads(Router router, ListenerState table, IReadOnlyCollection<string> tried, long now) : IHostLoads
     {
         public HostLoad this[int index]
         {
@@ -289,7 +311,7 @@ internal sealed partial class Router : IRouter, IDisposable
                 var health = table.Health[index];
                 var name = table.Hosts.Members[index].Name;
                 var isRefused = table.Targets[index] is null || router._table.Silent.Contains(name)
-                    || (table.Route.MustBePrimary && health.RefusedUntil > now);
+                    || (table.Config.MustBePrimary && health.RefusedUntil > now);
                 var isOut = health.OutUntil > now || (tried.Count > 0 && tried.Contains(name));
                 var weight = health.FitSince == 0 ? 1
                     : Math.Clamp(router._time.GetElapsedTime(health.FitSince, now) / SlowStart, LeastWeight, 1);
@@ -301,9 +323,9 @@ internal sealed partial class Router : IRouter, IDisposable
     /// <summary>Counts a session at its member until it is over.</summary>
     private sealed class Ticket : IDisposable
     {
-        private MemberHealth? _health;
+        private MemberRecord? _health;
 
-        public Ticket(MemberHealth health)
+        public Ticket(MemberRecord health)
         {
             _health = health;
             health.Add(1);

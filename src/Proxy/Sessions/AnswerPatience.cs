@@ -1,4 +1,6 @@
-using Routing.Proxy.Routes;
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Members;
+using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Sessions;
 

@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Net.Sockets;
-using Routing.Proxy.Routes;
+using Routing.Proxy.Members;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
@@ -63,7 +63,7 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         {
             using var connecting = new CancellationTokenSource(hub.Settings.ConnectTimeout, hub.Time);
             server = await Dialer.ConnectAsync(
-                hub.Transport, target, client, model.Settings.MemberTuning, hub.Time, connecting.Token);
+                hub.Transport, target, client, model.Config.MemberTuning, hub.Time, connecting.Token);
         }
         catch (Exception error) when (error is SocketException or OperationCanceledException)
         {
@@ -72,9 +72,9 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         await using var abort = limit.Token.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
         try
         {
-            if (model.Settings.ProxyProtocolToMember is not ProxyProtocolVersion.None and var version)
+            if (model.Config.ProxyProtocolToMember is not ProxyProtocolVersion.None and var version)
             {
-                server.Output.Write(ProxyHeader.Write(version == ProxyProtocolVersion.V2, client.RemoteEndPoint, client.LocalEndPoint));
+                server.Output.Write(ProxyHeader.Write(version, client.RemoteEndPoint, client.LocalEndPoint));
             }
             if (model.MemberTls is { } tls)
             {

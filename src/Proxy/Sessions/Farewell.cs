@@ -11,23 +11,23 @@ internal static class Farewell
 
     /// <summary>Writes them; only where the client stands between two messages.</summary>
     /// <param name="output">The client's; not flushed.</param>
-    /// <param name="reason">Why the session was told to end.</param>
-    /// <param name="isStopped">It was told; else the server went away.</param>
+    /// <param name="end">How the session ended.</param>
     /// <param name="tap">What was under way.</param>
     /// <param name="member">The server's name.</param>
-    public static void Write(IBufferWriter<byte> output, StopReason reason, bool isStopped, SessionTap tap, string member)
+    public static void Write(IBufferWriter<byte> output, SessionEnd end, SessionTap tap, string member)
     {
+        var isStopped = end >= SessionEnd.Idle;   // by the proxy; else the server went away
         if (!isStopped && tap.IsClientMalformed)
         {
             ErrorResponse.WriteFatal(output, SqlState.ProtocolViolation, "the client sent a message with an impossible length");
             return;
         }
         var message = !isStopped ? $"the connection to the server {member} was lost"
-            : reason switch
+            : end switch
             {
-                StopReason.Idle => "terminating connection due to the idle timeout of the proxy",
-                StopReason.Move => $"terminating connection: {member} does not serve this port any more",
-                StopReason.Drain or StopReason.DrainOver => "terminating connection: the proxy is shutting down",
+                SessionEnd.Idle => "terminating connection due to the idle timeout of the proxy",
+                SessionEnd.CutAtRest => $"terminating connection: {member} does not serve this port any more",
+                SessionEnd.Drained => "terminating connection: the proxy is shutting down",
                 _ => $"terminating connection: {member} is not the right server for this port any more, or answers nothing",
             };
         if (tap.IsOutcomeOpen)
@@ -35,7 +35,7 @@ internal static class Farewell
             ErrorResponse.WriteFatal(output, SqlState.TransactionResolutionUnknown, message, OutcomeUnknown, "Look at the data before you try again.");
             return;
         }
-        var code = reason == StopReason.Idle && isStopped ? SqlState.IdleSessionTimeout
+        var code = end == SessionEnd.Idle ? SqlState.IdleSessionTimeout
             : isStopped || tap.AtRest ? SqlState.AdminShutdown   // drivers evict the pool of the server then
             : SqlState.ConnectionFailure;
         ErrorResponse.WriteFatal(output, code, message, hint: Reconnect);

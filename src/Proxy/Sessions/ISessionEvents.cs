@@ -1,10 +1,12 @@
+using Routing.Proxy.Members;
+
 namespace Routing.Proxy.Sessions;
 
 /// <summary>Told what happens to sessions; the host makes metrics of it.</summary>
 /// <remarks>
 /// Called on the loops' threads and on others, at once and often: quick, thread-safe, never throws. Listener and member names
 /// are the only labels. Gauges (sessions by listener and member, bytes of running sessions, pending, held) are read from
-/// <see cref="ISessionServer.Count"/> instead.
+/// <see cref="SessionServer.Count"/> instead.
 /// </remarks>
 internal interface ISessionEvents
 {
@@ -21,7 +23,7 @@ internal interface ISessionEvents
     void Held(string listener, TimeSpan waited, bool routed);
 
     /// <summary>An attempt at a member failed; the client did not see it unless it was the last one.</summary>
-    void AttemptFailed(string listener, string member, AttemptFailure reason);
+    void AttemptFailed(string listener, string member, LoginFailure failure);
 
     /// <summary>A login is complete and relayed (or a TLS pass-through is joined); exactly one <see cref="Closed"/> follows.</summary>
     /// <param name="listener">Its listener.</param>

@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Net.Sockets;
-using Routing.Proxy.Routes;
+using Routing.Proxy.Members;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
@@ -11,7 +11,7 @@ internal sealed partial class Newcomer
     // One attempt at a member, of which the client sees nothing.
     private sealed partial class Login
     {
-        private async ValueTask<(ITransportConnection? Server, AttemptFailure? Failure)> AttemptAsync(RouteTarget target, CancellationToken gone)
+        private async ValueTask<(ITransportConnection? Server, LoginFailure? Failure)> AttemptAsync(RouteTarget target, CancellationToken gone)
         {
             ITransportConnection server;
             using (var limit = new CancellationTokenSource(_settings.ConnectTimeout, _hub.Time))
@@ -20,28 +20,28 @@ internal sealed partial class Newcomer
                 try
                 {
                     server = await Dialer.ConnectAsync(
-                        _hub.Transport, target, Client, _listener.Settings.MemberTuning, _hub.Time, limit.Token);
+                        _hub.Transport, target, Client, _listener.Config.MemberTuning, _hub.Time, limit.Token);
                 }
                 catch (OperationCanceledException)
                 {
                     await new LoopSwitch(Client);
-                    return (null, AttemptFailure.TimedOut);
+                    return (null, LoginFailure.TimedOut);
                 }
                 catch (SocketException refusal)
                 {
                     await new LoopSwitch(Client);
                     return (null, refusal.SocketErrorCode switch
                     {
-                        SocketError.ConnectionRefused => AttemptFailure.Refused,
-                        SocketError.TooManyOpenSockets or SocketError.AddressNotAvailable or SocketError.NoBufferSpaceAvailable => AttemptFailure.NoSocket,
-                        _ => AttemptFailure.Unreachable,
+                        SocketError.ConnectionRefused => LoginFailure.Refused,
+                        SocketError.TooManyOpenSockets or SocketError.AddressNotAvailable or SocketError.NoBufferSpaceAvailable => LoginFailure.NoSocket,
+                        _ => LoginFailure.Unreachable,
                     });
                 }
             }
             owner._isExpired = false;
             using var watch = new SlowWatch(this, server, isWatched: _failures > 0);
             var patience = new AnswerPatience(
-                _hub, target, _listener.Settings.ProxyProtocolToMember, _settings, watch.Begin,
+                _hub, target, _listener.Config.ProxyProtocolToMember, _settings, watch.Begin,
                 () =>
                 {
                     Volatile.Write(ref owner._isExpired, true);
@@ -50,7 +50,7 @@ internal sealed partial class Newcomer
             Volatile.Write(ref owner._patience, patience);
             patience.Begin(owner);
             await using var abort = gone.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
-            (ITransportConnection? Server, AttemptFailure? Failure) end;
+            (ITransportConnection? Server, LoginFailure? Failure) end;
             try
             {
                 end = await OpenAsync(target, server);
@@ -58,7 +58,7 @@ internal sealed partial class Newcomer
             catch (Exception error) when (IsOfConnection(error))
             {
                 server.Abort();
-                end = (null, owner._isExpired ? AttemptFailure.TimedOut : AttemptFailure.Dropped);
+                end = (null, owner._isExpired ? LoginFailure.TimedOut : LoginFailure.Dropped);
             }
             finally
             {
@@ -66,12 +66,12 @@ internal sealed partial class Newcomer
                 Volatile.Write(ref owner._patience, null);
                 owner._isExpired = false;
             }
-            if (end.Failure == AttemptFailure.Dropped && isOpaque && packet.Length != FirstPacket.RequestLength
-                && await _hub.Signs.ShareAsync(target, _listener.Settings.ProxyProtocolToMember, _settings.AnswerTimeout))
+            if (end.Failure == LoginFailure.Dropped && isOpaque && packet.Length != FirstPacket.RequestLength
+                && await _hub.Signs.ShareAsync(target, _listener.Config.ProxyProtocolToMember, _settings.AnswerTimeout))
             {
                 // It lives, and hangs up on a ClientHello: a server before PostgreSQL 17, or one without TLS.
                 await new LoopSwitch(Client);
-                end = (null, AttemptFailure.TlsRefused);
+                end = (null, LoginFailure.DirectTlsRefused);
             }
             if (await watch.EndAsync())
             {
@@ -81,16 +81,16 @@ internal sealed partial class Newcomer
             return end;
         }
 
-        private async ValueTask<(ITransportConnection? Server, AttemptFailure? Failure)> OpenAsync(RouteTarget target, ITransportConnection server)
+        private async ValueTask<(ITransportConnection? Server, LoginFailure? Failure)> OpenAsync(RouteTarget target, ITransportConnection server)
         {
-            if (_listener.Settings.ProxyProtocolToMember is not ProxyProtocolVersion.None and var version)
+            if (_listener.Config.ProxyProtocolToMember is not ProxyProtocolVersion.None and var version)
             {
-                server.Output.Write(ProxyHeader.Write(version == ProxyProtocolVersion.V2, owner._source, owner._destination));
+                server.Output.Write(ProxyHeader.Write(version, owner._source, owner._destination));
             }
             if (!isOpaque && _listener.MemberTls is { } tls)
             {
-                var (encrypted, problem) = await tls.ConnectAsync(server, target.HostName);
-                if (problem is { } failure)
+                var (encrypted, failure) = await tls.ConnectAsync(server, target.HostName);
+                if (failure is not null)
                 {
                     server.Abort();
                     return (null, failure);
@@ -114,16 +114,16 @@ internal sealed partial class Newcomer
                 {
                     IsDeclined = true;
                     server.Abort();
-                    return (null, AttemptFailure.TlsRefused);
+                    return (null, LoginFailure.TlsRefused);
                 }
-                var problem = opening switch
+                LoginFailure? problem = opening switch
                 {
-                    { Kind: ServerOpeningKind.Relay } => default(AttemptFailure?),
-                    { Kind: ServerOpeningKind.Incomplete } => AttemptFailure.Dropped,
-                    { Kind: ServerOpeningKind.Standby } => AttemptFailure.WrongRole,
-                    { Kind: ServerOpeningKind.NotPostgres } => AttemptFailure.NotPostgres,
-                    { Error: StartupErrorKind.NotReady } => AttemptFailure.NotReady,
-                    { Error: StartupErrorKind.Full } when !target.MustBePrimary => AttemptFailure.Full,
+                    { Kind: ServerOpeningKind.Relay } => null,
+                    { Kind: ServerOpeningKind.Incomplete } => LoginFailure.Dropped,
+                    { Kind: ServerOpeningKind.Standby } => LoginFailure.WrongRole,
+                    { Kind: ServerOpeningKind.NotPostgres } => LoginFailure.NotPostgres,
+                    { Error: StartupErrorKind.NotReady } => LoginFailure.NotReady,
+                    { Error: StartupErrorKind.Full } when !target.MustBePrimary => LoginFailure.Full,
                     _ => null,   // for the client: its password, its database, or a leader without a free slot
                 };
                 if (problem is not null)

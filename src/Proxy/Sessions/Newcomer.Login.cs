@@ -1,3 +1,5 @@
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
@@ -41,7 +43,7 @@ internal sealed partial class Newcomer
                 }
                 var (target, ticket) = (choice.Target, choice.Ticket);
                 ITransportConnection? server = null;
-                AttemptFailure lastFailure;
+                LoginFailure lastFailure;
                 try
                 {
                     // The first attempt is not watched: it mostly takes no longer than the watching would.
@@ -49,7 +51,7 @@ internal sealed partial class Newcomer
                         : await WhileClientStaysAsync(gone => AttemptAsync(target, gone), static late => late.Server?.Abort());
                     if (failure is null)
                     {
-                        _hub.Router.Report(target, AttemptResult.Good);
+                        _hub.Router.NoteSuccess(target);
                         if (isOpaque ? JoinOpaque(target, server!, ticket, begun) : await RelayLoginAsync(target, server!, ticket, begun))
                         {
                             ticket = null;   // the session's now
@@ -61,15 +63,15 @@ internal sealed partial class Newcomer
                     {
                         return;
                     }
-                    Note(target, failure.Value);
-                    lastFailure = failure.Value;
+                    Note(target, failure);
+                    lastFailure = failure;
                 }
                 finally
                 {
                     server?.Abort();
                     ticket?.Dispose();
                 }
-                if (_hub.Time.GetTimestamp() >= _giveUpAt || (lastFailure == AttemptFailure.TlsRefused && _failures > 1))
+                if (_hub.Time.GetTimestamp() >= _giveUpAt || (lastFailure.IsLasting && _failures > 1))
                 {
                     await owner.RefuseAsync(
                         RefusalReason.MemberFailed, _lastFailure.Code, _lastFailure.Message,
@@ -170,7 +172,7 @@ internal sealed partial class Newcomer
             session.Start();
         }
 
-        private void Note(RouteTarget target, AttemptFailure failure)
+        private void Note(RouteTarget target, LoginFailure failure)
         {
             if (_failures++ == 0)
             {
@@ -182,34 +184,8 @@ internal sealed partial class Newcomer
                 _failures = 1;
             }
             _hub.Events.AttemptFailed(_listener.Name, target.Member, failure);
-            if (failure == AttemptFailure.NoSocket)
-            {
-                _lastFailure = (SqlState.TooManyConnections, "the proxy has no descriptor or no port left for a connection");
-                return;
-            }
-            _hub.Router.Report(target, failure switch
-            {
-                AttemptFailure.TimedOut => AttemptResult.TimedOut,
-                AttemptFailure.NotReady => AttemptResult.NotReady,
-                AttemptFailure.Full => AttemptResult.Full,
-                AttemptFailure.WrongRole => AttemptResult.WrongRole,
-                AttemptFailure.TlsFailed or AttemptFailure.TlsRefused => AttemptResult.TlsFailed,
-                _ => AttemptResult.ConnectFailed,
-            });
-            _lastFailure = failure switch
-            {
-                AttemptFailure.NotReady => (SqlState.CannotConnectNow, $"the server {target.Member} is starting or stopping"),
-                AttemptFailure.WrongRole => (SqlState.CannotConnectNow, $"the server {target.Member} is in recovery where the primary is wanted"),
-                AttemptFailure.Full => (SqlState.TooManyConnections, $"the server {target.Member} has no free connection slot"),
-                AttemptFailure.TimedOut => (SqlState.ConnectionFailure, $"the server {target.Member} did not answer in time"),
-                AttemptFailure.Refused => (SqlState.ConnectionFailure, $"the server {target.Member} refused the connection"),
-                AttemptFailure.TlsRefused when isOpaque =>
-                    (SqlState.ConnectionFailure, $"the server {target.Member} does not take TLS without a request (direct TLS)"),
-                AttemptFailure.TlsRefused => (SqlState.ConnectionFailure, $"the server {target.Member} does not do TLS, which the proxy demands"),
-                AttemptFailure.TlsFailed => (SqlState.ConnectionFailure, $"the TLS certificate of the server {target.Member} could not be verified"),
-                AttemptFailure.NotPostgres => (SqlState.ConnectionFailure, $"the server {target.Member} does not speak PostgreSQL's protocol"),
-                _ => (SqlState.ConnectionFailure, $"the connection to the server {target.Member} was lost"),
-            };
+            _hub.Router.NoteFailure(target, failure);
+            _lastFailure = (failure.Code, failure.SentenceOf(target.Member));
         }
 
         private async ValueTask PauseAsync()
@@ -232,8 +208,8 @@ internal sealed partial class Newcomer
         {
             var (reason, code) = choice.Reason switch
             {
-                "queue_full" => (RefusalReason.QueueFull, SqlState.TooManyConnections),
-                "draining" => (RefusalReason.Draining, SqlState.CannotConnectNow),
+                RouteReason.QueueFull => (RefusalReason.QueueFull, SqlState.TooManyConnections),
+                RouteReason.Draining => (RefusalReason.Draining, SqlState.CannotConnectNow),
                 _ => (RefusalReason.NoTarget, SqlState.CannotConnectNow),
             };
             return owner.RefuseAsync(reason, code, choice.Sentence);

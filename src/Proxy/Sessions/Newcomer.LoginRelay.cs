@@ -1,5 +1,5 @@
 using System.Buffers;
-using Routing.Proxy.Routes;
+using Routing.Proxy.Members;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
@@ -19,7 +19,7 @@ internal sealed partial class Newcomer
             var tap = new SessionTap();
             var filter = new LoginFilter(
                 tap, target.MustBePrimary,
-                dropChannelBinding: _listener.MemberTls is not null && _listener.Settings.MemberTls.HideChannelBinding && !owner._isEncrypted);
+                dropChannelBinding: _listener.MemberTls is not null && _listener.Config.MemberTls.HideChannelBinding && !owner._isEncrypted);
             owner._onExpiry = server;
             owner.Deadline = _hub.After(_settings.LoginTimeout);
             var answers = RelayAnswersAsync(server, tap);
@@ -135,25 +135,25 @@ internal sealed partial class Newcomer
                     owner.NoteRefusal(RefusalReason.ServerRefused, $"{target.Member} said {filter.Refusal}");
                     if (filter.Refusal is SqlState.CannotConnectNow or SqlState.AdminShutdown or SqlState.CrashShutdown)
                     {
-                        _hub.Router.Report(target, AttemptResult.NotReady);
+                        _hub.Router.NoteFailure(target, LoginFailure.NotReady);
                     }
                     await Client.EndAsync(_settings.Linger);
                     return;
                 case LoginState.Standby:
-                    _hub.Events.AttemptFailed(_listener.Name, target.Member, AttemptFailure.WrongRole);
-                    _hub.Router.Report(target, AttemptResult.WrongRole);
+                    _hub.Events.AttemptFailed(_listener.Name, target.Member, LoginFailure.WrongRole);
+                    _hub.Router.NoteFailure(target, LoginFailure.WrongRole);
                     await owner.RefuseAsync(
                         RefusalReason.WrongRole, SqlState.CannotConnectNow, $"{target.Member} is in recovery: it is not the primary any more",
                         hint: "Connect again: the proxy will go to the new primary.");
                     return;
                 case LoginState.Broken:
-                    _hub.Events.AttemptFailed(_listener.Name, target.Member, AttemptFailure.NotPostgres);
+                    _hub.Events.AttemptFailed(_listener.Name, target.Member, LoginFailure.NotPostgres);
                     break;
                 default:
                     if (!tap.IsClientMalformed)
                     {
                         _hub.Events.AttemptFailed(
-                            _listener.Name, target.Member, isLate ? AttemptFailure.TimedOut : AttemptFailure.Dropped);
+                            _listener.Name, target.Member, isLate ? LoginFailure.TimedOut : LoginFailure.Dropped);
                     }
                     else
                     {
@@ -164,7 +164,7 @@ internal sealed partial class Newcomer
                     }
                     if (!isLate)
                     {
-                        _hub.Router.Report(target, AttemptResult.ConnectFailed);   // a slow client is no fault of the member
+                        _hub.Router.NoteFailure(target, LoginFailure.Dropped);   // a slow client is no fault of the member
                     }
                     break;
             }

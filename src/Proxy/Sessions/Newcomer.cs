@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using Microsoft.Extensions.Logging;
+using Routing.Proxy.Configuration;
 using Routing.Proxy.Tls;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
@@ -32,7 +33,7 @@ internal sealed partial class Newcomer : Expiring
         (_hub, _listener, _settings) = (hub, listener, hub.Settings);
         _client = client;
         _begun = hub.Time.GetTimestamp();
-        client.Tune(listener.Settings.ClientTuning);
+        client.Tune(listener.Config.ClientTuning);
     }
 
     private string Name => _listener.Name;
@@ -94,7 +95,7 @@ internal sealed partial class Newcomer : Expiring
     {
         _source = Plain(_client.RemoteEndPoint as IPEndPoint);
         _destination = _client.LocalEndPoint;
-        if (!_listener.Settings.ProxyProtocolFrom.IsEmpty && !await ReadProxyHeaderAsync())
+        if (!_listener.Config.ProxyProtocolFrom.IsEmpty && !await ReadProxyHeaderAsync())
         {
             return;
         }
@@ -118,7 +119,7 @@ internal sealed partial class Newcomer : Expiring
                     continue;
                 case FirstPacketKind.SslRequest:
                     askedTls = true;
-                    if (_listener.Settings.Tls.Mode == ClientTlsMode.PassThrough)
+                    if (_listener.Config.Tls.Mode == ClientTlsMode.PassThrough)
                     {
                         if (!await RouteAsync(null, bytes, isOpaque: true))
                         {
@@ -140,7 +141,7 @@ internal sealed partial class Newcomer : Expiring
                     await AnswerAsync((byte)'S');
                     await EncryptAsync(isDirect: false);
                     continue;
-                case FirstPacketKind.DirectTls when !_isEncrypted && !askedTls && _listener.Settings.Tls.Mode == ClientTlsMode.PassThrough:
+                case FirstPacketKind.DirectTls when !_isEncrypted && !askedTls && _listener.Config.Tls.Mode == ClientTlsMode.PassThrough:
                     await RouteAsync(null, await ReadClientHelloAsync(), isOpaque: true);
                     return;
                 case FirstPacketKind.DirectTls when !_isEncrypted && !askedTls && _listener.ClientTls is not null:
@@ -168,7 +169,7 @@ internal sealed partial class Newcomer : Expiring
 
     private async ValueTask<bool> ReadProxyHeaderAsync()
     {
-        if (_source is not { } peer || !_listener.Settings.ProxyProtocolFrom.Any(network => network.Contains(peer.Address)))
+        if (_source is not { } peer || !_listener.Config.ProxyProtocolFrom.Any(network => network.Contains(peer.Address)))
         {
             Refuse(RefusalReason.ProxyHeader);
             return false;
@@ -286,7 +287,7 @@ internal sealed partial class Newcomer : Expiring
             await RefuseAsync(RefusalReason.BadStartup, fault!.Code, fault.Sentence);
             return;
         }
-        if (_listener.Settings.Tls is { Mode: ClientTlsMode.Terminate, Required: true } && !_isEncrypted)
+        if (_listener.Config.Tls is { Mode: ClientTlsMode.Terminate, Required: true } && !_isEncrypted)
         {
             await RefuseAsync(
                 RefusalReason.TlsRequired, SqlState.InvalidAuthorization, "this port of the proxy demands TLS",
@@ -294,8 +295,8 @@ internal sealed partial class Newcomer : Expiring
             return;
         }
         var kind = message!.Replication;
-        if ((kind == ReplicationKind.Physical && !_listener.Settings.Replication.HasFlag(ReplicationAccess.Physical))
-            || (kind == ReplicationKind.Logical && !_listener.Settings.Replication.HasFlag(ReplicationAccess.Logical)))
+        if ((kind == ReplicationKind.Physical && !_listener.Config.Replication.HasFlag(ReplicationAccess.Physical))
+            || (kind == ReplicationKind.Logical && !_listener.Config.Replication.HasFlag(ReplicationAccess.Logical)))
         {
             await RefuseAsync(
                 RefusalReason.Replication, SqlState.FeatureNotSupported,
@@ -303,7 +304,7 @@ internal sealed partial class Newcomer : Expiring
                 hint: "Use the port for writes, or allow it there with the setting \"replication\" of the listener.");
             return;
         }
-        if (_listener.Settings.AddClientAddress && _source is { } source)
+        if (_listener.Config.AddClientAddress && _source is { } source)
         {
             packet = StartupMessage.WithClientAddress(packet, source.ToString());
         }
@@ -329,7 +330,7 @@ internal sealed partial class Newcomer : Expiring
             await RefuseAsync(limit, SqlState.TooManyConnections, limit switch
             {
                 RefusalReason.TooManyOfUser => $"too many sessions of user \"{message!.User}\" in the proxy (max_sessions_per_user is {_settings.MaximumSessionsPerUser})",
-                RefusalReason.TooManyOnListener => $"too many sessions on the listener \"{Name}\" of the proxy (max_sessions is {_listener.Settings.MaximumSessions})",
+                RefusalReason.TooManyOnListener => $"too many sessions on the listener \"{Name}\" of the proxy (max_sessions is {_listener.Config.MaximumSessions})",
                 _ => $"too many sessions in the proxy (max_sessions is {_settings.MaximumSessions})",
             }, hint: "Close sessions that are not needed, or raise the limit.");
             return false;

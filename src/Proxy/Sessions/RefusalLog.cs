@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Routing.Proxy.Configuration;
 
 namespace Routing.Proxy.Sessions;
 
@@ -36,7 +37,7 @@ internal sealed partial class RefusalLog(TimeProvider time, ILogger logger)
             _entries[(listener, reason)] = new Entry { NamedAt = now };
         }
         LogRefused(
-            client?.ToString() ?? "a Unix domain socket", listener, Metrics.ProxyMetrics.Word(reason),
+            client?.ToString() ?? "a Unix domain socket", listener, Words.Of(reason),
             (sentence is null ? "" : $": {sentence}") + (unnamed == 0 ? "" : $" ({unnamed} more like it before)"));
     }
 

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
@@ -22,7 +23,7 @@ internal sealed partial class Session(
     SessionTap? tap, BackendKey? key, IDisposable? ticket, SessionPlace place, bool isReplication)
 {
     private IRelay? _relay;
-    private int _stop;
+    private int _stop;   // what the session was told, see Order; 0: nothing
     private readonly long _joinedAt = hub.Time.GetTimestamp();
     private long _cutAt;
 
@@ -76,9 +77,9 @@ internal sealed partial class Session(
     {
         _relay = hub.Transport.Join(client, server, tap);
         hub.Sessions.Add(this);
-        _ = RunAsync(_relay);   // it owns itself from here on: the table knows it, and its end is handled within
+        _ = RelayAsync(_relay);   // it owns itself from here on: the table knows it, and its end is handled within
         // The routes may have changed since this target was chosen, and a sweep may just have missed it.
-        if (Judge(hub.Router.Judge(listener.Name, target), hub.Time.GetTimestamp()) is { } due)
+        if (Obey(hub.Router.VerdictOn(listener.Name, target), hub.Time.GetTimestamp()) is { } due)
         {
             hub.SweepAt(due);
         }
@@ -95,9 +96,9 @@ internal sealed partial class Session(
         server.Abort();
     }
 
-    /// <summary>Acts on a verdict. Any thread.</summary>
+    /// <summary>Acts on what the router says of it. Any thread.</summary>
     /// <returns>The timestamp at which it has to be judged again, so that a cut can follow; null: no need.</returns>
-    public long? Judge(SessionVerdict verdict, long now)
+    public long? Obey(SessionVerdict verdict, long now)
     {
         switch (verdict)
         {
@@ -109,13 +110,13 @@ internal sealed partial class Session(
                 return now + (long)(left.TotalSeconds * hub.Time.TimestampFrequency) + 1;
             case SessionVerdict.CutAtRest or SessionVerdict.MoveBack:
                 Volatile.Write(ref _cutAt, 0);
-                Stop(StopReason.Move, tap is null || isReplication ? RelayStop.AtBoundary : RelayStop.AtRest, hub.Settings.RestGrace);
+                End(SessionEnd.CutAtRest, atRest: tap is not null && !isReplication, hub.Settings.RestGrace);
                 return null;
             default:
                 // First the server's own words get their time, then it is cut.
                 if (Interlocked.CompareExchange(ref _cutAt, hub.After(hub.Settings.CutGrace), 0) is not 0 and var due && due <= now)
                 {
-                    Stop(StopReason.Cut, RelayStop.AtBoundary, hub.Settings.BoundaryGrace);
+                    End(SessionEnd.Cut, atRest: false, hub.Settings.BoundaryGrace);
                     return null;
                 }
                 return Volatile.Read(ref _cutAt);
@@ -127,18 +128,18 @@ internal sealed partial class Session(
     {
         if (isReplication || left <= TimeSpan.Zero)
         {
-            Stop(StopReason.DrainOver, RelayStop.AtBoundary, hub.Settings.BoundaryGrace);
+            End(SessionEnd.Drained, atRest: false, hub.Settings.BoundaryGrace);
         }
         else if (tap is not null)
         {
-            Stop(StopReason.Drain, RelayStop.AtRest, left);
+            End(SessionEnd.Drained, atRest: true, left);
         }
     }
 
     /// <summary>Ends it when nothing has moved for its listener's idle time. Any thread.</summary>
     public void CheckIdle(long now)
     {
-        var limit = listener.Settings.IdleTimeout;
+        var limit = listener.Config.IdleTimeout;
         if (limit <= TimeSpan.Zero || isReplication || _relay is not { } relay
             || hub.Time.GetElapsedTime(relay.LastActivity, now) < limit)
         {
@@ -148,31 +149,42 @@ internal sealed partial class Session(
         // moment, and then the stop waits until it has its answer.
         if (tap is null || tap.AtRest)
         {
-            Stop(StopReason.Idle, tap is null ? RelayStop.AtBoundary : RelayStop.AtRest, hub.Settings.RestGrace);
+            End(SessionEnd.Idle, atRest: tap is not null, hub.Settings.RestGrace);
         }
     }
 
-    private void Stop(StopReason reason, RelayStop how, TimeSpan grace)
+    // The sharpest order counts, and of two for the same reason the one that does not wait for rest.
+    private void End(SessionEnd end, bool atRest, TimeSpan grace)
     {
+        var order = Order(end, atRest);
         var before = Volatile.Read(ref _stop);
-        while (before < (int)reason)
+        while (before < order)
         {
-            var seen = Interlocked.CompareExchange(ref _stop, (int)reason, before);
+            var seen = Interlocked.CompareExchange(ref _stop, order, before);
             if (seen == before)
             {
-                _relay!.Stop(how, grace);
+                if (atRest)
+                {
+                    _relay!.StopAtRest(grace);
+                }
+                else
+                {
+                    _relay!.StopAtBoundary(grace);
+                }
                 return;
             }
             before = seen;
         }
     }
 
-    private async Task RunAsync(IRelay relay)
+    private static int Order(SessionEnd end, bool atRest) => ((int)end << 1) | (atRest ? 0 : 1);
+
+    private async Task RelayAsync(IRelay relay)
     {
         var end = await relay.RunAsync();
         try
         {
-            await EndAsync(end);
+            await TakeLeaveAsync(end);
         }
         catch (Exception error) when (error is IOException or SocketException or InvalidOperationException or ObjectDisposedException)
         {
@@ -187,7 +199,7 @@ internal sealed partial class Session(
         }
     }
 
-    private async ValueTask EndAsync(RelayEnd relayEnd)
+    private async ValueTask TakeLeaveAsync(RelayEnd relayEnd)
     {
         Abandon();
         hub.Sessions.Remove(this);
@@ -216,20 +228,16 @@ internal sealed partial class Session(
         }
         if (tap is { ClientAtBoundary: true, EndedWithError: false, IsTerminated: false })
         {
-            Farewell.Write(client.Output, (StopReason)_stop, relayEnd == RelayEnd.Stopped, tap, target.Member);
+            Farewell.Write(client.Output, end, tap, target.Member);
         }
         await client.EndAsync(hub.Settings.Linger);
     }
 
     private SessionEnd EndOf(RelayEnd end) => end switch
     {
-        RelayEnd.Stopped => (StopReason)_stop switch
-        {
-            StopReason.Cut => tap is { IsOutcomeOpen: true } ? SessionEnd.CutInCommit : SessionEnd.Cut,
-            StopReason.Move => SessionEnd.CutAtRest,
-            StopReason.Idle => SessionEnd.Idle,
-            _ => SessionEnd.Drained,
-        },
+        RelayEnd.Stopped => (SessionEnd)(_stop >> 1) is var told && told == SessionEnd.Cut && tap is { IsOutcomeOpen: true }
+            ? SessionEnd.CutInCommit
+            : told,
         _ when tap is { IsTerminated: true } => SessionEnd.ClientTerminated,
         RelayEnd.ClientClosed => SessionEnd.ClientClosed,
         RelayEnd.ClientBroke => SessionEnd.ClientBroke,

@@ -1,6 +1,6 @@
 namespace Routing.Proxy.Sessions;
 
-/// <summary>How a session that was open ended. Every ending has its value.</summary>
+/// <summary>How a session that was open ended. Every ending has its value; of those that the proxy makes, a later one is sharper.</summary>
 internal enum SessionEnd
 {
     /// <summary>The client said Terminate and closed.</summary>
@@ -21,18 +21,18 @@ internal enum SessionEnd
     /// <summary>The server's connection broke, or keepalive gave it up.</summary>
     ServerBroke,
 
-    /// <summary>Cut at once: its member is not the right one any more.</summary>
-    Cut,
-
-    /// <summary>Cut at once while the outcome of a COMMIT was open: 08007.</summary>
-    CutInCommit,
-
-    /// <summary>Ended at rest: its member does not fit any more.</summary>
-    CutAtRest,
-
-    /// <summary>Nothing moved for the idle timeout.</summary>
+    /// <summary>Ended by the proxy: nothing moved for the idle timeout.</summary>
     Idle,
 
-    /// <summary>Ended because the proxy drains.</summary>
+    /// <summary>Ended by the proxy at rest: its member does not fit any more.</summary>
+    CutAtRest,
+
+    /// <summary>Ended by the proxy because it drains.</summary>
     Drained,
+
+    /// <summary>Cut by the proxy at once: its member is not the right one any more.</summary>
+    Cut,
+
+    /// <summary>Cut by the proxy at once, while the outcome of a COMMIT was open: 08007.</summary>
+    CutInCommit,
 }

@@ -1,4 +1,6 @@
 using Microsoft.Extensions.Logging;
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Transport;
 
@@ -6,7 +8,7 @@ namespace Routing.Proxy.Sessions;
 
 /// <summary>What all sessions of the process share.</summary>
 internal sealed class SessionHub(
-    ITransport transport, IRouter router, ISessionEvents events, TimeProvider time, ILogger logger, SessionSettings settings) : IDisposable
+    ITransport transport, Router router, ISessionEvents events, TimeProvider time, ILogger logger, SessionSettings settings) : IDisposable
 {
     private volatile SessionSettings _settings = settings;
     private volatile bool _isDraining;
@@ -18,7 +20,7 @@ internal sealed class SessionHub(
     public ITransport Transport => transport;
 
     /// <summary>Chooses targets.</summary>
-    public IRouter Router => router;
+    public Router Router => router;
 
     /// <summary>Tells slow servers from silent ones.</summary>
     public LifeSign Signs { get; } = new(transport, time);

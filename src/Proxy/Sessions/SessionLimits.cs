@@ -1,3 +1,5 @@
+using Routing.Proxy.Configuration;
+
 namespace Routing.Proxy.Sessions;
 
 /// <summary>Who has how many sessions: all together, by listener, by user. Any thread.</summary>
@@ -20,7 +22,7 @@ internal sealed class SessionLimits
         {
             return RefusalReason.TooManySessions;
         }
-        if (!listener.Counter.TryTake(listener.Settings.MaximumSessions))
+        if (!listener.Counter.TryTake(listener.Config.MaximumSessions))
         {
             _all.Release();
             return RefusalReason.TooManyOnListener;

@@ -1,11 +1,13 @@
 using Microsoft.Extensions.Logging;
+using Routing.Proxy.Configuration;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Sessions;
 
-/// <inheritdoc cref="ISessionServer"/>
-internal sealed partial class SessionServer : ISessionServer
+/// <summary>Leads each accepted client through its life: start-up, routing, login, relay, end.</summary>
+/// <remarks>One for the process: cancel requests find the sessions of all its listeners. It follows <see cref="Router.Changed"/> by itself.</remarks>
+internal sealed partial class SessionServer : IAsyncDisposable
 {
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
 
@@ -22,7 +24,7 @@ internal sealed partial class SessionServer : ISessionServer
     /// <summary>Makes it; nothing is accepted before <see cref="Accept"/> is called.</summary>
     /// <exception cref="IOException">A certificate can't be read.</exception>
     public SessionServer(
-        ITransport transport, IRouter router, IReadOnlyList<ListenerSettings> listeners, SessionSettings settings,
+        ITransport transport, Router router, IReadOnlyList<ListenerConfig> listeners, SessionSettings settings,
         ISessionEvents events, TimeProvider time, ILoggerFactory loggers)
     {
         _time = time;
@@ -33,7 +35,9 @@ internal sealed partial class SessionServer : ISessionServer
         router.Changed += OnChanged;
     }
 
-    /// <inheritdoc/>
+    /// <summary>Takes over a connection that was accepted for this listener. Called on the connection's loop; never throws.</summary>
+    /// <param name="listener">The listener's name; one that is not (any more) in the settings: the connection is closed.</param>
+    /// <param name="connection">Owned by the server from now on.</param>
     public void Accept(string listener, ITransportConnection connection)
     {
         if (_listeners.TryGetValue(listener, out var model))
@@ -46,14 +50,17 @@ internal sealed partial class SessionServer : ISessionServer
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>Judges all open sessions now and ends those that may not stay; done by itself after each change of the routes.</summary>
     public ValueTask SweepAsync()
     {
         Sweep();
         return ValueTask.CompletedTask;
     }
 
-    /// <inheritdoc/>
+    /// <summary>
+    /// Lets those in who were accepted and are on their way, after their listeners have stopped: returns when nobody is in its
+    /// start-up or login, after 200 ms at the earliest and after <paramref name="limit"/> at the latest.
+    /// </summary>
     public async ValueTask SettleAsync(TimeSpan limit)
     {
         var (earliest, latest) = (_hub.After(s_leastSettling), _hub.After(limit));
@@ -63,7 +70,10 @@ internal sealed partial class SessionServer : ISessionServer
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>
+    /// Turns new clients away with 57P03 and ends sessions as they come to rest, replication at once; what still runs after
+    /// <paramref name="deadline"/> is cut. Returns when no session is left. Can't be undone.
+    /// </summary>
     public async ValueTask DrainAsync(TimeSpan deadline)
     {
         var until = _hub.After(deadline);
@@ -83,8 +93,9 @@ internal sealed partial class SessionServer : ISessionServer
         }
     }
 
-    /// <inheritdoc/>
-    public void Reload(IReadOnlyList<ListenerSettings> listeners, SessionSettings settings)
+    /// <summary>Takes new settings for new sessions, and reads the certificates again; running sessions keep theirs.</summary>
+    /// <exception cref="IOException">A certificate can't be read: nothing was changed.</exception>
+    public void Reload(IReadOnlyList<ListenerConfig> listeners, SessionSettings settings)
     {
         var before = _listeners;
         var next = listeners.ToDictionary(
@@ -98,7 +109,7 @@ internal sealed partial class SessionServer : ISessionServer
         _hub.Settings = settings;
     }
 
-    /// <inheritdoc/>
+    /// <summary>Counts what there is now; walks all sessions, so not more often than a scrape asks.</summary>
     public SessionCounts Count()
     {
         var groups = new Dictionary<(string, string), SessionGroup>();
@@ -153,7 +164,7 @@ internal sealed partial class SessionServer : ISessionServer
     private void Sweep()
     {
         var sweep = new SweepState(_hub);
-        _hub.Sessions.ForEach(sweep, static (state, session) => state.Judge(session));
+        _hub.Sessions.ForEach(sweep, static (state, session) => state.Visit(session));
         if (sweep.Again is { } again)
         {
             _ = SweepAgainAsync(again);
@@ -173,7 +184,7 @@ internal sealed partial class SessionServer : ISessionServer
         try
         {
             var now = _time.GetTimestamp();
-            if (_listeners.Values.Any(static one => one.Settings.IdleTimeout > TimeSpan.Zero))
+            if (_listeners.Values.Any(static one => one.Config.IdleTimeout > TimeSpan.Zero))
             {
                 _hub.Sessions.ForEach(now, static (timestamp, session) => session.CheckIdle(timestamp));
             }
@@ -222,9 +233,9 @@ internal sealed partial class SessionServer : ISessionServer
 
         public long? Again { get; private set; }
 
-        public void Judge(Session session)
+        public void Visit(Session session)
         {
-            if (session.Judge(hub.Router.Judge(session.Listener.Name, session.Target), _now) is { } due && (Again is null || due < Again))
+            if (session.Obey(hub.Router.VerdictOn(session.Listener.Name, session.Target), _now) is { } due && (Again is null || due < Again))
             {
                 Again = due;
             }

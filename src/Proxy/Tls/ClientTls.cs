@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
+using Routing.Proxy.Configuration;
 using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Tls;
@@ -8,7 +9,7 @@ namespace Routing.Proxy.Tls;
 /// <summary>TLS with clients, which the proxy terminates. One for each listener.</summary>
 internal sealed class ClientTls
 {
-    private readonly TlsFiles<SslServerAuthenticationOptions> _options;
+    private readonly FileBacked<SslServerAuthenticationOptions> _options;
 
     /// <summary>Reads the certificates.</summary>
     /// <exception cref="IOException">A file is no good.</exception>

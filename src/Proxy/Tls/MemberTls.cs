@@ -2,7 +2,8 @@ using System.Buffers;
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
-using Routing.Proxy.Sessions;
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Members;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
@@ -12,7 +13,7 @@ namespace Routing.Proxy.Tls;
 internal sealed class MemberTls
 {
     private readonly MemberTlsSettings _settings;
-    private readonly TlsFiles<Identity> _identity;
+    private readonly FileBacked<Identity> _identity;
 
     /// <summary>Reads the certificates.</summary>
     /// <exception cref="IOException">A file is no good.</exception>
@@ -33,7 +34,7 @@ internal sealed class MemberTls
     /// <param name="hostName">The member's own name, as published.</param>
     /// <returns>The encrypted connection, or why there is none.</returns>
     /// <exception cref="IOException">The connection ended.</exception>
-    public async ValueTask<(TlsConnection? Encrypted, AttemptFailure? Failure)> ConnectAsync(ITransportConnection connection, string hostName)
+    public async ValueTask<(TlsConnection? Encrypted, LoginFailure? Failure)> ConnectAsync(ITransportConnection connection, string hostName)
     {
         if (!_settings.Direct && await AskAsync(connection) is { } refusal)
         {
@@ -46,12 +47,12 @@ internal sealed class MemberTls
         }
         catch (AuthenticationException)
         {
-            return (null, AttemptFailure.TlsFailed);
+            return (null, LoginFailure.TlsFailed);
         }
-        return _settings.Direct && !encrypted.IsPostgres ? (null, AttemptFailure.TlsFailed) : (encrypted, null);
+        return _settings.Direct && !encrypted.IsPostgres ? (null, LoginFailure.TlsFailed) : (encrypted, null);
     }
 
-    private static async ValueTask<AttemptFailure?> AskAsync(ITransportConnection connection)
+    private static async ValueTask<LoginFailure?> AskAsync(ITransportConnection connection)
     {
         connection.Output.Write(FirstPacket.SslRequest);
         await connection.Output.FlushAsync();
@@ -65,14 +66,14 @@ internal sealed class MemberTls
                 continue;
             }
             // More than the one byte would be clear text in place of the handshake: an injection.
-            var failure = answer.IsEmpty ? AttemptFailure.Dropped
+            LoginFailure? failure = answer.IsEmpty ? LoginFailure.Dropped
                 : (char)answer.FirstSpan[0] switch
                 {
-                    'S' when answer.Length == 1 => default(AttemptFailure?),
-                    'S' => AttemptFailure.TlsFailed,
-                    'N' => AttemptFailure.TlsRefused,
-                    'E' => AttemptFailure.NotReady,   // a server in distress; its words are not authenticated and go nowhere
-                    _ => AttemptFailure.NotPostgres,
+                    'S' when answer.Length == 1 => null,
+                    'S' => LoginFailure.TlsFailed,
+                    'N' => LoginFailure.TlsRefused,
+                    'E' => LoginFailure.NotReady,   // a server in distress; its words are not authenticated and go nowhere
+                    _ => LoginFailure.NotPostgres,
                 };
             connection.Input.AdvanceTo(failure is null ? answer.End : answer.Start);
             return failure;

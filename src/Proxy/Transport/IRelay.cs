@@ -22,22 +22,16 @@ internal interface IRelay
     ValueTask<RelayEnd> RunAsync();
 
     /// <summary>
-    /// Asks it to stop, from any thread; the first call counts. With <see cref="RelayStop.AtBoundary"/> nothing more is read
-    /// from the client at once, and the server's bytes go on until the tap says that the client stands between two
-    /// messages, for <paramref name="grace"/> at most; with <see cref="RelayStop.AtRest"/> both directions go on until the
-    /// session is at rest, for the grace at most; then it stops like AtBoundary with no grace.
+    /// Asks it to stop between two messages of the server, from any thread: nothing more is read from the client, and the server's
+    /// bytes go on until the tap says that the client stands between two messages, for <paramref name="grace"/> at most.
     /// </summary>
-    void Stop(RelayStop how, TimeSpan grace);
-}
+    void StopAtBoundary(TimeSpan grace);
 
-/// <summary>How a relay is to stop.</summary>
-internal enum RelayStop
-{
-    /// <summary>Between two messages of the server, at the earliest moment.</summary>
-    AtBoundary,
-
-    /// <summary>When nothing is asked for and no transaction is open.</summary>
-    AtRest,
+    /// <summary>
+    /// Asks it to stop when nothing is asked for and no transaction is open, from any thread: both directions go on until then, for
+    /// <paramref name="grace"/> at most; then the relay stops at once. Nothing changes once it was asked to stop at a boundary.
+    /// </summary>
+    void StopAtRest(TimeSpan grace);
 }
 
 /// <summary>How a relay ended.</summary>

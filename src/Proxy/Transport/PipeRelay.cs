@@ -13,7 +13,7 @@ internal sealed class PipeRelay(ITransportConnection client, ITransportConnectio
     private long _fromServer;
     private long _lastActivity = time.GetTimestamp();
     private int _end = -1;
-    private RelayStop? _stop;
+    private bool? _waitsForRest;   // null: nobody asked it to stop; false: it stops at a boundary
     private ITimer? _grace;
     private volatile bool _hasClientEnded;
     private int _clientBusy;   // bytes that were taken from the server and are not flushed to the client yet
@@ -43,24 +43,38 @@ internal sealed class PipeRelay(ITransportConnection client, ITransportConnectio
     }
 
     /// <inheritdoc/>
-    public void Stop(RelayStop how, TimeSpan grace)
+    public void StopAtBoundary(TimeSpan grace)
+    {
+        if (TryBeginStop(atRest: false, grace))
+        {
+            client.Input.CancelPendingRead();   // nothing more is taken from it
+            CheckStop();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void StopAtRest(TimeSpan grace)
+    {
+        if (TryBeginStop(atRest: true, grace))
+        {
+            CheckStop();
+        }
+    }
+
+    private bool TryBeginStop(bool atRest, TimeSpan grace)
     {
         lock (_lock)
         {
-            if (IsOver || _stop is RelayStop.AtBoundary || _stop == how)
+            if (IsOver || _waitsForRest == false || _waitsForRest == atRest)
             {
-                return;
+                return false;
             }
-            _stop = how;
+            _waitsForRest = atRest;
             _grace?.Dispose();
             _grace = time.CreateTimer(
                 static self => ((PipeRelay)self!).Finish(RelayEnd.Stopped), this, grace, Timeout.InfiniteTimeSpan);
         }
-        if (how == RelayStop.AtBoundary)
-        {
-            client.Input.CancelPendingRead();   // nothing more is taken from it
-        }
-        CheckStop();
+        return true;
     }
 
     private async Task PumpAsync(PipeReader from, PipeWriter to, bool isUp)
@@ -73,7 +87,7 @@ internal sealed class PipeRelay(ITransportConnection client, ITransportConnectio
                 isWriting = false;
                 var result = await from.ReadAsync();
                 var bytes = result.Buffer;
-                if (IsOver || (isUp && _stop == RelayStop.AtBoundary))
+                if (IsOver || (isUp && _waitsForRest == false))
                 {
                     from.AdvanceTo(bytes.Start);
                     return;
@@ -147,14 +161,14 @@ internal sealed class PipeRelay(ITransportConnection client, ITransportConnectio
 
     private void CheckStop()
     {
-        if (_stop is not { } stop || Volatile.Read(ref _clientBusy) != 0)
+        if (_waitsForRest is not { } atRest || Volatile.Read(ref _clientBusy) != 0)
         {
             return;
         }
         bool isThere;
         lock (_lock)
         {
-            isThere = stop == RelayStop.AtRest ? tap is { AtRest: true } : tap is null or { ClientAtBoundary: true };
+            isThere = atRest ? tap is { AtRest: true } : tap is null or { ClientAtBoundary: true };
         }
         if (isThere)
         {

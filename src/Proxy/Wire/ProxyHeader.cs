@@ -43,14 +43,14 @@ internal sealed record ProxyHeader(ProxyHeaderStatus Status, int Length = 0, IPE
     }
 
     /// <summary>Writes one. Addresses of different families, or none, become "unknown" (v1) or LOCAL (v2).</summary>
-    public static byte[] Write(bool isV2, EndPoint? source, EndPoint? destination)
+    public static byte[] Write(ProxyProtocolVersion version, EndPoint? source, EndPoint? destination)
     {
         var pair = source is IPEndPoint from && destination is IPEndPoint to ? (Plain(from), Plain(to)) : default((IPEndPoint, IPEndPoint)?);
         if (pair is not null && pair.Value.Item1.AddressFamily != pair.Value.Item2.AddressFamily)
         {
             pair = null;
         }
-        return isV2 ? WriteV2(pair) : WriteV1(pair);
+        return version == ProxyProtocolVersion.V2 ? WriteV2(pair) : WriteV1(pair);
     }
 
     private static byte[] WriteV1((IPEndPoint From, IPEndPoint To)? pair) => Encoding.ASCII.GetBytes(pair is not { } known

@@ -1,7 +1,6 @@
 using Routing.Cluster.HostChoice;
 using Routing.Proxy.Configuration;
-using Routing.Proxy.Sessions;
-using Routing.Proxy.Tls;
+using Routing.Proxy.Wire;
 using Routing.Settings;
 using Routing.TestKit;
 
@@ -36,10 +35,10 @@ public sealed class ProxySettingsTests : IDisposable
         Assert.Empty(result.Warnings);
         var settings = result.Settings!;
         Assert.Equal(["write", "read"], settings.Listeners.Select(one => one.Name));
-        Assert.Equal((WantedRole.Primary, WantedRole.Replica), (settings.Listeners[0].Route.Request.Role, settings.Listeners[1].Route.Request.Role));
-        Assert.Equal(TimeSpan.FromSeconds(10), settings.Listeners[0].Route.HoldTime);
-        Assert.Equal(ReplicationAccess.Physical | ReplicationAccess.Logical, settings.Listeners[0].Settings.Replication);
-        Assert.Equal(ReplicationAccess.None, settings.Listeners[1].Settings.Replication);
+        Assert.Equal((WantedRole.Primary, WantedRole.Replica), (settings.Listeners[0].Request.Role, settings.Listeners[1].Request.Role));
+        Assert.Equal(TimeSpan.FromSeconds(10), settings.Listeners[0].HoldTime);
+        Assert.Equal(ReplicationAccess.Physical | ReplicationAccess.Logical, settings.Listeners[0].Replication);
+        Assert.Equal(ReplicationAccess.None, settings.Listeners[1].Replication);
     }
 
     [Fact]
@@ -72,17 +71,17 @@ public sealed class ProxySettingsTests : IDisposable
 
         Assert.Empty(result.Errors);
         Assert.Empty(result.Warnings);
-        var (address, settings, route) = result.Settings!.Listeners[1];
-        Assert.Equal("/tmp/s", address.Path);
+        var listener = result.Settings!.Listeners[1];
+        Assert.Equal("/tmp/s", listener.Address.Path);
         Assert.Equal(
             (WantedRole.Synchronous, HostPolicy.RandomOfTwo, 1_048_576L, "a", "rack", LeaderFallback.WhenEmpty),
-            (route.Request.Role, route.Request.Policy, route.Request.MaximumLagBytes, route.Request.Zone, route.Request.ZoneTag, route.Request.Fallback));
-        Assert.Equal((3.0, 9, 11), (route.HoldTime.TotalSeconds, route.HoldQueue, route.LoginsPerSecond));
-        Assert.Equal((7, 1.5, true), (settings.MaximumSessions, settings.IdleTimeout.TotalSeconds, settings.AddClientAddress));
-        Assert.Equal((ClientTlsMode.Terminate, true, ClientCertificates.Required), (settings.Tls.Mode, settings.Tls.Required, settings.Tls.ClientCertificates));
-        Assert.Equal(MemberTlsMode.VerifyFull, settings.MemberTls.Mode);
-        Assert.Equal((2, ProxyProtocolVersion.V2), (settings.ProxyProtocolFrom.Length, settings.ProxyProtocolToMember));
-        Assert.Equal((5.0, 40.0), (settings.MemberTuning.KeepAliveIdle.TotalSeconds, settings.MemberTuning.UserTimeout.TotalSeconds));
+            (listener.Request.Role, listener.Request.Policy, listener.Request.MaximumLagBytes, listener.Request.Zone, listener.Request.ZoneTag, listener.Request.Fallback));
+        Assert.Equal((3.0, 9, 11), (listener.HoldTime.TotalSeconds, listener.HoldQueue, listener.LoginsPerSecond));
+        Assert.Equal((7, 1.5, true), (listener.MaximumSessions, listener.IdleTimeout.TotalSeconds, listener.AddClientAddress));
+        Assert.Equal((ClientTlsMode.Terminate, true, ClientCertificates.Required), (listener.Tls.Mode, listener.Tls.Required, listener.Tls.ClientCertificates));
+        Assert.Equal(MemberTlsMode.VerifyFull, listener.MemberTls.Mode);
+        Assert.Equal((2, ProxyProtocolVersion.V2), (listener.ProxyProtocolFrom.Length, listener.ProxyProtocolToMember));
+        Assert.Equal((5.0, 40.0), (listener.MemberTuning.KeepAliveIdle.TotalSeconds, listener.MemberTuning.UserTimeout.TotalSeconds));
     }
 
     [Theory]

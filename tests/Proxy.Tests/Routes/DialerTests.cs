@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Cluster;
-using Routing.Proxy.Routes;
+using Routing.Proxy.Members;
 using Routing.Proxy.Transport;
 using Routing.TestKit;
 

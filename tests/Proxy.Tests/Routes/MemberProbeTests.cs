@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Routing.Cluster;
-using Routing.Proxy.Sessions;
+using Routing.Proxy.Configuration;
 using Routing.Proxy.Tests.Sessions;
 using Routing.TestKit;
 

@@ -4,6 +4,8 @@ using Microsoft.Extensions.Time.Testing;
 using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Dcs;
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 
 namespace Routing.Proxy.Tests.Routes;
@@ -16,8 +18,8 @@ public sealed class RouterTests : IDisposable
 
     public RouterTests() => _router = new Router(
         [
-            new ListenerRoute { Name = "write", Request = new HostRequest { Role = WantedRole.Primary }, HoldQueue = 3, LoginsPerSecond = 10 },
-            new ListenerRoute { Name = "read", Request = new HostRequest { Role = WantedRole.Replica, MaximumLagBytes = 1000 } },
+            new ListenerConfig { Name = "write", Address = ListenAddress.Unknown, Request = new HostRequest { Role = WantedRole.Primary }, HoldQueue = 3, LoginsPerSecond = 10 },
+            new ListenerConfig { Name = "read", Address = ListenAddress.Unknown, Request = new HostRequest { Role = WantedRole.Replica, MaximumLagBytes = 1000 } },
         ],
         _time, new Random(1), NullLogger.Instance);
 
@@ -27,7 +29,7 @@ public sealed class RouterTests : IDisposable
 
     [Fact]
     public void Before_etcd_has_answered_nothing_is_known() =>
-        Assert.Equal("topology_unknown", _router.Choose("write", []).Reason);
+        Assert.Equal(RouteReason.TopologyUnknown, _router.Choose("write", []).Reason);
 
     [Fact]
     public void A_lower_term_than_one_that_was_seen_is_never_routed_to()
@@ -47,7 +49,7 @@ public sealed class RouterTests : IDisposable
         Adopt(term: 20, leader: "a", isLive: false);
 
         Assert.Equal(("a", 20L), Named(_router.Choose("write", [])));
-        Assert.Equal(SessionVerdict.Stay, _router.Judge("write", _router.Choose("write", []).Target!));
+        Assert.Equal(SessionVerdict.Stay, _router.VerdictOn("write", _router.Choose("write", []).Target!));
     }
 
     [Fact]
@@ -56,11 +58,11 @@ public sealed class RouterTests : IDisposable
         Adopt(term: 20, leader: "a");
         var old = _router.Choose("write", []).Target!;
         Adopt(term: 20, leader: null);
-        Assert.Equal(SessionVerdict.CutNow, _router.Judge("write", old));   // it says that it stands by
+        Assert.Equal(SessionVerdict.CutNow, _router.VerdictOn("write", old));   // it says that it stands by
         Adopt(term: 30, leader: "b");
 
-        Assert.Equal(SessionVerdict.CutNow, _router.Judge("write", old));
-        Assert.Equal(SessionVerdict.Stay, _router.Judge("write", _router.Choose("write", []).Target!));
+        Assert.Equal(SessionVerdict.CutNow, _router.VerdictOn("write", old));
+        Assert.Equal(SessionVerdict.Stay, _router.VerdictOn("write", _router.Choose("write", []).Target!));
     }
 
     [Fact]
@@ -72,9 +74,9 @@ public sealed class RouterTests : IDisposable
 
         Adopt(term: 20, leader: "a", lag: 1500);
         Assert.Null(_router.Choose("read", []).Target);
-        Assert.Equal(SessionVerdict.Stay, _router.Judge("read", target));
+        Assert.Equal(SessionVerdict.Stay, _router.VerdictOn("read", target));
         Adopt(term: 20, leader: "a", lag: 2500);
-        Assert.Equal(SessionVerdict.CutAtRest, _router.Judge("read", target));
+        Assert.Equal(SessionVerdict.CutAtRest, _router.VerdictOn("read", target));
     }
 
     [Fact]
@@ -93,7 +95,7 @@ public sealed class RouterTests : IDisposable
     {
         Adopt(term: 20, leader: "a");
         var failed = _router.Choose("read", []).Target!;
-        _router.Report(failed, AttemptResult.ConnectFailed);
+        _router.NoteFailure(failed, LoginFailure.Dropped);
 
         Assert.All(Enumerable.Range(0, 10), _ => Assert.NotEqual(failed.Member, _router.Choose("read", []).Target!.Member));
         _time.Advance(TimeSpan.FromSeconds(1.1));
@@ -104,7 +106,7 @@ public sealed class RouterTests : IDisposable
     public void A_leader_that_says_it_stands_by_is_refused_until_it_says_otherwise()
     {
         Adopt(term: 20, leader: "a");
-        _router.Report(_router.Choose("write", []).Target!, AttemptResult.WrongRole);
+        _router.NoteFailure(_router.Choose("write", []).Target!, LoginFailure.WrongRole);
 
         Assert.Null(_router.Choose("write", []).Target);
         Adopt(term: 20, leader: "a");   // it has written its key anew
@@ -117,7 +119,7 @@ public sealed class RouterTests : IDisposable
         Adopt(term: 20, leader: null);
         var waiting = Enumerable.Range(0, 3).Select(_ => _router.HoldAsync("write", [], Cancellation).AsTask()).ToList();
         var full = await _router.HoldAsync("write", [], Cancellation);
-        Assert.Equal("queue_full", full.Reason);
+        Assert.Equal(RouteReason.QueueFull, full.Reason);
 
         Adopt(term: 30, leader: "b");
         Assert.Equal("b", (await waiting[0]).Target!.Member);   // one at once: a tenth of ten in a second
@@ -147,7 +149,7 @@ public sealed class RouterTests : IDisposable
         Assert.False(waiting.IsCompleted);
         _time.Advance(TimeSpan.FromSeconds(0.2));
 
-        Assert.Equal("hold_timeout", (await waiting).Reason);
+        Assert.Equal(RouteReason.HoldTimeout, (await waiting).Reason);
     }
 
     [Fact]
@@ -158,7 +160,7 @@ public sealed class RouterTests : IDisposable
 
         _router.Drain();
 
-        Assert.Equal("draining", (await waiting).Reason);
+        Assert.Equal(RouteReason.Draining, (await waiting).Reason);
     }
 
     private static (string? Member, long Term) Named(RouteChoice choice) => (choice.Target?.Member, choice.Target?.Term.Revision ?? 0);

@@ -3,9 +3,8 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Routing.Cluster;
-using Routing.Proxy.Sessions;
+using Routing.Proxy.Configuration;
 using Routing.Proxy.Tests.Tls;
-using Routing.Proxy.Tls;
 using Routing.Proxy.Wire;
 using Routing.TestKit;
 
@@ -108,7 +107,7 @@ public sealed class ProtocolTests : IDisposable
         using var client = new RawClient(rig.WritePort);
 
         await client.SendAsync(RawClient.Startup((3 << 16) | 9999, "user", "alice", "_pq_.grease", "1"));
-        await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a NotReady"));
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a not_ready"));
         server.RefuseWith = null;
         var types = new StringBuilder();
         do
@@ -150,7 +149,7 @@ public sealed class ProtocolTests : IDisposable
 
         await client.SendAsync(
             [
-                .. ProxyHeader.Write(isV2, IPEndPoint.Parse("198.51.100.7:40000"), IPEndPoint.Parse("198.51.100.8:5000")),
+                .. ProxyHeader.Write(isV2 ? ProxyProtocolVersion.V2 : ProxyProtocolVersion.V1, IPEndPoint.Parse("198.51.100.7:40000"), IPEndPoint.Parse("198.51.100.8:5000")),
                 .. RawClient.Packet(SslRequest, []),
             ],
             oneByOne: true);
@@ -295,7 +294,7 @@ public sealed class ProtocolTests : IDisposable
         using (var client = new RawClient(rig.WritePort))
         {
             await client.SendAsync(RawClient.Startup("user", "alice"));
-            await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a NotReady"));
+            await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a not_ready"));
             server.IsSilent = true;   // the next attempt would wait for its answer for ten minutes
             await WaitUntil.TrueAsync(() => server.Open.Count == 1);
         }

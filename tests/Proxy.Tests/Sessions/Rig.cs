@@ -6,9 +6,12 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Dcs;
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions;
 using Routing.Proxy.Transport;
+using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Tests.Sessions;
 
@@ -23,15 +26,19 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
     private LeaderKey? _leader;
     private long _revision = 1;
 
-    public Rig(string transport = "epoll", SessionSettings? settings = null, Func<ListenerSettings, ListenerSettings>? change = null, TimeSpan? hold = null,
+    public Rig(string transport = "epoll", SessionSettings? settings = null, Func<ListenerConfig, ListenerConfig>? change = null, TimeSpan? hold = null,
         LeaderFallback fallback = LeaderFallback.Never)
     {
         _transport = TransportFactory.Create(transport, 2, Favor.Latency, TimeProvider.System, NullLogger.Instance, out _);
-        Router = new Router(
-            [Route("write", WantedRole.Primary, hold), Route("read", WantedRole.Replica, hold, fallback)], TimeProvider.System, new Random(1), NullLogger.Instance);
-        ListenerSettings[] listeners = [new() { Name = "write" }, new() { Name = "read", Replication = ReplicationAccess.None }];
+        ListenerConfig[] listeners =
+        [
+            Listener("write", WantedRole.Primary, hold),
+            Listener("read", WantedRole.Replica, hold, fallback) with { Replication = ReplicationAccess.None },
+        ];
+        listeners = [.. listeners.Select(change ?? (one => one))];
+        Router = new Router(listeners, TimeProvider.System, new Random(1), NullLogger.Instance);
         Server = new SessionServer(
-            _transport, Router, [.. listeners.Select(change ?? (one => one))],
+            _transport, Router, listeners,
             settings ?? new SessionSettings { CutGrace = TimeSpan.FromMilliseconds(50), RetryTime = TimeSpan.FromSeconds(3) },
             this, TimeProvider.System, NullLoggerFactory.Instance);
         var shared = settings ?? new SessionSettings();
@@ -111,10 +118,11 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
         await _transport.DisposeAsync();
     }
 
-    private static ListenerRoute Route(
+    private static ListenerConfig Listener(
         string name, WantedRole role, TimeSpan? hold, LeaderFallback fallback = LeaderFallback.Never) => new()
     {
         Name = name,
+        Address = ListenAddress.Unknown,
         Request = new HostRequest { Role = role, Fallback = fallback },
         HoldTime = hold ?? TimeSpan.FromSeconds(10),
     };
@@ -137,7 +145,7 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
 
     void ISessionEvents.Held(string listener, TimeSpan waited, bool routed) => _diary.Enqueue($"held {routed}");
 
-    void ISessionEvents.AttemptFailed(string listener, string member, AttemptFailure reason) => _diary.Enqueue($"failed {member} {reason}");
+    void ISessionEvents.AttemptFailed(string listener, string member, LoginFailure failure) => _diary.Enqueue($"failed {member} {failure}");
 
     void ISessionEvents.Opened(string listener, string member, TimeSpan login) => _diary.Enqueue($"opened {member}");
 

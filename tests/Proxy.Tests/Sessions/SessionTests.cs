@@ -1,7 +1,7 @@
 using System.Text;
 using Routing.Cluster;
 using Routing.Cluster.HostChoice;
-using Routing.Proxy.Sessions;
+using Routing.Proxy.Configuration;
 using Routing.Proxy.Transport;
 using Routing.TestKit;
 
@@ -177,7 +177,7 @@ public sealed class SessionTests
         using var client = new RawClient(rig.WritePort);
 
         var login = client.LoginAsync();
-        await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a NotReady"));
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a not_ready"));
         server.RefuseWith = null;
 
         Assert.Null(await login);
@@ -191,7 +191,7 @@ public sealed class SessionTests
         using var client = new RawClient(rig.WritePort);
 
         var login = client.LoginAsync();
-        await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a WrongRole"));
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a wrong_role"));
         Assert.False(login.IsCompleted);
         server.InRecovery = false;
 
@@ -213,7 +213,7 @@ public sealed class SessionTests
         }
 
         Assert.InRange(good.Logins, 4, 8);   // a slow machine may make it try again here as well
-        Assert.Contains("failed a TimedOut", rig.Diary);
+        Assert.Contains("failed a timed_out", rig.Diary);
     }
 
     [Theory]
@@ -232,7 +232,7 @@ public sealed class SessionTests
         await writing.QueryAsync("insert into t values (1)");
         using var early = new RawClient(rig.WritePort);
         var login = early.LoginAsync();   // its SYN is lost as well
-        await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a TimedOut"));
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("failed a timed_out"));
         rig.With("b", next, Role.Primary).Lead("b").Publish();
 
         Assert.Equal("08007", await writing.UntilReadyAsync());
@@ -472,7 +472,7 @@ public sealed class SessionTests
         using var reader = new RawClient(rig.ReadPort);
 
         Assert.Null(await reader.LoginAsync());
-        Assert.Contains("failed b Full", rig.Diary);
+        Assert.Contains("failed b full", rig.Diary);
         for (var count = 0; count < 20; count++)
         {
             rig.Publish();   // each view is a reason to judge all sessions

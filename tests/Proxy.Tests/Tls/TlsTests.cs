@@ -1,8 +1,7 @@
 using System.Security.Authentication;
 using Routing.Cluster;
-using Routing.Proxy.Sessions;
+using Routing.Proxy.Configuration;
 using Routing.Proxy.Tests.Sessions;
-using Routing.Proxy.Tls;
 using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Tls;
@@ -144,7 +143,7 @@ public sealed class TlsTests : IDisposable
         await Assert.ThrowsAnyAsync<IOException>(() => client.EncryptAsync(_certificates.Trusting()));
 
         Assert.Equal(2, server.HangUps);
-        Assert.Contains("failed a TlsRefused", rig.Diary);
+        Assert.Contains("failed a tls_refused", rig.Diary);
     }
 
     [Fact]
@@ -176,7 +175,7 @@ public sealed class TlsTests : IDisposable
         if (!trusted)
         {
             Assert.Equal("08006", await client.UntilReadyAsync());
-            Assert.Contains("failed a TlsFailed", rig.Diary);
+            Assert.Contains("failed a tls_failed", rig.Diary);
             return;
         }
         var (type, body) = await client.ReadMessageAsync();
@@ -196,10 +195,10 @@ public sealed class TlsTests : IDisposable
         Assert.Equal("08006", await client.LoginAsync());
 
         Assert.Empty(server.Startups);
-        Assert.Contains("failed a TlsRefused", rig.Diary);
+        Assert.Contains("failed a tls_refused", rig.Diary);
     }
 
-    private static Rig Rigged(Func<ListenerSettings, ListenerSettings> change, TimeSpan? hold = null) => new(
+    private static Rig Rigged(Func<ListenerConfig, ListenerConfig> change, TimeSpan? hold = null) => new(
         settings: new SessionSettings { RetryTime = TimeSpan.FromMilliseconds(200), CutGrace = TimeSpan.FromMilliseconds(50) }, change: change, hold: hold);
 
     private async Task<string> SubjectAsync(Rig rig)

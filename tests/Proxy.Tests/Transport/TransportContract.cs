@@ -283,7 +283,7 @@ public abstract class TransportContract : IAsyncLifetime
         await relay.Server.SendAsync(new byte[130], Cancellation);
         _ = await ReadAsync(relay.Client, 130);
 
-        relay.Relay.Stop(RelayStop.AtBoundary, Limit);
+        relay.Relay.StopAtBoundary(Limit);
         await relay.Client.SendAsync("not read any more"u8.ToArray(), Cancellation);
         await relay.Server.SendAsync(new byte[70], Cancellation);
 
@@ -306,7 +306,7 @@ public abstract class TransportContract : IAsyncLifetime
         await relay.Server.SendAsync(new byte[130], Cancellation);
         _ = await ReadAsync(relay.Client, 130);
 
-        relay.Relay.Stop(RelayStop.AtBoundary, TimeSpan.FromMilliseconds(50));
+        relay.Relay.StopAtBoundary(TimeSpan.FromMilliseconds(50));
 
         Assert.Equal(RelayEnd.Stopped, await relay.Ended.WaitAsync(Limit, Cancellation));
         Assert.False(tap.ClientAtBoundary);

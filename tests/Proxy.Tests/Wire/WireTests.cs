@@ -159,7 +159,7 @@ public sealed class WireTests
     {
         var (source, destination) = (new IPEndPoint(IPAddress.Parse("198.51.100.7"), 40_000), new IPEndPoint(IPAddress.Parse("198.51.100.8"), 5000));
 
-        var bytes = ProxyHeader.Write(isV2, source, destination);
+        var bytes = ProxyHeader.Write(isV2 ? ProxyProtocolVersion.V2 : ProxyProtocolVersion.V1, source, destination);
         var header = ProxyHeader.Read(new ReadOnlySequence<byte>(bytes));
 
         Assert.Equal((ProxyHeaderStatus.Proxied, bytes.Length, source, destination), (header.Status, header.Length, header.Source, header.Destination));

@@ -124,7 +124,7 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
         }
         else
         {
-            loop.Post(static state => ((Newcomer)state!).Enter(), new Newcomer(this, loop, fd));
+            loop.Post(static state => ((Handover)state!).Enter(), new Handover(this, loop, fd));
         }
     }
 
@@ -152,7 +152,8 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
     [LoggerMessage(EventId = 6103, Level = LogLevel.Warning, Message = "A connection could not be accepted (error {Error})")]
     private partial void LogAccept(int error);
 
-    private sealed class Newcomer(LoopListener listener, EventLoop loop, int fd)
+    // An accepted connection on its way to the loop that will own it.
+    private sealed class Handover(LoopListener listener, EventLoop loop, int fd)
     {
         public void Enter() => listener._accepted(new LoopConnection(loop, fd));
     }

@@ -95,8 +95,10 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
     }
 
     /// <inheritdoc/>
-    public void Stop(RelayStop how, TimeSpan grace) =>
-        _client.Post(static state => ((StopOrder)state!).Carry(), new StopOrder(this, how, grace));
+    public void StopAtBoundary(TimeSpan grace) => Order(Stopping.AtBoundary, grace);
+
+    /// <inheritdoc/>
+    public void StopAtRest(TimeSpan grace) => Order(Stopping.AtRest, grace);
 
     /// <summary>The kernel says that something can be done. On the loop.</summary>
     public void OnEvents(LoopConnection connection, uint events)
@@ -306,9 +308,11 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
     private bool IsRead(bool isUp) =>
         isUp ? _up.Rest is null && _stopping != Stopping.AtBoundary && !_hasClientEnded : _down.Rest is null;
 
-    private void BeginStop(RelayStop how, TimeSpan grace)
+    private void Order(Stopping wanted, TimeSpan grace) =>
+        _client.Post(static state => ((StopOrder)state!).Carry(), new StopOrder(this, wanted, grace));
+
+    private void BeginStop(Stopping wanted, TimeSpan grace)
     {
-        var wanted = how == RelayStop.AtRest ? Stopping.AtRest : Stopping.AtBoundary;
         if (_progress == Progress.Over || wanted <= _stopping)
         {
             return;
@@ -382,8 +386,8 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         }
     }
 
-    private sealed class StopOrder(LoopRelay relay, RelayStop how, TimeSpan grace)
+    private sealed class StopOrder(LoopRelay relay, Stopping wanted, TimeSpan grace)
     {
-        public void Carry() => relay.BeginStop(how, grace);
+        public void Carry() => relay.BeginStop(wanted, grace);
     }
 }

@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Wire;
 
 /// <summary>Version of the PROXY header that is sent.</summary>
 internal enum ProxyProtocolVersion

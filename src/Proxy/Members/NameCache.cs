@@ -5,7 +5,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 
-namespace Routing.Proxy.Routes;
+namespace Routing.Proxy.Members;
 
 /// <summary>Addresses of members' names, looked up beside the connect path: a resolver can block for half a minute.</summary>
 /// <param name="changed">Called when a name has got addresses, or others.</param>

@@ -1,11 +1,12 @@
 using Routing.Cluster;
 using Routing.Proxy.Configuration;
+using Routing.Proxy.Sessions;
 using Routing.Settings;
 
 namespace Routing.Proxy.Host;
 
 /// <summary>The command line of <c>routing-proxy</c>.</summary>
-internal static class Arguments
+internal static class CommandLine
 {
     private const string Usage = """
         Usage: routing-proxy [FILE.yml | DIRECTORY]
@@ -60,7 +61,7 @@ internal static class Arguments
         {
             foreach (var listener in result.Settings?.Listeners ?? [])
             {
-                _ = Sessions.ListenerModel.Create(listener.Settings, null);   // its certificates can be read
+                _ = ListenerModel.Create(listener, null);   // its certificates can be read
             }
         }
         catch (IOException problem)

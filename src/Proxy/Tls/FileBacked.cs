@@ -3,7 +3,7 @@ namespace Routing.Proxy.Tls;
 /// <summary>Something that is made from files and made again when they change; swapped whole, so that its users need no lock.</summary>
 /// <param name="files">The files; those that are null are left out.</param>
 /// <param name="read">Makes it; throws <see cref="IOException"/> when a file is no good.</param>
-internal sealed class TlsFiles<T>(IReadOnlyList<string?> files, Func<T> read)
+internal sealed class FileBacked<T>(IReadOnlyList<string?> files, Func<T> read)
     where T : class
 {
     private volatile T _value = read();

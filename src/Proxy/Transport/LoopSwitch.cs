@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
-using Routing.Proxy.Transport;
 
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Transport;
 
 /// <summary>Awaited to go on on a connection's loop, after something that may have been completed by another thread.</summary>
 internal readonly struct LoopSwitch(ITransportConnection connection) : ICriticalNotifyCompletion

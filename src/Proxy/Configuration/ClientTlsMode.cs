@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Tls;
+namespace Routing.Proxy.Configuration;
 
 /// <summary>What is done with a client that wants TLS.</summary>
 internal enum ClientTlsMode

@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Configuration;
 
 /// <summary>What holds for the sessions of all listeners. Immutable: a reload brings a new one.</summary>
 internal sealed record SessionSettings

@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Tls;
+namespace Routing.Proxy.Configuration;
 
 /// <summary>Whether clients have to show a certificate.</summary>
 internal enum ClientCertificates

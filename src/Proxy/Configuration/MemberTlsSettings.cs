@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Tls;
+namespace Routing.Proxy.Configuration;
 
 /// <summary>Encryption between the proxy and members. A refusal by the member is never answered with clear text.</summary>
 internal sealed record MemberTlsSettings

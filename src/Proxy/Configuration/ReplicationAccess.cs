@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Configuration;
 
 /// <summary>Kinds of replication connections that a listener serves.</summary>
 [Flags]

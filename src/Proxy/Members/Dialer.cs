@@ -1,8 +1,7 @@
 using System.Net.Sockets;
-using Routing.Proxy.Sessions;
 using Routing.Proxy.Transport;
 
-namespace Routing.Proxy.Routes;
+namespace Routing.Proxy.Members;
 
 /// <summary>Connects to a member by all addresses of its name.</summary>
 /// <remarks>

@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Tls;
+namespace Routing.Proxy.Configuration;
 
 /// <summary>Whether connections to members are encrypted and what is verified; as libpq's <c>sslmode</c>.</summary>
 internal enum MemberTlsMode

@@ -1,10 +1,9 @@
 using System.Buffers;
 using System.Net.Sockets;
-using Routing.Proxy.Sessions;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
-namespace Routing.Proxy.Routes;
+namespace Routing.Proxy.Members;
 
 /// <summary>Asks a member's server for a sign of life, without credentials and without a line in the server's log.</summary>
 /// <remarks>
@@ -72,7 +71,7 @@ internal sealed class LifeSign(ITransport transport, TimeProvider time)
     {
         if (header != ProxyProtocolVersion.None)
         {
-            server.Output.Write(ProxyHeader.Write(header == ProxyProtocolVersion.V2, null, null));
+            server.Output.Write(ProxyHeader.Write(header, null, null));
         }
         server.Output.Write(FirstPacket.GssEncRequest);
         await server.Output.FlushAsync();

@@ -5,14 +5,14 @@ using Routing.Proxy.Configuration;
 namespace Routing.Proxy.Host;
 
 /// <summary>Where the proxy learns who leads: etcd, or the agents' REST.</summary>
-internal sealed class TopologySource : IAsyncDisposable
+internal sealed class ProxyTopology : IAsyncDisposable
 {
     private readonly EtcdClusterStore? _store;
     private readonly RestClusterViews? _rest;
 
     /// <summary>Creates what the settings name.</summary>
     /// <exception cref="ClusterStoreException">A certificate file can't be used.</exception>
-    public TopologySource(ProxySettings settings, TimeProvider time, ILoggerFactory loggers)
+    public ProxyTopology(ProxySettings settings, TimeProvider time, ILoggerFactory loggers)
     {
         if (settings.Etcd is { } etcd)
         {

@@ -1,7 +1,9 @@
+using Routing.Proxy.Members;
+
 namespace Routing.Proxy.Routes;
 
 /// <summary>What this proxy has seen of one member. Guarded by the router's lock, except for the count.</summary>
-internal sealed class MemberHealth
+internal sealed class MemberRecord
 {
     private static readonly TimeSpan FirstOut = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestOut = TimeSpan.FromSeconds(30);
@@ -47,9 +49,9 @@ internal sealed class MemberHealth
     }
 
     /// <summary>An attempt failed: out for a while, that doubles with each failure in a row.</summary>
-    public void Failed(AttemptResult result, long now, long frequency)
+    public void Failed(LoginFailure failure, long now, long frequency)
     {
-        var pause = result is AttemptResult.NotReady or AttemptResult.Full ? NotReadyOut
+        var pause = failure.Blame == Blame.Briefly ? NotReadyOut
             : FirstOut * (1 << Math.Min(_failures, 5)) is var grown && grown < LongestOut ? grown : LongestOut;
         _failures++;
         OutUntil = now + (long)(pause.TotalSeconds * frequency);

@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Tls;
+namespace Routing.Proxy.Configuration;
 
 /// <summary>Encryption between clients and the proxy.</summary>
 /// <remarks>Files are PEM, read again when they change (and on a reload); a file that can't be read leaves the last good one in use.</remarks>
