@@ -93,6 +93,15 @@ internal sealed class ClusterRouter : IAsyncDisposable
         Clear(pool, reason);
     }
 
+    /// <summary>Empties every pool: the application asked for it.</summary>
+    public void ClearAll()
+    {
+        foreach (var pool in _pools.All)
+        {
+            Clear(pool, "the application asked for it");
+        }
+    }
+
     /// <summary>A server refused a write as read-only.</summary>
     public void EvictReadOnly(MemberPool pool)
     {

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using Npgsql.Replication;
 using Routing.Driver.Diagnostics;
 using Routing.Driver.Members;
 using Routing.Driver.Routes;
@@ -15,6 +16,8 @@ internal sealed class ConnectionOpener(ClusterRouter router)
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
+    private readonly TimeSpan _silence = router.Options.Silence;
+
     /// <summary>Opens a connection for a target.</summary>
     /// <exception cref="NoHostException">None could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
     public ValueTask<NpgsqlConnection> OpenAsync(TargetSessionAttributes target, CancellationToken cancellationToken)
@@ -25,18 +28,18 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         }
         var began = DriverMetrics.MeasuresOpens ? router.Time.GetTimestamp() : 0;
         var picture = router.Current;
-        if (picture.RouteFor(target).Pick() is not { } pool)
+        if (picture.RouteFor(target).Pick() is not { IsSilent: false } pool)
         {
             return OpenSlowlyAsync(target, null, null, isAsync: true, cancellationToken);
         }
         // The token is the member's, not the caller's: an attempt ends with the member's reign. A caller who gives up sooner leaves it behind.
-        var reign = pool.Reign;
+        var end = pool.Attempts;
         if (!ReferenceEquals(picture, router.Current))
         {
             return OpenSlowlyAsync(target, null, null, isAsync: true, cancellationToken);   // it may be the token of the member's next reign
         }
         var connection = pool.Create();
-        var opening = connection.OpenAsync(reign);
+        var opening = connection.OpenAsync(end);
         if (opening.IsCompletedSuccessfully && MemberPool.MayServe(connection, target))
         {
             if (began != 0)
@@ -45,7 +48,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
             }
             return new ValueTask<NpgsqlConnection>(connection);
         }
-        return OpenSlowlyAsync(target, null, new Attempt(pool, connection, opening, reign), isAsync: true, cancellationToken);
+        return OpenSlowlyAsync(target, null, new Attempt(pool, connection, opening, end), isAsync: true, cancellationToken);
     }
 
     /// <summary>Opens a connection for a target; blocks the thread.</summary>
@@ -65,6 +68,40 @@ internal sealed class ConnectionOpener(ClusterRouter router)
     public ValueTask<NpgsqlConnection> OpenAsync(
         TargetSessionAttributes target, Func<Picture, Route> routeOf, CancellationToken cancellationToken) =>
         OpenSlowlyAsync(target, routeOf, null, isAsync: true, cancellationToken);
+
+    /// <summary>Opens a connection for replication to the member that an open for a target goes to.</summary>
+    /// <param name="target">Whom to.</param>
+    /// <param name="create">Makes the closed connection of a connection string.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="NoHostException">No member could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
+    public async ValueTask<T> OpenReplicationAsync<T>(
+        TargetSessionAttributes target, Func<string, T> create, CancellationToken cancellationToken)
+        where T : ReplicationConnection
+    {
+        string text;
+        var ordinary = await OpenAsync(target, cancellationToken).ConfigureAwait(false);   // the member answers, and has the right role
+        await using (ordinary.ConfigureAwait(false))
+        {
+            // A clone's string holds the password, also where a provider gives it; the connection's own does not.
+            var settings = new NpgsqlConnectionStringBuilder(ordinary.ConnectionString) { Pooling = false };
+            var clone = await ordinary.CloneWithAsync(settings.ConnectionString, cancellationToken).ConfigureAwait(false);
+            await using (clone.ConfigureAwait(false))
+            {
+                text = clone.ConnectionString;
+            }
+        }
+        var replication = create(text);
+        try
+        {
+            await replication.Open(cancellationToken).ConfigureAwait(false);
+            return replication;
+        }
+        catch
+        {
+            await replication.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
 
     private async ValueTask<NpgsqlConnection> OpenSlowlyAsync(
         TargetSessionAttributes target, Func<Picture, Route>? routeOf, Attempt? begun, bool isAsync, CancellationToken cancellationToken)
@@ -92,18 +129,19 @@ internal sealed class ConnectionOpener(ClusterRouter router)
             begun = null;
             if (attempt is null && route.Pick(tried) is { } pool)
             {
-                var reign = pool.Reign;
+                var end = pool.Attempts;
                 if (!ReferenceEquals(picture, router.Current))
                 {
                     continue;   // the picture is swapped before a reign ends: this may be the next one's token already
                 }
-                attempt = new Attempt(pool, pool.Create(), null, reign);
+                attempt = new Attempt(pool, pool.Create(), null, end);
             }
             if (attempt is not null)
             {
                 try
                 {
-                    var connection = await CompleteAsync(attempt, target, Left(), isAsync, cancellationToken).ConfigureAwait(false);
+                    var hasOthers = route.HasUntried(tried, attempt.Pool);
+                    var connection = await CompleteAsync(attempt, target, Left(), hasOthers, isAsync, cancellationToken).ConfigureAwait(false);
                     attempt.Pool.Health.Succeeded();
                     DriverMetrics.Opened(router.Name, word, attempt.Pool.Member, time.GetElapsedTime(began));
                     activity?.SetTag("routing.member", attempt.Pool.Member).SetTag("routing.attempts", attempts.Count + 1);
@@ -183,23 +221,38 @@ internal sealed class ConnectionOpener(ClusterRouter router)
 
     /// <summary>Brings an attempt to its end.</summary>
     private async ValueTask<NpgsqlConnection> CompleteAsync(
-        Attempt attempt, TargetSessionAttributes target, TimeSpan limit, bool isAsync, CancellationToken cancellationToken)
+        Attempt attempt, TargetSessionAttributes target, TimeSpan limit, bool hasOthers, bool isAsync, CancellationToken cancellationToken)
     {
-        var (pool, connection, _, reign) = attempt;
+        var (pool, connection, _, end) = attempt;
         Task? opening = null;
         pool.AddPending(1);
         try
         {
+            if (attempt.Opening is null && pool.IsSilent)
+            {
+                var asking = AskAgainAsync(attempt, limit, cancellationToken);
+                if (isAsync)
+                {
+                    await asking.ConfigureAwait(false);
+                }
+                else
+                {
+                    asking.GetAwaiter().GetResult();
+                }
+            }
+            // In sync, too: from the pool it is done at once, and only so a login that is under way can be left.
+            opening = attempt.Opening ?? connection.OpenAsync(end);
             if (isAsync)
             {
-                opening = attempt.Opening ?? connection.OpenAsync(reign);
-                // Npgsql itself may go on waiting for a login that it was told to give up.
-                using var either = CancellationTokenSource.CreateLinkedTokenSource(reign, cancellationToken);
-                await opening.WaitAsync(limit, router.Time, either.Token).ConfigureAwait(false);
+                await WatchAsync(attempt, opening, limit, hasOthers, cancellationToken).ConfigureAwait(false);
+            }
+            else if (opening.IsCompleted)
+            {
+                opening.GetAwaiter().GetResult();
             }
             else
             {
-                connection.Open();
+                WatchAsync(attempt, opening, limit, hasOthers, cancellationToken).GetAwaiter().GetResult();
             }
             if (!MemberPool.MayServe(connection, target))
             {
@@ -214,15 +267,83 @@ internal sealed class ConnectionOpener(ClusterRouter router)
             {
                 Abandon(connection, opening);
             }
-            else
+            else if (isAsync)
             {
                 await connection.DisposeAsync().ConfigureAwait(false);
+            }
+            else
+            {
+                connection.Dispose();
             }
             throw;
         }
         finally
         {
             pool.AddPending(-1);
+        }
+    }
+
+    /// <summary>Asks a member that was silent whether it answers now; an attempt before that would only fill its pool.</summary>
+    /// <exception cref="SilentMemberException">It does not.</exception>
+    private async Task AskAgainAsync(Attempt attempt, TimeSpan limit, CancellationToken cancellationToken)
+    {
+        var began = router.Time.GetTimestamp();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(attempt.End, cancellationToken);
+        var answers = attempt.Pool.AnswersAgainAsync(Shorter(limit, _silence)).AsTask();
+        if (!await answers.WaitAsync(either.Token).ConfigureAwait(false))
+        {
+            throw new SilentMemberException(router.Time.GetElapsedTime(began));
+        }
+    }
+
+    /// <summary>Waits for an attempt as long as its member gives signs of life: a login that goes on is not silence.</summary>
+    /// <exception cref="SilentMemberException">The member gave none.</exception>
+    /// <exception cref="StillWaitingException">It does, but the time is over; or its pool is full, and there are others.</exception>
+    private async Task WatchAsync(Attempt attempt, Task opening, TimeSpan limit, bool hasOthers, CancellationToken cancellationToken)
+    {
+        var pool = attempt.Pool;
+        var began = router.Time.GetTimestamp();
+        // Npgsql itself may go on waiting for a login that it was told to give up.
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(attempt.End, cancellationToken);
+        while (!await IsOverAsync(opening, _silence == TimeSpan.Zero ? Left() : Shorter(Left(), _silence / 2)).ConfigureAwait(false))
+        {
+            if (Left() <= TimeSpan.Zero)
+            {
+                throw new StillWaitingException();
+            }
+            var isAlive = pool.SignOfLife.AskAsync(_silence / 2);
+            if (await IsOverAsync(Task.WhenAny(opening, isAlive), Left()).ConfigureAwait(false) && isAlive.IsCompleted && !opening.IsCompleted)
+            {
+                if (!await isAlive.ConfigureAwait(false))
+                {
+                    pool.FoundSilent();
+                    throw new SilentMemberException(router.Time.GetElapsedTime(began));
+                }
+                if (hasOthers && pool.IsFull)
+                {
+                    throw new StillWaitingException();
+                }
+            }
+        }
+        await opening.ConfigureAwait(false);
+
+        TimeSpan Left() => limit - router.Time.GetElapsedTime(began) is var left && left > ShortestWait ? left : TimeSpan.Zero;
+
+        async ValueTask<bool> IsOverAsync(Task task, TimeSpan most)
+        {
+            try
+            {
+                await task.WaitAsync(most, router.Time, either.Token).ConfigureAwait(false);
+            }
+            catch (Exception) when (task.IsCompleted)
+            {
+                // its own end: whoever asked looks at it
+            }
+            catch (TimeoutException)
+            {
+                return false;
+            }
+            return true;
         }
     }
 
@@ -235,7 +356,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
 
     private static bool MayTryAgain(Exception problem, Attempt attempt, CancellationToken cancellationToken) => problem switch
     {
-        OperationCanceledException => !cancellationToken.IsCancellationRequested,   // the member's reign ended
+        OperationCanceledException => !cancellationToken.IsCancellationRequested,   // the member's reign ended, or it is silent
         ObjectDisposedException => attempt.Pool.IsRetired,
         NpgsqlException npgsql => npgsql.IsTransient,
         TimeoutException or SocketException or IOException => true,
@@ -247,13 +368,13 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         var pool = attempt.Pool;
         var says = problem switch
         {
-            OperationCanceledException => "given up: it is not fit any more",
+            OperationCanceledException => "given up: it is silent, or not fit any more",
             ObjectDisposedException => "it left the cluster",
             NpgsqlException { InnerException: { } inner } and not PostgresException and not WrongRoleException => $"{problem.Message} ({inner.Message})",
             _ => problem.Message,
         };
         attempts.Add(new OpenAttempt(pool.Member, pool.Address.Host, pool.Address.Port, after, says));
-        if (problem is OperationCanceledException or ObjectDisposedException || IsExhausted(problem))
+        if (problem is OperationCanceledException or ObjectDisposedException or StillWaitingException || IsExhausted(problem))
         {
             return;   // says nothing about the member
         }
@@ -296,5 +417,5 @@ internal sealed class ConnectionOpener(ClusterRouter router)
     private static TimeSpan Shorter(TimeSpan left, TimeSpan right) => left < right ? left : right;
 
     /// <summary>A connection that is being opened, or is to be.</summary>
-    private sealed record Attempt(MemberPool Pool, NpgsqlConnection Connection, Task? Opening, CancellationToken Reign);
+    private sealed record Attempt(MemberPool Pool, NpgsqlConnection Connection, Task? Opening, CancellationToken End);
 }

@@ -36,7 +36,9 @@ internal static class RoutingConnectionString
     };
 
     // Said by the topology, or of no meaning beside it.
-    private static readonly string[] s_refused = ["Host", "Server", "Port", "Load Balance Hosts", "Host Recheck Seconds", "Multiplexing"];
+    private static readonly string[] s_refused = ["Host", "Server", "Port", "Load Balance Hosts", "Host Recheck Seconds"];
+
+    private const string Multiplexing = "Multiplexing";
 
     /// <summary>Reads the string into options.</summary>
     /// <exception cref="ArgumentException">A keyword or a value is not understood; the message names it.</exception>
@@ -48,22 +50,40 @@ internal static class RoutingConnectionString
         foreach (string keyword in all.Keys)
         {
             var value = Convert.ToString(all[keyword], CultureInfo.InvariantCulture) ?? "";
-            if (!s_keywords.TryGetValue(keyword, out var set) && !s_keywords.TryGetValue(Spaced(keyword), out set))
-            {
-                rest[keyword] = value;
-                continue;
-            }
             try
             {
-                set(options, value);
+                if (!TrySet(options, keyword, value))
+                {
+                    rest[keyword] = value;
+                }
             }
-            catch (Exception problem) when (problem is FormatException or OverflowException)
+            catch (FormatException problem)
             {
-                throw new ArgumentException($"The value '{value}' of '{keyword}' in the connection string is not understood: {problem.Message}", nameof(connectionString), problem);
+                throw new ArgumentException($"{problem.Message} It stands in the connection string.", nameof(connectionString), problem);
             }
         }
         options.ConnectionString = rest.ConnectionString;
         return options;
+    }
+
+    /// <summary>Sets what one of the driver's own keywords says.</summary>
+    /// <returns>False: it is none of them.</returns>
+    /// <exception cref="FormatException">The value is not understood; the message names both.</exception>
+    public static bool TrySet(RoutingOptions options, string keyword, string value)
+    {
+        if (!s_keywords.TryGetValue(keyword, out var set) && !s_keywords.TryGetValue(Spaced(keyword), out set))
+        {
+            return false;
+        }
+        try
+        {
+            set(options, value);
+            return true;
+        }
+        catch (Exception problem) when (problem is FormatException or OverflowException)
+        {
+            throw new FormatException($"The value '{value}' of '{keyword}' is not understood: {problem.Message}", problem);
+        }
     }
 
     /// <summary>What is wrong with the part for Npgsql; null: nothing.</summary>
@@ -79,8 +99,9 @@ internal static class RoutingConnectionString
                     return $"The connection string has '{keyword}': hosts come from the topology, one pool for each; leave it out.";
                 }
             }
-            _ = new NpgsqlConnectionStringBuilder(connectionString);
-            return null;
+            return new NpgsqlConnectionStringBuilder(connectionString).Multiplexing
+                ? $"The connection string switches '{Multiplexing}' on: a session must stay with one member; leave it out."
+                : null;
         }
         catch (Exception problem) when (problem is ArgumentException or FormatException or KeyNotFoundException or InvalidCastException)
         {
@@ -127,7 +148,10 @@ internal static class RoutingConnectionString
     private static string Spaced(string keyword) =>
         s_keywords.Keys.Concat(s_refused).FirstOrDefault(one => one.Replace(" ", "", StringComparison.Ordinal).Equals(keyword, StringComparison.OrdinalIgnoreCase)) ?? keyword;
 
-    private static TimeSpan Seconds(string value) => TimeSpan.FromSeconds(double.Parse(value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture));
+    // A number of seconds, or a time as 00:00:10. A lone number is never a time of .NET's, for which it means days.
+    private static TimeSpan Seconds(string value) => value.Contains(':', StringComparison.Ordinal)
+        ? TimeSpan.Parse(value, CultureInfo.InvariantCulture)
+        : TimeSpan.FromSeconds(double.Parse(value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture));
 
     private static void Add(IList<string> list, string value)
     {

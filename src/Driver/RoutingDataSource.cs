@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Runtime.CompilerServices;
 using Npgsql;
+using Npgsql.Replication;
 using Routing.Driver.Causal;
 using Routing.Driver.Members;
 using Routing.Driver.Routes;
@@ -199,6 +200,33 @@ public sealed class RoutingDataSource : DbDataSource
     internal async ValueTask<NpgsqlConnection> OpenForLaterAsync(CancellationToken cancellationToken) =>
         Note(await OpenConnectionAsync(cancellationToken).ConfigureAwait(false));
 
+    /// <summary>A command for one execution on the member that is right now; like <see cref="CreateConnection"/> it does not wait for a leader.</summary>
+    /// <exception cref="NoHostException">No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
+    public new NpgsqlCommand CreateCommand(string? commandText = null) => Guess().CreateCommand(commandText);
+
+    /// <summary>A batch for one execution on the member that is right now; like <see cref="CreateConnection"/> it does not wait for a leader.</summary>
+    /// <exception cref="NoHostException">No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
+    public new NpgsqlBatch CreateBatch() => Guess().CreateBatch();
+
+    /// <summary>
+    /// Opens a connection for logical replication; waits and tries as <see cref="OpenConnectionAsync(CancellationToken)"/> does. It has no pool,
+    /// and does not follow the leader: open another one when it breaks.
+    /// </summary>
+    /// <exception cref="NoHostException">None could be had in time.</exception>
+    /// <exception cref="OperationCanceledException">The token ended it.</exception>
+    public ValueTask<LogicalReplicationConnection> OpenLogicalReplicationConnectionAsync(CancellationToken cancellationToken = default) =>
+        _opener.OpenReplicationAsync(Target, static text => new LogicalReplicationConnection(text), cancellationToken);
+
+    /// <summary>Opens a connection for physical replication, as <see cref="OpenLogicalReplicationConnectionAsync"/> does.</summary>
+    /// <exception cref="NoHostException">None could be had in time.</exception>
+    /// <exception cref="OperationCanceledException">The token ended it.</exception>
+    public ValueTask<PhysicalReplicationConnection> OpenPhysicalReplicationConnectionAsync(CancellationToken cancellationToken = default) =>
+        _opener.OpenReplicationAsync(Target, static text => new PhysicalReplicationConnection(text), cancellationToken);
+
+    /// <summary>Closes the idle connections to all members; those in use are closed when they come back.</summary>
+    /// <remarks>All facades of the source share their pools: theirs are closed, too.</remarks>
+    public void Clear() => _router.ClearAll();
+
     /// <inheritdoc/>
     protected override DbConnection CreateDbConnection() => CreateConnection();
 
@@ -209,11 +237,11 @@ public sealed class RoutingDataSource : DbDataSource
     protected override async ValueTask<DbConnection> OpenDbConnectionAsync(CancellationToken cancellationToken = default) =>
         await OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
 
-    /// <summary>A command for one execution on the member that is right now; like <see cref="CreateConnection"/> it does not wait for a leader.</summary>
-    protected override DbCommand CreateDbCommand(string? commandText = null) => Guess().CreateCommand(commandText);
+    /// <inheritdoc/>
+    protected override DbCommand CreateDbCommand(string? commandText = null) => CreateCommand(commandText);
 
-    /// <summary>A batch for one execution on the member that is right now; like <see cref="CreateConnection"/> it does not wait for a leader.</summary>
-    protected override DbBatch CreateDbBatch() => Guess().CreateBatch();
+    /// <inheritdoc/>
+    protected override DbBatch CreateDbBatch() => CreateBatch();
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

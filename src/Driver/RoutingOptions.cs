@@ -55,7 +55,10 @@ public sealed class RoutingOptions : IValidatableObject
     /// </summary>
     public TimeSpan OpenTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>What a silent member costs, in whole seconds: the time for one connection with its login. Default 2 s; 1 s to 60 s.</summary>
+    /// <summary>
+    /// What a silent member costs: the longest that one attempt may go on without a sign of life. Default 2 s; at most 1024 s; 0: as long as
+    /// <see cref="OpenTimeout"/>. A fraction of a second counts as a whole one.
+    /// </summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>A replica that is known to lack more than this many bytes of WAL gets no reads; null: no limit.</summary>
@@ -85,6 +88,17 @@ public sealed class RoutingOptions : IValidatableObject
     [Range(0, 100)]
     public int WarmConnections { get; set; } = 4;
 
+    /// <summary>
+    /// The longest that an attempt goes on without a sign of life of its member; zero: as long as the open. What <see cref="ConnectionString"/>
+    /// says has precedence over <see cref="ConnectTimeout"/>.
+    /// </summary>
+    internal TimeSpan Silence => new NpgsqlConnectionStringBuilder(ConnectionString) is var text && text.ShouldSerialize("Timeout")
+        ? TimeSpan.FromSeconds(text.Timeout)
+        : TimeSpan.FromSeconds(Math.Ceiling(ConnectTimeout.TotalSeconds));
+
+    /// <summary>What was not understood in a section of the configuration; told by <see cref="Validate"/>, with all else that is wrong.</summary>
+    internal List<string> ConfigurationProblems { get; } = [];
+
     /// <inheritdoc/>
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
@@ -106,6 +120,10 @@ public sealed class RoutingOptions : IValidatableObject
                 }
             }
         }
+        foreach (var problem in ConfigurationProblems)
+        {
+            yield return new(problem);
+        }
         foreach (var (name, value, least, most) in Times())
         {
             if (value < least || value > most)
@@ -113,9 +131,9 @@ public sealed class RoutingOptions : IValidatableObject
                 yield return new($"{name} is {value}, and must be from {least} to {most}.", [name]);
             }
         }
-        if (RoutingConnectionString.ProblemOf(ConnectionString) is { } problem)
+        if (RoutingConnectionString.ProblemOf(ConnectionString) is { } wrong)
         {
-            yield return new(problem, [nameof(ConnectionString)]);
+            yield return new(wrong, [nameof(ConnectionString)]);
         }
     }
 
@@ -159,7 +177,7 @@ public sealed class RoutingOptions : IValidatableObject
     private IEnumerable<(string Name, TimeSpan Value, TimeSpan Least, TimeSpan Most)> Times() =>
     [
         (nameof(OpenTimeout), OpenTimeout, TimeSpan.FromSeconds(0.1), TimeSpan.FromMinutes(10)),
-        (nameof(ConnectTimeout), ConnectTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1)),
+        (nameof(ConnectTimeout), ConnectTimeout, TimeSpan.Zero, TimeSpan.FromSeconds(1024)),   // the most that Npgsql takes
         (nameof(CausalWait), CausalWait, TimeSpan.Zero, TimeSpan.FromMinutes(1)),
         (nameof(RestInterval), RestInterval, TimeSpan.FromSeconds(0.1), TimeSpan.FromMinutes(1)),
     ];

@@ -10,6 +10,7 @@ namespace Routing.Driver.Tests;
 internal sealed class PretendServer : PretendListener
 {
     private int _logins;
+    private int _questions;
     private int _pid = 1000;
 
     /// <summary>What it reports at login; null: nothing, as before version 14.</summary>
@@ -21,11 +22,17 @@ internal sealed class PretendServer : PretendListener
     /// <summary>Takes connections and says nothing.</summary>
     public bool IsSilent { get; set; }
 
+    /// <summary>Answers a login only when this is over: slow, not silent.</summary>
+    public Task LoginsWait { get; set; } = Task.CompletedTask;
+
     /// <summary>Answers a statement; null: done, without rows.</summary>
     public Func<string, Reply?> Answer { get; set; } = _ => null;
 
     /// <summary>Logins that were begun.</summary>
     public int Logins => Volatile.Read(ref _logins);
+
+    /// <summary>Questions for TLS.</summary>
+    public int Questions => Volatile.Read(ref _questions);
 
     /// <summary>Statements as they came.</summary>
     public ConcurrentQueue<string> Statements { get; } = new();
@@ -42,12 +49,23 @@ internal sealed class PretendServer : PretendListener
     protected override async Task ServeAsync(Socket peer)
     {
         await using var stream = new NetworkStream(peer, ownsSocket: true);
+        var packet = await BackendMessage.ReadPacketAsync(stream);
+        if (packet.Length == 8)   // the question for TLS
+        {
+            Interlocked.Increment(ref _questions);
+            if (IsSilent)
+            {
+                await stream.ReadExactlyAsync(new byte[100_000]);
+            }
+            await stream.WriteAsync("N"u8.ToArray());
+            packet = await BackendMessage.ReadPacketAsync(stream);
+        }
         Interlocked.Increment(ref _logins);
         if (IsSilent)
         {
             await stream.ReadExactlyAsync(new byte[100_000]);   // until the other side gives up
         }
-        await BackendMessage.ReadPacketAsync(stream);
+        await LoginsWait;
         if (RefuseWith is { } code)
         {
             await stream.WriteAsync(BackendMessage.Error(code));

@@ -116,6 +116,69 @@ public sealed class SettingsTests
     }
 
     [Fact]
+    public void A_section_takes_what_the_string_takes()
+    {
+        var options = Section(
+            ("Cluster", "orders"), ("Etcd", "10.0.0.1:2379, 10.0.0.2"), ("Target", "prefer-standby"), ("OpenTimeout", "5"), ("ConnectTimeout", "90"),
+            ("Causal Wait", "00:00:02"), ("ReadPolicy", "round_robin"), ("required tags", "disk:ssd"), ("RequiredTags:rack", "1"),
+            ("ConnectionString", "Database=shop;Username=app"), ("Maximum Pool Size", "7"), ("Database", "other"), ("Multiplexing", "false"));
+
+        RoutingConnectionString.Check(options);
+        Assert.Equal(["10.0.0.1:2379", "10.0.0.2"], options.Etcd);
+        Assert.Equal((TargetSessionAttributes.PreferStandby, ReadPolicy.RoundRobin), (options.Target, options.ReadPolicy));
+        Assert.Equal((5, 90, 2), (options.OpenTimeout.TotalSeconds, options.ConnectTimeout.TotalSeconds, options.CausalWait.TotalSeconds));
+        Assert.Equal("1", options.RequiredTags["rack"]);
+        var npgsql = new NpgsqlConnectionStringBuilder(options.ConnectionString);
+        Assert.Equal(("other", "app", 7), (npgsql.Database, npgsql.Username, npgsql.MaxPoolSize));
+    }
+
+    [Theory]
+    [InlineData("Colour", "red", "Colour: It is no setting")]
+    [InlineData("Etdc", "10.0.0.1", "Etdc: It is no setting")]
+    [InlineData("OpenTimeout", "soon", "OpenTimeout: The value 'soon'")]
+    [InlineData("OpenTimeout:Seconds", "5", "OpenTimeout: It must be one value")]
+    [InlineData("Target", "nearest", "Target: The value 'nearest'")]
+    [InlineData("Host", "db1", "'host'")]
+    [InlineData("Multiplexing", "true", "'Multiplexing'")]
+    public void What_a_section_says_in_vain_is_refused_by_its_name(string key, string value, string expected)
+    {
+        var options = Section(("Cluster", "orders"), ("Etcd:0", "10.0.0.1"), (key, value));
+
+        var refused = Assert.Throws<ArgumentException>(() => RoutingConnectionString.Check(options));
+
+        Assert.Contains(expected, refused.Message, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Theory]
+    [InlineData("Timeout=0", 10)]
+    [InlineData("Timeout=90", 90)]
+    [InlineData("Multiplexing=false", 10)]
+    public async Task Settings_of_an_application_that_comes_from_Npgsql_are_accepted(string more, int npgsqlTimeout)
+    {
+        using var topology = new PretendTopology();
+        var parsed = RoutingConnectionString.Parse($"Cluster=orders;Etcd=10.0.0.1;{more}");
+        var source = topology.Build(options =>
+        {
+            (options.ConnectTimeout, options.OpenTimeout) = (parsed.ConnectTimeout, parsed.OpenTimeout);
+            options.ConnectionString += $";{parsed.ConnectionString}";
+        });
+        topology.Lead("a");
+
+        await using var connection = await source.OpenConnectionAsync(Cancellation);
+
+        Assert.Equal(npgsqlTimeout, connection.ConnectionTimeout);
+    }
+
+    private static RoutingOptions Section(params (string Key, string? Value)[] entries)
+    {
+        var configuration = new ConfigurationBuilder()
+            .AddInMemoryCollection(entries.ToDictionary(entry => $"Orders:{entry.Key}", entry => entry.Value, StringComparer.Ordinal)).Build();
+        var options = new RoutingOptions();
+        RoutingSection.Read(configuration.GetSection("Orders"), options);
+        return options;
+    }
+
+    [Fact]
     public async Task Wrong_options_stop_the_host_at_its_start()
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);

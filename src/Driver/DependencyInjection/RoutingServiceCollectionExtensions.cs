@@ -22,14 +22,17 @@ public static class RoutingServiceCollectionExtensions
         return Add(services, options => parsed.CopyTo(options), configure, name);
     }
 
-    /// <summary>Registers a data source whose settings are bound from a section of the configuration.</summary>
+    /// <summary>
+    /// Registers a data source whose settings stand in a section of the configuration. Its keys are the names of the options, or keywords of the
+    /// connection string, Npgsql's too; a key that is neither is refused when the host starts.
+    /// </summary>
     /// <inheritdoc cref="AddRoutingDataSource(IServiceCollection, Action{RoutingOptions}, Action{IServiceProvider, RoutingDataSourceBuilder}?, string?)"/>
     public static IServiceCollection AddRoutingDataSource(
         this IServiceCollection services, IConfiguration section, Action<IServiceProvider, RoutingDataSourceBuilder>? configure = null, string? name = null)
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(section);
-        return Add(services, options => section.Bind(options), configure, name);
+        return Add(services, options => RoutingSection.Read(section, options), configure, name);
     }
 
     /// <summary>

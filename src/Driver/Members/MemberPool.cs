@@ -10,10 +10,13 @@ internal sealed class MemberPool : IDisposable
 {
     private readonly NpgsqlDataSource _source;
     private readonly StateChangeEventHandler _onStateChange;
+    private readonly int _size;
     private CancellationTokenSource _reign = new();
+    private CancellationTokenSource _attempts = new();
     private int _busy;
     private int _pending;
     private volatile bool _wasUsed;
+    private volatile bool _isSilent;
     private long _downAt;
 
     public MemberPool(string member, HostPort address, PoolPurpose purpose, NpgsqlDataSource source, TimeProvider time)
@@ -22,7 +25,9 @@ internal sealed class MemberPool : IDisposable
         Address = address;
         Purpose = purpose;
         Health = new MemberHealth(time);
+        SignOfLife = new SignOfLife(address, time);
         _source = source;
+        _size = new NpgsqlConnectionStringBuilder(source.ConnectionString).MaxPoolSize;
         _onStateChange = OnStateChange;
     }
 
@@ -33,6 +38,15 @@ internal sealed class MemberPool : IDisposable
     public PoolPurpose Purpose { get; }
 
     public MemberHealth Health { get; }
+
+    /// <summary>Tells whether the member answers at all.</summary>
+    public SignOfLife SignOfLife { get; }
+
+    /// <summary>Whether it gave no sign of life when it was last asked for one.</summary>
+    public bool IsSilent => _isSilent;
+
+    /// <summary>Whether all connections are known to be in use; unknown for writes, which are not counted.</summary>
+    public bool IsFull => InUse >= _size;
 
     /// <summary>Connections in use, as far as they are counted, and attempts under way.</summary>
     public int Busy => Volatile.Read(ref _busy) + Volatile.Read(ref _pending);
@@ -50,8 +64,11 @@ internal sealed class MemberPool : IDisposable
     /// <summary>Closed for good: its member left, or has another address now.</summary>
     public bool IsRetired { get; private set; }
 
-    /// <summary>Ends when the member ceases to be fit for this purpose; attempts that wait for it are given up then.</summary>
+    /// <summary>Ends when the member ceases to be fit for this purpose.</summary>
     public CancellationToken Reign => Volatile.Read(ref _reign).Token;
+
+    /// <summary>Ends with <see cref="Reign"/>, or when the member turns out to be silent: the attempts of that time are given up then.</summary>
+    public CancellationToken Attempts => Volatile.Read(ref _attempts).Token;
 
     /// <summary>A closed connection of this pool.</summary>
     /// <remarks>
@@ -101,11 +118,33 @@ internal sealed class MemberPool : IDisposable
     /// <summary>Closes what is idle now, and what is in use when it comes back.</summary>
     public void Clear() => _source.Clear();
 
+    /// <summary>The member is silent: the attempts that wait for it are given up.</summary>
+    /// <remarks>Npgsql keeps their places in the pool until its own time-out, so no further one may begin before the member has answered.</remarks>
+    public void FoundSilent()
+    {
+        _isSilent = true;
+        GiveUpAttempts();
+    }
+
+    /// <summary>Asks a member that was silent whether it answers again.</summary>
+    /// <returns>Whether an attempt may begin.</returns>
+    public async ValueTask<bool> AnswersAgainAsync(TimeSpan limit)
+    {
+        if (await SignOfLife.AskAsync(limit).ConfigureAwait(false))
+        {
+            _isSilent = false;
+        }
+        return !_isSilent;
+    }
+
+    private void GiveUpAttempts() => _ = Interlocked.Exchange(ref _attempts, new CancellationTokenSource()).CancelAsync();
+
     /// <summary>The member is not fit any more: attempts are given up, connections closed as by <see cref="Clear"/>.</summary>
     public void Depose()
     {
         // The old source has no timer, so it needs no disposal; callbacks run elsewhere, as the caller must not wait for them.
         _ = Interlocked.Exchange(ref _reign, new CancellationTokenSource()).CancelAsync();
+        GiveUpAttempts();
         _source.Clear();
     }
 
@@ -114,6 +153,7 @@ internal sealed class MemberPool : IDisposable
     {
         IsRetired = true;
         _ = Volatile.Read(ref _reign).CancelAsync();
+        _ = Volatile.Read(ref _attempts).CancelAsync();
         _source.Dispose();
     }
 

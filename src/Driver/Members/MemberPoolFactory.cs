@@ -20,16 +20,13 @@ internal sealed record MemberPoolFactory(
     public MemberPool Create(string member, HostPort address, PoolPurpose purpose)
     {
         var builder = new NpgsqlDataSourceBuilder(Options.ConnectionString);
-        var namesTimeout = builder.ConnectionStringBuilder.ShouldSerialize("Timeout");
         WithDefaults(builder.ConnectionStringBuilder);
         builder.UseLoggerFactory(LoggerFactory);
         Configure?.Invoke(builder);
         builder.ConnectionStringBuilder.Host = address.Host;
         builder.ConnectionStringBuilder.Port = address.Port;
-        if (!namesTimeout)   // what the string says stays
-        {
-            builder.ConnectionStringBuilder.Timeout = (int)Math.Ceiling(Options.ConnectTimeout.TotalSeconds);
-        }
+        // Npgsql has one time for the whole of a login: as long as the caller waits. The opener looks after silence.
+        builder.ConnectionStringBuilder.Timeout = (int)Math.Ceiling(Longer(Options.OpenTimeout, Options.Silence).TotalSeconds);
         builder.Name = $"{Name}/{purpose.ToString().ToLowerInvariant()}@{member}";
         if (purpose == PoolPurpose.Write)
         {
@@ -57,6 +54,8 @@ internal sealed record MemberPoolFactory(
         }
         return new MemberPool(member, address, purpose, builder.Build(), Time);
     }
+
+    private static TimeSpan Longer(TimeSpan left, TimeSpan right) => left > right ? left : right;
 
     /// <summary>What serves better than Npgsql's own defaults where servers come and go; what the string says stays.</summary>
     private static void WithDefaults(NpgsqlConnectionStringBuilder settings)

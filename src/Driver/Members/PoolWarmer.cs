@@ -16,7 +16,7 @@ internal static class PoolWarmer
             {
                 var connection = pool.Create();
                 opened.Add(connection);
-                await connection.OpenAsync(reign).ConfigureAwait(false);
+                await connection.OpenAsync(pool.Attempts).ConfigureAwait(false);
             }
         }
         catch (Exception problem) when (problem is NpgsqlException or OperationCanceledException or ObjectDisposedException or TimeoutException)

@@ -25,7 +25,10 @@ internal sealed class Route(HostPolicy policy, HostSet hosts, MemberPool[] pools
     }
 
     /// <summary>Whether a member is left that was not tried.</summary>
-    public bool HasUntried(HashSet<string> tried) => Array.Exists(pools, pool => !tried.Contains(pool.Member));
+    /// <param name="tried">Those that were.</param>
+    /// <param name="but">One that does not count either.</param>
+    public bool HasUntried(HashSet<string> tried, MemberPool? but = null) =>
+        Array.Exists(pools, pool => !ReferenceEquals(pool, but) && !tried.Contains(pool.Member));
 
     /// <summary>Whether the members of this route include a pool.</summary>
     public bool Serves(MemberPool pool) => Array.IndexOf(pools, pool) >= 0;
