@@ -11,7 +11,17 @@ namespace Routing.Proxy.Admin;
 internal static class RoutesDocument
 {
     /// <summary>Writes it.</summary>
-    public static void Write(Stream stream, ProxySettings settings, Router router, SessionCounts counts, string transport, bool isDraining, TimeSpan? age)
+    /// <param name="stream">Where to.</param>
+    /// <param name="settings">The settings in force.</param>
+    /// <param name="where">Says where a listener can be reached.</param>
+    /// <param name="router">The routes.</param>
+    /// <param name="counts">The sessions.</param>
+    /// <param name="transport">The kind of loop.</param>
+    /// <param name="isDraining">Whether the proxy ends.</param>
+    /// <param name="age">Of the view of the cluster.</param>
+    public static void Write(
+        Stream stream, ProxySettings settings, Func<ListenAddress, string> where, Router router, SessionCounts counts, string transport,
+        bool isDraining, TimeSpan? age)
     {
         using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
         var table = router.Table;
@@ -32,18 +42,19 @@ internal static class RoutesDocument
         json.WriteStartArray("listeners");
         foreach (var listener in settings.Listeners)
         {
-            WriteListener(json, listener, table.Listeners.GetValueOrDefault(listener.Name), counts, router, snapshot);
+            WriteListener(json, listener, where(listener.Address), table.Listeners.GetValueOrDefault(listener.Name), counts, router, snapshot);
         }
         json.WriteEndArray();
         json.WriteEndObject();
     }
 
     private static void WriteListener(
-        Utf8JsonWriter json, ListenerConfig listener, ListenerState? table, SessionCounts counts, Router router, ClusterSnapshot snapshot)
+        Utf8JsonWriter json, ListenerConfig listener, string where, ListenerState? table, SessionCounts counts, Router router,
+        ClusterSnapshot snapshot)
     {
         json.WriteStartObject();
         json.WriteString("name", listener.Name);
-        json.WriteString("listen", listener.Address.ToString());
+        json.WriteString("listen", where);
         json.WriteString("role", Words.Of(listener.Request.Role));
         json.WriteString("policy", Words.Of(listener.Request.Policy));
         json.WriteStartArray("would_choose");

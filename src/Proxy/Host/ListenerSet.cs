@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
@@ -12,7 +13,7 @@ namespace Routing.Proxy.Host;
 /// <summary>The sockets that the proxy listens at, by address: a listener may get another name, and its clients notice nothing.</summary>
 internal sealed partial class ListenerSet(ITransport transport, SessionServer sessions, ILogger logger)
 {
-    private readonly Dictionary<ListenAddress, Place> _places = [];
+    private readonly ConcurrentDictionary<ListenAddress, Place> _places = [];   // the admin port reads it at any time
 
     /// <summary>
     /// Opens the addresses that are not open yet. They queue clients from now on, and accept them from <see cref="AdoptAsync"/> on.
@@ -66,7 +67,7 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
             var isGiven = given.ContainsKey(listener.Name);
             var place = new Place { Name = listener.Name, IsGiven = isGiven };
             place.Listener = transport.Listen(opened[listener.Address], connection => sessions.Accept(place.Name, connection));
-            _places.Add(listener.Address, place);
+            _places[listener.Address] = place;
             LogListening(listener.Name, isGiven ? "a socket of the service manager" : Where(listener.Address, place.Listener), listener.Request.Role);
         }
         foreach (var gone in _places.Keys.Except(listeners.Select(one => one.Address)).ToList())
@@ -84,7 +85,10 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
         }
     }
 
-    // With the port that the kernel has chosen, where it was to choose one.
+    /// <summary>Where a listener can be reached: with the port that the kernel has chosen, where it was to choose one. Any thread.</summary>
+    public string Where(ListenAddress address) =>
+        _places.TryGetValue(address, out var place) && place.Listener is { } listener ? Where(address, listener) : address.ToString();
+
     private static string Where(ListenAddress address, ITransportListener listener) =>
         address.Tcp is { Port: 0, Host: var host } && listener.LocalEndPoint is IPEndPoint chosen
             ? new HostPort(host, chosen.Port).ToString()
@@ -92,7 +96,7 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
 
     private async ValueTask StopAsync(ListenAddress address)
     {
-        if (_places.Remove(address, out var place))
+        if (_places.TryRemove(address, out var place))
         {
             // A socket of the service manager stays open: who waits there is served by the process that comes next.
             await place.Listener!.StopAsync(leavesQueue: place.IsGiven);

@@ -145,7 +145,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
 
     /// <inheritdoc/>
     public void WriteRoutes(Stream stream) =>
-        RoutesDocument.Write(stream, _settings, _router, _sessions.Count(), _transport.Name, _isDraining, TopologyAge);
+        RoutesDocument.Write(stream, _settings, _listeners.Where, _router, _sessions.Count(), _transport.Name, _isDraining, TopologyAge);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

@@ -139,8 +139,10 @@ internal sealed partial class Newcomer
             try
             {
                 var result = await Client.Input.ReadAsync();
+                // One that has sent its statements and then shut its sending side down still waits for the answers.
+                var isGone = result is { IsCompleted: true, IsCanceled: false, Buffer.IsEmpty: true };
                 Client.Input.AdvanceTo(result.Buffer.Start, result.Buffer.Start);
-                if (result.IsCompleted && !result.IsCanceled)
+                if (isGone)
                 {
                     await gone.CancelAsync();
                 }

@@ -76,6 +76,29 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
     }
 
     [Fact]
+    public async Task Routes_show_the_ports_that_the_kernel_chose()
+    {
+        await using var proxy = await cluster.ProxyAsync(new ProxyOptions
+        {
+            Listeners = """
+                  write: {listen: "127.0.0.1:0", role: primary}
+                  read: {listen: "127.0.0.1:0", role: replica}
+                """,
+        });
+
+        var listeners = (await proxy.RoutesAsync())["listeners"]!.AsArray();
+        var ports = listeners.Select(one => Routing.Cluster.HostPort.TryParse((string)one!["listen"]!, 0, out var at) ? at.Port : 0).ToList();
+
+        Assert.DoesNotContain(0, ports);
+        Assert.Equal(2, ports.Distinct().Count());
+        foreach (var port in ports)
+        {
+            using var client = new RawClient(port);
+            Assert.Null(await client.LoginAsync());
+        }
+    }
+
+    [Fact]
     public async Task It_is_ready_while_every_listener_has_somewhere_to_go_and_alive_in_any_case()
     {
         await using var proxy = await cluster.ProxyAsync();

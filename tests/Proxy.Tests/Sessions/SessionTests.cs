@@ -461,6 +461,64 @@ public sealed class SessionTests
         await WaitUntil.TrueAsync(() => rig.Diary.Contains("closed a ClientClosed") && rig.Open == 0);
     }
 
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task So_they_are_when_the_client_waits_for_a_leader(string transport)
+    {
+        using var server = new PretendServer();
+        await using var rig = new Rig(transport).With("a", server, Role.Replica).Publish();
+        using var client = new RawClient(rig.WritePort);
+        using var silent = new RawClient(rig.WritePort);
+
+        await SendAllAsync(client);
+        await silent.SendAsync(RawClient.Startup("user", "alice"));
+        silent.Socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("refused ClientGone") && rig.Router.Waiting == 1);
+        rig.With("a", server, Role.Primary).Lead("a").Publish();
+
+        Assert.Equal([null, null, "end"], [await client.UntilReadyAsync(), await client.UntilReadyAsync(), await client.UntilReadyAsync()]);
+        Assert.Single(server.Startups);
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task So_they_are_when_attempts_are_repeated(string transport)
+    {
+        using var server = new PretendServer { RefuseWith = "57P03" };
+        await using var rig = new Rig(transport).With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        await SendAllAsync(client);
+        await WaitUntil.TrueAsync(() => rig.Diary.Count(line => line == "failed a NotReady") > 2);
+        server.RefuseWith = null;
+
+        Assert.Equal([null, null, "end"], [await client.UntilReadyAsync(), await client.UntilReadyAsync(), await client.UntilReadyAsync()]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task So_they_are_when_the_server_is_slow(string transport)
+    {
+        var slowness = new TaskCompletionSource();
+        using var server = new PretendServer { Slowness = slowness.Task };
+        var settings = new SessionSettings { AnswerTimeout = TimeSpan.FromMilliseconds(100) };
+        await using var rig = new Rig(transport, settings).With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+
+        await SendAllAsync(client);
+        await WaitUntil.TrueAsync(() => server.Probes >= 1);
+        slowness.SetResult();
+
+        Assert.Equal([null, null, "end"], [await client.UntilReadyAsync(), await client.UntilReadyAsync(), await client.UntilReadyAsync()]);
+    }
+
+    /// <summary>The start-up message, a statement, and the end of the stream.</summary>
+    private static async Task SendAllAsync(RawClient client)
+    {
+        await client.SendAsync([.. RawClient.Startup("user", "alice"), .. BackendMessage.Of('Q', "insert\0"u8)]);
+        client.Socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+    }
+
     [Fact]
     public async Task A_reader_that_fell_back_stays_while_the_replica_takes_no_logins()
     {
