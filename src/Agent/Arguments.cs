@@ -21,7 +21,7 @@ internal static class Arguments
 
           --validate-config         check the configuration and end: 0, or 1 with one line per failure
             -i, --ignore-listen-port  a port that is in use is no failure
-            -p, --print               print the merged configuration
+            -p, --print               print the merged configuration, secrets as ***
           --generate-sample-config  write a sample configuration
           --version                 print the version
         """;

@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 
 namespace Routing.Settings;
@@ -29,6 +32,23 @@ public static partial class SecretText
         return Assignment().Replace(UserOfUrl().Replace(text, $"://{Hidden}@"), $"$1{Hidden}");
     }
 
+    /// <summary>A configuration as it may be shown: what is secret in it is <c>***</c>, the rest stands as it is.</summary>
+    /// <param name="node">The value.</param>
+    /// <param name="path">The setting that it stands under; empty for the whole.</param>
+    public static JsonNode? Masked(JsonNode? node, string path = "")
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        return node switch
+        {
+            JsonObject map => new JsonObject(map.Select(pair => KeyValuePair.Create(pair.Key, Masked(pair.Value, SettingsTree.Join(path, pair.Key))))),
+            JsonArray list => new JsonArray(
+                [.. list.Select((item, index) => Masked(item, string.Create(CultureInfo.InvariantCulture, $"{path}[{index}]")))]),
+            JsonValue value when IsSecret(path) && !IsHarmless(path) => Hidden,
+            JsonValue value when value.GetValueKind() == JsonValueKind.String => Masked(value.GetValue<string>()),
+            _ => node?.DeepClone(),
+        };
+    }
+
     private static bool IsSecret(string path) => Array.Exists(s_secretNames, name => path.Contains(name, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>Below <c>authentication</c>, what names a user or a file.</summary>
@@ -36,7 +56,7 @@ public static partial class SecretText
     {
         var name = path[(path.LastIndexOf('.') + 1)..];
         return name is "username" or "sslmode" or "sslcert" or "sslkey" or "sslrootcert" or "sslcrl" or "sslcrldir" or "gssencmode"
-            or "channel_binding" or "sslnegotiation";
+            or "channel_binding" or "sslnegotiation" or "server_tokens" or "passfile" or "password_encryption";
     }
 
     // Up to the last @: a password that nobody has escaped may hold one.

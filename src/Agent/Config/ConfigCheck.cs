@@ -23,7 +23,7 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
     /// <param name="path">The file or directory; null: the environment alone.</param>
     /// <param name="environment">The agent's variables.</param>
     /// <param name="ignoreBusyPorts">A port that is in use is no failure (the agent may run already).</param>
-    /// <param name="print">Print the merged configuration when nothing is wrong.</param>
+    /// <param name="print">Print the merged configuration, without its secrets, when nothing is wrong.</param>
     /// <param name="cancellationToken">Ends it early.</param>
     /// <returns>The exit code: 0, or 1 with failures.</returns>
     public async Task<int> ValidateAsync(
@@ -52,7 +52,7 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         }
         if (print)
         {
-            await output.WriteAsync(YamlWriter.Write(result.Tree.Root));
+            await output.WriteAsync(YamlWriter.Write(SecretText.Masked(result.Tree.Root)));
         }
         return 0;
     }

@@ -53,6 +53,30 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
         Assert.Equal(("n1", "on"), (root["name"]!.GetValue<string>(), root["tags"]!["zone"]!.GetValue<string>()));
     }
 
+    /// <summary>What is printed goes to terminals, logs and bug reports.</summary>
+    [Fact]
+    public async Task No_secret_is_printed()
+    {
+        var (code, printed, _) = await Check(
+            """
+            restapi: {authentication: {username: admin, password: geheim-1}, server_tokens: minimal, https_extra_headers: {X-Key: geheim-2}}
+            etcd3: {username: root, password: geheim-3}
+            post_bootstrap: [{type: sql, command: "ALTER ROLE a PASSWORD 'geheim-4'"}]
+            postgresql:
+              authentication: {superuser: {username: postgres, password: geheim-5}}
+              parameters: {archive_command: "PGPASSWORD=geheim-6 push %p", primary_conninfo: password=geheim-7, password_encryption: md5}
+              recovery_conf: {restore_command: 'curl https://u:geheim-8@host/%f'}
+            """,
+            print: true);
+
+        Assert.Equal(0, code);
+        Assert.DoesNotContain("geheim", printed, StringComparison.Ordinal);
+        foreach (var shown in new[] { "username: admin", "server_tokens: minimal", "push %p", "@host/%f", "password_encryption: md5", "password: '***'" })
+        {
+            Assert.Contains(shown, printed, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task A_wrong_value_is_a_line_of_path_value_and_error() => Assert.Equal(
         (1, "", "watchdog.mode always must be one of off, automatic, required, disabled, disable, auto, require\nname is not defined.\n"),
