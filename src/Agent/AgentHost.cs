@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json;
@@ -196,6 +197,11 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
 
     /// <inheritdoc/>
     public void RequestReload() => _ = ReloadAsync();
+
+    /// <inheritdoc/>
+    public async ValueTask<ImmutableArray<string>> RefusalsAsync(
+        DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken) =>
+        await _postgres.RefusalsAsync(present, next, cancellationToken);
 
     private async Task<int> RunAsync()
     {

@@ -17,7 +17,7 @@ public sealed class LogLines(LogLevel least = LogLevel.Warning) : ILoggerFactory
 
     /// <inheritdoc/>
     public ILogger CreateLogger(string categoryName) =>
-        categoryName.StartsWith("Routing", StringComparison.Ordinal) ? this : NullLogger.Instance;
+        categoryName is "rest" || categoryName.StartsWith("Routing", StringComparison.Ordinal) ? this : NullLogger.Instance;
 
     /// <inheritdoc/>
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();

@@ -34,8 +34,9 @@ internal static class ControlledParameters
 
     /// <summary>The values in force: what the dynamic configuration gives, or the default where that is wrong or missing.</summary>
     /// <param name="given">The dynamic configuration's parameters.</param>
-    /// <param name="problem">Is told of each value that was replaced.</param>
-    public static IEnumerable<KeyValuePair<string, string>> From(ImmutableSortedDictionary<string, string> given, Action<string> problem)
+    /// <param name="problem">Is told of each value that cannot be used, and of what holds in its place.</param>
+    public static IEnumerable<KeyValuePair<string, string>> From(
+        ImmutableSortedDictionary<string, string> given, Action<string, string> problem)
     {
         foreach (var (name, fallback, least, most) in s_numbers)
         {
@@ -61,7 +62,7 @@ internal static class ControlledParameters
         yield return Pair("wal_keep_size", WalKeepSize(given, problem));
     }
 
-    private static string WalKeepSize(ImmutableSortedDictionary<string, string> given, Action<string> problem)
+    private static string WalKeepSize(ImmutableSortedDictionary<string, string> given, Action<string, string> problem)
     {
         const string Default = "128MB";
         // Servers since 13 know the size alone; the older name counts in segments of 16 MB.
@@ -85,7 +86,7 @@ internal static class ControlledParameters
         : null;
 
     private static string Checked(
-        ImmutableSortedDictionary<string, string> given, string name, string fallback, string allowed, Action<string> problem,
+        ImmutableSortedDictionary<string, string> given, string name, string fallback, string allowed, Action<string, string> problem,
         Func<string, string?> accept)
     {
         if (!given.TryGetValue(name, out var text))
@@ -96,7 +97,7 @@ internal static class ControlledParameters
         {
             return value;
         }
-        problem($"postgresql.parameters.{name}: '{text}': must be {allowed}; {fallback} is used");
+        problem($"postgresql.parameters.{name}: '{text}': must be {allowed}", $"{fallback} is used");
         return fallback;
     }
 

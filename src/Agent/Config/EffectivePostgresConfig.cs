@@ -33,7 +33,8 @@ public static class EffectivePostgresConfig
                 .SetItems(RoleParameters(local, shared, roleName, problems)),
             problems);
         var controlled = SharedPostgresSettings.NoParameters
-            .SetItems(ControlledParameters.From(shared.Parameters ?? SharedPostgresSettings.NoParameters, problems.Add))
+            .SetItems(ControlledParameters.From(
+                shared.Parameters ?? SharedPostgresSettings.NoParameters, (problem, instead) => problems.Add($"{problem}; {instead}")))
             .SetItem("listen_addresses", string.Join(',', settings.Postgres.ListenAddresses))
             .SetItem("port", settings.Postgres.Port.ToString(CultureInfo.InvariantCulture))
             .SetItem("cluster_name", settings.Scope);
@@ -82,6 +83,24 @@ public static class EffectivePostgresConfig
         };
     }
 
+    /// <summary>What is wrong in the dynamic configuration's <c>postgresql</c> by itself, whatever the file of a node says.</summary>
+    public static ImmutableArray<string> ProblemsOf(DynamicConfig dynamicConfig)
+    {
+        ArgumentNullException.ThrowIfNull(dynamicConfig);
+        var problems = ImmutableArray.CreateBuilder<string>();
+        var shared = ReadDynamic(dynamicConfig, problems);
+        var given = shared.Parameters ?? SharedPostgresSettings.NoParameters;
+        foreach (var parameters in shared.RoleParameters.Values.Append(given).Append(shared.RecoveryConf ?? SharedPostgresSettings.NoParameters))
+        {
+            problems.AddRange(Unwritable(parameters).Values);
+        }
+        foreach (var _ in ControlledParameters.From(given, (problem, _) => problems.Add(problem)))
+        {
+            // each is read, and complains if it must
+        }
+        return problems.ToImmutable();
+    }
+
     /// <summary>The dynamic configuration's <c>postgresql</c>; a wrong value there counts as missing and is named.</summary>
     private static SharedPostgresSettings ReadDynamic(DynamicConfig dynamicConfig, ImmutableArray<string>.Builder problems)
     {
@@ -93,7 +112,9 @@ public static class EffectivePostgresConfig
         var section = new SectionReader(new SettingsTree(), report, "postgresql", JsonObject.Create(dynamicConfig.Postgresql));
         section.Ignore(s_neverFromDcs);
         var shared = PostgresSectionReader.ReadShared(section);
-        problems.AddRange(report.Errors.Select(error => error.ToString()));
+        problems.AddRange(report.Errors
+            .Where(error => !dynamicConfig.Problems.Any(known => known.StartsWith($"{error.Path} ", StringComparison.Ordinal)))
+            .Select(error => error.ToString()));
         return shared;
     }
 
@@ -106,13 +127,17 @@ public static class EffectivePostgresConfig
     private static ImmutableSortedDictionary<string, string> Writable(
         ImmutableSortedDictionary<string, string> parameters, ImmutableArray<string>.Builder problems)
     {
-        var odd = parameters.Where(pair => !ConfigurationText.IsName(pair.Key) || pair.Value.Contains('\0', StringComparison.Ordinal))
-            .Select(pair => pair.Key).ToList();
-        problems.AddRange(odd.Select(name => ConfigurationText.IsName(name)
-            ? $"postgresql.parameters.{name}: its value holds a null character; it is left out"
-            : $"postgresql.parameters: '{name}' is no name of a parameter; it is left out"));
-        return parameters.RemoveRange(odd);
+        var odd = Unwritable(parameters);
+        problems.AddRange(odd.Values.Select(problem => $"{problem}; it is left out"));
+        return parameters.RemoveRange(odd.Keys);
     }
+
+    /// <summary>What no configuration file can hold, by name, with the reason.</summary>
+    private static Dictionary<string, string> Unwritable(ImmutableSortedDictionary<string, string> parameters) => parameters
+        .Where(pair => !ConfigurationText.IsName(pair.Key) || pair.Value.Contains('\0', StringComparison.Ordinal))
+        .ToDictionary(pair => pair.Key, pair => ConfigurationText.IsName(pair.Key)
+            ? $"postgresql.parameters.{pair.Key}: its value holds a null character"
+            : $"postgresql.parameters: '{pair.Key}' is no name of a parameter");
 
     private static IEnumerable<KeyValuePair<string, string>> RoleParameters(
         SharedPostgresSettings local, SharedPostgresSettings shared, string roleName, ImmutableArray<string>.Builder problems)

@@ -101,6 +101,36 @@ internal sealed partial class LocalPostgresServer
         }
     }
 
+    /// <summary>
+    /// The parameters that <paramref name="next"/> changes and whose values the server program refuses, one sentence each. A name that it does
+    /// not know is no reason: the parameter may be meant for another version, and is left out here.
+    /// </summary>
+    public async Task<ImmutableArray<string>> RefusalsAsync(DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var major = await _programs.VersionAsync(cancellationToken) / 10000;
+            var role = _files.HasRecoverySignal ? Role.Replica : Role.Primary;
+            var known = Free(present).ToHashSet();
+            var refused = await _programs.RefusedAsync(Free(next).Where(pair => !known.Contains(pair)), DataDirectory, cancellationToken);
+            return
+            [
+                .. refused.Where(pair => !pair.Value.StartsWith("unrecognized configuration parameter", StringComparison.Ordinal))
+                    .Select(pair => $"postgresql.parameters.{pair.Key}: PostgreSQL {major} refuses it: {pair.Value}."),
+            ];
+
+            IEnumerable<KeyValuePair<string, string>> Free(DynamicConfig config)
+            {
+                var combined = EffectivePostgresConfig.Combine(_settings, config, role, major);
+                return combined.Parameters.RemoveRange(combined.ControlledParameters.Keys).Concat(combined.RecoveryParameters);
+            }
+        }
+        catch (IOException)
+        {
+            return [];   // the program cannot be asked, which the loop tells
+        }
+    }
+
     /// <summary>Writes the files for the role that the server has now, following whom it follows now.</summary>
     private Task<bool> RewriteAsync(Effective effective, CancellationToken cancellationToken)
     {

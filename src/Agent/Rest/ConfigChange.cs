@@ -11,7 +11,9 @@ namespace Routing.Agent.Rest;
 /// <summary>Changes of the dynamic configuration: <c>PATCH</c> and <c>PUT /config</c>.</summary>
 /// <remarks>
 /// A change that brings a wrong value is refused, with the value's name: no member could use it. So is what this version cannot do at all:
-/// a cluster that has it configured gets no new leader. What was there before does not hinder a change of something else.
+/// a cluster that has it configured gets no new leader. So is a parameter's value that this node's PostgreSQL does not accept. What was there
+/// before does not hinder a change of something else. What nobody here knows is kept: it may be meant for another tool, or for another
+/// version of PostgreSQL.
 /// </remarks>
 internal sealed partial class ConfigChange(IAgentControl control, ILogger logger)
 {
@@ -90,9 +92,18 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
                 settings, StatusCodes.Status501NotImplemented, $"The configuration was not changed: {unsupported} (standby_cluster).");
             return true;
         }
-        var problems = next.Problems.Except(present?.Problems ?? []).ToList();
+        var before = present is null ? [] : present.Problems.Concat(DynamicConfigCheck.Problems(present));
+        var problems = next.Problems.Concat(DynamicConfigCheck.Problems(next)).Except(before).ToList();
         if (problems.Count == 0)
         {
+            problems = [.. await control.RefusalsAsync(present ?? DynamicConfig.Default, next, context.RequestAborted)];
+        }
+        if (problems.Count == 0)
+        {
+            if (DynamicConfigCheck.Correction(next) is { } correction && (present is null || DynamicConfigCheck.Correction(present) != correction))
+            {
+                LogCorrected(correction);
+            }
             return false;
         }
         LogRefused(string.Join(' ', problems));
@@ -103,4 +114,7 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
 
     [LoggerMessage(EventId = 4011, Level = LogLevel.Warning, Message = "A change of the configuration was refused: {Problem}")]
     private partial void LogRefused(string problem);
+
+    [LoggerMessage(EventId = 4012, Level = LogLevel.Warning, Message = "The configuration was changed, but does not hold as written: {Correction}")]
+    private partial void LogCorrected(string correction);
 }

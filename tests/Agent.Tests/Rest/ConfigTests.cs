@@ -96,6 +96,102 @@ public sealed class ConfigTests
         Assert.Equal(200, (await host.SendAsync("PATCH", "/config", """{"ttl":40}""")).Code);
     }
 
+    [Theory]
+    [InlineData("""{"postgresql":{"parameters":{"max_connections":10}}}""", "postgresql.parameters.max_connections: '10': must be a whole number from 25")]
+    [InlineData("""{"postgresql":{"parameters":{"max_connections":"many"}}}""", "max_connections")]
+    [InlineData("""{"postgresql":{"parameters":{"wal_level":"minimal"}}}""", "must be replica, hot_standby or logical")]
+    [InlineData("""{"postgresql":{"parameters":{"hot_standby":"off"}}}""", "hot_standby")]
+    [InlineData("""{"postgresql":{"parameters":{"wal_keep_size":"1 potato"}}}""", "a size of at least 16MB")]
+    [InlineData("""{"postgresql":{"parameters":["work_mem=4MB"]}}""", "a mapping of names to values")]
+    [InlineData("""{"postgresql":{"parameters":{"work_mem":{"a":1}}}}""", "postgresql.parameters.work_mem")]
+    [InlineData("""{"postgresql":{"parameters":{"work_mem ":"4MB"}}}""", "no name of a parameter")]
+    [InlineData("""{"postgresql":{"parameters":{"a\nport":"1"}}}""", "no name of a parameter")]
+    [InlineData("""{"postgresql":{"parameters":{"archive_command":"a\u0000"}}}""", "null character")]
+    [InlineData("""{"postgresql":{"parameters_replica":{"work=mem":"4MB"}}}""", "no name of a parameter")]
+    [InlineData("""{"postgresql":{"recovery_conf":{"restore command":"x"}}}""", "no name of a parameter")]
+    [InlineData("""{"postgresql":{"pg_hba":"host all all all trust"}}""", "postgresql.pg_hba")]
+    [InlineData("""{"postgresql":{"pg_hba":[["host"]]}}""", "postgresql.pg_hba[0]")]
+    [InlineData("""{"postgresql":{"use_pg_rewind":"maybe"}}""", "use_pg_rewind")]
+    [InlineData("""{"postgresql":{"pg_ctl_timeout":"soon"}}""", "pg_ctl_timeout")]
+    [InlineData("""{"postgresql":{"basebackup":[{"pgdata":"/x"}]}}""", "the agent sets pgdata itself")]
+    [InlineData("""{"postgresql":[]}""", "postgresql is")]
+    [InlineData("""{"ttl":0}""", "ttl is 0, but must be at least 3")]
+    [InlineData("""{"loop_wait":-1}""", "loop_wait")]
+    [InlineData("""{"slots":{"a b":{"type":"logical"}}}""", "slots")]
+    public async Task What_no_member_could_use_is_refused_by_name(string patch, string complaint)
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", """{"ttl":30}""");
+
+        foreach (var method in new[] { "PATCH", "PUT" })
+        {
+            var (code, text) = await host.SendAsync(method, "/config", patch);
+
+            Assert.Equal(400, code);
+            Assert.Contains(complaint, WebUtility.HtmlDecode(text), StringComparison.Ordinal);
+            Assert.Equal("""{"ttl":30}""", Value(host, "config"));
+        }
+    }
+
+    /// <summary>Tools that were written for Patroni send these, and Patroni keeps them.</summary>
+    [Theory]
+    [InlineData("""{"my_tool":{"anything":[1,{"b":null}]}}""")]
+    [InlineData("""{"postgresql":{"parameters":{"parameter_of_a_later_version":"on","my.extension":"x y"},"note":"x"}}""")]
+    [InlineData("""{"postgresql":{"parameters":{"max_connections":"101","shared_buffers":"256MB","wal_keep_segments":8,"track_commit_timestamp":true}}}""")]
+    [InlineData("""{"postgresql":{"parameters":{"archive_command":"a\n&& b\r\n"}}}""")]
+    [InlineData("""{"postgresql":{"parameters_primary":{"max_connections":200}}}""")]
+    [InlineData("""{"loop_wait":5,"ttl":20,"postgresql":{"parameters":{"max_connections":"101"}}}""")]
+    [InlineData("""{"ttl":"60","retry_timeout":"10","maximum_lag_on_failover":"16MB","synchronous_mode":"on"}""")]
+    [InlineData("""{"postgresql":{"create_replica_methods":["wal_g","basebackup"],"wal_g":{"command":"x","no_leader":1},"basebackup":{"max-rate":"100M"}}}""")]
+    [InlineData("""{"postgresql":{"callbacks":{"on_start":"/x","on_restart":"/y"},"pg_hba":["local all all trust",""],"use_slots":"no"}}""")]
+    public async Task What_Patroni_would_keep_is_accepted(string patch)
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", """{"ttl":30}""");
+
+        Assert.Equal(200, (await host.SendAsync("PATCH", "/config", patch)).Code);
+        Assert.Equal(200, (await host.SendAsync("PUT", "/config", patch)).Code);
+    }
+
+    [Fact]
+    public async Task A_wrong_parameter_that_stands_there_already_hinders_no_other_change()
+    {
+        const string before = """{"postgresql":{"parameters":{"max_connections":"lots","a b":"1"},"pg_hba":"all"},"ttl":1}""";
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", before);
+
+        Assert.Equal(200, (await host.SendAsync("PATCH", "/config", """{"loop_wait":9}""")).Code);
+        Assert.Equal(200, (await host.SendAsync("PATCH", "/config", """{"postgresql":{"parameters":{"max_connections":100,"a b":null}}}""")).Code);
+        Assert.Equal(400, (await host.SendAsync("PATCH", "/config", """{"postgresql":{"pg_hba":"none"},"ttl":2}""")).Code);
+    }
+
+    [Fact]
+    public async Task What_the_server_program_refuses_is_refused_in_its_words()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", """{"ttl":30}""");
+        host.Refusals = next => next.Postgresql.ToString().Contains("potato", StringComparison.Ordinal) ? ["PostgreSQL refuses the potato."] : [];
+
+        var (code, text) = await host.SendAsync("PATCH", "/config", """{"postgresql":{"parameters":{"work_mem":"4 potatoes"}}}""");
+
+        Assert.Equal((400, true), (code, text.Contains("PostgreSQL refuses the potato.", StringComparison.Ordinal)));
+        Assert.Equal("""{"ttl":30}""", Value(host, "config"));
+    }
+
+    [Fact]
+    public async Task Times_that_do_not_fit_together_are_taken_as_Patroni_takes_them_and_the_log_says_how()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Dcs.Put("config", """{"ttl":30}""");
+
+        Assert.Equal(200, (await host.SendAsync("PATCH", "/config", """{"retry_timeout":20}""")).Code);
+        Assert.Equal(200, (await host.SendAsync("PATCH", "/config", """{"pause":true}""")).Code);
+        await host.Server.DisposeAsync();
+
+        var line = Assert.Single(host.Log.Lines);
+        Assert.Contains("taken as ttl 30, loop_wait 1, retry_timeout 14", line, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_put_replaces_the_whole()
     {

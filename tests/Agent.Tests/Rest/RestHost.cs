@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -103,6 +104,12 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
     }
 
     public void RequestReload() => Reloads++;
+
+    public ValueTask<ImmutableArray<string>> RefusalsAsync(DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Refusals(next));
+
+    /// <summary>What the server would say of a configuration.</summary>
+    public Func<DynamicConfig, ImmutableArray<string>> Refusals { get; set; } = _ => [];
 
     /// <summary>The status code of one request.</summary>
     public async Task<int> CodeAsync(string method, string path)
