@@ -71,11 +71,13 @@ internal sealed partial class LocalPostgresServer
             var effective = await EffectiveAsync(isPrimary ? Role.Primary : Role.Replica, cancellationToken);
             var access = _files.AccessFiles;
             _owesReload |= await RewriteAsync(effective, cancellationToken);
+            await using var session = await OpenLocalAsync(ServerSession.Heartbeat, cancellationToken);
             if (!_owesReload)
             {
+                // A standby's file keeps a limit that may not be lower than its primary's: what is wanted differs from it all the same.
+                _pendingRestart = await PendingRestartAsync(session, effective, cancellationToken);
                 return StepResult.Done("nothing changed");
             }
-            await using var session = await OpenLocalAsync(ServerSession.Heartbeat, cancellationToken);
             await AcceptsAccessFilesAsync(session, access, effective.Major, cancellationToken);
             var before = await session.TextAsync("SELECT pg_conf_load_time()::text", cancellationToken);
             process.TrySignal(Signals.Hangup);
