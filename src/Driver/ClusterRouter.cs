@@ -30,7 +30,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
         Time = time;
         _topology = topology;
         _logger = loggerFactory.CreateLogger(RoutingDataSource.LoggerCategory);
-        _pools = new MemberPools(factory);
+        _pools = new MemberPools(factory, Types);
         _current = new Picture(new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0), default, options, _pools);
         Background = new BackgroundTasks(Name, _logger);
         _announcer = new TopologyAnnouncer(this, _logger);
@@ -54,6 +54,9 @@ internal sealed class ClusterRouter : IAsyncDisposable
     public Exception? Mistake => _mistake;
 
     public BackgroundTasks Background { get; }
+
+    /// <summary>What is known of changes of the database's types.</summary>
+    public TypeChanges Types { get; } = new();
 
     public TopologyAnnouncer Announcer => _announcer;
 

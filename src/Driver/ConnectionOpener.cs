@@ -10,13 +10,25 @@ using Routing.Driver.Routes;
 namespace Routing.Driver;
 
 /// <summary>Opens connections: from the pool at once where it can; else it waits for a fit member and tries, until the time is over.</summary>
-internal sealed class ConnectionOpener(ClusterRouter router)
+internal sealed class ConnectionOpener
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
-    private readonly TimeSpan _silence = router.Options.Silence;
+    private readonly ClusterRouter _router;
+    private readonly SharedTypes _types;
+    private readonly TimeSpan _silence;
+
+    public ConnectionOpener(ClusterRouter router)
+    {
+        _router = router;
+        _types = new SharedTypes(router, this);
+        _silence = router.Options.Silence;
+    }
+
+    /// <summary>What the pools know of the database's types.</summary>
+    public SharedTypes Types => _types;
 
     /// <summary>Opens a connection for a target.</summary>
     /// <exception cref="NoHostException">None could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
@@ -26,25 +38,25 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         {
             return ValueTask.FromCanceled<NpgsqlConnection>(cancellationToken);
         }
-        var began = DriverMetrics.MeasuresOpens ? router.Time.GetTimestamp() : 0;
-        var picture = router.Current;
+        var began = DriverMetrics.MeasuresOpens ? _router.Time.GetTimestamp() : 0;
+        var picture = _router.Current;
         if (picture.RouteFor(target).Pick() is not { IsSilent: false } pool)
         {
             return OpenSlowlyAsync(target, null, null, isAsync: true, cancellationToken);
         }
         // The token is the member's, not the caller's: an attempt ends with the member's reign. A caller who gives up sooner leaves it behind.
         var end = pool.Attempts;
-        if (!ReferenceEquals(picture, router.Current))
+        if (!ReferenceEquals(picture, _router.Current))
         {
             return OpenSlowlyAsync(target, null, null, isAsync: true, cancellationToken);   // it may be the token of the member's next reign
         }
         var connection = pool.Create();
         var opening = connection.OpenAsync(end);
-        if (opening.IsCompletedSuccessfully && MemberPool.MayServe(connection, target))
+        if (opening.IsCompletedSuccessfully && MemberPool.MayServe(connection, target) && pool.TypesVersion == _router.Types.Version)
         {
             if (began != 0)
             {
-                DriverMetrics.Opened(router.Name, Targets.Word(target), pool.Member, router.Time.GetElapsedTime(began));
+                DriverMetrics.Opened(_router.Name, Targets.Word(target), pool.Member, _router.Time.GetElapsedTime(began));
             }
             return new ValueTask<NpgsqlConnection>(connection);
         }
@@ -106,10 +118,10 @@ internal sealed class ConnectionOpener(ClusterRouter router)
     private async ValueTask<NpgsqlConnection> OpenSlowlyAsync(
         TargetSessionAttributes target, Func<Picture, Route>? routeOf, Attempt? begun, bool isAsync, CancellationToken cancellationToken)
     {
-        var time = router.Time;
+        var time = _router.Time;
         var began = time.GetTimestamp();
         var word = Targets.Word(target);
-        using var activity = DriverActivities.Open(router.Name, word);
+        using var activity = DriverActivities.Open(_router.Name, word);
         var attempts = new List<OpenAttempt>();
         var tried = new HashSet<string>(StringComparer.Ordinal);
         Exception? last = null;
@@ -118,19 +130,19 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         using var place = new PlaceInLine();
         while (true)
         {
-            if (router.Mistake is { } mistake)
+            if (_router.Mistake is { } mistake)
             {
                 throw new InvalidOperationException(
                     $"The settings of a member's connections could not be made: {mistake.Message}", mistake);
             }
-            var picture = router.Current;
+            var picture = _router.Current;
             var route = routeOf is null ? picture.RouteFor(target) : routeOf(picture);
             var attempt = begun;
             begun = null;
             if (attempt is null && route.Pick(tried) is { } pool)
             {
                 var end = pool.Attempts;
-                if (!ReferenceEquals(picture, router.Current))
+                if (!ReferenceEquals(picture, _router.Current))
                 {
                     continue;   // the picture is swapped before a reign ends: this may be the next one's token already
                 }
@@ -143,7 +155,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
                     var hasOthers = route.HasUntried(tried, attempt.Pool);
                     var connection = await CompleteAsync(attempt, target, Left(), hasOthers, isAsync, cancellationToken).ConfigureAwait(false);
                     attempt.Pool.Health.Succeeded();
-                    DriverMetrics.Opened(router.Name, word, attempt.Pool.Member, time.GetElapsedTime(began));
+                    DriverMetrics.Opened(_router.Name, word, attempt.Pool.Member, time.GetElapsedTime(began));
                     activity?.SetTag("routing.member", attempt.Pool.Member).SetTag("routing.attempts", attempts.Count + 1);
                     return connection;
                 }
@@ -157,7 +169,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
                 {
                     throw Cancelled(NoHost("the caller gave up"), cancellationToken);
                 }
-                if (Left() > TimeSpan.Zero && (!ReferenceEquals(picture, router.Current) || route.HasUntried(tried)))
+                if (Left() > TimeSpan.Zero && (!ReferenceEquals(picture, _router.Current) || route.HasUntried(tried)))
                 {
                     continue;
                 }
@@ -181,10 +193,10 @@ internal sealed class ConnectionOpener(ClusterRouter router)
             {
                 throw NoHost("no replica fits");
             }
-            ObjectDisposedException.ThrowIf(router.IsDisposed, typeof(RoutingDataSource));
+            ObjectDisposedException.ThrowIf(_router.IsDisposed, typeof(RoutingDataSource));
             if (Left() <= TimeSpan.Zero)
             {
-                DriverMetrics.OpenFailed(router.Name, word);
+                DriverMetrics.OpenFailed(_router.Name, word);
                 var failed = NoHost(attempt is null ? ReasonOf(picture, target) : "every attempt failed");
                 activity?.SetStatus(ActivityStatusCode.Error, failed.Message);
                 throw failed;
@@ -192,10 +204,10 @@ internal sealed class ConnectionOpener(ClusterRouter router)
             if (!hasWaited && attempt is null)
             {
                 hasWaited = true;
-                DriverMetrics.Waited(router.Name, word);
-                if (router.Logger.IsEnabled(LogLevel.Debug))
+                DriverMetrics.Waited(_router.Name, word);
+                if (_router.Logger.IsEnabled(LogLevel.Debug))
                 {
-                    router.Logger.Waits(router.Name, word, ReasonOf(picture, target));
+                    _router.Logger.Waits(_router.Name, word, ReasonOf(picture, target));
                 }
             }
             // Without anybody to try only a change helps; after a failure a little time may.
@@ -213,10 +225,10 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         }
 
         // Timers end a little early: what is too short for anything counts as nothing.
-        TimeSpan Left() => router.Options.OpenTimeout - time.GetElapsedTime(began) is var left && left > ShortestWait ? left : TimeSpan.Zero;
+        TimeSpan Left() => _router.Options.OpenTimeout - time.GetElapsedTime(began) is var left && left > ShortestWait ? left : TimeSpan.Zero;
 
         NoHostException NoHost(string reason) =>
-            NoHostException.After(time.GetElapsedTime(began), word, reason, attempts, router.Describe(), last);
+            NoHostException.After(time.GetElapsedTime(began), word, reason, attempts, _router.Describe(), last);
     }
 
     /// <summary>Brings an attempt to its end.</summary>
@@ -230,34 +242,20 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         {
             if (attempt.Opening is null && pool.IsSilent)
             {
-                var asking = AskAgainAsync(attempt, limit, cancellationToken);
-                if (isAsync)
-                {
-                    await asking.ConfigureAwait(false);
-                }
-                else
-                {
-                    asking.GetAwaiter().GetResult();
-                }
+                await EndAsync(AskAgainAsync(attempt, limit, cancellationToken), isAsync).ConfigureAwait(false);
             }
             // In sync, too: from the pool it is done at once, and only so a login that is under way can be left.
             opening = attempt.Opening ?? connection.OpenAsync(end);
-            if (isAsync)
-            {
-                await WatchAsync(attempt, opening, limit, hasOthers, cancellationToken).ConfigureAwait(false);
-            }
-            else if (opening.IsCompleted)
-            {
-                opening.GetAwaiter().GetResult();
-            }
-            else
-            {
-                WatchAsync(attempt, opening, limit, hasOthers, cancellationToken).GetAwaiter().GetResult();
-            }
+            await EndAsync(
+                opening.IsCompleted ? opening : WatchAsync(attempt, opening, limit, hasOthers, cancellationToken), isAsync).ConfigureAwait(false);
             if (!MemberPool.MayServe(connection, target))
             {
-                router.Evict(pool, "a session there does not accept writes");
+                _router.Evict(pool, "a session there does not accept writes");
                 throw new WrongRoleException(pool.Member, pool.Address, MemberPool.WhyReadOnly(connection));
+            }
+            if (pool.TypesVersion != _router.Types.Version)
+            {
+                await EndAsync(_types.EnsureAsync(pool, connection, cancellationToken), isAsync).ConfigureAwait(false);
             }
             return connection;
         }
@@ -283,16 +281,26 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         }
     }
 
+    /// <summary>Waits for a task; blocks the thread where the caller does.</summary>
+    private static Task EndAsync(Task task, bool isAsync)
+    {
+        if (!isAsync)
+        {
+            task.GetAwaiter().GetResult();
+        }
+        return task;
+    }
+
     /// <summary>Asks a member that was silent whether it answers now; an attempt before that would only fill its pool.</summary>
     /// <exception cref="SilentMemberException">It does not.</exception>
     private async Task AskAgainAsync(Attempt attempt, TimeSpan limit, CancellationToken cancellationToken)
     {
-        var began = router.Time.GetTimestamp();
+        var began = _router.Time.GetTimestamp();
         using var either = CancellationTokenSource.CreateLinkedTokenSource(attempt.End, cancellationToken);
         var answers = attempt.Pool.AnswersAgainAsync(Shorter(limit, _silence)).AsTask();
         if (!await answers.WaitAsync(either.Token).ConfigureAwait(false))
         {
-            throw new SilentMemberException(router.Time.GetElapsedTime(began));
+            throw new SilentMemberException(_router.Time.GetElapsedTime(began));
         }
     }
 
@@ -302,7 +310,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
     private async Task WatchAsync(Attempt attempt, Task opening, TimeSpan limit, bool hasOthers, CancellationToken cancellationToken)
     {
         var pool = attempt.Pool;
-        var began = router.Time.GetTimestamp();
+        var began = _router.Time.GetTimestamp();
         // Npgsql itself may go on waiting for a login that it was told to give up.
         using var either = CancellationTokenSource.CreateLinkedTokenSource(attempt.End, cancellationToken);
         while (!await IsOverAsync(opening, _silence == TimeSpan.Zero ? Left() : Shorter(Left(), _silence / 2)).ConfigureAwait(false))
@@ -317,7 +325,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
                 if (!await isAlive.ConfigureAwait(false))
                 {
                     pool.FoundSilent();
-                    throw new SilentMemberException(router.Time.GetElapsedTime(began));
+                    throw new SilentMemberException(_router.Time.GetElapsedTime(began));
                 }
                 if (hasOthers && pool.IsFull)
                 {
@@ -327,13 +335,13 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         }
         await opening.ConfigureAwait(false);
 
-        TimeSpan Left() => limit - router.Time.GetElapsedTime(began) is var left && left > ShortestWait ? left : TimeSpan.Zero;
+        TimeSpan Left() => limit - _router.Time.GetElapsedTime(began) is var left && left > ShortestWait ? left : TimeSpan.Zero;
 
         async ValueTask<bool> IsOverAsync(Task task, TimeSpan most)
         {
             try
             {
-                await task.WaitAsync(most, router.Time, either.Token).ConfigureAwait(false);
+                await task.WaitAsync(most, _router.Time, either.Token).ConfigureAwait(false);
             }
             catch (Exception) when (task.IsCompleted)
             {
@@ -348,7 +356,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
     }
 
     /// <summary>The caller waits no longer: what becomes of the attempt is closed when it comes.</summary>
-    private void Abandon(NpgsqlConnection connection, Task opening) => router.Background.Add(async () =>
+    private void Abandon(NpgsqlConnection connection, Task opening) => _router.Background.Add(async () =>
     {
         await opening.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await connection.DisposeAsync().ConfigureAwait(false);
@@ -378,10 +386,10 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         {
             return;   // says nothing about the member
         }
-        DriverMetrics.AttemptFailed(router.Name, pool.Member);
+        DriverMetrics.AttemptFailed(_router.Name, pool.Member);
         if (pool.Health.Failed())   // the callers behind the first one have nothing new to say
         {
-            router.Logger.AttemptFailed(router.Name, pool.Member, pool.Address, says);
+            _router.Logger.AttemptFailed(_router.Name, pool.Member, pool.Address, says);
         }
     }
 
@@ -399,7 +407,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
         }
         try
         {
-            await changed.WaitAsync(limit, router.Time, cancellationToken).ConfigureAwait(false);
+            await changed.WaitAsync(limit, _router.Time, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -408,7 +416,7 @@ internal sealed class ConnectionOpener(ClusterRouter router)
     }
 
     private string ReasonOf(Picture picture, TargetSessionAttributes target) =>
-        !picture.IsKnown ? $"{RoutingConnectionString.SourceOf(router.Options)} has not answered yet"
+        !picture.IsKnown ? $"{RoutingConnectionString.SourceOf(_router.Options)} has not answered yet"
         : Targets.MustBePrimary(target) ? picture.NoLeaderReason ?? "the leader is out"
         : $"no member fits: {string.Join("; ", picture.RouteFor(target).Hosts.Verdicts.Select(one => $"{one.Member.Name} {one.Reason}"))}";
 

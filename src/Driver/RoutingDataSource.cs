@@ -227,6 +227,22 @@ public sealed class RoutingDataSource : DbDataSource
     /// <remarks>All facades of the source share their pools: theirs are closed, too.</remarks>
     public void Clear() => _router.ClearAll();
 
+    /// <summary>
+    /// Loads the database's types anew in all pools: after a migration has created an enum, a composite type or an extension. A connection
+    /// that is open knows them when it is next taken from its pool.
+    /// </summary>
+    /// <remarks>
+    /// A member that can't do so now, or has not replayed the change yet, does so before its next connection is handed out. Npgsql's own
+    /// method of a connection has the same effect on all pools.
+    /// </remarks>
+    /// <exception cref="NoHostException">No leader could be had in time.</exception>
+    /// <exception cref="OperationCanceledException">The token ended it.</exception>
+    public Task ReloadTypesAsync(CancellationToken cancellationToken = default) => _opener.Types.ReloadAsync(cancellationToken);
+
+    /// <summary>As <see cref="ReloadTypesAsync"/>; blocks the thread.</summary>
+    /// <exception cref="NoHostException">No leader could be had in time.</exception>
+    public void ReloadTypes() => Task.Run(() => ReloadTypesAsync()).GetAwaiter().GetResult();
+
     /// <inheritdoc/>
     protected override DbConnection CreateDbConnection() => CreateConnection();
 

@@ -37,8 +37,14 @@ public sealed class RoutingDataSourceBuilder
 
     internal IClusterViews? Views { get; set; }
 
-    /// <summary>Configures Npgsql; called once by <see cref="Build"/> as a check, and for each pool with a fresh builder. Host, port, name and time-out are set afterwards.</summary>
-    /// <remarks>A physical connection initializer set here is replaced: use <see cref="UsePhysicalConnectionInitializer"/>.</remarks>
+    /// <summary>
+    /// Configures Npgsql; called once by <see cref="Build"/> as a check, and for each pool with a fresh builder. Host, port, name and time-out are
+    /// set afterwards.
+    /// </summary>
+    /// <remarks>
+    /// A physical connection initializer set here runs in all pools, after the driver's check of the role and after
+    /// <see cref="UsePhysicalConnectionInitializer"/>.
+    /// </remarks>
     public RoutingDataSourceBuilder ConfigureMember(Action<NpgsqlDataSourceBuilder> configure)
     {
         ArgumentNullException.ThrowIfNull(configure);
@@ -70,7 +76,7 @@ public sealed class RoutingDataSourceBuilder
         var loggerFactory = _loggerFactory ?? NullLoggerFactory.Instance;
         var factory = new MemberPoolFactory(Name ?? Options.Cluster, Options, _configureMember, _initialize, loggerFactory, Time);
         // A mistake in the settings of Npgsql shows here, with itself as the exception, and not when a member is first met.
-        factory.Create("check", new HostPort("localhost", 5432), PoolPurpose.Read).Dispose();
+        factory.Create("check", new HostPort("localhost", 5432), PoolPurpose.Read, new TypeChanges()).Dispose();
         var topology = Views is null ? SharedTopology.Take(Options, loggerFactory, Time) : SharedTopology.Own(Views, loggerFactory);
         return new RoutingDataSource(new ClusterRouter(Options, topology, factory, loggerFactory, Time), Options.Target, Random, isOwner: true);
     }

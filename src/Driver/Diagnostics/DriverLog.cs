@@ -44,4 +44,10 @@ internal static partial class DriverLog
 
     [LoggerMessage(EventId = 7013, Level = LogLevel.Error, Message = "{Cluster}: a task in the background failed")]
     public static partial void BackgroundFailed(this ILogger logger, string cluster, Exception problem);
+
+    [LoggerMessage(EventId = 7014, Level = LogLevel.Debug, Message = "{Cluster}: loaded the database's types anew from {Member}")]
+    public static partial void TypesLoaded(this ILogger logger, string cluster, string member);
+
+    [LoggerMessage(EventId = 7015, Level = LogLevel.Debug, Message = "{Cluster}: the types of {Member} are loaded later, before its next connection is handed out: {Problem}")]
+    public static partial void TypesWait(this ILogger logger, string cluster, string member, string problem);
 }

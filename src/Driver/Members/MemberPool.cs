@@ -15,6 +15,7 @@ internal sealed class MemberPool : IDisposable
     private CancellationTokenSource _attempts = new();
     private int _busy;
     private int _pending;
+    private int _typesVersion;
     private volatile bool _wasUsed;
     private volatile bool _isSilent;
     private long _downAt;
@@ -41,6 +42,16 @@ internal sealed class MemberPool : IDisposable
 
     /// <summary>Tells whether the member answers at all.</summary>
     public SignOfLife SignOfLife { get; }
+
+    /// <summary>The number of the change of types (<see cref="TypeChange.Version"/>) up to which it knows them.</summary>
+    public int TypesVersion
+    {
+        get => Volatile.Read(ref _typesVersion);
+        set => Volatile.Write(ref _typesVersion, value);
+    }
+
+    /// <summary>One at a time loads the types.</summary>
+    public SemaphoreSlim TypesGate { get; } = new(1, 1);
 
     /// <summary>Whether it gave no sign of life when it was last asked for one.</summary>
     public bool IsSilent => _isSilent;

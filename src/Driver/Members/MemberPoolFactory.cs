@@ -17,7 +17,11 @@ internal sealed record MemberPoolFactory(
     ILoggerFactory LoggerFactory, TimeProvider Time)
 {
     /// <summary>Makes a pool; nothing is connected yet.</summary>
-    public MemberPool Create(string member, HostPort address, PoolPurpose purpose)
+    /// <param name="member">Its member.</param>
+    /// <param name="address">The member's address.</param>
+    /// <param name="purpose">What its connections are for.</param>
+    /// <param name="types">Told when the application makes the pool load the database's types anew.</param>
+    public MemberPool Create(string member, HostPort address, PoolPurpose purpose, TypeChanges types)
     {
         var builder = new NpgsqlDataSourceBuilder(Options.ConnectionString);
         WithDefaults(builder.ConnectionStringBuilder);
@@ -28,31 +32,49 @@ internal sealed record MemberPoolFactory(
         // Npgsql has one time for the whole of a login: as long as the caller waits. The opener looks after silence.
         builder.ConnectionStringBuilder.Timeout = (int)Math.Ceiling(Longer(Options.OpenTimeout, Options.Silence).TotalSeconds);
         builder.Name = $"{Name}/{purpose.ToString().ToLowerInvariant()}@{member}";
-        if (purpose == PoolPurpose.Write)
+        UseInitializer(builder, member, address, purpose);
+        var observer = new TypeLoadObserver();
+        observer.Observe(builder);
+        var pool = new MemberPool(member, address, purpose, builder.Build(), Time);
+        observer.Reloaded = () =>
         {
-            builder.UsePhysicalConnectionInitializer(
-                connection =>
-                {
-                    if (IsInRecovery(connection))
-                    {
-                        throw new WrongRoleException(member, address);
-                    }
-                    Initialize.Sync?.Invoke(connection);
-                },
-                async connection =>
-                {
-                    if (await IsInRecoveryAsync(connection).ConfigureAwait(false))
-                    {
-                        throw new WrongRoleException(member, address);
-                    }
-                    await (Initialize.Async?.Invoke(connection) ?? Task.CompletedTask).ConfigureAwait(false);
-                });
-        }
-        else if (Initialize.Sync is not null)
+            var version = types.Advance(position: null);
+            if (purpose == PoolPurpose.Write)   // a replica may not have the change yet: it loads once more
+            {
+                pool.TypesVersion = version;
+            }
+        };
+        return pool;
+    }
+
+    /// <summary>The driver's check of the role, and what the application wants to be done on each new connection, in pools of both kinds.</summary>
+    private void UseInitializer(NpgsqlDataSourceBuilder builder, string member, HostPort address, PoolPurpose purpose)
+    {
+        var ofBuilder = MemberInitializer.Of(builder);
+        var mustAcceptWrites = purpose == PoolPurpose.Write;
+        if (!mustAcceptWrites && Initialize.Sync is null && ofBuilder.Sync is null)
         {
-            builder.UsePhysicalConnectionInitializer(Initialize.Sync, Initialize.Async);
+            return;
         }
-        return new MemberPool(member, address, purpose, builder.Build(), Time);
+        builder.UsePhysicalConnectionInitializer(
+            connection =>
+            {
+                if (mustAcceptWrites && IsInRecovery(connection))
+                {
+                    throw new WrongRoleException(member, address);
+                }
+                Initialize.Sync?.Invoke(connection);
+                ofBuilder.Sync?.Invoke(connection);
+            },
+            async connection =>
+            {
+                if (mustAcceptWrites && await IsInRecoveryAsync(connection).ConfigureAwait(false))
+                {
+                    throw new WrongRoleException(member, address);
+                }
+                await (Initialize.Async?.Invoke(connection) ?? Task.CompletedTask).ConfigureAwait(false);
+                await (ofBuilder.Async?.Invoke(connection) ?? Task.CompletedTask).ConfigureAwait(false);
+            });
     }
 
     private static TimeSpan Longer(TimeSpan left, TimeSpan right) => left > right ? left : right;

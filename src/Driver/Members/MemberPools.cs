@@ -6,7 +6,7 @@ using Routing.Cluster;
 namespace Routing.Driver.Members;
 
 /// <summary>The pools of all members; made when first needed.</summary>
-internal sealed class MemberPools(MemberPoolFactory factory) : IDisposable
+internal sealed class MemberPools(MemberPoolFactory factory, TypeChanges types) : IDisposable
 {
     private readonly ConcurrentDictionary<(string Member, HostPort Address, PoolPurpose Purpose), MemberPool> _pools = new();
     private volatile bool _isDisposed;
@@ -25,7 +25,7 @@ internal sealed class MemberPools(MemberPoolFactory factory) : IDisposable
             {
                 return pool;
             }
-            var made = factory.Create(member, address, purpose);
+            var made = factory.Create(member, address, purpose, types);
             pool = _pools.GetOrAdd(key, made);
             if (!ReferenceEquals(pool, made))
             {
