@@ -78,6 +78,10 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _postgres = new LocalPostgresServer(settings, initial, time, signal.Wake, loggers.CreateLogger<LocalPostgresServer>());
         _keeper = new LeaseKeeper(_store, settings.Name, time, loggers.CreateLogger<LeaseKeeper>());
         var fenceDirectory = FenceDirectory.For(settings.Postgres.DataDirectory, null);
+        if (FenceSweep.BesideOf(fenceDirectory, time.GetUtcNow()) is > 0 and var swept)
+        {
+            LogSwept(swept);
+        }
         _fence = new FenceClient(FenceSettings.ForThisProgram(fenceDirectory), time, signal.Wake);
         var watchdog = new DeviceWatchdog(
             settings.Watchdog, BoundedWatchdogDevice.Opener(static path => new LinuxWatchdogDevice(path), s_deviceLimit), time, LogWatchdog);
@@ -225,7 +229,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         var looping = _loop.RunAsync(stop.Token);
         try
         {
-            var code = await UntilOneEndsAsync(looping, guarding, naming);
+            var code = await BackgroundTasks.UntilOneEndsAsync(looping, naming, [guarding, _watch.Broken], LogBroke);
             LogEnded(code);
             if (!_board.Current.Postgres.HasProcess)
             {
@@ -238,26 +242,6 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             await stop.CancelAsync();
             await Task.WhenAny(Task.WhenAll(looping, guarding, naming), Task.Delay(s_patienceAtExit, _time, CancellationToken.None));
         }
-    }
-
-    /// <summary>Owns what runs in the background: whatever of it breaks ends the process, and leaves a primary to the fence.</summary>
-    private async Task<int> UntilOneEndsAsync(Task<int> looping, Task guarding, Task<bool> naming)
-    {
-        var ended = await Task.WhenAny(looping, guarding, naming, _watch.Broken);
-        if (ended == naming && naming.IsCompletedSuccessfully)
-        {
-            if (await naming)
-            {
-                return 1;
-            }
-            ended = await Task.WhenAny(looping, guarding, _watch.Broken);
-        }
-        if (ended == looping)
-        {
-            return await looping;
-        }
-        LogBroke(ended.Exception);
-        return 1;
     }
 
     private void OnRunEnded(TimeSpan duration, string code)
@@ -437,6 +421,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     [LoggerMessage(EventId = 1620, Level = LogLevel.Critical,
         Message = "A task that guards this member broke: the agent ends, and the fence stops a primary that nobody guards")]
     private partial void LogBroke(Exception? exception);
+
+    [LoggerMessage(EventId = 1621, Level = LogLevel.Debug, Message = "Removed what {Count} killed fences have left")]
+    private partial void LogSwept(int count);
 
     [LoggerMessage(EventId = 1622, Level = LogLevel.Warning, Message = "No consent to {Name} in failsafe mode: {Problem}")]
     private partial void LogNoConsent(string name, string problem);

@@ -20,4 +20,29 @@ public sealed class BackgroundTaskTests
         Assert.Contains("planted", cluster.Invariants.Violation, StringComparison.Ordinal);
         Assert.NotEqual(0, leader.Fence.ArmedPid);
     }
+
+    [Fact]
+    public void An_agent_whose_guard_breaks_ends_and_the_fence_stops_its_primary_before_another_leads()
+    {
+        for (var seed = 1; seed <= 20; seed++)
+        {
+            var cluster = new SimCluster(seed, new SimOptions { Faults = [Fault.KillAgent] });
+            cluster.Nodes.ForEach(node => node.StartAgent());
+            cluster.World.RunUntil(() => cluster.IsWhole, TimeSpan.FromSeconds(60));
+            var leader = cluster.Leader!;
+
+            (leader.GuardBreaks, leader.StaysWithoutAgent) = (new InvalidOperationException("planted"), true);
+            cluster.World.RunUntil(() => leader.Agent is null, TimeSpan.FromSeconds(10));
+            Assert.Null(leader.Agent);
+            Assert.True(leader.AcceptsWrites);
+            Assert.NotEqual(0, leader.Fence.ArmedPid);
+
+            cluster.World.RunUntil(() => cluster.Leader is { } next && next != leader, TimeSpan.FromSeconds(60));
+
+            Assert.NotNull(cluster.Leader);
+            Assert.NotNull(leader.Fence.LastFencing);
+            Assert.False(leader.AcceptsWrites);
+            Assert.Null(cluster.Invariants.Violation);
+        }
+    }
 }

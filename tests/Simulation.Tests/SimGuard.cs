@@ -12,6 +12,7 @@ namespace Routing.Simulation.Tests;
 internal sealed class SimGuard : IPrimaryGuard
 {
     private readonly PrimaryGuard _guard;
+    private readonly SimNode _node;
     private readonly SimOptions _options;
     private readonly TimeProvider _time;
     private readonly Func<Timing> _timing;
@@ -19,7 +20,7 @@ internal sealed class SimGuard : IPrimaryGuard
 
     public SimGuard(SimNode node, SimWorld world, SimProcess process, SimOptions options, Func<Timing> timing, TimeProvider time)
     {
-        (_options, _time, _timing) = (options, time, timing);
+        (_node, _options, _time, _timing) = (node, options, time, timing);
         var settings = new WatchdogSettings { Mode = options.Watchdog, SafetyMargin = null };
         var watchdog = new DeviceWatchdog(settings, _ => node.Watchdog.Open(process), time, problem => world.Note(node.Name, problem));
         _guard = new PrimaryGuard(
@@ -61,6 +62,10 @@ internal sealed class SimGuard : IPrimaryGuard
     {
         while (true)
         {
+            if (_node.GuardBreaks is { } mistake)
+            {
+                throw mistake;
+            }
             await _guard.TendAsync(CancellationToken.None);
             await Task.Delay(WatchPace.UntilNext(WatchPace.For(_timing().Ttl), _time), _time);
         }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
+using Routing.Agent;
 using Routing.Agent.Loop;
 using Routing.Agent.Status;
 using Routing.Cluster;
@@ -52,6 +53,12 @@ internal sealed class SimNode
     /// <summary>The agent waits in the kernel for ever.</summary>
     public bool IsHung { get; set; }
 
+    /// <summary>A planted mistake in the task that looks after the fence; null: none.</summary>
+    public Exception? GuardBreaks { get; set; }
+
+    /// <summary>Its agent is not started again.</summary>
+    public bool StaysWithoutAgent { get; set; }
+
     /// <summary>The machine is on.</summary>
     public bool IsUp { get; private set; } = true;
 
@@ -95,7 +102,7 @@ internal sealed class SimNode
 
     public void StartAgent()
     {
-        if (!IsUp || HasLeft || Agent is not null)
+        if (!IsUp || HasLeft || StaysWithoutAgent || Agent is not null)
         {
             return;
         }
@@ -275,6 +282,7 @@ internal sealed class SimNode
 internal sealed class SimAgent : SimMember
 #pragma warning restore CA1001
 {
+    private static readonly Task<bool> s_nameIsOurs = Task.FromResult(false);
     private readonly SimCluster _cluster;
     private readonly SimNode _node;
     private readonly AgentLoop _loop;
@@ -378,9 +386,10 @@ internal sealed class SimAgent : SimMember
         try
         {
             await _guard.BeginAsync();
-            _ = _guard.RunAsync();
             _watch.Start();
-            code = await _loop.RunAsync(CancellationToken.None);
+            code = await BackgroundTasks.UntilOneEndsAsync(
+                _loop.RunAsync(CancellationToken.None), s_nameIsOurs, [_guard.RunAsync(), _watch.Broken],
+                problem => _cluster.World.Note(_node.Name, $"a task that guards it broke: {problem?.GetBaseException().Message}"));
         }
         catch (SimHangException)
         {
