@@ -58,6 +58,21 @@ internal static class FenceDirectory
         }
     }
 
+    /// <summary>Removes the directory of a fence that ended long ago.</summary>
+    /// <param name="stateFile">Its state.</param>
+    public static void RemoveWithLog(string stateFile)
+    {
+        try
+        {
+            File.Delete(stateFile + FenceSettings.LogSuffix);
+            Directory.Delete(Path.GetDirectoryName(stateFile)!);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // In use by a new agent.
+        }
+    }
+
     /// <summary>
     /// A readable name that no other data directory has: two containers may give their members the same path, and share the place.
     /// </summary>
@@ -124,7 +139,8 @@ internal static class FenceDirectory
         return IsOurs(path) ? path : null;
     }
 
-    private static unsafe bool IsOurs(string path)
+    /// <summary>A directory of this user that no other one can write to.</summary>
+    public static unsafe bool IsOurs(string path)
     {
         const int directoryType = 0xF000, isDirectory = 0x4000, writableByOthers = 0x12;
         Libc.Statx stat;

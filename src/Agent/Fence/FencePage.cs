@@ -83,6 +83,9 @@ internal sealed unsafe class FencePage : IDisposable
         set => Write(Place.Locked, value ? 1 : 0);
     }
 
+    /// <summary>Written before the machine was last started: no process that it names lives.</summary>
+    public bool IsOfEarlierBoot => Read(Place.BootId) != BootId();
+
     /// <summary>What the fence last did; null when it never had to.</summary>
     public FencingReport? LastFencing => Read(Place.Fencings) is var number and > 0
         ? new FencingReport(
