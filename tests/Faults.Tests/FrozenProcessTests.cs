@@ -89,6 +89,7 @@ public sealed class FrozenProcessTests(SynchronousCluster fixture)
 
     /// <summary>The request is made first, so that the demotion has begun when etcd falls silent; each fence is killed as soon as it lives.</summary>
     [Fact]
+    [Trait("Runs", "Alone")]
     public async Task A_demotion_that_hangs_in_a_script_is_overtaken_before_the_lease_ends_though_no_fence_lives()
     {
         await using var cluster = await TestCluster.StartAsync(new()

@@ -5,7 +5,6 @@ namespace Routing.Agent.Tests.Postgres;
 
 /// <summary>A configuration that PostgreSQL refuses never takes the place of one that it accepts.</summary>
 [Trait("Category", "Integration")]
-[Collection("PostgreSQL")]
 public sealed class ConfigurationAcceptanceTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

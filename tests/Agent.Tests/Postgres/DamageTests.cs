@@ -7,7 +7,6 @@ namespace Routing.Agent.Tests.Postgres;
 
 /// <summary>Data that have diverged, or were rewound in part: the mark on them, and the ways back.</summary>
 [Trait("Category", "Integration")]
-[Collection("PostgreSQL")]
 public sealed class DamageTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

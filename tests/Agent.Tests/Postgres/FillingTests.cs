@@ -7,7 +7,6 @@ namespace Routing.Agent.Tests.Postgres;
 
 /// <summary>A directory that is being filled, one that is whole, and one that somebody else filled: each is told from the others.</summary>
 [Trait("Category", "Integration")]
-[Collection("PostgreSQL")]
 public sealed class FillingTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

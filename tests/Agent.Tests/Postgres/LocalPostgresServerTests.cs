@@ -12,7 +12,6 @@ namespace Routing.Agent.Tests.Postgres;
 
 /// <summary>The verbs on a real PostgreSQL.</summary>
 [Trait("Category", "Integration")]
-[Collection("PostgreSQL")]
 public sealed class LocalPostgresServerTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

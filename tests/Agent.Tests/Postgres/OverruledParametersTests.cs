@@ -2,7 +2,6 @@ namespace Routing.Agent.Tests.Postgres;
 
 /// <summary>What the agent sets comes into force, whatever the operator's own files and ALTER SYSTEM say.</summary>
 [Trait("Category", "Integration")]
-[Collection("PostgreSQL")]
 public sealed class OverruledParametersTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

@@ -4,7 +4,6 @@ namespace Routing.Agent.Tests.Postgres;
 
 /// <summary>A changed configuration comes into force, be it at the second try.</summary>
 [Trait("Category", "Integration")]
-[Collection("PostgreSQL")]
 public sealed class ReloadTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

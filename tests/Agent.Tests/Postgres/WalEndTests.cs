@@ -7,7 +7,6 @@ namespace Routing.Agent.Tests.Postgres;
 
 /// <summary>The end of the WAL is read from its files: what a standby has confirmed, whatever it has replayed since.</summary>
 [Trait("Category", "Integration")]
-[Collection("PostgreSQL")]
 public sealed class WalEndTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

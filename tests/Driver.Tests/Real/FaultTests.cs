@@ -7,6 +7,7 @@ namespace Routing.Driver.Tests.Real;
 /// <summary>64 callers while the cluster is broken: nobody hangs, nobody writes to a read-only server twice, nothing is lost.</summary>
 [Collection(SharedCluster.Name)]
 [Trait("Category", "Faults")]
+[Trait("Runs", "Alone")]
 public sealed class FaultTests(DriverCluster fixture)
 {
     private const int Callers = 64;

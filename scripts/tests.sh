@@ -1,0 +1,100 @@
+# The parts of ./test: what runs of a project, how it is started, what came of it. Sourced after common.sh.
+# $category is what ./test was asked for, $work a folder that the user postgres can read, $results where reports go.
+
+# Whether a project starts the programs that ./build makes.
+needs_programs() { grep -rqE --include='*.cs' '\b(Programs|TestCluster|ClusterFixture|ProxyProcess)\b' "tests/$1"; }
+
+# Whether a project has tests that measure time: they run alone, after all others.
+has_alone() { grep -rqE --include='*.cs' 'Trait\("Runs", *"Alone"\)' "tests/$1"; }
+
+has_category() { grep -rqE --include='*.cs' "Trait\(\"Category\", *\"$2\"\)" "tests/$1"; }
+
+# Prints xunit's query for a project in the chosen category, or fails when the project has nothing there.
+# $2 is "beside" for what may run beside other projects, and "alone" for the rest.
+query() {
+    local name=$1 query
+    case $category-$name in
+        unit-Integration.Tests | unit-Faults.Tests | unit-Samples.Tests | integration-Faults.Tests) return 1 ;;
+        unit-*) query='(Category!=Integration)&(Category!=Faults)' ;;
+        integration-Integration.Tests) query='(Category!=Faults)' ;;
+        integration-*) has_category "$name" Integration || return 1; query='(Category=Integration)' ;;
+        faults-*) has_category "$name" Faults || return 1; query='(Category=Faults)' ;;
+    esac
+    if [ "$2" = alone ]; then
+        has_alone "$name" || return 1
+        query="${query:+$query&}(Runs=Alone)"
+    else
+        query="${query:+$query&}(Runs!=Alone)"
+    fi
+    printf '/[%s]\n' "$query"
+}
+
+# Runs what the query selects of a project. The output goes to $results/$2.log, the report to $results/$2.xml, and the
+# exit code with the seconds that it took to $results/$2.end.
+# $1 is the project, $2 the name of this run, $3 the query.
+run_project() {
+    local name=$1 run=$2 query=$3 started=$SECONDS code=0 program=$PWD/artifacts/build/bin/$1/release
+    if [ ${#AS_POSTGRES[@]} != 0 ]; then
+        [ -e "$work/$name" ] || cp -r "$program" "$work/$name"   # the user postgres need not see the checkout
+        program=$work/$name
+    fi
+    (cd "$work" && HOME=$work exec timeout -k 30 "$limit" "${AS_POSTGRES[@]}" dotnet "$program/Routing.$name.dll" \
+        -noLogo -noColor -noAutoReporters -longRunning 120 -result-xml "$work/$run.xml" -filter "$query" </dev/null) \
+        >"$results/$run.log" 2>&1 || code=$?
+    [ ! -e "$work/$run.xml" ] || cp "$work/$run.xml" "$results/$run.xml"
+    echo "$code $((SECONDS - started))" >"$results/$run.end"
+}
+
+# The number that a report has for an attribute; 0 without a report.
+count() {
+    local number
+    number=$(sed -n "s/.*<assembly [^>]*[ ]$2=\"\([0-9]*\)\".*/\1/p" "$results/$1.xml" 2>/dev/null | head -n 1)
+    echo "${number:-0}"
+}
+
+# Prints the failed tests of an output: each with its message and where it happened.
+failed_tests() {
+    awk '/^    [^ ].* \[FAIL\]$/ || /Cleanup Failure \(/ { on = 1; lines = 0 }
+         /^ ? ? ? ?[^ ]/ && !/\[FAIL\]$/ && !/Cleanup Failure \(/ { on = 0 }
+         on && lines++ < 40' "$results/$1.log"
+}
+
+# Adds a run that has ended to the counts, and prints one line about it, and what failed in it.
+# $1 is the project, $2 the name of this run, $3 "alone" for tests that others' need not have.
+tally() {
+    local name=$1 run=$2 code seconds p f s problem='' details
+    read -r code seconds <"$results/$run.end"
+    p=$(count "$run" passed) s=$(count "$run" skipped) f=$(($(count "$run" failed) + $(count "$run" errors)))
+    if [ "$code" = 124 ] || [ "$code" = 137 ]; then
+        problem="stopped after $limit s"
+    elif [ ! -s "$results/$run.xml" ]; then
+        problem="ended with exit code $code and without a report"
+    elif [ "$code" != 0 ] && [ "$f" = 0 ]; then
+        problem="ended with exit code $code although no test failed"
+    elif [ $((p + f + s)) = 0 ]; then
+        problem="ran no test"
+    fi
+    if [ -n "$problem" ]; then
+        problem=": $problem, counted as one failure"
+        f=$((f + 1))
+    fi
+    say "== $run: $p passed, $f failed, $s skipped in $seconds s"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    [ "$f" != 0 ] || return 0
+    details=$(failed_tests "$run")
+    # A program that died before it could report says why in its last lines.
+    [ -n "$details" ] || details=$(tail -n 40 "$results/$run.log")
+    failures+=("$run$problem"$'\n'"$details")
+    printf '%s\n' "${failures[-1]}"
+}
+
+# Prints the ten tests that took longest, over all reports.
+slowest_tests() {
+    local report
+    for report in "$results"/*.xml; do
+        [ -e "$report" ] || continue
+        grep -oE '<test [^>]*>' "$report" |
+            sed -nE 's/.* name="([^"]*)".* time="([0-9.]+)".*/\2 \1/p; t; s/.* time="([0-9.]+)".* name="([^"]*)".*/\1 \2/p'
+    done | sort -rn | sed -n '1,10{s/^\([0-9]*\)\(\.[0-9]\)\{0,1\}[0-9]* \(.*\)/\1\2 s  \3/;p}' |
+        sed 's/&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g; s/^/   /'
+}
