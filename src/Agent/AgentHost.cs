@@ -121,6 +121,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     /// <inheritdoc/>
     public IPeers Peers => _peers;
 
+    /// <inheritdoc/>
+    public OrderDesk Orders => _loop.Orders;
+
     /// <summary>Reads the configuration, runs until told to stop, and returns the exit code.</summary>
     public static async Task<int> RunAsync(string? path, SettingsEnvironment environment, TimeProvider time, TextWriter errors)
     {

@@ -13,4 +13,11 @@ public sealed record ScheduledRestart(
     string? Role,
     string? PostgresVersion,
     bool RestartPending,
-    double? TimeoutSeconds);
+    double? TimeoutSeconds)
+{
+    /// <summary>What has to hold when its time has come.</summary>
+    public RestartFilter Filter => new(Role, PostgresVersion, RestartPending);
+
+    /// <summary>Time for the start; null: the configured one.</summary>
+    public TimeSpan? Timeout => TimeoutSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
+}

@@ -13,4 +13,7 @@ public sealed record Decision(
 {
     /// <summary>The decision with one more action at its end.</summary>
     public Decision Then(HaAction action) => this with { Actions = Actions.Add(action) };
+
+    /// <summary>The decision with one more action before the others.</summary>
+    public Decision After(HaAction action) => this with { Actions = Actions.Insert(0, action) };
 }

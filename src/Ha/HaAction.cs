@@ -120,6 +120,24 @@ public abstract record HaAction
     /// <summary>Rewind to this primary.</summary>
     public sealed record Rewind(string Primary) : HaAction;
 
+    /// <summary>Restart in place, by an operator's order.</summary>
+    /// <param name="Order">The order.</param>
+    /// <param name="AsPrimary">It runs, or ran, as a primary: unless the cluster is paused it starts again only with the leader key.</param>
+    /// <param name="Upstream">A standby: where to stream from.</param>
+    /// <param name="Timeout">How long the start may take; null: <c>pg_ctl_timeout</c>.</param>
+    public sealed record Restart(RestartOrder Order, bool AsPrimary, Upstream? Upstream, TimeSpan? Timeout) : HaAction;
+
+    // --- operators' orders ------------------------------------------------------------------------------------------
+
+    /// <summary>Tell the operator why the order is not carried out.</summary>
+    public sealed record RefuseOrder(long Id, OrderRefusal Refusal, string Detail) : HaAction;
+
+    /// <summary>The scheduled restart is due: it becomes an order.</summary>
+    public sealed record OrderScheduledRestart : HaAction;
+
+    /// <summary>Forget the scheduled restart.</summary>
+    public sealed record DropScheduledRestart : HaAction;
+
     /// <summary>Cancel the running job.</summary>
     public sealed record CancelJob : HaAction;
 
@@ -128,5 +146,5 @@ public abstract record HaAction
 
     /// <summary>Whether this starts a long job.</summary>
     public bool IsJob => this is Bootstrap or AbandonBootstrap or CopyMember or StartPrimary or StartStandby or Promote or Demote
-        or Follow or CheckDivergence or Rewind;
+        or Follow or CheckDivergence or Rewind or Restart;
 }

@@ -22,6 +22,7 @@ public static partial class HaLoop
             PromotedIn = o.Ended is { Kind: JobKind.Promote, Result: JobResult.Done } && o.Lease.HoldsLeader ? o.Lease.Term : memory.PromotedIn,
             Members = o.Cluster is { } cluster ? memory.Members.After(cluster, o.Self, o.Paused, o.Now) : memory.Members,
             PreparingSince = leader == o.Self ? memory.PreparingSince : null,
+            LeavingSince = o.ShutdownRequested || o.Order is not null || o.Job is not null ? memory.LeavingSince : null,
         };
         if (leader is not null && leader != o.Self)
         {
@@ -43,9 +44,9 @@ public static partial class HaLoop
             };
         }
         memory = WithRewindBasis(o, memory);
-        if (o.Local.Server == ServerState.Running)
+        if (o.Local.Server == ServerState.Running && o.Job?.Kind != JobKind.Restart)
         {
-            memory = memory with { DownSince = null, StartFailure = null, StaysPrimary = false };
+            memory = memory with { DownSince = null, StartLimit = null, StartFailure = null, RestartFailed = false, StaysPrimary = false };
             if (!o.Local.IsPrimary)
             {
                 memory = memory with
@@ -113,6 +114,14 @@ public static partial class HaLoop
         (JobKind.Clone, _) =>
             memory with { FailedClones = memory.FailedClones + 1, RetryAt = ended.EndedAt + Backoff(memory.FailedClones) },
         (JobKind.StartPrimary, JobResult.Failed) => memory with { StartFailure = ended.Detail },
+        // The leader key is given up for the one, a standby tries again later for the other; a server that runs takes both back.
+        (JobKind.Restart, JobResult.Failed) => memory with
+        {
+            RestartFailed = true,
+            StartFailure = ended.Detail,
+            FailedStandbyStarts = memory.FailedStandbyStarts + 1,
+            RetryAt = ended.EndedAt + Backoff(memory.FailedStandbyStarts),
+        },
         (JobKind.StartStandby, JobResult.Failed) => memory with
         {
             FailedStandbyStarts = memory.FailedStandbyStarts + 1,

@@ -145,14 +145,9 @@ public static partial class HaLoop
                 ? Act(o, "stops", "ends", null, new HaAction.Exit(1))
                 : Act(o, "stops", "ends and puts the unfinished bootstrap aside", null, new HaAction.AbandonBootstrap());
         }
-        if (o.Local.IsStandby && IsSyncActive(o) && o.Leader is not null && o.IsDcsLive)
+        if (StillLeaves(o, "ends") is { } leaving)
         {
-            var since = o.Memory.LeavingSince ?? o.Now;
-            var leave = LeaveSet.Decide(o.Self, o.Cluster!.Sync, o.Now - since, o.Timing);
-            if (!leave.MayStop)
-            {
-                return new Decision("leaves_sync", $"ends: {leave.Reason}", [], o.Memory with { LeavingSince = since }, leave.Left);
-            }
+            return leaving;
         }
         if (o.Local.HasProcess)
         {

@@ -158,7 +158,7 @@ public static partial class HaLoop
             return Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon, new HaAction.AttachLeader());
         }
         var since = o.Memory.DownSince ?? o.Now;
-        var left = o.Config.PrimaryStartTimeout - (o.Now - since);
+        var left = (o.Memory.StartLimit ?? o.Config.PrimaryStartTimeout) - (o.Now - since);
         var waiting = o with { Memory = o.Memory with { DownSince = since } };
         if (left > TimeSpan.Zero)
         {

@@ -26,12 +26,16 @@ public static partial class HaLoop
         }
         if (o.ShutdownRequested)
         {
-            return DecideShutdown(o);
+            return o.Order is { } late ? DecideShutdown(o).After(RefusalOf(late, OrderRefusal.Failed, "the agent ends")) : DecideShutdown(o);
         }
         if (o.Cluster.Returned is { } returned && returned.Holder == o.Self && o.IsDcsLive && !o.Lease.HoldsLeader)
         {
             return Act(o, "returned_key", "deletes the leader key that names it: it came back with a restored store", s_soon,
                 new HaAction.ReleaseLeader(null));
+        }
+        if (DecideOrder(o) is { } ordered)
+        {
+            return ordered;
         }
         if (o.Job is { } job)
         {
@@ -57,19 +61,23 @@ public static partial class HaLoop
         {
             return DecideForeign(o, systemId, control.SystemId);
         }
-        return o.Local.Server switch
+        return DecideSchedule(o) ?? NotBeyondSchedule(o, o.Local.Server switch
         {
             ServerState.Stopped => DecideStopped(o),
             ServerState.Starting => DecideStarting(o),
             _ when o.Leader is null => DecideRace(o),
             _ when o.Leader == o.Self => DecideLeading(o),
             _ => DecideFollowing(o, o.Leader!),
-        };
+        });
     }
 
     /// <summary>The DCS has not answered this agent yet.</summary>
     private static Decision DecideUnknown(Observation o)
     {
+        if (o.Order is { } order)
+        {
+            return Refuse(o, order, OrderRefusal.Failed, "the DCS has not answered yet");
+        }
         if (o.ShutdownRequested)
         {
             return o.Job is null
@@ -144,7 +152,7 @@ public static partial class HaLoop
     /// <summary>A job runs: the loop only watches over it.</summary>
     private static Decision DecideBusy(Observation o, JobView job)
     {
-        if (job.Kind is JobKind.Promote or JobKind.StartPrimary && !o.Leads && !o.FailsafeHolds && !o.Paused)
+        if (job.MakesPrimary && !o.Leads && !o.FailsafeHolds && !o.Paused)
         {
             return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: it does not lead any more", s_soon, new HaAction.CancelJob());
         }
@@ -227,6 +235,6 @@ public static partial class HaLoop
         JobKind.Follow => "changing the upstream",
         JobKind.CheckDivergence => "comparing histories",
         JobKind.Rewind => "rewinding",
-        _ => "restarting",
+        _ => "restart",
     };
 }

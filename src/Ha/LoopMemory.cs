@@ -45,6 +45,12 @@ public sealed record LoopMemory
     /// <summary>When the server of this leader was first seen down.</summary>
     public TimeSpan? DownSince { get; init; }
 
+    /// <summary>How long the start of a restart by request may take; null: as long as the configuration says.</summary>
+    public TimeSpan? StartLimit { get; init; }
+
+    /// <summary>A restart by request stopped the server, and did not start it again.</summary>
+    public bool RestartFailed { get; init; }
+
     /// <summary>A start as primary failed since the server went down.</summary>
     public string? StartFailure { get; init; }
 
@@ -141,7 +147,7 @@ public sealed record LoopMemory
     /// <summary>Clones that failed in a row.</summary>
     public int FailedClones { get; init; }
 
-    /// <summary>Since when this member, about to stop, asks to leave the synchronous set.</summary>
+    /// <summary>Since when this member, about to stop or to restart, asks to leave the synchronous set.</summary>
     public TimeSpan? LeavingSince { get; init; }
 
     /// <summary>Since when this agent, about to end, waits for an answer about the leader key that it gave up.</summary>

@@ -48,6 +48,12 @@ public sealed record Observation
     /// <summary>The wall clock: for schedules only.</summary>
     public DateTimeOffset Clock { get; init; }
 
+    /// <summary>What an operator asks for now; null: nothing.</summary>
+    public Order? Order { get; init; }
+
+    /// <summary>The restart that waits for its time; null: none.</summary>
+    public ScheduledRestart? ScheduledRestart { get; init; }
+
     /// <summary>The agent was told to stop.</summary>
     public bool ShutdownRequested { get; init; }
 
@@ -185,6 +191,12 @@ public sealed record JobView(JobKind Kind, TimeSpan StartedAt, string Progress)
 
     /// <summary>It stops PostgreSQL within a bound that the lease allows, whatever PostgreSQL does.</summary>
     public bool StopsInTime => Demotion is DemoteMode.Immediate or DemoteMode.ImmediateNoLock or DemoteMode.Offline;
+
+    /// <summary>A <see cref="JobKind.Restart"/> that starts a primary again.</summary>
+    public bool RestartsPrimary { get; init; }
+
+    /// <summary>It ends in a primary: it has no right to go on without the leader key, unless the cluster is paused.</summary>
+    public bool MakesPrimary => Kind is JobKind.Promote or JobKind.StartPrimary || RestartsPrimary;
 
     /// <summary>The member that the job reads from; null: from none.</summary>
     public string? Source { get; init; }

@@ -18,6 +18,7 @@ public static class Published
         { Job.Kind: JobKind.StartPrimary or JobKind.StartStandby, Local.Server: not ServerState.Running } => PostgresState.Starting,
         { Local.Server: ServerState.Running or ServerState.Unresponsive } => PostgresState.Running,
         { Local.Server: ServerState.Starting } => PostgresState.Starting,
+        { Memory.RestartFailed: true } => PostgresState.RestartFailed,
         { Memory.StartFailure: not null } or { Memory.FailedStandbyStarts: > 0 } => PostgresState.StartFailed,
         { Memory: { HasRun: true, Demoted: false, SteppedDownAt: null }, ShutdownRequested: false, Local.Data: DataDirectory.Ready }
             when o.Memory.Divergence != DivergenceState.Diverged => PostgresState.Crashed,

@@ -31,6 +31,8 @@ internal static class Every
         new(null, "b", null, 70),
     ];
 
+    private static readonly Order[] s_orders = [new RestartOrder(1, RestartFilter.None, null)];
+
     /// <summary>The departed member <c>d</c> still runs as a primary.</summary>
     private static readonly PeerAnswers s_departedAlive = Answers(100, false) with
     {
@@ -73,6 +75,13 @@ internal static class Every
                                     yield return seen with { Job = job, ShutdownRequested = true };
                                 }
                                 yield return seen with { ShutdownRequested = true };
+                                foreach (var order in s_orders)
+                                {
+                                    yield return seen with { Order = order };
+                                    yield return seen with { Order = order, Job = new JobView(JobKind.Follow, Now, "started") };
+                                    yield return seen with { Order = order, ShutdownRequested = true };
+                                }
+                                yield return seen with { Job = new JobView(JobKind.Restart, Now, "started") { RestartsPrimary = true } };
                             }
                         }
                     }

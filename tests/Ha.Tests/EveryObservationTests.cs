@@ -10,6 +10,19 @@ public sealed class EveryObservationTests
         decision.Actions.Any(a => a is HaAction.Promote or HaAction.StartPrimary) && !o.Leads);
 
     [Fact]
+    public void No_primary_is_restarted_without_the_leader_key_unless_the_cluster_is_paused() => Never((o, decision) =>
+        decision.Actions.Any(a => a is HaAction.Restart { AsPrimary: true }) && !o.Leads && !o.Paused);
+
+    [Fact]
+    public void A_restart_of_a_primary_ends_with_the_leader_key() => Never((o, decision) =>
+        o is { Job.RestartsPrimary: true, Leads: false, FailsafeHolds: false, Paused: false }
+        && !decision.Actions.Any(a => a is HaAction.CancelJob));
+
+    [Fact]
+    public void An_order_is_answered_or_waits_and_never_starts_a_second_job() => Never((o, decision) =>
+        o is { Order: not null, Job: not null } && decision.Actions.Any(a => a is HaAction.Restart));
+
+    [Fact]
     public void No_healthy_holder_is_demoted_without_a_request() => Never((o, decision) =>
         o is { Leads: true, Job: null, ShutdownRequested: false, Cluster.Failover: null, Local: { Server: ServerState.Running, IsPrimary: true } }
         && decision.Actions.Any(a => a is HaAction.Demote or HaAction.ReleaseLeader));
@@ -56,7 +69,8 @@ public sealed class EveryObservationTests
     [Fact]
     public void Damaged_data_never_start_without_a_leader_and_never_lead() => Never((o, decision) =>
         o.Local.Damage != DataDamage.None
-        && decision.Actions.Any(a => a is HaAction.StartPrimary or HaAction.StartStandby or HaAction.Promote or HaAction.AcquireLeader));
+        && decision.Actions.Any(a => a is HaAction.StartPrimary or HaAction.StartStandby or HaAction.Promote or HaAction.AcquireLeader
+            or HaAction.Restart));
 
     [Fact]
     public void Half_rewound_data_never_start() => Never((o, decision) =>

@@ -17,13 +17,16 @@ public sealed class HookTests
 
         await leader.SendAsync("POST", "/reload");
         await CalledAsync(cluster, leader, "on_start primary pay|on_reload primary pay");
+        await other.SendAsync("POST", "/restart");
+        await CalledAsync(cluster, other, "on_start replica pay|before_stop|on_restart replica pay");
         await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name });
         Assert.Equal(other, await cluster.HealthyAsync());
 
         // The change of role ends on_stop's script where that still runs: whether it got as far as to write is left open.
         await CalledAsync(
             cluster, leader, "on_start primary pay|on_reload primary pay|before_stop|on_role_change replica pay", leftOpen: "on_stop primary pay");
-        await CalledAsync(cluster, other, "on_start replica pay|pre_promote|on_role_change primary pay");
+        await CalledAsync(
+            cluster, other, "on_start replica pay|before_stop|on_restart replica pay|pre_promote|on_role_change primary pay");
     }
 
     [Fact]

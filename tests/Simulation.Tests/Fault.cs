@@ -20,6 +20,13 @@ internal enum Fault
     Unresponsive,
     Switchover,
     Failover,
+
+    /// <summary>An operator asks for a restart of PostgreSQL, now.</summary>
+    RestartServer,
+
+    /// <summary>An operator plans a restart of PostgreSQL.</summary>
+    PlanRestart,
+
     Pause,
     ChangeTimes,
 

@@ -10,6 +10,8 @@ internal static class Mixes
 
     private static readonly Fault[] s_servers = [Fault.KillPostmaster, Fault.FailStarts, Fault.SlowStart, Fault.Unresponsive];
 
+    private static readonly Fault[] s_restarts = [Fault.RestartServer, Fault.RestartServer, Fault.PlanRestart];
+
     private static readonly Fault[] s_requests = [Fault.Switchover, Fault.Failover];
 
     // A pause switches the guards off: only what leaves a paused cluster with one primary happens here.
@@ -34,6 +36,10 @@ internal static class Mixes
         ["Everything"] = [.. s_crashes, .. s_links, .. s_servers, .. s_requests],
         ["RequestsAndCrashes"] = [.. s_requests, .. s_crashes],
         ["RequestsAndLinks"] = [.. s_links, .. s_requests],
+        ["CalmRestarts"] = [Fault.RestartServer, Fault.PlanRestart],
+        ["Restarts"] = [.. s_restarts, Fault.CutFromDcs, Fault.DcsOutage, Fault.LoseAnswers, Fault.Switchover, Fault.SlowStart],
+        ["RestartsAndCrashes"] = [.. s_restarts, Fault.KillAgent, Fault.KillPostmaster, Fault.FreezeAgent, Fault.StopAgent, Fault.FailStarts],
+        ["PausedRestarts"] = [Fault.Pause, Fault.Pause, .. s_restarts, Fault.Switchover],
         ["Paused"] = s_paused,
         ["CalmTimes"] = [Fault.ChangeTimes],
         ["Times"] = s_times,

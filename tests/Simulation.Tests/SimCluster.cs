@@ -101,11 +101,19 @@ internal sealed class SimCluster
         {
             Invariants.Violated($"no commit is acknowledged any more: {Describe()}");
         }
+        // A synchronous standby that is to restart waits for its leave of the set for two loops at most.
+        World.RunUntil(() => IsOver || Deaf() is null, TimeSpan.FromSeconds((2 * Options.LoopWait) + 10));
+        if (!IsOver && Deaf() is { } deaf)
+        {
+            Invariants.Violated($"{deaf.Name} has never answered an operator: {deaf.Agent!.Reason}");
+        }
         if (!IsOver && Leader is { } last && _clients.Judge(last.Server) is { } anomaly)
         {
             Invariants.Violated($"what clients saw: {anomaly}");
         }
         return Invariants.Violation;
+
+        SimNode? Deaf() => Nodes.Find(node => node.Agent is SimAgent { Orders.Open: not null });
     }
 
     public SimNode AddNode()

@@ -346,6 +346,25 @@ internal sealed class SimAgent : SimMember
 
     public override void Stop() => Process.Run(_loop.RequestShutdown);
 
+    /// <summary>What operators ask of it.</summary>
+    public OrderDesk Orders => _loop.Orders;
+
+    /// <summary>The last restart that was asked for: how it ended; null before it has.</summary>
+    public OrderEnd? LastRestart { get; private set; }
+
+    /// <summary>An operator asks for a restart, and waits for the answer.</summary>
+    public void OrderRestart(RestartFilter filter)
+    {
+        LastRestart = null;
+        Process.Run(() => _ = AwaitAsync());
+
+        async Task AwaitAsync() => LastRestart = await Orders.RestartAsync(filter, null, CancellationToken.None);
+    }
+
+    /// <summary>An operator plans a restart.</summary>
+    public void PlanRestart(TimeSpan ahead) => Process.Run(() =>
+        Orders.TrySchedule(new ScheduledRestart(_time.GetUtcNow() + ahead, null, null, null, false, null)));
+
     public override void Adopt(MemberTags tags) => Process.Run(() => _loop.Adopt(_member with { Tags = tags }));
 
     public override PeerReport Report()

@@ -138,12 +138,17 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
 
     public Task<StepResult> CheckpointAsync(CancellationToken cancellationToken) => CheckpointAsync(null, cancellationToken);
 
-    public async Task<StepResult> RestartAsync(TimeSpan? timeout, CancellationToken cancellationToken)
+    public async Task<RestartResult> RestartAsync(RestartPlan plan, IProgress<string> progress, CancellationToken cancellationToken)
     {
-        var asPrimary = server.IsPrimary;
-        await StopAsync(new StopPlan(StopMode.Fast), cancellationToken);
-        var outcome = await StartAsync(new StartPlan(asPrimary, server.Upstream, timeout), cancellationToken);
-        return outcome == StartOutcome.Running ? StepResult.Done("restarted") : StepResult.Failed("did not start");
+        var stopped = await StopAsync(plan.Stop, cancellationToken);
+        if (!stopped.Ok)
+        {
+            return new RestartResult(null, stopped.Detail);
+        }
+        cancellationToken.ThrowIfCancellationRequested();
+        return plan.MayStart()
+            ? new RestartResult(await StartAsync(plan.Start, cancellationToken), "restarted")
+            : new RestartResult(null, "does not lead any more") { MustNotStart = true };
     }
 
     public async Task<StepResult> SetSynchronousStandbyNamesAsync(string? names, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using Routing.Agent.Status;
+using Routing.Cluster;
 
 namespace Routing.Simulation.Tests;
 
@@ -20,6 +21,12 @@ internal sealed partial class Weather
                     patroni.Hang();
                     Later(chance, patroni.GoOn);
                 }
+                return true;
+            case Fault.RestartServer:
+                (node.Agent as SimAgent)?.OrderRestart(RestartFilter.None);
+                return true;
+            case Fault.PlanRestart:
+                (node.Agent as SimAgent)?.PlanRestart(chance.Between(100, 4000));
                 return true;
             case Fault.RestartAgent:
                 if (cluster.Dcs.Snapshot.Leader?.Holder != node.Name && !node.Server.AcceptsWrites)

@@ -13,7 +13,7 @@ internal static class PostgresSectionReader
 
     private static readonly string[] s_roles = ["primary", "replica", "standby_leader"];
 
-    private static readonly string[] s_callbacks = ["on_start", "on_stop", "on_reload", "on_role_change"];
+    private static readonly string[] s_callbacks = ["on_start", "on_stop", "on_restart", "on_reload", "on_role_change"];
 
     private static readonly string[] s_notForBaseBackup =
     [
@@ -181,7 +181,6 @@ internal static class PostgresSectionReader
                 commands[name] = command;
             }
         }
-        WithoutEffect(section, "on_restart", "this version calls on_stop and on_start around a restart");
         section.WarnUnknownKeys();
         return commands.ToImmutable();
     }

@@ -63,6 +63,7 @@ internal sealed partial class AgentLoop
             ReplayLsn = running && !o.Local.IsPrimary && o.Local.ReplayedLsn > Lsn.Zero ? o.Local.ReplayedLsn : null,
             ReplicationState = running ? Published.ReplicationState(o) : null,
             Timeline = running && o.Local.Timeline > 0 ? o.Local.Timeline : null,
+            ScheduledRestart = Orders.Scheduled,
             Pause = o.Paused,
             Routing = new RoutingExtension(RoutingVersion.Own, _guard.IsFenced),
         };

@@ -64,6 +64,10 @@ internal sealed partial class AgentLoop
             _postgres.RunCallback(_callbackRole is { } before && before != now ? "on_role_change" : "on_start", now);
             _callbackRole = now;
         }
+        else if (ended == JobKind.Restart)
+        {
+            _postgres.RunCallback("on_restart", _callbackRole ?? _lastRole);
+        }
         else if (ended == JobKind.Demote)
         {
             _postgres.RunCallback("on_stop", _callbackRole ?? Role.Replica);
@@ -93,6 +97,7 @@ internal sealed partial class AgentLoop
             LongestTtl = LongestTtl(o),
             Health = decision.Memory.Health.Problem,
             SystemId = o.Local.Control?.SystemId,
+            ScheduledRestart = o.ScheduledRestart,
             FailsafeUntil = _keeper.VouchedUntil,
             ReasonCode = decision.Code,
             Reason = decision.Reason,

@@ -71,9 +71,10 @@ internal sealed partial class AgentLoop : IDisposable
         _startedAt = _lastRunAt = time.GetTimestamp();
         _config = DynamicConfig.Parse(member.InitialConfig, 0);
         _timing = _config.Timing.Corrected(Timing.CommonMinimum);
+        Orders = new OrderDesk(signal.Wake);
         _jobs = new JobSlot(Now, signal.Wake, loggers.CreateLogger<JobSlot>());
         _status = new StatusKey(store, member.Name);
-        _performer = new Performer(store, keeper, _status, postgres, peers, guard, _jobs, time, loggers.CreateLogger<Performer>());
+        _performer = new Performer(store, keeper, _status, postgres, peers, guard, _jobs, Orders, time, loggers.CreateLogger<Performer>());
         _publisher = new MemberPublisher(store, keeper, time, loggers.CreateLogger<MemberPublisher>());
         keeper.Wake = signal.Wake;
         keeper.LoopIsAlive = IsAlive;
@@ -84,6 +85,9 @@ internal sealed partial class AgentLoop : IDisposable
 
     /// <summary>Wakes the loop.</summary>
     public LoopSignal Signal { get; }
+
+    /// <summary>What operators ask of this member.</summary>
+    public OrderDesk Orders { get; }
 
     /// <summary>The decision: <see cref="HaLoop.Decide"/>, unless a test plants a bug in it.</summary>
     public Func<Observation, Decision> Decide { get; init; } = HaLoop.Decide;
@@ -337,6 +341,7 @@ internal sealed partial class AgentLoop : IDisposable
         {
             NameKeyProblems(snapshot);
             AdoptConfig(snapshot);
+            Orders.Recall(snapshot.Members.GetValueOrDefault(_member.Name)?.ScheduledRestart);
         }
         var status = _board.Current;
         var consent = status.Failsafe ?? EarlierConsent;
@@ -367,6 +372,8 @@ internal sealed partial class AgentLoop : IDisposable
             },
             Now = Now(),
             Clock = _time.GetUtcNow(),
+            Order = Orders.Open,
+            ScheduledRestart = Orders.Scheduled,
             ShutdownRequested = _shutdown,
             Memory = _memory,
         };
@@ -442,7 +449,7 @@ internal sealed partial class AgentLoop : IDisposable
     private void GuardPrimary(Observation o)
     {
         // What a silent server was last is known, not what it is: its files and what it was asked for tell more.
-        var mayWrite = o.Job?.Kind is JobKind.Promote or JobKind.StartPrimary
+        var mayWrite = o.Job is { MakesPrimary: true }
             || o.Local.AcceptsWrites || o.Local.PromotionAsked || o.Local is { HasProcess: true, HasRecoverySignal: false };
         if (mayWrite && !o.Paused && o.Local.PostmasterPid > 0 && o.Lease.HoldsLeader && o.Job?.Kind != JobKind.Demote)
         {

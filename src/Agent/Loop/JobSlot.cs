@@ -52,9 +52,10 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
     /// <param name="source">The member that it reads from; null: from none.</param>
     /// <param name="work">Does it; gets where to tell its progress, and a token that asks it to end.</param>
     /// <param name="demotion">How a demotion stops PostgreSQL; null for every other job.</param>
+    /// <param name="restartsPrimary">A restart that starts a primary again.</param>
     public bool TryStart(
         JobKind kind, string? source, Func<IProgress<string>, CancellationToken, Task<(JobResult Result, string Detail)>> work,
-        DemoteMode? demotion = null)
+        DemoteMode? demotion = null, bool restartsPrimary = false)
     {
         lock (_lock)
         {
@@ -62,7 +63,7 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
             {
                 return false;
             }
-            _current = new JobView(kind, now(), "started") { Source = source, Demotion = demotion };
+            _current = new JobView(kind, now(), "started") { Source = source, Demotion = demotion, RestartsPrimary = restartsPrimary };
             _ended = null;
             _cancel = new CancellationTokenSource();
             _task = RunAsync(kind, work, _cancel);

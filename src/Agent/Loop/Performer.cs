@@ -13,7 +13,7 @@ namespace Routing.Agent.Loop;
 /// <summary>Does what the decision says. The only place of the loop with effects.</summary>
 internal sealed partial class Performer(
     IClusterStore store, LeaseKeeper keeper, StatusKey status, IPostgres postgres, IPeers peers, IPrimaryGuard guard, JobSlot jobs,
-    TimeProvider time, ILogger<Performer> logger)
+    OrderDesk orders, TimeProvider time, ILogger<Performer> logger)
 {
     /// <summary>The longest that a peer may take to answer before it counts as unreachable.</summary>
     private static readonly TimeSpan s_peerLimit = TimeSpan.FromSeconds(2);
@@ -172,6 +172,16 @@ internal sealed partial class Performer(
                 jobs.Cancel();
                 await Task.WhenAny(jobs.Completion, Task.Delay(TimeSpan.FromMilliseconds(500), time, cancellationToken));
                 return (jobs.Current is null, learned);
+            case HaAction.RefuseOrder refuse:
+                LogOrderRefused(refuse.Refusal, refuse.Detail);
+                orders.End(refuse.Id, new OrderEnd(null, refuse.Refusal, refuse.Detail));
+                return (true, learned);
+            case HaAction.OrderScheduledRestart:
+                orders.OrderScheduled();
+                return (true, learned);
+            case HaAction.DropScheduledRestart:
+                orders.TryUnschedule();
+                return (true, learned);
             case HaAction.Exit exit:
                 return (true, learned with { ExitCode = exit.Code });
             default:
@@ -294,12 +304,13 @@ internal sealed partial class Performer(
     private bool StartJob(HaAction action, Run run)
     {
         // Frozen since the decision, or held up by another action, we may lead no more.
-        if (action is HaAction.Promote or HaAction.StartPrimary && !run.Config.Pause && !LeadsStill())
+        var makesPrimary = action is HaAction.Promote or HaAction.StartPrimary or HaAction.Restart { AsPrimary: true };
+        if (makesPrimary && !run.Config.Pause && !LeadsStill())
         {
             LogNotDone(action.GetType().Name, "not begun", "the lease ran out in the meantime");
             return false;
         }
-        if (action is HaAction.Promote or HaAction.StartPrimary && !run.Config.Pause && !guard.Prepare(run.Observation.Timing))
+        if (makesPrimary && !run.Config.Pause && !guard.Prepare(run.Observation.Timing))
         {
             // The key may be held for long: the device that could be opened then is asked again.
             LogNotDone(action.GetType().Name, "not begun", guard.WatchdogProblem ?? "");
@@ -310,7 +321,13 @@ internal sealed partial class Performer(
         {
             guard.Arm(pid);
         }
-        return jobs.TryStart(kind, SourceOf(action), work, (action as HaAction.Demote)?.Mode);
+        var restart = action as HaAction.Restart;
+        var hasBegun = jobs.TryStart(kind, SourceOf(action), work, (action as HaAction.Demote)?.Mode, restart is { AsPrimary: true });
+        if (hasBegun && restart is not null)
+        {
+            orders.Begin(restart.Order.Id);
+        }
+        return hasBegun;
     }
 
     /// <summary>The member that a job reads from.</summary>
@@ -346,6 +363,7 @@ internal sealed partial class Performer(
             HaAction.CheckDivergence check => (JobKind.CheckDivergence, async (_, t) =>
                 End(await postgres.CheckDivergenceAsync(members[check.Primary], t))),
             HaAction.Rewind rewind => (JobKind.Rewind, (p, t) => RewindAsync(members[rewind.Primary], p, t)),
+            HaAction.Restart restart => (JobKind.Restart, (p, t) => RestartAsync(restart, run, p, t)),
             _ => throw new InvalidOperationException($"The performer does not know the job {action}."),
         };
     }
@@ -492,6 +510,9 @@ internal sealed partial class Performer(
         }
         return false;
     }
+
+    [LoggerMessage(EventId = 1405, Level = LogLevel.Warning, Message = "What was asked of this member is not done ({Refusal}): {Detail}")]
+    private partial void LogOrderRefused(OrderRefusal refusal, string detail);
 
     [LoggerMessage(EventId = 1401, Level = LogLevel.Warning, Message = "{Action}: {Status} {Problem}")]
     private partial void LogNotDone(string action, string status, string problem);

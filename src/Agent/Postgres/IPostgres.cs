@@ -40,6 +40,24 @@ internal sealed record StartPlan(bool AsPrimary, Upstream? Upstream, TimeSpan? T
     public Action<int>? OnPostmaster { get; init; }
 }
 
+/// <summary>A restart of the server in its present role.</summary>
+/// <param name="Stop">How it stops.</param>
+/// <param name="Start">How it starts again.</param>
+internal sealed record RestartPlan(StopPlan Stop, StartPlan Start)
+{
+    /// <summary>Asked when the server is stopped: false leaves it so, for a primary that has lost its right to be one.</summary>
+    public Func<bool> MayStart { get; init; } = static () => true;
+}
+
+/// <summary>How a restart ended.</summary>
+/// <param name="Outcome">How the start ended; null: the server was not stopped, or may not start again.</param>
+/// <param name="Detail">One sentence: what was done, or what went wrong.</param>
+internal readonly record struct RestartResult(StartOutcome? Outcome, string Detail)
+{
+    /// <summary>It was stopped, and <see cref="RestartPlan.MayStart"/> said no.</summary>
+    public bool MustNotStart { get; init; }
+}
+
 /// <summary>How to stop.</summary>
 internal enum StopMode
 {
@@ -141,8 +159,8 @@ internal interface IPostgres
     /// <summary>CHECKPOINT.</summary>
     Task<StepResult> CheckpointAsync(CancellationToken cancellationToken);
 
-    /// <summary>Restart in the present role (by request).</summary>
-    Task<StepResult> RestartAsync(TimeSpan? timeout, CancellationToken cancellationToken);
+    /// <summary>Restarts in the present role, by request; a server that is down is started.</summary>
+    Task<RestartResult> RestartAsync(RestartPlan plan, IProgress<string> progress, CancellationToken cancellationToken);
 
     /// <summary>Sets <c>synchronous_standby_names</c>; null restores the user's own value. Reloads.</summary>
     Task<StepResult> SetSynchronousStandbyNamesAsync(string? names, CancellationToken cancellationToken);

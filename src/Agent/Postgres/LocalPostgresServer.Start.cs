@@ -54,20 +54,25 @@ internal sealed partial class LocalPostgresServer
     }
 
     /// <inheritdoc/>
-    public async Task<StepResult> RestartAsync(TimeSpan? timeout, CancellationToken cancellationToken)
+    public async Task<RestartResult> RestartAsync(RestartPlan plan, IProgress<string> progress, CancellationToken cancellationToken)
     {
-        var seen = await ObserveAsync(cancellationToken);
-        var asPrimary = seen.HasProcess ? seen.IsPrimary : !seen.HasRecoverySignal;
-        var stopped = await StopAsync(new StopPlan(StopMode.Fast, Checkpoint: true), cancellationToken);
+        progress.Report("stops PostgreSQL");
+        var stopped = await StopAsync(plan.Stop, cancellationToken);
         if (!stopped.Ok)
         {
-            return stopped;
+            return new RestartResult(null, stopped.Detail);
         }
-        return await StartAsync(new StartPlan(asPrimary, seen.Following, timeout), cancellationToken) switch
+        cancellationToken.ThrowIfCancellationRequested();
+        if (!plan.MayStart())
         {
-            StartOutcome.Running => StepResult.Done("restarted"),
-            StartOutcome.StillStarting => StepResult.Failed("is still starting after the restart"),
-            _ => StepResult.Failed($"did not start again: {StartProblem}"),
+            return new RestartResult(null, "was stopped, and does not lead any more") { MustNotStart = true };
+        }
+        progress.Report("starts PostgreSQL");
+        return await StartAsync(plan.Start, cancellationToken) switch
+        {
+            StartOutcome.Running => new RestartResult(StartOutcome.Running, "restarted"),
+            StartOutcome.StillStarting => new RestartResult(StartOutcome.StillStarting, "is still starting after the restart"),
+            _ => new RestartResult(StartOutcome.Failed, $"did not start again: {StartProblem}"),
         };
     }
 

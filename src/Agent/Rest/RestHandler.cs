@@ -23,6 +23,7 @@ internal sealed partial class RestHandler(
 
     private readonly LeaderChange _leaderChange = new(control, time, logger);
     private readonly ConfigChange _configChange = new(control, logger);
+    private readonly RestartRequest _restart = new(control, time, logger);
     private Rules? _rules;
 
     /// <summary>Takes settings for the requests that begin from now on.</summary>
@@ -82,7 +83,8 @@ internal sealed partial class RestHandler(
             ("DELETE", "switchover") => GuardedAsync(context, rules, () => _leaderChange.CancelAsync(context, settings)),
             ("POST", "failsafe") => GuardedAsync(context, rules, () => PostFailsafeAsync(context, settings), isFailsafe: true),
             ("POST", "reload") => GuardedAsync(context, rules, () => ReloadAsync(context, settings)),
-            ("DELETE", "restart") => GuardedAsync(context, rules, () => DeleteRestartAsync(context, settings)),
+            ("POST", "restart") => GuardedAsync(context, rules, () => _restart.RequestAsync(context, settings)),
+            ("DELETE", "restart") => GuardedAsync(context, rules, () => _restart.CancelAsync(context, settings)),
             ("POST", "sigterm") => GuardedAsync(
                 context, rules, () => context.SayAsync(settings, StatusCodes.Status202Accepted, "shutdown scheduled")),
             ("POST", "citus") => GuardedAsync(context, rules, () => context.SayAsync(settings, StatusCodes.Status200OK, "OK")),
@@ -270,11 +272,6 @@ internal sealed partial class RestHandler(
         control.RequestReload();
         return context.SayAsync(settings, StatusCodes.Status202Accepted, "reload scheduled");
     }
-
-    private Task DeleteRestartAsync(HttpContext context, RestSettings settings) =>
-        control.Status.ScheduledRestart is null
-            ? context.SayAsync(settings, StatusCodes.Status404NotFound, "no restarts are scheduled")
-            : context.ErrorAsync(settings, StatusCodes.Status501NotImplemented, "A scheduled restart cannot be deleted yet.");
 
     private static long Number(HttpContext context, string name) =>
         long.TryParse(context.Request.Query[name].ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using System.Text.Json;
 using Routing.Logging;
 using Routing.Cluster;
@@ -20,7 +19,7 @@ internal static class StatusDocument
         json.WriteString("state", view.State.ToWire());
         if (status is { IsAnswering: true, Postgres.PostmasterStart: { } start })
         {
-            json.WriteString("postmaster_start_time", Time(start));
+            json.WriteString("postmaster_start_time", PostgresTime.Format(start));
         }
         json.WriteString("role", view.Role.ToWire());
         if (status.IsAnswering)
@@ -71,11 +70,6 @@ internal static class StatusDocument
         json.WriteEndObject();
     }
 
-    /// <summary>A moment as PostgreSQL's clients print it: <c>2026-07-20 06:00:01.221000+00:00</c>.</summary>
-    public static string Time(DateTimeOffset time) => time.ToString(
-        time.Ticks % TimeSpan.TicksPerSecond < TimeSpan.TicksPerMicrosecond ? "yyyy-MM-dd HH:mm:sszzz" : "yyyy-MM-dd HH:mm:ss.ffffffzzz",
-        CultureInfo.InvariantCulture);
-
     private static void WriteServer(Utf8JsonWriter json, HealthView view, LocalPostgres postgres)
     {
         json.WriteNumber("server_version", postgres.ServerVersion);
@@ -90,7 +84,7 @@ internal static class StatusDocument
             json.WriteNumber("replayed_location", view.IsPositionKnown ? view.Replayed.Value : 0);
             if (postgres.ReplayedTimestamp is { } replayed)
             {
-                json.WriteString("replayed_timestamp", Time(replayed));
+                json.WriteString("replayed_timestamp", PostgresTime.Format(replayed));
             }
             else
             {

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Routing.Agent.Loop;
 using Routing.Cluster;
 using Routing.Dcs;
 
@@ -18,6 +19,9 @@ internal interface IAgentControl
 
     /// <summary>The members as their REST tells them.</summary>
     IPeers Peers { get; }
+
+    /// <summary>What operators ask of this member.</summary>
+    OrderDesk Orders { get; }
 
     /// <summary>Lets the loop run now: something changed that it should look at.</summary>
     void WakeLoop();

@@ -361,13 +361,14 @@ public sealed class LocalPostgresServerTests
 
         var applied = await node.Server.ApplyConfigurationAsync(changed, force: false, Cancellation);
         var pending = (await node.ObserveAsync()).PendingRestart;
-        var restarted = await node.Server.RestartAsync(null, Cancellation);
+        var restarted = await node.Server.RestartAsync(
+            new RestartPlan(new StopPlan(StopMode.Fast), new StartPlan(true, null, null)), new Progress<string>(), Cancellation);
 
         Assert.True(applied.Ok, applied.Detail);
         Assert.Equal(["max_connections", "max_files_per_process"], pending.Keys);
         Assert.Equal(new ParameterChange("100", "50"), pending["max_connections"]);
         Assert.Equal(new ParameterChange("1000", "2000"), pending["max_files_per_process"]);
-        Assert.True(restarted.Ok, restarted.Detail);
+        Assert.True(restarted.Outcome == StartOutcome.Running, restarted.Detail);
         Assert.Empty((await node.ObserveAsync()).PendingRestart);
         Assert.Equal("50", await node.ValueAsync("SHOW max_connections"));
         Assert.Equal("5MB", await node.ValueAsync("SHOW work_mem"));

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Routing.Agent.Config;
+using Routing.Agent.Loop;
 using Routing.Logging;
 using Routing.Agent.Metrics;
 using Routing.Agent.Rest;
@@ -32,6 +33,7 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
         Events = new AgentEvents(Time, capacity: 4);
         Metrics = new AgentMetrics(status.Scope, status.Name);
         Settings = settings is null ? Loopback() : settings;
+        Orders = new OrderDesk(WakeLoop);
         _server = new RestServer(Settings, this, Events, Metrics, this, Time, Log);
         Http = new HttpClient { BaseAddress = new Uri($"http://{Settings.Listen}") };
     }
@@ -75,6 +77,8 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
         get => _board.Current;
         set => _board.Publish(value);
     }
+
+    public OrderDesk Orders { get; }
 
     public IClusterStore Store => Link;
 

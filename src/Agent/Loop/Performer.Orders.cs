@@ -1,0 +1,52 @@
+using Routing.Agent.Postgres;
+using Routing.Ha;
+
+namespace Routing.Agent.Loop;
+
+// The jobs that operators ask for.
+internal sealed partial class Performer
+{
+    /// <summary>A server that answers nobody does not end by a fast stop either: it gets this long.</summary>
+    private static readonly TimeSpan s_unresponsiveStop = TimeSpan.FromSeconds(30);
+
+    /// <summary>Restarts in place, and tells the operator how it ended, whatever ends it.</summary>
+    private async Task<(JobResult, string)> RestartAsync(
+        HaAction.Restart restart, Run run, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var end = (Result: JobResult.Cancelled, Detail: "it was cancelled");
+        try
+        {
+            return end = await RestartInPlaceAsync(restart, run, progress, cancellationToken);
+        }
+        catch (Exception problem) when (problem is not OperationCanceledException)
+        {
+            end = (JobResult.Failed, problem.Message);
+            throw;
+        }
+        finally
+        {
+            orders.End(restart.Order.Id, new OrderEnd(end.Result, null, end.Detail));
+        }
+    }
+
+    private async Task<(JobResult, string)> RestartInPlaceAsync(
+        HaAction.Restart restart, Run run, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var answers = run.Observation.Local.Server == ServerState.Running;
+        var limit = restart.AsPrimary ? StopLimit(run) : null;
+        var plan = new RestartPlan(
+            new StopPlan(StopMode.Fast, Checkpoint: answers, EscalateAfter: answers ? limit : limit ?? s_unresponsiveStop),
+            new StartPlan(restart.AsPrimary, restart.Upstream, restart.Timeout) { OnPostmaster = restart.AsPrimary ? guard.Arm : null })
+        {
+            MayStart = () => !restart.AsPrimary || run.Config.Pause || LeadsStill(),
+        };
+        var restarted = await postgres.RestartAsync(plan, progress, cancellationToken);
+        return restarted switch
+        {
+            { Outcome: StartOutcome.Running } => (JobResult.Done, restarted.Detail),
+            { Outcome: StartOutcome.StillStarting } => (JobResult.StillStarting, restarted.Detail),
+            { MustNotStart: true } => (JobResult.Cancelled, restarted.Detail),
+            _ => (JobResult.Failed, restarted.Detail),
+        };
+    }
+}
