@@ -20,7 +20,7 @@ public static class Published
         { Local.Server: ServerState.Starting } => PostgresState.Starting,
         { Memory.RestartFailed: true } => PostgresState.RestartFailed,
         { Memory.StartFailure: not null } or { Memory.FailedStandbyStarts: > 0 } => PostgresState.StartFailed,
-        { Memory: { HasRun: true, Demoted: false, SteppedDownAt: null }, ShutdownRequested: false, Local.Data: DataDirectory.Ready }
+        { Memory: { HasRun: true, Demoted: false, SteppedDownAt: null }, ShutdownRequested: false, Paused: false, Local.Data: DataDirectory.Ready }
             when o.Memory.Divergence != DivergenceState.Diverged => PostgresState.Crashed,
         _ => PostgresState.Stopped,
     };

@@ -48,6 +48,13 @@ public sealed class PublishedTests
         PostgresState.Crashed, Role.Replica, Every.Server(ServerState.Stopped, isPrimary: false), memory: new LoopMemory { HasRun = true });
 
     [Fact]
+    public void A_server_that_is_down_in_a_pause_is_stopped() => Assert.Equal(PostgresState.Stopped, Published.State(Every.Of(
+        Every.Server(ServerState.Stopped, isPrimary: false), "b", default, config: Every.Config("""{"pause":true}""")) with
+    {
+        Memory = new LoopMemory { HasRun = true },
+    }));
+
+    [Fact]
     public void A_demoted_primary() => Says(
         PostgresState.Stopped, Role.Demoted, Every.Server(ServerState.Stopped, isPrimary: true) with { IsPrimary = false },
         memory: new LoopMemory { HasRun = true, Demoted = true });

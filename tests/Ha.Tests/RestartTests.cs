@@ -1,6 +1,4 @@
-using System.Collections.Immutable;
 using Routing.Cluster;
-using Routing.Ha.Synchronous;
 using Xunit;
 
 namespace Routing.Ha.Tests;

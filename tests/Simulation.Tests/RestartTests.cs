@@ -1,4 +1,3 @@
-using Routing.Agent.Loop;
 using Routing.Cluster;
 using Routing.Ha;
 using Xunit;

@@ -10,17 +10,14 @@ namespace Routing.Agent.Loop;
 internal readonly record struct OrderEnd(JobResult? Result, OrderRefusal? Refusal, string Detail);
 
 /// <summary>What operators ask of this member through REST, on its way to the loop and back. One order is open or under way at a time.</summary>
-internal sealed class OrderDesk
+/// <param name="wake">Lets the loop run.</param>
+internal sealed class OrderDesk(Action wake)
 {
     private readonly Lock _lock = new();
-    private readonly Action _wake;
     private Entry? _current;
     private ScheduledRestart? _scheduled;
     private long _lastId;
     private bool _hasRecalled;
-
-    /// <param name="wake">Lets the loop run.</param>
-    public OrderDesk(Action wake) => _wake = wake;
 
     /// <summary>The order that waits for the loop; null: none, or its job has begun.</summary>
     public Order? Open
@@ -64,7 +61,7 @@ internal sealed class OrderDesk
             }
             _scheduled = restart;
         }
-        _wake();
+        wake();
         return true;
     }
 
@@ -79,7 +76,7 @@ internal sealed class OrderDesk
             }
             _scheduled = null;
         }
-        _wake();
+        wake();
         return true;
     }
 
@@ -146,7 +143,7 @@ internal sealed class OrderDesk
             }
             entry = _current = new Entry(make(++_lastId));
         }
-        _wake();
+        wake();
         try
         {
             return await entry.Ended.Task.WaitAsync(cancellationToken);
