@@ -9,16 +9,15 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Routing.Cluster;
-using Routing.Proxy.Host;
 
 namespace Routing.Proxy.Admin;
 
 /// <summary>The admin port: Kestrel and nothing else of the web framework.</summary>
 /// <param name="listen">Where.</param>
-/// <param name="reusePort">Whether another process may listen there, too.</param>
+/// <param name="bind">Makes a socket that is bound and does not listen yet.</param>
 /// <param name="source">What it shows.</param>
 /// <param name="loggers">For what Kestrel has to say.</param>
-internal sealed partial class AdminServer(HostPort listen, bool reusePort, IAdminSource source, ILoggerFactory loggers) : IAsyncDisposable
+internal sealed partial class AdminServer(HostPort listen, Func<EndPoint, Socket> bind, IAdminSource source, ILoggerFactory loggers) : IAsyncDisposable
 {
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(15);
     private const int MaximumConnections = 256;
@@ -36,7 +35,7 @@ internal sealed partial class AdminServer(HostPort listen, bool reusePort, IAdmi
         builder.WebHost.UseSockets(sockets =>
         {
             sockets.IOQueueCount = 1;
-            sockets.CreateBoundListenSocket = endpoint => ListenSockets.Bind(endpoint, reusePort);
+            sockets.CreateBoundListenSocket = bind;
         });
         var endpoints = await EndpointsAsync(cancellationToken);
         builder.WebHost.ConfigureKestrel(kestrel =>

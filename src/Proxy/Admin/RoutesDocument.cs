@@ -3,7 +3,7 @@ using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Routes;
-using Routing.Proxy.Sessions;
+using Routing.Proxy.Sessions.Joined;
 
 namespace Routing.Proxy.Admin;
 

@@ -9,6 +9,9 @@ namespace Routing.Proxy.Configuration;
 /// <summary>The whole configuration of one proxy.</summary>
 internal sealed record ProxySettings
 {
+    /// <summary>The values that <see cref="Transport"/> may have.</summary>
+    public static readonly ImmutableArray<string> Transports = ["auto", "io_uring", "epoll", "portable"];
+
     /// <summary><c>scope</c>: the cluster's name. Not reloadable.</summary>
     public required string Scope { get; init; }
 

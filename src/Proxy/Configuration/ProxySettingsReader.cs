@@ -90,7 +90,7 @@ internal static class ProxySettingsReader
             Sessions = sessions,
             Listeners = ReadListeners(root, admin.Address("listen")),
             Admin = admin.Address("listen"),
-            Transport = root.Choice("transport", [.. TransportFactory.Names.Select(name => (name, new Word(name)))])?.Text ?? "auto",
+            Transport = root.Choice("transport", [.. ProxySettings.Transports.Select(name => (name, new Word(name)))])?.Text ?? "auto",
             Loops = root.Number("loops", 0, 64) ?? 0,
             Favor = root.Choice("favor", [("latency", Favor.Latency), ("throughput", Favor.Throughput)]) ?? Favor.Latency,
             ReusePort = root.Boolean("reuse_port") ?? false,

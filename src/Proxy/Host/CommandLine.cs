@@ -1,6 +1,6 @@
 using Routing.Cluster;
 using Routing.Proxy.Configuration;
-using Routing.Proxy.Sessions;
+using Routing.Proxy.Sessions.Joined;
 using Routing.Settings;
 
 namespace Routing.Proxy.Host;

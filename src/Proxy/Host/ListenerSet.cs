@@ -72,7 +72,7 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
         }
         foreach (var gone in _places.Keys.Except(listeners.Select(one => one.Address)).ToList())
         {
-            await StopAsync(gone);
+            await CloseAsync(gone);
         }
     }
 
@@ -81,7 +81,7 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
     {
         foreach (var address in _places.Keys.ToList())
         {
-            await StopAsync(address);
+            await CloseAsync(address);
         }
     }
 
@@ -94,7 +94,7 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
             ? new HostPort(host, chosen.Port).ToString()
             : address.ToString();
 
-    private async ValueTask StopAsync(ListenAddress address)
+    private async ValueTask CloseAsync(ListenAddress address)
     {
         if (_places.TryRemove(address, out var place))
         {

@@ -71,7 +71,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         _probe = new MemberProbe(
             _router, _transport, time, () => _settings.Sessions,
             () => _settings.Listeners.Select(one => one.ProxyProtocolToMember).FirstOrDefault(one => one != ProxyProtocolVersion.None));
-        _admin = settings.Admin is { } admin ? new AdminServer(admin, settings.ReusePort, this, loggers) : null;
+        _admin = settings.Admin is { } admin ? new AdminServer(
+            admin, endpoint => ListenSockets.Bind(endpoint, settings.ReusePort), this, loggers) : null;
     }
 
     /// <inheritdoc/>

@@ -22,7 +22,7 @@ internal static class Dialer
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="SocketException">No address took the connection: the error of the first.</exception>
     /// <exception cref="OperationCanceledException">It was given up.</exception>
-    public static ValueTask<ITransportConnection> ConnectAsync(
+    public static ValueTask<ITransportConnection> DialAsync(
         ITransport transport, RouteTarget target, ITransportConnection? beside, SocketTuning tuning, TimeProvider time,
         CancellationToken cancellationToken) => target.Addresses.Length == 1
         ? transport.ConnectAsync(target.Addresses[0], beside, tuning, cancellationToken)

@@ -42,7 +42,7 @@ internal sealed class LifeSign(ITransport transport, TimeProvider time)
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, over.Token);
         try
         {
-            var server = await Dialer.ConnectAsync(transport, target, null, SocketTuning.None, time, limit.Token);
+            var server = await Dialer.DialAsync(transport, target, null, SocketTuning.None, time, limit.Token);
             await using var abort = limit.Token.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
             await new LoopSwitch(server);
             try

@@ -3,7 +3,8 @@ using Prometheus;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
-using Routing.Proxy.Sessions;
+using Routing.Proxy.Sessions.Joined;
+using Routing.Proxy.Sessions.Refusals;
 
 namespace Routing.Proxy.Metrics;
 

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Routes;
+using Routing.Proxy.Sessions.Joined;
 using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Sessions;
@@ -42,7 +43,7 @@ internal sealed partial class SessionServer : IAsyncDisposable
     {
         if (_listeners.TryGetValue(listener, out var model))
         {
-            _ = new Newcomer(_hub, model, connection).RunAsync();   // owns itself; never throws
+            _ = new Newcomer(_hub, model, connection).EnterAsync();   // owns itself; never throws
         }
         else
         {
@@ -79,12 +80,12 @@ internal sealed partial class SessionServer : IAsyncDisposable
         var until = _hub.After(deadline);
         _hub.DrainUntil = until;
         _hub.IsDraining = true;
-        Drain(deadline);
+        EndSessions(deadline);
         while (_hub.Sessions.Count + _hub.Starting.Count > 0 && _time.GetTimestamp() < until)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), _time);
         }
-        Drain(TimeSpan.Zero);
+        EndSessions(TimeSpan.Zero);
         _hub.Deadlines.ExpireAll();
         var last = _hub.After(_hub.Settings.BoundaryGrace + _hub.Settings.Linger);
         while (_hub.Sessions.Count > 0 && _time.GetTimestamp() < last)
@@ -216,7 +217,7 @@ internal sealed partial class SessionServer : IAsyncDisposable
         }
     }
 
-    private void Drain(TimeSpan left) => _hub.Sessions.ForEach(left, static (time, session) => session.Drain(time));
+    private void EndSessions(TimeSpan left) => _hub.Sessions.ForEach(left, static (time, session) => session.Drain(time));
 
     [LoggerMessage(EventId = 6020, Level = LogLevel.Information, Message = "The certificates of {Listener} have changed and are in use")]
     private partial void LogRefreshed(string listener);

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Cluster;
+using Routing.Proxy.Host;
 using Routing.Proxy.Members;
 using Routing.Proxy.Transport;
 using Routing.TestKit;
@@ -63,7 +64,7 @@ public sealed class DialerTests : IAsyncDisposable
         Assert.Empty(NameCache.Interleave([]));
     }
 
-    private Task<ITransportConnection> DialAsync(params ImmutableArray<EndPoint> addresses) => Dialer.ConnectAsync(
+    private Task<ITransportConnection> DialAsync(params ImmutableArray<EndPoint> addresses) => Dialer.DialAsync(
         _transport, new RouteTarget("a", addresses, "a.example", new Term(1), true), null, SocketTuning.None, TimeProvider.System,
         Cancellation).AsTask();
 

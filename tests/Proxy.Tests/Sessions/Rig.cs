@@ -7,9 +7,12 @@ using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Dcs;
 using Routing.Proxy.Configuration;
+using Routing.Proxy.Host;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions;
+using Routing.Proxy.Sessions.Joined;
+using Routing.Proxy.Sessions.Refusals;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 

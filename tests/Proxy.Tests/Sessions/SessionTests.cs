@@ -489,7 +489,7 @@ public sealed class SessionTests
         using var client = new RawClient(rig.WritePort);
 
         await SendAllAsync(client);
-        await WaitUntil.TrueAsync(() => rig.Diary.Count(line => line == "failed a NotReady") > 2);
+        await WaitUntil.TrueAsync(() => rig.Diary.Count(line => line == "failed a not_ready") > 2);
         server.RefuseWith = null;
 
         Assert.Equal([null, null, "end"], [await client.UntilReadyAsync(), await client.UntilReadyAsync(), await client.UntilReadyAsync()]);

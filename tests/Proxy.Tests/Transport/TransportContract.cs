@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Abstractions;
+using Routing.Proxy.Host;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Transport.Loops;
 using Routing.TestKit;

@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>One coarse timer for all that is in its start-up, instead of one timer each; it rests while there is nothing.</summary>
 internal sealed class Deadlines : IDisposable

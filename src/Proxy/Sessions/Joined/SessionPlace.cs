@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>The counts that a session takes part in; default: none (replication).</summary>
 /// <param name="OnListener">Of its listener.</param>

@@ -1,6 +1,6 @@
 using Routing.Proxy.Wire;
 
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>Finds the session that a cancel request means, by pid and secret. Any thread.</summary>
 /// <remarks>Sessions are chained through a field of their own, so that an entry costs one array slot.</remarks>

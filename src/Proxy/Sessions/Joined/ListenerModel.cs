@@ -1,7 +1,7 @@
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Tls;
 
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>A listener's configuration made usable: its certificates are read. Sessions keep the one they began with.</summary>
 /// <param name="Config">What its user wrote.</param>

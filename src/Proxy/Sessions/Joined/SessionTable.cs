@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>All open sessions, chained through fields of their own, in one list for each loop so that loops don't get in each other's way.</summary>
 internal sealed class SessionTable

@@ -2,9 +2,10 @@ using Microsoft.Extensions.Logging;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
+using Routing.Proxy.Sessions.Refusals;
 using Routing.Proxy.Transport;
 
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>What all sessions of the process share.</summary>
 internal sealed class SessionHub(

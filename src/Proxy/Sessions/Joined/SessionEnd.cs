@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>How a session that was open ended. Every ending has its value; of those that the proxy makes, a later one is sharper.</summary>
 internal enum SessionEnd

@@ -1,6 +1,7 @@
 using Routing.Proxy.Configuration;
+using Routing.Proxy.Sessions.Refusals;
 
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>Who has how many sessions: all together, by listener, by user. Any thread.</summary>
 internal sealed class SessionLimits

@@ -5,7 +5,7 @@ using Routing.Proxy.Routes;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>A client and a server that are joined. Holds only what an idle session needs; its start-up is gone by then.</summary>
 /// <param name="hub">What all share.</param>

@@ -4,7 +4,7 @@ using Routing.Proxy.Members;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>Sends a cancel request to the server of the session that it names, and tells the client when the server is done with it.</summary>
 /// <remarks>The client waits for the end of its connection: closed too early, the cancel could hit its next query.</remarks>
@@ -26,7 +26,7 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         }
         if (hub.Cancels.Find(CancelRequest.KeyOf(packet)) is { } session)
         {
-            return await SendAsync(client, session.Target, session.Listener, packet);
+            return await DeliverAsync(client, session.Target, session.Listener, packet);
         }
         if (!hub.Settings.BroadcastUnknownCancels)
         {
@@ -36,7 +36,7 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         hub.Sessions.ForEach(targets, static (all, one) => all[one.Target.Member] = one);
         foreach (var one in targets.Values)
         {
-            _ = await SendAsync(client, one.Target, one.Listener, packet);
+            _ = await DeliverAsync(client, one.Target, one.Listener, packet);
         }
         return CancelOutcome.Broadcast;
     }
@@ -50,19 +50,19 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         {
             return CancelOutcome.Unknown;
         }
-        var outcomes = await Task.WhenAll(targets.Select(target => SendAsync(client, target, listener, packet).AsTask()));
+        var outcomes = await Task.WhenAll(targets.Select(target => DeliverAsync(client, target, listener, packet).AsTask()));
         await new LoopSwitch(client);
         return outcomes.Contains(CancelOutcome.Delivered) ? CancelOutcome.PassedOn : outcomes[0];
     }
 
-    private async ValueTask<CancelOutcome> SendAsync(ITransportConnection client, RouteTarget target, ListenerModel model, byte[] packet)
+    private async ValueTask<CancelOutcome> DeliverAsync(ITransportConnection client, RouteTarget target, ListenerModel model, byte[] packet)
     {
         using var limit = new CancellationTokenSource(hub.Settings.CancelTimeout, hub.Time);
         ITransportConnection server;
         try
         {
             using var connecting = new CancellationTokenSource(hub.Settings.ConnectTimeout, hub.Time);
-            server = await Dialer.ConnectAsync(
+            server = await Dialer.DialAsync(
                 hub.Transport, target, client, model.Config.MemberTuning, hub.Time, connecting.Token);
         }
         catch (Exception error) when (error is SocketException or OperationCanceledException)

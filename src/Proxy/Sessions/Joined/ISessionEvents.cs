@@ -1,6 +1,7 @@
 using Routing.Proxy.Members;
+using Routing.Proxy.Sessions.Refusals;
 
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>Told what happens to sessions; the host makes metrics of it.</summary>
 /// <remarks>

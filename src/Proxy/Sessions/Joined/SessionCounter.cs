@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>Counts up to a limit that may change; any thread.</summary>
 internal sealed class SessionCounter

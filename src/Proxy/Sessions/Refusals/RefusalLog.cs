@@ -2,7 +2,7 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using Routing.Proxy.Configuration;
 
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Refusals;
 
 /// <summary>Names clients that were turned away, at most one line for each listener and reason in ten seconds.</summary>
 /// <remarks>A probe of a load balancer, and a client that went away by itself, are ordinary: only the metrics count them.</remarks>

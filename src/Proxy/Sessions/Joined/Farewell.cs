@@ -1,7 +1,7 @@
 using System.Buffers;
 using Routing.Proxy.Wire;
 
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>The last words to the client of a session that did not end by itself: the code that drivers act on, and a sentence for people.</summary>
 internal static class Farewell

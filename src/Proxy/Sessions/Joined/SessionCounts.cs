@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>How many connections there are now; for gauges and for the status page.</summary>
 /// <param name="Pending">Connections that have not sent their start-up message yet.</param>

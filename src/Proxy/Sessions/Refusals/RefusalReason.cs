@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Refusals;
 
 /// <summary>Why a client that connected never had a session.</summary>
 internal enum RefusalReason

@@ -1,8 +1,9 @@
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
+using Routing.Proxy.Sessions.Joined;
 using Routing.Proxy.Wire;
 
-namespace Routing.Proxy.Sessions;
+namespace Routing.Proxy.Sessions.Login;
 
 /// <summary>How long one attempt waits for a member's first answer: for long while the member is slow, briefly when it is silent.</summary>
 /// <remarks>

@@ -1,21 +1,20 @@
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Transport;
 using Routing.Proxy.Transport.Loops;
 using Routing.Proxy.Transport.Portable;
 
-namespace Routing.Proxy.Transport;
+namespace Routing.Proxy.Host;
 
 /// <summary>Makes the transport that a setting asks for.</summary>
 internal static class TransportFactory
 {
-    /// <summary>The names that the setting may have.</summary>
-    public static readonly string[] Names = ["auto", "io_uring", "epoll", "portable"];
-
     /// <summary>Loops when nothing is said: one for two processors, four at most. The kernel's part of the work and others need the rest.</summary>
     public static int DefaultLoops => Math.Clamp(Environment.ProcessorCount / 2, 1, 4);
 
     /// <summary>Makes it.</summary>
-    /// <param name="name">One of <see cref="Names"/>; <c>auto</c> is the first of io_uring, epoll and portable that the kernel gives.</param>
+    /// <param name="name">One of <see cref="ProxySettings.Transports"/>; <c>auto</c> is the first of io_uring, epoll and portable that the kernel gives.</param>
     /// <param name="loops">Event loops; 0: <see cref="DefaultLoops"/>.</param>
     /// <param name="favor">What the loops favor.</param>
     /// <param name="time">The clock.</param>
