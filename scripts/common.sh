@@ -1,4 +1,4 @@
-# Shared by ./build, ./test and ./demo: says what happens, installs what is missing, and lays root down.
+# Shared by ./build, ./test and ./demo: says what happens, installs what is missing, and drops root privileges.
 # Sourced by bash with the root of the checkout as the current folder.
 
 set -euo pipefail

@@ -23,7 +23,7 @@ internal sealed record CtlEnvironment(Screen Screen, TimeProvider Time, IReadOnl
     public OpenStore OpenStore { get; init; } =
         (options, clusterNamespace, scope, time, loggers) => new EtcdClusterStore(options, clusterNamespace, scope, time, loggers);
 
-    /// <summary>Chance, for what may be any of several.</summary>
+    /// <summary>The source of random numbers, for a choice among equals.</summary>
     public Random Random { get; init; } = new();
 
     /// <summary>The value of a variable; null when it is unset or empty.</summary>

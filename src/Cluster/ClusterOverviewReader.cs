@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Routing.Cluster;
 
-/// <summary>Reads the document of <c>GET /cluster</c> back into a snapshot, as far as it tells: for those who can't read the store.</summary>
+/// <summary>Reads the document of <c>GET /cluster</c> back into a snapshot, as far as the document goes: for clients that cannot read the store.</summary>
 /// <remarks>
 /// The document knows neither terms nor revisions. The leader's timeline takes the place of the term: it grows with each promotion.
 /// </remarks>

@@ -12,7 +12,7 @@ public sealed record ClusterSnapshot
     /// <summary>The life of the store that <see cref="Revision"/>, and every revision in here, belongs to.</summary>
     public StoreLife Life { get; init; }
 
-    /// <summary>Who holds the leader key, or null while nobody does.</summary>
+    /// <summary>The leader key; null while no member holds it.</summary>
     public LeaderKey? Leader { get; init; }
 
     /// <summary>
@@ -75,7 +75,7 @@ public sealed record ClusterSnapshot
     /// <summary>The cluster's timeline by its history; 0 when unknown.</summary>
     public uint Timeline => History?.CurrentTimeline ?? 0;
 
-    /// <summary>The highest timeline that any member has opened or was about to, by all that the keys tell; 0 when unknown.</summary>
+    /// <summary>The highest timeline that any member has opened or was about to, by all keys; 0 when unknown.</summary>
     public uint UsedTimeline => UsedTimelines.DefaultIfEmpty(0u).Max();
 
     /// <summary>The timelines that were opened or were about to be, by each key that names one: the history, our own key, the members.</summary>

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Routing.Cluster;
 
-/// <summary>Merges a patch into a configuration; the order of the fields that were there stays.</summary>
+/// <summary>Merges a patch into a configuration; the order of existing fields stays.</summary>
 internal static class ConfigPatch
 {
     /// <summary>The merged document, or null when the patch changes nothing.</summary>
@@ -91,7 +91,7 @@ internal static class ConfigPatch
     private static bool IsSame(JsonElement left, JsonElement right) =>
         Text(left) is { } leftText && Text(right) is { } rightText ? leftText == rightText : JsonElement.DeepEquals(left, right);
 
-    /// <summary>A scalar as the reference version prints it.</summary>
+    /// <summary>A scalar as Patroni prints it.</summary>
     private static string? Text(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.String => value.GetString(),

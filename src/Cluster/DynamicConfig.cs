@@ -58,13 +58,13 @@ public sealed record DynamicConfig
     /// <summary><c>synchronous_mode</c>. Default off.</summary>
     public SynchronousMode SynchronousMode { get; init; }
 
-    /// <summary><c>synchronous_mode_strict</c>: no commit without a standby, ever. Default false.</summary>
+    /// <summary><c>synchronous_mode_strict</c>: a commit waits while there is no standby. Default false.</summary>
     public bool SynchronousModeStrict { get; init; }
 
     /// <summary><c>synchronous_node_count</c>. Default 1.</summary>
     public int SynchronousNodeCount { get; init; } = 1;
 
-    /// <summary><c>failsafe_mode</c>: the leader stays while every member still answers it, though the DCS is silent. Default false.</summary>
+    /// <summary><c>failsafe_mode</c>: the leader stays while the DCS is silent, as long as every member consents. Default false.</summary>
     public bool FailsafeMode { get; init; }
 
     /// <summary><c>member_slots_ttl</c>: how long the slot of an absent member is kept. Default 30 min.</summary>

@@ -36,10 +36,10 @@ public static class EarlierLife
             Status = now.Status with { Optime = Lsn.Max(now.Status.Optime, before.Status.Optime) },
             History = now.Timeline < before.Timeline ? before.History : now.History,
             RoutingKeys = now.RoutingKeys.SetItem(ClusterKeys.Timeline, used),
-            // What was asked for in another time is not what somebody wants now.
+            // A request of the earlier life is not carried over.
             Failover = now.Failover is { } request && now.Life.HasWritten(request.ModRevision) ? request : null,
             Failsafe = now.Failsafe ?? before.Failsafe,
-            // Nobody makes a new cluster where one was: its members come back.
+            // No member bootstraps a new cluster where one exists: its members come back.
             Initialize = now.Initialize.SystemId is null && before.Initialize.SystemId is not null ? before.Initialize : now.Initialize,
             Members = withMembers
                 ? now.Members.AddRange(before.Members.Where(pair => pair.Key != self && !now.Members.ContainsKey(pair.Key)))

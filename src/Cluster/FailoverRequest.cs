@@ -1,6 +1,6 @@
 namespace Routing.Cluster;
 
-/// <summary>The <c>failover</c> key: somebody asks for a change of leader.</summary>
+/// <summary>The <c>failover</c> key: a request for a change of leader.</summary>
 /// <param name="Leader">The leader that shall step down; present: a switchover, absent: a failover.</param>
 /// <param name="Candidate">The member that shall take over; null for any.</param>
 /// <param name="ScheduledAt">When; null for at once. Only a switchover may be scheduled.</param>

@@ -3,7 +3,7 @@ namespace Routing.Cluster;
 /// <summary>What a leader does when its server is unwell though its process runs.</summary>
 public enum HealthPolicy
 {
-    /// <summary>It says so: reason, event, metric, REST. An operator decides.</summary>
+    /// <summary>It reports the problem by reason, event, metric and REST. An operator decides.</summary>
     Report,
 
     /// <summary>It gives up its leadership, once a standby has all of its WAL and may lead.</summary>

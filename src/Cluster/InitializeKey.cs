@@ -10,7 +10,7 @@ public readonly record struct InitializeKey(string? Value)
     /// <summary>The lease that the key hangs on; 0 for none.</summary>
     public long LeaseId { get; init; }
 
-    /// <summary>Nobody has initialised this scope, or begun to.</summary>
+    /// <summary>No member has initialised this scope, or begun to.</summary>
     public bool IsMissing => Value is null;
 
     /// <summary>A member is bootstrapping.</summary>

@@ -14,7 +14,7 @@ public static class IsoTime
         "yyyy-MM-dd",
     ];
 
-    /// <summary>As the reference version prints it: 2026-09-01T03:00:00+00:00, with microseconds only when there are any.</summary>
+    /// <summary>As Patroni prints it: 2026-09-01T03:00:00+00:00, with microseconds only when there are any.</summary>
     public static string Format(DateTimeOffset time) => time.ToString(
         time.Ticks % TimeSpan.TicksPerSecond < TimeSpan.TicksPerMicrosecond ? "yyyy-MM-ddTHH:mm:sszzz" : "yyyy-MM-ddTHH:mm:ss.ffffffzzz",
         CultureInfo.InvariantCulture);

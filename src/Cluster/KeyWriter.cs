@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Routing.Cluster;
 
-/// <summary>Writes the values of the cluster's keys, byte for byte as a member of the reference version would.</summary>
+/// <summary>Writes the values of the cluster's keys, byte for byte as Patroni would.</summary>
 public static class KeyWriter
 {
     /// <summary>The member's own record, with fields that hold their absent value left out.</summary>

@@ -23,10 +23,10 @@ public sealed record Member
     /// <summary>State of its PostgreSQL.</summary>
     public PostgresState State { get; init; } = PostgresState.Unknown;
 
-    /// <summary>Its role, by its own word.</summary>
+    /// <summary>The role that it reports.</summary>
     public Role Role { get; init; }
 
-    /// <summary>The version of the reference that it is compatible with, such as 4.1.4; empty when missing.</summary>
+    /// <summary>The version of Patroni that the member is compatible with, such as 4.1.4; empty when missing.</summary>
     public string Version { get; init; } = "";
 
     /// <summary>True while the checkpoint after its promotion is not finished: not yet a source for a rewind.</summary>

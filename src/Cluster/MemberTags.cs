@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Routing.Cluster;
 
-/// <summary>A member's tags: what it is willing to be, and whatever labels the operator gave it.</summary>
+/// <summary>A member's tags: what the member may become, and the operator's own labels.</summary>
 /// <param name="Values">The tags as published; values are JSON scalars, or whatever the operator wrote.</param>
 public sealed record MemberTags(ImmutableSortedDictionary<string, JsonElement> Values)
 {
@@ -13,7 +13,7 @@ public sealed record MemberTags(ImmutableSortedDictionary<string, JsonElement> V
     /// <summary>Never leads: <c>nofailover</c> when it is set, else a <c>failover_priority</c> of 0 or less.</summary>
     public bool NoFailover => FailoverPriority <= 0;
 
-    /// <summary>Larger wins at equal WAL; 0 = never leads; 1 when nothing is said. <c>nofailover</c> has precedence.</summary>
+    /// <summary>Larger wins at equal WAL; 0 = never leads; 1 when it is not set. <c>nofailover</c> has precedence.</summary>
     public int FailoverPriority => Priority("nofailover", "failover_priority");
 
     /// <summary>Never synchronous: <c>nosync</c> when it is set, else a <c>sync_priority</c> of 0 or less.</summary>

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Routing.Cluster;
 
-/// <summary>Writes a member key, its fields in the order of the reference version.</summary>
+/// <summary>Writes a member key, its fields in Patroni's order.</summary>
 internal static class MemberWriter
 {
     public static void Write(Utf8JsonWriter json, Member member)

@@ -30,7 +30,7 @@ internal sealed class ObjectReader(JsonElement json, string path, List<string> p
         return null;
     }
 
-    /// <summary>A boolean in any of the field's spellings.</summary>
+    /// <summary>A boolean in any spelling that Patroni accepts.</summary>
     public bool Boolean(string name, bool fallback)
     {
         if (!TryGet(name, out var value))

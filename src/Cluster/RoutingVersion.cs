@@ -1,12 +1,12 @@
 namespace Routing.Cluster;
 
-/// <summary>Who we say we are.</summary>
+/// <summary>The versions that this program publishes.</summary>
 public static class RoutingVersion
 {
-    /// <summary>The version of the reference whose keys and REST we speak; published in <c>members/NAME.version</c>.</summary>
+    /// <summary>The version of Patroni whose keys and REST this program implements; published in <c>members/NAME.version</c>.</summary>
     public const string Compatible = "4.1.4";
 
-    /// <summary>Our own version.</summary>
+    /// <summary>The version of this program.</summary>
     public static string Own { get; } =
         typeof(RoutingVersion).Assembly.GetName().Version is { } version ? version.ToString(3) : "0.0.0";
 }

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Routing.Cluster;
 
-/// <summary>Reads scalars as the field's tools write them: numbers as text, on/off for booleans.</summary>
+/// <summary>Reads scalars as Patroni writes them: numbers as text, on/off for booleans.</summary>
 public static class Scalars
 {
     /// <summary>on, off, true, false, yes, no, 1, 0 in any case, as JSON literals, numbers or strings.</summary>

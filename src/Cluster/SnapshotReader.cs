@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace Routing.Cluster;
 
-/// <summary>Turns the raw keys of a cluster into a snapshot. Tolerates every form that the field's tools have written.</summary>
+/// <summary>Turns the raw keys of a cluster into a snapshot. Accepts every form that a version of Patroni has written.</summary>
 public static class SnapshotReader
 {
     /// <summary>Reads all keys anew.</summary>

@@ -9,7 +9,7 @@ public readonly record struct Timing(TimeSpan Ttl, TimeSpan LoopWait, TimeSpan R
     /// <summary>30 s, 10 s, 10 s.</summary>
     public static readonly Timing Default = new(TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(10));
 
-    /// <summary>The minimums that every member of the field understands: 20 s, 1 s, 3 s.</summary>
+    /// <summary>The minimums of Patroni: 20 s, 1 s, 3 s.</summary>
     public static readonly Timing CommonMinimum = new(TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(3));
 
     /// <summary>The minimums when every member is ours and fenced: 3 s, 1 s, 1 s.</summary>
@@ -17,7 +17,7 @@ public readonly record struct Timing(TimeSpan Ttl, TimeSpan LoopWait, TimeSpan R
 
     /// <summary>
     /// The times in force: raised to <paramref name="minimum"/>, then bent until <c>loop_wait + 2 × retry_timeout ≤ ttl</c>.
-    /// The order of corrections is that of the reference, so that members agree.
+    /// The corrections have Patroni's order, so that members agree.
     /// </summary>
     public Timing Corrected(Timing minimum)
     {

@@ -60,7 +60,7 @@ public sealed class EtcdClusterStore : IClusterStore
     /// <summary>How often the watches of this store ask for a sign of life.</summary>
     public WatchPace WatchPace { get; } = new();
 
-    /// <summary>How it fares.</summary>
+    /// <summary>The state of its connection, for metrics and status pages.</summary>
     public EtcdStatus Status => new(
         _client.Endpoints.CurrentIfAny?.Name ?? "", _client.Endpoints.Count, _client.Endpoints.Changes, _client.Failures,
         _watchCounters.Reconnects, _watchCounters.Resyncs, _client.Login.Count, _client.LastContact);
@@ -233,7 +233,7 @@ public sealed class EtcdClusterStore : IClusterStore
         {
             return new WriteOutcome(WriteStatus.Conflict, Problem: $"the leader key names {seen?.Holder ?? "nobody"}");
         }
-        // By revision too: a delete that arrives late must not hit our own next reign.
+        // By revision too: a delete that arrives late must not hit the key of our next term.
         return await WriteAsync(
             operation, ClusterKeys.Leader, _keys.Delete(ClusterKeys.Leader), WriteCondition.Unchanged(seen.ModRevision),
             canRepeat: true, IsGone);
@@ -300,7 +300,7 @@ public sealed class EtcdClusterStore : IClusterStore
     private static bool? IsOurs(KeyValue? found, string value, long leaseId, WriteCondition condition)
     {
         var matches = found is not null && found.Lease == leaseId && found.Value.ToStringUtf8() == value;
-        // A key created on our own lease is ours. The same value on the same state: whoever wrote it, the wish came true.
+        // A key created on our own lease is ours. The same value on the same state: the write has its effect, whichever member made it.
         return matches ? true : condition.What == WriteCondition.Kind.Absent && found?.Version == 1 ? false : null;
     }
 
@@ -405,7 +405,7 @@ public sealed class EtcdClusterStore : IClusterStore
             operation, key, transaction, canRepeat: true, answer => answer.Responses[1].ResponseRange.Kvs.Count > 0);
         if (outcome.Status != WriteStatus.Unknown && !operation.IsOver)
         {
-            // Tidiness only: it would end by itself.
+            // Only to clean up: it would end by itself.
             await _client.TryAsync(
                 operation,
                 async (endpoint, call) => await endpoint.Lease.LeaseRevokeAsync(new LeaseRevokeRequest { ID = lease.ID }, call));

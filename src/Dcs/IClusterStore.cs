@@ -21,7 +21,7 @@ public interface IClusterStore : IClusterViews, IAsyncDisposable
 
     /// <summary>Grants a lease.</summary>
     /// <param name="ttl">Wanted life; the store may grant a longer one.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="cancellationToken">Cancels the request.</param>
     /// <returns>The lease, with the life that was granted.</returns>
     /// <exception cref="ClusterStoreException">No answer, or a refusal.</exception>
     ValueTask<LeaseGrant> GrantLeaseAsync(TimeSpan ttl, CancellationToken cancellationToken);
@@ -48,7 +48,7 @@ public interface IClusterStore : IClusterViews, IAsyncDisposable
     ValueTask<LeaderWrite> TryKeepLeaderAsync(string member, long leaseId, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Puts a reign that goes on into a new life of the store: to be called only by a member that held the leader key to the end
+    /// Writes the leader key of a term that goes on into a new life of the store. To be called only by a member that held the leader key to the end
     /// of the life before, and for as long as it believed in it then.
     /// </summary>
     /// <remarks>
@@ -66,7 +66,7 @@ public interface IClusterStore : IClusterViews, IAsyncDisposable
     /// <param name="value">UTF-8 text.</param>
     /// <param name="condition">What must hold for the write to happen.</param>
     /// <param name="leaseId">The lease to hang it on; 0 for none.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="cancellationToken">Cancels the request.</param>
     ValueTask<WriteOutcome> PutAsync(
         string key, string value, WriteCondition condition, long leaseId, CancellationToken cancellationToken);
 

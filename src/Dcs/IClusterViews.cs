@@ -1,6 +1,6 @@
 namespace Routing.Dcs;
 
-/// <summary>Where views of a cluster come from: a store, or whatever else tells of it.</summary>
+/// <summary>A source of views of a cluster: a store, or the agents' REST.</summary>
 public interface IClusterViews
 {
     /// <summary>

@@ -3,7 +3,7 @@ using Routing.Cluster;
 
 namespace Routing.Dcs;
 
-/// <summary>Views for those who only route: a new life of the store counts from its first proven leader on.</summary>
+/// <summary>Views for proxy and driver, which only route: a new life of the store counts from its first proven leader on.</summary>
 /// <remarks>
 /// A store that was set up anew is empty for a moment, and one that was restored names the leader of an earlier time, while the
 /// real one goes on. Until a member has written the leader key in the new life, the last view of the old one stays, and is not
@@ -67,7 +67,7 @@ public sealed class ProvenViews(IClusterViews views, TimeProvider time) : IClust
         }
         finally
         {
-            // An enumerator may not be disposed of while it moves; cancelled, it moves no more.
+            // An enumerator may not be disposed of while it moves: it is cancelled first.
             await ((Task?)next ?? Task.CompletedTask).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await source.DisposeAsync().ConfigureAwait(false);
         }

@@ -134,7 +134,7 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
             now.Members.KeyComparer),
     };
 
-    // One who is silent must not keep the others' news: once there is an answer, the rest get a moment only.
+    // A silent agent must not delay the answers of others: after the first answer the remaining agents get little time.
     private async Task<Dictionary<Uri, ClusterSnapshot>> AskAllAsync(ImmutableHashSet<Uri> addresses, long revision, CancellationToken cancellationToken)
     {
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -1,6 +1,6 @@
 namespace Routing.Dcs;
 
-/// <summary>How to reach the agents' REST, for those who may not reach the store.</summary>
+/// <summary>How to reach the agents' REST, for clients that may not reach the store.</summary>
 public sealed record RestOptions
 {
     /// <summary>Addresses such as <c>http://10.0.0.1:8008</c>; at least one. Members that an answer names are asked, too.</summary>

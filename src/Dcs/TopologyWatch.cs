@@ -3,7 +3,7 @@ using Routing.Cluster;
 
 namespace Routing.Dcs;
 
-/// <summary>Follows one cluster and holds the newest view of it for everybody in the process: agent, proxy, driver.</summary>
+/// <summary>Follows one cluster and holds the newest view of it for its process: agent, proxy or driver.</summary>
 /// <remarks>
 /// Readers look at <see cref="Current"/> or wait for the next view; none of them is called from the watch except
 /// <see cref="Changed"/>. A reader that is slow skips views. Before the first answer of the store the view is empty, at
@@ -30,8 +30,8 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     }
 
     /// <summary>
-    /// Called with each new view, from the watch itself and before <see cref="WaitForNewerAsync"/> returns it: be quick,
-    /// wait for nothing. A handler that throws is logged and called again with the next view.
+    /// Called with each new view, from the watch itself and before <see cref="WaitForNewerAsync"/> returns it: the handler must be quick,
+    /// and wait for nothing. A handler that throws is logged and called again with the next view.
     /// </summary>
     public event Action<ClusterView>? Changed;
 
@@ -68,7 +68,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
 
     /// <summary>Waits for a view other than one already seen; returns at once when there is one.</summary>
     /// <param name="seen">What the caller has got from here before.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ObjectDisposedException">The watch was stopped.</exception>
     /// <exception cref="Exception">The watch broke by a mistake of its own; the last view is not live then.</exception>
     public async ValueTask<ClusterView> WaitForNewerAsync(ClusterView seen, CancellationToken cancellationToken)
@@ -156,7 +156,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     {
         var superseded = _state.Superseded;
         superseded.TrySetException(reason);
-        _ = superseded.Task.Exception;   // nobody may be waiting: then nobody needs to hear of it
+        _ = superseded.Task.Exception;   // when nothing waits, nothing needs the exception
     }
 
     [LoggerMessage(EventId = 3030, Level = LogLevel.Error, Message = "A handler of the topology failed")]

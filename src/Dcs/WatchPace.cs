@@ -29,7 +29,7 @@ public sealed class WatchPace
     /// <summary>The interval that fits a lease: a sixth of the ttl, 1 s at least and 5 s at most.</summary>
     public static TimeSpan For(TimeSpan ttl) => ttl / 6 < Fastest ? Fastest : ttl / 6 > Slowest ? Slowest : ttl / 6;
 
-    /// <summary>Time until the next whole multiple of the interval on the monotonic clock: what has the same pace falls together, and wakes the process once.</summary>
+    /// <summary>Time until the next whole multiple of the interval on the monotonic clock: timers of one interval fire together, and wake the process once.</summary>
     public static TimeSpan UntilNext(TimeSpan interval, TimeProvider time)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(interval, TimeSpan.Zero);

@@ -6,19 +6,19 @@ namespace Routing.Ha;
 /// <summary>How a primary steps down.</summary>
 public enum DemoteMode
 {
-    /// <summary>By request: checkpoint, fast stop, the candidate has everything, the key is released.</summary>
+    /// <summary>By request: a checkpoint, a fast stop, a wait until the candidate has all WAL; then the key is released.</summary>
     Graceful,
 
-    /// <summary>At once; the key is released.</summary>
+    /// <summary>An immediate stop; then the key is released.</summary>
     Immediate,
 
-    /// <summary>At once; the key is not ours any more.</summary>
+    /// <summary>An immediate stop; another member has the key by now, or nobody.</summary>
     ImmediateNoLock,
 
-    /// <summary>The DCS is silent: a fast stop that turns immediate before the lease ends; the key is left to end.</summary>
+    /// <summary>The DCS is silent: a fast stop that becomes immediate before the lease ends. The key ends with its lease.</summary>
     Offline,
 
-    /// <summary>The agent ends: a fast stop; a leader releases its key when a standby has everything.</summary>
+    /// <summary>The agent ends: a fast stop. A leader releases its key when a standby has all WAL.</summary>
     Shutdown,
 }
 
@@ -40,7 +40,7 @@ public abstract record HaAction
     /// <summary>Give the leader key up; <paramref name="Optime"/> is published first when known.</summary>
     public sealed record ReleaseLeader(Lsn? Optime) : HaAction;
 
-    /// <summary>Create the initialize key, empty: whoever succeeds bootstraps.</summary>
+    /// <summary>Create the initialize key, empty: the member that succeeds bootstraps.</summary>
     public sealed record RaceInitialize : HaAction;
 
     /// <summary>Write the system identifier.</summary>
@@ -87,13 +87,13 @@ public abstract record HaAction
 
     // --- the server: jobs -----------------------------------------------------------------------------------------
 
-    /// <summary>Make a new cluster.</summary>
+    /// <summary>Bootstrap a new cluster.</summary>
     public sealed record Bootstrap : HaAction;
 
     /// <summary>Put a failed bootstrap aside and free the initialize key.</summary>
     public sealed record AbandonBootstrap : HaAction;
 
-    /// <summary>Copy another member; null: by a method that needs no source.</summary>
+    /// <summary>Clone another member; null: by a method that needs no source.</summary>
     public sealed record CopyMember(string? Source) : HaAction;
 
     /// <summary>Start as primary: only with the leader key.</summary>
@@ -114,7 +114,7 @@ public abstract record HaAction
     /// <summary>Stream from another upstream.</summary>
     public sealed record Follow(Upstream? Upstream) : HaAction;
 
-    /// <summary>Look whether the local data fit this primary's.</summary>
+    /// <summary>Compare the local data with this primary's history.</summary>
     public sealed record CheckDivergence(string Primary) : HaAction;
 
     /// <summary>Rewind to this primary.</summary>

@@ -88,7 +88,7 @@ public static partial class HaLoop
         return willing.Count == 0 ? null : willing[o.Memory.FailedClones % willing.Count];
     }
 
-    /// <summary>The initialize key was ours: from the empty directory to the first leader.</summary>
+    /// <summary>This member owns the initialize key: the steps from the empty directory to the first leader.</summary>
     private static Decision DecideBootstrapping(Observation o)
     {
         if (o.Memory.BootstrapFailure is { } failure)

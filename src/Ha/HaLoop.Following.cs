@@ -4,7 +4,7 @@ namespace Routing.Ha;
 
 public static partial class HaLoop
 {
-    /// <summary>A standby that does not stream for this long is looked at.</summary>
+    /// <summary>After this time without streaming a standby's data are compared with the primary's.</summary>
     private static readonly TimeSpan s_streamingGrace = TimeSpan.FromSeconds(2);
 
     private static readonly TimeSpan s_recheck = TimeSpan.FromSeconds(15);

@@ -4,7 +4,7 @@ namespace Routing.Ha;
 
 public static partial class HaLoop
 {
-    /// <summary>The server of this leader is unwell, and is to be given up for it. Null: it is not, or nobody could take over.</summary>
+    /// <summary>Gives the leadership up because this leader's server is unwell. Null: the server is well, or no member could take over.</summary>
     private static Decision? DecideHealth(Observation o)
     {
         var health = o.Memory.Health;
@@ -21,7 +21,7 @@ public static partial class HaLoop
         }
         if (!possible.Ok)
         {
-            return null;   // an unwell leader is better than none; it is told by the code of the decision that follows
+            return null;   // an unwell leader is better than none; the code of the decision that follows names the problem
         }
         var code = "unhealthy_" + HealthRules.Name(health.Problem);
         return new Decision(
@@ -29,7 +29,7 @@ public static partial class HaLoop
             o.Memory with { Demoted = true, DownSince = null, BarredFromRaceUntil = o.Now + (2 * o.Timing.Ttl) }, s_second);
     }
 
-    /// <summary>The decision, with what is wrong with the server said beside it.</summary>
+    /// <summary>The decision, with the server's problem added to its reason.</summary>
     private static Decision WithHealth(Observation o, Decision decision) =>
         o.Memory.Health.Problem == HealthProblem.None || decision.Code is not ("leads" or "unresponsive" or "synchronous_waits")
             ? decision

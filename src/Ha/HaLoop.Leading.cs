@@ -5,7 +5,7 @@ namespace Routing.Ha;
 
 public static partial class HaLoop
 {
-    /// <summary>How long a promotion may wait at least for <c>synchronous_standby_names</c>, before another member gets its turn.</summary>
+    /// <summary>The least time that a promotion waits for <c>synchronous_standby_names</c>, before another member gets its turn.</summary>
     private static readonly TimeSpan s_preparation = TimeSpan.FromSeconds(5);
 
     /// <summary>This member holds the leader key, and PostgreSQL runs.</summary>
@@ -33,7 +33,7 @@ public static partial class HaLoop
         return !o.Local.IsPrimary ? DecidePromotion(o) : DecideHealth(o) ?? WithHealth(o, DecideLeadingPrimary(o));
     }
 
-    /// <summary>Holds the key and is a standby: promote.</summary>
+    /// <summary>This member holds the leader key and is a standby: promote.</summary>
     private static Decision DecidePromotion(Observation o)
     {
         if (o.Memory.PromotionFailure is { } failure)
@@ -79,7 +79,7 @@ public static partial class HaLoop
                     [new HaAction.WriteSync(write)], memory, s_soon);
             }
         }
-        // Two primaries must never open the same timeline, even when the first one died before anybody heard of it.
+        // Two primaries must never open the same timeline, even when the first one died before another member knew of it.
         var used = Math.Max(UsedTimeline(o), o.Local.Timeline);
         var doubt = o.Cluster!.UsedTimeline > used ? $" (timeline {o.Cluster.UsedTimeline}, which a key names, is not believed)" : "";
         var promote = new Decision("promotes", $"promotes itself: it holds the leader key{doubt}",
@@ -90,7 +90,7 @@ public static partial class HaLoop
             : promote;
     }
 
-    /// <summary>Leaves the key to the others, and the race alone for one ttl. A server that may still promote itself stops first.</summary>
+    /// <summary>Releases the leader key and stays out of the race for one ttl. A server that may still promote itself stops first.</summary>
     private static Decision GiveUpPromotion(Observation o, string failure)
     {
         var barred = o.Memory with
@@ -105,7 +105,7 @@ public static partial class HaLoop
                 [new HaAction.ReleaseLeader(null)], barred, s_second);
     }
 
-    /// <summary>Holds the key and is the primary: requests first, then the keys that only a leader keeps.</summary>
+    /// <summary>This member holds the leader key and is the primary: requests come first, then the keys that only a leader writes.</summary>
     private static Decision DecideLeadingPrimary(Observation o)
     {
         if (o.Config.FailsafeMode && IsSilent(o))
@@ -169,7 +169,7 @@ public static partial class HaLoop
     private static bool IsSilent(Observation o) =>
         !o.IsDcsLive || o.Lease.LeaderLeft - o.Lease.Reserve < (o.Lease.Ttl - o.Lease.Reserve) / 2;
 
-    /// <summary>The DCS does not answer the leader: the lease still lasts, or failsafe mode has to carry.</summary>
+    /// <summary>The DCS does not answer the leader: the lease still lasts, or the members have to consent (failsafe mode).</summary>
     private static Decision DecideSilence(Observation o)
     {
         var left = o.Lease.LeaderLeft - o.Lease.SafetyMargin;

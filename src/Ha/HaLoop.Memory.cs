@@ -72,7 +72,7 @@ public static partial class HaLoop
         return memory;
     }
 
-    /// <summary>A new life of the store: revisions count anew, and whoever led before may believe in it for one more ttl.</summary>
+    /// <summary>A new life of the store: revisions count anew, and a leader of the life before may act as such for one more ttl.</summary>
     private static LoopMemory RememberLife(Observation o, LoopMemory memory)
     {
         if (o.Cluster is not { } cluster)

@@ -3,10 +3,10 @@ using Routing.Cluster;
 
 namespace Routing.Ha;
 
-// Whom a race asks, and which answers count.
+// Which members a race asks, and which answers count.
 public static partial class HaLoop
 {
-    /// <summary>Whom a race has to ask: the members, those that departed since somebody led, and the failsafe members.</summary>
+    /// <summary>The members that a race has to ask: the members, those that departed since somebody led, and the failsafe members.</summary>
     /// <remarks>
     /// A synchronous mode narrows them down to the members of the synchronous state. A member that may be a primary is asked all the same.
     /// </remarks>
@@ -33,7 +33,7 @@ public static partial class HaLoop
         return [.. known.Values.Where(m => IsCompared(o, m.Name) || MayBePrimary(o, m))];
     }
 
-    /// <summary>Its position counts in this race: of a synchronous state those that belong to it, else everybody's.</summary>
+    /// <summary>Whether the member's position counts in this race: with a synchronous state only its members, else all.</summary>
     private static bool IsCompared(Observation o, string name) =>
         !IsSyncActive(o) || o.Cluster!.Sync.Includes(name) || IsNamed(o, name);
 
@@ -48,7 +48,7 @@ public static partial class HaLoop
     private static bool IsLostInPause(Observation o, string name) =>
         o.Memory.Members.Departed.GetValueOrDefault(name) is { InPause: true };
 
-    /// <summary>It has had no member key for one ttl: it cannot take the leader key, so nobody waits for its WAL.</summary>
+    /// <summary>It has had no member key for one ttl: it cannot take the leader key, so no member waits for its WAL.</summary>
     private static bool IsGoneForLong(Observation o, string name) =>
         !IsEarly(o) && o.Cluster!.Members.GetValueOrDefault(name)?.ApiUrl is null;
 
@@ -96,7 +96,7 @@ public static partial class HaLoop
         return null;
     }
 
-    /// <summary>Its own word of its position is older than the end of the last leader's term.</summary>
+    /// <summary>The position that it reported is older than the end of the last leader's term.</summary>
     private static bool IsStale(Observation o, PeerReport report) =>
         report is { Reachable: true, Age: { } age } && o.Peers!.AskedAt - age < (o.Memory.UnlockedSince ?? o.Now);
 
@@ -104,7 +104,7 @@ public static partial class HaLoop
         peer is { Reachable: true, IsPrimary: true } && !IsFencedByNow(o, peer);
 
     /// <summary>
-    /// Its agent has hung for two ttl and still tells what it saw before. Its guards were on, so its fence has stopped the server.
+    /// Its agent has hung for two ttl and still reports an old state. Its guards were on, so its fence has stopped the server.
     /// </summary>
     private static bool IsFencedByNow(Observation o, PeerReport peer)
     {

@@ -14,7 +14,7 @@ public static partial class HaLoop
 
     private static readonly TimeSpan s_raceAgain = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Nobody holds the leader key, and PostgreSQL runs: whether to take it.</summary>
+    /// <summary>No member holds the leader key, and PostgreSQL runs: decides whether to take it.</summary>
     private static Decision DecideRace(Observation o)
     {
         if (!o.IsDcsLive)
@@ -86,7 +86,7 @@ public static partial class HaLoop
             : null;
     }
 
-    /// <summary>What bars a standby from the race, before any peer is asked. The order is that of Patroni.</summary>
+    /// <summary>Why a standby may not race, before any peer is asked. The order is that of Patroni.</summary>
     private static Refusal? MayRace(Observation o)
     {
         var cluster = o.Cluster!;
@@ -203,7 +203,7 @@ public static partial class HaLoop
                 return new Refusal("stepped_down", $"was asked to step down and leaves the leader key to {string.Join(", ", others)}");
             }
         }
-        // A failover by hand lets its candidate lag, nobody else.
+        // A failover by hand allows its candidate to lag, and no other member.
         return Compare(o, checkLag: true);
     }
 
@@ -278,7 +278,7 @@ public static partial class HaLoop
             {
                 return new Refusal("no_quorum", $"does not race: it {vote.Reason}");
             }
-            // Bytes of an earlier timeline are none to wait for: they were left behind when this one began.
+            // Bytes of an earlier timeline do not count: they were left behind when this timeline began.
             if (usable.FirstOrDefault(p => p.Lsn > own && (p.Timeline == 0 || p.Timeline >= o.Local.Timeline)
                 && CannotLead(o, p.Name) is null) is { } ahead)
             {
@@ -289,13 +289,13 @@ public static partial class HaLoop
     }
 
     /// <summary>
-    /// It is left behind on an earlier timeline, which <c>check_timeline</c> forbids to lead: whoever waits for its WAL waits for ever. After a
+    /// It is left behind on an earlier timeline, which <c>check_timeline</c> does not allow to lead: a member that waits for its WAL waits for ever. After a
     /// failover to a member that lagged, the others have more bytes, of a history that has ended.
     /// </summary>
     private static bool IsBarredByTimeline(Observation o, PeerReport peer) =>
         o.Config.CheckTimeline && peer.Timeline > 0 && peer.Timeline < ClusterTimeline(o) && o.Local.Timeline >= ClusterTimeline(o);
 
-    /// <summary>It may not lead while the failsafe mode is on, whatever it has; whoever waits for it waits for ever.</summary>
+    /// <summary>It may not lead while failsafe mode is on, whatever WAL it has: a member that waits for it waits for ever.</summary>
     private static bool IsOutsideFailsafe(Observation o, string name) =>
         o.Config.FailsafeMode && o.Cluster!.Failsafe is { Count: > 0 } failsafe && !failsafe.ContainsKey(name);
 

@@ -5,7 +5,7 @@ namespace Routing.Ha;
 
 public static partial class HaLoop
 {
-    /// <summary>Somebody asks the leader to step down. Null: nothing to do about it now.</summary>
+    /// <summary>A request asks the leader to step down. Null: nothing to do about it now.</summary>
     private static Decision? DecideRequest(Observation o, FailoverRequest request)
     {
         var clear = new HaAction.ClearFailover(request.ModRevision);

@@ -4,7 +4,7 @@ namespace Routing.Ha;
 
 public static partial class HaLoop
 {
-    /// <summary>How long a member that stepped down leaves the first word to the others.</summary>
+    /// <summary>How long a member that stepped down stays out of the race, so that another one can win it.</summary>
     private static readonly TimeSpan s_courtesy = TimeSpan.FromSeconds(3);
 
     /// <summary>PostgreSQL does not run, and its directory is ready.</summary>
@@ -87,7 +87,7 @@ public static partial class HaLoop
             new HaAction.StartPrimary(left));
     }
 
-    /// <summary>Another member leads: come back as its standby, by whatever way the data allow.</summary>
+    /// <summary>Another member leads: this one starts as its standby, after a rewind or a clone where its data need one.</summary>
     private static Decision DecideRejoin(Observation o, string leader)
     {
         if (MustWait(o, out var left))
@@ -146,7 +146,7 @@ public static partial class HaLoop
     private static bool DueForCheck(Observation o) =>
         o.Memory.DivergenceCheckedAt is not { } at || o.Now - at >= s_second;
 
-    /// <summary>PostgreSQL is on its way up.</summary>
+    /// <summary>PostgreSQL is starting.</summary>
     private static Decision DecideStarting(Observation o)
     {
         if (o.Paused || o.Leader != o.Self)

@@ -96,7 +96,7 @@ public static partial class HaLoop
         return Wait(o, "dcs_unknown", "waits for the first answer of the DCS");
     }
 
-    /// <summary>Rules that hold whatever else is going on: a primary without a valid lease does not go on.</summary>
+    /// <summary>Rules that hold in every situation: a primary without a valid lease stops.</summary>
     private static Decision? DecideSafety(Observation o)
     {
         if (o.Paused || !MayAcceptWrites(o.Local))
@@ -149,7 +149,7 @@ public static partial class HaLoop
         || (local.PromotionAsked && !local.SessionsHaveEnded)
         || local is { Server: ServerState.Starting, HasRecoverySignal: false };
 
-    /// <summary>A job runs: the loop only watches over it.</summary>
+    /// <summary>A job runs: the loop only cancels it when it must.</summary>
     private static Decision DecideBusy(Observation o, JobView job)
     {
         if (job.MakesPrimary && !o.Leads && !o.FailsafeHolds && !o.Paused)
@@ -171,7 +171,7 @@ public static partial class HaLoop
         return Wait(o, "busy", $"is busy: {Name(job.Kind)}: {job.Progress}");
     }
 
-    /// <summary>Why a job that reads from another member has no use any more; null while it has.</summary>
+    /// <summary>Why a job that reads from another member has become useless; null while it is useful.</summary>
     private static string? LosesSource(Observation o, JobView job, string source)
     {
         if (!o.IsDcsLive)

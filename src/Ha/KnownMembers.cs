@@ -94,7 +94,7 @@ public sealed record KnownMembers
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Leader, Paused, Present.Count, Departed.Count);
 
-    /// <summary>A key without an <c>api_url</c>, such as a damaged one, tells nobody whom to ask.</summary>
+    /// <summary>A key without an <c>api_url</c>, such as a damaged one, names no address to ask.</summary>
     private static bool HasKey(ClusterSnapshot cluster, string name) => cluster.Members.GetValueOrDefault(name)?.ApiUrl is not null;
 
     private static bool IsOver(DepartedMember member, ClusterSnapshot cluster, bool paused, TimeSpan now)

@@ -6,7 +6,7 @@ using Routing.Ha.Synchronous;
 
 namespace Routing.Ha;
 
-/// <summary>What stands in the data directory.</summary>
+/// <summary>The content of the data directory.</summary>
 public enum DataDirectory
 {
     /// <summary>Missing, or without a file.</summary>
@@ -63,13 +63,13 @@ public enum ControlState
     InProduction,
 }
 
-/// <summary>What a comparison or a rewind found out about the local data, by a mark that stands in the data directory.</summary>
+/// <summary>What a comparison or a rewind found out about the local data: a mark in the data directory keeps it.</summary>
 public enum DataDamage
 {
     /// <summary>Nothing is known against them.</summary>
     None,
 
-    /// <summary>They have left the history of a primary. Only a comparison with another one takes that back.</summary>
+    /// <summary>They have diverged from a primary's history. Only a comparison with another primary removes this mark.</summary>
     Diverged,
 
     /// <summary>A rewind was begun and has not ended well: only another rewind, or a copy, makes them whole.</summary>

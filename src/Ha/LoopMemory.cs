@@ -5,7 +5,7 @@ namespace Routing.Ha;
 /// <summary>What is known of the local data compared with the present primary's.</summary>
 public enum DivergenceState
 {
-    /// <summary>Not looked at since the last change that could matter.</summary>
+    /// <summary>Not compared since the last change that could matter.</summary>
     Unchecked,
 
     /// <summary>They fit.</summary>
@@ -87,20 +87,20 @@ public sealed record LoopMemory
     /// <summary>When the standby was first seen not streaming.</summary>
     public TimeSpan? NotStreamingSince { get; init; }
 
-    /// <summary>When the leader key was given up by us; the others have the first word for a while.</summary>
+    /// <summary>When this member released the leader key; it stays out of the race for a while.</summary>
     public TimeSpan? SteppedDownAt { get; init; }
 
     /// <summary>Which life of the store the last run saw (<see cref="StoreLife.Number"/>); null before the first.</summary>
     public int? Life { get; init; }
 
-    /// <summary>The leader by the last run's knowledge; null for nobody.</summary>
+    /// <summary>The leader that the last run knew; null: none.</summary>
     public string? LastLeader { get; init; }
 
     /// <summary>The ttl at the last run.</summary>
     public TimeSpan LastTtl { get; init; }
 
     /// <summary>
-    /// The store was set up anew or restored: until then a leader of its earlier life may still believe in its lease, and no
+    /// The store was set up anew or restored: until then a leader of its earlier life may still hold its lease, and no
     /// standby races. Null: nobody can.
     /// </summary>
     public TimeSpan? EarlierLeaseUntil { get; init; }

@@ -3,7 +3,7 @@ using Routing.Cluster;
 
 namespace Routing.Ha;
 
-/// <summary>What one run of the loop knew. Everything that a decision may depend on stands here.</summary>
+/// <summary>What one run of the loop knew: everything that a decision may depend on.</summary>
 public sealed record Observation
 {
     /// <summary>This member's name.</summary>
@@ -27,7 +27,7 @@ public sealed record Observation
     /// <summary>The local PostgreSQL.</summary>
     public LocalPostgres Local { get; init; } = new();
 
-    /// <summary>Our lease and what we may believe of it.</summary>
+    /// <summary>This member's lease, and how long it lasts for certain.</summary>
     public LeaseView Lease { get; init; }
 
     /// <summary>The long job that runs now.</summary>
@@ -66,7 +66,7 @@ public sealed record Observation
     /// <summary>This member holds the leader key, and the lease lasts longer than the safety margin.</summary>
     public bool Leads => Lease.Leads;
 
-    /// <summary>Who holds the leader key, by the best knowledge; null for nobody.</summary>
+    /// <summary>The member that holds the leader key, as far as this member knows; null: none.</summary>
     public string? Leader => Lease.HoldsLeader ? Self : Cluster?.Leader?.Holder;
 
     /// <summary>The failsafe exchange allows a leader to go on without the DCS.</summary>
@@ -95,11 +95,11 @@ public sealed record MemberOptions(
     public static readonly MemberOptions Default = new(MemberTags.Empty, true, null, false, null);
 }
 
-/// <summary>Our lease and what we may believe of it.</summary>
-/// <param name="HoldsLeader">The last thing we know for certain is that the leader key is ours.</param>
-/// <param name="Term">The term that we hold, when we do.</param>
-/// <param name="LeaderLeft">Time until the key may end, from before the last good renewal was sent. Zero or less: over.</param>
-/// <param name="IsUncertain">The last write to the leader key got no answer: it may or may not be ours.</param>
+/// <summary>This member's lease, and how long it lasts for certain.</summary>
+/// <param name="HoldsLeader">By the last clear answer the leader key belongs to this member.</param>
+/// <param name="Term">The term of this member's leader key, when it holds one.</param>
+/// <param name="LeaderLeft">Time until the key may end, from before the last good renewal was sent. Zero or less: it may have ended.</param>
+/// <param name="IsUncertain">The last write to the leader key got no answer: this member may hold the key or not.</param>
 /// <param name="Ttl">Life of the lease that the key hangs on; without the key, of the next one.</param>
 public readonly record struct LeaseView(bool HoldsLeader, Term Term, TimeSpan LeaderLeft, bool IsUncertain, TimeSpan Ttl)
 {
@@ -136,10 +136,10 @@ public sealed record PeerAnswers(TimeSpan AskedAt, TimeSpan AnsweredAt, Immutabl
 /// <param name="PingLeft">Follower: how long this announcement is valid.</param>
 public readonly record struct FailsafeView(TimeSpan ConfirmedLeft, TimeSpan? LastAskedAt, string? PingedBy, TimeSpan PingLeft)
 {
-    /// <summary>Leader: how far the members are by their last consents; null: none has told.</summary>
+    /// <summary>Leader: the members' positions by their last consents; null: none has reported.</summary>
     public ImmutableSortedDictionary<string, Lsn>? Positions { get; init; }
 
-    /// <summary>Follower: that leader's replication slots and their positions; null: it told none.</summary>
+    /// <summary>Follower: that leader's replication slots and their positions; null: it sent none.</summary>
     public ImmutableSortedDictionary<string, Lsn>? PingSlots { get; init; }
 }
 
@@ -149,10 +149,10 @@ public enum JobKind
     /// <summary>A new cluster.</summary>
     Bootstrap,
 
-    /// <summary>A failed bootstrap is put aside.</summary>
+    /// <summary>Puts a failed bootstrap aside.</summary>
     AbandonBootstrap,
 
-    /// <summary>A copy of another member.</summary>
+    /// <summary>A clone of another member.</summary>
     Clone,
 
     /// <summary>A start as primary.</summary>
@@ -170,7 +170,7 @@ public enum JobKind
     /// <summary>A change of upstream.</summary>
     Follow,
 
-    /// <summary>A look whether the local data fit the primary's.</summary>
+    /// <summary>A comparison of the local data with the primary's history.</summary>
     CheckDivergence,
 
     /// <summary>pg_rewind.</summary>
@@ -201,7 +201,7 @@ public sealed record JobView(JobKind Kind, TimeSpan StartedAt, string Progress)
     /// <summary>The member that the job reads from; null: from none.</summary>
     public string? Source { get; init; }
 
-    /// <summary>When it last told of progress; at first when it started.</summary>
+    /// <summary>When it last reported progress; at first when it started.</summary>
     public TimeSpan ProgressedAt { get; init; } = StartedAt;
 }
 

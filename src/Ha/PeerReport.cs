@@ -9,7 +9,7 @@ namespace Routing.Ha;
 /// <param name="Position">Primary: where it writes; standby: the later of received and replayed. 0/0 when unknown.</param>
 /// <param name="Timeline">Its timeline; 0 when unknown.</param>
 /// <param name="NoFailover">It must not lead.</param>
-/// <param name="FailoverPriority">Larger wins at equal WAL; 0: must not lead; 1 when nothing is said.</param>
+/// <param name="FailoverPriority">Larger wins at equal WAL; 0: must not lead; 1 when it reports none.</param>
 /// <param name="WatchdogFailed">It needs a watchdog and has none, so it cannot lead.</param>
 public sealed record PeerReport(
     string Name,
@@ -21,19 +21,19 @@ public sealed record PeerReport(
     int FailoverPriority = 1,
     bool WatchdogFailed = false)
 {
-    /// <summary>Its own word for its role; unknown when it gave none.</summary>
+    /// <summary>The role that it reports; unknown when it reports none.</summary>
     public Role Role { get; init; }
 
-    /// <summary>Its own word for the state of its PostgreSQL.</summary>
+    /// <summary>The state of its PostgreSQL that it reports.</summary>
     public PostgresState State { get; init; } = PostgresState.Unknown;
 
-    /// <summary>The system identifier of its database, when it told.</summary>
+    /// <summary>The system identifier of its database, when it reports one.</summary>
     public string? SystemId { get; init; }
 
     /// <summary>How old its position was when it answered; null: it looked while it answered (members of other versions do).</summary>
     public TimeSpan? Age { get; init; }
 
-    /// <summary>It believes that the cluster is paused: then no guard stops its server.</summary>
+    /// <summary>It has seen that the cluster is paused: then no guard stops its server.</summary>
     public bool Paused { get; init; }
 
     /// <summary>Why it could not be asked, in one sentence; null when it answered.</summary>

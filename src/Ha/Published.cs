@@ -38,7 +38,7 @@ public static class Published
     public static Role Role(Observation o) => o switch
     {
         { Local.Data: DataDirectory.Empty } or { Job.Kind: JobKind.Clone or JobKind.Bootstrap } => Cluster.Role.Uninitialized,
-        // It has written its last record, and only waits until its standbys have that.
+        // It has written its last WAL record, and waits only until its standbys have it.
         { Job.Kind: JobKind.Demote, Local: { IsPrimary: true, Control.State: ControlState.ShutDown } } when o.Leader != o.Self => Cluster.Role.Demoted,
         { Local.Server: ServerState.Running or ServerState.Unresponsive, Local.IsPrimary: true } => Cluster.Role.Primary,
         { Local.Server: ServerState.Running or ServerState.Unresponsive, Job.Kind: JobKind.Promote } => Cluster.Role.Promoted,

@@ -15,7 +15,7 @@ public sealed record LogSettings
     /// <summary><c>traceback_level</c>: stack traces show when <see cref="Level"/> is this or finer. Default ERROR: always.</summary>
     public LogLevel TracebackLevel { get; init; } = LogLevel.Error;
 
-    /// <summary><c>format</c> of a plain line, in the reference's placeholders; null: its default.</summary>
+    /// <summary><c>format</c> of a plain line, with Patroni's placeholders; null: its default.</summary>
     public string? Format { get; init; }
 
     /// <summary><c>format</c> as a list, for JSON: field of the record and the name that it gets.</summary>

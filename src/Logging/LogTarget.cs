@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Routing.Logging;
 
-/// <summary>Where lines end up.</summary>
+/// <summary>Where lines are written to.</summary>
 internal abstract class LogTarget
 {
     private LogTarget()   // closed: both stand below
@@ -29,7 +29,7 @@ internal abstract class LogTarget
         public override void Close() => writer.Flush();
     }
 
-    /// <summary>A file that is put aside as <c>NAME.1</c>, <c>NAME.2</c>… when it has reached its size.</summary>
+    /// <summary>A file that is renamed to <c>NAME.1</c>, <c>NAME.2</c>… when it has reached its size.</summary>
     public sealed class RotatingFile : LogTarget
     {
         private readonly string _path;

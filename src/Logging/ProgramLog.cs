@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace Routing.Logging;
 
 /// <summary>A program's log: a bounded queue, and one task that writes it to the console or to rotating files.</summary>
-/// <remarks>Whoever logs never waits for a disk: a line that finds the queue full is dropped and counted.</remarks>
+/// <remarks>Logging never waits for a disk: a line that finds the queue full is dropped and counted.</remarks>
 internal sealed class ProgramLog : ILoggerProvider, ILogQueue, IAsyncDisposable
 {
     private static readonly TimeSpan s_patienceAtExit = TimeSpan.FromSeconds(2);
@@ -149,7 +149,7 @@ internal sealed class ProgramLog : ILoggerProvider, ILogQueue, IAsyncDisposable
                     return level;
                 }
             }
-            // The web server's own diary is of interest only when something is wrong.
+            // The web server's own log is of interest only when something is wrong.
             return category.StartsWith("Microsoft.", StringComparison.Ordinal) && Settings.Level < LogLevel.Warning && Settings.Level > LogLevel.Debug
                 ? LogLevel.Warning
                 : Settings.Level;

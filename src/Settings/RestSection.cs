@@ -19,7 +19,7 @@ public static class RestSection
         var caFile = section.Text("cacert");
         var certificateFile = section.Text("cert");
         var keyFile = section.Text("key");
-        // Who names an authority wants TLS.
+        // A section that names an authority means TLS.
         var isSecure = section.Choice("protocol", ("http", false), ("https", true)) ?? caFile is not null;
         var hosts = new EndpointReader(section, isSecure ? "https" : "http", DefaultPort, DefaultPort).List("hosts");
         var interval = Interval(section);

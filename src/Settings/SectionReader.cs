@@ -6,7 +6,7 @@ using Routing.Cluster;
 
 namespace Routing.Settings;
 
-/// <summary>Reads one section of a configuration, value by value; what it is asked for is what it knows.</summary>
+/// <summary>Reads one section of a configuration, value by value. A key that was never read is unknown.</summary>
 /// <remarks>A wrong value goes into the report with its place, and reads as missing, so that reading goes on.</remarks>
 public sealed class SectionReader
 {
@@ -43,7 +43,7 @@ public sealed class SectionReader
     /// <summary>The keys that have a value.</summary>
     public IEnumerable<string> Keys => _section is null ? [] : _section.Where(pair => pair.Value is not null).Select(pair => pair.Key);
 
-    /// <summary>The keys that have a value and that nobody has asked for yet.</summary>
+    /// <summary>The keys that have a value and that were not read yet.</summary>
     public IEnumerable<string> UnknownKeys => Keys.Where(key => !_known.Contains(key));
 
     /// <summary>The value as it stands, without taking note that it is known.</summary>
@@ -68,7 +68,7 @@ public sealed class SectionReader
         }
     }
 
-    /// <summary>A text. A number is taken as its digits; a boolean is refused, for nobody can know which word was written.</summary>
+    /// <summary>A text. A number is taken as its digits; a boolean is refused, since the word that was written is not known.</summary>
     public string? Text(string key)
     {
         var node = Any(key);
@@ -274,7 +274,7 @@ public sealed class SectionReader
         return new SectionReader(Tree, Report, SettingsTree.Join(Path, key), node as JsonObject);
     }
 
-    /// <summary>Warns of every key that nobody asked for.</summary>
+    /// <summary>Warns of every key that was never read.</summary>
     public void WarnUnknownKeys()
     {
         foreach (var key in UnknownKeys.ToList())

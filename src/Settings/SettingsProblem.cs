@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Routing.Settings;
 
-/// <summary>One thing that is wrong with a configuration, or strange about it.</summary>
+/// <summary>One error in a configuration, or one warning about it.</summary>
 /// <param name="Origin">Where it stands: <c>file.yml:12</c> or the name of an environment variable; empty when nowhere.</param>
 /// <param name="Path">The setting, for example <c>postgresql.listen</c>.</param>
 /// <param name="Value">The value as written; null when it is missing. A secret is not kept: see <see cref="SecretText"/>.</param>

@@ -5,7 +5,7 @@ using System.Text.RegularExpressions;
 
 namespace Routing.Settings;
 
-/// <summary>What an unquoted word means in YAML 1.1, which the field's tools speak.</summary>
+/// <summary>What an unquoted word means in YAML 1.1, which Patroni reads.</summary>
 internal static partial class YamlScalar
 {
     /// <summary>A boolean, a number, null, or the word itself.</summary>

@@ -40,7 +40,7 @@ public static class YamlText
 
     private sealed class Composer(string text, string source, SettingsTree? tree)
     {
-        /// <summary>No configuration comes near these; texts that grow without end by their aliases, or by nesting, go beyond.</summary>
+        /// <summary>No real configuration reaches these limits; texts that grow without end by aliases or nesting do.</summary>
         private const int MaximumDepth = 100;
         private const int MaximumNodes = 100_000;
 

@@ -191,7 +191,7 @@ public abstract class ClusterStoreContract
     }
 
     [Fact]
-    public async Task Only_the_holder_releases_the_key_and_the_next_reign_has_a_higher_term()
+    public async Task Only_the_holder_releases_the_key_and_the_next_term_has_a_higher_term()
     {
         await using var store = Connect();
         var lease = await store.GrantLeaseAsync(Ttl, Token);

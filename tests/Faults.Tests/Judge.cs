@@ -45,18 +45,18 @@ internal sealed class Judge : IAsyncDisposable
     public static string? FaultIn(IEnumerable<AcknowledgedWrite> writes)
     {
         AcknowledgedWrite? earliest = null;   // answered first of all on a later timeline
-        foreach (var reign in writes.GroupBy(write => write.Timeline).OrderByDescending(reign => reign.Key))
+        foreach (var term in writes.GroupBy(write => write.Timeline).OrderByDescending(term => term.Key))
         {
-            var nodes = reign.Select(write => write.Node).Distinct().ToList();
+            var nodes = term.Select(write => write.Node).Distinct().ToList();
             if (nodes.Count > 1)
             {
-                return $"{string.Join(" and ", nodes)} took writes on timeline {reign.Key}";
+                return $"{string.Join(" and ", nodes)} took writes on timeline {term.Key}";
             }
-            if (earliest is not null && reign.Max(write => write.Began) > earliest.Ended)
+            if (earliest is not null && term.Max(write => write.Began) > earliest.Ended)
             {
-                return $"{nodes[0]} took writes on timeline {reign.Key} after {earliest.Node} had on timeline {earliest.Timeline}";
+                return $"{nodes[0]} took writes on timeline {term.Key} after {earliest.Node} had on timeline {earliest.Timeline}";
             }
-            var first = reign.MinBy(write => write.Ended)!;
+            var first = term.MinBy(write => write.Ended)!;
             earliest = earliest is null || first.Ended < earliest.Ended ? first : earliest;
         }
         return null;

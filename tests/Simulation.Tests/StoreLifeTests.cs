@@ -21,7 +21,7 @@ public sealed class StoreLifeTests
     });
 
     [Fact]
-    public void A_leader_stays_when_the_store_is_restored_to_its_own_reign() => Each(cluster =>
+    public void A_leader_stays_when_the_store_is_restored_to_its_own_term() => Each(cluster =>
     {
         var leader = cluster.Leader!;
         var backup = cluster.Dcs.Backup();
@@ -33,7 +33,7 @@ public sealed class StoreLifeTests
     });
 
     [Fact]
-    public void A_leader_stays_when_the_store_is_restored_to_the_reign_of_another() => Each(cluster =>
+    public void A_leader_stays_when_the_store_is_restored_to_the_term_of_another() => Each(cluster =>
     {
         var (backup, leader) = AfterAChange(cluster);
 

@@ -279,7 +279,7 @@ public sealed class InMemoryDcs(TimeProvider time)
         }
     }
 
-    /// <param name="member">Whose reign goes on.</param>
+    /// <param name="member">The member whose term goes on.</param>
     /// <param name="leaseId">Its lease.</param>
     /// <param name="life">The life as this client saw it begin.</param>
     internal LeaderWrite Carry(string member, long leaseId, StoreLife life)

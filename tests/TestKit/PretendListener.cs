@@ -5,7 +5,7 @@ using System.Security.Authentication;
 
 namespace Routing.TestKit;
 
-/// <summary>Listens on a free port of 127.0.0.1 and gives each connection to whoever derives from it; the base of pretend servers.</summary>
+/// <summary>Listens on a free port of 127.0.0.1 and gives each connection to the derived class; the base of pretend servers.</summary>
 public abstract class PretendListener : IDisposable
 {
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

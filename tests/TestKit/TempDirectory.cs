@@ -4,7 +4,7 @@ namespace Routing.TestKit;
 public sealed class TempDirectory : IDisposable
 {
     /// <summary>Creates it.</summary>
-    /// <param name="purpose">Part of its name, for whoever looks into /tmp.</param>
+    /// <param name="purpose">Part of its name, for people who look into /tmp.</param>
     public TempDirectory(string purpose = "test") =>
         Path = Directory.CreateTempSubdirectory($"routing-{purpose}-").FullName;
 

@@ -4,7 +4,7 @@ using Routing.Cluster;
 namespace Routing.Agent.Config;
 
 /// <summary>The last dynamic configuration, kept in the data directory: for a start without one in the DCS, and to write a lost one anew.</summary>
-/// <remarks>The file's name is that of the field, so that a member may change hands with its data.</remarks>
+/// <remarks>The file has Patroni's name, so that a member may change hands with its data.</remarks>
 internal static class DynamicConfigCache
 {
     private const string FileName = "patroni.dynamic.json";

@@ -155,7 +155,7 @@ internal static class PostgresSectionReader
         {
             if (SectionReader.ScalarText(section.Any(key)) is { } text)
             {
-                // The scripts of the field were written for how it prints a boolean.
+                // Scripts for Patroni expect its way to print a boolean.
                 arguments[key] = section.Peek(key)!.GetValueKind() switch
                 {
                     JsonValueKind.True => "True",

@@ -394,7 +394,7 @@ internal sealed partial class AgentLoop : IDisposable
         return snapshot;
     }
 
-    /// <summary>Until the view shows the list that we wrote last, each that may be in force counts: whoever is named in one may race, and has to be asked.</summary>
+    /// <summary>Until the view shows the list that we wrote last, each list that may be in force counts: a member that one of them names may race, and has to be asked.</summary>
     private ClusterSnapshot WithOwnFailsafe(ClusterSnapshot snapshot)
     {
         if (_failsafePossible is null || _keeper.Held is null || snapshot.Failsafe is not { } seen)

@@ -122,7 +122,7 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
             _current = null;
             _cancel = null;
         }
-        // The source has no timer, so it needs no disposal; whoever is about to cancel it may come now.
+        // The source has no timer, so it needs no disposal, and may be cancelled at any time.
         wake();
     }
 

@@ -4,7 +4,7 @@ using Routing.Ha.Health;
 
 namespace Routing.Agent.Metrics;
 
-/// <summary>The agent's own instruments, beside those that every member of the field has (see <see cref="StatusMetrics"/>).</summary>
+/// <summary>The agent's own instruments, beside those that Patroni has too (see <see cref="StatusMetrics"/>).</summary>
 internal sealed class AgentMetrics
 {
     private static readonly string[] s_labels = ["scope", "name"];

@@ -5,7 +5,7 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Metrics;
 
-/// <summary>The metrics that every member of the field exports, computed from one status.</summary>
+/// <summary>Patroni's metrics, computed from one status.</summary>
 /// <remarks>
 /// Written by hand: order, the version's leading zero, the extra comment and the samples that may be absent are part of
 /// what dashboards read, and no instrument can express them.

@@ -156,7 +156,7 @@ internal sealed unsafe class CommandRun : IDisposable
     {
         if (_endRequested)
         {
-            _ = Libc.kill(-_process.Pid, Signals.Kill);   // whoever of its group ignored SIGTERM
+            _ = Libc.kill(-_process.Pid, Signals.Kill);   // processes of its group that ignored SIGTERM
         }
 
         // A pipe holds 64 KiB or little more; what comes after that is a daemon's chatter.

@@ -8,7 +8,7 @@ namespace Routing.Agent.Native;
 /// <para>Nearly every timer of an agent is a limit that is never reached. .NET's own queue wakes its thread, and the pool, at the moment of such a
 /// timer although it was disposed of long before, and again to set each one that comes sooner. Here the kernel holds one moment, the next
 /// that is in force; setting and unsetting it wakes nobody.</para>
-/// <para>Callbacks run on the thread pool, without the execution context of whoever made the timer. Thread-safe.</para>
+/// <para>Callbacks run on the thread pool, without the execution context of the code that made the timer. Thread-safe.</para>
 /// </remarks>
 internal sealed unsafe class KernelTime : TimeProvider
 {

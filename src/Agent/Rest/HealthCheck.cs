@@ -6,7 +6,7 @@ using Routing.Cluster;
 namespace Routing.Agent.Rest;
 
 /// <summary>Says yes or no to a load balancer that asks whether this member is what the path names.</summary>
-/// <remarks>Pure. Paths are matched by substring, in the order below: rules and order are those of the field's checks.</remarks>
+/// <remarks>Pure. Paths are matched by substring, in the order below: rules and order are Patroni's.</remarks>
 internal static class HealthCheck
 {
     /// <summary>Whether the member is what <paramref name="path"/> asks for.</summary>

@@ -11,7 +11,7 @@ internal sealed class StatusBoard(AgentStatus first)
     /// <summary>Hangs up a new one.</summary>
     public void Publish(AgentStatus status) => Volatile.Write(ref _current, status);
 
-    /// <summary>Changes a part of the newest status, whoever publishes at the same time.</summary>
+    /// <summary>Changes a part of the newest status, also when another thread publishes at the same time.</summary>
     /// <param name="change">May be called more than once; must not have effects.</param>
     public void Update(Func<AgentStatus, AgentStatus> change)
     {

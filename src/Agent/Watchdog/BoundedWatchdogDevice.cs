@@ -33,7 +33,7 @@ internal sealed class BoundedWatchdogDevice : IWatchdogDevice
         if (!_isClosed)
         {
             _isClosed = true;
-            // Closing may hang, too: whoever closes it does not need to know how it ends.
+            // Closing may hang, too: the caller does not need to know how it ends.
             _calls.Leave(_device.Dispose);
         }
     }

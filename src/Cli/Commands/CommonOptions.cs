@@ -18,7 +18,7 @@ internal static class CommonOptions
     public static Argument<string?> ClusterName(string description = "Name of the cluster; without it the configuration's scope") =>
         Names(new Argument<string?>("cluster-name") { Description = description, Arity = ArgumentArity.ZeroOrOne });
 
-    /// <summary>For commands that must not act on a cluster that nobody named.</summary>
+    /// <summary>For commands that must not act on a cluster that was not named.</summary>
     public static Argument<string> RequiredClusterName() =>
         Names(new Argument<string>("cluster-name") { Description = "Name of the cluster", Arity = ArgumentArity.ExactlyOne });
 

@@ -20,13 +20,13 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
     /// <summary>What is sent, after every check.</summary>
     /// <param name="Before">The cluster as the operator saw it.</param>
     /// <param name="Leader">The leader to step down, for a switchover.</param>
-    /// <param name="Candidate">Who shall lead; null for any.</param>
+    /// <param name="Candidate">The member that shall lead; null for any.</param>
     /// <param name="ScheduledAt">When; null for now.</param>
     private sealed record Plan(ClusterSnapshot Before, string? Leader, string? Candidate, DateTimeOffset? ScheduledAt)
     {
         public string? OldLeader => Before.Leader?.Holder;
 
-        /// <summary>Who gets the request: the leader, else the candidate.</summary>
+        /// <summary>The member that gets the request: the leader, else the candidate.</summary>
         public string Receiver => OldLeader ?? Candidate!;
 
         /// <summary>The request as it is sent; a candidate that is left open is null.</summary>

@@ -17,7 +17,7 @@ internal sealed record ApiAnswer(HttpStatusCode Status, string Text)
 }
 
 /// <summary>A member gave no answer: not reachable, no trust, no time.</summary>
-/// <param name="message">Whom was asked and what went wrong.</param>
+/// <param name="message">The member that was asked, and what went wrong.</param>
 /// <param name="innerException">The cause.</param>
 internal sealed class NoAnswerException(string message, Exception? innerException = null) : Exception(message, innerException)
 {

@@ -4,12 +4,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Routing.Dcs.Etcd;
 
-/// <summary>Makes single attempts and repeated questions, over the endpoint that works.</summary>
+/// <summary>Sends requests to etcd, with or without retries, on the endpoint that currently works.</summary>
 internal sealed partial class EtcdClient : IDisposable
 {
     private static readonly TimeSpan ShortestAttempt = TimeSpan.FromSeconds(1);
     private const int MostLogins = 3;
-    private const int MostLoginsAfterDenial = 1;   // "permission denied" is mostly meant so
+    private const int MostLoginsAfterDenial = 1;   // "permission denied" is rarely cured by a new login
 
     private readonly EtcdOptions _options;
     private readonly EtcdTransport _transport;
@@ -54,8 +54,8 @@ internal sealed partial class EtcdClient : IDisposable
     public EtcdOperation Begin(string what, CancellationToken cancellationToken) =>
         new(what, Time, _options.OperationTimeout, cancellationToken);
 
-    /// <summary>Asks until there is an answer, the time is over, or a refusal.</summary>
-    /// <remarks>Only for what may be done twice.</remarks>
+    /// <summary>Repeats a request until it is answered or refused, or the time is over.</summary>
+    /// <remarks>Only for requests that may be applied twice.</remarks>
     /// <exception cref="ClusterStoreException">No answer in time, or a refusal.</exception>
     public async Task<T> AskAsync<T>(
         EtcdOperation operation, Func<EtcdEndpoint, CallOptions, Task<T>> call, Func<T, ResponseHeader?>? header = null)
@@ -75,7 +75,7 @@ internal sealed partial class EtcdClient : IDisposable
         }
     }
 
-    /// <summary>One attempt on the endpoint that works best now. Waits a little first when none does.</summary>
+    /// <summary>Makes one attempt on the endpoint that currently works. When none works, it waits a little first.</summary>
     public async Task<EtcdAnswer<T>> TryAsync<T>(
         EtcdOperation operation, Func<EtcdEndpoint, CallOptions, Task<T>> call, Func<T, ResponseHeader?>? header = null)
         where T : class
@@ -96,7 +96,7 @@ internal sealed partial class EtcdClient : IDisposable
         }
 
         var length = AttemptLength(operation);
-        // What the operation's end leaves for a last attempt may be too short for any answer: that is no news, and no better reason.
+        // The time left for a last attempt may be too short for any answer: its failure is neither logged nor reported.
         var isRemnant = length < ShortestAttempt && operation.LastProblem is not null;
         using var limit = new CancellationTokenSource(length, Time);
         using var attempt = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, operation.CancellationToken);
@@ -151,7 +151,7 @@ internal sealed partial class EtcdClient : IDisposable
             return new(null, failure with { Message = operation.LastProblem! });
         }
         operation.LastProblem = $"{endpoint.Name}: {failure.Message}";
-        // A lease that is gone and a token that is too old are ordinary life; everything else is said once.
+        // A lost lease and an expired token are ordinary; every other failure is logged once.
         if (failure.Kind is not (EtcdFailureKind.LeaseGone or EtcdFailureKind.NeedsLogin)
             && Endpoints.Failed(endpoint, failure.Kind))
         {
@@ -174,7 +174,7 @@ internal sealed partial class EtcdClient : IDisposable
         return headers;
     }
 
-    /// <summary>Writes to a stream. When that fails, the call is over: who reads it learns why.</summary>
+    /// <summary>Writes to a stream. When the write fails, the call has ended; its reader gets the reason.</summary>
     /// <remarks>A connection that breaks in this very moment surfaces here as almost any exception of the transport.</remarks>
     public static async Task WriteAsync<T>(IClientStreamWriter<T> requests, T message, CancellationToken cancellationToken)
     {
@@ -185,7 +185,7 @@ internal sealed partial class EtcdClient : IDisposable
         catch (Exception problem) when (
             problem is RpcException or InvalidOperationException || EtcdFailure.IsOfTransport(problem))
         {
-            // The status of the call, which the next read brings, says it better.
+            // The next read brings the status of the call, which explains more.
         }
     }
 
@@ -225,7 +225,7 @@ internal sealed partial class EtcdClient : IDisposable
         return failure;
     }
 
-    /// <summary>Short while there is somebody else to ask; longer each time when everybody was silent.</summary>
+    /// <summary>The pause is short while another endpoint is left, and grows when all were silent.</summary>
     private TimeSpan AttemptLength(EtcdOperation operation)
     {
         var count = Endpoints.Count;

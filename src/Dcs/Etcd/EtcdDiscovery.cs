@@ -100,7 +100,7 @@ internal sealed partial class EtcdDiscovery(EtcdClient client, EtcdOptions optio
         }
         catch (Exception problem) when (problem is RpcException or OperationCanceledException)
         {
-            return 0;   // silent: whichever member it is, one more way to it does no harm
+            return 0;   // silent: an additional address of a member does no harm
         }
     }
 

@@ -3,7 +3,7 @@ using Grpc.Core;
 
 namespace Routing.Dcs.Etcd;
 
-/// <summary>What a failed attempt means for whoever made it.</summary>
+/// <summary>What a failed attempt means for its caller.</summary>
 internal enum EtcdFailureKind
 {
     /// <summary>The request never reached the server: it was not applied. Another endpoint may do.</summary>
@@ -52,7 +52,7 @@ internal sealed record EtcdFailure(EtcdFailureKind Kind, string Message, Excepti
             StatusCode.InvalidArgument or StatusCode.NotFound or StatusCode.OutOfRange or StatusCode.AlreadyExists
                 or StatusCode.Unimplemented => EtcdFailureKind.Refused,
             // Unavailable in general, DeadlineExceeded, Cancelled, Internal (the transport broke), Unknown ("not a primary
-            // lessor"), Aborted, DataLoss: somebody was there, and what became of the request is not known.
+            // lessor"), Aborted, DataLoss: a server was there, and whether it applied the request is not known.
             _ => EtcdFailureKind.Ambiguous,
         };
         return new EtcdFailure(kind, $"{exception.StatusCode}: {text}", exception);

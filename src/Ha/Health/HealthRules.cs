@@ -2,19 +2,19 @@ using Routing.Cluster;
 
 namespace Routing.Ha.Health;
 
-/// <summary>What the leader makes of its server's health. Pure.</summary>
+/// <summary>How the leader judges its server's health. Pure.</summary>
 /// <remarks>
 /// Slowness is no problem: a probe counts by what it says (no space, read-only), and silence only when it has lasted for the
 /// whole patience. Exhausted connections never cost the leadership: the next leader would have as few.
 /// </remarks>
 public static class HealthRules
 {
-    /// <summary>A server that answers nothing for this long hangs.</summary>
+    /// <summary>A server that does not answer for this long counts as hanging.</summary>
     public static readonly TimeSpan Silence = TimeSpan.FromSeconds(15);
 
     /// <summary>What is wrong now, by one observation.</summary>
     /// <param name="local">The server.</param>
-    /// <param name="silentFor">How long it has answered nothing.</param>
+    /// <param name="silentFor">How long the server has not answered.</param>
     public static (HealthProblem Problem, string Detail) Of(LocalPostgres local, TimeSpan silentFor) => local switch
     {
         { Disk.Problem: not HealthProblem.None } => (local.Disk.Problem, local.Disk.Detail),
@@ -56,9 +56,9 @@ public static class HealthRules
 
 /// <summary>What is wrong with the server, and since when.</summary>
 /// <param name="Problem">The problem.</param>
-/// <param name="Detail">It, in a few words.</param>
+/// <param name="Detail">The problem in a few words.</param>
 /// <param name="Since">Since when; null without a problem.</param>
-/// <param name="SilentSince">Since when the server has answered nothing; null while it answers.</param>
+/// <param name="SilentSince">Since when the server has not answered; null while it answers.</param>
 public sealed record HealthMemory(HealthProblem Problem, string Detail, TimeSpan? Since, TimeSpan? SilentSince)
 {
     /// <summary>Nothing is wrong.</summary>

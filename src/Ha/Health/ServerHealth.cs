@@ -6,13 +6,13 @@ public enum HealthProblem
     /// <summary>Nothing that the probes see.</summary>
     None,
 
-    /// <summary>It refuses connections because all are in use. It works for those that have one.</summary>
+    /// <summary>It refuses connections because all are in use. Sessions that are open go on.</summary>
     NoConnections,
 
     /// <summary>The process is there, and it has answered nothing for a while.</summary>
     Hangs,
 
-    /// <summary>A write to its disk does not come to an end.</summary>
+    /// <summary>A write to its disk hangs.</summary>
     DiskHangs,
 
     /// <summary>Its disk has no space left, or nearly none.</summary>

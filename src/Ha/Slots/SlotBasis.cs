@@ -3,12 +3,12 @@ using Routing.Cluster;
 
 namespace Routing.Ha.Slots;
 
-/// <summary>What the replication slots of this member are kept by: the DCS, or the failsafe exchange in its stead.</summary>
+/// <summary>Where a member's replication slots are planned from: the DCS, or the failsafe exchange while the DCS is silent.</summary>
 /// <param name="Cluster">The cluster: the leader's positions stand in <see cref="LeaderStatus.Slots"/>.</param>
 /// <param name="DcsIsSilent">It is the failsafe exchange: slots are advanced, and none is made, dropped or forgotten.</param>
 public sealed record SlotBasis(ClusterSnapshot Cluster, bool DcsIsSilent)
 {
-    /// <summary>What there is to go by now; null: nothing, and no slot is touched.</summary>
+    /// <summary>The present basis; null: there is none, and no slot is touched.</summary>
     public static SlotBasis? Of(Observation o)
     {
         if (o.Cluster is not { } cluster)
@@ -32,7 +32,7 @@ public sealed record SlotBasis(ClusterSnapshot Cluster, bool DcsIsSilent)
             : null;
     }
 
-    /// <summary>How far the members are, by their own answers: their keys tell what was before the silence.</summary>
+    /// <summary>The members' positions by their own answers: their keys are older than the silence.</summary>
     private static ClusterSnapshot WithPositions(ClusterSnapshot cluster, FailsafeView failsafe) => cluster with
     {
         Members = cluster.Members.SetItems(

@@ -83,7 +83,7 @@ public sealed record SlotObservation
     public ImmutableSortedSet<string> Broken { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
 
     /// <summary>
-    /// The DCS tells nothing and failsafe mode holds: slots are advanced by what the leader said directly (put into
+    /// The DCS is silent and failsafe mode is active: slots are advanced by what the leader said directly (put into
     /// <see cref="LeaderStatus.Slots"/> of the cluster), and nothing is created, dropped or published. The time counts for no absent member.
     /// </summary>
     public bool DcsIsSilent { get; init; }
@@ -95,7 +95,7 @@ public sealed record SlotObservation
     public SlotMemory Memory { get; init; } = SlotMemory.Empty;
 }
 
-/// <summary>What one run of the planner tells the next.</summary>
+/// <summary>What one run of the planner hands to the next.</summary>
 /// <param name="WasLeader">Whether this member held the leader key in that run.</param>
 /// <param name="LastSeen">Member slots: when their member was last seen together with the slot, later by as long as the DCS was silent.</param>
 public sealed record SlotMemory(bool WasLeader, ImmutableSortedDictionary<string, TimeSpan> LastSeen)

@@ -9,7 +9,7 @@ public abstract record SyncStep
     {
     }
 
-    /// <summary>All is as it should be.</summary>
+    /// <summary>Nothing has to change.</summary>
     public sealed record None : SyncStep;
 
     /// <summary>Write the <c>sync</c> key.</summary>

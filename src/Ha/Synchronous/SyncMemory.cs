@@ -2,7 +2,7 @@ using Routing.Cluster;
 
 namespace Routing.Ha.Synchronous;
 
-/// <summary>What one run of the planner tells the next.</summary>
+/// <summary>What one run of the planner hands to the next.</summary>
 public sealed record SyncMemory
 {
     /// <summary>Nothing is remembered.</summary>
@@ -38,6 +38,6 @@ public sealed record SyncMemory
     /// <summary>A promotion was prepared, or the state's owner was changed, and its standbys have not been looked at yet.</summary>
     public bool IsNewLeader { get; init; }
 
-    /// <summary>Until when standbys may take to connect to a new primary before they count as gone.</summary>
+    /// <summary>Until when standbys may connect to a new primary before they count as gone.</summary>
     public TimeSpan? ReconnectUntil { get; init; }
 }

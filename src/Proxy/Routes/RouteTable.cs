@@ -49,7 +49,7 @@ internal sealed record RouteTable
             {
                 return leader.Name == target.Member ? SessionVerdict.Stay : SessionVerdict.CutNow;
             }
-            // Nobody leads: whoever says by itself that it stands by can't be written to.
+            // No member leads: a member that reports itself as a standby cannot be written to.
             return View.IsLive && member is { Role: Role.Replica, State: PostgresState.Running }
                 ? SessionVerdict.CutNow
                 : SessionVerdict.Stay;

@@ -50,7 +50,7 @@ internal interface ITransportListener : IAsyncDisposable
     /// Stops: accepts what is still in the queue, then closes the listening socket, so that no waiting client is reset.
     /// Connections that were accepted live on.
     /// </summary>
-    /// <param name="leavesQueue">Leaves those in the queue to whoever else holds the socket, such as the service manager.</param>
+    /// <param name="leavesQueue">Leaves clients in the queue to another holder of the socket, such as the service manager.</param>
     ValueTask StopAsync(bool leavesQueue = false);
 }
 

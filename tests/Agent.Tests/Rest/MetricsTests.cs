@@ -89,7 +89,7 @@ public sealed partial class MetricsTests
         Assert.Matches(@"(?m)^routing_lease_left_seconds\{scope=""pay"",name=""pg-a""\} 2\d\d", text);
     }
 
-    /// <summary>"name type value" of each of the field's metrics.</summary>
+    /// <summary>"name type value" of each of Patroni's metrics.</summary>
     private static List<string> Samples(string text)
     {
         var types = Type().Matches(text).ToDictionary(match => match.Groups[1].Value, match => match.Groups[2].Value);

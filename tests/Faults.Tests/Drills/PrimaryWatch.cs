@@ -9,7 +9,7 @@ namespace Routing.Faults.Tests.Drills;
 /// </summary>
 /// <remarks>
 /// A server that was a primary in two answers was one in between, as long as it is the same start of it. Of such a
-/// reign that time is counted that is sure: from the end of the first answer to the beginning of the last question. How
+/// term that time is counted that is sure: from the end of the first answer to the beginning of the last question. How
 /// slow this process is cannot make an overlap, only miss one that is shorter than its questions take.
 /// </remarks>
 internal sealed class PrimaryWatch : IAsyncDisposable
@@ -17,7 +17,7 @@ internal sealed class PrimaryWatch : IAsyncDisposable
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
-    private readonly Dictionary<(TestNode Node, string Start), (long From, long To)> _reigns = [];
+    private readonly Dictionary<(TestNode Node, string Start), (long From, long To)> _terms = [];
     private readonly Task[] _loops;
 
     public PrimaryWatch(TestCluster cluster) =>
@@ -30,20 +30,20 @@ internal sealed class PrimaryWatch : IAsyncDisposable
         {
             lock (_gate)
             {
-                return OverlapOf([.. _reigns.Select(reign => (reign.Key.Node.Name, reign.Value.From, reign.Value.To))]);
+                return OverlapOf([.. _terms.Select(term => (term.Key.Node.Name, term.Value.From, term.Value.To))]);
             }
         }
     }
 
-    /// <summary>The time that reigns of different nodes have in common, pair by pair.</summary>
-    public static TimeSpan OverlapOf(IReadOnlyList<(string Node, long From, long To)> reigns)
+    /// <summary>The time that terms of different nodes have in common, pair by pair.</summary>
+    public static TimeSpan OverlapOf(IReadOnlyList<(string Node, long From, long To)> terms)
     {
         long ticks = 0;
-        for (var i = 0; i < reigns.Count; i++)
+        for (var i = 0; i < terms.Count; i++)
         {
             for (var j = 0; j < i; j++)
             {
-                var (one, other) = (reigns[i], reigns[j]);
+                var (one, other) = (terms[i], terms[j]);
                 if (one.Node != other.Node)
                 {
                     ticks += Math.Max(0, Math.Min(one.To, other.To) - Math.Max(one.From, other.From));
@@ -97,8 +97,8 @@ internal sealed class PrimaryWatch : IAsyncDisposable
     {
         lock (_gate)
         {
-            _reigns[(node, start)] = _reigns.TryGetValue((node, start), out var reign)
-                ? (reign.From, Math.Max(reign.To, began))
+            _terms[(node, start)] = _terms.TryGetValue((node, start), out var term)
+                ? (term.From, Math.Max(term.To, began))
                 : (ended, began);
         }
     }

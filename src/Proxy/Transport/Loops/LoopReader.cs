@@ -192,7 +192,7 @@ internal sealed class LoopReader(LoopConnection connection) : PipeReader
         var held = _end - _start;
         if (held < _buffer.Length)
         {
-            // Only nothing is held by now, or the reader kept a rest: its positions are no longer in use while it waits.
+            // The reader has no slice of this buffer while it waits, so the remainder can be moved.
             _buffer.AsSpan(_start, held).CopyTo(_buffer);
         }
         else
