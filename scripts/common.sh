@@ -54,7 +54,8 @@ need() {
         elif [ -t 0 ] && command -v sudo >/dev/null; then
             sudo=(sudo)
         else
-            die "something is missing; as root: apt-get update && apt-get install ${missing[*]/postgresql-server/postgresql}"
+            die "something is missing; as root: apt-get update &&" \
+                "apt-get install ${missing[*]/postgresql-server/postgresql}"
         fi
     fi
     say "Installing Debian packages: ${missing[*]}"

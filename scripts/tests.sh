@@ -94,7 +94,8 @@ slowest_tests() {
     for report in "$results"/*.xml; do
         [ -e "$report" ] || continue
         grep -oE '<test [^>]*>' "$report" |
-            sed -nE 's/.* name="([^"]*)".* time="([0-9.]+)".*/\2 \1/p; t; s/.* time="([0-9.]+)".* name="([^"]*)".*/\1 \2/p'
+            sed -nE -e 's/.* name="([^"]*)".* time="([0-9.]+)".*/\2 \1/p; t' \
+                -e 's/.* time="([0-9.]+)".* name="([^"]*)".*/\1 \2/p'
     done | sort -rn | sed -n '1,10{s/^\([0-9]*\)\(\.[0-9]\)\{0,1\}[0-9]* \(.*\)/\1\2 s  \3/;p}' |
         sed 's/&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g; s/^/   /'
 }

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Routing.Settings.Tests;
 
-public class YamlText_reads_what_the_field_writes
+public class YamlText_reads_what_Patroni_writes
 {
     [Theory]
     [InlineData("on", "true")]
