@@ -57,7 +57,9 @@ internal sealed class Routingctl(CtlEnvironment environment)
             FlushCommand.Create(host),
             RemoveCommand.Create(host),
             DsnCommand.Create(host),
+            QueryCommand.Create(host),
             ShowConfigCommand.Create(host),
+            EditConfigCommand.Create(host),
             HistoryCommand.Create(host),
             VersionCommand.Create(host),
         };

@@ -23,6 +23,8 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
 
     public Prompts Prompts { get; } = new(environment.Screen);
 
+    public ExternalProgram Programs { get; } = new(environment);
+
     public ILogger Logger { get; } = CreateLogger(environment);
 
     /// <summary>The members' REST API.</summary>
@@ -67,6 +69,9 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
     /// <summary>Logs that a member gave no answer.</summary>
     public void LogNoAnswer(string problem) => LogNoAnswer(Logger, problem);
 
+    /// <summary>Logs that a member's PostgreSQL gave no answer.</summary>
+    public void LogNoServer(string member, string problem) => LogNoServer(Logger, member, problem);
+
     public void Dispose() => _api?.Dispose();
 
     private static StandardErrorLogger CreateLogger(CtlEnvironment environment) =>
@@ -74,6 +79,9 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
 
     [LoggerMessage(EventId = 3002, Level = LogLevel.Error, Message = "The member's REST API failed: {Problem}")]
     private static partial void LogNoAnswer(ILogger logger, string problem);
+
+    [LoggerMessage(EventId = 3004, Level = LogLevel.Warning, Message = "PostgreSQL of {Member} can't be reached: {Problem}")]
+    private static partial void LogNoServer(ILogger logger, string member, string problem);
 
     [LoggerMessage(EventId = 3003, Level = LogLevel.Warning, Message = "Only Citus group {Group} of the configuration is shown; see --group for others")]
     private static partial void LogOnlyGroup(ILogger logger, int group);

@@ -18,6 +18,8 @@ internal sealed class Ctl
 
     public bool IsTerminal { get; set; }
 
+    public bool HasColours { get; set; }
+
     /// <summary>The options and base paths that stores were opened with.</summary>
     public List<(EtcdOptions Options, string BasePath)> Opened { get; } = [];
 
@@ -38,7 +40,7 @@ internal sealed class Ctl
         using var input = new StringReader(string.Concat(answers.Select(answer => answer + "\n")));
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var real = new CtlEnvironment(new Screen(input, output, error, IsTerminal, useColours: false), Time, Variables);
+        var real = new CtlEnvironment(new Screen(input, output, error, IsTerminal, useColours: false, HasColours), Time, Variables);
         var environment = UsesEtcd ? real : real with
         {
             OpenStore = (options, clusterNamespace, scope, _, _) =>

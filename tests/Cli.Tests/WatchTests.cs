@@ -26,7 +26,29 @@ public sealed class WatchTests
 
         Assert.True(time.GetUtcNow() - Ctl.Noon >= TimeSpan.FromSeconds(10), "two intervals lie between three tables");
         Assert.Equal((1, "Aborted!\n"), (ended.ExitCode, ended.Error));
-        Assert.StartsWith("\e[H\e[2J\e[3JCluster\tMember\t", ended.Output, StringComparison.Ordinal);
+        Assert.StartsWith("\e[?25l\e[H\e[2J\e[HCluster\tMember\t", ended.Output, StringComparison.Ordinal);
+        Assert.EndsWith("\e[K\n\e[J\e[?25h", ended.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_watch_on_a_terminal_has_colours()
+    {
+        var ctl = new Ctl { Time = TimeProvider.System, IsTerminal = true, HasColours = true }.WithPay();
+        ctl.PutStandby("http://10.1.0.12:8008/patroni", ""","pending_restart":true""");
+        var reads = 0;
+        ctl.Store = () => Counted(ctl, () => Interlocked.Increment(ref reads));
+        using var interrupted = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+
+        var running = ctl.RunAsync(["list", "pay", "-w", "0.1"], [], interrupted.Token);
+        await WaitUntil.TrueAsync(() => Volatile.Read(ref reads) >= 2);
+        await interrupted.CancelAsync();
+        var ended = await running;
+        var once = await ctl.RunAsync("list pay");
+
+        Assert.Contains("| \e[1;32mLeader\e[0m         | running   |", ended.Output, StringComparison.Ordinal);
+        Assert.Contains("| \e[36mQuorum Standby\e[0m | streaming |", ended.Output, StringComparison.Ordinal);
+        Assert.Contains("| \e[33m*\e[0m               |", ended.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain('\e', once.Output);
     }
 
     [Fact]

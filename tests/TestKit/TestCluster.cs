@@ -239,17 +239,20 @@ public sealed class TestCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>Runs routingctl against this cluster.</summary>
+    /// <summary>Runs routingctl against this cluster. Its file names the superuser, as the agent's own does; libpq's variables do too.</summary>
     public async Task<(int Code, string Output)> CtlAsync(params string[] arguments)
     {
         var config = _directory["ctl.yml"];
+        var superuser = new JsonObject { ["username"] = "postgres", ["password"] = "super" };
         await File.WriteAllTextAsync(config, new JsonObject
         {
             ["scope"] = Scope,
             ["etcd3"] = new JsonObject { ["hosts"] = $"{Etcd.Endpoint.Host}:{Etcd.Endpoint.Port}" },
+            ["postgresql"] = new JsonObject { ["authentication"] = new JsonObject { ["superuser"] = superuser } },
         }.ToJsonString());
         var log = _directory[$"ctl-{Guid.NewGuid():N}.log"];
-        using var ctl = OrdinaryProcess.Start(log, _directory.Path, [Programs.Ctl, "-c", config, .. arguments]);
+        string[] login = ["/usr/bin/env", "PGUSER=postgres", "PGPASSWORD=super", "PGDATABASE=postgres"];
+        using var ctl = OrdinaryProcess.Start(log, _directory.Path, [.. login, Programs.Ctl, "-c", config, .. arguments]);
         var code = await ctl.WaitForExitAsync(Patience);
         return (code, await File.ReadAllTextAsync(log));
     }

@@ -40,13 +40,15 @@ internal static class CommonOptions
         },
     };
 
-    public static Option<OutputFormat> Format()
+    public static Option<OutputFormat> Format() => Format(OutputFormat.Pretty, "--format", "-f");
+
+    public static Option<OutputFormat> Format(OutputFormat byDefault, string name, params string[] aliases)
     {
-        var option = new Option<OutputFormat>("--format", "-f")
+        var option = new Option<OutputFormat>(name, aliases)
         {
             Description = "Output format",
             HelpName = string.Join('|', OutputFormats.Names),
-            DefaultValueFactory = _ => OutputFormat.Pretty,
+            DefaultValueFactory = _ => byDefault,
             CustomParser = result =>
             {
                 if (OutputFormats.TryParse(result.Tokens[0].Value, out var format))
@@ -54,7 +56,7 @@ internal static class CommonOptions
                     return format;
                 }
                 result.AddError($"'{result.Tokens[0].Value}' is no output format: {string.Join(", ", OutputFormats.Names)} are.");
-                return OutputFormat.Pretty;
+                return byDefault;
             },
         };
         option.CompletionSources.Add(OutputFormats.Names);

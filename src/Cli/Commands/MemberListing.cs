@@ -20,11 +20,12 @@ internal static partial class MemberListing
             return ExitCode.Success;
         }
         var group = request.Group ?? session.OnlyGroup();
+        var isColoured = request.Interval is not null && session.Screen.HasColours;
         var clusters = new List<(string Name, IClusterStore Store)>();
         try
         {
             clusters.AddRange(names.Select(name => (name, session.Open(name, group))));
-            await Watching.RepeatAsync(session, request.Interval, text => PrintAsync(text, clusters), cancellationToken);
+            await Watching.RepeatAsync(session, request.Interval, text => PrintAsync(text, clusters), isInPlace: true, cancellationToken);
             return ExitCode.Success;
         }
         finally
@@ -44,7 +45,7 @@ internal static partial class MemberListing
             foreach (var (name, store) in stores)
             {
                 var snapshot = await store.ReadAsync(cancellationToken);
-                MemberTable.Print(text, snapshot, name, group, request.Format, request.Extended);
+                MemberTable.Print(text, snapshot, name, group, request.Format, request.Extended, isColoured);
                 session.HintIfUnknown(snapshot, name, group);
             }
         }

@@ -1,4 +1,5 @@
 using Routing.Cli.Rest;
+using Routing.Cli.Sql;
 using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Settings;
@@ -34,6 +35,9 @@ internal sealed record CtlSettings
     /// <summary>How to talk to the members' REST API.</summary>
     public ApiSettings Api { get; init; } = new();
 
+    /// <summary>The superuser, where the agent's own file names one: who asks a server about its parameters.</summary>
+    public SqlLogin Superuser { get; init; } = new(null, null, "postgres");
+
     /// <summary>Where the keys of a cluster, or of one of its Citus groups, stand.</summary>
     public string BasePath(string name, int? group) => ClusterKeys.BasePath(Namespace, Scoped(name, group));
 
@@ -51,6 +55,8 @@ internal sealed record CtlSettings
         var api = ReadApi(root);
         var scope = root.Text("scope");
         var clusterNamespace = dcsUrl?.Namespace ?? root.Text("namespace");
+        var superuser = root.Section("postgresql").Section("authentication").Section("superuser");
+        var login = new SqlLogin(superuser.Text("username"), superuser.Text("password"), "postgres");
         var group = root.Section("citus").Number("group", minimum: 0);
         if (!report.Errors.IsEmpty)
         {
@@ -62,6 +68,7 @@ internal sealed record CtlSettings
             Namespace = clusterNamespace,
             Etcd = etcd!,   // null: nothing says where; an error only for those who ask
             ConfiguredGroup = group,
+            Superuser = login,
             Api = insecureOption ? api with { Insecure = true } : api,
         };
     }

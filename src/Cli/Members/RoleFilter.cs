@@ -30,5 +30,8 @@ internal static class RoleFilter
         };
     }
 
+    /// <summary>Whether the server of a member in this role replays WAL.</summary>
+    public static bool IsInRecovery(string role) => role is Replica or Standby or StandbyLeader;
+
     private static IEnumerable<Member> Only(Member? member) => member is null ? [] : [member];
 }

@@ -9,7 +9,7 @@ internal static class MemberTable
 {
     private const int DefaultPort = 5432;
     private const int LongestReason = 50;
-    private const string Unknown = "unknown";
+    internal const string Unknown = "unknown";
 
     /// <summary>Prints the table.</summary>
     /// <param name="output">Where to.</param>
@@ -18,11 +18,13 @@ internal static class MemberTable
     /// <param name="group">Its Citus group, or null.</param>
     /// <param name="format">The form.</param>
     /// <param name="extended">Show the optional columns though no member has anything in them.</param>
+    /// <param name="isColoured">Make what matters visible from afar.</param>
     public static void Print(
-        TextWriter output, ClusterSnapshot snapshot, string cluster, int? group, OutputFormat format, bool extended = false)
+        TextWriter output, ClusterSnapshot snapshot, string cluster, int? group, OutputFormat format, bool extended = false,
+        bool isColoured = false)
     {
         var overview = ClusterOverview.From(snapshot);
-        Build(overview, snapshot.Initialize, cluster, group, format, extended).Print(output, format);
+        Build(overview, snapshot.Initialize, cluster, group, format, extended).Print(output, format, isColoured);
         if (format.IsForPeople())
         {
             PrintRemarks(output, overview);
@@ -51,15 +53,15 @@ internal static class MemberTable
         [
             (new("Member"), (label, _) => label),
             (new("Host"), (_, member) => Host(member, withPort)),
-            (new("Role"), (_, member) => RoleTitle(member.Role)),
-            (new("State"), (_, member) => member.State),
+            (new("Role") { Colour = MemberColours.OfRole }, (_, member) => RoleTitle(member.Role)),
+            (new("State") { Colour = MemberColours.OfState }, (_, member) => member.State),
             (new("TL", AlignRight: true), (_, member) => member.Timeline is { } timeline ? (long)timeline : null),
-            (new("Receive LSN", AlignRight: true), (_, member) => Position(Received(member))),
-            (new("Receive Lag", AlignRight: true) { Heading = "Lag" }, (_, member) => LagMegabytes(Received(member))),
-            (new("Replay LSN", AlignRight: true), (_, member) => Position(Replayed(member))),
-            (new("Replay Lag", AlignRight: true) { Heading = "Lag" }, (_, member) => LagMegabytes(Replayed(member))),
+            (new("Receive LSN", AlignRight: true) { Colour = MemberColours.OfPosition }, (_, member) => Position(Received(member))),
+            (new("Receive Lag", AlignRight: true) { Heading = "Lag", Colour = MemberColours.OfLag }, (_, member) => LagMegabytes(Received(member))),
+            (new("Replay LSN", AlignRight: true) { Colour = MemberColours.OfPosition }, (_, member) => Position(Replayed(member))),
+            (new("Replay Lag", AlignRight: true) { Heading = "Lag", Colour = MemberColours.OfLag }, (_, member) => LagMegabytes(Replayed(member))),
         ]);
-        AddOptional(new("Pending restart"), (_, member) => member.PendingRestart ? "*" : null);
+        AddOptional(new("Pending restart") { Colour = MemberColours.OfPending }, (_, member) => member.PendingRestart ? "*" : null);
         AddOptional(new("Pending restart reason"), (_, member) => Reason(member, hideLong: format.IsForPeople()));
         AddOptional(new("Scheduled restart"), (_, member) => Schedule(member.ScheduledRestart));
         AddOptional(new("Tags"), (_, member) => Tags(member.Tags));

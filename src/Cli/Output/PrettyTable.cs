@@ -2,10 +2,10 @@ using System.Text;
 
 namespace Routing.Cli.Output;
 
-/// <summary>The ASCII table: <c>+</c>, <c>-</c> and <c>|</c>, the title in the top border, never a colour.</summary>
+/// <summary>The ASCII table: <c>+</c>, <c>-</c> and <c>|</c>, the title in the top border; colours where they are asked for.</summary>
 internal static class PrettyTable
 {
-    public static void Print(TextWriter output, Table table, bool flowObjects)
+    public static void Print(TextWriter output, Table table, bool flowObjects, bool isColoured)
     {
         var shown = Enumerable.Range(0, table.Columns.Count).Where(i => !table.Columns[i].InTitle).ToArray();
         var rows = table.Rows
@@ -26,7 +26,9 @@ internal static class PrettyTable
         output.WriteLine(border);
         for (var i = 0; i < rows.Length; i++)
         {
-            PrintRow(output, rows[i], widths, alignRight);
+            var row = table.Rows[i];
+            var colours = isColoured ? shown.Select(column => table.Columns[column].Colour?.Invoke(row[column])).ToArray() : null;
+            PrintRow(output, rows[i], widths, alignRight, colours);
             if (separateRows || i == rows.Length - 1)
             {
                 output.WriteLine(border);
@@ -45,7 +47,7 @@ internal static class PrettyTable
         return $"{border[0]}{shown}{border[(1 + shown.Length)..]}";
     }
 
-    private static void PrintRow(TextWriter output, string[][] cells, int[] widths, bool[] alignRight)
+    private static void PrintRow(TextWriter output, string[][] cells, int[] widths, bool[] alignRight, string?[]? colours = null)
     {
         var height = cells.Max(cell => cell.Length);
         for (var line = 0; line < height; line++)
@@ -55,7 +57,8 @@ internal static class PrettyTable
             {
                 var cell = line < cells[i].Length ? cells[i][line] : "";
                 var padding = new string(' ', widths[i] - Width(cell));
-                text.Append(' ').Append(alignRight[i] ? padding + cell : cell + padding).Append(" |");
+                var shown = colours?[i] is { } colour && cell.Length > 0 ? $"\e[{colour}m{cell}\e[0m" : cell;
+                text.Append(' ').Append(alignRight[i] ? padding + shown : shown + padding).Append(" |");
             }
             output.WriteLine(text.ToString());
         }

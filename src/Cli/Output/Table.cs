@@ -10,6 +10,9 @@ internal sealed record Column(string Key, bool AlignRight = false)
     /// <summary>Its name in the pretty form.</summary>
     public string Heading { get; init; } = Key;
 
+    /// <summary>The colour of a cell in the pretty form, as the code of an SGR sequence; null for none.</summary>
+    public Func<JsonNode?, string?>? Colour { get; init; }
+
     /// <summary>Left out in the pretty form, because the title says it.</summary>
     public bool InTitle { get; init; }
 }
@@ -25,8 +28,11 @@ internal sealed record Table(IReadOnlyList<Column> Columns, IReadOnlyList<IReadO
     /// <summary>Whether JSON and YAML leave out empty cells instead of showing them as empty text.</summary>
     public bool OmitsEmpty { get; init; }
 
+    /// <summary>Whether an empty cell is a null in JSON and YAML, rather than an empty text.</summary>
+    public bool HasNulls { get; init; }
+
     /// <summary>Prints the table, ended by a line break.</summary>
-    public void Print(TextWriter output, OutputFormat format)
+    public void Print(TextWriter output, OutputFormat format, bool isColoured = false)
     {
         switch (format)
         {
@@ -40,7 +46,7 @@ internal sealed record Table(IReadOnlyList<Column> Columns, IReadOnlyList<IReadO
                 PrintTsv(output);
                 break;
             default:
-                PrettyTable.Print(output, this, flowObjects: format == OutputFormat.Topology);
+                PrettyTable.Print(output, this, flowObjects: format == OutputFormat.Topology, isColoured);
                 break;
         }
     }
@@ -67,7 +73,7 @@ internal sealed record Table(IReadOnlyList<Column> Columns, IReadOnlyList<IReadO
                 }
                 else if (!OmitsEmpty)
                 {
-                    item[Columns[i].Key] = "";
+                    item[Columns[i].Key] = HasNulls ? null : "";
                 }
             }
             objects.Add((JsonNode)item);

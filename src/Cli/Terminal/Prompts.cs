@@ -61,6 +61,16 @@ internal sealed class Prompts(Screen screen)
         }
     }
 
+    /// <summary>Asks for a password, which is not shown.</summary>
+    /// <exception cref="AbortedException">The input ended.</exception>
+    public async Task<string> AskSecretAsync(string question, CancellationToken cancellationToken)
+    {
+        screen.Output.Write($"{question}: ");
+        var answer = await screen.ReadSecretAsync(cancellationToken) ?? throw new AbortedException();
+        screen.WriteLine("");
+        return answer;
+    }
+
     private async Task<string> ReadAsync(string prompt, CancellationToken cancellationToken)
     {
         screen.Output.Write(prompt);

@@ -1,0 +1,172 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+
+namespace Routing.Cluster;
+
+/// <summary>What there is to say about a change of the dynamic configuration before it is written.</summary>
+/// <param name="Problems">What is wrong and was not wrong before, one sentence each: path, value, what is allowed.</param>
+/// <param name="Remarks">What may be meant so, and may be a mistake.</param>
+/// <param name="RestartParameters">Parameters of PostgreSQL that change with a restart only.</param>
+public sealed record ConfigReview(ImmutableArray<string> Problems, ImmutableArray<string> Remarks, ImmutableArray<string> RestartParameters)
+{
+    private static readonly string[] s_names =
+    [
+        "ttl", "loop_wait", "retry_timeout", "maximum_lag_on_failover", "maximum_lag_on_syncnode", "max_timelines_history",
+        "primary_start_timeout", "master_start_timeout", "primary_stop_timeout", "master_stop_timeout", "primary_race_backoff",
+        "synchronous_mode", "synchronous_mode_strict", "synchronous_node_count", "failsafe_mode", "check_timeline", "pause",
+        "member_slots_ttl", "slots", "permanent_slots", "permanent_replication_slots", "ignore_slots", "standby_cluster", "postgresql",
+        "routing_health",
+    ];
+
+    /// <summary>These are read from each member's own file; here they have no effect.</summary>
+    private static readonly string[] s_local = ["connect_address", "proxy_address", "listen", "config_dir", "data_dir", "pgpass", "authentication"];
+
+    /// <summary>Parameters that the agent sets itself, or that belong to one member.</summary>
+    private static readonly string[] s_controlled =
+        ["listen_addresses", "port", "cluster_name", "hot_standby", "primary_conninfo", "primary_slot_name", "synchronous_standby_names"];
+
+    /// <summary>The parameters of PostgreSQL 9.6 to 18 that take effect at a start, for where no server can be asked.</summary>
+    private static readonly HashSet<string> s_atStart = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "allow_system_table_mods", "archive_mode", "autovacuum_freeze_max_age", "autovacuum_max_workers",
+        "autovacuum_multixact_freeze_max_age", "autovacuum_worker_slots", "bonjour", "bonjour_name", "cluster_name",
+        "commit_timestamp_buffers", "config_file", "data_directory", "debug_io_direct", "dynamic_shared_memory_type", "event_source",
+        "external_pid_file", "file_copy_method", "hba_file", "hot_standby", "huge_page_size", "huge_pages", "ident_file",
+        "ignore_invalid_pages", "io_max_combine_limit", "io_max_concurrency", "io_method", "jit_provider", "listen_addresses",
+        "logging_collector", "max_active_replication_origins", "max_connections", "max_files_per_process", "max_locks_per_transaction",
+        "max_logical_replication_workers", "max_notify_queue_pages", "max_pred_locks_per_transaction", "max_prepared_transactions",
+        "max_replication_slots", "max_wal_senders", "max_worker_processes", "min_dynamic_shared_memory", "multixact_member_buffers",
+        "multixact_offset_buffers", "notify_buffers", "old_snapshot_threshold", "port", "recovery_target", "recovery_target_action",
+        "recovery_target_inclusive", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_timeline",
+        "recovery_target_xid", "reserved_connections", "serializable_buffers", "shared_buffers", "shared_memory_type",
+        "shared_preload_libraries", "subtransaction_buffers", "superuser_reserved_connections", "track_activity_query_size",
+        "track_commit_timestamp", "transaction_buffers", "unix_socket_directories", "unix_socket_group", "unix_socket_permissions",
+        "wal_buffers", "wal_decode_buffer_size", "wal_level", "wal_log_hints",
+    };
+
+    /// <summary>Compares two configurations. Pure.</summary>
+    /// <param name="before">What holds.</param>
+    /// <param name="after">What shall hold.</param>
+    /// <param name="catalogue">The server's parameters by name, or null where no server could be asked.</param>
+    public static ConfigReview Of(
+        JsonElement before, JsonElement after, IReadOnlyDictionary<string, ParameterDefinition>? catalogue = null)
+    {
+        var old = DynamicConfig.Parse(before, 0);
+        var wanted = DynamicConfig.Parse(after, 0);
+        var problems = wanted.Problems.Except(old.Problems).ToList();
+        var remarks = new List<string>();
+        if (wanted.Unsupported is { } unsupported && old.Unsupported is null)
+        {
+            problems.Add($"{unsupported} (standby_cluster).");
+        }
+        if (wanted.Timing != old.Timing)
+        {
+            ReviewTiming(wanted.Timing, problems, remarks);
+        }
+        ReviewNames(old.Raw, wanted.Raw, problems, remarks);
+        var changed = ChangedParameters(old, wanted).ToArray();
+        foreach (var (name, value) in changed.Where(one => one.Value.ValueKind != JsonValueKind.Undefined))
+        {
+            ReviewParameter(name, value, catalogue, problems, remarks);
+        }
+        var atStart = changed.Select(one => one.Name).Where(name =>
+            catalogue is not null && catalogue.TryGetValue(name, out var definition) ? definition.NeedsRestart : s_atStart.Contains(name));
+        return new ConfigReview([.. problems], [.. remarks], [.. atStart.Order(StringComparer.Ordinal)]);
+    }
+
+    private static void ReviewTiming(Timing timing, List<string> problems, List<string> remarks)
+    {
+        var (ttl, loopWait, retry) = (timing.Ttl.TotalSeconds, timing.LoopWait.TotalSeconds, timing.RetryTimeout.TotalSeconds);
+        if (timing.Corrected(Timing.FencedMinimum) != timing)
+        {
+            problems.Add(string.Create(
+                CultureInfo.InvariantCulture,
+                $"ttl {ttl}, loop_wait {loopWait} and retry_timeout {retry} do not fit: loop_wait + 2 × retry_timeout must not exceed ttl, "
+                + $"and the least values are {Timing.FencedMinimum.Ttl.TotalSeconds}, {Timing.FencedMinimum.LoopWait.TotalSeconds} and "
+                + $"{Timing.FencedMinimum.RetryTimeout.TotalSeconds} s."));
+        }
+        else if (timing.Corrected(Timing.CommonMinimum) != timing)
+        {
+            remarks.Add("A ttl below 20 s, or a retry_timeout below 3 s, holds only where every member is ours and has its fence.");
+        }
+    }
+
+    private static void ReviewNames(JsonElement before, JsonElement after, List<string> problems, List<string> remarks)
+    {
+        foreach (var name in after.EnumerateObject().Select(field => field.Name)
+            .Where(name => !s_names.Contains(name, StringComparer.Ordinal) && !before.TryGetProperty(name, out _)))
+        {
+            if (NearestName.Of(name, s_names) is { } meant)
+            {
+                problems.Add($"{name} is no setting; {meant} is.");
+            }
+            else
+            {
+                remarks.Add($"{name} is no setting of the agent: it is kept, and nothing reads it.");
+            }
+        }
+        if (!after.TryGetProperty("postgresql", out var postgresql) || postgresql.ValueKind != JsonValueKind.Object)
+        {
+            return;
+        }
+        remarks.AddRange(s_local
+            .Where(name => postgresql.TryGetProperty(name, out _) && !Has(before, "postgresql", name))
+            .Select(name => $"postgresql.{name} belongs into each member's own file; here it has no effect."));
+    }
+
+    private static bool Has(JsonElement json, string outer, string inner) =>
+        json.TryGetProperty(outer, out var section) && section.ValueKind == JsonValueKind.Object && section.TryGetProperty(inner, out _);
+
+    /// <summary>The parameters that differ, with their new value; undefined for one that goes.</summary>
+    private static IEnumerable<(string Name, JsonElement Value)> ChangedParameters(DynamicConfig before, DynamicConfig after)
+    {
+        var old = Parameters(before);
+        var wanted = Parameters(after);
+        return from name in old.Keys.Union(wanted.Keys, StringComparer.OrdinalIgnoreCase).Order(StringComparer.Ordinal)
+               let was = old.GetValueOrDefault(name)
+               let becomes = wanted.GetValueOrDefault(name)
+               where was.ToString() != becomes.ToString() || was.ValueKind == JsonValueKind.Undefined != (becomes.ValueKind == JsonValueKind.Undefined)
+               select (name, becomes);
+    }
+
+    private static Dictionary<string, JsonElement> Parameters(DynamicConfig config)
+    {
+        var parameters = new Dictionary<string, JsonElement>(StringComparer.OrdinalIgnoreCase);
+        if (config.Postgresql.ValueKind == JsonValueKind.Object
+            && config.Postgresql.TryGetProperty("parameters", out var section) && section.ValueKind == JsonValueKind.Object)
+        {
+            foreach (var field in section.EnumerateObject())
+            {
+                parameters[field.Name] = field.Value;
+            }
+        }
+        return parameters;
+    }
+
+    private static void ReviewParameter(
+        string name, JsonElement value, IReadOnlyDictionary<string, ParameterDefinition>? catalogue, List<string> problems, List<string> remarks)
+    {
+        var path = $"postgresql.parameters.{name}";
+        if (s_controlled.Contains(name, StringComparer.OrdinalIgnoreCase))
+        {
+            remarks.Add($"{path} is set by the agent: what stands here has no effect.");
+        }
+        if (catalogue is null)
+        {
+            return;
+        }
+        if (catalogue.TryGetValue(name, out var definition))
+        {
+            if (definition.ProblemWith(value) is { } problem)
+            {
+                problems.Add($"{path} is {JsonText.Quote(value)}, but {problem}.");
+            }
+        }
+        else if (!name.Contains('.', StringComparison.Ordinal))   // a name with a dot belongs to an extension, which may not be loaded
+        {
+            var meant = NearestName.Of(name, catalogue.Keys) is { } nearest ? $"; {nearest} is" : "";
+            problems.Add($"{path} is no parameter of this server{meant}.");
+        }
+    }
+}
