@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
 using Routing.Cli.Commands;
+using Routing.Cli.Completion;
 
 namespace Routing.Cli;
 
@@ -52,17 +53,21 @@ internal sealed class Routingctl(CtlEnvironment environment)
             PauseCommand.Create(host, pause: true),
             PauseCommand.Create(host, pause: false),
             RestartCommand.Create(host),
+            RollingRestartCommand.Create(host),
             ReloadCommand.Create(host),
             ReinitCommand.Create(host),
             FlushCommand.Create(host),
             RemoveCommand.Create(host),
+            CheckCommand.Create(host),
             DsnCommand.Create(host),
             QueryCommand.Create(host),
             ShowConfigCommand.Create(host),
             EditConfigCommand.Create(host),
             HistoryCommand.Create(host),
             VersionCommand.Create(host),
+            CompletionCommand.Create(environment.Screen),
         };
+        new NameCompletion(environment, globals).AttachTo(root);
         return root;
     }
 

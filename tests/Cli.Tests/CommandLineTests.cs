@@ -16,6 +16,9 @@ public sealed class CommandLineTests
     [InlineData("switchover pay more", "'more'")]
     [InlineData("restart", "Required argument")]
     [InlineData("reload pay -r boss", "'boss' is no role: leader, primary, standby-leader, replica, standby, any are")]
+    [InlineData("restart pay --force --timeout 0", "'0' is no time-out")]
+    [InlineData("rolling-restart pay --max-lag much", "'much' is no size")]
+    [InlineData("completion tcsh", "'tcsh'")]
     [InlineData("flush pay everything", "'everything' can't be taken back")]
     [InlineData("flush pay", "Required argument")]
     public async Task A_wrong_command_line_ends_with_2_and_says_what_is_wrong(string commandLine, string error)
@@ -40,7 +43,8 @@ public sealed class CommandLineTests
         Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
         Assert.All(
             [
-                "list", "topology", "switchover", "failover", "pause", "resume", "restart", "reload", "reinit", "flush", "remove", "dsn",
+                "list", "topology", "switchover", "failover", "pause", "resume", "restart", "rolling-restart", "reload", "reinit", "flush", "remove",
+                "dsn", "query", "edit-config", "check", "completion",
                 "show-config", "history", "version", "Exit codes:",
             ],
             word => Assert.Contains(word, ended.Output, StringComparison.Ordinal));

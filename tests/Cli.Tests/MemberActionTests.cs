@@ -52,7 +52,6 @@ public sealed class MemberActionTests
     [InlineData("restart pay pg-a -r replica --force", "pg-a is not a member in the role replica")]
     [InlineData("reload pay -r standby-leader --force", "Cluster pay has no member in the role standby-leader")]
     [InlineData("restart pay --force --pg-version new", "'new' is no version of PostgreSQL")]
-    [InlineData("restart pay --force --timeout 0", "'0' is no time-out")]
     [InlineData("restart pay --force --scheduled soon", "Unable to parse scheduled timestamp (soon)")]
     [InlineData("reinit pay --force", "No member is named.")]
     [InlineData("reinit pay pg-a --force", "pg-a is not a member in the role replica")]

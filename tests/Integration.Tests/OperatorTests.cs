@@ -71,4 +71,35 @@ public sealed class OperatorTests(ClusterFixture fixture)
         Assert.All(cluster.Nodes, node => Assert.Contains(
             $"Reload request received for member {node.Name} and will be processed within ", output, StringComparison.Ordinal));
     }
+
+    [Fact]
+    public async Task A_list_takes_less_than_a_tenth_of_a_second()
+    {
+        Assert.SkipUnless(Programs.AreNative, "It is the native program that starts fast.");
+        var (cluster, _) = await fixture.TakeAsync();
+        await cluster.CtlAsync("list", cluster.Scope);   // the program is in memory from now on
+        var times = new List<TimeSpan>();
+
+        for (var round = 0; round < 20; round++)
+        {
+            var start = TimeProvider.System.GetTimestamp();
+            var (code, output) = await cluster.CtlAsync("list", cluster.Scope);
+            times.Add(TimeProvider.System.GetElapsedTime(start));
+            Assert.True(code == 0, output);
+        }
+
+        // The best of them: the tests beside this one may take the processor for a while.
+        Assert.InRange(times.Min(), TimeSpan.Zero, TimeSpan.FromMilliseconds(100));
+    }
+
+    [Fact]
+    public async Task A_cluster_that_is_well_is_checked_without_an_error()
+    {
+        var (cluster, _) = await fixture.TakeAsync();
+
+        var (_, output) = await cluster.CtlAsync("check", cluster.Scope);
+
+        Assert.DoesNotContain("ERROR", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("not checked", output, StringComparison.Ordinal);
+    }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Routing.Cli.Members;
 using Routing.Cli.Output;
+using Routing.Cluster;
 
 namespace Routing.Cli.Commands;
 
@@ -115,6 +116,38 @@ internal static class CommonOptions
             }
             result.AddError($"'{result.Tokens[0].Value}' is no interval: a number of seconds from 0.1 to 86400 is.");
             return null;
+        },
+    };
+
+    public static Option<long> Size(string name, string description, long byDefault) => new(name)
+    {
+        Description = description,
+        HelpName = "SIZE",
+        DefaultValueFactory = _ => byDefault,
+        CustomParser = result =>
+        {
+            if (PostgresUnits.TryParseBytes(result.Tokens[0].Value, out var bytes) && bytes >= 0)
+            {
+                return bytes;
+            }
+            result.AddError($"'{result.Tokens[0].Value}' is no size: bytes, or a number with a unit, are: 1048576, 16MB.");
+            return byDefault;
+        },
+    };
+
+    public static Option<TimeSpan?> Time(string name, string description, TimeSpan? byDefault = null) => new(name)
+    {
+        Description = description,
+        HelpName = "TIME",
+        DefaultValueFactory = _ => byDefault,
+        CustomParser = result =>
+        {
+            if (PostgresUnits.TryParseSeconds(result.Tokens[0].Value, out var seconds) && seconds > 0)
+            {
+                return TimeSpan.FromSeconds(seconds);
+            }
+            result.AddError($"'{result.Tokens[0].Value}' is no time-out: seconds, or a number with a unit, are: 60, 90s, 5min.");
+            return byDefault;
         },
     };
 

@@ -13,7 +13,7 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
     private const string Action = "restart";
 
     /// <summary>A server's shutdown checkpoint may take this long.</summary>
-    private static readonly TimeSpan s_longestStop = TimeSpan.FromMinutes(30);
+    public static readonly TimeSpan LongestStop = TimeSpan.FromMinutes(30);
 
     /// <summary>The command line.</summary>
     internal sealed record Request(string Cluster, IReadOnlyCollection<string> Members, int? Group, string Role)
@@ -26,7 +26,7 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
 
         public bool Pending { get; init; }
 
-        public string? Timeout { get; init; }
+        public TimeSpan? Timeout { get; init; }
 
         public bool Force { get; init; }
 
@@ -47,11 +47,8 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
             HelpName = "VERSION",
         };
         var pending = new Option<bool>("--pending") { Description = "Only where a changed setting waits for a restart" };
-        var timeout = new Option<string?>("--timeout")
-        {
-            Description = "The longest that a start may take, for example 60 or 5min; a primary that takes longer may lose the leadership",
-            HelpName = "TIME",
-        };
+        var timeout = CommonOptions.Time(
+            "--timeout", "The longest that a start may take, for example 60 or 5min; a primary that takes longer may lose the leadership");
         var force = CommonOptions.Force();
         var dryRun = CommonOptions.DryRun();
         var command = new Command(Action, "Restart PostgreSQL of members, standbys before the leader (exit code 1 when one fails)")
@@ -78,7 +75,6 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
 
     private async Task<int> RunAsync(CancellationToken cancellationToken)
     {
-        var startTimeout = StartTimeout();
         await using var store = session.Open(request.Cluster, request.Group);
         var snapshot = await store.ReadAsync(cancellationToken);
         var choice = new MemberChoice(session, request.Cluster, request.Group, Action, request.Force);
@@ -98,9 +94,9 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
         {
             chosen = [chosen[session.Random.Next(chosen.Count)]];
         }
-        var body = await BodyAsync(scheduledAt, startTimeout, cancellationToken);
+        var body = await BodyAsync(scheduledAt, cancellationToken);
         var patience = scheduledAt is null
-            ? s_longestStop + (startTimeout ?? snapshot.Config?.PrimaryStartTimeout ?? TimeSpan.FromSeconds(300))
+            ? LongestStop + (request.Timeout ?? snapshot.Config?.PrimaryStartTimeout ?? TimeSpan.FromSeconds(300))
             : MemberCalls.QuickTimeout;
         var calls = new MemberCalls(session, request.DryRun);
         var succeeded = true;
@@ -109,17 +105,6 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
             succeeded &= await RestartAsync(calls, member, scheduledAt, body, patience, cancellationToken);
         }
         return succeeded ? ExitCode.Success : ExitCode.Failure;
-    }
-
-    private TimeSpan? StartTimeout()
-    {
-        if (request.Timeout is null)
-        {
-            return null;
-        }
-        return PostgresUnits.TryParseSeconds(request.Timeout, out var seconds) && seconds > 0
-            ? TimeSpan.FromSeconds(seconds)
-            : throw new CtlException($"'{request.Timeout}' is no time-out", "Write seconds, or a number with a unit: 60, 90s, 5min.");
     }
 
     private async Task<DateTimeOffset?> ScheduleAsync(ClusterSnapshot snapshot, CancellationToken cancellationToken)
@@ -136,7 +121,7 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
             : at;
     }
 
-    private async Task<JsonObject> BodyAsync(DateTimeOffset? scheduledAt, TimeSpan? startTimeout, CancellationToken cancellationToken)
+    private async Task<JsonObject> BodyAsync(DateTimeOffset? scheduledAt, CancellationToken cancellationToken)
     {
         var version = request.OlderThan;
         if (version is null && !request.Force)
@@ -159,7 +144,7 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
         {
             body["schedule"] = IsoTime.Format(at);
         }
-        if (startTimeout is { } timeout)
+        if (request.Timeout is { } timeout)
         {
             body["timeout"] = (long)timeout.TotalSeconds;
         }

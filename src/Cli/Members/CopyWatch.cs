@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Routing.Cli.Rest;
 using Routing.Cluster;
 
@@ -60,7 +58,7 @@ internal sealed class CopyWatch(Session session)
         }
     }
 
-    private static bool IsDone(Copy copy, ServerStatus status) =>
+    private static bool IsDone(Copy copy, MemberStatus status) =>
         status is { State: "running", StartedAt: not null } && (copy.WasSeen || status.StartedAt != copy.StartedBefore);
 
     private void SayWhoIsMissing()
@@ -70,27 +68,18 @@ internal sealed class CopyWatch(Session session)
     }
 
     /// <summary>Null while the member does not answer: its agent may be restarted meanwhile.</summary>
-    private async Task<ServerStatus?> StatusAsync(Member member, CancellationToken cancellationToken)
+    private async Task<MemberStatus?> StatusAsync(Member member, CancellationToken cancellationToken)
     {
         try
         {
-            var answer = await session.Api.SendAsync(
-                member, HttpMethod.Get, path: null, jsonBody: null, MemberCalls.QuickTimeout, cancellationToken);
-            return JsonNode.Parse(answer.Text) is JsonObject status
-                ? new ServerStatus(Text(status, "state"), Text(status, "postmaster_start_time"))
-                : null;
+            return await MemberStatus.AskAsync(session.Api, member, cancellationToken);
         }
-        catch (Exception e) when (e is NoAnswerException or JsonException)
+        catch (NoAnswerException e)
         {
             session.LogNoAnswer(e.Message);
             return null;
         }
     }
-
-    private static string? Text(JsonObject status, string name) =>
-        status[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
-
-    private sealed record ServerStatus(string? State, string? StartedAt);
 
     private sealed class Copy(Member member, string? startedBefore)
     {

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
@@ -20,6 +21,8 @@ internal sealed class MemberSql(Session session, IClusterStore store, MemberQuer
 
     /// <summary>float4, float8, numeric.</summary>
     private static readonly HashSet<uint> s_numbers = [700, 701, 1700];
+
+    private static readonly SearchValues<char> s_ofNumbers = SearchValues.Create("0123456789.-+eE");
 
     private NpgsqlConnection? _connection;
 
@@ -124,7 +127,7 @@ internal sealed class MemberSql(Session session, IClusterStore store, MemberQuer
         Boolean => text == "t",
         _ when s_integers.Contains(type) => long.Parse(text, CultureInfo.InvariantCulture),
         // NaN and Infinity are no numbers in JSON; a numeric may be longer than any number type.
-        _ when s_numbers.Contains(type) && text.AsSpan().IndexOfAnyExcept("0123456789.-+eE") < 0 => JsonNode.Parse(text)!,
+        _ when s_numbers.Contains(type) && !text.AsSpan().ContainsAnyExcept(s_ofNumbers) => JsonNode.Parse(text)!,
         _ => text,
     };
 }
