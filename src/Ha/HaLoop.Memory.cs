@@ -53,6 +53,7 @@ public static partial class HaLoop
                 {
                     Demoted = false,
                     FailedStandbyStarts = 0,
+                    StandbyStartFailure = null,
                     NotStreamingSince = o.Local.IsStreaming ? null : memory.NotStreamingSince ?? o.Now,
                 };
                 if (o.Local is { IsStreaming: true, Damage: DataDamage.None })
@@ -125,6 +126,7 @@ public static partial class HaLoop
         (JobKind.StartStandby, JobResult.Failed) => memory with
         {
             FailedStandbyStarts = memory.FailedStandbyStarts + 1,
+            StandbyStartFailure = ended.Detail,
             RetryAt = ended.EndedAt + Backoff(memory.FailedStandbyStarts),
             Divergence = DivergenceState.Unchecked,
         },

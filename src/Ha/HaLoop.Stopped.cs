@@ -36,7 +36,7 @@ public static partial class HaLoop
             return Wait(o, "stepped_down", "has stepped down and waits for the new leader", s_courtesy - (o.Now - at));
         }
         return MustWait(o, out var left)
-            ? Wait(o, "start_retry", $"tries to start again in {left.TotalSeconds:F0} s", left)
+            ? Wait(o, "start_retry", $"tries to start again in {left.TotalSeconds:F0} s{AfterFailedStart(o)}", left)
             : Act(o, "starts_to_race", "starts as a standby: there is no leader to follow", null, new HaAction.StartStandby(null));
     }
 
@@ -59,7 +59,7 @@ public static partial class HaLoop
         if (o.Local.HasRecoverySignal)
         {
             return o.Memory.FailedStandbyStarts > 0
-                ? Act(o, "releasing", "gives the leader key up: PostgreSQL does not start", s_second, new HaAction.ReleaseLeader(null))
+                ? Act(o, "releasing", $"gives the leader key up: PostgreSQL does not start{AfterFailedStart(o)}", s_second, new HaAction.ReleaseLeader(null))
                 : Act(o, "starts_to_lead", "starts as a standby, to be promoted", null, new HaAction.StartStandby(null));
         }
         if (o.Memory.StartFailure is { } failure)
@@ -94,7 +94,7 @@ public static partial class HaLoop
         {
             return o.Memory.RewindProblem is { } problem
                 ? Wait(o, "rewind_retry", $"tries to rewind to {leader} again: {problem}", left)
-                : Wait(o, "start_retry", $"tries to join {leader} again in {left.TotalSeconds:F0} s", left);
+                : Wait(o, "start_retry", $"tries to join {leader} again in {left.TotalSeconds:F0} s{AfterFailedStart(o)}", left);
         }
         var member = o.Cluster!.Members.GetValueOrDefault(leader);
         var wasPrimary = !o.Local.HasRecoverySignal;
@@ -119,6 +119,8 @@ public static partial class HaLoop
                     : Act(o, "starts_standby", $"starts as a standby of {leader}", null, new HaAction.StartStandby(upstream));
         }
     }
+
+    private static string AfterFailedStart(Observation o) => o.Memory.StandbyStartFailure is { } failure ? $": {failure}" : "";
 
     private static Decision DecideWithoutRewind(Observation o, string leader)
     {

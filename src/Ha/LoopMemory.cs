@@ -57,6 +57,9 @@ public sealed record LoopMemory
     /// <summary>Starts as a standby that failed in a row.</summary>
     public int FailedStandbyStarts { get; init; }
 
+    /// <summary>Why the last one of them failed, with the server's own words; null when none did.</summary>
+    public string? StandbyStartFailure { get; init; }
+
     /// <summary>Do not start before.</summary>
     public TimeSpan? RetryAt { get; init; }
 
