@@ -63,7 +63,7 @@ public readonly record struct HostPort(string Host, int Port)
                 host = text;
             }
         }
-        if (host.Length == 0 || host.Any(letter => char.IsWhiteSpace(letter) || letter == ',')
+        if (host.Length == 0 || !host.All(IsOfHost)
             || (host.Contains(':', StringComparison.Ordinal) && !IsIPv6(host))
             || (portText is not null
                 && (!int.TryParse(portText, NumberStyles.None, CultureInfo.InvariantCulture, out port) || port < leastPort || port > 65535)))
@@ -87,6 +87,9 @@ public readonly record struct HostPort(string Host, int Port)
         Host.Contains(':', StringComparison.Ordinal)
             ? string.Create(CultureInfo.InvariantCulture, $"[{Host}]:{Port}")
             : string.Create(CultureInfo.InvariantCulture, $"{Host}:{Port}");
+
+    /// <summary>Letters of any script, and what addresses, zones and the wildcard need. A path, a URL or a template is no host.</summary>
+    private static bool IsOfHost(char letter) => char.IsLetterOrDigit(letter) || letter is '-' or '_' or '.' or ':' or '%' or '*';
 
     private static bool IsPort(string text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 1 and <= 65535;

@@ -12,6 +12,9 @@ public sealed record SettingsProblem(string Origin, string Path, string? Value, 
     /// <summary>The value as it may be shown; null when it is missing or secret.</summary>
     public string? Value { get; } = SecretText.Shown(Path, Value);
 
+    /// <summary>The text itself is no YAML that can be read: nobody finds such a place by the setting's name.</summary>
+    public bool IsOfSyntax { get; init; }
+
     /// <summary>Origin, path, value and message, in this order, separated by colons.</summary>
     public override string ToString()
     {
@@ -31,7 +34,8 @@ public sealed record SettingsProblem(string Origin, string Path, string? Value, 
         return text.Append(Message).ToString();
     }
 
-    /// <summary>The form of a validation report: <c>path value error</c>; what concerns no setting begins with its file and line.</summary>
+    /// <summary>The form of a validation report: <c>path value error</c>; what concerns no setting, or the text
+    /// itself, begins with its file and line.</summary>
     public string ToReportLine() => string.Join(' ',
-        new[] { Path.Length > 0 || Origin.Length == 0 ? Path : Origin + ":", Value, Message }.Where(part => !string.IsNullOrEmpty(part)));
+        new[] { Origin.Length > 0 && (IsOfSyntax || Path.Length == 0) ? Origin + ":" : "", Path, Value, Message }.Where(part => !string.IsNullOrEmpty(part)));
 }

@@ -69,8 +69,15 @@ public static class YamlText
             }
             catch (YamlException e)
             {
-                throw new SettingsFormatException(
-                    new SettingsProblem(At(e.Start), "", null, $"is no valid YAML: {e.InnerException?.Message ?? e.Message}"));
+                var until = e.End.Line > e.Start.Line
+                    ? string.Create(CultureInfo.InvariantCulture, $" (seen in line {e.End.Line})")
+                    : "";
+                throw Wrong(e.Start, "", null, $"is no valid YAML: {e.InnerException?.Message ?? e.Message}{until}");
+            }
+            catch (Exception e) when (e is not SettingsFormatException)
+            {
+                // The parser itself stumbles over some texts, such as a bracket that is not closed.
+                throw Wrong(_parser.Current?.End ?? Mark.Empty, "", null, $"is no valid YAML from here on: {e.Message}");
             }
         }
 
@@ -93,7 +100,7 @@ public static class YamlText
             {
                 if (!_anchors.TryGetValue(alias.Value.Value, out var target))
                 {
-                    throw Wrong(alias.Start, path, alias.Value.Value, "no such anchor stands before this alias");
+                    throw Wrong(alias.Start, path, alias.Value.Value, "no such anchor stands before this alias (a text that begins with * needs quotes)");
                 }
                 _nodes += Count(target, MaximumNodes);
                 return target?.DeepClone();
@@ -125,7 +132,7 @@ public static class YamlText
                 var keyAt = _parser.Current!.Start;
                 if (!_parser.TryConsume<Scalar>(out var key))
                 {
-                    throw Wrong(keyAt, path, null, "a key must be a plain word");
+                    throw Wrong(keyAt, path, null, "a key must be a plain word (a text that begins with { needs quotes)");
                 }
                 if (key is { Value: "<<", Style: ScalarStyle.Plain })
                 {
@@ -209,6 +216,6 @@ public static class YamlText
         private string At(Mark mark) => string.Create(CultureInfo.InvariantCulture, $"{source}:{mark.Line}");
 
         private SettingsFormatException Wrong(Mark at, string path, string? value, string message) =>
-            new(new SettingsProblem(At(at), path, value, message));
+            new(new SettingsProblem(At(at), path, value, message) { IsOfSyntax = true });
     }
 }

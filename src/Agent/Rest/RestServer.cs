@@ -197,10 +197,17 @@ internal sealed partial class RestServer : IAsyncDisposable
         {
             return [new IPEndPoint(Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any, listen.Port)];
         }
-        var addresses = IPAddress.TryParse(listen.Host, out var address)
-            ? [address]
-            : await Dns.GetHostAddressesAsync(listen.Host, cancellationToken);
-        return [.. addresses.Distinct().Select(found => new IPEndPoint(found, listen.Port))];
+        try
+        {
+            var addresses = IPAddress.TryParse(listen.Host, out var address)
+                ? [address]
+                : await Dns.GetHostAddressesAsync(listen.Host, cancellationToken);
+            return [.. addresses.Distinct().Select(found => new IPEndPoint(found, listen.Port))];
+        }
+        catch (SocketException problem)
+        {
+            throw new IOException($"REST cannot listen on {listen}: {problem.Message}", problem);
+        }
     }
 
     private static void KeepAlive(ConnectionContext connection)
