@@ -56,8 +56,8 @@ internal static class Report
                 .. outages.Where(run => run.Event == what && run.Contender.Setting == contender.Setting && run.IsRouted == isRouted && !run.Contender.IsOurs)
                     .Select(run => run.Outage.Pause.TotalSeconds).Order(),
             ];
-            var ratio = !contender.IsOurs ? "1" : peers.Length > 0 ? Invariant($"{Median(pauses) / Median(peers):0.00}") : "–";
-            text.AppendLine(Invariant(
+            var ratio = !contender.IsOurs ? "1" : peers.Length > 0 ? string.Create(CultureInfo.InvariantCulture, $"{Median(pauses) / Median(peers):0.00}") : "–";
+            text.AppendLine(string.Create(CultureInfo.InvariantCulture,
                 $"| {what.Title} | {contender.Agent} | {contender.Times} | {(isRouted ? "router" : "direct")} | {pauses.Length} | {Median(pauses):0.00} ({pauses[0]:0.00}–{pauses[^1]:0.00}) | {ratio} | {Median(errors):0} ({errors[^1]:0}) | {group.Sum(run => run.Outage.Missing)} |"));
         }
     }
@@ -79,7 +79,7 @@ internal static class Report
             .ThenBy(group => group.Key.Contender.Setting).ThenBy(group => group.Key.Process).ThenBy(group => group.Key.Role))
         {
             var (contender, process, role) = group.Key;
-            text.AppendLine(Invariant(
+            text.AppendLine(string.Create(CultureInfo.InvariantCulture,
                 $"| {contender.Agent} | {contender.Times} | {process} | {role} | {MedianOf(cost => cost.ResidentKiB / 1024.0):0.0} | {MedianOf(cost => cost.ProportionalKiB / 1024.0):0.0} | {MedianOf(cost => cost.CoreShare * 100):0.000} |"));
 
             double MedianOf(Func<IdleCost, double> figure) => Median([.. group.Select(figure).Order()]);
@@ -88,6 +88,4 @@ internal static class Report
 
     private static double Median(double[] ordered) =>
         (ordered[(ordered.Length - 1) / 2] + ordered[ordered.Length / 2]) / 2;
-
-    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
