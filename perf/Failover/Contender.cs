@@ -3,7 +3,9 @@ namespace Routing.Failover;
 /// <summary>One agent program with one setting of its times.</summary>
 /// <param name="Agent">Its name in the tables.</param>
 /// <param name="Program">The file to start with the configuration as its only argument.</param>
-/// <param name="Setting"><see cref="Default"/> or <see cref="Fastest"/>: contenders are compared within one of them.</param>
+/// <param name="Setting">
+/// <see cref="Default"/> or <see cref="Fastest"/>: contenders are compared within one of them.
+/// </param>
 /// <param name="Ttl">Seconds that the leader key outlives its holder.</param>
 /// <param name="LoopWait">Seconds between two runs of the loop.</param>
 /// <param name="RetryTimeout">Seconds that etcd or PostgreSQL may stay silent.</param>

@@ -5,7 +5,8 @@ namespace Routing.Failover;
 /// <param name="Title">Its name in the tables.</param>
 /// <param name="EndsAgent">Whether the agent has to be started again afterwards.</param>
 /// <param name="HappenAsync">Makes it happen.</param>
-internal sealed record Event(string Name, string Title, bool EndsAgent, Func<TestedCluster, TestedNode, Task> HappenAsync)
+internal sealed record Event(
+    string Name, string Title, bool EndsAgent, Func<TestedCluster, TestedNode, Task> HappenAsync)
 {
     public static IReadOnlyList<Event> All { get; } =
     [

@@ -26,7 +26,8 @@ internal sealed record IdleCost(
                 var role = await node.IsAsync("primary", cancellationToken) ? "primary" : "replica";
                 processes.Add((cluster.Contender, "agent", role, node.AgentId, ProcessorClock.Of(node.AgentId)));
                 foreach (var (fence, _) in Linux.ProcessesBelow(cluster.Path)
-                    .Where(process => process.Arguments.Contains("--fence") && Linux.ParentOf(process.Pid) == node.AgentId))
+                    .Where(process =>
+                        process.Arguments.Contains("--fence") && Linux.ParentOf(process.Pid) == node.AgentId))
                 {
                     processes.Add((cluster.Contender, "fence", role, fence, ProcessorClock.Of(fence)));
                 }
@@ -41,7 +42,8 @@ internal sealed record IdleCost(
                let used = ProcessorClock.Of(process.Pid) - process.Used
                let memory = Linux.Memory(process.Pid)
                select new IdleCost(
-                   process.Contender, process.Process, process.Role, memory.Resident, memory.Proportional, used / elapsed),
+                   process.Contender, process.Process, process.Role, memory.Resident, memory.Proportional,
+                   used / elapsed),
         ];
     }
 }

@@ -36,7 +36,8 @@ internal static partial class Linux
             {
                 continue;   // ended meanwhile, or of another user
             }
-            if (arguments.Append(current).Any(text => text is not null && text.StartsWith(directory, StringComparison.Ordinal)))
+            if (arguments.Append(current)
+                .Any(text => text is not null && text.StartsWith(directory, StringComparison.Ordinal)))
             {
                 yield return (pid, arguments);
             }
@@ -50,7 +51,8 @@ internal static partial class Linux
         return (Field("Rss:"), Field("Pss:"));
 
         long Field(string name) => long.Parse(
-            lines.First(line => line.StartsWith(name, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+            lines.First(line => line.StartsWith(name, StringComparison.Ordinal))
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
             CultureInfo.InvariantCulture);
     }
 

@@ -12,7 +12,7 @@ namespace Routing.Failover;
 internal sealed class Measurement(string postgres, Uri etcd, string? proxy, TextWriter progress) : IAsyncDisposable
 {
     private const int WritesBefore = 200;
-    private static readonly TimeSpan WriterPatience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan s_writerPatience = TimeSpan.FromSeconds(90);
     private readonly Dictionary<Contender, TestedCluster> _clusters = [];
     private readonly Dictionary<TestedCluster, Router> _routers = [];
     private readonly Random _random = new(1);
@@ -29,8 +29,10 @@ internal sealed class Measurement(string postgres, Uri etcd, string? proxy, Text
         if (!_clusters.TryGetValue(contender, out var cluster))
         {
             var started = Stopwatch.GetTimestamp();
-            cluster = _clusters[contender] = await TestedCluster.StartAsync(contender, postgres, etcd, cancellationToken);
-            await progress.WriteLineAsync($"{contender}: three nodes after {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
+            cluster =
+                _clusters[contender] = await TestedCluster.StartAsync(contender, postgres, etcd, cancellationToken);
+            await progress.WriteLineAsync(
+                $"{contender}: three nodes after {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
         }
         return cluster;
     }
@@ -40,10 +42,12 @@ internal sealed class Measurement(string postgres, Uri etcd, string? proxy, Text
     {
         try
         {
-            var outage = await MeasureAsync(await ClusterOfAsync(contender, cancellationToken), what, isRouted, cancellationToken);
+            var outage = await MeasureAsync(
+                await ClusterOfAsync(contender, cancellationToken), what, isRouted, cancellationToken);
             Outages.Add((what, contender, isRouted, outage));
             await progress.WriteLineAsync(
-                $"{what.Name}, {contender}, {(isRouted ? "routed" : "direct")}: {outage.Pause.TotalSeconds:0.000} s, {outage.Errors} errors, {outage.Missing} missing");
+                $"{what.Name}, {contender}, {(isRouted ? "routed" : "direct")}: {outage.Pause.TotalSeconds:0.000} s, "
+                    + $"{outage.Errors} errors, {outage.Missing} missing");
         }
         catch (Exception failed) when (!cancellationToken.IsCancellationRequested)
         {
@@ -84,7 +88,8 @@ internal sealed class Measurement(string postgres, Uri etcd, string? proxy, Text
         return [router.Way];
     }
 
-    private async Task<Outage> MeasureAsync(TestedCluster cluster, Event what, bool isRouted, CancellationToken cancellationToken)
+    private async Task<Outage> MeasureAsync(
+        TestedCluster cluster, Event what, bool isRouted, CancellationToken cancellationToken)
     {
         var primary = await cluster.BecomeWholeAsync(cancellationToken);
         // The event shall meet the agents' loops at any phase.
@@ -96,7 +101,7 @@ internal sealed class Measurement(string postgres, Uri etcd, string? proxy, Text
         var moment = Stopwatch.GetTimestamp();
         var happening = what.HappenAsync(cluster, primary);
         await WaitUntil.TrueAsync(
-            () => writer.Sessions > sessions || happening.IsFaulted, WriterPatience, "the writer writes again");
+            () => writer.Sessions > sessions || happening.IsFaulted, s_writerPatience, "the writer writes again");
         await happening;
 
         if (what.EndsAgent)
@@ -109,6 +114,7 @@ internal sealed class Measurement(string postgres, Uri etcd, string? proxy, Text
         await WaitUntil.TrueAsync(() => writer.Count > count, what: "the writer writes to the whole cluster");
         await writer.StopAsync();
         return new Outage(
-            writer.LongestPauseSince(moment), writer.Errors - errors, await writer.MissingAsync(successor, cancellationToken));
+            writer.LongestPauseSince(moment), writer.Errors - errors,
+            await writer.MissingAsync(successor, cancellationToken));
     }
 }

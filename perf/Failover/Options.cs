@@ -77,9 +77,11 @@ internal sealed record Options
                 _ => throw new FormatException($"Unknown option {name}."),
             };
 
-            string Value() => rest.TryDequeue(out var value) ? value : throw new FormatException($"{name} needs a value.");
+            string Value() =>
+                rest.TryDequeue(out var value) ? value : throw new FormatException($"{name} needs a value.");
 
-            int Number() => int.TryParse(Value(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
+            int Number() =>
+                int.TryParse(Value(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
                 ? number
                 : throw new FormatException($"{name} needs a positive number.");
 
@@ -91,6 +93,8 @@ internal sealed record Options
                     : names;
             }
         }
-        return options.Idle || options.Failover ? options : throw new FormatException("--no-idle and --idle-only exclude each other.");
+        return options.Idle || options.Failover
+            ? options
+            : throw new FormatException("--no-idle and --idle-only exclude each other.");
     }
 }

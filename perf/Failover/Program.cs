@@ -69,7 +69,8 @@ try
     {
         foreach (var what in Event.All.Where(one => options.Events.Contains(one.Name)))
         {
-            foreach (var (contender, way) in contenders.SelectMany(contender => options.Through.Select(way => (contender, way)))
+            foreach (var (contender, way) in contenders.SelectMany(
+                contender => options.Through.Select(way => (contender, way)))
                 .TakeWhile(_ => Stopwatch.GetElapsedTime(started) < options.Limit))
             {
                 await measurement.RunAsync(what, contender, way == Options.Routed, stop.Token);

@@ -27,7 +27,8 @@ internal static class Report
         return text.ToString();
     }
 
-    private static void Outages(StringBuilder text, List<(Event Event, Contender Contender, bool IsRouted, Outage Outage)> outages)
+    private static void Outages(
+        StringBuilder text, List<(Event Event, Contender Contender, bool IsRouted, Outage Outage)> outages)
     {
         text.Append("""
 
@@ -45,7 +46,8 @@ internal static class Report
 
             """);
         foreach (var group in outages.GroupBy(run => (run.Event, run.Contender, run.IsRouted))
-            .OrderBy(group => Event.All.ToList().IndexOf(group.Key.Event)).ThenBy(group => group.Key.IsRouted).ThenBy(group => group.Key.Contender.Setting)
+            .OrderBy(group => Event.All.ToList().IndexOf(group.Key.Event)).ThenBy(group => group.Key.IsRouted)
+                .ThenBy(group => group.Key.Contender.Setting)
             .ThenBy(group => group.Key.Contender.Agent))
         {
             var (what, contender, isRouted) = group.Key;
@@ -53,12 +55,19 @@ internal static class Report
             double[] errors = [.. group.Select(run => (double)run.Outage.Errors).Order()];
             double[] peers =
             [
-                .. outages.Where(run => run.Event == what && run.Contender.Setting == contender.Setting && run.IsRouted == isRouted && !run.Contender.IsOurs)
+                .. outages.Where(
+                    run => run.Event == what && run.Contender.Setting == contender.Setting && run.IsRouted == isRouted
+                        && !run.Contender.IsOurs)
                     .Select(run => run.Outage.Pause.TotalSeconds).Order(),
             ];
-            var ratio = !contender.IsOurs ? "1" : peers.Length > 0 ? string.Create(CultureInfo.InvariantCulture, $"{Median(pauses) / Median(peers):0.00}") : "–";
+            var ratio =
+                !contender.IsOurs ? "1" : peers.Length > 0
+                    ? string.Create(CultureInfo.InvariantCulture, $"{Median(pauses) / Median(peers):0.00}")
+                    : "–";
             text.AppendLine(string.Create(CultureInfo.InvariantCulture,
-                $"| {what.Title} | {contender.Agent} | {contender.Times} | {(isRouted ? "router" : "direct")} | {pauses.Length} | {Median(pauses):0.00} ({pauses[0]:0.00}–{pauses[^1]:0.00}) | {ratio} | {Median(errors):0} ({errors[^1]:0}) | {group.Sum(run => run.Outage.Missing)} |"));
+                $"| {what.Title} | {contender.Agent} | {contender.Times} | {(isRouted ? "router" : "direct")} | "
+                    + $"{pauses.Length} | {Median(pauses):0.00} ({pauses[0]:0.00}–{pauses[^1]:0.00}) | {ratio} | "
+                    + $"{Median(errors):0} ({errors[^1]:0}) | {group.Sum(run => run.Outage.Missing)} |"));
         }
     }
 
@@ -75,12 +84,17 @@ internal static class Report
             |---|---|---|---|---|---|---|
 
             """);
-        foreach (var group in idle.GroupBy(cost => (cost.Contender, cost.Process, cost.Role)).OrderBy(group => group.Key.Contender.Agent)
-            .ThenBy(group => group.Key.Contender.Setting).ThenBy(group => group.Key.Process).ThenBy(group => group.Key.Role))
+        foreach (var group in idle.GroupBy(cost => (cost.Contender, cost.Process, cost.Role))
+            .OrderBy(group => group.Key.Contender.Agent)
+            .ThenBy(group => group.Key.Contender.Setting).ThenBy(group => group.Key.Process)
+                .ThenBy(group => group.Key.Role))
         {
             var (contender, process, role) = group.Key;
             text.AppendLine(string.Create(CultureInfo.InvariantCulture,
-                $"| {contender.Agent} | {contender.Times} | {process} | {role} | {MedianOf(cost => cost.ResidentKiB / 1024.0):0.0} | {MedianOf(cost => cost.ProportionalKiB / 1024.0):0.0} | {MedianOf(cost => cost.CoreShare * 100):0.000} |"));
+                $"| {contender.Agent} | {contender.Times} | {process} | {role} | "
+                    + $"{MedianOf(cost => cost.ResidentKiB / 1024.0):0.0} | "
+                    + $"{MedianOf(cost => cost.ProportionalKiB / 1024.0):0.0} | "
+                    + $"{MedianOf(cost => cost.CoreShare * 100):0.000} |"));
 
             double MedianOf(Func<IdleCost, double> figure) => Median([.. group.Select(figure).Order()]);
         }

@@ -6,8 +6,8 @@ using Routing.TestKit;
 namespace Routing.Failover;
 
 /// <summary>
-/// The router that belongs to an agent, with one port that leads to the primary: our proxy before ours, HAProxy with the
-/// health checks of its usual configuration before the established one.
+/// The router that belongs to an agent, with one port that leads to the primary: our proxy before ours, HAProxy with
+/// the health checks of its usual configuration before the established one.
 /// </summary>
 internal sealed class Router : IAsyncDisposable
 {
@@ -44,7 +44,8 @@ internal sealed class Router : IAsyncDisposable
         {
             start.ArgumentList.Add(argument);
         }
-        return new Router(Process.Start(start) ?? throw new InvalidOperationException("The router was not started."), port);
+        return new Router(Process.Start(start) ?? throw new InvalidOperationException("The router was not started."),
+            port);
     }
 
     public async ValueTask DisposeAsync()
@@ -66,12 +67,17 @@ internal sealed class Router : IAsyncDisposable
 
         """);
 
-    /// <summary>The checks of the configuration that is passed on with the established agent; for its fastest setting, once a second.</summary>
+    /// <summary>
+    /// The checks of the configuration that is passed on with the established agent; for its fastest setting, once a
+    /// second.
+    /// </summary>
     private static string Established(TestedCluster cluster, int port)
     {
-        var checks = cluster.Contender.Setting == Contender.Default ? "inter 3s fall 3 rise 2" : "inter 1s fall 1 rise 1";
+        var checks =
+            cluster.Contender.Setting == Contender.Default ? "inter 3s fall 3 rise 2" : "inter 1s fall 1 rise 1";
         var servers = cluster.Nodes.Select(node => string.Create(
-            CultureInfo.InvariantCulture, $"    server {node.Name} 127.0.0.1:{node.Port} maxconn 100 check port {node.Rest.Port}\n"));
+            CultureInfo.InvariantCulture,
+            $"    server {node.Name} 127.0.0.1:{node.Port} maxconn 100 check port {node.Rest.Port}\n"));
         return string.Create(CultureInfo.InvariantCulture, $"""
             global
                 maxconn 100

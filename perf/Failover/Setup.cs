@@ -37,7 +37,8 @@ internal sealed record Setup
         }
         if (options.WithEstablished && !File.Exists(EstablishedProgram))
         {
-            throw new InvalidOperationException("--with-established needs the Debian packages patroni and python3-etcd.");
+            throw new InvalidOperationException(
+                "--with-established needs the Debian packages patroni and python3-etcd.");
         }
         var agent = options.Agent ?? Path.Combine(root, "artifacts/bin/routing-agent");
         if (options.Agent is null && !File.Exists(agent))
@@ -53,22 +54,27 @@ internal sealed record Setup
         }
         if (isRouted && options.WithEstablished && !File.Exists(Router.HaProxy))
         {
-            throw new InvalidOperationException("--through router --with-established needs the Debian package haproxy.");
+            throw new InvalidOperationException(
+                "--through router --with-established needs the Debian package haproxy.");
         }
 
         var facts = new List<(string, string)>
         {
             ("Date", TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)),
             ("Commit", await CommitAsync(root, cancellationToken)),
-            ("Machine", $"{Environment.ProcessorCount} cores, {GC.GetGCMemoryInfo().TotalAvailableMemoryBytes >> 30} GiB, Linux {Kernel()}; everything on it, fsync on"),
-            ("Load when started (1 min)", (await File.ReadAllTextAsync("/proc/loadavg", cancellationToken)).Split(' ')[0]),
+            ("Machine",
+                $"{Environment.ProcessorCount} cores, {GC.GetGCMemoryInfo().TotalAvailableMemoryBytes >> 30} GiB, "
+                    + $"Linux {Kernel()}; everything on it, fsync on"),
+            ("Load when started (1 min)",
+                (await File.ReadAllTextAsync("/proc/loadavg", cancellationToken)).Split(' ')[0]),
             ("PostgreSQL", await FirstLineAsync($"{postgres}/postgres", "--version", cancellationToken)),
             ("etcd", await FirstLineAsync("etcd", "--version", cancellationToken)),
             ("Our agent", $"{await FirstLineAsync(agent, "--version", cancellationToken)}, NativeAOT"),
         };
         if (options.WithEstablished)
         {
-            facts.Add(("Established agent", $"{await FirstLineAsync(EstablishedProgram, "--version", cancellationToken)}, Debian's package"));
+            facts.Add(("Established agent",
+                $"{await FirstLineAsync(EstablishedProgram, "--version", cancellationToken)}, Debian's package"));
         }
         if (isRouted && options.WithEstablished)
         {
@@ -89,8 +95,10 @@ internal sealed record Setup
     {
         var folder = Path.Combine(root, "artifacts/build/native/Agent");
         await Console.Error.WriteLineAsync("Publishing the agent (NativeAOT)");
-        List<string> arguments = ["publish", $"{root}/src/Agent", "-c", "Release", "-r", "linux-x64", "-o", folder, "-v", "q"];
-        if (!(Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(path => File.Exists(Path.Combine(path, "clang"))))
+        List<string> arguments = ["publish", $"{root}/src/Agent", "-c", "Release", "-r", "linux-x64", "-o", folder,
+            "-v", "q"];
+        if (!(Environment.GetEnvironmentVariable("PATH") ?? "").Split(':')
+            .Any(path => File.Exists(Path.Combine(path, "clang"))))
         {
             arguments.Add("-p:CppCompilerAndLinker=gcc");
         }
@@ -106,7 +114,8 @@ internal sealed record Setup
     }
 
     private static string Kernel() => string.Concat(
-        File.ReadAllText("/proc/sys/kernel/osrelease").Trim().TakeWhile(letter => char.IsAsciiDigit(letter) || letter == '.'));
+        File.ReadAllText("/proc/sys/kernel/osrelease").Trim()
+            .TakeWhile(letter => char.IsAsciiDigit(letter) || letter == '.'));
 
     private static string Root()
     {
@@ -120,15 +129,18 @@ internal sealed record Setup
         throw new InvalidOperationException("This program runs inside its repository only.");
     }
 
-    private static async Task<string> FirstLineAsync(string program, string arguments, CancellationToken cancellationToken) =>
+    private static async Task<string> FirstLineAsync(
+        string program, string arguments, CancellationToken cancellationToken) =>
         (await OutputAsync(program, arguments.Split(' '), cancellationToken)).Split('\n')[0].Trim();
 
-    private static async Task<string> OutputAsync(string program, IEnumerable<string> arguments, CancellationToken cancellationToken)
+    private static async Task<string> OutputAsync(
+        string program, IEnumerable<string> arguments, CancellationToken cancellationToken)
     {
         using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })
             ?? throw new InvalidOperationException($"{program} was not started.");
         var output = await process.StandardOutput.ReadToEndAsync(cancellationToken);
         await process.WaitForExitAsync(cancellationToken);
-        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{program} failed ({process.ExitCode}): {output}");
+        return process.ExitCode == 0 ? output
+            : throw new InvalidOperationException($"{program} failed ({process.ExitCode}): {output}");
     }
 }

@@ -6,13 +6,13 @@ namespace Routing.Failover;
 internal sealed class TestedCluster : IAsyncDisposable
 {
     private const int Size = 3;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(150);
-    private static int _count;
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(150);
+    private static int s_count;
     private readonly TempDirectory _directory = new("failover");
 
     private TestedCluster(Contender contender, string postgres, Uri etcd)
     {
-        Scope = $"failover{++_count}";
+        Scope = $"failover{++s_count}";
         (Contender, Etcd) = (contender, etcd);
         Nodes = [.. Enumerable.Range(1, Size).Select(
             i => new TestedNode(contender, Scope, $"node{i}", _directory[$"node{i}"], postgres, etcd))];
@@ -53,18 +53,22 @@ internal sealed class TestedCluster : IAsyncDisposable
 
     /// <summary>Waits until one member leads, the others are its replicas, and both stream from it.</summary>
     /// <returns>The primary.</returns>
-    /// <exception cref="TimeoutException">It did not become so; the message ends with the agents' last words.</exception>
+    /// <exception cref="TimeoutException">
+    /// It did not become so; the message ends with the agents' last words.
+    /// </exception>
     public async Task<TestedNode> BecomeWholeAsync(CancellationToken cancellationToken)
     {
         TestedNode? primary = null;
         try
         {
-            await WaitUntil.TrueAsync(async () => (primary = await WholeAsync(cancellationToken)) is not null, Patience, "the cluster is whole");
+            await WaitUntil.TrueAsync(async () => (primary = await WholeAsync(cancellationToken)) is not null,
+                s_patience, "the cluster is whole");
         }
         catch (TimeoutException late)
         {
             throw new TimeoutException(
-                string.Join('\n', Nodes.SelectMany(node => node.LastWords(8)).Prepend($"{Contender}: {late.Message}")), late);
+                string.Join('\n', Nodes.SelectMany(node => node.LastWords(8)).Prepend($"{Contender}: {late.Message}")),
+                late);
         }
         return primary!;
     }
@@ -72,14 +76,15 @@ internal sealed class TestedCluster : IAsyncDisposable
     public async Task SwitchOverAsync(TestedNode primary)
     {
         var candidate = Nodes.First(node => node != primary);
-        using var http = new HttpClient { Timeout = Patience };
+        using var http = new HttpClient { Timeout = s_patience };
         // A string, so that its length is announced.
         using var body = new StringContent($$"""{"leader": "{{primary.Name}}", "candidate": "{{candidate.Name}}"}""");
         using var answer = await http.PostAsync(new Uri(primary.Rest, "switchover"), body);
         if (!answer.IsSuccessStatusCode)
         {
             throw new InvalidOperationException(
-                $"{Contender} refused the switchover: {(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");
+                $"{Contender} refused the switchover: {(int)answer.StatusCode} "
+                    + $"{await answer.Content.ReadAsStringAsync()}");
         }
     }
 

@@ -8,7 +8,7 @@ namespace Routing.Failover;
 /// <summary>One agent with its PostgreSQL.</summary>
 internal sealed class TestedNode : IAsyncDisposable
 {
-    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(3) };
+    private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(3) };
     private readonly Contender _contender;
     private readonly string _directory;
     private readonly string _postgres;
@@ -73,7 +73,8 @@ internal sealed class TestedNode : IAsyncDisposable
 
     public void KillPostmaster()
     {
-        var pid = int.Parse(File.ReadLines(Path.Combine(DataDirectory, "postmaster.pid")).First(), CultureInfo.InvariantCulture);
+        var pid = int.Parse(File.ReadLines(Path.Combine(DataDirectory, "postmaster.pid")).First(),
+            CultureInfo.InvariantCulture);
         if (!Linux.Signal(pid, Linux.SigKill))
         {
             throw new InvalidOperationException($"The postmaster of {Name} ({pid}) was gone before it was killed.");
@@ -85,10 +86,11 @@ internal sealed class TestedNode : IAsyncDisposable
     {
         try
         {
-            using var answer = await Http.GetAsync(new Uri(Rest, role), cancellationToken);
+            using var answer = await s_http.GetAsync(new Uri(Rest, role), cancellationToken);
             return answer.IsSuccessStatusCode;
         }
-        catch (Exception silent) when (silent is HttpRequestException or TaskCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (Exception silent) when (silent is HttpRequestException or TaskCanceledException
+            && !cancellationToken.IsCancellationRequested)
         {
             return false;
         }

@@ -4,13 +4,14 @@ using Npgsql;
 namespace Routing.Failover;
 
 /// <summary>
-/// A client with one connection: it inserts a row every few milliseconds and, when its connection fails, tries all ways that
-/// it knows in turn (the nodes, or the router alone) and takes the first that leads to a server which is no standby.
+/// A client with one connection: it inserts a row every few milliseconds and, when its connection fails, tries all ways
+/// that it knows in turn (the nodes, or the router alone) and takes the first that leads to a server which is no
+/// standby.
 /// </summary>
 internal sealed class Writer : IAsyncDisposable
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
-    private static long _lastId;
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(2);
+    private static long s_lastId;
     private readonly IReadOnlyList<NpgsqlDataSource> _ways;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
@@ -113,7 +114,7 @@ internal sealed class Writer : IAsyncDisposable
                     continue;
                 }
             }
-            await Task.Delay(Pause);
+            await Task.Delay(s_pause);
         }
         if (connection is not null)
         {
@@ -123,7 +124,7 @@ internal sealed class Writer : IAsyncDisposable
 
     private async Task InsertAsync(NpgsqlConnection connection)
     {
-        var id = Interlocked.Increment(ref _lastId);
+        var id = Interlocked.Increment(ref s_lastId);
         await using var command = new NpgsqlCommand("INSERT INTO written VALUES ($1)", connection);
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = id });
         await command.ExecuteNonQueryAsync();

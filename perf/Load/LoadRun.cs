@@ -15,14 +15,25 @@ internal sealed class LoadRun(Options options, Stage stage)
     /// <summary>Select-only transactions at 1, 8 and 64 clients.</summary>
     public async Task<string> PgbenchAsync(string protocol)
     {
-        var table = new StringBuilder($"## Select-only, {protocol} protocol\n\n| clients | way | TPS | ratio | p50, µs | p99, µs | ratio | CPU, µs per transaction | ratio |\n|---|---|---|---|---|---|---|---|---|\n");
+        var table =
+            new StringBuilder(
+                $"## Select-only, {protocol} protocol\n\n| clients | way | TPS | ratio | p50, µs | p99, µs | ratio | "
+                    + "CPU, µs per transaction | ratio |\n|---|---|---|---|---|---|---|---|---|\n");
         foreach (var clients in options.Clients)
         {
-            var rounds = await RoundAsync(options.Variants, stage.PostgresPort, async route => await BenchAsync(route, "-S", "-M", protocol, "-c", Text(clients), "-j", Text(Math.Min(clients, 2))));
+            var rounds =
+                await RoundAsync(options.Variants, stage.PostgresPort,
+                    async route => await BenchAsync(
+                        route, "-S", "-M", protocol, "-c", Text(clients), "-j", Text(Math.Min(clients, 2))));
             foreach (var name in rounds.Ways)
             {
                 table.AppendLine(CultureInfo.InvariantCulture,
-                    $"| {clients} | {name} | {rounds.Median(name, one => one.Tps):F0} | {rounds.Ratio(name, one => one.Tps)} | {rounds.Median(name, one => one.P50):F0} | {rounds.Median(name, one => one.P99):F0} | {rounds.Ratio(name, one => one.P99, isLessBetter: true)} | {rounds.Median(name, one => one.Cpu):F1} | {rounds.Ratio(name, one => one.Cpu, isLessBetter: true)} |");
+                    $"| {clients} | {name} | {rounds.Median(name, one => one.Tps):F0} | "
+                        + $"{rounds.Ratio(name, one => one.Tps)} | {rounds.Median(name, one => one.P50):F0} | "
+                        + $"{rounds.Median(name, one => one.P99):F0} | "
+                        + $"{rounds.Ratio(name, one => one.P99, isLessBetter: true)} | "
+                        + $"{rounds.Median(name, one => one.Cpu):F1} | "
+                        + $"{rounds.Ratio(name, one => one.Cpu, isLessBetter: true)} |");
             }
         }
         return table.ToString();
@@ -31,12 +42,18 @@ internal sealed class LoadRun(Options options, Stage stage)
     /// <summary>A connection for each transaction.</summary>
     public async Task<string> ConnectAsync()
     {
-        var rounds = await RoundAsync(options.Variants, stage.PostgresPort, async route => await BenchAsync(route, "-S", "-C", "-c", "8", "-j", "2"));
-        var table = new StringBuilder("## A connection for each transaction, 8 clients\n\n| way | TPS | ratio | CPU, µs per transaction | ratio |\n|---|---|---|---|---|\n");
+        var rounds = await RoundAsync(options.Variants, stage.PostgresPort,
+            async route => await BenchAsync(route, "-S", "-C", "-c", "8", "-j", "2"));
+        var table =
+            new StringBuilder(
+                "## A connection for each transaction, 8 clients\n\n| way | TPS | ratio | CPU, µs per transaction | "
+                    + "ratio |\n|---|---|---|---|---|\n");
         foreach (var name in rounds.Ways)
         {
             table.AppendLine(CultureInfo.InvariantCulture,
-                $"| {name} | {rounds.Median(name, one => one.Tps):F0} | {rounds.Ratio(name, one => one.Tps)} | {rounds.Median(name, one => one.Cpu):F0} | {rounds.Ratio(name, one => one.Cpu, isLessBetter: true)} |");
+                $"| {name} | {rounds.Median(name, one => one.Tps):F0} | {rounds.Ratio(name, one => one.Tps)} | "
+                    + $"{rounds.Median(name, one => one.Cpu):F0} | "
+                    + $"{rounds.Ratio(name, one => one.Cpu, isLessBetter: true)} |");
         }
         return table.ToString();
     }
@@ -48,16 +65,20 @@ internal sealed class LoadRun(Options options, Stage stage)
         {
             var (cpu, begun) = (route.CpuSeconds, Stopwatch.GetTimestamp());
             await stage.RunAsync(
-                "psql", "-h", "127.0.0.1", "-p", Text(route.Port), "-U", "postgres", "-d", "postgres", "-q", "-o", "/dev/null",
+                "psql", "-h", "127.0.0.1", "-p", Text(route.Port), "-U", "postgres", "-d", "postgres", "-q", "-o",
+                "/dev/null",
                 "-c", "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDOUT");
             var seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
             return new Result(BulkGigabytes / seconds, 0, 0, (route.CpuSeconds - cpu) / BulkGigabytes);
         });
-        var table = new StringBuilder("## COPY TO STDOUT, 1 GB\n\n| way | GB/s | ratio | CPU, s per GB | ratio |\n|---|---|---|---|---|\n");
+        var table = new StringBuilder(
+            "## COPY TO STDOUT, 1 GB\n\n| way | GB/s | ratio | CPU, s per GB | ratio |\n|---|---|---|---|---|\n");
         foreach (var name in rounds.Ways)
         {
             table.AppendLine(CultureInfo.InvariantCulture,
-                $"| {name} | {rounds.Median(name, one => one.Tps):F2} | {rounds.Ratio(name, one => one.Tps)} | {rounds.Median(name, one => one.Cpu):F2} | {rounds.Ratio(name, one => one.Cpu, isLessBetter: true)} |");
+                $"| {name} | {rounds.Median(name, one => one.Tps):F2} | {rounds.Ratio(name, one => one.Tps)} | "
+                    + $"{rounds.Median(name, one => one.Cpu):F2} | "
+                    + $"{rounds.Ratio(name, one => one.Cpu, isLessBetter: true)} |");
         }
         return table.ToString();
     }
@@ -67,7 +88,10 @@ internal sealed class LoadRun(Options options, Stage stage)
     {
         using var backend = new PretendBackend();
         await stage.LeadAsync("pretend", backend.Port);
-        var table = new StringBuilder("## Resident memory with idle sessions, three seconds after the last login\n\n| way | sessions | resident, KiB | KiB per session |\n|---|---|---|---|\n");
+        var table =
+            new StringBuilder(
+                "## Resident memory with idle sessions, three seconds after the last login\n\n| way | sessions | "
+                    + "resident, KiB | KiB per session |\n|---|---|---|---|\n");
         foreach (var variant in options.Variants.Where(one => one is not ("direct" or "splice" or "haproxy1")))
         {
             using var route = await stage.OpenAsync(variant, backend.Port);
@@ -82,16 +106,20 @@ internal sealed class LoadRun(Options options, Stage stage)
                 {
                     while (open.Count < wanted)
                     {
-                        open.AddRange(await Task.WhenAll(Enumerable.Range(0, Math.Min(50, wanted - open.Count)).Select(_ => PretendBackend.LoginAsync(route.Port))));
+                        open.AddRange(
+                            await Task.WhenAll(Enumerable.Range(0, Math.Min(50, wanted - open.Count))
+                                .Select(_ => PretendBackend.LoginAsync(route.Port))));
                     }
                     await Task.Delay(s_rest);
                     table.AppendLine(CultureInfo.InvariantCulture,
-                        $"| {variant} | {wanted} | {route.ResidentKiB} | {(route.ResidentKiB - empty) / (double)(wanted - 1):F2} |");
+                        $"| {variant} | {wanted} | {route.ResidentKiB} | "
+                            + $"{(route.ResidentKiB - empty) / (double)(wanted - 1):F2} |");
                 }
             }
             catch (Exception problem) when (problem is IOException or SocketException)
             {
-                table.AppendLine(CultureInfo.InvariantCulture, $"| {variant} | after {open.Count}: {problem.Message} | | |");
+                table.AppendLine(CultureInfo.InvariantCulture,
+                    $"| {variant} | after {open.Count}: {problem.Message} | | |");
             }
             finally
             {
@@ -142,7 +170,8 @@ internal sealed class LoadRun(Options options, Stage stage)
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
-    private async Task<Rounds<Result>> RoundAsync(IReadOnlyList<string> variants, int target, Func<Route, Task<Result>> measure)
+    private async Task<Rounds<Result>> RoundAsync(
+        IReadOnlyList<string> variants, int target, Func<Route, Task<Result>> measure)
     {
         var routes = new List<Route>();
         try
@@ -166,17 +195,20 @@ internal sealed class LoadRun(Options options, Stage stage)
         var prefix = Path.Combine(stage.Folder, $"l{Guid.NewGuid():N}");
         var cpu = route.CpuSeconds;
         var output = await stage.RunAsync(
-            "pgbench", ["-n", "-T", Text(options.Seconds), "-l", $"--log-prefix={prefix}", "-h", "127.0.0.1", "-p", Text(route.Port), "-U", "postgres", .. arguments, "postgres"]);
+            "pgbench", ["-n", "-T", Text(options.Seconds), "-l", $"--log-prefix={prefix}", "-h", "127.0.0.1", "-p",
+                Text(route.Port), "-U", "postgres", .. arguments, "postgres"]);
         var used = route.CpuSeconds - cpu;
         var times = new List<int>();
         foreach (var file in Directory.GetFiles(stage.Folder, Path.GetFileName(prefix) + "*"))
         {
-            times.AddRange(File.ReadLines(file).Select(line => int.Parse(line.Split(' ')[2], CultureInfo.InvariantCulture)));
+            times.AddRange(
+                File.ReadLines(file).Select(line => int.Parse(line.Split(' ')[2], CultureInfo.InvariantCulture)));
             File.Delete(file);
         }
         times.Sort();
         var tps = double.Parse(
-            output.Split('\n').First(line => line.StartsWith("tps = ", StringComparison.Ordinal)).Split(' ')[2], CultureInfo.InvariantCulture);
+            output.Split('\n').First(line => line.StartsWith("tps = ", StringComparison.Ordinal)).Split(' ')[2],
+            CultureInfo.InvariantCulture);
         return new Result(tps, times[times.Count / 2], times[times.Count * 99 / 100], used * 1e6 / times.Count);
     }
 

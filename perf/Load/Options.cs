@@ -21,9 +21,11 @@ internal sealed record Options
           --out FILE    write the tables there, too
         """;
 
-    public static readonly string[] AllVariants = ["direct", "haproxy1", "haproxy2", "splice", "pgbouncer", "before", "epoll", "io_uring", "io_uring+", "portable"];
+    public static readonly string[] AllVariants = ["direct", "haproxy1", "haproxy2", "splice", "pgbouncer", "before",
+        "epoll", "io_uring", "io_uring+", "portable"];
 
-    private static readonly string[] s_knownVariants = [.. AllVariants, "epoll+", "epoll1", "epoll2", "io_uring1", "io_uring2"];
+    private static readonly string[] s_knownVariants = [.. AllVariants, "epoll+", "epoll1", "epoll2", "io_uring1",
+        "io_uring2"];
 
     public static readonly string[] AllParts = ["simple", "prepared", "connect", "bulk", "idle", "switch", "driver"];
 
@@ -60,7 +62,10 @@ internal sealed record Options
             {
                 "--runs" => options with { Runs = Number() },
                 "--seconds" => options with { Seconds = Number() },
-                "--clients" => options with { Clients = [.. Names(["1", "8", "64"]).Select(one => int.Parse(one, CultureInfo.InvariantCulture))] },
+                "--clients" =>
+                    options
+                        with { Clients = [
+                            .. Names(["1", "8", "64"]).Select(one => int.Parse(one, CultureInfo.InvariantCulture))] },
                 "--variants" => options with { Variants = Names(s_knownVariants) },
                 "--parts" => options with { Parts = Names(AllParts) },
                 "--proxy" => options with { Proxy = Path.GetFullPath(Value()) },
@@ -69,9 +74,11 @@ internal sealed record Options
                 _ => throw new FormatException($"Unknown option {name}."),
             };
 
-            string Value() => rest.TryDequeue(out var value) ? value : throw new FormatException($"{name} needs a value.");
+            string Value() =>
+                rest.TryDequeue(out var value) ? value : throw new FormatException($"{name} needs a value.");
 
-            int Number() => int.TryParse(Value(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
+            int Number() =>
+                int.TryParse(Value(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
                 ? number
                 : throw new FormatException($"{name} needs a positive number.");
 

@@ -5,12 +5,15 @@ using Routing.TestKit;
 
 namespace Routing.Load;
 
-/// <summary>Lets everybody log in and then says nothing: thousands of idle sessions without thousands of PostgreSQL backends.</summary>
+/// <summary>
+/// Lets everybody log in and then says nothing: thousands of idle sessions without thousands of PostgreSQL backends.
+/// </summary>
 internal sealed class PretendBackend() : PretendListener(backlog: 4096)
 {
     private static readonly byte[] s_welcome =
     [
-        .. BackendMessage.LoggedIn, .. BackendMessage.Parameter("server_version", "15.1"), .. BackendMessage.Parameter("in_hot_standby", "off"),
+        .. BackendMessage.LoggedIn, .. BackendMessage.Parameter("server_version", "15.1"),
+        .. BackendMessage.Parameter("in_hot_standby", "off"),
         .. BackendMessage.Key(1), .. BackendMessage.Ready(),
     ];
 

@@ -24,7 +24,8 @@ catch (FormatException problem)
 using var programs = new TempDirectory("load-programs");
 OrdinaryProcess.GiveAway(programs.Path);
 File.SetUnixFileMode(programs.Path, (UnixFileMode)0b111_101_101);
-options = options with { Proxy = Readable(options.Proxy, "routing-proxy"), Before = options.Before is { } other ? Readable(other, "routing-proxy-before") : null };
+options = options with { Proxy = Readable(options.Proxy, "routing-proxy"),
+    Before = options.Before is { } other ? Readable(other, "routing-proxy-before") : null };
 var report = new StringBuilder();
 Say(string.Create(CultureInfo.InvariantCulture, $"""
     # The proxy beside its peers

@@ -26,7 +26,8 @@ internal sealed class Route(string name, int port, OrdinaryProcess? process) : I
         {
             _isDisposed = true;
             running.Send(ProcessSignal.Terminate);
-            if (!running.WaitForExitAsync(TimeSpan.FromSeconds(3)).ContinueWith(done => done.IsCompletedSuccessfully, TaskScheduler.Default).Result)
+            if (!running.WaitForExitAsync(TimeSpan.FromSeconds(3))
+                .ContinueWith(done => done.IsCompletedSuccessfully, TaskScheduler.Default).Result)
             {
                 running.Send(ProcessSignal.Kill);
             }

@@ -35,7 +35,8 @@ internal sealed class Stage : IAsyncDisposable
         OrdinaryProcess.GiveAway(stage.Folder);
         await stage.RunAsync("initdb", "-D", stage._directory["pg"], "-A", "trust", "-U", "postgres", "--no-sync");
         await stage.StartServerAsync("pg", stage.PostgresPort, "1GB");
-        await stage.RunAsync("pgbench", "-i", "-q", "-s", "10", "-h", "127.0.0.1", "-p", Text(stage.PostgresPort), "-U", "postgres", "postgres");
+        await stage.RunAsync("pgbench", "-i", "-q", "-s", "10", "-h", "127.0.0.1", "-p", Text(stage.PostgresPort), "-U",
+            "postgres", "postgres");
         stage._etcd = await EtcdServer.StartAsync();
         stage.Keys = new EtcdKeys(stage._etcd.Endpoint, "/service/load");
         await stage.LeadAsync("n1", stage.PostgresPort);
@@ -55,7 +56,8 @@ internal sealed class Stage : IAsyncDisposable
     {
         var port = FreePorts.Take();
         await RunAsync(
-            "pg_basebackup", "-h", "127.0.0.1", "-p", Text(PostgresPort), "-U", "postgres", "-D", _directory[name], "-R", "-c", "fast", "--no-sync");
+            "pg_basebackup", "-h", "127.0.0.1", "-p", Text(PostgresPort), "-U", "postgres", "-D", _directory[name],
+            "-R", "-c", "fast", "--no-sync");
         await StartServerAsync(name, port, "128MB");
         await PublishAsync(name, port, "replica");
         return port;
@@ -71,7 +73,8 @@ internal sealed class Stage : IAsyncDisposable
         string[]? command = variant switch
         {
             "direct" => null,
-            "haproxy1" or "haproxy2" or "splice" => ["/usr/sbin/haproxy", "-f", Write("haproxy.cfg", string.Create(CultureInfo.InvariantCulture, $"""
+            "haproxy1" or "haproxy2" or "splice" =>
+                ["/usr/sbin/haproxy", "-f", Write("haproxy.cfg", string.Create(CultureInfo.InvariantCulture, $"""
                 global
                     nbthread {(variant == "haproxy1" ? 1 : 2)}
                     maxconn {(variant == "splice" ? 2000 : 9900)}
@@ -100,7 +103,8 @@ internal sealed class Stage : IAsyncDisposable
                 ignore_startup_parameters = extra_float_digits
 
                 """))],
-            _ => [variant == "before" ? _options.Before! : _options.Proxy, Write("proxy.yml", string.Create(CultureInfo.InvariantCulture, $$"""
+            _ => [variant == "before" ? _options.Before! : _options.Proxy,
+                Write("proxy.yml", string.Create(CultureInfo.InvariantCulture, $$"""
                 scope: load
                 etcd3: {hosts: "{{_etcd!.Endpoint.Authority}}"}
                 transport: {{(variant == "before" ? "auto" : variant.TrimEnd('1', '2', '+'))}}
@@ -170,10 +174,13 @@ internal sealed class Stage : IAsyncDisposable
     private async Task StartServerAsync(string name, int port, string buffers)
     {
         _servers.Add(OrdinaryProcess.Start(
-            _directory[$"{name}.log"], Folder, Path.Combine(_bin, "postgres"), "-D", _directory[name], "-p", Text(port), "-k", Folder,
-            "-c", "fsync=off", "-c", $"shared_buffers={buffers}", "-c", "max_connections=500", "-c", "listen_addresses=127.0.0.1"));
+            _directory[$"{name}.log"], Folder, Path.Combine(_bin, "postgres"), "-D", _directory[name], "-p", Text(port),
+            "-k", Folder,
+            "-c", "fsync=off", "-c", $"shared_buffers={buffers}", "-c", "max_connections=500", "-c",
+            "listen_addresses=127.0.0.1"));
         await UntilListeningAsync(port);
-        await WaitUntil.TrueAsync(async () => (await TryAsync(Path.Combine(_bin, "pg_isready"), "-h", "127.0.0.1", "-p", Text(port))).Code == 0);
+        await WaitUntil.TrueAsync(async () =>
+            (await TryAsync(Path.Combine(_bin, "pg_isready"), "-h", "127.0.0.1", "-p", Text(port))).Code == 0);
     }
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);

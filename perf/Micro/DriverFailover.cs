@@ -9,14 +9,18 @@ using Routing.TestKit;
 
 namespace Routing.Micro;
 
-/// <summary>How soon does a data source write again after the leader's node died, counted from the new leader's own word?</summary>
+/// <summary>
+/// How soon does a data source write again after the leader's node died, counted from the new leader's own word?
+/// </summary>
 internal static class DriverFailover
 {
     public static async Task<string> RunAsync(TestCluster cluster, int times)
     {
-        await (await cluster.LeaderAsync()).SqlAsync("CREATE TABLE IF NOT EXISTS written_by_micro (at timestamptz DEFAULT now())");
+        await (await cluster.LeaderAsync()).SqlAsync(
+            "CREATE TABLE IF NOT EXISTS written_by_micro (at timestamptz DEFAULT now())");
         await using var store = new EtcdClusterStore(
-            new EtcdOptions { Endpoints = [cluster.Etcd.Endpoint] }, "service", cluster.Scope, TimeProvider.System, NullLoggerFactory.Instance);
+            new EtcdOptions { Endpoints = [cluster.Etcd.Endpoint] }, "service", cluster.Scope, TimeProvider.System,
+            NullLoggerFactory.Instance);
         await using var watch = new TopologyWatch(store, NullLogger<TopologyWatch>.Instance);
         watch.Start();
         var results = new Dictionary<string, List<Outcome>> { ["multi-host"] = [], ["driver"] = [] };
@@ -33,12 +37,15 @@ internal static class DriverFailover
         }
         return string.Join('\n', results.Select(one => string.Create(
             CultureInfo.InvariantCulture,
-            $"| {one.Key} | {Median(one.Value, outcome => outcome.FirstWriteMs):0} / {one.Value.Max(outcome => outcome.FirstWriteMs):0} "
-            + $"| {Median(one.Value, outcome => outcome.FailedAfter):0} / {one.Value.Max(outcome => outcome.FailedAfter)} "
+            $"| {one.Key} | {Median(one.Value, outcome => outcome.FirstWriteMs):0} / "
+                + $"{one.Value.Max(outcome => outcome.FirstWriteMs):0} "
+            + $"| {Median(one.Value, outcome => outcome.FailedAfter):0} / "
+            + $"{one.Value.Max(outcome => outcome.FailedAfter)} "
             + $"| {Median(one.Value, outcome => outcome.LongestWait):0.00} |")));
     }
 
-    private static double Median(List<Outcome> outcomes, Func<Outcome, double> of) => DriverQuestions.Median(outcomes.Select(of));
+    private static double Median(List<Outcome> outcomes, Func<Outcome, double> of) =>
+        DriverQuestions.Median(outcomes.Select(of));
 
     private static async Task<Outcome> FailOverAsync(TestCluster cluster, TopologyWatch watch, DbDataSource source)
     {
@@ -46,7 +53,8 @@ internal static class DriverFailover
         var published = 0L;
         void See(ClusterView view)
         {
-            if (HostChooser.LeaderOf(view.Snapshot, watch.HighestTerm, out _) is { } member && member.Name != leader.Name)
+            if (HostChooser.LeaderOf(view.Snapshot, watch.HighestTerm, out _) is { } member
+                && member.Name != leader.Name)
             {
                 Interlocked.CompareExchange(ref published, Stopwatch.GetTimestamp(), 0);
             }
@@ -68,7 +76,8 @@ internal static class DriverFailover
 
         var first = caller.Writes.First(at => at > published);
         var failed = caller.Failures.Count(at => at > published && at < first);
-        var longest = caller.Writes.Zip(caller.Writes.Skip(1)).Max(pair => Stopwatch.GetElapsedTime(pair.First, pair.Second).TotalSeconds);
+        var longest = caller.Writes.Zip(caller.Writes.Skip(1))
+            .Max(pair => Stopwatch.GetElapsedTime(pair.First, pair.Second).TotalSeconds);
         return new Outcome(Stopwatch.GetElapsedTime(published, first).TotalMilliseconds, failed, longest);
     }
 
@@ -94,7 +103,8 @@ internal static class DriverFailover
                 try
                 {
                     await using var connection = await DriverStage.OpenAsync(source);
-                    await using var insert = new NpgsqlCommand("INSERT INTO written_by_micro DEFAULT VALUES", connection);
+                    await using var insert =
+                        new NpgsqlCommand("INSERT INTO written_by_micro DEFAULT VALUES", connection);
                     await insert.ExecuteNonQueryAsync(CancellationToken.None);
                     Add(_writes);
                 }

@@ -6,10 +6,13 @@ using Npgsql;
 
 namespace Routing.Micro;
 
-/// <summary>What does the driver cost beside a bare data source, and how soon does it write again after a failover?</summary>
+/// <summary>
+/// What does the driver cost beside a bare data source, and how soon does it write again after a failover?
+/// </summary>
 /// <remarks>
-/// Expected: an open from the pool takes at most 1.05 times the bare one's time and allocates nothing more; a prepared select is the same within
-/// noise; after a failover the first write comes less than 100 ms after the new leader has published itself.
+/// Expected: an open from the pool takes at most 1.05 times the bare one's time and allocates nothing more; a prepared
+/// select is the same within noise; after a failover the first write comes less than 100 ms after the new leader has
+/// published itself.
 /// </remarks>
 internal static class DriverQuestions
 {
@@ -17,8 +20,8 @@ internal static class DriverQuestions
     private const int Opens = 50_000;
     private const int SelectRounds = 20;
     private const int Failovers = 5;
-    private static readonly TimeSpan SelectTime = TimeSpan.FromSeconds(0.4);
-    private static readonly TimeProvider Time = TimeProvider.System;
+    private static readonly TimeSpan s_selectTime = TimeSpan.FromSeconds(0.4);
+    private static readonly TimeProvider s_time = TimeProvider.System;
 
     public static async Task<int> RunAsync(TextWriter output)
     {
@@ -30,7 +33,7 @@ internal static class DriverQuestions
             (target primary), and the driver on etcd. Rounds alternate, each beginning with another way. Where others share the machine the best round is the
             one that was disturbed least; the median stands beside it.
 
-            - Date: {Time.GetUtcNow():yyyy-MM-dd}
+            - Date: {s_time.GetUtcNow():yyyy-MM-dd}
             - Machine: {Environment.ProcessorCount} cores, {GC.GetGCMemoryInfo().TotalAvailableMemoryBytes >> 30} GiB, {RuntimeInformation.OSDescription}
             - Load when measured (1 min): {File.ReadAllText("/proc/loadavg").Split(' ')[0]}
             - Runtime: {RuntimeInformation.FrameworkDescription}, JIT; PostgreSQL 15
@@ -41,7 +44,7 @@ internal static class DriverQuestions
             |---|---|---|---|
             {await OpensAsync(stage)}
 
-            ## A prepared select, with its open and close ({SelectRounds} rounds of {SelectTime.TotalSeconds} s)
+            ## A prepared select, with its open and close ({SelectRounds} rounds of {s_selectTime.TotalSeconds} s)
 
             | callers | way | per second, best / median | ratio to bare, best / median |
             |---|---|---|---|
@@ -63,7 +66,8 @@ internal static class DriverQuestions
 
     private static async Task<string> OpensAsync(DriverStage stage)
     {
-        var results = stage.Ways.ToDictionary(way => way.Name, _ => (Nanoseconds: new List<double>(), Bytes: new List<double>()));
+        var results = stage.Ways.ToDictionary(
+            way => way.Name, _ => (Nanoseconds: new List<double>(), Bytes: new List<double>()));
         foreach (var (_, source) in stage.Ways)
         {
             await OpenManyAsync(source, Opens);   // warm: compiled to the end
@@ -81,9 +85,11 @@ internal static class DriverQuestions
             }
         }
         var bare = results["bare"].Nanoseconds;
-        return Lines(stage.Ways.Select(way => (way.Name, results[way.Name].Nanoseconds, results[way.Name].Bytes)).Select(row =>
+        return Lines(
+            stage.Ways.Select(way => (way.Name, results[way.Name].Nanoseconds, results[way.Name].Bytes)).Select(row =>
             $"| {row.Name} | {Number(row.Nanoseconds.Min())} / {Number(Median(row.Nanoseconds))} "
-            + $"| {Ratio(row.Nanoseconds.Min() / bare.Min())} / {Ratio(Median(row.Nanoseconds) / Median(bare))} | {Number(Median(row.Bytes))} |"));
+            + $"| {Ratio(row.Nanoseconds.Min() / bare.Min())} / {Ratio(Median(row.Nanoseconds) / Median(bare))} | "
+            + $"{Number(Median(row.Bytes))} |"));
     }
 
     // Each round begins with another one: what comes before leaves its traces.
@@ -126,7 +132,7 @@ internal static class DriverQuestions
         var began = Stopwatch.GetTimestamp();
         await Task.WhenAll(Enumerable.Range(0, callers).Select(_ => Task.Run(async () =>
         {
-            while (Stopwatch.GetElapsedTime(began) < SelectTime)
+            while (Stopwatch.GetElapsedTime(began) < s_selectTime)
             {
                 await using var connection = await DriverStage.OpenAsync(source);
                 await using var select = new NpgsqlCommand("SELECT 1", connection);

@@ -12,7 +12,8 @@ public sealed class Shop(RoutingDataSource write)
     public async Task CreateAsync()
     {
         await using var connection = await write.OpenConnectionAsync();
-        await connection.ExecuteAsync("CREATE TABLE IF NOT EXISTS dapper_orders (id bigserial PRIMARY KEY, article text)");
+        await connection.ExecuteAsync(
+            "CREATE TABLE IF NOT EXISTS dapper_orders (id bigserial PRIMARY KEY, article text)");
     }
 
     /// <summary>Writes an order; repeated as a whole when a failover undid it.</summary>

@@ -10,7 +10,8 @@ await host.StartAsync();
 using (var scope = host.Services.CreateScope())
 {
     var shop = scope.ServiceProvider.GetRequiredService<ShopContext>();
-    await shop.Database.ExecuteSqlRawAsync("CREATE TABLE IF NOT EXISTS ef_orders (\"Id\" bigserial PRIMARY KEY, \"Article\" text NOT NULL)");
+    await shop.Database.ExecuteSqlRawAsync(
+        "CREATE TABLE IF NOT EXISTS ef_orders (\"Id\" bigserial PRIMARY KEY, \"Article\" text NOT NULL)");
     shop.Orders.Add(new Order { Article = "umbrella" });
     await shop.SaveChangesAsync();
     Console.WriteLine($"{await shop.Orders.CountAsync()} orders.");

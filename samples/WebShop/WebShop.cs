@@ -5,8 +5,8 @@ using Routing.Driver;
 namespace Routing.WebShop;
 
 /// <summary>
-/// A small web application: orders are written to the leader and read from replicas; a cookie carries how far the client's own writes go, so that
-/// it sees them.
+/// A small web application: orders are written to the leader and read from replicas; a cookie carries how far the
+/// client's own writes go, so that it sees them.
 /// </summary>
 public static class WebShop
 {
@@ -27,13 +27,15 @@ public static class WebShop
     }
 
     private static async Task<long> OrderAsync(
-        string article, HttpResponse response, [FromKeyedServices(RoutingServiceKeys.Write)] RoutingDataSource write, CausalDataSource causal,
+        string article, HttpResponse response, [FromKeyedServices(RoutingServiceKeys.Write)] RoutingDataSource write,
+        CausalDataSource causal,
         CancellationToken cancellation)
     {
         var id = await write.RunAsync(
             async (transaction, token) =>
             {
-                await using var insert = new NpgsqlCommand("INSERT INTO web_orders (article) VALUES ($1) RETURNING id", transaction.Connection, transaction)
+                await using var insert = new NpgsqlCommand(
+                    "INSERT INTO web_orders (article) VALUES ($1) RETURNING id", transaction.Connection, transaction)
                 {
                     Parameters = { new() { Value = article } },
                 };
@@ -45,7 +47,8 @@ public static class WebShop
         return id;
     }
 
-    private static async Task<IResult> FindAsync(long id, HttpRequest request, HttpResponse response, CausalDataSource causal, CancellationToken cancellation)
+    private static async Task<IResult> FindAsync(
+        long id, HttpRequest request, HttpResponse response, CausalDataSource causal, CancellationToken cancellation)
     {
         if (CausalToken.TryParse(request.Cookies[Cookie], null, out var seen))
         {
@@ -53,7 +56,10 @@ public static class WebShop
         }
         await using var connection = await causal.OpenConnectionAsync(cancellation);
         response.Headers["X-Server"] = $"{connection.Host}:{connection.Port}";
-        await using var select = new NpgsqlCommand("SELECT article FROM web_orders WHERE id = $1", connection) { Parameters = { new() { Value = id } } };
-        return await select.ExecuteScalarAsync(cancellation) is string article ? Results.Ok(article) : Results.NotFound();
+        await using var select = new NpgsqlCommand(
+            "SELECT article FROM web_orders WHERE id = $1", connection) { Parameters = { new() { Value = id } } };
+        return await select.ExecuteScalarAsync(cancellation) is string article
+            ? Results.Ok(article)
+            : Results.NotFound();
     }
 }

@@ -59,14 +59,16 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private int _reloads;
     private long _reconnects;
 
-    private AgentHost(string? path, SettingsEnvironment environment, AgentSettings settings, ProgramLog log, ILoggerFactory loggers, TimeProvider time)
+    private AgentHost(string? path, SettingsEnvironment environment, AgentSettings settings, ProgramLog log,
+        ILoggerFactory loggers, TimeProvider time)
     {
         (_path, _environment, _settings, _log, _time) = (path, environment, settings, log, time);
         _logger = loggers.CreateLogger("agent");
         _startedAt = time.GetTimestamp();
         var member = LocalMemberOf(settings);
         var initial = DynamicConfig.Parse(member.InitialConfig, 0);
-        _board = new StatusBoard(new AgentStatus { Scope = settings.Scope, Name = settings.Name, Config = initial, Tags = member.Tags });
+        _board = new StatusBoard(
+            new AgentStatus { Scope = settings.Scope, Name = settings.Name, Config = initial, Tags = member.Tags });
         var events = new AgentEvents(time);
         _metrics = new AgentMetrics(settings.Scope, settings.Name);
         var signal = new LoopSignal(time);
@@ -75,7 +77,8 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _store.Recall(_storeFile.Recall());
         _watch = new TopologyWatch(_store, loggers.CreateLogger<TopologyWatch>());
         _peers = new PeerClient(settings.Ctl, time) { OwnId = Id };
-        _postgres = new LocalPostgresServer(settings, initial, time, signal.Wake, loggers.CreateLogger<LocalPostgresServer>());
+        _postgres =
+            new LocalPostgresServer(settings, initial, time, signal.Wake, loggers.CreateLogger<LocalPostgresServer>());
         _keeper = new LeaseKeeper(_store, settings.Name, time, loggers.CreateLogger<LeaseKeeper>());
         var fenceDirectory = FenceDirectory.For(settings.Postgres.DataDirectory, null);
         if (FenceSweep.BesideOf(fenceDirectory, time.GetUtcNow()) is > 0 and var swept)
@@ -84,8 +87,10 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         }
         _fence = new FenceClient(FenceSettings.ForThisProgram(fenceDirectory), time, signal.Wake);
         var watchdog = new DeviceWatchdog(
-            settings.Watchdog, BoundedWatchdogDevice.Opener(static path => new LinuxWatchdogDevice(path), s_deviceLimit), time, LogWatchdog);
-        _guard = new PrimaryGuard(_fence, watchdog, () => _board.Current.Timing, time, loggers.CreateLogger<PrimaryGuard>());
+            settings.Watchdog, BoundedWatchdogDevice.Opener(
+                static path => new LinuxWatchdogDevice(path), s_deviceLimit), time, LogWatchdog);
+        _guard = new PrimaryGuard(_fence, watchdog, () => _board.Current.Timing, time,
+            loggers.CreateLogger<PrimaryGuard>());
         var consentFile = new ConsentFile(settings.Postgres.DataDirectory, time);
         var earlierConsent = consentFile.Recall();
         _consents = new FailsafeConsents(_board, earlierConsent, consentFile.Keep, time);
@@ -125,7 +130,8 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     public OrderDesk Orders => _loop.Orders;
 
     /// <summary>Reads the configuration, runs until told to stop, and returns the exit code.</summary>
-    public static async Task<int> RunAsync(string? path, SettingsEnvironment environment, TimeProvider time, TextWriter errors)
+    public static async Task<int> RunAsync(
+        string? path, SettingsEnvironment environment, TimeProvider time, TextWriter errors)
     {
         var result = AgentSettingsReader.Load(path, environment);
         foreach (var error in result.Errors)
@@ -180,7 +186,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         }
     }
 
-    /// <summary>Files that cannot be read or used, addresses that cannot be bound: nothing that the agent has done wrong.</summary>
+    /// <summary>
+    /// Files that cannot be read or used, addresses that cannot be bound: nothing that the agent has done wrong.
+    /// </summary>
     private static bool IsOfEnvironment(Exception problem) =>
         problem is IOException or UnauthorizedAccessException or SocketException or InvalidOperationException;
 
@@ -222,7 +230,8 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             RequestReload();
         });
         _watch.Start();
-        // Members ask this REST for their consent while the DCS is away: it answers before the DCS does, by what PostgreSQL is here.
+        // Members ask this REST for their consent while the DCS is away: it answers before the DCS does, by what
+        // PostgreSQL is here.
         var seen = await _postgres.ObserveAsync(stop.Token);
         _board.Update(status => status with { Postgres = seen, ObservedAt = _time.GetTimestamp() });
         await _rest.StartAsync(stop.Token);
@@ -243,7 +252,8 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         finally
         {
             await stop.CancelAsync();
-            await Task.WhenAny(Task.WhenAll(looping, guarding, naming), Task.Delay(s_patienceAtExit, _time, CancellationToken.None));
+            await Task.WhenAny(Task.WhenAll(looping, guarding, naming),
+                Task.Delay(s_patienceAtExit, _time, CancellationToken.None));
         }
     }
 
@@ -297,7 +307,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _loop.Dispose();
     }
 
-    /// <summary>Waits for the DCS's first answer, then asks whether an agent of our name answers where the member key says.</summary>
+    /// <summary>
+    /// Waits for the DCS's first answer, then asks whether an agent of our name answers where the member key says.
+    /// </summary>
     private async Task<bool> NameIsTakenAsync(CancellationToken cancellationToken)
     {
         var view = _watch.Current;
@@ -384,7 +396,8 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         settings.Postgres.Shared.ReplicaMethods.Any(method => method.Value.NoLeader),
         DynamicConfigCache.Read(settings.Postgres.DataDirectory) ?? settings.Bootstrap?.Dcs ?? JsonElement.Parse("{}"));
 
-    [LoggerMessage(EventId = 1601, Level = LogLevel.Information, Message = "routing-agent {Version} (compatible with {Compatible}): cluster {Scope}, member {Name}")]
+    [LoggerMessage(EventId = 1601, Level = LogLevel.Information,
+        Message = "routing-agent {Version} (compatible with {Compatible}): cluster {Scope}, member {Name}")]
     private partial void LogStarting(string version, string compatible, string scope, string name);
 
     [LoggerMessage(EventId = 1602, Level = LogLevel.Warning, Message = "{Problem}")]
@@ -406,10 +419,12 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     [LoggerMessage(EventId = 1607, Level = LogLevel.Information, Message = "Ended with exit code {Code}")]
     private partial void LogEnded(int code);
 
-    [LoggerMessage(EventId = 1608, Level = LogLevel.Warning, Message = "{Path} has changed and takes effect only when the agent starts again")]
+    [LoggerMessage(EventId = 1608, Level = LogLevel.Warning,
+        Message = "{Path} has changed and takes effect only when the agent starts again")]
     private partial void LogNeedsRestart(string path);
 
-    [LoggerMessage(EventId = 1609, Level = LogLevel.Error, Message = "The configuration was not reloaded: it has errors; the old one stays in force")]
+    [LoggerMessage(EventId = 1609, Level = LogLevel.Error,
+        Message = "The configuration was not reloaded: it has errors; the old one stays in force")]
     private partial void LogNotReloaded();
 
     [LoggerMessage(EventId = 1610, Level = LogLevel.Information, Message = "The configuration was reloaded")]
@@ -418,20 +433,24 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     [LoggerMessage(EventId = 1612, Level = LogLevel.Error, Message = "The configuration could not be reloaded whole")]
     private partial void LogReloadFailed(Exception exception);
 
-    [LoggerMessage(EventId = 1613, Level = LogLevel.Error, Message = "No consent to {Leader} in failsafe mode: it cannot be kept in the data directory: {Problem}")]
+    [LoggerMessage(EventId = 1613, Level = LogLevel.Error,
+        Message = "No consent to {Leader} in failsafe mode: it cannot be kept in the data directory: {Problem}")]
     private partial void LogConsentNotKept(string leader, string problem);
 
     [LoggerMessage(EventId = 1620, Level = LogLevel.Critical,
-        Message = "A task that guards this member broke: the agent ends, and the fence stops a primary that nobody guards")]
+        Message = "A task that guards this member broke: the agent ends, and the fence stops a primary that nobody "
+            + "guards")]
     private partial void LogBroke(Exception? exception);
 
     [LoggerMessage(EventId = 1621, Level = LogLevel.Debug, Message = "Removed what {Count} killed fences have left")]
     private partial void LogSwept(int count);
 
-    [LoggerMessage(EventId = 1622, Level = LogLevel.Warning, Message = "No consent to {Name} in failsafe mode: {Problem}")]
+    [LoggerMessage(
+        EventId = 1622, Level = LogLevel.Warning, Message = "No consent to {Name} in failsafe mode: {Problem}")]
     private partial void LogNoConsent(string name, string problem);
 
-    [LoggerMessage(EventId = 1630, Level = LogLevel.Debug, Message = "Which etcd this is could not be kept in the data directory: {Problem}")]
+    [LoggerMessage(EventId = 1630, Level = LogLevel.Debug,
+        Message = "Which etcd this is could not be kept in the data directory: {Problem}")]
     private partial void LogStoreMarkNotKept(string problem);
 
     [LoggerMessage(EventId = 1611, Level = LogLevel.Warning, Message = "Watchdog: {Problem}")]

@@ -46,7 +46,8 @@ internal static class Arguments
                 return WriteSample(file);
             case [] or [[not '-', ..]]:
                 return await AgentHost.RunAsync(
-                    args.FirstOrDefault(), SettingsEnvironment.TakeFromProcess("PATRONI_"), KernelTime.Shared, Console.Error);
+                    args.FirstOrDefault(), SettingsEnvironment.TakeFromProcess("PATRONI_"), KernelTime.Shared,
+                    Console.Error);
             default:
                 await Console.Error.WriteLineAsync(Usage);
                 return 2;
@@ -58,13 +59,15 @@ internal static class Arguments
         var ignore = args.Any(arg => arg is "-i" or "--ignore-listen-port");
         var print = args.Any(arg => arg is "-p" or "--print");
         var files = args.Where(arg => !arg.StartsWith('-')).ToArray();
-        if (files.Length > 1 || args.Any(arg => arg.StartsWith('-') && arg is not ("-i" or "--ignore-listen-port" or "-p" or "--print")))
+        if (files.Length > 1
+            || args.Any(arg => arg.StartsWith('-') && arg is not ("-i" or "--ignore-listen-port" or "-p" or "--print")))
         {
             await Console.Error.WriteLineAsync(Usage);
             return 2;
         }
         return await new ConfigCheck(time, Console.Out, Console.Error).ValidateAsync(
-            files.FirstOrDefault(), SettingsEnvironment.TakeFromProcess("PATRONI_"), ignore, print, CancellationToken.None);
+            files.FirstOrDefault(), SettingsEnvironment.TakeFromProcess("PATRONI_"), ignore, print,
+            CancellationToken.None);
     }
 
     private static int WriteSample(string file)
@@ -87,7 +90,8 @@ internal static class Arguments
         string address;
         try
         {
-            address = Dns.GetHostAddresses(host, AddressFamily.InterNetwork).FirstOrDefault()?.ToString() ?? "127.0.0.1";
+            address =
+                Dns.GetHostAddresses(host, AddressFamily.InterNetwork).FirstOrDefault()?.ToString() ?? "127.0.0.1";
         }
         catch (SocketException)
         {

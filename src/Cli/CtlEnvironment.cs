@@ -21,11 +21,13 @@ internal sealed record CtlEnvironment(Screen Screen, TimeProvider Time, IReadOnl
 {
     /// <summary>Opens clusters; etcd unless a test says otherwise.</summary>
     public OpenStore OpenStore { get; init; } =
-        (options, clusterNamespace, scope, time, loggers) => new EtcdClusterStore(options, clusterNamespace, scope, time, loggers);
+        (options, clusterNamespace, scope, time, loggers) =>
+            new EtcdClusterStore(options, clusterNamespace, scope, time, loggers);
 
     /// <summary>The source of random numbers, for a choice among equals.</summary>
     public Random Random { get; init; } = new();
 
     /// <summary>The value of a variable; null when it is unset or empty.</summary>
-    public string? Variable(string name) => Variables.TryGetValue(name, out var value) && value.Length > 0 ? value : null;
+    public string? Variable(string name) =>
+        Variables.TryGetValue(name, out var value) && value.Length > 0 ? value : null;
 }

@@ -1,6 +1,8 @@
 namespace Routing.Cli;
 
-/// <summary>The command can't be carried out: one sentence of what is wrong, perhaps one of what to do. Exit code 1.</summary>
+/// <summary>
+/// The command can't be carried out: one sentence of what is wrong, perhaps one of what to do. Exit code 1.
+/// </summary>
 /// <param name="message">What is wrong.</param>
 /// <param name="hint">What the operator can do about it, or null.</param>
 /// <param name="innerException">The cause.</param>

@@ -82,7 +82,9 @@ internal sealed class Routingctl(CtlEnvironment environment)
         environment.Screen.Error.WriteLine($"Try '{command} --help' for help.");
         // An unknown word says more than the command that is missing because of it.
         var errors = parsed.Errors.Select(error => error.Message).ToArray();
-        var unknown = parsed.UnmatchedTokens.Count > 0 ? errors.Where(error => error.Contains(parsed.UnmatchedTokens[0], StringComparison.Ordinal)) : [];
+        var unknown = parsed.UnmatchedTokens.Count > 0
+            ? errors.Where(error => error.Contains(parsed.UnmatchedTokens[0], StringComparison.Ordinal))
+            : [];
         foreach (var error in unknown.DefaultIfEmpty(errors[0]))
         {
             environment.Screen.WriteError(error);

@@ -29,7 +29,8 @@ internal static class ScheduleTime
     public static bool TryParse(string text, TimeZoneInfo local, out DateTimeOffset time)
     {
         time = default;
-        if (!DateTime.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind | DateTimeStyles.NoCurrentDateDefault, out var read)
+        if (!DateTime.TryParse(text, CultureInfo.InvariantCulture,
+            DateTimeStyles.RoundtripKind | DateTimeStyles.NoCurrentDateDefault, out var read)
             || read.Year == 1)
         {
             return false;   // a time of day alone is ambiguous: of which day?

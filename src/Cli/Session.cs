@@ -36,7 +36,9 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
         argument ?? Settings.Scope ?? throw new CtlException(
             "No cluster is named.", "Name it on the command line, or use a configuration with a scope.");
 
-    /// <summary>The Citus group to show when none is named: the configured one; logged, because there may be others.</summary>
+    /// <summary>
+    /// The Citus group to show when none is named: the configured one; logged, because there may be others.
+    /// </summary>
     public int? OnlyGroup()
     {
         if (Settings.ConfiguredGroup is { } group)
@@ -51,18 +53,22 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
     /// <param name="group">The Citus group, or null.</param>
     public IClusterStore Open(string name, int? group) =>
         environment.OpenStore(
-            Settings.Etcd, Settings.Namespace, CtlSettings.Scoped(name, group), Time, new StandardErrorLogger.Factory(Logger));
+            Settings.Etcd, Settings.Namespace, CtlSettings.Scoped(name, group), Time,
+            new StandardErrorLogger.Factory(Logger));
 
     /// <summary>Local time, as results are stamped with.</summary>
     public string Timestamp(bool withFraction = true) =>
-        Time.GetLocalNow().ToString(withFraction ? "yyyy-MM-dd HH:mm:ss.fffff" : "yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
+        Time.GetLocalNow().ToString(withFraction ? "yyyy-MM-dd HH:mm:ss.fffff" : "yyyy-MM-dd HH:mm:ss",
+            CultureInfo.InvariantCulture);
 
     /// <summary>Says so when a cluster has no keys at all: most often the name is wrong.</summary>
     public void HintIfUnknown(ClusterSnapshot snapshot, string name, int? group)
     {
         if (snapshot is { Leader: null, Config: null, Members.Count: 0, Initialize.IsMissing: true })
         {
-            Screen.WriteHint($"There is nothing below {Settings.BasePath(name, group)}/ in the DCS: are the cluster's name and the namespace right?");
+            Screen.WriteHint(
+                $"There is nothing below {Settings.BasePath(name, group)}/ in the DCS: are the cluster's name and the "
+                    + "namespace right?");
         }
     }
 
@@ -80,9 +86,11 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
     [LoggerMessage(EventId = 3002, Level = LogLevel.Error, Message = "The member's REST API failed: {Problem}")]
     private static partial void LogNoAnswer(ILogger logger, string problem);
 
-    [LoggerMessage(EventId = 3004, Level = LogLevel.Warning, Message = "PostgreSQL of {Member} can't be reached: {Problem}")]
+    [LoggerMessage(
+        EventId = 3004, Level = LogLevel.Warning, Message = "PostgreSQL of {Member} can't be reached: {Problem}")]
     private static partial void LogNoServer(ILogger logger, string member, string problem);
 
-    [LoggerMessage(EventId = 3003, Level = LogLevel.Warning, Message = "Only Citus group {Group} of the configuration is shown; see --group for others")]
+    [LoggerMessage(EventId = 3003, Level = LogLevel.Warning,
+        Message = "Only Citus group {Group} of the configuration is shown; see --group for others")]
     private static partial void LogOnlyGroup(ILogger logger, int group);
 }

@@ -9,7 +9,8 @@ internal static class StoreWaiting
     /// <summary>Watches until a condition holds.</summary>
     /// <returns>The first snapshot that it holds for; null when the limit runs out before.</returns>
     public static async Task<ClusterSnapshot?> WaitAsync(
-        this IClusterStore store, Func<ClusterSnapshot, bool> condition, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+        this IClusterStore store, Func<ClusterSnapshot, bool> condition, TimeSpan limit, TimeProvider time,
+        CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(limit, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);

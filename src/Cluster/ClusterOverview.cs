@@ -2,7 +2,9 @@ using System.Collections.Immutable;
 
 namespace Routing.Cluster;
 
-/// <summary>What an operator wants to see of a cluster: the answer of <c>GET /cluster</c> and the table of the command line.</summary>
+/// <summary>
+/// What an operator wants to see of a cluster: the answer of <c>GET /cluster</c> and the table of the command line.
+/// </summary>
 /// <param name="Members">The members by name, in ordinal order.</param>
 /// <param name="Pause">Automatic actions are suspended.</param>
 /// <param name="ScheduledSwitchover">A switchover that waits for its time, or null.</param>

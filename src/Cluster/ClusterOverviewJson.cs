@@ -8,7 +8,8 @@ public static class ClusterOverviewJson
     private const string Unknown = "unknown";
 
     /// <summary>The document as compact text.</summary>
-    public static string Write(ClusterOverview overview, string scope) => JsonText.Write(json => Write(json, overview, scope));
+    public static string Write(ClusterOverview overview, string scope) =>
+        JsonText.Write(json => Write(json, overview, scope));
 
     /// <summary>Writes the document.</summary>
     public static void Write(Utf8JsonWriter json, ClusterOverview overview, string scope)

@@ -3,9 +3,13 @@ using System.Text.Json;
 
 namespace Routing.Cluster;
 
-/// <summary>Reads the document of <c>GET /cluster</c> back into a snapshot, as far as the document goes: for clients that cannot read the store.</summary>
+/// <summary>
+/// Reads the document of <c>GET /cluster</c> back into a snapshot, as far as the document goes: for clients that cannot
+/// read the store.
+/// </summary>
 /// <remarks>
-/// The document knows neither terms nor revisions. The leader's timeline takes the place of the term: it grows with each promotion.
+/// The document knows neither terms nor revisions. The leader's timeline takes the place of the term: it grows with
+/// each promotion.
 /// </remarks>
 public static class ClusterOverviewReader
 {
@@ -21,7 +25,8 @@ public static class ClusterOverviewReader
         {
             return false;
         }
-        if (json.ValueKind != JsonValueKind.Object || !json.TryGetProperty("members", out var list) || list.ValueKind != JsonValueKind.Array)
+        if (json.ValueKind != JsonValueKind.Object || !json.TryGetProperty("members", out var list)
+            || list.ValueKind != JsonValueKind.Array)
         {
             problem = "it has no list of members";
             return false;
@@ -51,7 +56,8 @@ public static class ClusterOverviewReader
             {
                 voters.Add(name);
             }
-            if (member.ReplayLsn is { } replayed && entry.TryGetProperty("replay_lag", out var lag) && lag.TryGetLag(out var bytes))
+            if (member.ReplayLsn is { } replayed && entry.TryGetProperty("replay_lag", out var lag)
+                && lag.TryGetLag(out var bytes))
             {
                 end = Lsn.Max(end, new Lsn(replayed.Value + bytes));
             }
@@ -60,7 +66,8 @@ public static class ClusterOverviewReader
         {
             Revision = revision,
             Leader = leader,
-            Sync = voters.Count > 0 ? SyncState.None with { Leader = leader?.Holder, Standbys = voters.ToImmutable() } : SyncState.None,
+            Sync = voters.Count > 0 ? SyncState.None with { Leader = leader?.Holder, Standbys = voters.ToImmutable() }
+                : SyncState.None,
             Members = members.ToImmutable(),
             Status = LeaderStatus.None with { Optime = end },
             HasStatusKey = true,
@@ -73,7 +80,9 @@ public static class ClusterOverviewReader
         var timeline = json.Integer("timeline", 0, 0, uint.MaxValue, "a timeline, 1 or more");
         var replication = json.Text("state");
         var isStreaming = replication is "streaming" or "in archive recovery";
-        HostPort? address = json.Text("host") is { Length: > 0 } host && json.Integer("port", 0, 0, 65_535, "a port") is > 0 and var port
+        HostPort? address =
+            json.Text("host") is { Length: > 0 } host
+                && json.Integer("port", 0, 0, 65_535, "a port") is > 0 and var port
             ? new HostPort(host, (int)port)
             : null;
         return new Member
@@ -95,7 +104,8 @@ public static class ClusterOverviewReader
             ReceiveLsn = Position(json, "receive_lsn"),
             ReplayLsn = Position(json, "replay_lsn"),
             Tags = json.Object("tags") is { } tags
-                ? new MemberTags(tags.Json.EnumerateObject().ToImmutableSortedDictionary(tag => tag.Name, tag => tag.Value.Clone(), StringComparer.Ordinal))
+                ? new MemberTags(tags.Json.EnumerateObject()
+                    .ToImmutableSortedDictionary(tag => tag.Name, tag => tag.Value.Clone(), StringComparer.Ordinal))
                 : MemberTags.Empty,
         };
     }

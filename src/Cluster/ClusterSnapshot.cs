@@ -16,8 +16,8 @@ public sealed record ClusterSnapshot
     public LeaderKey? Leader { get; init; }
 
     /// <summary>
-    /// A leader key that came back with a restored store and is not proven: it counts as nobody's, so <see cref="Leader"/> is
-    /// null. Null when there is none.
+    /// A leader key that came back with a restored store and is not proven: it counts as nobody's, so
+    /// <see cref="Leader"/> is null. Null when there is none.
     /// </summary>
     public LeaderKey? Returned { get; init; }
 
@@ -31,7 +31,9 @@ public sealed record ClusterSnapshot
     /// <summary>The <c>initialize</c> key.</summary>
     public InitializeKey Initialize { get; init; }
 
-    /// <summary>The timeline history; null when the key is missing or broken (then the cluster's timeline is unknown).</summary>
+    /// <summary>
+    /// The timeline history; null when the key is missing or broken (then the cluster's timeline is unknown).
+    /// </summary>
     public TimelineHistory? History { get; init; }
 
     /// <summary>A request for a change of leader; null when there is none (also for an empty record).</summary>
@@ -63,8 +65,8 @@ public sealed record ClusterSnapshot
     public Member? LeaderMember => Leader is { } leader ? Members.GetValueOrDefault(leader.Holder) : null;
 
     /// <summary>
-    /// False: the leader key may have come back with a restored store, and nothing shows that its holder still leads. It is
-    /// proven by a write of the key in this life, or of the holder's own record as that of a primary.
+    /// False: the leader key may have come back with a restored store, and nothing shows that its holder still leads.
+    /// It is proven by a write of the key in this life, or of the holder's own record as that of a primary.
     /// </summary>
     public bool IsLeaderProven => Leader is not { } leader || Life.HasWritten(leader.ModRevision)
         || (LeaderMember is { Role: Role.Primary or Role.StandbyLeader } member && Life.HasWritten(member.ModRevision));
@@ -78,7 +80,10 @@ public sealed record ClusterSnapshot
     /// <summary>The highest timeline that any member has opened or was about to, by all keys; 0 when unknown.</summary>
     public uint UsedTimeline => UsedTimelines.DefaultIfEmpty(0u).Max();
 
-    /// <summary>The timelines that were opened or were about to be, by each key that names one: the history, our own key, the members.</summary>
+    /// <summary>
+    /// The timelines that were opened or were about to be, by each key that names one: the history, our own key, the
+    /// members.
+    /// </summary>
     public IEnumerable<uint> UsedTimelines
     {
         get

@@ -89,7 +89,9 @@ internal static class ConfigPatch
     }
 
     private static bool IsSame(JsonElement left, JsonElement right) =>
-        Text(left) is { } leftText && Text(right) is { } rightText ? leftText == rightText : JsonElement.DeepEquals(left, right);
+        Text(left) is { } leftText && Text(right) is { } rightText
+            ? leftText == rightText
+            : JsonElement.DeepEquals(left, right);
 
     /// <summary>A scalar as Patroni prints it.</summary>
     private static string? Text(JsonElement value) => value.ValueKind switch

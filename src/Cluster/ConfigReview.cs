@@ -5,43 +5,64 @@ using System.Text.Json;
 namespace Routing.Cluster;
 
 /// <summary>What there is to say about a change of the dynamic configuration before it is written.</summary>
-/// <param name="Problems">What is wrong and was not wrong before, one sentence each: path, value, what is allowed.</param>
+/// <param name="Problems">
+/// What is wrong and was not wrong before, one sentence each: path, value, what is allowed.
+/// </param>
 /// <param name="Remarks">What may be meant so, and may be a mistake.</param>
 /// <param name="RestartParameters">Parameters of PostgreSQL that change with a restart only.</param>
-public sealed record ConfigReview(ImmutableArray<string> Problems, ImmutableArray<string> Remarks, ImmutableArray<string> RestartParameters)
+public sealed record ConfigReview(
+    ImmutableArray<string> Problems, ImmutableArray<string> Remarks, ImmutableArray<string> RestartParameters)
 {
     private static readonly string[] s_names =
     [
-        "ttl", "loop_wait", "retry_timeout", "maximum_lag_on_failover", "maximum_lag_on_syncnode", "max_timelines_history",
-        "primary_start_timeout", "master_start_timeout", "primary_stop_timeout", "master_stop_timeout", "primary_race_backoff",
-        "synchronous_mode", "synchronous_mode_strict", "synchronous_node_count", "failsafe_mode", "check_timeline", "pause",
-        "member_slots_ttl", "slots", "permanent_slots", "permanent_replication_slots", "ignore_slots", "standby_cluster", "postgresql",
+        "ttl", "loop_wait", "retry_timeout", "maximum_lag_on_failover", "maximum_lag_on_syncnode",
+        "max_timelines_history",
+        "primary_start_timeout", "master_start_timeout", "primary_stop_timeout", "master_stop_timeout",
+        "primary_race_backoff",
+        "synchronous_mode", "synchronous_mode_strict", "synchronous_node_count", "failsafe_mode", "check_timeline",
+        "pause",
+        "member_slots_ttl", "slots", "permanent_slots", "permanent_replication_slots", "ignore_slots",
+        "standby_cluster", "postgresql",
         "routing_health",
     ];
 
     /// <summary>These are read from each member's own file; here they have no effect.</summary>
-    private static readonly string[] s_local = ["connect_address", "proxy_address", "listen", "config_dir", "data_dir", "pgpass", "authentication"];
+    private static readonly string[] s_local = ["connect_address", "proxy_address", "listen", "config_dir", "data_dir",
+        "pgpass", "authentication"];
 
     /// <summary>Parameters that the agent sets itself, or that belong to one member.</summary>
     private static readonly string[] s_controlled =
-        ["listen_addresses", "port", "cluster_name", "hot_standby", "primary_conninfo", "primary_slot_name", "synchronous_standby_names"];
+        ["listen_addresses", "port", "cluster_name", "hot_standby", "primary_conninfo", "primary_slot_name",
+            "synchronous_standby_names"];
 
-    /// <summary>The parameters of PostgreSQL 9.6 to 18 that take effect at a start, for where no server can be asked.</summary>
+    /// <summary>
+    /// The parameters of PostgreSQL 9.6 to 18 that take effect at a start, for where no server can be asked.
+    /// </summary>
     private static readonly HashSet<string> s_atStart = new(StringComparer.OrdinalIgnoreCase)
     {
         "allow_system_table_mods", "archive_mode", "autovacuum_freeze_max_age", "autovacuum_max_workers",
         "autovacuum_multixact_freeze_max_age", "autovacuum_worker_slots", "bonjour", "bonjour_name", "cluster_name",
-        "commit_timestamp_buffers", "config_file", "data_directory", "debug_io_direct", "dynamic_shared_memory_type", "event_source",
-        "external_pid_file", "file_copy_method", "hba_file", "hot_standby", "huge_page_size", "huge_pages", "ident_file",
-        "ignore_invalid_pages", "io_max_combine_limit", "io_max_concurrency", "io_method", "jit_provider", "listen_addresses",
-        "logging_collector", "max_active_replication_origins", "max_connections", "max_files_per_process", "max_locks_per_transaction",
-        "max_logical_replication_workers", "max_notify_queue_pages", "max_pred_locks_per_transaction", "max_prepared_transactions",
-        "max_replication_slots", "max_wal_senders", "max_worker_processes", "min_dynamic_shared_memory", "multixact_member_buffers",
-        "multixact_offset_buffers", "notify_buffers", "old_snapshot_threshold", "port", "recovery_target", "recovery_target_action",
-        "recovery_target_inclusive", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_timeline",
+        "commit_timestamp_buffers", "config_file", "data_directory", "debug_io_direct", "dynamic_shared_memory_type",
+        "event_source",
+        "external_pid_file", "file_copy_method", "hba_file", "hot_standby", "huge_page_size", "huge_pages",
+        "ident_file",
+        "ignore_invalid_pages", "io_max_combine_limit", "io_max_concurrency", "io_method", "jit_provider",
+        "listen_addresses",
+        "logging_collector", "max_active_replication_origins", "max_connections", "max_files_per_process",
+        "max_locks_per_transaction",
+        "max_logical_replication_workers", "max_notify_queue_pages", "max_pred_locks_per_transaction",
+        "max_prepared_transactions",
+        "max_replication_slots", "max_wal_senders", "max_worker_processes", "min_dynamic_shared_memory",
+        "multixact_member_buffers",
+        "multixact_offset_buffers", "notify_buffers", "old_snapshot_threshold", "port", "recovery_target",
+        "recovery_target_action",
+        "recovery_target_inclusive", "recovery_target_lsn", "recovery_target_name", "recovery_target_time",
+        "recovery_target_timeline",
         "recovery_target_xid", "reserved_connections", "serializable_buffers", "shared_buffers", "shared_memory_type",
-        "shared_preload_libraries", "subtransaction_buffers", "superuser_reserved_connections", "track_activity_query_size",
-        "track_commit_timestamp", "transaction_buffers", "unix_socket_directories", "unix_socket_group", "unix_socket_permissions",
+        "shared_preload_libraries", "subtransaction_buffers", "superuser_reserved_connections",
+        "track_activity_query_size",
+        "track_commit_timestamp", "transaction_buffers", "unix_socket_directories", "unix_socket_group",
+        "unix_socket_permissions",
         "wal_buffers", "wal_decode_buffer_size", "wal_level", "wal_log_hints",
     };
 
@@ -71,24 +92,31 @@ public sealed record ConfigReview(ImmutableArray<string> Problems, ImmutableArra
             ReviewParameter(name, value, catalogue, problems, remarks);
         }
         var atStart = changed.Select(one => one.Name).Where(name =>
-            catalogue is not null && catalogue.TryGetValue(name, out var definition) ? definition.NeedsRestart : s_atStart.Contains(name));
+            catalogue is not null && catalogue.TryGetValue(name, out var definition)
+                ? definition.NeedsRestart
+                : s_atStart.Contains(name));
         return new ConfigReview([.. problems], [.. remarks], [.. atStart.Order(StringComparer.Ordinal)]);
     }
 
     private static void ReviewTiming(Timing timing, List<string> problems, List<string> remarks)
     {
-        var (ttl, loopWait, retry) = (timing.Ttl.TotalSeconds, timing.LoopWait.TotalSeconds, timing.RetryTimeout.TotalSeconds);
+        var (ttl, loopWait, retry) =
+            (timing.Ttl.TotalSeconds, timing.LoopWait.TotalSeconds, timing.RetryTimeout.TotalSeconds);
         if (timing.Corrected(Timing.FencedMinimum) != timing)
         {
             problems.Add(string.Create(
                 CultureInfo.InvariantCulture,
-                $"ttl {ttl}, loop_wait {loopWait} and retry_timeout {retry} do not fit: loop_wait + 2 × retry_timeout must not exceed ttl, "
-                + $"and the least values are {Timing.FencedMinimum.Ttl.TotalSeconds}, {Timing.FencedMinimum.LoopWait.TotalSeconds} and "
+                $"ttl {ttl}, loop_wait {loopWait} and retry_timeout {retry} do not fit: loop_wait + 2 × retry_timeout "
+                    + $"must not exceed ttl, "
+                + $"and the least values are {Timing.FencedMinimum.Ttl.TotalSeconds}, "
+                + $"{Timing.FencedMinimum.LoopWait.TotalSeconds} and "
                 + $"{Timing.FencedMinimum.RetryTimeout.TotalSeconds} s."));
         }
         else if (timing.Corrected(Timing.CommonMinimum) != timing)
         {
-            remarks.Add("A ttl below 20 s, or a retry_timeout below 3 s, holds only where every member is ours and has its fence.");
+            remarks.Add(
+                "A ttl below 20 s, or a retry_timeout below 3 s, holds only where every member is ours and has its "
+                    + "fence.");
         }
     }
 
@@ -116,17 +144,20 @@ public sealed record ConfigReview(ImmutableArray<string> Problems, ImmutableArra
     }
 
     private static bool Has(JsonElement json, string outer, string inner) =>
-        json.TryGetProperty(outer, out var section) && section.ValueKind == JsonValueKind.Object && section.TryGetProperty(inner, out _);
+        json.TryGetProperty(outer, out var section) && section.ValueKind == JsonValueKind.Object
+            && section.TryGetProperty(inner, out _);
 
     /// <summary>The parameters that differ, with their new value; undefined for one that goes.</summary>
-    private static IEnumerable<(string Name, JsonElement Value)> ChangedParameters(DynamicConfig before, DynamicConfig after)
+    private static IEnumerable<(string Name, JsonElement Value)> ChangedParameters(
+        DynamicConfig before, DynamicConfig after)
     {
         var old = Parameters(before);
         var wanted = Parameters(after);
         return from name in old.Keys.Union(wanted.Keys, StringComparer.OrdinalIgnoreCase).Order(StringComparer.Ordinal)
                let was = old.GetValueOrDefault(name)
                let becomes = wanted.GetValueOrDefault(name)
-               where was.ToString() != becomes.ToString() || was.ValueKind == JsonValueKind.Undefined != (becomes.ValueKind == JsonValueKind.Undefined)
+               where was.ToString() != becomes.ToString()
+                   || was.ValueKind == JsonValueKind.Undefined != (becomes.ValueKind == JsonValueKind.Undefined)
                select (name, becomes);
     }
 
@@ -134,7 +165,8 @@ public sealed record ConfigReview(ImmutableArray<string> Problems, ImmutableArra
     {
         var parameters = new Dictionary<string, JsonElement>(StringComparer.OrdinalIgnoreCase);
         if (config.Postgresql.ValueKind == JsonValueKind.Object
-            && config.Postgresql.TryGetProperty("parameters", out var section) && section.ValueKind == JsonValueKind.Object)
+            && config.Postgresql.TryGetProperty("parameters", out var section)
+            && section.ValueKind == JsonValueKind.Object)
         {
             foreach (var field in section.EnumerateObject())
             {
@@ -145,7 +177,8 @@ public sealed record ConfigReview(ImmutableArray<string> Problems, ImmutableArra
     }
 
     private static void ReviewParameter(
-        string name, JsonElement value, IReadOnlyDictionary<string, ParameterDefinition>? catalogue, List<string> problems, List<string> remarks)
+        string name, JsonElement value, IReadOnlyDictionary<string, ParameterDefinition>? catalogue,
+        List<string> problems, List<string> remarks)
     {
         var path = $"postgresql.parameters.{name}";
         if (s_controlled.Contains(name, StringComparer.OrdinalIgnoreCase))
@@ -163,7 +196,8 @@ public sealed record ConfigReview(ImmutableArray<string> Problems, ImmutableArra
                 problems.Add($"{path} is {JsonText.Quote(value)}, but {problem}.");
             }
         }
-        else if (!name.Contains('.', StringComparison.Ordinal))   // a name with a dot belongs to an extension, which may not be loaded
+        // a name with a dot belongs to an extension, which may not be loaded
+        else if (!name.Contains('.', StringComparison.Ordinal))
         {
             var meant = NearestName.Of(name, catalogue.Keys) is { } nearest ? $"; {nearest} is" : "";
             problems.Add($"{path} is no parameter of this server{meant}.");

@@ -16,9 +16,12 @@ public enum SynchronousMode
     Quorum,
 }
 
-/// <summary>The <c>config</c> key: settings that hold for every member. Typed where the agent uses them; the rest is kept.</summary>
+/// <summary>
+/// The <c>config</c> key: settings that hold for every member. Typed where the agent uses them; the rest is kept.
+/// </summary>
 /// <remarks>
-/// A value that is wrong or out of range does not spoil the others: its default holds and <see cref="Problems"/> names it.
+/// A value that is wrong or out of range does not spoil the others: its default holds and <see cref="Problems"/> names
+/// it.
 /// </remarks>
 public sealed record DynamicConfig
 {
@@ -28,7 +31,9 @@ public sealed record DynamicConfig
     /// <summary>The revision of the key's last write: to compare with at the next one.</summary>
     public long ModRevision { get; init; }
 
-    /// <summary><c>ttl</c>, <c>loop_wait</c> and <c>retry_timeout</c> as written (defaults 30, 10, 10 s), before any correction.</summary>
+    /// <summary>
+    /// <c>ttl</c>, <c>loop_wait</c> and <c>retry_timeout</c> as written (defaults 30, 10, 10 s), before any correction.
+    /// </summary>
     public Timing Timing { get; init; } = Timing.Default;
 
     /// <summary><c>pause</c>: automatic actions are suspended. Default false.</summary>
@@ -43,13 +48,17 @@ public sealed record DynamicConfig
     /// <summary><c>check_timeline</c>: a candidate must be on the cluster's timeline. Default false.</summary>
     public bool CheckTimeline { get; init; }
 
-    /// <summary><c>primary_start_timeout</c>: time to restart a crashed primary; zero: fail over at once. Default 300 s.</summary>
+    /// <summary>
+    /// <c>primary_start_timeout</c>: time to restart a crashed primary; zero: fail over at once. Default 300 s.
+    /// </summary>
     public TimeSpan PrimaryStartTimeout { get; init; } = TimeSpan.FromSeconds(300);
 
     /// <summary><c>primary_stop_timeout</c>: bound for stopping in synchronous mode; zero: none. Default 0.</summary>
     public TimeSpan PrimaryStopTimeout { get; init; }
 
-    /// <summary><c>primary_race_backoff</c>: how long a standby that still receives WAL postpones the race. Default 0.</summary>
+    /// <summary>
+    /// <c>primary_race_backoff</c>: how long a standby that still receives WAL postpones the race. Default 0.
+    /// </summary>
     public TimeSpan PrimaryRaceBackoff { get; init; }
 
     /// <summary><c>max_timelines_history</c>: lines kept in the history; 0: all. Default 0.</summary>
@@ -64,7 +73,9 @@ public sealed record DynamicConfig
     /// <summary><c>synchronous_node_count</c>. Default 1.</summary>
     public int SynchronousNodeCount { get; init; } = 1;
 
-    /// <summary><c>failsafe_mode</c>: the leader stays while the DCS is silent, as long as every member consents. Default false.</summary>
+    /// <summary>
+    /// <c>failsafe_mode</c>: the leader stays while the DCS is silent, as long as every member consents. Default false.
+    /// </summary>
     public bool FailsafeMode { get; init; }
 
     /// <summary><c>member_slots_ttl</c>: how long the slot of an absent member is kept. Default 30 min.</summary>
@@ -80,8 +91,11 @@ public sealed record DynamicConfig
     /// <summary><c>standby_cluster</c>; null unless it names a host, a port or a restore_command.</summary>
     public StandbyClusterConfig? StandbyCluster { get; init; }
 
-    /// <summary>What is configured and cannot be done by this version, so that no member leads anew; null: nothing.</summary>
-    public string? Unsupported => StandbyCluster is null ? null : "a standby cluster is configured, and this version does not run one";
+    /// <summary>
+    /// What is configured and cannot be done by this version, so that no member leads anew; null: nothing.
+    /// </summary>
+    public string? Unsupported =>
+        StandbyCluster is null ? null : "a standby cluster is configured, and this version does not run one";
 
     /// <summary><c>routing_health</c>: what is done about a server that is unwell.</summary>
     public HealthConfig Health { get; init; } = HealthConfig.Default;
@@ -107,8 +121,8 @@ public sealed record DynamicConfig
     public static DynamicConfig Parse(JsonElement raw, long modRevision) => DynamicConfigReader.Read(raw, modRevision);
 
     /// <summary>
-    /// This configuration as it comes into force after <paramref name="before"/>: where a single value is wrong the one before stays, so
-    /// that a typing error neither switches synchronous replication off nor ends a pause.
+    /// This configuration as it comes into force after <paramref name="before"/>: where a single value is wrong the one
+    /// before stays, so that a typing error neither switches synchronous replication off nor ends a pause.
     /// </summary>
     /// <param name="before">What is in force.</param>
     /// <returns>With <see cref="Raw"/> as it is in force, and the problems of this one.</returns>
@@ -120,7 +134,9 @@ public sealed record DynamicConfig
             return this;
         }
         var stays = Raw.EnumerateObject()
-            .Where(field => field.Value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array) && IsWrong(field.Name, field.Value))
+            .Where(
+                field => field.Value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)
+                    && IsWrong(field.Name, field.Value))
             .Select(field => field.Name).ToList();
         var patch = JsonText.Write(writer =>
         {
@@ -154,7 +170,9 @@ public sealed record DynamicConfig
 }
 
 /// <summary>A slot that always exists.</summary>
-/// <param name="IsLogical">Logical (with <paramref name="Database"/> and <paramref name="Plugin"/>) or physical.</param>
+/// <param name="IsLogical">
+/// Logical (with <paramref name="Database"/> and <paramref name="Plugin"/>) or physical.
+/// </param>
 /// <param name="Database">The database of a logical slot.</param>
 /// <param name="Plugin">The output plugin of a logical slot.</param>
 /// <param name="ClusterType"><c>primary</c> or <c>standby</c>: only in such a cluster; null: in both.</param>

@@ -32,10 +32,12 @@ internal static class DynamicConfigReader
             PrimaryStartTimeout = Seconds(root, NewName(root, "primary_start_timeout", "master_start_timeout"), 300),
             PrimaryStopTimeout = Seconds(root, NewName(root, "primary_stop_timeout", "master_stop_timeout"), 0),
             PrimaryRaceBackoff = Seconds(root, "primary_race_backoff", 0),
-            MaximumHistoryLines = (int)root.Integer("max_timelines_history", 0, 0, int.MaxValue, "a number of lines, 0 or more"),
+            MaximumHistoryLines =
+                (int)root.Integer("max_timelines_history", 0, 0, int.MaxValue, "a number of lines, 0 or more"),
             SynchronousMode = Mode(root),
             SynchronousModeStrict = root.Boolean("synchronous_mode_strict", false),
-            SynchronousNodeCount = (int)root.Integer("synchronous_node_count", 1, 1, int.MaxValue, "a number of standbys, 1 or more"),
+            SynchronousNodeCount =
+                (int)root.Integer("synchronous_node_count", 1, 1, int.MaxValue, "a number of standbys, 1 or more"),
             FailsafeMode = root.Boolean("failsafe_mode", false),
             MemberSlotsTtl = Seconds(root, "member_slots_ttl", 1800),
             PermanentSlots = slots.Permanent,
@@ -72,17 +74,19 @@ internal static class DynamicConfigReader
         root.TryGet(name, out _) || !root.TryGet(oldName, out _) ? name : oldName;
 
     /// <summary>
-    /// Plain seconds, no units: the other members of a mixed cluster do not read units here, and all must agree on the lease.
-    /// Values below the minimum are kept, <see cref="Timing.Corrected"/> raises them.
+    /// Plain seconds, no units: the other members of a mixed cluster do not read units here, and all must agree on the
+    /// lease. Values below the minimum are kept, <see cref="Timing.Corrected"/> raises them.
     /// </summary>
     private static TimeSpan LeaseSeconds(ObjectReader root, string name, TimeSpan fallback) => TimeSpan.FromSeconds(
         root.Integer(name, (long)fallback.TotalSeconds, int.MinValue, int.MaxValue, "a whole number of seconds"));
 
     private static TimeSpan Seconds(ObjectReader root, string name, long fallback) => TimeSpan.FromSeconds(
-        WithUnit(root, name, fallback, 0, int.MaxValue, PostgresUnits.TryParseSeconds, "a time of 0 s or more, such as 300 or \"5min\""));
+        WithUnit(root, name, fallback, 0, int.MaxValue, PostgresUnits.TryParseSeconds,
+            "a time of 0 s or more, such as 300 or \"5min\""));
 
     private static long Bytes(ObjectReader root, string name, long fallback, long least) => WithUnit(
-        root, name, fallback, least, long.MaxValue, PostgresUnits.TryParseBytes, $"a number of bytes, {least} or more, such as 1048576 or \"1MB\"");
+        root, name, fallback, least, long.MaxValue, PostgresUnits.TryParseBytes,
+        $"a number of bytes, {least} or more, such as 1048576 or \"1MB\"");
 
     private delegate bool Parser(string? text, out long result);
 
@@ -125,7 +129,8 @@ internal static class DynamicConfigReader
     }
 
     /// <summary>
-    /// A wrong host, port or restore_command still makes this a standby cluster: the opposite would promote it for a typing error.
+    /// A wrong host, port or restore_command still makes this a standby cluster: the opposite would promote it for a
+    /// typing error.
     /// </summary>
     private static StandbyClusterConfig? StandbyCluster(ObjectReader root)
     {
@@ -145,15 +150,19 @@ internal static class DynamicConfigReader
             Delay(section));
     }
 
-    private static bool Says(ObjectReader section, string name) => section.TryGet(name, out var value) && EffectiveTags.IsTruthy(value);
+    private static bool Says(ObjectReader section, string name) =>
+        section.TryGet(name, out var value) && EffectiveTags.IsTruthy(value);
 
-    private static string? NonEmpty(ObjectReader section, string name) => section.Text(name) is { Length: > 0 } text ? text : null;
+    private static string? NonEmpty(ObjectReader section, string name) =>
+        section.Text(name) is { Length: > 0 } text ? text : null;
 
     /// <summary>A number is fine as well: PostgreSQL reads it as milliseconds.</summary>
     private static string? Delay(ObjectReader section)
     {
         const string name = "recovery_min_apply_delay";
-        return section.TryGet(name, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetRawText() : NonEmpty(section, name);
+        return section.TryGet(name, out var value) && value.ValueKind == JsonValueKind.Number
+            ? value.GetRawText()
+            : NonEmpty(section, name);
     }
 
     private static ImmutableArray<string> Texts(ObjectReader section, string name)
@@ -162,7 +171,8 @@ internal static class DynamicConfigReader
         {
             return [];
         }
-        if (value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String))
+        if (value.ValueKind == JsonValueKind.Array
+            && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String))
         {
             return [.. value.EnumerateArray().Select(item => item.GetString()!)];
         }

@@ -4,13 +4,16 @@ namespace Routing.Cluster;
 
 /// <summary>What a member knows of the cluster from before the store was set up anew or restored. Pure.</summary>
 /// <remarks>
-/// The history of the data goes on, whatever became of the store: who is synchronous, how far the last leader had come, which
-/// timelines were opened. A store that lost these facts, or holds older ones, would let a member lead that lacks acknowledged
-/// commits.
+/// The history of the data goes on, whatever became of the store: who is synchronous, how far the last leader had come,
+/// which timelines were opened. A store that lost these facts, or holds older ones, would let a member lead that lacks
+/// acknowledged commits.
 /// </remarks>
 public static class EarlierLife
 {
-    /// <summary>Whether the new life has a leader of its own, so that what was before counts no more (but for the synchronous state).</summary>
+    /// <summary>
+    /// Whether the new life has a leader of its own, so that what was before counts no more (but for the synchronous
+    /// state).
+    /// </summary>
     public static bool IsOver(ClusterSnapshot now) => now.Leader is not null && now.IsLeaderProven;
 
     /// <summary>A snapshot of the new life, completed by what was known before.</summary>
@@ -40,9 +43,12 @@ public static class EarlierLife
             Failover = now.Failover is { } request && now.Life.HasWritten(request.ModRevision) ? request : null,
             Failsafe = now.Failsafe ?? before.Failsafe,
             // No member bootstraps a new cluster where one exists: its members come back.
-            Initialize = now.Initialize.SystemId is null && before.Initialize.SystemId is not null ? before.Initialize : now.Initialize,
+            Initialize = now.Initialize.SystemId is null && before.Initialize.SystemId is not null
+                ? before.Initialize
+                : now.Initialize,
             Members = withMembers
-                ? now.Members.AddRange(before.Members.Where(pair => pair.Key != self && !now.Members.ContainsKey(pair.Key)))
+                ? now.Members.AddRange(
+                    before.Members.Where(pair => pair.Key != self && !now.Members.ContainsKey(pair.Key)))
                 : now.Members,
         };
     }

@@ -7,12 +7,15 @@ namespace Routing.Cluster;
 public static class EffectiveTags
 {
     /// <summary>
-    /// All configured tags, without the known flags that say no; <c>nofailover</c> stays beside a <c>failover_priority</c>,
-    /// and <c>nosync</c> beside a <c>sync_priority</c>, because there "no" means something.
+    /// All configured tags, without the known flags that say no; <c>nofailover</c> stays beside a
+    /// <c>failover_priority</c>, and <c>nosync</c> beside a <c>sync_priority</c>, because there "no" means something.
     /// </summary>
     /// <param name="configured">The tags of the member's own configuration.</param>
-    /// <param name="leavesSynchronousSet">The member asks to be synchronous no longer: <c>nosync</c> and a <c>sync_priority</c> of 0.</param>
-    public static MemberTags From(IEnumerable<KeyValuePair<string, JsonElement>> configured, bool leavesSynchronousSet = false)
+    /// <param name="leavesSynchronousSet">
+    /// The member asks to be synchronous no longer: <c>nosync</c> and a <c>sync_priority</c> of 0.
+    /// </param>
+    public static MemberTags From(
+        IEnumerable<KeyValuePair<string, JsonElement>> configured, bool leavesSynchronousSet = false)
     {
         var tags = ImmutableSortedDictionary.CreateBuilder<string, JsonElement>(StringComparer.Ordinal);
         foreach (var (name, value) in configured)

@@ -19,10 +19,14 @@ public sealed record HealthConfig
     /// <summary><c>interval</c>: time between two probes of the disk; zero: none. Default 10 s.</summary>
     public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary><c>patience</c>: how long a problem must last before anything is done about it. Default 60 s, at least 10 s.</summary>
+    /// <summary>
+    /// <c>patience</c>: how long a problem must last before anything is done about it. Default 60 s, at least 10 s.
+    /// </summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary><c>minimum_free</c>: less free space than this is a problem. Default 32 MiB, two WAL segments.</summary>
+    /// <summary>
+    /// <c>minimum_free</c>: less free space than this is a problem. Default 32 MiB, two WAL segments.
+    /// </summary>
     public long MinimumFreeBytes { get; init; } = 32 << 20;
 
     /// <summary>Every default.</summary>

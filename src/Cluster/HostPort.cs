@@ -9,8 +9,9 @@ public readonly record struct HostPort(string Host, int Port)
 {
     /// <summary>Reads "host", "host:port", "[v6]:port", "v6:port" or a bare IPv6 address.</summary>
     /// <remarks>
-    /// What stands behind the last colon is the port wherever what stands before it is a whole address, as Patroni reads it: "::1:5433" is
-    /// port 5433 of ::1. <see cref="IsAmbiguous"/> tells of a text that means something without that as well.
+    /// What stands behind the last colon is the port wherever what stands before it is a whole address, as Patroni
+    /// reads it: "::1:5433" is port 5433 of ::1. <see cref="IsAmbiguous"/> tells of a text that means something without
+    /// that as well.
     /// </remarks>
     /// <param name="text">The text.</param>
     /// <param name="defaultPort">The port when none is given.</param>
@@ -66,7 +67,8 @@ public readonly record struct HostPort(string Host, int Port)
         if (host.Length == 0 || !host.All(IsOfHost)
             || (host.Contains(':', StringComparison.Ordinal) && !IsIPv6(host))
             || (portText is not null
-                && (!int.TryParse(portText, NumberStyles.None, CultureInfo.InvariantCulture, out port) || port < leastPort || port > 65535)))
+                && (!int.TryParse(portText, NumberStyles.None, CultureInfo.InvariantCulture, out port)
+                    || port < leastPort || port > 65535)))
         {
             return false;
         }
@@ -88,13 +90,19 @@ public readonly record struct HostPort(string Host, int Port)
             ? string.Create(CultureInfo.InvariantCulture, $"[{Host}]:{Port}")
             : string.Create(CultureInfo.InvariantCulture, $"{Host}:{Port}");
 
-    /// <summary>Letters of any script, and what addresses, zones and the wildcard need. A path, a URL or a template is no host.</summary>
-    private static bool IsOfHost(char letter) => char.IsLetterOrDigit(letter) || letter is '-' or '_' or '.' or ':' or '%' or '*';
+    /// <summary>
+    /// Letters of any script, and what addresses, zones and the wildcard need. A path, a URL or a template is no host.
+    /// </summary>
+    private static bool IsOfHost(char letter) =>
+        char.IsLetterOrDigit(letter) || letter is '-' or '_' or '.' or ':' or '%' or '*';
 
     private static bool IsPort(string text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 1 and <= 65535;
 
-    /// <summary>Groups of up to four hexadecimal digits, at most one "::", perhaps an IPv4 address at the end or a zone behind "%".</summary>
+    /// <summary>
+    /// Groups of up to four hexadecimal digits, at most one "::", perhaps an IPv4 address at the end or a zone behind
+    /// "%".
+    /// </summary>
     private static bool IsIPv6(string text)
     {
         var zone = text.IndexOf('%', StringComparison.Ordinal);
@@ -105,7 +113,8 @@ public readonly record struct HostPort(string Host, int Port)
             return Groups(text) == 8;
         }
         var (before, after) = (text[..gap], text[(gap + 2)..]);
-        return (before.Length == 0 || Groups(before) > 0) && (after.Length == 0 || Groups(after) > 0) && Groups(before) + Groups(after) <= 7;
+        return (before.Length == 0 || Groups(before) > 0) && (after.Length == 0 || Groups(after) > 0)
+            && Groups(before) + Groups(after) <= 7;
     }
 
     /// <summary>How many groups of 16 bits a text without "::" has; 0 when it is none.</summary>
@@ -131,6 +140,7 @@ public readonly record struct HostPort(string Host, int Port)
     private static bool IsIPv4(string text)
     {
         var parts = text.Split('.');
-        return parts.Length == 4 && parts.All(part => byte.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out _));
+        return parts.Length == 4
+            && parts.All(part => byte.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out _));
     }
 }

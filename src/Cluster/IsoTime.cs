@@ -16,7 +16,9 @@ public static class IsoTime
 
     /// <summary>As Patroni prints it: 2026-09-01T03:00:00+00:00, with microseconds only when there are any.</summary>
     public static string Format(DateTimeOffset time) => time.ToString(
-        time.Ticks % TimeSpan.TicksPerSecond < TimeSpan.TicksPerMicrosecond ? "yyyy-MM-ddTHH:mm:sszzz" : "yyyy-MM-ddTHH:mm:ss.ffffffzzz",
+        time.Ticks % TimeSpan.TicksPerSecond < TimeSpan.TicksPerMicrosecond
+            ? "yyyy-MM-ddTHH:mm:sszzz"
+            : "yyyy-MM-ddTHH:mm:ss.ffffffzzz",
         CultureInfo.InvariantCulture);
 
     /// <summary>Reads date and time, parted by 'T' or a blank; without a zone it is UTC.</summary>

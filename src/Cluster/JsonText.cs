@@ -12,7 +12,8 @@ public static class JsonText
 {
     private const int LongestQuote = 60;
 
-    private static readonly JsonWriterOptions s_compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions s_compact =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Reads a document; every text in the result can be read without an exception.</summary>
     /// <param name="text">The document.</param>
@@ -35,7 +36,9 @@ public static class JsonText
         }
     }
 
-    /// <summary>A copy that owns its memory and whose texts can all be read: what is not Unicode becomes U+FFFD.</summary>
+    /// <summary>
+    /// A copy that owns its memory and whose texts can all be read: what is not Unicode becomes U+FFFD.
+    /// </summary>
     public static JsonElement Readable(JsonElement json)
     {
         try
@@ -56,7 +59,9 @@ public static class JsonText
         return raw.Length <= LongestQuote ? raw : string.Concat(raw.AsSpan(0, LongestQuote), "…");
     }
 
-    /// <summary>Writes a document without blanks; characters outside ASCII as lower-case escapes, as Python's json does.</summary>
+    /// <summary>
+    /// Writes a document without blanks; characters outside ASCII as lower-case escapes, as Python's json does.
+    /// </summary>
     internal static string Write(Action<Utf8JsonWriter> content)
     {
         var buffer = new ArrayBufferWriter<byte>();
@@ -130,7 +135,8 @@ public static class JsonText
     {
         unit = default;
         if (at + 6 > json.Length || json[at] != '\\' || json[at + 1] != 'u'
-            || !ushort.TryParse(json.AsSpan(at + 2, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value))
+            || !ushort.TryParse(json.AsSpan(at + 2, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+                out var value))
         {
             return false;
         }

@@ -25,7 +25,8 @@ internal static class KeyReader
         {
             if (HistoryLine(item) is not { } line)
             {
-                problems.Add($"The line {JsonText.Quote(item)} must be a list of timeline, position, reason, time and leader.");
+                problems.Add(
+                    $"The line {JsonText.Quote(item)} must be a list of timeline, position, reason, time and leader.");
                 return null;
             }
             lines.Add(line);
@@ -33,7 +34,9 @@ internal static class KeyReader
         return new TimelineHistory(lines.ToImmutable());
     }
 
-    /// <summary>Also "leader:candidate" as plain text. Anything that is JSON but not an object means no request.</summary>
+    /// <summary>
+    /// Also "leader:candidate" as plain text. Anything that is JSON but not an object means no request.
+    /// </summary>
     public static FailoverRequest? Failover(RawKey key, List<string> problems)
     {
         if (string.IsNullOrWhiteSpace(key.Value))
@@ -111,7 +114,8 @@ internal static class KeyReader
         return members.ToImmutable();
     }
 
-    private static FailoverRequest? Request(string? leader, string? candidate, DateTimeOffset? scheduledAt, long modRevision) =>
+    private static FailoverRequest? Request(
+        string? leader, string? candidate, DateTimeOffset? scheduledAt, long modRevision) =>
         string.IsNullOrEmpty(leader) && string.IsNullOrEmpty(candidate)
             ? null
             : new FailoverRequest(
@@ -131,7 +135,9 @@ internal static class KeyReader
         return new HistoryLine((uint)timeline, new Lsn((ulong)position), Text(2) ?? "", Text(3), Text(4));
 
         string? Text(int index) =>
-            index < item.GetArrayLength() && item[index].ValueKind == JsonValueKind.String ? item[index].GetString() : null;
+            index < item.GetArrayLength() && item[index].ValueKind == JsonValueKind.String
+                ? item[index].GetString()
+                : null;
     }
 
     private static bool TryParse(RawKey key, List<string> problems, out JsonElement json)

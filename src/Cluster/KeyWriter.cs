@@ -8,7 +8,9 @@ public static class KeyWriter
     /// <summary>The member's own record, with fields that hold their absent value left out.</summary>
     public static string Member(Member member) => JsonText.Write(json => MemberWriter.Write(json, member));
 
-    /// <summary>The synchronous state: leader, quorum and sync_standby are always written; names sorted, null when none.</summary>
+    /// <summary>
+    /// The synchronous state: leader, quorum and sync_standby are always written; names sorted, null when none.
+    /// </summary>
     public static string Sync(string? leader, IEnumerable<string> standbys, int quorum)
     {
         var names = string.Join(',', standbys.Order(StringComparer.Ordinal));
@@ -49,7 +51,8 @@ public static class KeyWriter
     });
 
     /// <summary>A request for a change of leader.</summary>
-    public static string Failover(string? leader, string? candidate, DateTimeOffset? scheduledAt) => JsonText.Write(json =>
+    public static string Failover(string? leader, string? candidate, DateTimeOffset? scheduledAt) =>
+        JsonText.Write(json =>
     {
         json.WriteStartObject();
         WriteIfAny(json, "leader", leader);

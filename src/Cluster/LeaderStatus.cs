@@ -4,7 +4,9 @@ namespace Routing.Cluster;
 
 /// <summary>The <c>status</c> key: the leader's WAL position and its replication slots.</summary>
 /// <param name="Optime">The last WAL position that the leader published; 0/0 when unknown.</param>
-/// <param name="Slots">Slot name to position: restart_lsn for physical slots, confirmed_flush_lsn for logical ones.</param>
+/// <param name="Slots">
+/// Slot name to position: restart_lsn for physical slots, confirmed_flush_lsn for logical ones.
+/// </param>
 /// <param name="RetainSlots">Slots that are kept though their member may be away.</param>
 public sealed record LeaderStatus(
     Lsn Optime, ImmutableSortedDictionary<string, Lsn> Slots, ImmutableSortedSet<string> RetainSlots)
@@ -15,6 +17,9 @@ public sealed record LeaderStatus(
         ImmutableSortedDictionary<string, Lsn>.Empty.WithComparers(StringComparer.Ordinal),
         ImmutableSortedSet.Create<string>(StringComparer.Ordinal));
 
-    /// <summary>The revision of the key's last write: larger than that of the term, it was written in it. 0 when there is no key.</summary>
+    /// <summary>
+    /// The revision of the key's last write: larger than that of the term, it was written in it. 0 when there is no
+    /// key.
+    /// </summary>
     public long ModRevision { get; init; }
 }

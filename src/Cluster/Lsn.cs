@@ -28,7 +28,8 @@ public readonly record struct Lsn(ulong Value) : IComparable<Lsn>
         var slash = text.IndexOf('/');
         if (slash < 0
             || !uint.TryParse(text[..slash], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var high)
-            || !uint.TryParse(text[(slash + 1)..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var low))
+            || !uint.TryParse(text[(slash + 1)..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+                out var low))
         {
             return false;
         }
@@ -39,7 +40,8 @@ public readonly record struct Lsn(ulong Value) : IComparable<Lsn>
     /// <summary>Reads the "X/Y" form.</summary>
     /// <exception cref="FormatException">The text is not a position.</exception>
     public static Lsn Parse(ReadOnlySpan<char> text) =>
-        TryParse(text, out var lsn) ? lsn : throw new FormatException($"'{text}' is not a WAL position of the form X/Y.");
+        TryParse(text, out var lsn) ? lsn
+            : throw new FormatException($"'{text}' is not a WAL position of the form X/Y.");
 
     /// <inheritdoc/>
     public override string ToString() =>

@@ -11,7 +11,9 @@ public sealed record Member
     /// <summary><c>conn_url</c>: <c>postgres://host:port/database</c>, without credentials.</summary>
     public string? ConnUrl { get; init; }
 
-    /// <summary>Host and port of <see cref="ConnUrl"/> (5432 when it names none), or null when it cannot be used.</summary>
+    /// <summary>
+    /// Host and port of <see cref="ConnUrl"/> (5432 when it names none), or null when it cannot be used.
+    /// </summary>
     public HostPort? Address { get; init; }
 
     /// <summary><c>api_url</c>: <c>http(s)://host:port/patroni</c>.</summary>

@@ -8,10 +8,14 @@ public sealed record MemberOverview
     /// <summary>The member's name.</summary>
     public required string Name { get; init; }
 
-    /// <summary><c>leader</c>, <c>standby_leader</c>, <c>sync_standby</c>, <c>quorum_standby</c> or <c>replica</c>.</summary>
+    /// <summary>
+    /// <c>leader</c>, <c>standby_leader</c>, <c>sync_standby</c>, <c>quorum_standby</c> or <c>replica</c>.
+    /// </summary>
     public required string Role { get; init; }
 
-    /// <summary>The state's words; for all but the leader <c>streaming</c> or <c>in archive recovery</c> when known.</summary>
+    /// <summary>
+    /// The state's words; for all but the leader <c>streaming</c> or <c>in archive recovery</c> when known.
+    /// </summary>
     public required string State { get; init; }
 
     /// <summary>Holds the leader key: it has no positions and lags, since all others are measured by it.</summary>
@@ -70,7 +74,8 @@ public sealed record MemberOverview
         {
             Name = member.Name,
             Role = role,
-            State = role != "leader" && member.ReplicationState is { } replication ? replication : member.State.ToWire(),
+            State =
+                role != "leader" && member.ReplicationState is { } replication ? replication : member.State.ToWire(),
             IsLockHolder = isLockHolder,
             ApiUrl = member.ApiUrl,
             Host = member.Address?.Host,

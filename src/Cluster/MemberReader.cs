@@ -32,8 +32,10 @@ internal static class MemberReader
     {
         var authority = url switch
         {
-            not null when url.StartsWith("postgres://", StringComparison.OrdinalIgnoreCase) => url["postgres://".Length..],
-            not null when url.StartsWith("postgresql://", StringComparison.OrdinalIgnoreCase) => url["postgresql://".Length..],
+            not null when url.StartsWith("postgres://", StringComparison.OrdinalIgnoreCase) =>
+                url["postgres://".Length..],
+            not null when url.StartsWith("postgresql://", StringComparison.OrdinalIgnoreCase) =>
+                url["postgresql://".Length..],
             _ => null,
         };
         if (authority is null)
@@ -46,7 +48,9 @@ internal static class MemberReader
         return HostPort.TryParse(authority, 5432, out var address) ? address : null;
     }
 
-    /// <summary>How ancient versions wrote it: the connection URL, with the API's URL as its application_name.</summary>
+    /// <summary>
+    /// How ancient versions wrote it: the connection URL, with the API's URL as its application_name.
+    /// </summary>
     private static Member FromUrl(Member member, string value)
     {
         var question = value.IndexOf('?', StringComparison.Ordinal);
@@ -83,7 +87,8 @@ internal static class MemberReader
             CheckpointAfterPromotePending = !json.Boolean("checkpoint_after_promote", true),
             Tags = json.Object("tags") is { } tags ? Tags(tags.Json) : MemberTags.Empty,
             PendingRestart = json.Boolean("pending_restart", false),
-            PendingRestartReason = json.Object("pending_restart_reason") is { } reason ? Changes(reason) : member.PendingRestartReason,
+            PendingRestartReason =
+                json.Object("pending_restart_reason") is { } reason ? Changes(reason) : member.PendingRestartReason,
             XlogLocation = json.Position("xlog_location"),
             ReceiveLsn = json.Position("receive_lsn"),
             ReplayLsn = json.Position("replay_lsn"),
@@ -153,11 +158,13 @@ internal static class MemberReader
         {
             return null;
         }
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var seconds) && double.IsFinite(seconds) && seconds >= 0)
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var seconds) && double.IsFinite(seconds)
+            && seconds >= 0)
         {
             return seconds;
         }
-        if (value.ValueKind == JsonValueKind.String && PostgresUnits.TryParseSeconds(value.GetString(), out var whole) && whole >= 0)
+        if (value.ValueKind == JsonValueKind.String && PostgresUnits.TryParseSeconds(value.GetString(), out var whole)
+            && whole >= 0)
         {
             return whole;
         }

@@ -8,12 +8,15 @@ namespace Routing.Cluster;
 public sealed record MemberTags(ImmutableSortedDictionary<string, JsonElement> Values)
 {
     /// <summary>No tags.</summary>
-    public static readonly MemberTags Empty = new(ImmutableSortedDictionary<string, JsonElement>.Empty.WithComparers(StringComparer.Ordinal));
+    public static readonly MemberTags Empty =
+        new(ImmutableSortedDictionary<string, JsonElement>.Empty.WithComparers(StringComparer.Ordinal));
 
     /// <summary>Never leads: <c>nofailover</c> when it is set, else a <c>failover_priority</c> of 0 or less.</summary>
     public bool NoFailover => FailoverPriority <= 0;
 
-    /// <summary>Larger wins at equal WAL; 0 = never leads; 1 when it is not set. <c>nofailover</c> has precedence.</summary>
+    /// <summary>
+    /// Larger wins at equal WAL; 0 = never leads; 1 when it is not set. <c>nofailover</c> has precedence.
+    /// </summary>
     public int FailoverPriority => Priority("nofailover", "failover_priority");
 
     /// <summary>Never synchronous: <c>nosync</c> when it is set, else a <c>sync_priority</c> of 0 or less.</summary>
@@ -33,7 +36,8 @@ public sealed record MemberTags(ImmutableSortedDictionary<string, JsonElement> V
 
     /// <summary>The member to stream from, instead of the leader.</summary>
     public string? ReplicateFrom =>
-        Values.TryGetValue("replicatefrom", out var value) && value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } name
+        Values.TryGetValue("replicatefrom", out var value) && value.ValueKind == JsonValueKind.String
+            && value.GetString() is { Length: > 0 } name
             ? name
             : null;
 

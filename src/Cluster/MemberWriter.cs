@@ -68,7 +68,8 @@ internal static class MemberWriter
     }
 
     /// <summary>The field <c>pending_restart_reason</c>, when there is any.</summary>
-    public static void PendingRestartReason(Utf8JsonWriter json, ImmutableSortedDictionary<string, ParameterChange> reason)
+    public static void PendingRestartReason(
+        Utf8JsonWriter json, ImmutableSortedDictionary<string, ParameterChange> reason)
     {
         if (reason.IsEmpty)
         {

@@ -2,7 +2,9 @@ using System.Text.Json;
 
 namespace Routing.Cluster;
 
-/// <summary>Reads the fields of one JSON object. A wrong value gives the fallback and one sentence among the problems.</summary>
+/// <summary>
+/// Reads the fields of one JSON object. A wrong value gives the fallback and one sentence among the problems.
+/// </summary>
 /// <param name="json">The object.</param>
 /// <param name="path">What stands before a field's name in a problem: empty, or ending with a dot.</param>
 /// <param name="problems">Where the sentences go.</param>

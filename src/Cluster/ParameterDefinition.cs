@@ -13,7 +13,8 @@ namespace Routing.Cluster;
 /// <param name="Words">The words of an enum.</param>
 /// <param name="Context">When it can be changed: <c>postmaster</c> is at a start only.</param>
 public sealed record ParameterDefinition(
-    string Name, string Type, string? Unit, double? Minimum, double? Maximum, ImmutableArray<string> Words, string Context)
+    string Name, string Type, string? Unit, double? Minimum, double? Maximum, ImmutableArray<string> Words,
+    string Context)
 {
     private static readonly (string Name, double Bytes)[] s_sizes =
         [("B", 1), ("kB", 1024), ("MB", 1 << 20), ("GB", 1 << 30), ("TB", 1L << 40)];
@@ -24,7 +25,9 @@ public sealed record ParameterDefinition(
     /// <summary>Whether a change takes effect at the next start of the server only.</summary>
     public bool NeedsRestart => Context == "postmaster";
 
-    /// <summary>What is wrong with a value, as the end of a sentence that begins with the parameter; null when nothing is.</summary>
+    /// <summary>
+    /// What is wrong with a value, as the end of a sentence that begins with the parameter; null when nothing is.
+    /// </summary>
     public string? ProblemWith(JsonElement value)
     {
         var text = value.ValueKind switch
@@ -46,7 +49,8 @@ public sealed record ParameterDefinition(
 
     /// <summary>PostgreSQL takes any beginning of true, false, yes and no as well, and "of" for off.</summary>
     private static bool IsBoolean(string text) => Scalars.TryBoolean(text, out _)
-        || (text.Length > 0 && ((string[])["true", "false", "yes", "no"]).Any(word => word.StartsWith(text, StringComparison.OrdinalIgnoreCase)))
+        || (text.Length > 0 && ((string[])["true", "false", "yes", "no"]).Any(
+            word => word.StartsWith(text, StringComparison.OrdinalIgnoreCase)))
         || string.Equals(text, "of", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>An enum that has the words on and off takes the other spellings of these too.</summary>
@@ -61,7 +65,8 @@ public sealed record ParameterDefinition(
         double number;
         if (isHexadecimal)
         {
-            if (!long.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var whole))
+            if (!long.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+                out var whole))
             {
                 return "must be a number";
             }
@@ -84,11 +89,13 @@ public sealed record ParameterDefinition(
             number = Math.Round(number, MidpointRounding.ToEven);
         }
         return number < Minimum || number > Maximum
-            ? string.Create(CultureInfo.InvariantCulture, $"must be from {Minimum} to {Maximum}{(Unit is null ? "" : $" (in units of {Unit})")}")
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"must be from {Minimum} to {Maximum}{(Unit is null ? "" : $" (in units of {Unit})")}")
             : null;
     }
 
-    private string PossibleUnits() => Table() is { } table ? $"are {string.Join(", ", table.Select(one => one.Name))}" : "is none";
+    private string PossibleUnits() =>
+        Table() is { } table ? $"are {string.Join(", ", table.Select(one => one.Name))}" : "is none";
 
     private double? Factor(string unit)
     {

@@ -1,6 +1,8 @@
 namespace Routing.Cluster;
 
-/// <summary>The state of a member's PostgreSQL, in its member key. The order is that of the metric's index, from 0.</summary>
+/// <summary>
+/// The state of a member's PostgreSQL, in its member key. The order is that of the metric's index, from 0.
+/// </summary>
 public enum PostgresState
 {
     /// <summary><c>initializing new cluster</c></summary>

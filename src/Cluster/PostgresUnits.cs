@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Routing.Cluster;
 
-/// <summary>Reads sizes and times as PostgreSQL writes them in its configuration: <c>16MB</c>, <c>1.5GB</c>, <c>30min</c>.</summary>
+/// <summary>
+/// Reads sizes and times as PostgreSQL writes them in its configuration: <c>16MB</c>, <c>1.5GB</c>, <c>30min</c>.
+/// </summary>
 /// <remarks>Units are case-sensitive; see the PostgreSQL manual, "Parameter Names and Values".</remarks>
 public static class PostgresUnits
 {
@@ -20,7 +22,9 @@ public static class PostgresUnits
         },
         out bytes);
 
-    /// <summary>Seconds from a plain number or one with us, ms, s, min, h or d, rounded to the nearest second.</summary>
+    /// <summary>
+    /// Seconds from a plain number or one with us, ms, s, min, h or d, rounded to the nearest second.
+    /// </summary>
     public static bool TryParseSeconds(string? text, out long seconds) => TryParse(
         text,
         unit => unit switch
@@ -51,7 +55,8 @@ public static class PostgresUnits
             return true;   // exact, also beyond the 53 bits of a double
         }
         if (!double.TryParse(
-                digits, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number))
+                digits, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture,
+                out var number))
         {
             return false;
         }

@@ -2,10 +2,14 @@ using System.Globalization;
 
 namespace Routing.Cluster;
 
-/// <summary>Reads the version of a PostgreSQL as operators write it: <c>X.Y</c> from 10 on, <c>X.Y.Z</c> before.</summary>
+/// <summary>
+/// Reads the version of a PostgreSQL as operators write it: <c>X.Y</c> from 10 on, <c>X.Y.Z</c> before.
+/// </summary>
 public static class PostgresVersionText
 {
-    /// <summary>The number that the server shows as <c>server_version_num</c>: 15.18 is 150018, 9.6.3 is 90603.</summary>
+    /// <summary>
+    /// The number that the server shows as <c>server_version_num</c>: 15.18 is 150018, 9.6.3 is 90603.
+    /// </summary>
     /// <param name="text">The version.</param>
     /// <param name="number">The number; 0 when the text is none.</param>
     public static bool TryParse(string? text, out int number)
@@ -15,7 +19,8 @@ public static class PostgresVersionText
         var values = new int[parts.Length];
         for (var i = 0; i < parts.Length; i++)
         {
-            if (!int.TryParse(parts[i], NumberStyles.None, CultureInfo.InvariantCulture, out values[i]) || values[i] > 99)
+            if (!int.TryParse(parts[i], NumberStyles.None, CultureInfo.InvariantCulture, out values[i])
+                || values[i] > 99)
             {
                 return false;
             }

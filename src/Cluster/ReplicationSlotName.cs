@@ -9,8 +9,8 @@ public static class ReplicationSlotName
     private const int MaximumLength = 63;
 
     /// <summary>
-    /// Lower case; '-' and '.' become '_'; any other character outside [a-z0-9_] becomes 'u' and its code point in decimal,
-    /// padded to four digits; cut to 63 characters.
+    /// Lower case; '-' and '.' become '_'; any other character outside [a-z0-9_] becomes 'u' and its code point in
+    /// decimal, padded to four digits; cut to 63 characters.
     /// </summary>
     public static string FromMember(string name)
     {

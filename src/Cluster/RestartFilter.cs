@@ -2,7 +2,9 @@ namespace Routing.Cluster;
 
 /// <summary>When a restart by request takes place at all.</summary>
 /// <param name="Role">Only in this role: <c>primary</c>, <c>standby_leader</c> or <c>replica</c>; null: in any.</param>
-/// <param name="PostgresVersion">Only while the server is older than this, for example <c>15.8</c>; null: whatever it is.</param>
+/// <param name="PostgresVersion">
+/// Only while the server is older than this, for example <c>15.8</c>; null: whatever it is.
+/// </param>
 /// <param name="RestartPending">Only when a changed parameter waits for a restart.</param>
 public sealed record RestartFilter(string? Role, string? PostgresVersion, bool RestartPending)
 {
@@ -16,7 +18,8 @@ public sealed record RestartFilter(string? Role, string? PostgresVersion, bool R
     public string? Objection(Role role, int version, bool isPending) => this switch
     {
         { Role: { } wanted } when wanted != role.ToWire() => $"its role is {role.ToWire()}, not {wanted}",
-        { PostgresVersion: { } newer } when !PostgresVersionText.TryParse(newer, out var number) || version == 0 || version >= number =>
+        { PostgresVersion: { } newer } when !PostgresVersionText.TryParse(newer, out var number) || version == 0
+            || version >= number =>
             $"its version is {version}, not below {newer}",
         { RestartPending: true } when !isPending => "no parameter waits for a restart",
         _ => null,

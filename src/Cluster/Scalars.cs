@@ -49,7 +49,8 @@ public static class Scalars
         {
             JsonValueKind.Number => value.TryGetInt64(out result) || TryWhole(value, out result),
             JsonValueKind.String => long.TryParse(
-                value.GetString(), NumberStyles.AllowLeadingSign | NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite,
+                value.GetString(),
+                NumberStyles.AllowLeadingSign | NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite,
                 CultureInfo.InvariantCulture, out result),
             _ => false,
         };

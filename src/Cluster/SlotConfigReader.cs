@@ -9,8 +9,11 @@ internal static class SlotConfigReader
     /// <summary>The longest name wins unless it holds nothing.</summary>
     private static readonly string[] s_names = ["permanent_replication_slots", "permanent_slots", "slots"];
 
-    /// <remarks>A permanent slot that can't be understood is ignored by name: it is not created, but not dropped either.</remarks>
-    public static (ImmutableSortedDictionary<string, PermanentSlot> Permanent, ImmutableArray<SlotMatcher> Ignored) Read(
+    /// <remarks>
+    /// A permanent slot that can't be understood is ignored by name: it is not created, but not dropped either.
+    /// </remarks>
+    public static (ImmutableSortedDictionary<string, PermanentSlot> Permanent,
+        ImmutableArray<SlotMatcher> Ignored) Read(
         ObjectReader root, List<string> problems)
     {
         var permanent = ImmutableSortedDictionary.CreateBuilder<string, PermanentSlot>(StringComparer.Ordinal);
@@ -40,7 +43,9 @@ internal static class SlotConfigReader
             var (name, value) = (property.Name, property.Value);
             if (name.Length is 0 or > 63 || !name.All(c => c is (>= 'a' and <= 'z') or (>= '0' and <= '9') or '_'))
             {
-                problems.Add($"{path}{name} is no slot name, which has 1 to 63 of the characters a-z, 0-9 and _; it is ignored.");
+                problems.Add(
+                    $"{path}{name} is no slot name, which has 1 to 63 of the characters a-z, 0-9 and _; it is "
+                        + "ignored.");
             }
             else if (!EffectiveTags.IsTruthy(value))
             {
@@ -48,7 +53,8 @@ internal static class SlotConfigReader
             }
             else if (value.ValueKind != JsonValueKind.Object)
             {
-                slots.Complain(name, value, "an object with type, database, plugin and cluster_type", "the slot is left alone");
+                slots.Complain(name, value, "an object with type, database, plugin and cluster_type",
+                    "the slot is left alone");
                 ignored.Add(new SlotMatcher(name, null, null, null));
             }
             else if (ReadSlot(new ObjectReader(value, $"{path}{name}.", problems)) is { } slot)
@@ -95,7 +101,8 @@ internal static class SlotConfigReader
         }
     }
 
-    private static void ReadIgnored(ObjectReader root, List<string> problems, ImmutableArray<SlotMatcher>.Builder ignored)
+    private static void ReadIgnored(
+        ObjectReader root, List<string> problems, ImmutableArray<SlotMatcher>.Builder ignored)
     {
         const string name = "ignore_slots";
         if (!root.TryGet(name, out var list))
@@ -118,10 +125,12 @@ internal static class SlotConfigReader
             }
             var before = problems.Count;
             var reader = new ObjectReader(item, $"{path}.", problems);
-            var matcher = new SlotMatcher(reader.Text("name"), reader.Text("type"), reader.Text("database"), reader.Text("plugin"));
+            var matcher = new SlotMatcher(
+                reader.Text("name"), reader.Text("type"), reader.Text("database"), reader.Text("plugin"));
             if (problems.Count == before || matcher != new SlotMatcher(null, null, null, null))
             {
-                ignored.Add(matcher);   // a wrong attribute is left out: rather too many slots are left alone than one too few
+                // a wrong attribute is left out: rather too many slots are left alone than one too few
+                ignored.Add(matcher);
             }
         }
     }

@@ -2,7 +2,9 @@ using System.Collections.Immutable;
 
 namespace Routing.Cluster;
 
-/// <summary>Turns the raw keys of a cluster into a snapshot. Accepts every form that a version of Patroni has written.</summary>
+/// <summary>
+/// Turns the raw keys of a cluster into a snapshot. Accepts every form that a version of Patroni has written.
+/// </summary>
 public static class SnapshotReader
 {
     /// <summary>Reads all keys anew.</summary>
@@ -19,7 +21,9 @@ public static class SnapshotReader
         return snapshot;
     }
 
-    /// <summary>The snapshot after one key was written. A value that can't be read becomes a problem, never an exception.</summary>
+    /// <summary>
+    /// The snapshot after one key was written. A value that can't be read becomes a problem, never an exception.
+    /// </summary>
     public static ClusterSnapshot Apply(ClusterSnapshot snapshot, long revision, RawKey key)
     {
         var problems = new List<string>();
@@ -27,7 +31,9 @@ public static class SnapshotReader
         {
             ClusterKeys.Leader => snapshot with { Leader = Leader(key, snapshot.Life.Number) },
             ClusterKeys.Config => snapshot with { Config = KeyReader.Config(key, problems) },
-            ClusterKeys.Initialize => snapshot with { Initialize = new InitializeKey(key.Value) { ModRevision = key.ModRevision, LeaseId = key.LeaseId } },
+            ClusterKeys.Initialize =>
+                snapshot with { Initialize =
+                    new InitializeKey(key.Value) { ModRevision = key.ModRevision, LeaseId = key.LeaseId } },
             ClusterKeys.History => snapshot with { History = KeyReader.History(key, problems) },
             ClusterKeys.Failover => snapshot with { Failover = KeyReader.Failover(key, problems) },
             ClusterKeys.Sync => snapshot with { Sync = KeyReader.Sync(key, problems) },
@@ -54,7 +60,8 @@ public static class SnapshotReader
             ClusterKeys.History => snapshot with { History = null },
             ClusterKeys.Failover => snapshot with { Failover = null },
             ClusterKeys.Sync => snapshot with { Sync = SyncState.None },
-            ClusterKeys.Status => snapshot with { Status = StatusReader.FromOptime(snapshot.LegacyOptime), HasStatusKey = false },
+            ClusterKeys.Status =>
+                snapshot with { Status = StatusReader.FromOptime(snapshot.LegacyOptime), HasStatusKey = false },
             ClusterKeys.LegacyOptime => WithLegacyOptime(snapshot, null),
             ClusterKeys.Failsafe => snapshot with { Failsafe = null },
             _ when MemberName(key) is { } name => snapshot with { Members = snapshot.Members.Remove(name) },
@@ -65,7 +72,9 @@ public static class SnapshotReader
         return WithProblems(removed with { Revision = revision }, key, []);
     }
 
-    /// <summary>Every key that this reader knows what to do with, besides those of the members and our own; others are ignored.</summary>
+    /// <summary>
+    /// Every key that this reader knows what to do with, besides those of the members and our own; others are ignored.
+    /// </summary>
     public static ImmutableArray<string> KnownKeys { get; } =
     [
         ClusterKeys.Leader, ClusterKeys.Config, ClusterKeys.Initialize, ClusterKeys.History, ClusterKeys.Failover,
@@ -73,11 +82,14 @@ public static class SnapshotReader
     ];
 
     private static LeaderKey? Leader(RawKey key, int life) =>
-        key.Value.Length == 0 ? null : new LeaderKey(key.Value, new Term(key.CreateRevision, life), key.ModRevision, key.LeaseId);
+        key.Value.Length == 0
+            ? null
+            : new LeaderKey(key.Value, new Term(key.CreateRevision, life), key.ModRevision, key.LeaseId);
 
     /// <summary>The old key counts only while the new one is missing.</summary>
     private static ClusterSnapshot WithLegacyOptime(ClusterSnapshot snapshot, Lsn? optime) =>
-        snapshot with { LegacyOptime = optime, Status = snapshot.HasStatusKey ? snapshot.Status : StatusReader.FromOptime(optime) };
+        snapshot with { LegacyOptime = optime,
+            Status = snapshot.HasStatusKey ? snapshot.Status : StatusReader.FromOptime(optime) };
 
     /// <summary>The member's name when the key is "members/NAME"; keys deeper than that belong to nobody.</summary>
     private static string? MemberName(string key) =>

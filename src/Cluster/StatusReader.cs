@@ -7,8 +7,12 @@ namespace Routing.Cluster;
 /// <summary>Reads the <c>status</c> key and the one that came before it.</summary>
 internal static class StatusReader
 {
-    /// <summary>An object, or the position alone; inside, numbers may be texts and <c>slots</c>, <c>retain_slots</c> JSON in a text.</summary>
-    public static LeaderStatus Status(RawKey key, List<string> problems) => Content(key, problems) with { ModRevision = key.ModRevision };
+    /// <summary>
+    /// An object, or the position alone; inside, numbers may be texts and <c>slots</c>, <c>retain_slots</c> JSON in a
+    /// text.
+    /// </summary>
+    public static LeaderStatus Status(RawKey key, List<string> problems) =>
+        Content(key, problems) with { ModRevision = key.ModRevision };
 
     private static LeaderStatus Content(RawKey key, List<string> problems)
     {
@@ -81,7 +85,8 @@ internal static class StatusReader
             .ToImmutableSortedSet(StringComparer.Ordinal)];
     }
 
-    private static bool TryUnwrap(ObjectReader status, string name, JsonValueKind wanted, string allowed, out JsonElement json)
+    private static bool TryUnwrap(
+        ObjectReader status, string name, JsonValueKind wanted, string allowed, out JsonElement json)
     {
         if (!status.TryGet(name, out json))
         {

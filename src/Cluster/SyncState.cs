@@ -12,11 +12,13 @@ namespace Routing.Cluster;
 public sealed record SyncState(string? Leader, ImmutableSortedSet<string> Standbys, int Quorum, long ModRevision)
 {
     /// <summary>No key.</summary>
-    public static readonly SyncState None = new(null, ImmutableSortedSet.Create<string>(StringComparer.OrdinalIgnoreCase), 0, 0);
+    public static readonly SyncState None =
+        new(null, ImmutableSortedSet.Create<string>(StringComparer.OrdinalIgnoreCase), 0, 0);
 
     /// <summary>Equal when all is, the names of the standbys compared as a set.</summary>
     public bool Equals(SyncState? other) =>
-        other is not null && Leader == other.Leader && Quorum == other.Quorum && ModRevision == other.ModRevision && Standbys.SetEquals(other.Standbys);
+        other is not null && Leader == other.Leader && Quorum == other.Quorum && ModRevision == other.ModRevision
+            && Standbys.SetEquals(other.Standbys);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Leader, Standbys.Count, Quorum, ModRevision);

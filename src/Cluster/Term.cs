@@ -2,12 +2,17 @@ using System.Globalization;
 
 namespace Routing.Cluster;
 
-/// <summary>The time in which one member leads without a break, by a number: the create revision of the leader key. It only grows within one life of the store.</summary>
+/// <summary>
+/// The time in which one member leads without a break, by a number: the create revision of the leader key. It only
+/// grows within one life of the store.
+/// </summary>
 /// <remarks>
 /// Proxy and driver never follow a lower term than one they have seen. A store that was set up anew, or restored from a
 /// snapshot, counts its revisions anew: a term of a later life is newer than every term of an earlier one.
 /// </remarks>
-/// <param name="Revision">The revision of the DCS at which the key came into being; 0 before any leader was seen.</param>
+/// <param name="Revision">
+/// The revision of the DCS at which the key came into being; 0 before any leader was seen.
+/// </param>
 /// <param name="Life">Which life of the store (<see cref="StoreLife.Number"/>); each process counts for itself.</param>
 public readonly record struct Term(long Revision, int Life = 0) : IComparable<Term>
 {

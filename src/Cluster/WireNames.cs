@@ -10,7 +10,9 @@ public static class WireNames
         "restart failed", "stopping", "stopped", "stop failed", "crashed",
     ];
 
-    /// <summary>The state's words, for example <c>running</c>; <c>unknown</c> for <see cref="PostgresState.Unknown"/>.</summary>
+    /// <summary>
+    /// The state's words, for example <c>running</c>; <c>unknown</c> for <see cref="PostgresState.Unknown"/>.
+    /// </summary>
     public static string ToWire(this PostgresState state) =>
         state == PostgresState.Unknown ? "unknown" : s_states[(int)state];
 
@@ -33,7 +35,9 @@ public static class WireNames
         _ => "unknown",
     };
 
-    /// <summary>The role with this word (<c>master</c> is the old word for primary), or <see cref="Role.Unknown"/>.</summary>
+    /// <summary>
+    /// The role with this word (<c>master</c> is the old word for primary), or <see cref="Role.Unknown"/>.
+    /// </summary>
     public static Role ParseRole(string? text) => text switch
     {
         "primary" or "master" => Role.Primary,

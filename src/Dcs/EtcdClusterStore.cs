@@ -15,7 +15,8 @@ namespace Routing.Dcs;
 /// operation with all its attempts takes at most <see cref="EtcdOptions.OperationTimeout"/>.</para>
 /// <para>Questions and renewals are repeated freely. A write is repeated only when it surely was not applied, or when
 /// reading the key shows that repeating is harmless; where that does not tell, the outcome is Unknown. A write that was
-/// given up may still be applied later by a member that was frozen: conditions, not order, keep such writes harmless.</para>
+/// given up may still be applied later by a member that was frozen: conditions, not order, keep such writes
+/// harmless.</para>
 /// <para>All members are thread-safe.</para>
 /// </remarks>
 public sealed class EtcdClusterStore : IClusterStore
@@ -62,13 +63,16 @@ public sealed class EtcdClusterStore : IClusterStore
 
     /// <summary>The state of its connection, for metrics and status pages.</summary>
     public EtcdStatus Status => new(
-        _client.Endpoints.CurrentIfAny?.Name ?? "", _client.Endpoints.Count, _client.Endpoints.Changes, _client.Failures,
+        _client.Endpoints.CurrentIfAny?.Name ?? "", _client.Endpoints.Count, _client.Endpoints.Changes,
+        _client.Failures,
         _watchCounters.Reconnects, _watchCounters.Resyncs, _client.Login.Count, _client.LastContact);
 
     /// <summary>What a later process should know of this store.</summary>
     public StoreMark Mark => _client.Lives.Mark;
 
-    /// <summary>What an earlier process knew, to be told before the first call: a store that does not fit begins a new life.</summary>
+    /// <summary>
+    /// What an earlier process knew, to be told before the first call: a store that does not fit begins a new life.
+    /// </summary>
     public void Recall(StoreMark mark) => _client.Lives.Recall(mark);
 
     /// <inheritdoc/>
@@ -83,7 +87,8 @@ public sealed class EtcdClusterStore : IClusterStore
     {
         // A cell for the newest view: a slow reader skips, the watch never waits for it.
         var newest = Channel.CreateBounded<ClusterView>(
-            new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true, SingleWriter = true });
+            new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true,
+                SingleWriter = true });
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var running = NewWatch(newest.Writer).RunAsync(stop.Token);
         try
@@ -129,13 +134,15 @@ public sealed class EtcdClusterStore : IClusterStore
     }
 
     /// <inheritdoc/>
-    public async ValueTask<LeaderWrite> TryAcquireLeaderAsync(string member, long leaseId, CancellationToken cancellationToken)
+    public async ValueTask<LeaderWrite> TryAcquireLeaderAsync(
+        string member, long leaseId, CancellationToken cancellationToken)
     {
         return await TryAcquireLeaderAsync(_client.Begin("write the leader key", cancellationToken), member, leaseId);
     }
 
     /// <inheritdoc/>
-    public async ValueTask<LeaderWrite> TryKeepLeaderAsync(string member, long leaseId, CancellationToken cancellationToken)
+    public async ValueTask<LeaderWrite> TryKeepLeaderAsync(
+        string member, long leaseId, CancellationToken cancellationToken)
     {
         var operation = _client.Begin("confirm the leader key", cancellationToken);
         while (true)
@@ -172,7 +179,8 @@ public sealed class EtcdClusterStore : IClusterStore
     }
 
     /// <inheritdoc/>
-    public async ValueTask<LeaderWrite> TryCarryLeaderAsync(string member, long leaseId, CancellationToken cancellationToken)
+    public async ValueTask<LeaderWrite> TryCarryLeaderAsync(
+        string member, long leaseId, CancellationToken cancellationToken)
     {
         var operation = _client.Begin("carry the leader key over", cancellationToken);
         while (true)
@@ -181,7 +189,8 @@ public sealed class EtcdClusterStore : IClusterStore
             try
             {
                 var answer = await AskAsync(operation, _keys.ReadAll);
-                cluster = SnapshotReader.Read(answer.Header.Revision, answer.Kvs.Select(_keys.Raw), _client.Lives.Current);
+                cluster =
+                    SnapshotReader.Read(answer.Header.Revision, answer.Kvs.Select(_keys.Raw), _client.Lives.Current);
             }
             catch (ClusterStoreException problem)
             {
@@ -207,7 +216,8 @@ public sealed class EtcdClusterStore : IClusterStore
                 return new LeaderWrite(LeaseOutcome.Lost, seen) { Life = cluster.Life.Number };
             }
             var deleted = await WriteAsync(
-                operation, ClusterKeys.Leader, _keys.Delete(ClusterKeys.Leader), WriteCondition.Unchanged(seen.ModRevision),
+                operation, ClusterKeys.Leader, _keys.Delete(ClusterKeys.Leader),
+                WriteCondition.Unchanged(seen.ModRevision),
                 canRepeat: true, IsGone);
             if (!deleted.IsDone && deleted.Status != WriteStatus.Conflict)
             {
@@ -227,7 +237,8 @@ public sealed class EtcdClusterStore : IClusterStore
         }
         catch (ClusterStoreException problem)
         {
-            return new WriteOutcome(problem.IsRefusal ? WriteStatus.Refused : WriteStatus.Unknown, Problem: problem.Message);
+            return new WriteOutcome(problem.IsRefusal ? WriteStatus.Refused : WriteStatus.Unknown,
+                Problem: problem.Message);
         }
         if (seen?.Holder != member)
         {
@@ -254,7 +265,8 @@ public sealed class EtcdClusterStore : IClusterStore
     }
 
     /// <inheritdoc/>
-    public ValueTask<WriteOutcome> DeleteAsync(string key, WriteCondition condition, CancellationToken cancellationToken) =>
+    public ValueTask<WriteOutcome> DeleteAsync(
+        string key, WriteCondition condition, CancellationToken cancellationToken) =>
         WriteAsync(
             _client.Begin($"delete {key}", cancellationToken), key, _keys.Delete(key), condition,
             canRepeat: condition.What != WriteCondition.Kind.Always, IsGone);   // else it might hit a key created since
@@ -281,10 +293,12 @@ public sealed class EtcdClusterStore : IClusterStore
     internal EtcdWatch NewWatch(ChannelWriter<ClusterView> views) =>
         new(_client, _keys, WatchPace, _watchCounters, views, _logger);
 
-    private static async Task<LeaseKeepAliveResponse> KeepAliveAsync(EtcdEndpoint endpoint, long leaseId, CallOptions options)
+    private static async Task<LeaseKeepAliveResponse> KeepAliveAsync(
+        EtcdEndpoint endpoint, long leaseId, CallOptions options)
     {
         using var call = endpoint.Lease.LeaseKeepAlive(options);
-        await EtcdClient.WriteAsync(call.RequestStream, new LeaseKeepAliveRequest { ID = leaseId }, options.CancellationToken);
+        await EtcdClient.WriteAsync(call.RequestStream, new LeaseKeepAliveRequest { ID = leaseId },
+            options.CancellationToken);
         if (!await call.ResponseStream.MoveNext(options.CancellationToken))
         {
             throw new RpcException(new Status(StatusCode.Unavailable, "the stream ended without an answer"));
@@ -300,7 +314,8 @@ public sealed class EtcdClusterStore : IClusterStore
     private static bool? IsOurs(KeyValue? found, string value, long leaseId, WriteCondition condition)
     {
         var matches = found is not null && found.Lease == leaseId && found.Value.ToStringUtf8() == value;
-        // A key created on our own lease is ours. The same value on the same state: the write has its effect, whichever member made it.
+        // A key created on our own lease is ours. The same value on the same state: the write has its effect, whichever
+        // member made it.
         return matches ? true : condition.What == WriteCondition.Kind.Absent && found?.Version == 1 ? false : null;
     }
 
@@ -326,7 +341,8 @@ public sealed class EtcdClusterStore : IClusterStore
 
     private async Task<LeaderKey?> ReadLeaderAsync(EtcdOperation operation) =>
         EtcdKeys.Leader(
-            (await AskAsync(operation, _keys.ReadOne(ClusterKeys.Leader))).Kvs.FirstOrDefault(), _client.Lives.Current.Number);
+            (await AskAsync(operation, _keys.ReadOne(ClusterKeys.Leader))).Kvs.FirstOrDefault(),
+            _client.Lives.Current.Number);
 
     /// <summary>Writes the leader key on a condition that can hold only once, so that it may be repeated.</summary>
     /// <param name="operation">The operation.</param>
@@ -345,7 +361,8 @@ public sealed class EtcdClusterStore : IClusterStore
             if (answer is { Succeeded: true, Header.Revision: var revision })
             {
                 return new LeaderWrite(
-                    LeaseOutcome.Held, new LeaderKey(member, term ?? new Term(revision, life), revision, leaseId)) { Life = life };
+                    LeaseOutcome.Held,
+                    new LeaderKey(member, term ?? new Term(revision, life), revision, leaseId)) { Life = life };
             }
             if (answer is not null)
             {
@@ -380,8 +397,8 @@ public sealed class EtcdClusterStore : IClusterStore
 
     /// <summary>
     /// Creates a key that hangs on no lease. When the answer is lost, the key does not tell whose it is (two members
-    /// begin to bootstrap with the same empty value), so the same transaction leaves a claim with a unique name; it goes
-    /// with its own short lease.
+    /// begin to bootstrap with the same empty value), so the same transaction leaves a claim with a unique name; it
+    /// goes with its own short lease.
     /// </summary>
     private async ValueTask<WriteOutcome> CreateAsync(EtcdOperation operation, string key, string value)
     {
@@ -390,12 +407,14 @@ public sealed class EtcdClusterStore : IClusterStore
         {
             lease = await _client.AskAsync(
                 operation,
-                async (endpoint, call) => await endpoint.Lease.LeaseGrantAsync(new LeaseGrantRequest { TTL = ClaimSeconds }, call));
+                async (endpoint, call) =>
+                    await endpoint.Lease.LeaseGrantAsync(new LeaseGrantRequest { TTL = ClaimSeconds }, call));
         }
         catch (ClusterStoreException problem)
         {
             // Nothing was written yet, but only a refusal is a definite end.
-            return new WriteOutcome(problem.IsRefusal ? WriteStatus.Refused : WriteStatus.Unknown, Problem: problem.Message);
+            return new WriteOutcome(problem.IsRefusal ? WriteStatus.Refused : WriteStatus.Unknown,
+                Problem: problem.Message);
         }
         var claim = $"{ClusterKeys.RoutingPrefix}claims/{lease.ID}";
         var transaction = _keys.Transaction(key, _keys.Put(key, value, 0), _keys.Condition(key, WriteCondition.Absent));
@@ -408,13 +427,15 @@ public sealed class EtcdClusterStore : IClusterStore
             // Only to clean up: it would end by itself.
             await _client.TryAsync(
                 operation,
-                async (endpoint, call) => await endpoint.Lease.LeaseRevokeAsync(new LeaseRevokeRequest { ID = lease.ID }, call));
+                async (endpoint, call) =>
+                    await endpoint.Lease.LeaseRevokeAsync(new LeaseRevokeRequest { ID = lease.ID }, call));
         }
         return outcome;
     }
 
     private async ValueTask<WriteOutcome> WriteAsync(
-        EtcdOperation operation, string key, TxnRequest transaction, bool canRepeat, Func<TxnResponse, bool?> hasHappened)
+        EtcdOperation operation, string key, TxnRequest transaction, bool canRepeat,
+        Func<TxnResponse, bool?> hasHappened)
     {
         var isOpen = false;   // an earlier attempt may have been applied unheard
         while (true)
@@ -431,7 +452,8 @@ public sealed class EtcdClusterStore : IClusterStore
                 {
                     true => new WriteOutcome(WriteStatus.Done, found?.ModRevision ?? answer.Header.Revision),
                     false => new WriteOutcome(WriteStatus.Conflict, Problem: $"{key} is not as it was expected"),
-                    null => new WriteOutcome(WriteStatus.Unknown, Problem: $"{key} was changed, and it can't be told by whom"),
+                    null => new WriteOutcome(
+                        WriteStatus.Unknown, Problem: $"{key} was changed, and it can't be told by whom"),
                 };
             }
             isOpen |= !failure!.IsWithoutEffect;

@@ -30,7 +30,9 @@ public sealed record EtcdOptions
     /// <summary>Suffix of the SRV service names, or null.</summary>
     public string? DiscoverySrvSuffix { get; init; }
 
-    /// <summary>The longest that one operation may take with all its retries (<c>retry_timeout</c>). Default 10 s.</summary>
+    /// <summary>
+    /// The longest that one operation may take with all its retries (<c>retry_timeout</c>). Default 10 s.
+    /// </summary>
     public TimeSpan OperationTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Reads the certificate files, as the first connection will.</summary>

@@ -9,7 +9,9 @@ namespace Routing.Dcs;
 /// <param name="Problem">Why there is no answer, or none that can be read; else null.</param>
 public sealed record EtcdReport(Uri Endpoint, string? Version, bool IsHealthy, string? Problem);
 
-/// <summary>Asks etcd servers for their version and health, by the HTTP pages that every server has beside its API.</summary>
+/// <summary>
+/// Asks etcd servers for their version and health, by the HTTP pages that every server has beside its API.
+/// </summary>
 public sealed class EtcdProbe : IDisposable
 {
     private readonly HttpClient _http;
@@ -61,7 +63,8 @@ public sealed class EtcdProbe : IDisposable
     private static string? Field(string text, string name)
     {
         using var document = JsonDocument.Parse(text);
-        return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty(name, out var value)
+        return document.RootElement.ValueKind == JsonValueKind.Object
+            && document.RootElement.TryGetProperty(name, out var value)
             ? value.ToString().ToLowerInvariant()
             : null;
     }

@@ -7,8 +7,9 @@ namespace Routing.Dcs;
 /// <para>Each write is one transaction with its own condition: it happens whole or not at all. A request that got no
 /// answer in time ends as <i>Unknown</i>: it may have been applied, or be applied later; only a later read tells.
 /// Implementations resolve an ambiguous write by reading back before they say Unknown.</para>
-/// <para>None waits longer than the configured time for one operation. A caller with less patience cancels the token: then
-/// the call throws an <see cref="OperationCanceledException"/>, and a write that was cancelled is as open as Unknown.</para>
+/// <para>None waits longer than the configured time for one operation. A caller with less patience cancels the token:
+/// then the call throws an <see cref="OperationCanceledException"/>, and a write that was cancelled is as open as
+/// Unknown.</para>
 /// <para>An Unknown write may still be applied later, by a server that was frozen. Conditions keep that harmless: an
 /// <see cref="WriteCondition.Always"/> write has none, so a late one may overwrite something newer.</para>
 /// <para>Keys are named by the part below the base path (<see cref="ClusterKeys"/>).</para>
@@ -27,16 +28,18 @@ public interface IClusterStore : IClusterViews, IAsyncDisposable
     ValueTask<LeaseGrant> GrantLeaseAsync(TimeSpan ttl, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Renews a lease for a full life, counted from before the request was sent: take the time before the call. No answer
-    /// and every refusal are <see cref="RenewOutcome.Unknown"/>.
+    /// Renews a lease for a full life, counted from before the request was sent: take the time before the call. No
+    /// answer and every refusal are <see cref="RenewOutcome.Unknown"/>.
     /// </summary>
     ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken);
 
-    /// <summary>Takes the leader key if nobody holds it (create-only). A race lost is an outcome, not an exception.</summary>
+    /// <summary>
+    /// Takes the leader key if nobody holds it (create-only). A race lost is an outcome, not an exception.
+    /// </summary>
     /// <remarks>
-    /// Held also when the key turns out to be ours already on this very lease (an earlier answer was lost). Lost with our
-    /// own name: it hangs on another lease; <see cref="TryKeepLeaderAsync"/> moves it. Lost without a leader, with a
-    /// problem: the store refused the write.
+    /// Held also when the key turns out to be ours already on this very lease (an earlier answer was lost). Lost with
+    /// our own name: it hangs on another lease; <see cref="TryKeepLeaderAsync"/> moves it. Lost without a leader, with
+    /// a problem: the store refused the write.
     /// </remarks>
     ValueTask<LeaderWrite> TryAcquireLeaderAsync(string member, long leaseId, CancellationToken cancellationToken);
 
@@ -48,13 +51,13 @@ public interface IClusterStore : IClusterViews, IAsyncDisposable
     ValueTask<LeaderWrite> TryKeepLeaderAsync(string member, long leaseId, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Writes the leader key of a term that goes on into a new life of the store. To be called only by a member that held the leader key to the end
-    /// of the life before, and for as long as it believed in it then.
+    /// Writes the leader key of a term that goes on into a new life of the store. To be called only by a member that
+    /// held the leader key to the end of the life before, and for as long as it believed in it then.
     /// </summary>
     /// <remarks>
-    /// A key that is missing is created, one that carries our name is written anew on this lease, and one that came back with a
-    /// snapshot and names another member is deleted, then created. Held with the term in the new life. Lost: another member has
-    /// written the key in the new life, or says there that it is the primary.
+    /// A key that is missing is created, one that carries our name is written anew on this lease, and one that came
+    /// back with a snapshot and names another member is deleted, then created. Held with the term in the new life.
+    /// Lost: another member has written the key in the new life, or says there that it is the primary.
     /// </remarks>
     ValueTask<LeaderWrite> TryCarryLeaderAsync(string member, long leaseId, CancellationToken cancellationToken);
 

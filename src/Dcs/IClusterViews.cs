@@ -4,9 +4,9 @@ namespace Routing.Dcs;
 public interface IClusterViews
 {
     /// <summary>
-    /// Yields views of the cluster: first a whole and newest one (by a store: read linearizably), then every change as it is learnt.
-    /// Coalesces, never goes back, never ends by itself: a lost connection yields the last snapshot again with
-    /// <see cref="ClusterView.IsLive"/> false, then reconnects (another endpoint first), reads anew and goes on.
+    /// Yields views of the cluster: first a whole and newest one (by a store: read linearizably), then every change as
+    /// it is learnt. Coalesces, never goes back, never ends by itself: a lost connection yields the last snapshot again
+    /// with <see cref="ClusterView.IsLive"/> false, then reconnects (another endpoint first), reads anew and goes on.
     /// </summary>
     IAsyncEnumerable<ClusterView> WatchAsync(CancellationToken cancellationToken);
 }

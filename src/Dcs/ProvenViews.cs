@@ -3,11 +3,14 @@ using Routing.Cluster;
 
 namespace Routing.Dcs;
 
-/// <summary>Views for proxy and driver, which only route: a new life of the store counts from its first proven leader on.</summary>
+/// <summary>
+/// Views for proxy and driver, which only route: a new life of the store counts from its first proven leader on.
+/// </summary>
 /// <remarks>
-/// A store that was set up anew is empty for a moment, and one that was restored names the leader of an earlier time, while the
-/// real one goes on. Until a member has written the leader key in the new life, the last view of the old one stays, and is not
-/// live; what is routed by it is checked at each login. It stays for one ttl at the most: then the new life is taken as it is.
+/// A store that was set up anew is empty for a moment, and one that was restored names the leader of an earlier time,
+/// while the real one goes on. Until a member has written the leader key in the new life, the last view of the old one
+/// stays, and is not live; what is routed by it is checked at each login. It stays for one ttl at the most: then the
+/// new life is taken as it is.
 /// </remarks>
 /// <param name="views">Where the views come from; they stay the caller's to dispose of.</param>
 /// <param name="time">The clock.</param>

@@ -5,21 +5,27 @@ using Routing.Cluster;
 
 namespace Routing.Dcs;
 
-/// <summary>Views of a cluster from its agents' <c>GET /cluster</c>: all are asked at each turn, and the answer that knows most counts.</summary>
+/// <summary>
+/// Views of a cluster from its agents' <c>GET /cluster</c>: all are asked at each turn, and the answer that knows most
+/// counts.
+/// </summary>
 /// <remarks>
-/// <para>Members that an answer names are asked too from then on: the configured addresses need only be a beginning.</para>
-/// <para>The answers know no term; the leader's timeline takes its place. An answer with an older one than was seen before comes from an
-/// agent that is cut off, and counts for nothing: without a better one the last view stays, and is not live.</para>
-/// <para>A cluster that was made anew, or restored from a backup, has lower timelines for good. When every answer names the same
-/// leader on an older timeline, for 10 s with most agents answering and for 60 s with fewer, a new count begins.</para>
+/// <para>Members that an answer names are asked too from then on: the configured addresses need only be a
+/// beginning.</para>
+/// <para>The answers know no term; the leader's timeline takes its place. An answer with an older one than was seen
+/// before comes from an agent that is cut off, and counts for nothing: without a better one the last view stays, and is
+/// not live.</para>
+/// <para>A cluster that was made anew, or restored from a backup, has lower timelines for good. When every answer names
+/// the same leader on an older timeline, for 10 s with most agents answering and for 60 s with fewer, a new count
+/// begins.</para>
 /// </remarks>
 public sealed partial class RestClusterViews : IClusterViews, IDisposable
 {
-    private static readonly TimeSpan LongestAnswer = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan Hurry = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan DoubtOfMost = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan DoubtOfFew = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_longestAnswer = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_hurry = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_moment = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_doubtOfMost = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_doubtOfFew = TimeSpan.FromSeconds(60);
     private const int LargestAnswer = 16 * 1024 * 1024;
 
     private readonly HttpClient _http;
@@ -38,16 +44,20 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
         _seeds = [.. options.Endpoints];
         var handler = new SocketsHttpHandler
         {
-            ConnectTimeout = LongestAnswer,
+            ConnectTimeout = s_longestAnswer,
             UseProxy = false,
             AllowAutoRedirect = false,
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
             SslOptions = TlsFiles.Read(options.CaFile, options.CertificateFile, options.KeyFile),
         };
-        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = LargestAnswer };
+        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan,
+            MaxResponseContentBufferSize = LargestAnswer };
     }
 
-    /// <summary>Timestamp (of the <see cref="TimeProvider"/>) of the last answer that could be read; 0 before the first. Thread-safe.</summary>
+    /// <summary>
+    /// Timestamp (of the <see cref="TimeProvider"/>) of the last answer that could be read; 0 before the first.
+    /// Thread-safe.
+    /// </summary>
     public long LastContact => Interlocked.Read(ref _lastContact);
 
     /// <inheritdoc/>
@@ -59,14 +69,16 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
         while (true)
         {
             var begun = _time.GetTimestamp();
-            var answers = await AskAllAsync(addresses, last.Snapshot.Revision + 1, cancellationToken).ConfigureAwait(false);
+            var answers =
+                await AskAllAsync(addresses, last.Snapshot.Revision + 1, cancellationToken).ConfigureAwait(false);
             var known = answers.Values.Where(answer => TimelineOf(answer) >= TimelineOf(last.Snapshot)).ToList();
             var life = last.Snapshot.Life.Number;
             if (known.Count > 0 || !AreOfOneLeader(answers))
             {
                 doubtSince = null;
             }
-            else if (_time.GetElapsedTime(doubtSince ??= begun) >= (answers.Count * 2 > addresses.Count ? DoubtOfMost : DoubtOfFew))
+            else if (_time.GetElapsedTime(doubtSince ??= begun)
+                >= (answers.Count * 2 > addresses.Count ? s_doubtOfMost : s_doubtOfFew))
             {
                 (known, doubtSince) = ([.. answers.Values], null);
                 life++;
@@ -83,7 +95,8 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
                 last = last with { IsLive = false };
                 yield return last;
             }
-            var pause = (IsInDoubt(last, answers) && Hurry < _interval ? Hurry : _interval) - _time.GetElapsedTime(begun);
+            var pause =
+                (IsInDoubt(last, answers) && s_hurry < _interval ? s_hurry : _interval) - _time.GetElapsedTime(begun);
             if (pause > TimeSpan.Zero)
             {
                 await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(false);
@@ -96,7 +109,9 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
 
     // A change is at hand: nobody leads, or the leader's agent is silent.
     private static bool IsInDoubt(ClusterView view, Dictionary<Uri, ClusterSnapshot> answers) =>
-        view.IsLive && (view.Snapshot.LeaderMember is not { } leader || (RestOf(leader) is { } rest && !answers.ContainsKey(rest)));
+        view.IsLive
+            && (view.Snapshot.LeaderMember is not { } leader
+                || (RestOf(leader) is { } rest && !answers.ContainsKey(rest)));
 
     // Without a leader nobody may be promoted to an older timeline than any member has.
     private static long TimelineOf(ClusterSnapshot snapshot) =>
@@ -116,9 +131,12 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
         (TimelineOf(snapshot), snapshot.Status.Optime.Value, snapshot.Members.Count);
 
     private static Uri? RestOf(Member member) =>
-        Uri.TryCreate(member.ApiUrl, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? new Uri(url.GetLeftPart(UriPartial.Authority)) : null;
+        Uri.TryCreate(member.ApiUrl, UriKind.Absolute, out var url) && url.Scheme is "http" or "https"
+            ? new Uri(url.GetLeftPart(UriPartial.Authority))
+            : null;
 
-    // The answers know no revisions: a member counts as written anew when something about it but its position has changed.
+    // The answers know no revisions: a member counts as written anew when something about it but its position has
+    // changed.
     private static ClusterSnapshot Continue(ClusterSnapshot before, ClusterSnapshot now) => now with
     {
         Members = now.Members.Values.ToImmutableSortedDictionary(
@@ -135,18 +153,21 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
     };
 
     // A silent agent must not delay the answers of others: after the first answer the remaining agents get little time.
-    private async Task<Dictionary<Uri, ClusterSnapshot>> AskAllAsync(ImmutableHashSet<Uri> addresses, long revision, CancellationToken cancellationToken)
+    private async Task<Dictionary<Uri, ClusterSnapshot>> AskAllAsync(
+        ImmutableHashSet<Uri> addresses, long revision, CancellationToken cancellationToken)
     {
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var asked = addresses.Select(address => (Address: address, Answer: AskAsync(address, revision, enough.Token))).ToList();
+        var asked = addresses.Select(address => (Address: address, Answer: AskAsync(address, revision, enough.Token)))
+            .ToList();
         var left = asked.ConvertAll(one => one.Answer);
-        while (left.Count > 0 && !asked.Exists(one => one.Answer is { IsCompletedSuccessfully: true, Result: not null }))
+        while (left.Count > 0
+            && !asked.Exists(one => one.Answer is { IsCompletedSuccessfully: true, Result: not null }))
         {
             left.Remove(await Task.WhenAny(left).ConfigureAwait(false));
         }
         if (left.Count > 0)
         {
-            await Task.WhenAny(Task.WhenAll(left), Task.Delay(Moment, _time, enough.Token)).ConfigureAwait(false);
+            await Task.WhenAny(Task.WhenAll(left), Task.Delay(s_moment, _time, enough.Token)).ConfigureAwait(false);
             await enough.CancelAsync().ConfigureAwait(false);
         }
         cancellationToken.ThrowIfCancellationRequested();
@@ -163,7 +184,7 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
 
     private async Task<ClusterSnapshot?> AskAsync(Uri address, long revision, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(LongestAnswer, _time);
+        using var limit = new CancellationTokenSource(s_longestAnswer, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
@@ -184,7 +205,8 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
     }
 
     [LoggerMessage(EventId = 3041, Level = LogLevel.Warning,
-        Message = "Every agent that answers is on timeline {Timeline}, older than {Known}: the cluster was made anew or restored. Counting anew")]
+        Message = "Every agent that answers is on timeline {Timeline}, older than {Known}: the cluster was made anew "
+            + "or restored. Counting anew")]
     private partial void LogNewLife(long timeline, long known);
 
     [LoggerMessage(EventId = 3040, Level = LogLevel.Debug, Message = "{Address}cluster: {Problem}")]

@@ -47,7 +47,8 @@ internal static class TlsFiles
         }
         catch (Exception problem) when (problem is CryptographicException or IOException or UnauthorizedAccessException)
         {
-            throw new ClusterStoreException($"Cannot use the certificate file {file}: {problem.Message}", problem) { IsRefusal = true };
+            throw new ClusterStoreException(
+                $"Cannot use the certificate file {file}: {problem.Message}", problem) { IsRefusal = true };
         }
     }
 }

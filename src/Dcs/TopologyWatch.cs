@@ -30,8 +30,9 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     }
 
     /// <summary>
-    /// Called with each new view, from the watch itself and before <see cref="WaitForNewerAsync"/> returns it: the handler must be quick,
-    /// and wait for nothing. A handler that throws is logged and called again with the next view.
+    /// Called with each new view, from the watch itself and before <see cref="WaitForNewerAsync"/> returns it: the
+    /// handler must be quick, and wait for nothing. A handler that throws is logged and called again with the next
+    /// view.
     /// </summary>
     public event Action<ClusterView>? Changed;
 
@@ -50,7 +51,10 @@ public sealed partial class TopologyWatch : IAsyncDisposable
         }
     }
 
-    /// <summary>Fails when the watch broke by a mistake of its own: nothing is followed any more, and its owner should end. Never completes else.</summary>
+    /// <summary>
+    /// Fails when the watch broke by a mistake of its own: nothing is followed any more, and its owner should end.
+    /// Never completes else.
+    /// </summary>
     public Task Broken => _broken.Task;
 
     /// <summary>Begins to follow. On a thread with a synchronization context it stays there.</summary>
@@ -93,7 +97,9 @@ public sealed partial class TopologyWatch : IAsyncDisposable
         _stop.Dispose();
     }
 
-    /// <summary>Waits for the task or the token. Like Task.WaitAsync, but it never leaves the caller's context.</summary>
+    /// <summary>
+    /// Waits for the task or the token. Like Task.WaitAsync, but it never leaves the caller's context.
+    /// </summary>
     private static async Task EitherAsync(Task task, CancellationToken cancellationToken)
     {
         var either = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -134,7 +140,8 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     {
         lock (_gate)
         {
-            _highestTerm = view.Snapshot.Leader is { } leader && leader.Term > _highestTerm ? leader.Term : _highestTerm;
+            _highestTerm =
+                view.Snapshot.Leader is { } leader && leader.Term > _highestTerm ? leader.Term : _highestTerm;
         }
         var before = _state;
         _state = new State(view);
@@ -162,7 +169,8 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     [LoggerMessage(EventId = 3030, Level = LogLevel.Error, Message = "A handler of the topology failed")]
     private partial void LogHandlerFailed(Exception problem);
 
-    [LoggerMessage(EventId = 3031, Level = LogLevel.Critical, Message = "The topology watch broke; nothing is followed any more")]
+    [LoggerMessage(
+        EventId = 3031, Level = LogLevel.Critical, Message = "The topology watch broke; nothing is followed any more")]
     private partial void LogBroken(Exception problem);
 
     private sealed class State(ClusterView view)

@@ -11,9 +11,11 @@ internal sealed class LateBindingInterceptor(RoutingDataSource source) : DbConne
 {
     private static readonly ConditionalWeakTable<RoutingDataSource, LateBindingInterceptor> s_known = [];
 
-    public static LateBindingInterceptor For(RoutingDataSource source) => s_known.GetValue(source, static one => new LateBindingInterceptor(one));
+    public static LateBindingInterceptor For(RoutingDataSource source) =>
+        s_known.GetValue(source, static one => new LateBindingInterceptor(one));
 
-    public override InterceptionResult ConnectionOpening(DbConnection connection, ConnectionEventData eventData, InterceptionResult result)
+    public override InterceptionResult ConnectionOpening(
+        DbConnection connection, ConnectionEventData eventData, InterceptionResult result)
     {
         if (!IsStale(connection, eventData, result))
         {
@@ -24,7 +26,8 @@ internal sealed class LateBindingInterceptor(RoutingDataSource source) : DbConne
     }
 
     public override async ValueTask<InterceptionResult> ConnectionOpeningAsync(
-        DbConnection connection, ConnectionEventData eventData, InterceptionResult result, CancellationToken cancellationToken = default)
+        DbConnection connection, ConnectionEventData eventData, InterceptionResult result,
+        CancellationToken cancellationToken = default)
     {
         if (!IsStale(connection, eventData, result))
         {
@@ -36,5 +39,6 @@ internal sealed class LateBindingInterceptor(RoutingDataSource source) : DbConne
     }
 
     private bool IsStale(DbConnection connection, ConnectionEventData eventData, InterceptionResult result) =>
-        !result.IsSuppressed && eventData.Context is not null && connection is NpgsqlConnection npgsql && !source.IsRight(npgsql);
+        !result.IsSuppressed && eventData.Context is not null && connection is NpgsqlConnection npgsql
+            && !source.IsRight(npgsql);
 }

@@ -10,11 +10,14 @@ internal sealed class ReadOnlyInterceptor(RoutingDataSource source) : DbCommandI
 {
     private static readonly ConditionalWeakTable<RoutingDataSource, ReadOnlyInterceptor> s_known = [];
 
-    public static ReadOnlyInterceptor For(RoutingDataSource source) => s_known.GetValue(source, static one => new ReadOnlyInterceptor(one));
+    public static ReadOnlyInterceptor For(RoutingDataSource source) =>
+        s_known.GetValue(source, static one => new ReadOnlyInterceptor(one));
 
-    public override void CommandFailed(DbCommand command, CommandErrorEventData eventData) => Report(command, eventData);
+    public override void CommandFailed(DbCommand command, CommandErrorEventData eventData) =>
+        Report(command, eventData);
 
-    public override Task CommandFailedAsync(DbCommand command, CommandErrorEventData eventData, CancellationToken cancellationToken = default)
+    public override Task CommandFailedAsync(
+        DbCommand command, CommandErrorEventData eventData, CancellationToken cancellationToken = default)
     {
         Report(command, eventData);
         return Task.CompletedTask;

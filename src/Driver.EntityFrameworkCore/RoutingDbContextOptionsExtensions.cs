@@ -7,8 +7,8 @@ namespace Microsoft.EntityFrameworkCore;
 public static class RoutingDbContextOptionsExtensions
 {
     /// <summary>
-    /// Gives a context, each time it opens its connection, one to the member that is right now. Beside <c>UseNpgsql(source)</c> with the
-    /// same data source.
+    /// Gives a context, each time it opens its connection, one to the member that is right now. Beside
+    /// <c>UseNpgsql(source)</c> with the same data source.
     /// </summary>
     /// <param name="builder">The context's options.</param>
     /// <param name="source">The data source; its target decides who is right.</param>
@@ -22,7 +22,8 @@ public static class RoutingDbContextOptionsExtensions
 
     /// <inheritdoc cref="UseRouting(DbContextOptionsBuilder, RoutingDataSource)"/>
     /// <typeparam name="TContext">The context.</typeparam>
-    public static DbContextOptionsBuilder<TContext> UseRouting<TContext>(this DbContextOptionsBuilder<TContext> builder, RoutingDataSource source)
+    public static DbContextOptionsBuilder<TContext> UseRouting<TContext>(
+        this DbContextOptionsBuilder<TContext> builder, RoutingDataSource source)
         where TContext : DbContext =>
         (DbContextOptionsBuilder<TContext>)UseRouting((DbContextOptionsBuilder)builder, source);
 }

@@ -7,8 +7,11 @@ namespace Routing.Driver;
 public sealed class AmbiguousCommitException : NpgsqlException
 {
     internal AmbiguousCommitException(string member, Exception cause)
-        : base($"The connection to {member} was lost while a COMMIT had no answer: the transaction may have been committed or not. " +
-               $"Look before you repeat it, or give {nameof(UnitOfWorkOptions)}.{nameof(UnitOfWorkOptions.WasCommitted)} to find out.", cause) =>
+        : base(
+            $"The connection to {member} was lost while a COMMIT had no answer: the transaction may have been "
+                + "committed or not. " +
+               $"Look before you repeat it, or give "
+                   + $"{nameof(UnitOfWorkOptions)}.{nameof(UnitOfWorkOptions.WasCommitted)} to find out.", cause) =>
         Member = member;
 
     /// <summary>The member that the COMMIT was sent to.</summary>

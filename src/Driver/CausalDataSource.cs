@@ -3,8 +3,13 @@ using Npgsql;
 
 namespace Routing.Driver;
 
-/// <summary>Reads that see one's own writes, for one user or request: remembers the latest token, and opens every connection with it.</summary>
-/// <remarks>Made for a scope (a request); the token may be carried on to the next one in a cookie or header. Thread-safe.</remarks>
+/// <summary>
+/// Reads that see one's own writes, for one user or request: remembers the latest token, and opens every connection
+/// with it.
+/// </summary>
+/// <remarks>
+/// Made for a scope (a request); the token may be carried on to the next one in a cookie or header. Thread-safe.
+/// </remarks>
 /// <param name="source">The data source; it stays the caller's.</param>
 public sealed class CausalDataSource(RoutingDataSource source) : DbDataSource
 {
@@ -26,7 +31,9 @@ public sealed class CausalDataSource(RoutingDataSource source) : DbDataSource
     /// <inheritdoc/>
     public override string ConnectionString => source.ConnectionString;
 
-    /// <summary>Takes note of a token from elsewhere; an earlier one than <see cref="Token"/> changes nothing.</summary>
+    /// <summary>
+    /// Takes note of a token from elsewhere; an earlier one than <see cref="Token"/> changes nothing.
+    /// </summary>
     public void Observe(CausalToken token)
     {
         lock (_gate)
@@ -36,7 +43,8 @@ public sealed class CausalDataSource(RoutingDataSource source) : DbDataSource
     }
 
     /// <summary>Takes note of what was committed on this connection (and by everybody else until now).</summary>
-    public async ValueTask<CausalToken> ObserveAsync(NpgsqlConnection connection, CancellationToken cancellationToken = default)
+    public async ValueTask<CausalToken> ObserveAsync(
+        NpgsqlConnection connection, CancellationToken cancellationToken = default)
     {
         Observe(await RoutingDataSource.CaptureTokenAsync(connection, cancellationToken).ConfigureAwait(false));
         return Token;
@@ -47,7 +55,9 @@ public sealed class CausalDataSource(RoutingDataSource source) : DbDataSource
     public new ValueTask<NpgsqlConnection> OpenConnectionAsync(CancellationToken cancellationToken = default) =>
         source.OpenConnectionAsync(Token, cancellationToken);
 
-    /// <summary>Not to be had: a closed connection can't promise what its server has replayed when it is opened.</summary>
+    /// <summary>
+    /// Not to be had: a closed connection can't promise what its server has replayed when it is opened.
+    /// </summary>
     protected override DbConnection CreateDbConnection() =>
         throw new NotSupportedException("A causal read is checked when it is opened: use OpenConnectionAsync.");
 
@@ -56,6 +66,7 @@ public sealed class CausalDataSource(RoutingDataSource source) : DbDataSource
         Task.Run(async () => await OpenConnectionAsync().ConfigureAwait(false)).GetAwaiter().GetResult();
 
     /// <inheritdoc/>
-    protected override async ValueTask<DbConnection> OpenDbConnectionAsync(CancellationToken cancellationToken = default) =>
+    protected override async ValueTask<DbConnection> OpenDbConnectionAsync(
+        CancellationToken cancellationToken = default) =>
         await OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
 }

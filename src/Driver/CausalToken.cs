@@ -5,9 +5,16 @@ using Routing.Cluster;
 
 namespace Routing.Driver;
 
-/// <summary>A point in the cluster's history: whoever reads at or after it sees every write that was committed before it was captured.</summary>
-/// <remarks>Its text, such as <c>5-16/B374D848</c>, may travel in a cookie or a header. It holds nothing secret.</remarks>
-/// <param name="Timeline">The timeline on which it was captured; 0 in <see langword="default"/>, which every member has reached.</param>
+/// <summary>
+/// A point in the cluster's history: whoever reads at or after it sees every write that was committed before it was
+/// captured.
+/// </summary>
+/// <remarks>
+/// Its text, such as <c>5-16/B374D848</c>, may travel in a cookie or a header. It holds nothing secret.
+/// </remarks>
+/// <param name="Timeline">
+/// The timeline on which it was captured; 0 in <see langword="default"/>, which every member has reached.
+/// </param>
 /// <param name="Lsn">The position in the write-ahead log.</param>
 public readonly record struct CausalToken(uint Timeline, NpgsqlLogSequenceNumber Lsn)
     : IComparable<CausalToken>, ISpanParsable<CausalToken>
@@ -22,8 +29,11 @@ public readonly record struct CausalToken(uint Timeline, NpgsqlLogSequenceNumber
     public int CompareTo(CausalToken other) =>
         Timeline != other.Timeline ? Timeline.CompareTo(other.Timeline) : Lsn.CompareTo(other.Lsn);
 
-    /// <summary>The text that <see cref="Parse(string, IFormatProvider?)"/> reads; empty for <see langword="default"/>.</summary>
-    public override string ToString() => IsEmpty ? "" : string.Create(CultureInfo.InvariantCulture, $"{Timeline}-{new Lsn((ulong)Lsn)}");
+    /// <summary>
+    /// The text that <see cref="Parse(string, IFormatProvider?)"/> reads; empty for <see langword="default"/>.
+    /// </summary>
+    public override string ToString() =>
+        IsEmpty ? "" : string.Create(CultureInfo.InvariantCulture, $"{Timeline}-{new Lsn((ulong)Lsn)}");
 
     /// <summary>Reads the text of a token.</summary>
     /// <exception cref="FormatException">It is not one.</exception>
@@ -36,7 +46,9 @@ public readonly record struct CausalToken(uint Timeline, NpgsqlLogSequenceNumber
     /// <summary>Reads the text of a token.</summary>
     /// <exception cref="FormatException">It is not one.</exception>
     public static CausalToken Parse(ReadOnlySpan<char> s, IFormatProvider? provider = null) =>
-        TryParse(s, provider, out var token) ? token : throw new FormatException($"'{s}' is not a causal token such as 5-16/B374D848.");
+        TryParse(s, provider, out var token)
+            ? token
+            : throw new FormatException($"'{s}' is not a causal token such as 5-16/B374D848.");
 
     /// <summary>Reads the text of a token; an empty text is an empty token.</summary>
     public static bool TryParse([NotNullWhen(true)] string? s, IFormatProvider? provider, out CausalToken result)
@@ -55,7 +67,8 @@ public readonly record struct CausalToken(uint Timeline, NpgsqlLogSequenceNumber
         }
         var dash = s.IndexOf('-');
         if (dash < 1
-            || !uint.TryParse(s[..dash], NumberStyles.None, CultureInfo.InvariantCulture, out var timeline) || timeline == 0
+            || !uint.TryParse(s[..dash], NumberStyles.None, CultureInfo.InvariantCulture, out var timeline)
+            || timeline == 0
             || !Cluster.Lsn.TryParse(s[(dash + 1)..], out var lsn))
         {
             return false;

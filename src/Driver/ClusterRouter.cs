@@ -9,9 +9,13 @@ using Routing.Driver.Topology;
 
 namespace Routing.Driver;
 
-/// <summary>Follows the topology for one data source and all its facades: holds the newest picture, and keeps the pools true to it.</summary>
+/// <summary>
+/// Follows the topology for one data source and all its facades: holds the newest picture, and keeps the pools true to
+/// it.
+/// </summary>
 /// <remarks>
-/// Fail static: while the source is silent the last picture goes on. Nothing is ever written to a lower term than one that was seen.
+/// Fail static: while the source is silent the last picture goes on. Nothing is ever written to a lower term than one
+/// that was seen.
 /// </remarks>
 internal sealed class ClusterRouter : IAsyncDisposable
 {
@@ -24,14 +28,16 @@ internal sealed class ClusterRouter : IAsyncDisposable
     private volatile bool _isDisposed;
     private volatile Exception? _mistake;
 
-    public ClusterRouter(RoutingOptions options, SharedTopology topology, MemberPoolFactory factory, ILoggerFactory loggerFactory, TimeProvider time)
+    public ClusterRouter(RoutingOptions options, SharedTopology topology, MemberPoolFactory factory,
+        ILoggerFactory loggerFactory, TimeProvider time)
     {
         Options = options;
         Time = time;
         _topology = topology;
         _logger = loggerFactory.CreateLogger(RoutingDataSource.LoggerCategory);
         _pools = new MemberPools(factory, Types);
-        _current = new Picture(new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0), default, options, _pools);
+        _current = new Picture(new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0), default, options,
+            _pools);
         Background = new BackgroundTasks(Name, _logger);
         _announcer = new TopologyAnnouncer(this, _logger);
         DriverMetrics.Add(this);
@@ -50,7 +56,9 @@ internal sealed class ClusterRouter : IAsyncDisposable
 
     public bool IsDisposed => _isDisposed;
 
-    /// <summary>What the application's own settings of Npgsql threw when the newest picture was made; null: nothing.</summary>
+    /// <summary>
+    /// What the application's own settings of Npgsql threw when the newest picture was made; null: nothing.
+    /// </summary>
     public Exception? Mistake => _mistake;
 
     public BackgroundTasks Background { get; }
@@ -70,10 +78,17 @@ internal sealed class ClusterRouter : IAsyncDisposable
 
     public ClusterTopology Describe() => Describe(_current);
 
-    public ClusterTopology Describe(Picture picture) => ClusterTopology.From(Name, picture.View, picture.HighestTerm, Time);
+    public ClusterTopology Describe(Picture picture) =>
+        ClusterTopology.From(Name, picture.View, picture.HighestTerm, Time);
 
-    /// <summary>A pool to bind a closed connection to: the right one, else the last leader's, else any member's; null: no member is known.</summary>
-    /// <remarks>A pool for writes refuses a standby at login, so a wrong guess costs an error and never a write in the wrong place.</remarks>
+    /// <summary>
+    /// A pool to bind a closed connection to: the right one, else the last leader's, else any member's; null: no member
+    /// is known.
+    /// </summary>
+    /// <remarks>
+    /// A pool for writes refuses a standby at login, so a wrong guess costs an error and never a write in the wrong
+    /// place.
+    /// </remarks>
     public MemberPool? BestGuess(TargetSessionAttributes target)
     {
         var picture = _current;
@@ -89,7 +104,9 @@ internal sealed class ClusterRouter : IAsyncDisposable
         return member is null ? null : _pools[member.Name, member.Address!.Value, purpose];
     }
 
-    /// <summary>A session turned out not to be what it should: its pool is emptied, others come first for a moment.</summary>
+    /// <summary>
+    /// A session turned out not to be what it should: its pool is emptied, others come first for a moment.
+    /// </summary>
     public void Evict(MemberPool pool, string reason)
     {
         pool.Health.Failed();
@@ -113,15 +130,21 @@ internal sealed class ClusterRouter : IAsyncDisposable
     }
 
     /// <summary>The pool for writes that a connection came from.</summary>
-    public MemberPool? WritePoolOf(NpgsqlConnection connection) => _pools.TryFind(connection, out var pool, PoolPurpose.Write) ? pool : null;
+    public MemberPool? WritePoolOf(NpgsqlConnection connection) =>
+        _pools.TryFind(connection, out var pool, PoolPurpose.Write) ? pool : null;
 
     /// <summary>
-    /// The pool that a connection came from, as far as its address tells: of two at one member, that for writes where the target says so.
+    /// The pool that a connection came from, as far as its address tells: of two at one member, that for writes where
+    /// the target says so.
     /// </summary>
     public MemberPool? PoolOf(NpgsqlConnection connection, TargetSessionAttributes target)
     {
-        var (first, second) = Targets.MustBePrimary(target) ? (PoolPurpose.Write, PoolPurpose.Read) : (PoolPurpose.Read, PoolPurpose.Write);
-        return _pools.TryFind(connection, out var pool, first) || _pools.TryFind(connection, out pool, second) ? pool : null;
+        var (first, second) = Targets.MustBePrimary(target)
+            ? (PoolPurpose.Write, PoolPurpose.Read)
+            : (PoolPurpose.Read, PoolPurpose.Write);
+        return _pools.TryFind(connection, out var pool, first) || _pools.TryFind(connection, out pool, second)
+            ? pool
+            : null;
     }
 
     public async ValueTask DisposeAsync()
@@ -154,10 +177,12 @@ internal sealed class ClusterRouter : IAsyncDisposable
             {
                 return;
             }
-            var highest = view.Snapshot.Leader is { } key && key.Term > before.HighestTerm ? key.Term : before.HighestTerm;
+            var highest =
+                view.Snapshot.Leader is { } key && key.Term > before.HighestTerm ? key.Term : before.HighestTerm;
             try
             {
-                _current = now = new Picture(view, highest, Options, _pools);   // first of all: no new connection goes the old way
+                // first of all: no new connection goes the old way
+                _current = now = new Picture(view, highest, Options, _pools);
                 _mistake = null;
                 Follow(before, now);
             }

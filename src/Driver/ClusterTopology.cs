@@ -43,10 +43,12 @@ public sealed record ClusterTopology
         }
         var text = new StringBuilder();
         text.Append(Leader is null ? $"no leader ({NoLeaderReason})" : $"{Leader} leads");
-        text.Append(CultureInfo.InvariantCulture, $", term {Term}; members {(Members.IsEmpty ? "none" : string.Join(", ", Members))}");
+        text.Append(CultureInfo.InvariantCulture,
+            $", term {Term}; members {(Members.IsEmpty ? "none" : string.Join(", ", Members))}");
         if (!IsLive)
         {
-            text.Append(CultureInfo.InvariantCulture, $"; its source has been silent for {Age?.TotalSeconds ?? 0:0.0} s");
+            text.Append(CultureInfo.InvariantCulture,
+                $"; its source has been silent for {Age?.TotalSeconds ?? 0:0.0} s");
         }
         return text.ToString();
     }
@@ -67,7 +69,8 @@ public sealed record ClusterTopology
             Members =
             [
                 .. snapshot.Members.Values.Select(member => new TopologyMember(
-                    member.Name, member.Address?.Host, member.Address?.Port ?? 0, Lower(member.Role), Lower(member.State),
+                    member.Name, member.Address?.Host, member.Address?.Port ?? 0, Lower(member.Role),
+                    Lower(member.State),
                     ReferenceEquals(member, leader) ? null : HostChooser.LagOf(snapshot, member))),
             ],
         };

@@ -9,12 +9,15 @@ using Routing.Driver.Routes;
 
 namespace Routing.Driver;
 
-/// <summary>Opens connections: from the pool at once where it can; else it waits for a fit member and tries, until the time is over.</summary>
+/// <summary>
+/// Opens connections: from the pool at once where it can; else it waits for a fit member and tries, until the time is
+/// over.
+/// </summary>
 internal sealed class ConnectionOpener
 {
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan s_shortestWait = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromMilliseconds(500);
 
     private readonly ClusterRouter _router;
     private readonly SharedTypes _types;
@@ -44,23 +47,28 @@ internal sealed class ConnectionOpener
         {
             return OpenSlowlyAsync(target, null, null, isAsync: true, cancellationToken);
         }
-        // The token is the member's, not the caller's: an attempt ends with the member's reign. A caller who gives up sooner leaves it behind.
+        // The token is the member's, not the caller's: an attempt ends with the member's reign. A caller who gives up
+        // sooner leaves it behind.
         var end = pool.Attempts;
         if (!ReferenceEquals(picture, _router.Current))
         {
-            return OpenSlowlyAsync(target, null, null, isAsync: true, cancellationToken);   // it may be the token of the member's next reign
+            // it may be the token of the member's next reign
+            return OpenSlowlyAsync(target, null, null, isAsync: true, cancellationToken);
         }
         var connection = pool.Create();
         var opening = connection.OpenAsync(end);
-        if (opening.IsCompletedSuccessfully && MemberPool.MayServe(connection, target) && pool.TypesVersion == _router.Types.Version)
+        if (opening.IsCompletedSuccessfully && MemberPool.MayServe(connection, target)
+            && pool.TypesVersion == _router.Types.Version)
         {
             if (began != 0)
             {
-                DriverMetrics.Opened(_router.Name, Targets.Word(target), pool.Member, _router.Time.GetElapsedTime(began));
+                DriverMetrics.Opened(_router.Name, Targets.Word(target), pool.Member,
+                    _router.Time.GetElapsedTime(began));
             }
             return new ValueTask<NpgsqlConnection>(connection);
         }
-        return OpenSlowlyAsync(target, null, new Attempt(pool, connection, opening, end), isAsync: true, cancellationToken);
+        return OpenSlowlyAsync(target, null, new Attempt(pool, connection, opening, end), isAsync: true,
+            cancellationToken);
     }
 
     /// <summary>Opens a connection for a target; blocks the thread.</summary>
@@ -74,7 +82,9 @@ internal sealed class ConnectionOpener
 
     /// <summary>Opens a connection by a route of the caller's; for causal reads.</summary>
     /// <param name="target">What it is for, in messages.</param>
-    /// <param name="routeOf">The route by the newest picture. With nobody on it this gives up at once: the caller has another way.</param>
+    /// <param name="routeOf">
+    /// The route by the newest picture. With nobody on it this gives up at once: the caller has another way.
+    /// </param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="NoHostException">Nobody is on the route, or none could be had in time.</exception>
     public ValueTask<NpgsqlConnection> OpenAsync(
@@ -85,18 +95,22 @@ internal sealed class ConnectionOpener
     /// <param name="target">Whom to.</param>
     /// <param name="create">Makes the closed connection of a connection string.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="NoHostException">No member could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
+    /// <exception cref="NoHostException">
+    /// No member could be had within <see cref="RoutingOptions.OpenTimeout"/>.
+    /// </exception>
     public async ValueTask<T> OpenReplicationAsync<T>(
         TargetSessionAttributes target, Func<string, T> create, CancellationToken cancellationToken)
         where T : ReplicationConnection
     {
         string text;
-        var ordinary = await OpenAsync(target, cancellationToken).ConfigureAwait(false);   // the member answers, and has the right role
+        // the member answers, and has the right role
+        var ordinary = await OpenAsync(target, cancellationToken).ConfigureAwait(false);
         await using (ordinary.ConfigureAwait(false))
         {
             // A clone's string holds the password, also where a provider gives it; the connection's own does not.
             var settings = new NpgsqlConnectionStringBuilder(ordinary.ConnectionString) { Pooling = false };
-            var clone = await ordinary.CloneWithAsync(settings.ConnectionString, cancellationToken).ConfigureAwait(false);
+            var clone =
+                await ordinary.CloneWithAsync(settings.ConnectionString, cancellationToken).ConfigureAwait(false);
             await using (clone.ConfigureAwait(false))
             {
                 text = clone.ConnectionString;
@@ -116,7 +130,8 @@ internal sealed class ConnectionOpener
     }
 
     private async ValueTask<NpgsqlConnection> OpenSlowlyAsync(
-        TargetSessionAttributes target, Func<Picture, Route>? routeOf, Attempt? begun, bool isAsync, CancellationToken cancellationToken)
+        TargetSessionAttributes target, Func<Picture, Route>? routeOf, Attempt? begun, bool isAsync,
+        CancellationToken cancellationToken)
     {
         var time = _router.Time;
         var began = time.GetTimestamp();
@@ -125,7 +140,7 @@ internal sealed class ConnectionOpener
         var attempts = new List<OpenAttempt>();
         var tried = new HashSet<string>(StringComparer.Ordinal);
         Exception? last = null;
-        var pause = FirstPause;
+        var pause = s_firstPause;
         var hasWaited = false;
         using var place = new PlaceInLine();
         while (true)
@@ -153,10 +168,12 @@ internal sealed class ConnectionOpener
                 try
                 {
                     var hasOthers = route.HasUntried(tried, attempt.Pool);
-                    var connection = await CompleteAsync(attempt, target, Left(), hasOthers, isAsync, cancellationToken).ConfigureAwait(false);
+                    var connection = await CompleteAsync(attempt, target, Left(), hasOthers, isAsync, cancellationToken)
+                        .ConfigureAwait(false);
                     attempt.Pool.Health.Succeeded();
                     DriverMetrics.Opened(_router.Name, word, attempt.Pool.Member, time.GetElapsedTime(began));
-                    activity?.SetTag("routing.member", attempt.Pool.Member).SetTag("routing.attempts", attempts.Count + 1);
+                    activity?.SetTag("routing.member", attempt.Pool.Member)
+                        .SetTag("routing.attempts", attempts.Count + 1);
                     return connection;
                 }
                 catch (Exception problem) when (MayTryAgain(problem, attempt, cancellationToken))
@@ -177,7 +194,8 @@ internal sealed class ConnectionOpener
                 {
                     try
                     {
-                        if (await place.EnterAsync(attempt.Pool, Left(), isAsync, cancellationToken).ConfigureAwait(false))
+                        if (await place.EnterAsync(attempt.Pool, Left(), isAsync, cancellationToken)
+                            .ConfigureAwait(false))
                         {
                             tried.Clear();
                             continue;   // a full pool is no failure: only the caller's own time bounds the wait
@@ -212,7 +230,7 @@ internal sealed class ConnectionOpener
             }
             // Without anybody to try only a change helps; after a failure a little time may.
             var wait = attempt is null ? Left() : Shorter(Left(), pause);
-            pause = Shorter(pause * 2, LongestPause);
+            pause = Shorter(pause * 2, s_longestPause);
             try
             {
                 await ForChangeAsync(picture, wait, isAsync, cancellationToken).ConfigureAwait(false);
@@ -225,7 +243,10 @@ internal sealed class ConnectionOpener
         }
 
         // Timers end a little early: what is too short for anything counts as nothing.
-        TimeSpan Left() => _router.Options.OpenTimeout - time.GetElapsedTime(began) is var left && left > ShortestWait ? left : TimeSpan.Zero;
+        TimeSpan Left() =>
+            _router.Options.OpenTimeout - time.GetElapsedTime(began) is var left && left > s_shortestWait
+                ? left
+                : TimeSpan.Zero;
 
         NoHostException NoHost(string reason) =>
             NoHostException.After(time.GetElapsedTime(began), word, reason, attempts, _router.Describe(), last);
@@ -233,7 +254,8 @@ internal sealed class ConnectionOpener
 
     /// <summary>Brings an attempt to its end.</summary>
     private async ValueTask<NpgsqlConnection> CompleteAsync(
-        Attempt attempt, TargetSessionAttributes target, TimeSpan limit, bool hasOthers, bool isAsync, CancellationToken cancellationToken)
+        Attempt attempt, TargetSessionAttributes target, TimeSpan limit, bool hasOthers, bool isAsync,
+        CancellationToken cancellationToken)
     {
         var (pool, connection, _, end) = attempt;
         Task? opening = null;
@@ -247,7 +269,8 @@ internal sealed class ConnectionOpener
             // In sync, too: from the pool it is done at once, and only so a login that is under way can be left.
             opening = attempt.Opening ?? connection.OpenAsync(end);
             await EndAsync(
-                opening.IsCompleted ? opening : WatchAsync(attempt, opening, limit, hasOthers, cancellationToken), isAsync).ConfigureAwait(false);
+                opening.IsCompleted ? opening : WatchAsync(attempt, opening, limit, hasOthers, cancellationToken),
+                isAsync).ConfigureAwait(false);
             if (!MemberPool.MayServe(connection, target))
             {
                 _router.Evict(pool, "a session there does not accept writes");
@@ -291,7 +314,9 @@ internal sealed class ConnectionOpener
         return task;
     }
 
-    /// <summary>Asks a member that was silent whether it answers now; an attempt before that would only fill its pool.</summary>
+    /// <summary>
+    /// Asks a member that was silent whether it answers now; an attempt before that would only fill its pool.
+    /// </summary>
     /// <exception cref="SilentMemberException">It does not.</exception>
     private async Task AskAgainAsync(Attempt attempt, TimeSpan limit, CancellationToken cancellationToken)
     {
@@ -304,23 +329,30 @@ internal sealed class ConnectionOpener
         }
     }
 
-    /// <summary>Waits for an attempt as long as its member gives signs of life: a login that goes on is not silence.</summary>
+    /// <summary>
+    /// Waits for an attempt as long as its member gives signs of life: a login that goes on is not silence.
+    /// </summary>
     /// <exception cref="SilentMemberException">The member gave none.</exception>
-    /// <exception cref="StillWaitingException">It does, but the time is over; or its pool is full, and there are others.</exception>
-    private async Task WatchAsync(Attempt attempt, Task opening, TimeSpan limit, bool hasOthers, CancellationToken cancellationToken)
+    /// <exception cref="StillWaitingException">
+    /// It does, but the time is over; or its pool is full, and there are others.
+    /// </exception>
+    private async Task WatchAsync(
+        Attempt attempt, Task opening, TimeSpan limit, bool hasOthers, CancellationToken cancellationToken)
     {
         var pool = attempt.Pool;
         var began = _router.Time.GetTimestamp();
         // Npgsql itself may go on waiting for a login that it was told to give up.
         using var either = CancellationTokenSource.CreateLinkedTokenSource(attempt.End, cancellationToken);
-        while (!await IsOverAsync(opening, _silence == TimeSpan.Zero ? Left() : Shorter(Left(), _silence / 2)).ConfigureAwait(false))
+        while (!await IsOverAsync(opening, _silence == TimeSpan.Zero ? Left() : Shorter(Left(), _silence / 2))
+            .ConfigureAwait(false))
         {
             if (Left() <= TimeSpan.Zero)
             {
                 throw new StillWaitingException();
             }
             var isAlive = pool.SignOfLife.AskAsync(_silence / 2);
-            if (await IsOverAsync(Task.WhenAny(opening, isAlive), Left()).ConfigureAwait(false) && isAlive.IsCompleted && !opening.IsCompleted)
+            if (await IsOverAsync(Task.WhenAny(opening, isAlive), Left()).ConfigureAwait(false) && isAlive.IsCompleted
+                && !opening.IsCompleted)
             {
                 if (!await isAlive.ConfigureAwait(false))
                 {
@@ -335,7 +367,8 @@ internal sealed class ConnectionOpener
         }
         await opening.ConfigureAwait(false);
 
-        TimeSpan Left() => limit - _router.Time.GetElapsedTime(began) is var left && left > ShortestWait ? left : TimeSpan.Zero;
+        TimeSpan Left() =>
+            limit - _router.Time.GetElapsedTime(began) is var left && left > s_shortestWait ? left : TimeSpan.Zero;
 
         async ValueTask<bool> IsOverAsync(Task task, TimeSpan most)
         {
@@ -362,9 +395,11 @@ internal sealed class ConnectionOpener
         await connection.DisposeAsync().ConfigureAwait(false);
     });
 
-    private static bool MayTryAgain(Exception problem, Attempt attempt, CancellationToken cancellationToken) => problem switch
+    private static bool MayTryAgain(Exception problem, Attempt attempt, CancellationToken cancellationToken) =>
+        problem switch
     {
-        OperationCanceledException => !cancellationToken.IsCancellationRequested,   // the member's reign ended, or it is silent
+        // the member's reign ended, or it is silent
+        OperationCanceledException => !cancellationToken.IsCancellationRequested,
         ObjectDisposedException => attempt.Pool.IsRetired,
         NpgsqlException npgsql => npgsql.IsTransient,
         TimeoutException or SocketException or IOException => true,
@@ -378,11 +413,13 @@ internal sealed class ConnectionOpener
         {
             OperationCanceledException => "given up: it is silent, or not fit any more",
             ObjectDisposedException => "it left the cluster",
-            NpgsqlException { InnerException: { } inner } and not PostgresException and not WrongRoleException => $"{problem.Message} ({inner.Message})",
+            NpgsqlException { InnerException: { } inner } and not PostgresException and not WrongRoleException =>
+                $"{problem.Message} ({inner.Message})",
             _ => problem.Message,
         };
         attempts.Add(new OpenAttempt(pool.Member, pool.Address.Host, pool.Address.Port, after, says));
-        if (problem is OperationCanceledException or ObjectDisposedException or StillWaitingException || IsExhausted(problem))
+        if (problem is OperationCanceledException or ObjectDisposedException or StillWaitingException
+            || IsExhausted(problem))
         {
             return;   // says nothing about the member
         }
@@ -395,9 +432,11 @@ internal sealed class ConnectionOpener
 
     // Npgsql tells it by its words alone; a test holds it to them.
     private static bool IsExhausted(Exception problem) =>
-        problem is NpgsqlException and not PostgresException && problem.Message.Contains("pool has been exhausted", StringComparison.Ordinal);
+        problem is NpgsqlException and not PostgresException
+            && problem.Message.Contains("pool has been exhausted", StringComparison.Ordinal);
 
-    private async ValueTask ForChangeAsync(Picture picture, TimeSpan limit, bool isAsync, CancellationToken cancellationToken)
+    private async ValueTask ForChangeAsync(
+        Picture picture, TimeSpan limit, bool isAsync, CancellationToken cancellationToken)
     {
         var changed = picture.Superseded.Task;
         if (!isAsync)
@@ -420,7 +459,8 @@ internal sealed class ConnectionOpener
         : Targets.MustBePrimary(target) ? picture.NoLeaderReason ?? "the leader is out"
         : $"no member fits: {string.Join("; ", picture.RouteFor(target).Hosts.Verdicts.Select(one => $"{one.Member.Name} {one.Reason}"))}";
 
-    private static OperationCanceledException Cancelled(NoHostException why, CancellationToken token) => new(why.Message, why, token);
+    private static OperationCanceledException Cancelled(NoHostException why, CancellationToken token) =>
+        new(why.Message, why, token);
 
     private static TimeSpan Shorter(TimeSpan left, TimeSpan right) => left < right ? left : right;
 

@@ -24,7 +24,9 @@ internal static class EndpointText
             && Uri.TryCreate($"{scheme}://{address}", UriKind.Absolute, out endpoint);
     }
 
-    /// <summary>The text without what stands ahead of an @: it may hold a password, which has no place in a message.</summary>
+    /// <summary>
+    /// The text without what stands ahead of an @: it may hold a password, which has no place in a message.
+    /// </summary>
     public static string WithoutSecrets(string text)
     {
         var start = text.IndexOf("://", StringComparison.Ordinal) is >= 0 and var at ? at + 3 : 0;

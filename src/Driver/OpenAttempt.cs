@@ -12,5 +12,6 @@ public sealed record OpenAttempt(string Member, string Host, int Port, TimeSpan 
 {
     /// <inheritdoc/>
     public override string ToString() =>
-        string.Create(CultureInfo.InvariantCulture, $"{Member} ({Host}:{Port}) after {After.TotalSeconds:0.0##} s: {Problem}");
+        string.Create(CultureInfo.InvariantCulture,
+            $"{Member} ({Host}:{Port}) after {After.TotalSeconds:0.0##} s: {Problem}");
 }

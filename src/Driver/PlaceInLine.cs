@@ -4,8 +4,9 @@ namespace Routing.Driver;
 
 /// <summary>A caller's place before a full pool: first come, first served.</summary>
 /// <remarks>
-/// Npgsql has one time-out for the wait for a free connection and for a new one to be made, and who runs into it goes to the end of its
-/// queue. So the callers that have found a pool full go on one at a time, in the order of their arrival.
+/// Npgsql has one time-out for the wait for a free connection and for a new one to be made, and who runs into it goes
+/// to the end of its queue. So the callers that have found a pool full go on one at a time, in the order of their
+/// arrival.
 /// </remarks>
 internal sealed class PlaceInLine : IDisposable
 {
@@ -17,7 +18,8 @@ internal sealed class PlaceInLine : IDisposable
     /// <param name="isAsync">False: blocks the thread.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>Whether it is the caller's turn.</returns>
-    public async ValueTask<bool> EnterAsync(MemberPool pool, TimeSpan limit, bool isAsync, CancellationToken cancellationToken)
+    public async ValueTask<bool> EnterAsync(
+        MemberPool pool, TimeSpan limit, bool isAsync, CancellationToken cancellationToken)
     {
         if (ReferenceEquals(_held, pool.Line))
         {

@@ -3,8 +3,8 @@ using Npgsql;
 namespace Routing.Driver;
 
 /// <summary>
-/// The server rolled a unit of work back, although the work returned without an exception: a statement in it had failed, and the work
-/// went on. Nothing was committed.
+/// The server rolled a unit of work back, although the work returned without an exception: a statement in it had
+/// failed, and the work went on. Nothing was committed.
 /// </summary>
 /// <remarks>Not transient: the work that caught the exception of its statement would do so again.</remarks>
 public sealed class RolledBackException : NpgsqlException

@@ -4,11 +4,15 @@ using Npgsql;
 
 namespace Routing.Driver;
 
-/// <summary>One string for everything: <c>Cluster=orders;Etcd=10.0.0.1:2379,10.0.0.2:2379;Target Session Attributes=primary;Database=…</c>.</summary>
+/// <summary>
+/// One string for everything: <c>Cluster=orders;Etcd=10.0.0.1:2379,10.0.0.2:2379;Target Session
+/// Attributes=primary;Database=…</c>.
+/// </summary>
 /// <remarks>Keywords that are not the driver's own are Npgsql's.</remarks>
 internal static class RoutingConnectionString
 {
-    private static readonly Dictionary<string, Action<RoutingOptions, string>> s_keywords = new(StringComparer.OrdinalIgnoreCase)
+    private static readonly Dictionary<string, Action<RoutingOptions, string>> s_keywords =
+        new(StringComparer.OrdinalIgnoreCase)
     {
         ["Cluster"] = static (options, value) => options.Cluster = value,
         ["Namespace"] = static (options, value) => options.Namespace = value,
@@ -22,21 +26,25 @@ internal static class RoutingConnectionString
         ["Rest"] = static (options, value) => Add(options.Rest, value),
         ["Rest CA File"] = static (options, value) => options.RestCaFile = value,
         ["Rest Interval"] = static (options, value) => options.RestInterval = Seconds(value),
-        ["Target Session Attributes"] = static (options, value) => options.Target = Word<TargetSessionAttributes>(value),
+        ["Target Session Attributes"] = static (options, value) =>
+            options.Target = Word<TargetSessionAttributes>(value),
         ["Open Timeout"] = static (options, value) => options.OpenTimeout = Seconds(value),
         ["Timeout"] = static (options, value) => options.ConnectTimeout = Seconds(value),
-        ["Maximum Lag Bytes"] = static (options, value) => options.MaximumLagBytes = long.Parse(value, NumberStyles.None, CultureInfo.InvariantCulture),
+        ["Maximum Lag Bytes"] = static (options, value) =>
+            options.MaximumLagBytes = long.Parse(value, NumberStyles.None, CultureInfo.InvariantCulture),
         ["Zone"] = static (options, value) => options.Zone = value,
         ["Zone Tag"] = static (options, value) => options.ZoneTag = value,
         ["Required Tags"] = static (options, value) => AddTags(options.RequiredTags, value),
         ["Read Policy"] = static (options, value) => options.ReadPolicy = Word<ReadPolicy>(value),
         ["Read Fallback"] = static (options, value) => options.ReadFallback = Word<ReadFallback>(value),
         ["Causal Wait"] = static (options, value) => options.CausalWait = Seconds(value),
-        ["Warm Connections"] = static (options, value) => options.WarmConnections = int.Parse(value, NumberStyles.None, CultureInfo.InvariantCulture),
+        ["Warm Connections"] = static (options, value) =>
+            options.WarmConnections = int.Parse(value, NumberStyles.None, CultureInfo.InvariantCulture),
     };
 
     // Said by the topology, or of no meaning beside it.
-    private static readonly string[] s_refused = ["Host", "Server", "Port", "Load Balance Hosts", "Host Recheck Seconds"];
+    private static readonly string[] s_refused = ["Host", "Server", "Port", "Load Balance Hosts",
+        "Host Recheck Seconds"];
 
     private const string Multiplexing = "Multiplexing";
 
@@ -59,7 +67,8 @@ internal static class RoutingConnectionString
             }
             catch (FormatException problem)
             {
-                throw new ArgumentException($"{problem.Message} It stands in the connection string.", nameof(connectionString), problem);
+                throw new ArgumentException(
+                    $"{problem.Message} It stands in the connection string.", nameof(connectionString), problem);
             }
         }
         options.ConnectionString = rest.ConnectionString;
@@ -82,7 +91,8 @@ internal static class RoutingConnectionString
         }
         catch (Exception problem) when (problem is FormatException or OverflowException)
         {
-            throw new FormatException($"The value '{value}' of '{keyword}' is not understood: {problem.Message}", problem);
+            throw new FormatException($"The value '{value}' of '{keyword}' is not understood: {problem.Message}",
+                problem);
         }
     }
 
@@ -94,16 +104,20 @@ internal static class RoutingConnectionString
             var all = new DbConnectionStringBuilder { ConnectionString = connectionString };
             foreach (string keyword in all.Keys)
             {
-                if (s_refused.Contains(keyword, StringComparer.OrdinalIgnoreCase) || s_refused.Contains(Spaced(keyword), StringComparer.OrdinalIgnoreCase))
+                if (s_refused.Contains(keyword, StringComparer.OrdinalIgnoreCase)
+                    || s_refused.Contains(Spaced(keyword), StringComparer.OrdinalIgnoreCase))
                 {
-                    return $"The connection string has '{keyword}': hosts come from the topology, one pool for each; leave it out.";
+                    return $"The connection string has '{keyword}': hosts come from the topology, one pool for each; "
+                        + "leave it out.";
                 }
             }
             return new NpgsqlConnectionStringBuilder(connectionString).Multiplexing
-                ? $"The connection string switches '{Multiplexing}' on: a session must stay with one member; leave it out."
+                ? $"The connection string switches '{Multiplexing}' on: a session must stay with one member; leave it "
+                    + "out."
                 : null;
         }
-        catch (Exception problem) when (problem is ArgumentException or FormatException or KeyNotFoundException or InvalidCastException)
+        catch (Exception problem) when (problem is ArgumentException or FormatException or KeyNotFoundException
+            or InvalidCastException)
         {
             return $"The connection string is not understood: {problem.Message}";
         }
@@ -116,7 +130,8 @@ internal static class RoutingConnectionString
         var result = new RoutingOptionsValidator().Validate(null, options);
         if (result.Failed)
         {
-            throw new ArgumentException($"The settings of the data source are wrong: {string.Join(" ", result.Failures)}", nameof(options));
+            throw new ArgumentException(
+                $"The settings of the data source are wrong: {string.Join(" ", result.Failures)}", nameof(options));
         }
     }
 
@@ -146,7 +161,10 @@ internal static class RoutingConnectionString
 
     // "TargetSessionAttributes" for "Target Session Attributes", as Npgsql takes both.
     private static string Spaced(string keyword) =>
-        s_keywords.Keys.Concat(s_refused).FirstOrDefault(one => one.Replace(" ", "", StringComparison.Ordinal).Equals(keyword, StringComparison.OrdinalIgnoreCase)) ?? keyword;
+        s_keywords.Keys.Concat(s_refused)
+            .FirstOrDefault(
+                one => one.Replace(" ", "", StringComparison.Ordinal)
+                    .Equals(keyword, StringComparison.OrdinalIgnoreCase)) ?? keyword;
 
     // A number of seconds, or a time as 00:00:10. A lone number is never a time of .NET's, for which it means days.
     private static TimeSpan Seconds(string value) => value.Contains(':', StringComparison.Ordinal)

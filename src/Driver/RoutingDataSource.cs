@@ -9,10 +9,13 @@ using Routing.Driver.UnitsOfWork;
 
 namespace Routing.Driver;
 
-/// <summary>A data source that knows the cluster: connections are on the leader, or on a replica that fits, without anything in between.</summary>
+/// <summary>
+/// A data source that knows the cluster: connections are on the leader, or on a replica that fits, without anything in
+/// between.
+/// </summary>
 /// <remarks>
-/// <para>The connections are real <see cref="NpgsqlConnection"/>s. One pool for each member; the pool of a member that does not lead any
-/// more is emptied at the moment of the change, and new connections go to the new leader.</para>
+/// <para>The connections are real <see cref="NpgsqlConnection"/>s. One pool for each member; the pool of a member that
+/// does not lead any more is emptied at the moment of the change, and new connections go to the new leader.</para>
 /// <para>While nobody leads, <see cref="OpenConnectionAsync(CancellationToken)"/> waits. A closed connection from
 /// <see cref="CreateConnection"/> belongs to the member that was right when it was made: prefer to open here.</para>
 /// <para>All members are thread-safe.</para>
@@ -50,8 +53,14 @@ public sealed class RoutingDataSource : DbDataSource
         ConnectionString = RoutingConnectionString.Describe(router.Options, target);
     }
 
-    /// <summary>Raised after a change of leader, members, roles or states, or when the source of the topology falls silent or comes back.</summary>
-    /// <remarks>Not from the watch itself: a slow handler delays nothing but the next event. Changes that come close together are one event.</remarks>
+    /// <summary>
+    /// Raised after a change of leader, members, roles or states, or when the source of the topology falls silent or
+    /// comes back.
+    /// </summary>
+    /// <remarks>
+    /// Not from the watch itself: a slow handler delays nothing but the next event. Changes that come close together
+    /// are one event.
+    /// </remarks>
     public event EventHandler<TopologyChangedEventArgs>? TopologyChanged
     {
         add => _router.Announcer.Changed += value;
@@ -69,9 +78,12 @@ public sealed class RoutingDataSource : DbDataSource
 
     internal ClusterRouter Router => _router;
 
-    /// <summary>Makes a data source of one string: <c>Cluster=orders;Etcd=10.0.0.1:2379,10.0.0.2:2379;Database=…;Username=…</c>.</summary>
+    /// <summary>
+    /// Makes a data source of one string: <c>Cluster=orders;Etcd=10.0.0.1:2379,10.0.0.2:2379;Database=…;Username=…</c>.
+    /// </summary>
     /// <exception cref="ArgumentException">Something in it is wrong or missing; the message says what.</exception>
-    public static RoutingDataSource Create(string connectionString) => new RoutingDataSourceBuilder(connectionString).Build();
+    public static RoutingDataSource Create(string connectionString) =>
+        new RoutingDataSourceBuilder(connectionString).Build();
 
     /// <summary>The same pools and the same watch, with another target. Disposing of it does nothing.</summary>
     public RoutingDataSource WithTarget(TargetSessionAttributes target)
@@ -82,10 +94,12 @@ public sealed class RoutingDataSource : DbDataSource
 
     /// <summary>A closed connection to the member that is right now.</summary>
     /// <remarks>
-    /// It does not wait for a leader: without one it belongs to the member that led last. Opened later, it may fail where
-    /// <see cref="OpenConnectionAsync(CancellationToken)"/> would not; it never writes to a standby.
+    /// It does not wait for a leader: without one it belongs to the member that led last. Opened later, it may fail
+    /// where <see cref="OpenConnectionAsync(CancellationToken)"/> would not; it never writes to a standby.
     /// </remarks>
-    /// <exception cref="NoHostException">No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
+    /// <exception cref="NoHostException">
+    /// No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.
+    /// </exception>
     public new NpgsqlConnection CreateConnection()
     {
         var pool = Guess();
@@ -102,7 +116,10 @@ public sealed class RoutingDataSource : DbDataSource
     /// <exception cref="NoHostException">None could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
     public NpgsqlConnection OpenConnection(TargetSessionAttributes target) => _opener.Open(target);
 
-    /// <summary>Opens a connection; waits for a leader, or a replica that fits, as long as the token and <see cref="RoutingOptions.OpenTimeout"/> allow.</summary>
+    /// <summary>
+    /// Opens a connection; waits for a leader, or a replica that fits, as long as the token and
+    /// <see cref="RoutingOptions.OpenTimeout"/> allow.
+    /// </summary>
     /// <exception cref="NoHostException">None could be had in time.</exception>
     /// <exception cref="OperationCanceledException">The token ended it; the message says what was tried.</exception>
     public new ValueTask<NpgsqlConnection> OpenConnectionAsync(CancellationToken cancellationToken = default) =>
@@ -111,47 +128,69 @@ public sealed class RoutingDataSource : DbDataSource
     /// <summary>Opens a connection for another target.</summary>
     /// <exception cref="NoHostException">None could be had in time.</exception>
     /// <exception cref="OperationCanceledException">The token ended it; the message says what was tried.</exception>
-    public ValueTask<NpgsqlConnection> OpenConnectionAsync(TargetSessionAttributes target, CancellationToken cancellationToken = default) =>
+    public ValueTask<NpgsqlConnection> OpenConnectionAsync(
+        TargetSessionAttributes target, CancellationToken cancellationToken = default) =>
         _opener.OpenAsync(target, cancellationToken);
 
     /// <summary>
-    /// Opens a connection for reads that see everything up to a token: to a replica that has replayed it, or does so within
-    /// <see cref="RoutingOptions.CausalWait"/>; else to the leader.
+    /// Opens a connection for reads that see everything up to a token: to a replica that has replayed it, or does so
+    /// within <see cref="RoutingOptions.CausalWait"/>; else to the leader.
     /// </summary>
-    /// <remarks>A token from before a failover goes to the leader. An empty token is like no token: any replica.</remarks>
+    /// <remarks>
+    /// A token from before a failover goes to the leader. An empty token is like no token: any replica.
+    /// </remarks>
     /// <exception cref="NoHostException">None could be had in time.</exception>
-    public ValueTask<NpgsqlConnection> OpenConnectionAsync(CausalToken token, CancellationToken cancellationToken = default) =>
+    public ValueTask<NpgsqlConnection> OpenConnectionAsync(
+        CausalToken token, CancellationToken cancellationToken = default) =>
         _causal.OpenAsync(token, cancellationToken);
 
-    /// <summary>Captures where the leader's log ends now: after a commit on this connection, whoever reads with the token sees it.</summary>
+    /// <summary>
+    /// Captures where the leader's log ends now: after a commit on this connection, whoever reads with the token sees
+    /// it.
+    /// </summary>
     /// <param name="connection">An open connection to the leader, outside a transaction or after its commit.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="PostgresException">The server is not a primary.</exception>
-    public static ValueTask<CausalToken> CaptureTokenAsync(NpgsqlConnection connection, CancellationToken cancellationToken = default) =>
+    public static ValueTask<CausalToken> CaptureTokenAsync(
+        NpgsqlConnection connection, CancellationToken cancellationToken = default) =>
         CausalReads.CaptureAsync(connection, cancellationToken);
 
     /// <summary>Runs a transaction, and repeats it as a whole when a failover or a conflict undid it.</summary>
-    /// <param name="work">What to do. It may run several times, so what it does outside the transaction must bear that.</param>
+    /// <param name="work">
+    /// What to do. It may run several times, so what it does outside the transaction must bear that.
+    /// </param>
     /// <param name="options">How long and how often; null: the defaults.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>What the run returned that was committed.</returns>
-    /// <exception cref="AmbiguousCommitException">The answer to a COMMIT was lost, and nothing told what became of it.</exception>
-    /// <exception cref="TimeoutException">It was not done within <see cref="UnitOfWorkOptions.Deadline"/>; nothing was committed.</exception>
+    /// <exception cref="AmbiguousCommitException">
+    /// The answer to a COMMIT was lost, and nothing told what became of it.
+    /// </exception>
+    /// <exception cref="TimeoutException">
+    /// It was not done within <see cref="UnitOfWorkOptions.Deadline"/>; nothing was committed.
+    /// </exception>
     public Task<T> RunAsync<T>(
-        Func<NpgsqlTransaction, CancellationToken, Task<T>> work, UnitOfWorkOptions? options = null, CancellationToken cancellationToken = default)
+        Func<NpgsqlTransaction, CancellationToken, Task<T>> work, UnitOfWorkOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(work);
         return _units.RunAsync(work, options ?? new UnitOfWorkOptions(), cancellationToken);
     }
 
     /// <summary>Runs a transaction, and repeats it as a whole when a failover or a conflict undid it.</summary>
-    /// <param name="work">What to do. It may run several times, so what it does outside the transaction must bear that.</param>
+    /// <param name="work">
+    /// What to do. It may run several times, so what it does outside the transaction must bear that.
+    /// </param>
     /// <param name="options">How long and how often; null: the defaults.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="AmbiguousCommitException">The answer to a COMMIT was lost, and nothing told what became of it.</exception>
-    /// <exception cref="TimeoutException">It was not done within <see cref="UnitOfWorkOptions.Deadline"/>; nothing was committed.</exception>
+    /// <exception cref="AmbiguousCommitException">
+    /// The answer to a COMMIT was lost, and nothing told what became of it.
+    /// </exception>
+    /// <exception cref="TimeoutException">
+    /// It was not done within <see cref="UnitOfWorkOptions.Deadline"/>; nothing was committed.
+    /// </exception>
     public Task RunAsync(
-        Func<NpgsqlTransaction, CancellationToken, Task> work, UnitOfWorkOptions? options = null, CancellationToken cancellationToken = default)
+        Func<NpgsqlTransaction, CancellationToken, Task> work, UnitOfWorkOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(work);
         return _units.RunAsync(
@@ -164,14 +203,15 @@ public sealed class RoutingDataSource : DbDataSource
     }
 
     /// <summary>
-    /// Tells of a command that failed. When the server refused a write as read-only (25006), the pool that the connection came from is
-    /// emptied, so that the next open is right. Anything else is left alone.
+    /// Tells of a command that failed. When the server refused a write as read-only (25006), the pool that the
+    /// connection came from is emptied, so that the next open is right. Anything else is left alone.
     /// </summary>
     /// <returns>Whether it was that.</returns>
     public bool Report(NpgsqlConnection connection, Exception failure)
     {
         ArgumentNullException.ThrowIfNull(connection);
-        if (failure is not PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction } || _router.WritePoolOf(connection) is not { } pool)
+        if (failure is not PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction }
+            || _router.WritePoolOf(connection) is not { } pool)
         {
             return false;
         }
@@ -180,8 +220,8 @@ public sealed class RoutingDataSource : DbDataSource
     }
 
     /// <summary>
-    /// Ends when the member that an open connection goes to ceases to lead (or leaves). Given to a command, it interrupts what still runs there
-    /// after a failover.
+    /// Ends when the member that an open connection goes to ceases to lead (or leaves). Given to a command, it
+    /// interrupts what still runs there after a failover.
     /// </summary>
     public CancellationToken ReignOf(NpgsqlConnection connection)
     {
@@ -189,9 +229,12 @@ public sealed class RoutingDataSource : DbDataSource
         return _router.PoolOf(connection, Target)?.Reign ?? new CancellationToken(canceled: true);
     }
 
-    /// <summary>Whether a closed connection may be opened where it is bound to: its member still serves this target.</summary>
+    /// <summary>
+    /// Whether a closed connection may be opened where it is bound to: its member still serves this target.
+    /// </summary>
     internal bool IsRight(NpgsqlConnection connection) =>
-        s_owners.TryGetValue(connection, out var pool) && !pool.IsRetired && _router.Current.RouteFor(Target).Serves(pool);
+        s_owners.TryGetValue(connection, out var pool) && !pool.IsRetired
+            && _router.Current.RouteFor(Target).Serves(pool);
 
     /// <summary>Opens a connection that will be opened again later.</summary>
     internal NpgsqlConnection OpenForLater() => Note(OpenConnection());
@@ -200,27 +243,42 @@ public sealed class RoutingDataSource : DbDataSource
     internal async ValueTask<NpgsqlConnection> OpenForLaterAsync(CancellationToken cancellationToken) =>
         Note(await OpenConnectionAsync(cancellationToken).ConfigureAwait(false));
 
-    /// <summary>A command for one execution on the member that is right now; like <see cref="CreateConnection"/> it does not wait for a leader.</summary>
-    /// <exception cref="NoHostException">No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
+    /// <summary>
+    /// A command for one execution on the member that is right now; like <see cref="CreateConnection"/> it does not
+    /// wait for a leader.
+    /// </summary>
+    /// <exception cref="NoHostException">
+    /// No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.
+    /// </exception>
     public new NpgsqlCommand CreateCommand(string? commandText = null) => Guess().CreateCommand(commandText);
 
-    /// <summary>A batch for one execution on the member that is right now; like <see cref="CreateConnection"/> it does not wait for a leader.</summary>
-    /// <exception cref="NoHostException">No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
+    /// <summary>
+    /// A batch for one execution on the member that is right now; like <see cref="CreateConnection"/> it does not wait
+    /// for a leader.
+    /// </summary>
+    /// <exception cref="NoHostException">
+    /// No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.
+    /// </exception>
     public new NpgsqlBatch CreateBatch() => Guess().CreateBatch();
 
     /// <summary>
-    /// Opens a connection for logical replication; waits and tries as <see cref="OpenConnectionAsync(CancellationToken)"/> does. It has no pool,
-    /// and does not follow the leader: open another one when it breaks.
+    /// Opens a connection for logical replication; waits and tries as
+    /// <see cref="OpenConnectionAsync(CancellationToken)"/> does. It has no pool, and does not follow the leader: open
+    /// another one when it breaks.
     /// </summary>
     /// <exception cref="NoHostException">None could be had in time.</exception>
     /// <exception cref="OperationCanceledException">The token ended it.</exception>
-    public ValueTask<LogicalReplicationConnection> OpenLogicalReplicationConnectionAsync(CancellationToken cancellationToken = default) =>
+    public ValueTask<LogicalReplicationConnection> OpenLogicalReplicationConnectionAsync(
+        CancellationToken cancellationToken = default) =>
         _opener.OpenReplicationAsync(Target, static text => new LogicalReplicationConnection(text), cancellationToken);
 
-    /// <summary>Opens a connection for physical replication, as <see cref="OpenLogicalReplicationConnectionAsync"/> does.</summary>
+    /// <summary>
+    /// Opens a connection for physical replication, as <see cref="OpenLogicalReplicationConnectionAsync"/> does.
+    /// </summary>
     /// <exception cref="NoHostException">None could be had in time.</exception>
     /// <exception cref="OperationCanceledException">The token ended it.</exception>
-    public ValueTask<PhysicalReplicationConnection> OpenPhysicalReplicationConnectionAsync(CancellationToken cancellationToken = default) =>
+    public ValueTask<PhysicalReplicationConnection> OpenPhysicalReplicationConnectionAsync(
+        CancellationToken cancellationToken = default) =>
         _opener.OpenReplicationAsync(Target, static text => new PhysicalReplicationConnection(text), cancellationToken);
 
     /// <summary>Closes the idle connections to all members; those in use are closed when they come back.</summary>
@@ -228,16 +286,17 @@ public sealed class RoutingDataSource : DbDataSource
     public void Clear() => _router.ClearAll();
 
     /// <summary>
-    /// Loads the database's types anew in all pools: after a migration has created an enum, a composite type or an extension. A connection
-    /// that is open knows them when it is next taken from its pool.
+    /// Loads the database's types anew in all pools: after a migration has created an enum, a composite type or an
+    /// extension. A connection that is open knows them when it is next taken from its pool.
     /// </summary>
     /// <remarks>
-    /// A member that can't do so now, or has not replayed the change yet, does so before its next connection is handed out. Npgsql's own
-    /// method of a connection has the same effect on all pools.
+    /// A member that can't do so now, or has not replayed the change yet, does so before its next connection is handed
+    /// out. Npgsql's own method of a connection has the same effect on all pools.
     /// </remarks>
     /// <exception cref="NoHostException">No leader could be had in time.</exception>
     /// <exception cref="OperationCanceledException">The token ended it.</exception>
-    public Task ReloadTypesAsync(CancellationToken cancellationToken = default) => _opener.Types.ReloadAsync(cancellationToken);
+    public Task ReloadTypesAsync(CancellationToken cancellationToken = default) =>
+        _opener.Types.ReloadAsync(cancellationToken);
 
     /// <summary>As <see cref="ReloadTypesAsync"/>; blocks the thread.</summary>
     /// <exception cref="NoHostException">No leader could be had in time.</exception>
@@ -250,7 +309,8 @@ public sealed class RoutingDataSource : DbDataSource
     protected override DbConnection OpenDbConnection() => OpenConnection();
 
     /// <inheritdoc/>
-    protected override async ValueTask<DbConnection> OpenDbConnectionAsync(CancellationToken cancellationToken = default) =>
+    protected override async ValueTask<DbConnection> OpenDbConnectionAsync(
+        CancellationToken cancellationToken = default) =>
         await OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
@@ -295,7 +355,9 @@ public sealed class RoutingDataSource : DbDataSource
         {
             return pool;
         }
-        using var connection = _opener.Open(Target);   // nothing is known at all yet: the first view is worth waiting for
-        return _router.BestGuess(Target) ?? throw new InvalidOperationException("A member was just connected to, and none is known.");
+        // nothing is known at all yet: the first view is worth waiting for
+        using var connection = _opener.Open(Target);
+        return _router.BestGuess(Target)
+            ?? throw new InvalidOperationException("A member was just connected to, and none is known.");
     }
 }

@@ -4,14 +4,15 @@ using Npgsql;
 namespace Routing.Driver;
 
 /// <summary>
-/// Healthy: a connection for the data source's target can be had. Degraded: it can, and the source of the topology is silent.
-/// Otherwise the registration's failure status, with what was tried and what the topology said.
+/// Healthy: a connection for the data source's target can be had. Degraded: it can, and the source of the topology is
+/// silent. Otherwise the registration's failure status, with what was tried and what the topology said.
 /// </summary>
 /// <param name="source">The data source.</param>
 public sealed class RoutingHealthCheck(RoutingDataSource source) : IHealthCheck
 {
     /// <inheritdoc/>
-    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    public async Task<HealthCheckResult> CheckHealthAsync(
+        HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(context);
         try

@@ -16,7 +16,10 @@ public sealed class RoutingOptions : IValidatableObject
     /// <summary>Where the topology comes from. Default etcd.</summary>
     public TopologySource Topology { get; set; }
 
-    /// <summary>Endpoints of etcd: <c>host:port</c> (2379 when no port is given) or URLs. Required unless <see cref="Topology"/> is rest.</summary>
+    /// <summary>
+    /// Endpoints of etcd: <c>host:port</c> (2379 when no port is given) or URLs. Required unless <see cref="Topology"/>
+    /// is rest.
+    /// </summary>
     public IList<string> Etcd { get; } = [];
 
     /// <summary>User of etcd; null: no authentication.</summary>
@@ -25,7 +28,10 @@ public sealed class RoutingOptions : IValidatableObject
     /// <summary>Password of <see cref="EtcdUsername"/>.</summary>
     public string? EtcdPassword { get; set; }
 
-    /// <summary>PEM file with the authorities to trust for etcd; with it endpoints without a scheme are https. Null: the system's.</summary>
+    /// <summary>
+    /// PEM file with the authorities to trust for etcd; with it endpoints without a scheme are https. Null: the
+    /// system's.
+    /// </summary>
     public string? EtcdCaFile { get; set; }
 
     /// <summary>PEM file with the client certificate for etcd.</summary>
@@ -34,38 +40,52 @@ public sealed class RoutingOptions : IValidatableObject
     /// <summary>PEM file with its key; null: it stands in <see cref="EtcdCertificateFile"/>.</summary>
     public string? EtcdKeyFile { get; set; }
 
-    /// <summary>Addresses of the agents' REST: <c>host:port</c> (8008 when no port is given) or URLs. Required when <see cref="Topology"/> is rest.</summary>
+    /// <summary>
+    /// Addresses of the agents' REST: <c>host:port</c> (8008 when no port is given) or URLs. Required when
+    /// <see cref="Topology"/> is rest.
+    /// </summary>
     public IList<string> Rest { get; } = [];
 
-    /// <summary>PEM file with the authorities to trust for REST; with it addresses without a scheme are https. Null: the system's.</summary>
+    /// <summary>
+    /// PEM file with the authorities to trust for REST; with it addresses without a scheme are https. Null: the
+    /// system's.
+    /// </summary>
     public string? RestCaFile { get; set; }
 
-    /// <summary>Time between two questions to REST: a change is seen that much later. Default 1 s; 0.1 s to 60 s.</summary>
+    /// <summary>
+    /// Time between two questions to REST: a change is seen that much later. Default 1 s; 0.1 s to 60 s.
+    /// </summary>
     public TimeSpan RestInterval { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>Everything for Npgsql (user, password, database, pool size …) as a connection string without host and port.</summary>
+    /// <summary>
+    /// Everything for Npgsql (user, password, database, pool size …) as a connection string without host and port.
+    /// </summary>
     public string ConnectionString { get; set; } = "";
 
     /// <summary>Whom connections go to when nothing else is asked for. Default the primary.</summary>
     public TargetSessionAttributes Target { get; set; } = TargetSessionAttributes.Primary;
 
     /// <summary>
-    /// The longest that one open takes, waiting for a leader included; the caller's token may end it sooner. Default 10 s;
-    /// 0.1 s to 10 min.
+    /// The longest that one open takes, waiting for a leader included; the caller's token may end it sooner. Default 10
+    /// s; 0.1 s to 10 min.
     /// </summary>
     public TimeSpan OpenTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// What a silent member costs: the longest that one attempt may go on without a sign of life. Default 2 s; at most 1024 s; 0: as long as
-    /// <see cref="OpenTimeout"/>. A fraction of a second counts as a whole one.
+    /// What a silent member costs: the longest that one attempt may go on without a sign of life. Default 2 s; at most
+    /// 1024 s; 0: as long as <see cref="OpenTimeout"/>. A fraction of a second counts as a whole one.
     /// </summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>A replica that is known to lack more than this many bytes of WAL gets no reads; null: no limit.</summary>
+    /// <summary>
+    /// A replica that is known to lack more than this many bytes of WAL gets no reads; null: no limit.
+    /// </summary>
     [Range(0, long.MaxValue)]
     public long? MaximumLagBytes { get; set; }
 
-    /// <summary>Members whose tag <see cref="ZoneTag"/> has this value get the reads first; null: no preference.</summary>
+    /// <summary>
+    /// Members whose tag <see cref="ZoneTag"/> has this value get the reads first; null: no preference.
+    /// </summary>
     public string? Zone { get; set; }
 
     /// <summary>The tag that names a member's zone. Default <c>zone</c>.</summary>
@@ -81,7 +101,10 @@ public sealed class RoutingOptions : IValidatableObject
     /// <summary>When the leader serves those who ask for a standby. Default never.</summary>
     public ReadFallback ReadFallback { get; set; }
 
-    /// <summary>How long a causal read waits for a replica to catch up before it goes to the leader. Default 0.5 s; at most 1 min.</summary>
+    /// <summary>
+    /// How long a causal read waits for a replica to catch up before it goes to the leader. Default 0.5 s; at most 1
+    /// min.
+    /// </summary>
     public TimeSpan CausalWait { get; set; } = TimeSpan.FromSeconds(0.5);
 
     /// <summary>Connections that are opened to a new leader at once, one after the other. Default 4; 0: none.</summary>
@@ -89,14 +112,18 @@ public sealed class RoutingOptions : IValidatableObject
     public int WarmConnections { get; set; } = 4;
 
     /// <summary>
-    /// The longest that an attempt goes on without a sign of life of its member; zero: as long as the open. What <see cref="ConnectionString"/>
-    /// says has precedence over <see cref="ConnectTimeout"/>.
+    /// The longest that an attempt goes on without a sign of life of its member; zero: as long as the open. What
+    /// <see cref="ConnectionString"/> says has precedence over <see cref="ConnectTimeout"/>.
     /// </summary>
-    internal TimeSpan Silence => new NpgsqlConnectionStringBuilder(ConnectionString) is var text && text.ShouldSerialize("Timeout")
+    internal TimeSpan Silence =>
+        new NpgsqlConnectionStringBuilder(ConnectionString) is var text && text.ShouldSerialize("Timeout")
         ? TimeSpan.FromSeconds(text.Timeout)
         : TimeSpan.FromSeconds(Math.Ceiling(ConnectTimeout.TotalSeconds));
 
-    /// <summary>What was not understood in a section of the configuration; told by <see cref="Validate"/>, with all else that is wrong.</summary>
+    /// <summary>
+    /// What was not understood in a section of the configuration; told by <see cref="Validate"/>, with all else that is
+    /// wrong.
+    /// </summary>
     internal List<string> ConfigurationProblems { get; } = [];
 
     /// <inheritdoc/>
@@ -110,13 +137,16 @@ public sealed class RoutingOptions : IValidatableObject
         {
             yield return new("Rest is missing: at least one agent's address such as 10.0.0.1:8008.", [nameof(Rest)]);
         }
-        foreach (var (name, addresses, port) in new[] { (nameof(Etcd), Etcd, EndpointText.EtcdPort), (nameof(Rest), Rest, EndpointText.RestPort) })
+        foreach (var (name, addresses, port) in new[] { (nameof(Etcd), Etcd, EndpointText.EtcdPort),
+            (nameof(Rest), Rest, EndpointText.RestPort) })
         {
             foreach (var address in addresses)
             {
                 if (!EndpointText.TryParse(address, "http", port, out _))
                 {
-                    yield return new($"{name} holds '{EndpointText.WithoutSecrets(address)}', which is neither host:port nor an http or https URL.", [name]);
+                    yield return new(
+                        $"{name} holds '{EndpointText.WithoutSecrets(address)}', which is neither host:port nor an "
+                            + "http or https URL.", [name]);
                 }
             }
         }
@@ -177,7 +207,8 @@ public sealed class RoutingOptions : IValidatableObject
     private IEnumerable<(string Name, TimeSpan Value, TimeSpan Least, TimeSpan Most)> Times() =>
     [
         (nameof(OpenTimeout), OpenTimeout, TimeSpan.FromSeconds(0.1), TimeSpan.FromMinutes(10)),
-        (nameof(ConnectTimeout), ConnectTimeout, TimeSpan.Zero, TimeSpan.FromSeconds(1024)),   // the most that Npgsql takes
+        // the most that Npgsql takes
+        (nameof(ConnectTimeout), ConnectTimeout, TimeSpan.Zero, TimeSpan.FromSeconds(1024)),
         (nameof(CausalWait), CausalWait, TimeSpan.Zero, TimeSpan.FromMinutes(1)),
         (nameof(RestInterval), RestInterval, TimeSpan.FromSeconds(0.1), TimeSpan.FromMinutes(1)),
     ];

@@ -4,7 +4,10 @@ using Routing.Driver.Routes;
 
 namespace Routing.Driver;
 
-/// <summary>Tells the application of changes, away from the watch: one at a time, in order; what comes close together becomes one.</summary>
+/// <summary>
+/// Tells the application of changes, away from the watch: one at a time, in order; what comes close together becomes
+/// one.
+/// </summary>
 internal sealed class TopologyAnnouncer(ClusterRouter router, ILogger logger)
 {
     private readonly Lock _gate = new();
@@ -43,8 +46,10 @@ internal sealed class TopologyAnnouncer(ClusterRouter router, ILogger logger)
         before.HighestTerm != now.HighestTerm
         || !ReferenceEquals(before.LeaderPool, now.LeaderPool)
         || before.View.IsLive != now.View.IsLive
-        || !before.View.Snapshot.Members.Values.Select(member => (member.Name, member.Address, member.Role, member.State))
-            .SequenceEqual(now.View.Snapshot.Members.Values.Select(member => (member.Name, member.Address, member.Role, member.State)));
+        || !before.View.Snapshot.Members.Values.Select(
+            member => (member.Name, member.Address, member.Role, member.State))
+            .SequenceEqual(now.View.Snapshot.Members.Values.Select(
+                member => (member.Name, member.Address, member.Role, member.State)));
 
     private void TellAll()
     {

@@ -8,10 +8,13 @@ namespace Routing.Driver;
 /// <param name="Port">Its port; 0 without a host.</param>
 /// <param name="Role">What it says that it is: primary, replica …</param>
 /// <param name="State">The state of its PostgreSQL: running, starting …</param>
-/// <param name="LagBytes">Bytes of WAL that it has not replayed, as far as is known; null: unknown, or the leader.</param>
+/// <param name="LagBytes">
+/// Bytes of WAL that it has not replayed, as far as is known; null: unknown, or the leader.
+/// </param>
 public sealed record TopologyMember(string Name, string? Host, int Port, string Role, string State, long? LagBytes)
 {
     /// <inheritdoc/>
     public override string ToString() => string.Create(
-        CultureInfo.InvariantCulture, $"{Name} ({Role}, {State}{(LagBytes is > 0 and var lag ? $", {lag} bytes behind" : "")})");
+        CultureInfo.InvariantCulture,
+        $"{Name} ({Role}, {State}{(LagBytes is > 0 and var lag ? $", {lag} bytes behind" : "")})");
 }

@@ -3,7 +3,9 @@ using System.Collections.Immutable;
 namespace Routing.Ha;
 
 /// <summary>The decision of one run of the loop.</summary>
-/// <param name="Code">A machine-readable word for the reason, such as <c>follows</c>; a closed list in docs/operations.md.</param>
+/// <param name="Code">
+/// A machine-readable word for the reason, such as <c>follows</c>; a closed list in docs/operations.md.
+/// </param>
 /// <param name="Reason">One sentence that goes on after "This member ".</param>
 /// <param name="Actions">What to do, in order; an action that fails ends the run.</param>
 /// <param name="Memory">What to hand to the next run.</param>

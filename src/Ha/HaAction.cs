@@ -6,7 +6,9 @@ namespace Routing.Ha;
 /// <summary>How a primary steps down.</summary>
 public enum DemoteMode
 {
-    /// <summary>By request: a checkpoint, a fast stop, a wait until the candidate has all WAL; then the key is released.</summary>
+    /// <summary>
+    /// By request: a checkpoint, a fast stop, a wait until the candidate has all WAL; then the key is released.
+    /// </summary>
     Graceful,
 
     /// <summary>An immediate stop; then the key is released.</summary>
@@ -15,7 +17,9 @@ public enum DemoteMode
     /// <summary>An immediate stop; another member has the key by now, or nobody.</summary>
     ImmediateNoLock,
 
-    /// <summary>The DCS is silent: a fast stop that becomes immediate before the lease ends. The key ends with its lease.</summary>
+    /// <summary>
+    /// The DCS is silent: a fast stop that becomes immediate before the lease ends. The key ends with its lease.
+    /// </summary>
     Offline,
 
     /// <summary>The agent ends: a fast stop. A leader releases its key when a standby has all WAL.</summary>
@@ -34,7 +38,9 @@ public abstract record HaAction
     /// <summary>Take the leader key, if nobody holds it.</summary>
     public sealed record AcquireLeader : HaAction;
 
-    /// <summary>The leader key carries our name from an earlier life: put it on our lease, if it is unchanged.</summary>
+    /// <summary>
+    /// The leader key carries our name from an earlier life: put it on our lease, if it is unchanged.
+    /// </summary>
     public sealed record AttachLeader : HaAction;
 
     /// <summary>Give the leader key up; <paramref name="Optime"/> is published first when known.</summary>
@@ -45,7 +51,9 @@ public abstract record HaAction
 
     /// <summary>Write the system identifier.</summary>
     /// <param name="SystemId">The identifier.</param>
-    /// <param name="Revision">Only if the key is as it was at this revision; 0: only if there is none; null: whatever stands there.</param>
+    /// <param name="Revision">
+    /// Only if the key is as it was at this revision; 0: only if there is none; null: whatever stands there.
+    /// </param>
     public sealed record WriteInitialize(string SystemId, long? Revision) : HaAction;
 
     /// <summary>Write the dynamic configuration that this member has cached.</summary>
@@ -103,7 +111,9 @@ public abstract record HaAction
     public sealed record StartStandby(Upstream? Upstream) : HaAction;
 
     /// <summary>Promote: only with the leader key.</summary>
-    /// <param name="UsedTimeline">The highest timeline that any member may have opened: the new one is above it.</param>
+    /// <param name="UsedTimeline">
+    /// The highest timeline that any member may have opened: the new one is above it.
+    /// </param>
     public sealed record Promote(uint UsedTimeline) : HaAction;
 
     /// <summary>Stop accepting writes.</summary>
@@ -122,7 +132,9 @@ public abstract record HaAction
 
     /// <summary>Restart in place, by an operator's order.</summary>
     /// <param name="Order">The order.</param>
-    /// <param name="AsPrimary">It runs, or ran, as a primary: unless the cluster is paused it starts again only with the leader key.</param>
+    /// <param name="AsPrimary">
+    /// It runs, or ran, as a primary: unless the cluster is paused it starts again only with the leader key.
+    /// </param>
     /// <param name="Upstream">A standby: where to stream from.</param>
     /// <param name="Timeout">How long the start may take; null: <c>pg_ctl_timeout</c>.</param>
     public sealed record Restart(RestartOrder Order, bool AsPrimary, Upstream? Upstream, TimeSpan? Timeout) : HaAction;
@@ -145,6 +157,7 @@ public abstract record HaAction
     public sealed record Exit(int Code) : HaAction;
 
     /// <summary>Whether this starts a long job.</summary>
-    public bool IsJob => this is Bootstrap or AbandonBootstrap or CopyMember or StartPrimary or StartStandby or Promote or Demote
+    public bool IsJob =>
+        this is Bootstrap or AbandonBootstrap or CopyMember or StartPrimary or StartStandby or Promote or Demote
         or Follow or CheckDivergence or Rewind or Restart;
 }

@@ -15,7 +15,8 @@ public static partial class HaLoop
         }
         if (o.Leader == o.Self)
         {
-            return Act(o, "data_vanished", "gives the leader key up: its data directory is empty", s_second, new HaAction.ReleaseLeader(null));
+            return Act(o, "data_vanished", "gives the leader key up: its data directory is empty", s_second,
+                new HaAction.ReleaseLeader(null));
         }
         if (o.Paused)
         {
@@ -68,7 +69,8 @@ public static partial class HaLoop
         { Options.MayBootstrap: false } => "waits for another member to bootstrap: it has no bootstrap section",
         { Options.Tags.NoFailover: true } => "waits for another member to bootstrap: it is tagged nofailover",
         { Options.WatchdogProblem: { } problem } => $"does not make a new cluster: {problem}",
-        _ when o.Failsafe.PingLeft > TimeSpan.Zero => $"does not make a new cluster: {o.Failsafe.PingedBy} leads by failsafe mode",
+        _ when o.Failsafe.PingLeft > TimeSpan.Zero =>
+            $"does not make a new cluster: {o.Failsafe.PingedBy} leads by failsafe mode",
         _ => null,
     };
 
@@ -77,11 +79,14 @@ public static partial class HaLoop
     {
         // After a failed copy the next source is tried: a member that cannot serve must not block us for ever.
         var willing = o.Cluster!.Members.Values
-            .Where(m => m.Name != o.Self && m.Name != leader && m.Tags.CloneFrom && m.State == PostgresState.Running && m.Address is not null)
+            .Where(
+                m => m.Name != o.Self && m.Name != leader && m.Tags.CloneFrom && m.State == PostgresState.Running
+                    && m.Address is not null)
             .Select(m => m.Name)
             .ToList();
         if (o.Cluster.Members.GetValueOrDefault(leader) is { Address: not null } member
-            && (member is { State: PostgresState.Running, Role: Role.Primary or Role.StandbyLeader } || willing.Count > 0))
+            && (member is { State: PostgresState.Running, Role: Role.Primary or Role.StandbyLeader }
+                || willing.Count > 0))
         {
             willing.Add(leader);
         }
@@ -95,7 +100,8 @@ public static partial class HaLoop
         {
             return o.Ended?.Kind == JobKind.AbandonBootstrap
                 ? Act(o, "bootstrap_failed", $"ends: the bootstrap failed: {failure}", null, new HaAction.Exit(1))
-                : Act(o, "bootstrap_failed", $"puts the failed bootstrap aside: {failure}", null, new HaAction.AbandonBootstrap());
+                : Act(o, "bootstrap_failed", $"puts the failed bootstrap aside: {failure}", null,
+                    new HaAction.AbandonBootstrap());
         }
         if (!o.Memory.BootstrapDone)
         {
@@ -123,31 +129,38 @@ public static partial class HaLoop
         }
         if (LostInitialize(o, control.SystemId) is { } lost)
         {
-            return new Decision("bootstrap_failed", $"finds that {lost}", [], o.Memory with { BootstrapFailure = lost }, TimeSpan.Zero);
+            return new Decision("bootstrap_failed", $"finds that {lost}", [], o.Memory with { BootstrapFailure = lost },
+                TimeSpan.Zero);
         }
         var keys = ImmutableArray.CreateBuilder<HaAction>();
         if (o.Cluster!.Initialize.SystemId != control.SystemId)
         {
             // Its lease may have ended meanwhile, and the key with it: then it is created, and only if nobody else has.
-            keys.Add(new HaAction.WriteInitialize(control.SystemId, o.Cluster.Initialize.IsMissing ? 0 : o.Memory.InitializeRevision));
+            keys.Add(new HaAction.WriteInitialize(
+                control.SystemId, o.Cluster.Initialize.IsMissing ? 0 : o.Memory.InitializeRevision));
         }
         if (o.Cluster.Config is null)
         {
             keys.Add(new HaAction.WriteConfig());
         }
         keys.Add(new HaAction.AcquireLeader());
-        return Act(o, "initializes", "writes the keys of the new cluster and takes the leader key", s_soon, keys.ToImmutable());
+        return Act(o, "initializes", "writes the keys of the new cluster and takes the leader key", s_soon,
+            keys.ToImmutable());
     }
 
-    /// <summary>Another member has begun, or made, the cluster while we made ours; null while the scope is ours, or free.</summary>
+    /// <summary>
+    /// Another member has begun, or made, the cluster while we made ours; null while the scope is ours, or free.
+    /// </summary>
     /// <param name="o">What is known.</param>
     /// <param name="systemId">Of the database that we made; null while it is being made.</param>
     private static string? LostInitialize(Observation o, string? systemId) => o.Cluster!.Initialize switch
     {
         _ when !o.IsDcsLive || o.Cluster.Revision < o.Memory.InitializeRevision => null,   // an older view says nothing
         { IsMissing: true } => null,
-        { IsInProgress: true } key when key.ModRevision != o.Memory.InitializeRevision => "another member makes the cluster by now",
-        { IsInProgress: false } key when systemId is null || key.SystemId != systemId => "another member has made the cluster meanwhile",
+        { IsInProgress: true } key when key.ModRevision != o.Memory.InitializeRevision =>
+            "another member makes the cluster by now",
+        { IsInProgress: false } key when systemId is null || key.SystemId != systemId =>
+            "another member has made the cluster meanwhile",
         _ => null,
     };
 }

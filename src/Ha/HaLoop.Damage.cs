@@ -10,22 +10,30 @@ public static partial class HaLoop
     /// <summary>How often a rewind is tried again when nothing else is left.</summary>
     private static readonly TimeSpan s_rewindAgain = TimeSpan.FromMinutes(5);
 
-    /// <summary>What is known of the local data: by this agent's memory, and by the mark that an earlier life left on them.</summary>
+    /// <summary>
+    /// What is known of the local data: by this agent's memory, and by the mark that an earlier life left on them.
+    /// </summary>
     private static DivergenceState DivergenceOf(Observation o) => (o.Local.Damage, o.Memory.Divergence) switch
     {
-        (DataDamage.HalfRewound, not DivergenceState.RewindFailed) => DivergenceState.Diverged,   // no comparison can make it whole
-        (DataDamage.Diverged, DivergenceState.Fits) => DivergenceState.Unchecked,                 // the mark goes with a comparison alone
+        // no comparison can make it whole
+        (DataDamage.HalfRewound, not DivergenceState.RewindFailed) => DivergenceState.Diverged,
+        // the mark goes with a comparison alone
+        (DataDamage.Diverged, DivergenceState.Fits) => DivergenceState.Unchecked,
         (_, var known) => known,
     };
 
-    /// <summary>Why these data must not be started without a leader, and must never lead; null when nothing is known against them.</summary>
+    /// <summary>
+    /// Why these data must not be started without a leader, and must never lead; null when nothing is known against
+    /// them.
+    /// </summary>
     private static string? WhyDamaged(Observation o)
     {
         if (o.Local.Damage == DataDamage.HalfRewound)
         {
             return "a rewind of its data was begun and not finished";
         }
-        if (o.Local.Damage == DataDamage.Diverged || o.Memory.Divergence is DivergenceState.Diverged or DivergenceState.RewindFailed)
+        if (o.Local.Damage == DataDamage.Diverged
+            || o.Memory.Divergence is DivergenceState.Diverged or DivergenceState.RewindFailed)
         {
             return "its history has diverged";
         }
@@ -38,7 +46,10 @@ public static partial class HaLoop
             : null;
     }
 
-    /// <summary>Where the cluster's history left the given timeline, if the given position lies beyond; null when it does not, or is not known to.</summary>
+    /// <summary>
+    /// Where the cluster's history left the given timeline, if the given position lies beyond; null when it does not,
+    /// or is not known to.
+    /// </summary>
     private static Lsn? HasLeft(TimelineHistory? history, uint timeline, Lsn position)
     {
         if (history is null || timeline == 0 || timeline >= history.CurrentTimeline)

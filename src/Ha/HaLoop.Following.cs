@@ -15,7 +15,8 @@ public static partial class HaLoop
         if (o.Local.IsPrimary)
         {
             return o.Paused
-                ? Wait(o, "paused_primary", $"goes on as a primary without the leader key ({leader} has it): the cluster is paused")
+                ? Wait(o, "paused_primary",
+                    $"goes on as a primary without the leader key ({leader} has it): the cluster is paused")
                 : Act(o, "lost_leader", $"demotes itself: {leader} holds the leader key", s_soon,
                     new HaAction.Demote(DemoteMode.ImmediateNoLock));
         }
@@ -41,7 +42,10 @@ public static partial class HaLoop
         if (o.Local.IsStreaming)
         {
             return canCheck && due && o.Local.Damage == DataDamage.Diverged
-                ? Act(o, "compares", $"streams, though its data are marked as diverged: compares its history with that of {leader}", null,
+                ? Act(
+                    o, "compares",
+                    $"streams, though its data are marked as diverged: compares its history with that of {leader}",
+                    null,
                     new HaAction.CheckDivergence(leader))
                 : Wait(o, "follows", $"follows {leader}");
         }
@@ -51,7 +55,8 @@ public static partial class HaLoop
             return DecideDivergedStandby(o, leader, member!);
         }
         return canCheck && idle >= s_streamingGrace && due
-            ? Act(o, "compares", $"does not stream: compares its history with that of {leader}", null, new HaAction.CheckDivergence(leader))
+            ? Act(o, "compares", $"does not stream: compares its history with that of {leader}", null,
+                new HaAction.CheckDivergence(leader))
             : Wait(o, "not_streaming", $"follows {leader} and does not stream yet", canCheck && idle < s_streamingGrace
                 ? s_streamingGrace - idle + TimeSpan.FromMilliseconds(10)
                 : s_second);
@@ -59,18 +64,24 @@ public static partial class HaLoop
 
     private static Decision DecideDivergedStandby(Observation o, string leader, Member member) => DivergenceOf(o) switch
     {
-        DivergenceState.Diverged when MustWait(o, out var left) => Wait(o, "rewind_retry", $"tries to rewind to {leader} again", left),
+        DivergenceState.Diverged when MustWait(o, out var left) =>
+            Wait(o, "rewind_retry", $"tries to rewind to {leader} again", left),
         DivergenceState.Diverged when o.Local.RewindPossible => member.CheckpointAfterPromotePending
-            ? Wait(o, "rewind_waits", $"waits with the rewind until {leader} has written its first checkpoint", s_second)
+            ? Wait(o, "rewind_waits", $"waits with the rewind until {leader} has written its first checkpoint",
+                s_second)
             : Act(o, "rewinds", $"rewinds to {leader}: its history has diverged", null, new HaAction.Rewind(leader)),
         _ => DecideWithoutRewind(o, leader),
     };
 
-    /// <summary>Where this member should stream from: its replicatefrom member, else the leader; null while that is unknown.</summary>
+    /// <summary>
+    /// Where this member should stream from: its replicatefrom member, else the leader; null while that is unknown.
+    /// </summary>
     internal static Upstream? UpstreamOf(Observation o, string leader)
     {
         var members = o.Cluster!.Members;
-        var source = o.Options.Tags.ReplicateFrom is { } wanted && wanted != o.Self && members.ContainsKey(wanted) ? wanted : leader;
+        var source = o.Options.Tags.ReplicateFrom is { } wanted && wanted != o.Self && members.ContainsKey(wanted)
+            ? wanted
+            : leader;
         if (members.GetValueOrDefault(source)?.Address is not { } address)
         {
             return null;

@@ -4,7 +4,10 @@ namespace Routing.Ha;
 
 public static partial class HaLoop
 {
-    /// <summary>Gives the leadership up because this leader's server is unwell. Null: the server is well, or no member could take over.</summary>
+    /// <summary>
+    /// Gives the leadership up because this leader's server is unwell. Null: the server is well, or no member could
+    /// take over.
+    /// </summary>
     private static Decision? DecideHealth(Observation o)
     {
         var health = o.Memory.Health;
@@ -21,17 +24,21 @@ public static partial class HaLoop
         }
         if (!possible.Ok)
         {
-            return null;   // an unwell leader is better than none; the code of the decision that follows names the problem
+            // an unwell leader is better than none; the code of the decision that follows names the problem
+            return null;
         }
         var code = "unhealthy_" + HealthRules.Name(health.Problem);
         return new Decision(
-            code, $"gives its leadership up: {Sentence(o)}, and {possible.Detail}", [new HaAction.Demote(DemoteMode.Immediate)],
-            o.Memory with { Demoted = true, DownSince = null, BarredFromRaceUntil = o.Now + (2 * o.Timing.Ttl) }, s_second);
+            code, $"gives its leadership up: {Sentence(o)}, and {possible.Detail}",
+            [new HaAction.Demote(DemoteMode.Immediate)],
+            o.Memory with { Demoted = true, DownSince = null, BarredFromRaceUntil = o.Now + (2 * o.Timing.Ttl) },
+            s_second);
     }
 
     /// <summary>The decision, with the server's problem added to its reason.</summary>
     private static Decision WithHealth(Observation o, Decision decision) =>
-        o.Memory.Health.Problem == HealthProblem.None || decision.Code is not ("leads" or "unresponsive" or "synchronous_waits")
+        o.Memory.Health.Problem == HealthProblem.None
+            || decision.Code is not ("leads" or "unresponsive" or "synchronous_waits")
             ? decision
             : decision with
             {

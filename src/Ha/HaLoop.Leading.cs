@@ -5,7 +5,9 @@ namespace Routing.Ha;
 
 public static partial class HaLoop
 {
-    /// <summary>The least time that a promotion waits for <c>synchronous_standby_names</c>, before another member gets its turn.</summary>
+    /// <summary>
+    /// The least time that a promotion waits for <c>synchronous_standby_names</c>, before another member gets its turn.
+    /// </summary>
     private static readonly TimeSpan s_preparation = TimeSpan.FromSeconds(5);
 
     /// <summary>This member holds the leader key, and PostgreSQL runs.</summary>
@@ -13,16 +15,19 @@ public static partial class HaLoop
     {
         if (!o.Lease.HoldsLeader)
         {
-            return Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon, new HaAction.AttachLeader());
+            return Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon,
+                new HaAction.AttachLeader());
         }
         if (o.Lease.Term.Life < o.Cluster!.Life.Number && o.IsDcsLive)
         {
             // The keeper does it beside the loop; until then no other key of the new life is written.
-            return Wait(o, "new_life", "is the leader; the store was set up anew or restored: puts the leader key there", s_soon);
+            return Wait(o, "new_life",
+                "is the leader; the store was set up anew or restored: puts the leader key there", s_soon);
         }
         if (o.Paused && !o.Local.IsPrimary && o.Cluster!.Failover?.Candidate != o.Self)
         {
-            return Act(o, "releasing", "gives the leader key up: it is a standby, and the cluster is paused", s_second, new HaAction.ReleaseLeader(null));
+            return Act(o, "releasing", "gives the leader key up: it is a standby, and the cluster is paused", s_second,
+                new HaAction.ReleaseLeader(null));
         }
         if (o.Options.WatchdogProblem is { } problem && !o.Paused)
         {
@@ -42,7 +47,8 @@ public static partial class HaLoop
         }
         if (o.Local.Damage != DataDamage.None && !o.Local.PromotionAsked)
         {
-            return Act(o, "releasing", $"gives the leader key up: {WhyDamaged(o)}", s_second, new HaAction.ReleaseLeader(null));
+            return Act(o, "releasing", $"gives the leader key up: {WhyDamaged(o)}", s_second,
+                new HaAction.ReleaseLeader(null));
         }
         if (!o.Leads)
         {
@@ -56,7 +62,8 @@ public static partial class HaLoop
         if (o.Memory.Sync?.Unanswered(o.Cluster!.Sync) is { } unanswered)
         {
             // It may land yet: no step is built on the key before it is known not to.
-            return new Decision("prepares_promotion", "prepares its promotion: writes the synchronous state again: it is not known whether it was written",
+            return new Decision("prepares_promotion",
+                "prepares its promotion: writes the synchronous state again: it is not known whether it was written",
                 [new HaAction.WriteSync(unanswered)], memory, s_soon);
         }
         if (o.Config.SynchronousMode != SynchronousMode.Off)
@@ -67,10 +74,13 @@ public static partial class HaLoop
             {
                 var since = o.Memory.PreparingSince ?? o.Now;
                 return o.Now - since >= Longest(o.Timing.LoopWait, s_preparation)
-                    ? GiveUpPromotion(o, $"synchronous_standby_names stays '{o.Local.SynchronousStandbyNames}' and does not become "
-                        + $"'{before.StandbyNames}': something outside postgresql.conf sets it, or PostgreSQL refuses to reload its files")
+                    ? GiveUpPromotion(o,
+                        $"synchronous_standby_names stays '{o.Local.SynchronousStandbyNames}' and does not become "
+                        + $"'{before.StandbyNames}': something outside postgresql.conf sets it, or PostgreSQL refuses "
+                        + "to reload its files")
                     : new Decision("prepares_promotion", $"prepares its promotion: {before.Reason}",
-                        [new HaAction.SetSynchronousStandbys(before.StandbyNames)], memory with { PreparingSince = since },
+                        [new HaAction.SetSynchronousStandbys(before.StandbyNames)],
+                        memory with { PreparingSince = since },
                         TimeSpan.FromMilliseconds(20));
             }
             if (before.Write is { } write && write != o.Cluster!.Sync)
@@ -79,9 +89,12 @@ public static partial class HaLoop
                     [new HaAction.WriteSync(write)], memory, s_soon);
             }
         }
-        // Two primaries must never open the same timeline, even when the first one died before another member knew of it.
+        // Two primaries must never open the same timeline, even when the first one died before another member knew of
+        // it.
         var used = Math.Max(UsedTimeline(o), o.Local.Timeline);
-        var doubt = o.Cluster!.UsedTimeline > used ? $" (timeline {o.Cluster.UsedTimeline}, which a key names, is not believed)" : "";
+        var doubt = o.Cluster!.UsedTimeline > used
+            ? $" (timeline {o.Cluster.UsedTimeline}, which a key names, is not believed)"
+            : "";
         var promote = new Decision("promotes", $"promotes itself: it holds the leader key{doubt}",
             [new HaAction.ReserveTimeline(used + 1), new HaAction.Promote(used)],
             memory with { Promoting = true, SteppedDownAt = null, PreparingSince = null }, null);
@@ -90,27 +103,37 @@ public static partial class HaLoop
             : promote;
     }
 
-    /// <summary>Releases the leader key and stays out of the race for one ttl. A server that may still promote itself stops first.</summary>
+    /// <summary>
+    /// Releases the leader key and stays out of the race for one ttl. A server that may still promote itself stops
+    /// first.
+    /// </summary>
     private static Decision GiveUpPromotion(Observation o, string failure)
     {
         var barred = o.Memory with
         {
-            PromotionFailure = null, PreparingSince = null, BarredFromRaceUntil = o.Now + o.Timing.Ttl, SteppedDownAt = o.Now,
+            PromotionFailure = null, PreparingSince = null, BarredFromRaceUntil = o.Now + o.Timing.Ttl,
+            SteppedDownAt = o.Now,
         };
         return o.Local.PromotionAsked
             ? new Decision("promotion_failed",
-                $"stops PostgreSQL, which may still promote itself, and gives the leader key up: the promotion failed: {failure}",
-                [new HaAction.Demote(DemoteMode.Immediate)], barred with { Demoted = true, Promoting = false, DownSince = null }, s_second)
+                $"stops PostgreSQL, which may still promote itself, and gives the leader key up: the promotion "
+                    + $"failed: {failure}",
+                [new HaAction.Demote(DemoteMode.Immediate)],
+                barred with { Demoted = true, Promoting = false, DownSince = null }, s_second)
             : new Decision("promotion_failed", $"gives the leader key up: the promotion failed: {failure}",
                 [new HaAction.ReleaseLeader(null)], barred, s_second);
     }
 
-    /// <summary>This member holds the leader key and is the primary: requests come first, then the keys that only a leader writes.</summary>
+    /// <summary>
+    /// This member holds the leader key and is the primary: requests come first, then the keys that only a leader
+    /// writes.
+    /// </summary>
     private static Decision DecideLeadingPrimary(Observation o)
     {
         if (o.Config.FailsafeMode && IsSilent(o))
         {
-            return DecideSilence(o);   // whatever else is owed needs the DCS: waiting for it would cost the time to ask the members
+            // whatever else is owed needs the DCS: waiting for it would cost the time to ask the members
+            return DecideSilence(o);
         }
         var cluster = o.Cluster!;
         if (cluster.Failover is { } request && DecideRequest(o, request) is { } requested)
@@ -124,7 +147,8 @@ public static partial class HaLoop
         }
         if (cluster.Config is null)
         {
-            return Act(o, "repairs_keys", "writes the missing dynamic configuration", s_second, new HaAction.WriteConfig());
+            return Act(o, "repairs_keys", "writes the missing dynamic configuration", s_second,
+                new HaAction.WriteConfig());
         }
         if (o.Local.Server != ServerState.Running)
         {
@@ -137,7 +161,9 @@ public static partial class HaLoop
         }
         // While standbys are waited for, everything else goes on.
         var upkeep = DecideUpkeep(o with { Memory = synchronous.Memory });
-        return upkeep.Actions.IsEmpty && synchronous.WakeIn is not null && upkeep.Code == "leads" ? synchronous with { Memory = upkeep.Memory } : upkeep;
+        return upkeep.Actions.IsEmpty && synchronous.WakeIn is not null && upkeep.Code == "leads"
+            ? synchronous with { Memory = upkeep.Memory }
+            : upkeep;
     }
 
     /// <summary>The keys and the checkpoint that a leading primary owes besides.</summary>
@@ -145,7 +171,8 @@ public static partial class HaLoop
     {
         if (HistoryUpdate.Of(o.Cluster!.History, o.Local, o.Self, o.Config.MaximumHistoryLines) is { } history)
         {
-            return Act(o, "writes_history", "writes the timeline history", s_second, new HaAction.WriteHistory(history));
+            return Act(o, "writes_history", "writes the timeline history", s_second,
+                new HaAction.WriteHistory(history));
         }
         var due = o.Memory.CheckpointAskedAt is not { } at || o.Now - at > TimeSpan.FromSeconds(30);
         if (o.Local.Server == ServerState.Running && !o.Local.CheckpointedSincePromotion && due)
@@ -169,18 +196,22 @@ public static partial class HaLoop
     private static bool IsSilent(Observation o) =>
         !o.IsDcsLive || o.Lease.LeaderLeft - o.Lease.Reserve < (o.Lease.Ttl - o.Lease.Reserve) / 2;
 
-    /// <summary>The DCS does not answer the leader: the lease still lasts, or the members have to consent (failsafe mode).</summary>
+    /// <summary>
+    /// The DCS does not answer the leader: the lease still lasts, or the members have to consent (failsafe mode).
+    /// </summary>
     private static Decision DecideSilence(Observation o)
     {
         var left = o.Lease.LeaderLeft - o.Lease.SafetyMargin;
         if (!o.Config.FailsafeMode)
         {
             return Wait(o, "dcs_unreachable",
-                $"is the leader; the DCS is not accessible, the lease lasts {Math.Max(0, left.TotalSeconds):F0} s", Least(left, s_second));
+                $"is the leader; the DCS is not accessible, the lease lasts {Math.Max(0, left.TotalSeconds):F0} s",
+                Least(left, s_second));
         }
         var due = o.Failsafe.LastAskedAt is not { } at || o.Now - at >= Least(o.Timing.LoopWait, o.Timing.Ttl / 4);
         return due
-            ? Act(o, "failsafe", "is the leader; the DCS is not accessible: asks the failsafe members for their consent",
+            ? Act(
+                o, "failsafe", "is the leader; the DCS is not accessible: asks the failsafe members for their consent",
                 s_soon, new HaAction.AskFailsafe())
             : Wait(o, "failsafe", o.FailsafeHolds
                 ? "is the leader by failsafe mode: the DCS is not accessible, and every member has consented"
@@ -207,7 +238,8 @@ public static partial class HaLoop
         {
             return new Decision("synchronous", $"is the leader; {decision.Reason}", [action], memory, s_soon);
         }
-        return new Decision("synchronous_waits", $"is the leader; {decision.Reason}", [], memory, (decision.Step as SyncStep.Wait)?.For);
+        return new Decision("synchronous_waits", $"is the leader; {decision.Reason}", [], memory,
+            (decision.Step as SyncStep.Wait)?.For);
     }
 
     private static SyncObservation SyncView(Observation o) => new()

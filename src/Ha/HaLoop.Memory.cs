@@ -4,7 +4,9 @@ namespace Routing.Ha;
 
 public static partial class HaLoop
 {
-    /// <summary>The memory with what this observation adds to it: the job that ended, and what began or ended to be true.</summary>
+    /// <summary>
+    /// The memory with what this observation adds to it: the job that ended, and what began or ended to be true.
+    /// </summary>
     private static LoopMemory Remember(Observation o)
     {
         var memory = o.Ended is { } ended ? Absorb(o.Memory, ended) : o.Memory;
@@ -19,8 +21,11 @@ public static partial class HaLoop
                 : (request.ModRevision, o.Now),
             HasRun = memory.HasRun || o.Local.Server == ServerState.Running,
             Published = o.Cluster is { } seen ? memory.Published.After(seen) : memory.Published,
-            PromotedIn = o.Ended is { Kind: JobKind.Promote, Result: JobResult.Done } && o.Lease.HoldsLeader ? o.Lease.Term : memory.PromotedIn,
-            Members = o.Cluster is { } cluster ? memory.Members.After(cluster, o.Self, o.Paused, o.Now) : memory.Members,
+            PromotedIn = o.Ended is { Kind: JobKind.Promote, Result: JobResult.Done } && o.Lease.HoldsLeader
+                ? o.Lease.Term
+                : memory.PromotedIn,
+            Members =
+                o.Cluster is { } cluster ? memory.Members.After(cluster, o.Self, o.Paused, o.Now) : memory.Members,
             PreparingSince = leader == o.Self ? memory.PreparingSince : null,
             LeavingSince = o.ShutdownRequested || o.Order is not null || o.Job is not null ? memory.LeavingSince : null,
         };
@@ -46,7 +51,8 @@ public static partial class HaLoop
         memory = WithRewindBasis(o, memory);
         if (o.Local.Server == ServerState.Running && o.Job?.Kind != JobKind.Restart)
         {
-            memory = memory with { DownSince = null, StartLimit = null, StartFailure = null, RestartFailed = false, StaysPrimary = false };
+            memory = memory with { DownSince = null, StartLimit = null, StartFailure = null, RestartFailed = false,
+                StaysPrimary = false };
             if (!o.Local.IsPrimary)
             {
                 memory = memory with
@@ -73,7 +79,9 @@ public static partial class HaLoop
         return memory;
     }
 
-    /// <summary>A new life of the store: revisions count anew, and a leader of the life before may act as such for one more ttl.</summary>
+    /// <summary>
+    /// A new life of the store: revisions count anew, and a leader of the life before may act as such for one more ttl.
+    /// </summary>
     private static LoopMemory RememberLife(Observation o, LoopMemory memory)
     {
         if (o.Cluster is not { } cluster)
@@ -91,12 +99,16 @@ public static partial class HaLoop
                 Request = null,
                 Sync = memory.Sync is { } sync ? sync with { Wrote = null } : null,
                 UnlockedSince = o.Now,
-                // The key that made this member the one to bootstrap belongs to the earlier life, and another may have won since.
+                // The key that made this member the one to bootstrap belongs to the earlier life, and another may have
+                // won since.
                 BootstrapFailure = memory.BootstrapFailure
-                    ?? (memory.WonInitialize && !o.Lease.HoldsLeader ? "the store was set up anew or restored meanwhile" : null),
+                    ?? (memory.WonInitialize && !o.Lease.HoldsLeader
+                        ? "the store was set up anew or restored meanwhile"
+                        : null),
             };
         }
-        var isCarriedOver = cluster.Leader is { } key && key.Term.Life == cluster.Life.Number && key.Holder == memory.EarlierLeader;
+        var isCarriedOver =
+            cluster.Leader is { } key && key.Term.Life == cluster.Life.Number && key.Holder == memory.EarlierLeader;
         return memory with
         {
             Life = cluster.Life.Number,
@@ -113,9 +125,11 @@ public static partial class HaLoop
         (JobKind.Clone, JobResult.Done) =>
             memory with { FailedClones = 0, Divergence = DivergenceState.Fits, RetryAt = null },
         (JobKind.Clone, _) =>
-            memory with { FailedClones = memory.FailedClones + 1, RetryAt = ended.EndedAt + Backoff(memory.FailedClones) },
+            memory with { FailedClones = memory.FailedClones + 1,
+                RetryAt = ended.EndedAt + Backoff(memory.FailedClones) },
         (JobKind.StartPrimary, JobResult.Failed) => memory with { StartFailure = ended.Detail },
-        // The leader key is given up for the one, a standby tries again later for the other; a server that runs takes both back.
+        // The leader key is given up for the one, a standby tries again later for the other; a server that runs takes
+        // both back.
         (JobKind.Restart, JobResult.Failed) => memory with
         {
             RestartFailed = true,
@@ -139,7 +153,8 @@ public static partial class HaLoop
         (JobKind.CheckDivergence, _) => memory with { DivergenceCheckedAt = ended.EndedAt },
         (JobKind.Rewind, JobResult.Done) => memory with
         {
-            Divergence = DivergenceState.Fits, RewindFailures = 0, RewindObstacles = 0, RewindProblem = null, RetryAt = null,
+            Divergence = DivergenceState.Fits, RewindFailures = 0, RewindObstacles = 0, RewindProblem = null,
+            RetryAt = null,
         },
         (JobKind.Rewind, JobResult.CannotTell) => memory with
         {
@@ -154,7 +169,8 @@ public static partial class HaLoop
             RewindProblem = ended.Detail,
             RewindFailedAt = ended.EndedAt,
             RetryAt = ended.EndedAt + Backoff(memory.RewindFailures),
-            Divergence = memory.RewindFailures + 1 < MostRewinds ? DivergenceState.Diverged : DivergenceState.RewindFailed,
+            Divergence =
+                memory.RewindFailures + 1 < MostRewinds ? DivergenceState.Diverged : DivergenceState.RewindFailed,
         },
         (JobKind.Follow, _) => memory with { NotStreamingSince = null, RetryAt = ended.EndedAt + s_soon },
         (JobKind.Demote, JobResult.Failed) => memory with { StaysPrimary = true, Demoted = false },
@@ -162,7 +178,10 @@ public static partial class HaLoop
         _ => memory,
     };
 
-    /// <summary>A changed configuration, or a leader that went on to another timeline, gives failed rewinds another chance at once.</summary>
+    /// <summary>
+    /// A changed configuration, or a leader that went on to another timeline, gives failed rewinds another chance at
+    /// once.
+    /// </summary>
     private static LoopMemory WithRewindBasis(Observation o, LoopMemory memory)
     {
         var basis = (o.Config.ModRevision, o.Cluster?.LeaderMember?.Timeline ?? memory.RewindBasis.Timeline);
@@ -180,7 +199,8 @@ public static partial class HaLoop
                 RewindObstacles = 0,
                 RewindProblem = null,
                 RetryAt = null,
-                Divergence = memory.Divergence == DivergenceState.RewindFailed ? DivergenceState.Diverged : memory.Divergence,
+                Divergence =
+                    memory.Divergence == DivergenceState.RewindFailed ? DivergenceState.Diverged : memory.Divergence,
             };
     }
 

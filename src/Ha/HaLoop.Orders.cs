@@ -5,14 +5,18 @@ namespace Routing.Ha;
 
 public static partial class HaLoop
 {
-    /// <summary>An operator asks this member for something. Null: nothing is asked, or its time has not come yet.</summary>
+    /// <summary>
+    /// An operator asks this member for something. Null: nothing is asked, or its time has not come yet.
+    /// </summary>
     private static Decision? DecideOrder(Observation o) => o.Order switch
     {
         RestartOrder restart => DecideRestart(o, restart),
         _ => null,
     };
 
-    /// <summary>A restart in place: a leader keeps the leader key, and a synchronous standby leaves the synchronous set first.</summary>
+    /// <summary>
+    /// A restart in place: a leader keeps the leader key, and a synchronous standby leaves the synchronous set first.
+    /// </summary>
     private static Decision? DecideRestart(Observation o, RestartOrder order)
     {
         if (WhyBusy(o) is { } busy)
@@ -23,7 +27,8 @@ public static partial class HaLoop
         {
             return null;   // whether it leads is known with the next answer of the DCS
         }
-        if (order.Filter.Objection(Published.Role(o), o.Local.ServerVersion, !o.Local.PendingRestart.IsEmpty) is { } objection)
+        if (order.Filter.Objection(Published.Role(o), o.Local.ServerVersion,
+            !o.Local.PendingRestart.IsEmpty) is { } objection)
         {
             return Refuse(o, order, OrderRefusal.ConditionsNotMet, objection);
         }
@@ -36,25 +41,31 @@ public static partial class HaLoop
         {
             return Refuse(o, order, OrderRefusal.Failed, problem);
         }
-        if (asPrimary && !o.Paused && (!o.Leads || o.Lease.Term.Life < o.Cluster!.Life.Number || o.Options.WatchdogProblem is not null))
+        if (asPrimary && !o.Paused
+            && (!o.Leads || o.Lease.Term.Life < o.Cluster!.Life.Number || o.Options.WatchdogProblem is not null))
         {
-            return null;   // it is about to be demoted, or to put its key right: as what it restarts is known after that
+            // it is about to be demoted, or to put its key right: as what it restarts is known after that
+            return null;
         }
         if (!asPrimary && StillLeaves(o, "restarts") is { } leaving)
         {
             return leaving;
         }
         var leads = asPrimary && o.Lease.HoldsLeader;
-        var upstream = o.Leader is { } leader && leader != o.Self ? UpstreamOf(o, leader) ?? o.Local.Following : o.Local.Following;
+        var upstream = o.Leader is { } leader && leader != o.Self
+            ? UpstreamOf(o, leader) ?? o.Local.Following
+            : o.Local.Following;
         return new Decision("restarts", $"restarts PostgreSQL by request{(leads ? " and keeps the leader key" : "")}",
             [new HaAction.Restart(order, asPrimary, asPrimary ? null : upstream, LimitOf(o, order))],
-            o.Memory with { DownSince = leads ? o.Now : null, StartLimit = order.Timeout, RestartFailed = false }, null);
+            o.Memory with { DownSince = leads ? o.Now : null, StartLimit = order.Timeout, RestartFailed = false },
+            null);
     }
 
     /// <summary>What keeps this member from carrying an order out; null: nothing does.</summary>
     private static string? WhyBusy(Observation o) =>
         o.Job is { } job ? Name(job.Kind)
-        : o.Memory.WonInitialize || o.Memory.BootstrapDone || o.Memory.BootstrapFailure is not null ? Name(JobKind.Bootstrap)
+        : o.Memory.WonInitialize || o.Memory.BootstrapDone || o.Memory.BootstrapFailure is not null
+            ? Name(JobKind.Bootstrap)
         : null;
 
     /// <summary>Why a restart would fail, or do harm; null when it would not.</summary>
@@ -62,7 +73,9 @@ public static partial class HaLoop
     {
         if (o.Local.Data != DataDirectory.Ready || o.Local.Control is not { } control)
         {
-            return o.Local.Data == DataDirectory.Empty ? "the data directory is empty" : o.Local.DataProblem ?? "pg_control cannot be read";
+            return o.Local.Data == DataDirectory.Empty
+                ? "the data directory is empty"
+                : o.Local.DataProblem ?? "pg_control cannot be read";
         }
         if (o.Cluster!.Initialize.SystemId is { } systemId && systemId != control.SystemId)
         {
@@ -74,7 +87,9 @@ public static partial class HaLoop
         }
         if (o.Local.HasProcess)
         {
-            return asPrimary && !o.Paused && !o.IsDcsLive ? "the DCS is not accessible, and a leader that restarts needs it" : null;
+            return asPrimary && !o.Paused && !o.IsDcsLive
+                ? "the DCS is not accessible, and a leader that restarts needs it"
+                : null;
         }
         if (!o.Paused)
         {
@@ -89,11 +104,17 @@ public static partial class HaLoop
             : null;
     }
 
-    /// <summary>A leader that may not wait for its start at all (0) gets the time of an ordinary start, and then another member takes over.</summary>
+    /// <summary>
+    /// A leader that may not wait for its start at all (0) gets the time of an ordinary start, and then another member
+    /// takes over.
+    /// </summary>
     private static TimeSpan? LimitOf(Observation o, RestartOrder order) =>
         order.Timeout ?? (o.Config.PrimaryStartTimeout > TimeSpan.Zero ? o.Config.PrimaryStartTimeout : null);
 
-    /// <summary>A synchronous standby that is about to stop asks to leave the set, so that no commit waits for it; null: it may stop.</summary>
+    /// <summary>
+    /// A synchronous standby that is about to stop asks to leave the set, so that no commit waits for it; null: it may
+    /// stop.
+    /// </summary>
     private static Decision? StillLeaves(Observation o, string verb)
     {
         if (!o.Local.IsStandby || !IsSyncActive(o) || o.Leader is null || !o.IsDcsLive)
@@ -104,17 +125,20 @@ public static partial class HaLoop
         var leave = LeaveSet.Decide(o.Self, o.Cluster!.Sync, o.Now - since, o.Timing);
         return leave.MayStop
             ? null
-            : new Decision("leaves_sync", $"{verb}: {leave.Reason}", [], o.Memory with { LeavingSince = since }, leave.Left);
+            : new Decision("leaves_sync", $"{verb}: {leave.Reason}", [], o.Memory with { LeavingSince = since },
+                leave.Left);
     }
 
     /// <summary>A restart that was planned is due, or has lost its purpose.</summary>
     private static Decision? DecideSchedule(Observation o)
     {
-        if (o.ScheduledRestart is not { } planned || o.Paused || o.Order is not null || o.Local.Server != ServerState.Running)
+        if (o.ScheduledRestart is not { } planned || o.Paused || o.Order is not null
+            || o.Local.Server != ServerState.Running)
         {
             return null;
         }
-        if (planned.PostmasterStartTime is { } meant && o.Local.PostmasterStart is { } start && PostgresTime.Format(start) != meant)
+        if (planned.PostmasterStartTime is { } meant && o.Local.PostmasterStart is { } start
+            && PostgresTime.Format(start) != meant)
         {
             return Drop($"PostgreSQL was started again at {PostgresTime.Format(start)}");
         }
@@ -127,18 +151,23 @@ public static partial class HaLoop
             ? Drop("its time is past")
             : Act(o, "restart_due", "is due to restart", TimeSpan.Zero, new HaAction.OrderScheduledRestart());
 
-        Decision Drop(string why) => Act(o, "restart_dropped", $"drops its scheduled restart: {why}", s_soon, new HaAction.DropScheduledRestart());
+        Decision Drop(string why) => Act(
+            o, "restart_dropped", $"drops its scheduled restart: {why}", s_soon, new HaAction.DropScheduledRestart());
     }
 
     /// <summary>The next run comes at the planned time at the latest.</summary>
     private static Decision NotBeyondSchedule(Observation o, Decision decision)
     {
         var left = o.ScheduledRestart is { } planned && !o.Paused ? planned.Schedule - o.Clock : TimeSpan.Zero;
-        return left > TimeSpan.Zero && left <= o.Timing.LoopWait && !(decision.WakeIn < left) ? decision with { WakeIn = left } : decision;
+        return left > TimeSpan.Zero && left <= o.Timing.LoopWait && !(decision.WakeIn < left)
+            ? decision with { WakeIn = left }
+            : decision;
     }
 
     private static Decision Refuse(Observation o, Order order, OrderRefusal refusal, string detail) =>
-        Act(o, "order_refused", $"does not carry out what was asked: {detail}", TimeSpan.Zero, RefusalOf(order, refusal, detail));
+        Act(o, "order_refused", $"does not carry out what was asked: {detail}", TimeSpan.Zero,
+            RefusalOf(order, refusal, detail));
 
-    private static HaAction.RefuseOrder RefusalOf(Order order, OrderRefusal refusal, string detail) => new(order.Id, refusal, detail);
+    private static HaAction.RefuseOrder RefusalOf(Order order, OrderRefusal refusal, string detail) =>
+        new(order.Id, refusal, detail);
 }

@@ -6,9 +6,13 @@ namespace Routing.Ha;
 // Which members a race asks, and which answers count.
 public static partial class HaLoop
 {
-    /// <summary>The members that a race has to ask: the members, those that departed since somebody led, and the failsafe members.</summary>
+    /// <summary>
+    /// The members that a race has to ask: the members, those that departed since somebody led, and the failsafe
+    /// members.
+    /// </summary>
     /// <remarks>
-    /// A synchronous mode narrows them down to the members of the synchronous state. A member that may be a primary is asked all the same.
+    /// A synchronous mode narrows them down to the members of the synchronous state. A member that may be a primary is
+    /// asked all the same.
     /// </remarks>
     private static ImmutableArray<Member> PeersOf(Observation o)
     {
@@ -33,7 +37,9 @@ public static partial class HaLoop
         return [.. known.Values.Where(m => IsCompared(o, m.Name) || MayBePrimary(o, m))];
     }
 
-    /// <summary>Whether the member's position counts in this race: with a synchronous state only its members, else all.</summary>
+    /// <summary>
+    /// Whether the member's position counts in this race: with a synchronous state only its members, else all.
+    /// </summary>
     private static bool IsCompared(Observation o, string name) =>
         !IsSyncActive(o) || o.Cluster!.Sync.Includes(name) || IsNamed(o, name);
 
@@ -48,7 +54,9 @@ public static partial class HaLoop
     private static bool IsLostInPause(Observation o, string name) =>
         o.Memory.Members.Departed.GetValueOrDefault(name) is { InPause: true };
 
-    /// <summary>It has had no member key for one ttl: it cannot take the leader key, so no member waits for its WAL.</summary>
+    /// <summary>
+    /// It has had no member key for one ttl: it cannot take the leader key, so no member waits for its WAL.
+    /// </summary>
     private static bool IsGoneForLong(Observation o, string name) =>
         !IsEarly(o) && o.Cluster!.Members.GetValueOrDefault(name)?.ApiUrl is null;
 
@@ -56,7 +64,9 @@ public static partial class HaLoop
         o.Peers is { } peers && peers.AskedAt >= notBefore && o.Now - peers.AnsweredAt <= s_answersAge
         && names.All(peers.Reports.ContainsKey);
 
-    /// <summary>An address may have been given to a member of another cluster: what that one answers says nothing.</summary>
+    /// <summary>
+    /// An address may have been given to a member of another cluster: what that one answers says nothing.
+    /// </summary>
     private static PeerAnswers? OfThisCluster(Observation o, PeerAnswers? peers)
     {
         if (peers is null || o.Cluster!.Initialize.SystemId is not { } own)
@@ -66,7 +76,8 @@ public static partial class HaLoop
         foreach (var report in peers.Reports.Values.Where(r => r.SystemId is { } other && other != own))
         {
             var why = $"its address answers for a database with the system identifier {report.SystemId}";
-            peers = peers with { Reports = peers.Reports.SetItem(report.Name, PeerReport.Unreachable(report.Name, why)) };
+            peers =
+                peers with { Reports = peers.Reports.SetItem(report.Name, PeerReport.Unreachable(report.Name, why)) };
         }
         return peers;
     }
@@ -81,7 +92,8 @@ public static partial class HaLoop
                 // Its position is from before the leader was gone: it may have received more since.
                 return $"{peer.Name} has not looked since the leader is gone";
             }
-            if (peer is { Reachable: true, IsPrimary: false, State: PostgresState.Running, Age: not null } && peer.Position == Lsn.Zero
+            if (peer is { Reachable: true, IsPrimary: false, State: PostgresState.Running, Age: not null }
+                && peer.Position == Lsn.Zero
                 && IsCompared(o, peer.Name))
             {
                 // It was started a moment ago: until it has read its WAL it tells no position.
@@ -104,11 +116,13 @@ public static partial class HaLoop
         peer is { Reachable: true, IsPrimary: true } && !IsFencedByNow(o, peer);
 
     /// <summary>
-    /// Its agent has hung for two ttl and still reports an old state. Its guards were on, so its fence has stopped the server.
+    /// Its agent has hung for two ttl and still reports an old state. Its guards were on, so its fence has stopped the
+    /// server.
     /// </summary>
     private static bool IsFencedByNow(Observation o, PeerReport peer)
     {
-        var member = o.Cluster!.Members.GetValueOrDefault(peer.Name) ?? o.Memory.Members.Departed.GetValueOrDefault(peer.Name)?.Member;
+        var member = o.Cluster!.Members.GetValueOrDefault(peer.Name)
+            ?? o.Memory.Members.Departed.GetValueOrDefault(peer.Name)?.Member;
         return peer is { Paused: false, Age: { } age } && age > o.Timing.Ttl * 2 && !IsEarly(o)
             && !IsLostInPause(o, peer.Name) && member is { Routing.Fence: true };
     }
@@ -116,6 +130,8 @@ public static partial class HaLoop
     private static Refusal? AnotherPrimary(Observation o)
     {
         var primary = o.Peers?.Reports.Values.FirstOrDefault(peer => IsLivingPrimary(o, peer));
-        return primary is null ? null : new Refusal("primary_alive", $"does not race: {primary.Name} still runs as a primary");
+        return primary is null
+            ? null
+            : new Refusal("primary_alive", $"does not race: {primary.Name} still runs as a primary");
     }
 }

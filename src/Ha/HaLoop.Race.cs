@@ -32,7 +32,8 @@ public static partial class HaLoop
         if (o.Local.IsPrimary && !o.Paused)
         {
             // It accepts writes: each question would lengthen the time in which it does so without the key.
-            return Act(o, "reacquires", "takes the free leader key at once: it is the primary", s_raceAgain, new HaAction.AcquireLeader());
+            return Act(o, "reacquires", "takes the free leader key at once: it is the primary", s_raceAgain,
+                new HaAction.AcquireLeader());
         }
         var peers = PeersOf(o);
         ImmutableArray<string> names = [.. peers.Select(member => member.Name)];
@@ -42,13 +43,15 @@ public static partial class HaLoop
         if (names.Length > 0 && (!isFresh || (o.Now - unlockedSince < s_patience && Unsettled(o) is not null)))
         {
             return Act(o, "asks_peers",
-                isFresh ? $"asks again before it races: {Unsettled(o)}" : "asks the others before it races for the leader key",
+                isFresh ? $"asks again before it races: {Unsettled(o)}"
+                    : "asks the others before it races for the leader key",
                 isFresh ? TimeSpan.FromMilliseconds(20) : TimeSpan.Zero,
                 new HaAction.ProbePeers(peers, Patient: peers.Any(member => IsLostInPause(o, member.Name))));
         }
         var verdict = Judge(o);
         return verdict is null
-            ? Act(o, "races", "races for the leader key: it is the healthiest member", s_raceAgain, new HaAction.AcquireLeader())
+            ? Act(o, "races", "races for the leader key: it is the healthiest member", s_raceAgain,
+                new HaAction.AcquireLeader())
             : Refused(o, verdict);
     }
 
@@ -101,13 +104,15 @@ public static partial class HaLoop
         if (o.Memory.EarlierLeaseUntil is { } lease)
         {
             return new Refusal("new_life",
-                $"does not race: the store was set up anew or restored, and {o.Memory.EarlierLeader ?? "a leader"} may still lead by the "
+                $"does not race: the store was set up anew or restored, and {o.Memory.EarlierLeader ?? "a leader"} "
+                    + "may still lead by the "
                 + $"earlier one for {(lease - o.Now).TotalSeconds:F0} s", lease - o.Now);
         }
         if (o.Failsafe.PingLeft > TimeSpan.Zero)
         {
             // Also when the mode has been switched off since: a leader that is cut off does not know that.
-            return new Refusal("failsafe", $"does not race: {o.Failsafe.PingedBy} leads by failsafe mode", o.Failsafe.PingLeft);
+            return new Refusal("failsafe", $"does not race: {o.Failsafe.PingedBy} leads by failsafe mode",
+                o.Failsafe.PingLeft);
         }
         if (o.Paused && cluster.Failover is not { Candidate: not null })
         {
@@ -138,9 +143,11 @@ public static partial class HaLoop
             return new Refusal("not_failsafe_member", "does not race: it is not among the failsafe members");
         }
         var requested = cluster.Failover?.Candidate == o.Self && cluster.Failover is { IsSwitchover: false };
-        if (IsSyncActive(o) && o.Config.SynchronousMode == SynchronousMode.Priority && !cluster.Sync.Includes(o.Self) && !requested)
+        if (IsSyncActive(o) && o.Config.SynchronousMode == SynchronousMode.Priority && !cluster.Sync.Includes(o.Self)
+            && !requested)
         {
-            return new Refusal("not_synchronous", $"does not race: it is not among the synchronous members ({Describe(cluster.Sync)})");
+            return new Refusal("not_synchronous",
+                $"does not race: it is not among the synchronous members ({Describe(cluster.Sync)})");
         }
         if (cluster.Failover is { IsSwitchover: true } && IsSyncActive(o) && !cluster.Sync.Includes(o.Self))
         {
@@ -149,7 +156,8 @@ public static partial class HaLoop
         if (o.Memory.SteppedDownAt is { } at && o.Now - at < s_courtesy && cluster.Failover?.Candidate != o.Self
             && cluster.Members.Values.Any(m => m.Name != o.Self && m.ApiUrl is not null && IsCompared(o, m.Name)))
         {
-            return new Refusal("stepped_down", "has stepped down and waits for the new leader", s_courtesy - (o.Now - at));
+            return new Refusal("stepped_down", "has stepped down and waits for the new leader",
+                s_courtesy - (o.Now - at));
         }
         return Backoff(o);
     }
@@ -158,14 +166,16 @@ public static partial class HaLoop
     private static Refusal? Backoff(Observation o)
     {
         var backoff = o.Config.PrimaryRaceBackoff;
-        if (backoff <= TimeSpan.Zero || o.Paused || o.Cluster!.Failover?.Candidate is not null || o.Memory.UnlockedSince is not { } since)
+        if (backoff <= TimeSpan.Zero || o.Paused || o.Cluster!.Failover?.Candidate is not null
+            || o.Memory.UnlockedSince is not { } since)
         {
             return null;
         }
         var left = backoff - (o.Now - since);
         var flows = o.Local.IsStreaming && o.Local.WalPosition > o.Memory.PreviousPosition;
         return left > TimeSpan.Zero && (flows || left > backoff - o.Timing.LoopWait)
-            ? new Refusal("race_backoff", $"postpones the race for {left.TotalSeconds:F0} s at most (primary_race_backoff)", s_second)
+            ? new Refusal("race_backoff",
+                $"postpones the race for {left.TotalSeconds:F0} s at most (primary_race_backoff)", s_second)
             : null;
     }
 
@@ -178,7 +188,8 @@ public static partial class HaLoop
         var request = o.Cluster!.Failover;
         if (request?.ScheduledAt is { } at && at - o.Clock > o.Timing.LoopWait)
         {
-            request = null;   // a plan for later says nothing about this race; one that is due does, though clocks differ a little
+            // a plan for later says nothing about this race; one that is due does, though clocks differ a little
+            request = null;
         }
         if (request?.Candidate is { } candidate)
         {
@@ -192,15 +203,18 @@ public static partial class HaLoop
             }
             if (candidate != o.Self && CannotLead(o, candidate) is null && IsCandidatesTurn(o, request))
             {
-                return new Refusal("candidate_first", $"leaves the leader key to {candidate}, the candidate of the {request.Kind}");
+                return new Refusal("candidate_first",
+                    $"leaves the leader key to {candidate}, the candidate of the {request.Kind}");
             }
         }
         if (request?.Leader == o.Self && !o.Local.IsPrimary && IsEarly(o))
         {
-            var others = o.Cluster.Members.Values.Where(m => m.Name != o.Self && CannotLead(o, m.Name) is null).Select(m => m.Name).ToList();
+            var others = o.Cluster.Members.Values.Where(m => m.Name != o.Self && CannotLead(o, m.Name) is null)
+                .Select(m => m.Name).ToList();
             if (others.Count > 0)
             {
-                return new Refusal("stepped_down", $"was asked to step down and leaves the leader key to {string.Join(", ", others)}");
+                return new Refusal("stepped_down",
+                    $"was asked to step down and leaves the leader key to {string.Join(", ", others)}");
             }
         }
         // A failover by hand allows its candidate to lag, and no other member.
@@ -212,10 +226,13 @@ public static partial class HaLoop
         IsEarly(o)
         && (!request.IsSwitchover || o.Peers!.Reports[request.Candidate!].Position >= o.Memory.Published.Highest);
 
-    /// <summary>A request decides who goes first for one ttl; then the cluster needs a leader more than the wanted one.</summary>
+    /// <summary>
+    /// A request decides who goes first for one ttl; then the cluster needs a leader more than the wanted one.
+    /// </summary>
     private static bool IsEarly(Observation o) => o.Now - (o.Memory.UnlockedSince ?? o.Now) < o.Timing.Ttl;
 
-    private static bool IsQuorum(Observation o) => IsSyncActive(o) && o.Config.SynchronousMode == SynchronousMode.Quorum;
+    private static bool IsQuorum(Observation o) =>
+        IsSyncActive(o) && o.Config.SynchronousMode == SynchronousMode.Quorum;
 
     private static Refusal? Compare(Observation o, bool checkLag)
     {
@@ -229,12 +246,14 @@ public static partial class HaLoop
             if (checkLag && lag > (ulong)Math.Max(0, o.Config.MaximumLagOnFailoverBytes))
             {
                 return new Refusal("lagging",
-                    $"does not race: it lacks {lag} bytes of the last leader's WAL, more than maximum_lag_on_failover", s_second);
+                    $"does not race: it lacks {lag} bytes of the last leader's WAL, more than maximum_lag_on_failover",
+                    s_second);
             }
             if (o.Config.CheckTimeline && o.Local.Timeline < ClusterTimeline(o))
             {
                 return new Refusal("stale_timeline",
-                    $"does not race: it is on timeline {o.Local.Timeline}, the cluster on {ClusterTimeline(o)}", s_second);
+                    $"does not race: it is on timeline {o.Local.Timeline}, the cluster on {ClusterTimeline(o)}",
+                    s_second);
             }
         }
         if (AnotherPrimary(o) is { } alive)
@@ -263,7 +282,8 @@ public static partial class HaLoop
             var mayBeAhead = quorum || (IsSyncActive(o) && cluster.Sync.IsOwner(peer.Name));
             if (peer.Position > own && !mayBeAhead)
             {
-                return new Refusal("behind", $"does not race: {peer.Name} has more WAL ({peer.Position} against {own})");
+                return new Refusal("behind",
+                    $"does not race: {peer.Name} has more WAL ({peer.Position} against {own})");
             }
             if (peer.Position == own && own > Lsn.Zero && peer.FailoverPriority > o.Options.Tags.FailoverPriority
                 && (!quorum || isVoter) && !cluster.Sync.IsOwner(peer.Name))
@@ -289,13 +309,17 @@ public static partial class HaLoop
     }
 
     /// <summary>
-    /// It is left behind on an earlier timeline, which <c>check_timeline</c> does not allow to lead: a member that waits for its WAL waits for ever. After a
-    /// failover to a member that lagged, the others have more bytes, of a history that has ended.
+    /// It is left behind on an earlier timeline, which <c>check_timeline</c> does not allow to lead: a member that
+    /// waits for its WAL waits for ever. After a failover to a member that lagged, the others have more bytes, of a
+    /// history that has ended.
     /// </summary>
     private static bool IsBarredByTimeline(Observation o, PeerReport peer) =>
-        o.Config.CheckTimeline && peer.Timeline > 0 && peer.Timeline < ClusterTimeline(o) && o.Local.Timeline >= ClusterTimeline(o);
+        o.Config.CheckTimeline && peer.Timeline > 0 && peer.Timeline < ClusterTimeline(o)
+            && o.Local.Timeline >= ClusterTimeline(o);
 
-    /// <summary>It may not lead while failsafe mode is on, whatever WAL it has: a member that waits for it waits for ever.</summary>
+    /// <summary>
+    /// It may not lead while failsafe mode is on, whatever WAL it has: a member that waits for it waits for ever.
+    /// </summary>
     private static bool IsOutsideFailsafe(Observation o, string name) =>
         o.Config.FailsafeMode && o.Cluster!.Failsafe is { Count: > 0 } failsafe && !failsafe.ContainsKey(name);
 

@@ -11,11 +11,13 @@ public static partial class HaLoop
         var clear = new HaAction.ClearFailover(request.ModRevision);
         if (o.Cluster!.Life.From > 0 && !o.Cluster.Life.HasWritten(request.ModRevision))
         {
-            return Act(o, "request_refused", $"drops the request for a {request.Kind}: it came back with a restored store", s_soon, clear);
+            return Act(o, "request_refused",
+                $"drops the request for a {request.Kind}: it came back with a restored store", s_soon, clear);
         }
         if (request.Leader is { } leader && leader != o.Self)
         {
-            return Act(o, "request_refused", $"drops the request for a {request.Kind}: it names {leader} as the leader", s_soon, clear);
+            return Act(o, "request_refused", $"drops the request for a {request.Kind}: it names {leader} as the leader",
+                s_soon, clear);
         }
         if (request.Candidate == o.Self)
         {
@@ -31,7 +33,8 @@ public static partial class HaLoop
             if (left > TimeSpan.Zero)
             {
                 return left > o.Timing.LoopWait ? null
-                    : Wait(o, "switchover_soon", $"is the leader; a switchover is due in {left.TotalSeconds:F0} s", left);
+                    : Wait(o, "switchover_soon", $"is the leader; a switchover is due in {left.TotalSeconds:F0} s",
+                        left);
             }
             if (-left > o.Timing.LoopWait * 1.5)
             {
@@ -40,9 +43,11 @@ public static partial class HaLoop
         }
         if (o.Paused && request.Candidate is null)
         {
-            return Act(o, "request_refused", "drops the request: a paused cluster switches only to a named candidate", s_soon, clear);
+            return Act(o, "request_refused", "drops the request: a paused cluster switches only to a named candidate",
+                s_soon, clear);
         }
-        var possible = CanHandOver(o, request.Candidate, isFailover: !request.IsSwitchover, required: null, isSwitchover: request.IsSwitchover);
+        var possible = CanHandOver(o, request.Candidate, isFailover: !request.IsSwitchover, required: null,
+            isSwitchover: request.IsSwitchover);
         if (possible.AskFirst is { } ask)
         {
             return ask;
@@ -59,9 +64,12 @@ public static partial class HaLoop
     /// <param name="o">What is known.</param>
     /// <param name="candidate">Only this one; null: any.</param>
     /// <param name="isFailover">A failover may go to an asynchronous member, if it is named.</param>
-    /// <param name="required">WAL that the new leader must have; null: no more than the allowed lag behind ours.</param>
+    /// <param name="required">
+    /// WAL that the new leader must have; null: no more than the allowed lag behind ours.
+    /// </param>
     /// <param name="isSwitchover">Planned: it has to stream from here, so that nothing is lost.</param>
-    private static HandOver CanHandOver(Observation o, string? candidate, bool isFailover, Lsn? required, bool isSwitchover = false)
+    private static HandOver CanHandOver(
+        Observation o, string? candidate, bool isFailover, Lsn? required, bool isSwitchover = false)
     {
         var cluster = o.Cluster!;
         var needSync = IsSyncActive(o) && !(isFailover && candidate is not null);
@@ -98,7 +106,8 @@ public static partial class HaLoop
         {
             var report = o.Peers!.Reports[name];
             // What it confirmed to our own WAL sender may be newer than what it tells.
-            var row = o.Local.Standbys.FirstOrDefault(r => string.Equals(r.ApplicationName, name, StringComparison.OrdinalIgnoreCase));
+            var row = o.Local.Standbys.FirstOrDefault(
+                r => string.Equals(r.ApplicationName, name, StringComparison.OrdinalIgnoreCase));
             var lag = end.BytesAheadOf(Lsn.Max(report.Position, row?.FlushLsn ?? Lsn.Zero));
             var problem = CannotLead(o, name) ?? (report switch
             {
@@ -136,13 +145,15 @@ public static partial class HaLoop
         }
         if (o.Paused)
         {
-            return Release(o) ?? Act(o, "stops", "ends and leaves PostgreSQL running: the cluster is paused", null, new HaAction.Exit(0));
+            return Release(o) ?? Act(o, "stops", "ends and leaves PostgreSQL running: the cluster is paused", null,
+                new HaAction.Exit(0));
         }
         if (o.Memory.WonInitialize && !o.Memory.BootstrapDone)
         {
             return o.Ended?.Kind == JobKind.AbandonBootstrap
                 ? Act(o, "stops", "ends", null, new HaAction.Exit(1))
-                : Act(o, "stops", "ends and puts the unfinished bootstrap aside", null, new HaAction.AbandonBootstrap());
+                : Act(o, "stops", "ends and puts the unfinished bootstrap aside", null,
+                    new HaAction.AbandonBootstrap());
         }
         if (StillLeaves(o, "ends") is { } leaving)
         {
@@ -160,14 +171,15 @@ public static partial class HaLoop
     }
 
     /// <summary>
-    /// A leader key that was given up without an answer would keep the others waiting for its lease: the agent does not end before it is known
-    /// to be gone, for at most <c>retry_timeout</c>. Null: it may end.
+    /// A leader key that was given up without an answer would keep the others waiting for its lease: the agent does not
+    /// end before it is known to be gone, for at most <c>retry_timeout</c>. Null: it may end.
     /// </summary>
     private static Decision? Release(Observation o)
     {
         var since = o.Memory.ReleasingSince ?? o.Now;
         return o.Lease.ReleaseLeft <= TimeSpan.Zero || o.Now - since >= o.Timing.RetryTimeout
             ? null
-            : new Decision("stops", "ends: waits until the DCS has deleted the leader key", [], o.Memory with { ReleasingSince = since }, s_second);
+            : new Decision("stops", "ends: waits until the DCS has deleted the leader key", [],
+                o.Memory with { ReleasingSince = since }, s_second);
     }
 }

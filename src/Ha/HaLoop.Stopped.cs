@@ -13,7 +13,8 @@ public static partial class HaLoop
         if (o.Paused)
         {
             return o.Leader == o.Self
-                ? Act(o, "paused_stopped", "gives the leader key up: PostgreSQL is stopped, and the cluster is paused", null,
+                ? Act(o, "paused_stopped", "gives the leader key up: PostgreSQL is stopped, and the cluster is paused",
+                    null,
                     new HaAction.ReleaseLeader(null))
                 : Wait(o, "paused_stopped", "leaves PostgreSQL stopped: the cluster is paused");
         }
@@ -21,7 +22,8 @@ public static partial class HaLoop
         {
             return o.Lease.HoldsLeader
                 ? DecideStoppedLeader(o with { Memory = o.Memory with { DownSince = o.Memory.DownSince ?? o.Now } })
-                : Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon, new HaAction.AttachLeader());
+                : Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon,
+                    new HaAction.AttachLeader());
         }
         if (o.Leader is { } leader)
         {
@@ -37,7 +39,8 @@ public static partial class HaLoop
         }
         return MustWait(o, out var left)
             ? Wait(o, "start_retry", $"tries to start again in {left.TotalSeconds:F0} s{AfterFailedStart(o)}", left)
-            : Act(o, "starts_to_race", "starts as a standby: there is no leader to follow", null, new HaAction.StartStandby(null));
+            : Act(o, "starts_to_race", "starts as a standby: there is no leader to follow", null,
+                new HaAction.StartStandby(null));
     }
 
     /// <summary>The leader's PostgreSQL is down: start it in place, or let another member take over.</summary>
@@ -49,7 +52,8 @@ public static partial class HaLoop
         }
         if (o.Local.Damage != DataDamage.None)
         {
-            return Act(o, "releasing", $"gives the leader key up: {WhyDamaged(o)}", s_second, new HaAction.ReleaseLeader(null));
+            return Act(o, "releasing", $"gives the leader key up: {WhyDamaged(o)}", s_second,
+                new HaAction.ReleaseLeader(null));
         }
         if (o.Options.WatchdogProblem is { } problem)
         {
@@ -59,14 +63,17 @@ public static partial class HaLoop
         if (o.Local.HasRecoverySignal)
         {
             return o.Memory.FailedStandbyStarts > 0
-                ? Act(o, "releasing", $"gives the leader key up: PostgreSQL does not start{AfterFailedStart(o)}", s_second, new HaAction.ReleaseLeader(null))
-                : Act(o, "starts_to_lead", "starts as a standby, to be promoted", null, new HaAction.StartStandby(null));
+                ? Act(o, "releasing", $"gives the leader key up: PostgreSQL does not start{AfterFailedStart(o)}",
+                    s_second, new HaAction.ReleaseLeader(null))
+                : Act(o, "starts_to_lead", "starts as a standby, to be promoted", null,
+                    new HaAction.StartStandby(null));
         }
         if (o.Memory.StartFailure is { } failure)
         {
             return new Decision("releasing", $"gives the leader key up: PostgreSQL does not start: {failure}",
                 [new HaAction.ReleaseLeader(null)],
-                o.Memory with { StartFailure = null, Demoted = true, SteppedDownAt = o.Now, RetryAt = o.Now + s_second }, s_second);
+                o.Memory with { StartFailure = null, Demoted = true, SteppedDownAt = o.Now,
+                    RetryAt = o.Now + s_second }, s_second);
         }
         var left = o.Config.PrimaryStartTimeout - (o.Now - o.Memory.DownSince!.Value);
         if (left <= TimeSpan.Zero && !o.Memory.StaysPrimary)
@@ -79,7 +86,8 @@ public static partial class HaLoop
             if (possible.Ok)
             {
                 return new Decision("releasing", $"gives the leader key up: PostgreSQL is down, and {possible.Detail}",
-                    [new HaAction.ReleaseLeader(null)], o.Memory with { Demoted = true, SteppedDownAt = o.Now }, s_second);
+                    [new HaAction.ReleaseLeader(null)], o.Memory with { Demoted = true, SteppedDownAt = o.Now },
+                    s_second);
             }
         }
         left = left > TimeSpan.Zero ? left : TimeSpan.FromSeconds(60);
@@ -87,14 +95,17 @@ public static partial class HaLoop
             new HaAction.StartPrimary(left));
     }
 
-    /// <summary>Another member leads: this one starts as its standby, after a rewind or a clone where its data need one.</summary>
+    /// <summary>
+    /// Another member leads: this one starts as its standby, after a rewind or a clone where its data need one.
+    /// </summary>
     private static Decision DecideRejoin(Observation o, string leader)
     {
         if (MustWait(o, out var left))
         {
             return o.Memory.RewindProblem is { } problem
                 ? Wait(o, "rewind_retry", $"tries to rewind to {leader} again: {problem}", left)
-                : Wait(o, "start_retry", $"tries to join {leader} again in {left.TotalSeconds:F0} s{AfterFailedStart(o)}", left);
+                : Wait(o, "start_retry",
+                    $"tries to join {leader} again in {left.TotalSeconds:F0} s{AfterFailedStart(o)}", left);
         }
         var member = o.Cluster!.Members.GetValueOrDefault(leader);
         var wasPrimary = !o.Local.HasRecoverySignal;
@@ -103,24 +114,30 @@ public static partial class HaLoop
         {
             case DivergenceState.Diverged when o.Local.RewindPossible:
                 return primaryIsReady && !member!.CheckpointAfterPromotePending
-                    ? Act(o, "rewinds", $"rewinds to {leader}: its history has diverged", null, new HaAction.Rewind(leader))
-                    : Wait(o, "rewind_waits", $"waits with the rewind until {leader} has written its first checkpoint", s_second);
+                    ? Act(o, "rewinds", $"rewinds to {leader}: its history has diverged", null,
+                        new HaAction.Rewind(leader))
+                    : Wait(o, "rewind_waits", $"waits with the rewind until {leader} has written its first checkpoint",
+                        s_second);
             case DivergenceState.Diverged or DivergenceState.RewindFailed:
                 return DecideWithoutRewind(o, leader);
             case DivergenceState.Unchecked when primaryIsReady && DueForCheck(o):
-                return Act(o, "compares", $"compares its history with that of {leader}", null, new HaAction.CheckDivergence(leader));
+                return Act(o, "compares", $"compares its history with that of {leader}", null,
+                    new HaAction.CheckDivergence(leader));
             case DivergenceState.Unchecked when wasPrimary || o.Local.Damage != DataDamage.None:
                 return Wait(o, "rejoin_waits",
-                    $"{(wasPrimary ? "was a primary" : "had diverged")} and waits until {leader} can be asked for its history", s_second);
+                    $"{(wasPrimary ? "was a primary" : "had diverged")} and waits until {leader} can be asked for its "
+                        + "history", s_second);
             default:
                 var upstream = UpstreamOf(o, leader);
                 return upstream is null
                     ? Wait(o, "rejoin_waits", $"waits for the address of {leader}", s_second)
-                    : Act(o, "starts_standby", $"starts as a standby of {leader}", null, new HaAction.StartStandby(upstream));
+                    : Act(o, "starts_standby", $"starts as a standby of {leader}", null,
+                        new HaAction.StartStandby(upstream));
         }
     }
 
-    private static string AfterFailedStart(Observation o) => o.Memory.StandbyStartFailure is { } failure ? $": {failure}" : "";
+    private static string AfterFailedStart(Observation o) =>
+        o.Memory.StandbyStartFailure is { } failure ? $": {failure}" : "";
 
     private static Decision DecideWithoutRewind(Observation o, string leader)
     {
@@ -130,17 +147,23 @@ public static partial class HaLoop
             var source = CloneSource(o, leader);
             return source is null
                 ? Wait(o, "clone_waits", $"waits until {leader} can be copied", s_second)
-                : Act(o, "clones", $"replaces its diverged data by a copy of {source}", null, new HaAction.CopyMember(source));
+                : Act(o, "clones", $"replaces its diverged data by a copy of {source}", null,
+                    new HaAction.CopyMember(source));
         }
         if (!failed)
         {
-            return Wait(o, "diverged", $"stays down: {WhyDamaged(o)}, and it may neither rewind (use_pg_rewind) nor remove its data "
+            return Wait(o, "diverged",
+                $"stays down: {WhyDamaged(o)}, and it may neither rewind (use_pg_rewind) nor remove its data "
                 + "(remove_data_directory_on_diverged_timelines): reinitialize it");
         }
         var left = s_rewindAgain - (o.Now - (o.Memory.RewindFailedAt ?? TimeSpan.Zero));
         return left > TimeSpan.Zero || !o.Local.RewindPossible
-            ? Wait(o, "rewind_failed", $"stays down: the rewind failed {o.Memory.RewindFailures} times ({o.Memory.RewindProblem}), and its data "
-                + "may not be removed (remove_data_directory_on_rewind_failure): reinitialize it, or it tries again from time to time",
+            ? Wait(
+                o, "rewind_failed",
+                $"stays down: the rewind failed {o.Memory.RewindFailures} times ({o.Memory.RewindProblem}), and its "
+                    + "data "
+                + "may not be removed (remove_data_directory_on_rewind_failure): reinitialize it, or it tries again "
+                + "from time to time",
                 left > TimeSpan.Zero ? left : null)
             : Act(o, "rewinds", $"rewinds to {leader} once more", null, new HaAction.Rewind(leader));
     }
@@ -157,18 +180,22 @@ public static partial class HaLoop
         }
         if (!o.Lease.HoldsLeader)
         {
-            return Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon, new HaAction.AttachLeader());
+            return Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon,
+                new HaAction.AttachLeader());
         }
         var since = o.Memory.DownSince ?? o.Now;
         var left = (o.Memory.StartLimit ?? o.Config.PrimaryStartTimeout) - (o.Now - since);
         var waiting = o with { Memory = o.Memory with { DownSince = since } };
         if (left > TimeSpan.Zero)
         {
-            return Wait(waiting, "starting", $"waits until PostgreSQL has started; {left.TotalSeconds:F0} s until another member may take over", s_second);
+            return Wait(waiting, "starting",
+                $"waits until PostgreSQL has started; {left.TotalSeconds:F0} s until another member may take over",
+                s_second);
         }
         var possible = CanHandOver(waiting, candidate: null, isFailover: true, required: null);
         return possible.AskFirst ?? (possible.Ok
-            ? Act(waiting, "start_timeout", $"demotes itself: PostgreSQL did not start in time, and {possible.Detail}", s_soon,
+            ? Act(waiting, "start_timeout", $"demotes itself: PostgreSQL did not start in time, and {possible.Detail}",
+                s_soon,
                 new HaAction.Demote(DemoteMode.Immediate))
             : Wait(waiting, "starting", $"waits until PostgreSQL has started: {possible.Detail}", s_second));
     }

@@ -4,12 +4,15 @@ namespace Routing.Ha;
 public static partial class HaLoop
 {
     /// <summary>
-    /// Each change of leader opens one timeline. PostgreSQL steps over each that was used, with a file for each: a key that names a
-    /// timeline far beyond the local data is damaged or forged, and would fill the disk or overflow the number.
+    /// Each change of leader opens one timeline. PostgreSQL steps over each that was used, with a file for each: a key
+    /// that names a timeline far beyond the local data is damaged or forged, and would fill the disk or overflow the
+    /// number.
     /// </summary>
     public const uint LargestTimelineLeap = 1000;
 
-    /// <summary>The highest timeline that any member may have opened, by the keys, as far as it is believed; 0 when unknown.</summary>
+    /// <summary>
+    /// The highest timeline that any member may have opened, by the keys, as far as it is believed; 0 when unknown.
+    /// </summary>
     private static uint UsedTimeline(Observation o) => Believed(o, o.Cluster!.UsedTimeline, o.Cluster.UsedTimelines);
 
     /// <summary>The cluster's timeline by its history, as far as it is believed; 0 when unknown.</summary>

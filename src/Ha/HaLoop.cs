@@ -4,8 +4,8 @@ namespace Routing.Ha;
 
 /// <summary>The decision of one run of the loop.</summary>
 /// <remarks>
-/// Pure: no I/O, no clock, no randomness; equal in, equal out. Read from the top: the first rule that fits wins, so safety
-/// stands first. Sub-decisions have the same form, in files of their own.
+/// Pure: no I/O, no clock, no randomness; equal in, equal out. Read from the top: the first rule that fits wins, so
+/// safety stands first. Sub-decisions have the same form, in files of their own.
 /// </remarks>
 public static partial class HaLoop
 {
@@ -26,11 +26,14 @@ public static partial class HaLoop
         }
         if (o.ShutdownRequested)
         {
-            return o.Order is { } late ? DecideShutdown(o).After(RefusalOf(late, OrderRefusal.Failed, "the agent ends")) : DecideShutdown(o);
+            return o.Order is { } late
+                ? DecideShutdown(o).After(RefusalOf(late, OrderRefusal.Failed, "the agent ends"))
+                : DecideShutdown(o);
         }
         if (o.Cluster.Returned is { } returned && returned.Holder == o.Self && o.IsDcsLive && !o.Lease.HoldsLeader)
         {
-            return Act(o, "returned_key", "deletes the leader key that names it: it came back with a restored store", s_soon,
+            return Act(o, "returned_key", "deletes the leader key that names it: it came back with a restored store",
+                s_soon,
                 new HaAction.ReleaseLeader(null));
         }
         if (DecideOrder(o) is { } ordered)
@@ -81,7 +84,8 @@ public static partial class HaLoop
         if (o.ShutdownRequested)
         {
             return o.Job is null
-                ? Act(o, "stops", "ends and leaves PostgreSQL as it is: the DCS has never answered", null, new HaAction.Exit(0))
+                ? Act(o, "stops", "ends and leaves PostgreSQL as it is: the DCS has never answered", null,
+                    new HaAction.Exit(0))
                 : Wait(o, "stops", $"ends: {o.Job.Progress}", s_second);
         }
         // No lease of an earlier agent lasts longer, and no fence that keeps its order either.
@@ -122,7 +126,8 @@ public static partial class HaLoop
             if (o.Cluster!.Leader?.Holder == o.Self)
             {
                 // An agent that was restarted finds its own key.
-                return Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon, new HaAction.AttachLeader());
+                return Act(o, "attaching", "finds its own name in the leader key and takes it over", s_soon,
+                    new HaAction.AttachLeader());
             }
             if (free && o.Local.Server == ServerState.Running && !o.ShutdownRequested)
             {
@@ -140,7 +145,8 @@ public static partial class HaLoop
         var actions = o.Job is null
             ? ImmutableArray.Create<HaAction>(new HaAction.Demote(mode))
             : [new HaAction.CancelJob(), new HaAction.Demote(mode)];
-        return new Decision(code, reason, actions, o.Memory with { Demoted = true, Promoting = false, DownSince = null }, s_soon);
+        return new Decision(code, reason, actions,
+            o.Memory with { Demoted = true, Promoting = false, DownSince = null }, s_soon);
     }
 
     /// <summary>It is a primary, or may become one at any moment without being told to.</summary>
@@ -154,15 +160,20 @@ public static partial class HaLoop
     {
         if (job.MakesPrimary && !o.Leads && !o.FailsafeHolds && !o.Paused)
         {
-            return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: it does not lead any more", s_soon, new HaAction.CancelJob());
+            return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: it does not lead any more", s_soon,
+                new HaAction.CancelJob());
         }
-        if (job.Kind == JobKind.Bootstrap && (LostInitialize(o, null) ?? (o.Leader is { } other && other != o.Self ? $"{other} leads" : null)) is { } lost)
+        if (job.Kind == JobKind.Bootstrap
+            && (LostInitialize(o, null)
+                ?? (o.Leader is { } other && other != o.Self ? $"{other} leads" : null)) is { } lost)
         {
             return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: {lost}", s_soon, new HaAction.CancelJob());
         }
-        if (job.Kind is JobKind.Clone or JobKind.Rewind or JobKind.CheckDivergence && o.Leader == o.Self && !o.Local.AcceptsWrites)
+        if (job.Kind is JobKind.Clone or JobKind.Rewind or JobKind.CheckDivergence && o.Leader == o.Self
+            && !o.Local.AcceptsWrites)
         {
-            return Act(o, "releasing", $"gives the leader key up: {Name(job.Kind)} runs", null, new HaAction.ReleaseLeader(null));
+            return Act(o, "releasing", $"gives the leader key up: {Name(job.Kind)} runs", null,
+                new HaAction.ReleaseLeader(null));
         }
         if (job.Source is { } source && LosesSource(o, job, source) is { } why)
         {
@@ -195,7 +206,8 @@ public static partial class HaLoop
     /// <summary>A server may run on data that this agent cannot use: it stops before another may lead.</summary>
     private static Decision DecideInaccessible(Observation o, string reason) =>
         o.Local.HasProcess && !o.Paused
-            ? Act(o, "data_inaccessible", $"stops PostgreSQL: it {reason}", s_second, new HaAction.Demote(DemoteMode.Immediate))
+            ? Act(o, "data_inaccessible", $"stops PostgreSQL: it {reason}", s_second,
+                new HaAction.Demote(DemoteMode.Immediate))
             : DecideWithoutData(o, "data_inaccessible", reason);
 
     /// <summary>The key is kept while a server runs: it may be accepting writes.</summary>
@@ -219,7 +231,8 @@ public static partial class HaLoop
     private static Decision Wait(Observation o, string code, string reason, TimeSpan? wakeIn = null) =>
         new(code, reason, [], o.Memory, wakeIn);
 
-    private static Decision Act(Observation o, string code, string reason, TimeSpan? wakeIn, params ImmutableArray<HaAction> actions) =>
+    private static Decision Act(
+        Observation o, string code, string reason, TimeSpan? wakeIn, params ImmutableArray<HaAction> actions) =>
         new(code, reason, actions, o.Memory, wakeIn);
 
     /// <summary>A job's name in a sentence.</summary>

@@ -8,7 +8,10 @@ public static class HistoryUpdate
 {
     /// <summary>What to write; null when the key is as it should be.</summary>
     /// <param name="known">The key as it stands.</param>
-    /// <param name="local">The primary; its <see cref="LocalPostgres.History"/> carries the time of each change where the server still has it.</param>
+    /// <param name="local">
+    /// The primary; its <see cref="LocalPostgres.History"/> carries the time of each change where the server still has
+    /// it.
+    /// </param>
     /// <param name="self">The member that was promoted last.</param>
     /// <param name="maximumLines">0: all.</param>
     public static TimelineHistory? Of(TimelineHistory? known, LocalPostgres local, string self, int maximumLines)
@@ -21,7 +24,8 @@ public static class HistoryUpdate
         {
             return known is { Lines.IsEmpty: false } ? new TimelineHistory([]) : null;
         }
-        if (known is { Lines: [.., { NewLeader: not null, Timestamp: not null } last] } && last.Timeline == local.Timeline - 1)
+        if (known is { Lines: [.., { NewLeader: not null, Timestamp: not null } last] }
+            && last.Timeline == local.Timeline - 1)
         {
             return null;
         }

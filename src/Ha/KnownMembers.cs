@@ -5,7 +5,9 @@ namespace Routing.Ha;
 
 /// <summary>A member whose key has vanished, and which may still run.</summary>
 /// <param name="Member">Its last record: name, <c>api_url</c>, role.</param>
-/// <param name="Since">When its key was first missed; of a member that was lost in a pause: when the pause ended.</param>
+/// <param name="Since">
+/// When its key was first missed; of a member that was lost in a pause: when the pause ended.
+/// </param>
 /// <param name="Led">It held the leader key last, or called itself a primary.</param>
 /// <param name="InPause">Its key vanished while the cluster was paused, when no guard stops a primary.</param>
 public sealed record DepartedMember(Member Member, TimeSpan Since, bool Led, bool InPause)
@@ -14,10 +16,13 @@ public sealed record DepartedMember(Member Member, TimeSpan Since, bool Led, boo
     public bool MayBePrimary => Led || InPause;
 }
 
-/// <summary>The members that this one has seen: leader key and member key of a leader vanish together, just when a race has to ask it.</summary>
+/// <summary>
+/// The members that this one has seen: leader key and member key of a leader vanish together, just when a race has to
+/// ask it.
+/// </summary>
 /// <remarks>
-/// <para>A departed member is kept until its key is back or another member leads as a primary, since the winner of that race has asked it.
-/// One that was lost in a pause is kept for an hour after the pause.</para>
+/// <para>A departed member is kept until its key is back or another member leads as a primary, since the winner of that
+/// race has asked it. One that was lost in a pause is kept for an hour after the pause.</para>
 /// <para>The agent keeps this in the data directory, so that its next life asks the same members.</para>
 /// </remarks>
 public sealed record KnownMembers
@@ -46,7 +51,10 @@ public sealed record KnownMembers
     /// <summary>When the last pause ended; null: this agent has seen none end.</summary>
     public TimeSpan? PauseEndedAt { get; init; }
 
-    /// <summary>A pause ended so lately that a member which was promoted in it by hand, and whose role is not told yet, may be found.</summary>
+    /// <summary>
+    /// A pause ended so lately that a member which was promoted in it by hand, and whose role is not told yet, may be
+    /// found.
+    /// </summary>
     public bool IsAfterPause(TimeSpan now) => PauseEndedAt is { } at && now - at <= KeptAfterPause;
 
     /// <summary>What is known after a look at the cluster.</summary>
@@ -95,7 +103,8 @@ public sealed record KnownMembers
     public override int GetHashCode() => HashCode.Combine(Leader, Paused, Present.Count, Departed.Count);
 
     /// <summary>A key without an <c>api_url</c>, such as a damaged one, names no address to ask.</summary>
-    private static bool HasKey(ClusterSnapshot cluster, string name) => cluster.Members.GetValueOrDefault(name)?.ApiUrl is not null;
+    private static bool HasKey(ClusterSnapshot cluster, string name) =>
+        cluster.Members.GetValueOrDefault(name)?.ApiUrl is not null;
 
     private static bool IsOver(DepartedMember member, ClusterSnapshot cluster, bool paused, TimeSpan now)
     {

@@ -63,13 +63,17 @@ public enum ControlState
     InProduction,
 }
 
-/// <summary>What a comparison or a rewind found out about the local data: a mark in the data directory keeps it.</summary>
+/// <summary>
+/// What a comparison or a rewind found out about the local data: a mark in the data directory keeps it.
+/// </summary>
 public enum DataDamage
 {
     /// <summary>Nothing is known against them.</summary>
     None,
 
-    /// <summary>They have diverged from a primary's history. Only a comparison with another primary removes this mark.</summary>
+    /// <summary>
+    /// They have diverged from a primary's history. Only a comparison with another primary removes this mark.
+    /// </summary>
     Diverged,
 
     /// <summary>A rewind was begun and has not ended well: only another rewind, or a copy, makes them whole.</summary>
@@ -125,26 +129,32 @@ public sealed record LocalPostgres
     public bool IsPrimary { get; init; }
 
     /// <summary>
-    /// This very postmaster was asked to promote, which cannot be taken back: whatever it is now, it may accept writes at any moment. Stays
-    /// true while it runs.
+    /// This very postmaster was asked to promote, which cannot be taken back: whatever it is now, it may accept writes
+    /// at any moment. Stays true while it runs.
     /// </summary>
     public bool PromotionAsked { get; init; }
 
-    /// <summary>PostgreSQL is stopping, and its last session has ended: no further commit can be acknowledged.</summary>
+    /// <summary>
+    /// PostgreSQL is stopping, and its last session has ended: no further commit can be acknowledged.
+    /// </summary>
     public bool SessionsHaveEnded { get; init; }
 
     /// <summary>standby.signal or recovery.signal stands in the data directory.</summary>
     public bool HasRecoverySignal { get; init; }
 
-    /// <summary>Primary: its timeline; standby: that of the WAL it receives, else of pg_control. 0 when unknown.</summary>
+    /// <summary>
+    /// Primary: its timeline; standby: that of the WAL it receives, else of pg_control. 0 when unknown.
+    /// </summary>
     public uint Timeline { get; init; }
 
-    /// <summary>Primary: flushed WAL; standby: the later of received and replayed. While stopped: by pg_control.</summary>
+    /// <summary>
+    /// Primary: flushed WAL; standby: the later of received and replayed. While stopped: by pg_control.
+    /// </summary>
     public Lsn WalPosition { get; init; }
 
     /// <summary>
-    /// Standby: the end of the WAL in its own files is not known yet. Then it may hold more than <see cref="WalPosition"/> says, and
-    /// it neither races nor counts as a vote.
+    /// Standby: the end of the WAL in its own files is not known yet. Then it may hold more than
+    /// <see cref="WalPosition"/> says, and it neither races nor counts as a vote.
     /// </summary>
     public bool IsWalEndUnknown { get; init; }
 
@@ -187,7 +197,9 @@ public sealed record LocalPostgres
     /// <summary>Replication slots here.</summary>
     public ImmutableArray<ReplicationSlot> Slots { get; init; } = [];
 
-    /// <summary>synchronous_standby_names in force, on a primary and on a standby (it is set before a promotion).</summary>
+    /// <summary>
+    /// synchronous_standby_names in force, on a primary and on a standby (it is set before a promotion).
+    /// </summary>
     public string SynchronousStandbyNames { get; init; } = "";
 
     /// <summary>The user's own synchronous_standby_names, from the configuration; null for none.</summary>
@@ -225,7 +237,8 @@ public sealed record LocalPostgres
     public bool HasProcess => Server != ServerState.Stopped;
 
     /// <summary>Running, or running and slow, as a primary: it may be acknowledging commits.</summary>
-    public bool AcceptsWrites => Server is ServerState.Running or ServerState.Unresponsive && IsPrimary && !SessionsHaveEnded;
+    public bool AcceptsWrites =>
+        Server is ServerState.Running or ServerState.Unresponsive && IsPrimary && !SessionsHaveEnded;
 
     /// <summary>Running and in recovery.</summary>
     public bool IsStandby => Server is ServerState.Running or ServerState.Unresponsive && !IsPrimary;

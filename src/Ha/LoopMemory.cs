@@ -72,10 +72,14 @@ public sealed record LoopMemory
     /// <summary>When the divergence was last looked at.</summary>
     public TimeSpan? DivergenceCheckedAt { get; init; }
 
-    /// <summary>Rewinds that failed in a row; those that met a passing obstacle count in <see cref="RewindObstacles"/>.</summary>
+    /// <summary>
+    /// Rewinds that failed in a row; those that met a passing obstacle count in <see cref="RewindObstacles"/>.
+    /// </summary>
     public int RewindFailures { get; init; }
 
-    /// <summary>Rewinds in a row that a passing obstacle kept from their end: a source that went away, a full disk.</summary>
+    /// <summary>
+    /// Rewinds in a row that a passing obstacle kept from their end: a source that went away, a full disk.
+    /// </summary>
     public int RewindObstacles { get; init; }
 
     /// <summary>What the last rewind failed of, in one sentence; null when none has failed.</summary>
@@ -84,7 +88,10 @@ public sealed record LoopMemory
     /// <summary>When the last rewind failed.</summary>
     public TimeSpan? RewindFailedAt { get; init; }
 
-    /// <summary>What the failed rewinds were tried under: the configuration's revision, and the leader's timeline. Another one is a reason to try again.</summary>
+    /// <summary>
+    /// What the failed rewinds were tried under: the configuration's revision, and the leader's timeline. Another one
+    /// is a reason to try again.
+    /// </summary>
     public (long Config, uint Timeline) RewindBasis { get; init; }
 
     /// <summary>When the standby was first seen not streaming.</summary>
@@ -93,7 +100,9 @@ public sealed record LoopMemory
     /// <summary>When this member released the leader key; it stays out of the race for a while.</summary>
     public TimeSpan? SteppedDownAt { get; init; }
 
-    /// <summary>Which life of the store the last run saw (<see cref="StoreLife.Number"/>); null before the first.</summary>
+    /// <summary>
+    /// Which life of the store the last run saw (<see cref="StoreLife.Number"/>); null before the first.
+    /// </summary>
     public int? Life { get; init; }
 
     /// <summary>The leader that the last run knew; null: none.</summary>
@@ -108,7 +117,9 @@ public sealed record LoopMemory
     /// </summary>
     public TimeSpan? EarlierLeaseUntil { get; init; }
 
-    /// <summary>That leader, as far as it is known; when it has carried its key over, nobody else can believe.</summary>
+    /// <summary>
+    /// That leader, as far as it is known; when it has carried its key over, nobody else can believe.
+    /// </summary>
     public string? EarlierLeader { get; init; }
 
     /// <summary>When the cluster was first seen without a leader.</summary>
@@ -123,7 +134,10 @@ public sealed record LoopMemory
     /// <summary>The term in which this member was promoted last: its history began there.</summary>
     public Term PromotedIn { get; init; }
 
-    /// <summary>The request in the failover key, by its revision, and when it was first seen: older answers of peers say nothing about it.</summary>
+    /// <summary>
+    /// The request in the failover key, by its revision, and when it was first seen: older answers of peers say nothing
+    /// about it.
+    /// </summary>
     public (long Revision, TimeSpan SeenAt)? Request { get; init; }
 
     /// <summary>Own WAL position at the previous run, for the race back-off.</summary>
@@ -132,7 +146,9 @@ public sealed record LoopMemory
     /// <summary>Promotion was asked for and is not confirmed yet.</summary>
     public bool Promoting { get; init; }
 
-    /// <summary>Since when this leader, still a standby, tries to set its synchronous standbys for the promotion.</summary>
+    /// <summary>
+    /// Since when this leader, still a standby, tries to set its synchronous standbys for the promotion.
+    /// </summary>
     public TimeSpan? PreparingSince { get; init; }
 
     /// <summary>Promotions that failed in a row in this term.</summary>
@@ -153,7 +169,9 @@ public sealed record LoopMemory
     /// <summary>Since when this member, about to stop or to restart, asks to leave the synchronous set.</summary>
     public TimeSpan? LeavingSince { get; init; }
 
-    /// <summary>Since when this agent, about to end, waits for an answer about the leader key that it gave up.</summary>
+    /// <summary>
+    /// Since when this agent, about to end, waits for an answer about the leader key that it gave up.
+    /// </summary>
     public TimeSpan? ReleasingSince { get; init; }
 
     /// <summary>What is wrong with the server though its process runs.</summary>

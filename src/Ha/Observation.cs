@@ -78,7 +78,9 @@ public sealed record Observation
 
     /// <summary>The safety margin of a lease whose last part belongs to the hardware watchdog.</summary>
     /// <param name="ttl">Life of the lease.</param>
-    /// <param name="reserve">Its last part, in which the watchdog may reset the machine; zero: no watchdog runs.</param>
+    /// <param name="reserve">
+    /// Its last part, in which the watchdog may reset the machine; zero: no watchdog runs.
+    /// </param>
     public static TimeSpan MarginOf(TimeSpan ttl, TimeSpan reserve) => reserve + SafetyMarginOf(ttl - reserve);
 }
 
@@ -87,9 +89,12 @@ public sealed record Observation
 /// <param name="MayBootstrap">There is a bootstrap section: it may initialise a new cluster.</param>
 /// <param name="WatchdogProblem">A required watchdog is not usable: why; null when all is well.</param>
 /// <param name="CanCloneWithoutLeader">A create-replica method needs no source.</param>
-/// <param name="UnsupportedTopology">Something is configured that this version cannot do safely; it never leads. Null: nothing.</param>
+/// <param name="UnsupportedTopology">
+/// Something is configured that this version cannot do safely; it never leads. Null: nothing.
+/// </param>
 public sealed record MemberOptions(
-    MemberTags Tags, bool MayBootstrap, string? WatchdogProblem, bool CanCloneWithoutLeader, string? UnsupportedTopology)
+    MemberTags Tags, bool MayBootstrap, string? WatchdogProblem, bool CanCloneWithoutLeader,
+    string? UnsupportedTopology)
 {
     /// <summary>No tags; may bootstrap.</summary>
     public static readonly MemberOptions Default = new(MemberTags.Empty, true, null, false, null);
@@ -98,16 +103,24 @@ public sealed record MemberOptions(
 /// <summary>This member's lease, and how long it lasts for certain.</summary>
 /// <param name="HoldsLeader">By the last clear answer the leader key belongs to this member.</param>
 /// <param name="Term">The term of this member's leader key, when it holds one.</param>
-/// <param name="LeaderLeft">Time until the key may end, from before the last good renewal was sent. Zero or less: it may have ended.</param>
-/// <param name="IsUncertain">The last write to the leader key got no answer: this member may hold the key or not.</param>
+/// <param name="LeaderLeft">
+/// Time until the key may end, from before the last good renewal was sent. Zero or less: it may have ended.
+/// </param>
+/// <param name="IsUncertain">
+/// The last write to the leader key got no answer: this member may hold the key or not.
+/// </param>
 /// <param name="Ttl">Life of the lease that the key hangs on; without the key, of the next one.</param>
-public readonly record struct LeaseView(bool HoldsLeader, Term Term, TimeSpan LeaderLeft, bool IsUncertain, TimeSpan Ttl)
+public readonly record struct LeaseView(
+    bool HoldsLeader, Term Term, TimeSpan LeaderLeft, bool IsUncertain, TimeSpan Ttl)
 {
-    /// <summary>The last part of the lease, in which an active hardware watchdog may reset the machine; zero: none runs.</summary>
+    /// <summary>
+    /// The last part of the lease, in which an active hardware watchdog may reset the machine; zero: none runs.
+    /// </summary>
     public TimeSpan Reserve { get; init; }
 
     /// <summary>
-    /// The leader key was given up, and no answer tells that it is gone: the time after which its lease has ended in any case. Zero: it is gone.
+    /// The leader key was given up, and no answer tells that it is gone: the time after which its lease has ended in
+    /// any case. Zero: it is gone.
     /// </summary>
     public TimeSpan ReleaseLeft { get; init; }
 
@@ -122,11 +135,17 @@ public readonly record struct LeaseView(bool HoldsLeader, Term Term, TimeSpan Le
 /// <param name="AskedAt">When (see <see cref="Observation.Now"/>).</param>
 /// <param name="AnsweredAt">When the last one answered or was given up.</param>
 /// <param name="Reports">By member name; a peer that did not answer is there as unreachable.</param>
-public sealed record PeerAnswers(TimeSpan AskedAt, TimeSpan AnsweredAt, ImmutableSortedDictionary<string, PeerReport> Reports)
+public sealed record PeerAnswers(
+    TimeSpan AskedAt, TimeSpan AnsweredAt, ImmutableSortedDictionary<string, PeerReport> Reports)
 {
-    /// <summary>The answers of these members alone; null when there are none to ask, so that what one of them said long ago counts no more.</summary>
+    /// <summary>
+    /// The answers of these members alone; null when there are none to ask, so that what one of them said long ago
+    /// counts no more.
+    /// </summary>
     public PeerAnswers? From(ImmutableArray<string> names) =>
-        names.IsEmpty ? null : this with { Reports = Reports.RemoveRange(Reports.Keys.Where(name => !names.Contains(name))) };
+        names.IsEmpty
+            ? null
+            : this with { Reports = Reports.RemoveRange(Reports.Keys.Where(name => !names.Contains(name))) };
 }
 
 /// <summary>Failsafe mode's view.</summary>
@@ -134,7 +153,8 @@ public sealed record PeerAnswers(TimeSpan AskedAt, TimeSpan AnsweredAt, Immutabl
 /// <param name="LastAskedAt">Leader: when the members were asked last.</param>
 /// <param name="PingedBy">Follower: the leader that announced itself without the DCS.</param>
 /// <param name="PingLeft">Follower: how long this announcement is valid.</param>
-public readonly record struct FailsafeView(TimeSpan ConfirmedLeft, TimeSpan? LastAskedAt, string? PingedBy, TimeSpan PingLeft)
+public readonly record struct FailsafeView(
+    TimeSpan ConfirmedLeft, TimeSpan? LastAskedAt, string? PingedBy, TimeSpan PingLeft)
 {
     /// <summary>Leader: the members' positions by their last consents; null: none has reported.</summary>
     public ImmutableSortedDictionary<string, Lsn>? Positions { get; init; }
@@ -195,7 +215,9 @@ public sealed record JobView(JobKind Kind, TimeSpan StartedAt, string Progress)
     /// <summary>A <see cref="JobKind.Restart"/> that starts a primary again.</summary>
     public bool RestartsPrimary { get; init; }
 
-    /// <summary>It ends in a primary: it has no right to go on without the leader key, unless the cluster is paused.</summary>
+    /// <summary>
+    /// It ends in a primary: it has no right to go on without the leader key, unless the cluster is paused.
+    /// </summary>
     public bool MakesPrimary => Kind is JobKind.Promote or JobKind.StartPrimary || RestartsPrimary;
 
     /// <summary>The member that the job reads from; null: from none.</summary>

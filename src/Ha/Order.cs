@@ -2,7 +2,9 @@ using Routing.Cluster;
 
 namespace Routing.Ha;
 
-/// <summary>What an operator asks this member for. One is open at a time; it is open until its job begins, or it is refused.</summary>
+/// <summary>
+/// What an operator asks this member for. One is open at a time; it is open until its job begins, or it is refused.
+/// </summary>
 /// <param name="Id">Tells it from others.</param>
 public abstract record Order(long Id);
 

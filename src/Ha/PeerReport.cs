@@ -6,7 +6,9 @@ namespace Routing.Ha;
 /// <param name="Name">The member.</param>
 /// <param name="Reachable">It answered. When false, everything else holds its default.</param>
 /// <param name="IsPrimary">Its server is not in recovery.</param>
-/// <param name="Position">Primary: where it writes; standby: the later of received and replayed. 0/0 when unknown.</param>
+/// <param name="Position">
+/// Primary: where it writes; standby: the later of received and replayed. 0/0 when unknown.
+/// </param>
 /// <param name="Timeline">Its timeline; 0 when unknown.</param>
 /// <param name="NoFailover">It must not lead.</param>
 /// <param name="FailoverPriority">Larger wins at equal WAL; 0: must not lead; 1 when it reports none.</param>
@@ -30,7 +32,9 @@ public sealed record PeerReport(
     /// <summary>The system identifier of its database, when it reports one.</summary>
     public string? SystemId { get; init; }
 
-    /// <summary>How old its position was when it answered; null: it looked while it answered (members of other versions do).</summary>
+    /// <summary>
+    /// How old its position was when it answered; null: it looked while it answered (members of other versions do).
+    /// </summary>
     public TimeSpan? Age { get; init; }
 
     /// <summary>It has seen that the cluster is paused: then no guard stops its server.</summary>

@@ -15,12 +15,14 @@ public static class Published
         { Memory.BootstrapFailure: not null } => PostgresState.InitdbFailed,
         { Job.Kind: JobKind.Restart } => PostgresState.Restarting,
         { Job.Kind: JobKind.Demote, Local.HasProcess: true } => PostgresState.Stopping,
-        { Job.Kind: JobKind.StartPrimary or JobKind.StartStandby, Local.Server: not ServerState.Running } => PostgresState.Starting,
+        { Job.Kind: JobKind.StartPrimary or JobKind.StartStandby, Local.Server: not ServerState.Running } =>
+            PostgresState.Starting,
         { Local.Server: ServerState.Running or ServerState.Unresponsive } => PostgresState.Running,
         { Local.Server: ServerState.Starting } => PostgresState.Starting,
         { Memory.RestartFailed: true } => PostgresState.RestartFailed,
         { Memory.StartFailure: not null } or { Memory.FailedStandbyStarts: > 0 } => PostgresState.StartFailed,
-        { Memory: { HasRun: true, Demoted: false, SteppedDownAt: null }, ShutdownRequested: false, Paused: false, Local.Data: DataDirectory.Ready }
+        { Memory: { HasRun: true, Demoted: false, SteppedDownAt: null }, ShutdownRequested: false, Paused: false,
+            Local.Data: DataDirectory.Ready }
             when o.Memory.Divergence != DivergenceState.Diverged => PostgresState.Crashed,
         _ => PostgresState.Stopped,
     };
@@ -37,11 +39,15 @@ public static class Published
     /// <summary>Its role.</summary>
     public static Role Role(Observation o) => o switch
     {
-        { Local.Data: DataDirectory.Empty } or { Job.Kind: JobKind.Clone or JobKind.Bootstrap } => Cluster.Role.Uninitialized,
+        { Local.Data: DataDirectory.Empty } or { Job.Kind: JobKind.Clone or JobKind.Bootstrap } =>
+            Cluster.Role.Uninitialized,
         // It has written its last WAL record, and waits only until its standbys have it.
-        { Job.Kind: JobKind.Demote, Local: { IsPrimary: true, Control.State: ControlState.ShutDown } } when o.Leader != o.Self => Cluster.Role.Demoted,
-        { Local.Server: ServerState.Running or ServerState.Unresponsive, Local.IsPrimary: true } => Cluster.Role.Primary,
-        { Local.Server: ServerState.Running or ServerState.Unresponsive, Job.Kind: JobKind.Promote } => Cluster.Role.Promoted,
+        { Job.Kind: JobKind.Demote, Local: { IsPrimary: true, Control.State: ControlState.ShutDown } }
+            when o.Leader != o.Self => Cluster.Role.Demoted,
+        { Local.Server: ServerState.Running or ServerState.Unresponsive, Local.IsPrimary: true } =>
+            Cluster.Role.Primary,
+        { Local.Server: ServerState.Running or ServerState.Unresponsive, Job.Kind: JobKind.Promote } =>
+            Cluster.Role.Promoted,
         { Local.Server: ServerState.Running or ServerState.Unresponsive } => Cluster.Role.Replica,
         { Memory.Demoted: true } => Cluster.Role.Demoted,
         { Local.HasRecoverySignal: true } => Cluster.Role.Replica,

@@ -7,7 +7,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Routing.Logging;
 
-/// <summary>Turns a record into a line, plain or JSON, with the placeholders of the <c>log.format</c> setting.</summary>
+/// <summary>
+/// Turns a record into a line, plain or JSON, with the placeholders of the <c>log.format</c> setting.
+/// </summary>
 internal sealed partial class LogFormat
 {
     private const string DefaultFormat = "%(asctime)s %(levelname)s: %(message)s";
@@ -34,7 +36,8 @@ internal sealed partial class LogFormat
         _parts = Parse(settings.Format ?? DefaultFormat);
         _fields = !settings.JsonFields.IsDefaultOrEmpty ? settings.JsonFields
             : settings.Format is null ? s_jsonFields
-            : [.. _parts.Where(part => part.Field is not null).Select(part => KeyValuePair.Create(part.Field!, part.Field!))];
+            : [.. _parts.Where(part => part.Field is not null)
+                .Select(part => KeyValuePair.Create(part.Field!, part.Field!))];
     }
 
     /// <summary>The format that the settings ask for.</summary>
@@ -125,7 +128,8 @@ internal sealed partial class LogFormat
             parts.Add(match.Value == "%%"
                 ? Part.Literal("%")
                 : new Part(
-                    "", match.Groups["field"].Value, Number(match.Groups["width"].Value) ?? 0, Number(match.Groups["precision"].Value),
+                    "", match.Groups["field"].Value, Number(match.Groups["width"].Value) ?? 0,
+                    Number(match.Groups["precision"].Value),
                     match.Groups["flag"].Value.Contains('-', StringComparison.Ordinal)));
             at = match.Index + match.Length;
         }

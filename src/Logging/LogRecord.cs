@@ -11,7 +11,8 @@ namespace Routing.Logging;
 /// <param name="Exception">The cause, if any.</param>
 /// <param name="Thread">The thread that logged it.</param>
 internal sealed record LogRecord(
-    DateTimeOffset Time, LogLevel Level, string Category, EventId Event, string Message, Exception? Exception, int Thread)
+    DateTimeOffset Time, LogLevel Level, string Category, EventId Event, string Message, Exception? Exception,
+    int Thread)
 {
     /// <summary>
     /// The number of the event by which the loop logs its decision: the line that

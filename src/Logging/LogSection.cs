@@ -85,6 +85,7 @@ public static class LogSection
     }
 
     private static LogLevel? Level(SectionReader section, string key) => section.Choice(
-        key, ("DEBUG", LogLevel.Debug), ("INFO", LogLevel.Information), ("WARN", LogLevel.Warning), ("WARNING", LogLevel.Warning),
+        key, ("DEBUG", LogLevel.Debug), ("INFO", LogLevel.Information), ("WARN", LogLevel.Warning),
+        ("WARNING", LogLevel.Warning),
         ("ERROR", LogLevel.Error), ("FATAL", LogLevel.Critical), ("CRITICAL", LogLevel.Critical));
 }

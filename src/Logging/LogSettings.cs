@@ -12,7 +12,9 @@ public sealed record LogSettings
     /// <summary><c>level</c>. Default INFO.</summary>
     public LogLevel Level { get; init; } = LogLevel.Information;
 
-    /// <summary><c>traceback_level</c>: stack traces show when <see cref="Level"/> is this or finer. Default ERROR: always.</summary>
+    /// <summary>
+    /// <c>traceback_level</c>: stack traces show when <see cref="Level"/> is this or finer. Default ERROR: always.
+    /// </summary>
     public LogLevel TracebackLevel { get; init; } = LogLevel.Error;
 
     /// <summary><c>format</c> of a plain line, with Patroni's placeholders; null: its default.</summary>
@@ -25,15 +27,20 @@ public sealed record LogSettings
     public string? DateFormat { get; init; }
 
     /// <summary><c>static_fields</c>, added to each JSON object.</summary>
-    public ImmutableSortedDictionary<string, string> StaticFields { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+    public ImmutableSortedDictionary<string, string> StaticFields { get; init; } =
+        ImmutableSortedDictionary<string, string>.Empty;
 
-    /// <summary><c>max_queue_size</c>: lines that wait for a slow disk before they are dropped and counted. Default 1000.</summary>
+    /// <summary>
+    /// <c>max_queue_size</c>: lines that wait for a slow disk before they are dropped and counted. Default 1000.
+    /// </summary>
     public int MaximumQueueLength { get; init; } = 1000;
 
     /// <summary><c>dir</c>: where the file is written; null: to the console.</summary>
     public string? Directory { get; init; }
 
-    /// <summary>The file in <see cref="Directory"/>; set by the program. Default the agent's <c>patroni.log</c>.</summary>
+    /// <summary>
+    /// The file in <see cref="Directory"/>; set by the program. Default the agent's <c>patroni.log</c>.
+    /// </summary>
     public string FileName { get; init; } = "patroni.log";
 
     /// <summary><c>mode</c>: permission bits of the file; null: by the umask.</summary>
@@ -46,8 +53,11 @@ public sealed record LogSettings
     public long FileSizeBytes { get; init; } = 25_000_000;
 
     /// <summary><c>loggers</c>: levels of single categories.</summary>
-    public ImmutableSortedDictionary<string, LogLevel> Loggers { get; init; } = ImmutableSortedDictionary<string, LogLevel>.Empty;
+    public ImmutableSortedDictionary<string, LogLevel> Loggers { get; init; } =
+        ImmutableSortedDictionary<string, LogLevel>.Empty;
 
-    /// <summary><c>deduplicate_heartbeat_logs</c>: leave out a heartbeat line equal to the last one. Default off.</summary>
+    /// <summary>
+    /// <c>deduplicate_heartbeat_logs</c>: leave out a heartbeat line equal to the last one. Default off.
+    /// </summary>
     public bool DeduplicateHeartbeat { get; init; }
 }

@@ -3,7 +3,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Routing.Logging;
 
-/// <summary>A program's log: a bounded queue, and one task that writes it to the console or to rotating files.</summary>
+/// <summary>
+/// A program's log: a bounded queue, and one task that writes it to the console or to rotating files.
+/// </summary>
 /// <remarks>Logging never waits for a disk: a line that finds the queue full is dropped and counted.</remarks>
 internal sealed class ProgramLog : ILoggerProvider, ILogQueue, IAsyncDisposable
 {
@@ -119,7 +121,8 @@ internal sealed class ProgramLog : ILoggerProvider, ILogQueue, IAsyncDisposable
             _isFailing = false;
             return true;
         }
-        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException
+            or ObjectDisposedException)
         {
             if (!_isFailing)
             {
@@ -137,12 +140,14 @@ internal sealed class ProgramLog : ILoggerProvider, ILogQueue, IAsyncDisposable
             settings,
             LogFormat.From(settings, zone),
             settings.Directory is { } directory
-                ? new LogTarget.RotatingFile(Path.Combine(directory, settings.FileName), settings.FileSizeBytes, settings.FileCount, settings.FileMode)
+                ? new LogTarget.RotatingFile(Path.Combine(directory, settings.FileName), settings.FileSizeBytes,
+                    settings.FileCount, settings.FileMode)
                 : new LogTarget.Console(console));
 
         public LogLevel LevelOf(string category)
         {
-            for (var name = category; name.Length > 0; name = name.Contains('.', StringComparison.Ordinal) ? name[..name.LastIndexOf('.')] : "")
+            for (var name = category; name.Length > 0; name =
+                name.Contains('.', StringComparison.Ordinal) ? name[..name.LastIndexOf('.')] : "")
             {
                 if (Settings.Loggers.TryGetValue(name, out var level))
                 {
@@ -150,7 +155,8 @@ internal sealed class ProgramLog : ILoggerProvider, ILogQueue, IAsyncDisposable
                 }
             }
             // The web server's own log is of interest only when something is wrong.
-            return category.StartsWith("Microsoft.", StringComparison.Ordinal) && Settings.Level < LogLevel.Warning && Settings.Level > LogLevel.Debug
+            return category.StartsWith("Microsoft.", StringComparison.Ordinal) && Settings.Level < LogLevel.Warning
+                && Settings.Level > LogLevel.Debug
                 ? LogLevel.Warning
                 : Settings.Level;
         }
@@ -174,11 +180,13 @@ internal sealed class ProgramLog : ILoggerProvider, ILogQueue, IAsyncDisposable
         }
 
         public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter)
         {
             if (IsEnabled(logLevel))
             {
-                log.Say(new LogRecord(log._time.GetLocalNow(), logLevel, category, eventId, formatter(state, exception), exception,
+                log.Say(new LogRecord(log._time.GetLocalNow(), logLevel, category, eventId, formatter(state, exception),
+                    exception,
                     Environment.CurrentManagedThreadId));
             }
         }

@@ -1,6 +1,8 @@
 namespace System.Threading;
 
-/// <summary>What .NET 9 brought: a lock of its own type. Compiled into the driver's libraries for net8.0 alone.</summary>
+/// <summary>
+/// What .NET 9 brought: a lock of its own type. Compiled into the driver's libraries for net8.0 alone.
+/// </summary>
 internal sealed class Lock
 {
     private readonly object _monitor = new();

@@ -2,8 +2,11 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace System.Collections.Generic;
 
-/// <summary>What .NET 9 brought, as far as these libraries use it: a dictionary that keeps the order of insertion.</summary>
-internal sealed class OrderedDictionary<TKey, TValue>(IEqualityComparer<TKey> comparer) : IEnumerable<KeyValuePair<TKey, TValue>>
+/// <summary>
+/// What .NET 9 brought, as far as these libraries use it: a dictionary that keeps the order of insertion.
+/// </summary>
+internal sealed class OrderedDictionary<TKey, TValue>(IEqualityComparer<TKey> comparer)
+    : IEnumerable<KeyValuePair<TKey, TValue>>
     where TKey : notnull
 {
     private readonly Dictionary<TKey, int> _places = new(comparer);

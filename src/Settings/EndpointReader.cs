@@ -12,7 +12,9 @@ namespace Routing.Settings;
 /// <param name="urlPort">For a URL without one: not the web's.</param>
 internal sealed class EndpointReader(SectionReader section, string scheme, int port, int urlPort)
 {
-    /// <summary>A list of them under a key; empty, with the reason in the report unless the key is missing, when there is none.</summary>
+    /// <summary>
+    /// A list of them under a key; empty, with the reason in the report unless the key is missing, when there is none.
+    /// </summary>
     public ImmutableArray<Uri> List(string key)
     {
         if (section.CommaList(key) is not { } texts)
@@ -26,14 +28,18 @@ internal sealed class EndpointReader(SectionReader section, string scheme, int p
         var isList = section.Any(key) is JsonArray;
         return
         [
-            .. texts.Select((text, index) => Parse(isList ? string.Create(CultureInfo.InvariantCulture, $"{key}[{index}]") : key, text)).OfType<Uri>(),
+            .. texts.Select(
+                (text, index) => Parse(isList ? string.Create(CultureInfo.InvariantCulture, $"{key}[{index}]") : key,
+                    text)).OfType<Uri>(),
         ];
     }
 
     /// <summary>One of them under a key; null when it is missing or, with the reason in the report, wrong.</summary>
     public Uri? One(string key) => section.Text(key) is { } text ? Parse(key, text) : null;
 
-    /// <summary>A URL, perhaps with a user, under a key; null when it is missing or, with the reason in the report, wrong.</summary>
+    /// <summary>
+    /// A URL, perhaps with a user, under a key; null when it is missing or, with the reason in the report, wrong.
+    /// </summary>
     public Uri? Url(string key)
     {
         if (section.Text(key) is not { } text)
@@ -44,7 +50,8 @@ internal sealed class EndpointReader(SectionReader section, string scheme, int p
         {
             return url;
         }
-        section.Wrong(key, string.Create(CultureInfo.InvariantCulture, $"a URL such as http://user:password@host:{urlPort}"));
+        section.Wrong(
+            key, string.Create(CultureInfo.InvariantCulture, $"a URL such as http://user:password@host:{urlPort}"));
         return null;
     }
 
@@ -63,14 +70,16 @@ internal sealed class EndpointReader(SectionReader section, string scheme, int p
             return endpoint;
         }
         var path = SettingsTree.Join(section.Path, key);
-        section.Report.Error(new SettingsProblem(section.Tree.OriginOf(path), path, text, "must be host or host:port with a port from 1 to 65535"));
+        section.Report.Error(new SettingsProblem(
+            section.Tree.OriginOf(path), path, text, "must be host or host:port with a port from 1 to 65535"));
         return null;
     }
 
     private bool TryUrl(string text, out Uri url)
     {
         url = null!;
-        if (!Uri.TryCreate(text, UriKind.Absolute, out var parsed) || parsed.Host.Length == 0 || parsed.Scheme is not ("http" or "https"))
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var parsed) || parsed.Host.Length == 0
+            || parsed.Scheme is not ("http" or "https"))
         {
             return false;
         }

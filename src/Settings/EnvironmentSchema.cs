@@ -27,14 +27,19 @@ public sealed record EnvironmentVariable(string Suffix, string Path, Environment
 /// <summary>The variables that each program understands.</summary>
 public static class EnvironmentSchema
 {
-    private static readonly string[] s_stores = ["etcd", "etcd3", "consul", "zookeeper", "exhibitor", "kubernetes", "raft", "citus"];
+    private static readonly string[] s_stores = ["etcd", "etcd3", "consul", "zookeeper", "exhibitor", "kubernetes",
+        "raft", "citus"];
 
     private static readonly string[] s_storeTexts =
     [
-        "HOST", "PORT", "USE_PROXIES", "PROTOCOL", "SRV", "SRV_SUFFIX", "URL", "PROXY", "USERNAME", "PASSWORD", "CACERT", "CERT", "KEY",
-        "VERIFY", "TOKEN", "DC", "CONSISTENCY", "REGISTER_SERVICE", "SERVICE_CHECK_INTERVAL", "SERVICE_CHECK_TLS_SERVER_NAME", "SCHEME",
-        "NAMESPACE", "CONTEXT", "USE_ENDPOINTS", "SCOPE_LABEL", "ROLE_LABEL", "POD_IP", "BYPASS_API_SERVICE", "KEY_PASSWORD", "USE_SSL",
-        "GROUP", "DATABASE", "LEADER_LABEL_VALUE", "FOLLOWER_LABEL_VALUE", "STANDBY_LEADER_LABEL_VALUE", "TMP_ROLE_LABEL", "SELF_ADDR",
+        "HOST", "PORT", "USE_PROXIES", "PROTOCOL", "SRV", "SRV_SUFFIX", "URL", "PROXY", "USERNAME", "PASSWORD",
+        "CACERT", "CERT", "KEY",
+        "VERIFY", "TOKEN", "DC", "CONSISTENCY", "REGISTER_SERVICE", "SERVICE_CHECK_INTERVAL",
+        "SERVICE_CHECK_TLS_SERVER_NAME", "SCHEME",
+        "NAMESPACE", "CONTEXT", "USE_ENDPOINTS", "SCOPE_LABEL", "ROLE_LABEL", "POD_IP", "BYPASS_API_SERVICE",
+        "KEY_PASSWORD", "USE_SSL",
+        "GROUP", "DATABASE", "LEADER_LABEL_VALUE", "FOLLOWER_LABEL_VALUE", "STANDBY_LEADER_LABEL_VALUE",
+        "TMP_ROLE_LABEL", "SELF_ADDR",
         "BIND_ADDR", "DATA_DIR",
     ];
 
@@ -45,7 +50,8 @@ public static class EnvironmentSchema
 
     private static readonly string[] s_userKeys =
     [
-        "username", "password", "sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslcrldir", "gssencmode",
+        "username", "password", "sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslcrldir",
+        "gssencmode",
         "channel_binding", "sslnegotiation",
     ];
 
@@ -65,22 +71,30 @@ public static class EnvironmentSchema
         .. Common,
         .. Of("", ["name", "thread_pool_size", "thread_stack_size"]),
         // The legacy spellings stand before the present ones, which win.
-        new("LOGLEVEL", "log.level"), new("LOGFORMAT", "log.format", EnvironmentKind.TextOrList), new("LOG_DATEFMT", "log.dateformat"),
-        .. Of("log", ["type", "level", "traceback_level", "dateformat", "max_queue_size", "dir", "mode", "file_num", "file_size",
+        new("LOGLEVEL", "log.level"), new("LOGFORMAT", "log.format", EnvironmentKind.TextOrList),
+        new("LOG_DATEFMT", "log.dateformat"),
+        .. Of("log", ["type", "level", "traceback_level", "dateformat", "max_queue_size", "dir", "mode", "file_num",
+            "file_size",
             "deduplicate_heartbeat_logs"]),
         new("LOG_FORMAT", "log.format", EnvironmentKind.TextOrList),
-        new("LOG_STATIC_FIELDS", "log.static_fields", EnvironmentKind.Map), new("LOG_LOGGERS", "log.loggers", EnvironmentKind.Map),
-        .. Of("restapi", ["listen", "connect_address", "certfile", "keyfile", "keyfile_password", "cafile", "ciphers", "verify_client",
+        new("LOG_STATIC_FIELDS", "log.static_fields", EnvironmentKind.Map),
+        new("LOG_LOGGERS", "log.loggers", EnvironmentKind.Map),
+        .. Of("restapi", ["listen", "connect_address", "certfile", "keyfile", "keyfile_password", "cafile", "ciphers",
+            "verify_client",
             "allowlist_include_members", "request_queue_size", "server_tokens", "thread_pool_size"]),
         new("RESTAPI_ALLOWLIST", "restapi.allowlist", EnvironmentKind.List),
         new("RESTAPI_HTTP_EXTRA_HEADERS", "restapi.http_extra_headers", EnvironmentKind.Map),
         new("RESTAPI_HTTPS_EXTRA_HEADERS", "restapi.https_extra_headers", EnvironmentKind.Map),
-        new("RESTAPI_USERNAME", "restapi.authentication.username"), new("RESTAPI_PASSWORD", "restapi.authentication.password"),
+        new("RESTAPI_USERNAME", "restapi.authentication.username"),
+        new("RESTAPI_PASSWORD", "restapi.authentication.password"),
         .. Of("ctl", ["insecure", "cacert", "certfile", "keyfile", "keyfile_password"]),
         new("CTL_USERNAME", "ctl.authentication.username"), new("CTL_PASSWORD", "ctl.authentication.password"),
-        .. Of("postgresql", ["listen", "connect_address", "proxy_address", "data_dir", "config_dir", "bin_dir", "pgpass"]),
+        .. Of("postgresql",
+            ["listen", "connect_address", "proxy_address", "data_dir", "config_dir", "bin_dir", "pgpass"]),
         .. new[] { "pg_ctl", "initdb", "pg_controldata", "pg_basebackup", "postgres", "pg_isready", "pg_rewind" }
-            .Select(program => new EnvironmentVariable($"POSTGRESQL_BIN_{program.ToUpperInvariant()}", $"postgresql.bin_name.{program}")),
+            .Select(
+                program => new EnvironmentVariable(
+                    $"POSTGRESQL_BIN_{program.ToUpperInvariant()}", $"postgresql.bin_name.{program}")),
         .. new[] { "superuser", "replication", "rewind" }.SelectMany(user => s_userKeys.Select(key =>
             new EnvironmentVariable($"{user}_{key}".ToUpperInvariant(), $"postgresql.authentication.{user}.{key}"))),
     ];
@@ -92,5 +106,6 @@ public static class EnvironmentSchema
     private static EnvironmentVariable Store(string store, string suffix, EnvironmentKind kind) =>
         new($"{store.ToUpperInvariant()}_{suffix}", $"{store}.{Lower(suffix)}", kind);
 
-    private static string Lower(string suffix) => string.Create(suffix.Length, suffix, (span, text) => text.AsSpan().ToLowerInvariant(span));
+    private static string Lower(string suffix) =>
+        string.Create(suffix.Length, suffix, (span, text) => text.AsSpan().ToLowerInvariant(span));
 }

@@ -3,7 +3,9 @@ using Routing.Dcs;
 
 namespace Routing.Settings;
 
-/// <summary>Reads the <c>etcd3</c> section (or <c>etcd</c>, which means the same here) into what the store needs.</summary>
+/// <summary>
+/// Reads the <c>etcd3</c> section (or <c>etcd</c>, which means the same here) into what the store needs.
+/// </summary>
 public static class EtcdSection
 {
     private const int DefaultPort = 2379;
@@ -12,7 +14,9 @@ public static class EtcdSection
 
     private static readonly string[] s_places = ["host", "hosts", "url", "proxy"];
 
-    /// <summary>Reads the section below <paramref name="root"/>; null, with the reason in the report, when there is none to use.</summary>
+    /// <summary>
+    /// Reads the section below <paramref name="root"/>; null, with the reason in the report, when there is none to use.
+    /// </summary>
     public static EtcdOptions? Read(SectionReader root)
     {
         ArgumentNullException.ThrowIfNull(root);
@@ -37,7 +41,9 @@ public static class EtcdSection
         }
         if (root.Has("etcd"))
         {
-            root.Warn("etcd", root.Has("etcd3") ? "has no effect beside etcd3" : "is used with the protocol of etcd 3, like a section etcd3");
+            root.Warn("etcd", root.Has("etcd3")
+                ? "has no effect beside etcd3"
+                : "is used with the protocol of etcd 3, like a section etcd3");
         }
         return ReadSection(root.Section(root.Has("etcd3") ? "etcd3" : "etcd"));
     }

@@ -11,7 +11,9 @@ public static class RestSection
     private const double ShortestInterval = 0.1;
     private const double LongestInterval = 60;
 
-    /// <summary>Reads the section below <paramref name="root"/>; null, with the reason in the report, when it is not usable.</summary>
+    /// <summary>
+    /// Reads the section below <paramref name="root"/>; null, with the reason in the report, when it is not usable.
+    /// </summary>
     public static RestOptions? Read(SectionReader root)
     {
         ArgumentNullException.ThrowIfNull(root);
@@ -32,7 +34,8 @@ public static class RestSection
             section.Wrong("key", "left out, or stand beside a cert");
         }
         section.WarnUnknownKeys();
-        var options = new RestOptions { Endpoints = hosts, CaFile = caFile, CertificateFile = certificateFile, KeyFile = keyFile };
+        var options = new RestOptions { Endpoints = hosts, CaFile = caFile, CertificateFile = certificateFile,
+            KeyFile = keyFile };
         return hosts.IsEmpty ? null : options with { Interval = interval ?? options.Interval };
     }
 
@@ -43,12 +46,14 @@ public static class RestSection
             return null;
         }
         if (node is JsonValue
-            && double.TryParse(SectionReader.ScalarText(node), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds)
+            && double.TryParse(SectionReader.ScalarText(node), NumberStyles.AllowDecimalPoint,
+                CultureInfo.InvariantCulture, out var seconds)
             && seconds is >= ShortestInterval and <= LongestInterval)
         {
             return TimeSpan.FromSeconds(seconds);
         }
-        section.Wrong("interval", string.Create(CultureInfo.InvariantCulture, $"seconds from {ShortestInterval} to {LongestInterval}"));
+        section.Wrong("interval",
+            string.Create(CultureInfo.InvariantCulture, $"seconds from {ShortestInterval} to {LongestInterval}"));
         return null;
     }
 }

@@ -5,14 +5,17 @@ using System.Text.RegularExpressions;
 
 namespace Routing.Settings;
 
-/// <summary>Keeps secrets out of what is said about a configuration: such messages go to terminals, logs and bug reports.</summary>
+/// <summary>
+/// Keeps secrets out of what is said about a configuration: such messages go to terminals, logs and bug reports.
+/// </summary>
 public static partial class SecretText
 {
     private const string Hidden = "***";
 
     private static readonly string[] s_secretNames =
     [
-        "password", "passwd", "passphrase", "secret", "token", "credential", "authentication", "auth_data", "post_bootstrap", "post_init",
+        "password", "passwd", "passphrase", "secret", "token", "credential", "authentication", "auth_data",
+        "post_bootstrap", "post_init",
         "conninfo", "connstr", "dsn", "extra_headers", "acl",
     ];
 
@@ -32,7 +35,9 @@ public static partial class SecretText
         return Assignment().Replace(UserOfUrl().Replace(text, $"://{Hidden}@"), $"$1{Hidden}");
     }
 
-    /// <summary>A configuration as it may be shown: what is secret in it is <c>***</c>, the rest stands as it is.</summary>
+    /// <summary>
+    /// A configuration as it may be shown: what is secret in it is <c>***</c>, the rest stands as it is.
+    /// </summary>
     /// <param name="node">The value.</param>
     /// <param name="path">The setting that it stands under; empty for the whole.</param>
     public static JsonNode? Masked(JsonNode? node, string path = "")
@@ -40,22 +45,27 @@ public static partial class SecretText
         ArgumentNullException.ThrowIfNull(path);
         return node switch
         {
-            JsonObject map => new JsonObject(map.Select(pair => KeyValuePair.Create(pair.Key, Masked(pair.Value, SettingsTree.Join(path, pair.Key))))),
+            JsonObject map =>
+                new JsonObject(map.Select(
+                    pair => KeyValuePair.Create(pair.Key, Masked(pair.Value, SettingsTree.Join(path, pair.Key))))),
             JsonArray list => new JsonArray(
-                [.. list.Select((item, index) => Masked(item, string.Create(CultureInfo.InvariantCulture, $"{path}[{index}]")))]),
+                [.. list.Select(
+                    (item, index) => Masked(item, string.Create(CultureInfo.InvariantCulture, $"{path}[{index}]")))]),
             JsonValue value when IsSecret(path) && !IsHarmless(path) => Hidden,
             JsonValue value when value.GetValueKind() == JsonValueKind.String => Masked(value.GetValue<string>()),
             _ => node?.DeepClone(),
         };
     }
 
-    private static bool IsSecret(string path) => Array.Exists(s_secretNames, name => path.Contains(name, StringComparison.OrdinalIgnoreCase));
+    private static bool IsSecret(string path) =>
+        Array.Exists(s_secretNames, name => path.Contains(name, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>Below <c>authentication</c>, what names a user or a file.</summary>
     private static bool IsHarmless(string path)
     {
         var name = path[(path.LastIndexOf('.') + 1)..];
-        return name is "username" or "sslmode" or "sslcert" or "sslkey" or "sslrootcert" or "sslcrl" or "sslcrldir" or "gssencmode"
+        return name is "username" or "sslmode" or "sslcert" or "sslkey" or "sslrootcert" or "sslcrl" or "sslcrldir"
+            or "gssencmode"
             or "channel_binding" or "sslnegotiation" or "server_tokens" or "passfile" or "password_encryption";
     }
 
@@ -63,6 +73,7 @@ public static partial class SecretText
     [GeneratedRegex(@"://[^\s]*@", RegexOptions.CultureInvariant)]
     private static partial Regex UserOfUrl();
 
-    [GeneratedRegex(@"(pass(?:word|wd|phrase)\s*[=:]\s*)('[^']*'?|""[^""]*""?|\S+)", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"(pass(?:word|wd|phrase)\s*[=:]\s*)('[^']*'?|""[^""]*""?|\S+)",
+        RegexOptions.CultureInvariant | RegexOptions.IgnoreCase)]
     private static partial Regex Assignment();
 }

@@ -19,7 +19,9 @@ public sealed class SectionReader
     {
     }
 
-    /// <summary>The section <paramref name="section"/> of <paramref name="tree"/>, which stands at <paramref name="path"/>.</summary>
+    /// <summary>
+    /// The section <paramref name="section"/> of <paramref name="tree"/>, which stands at <paramref name="path"/>.
+    /// </summary>
     public SectionReader(SettingsTree tree, SettingsReport report, string path, JsonObject? section)
     {
         Tree = tree;
@@ -41,7 +43,8 @@ public sealed class SectionReader
     public bool Exists => _section is not null;
 
     /// <summary>The keys that have a value.</summary>
-    public IEnumerable<string> Keys => _section is null ? [] : _section.Where(pair => pair.Value is not null).Select(pair => pair.Key);
+    public IEnumerable<string> Keys =>
+        _section is null ? [] : _section.Where(pair => pair.Value is not null).Select(pair => pair.Key);
 
     /// <summary>The keys that have a value and that were not read yet.</summary>
     public IEnumerable<string> UnknownKeys => Keys.Where(key => !_known.Contains(key));
@@ -68,7 +71,9 @@ public sealed class SectionReader
         }
     }
 
-    /// <summary>A text. A number is taken as its digits; a boolean is refused, since the word that was written is not known.</summary>
+    /// <summary>
+    /// A text. A number is taken as its digits; a boolean is refused, since the word that was written is not known.
+    /// </summary>
     public string? Text(string key)
     {
         var node = Any(key);
@@ -79,7 +84,8 @@ public sealed class SectionReader
             case JsonValue value when value.GetValueKind() == JsonValueKind.String:
                 var text = value.GetValue<string>();
                 return text.Contains('\0', StringComparison.Ordinal)
-                    ? Wrong<string>(key, node, "a text without null characters")   // no path, name or command can hold one
+                    // no path, name or command can hold one
+                    ? Wrong<string>(key, node, "a text without null characters")
                     : text;
             case JsonValue value when value.GetValueKind() == JsonValueKind.Number:
                 return value.ToJsonString();
@@ -121,7 +127,8 @@ public sealed class SectionReader
     }
 
     /// <summary>A whole number between two bounds, also when it is written as text.</summary>
-    public int? Number(string key, int minimum = int.MinValue, int maximum = int.MaxValue) => (int?)Whole(key, minimum, maximum);
+    public int? Number(string key, int minimum = int.MinValue, int maximum = int.MaxValue) =>
+        (int?)Whole(key, minimum, maximum);
 
     /// <summary>Seconds, as a whole number.</summary>
     public TimeSpan? Seconds(string key, int minimum = 0) =>
@@ -205,10 +212,13 @@ public sealed class SectionReader
             : Wrong<HostPort?>(key, _section![key]!, "host:port with a port from 1 to 65535");
     }
 
-    /// <summary>A list of texts; a single text stands for a list of one, unless it holds commas: then they separate.</summary>
+    /// <summary>
+    /// A list of texts; a single text stands for a list of one, unless it holds commas: then they separate.
+    /// </summary>
     public ImmutableArray<string>? CommaList(string key) =>
         Any(key) is JsonValue value && value.GetValueKind() == JsonValueKind.String
-            ? [.. value.GetValue<string>().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)]
+            ? [.. value.GetValue<string>()
+                .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)]
             : TextList(key);
 
     /// <summary>A list of texts; null when it is missing.</summary>
@@ -228,7 +238,8 @@ public sealed class SectionReader
                     }
                     else
                     {
-                        Wrong<string>(string.Create(CultureInfo.InvariantCulture, $"{key}[{index}]"), list[index], "a text");
+                        Wrong<string>(string.Create(CultureInfo.InvariantCulture, $"{key}[{index}]"), list[index],
+                            "a text");
                     }
                 }
                 return texts.ToImmutable();
@@ -237,7 +248,9 @@ public sealed class SectionReader
         }
     }
 
-    /// <summary>A mapping of names to texts; numbers and booleans become text (on, off); null when it is missing.</summary>
+    /// <summary>
+    /// A mapping of names to texts; numbers and booleans become text (on, off); null when it is missing.
+    /// </summary>
     public ImmutableSortedDictionary<string, string>? TextMap(string key, StringComparer? comparer = null)
     {
         switch (Any(key))
@@ -263,7 +276,9 @@ public sealed class SectionReader
         }
     }
 
-    /// <summary>The section below <paramref name="key"/>; one that does not exist when it is missing or no mapping.</summary>
+    /// <summary>
+    /// The section below <paramref name="key"/>; one that does not exist when it is missing or no mapping.
+    /// </summary>
     public SectionReader Section(string key)
     {
         var node = Any(key);
@@ -337,7 +352,8 @@ public sealed class SectionReader
     private static string Range(long minimum, long maximum) => (minimum, maximum) switch
     {
         (long.MinValue or int.MinValue, long.MaxValue or int.MaxValue) => "a whole number",
-        (_, long.MaxValue or int.MaxValue) => string.Create(CultureInfo.InvariantCulture, $"a whole number of at least {minimum}"),
+        (_, long.MaxValue or int.MaxValue) =>
+            string.Create(CultureInfo.InvariantCulture, $"a whole number of at least {minimum}"),
         _ => string.Create(CultureInfo.InvariantCulture, $"a whole number from {minimum} to {maximum}"),
     };
 }

@@ -15,11 +15,14 @@ public sealed record SettingsEnvironment(string Prefix, ImmutableSortedDictionar
     /// <summary>No variables at all.</summary>
     public static SettingsEnvironment Empty(string prefix) => From(prefix, []);
 
-    /// <summary>The variables among <paramref name="variables"/> whose names begin with <paramref name="prefix"/>.</summary>
+    /// <summary>
+    /// The variables among <paramref name="variables"/> whose names begin with <paramref name="prefix"/>.
+    /// </summary>
     public static SettingsEnvironment From(string prefix, IEnumerable<KeyValuePair<string, string>> variables) => new(
         prefix,
         variables.Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal) && pair.Value.Length > 0)
-            .ToImmutableSortedDictionary(pair => pair.Key[prefix.Length..], pair => pair.Value, StringComparer.Ordinal));
+            .ToImmutableSortedDictionary(
+                pair => pair.Key[prefix.Length..], pair => pair.Value, StringComparer.Ordinal));
 
     /// <summary>Takes the variables out of this process, so that no child process inherits a password.</summary>
     public static SettingsEnvironment TakeFromProcess(string prefix)
@@ -60,7 +63,8 @@ public sealed record SettingsEnvironment(string Prefix, ImmutableSortedDictionar
         }
         foreach (var suffix in Values.Keys.Where(suffix => !known.Contains(suffix)))
         {
-            report.Warning(new SettingsProblem(Prefix + suffix, "", null, "this environment variable is not known and has no effect"));
+            report.Warning(new SettingsProblem(
+                Prefix + suffix, "", null, "this environment variable is not known and has no effect"));
         }
         return tree;
     }
@@ -73,15 +77,18 @@ public sealed record SettingsEnvironment(string Prefix, ImmutableSortedDictionar
         {
             case EnvironmentKind.List:
                 // An IPv6 address begins with a bracket too: only a closing bracket at the end makes a YAML list of it.
-                var bracketed = trimmed.StartsWith('[') && trimmed.EndsWith(']') && !trimmed.StartsWith("[::", StringComparison.Ordinal);
+                var bracketed = trimmed.StartsWith('[') && trimmed.EndsWith(']')
+                    && !trimmed.StartsWith("[::", StringComparison.Ordinal);
                 if (bracketed || trimmed.StartsWith('-'))
                 {
                     return YamlText.ReadValue(trimmed, name) as JsonArray ?? throw NotOfKind(name);
                 }
-                return new JsonArray([.. trimmed.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                return new JsonArray(
+                    [.. trimmed.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
                     .Select(word => (JsonNode?)JsonValue.Create(word.Trim('\'', '"')))]);
             case EnvironmentKind.Map:
-                return YamlText.ReadValue(trimmed.StartsWith('{') ? trimmed : $"{{{trimmed}}}", name) as JsonObject ?? throw NotOfKind(name);
+                return YamlText.ReadValue(trimmed.StartsWith('{') ? trimmed : $"{{{trimmed}}}", name) as JsonObject
+                    ?? throw NotOfKind(name);
             case EnvironmentKind.TextOrList when isList && !trimmed.Contains("%(", StringComparison.Ordinal):
                 return YamlText.ReadValue(trimmed, name) as JsonArray ?? throw NotOfKind(name);
             default:
@@ -89,7 +96,8 @@ public sealed record SettingsEnvironment(string Prefix, ImmutableSortedDictionar
         }
     }
 
-    private static SettingsFormatException NotOfKind(string name) => new(new SettingsProblem(name, "", null, "has another kind"));
+    private static SettingsFormatException NotOfKind(string name) =>
+        new(new SettingsProblem(name, "", null, "has another kind"));
 
     private static void Put(SettingsTree tree, string path, JsonNode? value, string origin)
     {

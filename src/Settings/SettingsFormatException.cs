@@ -1,6 +1,8 @@
 namespace Routing.Settings;
 
-/// <summary>A text that is no configuration at all: broken YAML, a list where a mapping must be, a key that stands twice.</summary>
+/// <summary>
+/// A text that is no configuration at all: broken YAML, a list where a mapping must be, a key that stands twice.
+/// </summary>
 public sealed class SettingsFormatException : Exception
 {
     /// <summary>With what is wrong and where.</summary>

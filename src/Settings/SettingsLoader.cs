@@ -3,21 +3,26 @@ using System.Text;
 
 namespace Routing.Settings;
 
-/// <summary>Puts the sources of a configuration together: a file or a directory of files, the environment over it.</summary>
+/// <summary>
+/// Puts the sources of a configuration together: a file or a directory of files, the environment over it.
+/// </summary>
 public static class SettingsLoader
 {
-    private static readonly UTF8Encoding s_strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding s_strict =
+        new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <summary>Reads everything; what is wrong goes into <paramref name="report"/>.</summary>
     /// <param name="path">
-    /// A YAML file, or a directory whose <c>*.yml</c> and <c>*.yaml</c> files are merged in the order of their names; null, or a path
-    /// where nothing is: a whole configuration in the environment, or the environment's variables alone.
+    /// A YAML file, or a directory whose <c>*.yml</c> and <c>*.yaml</c> files are merged in the order of their names;
+    /// null, or a path where nothing is: a whole configuration in the environment, or the environment's variables
+    /// alone.
     /// </param>
     /// <param name="environment">The variables of the program's prefix.</param>
     /// <param name="schema">The variables that the program understands.</param>
     /// <param name="report">Collects problems.</param>
     public static SettingsTree Load(
-        string? path, SettingsEnvironment environment, ImmutableArray<EnvironmentVariable> schema, SettingsReport report)
+        string? path, SettingsEnvironment environment, ImmutableArray<EnvironmentVariable> schema,
+        SettingsReport report)
     {
         ArgumentNullException.ThrowIfNull(environment);
         ArgumentNullException.ThrowIfNull(report);

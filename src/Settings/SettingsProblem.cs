@@ -3,9 +3,13 @@ using System.Text;
 namespace Routing.Settings;
 
 /// <summary>One error in a configuration, or one warning about it.</summary>
-/// <param name="Origin">Where it stands: <c>file.yml:12</c> or the name of an environment variable; empty when nowhere.</param>
+/// <param name="Origin">
+/// Where it stands: <c>file.yml:12</c> or the name of an environment variable; empty when nowhere.
+/// </param>
 /// <param name="Path">The setting, for example <c>postgresql.listen</c>.</param>
-/// <param name="Value">The value as written; null when it is missing. A secret is not kept: see <see cref="SecretText"/>.</param>
+/// <param name="Value">
+/// The value as written; null when it is missing. A secret is not kept: see <see cref="SecretText"/>.
+/// </param>
 /// <param name="Message">What is wrong and what would be right.</param>
 public sealed record SettingsProblem(string Origin, string Path, string? Value, string Message)
 {
@@ -37,5 +41,6 @@ public sealed record SettingsProblem(string Origin, string Path, string? Value, 
     /// <summary>The form of a validation report: <c>path value error</c>; what concerns no setting, or the text
     /// itself, begins with its file and line.</summary>
     public string ToReportLine() => string.Join(' ',
-        new[] { Origin.Length > 0 && (IsOfSyntax || Path.Length == 0) ? Origin + ":" : "", Path, Value, Message }.Where(part => !string.IsNullOrEmpty(part)));
+        new[] { Origin.Length > 0 && (IsOfSyntax || Path.Length == 0) ? Origin + ":" : "", Path, Value, Message }.Where(
+            part => !string.IsNullOrEmpty(part)));
 }

@@ -10,7 +10,9 @@ public sealed class SettingsTree
     /// <summary>The values.</summary>
     public JsonObject Root { get; } = [];
 
-    /// <summary>Where the value at <paramref name="path"/> stands, or its nearest parent when it stands nowhere.</summary>
+    /// <summary>
+    /// Where the value at <paramref name="path"/> stands, or its nearest parent when it stands nowhere.
+    /// </summary>
     /// <param name="path">Keys joined by dots, list items as <c>[0]</c>.</param>
     public string OriginOf(string path)
     {
@@ -29,7 +31,9 @@ public sealed class SettingsTree
     /// <summary>Says where the value at <paramref name="path"/> stands.</summary>
     public void SetOrigin(string path, string origin) => _origins[path] = origin;
 
-    /// <summary>Puts <paramref name="other"/> over this tree: objects are merged, null deletes, everything else replaces.</summary>
+    /// <summary>
+    /// Puts <paramref name="other"/> over this tree: objects are merged, null deletes, everything else replaces.
+    /// </summary>
     public void Patch(SettingsTree other)
     {
         ArgumentNullException.ThrowIfNull(other);
@@ -43,7 +47,10 @@ public sealed class SettingsTree
         }
     }
 
-    /// <summary>Puts <paramref name="patch"/> over <paramref name="target"/>: objects are merged, null deletes, the rest replaces.</summary>
+    /// <summary>
+    /// Puts <paramref name="patch"/> over <paramref name="target"/>: objects are merged, null deletes, the rest
+    /// replaces.
+    /// </summary>
     public static void Patch(JsonObject target, JsonObject patch)
     {
         ArgumentNullException.ThrowIfNull(target);

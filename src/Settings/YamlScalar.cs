@@ -39,7 +39,8 @@ internal static partial class YamlScalar
     {
         var value = body switch
         {
-            ['0', 'x' or 'X', ..] => BigInteger.Parse("0" + body[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture),
+            ['0', 'x' or 'X', ..] =>
+                BigInteger.Parse("0" + body[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture),
             ['0', 'b', ..] => body[2..].Aggregate(BigInteger.Zero, (sum, digit) => (sum * 2) + (digit - '0')),
             ['0', _, ..] => body[1..].Aggregate(BigInteger.Zero, (sum, digit) => (sum * 8) + (digit - '0')),
             _ => BigInteger.Parse(body, NumberStyles.None, CultureInfo.InvariantCulture),

@@ -5,7 +5,9 @@ using YamlDotNet.Core.Events;
 
 namespace Routing.Settings;
 
-/// <summary>Reads YAML into JSON nodes: anchors, merge keys, YAML 1.1 words; a key that stands twice is refused.</summary>
+/// <summary>
+/// Reads YAML into JSON nodes: anchors, merge keys, YAML 1.1 words; a key that stands twice is refused.
+/// </summary>
 public static class YamlText
 {
     /// <summary>Reads one document whose root is a mapping; an empty text gives an empty tree.</summary>
@@ -29,7 +31,8 @@ public static class YamlText
                 }
                 break;
             default:
-                throw new SettingsFormatException(new SettingsProblem(source, "", null, "must be a mapping of keys to values"));
+                throw new SettingsFormatException(
+                    new SettingsProblem(source, "", null, "must be a mapping of keys to values"));
         }
         return tree;
     }
@@ -40,7 +43,9 @@ public static class YamlText
 
     private sealed class Composer(string text, string source, SettingsTree? tree)
     {
-        /// <summary>No real configuration reaches these limits; texts that grow without end by aliases or nesting do.</summary>
+        /// <summary>
+        /// No real configuration reaches these limits; texts that grow without end by aliases or nesting do.
+        /// </summary>
         private const int MaximumDepth = 100;
         private const int MaximumNodes = 100_000;
 
@@ -77,7 +82,8 @@ public static class YamlText
             catch (Exception e) when (e is not SettingsFormatException)
             {
                 // The parser itself stumbles over some texts, such as a bracket that is not closed.
-                throw Wrong(_parser.Current?.End ?? Mark.Empty, "", null, $"is no valid YAML from here on: {e.Message}");
+                throw Wrong(_parser.Current?.End ?? Mark.Empty, "", null,
+                    $"is no valid YAML from here on: {e.Message}");
             }
         }
 
@@ -100,7 +106,8 @@ public static class YamlText
             {
                 if (!_anchors.TryGetValue(alias.Value.Value, out var target))
                 {
-                    throw Wrong(alias.Start, path, alias.Value.Value, "no such anchor stands before this alias (a text that begins with * needs quotes)");
+                    throw Wrong(alias.Start, path, alias.Value.Value,
+                        "no such anchor stands before this alias (a text that begins with * needs quotes)");
                 }
                 _nodes += Count(target, MaximumNodes);
                 return target?.DeepClone();
@@ -132,7 +139,8 @@ public static class YamlText
                 var keyAt = _parser.Current!.Start;
                 if (!_parser.TryConsume<Scalar>(out var key))
                 {
-                    throw Wrong(keyAt, path, null, "a key must be a plain word (a text that begins with { needs quotes)");
+                    throw Wrong(keyAt, path, null,
+                        "a key must be a plain word (a text that begins with { needs quotes)");
                 }
                 if (key is { Value: "<<", Style: ScalarStyle.Plain })
                 {
@@ -180,9 +188,12 @@ public static class YamlText
             var tag = scalar.Tag.IsEmpty ? "" : scalar.Tag.Value;
             return tag switch
             {
-                "" => scalar.Style == ScalarStyle.Plain ? YamlScalar.Resolve(scalar.Value) : JsonValue.Create(scalar.Value),
+                "" => scalar.Style == ScalarStyle.Plain
+                    ? YamlScalar.Resolve(scalar.Value)
+                    : JsonValue.Create(scalar.Value),
                 "!" or "tag:yaml.org,2002:str" => JsonValue.Create(scalar.Value),
-                "tag:yaml.org,2002:int" or "tag:yaml.org,2002:float" or "tag:yaml.org,2002:bool" or "tag:yaml.org,2002:null" =>
+                "tag:yaml.org,2002:int" or "tag:yaml.org,2002:float" or "tag:yaml.org,2002:bool"
+                    or "tag:yaml.org,2002:null" =>
                     YamlScalar.Resolve(scalar.Value),
                 _ => throw Wrong(scalar.Start, path, scalar.Value, $"the YAML tag {tag} is not understood"),
             };

@@ -12,7 +12,8 @@ public static class YamlWriter
     public static string Write(JsonNode? node)
     {
         using var text = new StringWriter { NewLine = "\n" };
-        var emitter = new Emitter(text, new EmitterSettings(bestIndent: 2, bestWidth: int.MaxValue, isCanonical: false, maxSimpleKeyLength: 1024));
+        var emitter = new Emitter(text,
+            new EmitterSettings(bestIndent: 2, bestWidth: int.MaxValue, isCanonical: false, maxSimpleKeyLength: 1024));
         emitter.Emit(new StreamStart());
         emitter.Emit(new DocumentStart());
         Emit(emitter, node);
@@ -26,7 +27,8 @@ public static class YamlWriter
         switch (node)
         {
             case JsonObject map:
-                emitter.Emit(new MappingStart(AnchorName.Empty, TagName.Empty, true, map.Count == 0 ? MappingStyle.Flow : MappingStyle.Block));
+                emitter.Emit(new MappingStart(
+                    AnchorName.Empty, TagName.Empty, true, map.Count == 0 ? MappingStyle.Flow : MappingStyle.Block));
                 foreach (var (key, value) in map)
                 {
                     EmitText(emitter, key);
@@ -35,7 +37,8 @@ public static class YamlWriter
                 emitter.Emit(new MappingEnd());
                 break;
             case JsonArray list:
-                emitter.Emit(new SequenceStart(AnchorName.Empty, TagName.Empty, true, list.Count == 0 ? SequenceStyle.Flow : SequenceStyle.Block));
+                emitter.Emit(new SequenceStart(
+                    AnchorName.Empty, TagName.Empty, true, list.Count == 0 ? SequenceStyle.Flow : SequenceStyle.Block));
                 foreach (var item in list)
                 {
                     Emit(emitter, item);
@@ -46,7 +49,8 @@ public static class YamlWriter
                 EmitText(emitter, value.GetValue<string>());
                 break;
             default:
-                emitter.Emit(new Scalar(AnchorName.Empty, TagName.Empty, node?.ToJsonString() ?? "null", ScalarStyle.Plain, true, false));
+                emitter.Emit(new Scalar(
+                    AnchorName.Empty, TagName.Empty, node?.ToJsonString() ?? "null", ScalarStyle.Plain, true, false));
                 break;
         }
     }
@@ -55,7 +59,8 @@ public static class YamlWriter
     private static void EmitText(Emitter emitter, string text)
     {
         var style = text.Contains('\n', StringComparison.Ordinal) ? ScalarStyle.Literal
-            : YamlScalar.Resolve(text) is JsonValue same && same.GetValueKind() == JsonValueKind.String && text != "<<" ? ScalarStyle.Any
+            : YamlScalar.Resolve(text) is JsonValue same && same.GetValueKind() == JsonValueKind.String && text != "<<"
+                ? ScalarStyle.Any
             : ScalarStyle.SingleQuoted;
         emitter.Emit(new Scalar(AnchorName.Empty, TagName.Empty, text, style, style == ScalarStyle.Any, true));
     }

@@ -74,5 +74,6 @@ public sealed class BackgroundTasksTests
         Assert.Empty(_broke);
     }
 
-    private Task<int> Begin() => BackgroundTasks.UntilOneEndsAsync(_loop.Task, _naming.Task, [_guard.Task, _watch.Task], _broke.Add);
+    private Task<int> Begin() =>
+        BackgroundTasks.UntilOneEndsAsync(_loop.Task, _naming.Task, [_guard.Task, _watch.Task], _broke.Add);
 }

@@ -8,14 +8,14 @@ namespace Routing.Agent.Tests;
 /// <summary>What a member consented to binds its agent's next life.</summary>
 public sealed class ConsentFileTests : IDisposable
 {
-    private static readonly TimeProvider Time = TimeProvider.System;
+    private static readonly TimeProvider s_time = TimeProvider.System;
     private readonly TempDirectory _directory = new("consent");
     private readonly ConsentFile _file;
 
     public ConsentFileTests()
     {
         File.WriteAllText(_directory["PG_VERSION"], "15");
-        _file = new ConsentFile(_directory.Path, Time);
+        _file = new ConsentFile(_directory.Path, s_time);
     }
 
     private static TimeSpan SinceBoot => BootInstant.Now - new BootInstant(0);
@@ -25,17 +25,20 @@ public sealed class ConsentFileTests : IDisposable
     [Fact]
     public void A_kept_consent_comes_back_with_its_age()
     {
-        var before = Time.GetTimestamp();
+        var before = s_time.GetTimestamp();
 
         _file.Keep(Notice("a"));
         _file.Keep(Notice("b"));
-        var after = Time.GetTimestamp();
-        var recalled = new ConsentFile(_directory.Path, Time).Recall();
+        var after = s_time.GetTimestamp();
+        var recalled = new ConsentFile(_directory.Path, s_time).Recall();
 
         Assert.Equal(("b", "postgres://b", "http://b"), (recalled.Name, recalled.ConnUrl, recalled.ApiUrl));
-        // Two clocks are read one after the other: a little is lost between them, on the side of a younger consent or an older one.
-        Assert.InRange(Time.GetElapsedTime(before, recalled.ReceivedAt), TimeSpan.FromSeconds(-0.1), Time.GetElapsedTime(before, after) + TimeSpan.FromSeconds(0.1));
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_directory[ConsentFile.FileName]));
+        // Two clocks are read one after the other: a little is lost between them, on the side of a younger consent or
+        // an older one.
+        Assert.InRange(s_time.GetElapsedTime(before, recalled.ReceivedAt), TimeSpan.FromSeconds(-0.1),
+            s_time.GetElapsedTime(before, after) + TimeSpan.FromSeconds(0.1));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            File.GetUnixFileMode(_directory[ConsentFile.FileName]));
     }
 
     [Fact]
@@ -104,11 +107,13 @@ public sealed class ConsentFileTests : IDisposable
         Assert.Throws<UnauthorizedAccessException>(() => _file.Keep(Notice("a")));
     }
 
-    private static FailsafeNotice Notice(string leader) => new(leader, $"postgres://{leader}", $"http://{leader}", null, Time.GetTimestamp());
+    private static FailsafeNotice Notice(string leader) =>
+        new(leader, $"postgres://{leader}", $"http://{leader}", null, s_time.GetTimestamp());
 
     private static void IsOfTheBoot(FailsafeNotice recalled)
     {
         Assert.Contains("from before this machine's start", recalled.Name, StringComparison.Ordinal);
-        Assert.InRange((Time.GetElapsedTime(recalled.ReceivedAt) - SinceBoot).Duration(), TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        Assert.InRange((s_time.GetElapsedTime(recalled.ReceivedAt) - SinceBoot).Duration(), TimeSpan.Zero,
+            TimeSpan.FromSeconds(1));
     }
 }

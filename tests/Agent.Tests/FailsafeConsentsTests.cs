@@ -9,10 +9,12 @@ namespace Routing.Agent.Tests;
 /// <summary>Whom a member lets lead without the DCS, and for how long it is bound.</summary>
 public sealed class FailsafeConsentsTests
 {
-    private static readonly DynamicConfig On = DynamicConfig.Parse(JsonElement.Parse("""{"failsafe_mode":true}"""), 1);
+    private static readonly DynamicConfig s_on =
+        DynamicConfig.Parse(JsonElement.Parse("""{"failsafe_mode":true}"""), 1);
     private readonly FakeTimeProvider _time = new();
     private readonly List<FailsafeNotice> _kept = [];
-    private readonly StatusBoard _board = new(Nodes.Replica with { Config = On, Timing = Timing.Default, LastLeader = "pg-a", Cluster = null });
+    private readonly StatusBoard _board =
+        new(Nodes.Replica with { Config = s_on, Timing = Timing.Default, LastLeader = "pg-a", Cluster = null });
 
     [Fact]
     public void The_last_leader_may_stay()
@@ -53,7 +55,8 @@ public sealed class FailsafeConsentsTests
     [Fact]
     public void A_cluster_that_nobody_has_led_has_no_leader_to_let_stay()
     {
-        _board.Update(status => status with { LastLeader = null, Cluster = ClusterSnapshot.Empty with { Revision = 9 } });
+        _board.Update(
+            status => status with { LastLeader = null, Cluster = ClusterSnapshot.Empty with { Revision = 9 } });
 
         Refuses(FailsafeVerdict.NotTheLeader, "pg-a", 30);
     }
@@ -70,12 +73,14 @@ public sealed class FailsafeConsentsTests
     [Theory]
     [InlineData(86_400)]
     [InlineData(31)]
-    public void A_leader_that_counts_on_more_than_the_ttl_gets_no_consent(int ttl) => Refuses(FailsafeVerdict.TooLong, "pg-a", ttl);
+    public void A_leader_that_counts_on_more_than_the_ttl_gets_no_consent(int ttl) =>
+        Refuses(FailsafeVerdict.TooLong, "pg-a", ttl);
 
     [Fact]
     public void The_longest_ttl_of_the_term_is_what_a_leader_may_count_on()
     {
-        _board.Update(status => status with { Timing = new Timing(Seconds(5), Seconds(2), Seconds(1)), LongestTtl = Seconds(30) });
+        _board.Update(status =>
+            status with { Timing = new Timing(Seconds(5), Seconds(2), Seconds(1)), LongestTtl = Seconds(30) });
 
         Assert.Equal(FailsafeVerdict.Accepted, Ask("pg-a", 30).Verdict);
         Assert.Equal(Seconds(30), Assert.Single(_kept).Binds);
@@ -121,7 +126,8 @@ public sealed class FailsafeConsentsTests
 
     private static TimeSpan Seconds(int seconds) => TimeSpan.FromSeconds(seconds);
 
-    private static FailsafeMessage Message(string name, int ttl) => new(name, $"postgres://{name}", $"http://{name}", null) { Ttl = Seconds(ttl) };
+    private static FailsafeMessage Message(string name, int ttl) =>
+        new(name, $"postgres://{name}", $"http://{name}", null) { Ttl = Seconds(ttl) };
 
     private void Refuses(FailsafeVerdict verdict, string name, int ttl)
     {
@@ -130,5 +136,6 @@ public sealed class FailsafeConsentsTests
         Assert.Empty(_kept);
     }
 
-    private FailsafeAnswer Ask(string name, int ttl) => new FailsafeConsents(_board, null, _kept.Add, _time).Receive(Message(name, ttl));
+    private FailsafeAnswer Ask(string name, int ttl) =>
+        new FailsafeConsents(_board, null, _kept.Add, _time).Receive(Message(name, ttl));
 }

@@ -17,8 +17,10 @@ public sealed class MembersFileTests : IDisposable
     {
         Leader = "a",
         Paused = true,
-        Present = KnownMembers.None.Present.Add("a", Member("a", Role.Primary)).Add("b", Member("b", Role.Replica) with { Routing = null }),
-        Departed = KnownMembers.None.Departed.Add("c", new DepartedMember(Member("c", Role.Replica), TimeSpan.Zero, Led: false, InPause: true)),
+        Present = KnownMembers.None.Present.Add("a", Member("a", Role.Primary))
+            .Add("b", Member("b", Role.Replica) with { Routing = null }),
+        Departed = KnownMembers.None.Departed.Add(
+            "c", new DepartedMember(Member("c", Role.Replica), TimeSpan.Zero, Led: false, InPause: true)),
     };
 
     public void Dispose() => _directory.Dispose();
@@ -29,7 +31,8 @@ public sealed class MembersFileTests : IDisposable
         await KeepAsync(Known);
 
         Assert.Equal(Known, Anew().Recall());
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_directory[MembersFile.FileName]));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            File.GetUnixFileMode(_directory[MembersFile.FileName]));
     }
 
     [Fact]

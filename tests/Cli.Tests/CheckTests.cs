@@ -25,7 +25,8 @@ public sealed class CheckTests
     {
         await using var rest = Member("primary", $$""","watchdog_failed":true,"dcs_last_seen":{{s_noon + 60}}""");
         await using var standby = Member(
-            "primary", $$""","dcs_last_seen":{{s_noon - 100}}""", """routing_postgres_unhealthy{scope="pay",name="pg-b",problem="disk_full"} 1""");
+            "primary", $$""","dcs_last_seen":{{s_noon - 100}}""",
+            """routing_postgres_unhealthy{scope="pay",name="pg-b",problem="disk_full"} 1""");
         await using var etcd = Etcd("3.5.1", health: "false");
         var ctl = Well(rest, standby, etcd);
         ctl.Dcs.Put("config", """{"pause":true,"ttl":"long","synchronous_mode":"on"}""");
@@ -84,7 +85,8 @@ public sealed class CheckTests
             + """{"Severity": "ERROR", "Subject": "pg-a", "Problem": "runs a primary and is not the leader"}]""" + "\n",
             json.Output);
         Assert.Equal(1, json.ExitCode);
-        Assert.StartsWith("Severity\tSubject\tProblem\nERROR\tpay\thas no leader\n", tsv.Output, StringComparison.Ordinal);
+        Assert.StartsWith("Severity\tSubject\tProblem\nERROR\tpay\thas no leader\n", tsv.Output,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -125,16 +127,19 @@ public sealed class CheckTests
     {
         var ctl = new Ctl().WithPay(leader.ApiUrl, standby.ApiUrl);
         ctl.Variables["DCS_URL"] = new Uri(etcd.Address).Authority;
-        ctl.Dcs.Put("members/pg-a", ctl.Dcs.Keys["members/pg-a"].Value.Replace("10.1.0.11:5432", "127.0.0.1:1", StringComparison.Ordinal));
+        ctl.Dcs.Put("members/pg-a",
+            ctl.Dcs.Keys["members/pg-a"].Value.Replace("10.1.0.11:5432", "127.0.0.1:1", StringComparison.Ordinal));
         return ctl;
     }
 
-    private static RestStub Member(string role, string? more = null, string metrics = "routing_postgres_unhealthy{problem=\"hangs\"} 0") =>
+    private static RestStub Member(
+        string role, string? more = null, string metrics = "routing_postgres_unhealthy{problem=\"hangs\"} 0") =>
         RestStub.Start(call => (200, call.Line == "GET /metrics"
             ? metrics + "\n"
             : $$"""{"state":"running","role":"{{role}}"{{more ?? $",\"dcs_last_seen\":{s_noon - 1}"}}}"""));
 
-    private static RestStub Etcd(string version = "3.5.16", string health = "true") => RestStub.Start(call => call.Line == "GET /version"
+    private static RestStub Etcd(string version = "3.5.16", string health = "true") =>
+        RestStub.Start(call => call.Line == "GET /version"
         ? (200, $$"""{"etcdserver":"{{version}}","etcdcluster":"3.5.0"}""")
         : (200, $$"""{"health":"{{health}}"}"""));
 }

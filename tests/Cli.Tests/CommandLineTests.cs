@@ -43,7 +43,8 @@ public sealed class CommandLineTests
         Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
         Assert.All(
             [
-                "list", "topology", "switchover", "failover", "pause", "resume", "restart", "rolling-restart", "reload", "reinit", "flush", "remove",
+                "list", "topology", "switchover", "failover", "pause", "resume", "restart", "rolling-restart", "reload",
+                "reinit", "flush", "remove",
                 "dsn", "query", "edit-config", "check", "completion",
                 "show-config", "history", "version", "Exit codes:",
             ],
@@ -58,7 +59,8 @@ public sealed class CommandLineTests
         await ctl.RunAsync("-d 10.0.0.1 list pay");
         await ctl.RunAsync("list pay --dcs-url 10.0.0.2");
 
-        Assert.Equal(["http://10.0.0.1:2379/", "http://10.0.0.2:2379/"], ctl.Opened.Select(opened => opened.Options.Endpoints[0].ToString()));
+        Assert.Equal(["http://10.0.0.1:2379/", "http://10.0.0.2:2379/"],
+            ctl.Opened.Select(opened => opened.Options.Endpoints[0].ToString()));
     }
 
     [Fact]

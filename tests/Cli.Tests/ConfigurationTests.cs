@@ -33,7 +33,8 @@ public sealed class ConfigurationTests
         var settings = Load(new(), file: directory["agent.yml"]);
 
         Assert.Equal(("demo", "/db/"), (settings.Scope, settings.Namespace));
-        Assert.Equal(["http://10.0.0.1:2379/", "http://10.0.0.2:2379/"], settings.Etcd.Endpoints.Select(endpoint => endpoint.ToString()));
+        Assert.Equal(["http://10.0.0.1:2379/", "http://10.0.0.2:2379/"],
+            settings.Etcd.Endpoints.Select(endpoint => endpoint.ToString()));
         Assert.Equal(("ctl", "secret"), (settings.Etcd.Username, settings.Etcd.Password));
         Assert.Equal(("rest", "r"), settings.Api.Credentials);
         Assert.Equal((true, "/etc/ca.pem"), (settings.Api.Insecure, settings.Api.CaFile));
@@ -56,7 +57,8 @@ public sealed class ConfigurationTests
         var settings = Load(variables);
         var withOptions = Load(variables, dcsUrl: "etcd3://10.1.1.1/ns", insecure: true);
 
-        Assert.Equal(("other", "http://10.0.0.9:2379/", false), (settings.Scope, settings.Etcd.Endpoints[0].ToString(), settings.Api.Insecure));
+        Assert.Equal(("other", "http://10.0.0.9:2379/", false),
+            (settings.Scope, settings.Etcd.Endpoints[0].ToString(), settings.Api.Insecure));
         Assert.Equal(
             ("http://10.1.1.1:2379/", "/ns", true),
             (withOptions.Etcd.Endpoints[0].ToString(), withOptions.Namespace, withOptions.Api.Insecure));
@@ -158,7 +160,8 @@ public sealed class ConfigurationTests
         Assert.Contains(reason, wrong.Message, StringComparison.Ordinal);
     }
 
-    private static CtlSettings Load(Dictionary<string, string> variables, string? file = null, string? dcsUrl = null, bool insecure = false)
+    private static CtlSettings Load(
+        Dictionary<string, string> variables, string? file = null, string? dcsUrl = null, bool insecure = false)
     {
         variables.TryAdd("HOME", "/nonexistent");
         var ctl = new CtlEnvironment(null!, TimeProvider.System, variables);

@@ -33,14 +33,16 @@ internal sealed class Ctl
     /// <param name="commandLine">Words parted by blanks.</param>
     /// <param name="answers">What the operator enters at the prompts; the input ends after them.</param>
     public Task<Ended> RunAsync(string commandLine, params string[] answers) =>
-        RunAsync(commandLine.Split(' ', StringSplitOptions.RemoveEmptyEntries), answers, TestContext.Current.CancellationToken);
+        RunAsync(commandLine.Split(' ', StringSplitOptions.RemoveEmptyEntries), answers,
+            TestContext.Current.CancellationToken);
 
     public async Task<Ended> RunAsync(string[] arguments, string[] answers, CancellationToken cancellationToken)
     {
         using var input = new StringReader(string.Concat(answers.Select(answer => answer + "\n")));
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var real = new CtlEnvironment(new Screen(input, output, error, IsTerminal, useColours: false, HasColours), Time, Variables);
+        var real = new CtlEnvironment(new Screen(input, output, error, IsTerminal, useColours: false, HasColours), Time,
+            Variables);
         var environment = UsesEtcd ? real : real with
         {
             OpenStore = (options, clusterNamespace, scope, _, _) =>
@@ -54,7 +56,8 @@ internal sealed class Ctl
     }
 
     /// <summary>A primary and a quorum standby on two hosts, named pay.</summary>
-    public Ctl WithPay(string apiOfLeader = "http://10.1.0.11:8008/patroni", string apiOfStandby = "http://10.1.0.12:8008/patroni")
+    public Ctl WithPay(
+        string apiOfLeader = "http://10.1.0.11:8008/patroni", string apiOfStandby = "http://10.1.0.12:8008/patroni")
     {
         Variables["DCS_URL"] = "localhost";
         Dcs.Put(ClusterKeys.Initialize, "7412345678901234567");
@@ -93,7 +96,9 @@ internal sealed class Ctl
             """);
     }
 
-    /// <summary>Plays the agents: reacts to each request for a change of leader, outside the write that made it.</summary>
+    /// <summary>
+    /// Plays the agents: reacts to each request for a change of leader, outside the write that made it.
+    /// </summary>
     /// <returns>The requests, as they come.</returns>
     public List<FailoverRequest> OnFailoverRequest(Action react)
     {

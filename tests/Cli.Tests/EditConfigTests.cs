@@ -32,7 +32,8 @@ public sealed class EditConfigTests
                 """,
                 ""),
             ended);
-        Assert.Equal("""{"ttl":30,"loop_wait":5,"synchronous_mode":"quorum","postgresql":{"use_slots":false}}""", Config(ctl));
+        Assert.Equal("""{"ttl":30,"loop_wait":5,"synchronous_mode":"quorum","postgresql":{"use_slots":false}}""",
+            Config(ctl));
     }
 
     [Fact]
@@ -69,8 +70,10 @@ public sealed class EditConfigTests
 
         Assert.Equal(0, ended.ExitCode);
         Assert.Contains(
-            "Hint: max_connections will need a restart of pg-a, pg-b: routingctl restart pay --pending.\n", ended.Error, StringComparison.Ordinal);
-        Assert.Contains("\"parameters\":{\"max_connections\":200,\"work_mem\":\"64MB\"}", Config(ctl), StringComparison.Ordinal);
+            "Hint: max_connections will need a restart of pg-a, pg-b: routingctl restart pay --pending.\n", ended.Error,
+            StringComparison.Ordinal);
+        Assert.Contains("\"parameters\":{\"max_connections\":200,\"work_mem\":\"64MB\"}", Config(ctl),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -105,7 +108,8 @@ public sealed class EditConfigTests
 
         await ctl.RunAsync($"edit-config pay -q --force --apply {directory["part.yml"]}");
         var merged = Config(ctl);
-        await ctl.RunAsync($"edit-config pay -q --force --replace {directory["whole.yml"]} --apply {directory["part.yml"]} -s ttl=25");
+        await ctl.RunAsync(
+            $"edit-config pay -q --force --replace {directory["whole.yml"]} --apply {directory["part.yml"]} -s ttl=25");
 
         Assert.Equal("""{"ttl":30,"loop_wait":5}""", merged);
         Assert.Equal("""{"ttl":25,"loop_wait":5,"retry_timeout":4}""", Config(ctl));
@@ -121,7 +125,8 @@ public sealed class EditConfigTests
         var applied = await ctl.RunAsync("edit-config pay --apply - --force -q", "loop_wait: 5");
 
         Assert.Equal(0, shown.ExitCode);
-        Assert.EndsWith("+loop_wait: 5\n synchronous_mode: quorum\n ttl: 30\nUse --force option to apply changes\n", shown.Output, StringComparison.Ordinal);
+        Assert.EndsWith("+loop_wait: 5\n synchronous_mode: quorum\n ttl: 30\nUse --force option to apply changes\n",
+            shown.Output, StringComparison.Ordinal);
         Assert.Equal(Present, before);
         Assert.Equal(new(0, "Configuration changed\n", ""), applied);
     }
@@ -175,7 +180,12 @@ public sealed class EditConfigTests
         var go = directory["go"];
         var ctl = new Ctl
         {
-            Variables = { ["EDITOR"] = Editor(directory, $"sed -i 's/loop_wait: 10/loop_wait: 5/' \"$1\"; touch {reached}; while [ ! -e {go} ]; do sleep 0.05; done") },
+            Variables =
+                { ["EDITOR"] =
+                    Editor(
+                        directory,
+                        $"sed -i 's/loop_wait: 10/loop_wait: 5/' \"$1\"; touch {reached}; while [ ! -e {go} ]; do "
+                            + "sleep 0.05; done") },
         }.WithPay();
 
         var running = ctl.RunAsync("edit-config pay --force");
@@ -185,7 +195,8 @@ public sealed class EditConfigTests
         var ended = await running;
 
         Assert.Equal(1, ended.ExitCode);
-        Assert.StartsWith("Error: Config modification aborted due to concurrent changes\n", ended.Error, StringComparison.Ordinal);
+        Assert.StartsWith("Error: Config modification aborted due to concurrent changes\n", ended.Error,
+            StringComparison.Ordinal);
         Assert.Equal("""{"ttl":40}""", Config(ctl));
     }
 
@@ -224,22 +235,26 @@ public sealed class EditConfigTests
     public async Task On_a_terminal_the_difference_goes_through_the_pager_in_colours()
     {
         using var directory = new TempDirectory();
-        var ctl = new Ctl { IsTerminal = true, HasColours = true, Variables = { ["PAGER"] = $"cat > {directory["paged"]}" } }.WithPay();
+        var ctl = new Ctl { IsTerminal = true, HasColours = true,
+            Variables = { ["PAGER"] = $"cat > {directory["paged"]}" } }.WithPay();
 
         var ended = await ctl.RunAsync("edit-config pay -s ttl=40 --force");
 
         Assert.Equal("Configuration changed\n", ended.Output);
-        Assert.Contains("\e[31m-ttl: 30\e[0m\n\e[32m+ttl: 40\e[0m\n", File.ReadAllText(directory["paged"]), StringComparison.Ordinal);
+        Assert.Contains("\e[31m-ttl: 30\e[0m\n\e[32m+ttl: 40\e[0m\n", File.ReadAllText(directory["paged"]),
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_difference_has_three_lines_around_each_change()
     {
         var before = string.Concat(Enumerable.Range(1, 20).Select(i => $"{i}\n"));
-        var after = before.Replace("\n2\n", "\n", StringComparison.Ordinal).Replace("\n15\n", "\n15\nnew\n", StringComparison.Ordinal);
+        var after = before.Replace("\n2\n", "\n", StringComparison.Ordinal)
+            .Replace("\n15\n", "\n15\nnew\n", StringComparison.Ordinal);
 
         Assert.Equal(
-            ["--- ", "+++ ", "@@ -1,5 +1,4 @@", " 1", "-2", " 3", " 4", " 5", "@@ -13,6 +12,7 @@", " 13", " 14", " 15", "+new", " 16", " 17", " 18"],
+            ["--- ", "+++ ", "@@ -1,5 +1,4 @@", " 1", "-2", " 3", " 4", " 5", "@@ -13,6 +12,7 @@", " 13", " 14", " 15",
+                "+new", " 16", " 17", " 18"],
             UnifiedDiff.Of(before, after));
         Assert.Equal(["--- ", "+++ ", "@@ -0,0 +1 @@", "+a"], UnifiedDiff.Of("", "a\n"));
         Assert.Empty(UnifiedDiff.Of(before, before));

@@ -13,12 +13,15 @@ public sealed class EtcdTests
     {
         await using var etcd = await EtcdServer.StartAsync();
         await using var agents = new EtcdClusterStore(
-            new EtcdOptions { Endpoints = [etcd.Endpoint] }, "/db", "pay", TimeProvider.System, NullLoggerFactory.Instance);
+            new EtcdOptions { Endpoints = [etcd.Endpoint] }, "/db", "pay", TimeProvider.System,
+            NullLoggerFactory.Instance);
         var api = $"http://127.0.0.1:{FreePorts.Take()}/patroni";
         var token = TestContext.Current.CancellationToken;
         await PutAsync(ClusterKeys.Leader, "pg-a");
-        await PutAsync(ClusterKeys.Member("pg-a"), $$"""{"conn_url":"postgres://h1/postgres","api_url":"{{api}}","role":"primary","state":"running"}""");
-        await PutAsync(ClusterKeys.Member("pg-b"), """{"conn_url":"postgres://h2/postgres","role":"replica","state":"running"}""");
+        await PutAsync(ClusterKeys.Member("pg-a"),
+            $$"""{"conn_url":"postgres://h1/postgres","api_url":"{{api}}","role":"primary","state":"running"}""");
+        await PutAsync(ClusterKeys.Member("pg-b"),
+            """{"conn_url":"postgres://h2/postgres","role":"replica","state":"running"}""");
         var ctl = new Ctl { UsesEtcd = true };
 
         var listed = await ctl.RunAsync($"-d {etcd.Endpoint.Authority}/db list pay -f tsv");
@@ -35,10 +38,12 @@ public sealed class EtcdTests
 
         async Task HandOverAsync()
         {
-            Assert.NotNull(await agents.WaitAsync(now => now.Failover is { Candidate: "pg-b" }, TimeSpan.FromSeconds(15), TimeProvider.System, token));
+            Assert.NotNull(await agents.WaitAsync(
+                now => now.Failover is { Candidate: "pg-b" }, TimeSpan.FromSeconds(15), TimeProvider.System, token));
             await PutAsync(ClusterKeys.Leader, "pg-b");
             await PutAsync(ClusterKeys.Failover, KeyWriter.NoFailover);
-            await PutAsync(ClusterKeys.Member("pg-b"), """{"conn_url":"postgres://h2/postgres","role":"primary","state":"running"}""");
+            await PutAsync(ClusterKeys.Member("pg-b"),
+                """{"conn_url":"postgres://h2/postgres","role":"primary","state":"running"}""");
         }
     }
 

@@ -35,7 +35,8 @@ public sealed class LeaderChangeTests
         Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
         var call = Assert.Single(rest.Calls);
         Assert.Equal("POST /switchover", call.Line);
-        Assert.True(JsonNode.DeepEquals(JsonNode.Parse("""{"candidate":"pg-b","leader":"pg-a"}"""), JsonNode.Parse(call.Body)), call.Body);
+        Assert.True(JsonNode.DeepEquals(
+            JsonNode.Parse("""{"candidate":"pg-b","leader":"pg-a"}"""), JsonNode.Parse(call.Body)), call.Body);
     }
 
     [Fact]
@@ -52,7 +53,8 @@ public sealed class LeaderChangeTests
         var ended = await ctl.RunAsync("switchover pay --force");
 
         Assert.Equal(0, ended.ExitCode);
-        Assert.True(JsonNode.DeepEquals(JsonNode.Parse("""{"candidate":null,"leader":"pg-a"}"""), JsonNode.Parse(rest.Calls[0].Body)));
+        Assert.True(JsonNode.DeepEquals(
+            JsonNode.Parse("""{"candidate":null,"leader":"pg-a"}"""), JsonNode.Parse(rest.Calls[0].Body)));
     }
 
     [Fact]
@@ -65,8 +67,10 @@ public sealed class LeaderChangeTests
         var failover = await ctl.RunAsync("failover pay --candidate pg-b --dry-run");
 
         Assert.EndsWith(
-            """Dry run: pg-a would get POST /switchover {"candidate":"pg-b","leader":"pg-a"}""" + "\n", switchover.Output, StringComparison.Ordinal);
-        Assert.EndsWith("""Dry run: pg-a would get POST /failover {"candidate":"pg-b"}""" + "\n", failover.Output, StringComparison.Ordinal);
+            """Dry run: pg-a would get POST /switchover {"candidate":"pg-b","leader":"pg-a"}""" + "\n",
+            switchover.Output, StringComparison.Ordinal);
+        Assert.EndsWith("""Dry run: pg-a would get POST /failover {"candidate":"pg-b"}""" + "\n", failover.Output,
+            StringComparison.Ordinal);
         Assert.Empty(rest.Calls);
     }
 
@@ -80,7 +84,8 @@ public sealed class LeaderChangeTests
 
         Assert.Equal(1, ended.ExitCode);
         Assert.EndsWith(
-            "+\nSwitchover failed, details: 412, candidate name does not match with sync_standby\n", ended.Output, StringComparison.Ordinal);
+            "+\nSwitchover failed, details: 412, candidate name does not match with sync_standby\n", ended.Output,
+            StringComparison.Ordinal);
         Assert.Null(ctl.Dcs.Snapshot.Failover);
     }
 
@@ -109,7 +114,8 @@ public sealed class LeaderChangeTests
         ctl.Variables["PATRONI_CTL_PASSWORD"] = "c";
         await ctl.RunAsync("switchover pay --force");
 
-        Assert.Equal(["Basic " + Base64("rest:r:s"), "Basic " + Base64("ctl:c")], rest.Calls.Select(call => call.Authorization));
+        Assert.Equal(["Basic " + Base64("rest:r:s"), "Basic " + Base64("ctl:c")],
+            rest.Calls.Select(call => call.Authorization));
     }
 
     [Fact]
@@ -122,14 +128,17 @@ public sealed class LeaderChangeTests
 
         Assert.Equal(0, ended.ExitCode);
         Assert.Contains(
-            "schedule switchover of cluster pay at 2026-09-01T03:00:00+00:00, demoting current leader pg-a?", ended.Output, StringComparison.Ordinal);
-        Assert.Equal("2026-09-01T03:00:00+00:00", JsonNode.Parse(rest.Calls[0].Body)!["scheduled_at"]!.GetValue<string>());
+            "schedule switchover of cluster pay at 2026-09-01T03:00:00+00:00, demoting current leader pg-a?",
+            ended.Output, StringComparison.Ordinal);
+        Assert.Equal("2026-09-01T03:00:00+00:00",
+            JsonNode.Parse(rest.Calls[0].Body)!["scheduled_at"]!.GetValue<string>());
     }
 
     [Theory]
     [InlineData("switchover pay --force --leader pg-b", "Member pg-b is not the leader of cluster pay")]
     [InlineData("switchover pay --force --candidate pg-a", "Member pg-a is already the leader of cluster pay")]
-    [InlineData("switchover pay --force --candidate pg-x", "Member pg-x does not exist in cluster pay or is tagged as nofailover")]
+    [InlineData("switchover pay --force --candidate pg-x",
+        "Member pg-x does not exist in cluster pay or is tagged as nofailover")]
     [InlineData("switchover pay --force --scheduled soon", "Unable to parse scheduled timestamp (soon)")]
     [InlineData("switchover pay --force --scheduled 03:00", "Unable to parse scheduled timestamp (03:00)")]
     [InlineData("failover pay --force", "Failover could be performed only to a specific candidate")]
@@ -274,7 +283,8 @@ public sealed class LeaderChangeTests
         var ended = await ctl.RunAsync("switchover pay --force --candidate pg-b");
 
         Assert.Equal(0, ended.ExitCode);
-        Assert.Contains("Could not switchover using Patroni api, falling back to DCS\n", ended.Output, StringComparison.Ordinal);
+        Assert.Contains("Could not switchover using Patroni api, falling back to DCS\n", ended.Output,
+            StringComparison.Ordinal);
         Assert.Contains("Successfully switched over to \"pg-b\"\n+ Cluster", ended.Output, StringComparison.Ordinal);
         Assert.Equal(("pg-a", "pg-b"), (Assert.Single(requests).Leader, requests[0].Candidate));
         Assert.Contains("ERROR - The member's REST API failed: no answer from", ended.Error, StringComparison.Ordinal);
@@ -300,7 +310,8 @@ public sealed class LeaderChangeTests
         var ended = await ctl.RunAsync("switchover pay --force --scheduled 2026-09-01T03:00");
 
         Assert.Equal(0, ended.ExitCode);
-        Assert.EndsWith(" Switchover scheduled at: 2026-09-01T03:00:00+00:00\n                    from: pg-a\n", ended.Output, StringComparison.Ordinal);
+        Assert.EndsWith(" Switchover scheduled at: 2026-09-01T03:00:00+00:00\n                    from: pg-a\n",
+            ended.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -318,7 +329,8 @@ public sealed class LeaderChangeTests
         var ended = await ctl.RunAsync("switchover pay --force --candidate pg-b");
 
         Assert.Equal(0, ended.ExitCode);
-        Assert.Contains("Switchover result unknown, details: 503, Switchover status unknown after 20 seconds", ended.Output, StringComparison.Ordinal);
+        Assert.Contains("Switchover result unknown, details: 503, Switchover status unknown after 20 seconds",
+            ended.Output, StringComparison.Ordinal);
         Assert.Contains("Successfully switched over to \"pg-b\"", ended.Output, StringComparison.Ordinal);
     }
 

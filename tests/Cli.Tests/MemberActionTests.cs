@@ -43,7 +43,8 @@ public sealed class MemberActionTests
 
         var ended = await ctl.RunAsync("reload pay pg-a --force");
 
-        Assert.Equal((1, "Failed: reload for member pg-a, status code=401, (not authenticated)\n"), (ended.ExitCode, ended.Output));
+        Assert.Equal((1, "Failed: reload for member pg-a, status code=401, (not authenticated)\n"),
+            (ended.ExitCode, ended.Output));
         Assert.StartsWith("Hint: See ctl.authentication", ended.Error, StringComparison.Ordinal);
     }
 
@@ -88,7 +89,8 @@ public sealed class MemberActionTests
                 ""),
             ended);
         Assert.Equal(["pg-b", "pg-a"], order);
-        Assert.Equal(("POST /restart", """{"postgres_version":"15.7"}"""), (leader.Calls[0].Line, leader.Calls[0].Body));
+        Assert.Equal(("POST /restart", """{"postgres_version":"15.7"}"""),
+            (leader.Calls[0].Line, leader.Calls[0].Body));
 
         (int, string) Noted(string member)
         {
@@ -103,7 +105,8 @@ public sealed class MemberActionTests
         await using var rest = RestStub.Start(202, "Restart scheduled");
         var ctl = new Ctl().WithPay(rest.ApiUrl);
 
-        var ended = await ctl.RunAsync("restart pay pg-a --force --scheduled 2026-09-01T03:00 --pending --pg-version 15.7 --timeout 5min");
+        var ended = await ctl.RunAsync(
+            "restart pay pg-a --force --scheduled 2026-09-01T03:00 --pending --pg-version 15.7 --timeout 5min");
 
         Assert.Equal(new(0, "Success: restart scheduled on member pg-a\n", ""), ended);
         Assert.Equal(
@@ -114,7 +117,8 @@ public sealed class MemberActionTests
     [Fact]
     public async Task A_forced_schedule_replaces_the_one_before()
     {
-        await using var rest = RestStub.Start(call => call.Line == "DELETE /restart" ? (200, "scheduled restart deleted") : (202, "Restart scheduled"));
+        await using var rest = RestStub.Start(
+            call => call.Line == "DELETE /restart" ? (200, "scheduled restart deleted") : (202, "Restart scheduled"));
         var ctl = new Ctl().WithPay(apiOfStandby: rest.ApiUrl);
         ctl.PutStandby(rest.ApiUrl, ""","scheduled_restart":{"schedule":"2026-08-30T03:00:00+00:00"}""");
 
@@ -125,7 +129,8 @@ public sealed class MemberActionTests
     }
 
     [Theory]
-    [InlineData(409, "Another restart is already scheduled", "Failed: another restart is already scheduled on member pg-b\n")]
+    [InlineData(
+        409, "Another restart is already scheduled", "Failed: another restart is already scheduled on member pg-b\n")]
     [InlineData(503, "restart failed", "Failed: restart for member pg-b, status code=503, (restart failed)\n")]
     public async Task A_restart_that_fails_ends_with_1(int status, string text, string line)
     {
@@ -146,7 +151,8 @@ public sealed class MemberActionTests
         var ended = await ctl.RunAsync("restart pay --force");
 
         Assert.Equal(1, ended.ExitCode);
-        Assert.StartsWith("Failed: restart for member pg-b, (no answer from http://127.0.0.1:1/restart: ", ended.Output, StringComparison.Ordinal);
+        Assert.StartsWith("Failed: restart for member pg-b, (no answer from http://127.0.0.1:1/restart: ", ended.Output,
+            StringComparison.Ordinal);
         Assert.EndsWith("\nSuccess: restart on member pg-a\n", ended.Output, StringComparison.Ordinal);
     }
 
@@ -194,10 +200,13 @@ public sealed class MemberActionTests
     }
 
     [Theory]
-    [InlineData("restart pay --dry-run", "Dry run: pg-b would get POST /restart {}\nDry run: pg-a would get POST /restart {}\n")]
+    [InlineData("restart pay --dry-run",
+        "Dry run: pg-b would get POST /restart {}\nDry run: pg-a would get POST /restart {}\n")]
     [InlineData("reload pay --dry-run", "Dry run: pg-a would get POST /reload\nDry run: pg-b would get POST /reload\n")]
-    [InlineData("reinit pay pg-b --dry-run --wait", "Dry run: pg-b would get POST /reinitialize {\"force\":true,\"from_leader\":false}\n")]
-    [InlineData("flush pay restart --dry-run", "No scheduled restart for member pg-a\nDry run: pg-b would get DELETE /restart\n")]
+    [InlineData("reinit pay pg-b --dry-run --wait",
+        "Dry run: pg-b would get POST /reinitialize {\"force\":true,\"from_leader\":false}\n")]
+    [InlineData("flush pay restart --dry-run",
+        "No scheduled restart for member pg-a\nDry run: pg-b would get DELETE /restart\n")]
     [InlineData("flush pay switchover --dry-run", "Dry run: pg-a would get DELETE /switchover\n")]
     public async Task A_dry_run_asks_nothing_and_sends_nothing(string commandLine, string output)
     {

@@ -29,7 +29,8 @@ public sealed class MemberApiTlsTests : IDisposable
         File.WriteAllText(_directory["client.pem"], client.ExportCertificatePem());
         File.WriteAllText(
             _directory["client.key"],
-            clientKey.ExportEncryptedPkcs8PrivateKeyPem("open", new PbeParameters(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1000)));
+            clientKey.ExportEncryptedPkcs8PrivateKeyPem(
+                "open", new PbeParameters(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1000)));
     }
 
     [Fact]
@@ -74,7 +75,8 @@ public sealed class MemberApiTlsTests : IDisposable
     [Fact]
     public void A_file_that_can_not_be_read_is_named()
     {
-        var missing = Assert.Throws<CtlException>(() => new MemberApi(new ApiSettings { CaFile = "/nonexistent.pem" }, TimeProvider.System));
+        var missing = Assert.Throws<CtlException>(
+            () => new MemberApi(new ApiSettings { CaFile = "/nonexistent.pem" }, TimeProvider.System));
 
         Assert.Contains("/nonexistent.pem", missing.Message, StringComparison.Ordinal);
     }
@@ -96,7 +98,8 @@ public sealed class MemberApiTlsTests : IDisposable
         var member = new Member { Name = "a", ApiUrl = $"https://{listener.LocalEndpoint}/patroni" };
         try
         {
-            return await api.SendAsync(member, HttpMethod.Get, null, null, TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+            return await api.SendAsync(member, HttpMethod.Get, null, null, TimeSpan.FromSeconds(10),
+                TestContext.Current.CancellationToken);
         }
         finally
         {
@@ -123,9 +126,11 @@ public sealed class MemberApiTlsTests : IDisposable
                 // The request's head; its end is an empty line.
             }
             var name = stream.RemoteCertificate?.Subject ?? "CN=?";
-            await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n{name}"));
+            await stream.WriteAsync(
+                Encoding.ASCII.GetBytes($"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n{name}"));
         }
-        catch (Exception e) when (e is IOException or System.Security.Authentication.AuthenticationException or SocketException)
+        catch (Exception e) when (e is IOException or System.Security.Authentication.AuthenticationException
+            or SocketException)
         {
             // The client turned away: that is what the test looks at.
         }
@@ -138,9 +143,11 @@ public sealed class MemberApiTlsTests : IDisposable
         var names = new SubjectAlternativeNameBuilder();
         names.AddIpAddress(IPAddress.Parse(address));
         request.CertificateExtensions.Add(names.Build());
-        using var issued = request.Create(_authority, _authority.NotBefore, _authority.NotAfter, [.. Guid.NewGuid().ToByteArray()]);
+        using var issued =
+            request.Create(_authority, _authority.NotBefore, _authority.NotAfter, [.. Guid.NewGuid().ToByteArray()]);
         using var withKey = issued.CopyWithPrivateKey(key);
         // Taken through PKCS#12, so that the key is one that the platform's TLS takes.
-        return X509CertificateLoader.LoadPkcs12(withKey.Export(X509ContentType.Pkcs12), null, X509KeyStorageFlags.Exportable);
+        return X509CertificateLoader.LoadPkcs12(
+            withKey.Export(X509ContentType.Pkcs12), null, X509KeyStorageFlags.Exportable);
     }
 }

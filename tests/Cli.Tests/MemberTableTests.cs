@@ -90,7 +90,8 @@ public sealed class MemberTableTests
     public async Task Hosts_show_their_port_when_one_is_not_the_usual_one()
     {
         var ctl = new Ctl().WithPay();
-        ctl.PutMember("pg-c", """{"conn_url":"postgres://[fd00::3]:5433/postgres","state":"running","role":"replica"}""");
+        ctl.PutMember(
+            "pg-c", """{"conn_url":"postgres://[fd00::3]:5433/postgres","state":"running","role":"replica"}""");
 
         var ended = await ctl.RunAsync("list pay -f json");
 
@@ -138,12 +139,15 @@ public sealed class MemberTableTests
     public async Task Tags_are_an_object_in_json_and_flow_yaml_in_tsv()
     {
         var ctl = new Ctl().WithPay();
-        ctl.PutMember("pg-b", """{"conn_url":"postgres://10.1.0.12:5432/postgres","role":"replica","tags":{"dc":"west","failover_priority":2}}""");
+        ctl.PutMember(
+            "pg-b",
+            """{"conn_url":"postgres://10.1.0.12:5432/postgres","role":"replica","tags":{"dc":"west","failover_priority":2}}""");
 
         var json = await ctl.RunAsync("list pay -f json");
         var tsv = await ctl.RunAsync("list pay -f tsv");
 
-        Assert.EndsWith("\"Tags\": {\"dc\": \"west\", \"failover_priority\": 2}}]\n", json.Output, StringComparison.Ordinal);
+        Assert.EndsWith("\"Tags\": {\"dc\": \"west\", \"failover_priority\": 2}}]\n", json.Output,
+            StringComparison.Ordinal);
         Assert.EndsWith("\t{dc: west, failover_priority: 2}\n", tsv.Output, StringComparison.Ordinal);
     }
 
@@ -162,10 +166,14 @@ public sealed class MemberTableTests
         var pretty = await ctl.RunAsync("list pay");
         var tsv = await ctl.RunAsync("list pay -f tsv");
 
-        Assert.Contains(" | Pending restart | Pending restart reason                        | Scheduled restart  ", pretty.Output, StringComparison.Ordinal);
-        Assert.Contains(" | *               | max_connections: 100->200                     | 2026-09-01T03:00:00+00:00 if version < 15.7 |", pretty.Output, StringComparison.Ordinal);
+        Assert.Contains(" | Pending restart | Pending restart reason                        | Scheduled restart  ",
+            pretty.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            " | *               | max_connections: 100->200                     | 2026-09-01T03:00:00+00:00 if "
+                + "version < 15.7 |", pretty.Output, StringComparison.Ordinal);
         Assert.Contains("shared_preload_libraries: [hidden - too long]", pretty.Output, StringComparison.Ordinal);
-        Assert.Contains($"\t*\tmax_connections: 100->200; shared_preload_libraries: ->{libraries}\t", tsv.Output, StringComparison.Ordinal);
+        Assert.Contains($"\t*\tmax_connections: 100->200; shared_preload_libraries: ->{libraries}\t", tsv.Output,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -186,11 +194,13 @@ public sealed class MemberTableTests
     public async Task A_member_without_positions_shows_unknown_and_no_lag()
     {
         var ctl = new Ctl().WithPay();
-        ctl.PutMember("pg-b", """{"conn_url":"postgres://10.1.0.12:5432/postgres","state":"creating replica","role":"uninitialized"}""");
+        ctl.PutMember("pg-b",
+            """{"conn_url":"postgres://10.1.0.12:5432/postgres","state":"creating replica","role":"uninitialized"}""");
 
         var ended = await ctl.RunAsync("list pay -f tsv");
 
-        Assert.EndsWith("pay\tpg-b\t10.1.0.12\tQuorum Standby\tcreating replica\t\tunknown\t\tunknown\t\n", ended.Output, StringComparison.Ordinal);
+        Assert.EndsWith("pay\tpg-b\t10.1.0.12\tQuorum Standby\tcreating replica\t\tunknown\t\tunknown\t\n",
+            ended.Output, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -271,7 +281,8 @@ public sealed class MemberTableTests
         var pretty = await ctl.RunAsync("list pay --group 0");
         var tsv = await ctl.RunAsync("list pay --group 0 -f tsv");
 
-        Assert.StartsWith("+ Citus cluster: pay (group: 0, 7412345678901234567) ", pretty.Output, StringComparison.Ordinal);
+        Assert.StartsWith("+ Citus cluster: pay (group: 0, 7412345678901234567) ", pretty.Output,
+            StringComparison.Ordinal);
         Assert.StartsWith("Cluster\tGroup\tMember\t", tsv.Output, StringComparison.Ordinal);
         Assert.Contains("\npay\t0\tpg-a\t", tsv.Output, StringComparison.Ordinal);
         Assert.All(ctl.Opened, opened => Assert.Equal("/service/pay/0", opened.BasePath));
@@ -281,8 +292,10 @@ public sealed class MemberTableTests
     public async Task The_topology_shows_who_streams_from_whom()
     {
         var ctl = new Ctl().WithPay();
-        ctl.PutMember("pg-c", """{"conn_url":"postgres://10.1.0.13:5432/postgres","role":"replica","tags":{"replicatefrom":"pg-b"}}""");
-        ctl.PutMember("pg-d", """{"conn_url":"postgres://10.1.0.14:5432/postgres","role":"replica","tags":{"replicatefrom":"pg-a"}}""");
+        ctl.PutMember("pg-c",
+            """{"conn_url":"postgres://10.1.0.13:5432/postgres","role":"replica","tags":{"replicatefrom":"pg-b"}}""");
+        ctl.PutMember("pg-d",
+            """{"conn_url":"postgres://10.1.0.14:5432/postgres","role":"replica","tags":{"replicatefrom":"pg-a"}}""");
 
         var ended = await ctl.RunAsync("topology pay");
 
@@ -295,8 +308,10 @@ public sealed class MemberTableTests
     {
         var ctl = new Ctl().WithPay();
         ctl.Dcs.Delete("leader");
-        ctl.PutMember("pg-c", """{"conn_url":"postgres://10.1.0.13:5432/postgres","role":"replica","tags":{"replicatefrom":"pg-d"}}""");
-        ctl.PutMember("pg-d", """{"conn_url":"postgres://10.1.0.14:5432/postgres","role":"replica","tags":{"replicatefrom":"pg-c"}}""");
+        ctl.PutMember("pg-c",
+            """{"conn_url":"postgres://10.1.0.13:5432/postgres","role":"replica","tags":{"replicatefrom":"pg-d"}}""");
+        ctl.PutMember("pg-d",
+            """{"conn_url":"postgres://10.1.0.14:5432/postgres","role":"replica","tags":{"replicatefrom":"pg-c"}}""");
 
         var ended = await ctl.RunAsync("topology pay");
 
@@ -330,5 +345,6 @@ public sealed class MemberTableTests
         JsonNode.Parse(ended.Output)!.AsArray().Select(row => row![key]?.ToString());
 
     private static IEnumerable<string> MemberColumn(Ctl.Ended ended) =>
-        ended.Output.Split('\n').Where(line => line.StartsWith('|')).Skip(1).Select(line => line.Split('|')[1][1..].TrimEnd());
+        ended.Output.Split('\n').Where(line => line.StartsWith('|')).Skip(1)
+            .Select(line => line.Split('|')[1][1..].TrimEnd());
 }

@@ -51,7 +51,8 @@ public sealed class PauseTests
 
         Assert.Equal((0, "Success: cluster management is paused\n"), (ended.ExitCode, ended.Output));
         Assert.Single(rest.Calls);
-        Assert.Contains("The member's REST API failed: no answer from http://127.0.0.1:1/config", ended.Error, StringComparison.Ordinal);
+        Assert.Contains("The member's REST API failed: no answer from http://127.0.0.1:1/config", ended.Error,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -74,7 +75,8 @@ public sealed class PauseTests
         var ended = await ctl.RunAsync("pause pay");
 
         Assert.Equal(
-            new(1, "Failed: pause cluster management status code=409, (Somebody else changed the configuration.)\n", ""), ended);
+            new(1, "Failed: pause cluster management status code=409, (Somebody else changed the configuration.)\n",
+                ""), ended);
     }
 
     [Fact]
@@ -83,7 +85,8 @@ public sealed class PauseTests
         var ctl = new Ctl();
         await using var rest = RestStub.Start(_ =>
         {
-            ctl.PutMember("pg-a", """{"api_url":"http://10.1.0.11:8008/patroni","role":"primary","state":"running","pause":true}""");
+            ctl.PutMember("pg-a",
+                """{"api_url":"http://10.1.0.11:8008/patroni","role":"primary","state":"running","pause":true}""");
             ctl.PutStandby("http://10.1.0.12:8008/patroni", ""","pause":true""");
             return (200, "{}");
         });
@@ -109,7 +112,8 @@ public sealed class PauseTests
         var ctl = new Ctl();
         await using var rest = RestStub.Start(_ =>
         {
-            ctl.PutMember("pg-a", """{"api_url":"http://10.1.0.11:8008/patroni","role":"primary","state":"running","pause":true}""");
+            ctl.PutMember("pg-a",
+                """{"api_url":"http://10.1.0.11:8008/patroni","role":"primary","state":"running","pause":true}""");
             return (200, "{}");
         });
         ctl.WithPay(rest.ApiUrl);
@@ -118,7 +122,8 @@ public sealed class PauseTests
         var ended = await ctl.RunAsync("pause pay --wait");
 
         Assert.Equal(1, ended.ExitCode);
-        Assert.EndsWith("pg-b members didn't recognized pause state after 2 seconds\n", ended.Output, StringComparison.Ordinal);
+        Assert.EndsWith("pg-b members didn't recognized pause state after 2 seconds\n", ended.Output,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -28,18 +28,22 @@ public sealed class QueryTests
 
         Assert.Equal(new(0, "2026-08-01 12:00:00|No connection to member pg-x is available\n", ""), byName);
         Assert.Equal(
-            """[{"0": "2026-08-01 12:00:00", "1": "No connection to role standby-leader is available"}]""" + "\n", byRole.Output);
+            """[{"0": "2026-08-01 12:00:00", "1": "No connection to role standby-leader is available"}]""" + "\n",
+            byRole.Output);
     }
 
     [Fact]
     public async Task A_server_that_does_not_answer_is_logged()
     {
         var ctl = new Ctl().WithPay();
-        ctl.PutMember("pg-a", $$"""{"conn_url":"postgres://127.0.0.1:{{FreePorts.Take()}}/postgres","role":"primary","state":"running"}""");
+        ctl.PutMember(
+            "pg-a",
+            $$"""{"conn_url":"postgres://127.0.0.1:{{FreePorts.Take()}}/postgres","role":"primary","state":"running"}""");
 
         var ended = await ctl.RunAsync("query pay -c SELECT");
 
-        Assert.Equal((0, "2026-08-01 12:00:00\tNo connection to role leader is available\n"), (ended.ExitCode, ended.Output));
+        Assert.Equal((0, "2026-08-01 12:00:00\tNo connection to role leader is available\n"),
+            (ended.ExitCode, ended.Output));
         Assert.Contains("PostgreSQL of pg-a can't be reached: ", ended.Error, StringComparison.Ordinal);
     }
 

@@ -52,7 +52,8 @@ public sealed class ReadingCommandTests
         var yaml = await ctl.RunAsync("history pay -f yaml");
         var tsv = await ctl.RunAsync("history pay -f tsv");
 
-        Assert.Equal(("[]\n", "[]\n", "TL\tLSN\tReason\tTimestamp\tNew Leader\n"), (json.Output, yaml.Output, tsv.Output));
+        Assert.Equal(("[]\n", "[]\n", "TL\tLSN\tReason\tTimestamp\tNew Leader\n"),
+            (json.Output, yaml.Output, tsv.Output));
     }
 
     [Fact]
@@ -99,7 +100,8 @@ public sealed class ReadingCommandTests
 
         var ended = await ctl.RunAsync("show-config pay");
 
-        Assert.Equal((0, "", "Hint: Cluster pay has no dynamic configuration.\n"), (ended.ExitCode, ended.Output, ended.Error));
+        Assert.Equal((0, "", "Hint: Cluster pay has no dynamic configuration.\n"),
+            (ended.ExitCode, ended.Output, ended.Error));
     }
 
     [Fact]
@@ -113,7 +115,10 @@ public sealed class ReadingCommandTests
     [Fact]
     public async Task Members_are_asked_for_their_versions()
     {
-        await using var rest = RestStub.Start(200, """{"state":"running","server_version":150006,"patroni":{"version":"4.1.4","scope":"pay","name":"pg-a"}}""");
+        await using var rest =
+            RestStub.Start(
+                200,
+                """{"state":"running","server_version":150006,"patroni":{"version":"4.1.4","scope":"pay","name":"pg-a"}}""");
         var ctl = new Ctl().WithPay(rest.ApiUrl);
         var silent = $"http://127.0.0.1:{FreePorts.Take()}/patroni";
         ctl.PutMember("pg-b", $$"""{"api_url":"{{silent}}","role":"replica","state":"running"}""");
@@ -123,7 +128,8 @@ public sealed class ReadingCommandTests
 
         Assert.Equal(0, all.ExitCode);
         Assert.StartsWith(
-            $"routingctl version 0.1.0\n\npg-a: Patroni 4.1.4 PostgreSQL 15.6\npg-b: failed to get version: no answer from {silent}: ",
+            $"routingctl version 0.1.0\n\npg-a: Patroni 4.1.4 PostgreSQL 15.6\npg-b: failed to get version: no answer "
+                + $"from {silent}: ",
             all.Output,
             StringComparison.Ordinal);
         Assert.Equal("routingctl version 0.1.0\n\npg-a: Patroni 4.1.4 PostgreSQL 15.6\n", one.Output);

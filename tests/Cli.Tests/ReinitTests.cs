@@ -52,13 +52,17 @@ public sealed class ReinitTests
     public async Task A_refusal_ends_with_1_and_is_not_waited_for()
     {
         await using var rest = RestStub.Start(call =>
-            call.Line == "POST /reinitialize" ? (503, "Cluster has no leader, can not reinitialize") : (200, """{"state":"running"}"""));
+            call.Line == "POST /reinitialize"
+                ? (503, "Cluster has no leader, can not reinitialize")
+                : (200, """{"state":"running"}"""));
         var ctl = new Ctl().WithPay(apiOfStandby: rest.ApiUrl);
 
         var ended = await ctl.RunAsync("reinit pay pg-b --force --wait");
 
         Assert.Equal(
-            new(1, "Failed: reinitialize for member pg-b, status code=503, (Cluster has no leader, can not reinitialize)\n", ""), ended);
+            new(1,
+                "Failed: reinitialize for member pg-b, status code=503, (Cluster has no leader, can not "
+                    + "reinitialize)\n", ""), ended);
     }
 
     [Fact]
@@ -76,7 +80,9 @@ public sealed class ReinitTests
         ];
         var asked = 0;
         await using var rest = RestStub.Start(call =>
-            call.Line == "POST /reinitialize" ? (200, "reinitialize started") : (200, states[Math.Min(asked++, states.Length - 1)]));
+            call.Line == "POST /reinitialize"
+                ? (200, "reinitialize started")
+                : (200, states[Math.Min(asked++, states.Length - 1)]));
         var ctl = new Ctl { Time = time }.WithPay(apiOfStandby: rest.ApiUrl);
 
         var running = ctl.RunAsync("reinit pay pg-b --force --wait");

@@ -68,9 +68,11 @@ public sealed class RemoveTests
         ctl.Variables["PATRONI_CITUS_DATABASE"] = "x";
         var citus = await ctl.RunAsync("remove pay");
 
-        Assert.EndsWith("Dry run: every key below /service/pay/ would be deleted\n", dry.Output, StringComparison.Ordinal);
+        Assert.EndsWith("Dry run: every key below /service/pay/ would be deleted\n", dry.Output,
+            StringComparison.Ordinal);
         Assert.NotEmpty(ctl.Dcs.Keys);
         Assert.Equal(1, citus.ExitCode);
-        Assert.StartsWith("Error: For Citus clusters the --group must be specified", citus.Error, StringComparison.Ordinal);
+        Assert.StartsWith("Error: For Citus clusters the --group must be specified", citus.Error,
+            StringComparison.Ordinal);
     }
 }

@@ -19,7 +19,9 @@ public sealed class RollingRestartTests
             + "2026-08-01 12:00:00.00000 Restarting pg-b\n2026-08-01 12:00:00.00000 pg-b is well again\n",
             ended.Output,
             StringComparison.Ordinal);
-        Assert.Contains("2026-08-01 12:00:00.00000 pg-a comes back as a standby\n2026-08-01 12:00:00.00000 pg-a is well again\n", ended.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "2026-08-01 12:00:00.00000 pg-a comes back as a standby\n2026-08-01 12:00:00.00000 pg-a is well again\n",
+            ended.Output, StringComparison.Ordinal);
         Assert.EndsWith("-+\nSuccess: rolling restart of cluster pay\n", ended.Output, StringComparison.Ordinal);
     }
 
@@ -60,7 +62,8 @@ public sealed class RollingRestartTests
 
         var ended = await pay.Ctl.RunAsync("rolling-restart pay --force");
 
-        Assert.Equal((1, $"Error: pg-b is not well: {problem}\nHint: Nothing was restarted. See routingctl check.\n"), (ended.ExitCode, ended.Error));
+        Assert.Equal((1, $"Error: pg-b is not well: {problem}\nHint: Nothing was restarted. See routingctl check.\n"),
+            (ended.ExitCode, ended.Error));
         Assert.Empty(pay.Actions);
     }
 
@@ -73,7 +76,8 @@ public sealed class RollingRestartTests
         var ended = await pay.Ctl.RunAsync("rolling-restart pay --force --timeout 1");
 
         Assert.Equal(1, ended.ExitCode);
-        Assert.StartsWith("Error: Stopped: pg-b is not well after 1 s: it does not stream\n", ended.Error, StringComparison.Ordinal);
+        Assert.StartsWith("Error: Stopped: pg-b is not well after 1 s: it does not stream\n", ended.Error,
+            StringComparison.Ordinal);
         Assert.Equal(["pg-b POST /restart"], pay.Actions);
     }
 
@@ -86,7 +90,8 @@ public sealed class RollingRestartTests
         var ended = await pay.Ctl.RunAsync("rolling-restart pay --force --timeout 1");
 
         Assert.Equal(1, ended.ExitCode);
-        Assert.StartsWith("Error: Stopped: pg-b is not well after 1 s: it is not synchronous again\n", ended.Error, StringComparison.Ordinal);
+        Assert.StartsWith("Error: Stopped: pg-b is not well after 1 s: it is not synchronous again\n", ended.Error,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -99,8 +104,10 @@ public sealed class RollingRestartTests
         pay.IsLying = true;
         var lied = await pay.Ctl.RunAsync("rolling-restart pay --force --timeout 1");
 
-        Assert.StartsWith("Error: Stopped: restart for member pg-b failed, status code=503, (restart failed)\n", failed.Error, StringComparison.Ordinal);
-        Assert.StartsWith("Error: Stopped: pg-b is not well after 1 s: its PostgreSQL was not restarted\n", lied.Error, StringComparison.Ordinal);
+        Assert.StartsWith("Error: Stopped: restart for member pg-b failed, status code=503, (restart failed)\n",
+            failed.Error, StringComparison.Ordinal);
+        Assert.StartsWith("Error: Stopped: pg-b is not well after 1 s: its PostgreSQL was not restarted\n", lied.Error,
+            StringComparison.Ordinal);
         Assert.Equal((1, 1), (failed.ExitCode, lied.ExitCode));
     }
 
@@ -133,7 +140,8 @@ public sealed class RollingRestartTests
 
         var ended = await pay.Ctl.RunAsync("rolling-restart pay --dry-run");
 
-        Assert.Equal(new(0, "Dry run: would be restarted in this order: pg-b, a switchover to pg-b, pg-a\n", ""), ended);
+        Assert.Equal(new(0, "Dry run: would be restarted in this order: pg-b, a switchover to pg-b, pg-a\n", ""),
+            ended);
         Assert.Empty(pay.Actions);
     }
 
@@ -197,11 +205,13 @@ public sealed class RollingRestartTests
             _actions.Add($"{member} {call.Line} {call.Body}");
             if (call.Line == "POST /switchover")
             {
-                (LeaderStatus, StandbyStatus) = (Status("replica", """{"replayed_location":117440999}"""), Status("primary", """{"location":117440999}"""));
+                (LeaderStatus, StandbyStatus) = (Status("replica", """{"replayed_location":117440999}"""),
+                    Status("primary", """{"location":117440999}"""));
                 LeaderStatus["replication_state"] = "streaming";
                 Restarted(LeaderStatus);
                 Ctl.HandOverTo("pg-b");
-                Ctl.PutMember("pg-b", Ctl.Dcs.Keys["members/pg-b"].Value.Replace("http://10.1.0.12:8008/patroni", Standby.ApiUrl, StringComparison.Ordinal));
+                Ctl.PutMember("pg-b", Ctl.Dcs.Keys["members/pg-b"].Value.Replace(
+                    "http://10.1.0.12:8008/patroni", Standby.ApiUrl, StringComparison.Ordinal));
                 return (200, "Successfully switched over to \"pg-b\"");
             }
             if (Answer.Status == 200 && !IsLying)
@@ -215,6 +225,7 @@ public sealed class RollingRestartTests
             return Answer;
         }
 
-        private void Restarted(JsonObject status) => status["postmaster_start_time"] = (++_starts).ToString(CultureInfo.InvariantCulture);
+        private void Restarted(JsonObject status) =>
+            status["postmaster_start_time"] = (++_starts).ToString(CultureInfo.InvariantCulture);
     }
 }

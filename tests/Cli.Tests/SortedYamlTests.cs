@@ -34,7 +34,8 @@ public sealed class SortedYamlTests
     {
         var node = JsonNode.Parse(json);
 
-        Assert.Equal(node!.ToJsonString(), YamlText.ReadMapping("value: " + SortedYaml.WriteFlow(node), "test").Root["value"]!.ToJsonString());
+        Assert.Equal(node!.ToJsonString(),
+            YamlText.ReadMapping("value: " + SortedYaml.WriteFlow(node), "test").Root["value"]!.ToJsonString());
     }
 
     [Fact]
@@ -48,7 +49,8 @@ public sealed class SortedYamlTests
     [Fact]
     public void Whatever_is_written_is_read_as_the_same_value()
     {
-        string[] words = ["yes", "No", "~", "null", ".5", "1_000", "0o17", "1.5e3", ".inf", "0b1", "---", "- a", "? b", "a: b", "a #b", "<<"];
+        string[] words = ["yes", "No", "~", "null", ".5", "1_000", "0o17", "1.5e3", ".inf", "0b1", "---", "- a", "? b",
+            "a: b", "a #b", "<<"];
         var text = Gen.OneOf(
             Gen.String[Gen.Char["ab01-:#,[]{}'\"\\ \n\t.&*!|>%@~?=é"], 0, 8],
             Gen.Int[0, words.Length - 1].Select(index => words[index]));
@@ -61,7 +63,8 @@ public sealed class SortedYamlTests
             ? scalar
             : Gen.OneOf(
                 scalar,
-                inner.Array[0, 3].Select(items => (JsonNode?)new JsonArray([.. items.Select(item => item?.DeepClone())])),
+                inner.Array[0, 3].Select(
+                    items => (JsonNode?)new JsonArray([.. items.Select(item => item?.DeepClone())])),
                 Gen.Select(text, inner).Array[0, 3].Select(pairs =>
                 {
                     var item = new JsonObject();

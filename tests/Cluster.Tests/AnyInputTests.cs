@@ -12,18 +12,25 @@ public class AnyInputTests
 
     private static readonly string[] s_names =
     [
-        "leader", "member", "scheduled_at", "sync_standby", "quorum", "optime", "slots", "retain_slots", "conn_url", "api_url", "state",
-        "role", "version", "tags", "nofailover", "failover_priority", "timeline", "xlog_location", "pending_restart_reason", "old_value",
-        "scheduled_restart", "schedule", "timeout", "routing", "fence", "ttl", "loop_wait", "retry_timeout", "synchronous_mode", "pause",
-        "maximum_lag_on_failover", "member_slots_ttl", "master_start_timeout", "permanent_slots", "ignore_slots", "standby_cluster",
+        "leader", "member", "scheduled_at", "sync_standby", "quorum", "optime", "slots", "retain_slots", "conn_url",
+        "api_url", "state",
+        "role", "version", "tags", "nofailover", "failover_priority", "timeline", "xlog_location",
+        "pending_restart_reason", "old_value",
+        "scheduled_restart", "schedule", "timeout", "routing", "fence", "ttl", "loop_wait", "retry_timeout",
+        "synchronous_mode", "pause",
+        "maximum_lag_on_failover", "member_slots_ttl", "master_start_timeout", "permanent_slots", "ignore_slots",
+        "standby_cluster",
         "host", "port", "postgresql", "use_slots", "type", "database", "plugin", "cluster_type", "", "é",
     ];
 
     private static readonly Gen<string> s_scalar = Gen.OneOf(
         Gen.OneOf(
-            "null", "true", "false", "0", "-1", "1e999", "1e400", "-0.5", "9223372036854775808", "99999999999999999999", "\"\"", "\"on\"",
-            "\"quorum\"", "\"30min\"", "\"1e9\"", "\"5\"", "\"[]\"", "\"{}\"", "\"{\\\"a\\\":1}\"", "\"\\ud800\"", "\"\\udc00x\\ud800\\ud800\"",
-            "\"\\\\\\ud800\"", "\"postgres://[::1]:5/d\"", "\"postgres://@:/\"", "\"0001-01-01T00:00:00+14:00\"", "\"9999-12-31T23:59:59-14:00\"",
+            "null", "true", "false", "0", "-1", "1e999", "1e400", "-0.5", "9223372036854775808", "99999999999999999999",
+            "\"\"", "\"on\"",
+            "\"quorum\"", "\"30min\"", "\"1e9\"", "\"5\"", "\"[]\"", "\"{}\"", "\"{\\\"a\\\":1}\"", "\"\\ud800\"",
+            "\"\\udc00x\\ud800\\ud800\"",
+            "\"\\\\\\ud800\"", "\"postgres://[::1]:5/d\"", "\"postgres://@:/\"", "\"0001-01-01T00:00:00+14:00\"",
+            "\"9999-12-31T23:59:59-14:00\"",
             "\"logical\"", "\"\\u0000\""),
         Gen.Long.Select(number => $"{number}"),
         Gen.Double.Select(number => double.IsFinite(number) ? JsonSerializer.Serialize(number) : "1"),
@@ -38,7 +45,8 @@ public class AnyInputTests
         : Gen.Frequency(
             (4, s_scalar),
             (2, inner.Array[0, 4].Select(items => $"[{string.Join(',', items)}]")),
-            (6, Gen.Select(s_name, inner, (name, value) => $"{name}:{value}").Array[0, 6].Select(fields => $"{{{string.Join(',', fields)}}}"))));
+            (6, Gen.Select(s_name, inner, (name, value) => $"{name}:{value}").Array[0, 6].Select(
+                fields => $"{{{string.Join(',', fields)}}}"))));
 
     private static readonly Gen<string> s_object = Gen.Select(s_name, s_json, (name, value) => $"{name}:{value}")
         .Array[0, 6].Select(fields => $"{{{string.Join(',', fields)}}}");
@@ -69,7 +77,8 @@ public class AnyInputTests
                 {
                     snapshot = SnapshotReader.Remove(snapshot, snapshot.Revision + 1, key);
                 }
-                return snapshot.Problems.IsEmpty && snapshot.Members.IsEmpty && snapshot.Leader is null && snapshot.Config is null;
+                return snapshot.Problems.IsEmpty && snapshot.Members.IsEmpty && snapshot.Leader is null
+                    && snapshot.Config is null;
             },
             iter: 4_000);
     }
@@ -142,7 +151,8 @@ public class AnyInputTests
         {
             _ = JsonElement.Parse(KeyWriter.Failsafe(failsafe));
         }
-        _ = JsonElement.Parse(KeyWriter.Failover(snapshot.Failover?.Leader, snapshot.Failover?.Candidate, snapshot.Failover?.ScheduledAt));
+        _ = JsonElement.Parse(KeyWriter.Failover(
+            snapshot.Failover?.Leader, snapshot.Failover?.Candidate, snapshot.Failover?.ScheduledAt));
         _ = JsonElement.Parse(ClusterOverviewJson.Write(ClusterOverview.From(snapshot), "shop"));
     }
 }

@@ -7,8 +7,10 @@ public class ClusterOverviewTests
         ("config", config),
         ("status", """{"optime":83887000}"""),
         ("sync", """{"leader":"n1","quorum":0,"sync_standby":"n2"}"""),
-        ("members/n1", """{"conn_url":"postgres://192.0.2.11:5432/postgres","api_url":"http://192.0.2.11:8008/patroni","state":"running","role":"primary","xlog_location":83887000,"timeline":3}"""),
-        ("members/n2", """{"conn_url":"postgres://192.0.2.12:5433/postgres","api_url":"http://192.0.2.12:8008/patroni","state":"running","role":"replica","replication_state":"streaming","xlog_location":83887100,"receive_lsn":83887100,"replay_lsn":83886000,"timeline":3,"tags":{"zone":"a"},"pending_restart":true,"pending_restart_reason":{"max_connections":{"old_value":"1","new_value":"2"}}}"""),
+        ("members/n1",
+            """{"conn_url":"postgres://192.0.2.11:5432/postgres","api_url":"http://192.0.2.11:8008/patroni","state":"running","role":"primary","xlog_location":83887000,"timeline":3}"""),
+        ("members/n2",
+            """{"conn_url":"postgres://192.0.2.12:5433/postgres","api_url":"http://192.0.2.12:8008/patroni","state":"running","role":"replica","replication_state":"streaming","xlog_location":83887100,"receive_lsn":83887100,"replay_lsn":83886000,"timeline":3,"tags":{"zone":"a"},"pending_restart":true,"pending_restart_reason":{"max_connections":{"old_value":"1","new_value":"2"}}}"""),
         ("members/n3", """{"conn_url":"nowhere","state":"starting","role":"replica"}"""));
 
     [Fact]
@@ -70,7 +72,10 @@ public class ClusterOverviewTests
     [Fact]
     public void A_scheduled_restart_is_shown()
     {
-        var snapshot = Keys.Read(("members/a", """{"state":"running","scheduled_restart":{"schedule":"2026-12-01T03:00:00+00:00","postmaster_start_time":"x"}}"""));
+        var snapshot =
+            Keys.Read(
+                ("members/a",
+                    """{"state":"running","scheduled_restart":{"schedule":"2026-12-01T03:00:00+00:00","postmaster_start_time":"x"}}"""));
 
         Assert.Contains(
             "\"scheduled_restart\":{\"schedule\":\"2026-12-01T03:00:00+00:00\",\"postmaster_start_time\":\"x\"}",
@@ -82,13 +87,18 @@ public class ClusterOverviewTests
     {
         var written = Snapshot("{}");
 
-        Assert.True(ClusterOverviewReader.TryRead(ClusterOverviewJson.Write(ClusterOverview.From(written), "shop"), 7, out var read, out _));
+        Assert.True(ClusterOverviewReader.TryRead(
+            ClusterOverviewJson.Write(ClusterOverview.From(written), "shop"), 7, out var read, out _));
 
         Assert.Equal((7, "n1", new Term(3)), (read.Revision, read.Leader!.Holder, read.Leader.Term));
         Assert.Equal(new Lsn(83887000), read.Status.Optime);
         Assert.Equal(
-            written.Members.Values.Select(member => (member.Name, member.Address, member.ApiUrl, member.Role, member.State, member.Timeline, member.ReplayLsn)),
-            read.Members.Values.Select(member => (member.Name, member.Address, member.ApiUrl, member.Role, member.State, member.Timeline, member.ReplayLsn)));
+            written.Members.Values.Select(
+                member => (member.Name, member.Address, member.ApiUrl, member.Role, member.State, member.Timeline,
+                    member.ReplayLsn)),
+            read.Members.Values.Select(
+                member => (member.Name, member.Address, member.ApiUrl, member.Role, member.State, member.Timeline,
+                    member.ReplayLsn)));
         Assert.Equal("a", read.Members["n2"].Tags.Values["zone"].GetString());
         Assert.Equal("streaming", read.Members["n2"].ReplicationState);
     }
@@ -124,7 +134,8 @@ public class ClusterOverviewTests
             """{"members":[1,{"role":"leader"},{"name":"a","role":7,"state":[],"host":"h","port":-1,"timeline":"x","tags":[]}]}""", 1, out var read, out _));
 
         var member = Assert.Single(read.Members.Values);
-        Assert.Equal((Role.Unknown, PostgresState.Unknown, (HostPort?)null, (uint?)null), (member.Role, member.State, member.Address, member.Timeline));
+        Assert.Equal((Role.Unknown, PostgresState.Unknown, (HostPort?)null, (uint?)null),
+            (member.Role, member.State, member.Address, member.Timeline));
         Assert.Null(read.Leader);
     }
 }

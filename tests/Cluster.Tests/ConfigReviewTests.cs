@@ -13,26 +13,43 @@ public sealed class ConfigReviewTests
         new("random_page_cost", "real", null, 0, double.MaxValue, [], "user"),
         new("fsync", "bool", null, null, null, [], "sighup"),
         new("wal_level", "enum", null, null, null, ["minimal", "replica", "logical"], "postmaster"),
-        new("synchronous_commit", "enum", null, null, null, ["local", "remote_write", "remote_apply", "on", "off"], "user"),
+        new("synchronous_commit", "enum", null, null, null, ["local", "remote_write", "remote_apply", "on", "off"],
+            "user"),
         new("log_line_prefix", "string", null, null, null, [], "sighup"),
     }.ToDictionary(one => one.Name, StringComparer.OrdinalIgnoreCase);
 
     [Theory]
     [InlineData("""{"ttl":"long"}""", "ttl is \"long\", but must be a whole number of seconds; 30 holds.")]
-    [InlineData("""{"ttl":20,"loop_wait":5,"retry_timeout":8}""", "ttl 20, loop_wait 5 and retry_timeout 8 do not fit: loop_wait + 2 × retry_timeout must not exceed ttl, and the least values are 3, 1 and 1 s.")]
-    [InlineData("""{"maximum_lag_on_failover":"1MegaByte"}""", "maximum_lag_on_failover is \"1MegaByte\", but must be a number of bytes, 0 or more, such as 1048576 or \"1MB\"; 1048576 holds.")]
-    [InlineData("""{"mamimum_lag_on_failover":1}""", "mamimum_lag_on_failover is no setting; maximum_lag_on_failover is.")]
-    [InlineData("""{"synchronous_mode":"quorom"}""", "synchronous_mode is \"quorom\", but must be on, off or quorum; off holds.")]
-    [InlineData("""{"postgresql":{"parameters":{"max_conections":100}}}""", "postgresql.parameters.max_conections is no parameter of this server; max_connections is.")]
-    [InlineData("""{"postgresql":{"parameters":{"max_connections":0}}}""", "postgresql.parameters.max_connections is 0, but must be from 1 to 262143.")]
-    [InlineData("""{"postgresql":{"parameters":{"work_mem":"64M"}}}""", "postgresql.parameters.work_mem is \"64M\", but has the unit M; possible are B, kB, MB, GB, TB.")]
-    [InlineData("""{"postgresql":{"parameters":{"max_connections":"100MB"}}}""", "postgresql.parameters.max_connections is \"100MB\", but has the unit MB; possible is none.")]
-    [InlineData("""{"postgresql":{"parameters":{"work_mem":"1B"}}}""", "postgresql.parameters.work_mem is \"1B\", but must be from 64 to 2147483647 (in units of kB).")]
-    [InlineData("""{"postgresql":{"parameters":{"shared_buffers":"8TB"}}}""", "postgresql.parameters.shared_buffers is \"8TB\", but must be from 16 to 1073741823 (in units of 8kB).")]
-    [InlineData("""{"postgresql":{"parameters":{"fsync":"maybe"}}}""", "postgresql.parameters.fsync is \"maybe\", but must be on or off.")]
-    [InlineData("""{"postgresql":{"parameters":{"wal_level":"hot"}}}""", "postgresql.parameters.wal_level is \"hot\", but must be one of minimal, replica, logical.")]
-    [InlineData("""{"postgresql":{"parameters":{"random_page_cost":[1]}}}""", "postgresql.parameters.random_page_cost is [1], but must be a single value.")]
-    [InlineData("""{"standby_cluster":{"host":"h"}}""", "a standby cluster is configured, and this version does not run one (standby_cluster).")]
+    [InlineData("""{"ttl":20,"loop_wait":5,"retry_timeout":8}""",
+        "ttl 20, loop_wait 5 and retry_timeout 8 do not fit: loop_wait + 2 × retry_timeout must not exceed ttl, and "
+            + "the least values are 3, 1 and 1 s.")]
+    [InlineData("""{"maximum_lag_on_failover":"1MegaByte"}""",
+        "maximum_lag_on_failover is \"1MegaByte\", but must be a number of bytes, 0 or more, such as 1048576 or "
+            + "\"1MB\"; 1048576 holds.")]
+    [InlineData(
+        """{"mamimum_lag_on_failover":1}""", "mamimum_lag_on_failover is no setting; maximum_lag_on_failover is.")]
+    [InlineData("""{"synchronous_mode":"quorom"}""",
+        "synchronous_mode is \"quorom\", but must be on, off or quorum; off holds.")]
+    [InlineData("""{"postgresql":{"parameters":{"max_conections":100}}}""",
+        "postgresql.parameters.max_conections is no parameter of this server; max_connections is.")]
+    [InlineData("""{"postgresql":{"parameters":{"max_connections":0}}}""",
+        "postgresql.parameters.max_connections is 0, but must be from 1 to 262143.")]
+    [InlineData("""{"postgresql":{"parameters":{"work_mem":"64M"}}}""",
+        "postgresql.parameters.work_mem is \"64M\", but has the unit M; possible are B, kB, MB, GB, TB.")]
+    [InlineData("""{"postgresql":{"parameters":{"max_connections":"100MB"}}}""",
+        "postgresql.parameters.max_connections is \"100MB\", but has the unit MB; possible is none.")]
+    [InlineData("""{"postgresql":{"parameters":{"work_mem":"1B"}}}""",
+        "postgresql.parameters.work_mem is \"1B\", but must be from 64 to 2147483647 (in units of kB).")]
+    [InlineData("""{"postgresql":{"parameters":{"shared_buffers":"8TB"}}}""",
+        "postgresql.parameters.shared_buffers is \"8TB\", but must be from 16 to 1073741823 (in units of 8kB).")]
+    [InlineData("""{"postgresql":{"parameters":{"fsync":"maybe"}}}""",
+        "postgresql.parameters.fsync is \"maybe\", but must be on or off.")]
+    [InlineData("""{"postgresql":{"parameters":{"wal_level":"hot"}}}""",
+        "postgresql.parameters.wal_level is \"hot\", but must be one of minimal, replica, logical.")]
+    [InlineData("""{"postgresql":{"parameters":{"random_page_cost":[1]}}}""",
+        "postgresql.parameters.random_page_cost is [1], but must be a single value.")]
+    [InlineData("""{"standby_cluster":{"host":"h"}}""",
+        "a standby cluster is configured, and this version does not run one (standby_cluster).")]
     public void What_is_wrong_is_said_exactly(string config, string problem)
     {
         var review = Review("{}", config);
@@ -43,9 +60,12 @@ public sealed class ConfigReviewTests
     [Theory]
     [InlineData("""{"ttl":20,"loop_wait":5,"retry_timeout":7}""")]
     [InlineData("""{"maximum_lag_on_failover":"16MB","primary_start_timeout":"5min","failsafe_mode":"on"}""")]
-    [InlineData("""{"postgresql":{"parameters":{"max_connections":"160","work_mem":"1.5MB","shared_buffers":"128 MB"}}}""")]
-    [InlineData("""{"postgresql":{"parameters":{"statement_timeout":"5min","fsync":"of","synchronous_commit":true,"random_page_cost":1.1}}}""")]
-    [InlineData("""{"postgresql":{"parameters":{"WORK_MEM":65536,"pg_stat_statements.max":10,"log_line_prefix":"%m "}}}""")]
+    [InlineData(
+        """{"postgresql":{"parameters":{"max_connections":"160","work_mem":"1.5MB","shared_buffers":"128 MB"}}}""")]
+    [InlineData(
+        """{"postgresql":{"parameters":{"statement_timeout":"5min","fsync":"of","synchronous_commit":true,"random_page_cost":1.1}}}""")]
+    [InlineData(
+        """{"postgresql":{"parameters":{"WORK_MEM":65536,"pg_stat_statements.max":10,"log_line_prefix":"%m "}}}""")]
     [InlineData("""{"postgresql":{"parameters":{"max_connections":"0x64","statement_timeout":"90s"}}}""")]
     public void What_is_right_passes(string config)
     {
@@ -58,7 +78,8 @@ public sealed class ConfigReviewTests
     [Fact]
     public void What_was_wrong_before_does_not_hinder_a_change_of_something_else()
     {
-        var review = Review("""{"ttl":"long","mamimum_lag_on_failover":1}""", """{"ttl":"long","mamimum_lag_on_failover":1,"pause":true}""");
+        var review = Review("""{"ttl":"long","mamimum_lag_on_failover":1}""",
+            """{"ttl":"long","mamimum_lag_on_failover":1,"pause":true}""");
 
         Assert.Empty(review.Problems);
     }
@@ -67,7 +88,8 @@ public sealed class ConfigReviewTests
     [InlineData("""{"ttl":6,"loop_wait":1,"retry_timeout":2}""", "A ttl below 20 s")]
     [InlineData("""{"my_tool":1}""", "my_tool is no setting of the agent: it is kept")]
     [InlineData("""{"postgresql":{"listen":"*"}}""", "postgresql.listen belongs into each member's own file")]
-    [InlineData("""{"postgresql":{"parameters":{"hot_standby":"on"}}}""", "postgresql.parameters.hot_standby is set by the agent")]
+    [InlineData("""{"postgresql":{"parameters":{"hot_standby":"on"}}}""",
+        "postgresql.parameters.hot_standby is set by the agent")]
     public void What_may_be_meant_so_is_remarked(string config, string remark)
     {
         var review = ConfigReview.Of(Json("{}"), Json(config));
@@ -79,14 +101,17 @@ public sealed class ConfigReviewTests
     [Fact]
     public void Parameters_that_need_a_restart_are_named_by_the_servers_catalogue_or_without_it()
     {
-        const string before = """{"postgresql":{"parameters":{"wal_level":"logical","max_wal_senders":5,"work_mem":"1MB"}}}""";
-        const string after = """{"postgresql":{"parameters":{"max_wal_senders":5,"max_connections":200,"work_mem":"2MB"}}}""";
+        const string before =
+            """{"postgresql":{"parameters":{"wal_level":"logical","max_wal_senders":5,"work_mem":"1MB"}}}""";
+        const string after =
+            """{"postgresql":{"parameters":{"max_wal_senders":5,"max_connections":200,"work_mem":"2MB"}}}""";
 
         Assert.Equal(["max_connections", "wal_level"], Review(before, after).RestartParameters);
         Assert.Equal(["max_connections", "wal_level"], ConfigReview.Of(Json(before), Json(after)).RestartParameters);
     }
 
-    private static ConfigReview Review(string before, string after) => ConfigReview.Of(Json(before), Json(after), s_catalogue);
+    private static ConfigReview Review(string before, string after) =>
+        ConfigReview.Of(Json(before), Json(after), s_catalogue);
 
     private static JsonElement Json(string text) => JsonElement.Parse(text);
 }

@@ -17,7 +17,8 @@ public class DynamicConfigTests
         Assert.Equal(TimeSpan.FromMinutes(30), config.MemberSlotsTtl);
         Assert.Equal((SynchronousMode.Off, 1), (config.SynchronousMode, config.SynchronousNodeCount));
         Assert.True(config.UseSlots);
-        Assert.False(config.UseRewind || config.Pause || config.FailsafeMode || config.CheckTimeline || config.SynchronousModeStrict);
+        Assert.False(config.UseRewind || config.Pause || config.FailsafeMode || config.CheckTimeline
+            || config.SynchronousModeStrict);
         Assert.Null(config.StandbyCluster);
         Assert.Equal(JsonValueKind.Undefined, config.Postgresql.ValueKind);
         Assert.Empty(config.Problems);
@@ -36,12 +37,15 @@ public class DynamicConfigTests
              "postgresql":{"use_slots":false,"use_pg_rewind":true,"parameters":{"work_mem":"8MB"}}}
             """);
 
-        Assert.Equal(new Timing(TimeSpan.FromSeconds(45), TimeSpan.FromSeconds(7), TimeSpan.FromSeconds(12)), config.Timing);
+        Assert.Equal(new Timing(TimeSpan.FromSeconds(45), TimeSpan.FromSeconds(7), TimeSpan.FromSeconds(12)),
+            config.Timing);
         Assert.Equal((4096L, 0L), (config.MaximumLagOnFailoverBytes, config.MaximumLagOnSyncNodeBytes));
         Assert.Equal(9, config.MaximumHistoryLines);
-        Assert.Equal((10, 20, 3), (config.PrimaryStartTimeout.Seconds, config.PrimaryStopTimeout.Seconds, config.PrimaryRaceBackoff.Seconds));
+        Assert.Equal((10, 20, 3), (config.PrimaryStartTimeout.Seconds, config.PrimaryStopTimeout.Seconds,
+            config.PrimaryRaceBackoff.Seconds));
         Assert.Equal((SynchronousMode.Quorum, 2), (config.SynchronousMode, config.SynchronousNodeCount));
-        Assert.True(config.SynchronousModeStrict && config.FailsafeMode && config.CheckTimeline && config.Pause && config.UseRewind);
+        Assert.True(config.SynchronousModeStrict && config.FailsafeMode && config.CheckTimeline && config.Pause
+            && config.UseRewind);
         Assert.False(config.UseSlots);
         Assert.Equal(TimeSpan.Zero, config.MemberSlotsTtl);
         Assert.Equal(1, config.Raw.GetProperty("ours").GetProperty("kept").GetInt32());
@@ -86,7 +90,8 @@ public class DynamicConfigTests
     {
         Assert.Equal(11, Parse("""{"master_start_timeout":11}""").PrimaryStartTimeout.Seconds);
         Assert.Equal(12, Parse("""{"master_stop_timeout":12}""").PrimaryStopTimeout.Seconds);
-        Assert.Equal(13, Parse("""{"master_start_timeout":11,"primary_start_timeout":13}""").PrimaryStartTimeout.Seconds);
+        Assert.Equal(
+            13, Parse("""{"master_start_timeout":11,"primary_start_timeout":13}""").PrimaryStartTimeout.Seconds);
         Assert.Contains("master_stop_timeout is", Assert.Single(Parse("""{"master_stop_timeout":-1}""").Problems));
     }
 
@@ -94,16 +99,26 @@ public class DynamicConfigTests
     [InlineData("ttl", "\"1min\"", "ttl is \"1min\", but must be a whole number of seconds; 30 holds.")]
     [InlineData("loop_wait", "2.5", "loop_wait is 2.5, but must be a whole number of seconds; 10 holds.")]
     [InlineData("retry_timeout", "1e30", "retry_timeout is 1e30, but must be a whole number of seconds; 10 holds.")]
-    [InlineData("maximum_lag_on_failover", "-1", "maximum_lag_on_failover is -1, but must be a number of bytes, 0 or more, such as 1048576 or \"1MB\"; 1048576 holds.")]
-    [InlineData("maximum_lag_on_syncnode", "-2", "maximum_lag_on_syncnode is -2, but must be a number of bytes, -1 or more, such as 1048576 or \"1MB\"; -1 holds.")]
-    [InlineData("member_slots_ttl", "\"soon\"", "member_slots_ttl is \"soon\", but must be a time of 0 s or more, such as 300 or \"5min\"; 1800 holds.")]
-    [InlineData("primary_start_timeout", "99999999999999", "primary_start_timeout is 99999999999999, but must be a time of 0 s or more, such as 300 or \"5min\"; 300 holds.")]
-    [InlineData("synchronous_mode", "\"strict\"", "synchronous_mode is \"strict\", but must be on, off or quorum; off holds.")]
-    [InlineData("synchronous_node_count", "0", "synchronous_node_count is 0, but must be a number of standbys, 1 or more; 1 holds.")]
+    [InlineData("maximum_lag_on_failover", "-1",
+        "maximum_lag_on_failover is -1, but must be a number of bytes, 0 or more, such as 1048576 or \"1MB\"; 1048576 "
+            + "holds.")]
+    [InlineData("maximum_lag_on_syncnode", "-2",
+        "maximum_lag_on_syncnode is -2, but must be a number of bytes, -1 or more, such as 1048576 or \"1MB\"; -1 "
+            + "holds.")]
+    [InlineData("member_slots_ttl", "\"soon\"",
+        "member_slots_ttl is \"soon\", but must be a time of 0 s or more, such as 300 or \"5min\"; 1800 holds.")]
+    [InlineData("primary_start_timeout", "99999999999999",
+        "primary_start_timeout is 99999999999999, but must be a time of 0 s or more, such as 300 or \"5min\"; 300 "
+            + "holds.")]
+    [InlineData(
+        "synchronous_mode", "\"strict\"", "synchronous_mode is \"strict\", but must be on, off or quorum; off holds.")]
+    [InlineData("synchronous_node_count", "0",
+        "synchronous_node_count is 0, but must be a number of standbys, 1 or more; 1 holds.")]
     [InlineData("pause", "\"maybe\"", "pause is \"maybe\", but must be on or off; off holds.")]
     [InlineData("postgresql", "[]", "postgresql is [], but must be an object; it is ignored.")]
     [InlineData("postgresql", "{\"use_slots\":7}", "postgresql.use_slots is 7, but must be on or off; on holds.")]
-    public void A_wrong_value_is_named_with_what_is_allowed_and_its_default_holds(string name, string value, string problem)
+    public void A_wrong_value_is_named_with_what_is_allowed_and_its_default_holds(
+        string name, string value, string problem)
     {
         var config = Parse($$"""{"{{name}}":{{value}},"max_timelines_history":5}""");
 
@@ -111,7 +126,8 @@ public class DynamicConfigTests
         Assert.Equal(5, config.MaximumHistoryLines);
         Assert.Equal(
             (Timing.Default, 1_048_576L, -1L, 300.0, SynchronousMode.Off, true),
-            (config.Timing, config.MaximumLagOnFailoverBytes, config.MaximumLagOnSyncNodeBytes, config.PrimaryStartTimeout.TotalSeconds, config.SynchronousMode, config.UseSlots));
+            (config.Timing, config.MaximumLagOnFailoverBytes, config.MaximumLagOnSyncNodeBytes,
+                config.PrimaryStartTimeout.TotalSeconds, config.SynchronousMode, config.UseSlots));
     }
 
     [Fact]
@@ -143,8 +159,12 @@ public class DynamicConfigTests
     [Fact]
     public void The_longest_name_of_the_slots_wins_unless_it_is_empty()
     {
-        Assert.Equal(["c"], Parse("""{"slots":{"a":{}},"permanent_slots":{"b":{}},"permanent_replication_slots":{"c":{}}}""").PermanentSlots.Keys);
-        Assert.Equal(["b"], Parse("""{"slots":{"a":{}},"permanent_slots":{"b":{}},"permanent_replication_slots":{}}""").PermanentSlots.Keys);
+        Assert.Equal(
+            ["c"],
+            Parse(
+                """{"slots":{"a":{}},"permanent_slots":{"b":{}},"permanent_replication_slots":{"c":{}}}""").PermanentSlots.Keys);
+        Assert.Equal(["b"], Parse(
+            """{"slots":{"a":{}},"permanent_slots":{"b":{}},"permanent_replication_slots":{}}""").PermanentSlots.Keys);
         Assert.Equal(["a"], Parse("""{"slots":{"a":{}},"permanent_slots":null}""").PermanentSlots.Keys);
     }
 
@@ -175,12 +195,16 @@ public class DynamicConfigTests
     [Fact]
     public void Slots_to_ignore_are_a_list_of_matchers()
     {
-        var config = Parse("""{"ignore_slots":[{"name":"n","type":"logical","database":"d","plugin":"p"},{"plugin":"q"},7,{"name":3},{"name":3,"type":"physical"}]}""");
+        var config =
+            Parse(
+                """{"ignore_slots":[{"name":"n","type":"logical","database":"d","plugin":"p"},{"plugin":"q"},7,{"name":3},{"name":3,"type":"physical"}]}""");
 
         Assert.Equal(
-            [new SlotMatcher("n", "logical", "d", "p"), new SlotMatcher(null, null, null, "q"), new SlotMatcher(null, "physical", null, null)],
+            [new SlotMatcher("n", "logical", "d", "p"), new SlotMatcher(null, null, null, "q"),
+                new SlotMatcher(null, "physical", null, null)],
             config.IgnoreSlots);
-        Assert.Equal(["ignore_slots[2]", "ignore_slots[3].name", "ignore_slots[4].name"], config.Problems.Select(p => p.Split(' ')[0]));
+        Assert.Equal(["ignore_slots[2]", "ignore_slots[3].name", "ignore_slots[4].name"],
+            config.Problems.Select(p => p.Split(' ')[0]));
     }
 
     [Fact]
@@ -192,7 +216,8 @@ public class DynamicConfigTests
              "archive_cleanup_command":"clean %r","recovery_min_apply_delay":5000}}
             """).StandbyCluster!;
 
-        Assert.Equal(("far", 5433, "cp %f %p", "s"), (standby.Host, standby.Port, standby.RestoreCommand, standby.PrimarySlotName));
+        Assert.Equal(("far", 5433, "cp %f %p", "s"),
+            (standby.Host, standby.Port, standby.RestoreCommand, standby.PrimarySlotName));
         Assert.Equal(["m", "basebackup"], standby.CreateReplicaMethods);
         Assert.Equal(("clean %r", "5000"), (standby.ArchiveCleanupCommand, standby.RecoveryMinApplyDelay));
     }
@@ -206,7 +231,8 @@ public class DynamicConfigTests
     [InlineData("{\"restore_command\":\"x\"}", true, 0)]
     [InlineData("{\"port\":99999}", true, 1)]
     [InlineData("{\"host\":[\"a\"]}", true, 1)]
-    public void A_typing_error_never_turns_a_standby_cluster_into_an_ordinary_one(string value, bool isStandby, int problems)
+    public void A_typing_error_never_turns_a_standby_cluster_into_an_ordinary_one(
+        string value, bool isStandby, int problems)
     {
         var config = Parse($$"""{"standby_cluster":{{value}}}""");
 
@@ -238,7 +264,8 @@ public class DynamicConfigTests
     }
 
     [Theory]
-    [InlineData("""{"synchronous_mode":"quorum"}""", """{"synchronous_mode":"qourum","ttl":40}""", """{"synchronous_mode":"quorum","ttl":40}""")]
+    [InlineData("""{"synchronous_mode":"quorum"}""", """{"synchronous_mode":"qourum","ttl":40}""",
+        """{"synchronous_mode":"quorum","ttl":40}""")]
     [InlineData("""{"pause":true}""", """{"pause":"tru"}""", """{"pause":true}""")]
     [InlineData("{}", """{"synchronous_mode":[],"ttl":40}""", """{"ttl":40}""")]
     [InlineData("""{"synchronous_mode":"quorum"}""", """{"ttl":40}""", """{"ttl":40}""")]
@@ -250,7 +277,8 @@ public class DynamicConfigTests
         var after = config.After(DynamicConfig.Parse(JsonElement.Parse(before), 6));
         var expected = DynamicConfig.Parse(JsonElement.Parse(inForce), 7);
 
-        Assert.Equal((expected.SynchronousMode, expected.Pause, expected.Timing, 7), (after.SynchronousMode, after.Pause, after.Timing, after.ModRevision));
+        Assert.Equal((expected.SynchronousMode, expected.Pause, expected.Timing, 7),
+            (after.SynchronousMode, after.Pause, after.Timing, after.ModRevision));
         Assert.Equal(config.Problems, after.Problems.Take(config.Problems.Length));
     }
 }

@@ -6,25 +6,31 @@ public class EffectiveTagsTests
 {
     private static string Publish(string tags, bool leaves = false)
     {
-        var member = new Member { Name = "a", Version = "4.1.4", Tags = EffectiveTags.From(JsonElement.Parse(tags), leaves) };
+        var member =
+            new Member { Name = "a", Version = "4.1.4", Tags = EffectiveTags.From(JsonElement.Parse(tags), leaves) };
         var json = JsonElement.Parse(KeyWriter.Member(member));
         return json.TryGetProperty("tags", out var written) ? written.GetRawText() : "none";
     }
 
     [Theory]
-    [InlineData("""{"clonefrom":false,"nofailover":false,"noloadbalance":false,"nosync":false,"nostream":false}""", "none")]
+    [InlineData(
+        """{"clonefrom":false,"nofailover":false,"noloadbalance":false,"nosync":false,"nostream":false}""", "none")]
     [InlineData("""{"clonefrom":true,"nosync":0,"nostream":""}""", """{"clonefrom":true}""")]
     [InlineData("""{"nofailover":false,"failover_priority":2}""", """{"failover_priority":2,"nofailover":false}""")]
     [InlineData("""{"nosync":false,"sync_priority":0}""", """{"nosync":false,"sync_priority":0}""")]
-    [InlineData("""{"replicatefrom":"","zone":"a","rack":null,"custom":false}""", """{"custom":false,"rack":null,"replicatefrom":"","zone":"a"}""")]
+    [InlineData("""{"replicatefrom":"","zone":"a","rack":null,"custom":false}""",
+        """{"custom":false,"rack":null,"replicatefrom":"","zone":"a"}""")]
     [InlineData("{}", "none")]
     [InlineData("[]", "none")]
-    public void Flags_that_say_no_are_left_out(string configured, string published) => Assert.Equal(published, Publish(configured));
+    public void Flags_that_say_no_are_left_out(string configured, string published) =>
+        Assert.Equal(published, Publish(configured));
 
     [Theory]
     [InlineData("{}", """{"nosync":true,"sync_priority":0}""")]
-    [InlineData("""{"nosync":false,"sync_priority":5,"zone":"a"}""", """{"nosync":true,"sync_priority":0,"zone":"a"}""")]
-    public void A_member_that_leaves_the_synchronous_set_says_so_over_its_own_tags(string configured, string published) =>
+    [InlineData(
+        """{"nosync":false,"sync_priority":5,"zone":"a"}""", """{"nosync":true,"sync_priority":0,"zone":"a"}""")]
+    public void A_member_that_leaves_the_synchronous_set_says_so_over_its_own_tags(
+        string configured, string published) =>
         Assert.Equal(published, Publish(configured, leaves: true));
 
     [Theory]

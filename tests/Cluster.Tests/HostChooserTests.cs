@@ -13,8 +13,10 @@ public sealed class HostChooserTests
     // wanted, fallback, members, leader → tiers
     [InlineData(WantedRole.Primary, LeaderFallback.Never, "a=primary b=replica", "a", "a")]
     [InlineData(WantedRole.Primary, LeaderFallback.Never, "a=primary/starting b=replica", "a", "")]
-    [InlineData(WantedRole.Primary, LeaderFallback.Never, "a=replica b=replica", "a", "")]          // holds the key, is not promoted yet
-    [InlineData(WantedRole.Primary, LeaderFallback.Never, "a=primary b=primary", "b", "b")]         // the key decides, not the word
+    // holds the key, is not promoted yet
+    [InlineData(WantedRole.Primary, LeaderFallback.Never, "a=replica b=replica", "a", "")]
+    // the key decides, not the word
+    [InlineData(WantedRole.Primary, LeaderFallback.Never, "a=primary b=primary", "b", "b")]
     [InlineData(WantedRole.Primary, LeaderFallback.Never, "a=primary b=replica", null, "")]
     [InlineData(WantedRole.Replica, LeaderFallback.Never, "a=primary b=replica c=replica", "a", "b,c")]
     [InlineData(WantedRole.Replica, LeaderFallback.Never, "a=primary b=replica/stopped c=replica", "a", "c")]
@@ -22,7 +24,8 @@ public sealed class HostChooserTests
     [InlineData(WantedRole.Replica, LeaderFallback.WhenEmpty, "a=primary b=replica", "a", "b a")]
     [InlineData(WantedRole.Replica, LeaderFallback.WhenEmpty, "a=primary", "a", "a")]
     [InlineData(WantedRole.Replica, LeaderFallback.Always, "a=primary b=replica", "a", "a,b")]
-    [InlineData(WantedRole.Replica, LeaderFallback.Never, "b=replica c=replica", null, "b,c")]      // readers need no leader
+    // readers need no leader
+    [InlineData(WantedRole.Replica, LeaderFallback.Never, "b=replica c=replica", null, "b,c")]
     [InlineData(WantedRole.PreferReplica, LeaderFallback.Never, "a=primary b=replica", "a", "b a")]
     [InlineData(WantedRole.PreferPrimary, LeaderFallback.Never, "a=primary b=replica", "a", "a b")]
     [InlineData(WantedRole.PreferPrimary, LeaderFallback.Never, "b=replica", null, "b")]
@@ -30,10 +33,12 @@ public sealed class HostChooserTests
     [InlineData(WantedRole.Synchronous, LeaderFallback.Never, "a=primary b=replica c=replica", "a", "b")]
     [InlineData(WantedRole.Replica, LeaderFallback.Never, "a=primary b=replica:2000 c=replica:500", "a", "c")]
     [InlineData(WantedRole.Replica, LeaderFallback.Never, "a=primary b=replica#noloadbalance c=replica", "a", "c")]
-    public void A_request_is_served_by(WantedRole role, LeaderFallback fallback, string members, string? leader, string tiers)
+    public void A_request_is_served_by(
+        WantedRole role, LeaderFallback fallback, string members, string? leader, string tiers)
     {
         var set = HostChooser.Select(
-            Cluster(members, leader), new Term(5), new HostRequest { Role = role, Fallback = fallback, MaximumLagBytes = 1000 });
+            Cluster(members, leader), new Term(5),
+            new HostRequest { Role = role, Fallback = fallback, MaximumLagBytes = 1000 });
 
         Assert.Equal(tiers, TiersOf(set));
         Assert.All(set.Verdicts, verdict => Assert.NotEmpty(verdict.Reason));
@@ -41,16 +46,19 @@ public sealed class HostChooserTests
 
     [Fact]
     public void A_leader_of_a_lower_term_than_one_that_was_seen_is_none() =>
-        Assert.Equal("", TiersOf(HostChooser.Select(Cluster("a=primary", "a"), new Term(6), new HostRequest { Role = WantedRole.Primary })));
+        Assert.Equal("", TiersOf(
+            HostChooser.Select(Cluster("a=primary", "a"), new Term(6), new HostRequest { Role = WantedRole.Primary })));
 
     [Fact]
     public void The_own_zone_comes_first_and_required_tags_exclude()
     {
         var cluster = Cluster("a=primary b=replica#zone=x c=replica#zone=y", "a");
 
-        Assert.Equal("c b", TiersOf(HostChooser.Select(cluster, default, new HostRequest { Role = WantedRole.Replica, Zone = "y" })));
+        Assert.Equal("c b",
+            TiersOf(HostChooser.Select(cluster, default, new HostRequest { Role = WantedRole.Replica, Zone = "y" })));
         Assert.Equal("b", TiersOf(HostChooser.Select(
-            cluster, default, new HostRequest { Role = WantedRole.Replica, RequiredTags = [KeyValuePair.Create("zone", "x")] })));
+            cluster, default,
+            new HostRequest { Role = WantedRole.Replica, RequiredTags = [KeyValuePair.Create("zone", "x")] })));
     }
 
     [Fact]
@@ -74,7 +82,8 @@ public sealed class HostChooserTests
                     var picked = set.Pick(HostPolicy.LeastConnections, loads, turn, 0);
                     Check(set, loads, picked);
                     Check(set, loads, set.Pick(HostPolicy.RoundRobin, loads, turn, 0), leastBusy: false);
-                    Check(set, loads, set.Pick(HostPolicy.RandomOfTwo, loads, turn, (turn << 16) | (uint)flags), leastBusy: false);
+                    Check(set, loads, set.Pick(HostPolicy.RandomOfTwo, loads, turn, (turn << 16) | (uint)flags),
+                        leastBusy: false);
                 }
             }
         }
@@ -87,9 +96,13 @@ public sealed class HostChooserTests
     {
         var set = new HostSet { Members = [Named("a"), Named("b")], TierEnds = [2] };
 
-        var turns = Enumerable.Range(0, 6).Select(turn => set.Pick(HostPolicy.LeastConnections, new Loads([new(0, false, false), new(0, false, false)]), (uint)turn, 0));
+        var turns =
+            Enumerable.Range(0, 6).Select(
+                turn => set.Pick(HostPolicy.LeastConnections, new Loads([new(0, false, false), new(0, false, false)]),
+                    (uint)turn, 0));
         Assert.Equal([0, 1, 0, 1, 0, 1], turns);
-        Assert.Equal(0, set.Pick(HostPolicy.LeastConnections, new Loads([new(5, false, false), new(1, false, false, 0.1)]), 0, 0));
+        Assert.Equal(0,
+            set.Pick(HostPolicy.LeastConnections, new Loads([new(5, false, false), new(1, false, false, 0.1)]), 0, 0));
     }
 
     private static void Check(HostSet set, Loads loads, int picked, bool leastBusy = true)
@@ -139,8 +152,11 @@ public sealed class HostChooserTests
                 Name = name,
                 Address = new HostPort("10.0.0.1", 5432),
                 Role = roleState[0] == "primary" ? Role.Primary : Role.Replica,
-                State = roleState.Length == 1 ? PostgresState.Running : Enum.Parse<PostgresState>(roleState[1], ignoreCase: true),
-                ReplayLsn = new Lsn((ulong)(Position - (roleStateLag.Length > 1 ? long.Parse(roleStateLag[1], null) : 0))),
+                State = roleState.Length == 1
+                    ? PostgresState.Running
+                    : Enum.Parse<PostgresState>(roleState[1], ignoreCase: true),
+                ReplayLsn =
+                    new Lsn((ulong)(Position - (roleStateLag.Length > 1 ? long.Parse(roleStateLag[1], null) : 0))),
                 Tags = new MemberTags(tags),
             };
         }

@@ -103,7 +103,8 @@ public class NounTests
     [InlineData("/db//x/", "shop", "/db/x/shop")]
     [InlineData("", "shop", "/service/shop")]
     [InlineData(null, "shop", "/service/shop")]
-    public void The_base_path_has_single_slashes(string? space, string scope, string path) => Assert.Equal(path, ClusterKeys.BasePath(space, scope));
+    public void The_base_path_has_single_slashes(string? space, string scope, string path) =>
+        Assert.Equal(path, ClusterKeys.BasePath(space, scope));
 
     [Theory]
     [InlineData("16MB", 16_777_216L)]
@@ -151,7 +152,8 @@ public class NounTests
     [InlineData(21, 10, 10, 21, 1, 10)]
     [InlineData(60, 10, 40, 60, 1, 29)]
     [InlineData(-7, -7, -7, 20, 1, 3)]
-    public void Times_that_do_not_fit_are_bent_until_they_do(int ttl, int loop, int retry, int ttlThen, int loopThen, int retryThen) =>
+    public void Times_that_do_not_fit_are_bent_until_they_do(
+        int ttl, int loop, int retry, int ttlThen, int loopThen, int retryThen) =>
         Assert.Equal(Times(ttlThen, loopThen, retryThen), Times(ttl, loop, retry).Corrected(Timing.CommonMinimum));
 
     [Fact]

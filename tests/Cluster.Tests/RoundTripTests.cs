@@ -5,11 +5,16 @@ namespace Routing.Cluster.Tests;
 public class RoundTripTests
 {
     [Theory]
-    [InlineData("""{"conn_url":"postgres://192.0.2.12:5432/postgres","api_url":"http://192.0.2.12:8008/patroni","state":"running","role":"replica","version":"4.1.4","tags":{"dc":"north","failover_priority":3},"xlog_location":83886528,"replay_lsn":83886528,"receive_lsn":83886640,"replication_state":"streaming","timeline":2}""")]
-    [InlineData("""{"conn_url":"postgres://192.0.2.11:5432/postgres","api_url":"http://192.0.2.11:8008/patroni","state":"running","role":"primary","version":"4.1.4","checkpoint_after_promote":false,"xlog_location":83887000,"timeline":3}""")]
-    [InlineData("""{"conn_url":"postgres://[2001:db8::1]:6432/app","api_url":"https://[2001:db8::1]:8008/patroni","state":"starting after custom bootstrap","role":"standby_leader","version":"4.1.4","proxy_url":"postgres://192.0.2.1:6432/app"}""")]
-    [InlineData("""{"conn_url":"postgres://h:1/d","api_url":"http://h:2/patroni","state":"running","role":"replica","version":"4.1.4","pending_restart":true,"pending_restart_reason":{"max_connections":{"old_value":"100","new_value":"200"},"wal_level":{"old_value":null,"new_value":"logical"}}}""")]
-    [InlineData("""{"conn_url":"postgres://h:1/d","api_url":"http://h:2/patroni","state":"stopped","role":"uninitialized","version":"4.1.4","scheduled_restart":{"schedule":"2026-11-30T04:05:06.700000+02:00","role":"replica","postgres_version":"17.2","restart_pending":true,"timeout":60,"postmaster_start_time":"2026-11-01 10:00:00.123+00:00"},"pause":true,"routing":{"version":"0.1.0","fence":true}}""")]
+    [InlineData(
+        """{"conn_url":"postgres://192.0.2.12:5432/postgres","api_url":"http://192.0.2.12:8008/patroni","state":"running","role":"replica","version":"4.1.4","tags":{"dc":"north","failover_priority":3},"xlog_location":83886528,"replay_lsn":83886528,"receive_lsn":83886640,"replication_state":"streaming","timeline":2}""")]
+    [InlineData(
+        """{"conn_url":"postgres://192.0.2.11:5432/postgres","api_url":"http://192.0.2.11:8008/patroni","state":"running","role":"primary","version":"4.1.4","checkpoint_after_promote":false,"xlog_location":83887000,"timeline":3}""")]
+    [InlineData(
+        """{"conn_url":"postgres://[2001:db8::1]:6432/app","api_url":"https://[2001:db8::1]:8008/patroni","state":"starting after custom bootstrap","role":"standby_leader","version":"4.1.4","proxy_url":"postgres://192.0.2.1:6432/app"}""")]
+    [InlineData(
+        """{"conn_url":"postgres://h:1/d","api_url":"http://h:2/patroni","state":"running","role":"replica","version":"4.1.4","pending_restart":true,"pending_restart_reason":{"max_connections":{"old_value":"100","new_value":"200"},"wal_level":{"old_value":null,"new_value":"logical"}}}""")]
+    [InlineData(
+        """{"conn_url":"postgres://h:1/d","api_url":"http://h:2/patroni","state":"stopped","role":"uninitialized","version":"4.1.4","scheduled_restart":{"schedule":"2026-11-30T04:05:06.700000+02:00","role":"replica","postgres_version":"17.2","restart_pending":true,"timeout":60,"postmaster_start_time":"2026-11-01 10:00:00.123+00:00"},"pause":true,"routing":{"version":"0.1.0","fence":true}}""")]
     public void A_member_is_written_as_it_was_read(string json)
     {
         var snapshot = Keys.Read(("members/a", json));
@@ -59,7 +64,8 @@ public class RoundTripTests
     }
 
     [Theory]
-    [InlineData("""{"optime":83887000,"slots":{"app_cdc":83880000,"n1":83887000,"n2":83886528},"retain_slots":["n2","n3"]}""")]
+    [InlineData(
+        """{"optime":83887000,"slots":{"app_cdc":83880000,"n1":83887000,"n2":83886528},"retain_slots":["n2","n3"]}""")]
     [InlineData("""{"optime":83887000}""")]
     [InlineData("""{"optime":18446744073,"retain_slots":["n2"]}""")]
     public void The_status_is_written_as_it_was_read(string json) =>
@@ -77,7 +83,8 @@ public class RoundTripTests
     }
 
     [Theory]
-    [InlineData("""[[1,25165984,"no recovery target specified","2026-11-20T10:15:00.5+01:00","n2"],[2,33554592,"no recovery target specified"]]""")]
+    [InlineData(
+        """[[1,25165984,"no recovery target specified","2026-11-20T10:15:00.5+01:00","n2"],[2,33554592,"no recovery target specified"]]""")]
     [InlineData("""[[1,25165984,"at restore point \"x\"","2026-11-20T10:15:00+01:00"]]""")]
     [InlineData("[]")]
     public void The_history_is_written_as_it_was_read(string json) =>
@@ -102,12 +109,14 @@ public class RoundTripTests
 
     [Fact]
     public void Names_of_standbys_are_sorted_when_written() =>
-        Assert.Equal("""{"leader":"n1","quorum":2,"sync_standby":"n2,n3,n4"}""", KeyWriter.Sync("n1", ["n4", "n2", "n3"], 2));
+        Assert.Equal("""{"leader":"n1","quorum":2,"sync_standby":"n2,n3,n4"}""",
+            KeyWriter.Sync("n1", ["n4", "n2", "n3"], 2));
 
     [Fact]
     public void A_time_with_microseconds_is_written_with_six_digits() => Assert.Equal(
         """{"leader":"n1","scheduled_at":"2026-12-01T03:00:00.000125-05:00"}""",
-        KeyWriter.Failover("n1", null, new DateTimeOffset(2026, 12, 1, 3, 0, 0, TimeSpan.FromHours(-5)).AddMicroseconds(125)));
+        KeyWriter.Failover(
+            "n1", null, new DateTimeOffset(2026, 12, 1, 3, 0, 0, TimeSpan.FromHours(-5)).AddMicroseconds(125)));
 
     [Fact]
     public void The_words_of_all_states_and_roles_come_back()

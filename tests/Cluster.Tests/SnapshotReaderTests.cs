@@ -47,7 +47,8 @@ public class SnapshotReaderTests
     public void A_member_that_is_a_bare_url_is_understood()
     {
         var member = Keys.Read(
-            ("members/old", "postgres://rep:pw@192.0.2.9:5433/postgres?application_name=http://192.0.2.9:8008/patroni")).Members["old"];
+            ("members/old",
+                "postgres://rep:pw@192.0.2.9:5433/postgres?application_name=http://192.0.2.9:8008/patroni")).Members["old"];
 
         Assert.Equal(new HostPort("192.0.2.9", 5433), member.Address);
         Assert.Equal("http://192.0.2.9:8008/patroni", member.ApiUrl);
@@ -74,22 +75,26 @@ public class SnapshotReaderTests
     public void A_wrong_field_of_a_member_does_not_spoil_the_others()
     {
         var snapshot = Keys.Read(
-            ("members/a", """{"conn_url":5,"state":"running","role":["x"],"timeline":-1,"xlog_location":"1x","tags":7,"receive_lsn":3}"""));
+            ("members/a",
+                """{"conn_url":5,"state":"running","role":["x"],"timeline":-1,"xlog_location":"1x","tags":7,"receive_lsn":3}"""));
 
         Assert.Equal(PostgresState.Running, snapshot.Members["a"].State);
         Assert.Equal(new Lsn(3), snapshot.Members["a"].ReceiveLsn);
         Assert.Equal(
             ["conn_url", "role", "tags", "timeline", "xlog_location"],
             snapshot.Problems.Select(p => p.Problem.Split(' ')[0]).Order(StringComparer.Ordinal));
-        Assert.Contains(snapshot.Problems, p => p.Problem == "timeline is -1, but must be a timeline, 1 or more; 0 holds.");
+        Assert.Contains(snapshot.Problems,
+            p => p.Problem == "timeline is -1, but must be a timeline, 1 or more; 0 holds.");
     }
 
     [Fact]
     public void Writing_one_key_keeps_all_others()
     {
         var all = Keys.Read(
-            ("leader", "a"), ("members/a", MemberJson), ("config", """{"ttl":40}"""), ("initialize", "7412345678901234567"),
-            ("history", """[[1,2,"r"]]"""), ("failover", """{"member":"b"}"""), ("sync", """{"leader":"a","sync_standby":"b"}"""),
+            ("leader", "a"), ("members/a", MemberJson), ("config", """{"ttl":40}"""),
+            ("initialize", "7412345678901234567"),
+            ("history", """[[1,2,"r"]]"""), ("failover", """{"member":"b"}"""),
+            ("sync", """{"leader":"a","sync_standby":"b"}"""),
             ("status", """{"optime":9}"""), ("failsafe", """{"a":"u"}"""), ("routing/x", "1"), ("optime/leader", "8"));
 
         var changed = all.With("members/b", MemberJson).With("nobody/knows", "x");
@@ -210,7 +215,8 @@ public class SnapshotReaderTests
     [InlineData("""{"leader":"a","quorum":-1}""", 1)]
     [InlineData("""{"leader":"a","sync_standby":["b"]}""", 1)]
     [InlineData("no", 1)]
-    public void A_synchronous_state_without_a_leader_or_broken_is_not_active_but_keeps_its_revision(string value, int problems)
+    public void A_synchronous_state_without_a_leader_or_broken_is_not_active_but_keeps_its_revision(
+        string value, int problems)
     {
         var snapshot = Keys.Read(("sync", value));
 
@@ -236,7 +242,8 @@ public class SnapshotReaderTests
     [Fact]
     public void Slots_may_be_json_inside_of_a_text()
     {
-        var status = Keys.Read(("status", """{"optime":1,"slots":"{\"n2\": \"5\", \"n3\": 6}","retain_slots":"[\"n2\"]"}""")).Status;
+        var status = Keys.Read(
+            ("status", """{"optime":1,"slots":"{\"n2\": \"5\", \"n3\": 6}","retain_slots":"[\"n2\"]"}""")).Status;
 
         Assert.Equal([new Lsn(5), new Lsn(6)], status.Slots.Values);
         Assert.Equal(["n2"], status.RetainSlots);

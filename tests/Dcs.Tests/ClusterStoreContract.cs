@@ -6,7 +6,7 @@ namespace Routing.Dcs.Tests;
 /// <summary>What every store promises. Each implementation inherits these tests.</summary>
 public abstract class ClusterStoreContract
 {
-    private static readonly TimeSpan Ttl = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_ttl = TimeSpan.FromSeconds(10);
 
     /// <summary>Another client of the cluster that belongs to this test; new and empty for each test.</summary>
     protected abstract IClusterStore Connect();
@@ -57,8 +57,10 @@ public abstract class ClusterStoreContract
         await using var store = Connect();
         var first = await store.PutAsync("config", "{}", WriteCondition.Always, 0, Token);
 
-        var second = await store.PutAsync("config", """{"ttl":20}""", WriteCondition.Unchanged(first.Revision), 0, Token);
-        var stale = await store.PutAsync("config", """{"ttl":40}""", WriteCondition.Unchanged(first.Revision), 0, Token);
+        var second =
+            await store.PutAsync("config", """{"ttl":20}""", WriteCondition.Unchanged(first.Revision), 0, Token);
+        var stale =
+            await store.PutAsync("config", """{"ttl":40}""", WriteCondition.Unchanged(first.Revision), 0, Token);
         var deletion = await store.DeleteAsync("config", WriteCondition.Unchanged(first.Revision), Token);
 
         Assert.Equal(WriteStatus.Done, second.Status);
@@ -73,7 +75,8 @@ public abstract class ClusterStoreContract
         await using var store = Connect();
         var written = await store.PutAsync(ClusterKeys.Initialize, "1", WriteCondition.Always, 0, Token);
 
-        var deleted = await store.DeleteAsync(ClusterKeys.Initialize, WriteCondition.Unchanged(written.Revision), Token);
+        var deleted =
+            await store.DeleteAsync(ClusterKeys.Initialize, WriteCondition.Unchanged(written.Revision), Token);
         var created = await store.PutAsync(ClusterKeys.Initialize, "2", WriteCondition.Absent, 0, Token);
 
         Assert.True(deleted.IsDone);
@@ -85,11 +88,11 @@ public abstract class ClusterStoreContract
     {
         await using var store = Connect();
 
-        var lease = await store.GrantLeaseAsync(Ttl, Token);
+        var lease = await store.GrantLeaseAsync(s_ttl, Token);
         var renewed = await store.RenewLeaseAsync(lease.Id, Token);
 
         Assert.NotEqual(0, lease.Id);
-        Assert.True(lease.Ttl >= Ttl);
+        Assert.True(lease.Ttl >= s_ttl);
         Assert.Equal(RenewOutcome.Renewed, renewed);
     }
 
@@ -100,7 +103,8 @@ public abstract class ClusterStoreContract
         const long unknown = 4711;
 
         Assert.Equal(RenewOutcome.Gone, await store.RenewLeaseAsync(unknown, Token));
-        Assert.Equal(WriteStatus.LeaseGone, (await store.PutAsync("members/a", "{}", WriteCondition.Always, unknown, Token)).Status);
+        Assert.Equal(WriteStatus.LeaseGone,
+            (await store.PutAsync("members/a", "{}", WriteCondition.Always, unknown, Token)).Status);
         Assert.Equal(LeaseOutcome.LeaseGone, (await store.TryAcquireLeaderAsync("a", unknown, Token)).Outcome);
     }
 
@@ -109,10 +113,11 @@ public abstract class ClusterStoreContract
     {
         await using var a = Connect();
         await using var b = Connect();
-        var (leaseA, leaseB) = (await a.GrantLeaseAsync(Ttl, Token), await b.GrantLeaseAsync(Ttl, Token));
+        var (leaseA, leaseB) = (await a.GrantLeaseAsync(s_ttl, Token), await b.GrantLeaseAsync(s_ttl, Token));
 
         var results = await Task.WhenAll(
-            a.TryAcquireLeaderAsync("a", leaseA.Id, Token).AsTask(), b.TryAcquireLeaderAsync("b", leaseB.Id, Token).AsTask());
+            a.TryAcquireLeaderAsync("a", leaseA.Id, Token).AsTask(),
+            b.TryAcquireLeaderAsync("b", leaseB.Id, Token).AsTask());
 
         var winner = Assert.Single(results, result => result.Outcome == LeaseOutcome.Held);
         var loser = Assert.Single(results, result => result.Outcome == LeaseOutcome.Lost);
@@ -124,7 +129,7 @@ public abstract class ClusterStoreContract
     public async Task Acquiring_what_is_ours_on_this_lease_is_held_with_the_same_term()
     {
         await using var store = Connect();
-        var lease = await store.GrantLeaseAsync(Ttl, Token);
+        var lease = await store.GrantLeaseAsync(s_ttl, Token);
 
         var first = await store.TryAcquireLeaderAsync("a", lease.Id, Token);
         var again = await store.TryAcquireLeaderAsync("a", lease.Id, Token);
@@ -137,7 +142,7 @@ public abstract class ClusterStoreContract
     public async Task Keeping_the_key_writes_nothing_while_it_hangs_on_our_lease()
     {
         await using var store = Connect();
-        var lease = await store.GrantLeaseAsync(Ttl, Token);
+        var lease = await store.GrantLeaseAsync(s_ttl, Token);
         var acquired = await store.TryAcquireLeaderAsync("a", lease.Id, Token);
 
         var kept = await store.TryKeepLeaderAsync("a", lease.Id, Token);
@@ -150,9 +155,9 @@ public abstract class ClusterStoreContract
     public async Task Keeping_moves_our_key_from_an_old_lease_to_this_one_within_the_same_term()
     {
         await using var store = Connect();
-        var old = await store.GrantLeaseAsync(Ttl, Token);
+        var old = await store.GrantLeaseAsync(s_ttl, Token);
         var acquired = await store.TryAcquireLeaderAsync("a", old.Id, Token);
-        var lease = await store.GrantLeaseAsync(Ttl, Token);
+        var lease = await store.GrantLeaseAsync(s_ttl, Token);
 
         var kept = await store.TryKeepLeaderAsync("a", lease.Id, Token);
 
@@ -166,7 +171,7 @@ public abstract class ClusterStoreContract
     public async Task Keeping_never_creates_the_key_and_never_takes_it_from_another()
     {
         await using var store = Connect();
-        var (leaseA, leaseB) = (await store.GrantLeaseAsync(Ttl, Token), await store.GrantLeaseAsync(Ttl, Token));
+        var (leaseA, leaseB) = (await store.GrantLeaseAsync(s_ttl, Token), await store.GrantLeaseAsync(s_ttl, Token));
 
         var missing = await store.TryKeepLeaderAsync("a", leaseA.Id, Token);
         await store.TryAcquireLeaderAsync("b", leaseB.Id, Token);
@@ -182,7 +187,7 @@ public abstract class ClusterStoreContract
     public async Task Moving_the_key_to_a_lease_that_does_not_exist_says_so()
     {
         await using var store = Connect();
-        var lease = await store.GrantLeaseAsync(Ttl, Token);
+        var lease = await store.GrantLeaseAsync(s_ttl, Token);
         await store.TryAcquireLeaderAsync("a", lease.Id, Token);
 
         var kept = await store.TryKeepLeaderAsync("a", 4711, Token);
@@ -194,7 +199,7 @@ public abstract class ClusterStoreContract
     public async Task Only_the_holder_releases_the_key_and_the_next_term_has_a_higher_term()
     {
         await using var store = Connect();
-        var lease = await store.GrantLeaseAsync(Ttl, Token);
+        var lease = await store.GrantLeaseAsync(s_ttl, Token);
         var first = await store.TryAcquireLeaderAsync("a", lease.Id, Token);
 
         var foreign = await store.ReleaseLeaderAsync("b", Token);
@@ -225,13 +230,14 @@ public abstract class ClusterStoreContract
     public async Task Deleting_the_cluster_leaves_no_key()
     {
         await using var store = Connect();
-        var lease = await store.GrantLeaseAsync(Ttl, Token);
+        var lease = await store.GrantLeaseAsync(s_ttl, Token);
         await store.TryAcquireLeaderAsync("a", lease.Id, Token);
         await store.PutAsync(ClusterKeys.Initialize, "1", WriteCondition.Always, 0, Token);
 
         await store.DeleteClusterAsync(Token);
 
-        Assert.Equal(WriteStatus.Done, (await store.PutAsync(ClusterKeys.Initialize, "2", WriteCondition.Absent, 0, Token)).Status);
+        Assert.Equal(WriteStatus.Done,
+            (await store.PutAsync(ClusterKeys.Initialize, "2", WriteCondition.Absent, 0, Token)).Status);
         Assert.Equal(LeaseOutcome.Held, (await store.TryAcquireLeaderAsync("b", lease.Id, Token)).Outcome);
     }
 
@@ -240,7 +246,7 @@ public abstract class ClusterStoreContract
     {
         await using var store = Connect();
         await using var other = Connect();
-        var lease = await other.GrantLeaseAsync(Ttl, Token);
+        var lease = await other.GrantLeaseAsync(s_ttl, Token);
         await other.TryAcquireLeaderAsync("a", lease.Id, Token);
         await using var views = store.WatchAsync(Token).GetAsyncEnumerator(Token);
 

@@ -3,11 +3,13 @@ using Routing.TestKit;
 
 namespace Routing.Dcs.Tests;
 
-/// <summary>Writes that are applied and whose answer is lost: the first endpoint swallows answers, the second works.</summary>
+/// <summary>
+/// Writes that are applied and whose answer is lost: the first endpoint swallows answers, the second works.
+/// </summary>
 [Trait("Category", "Integration")]
 public sealed class EtcdAmbiguousWriteTests : IClassFixture<EtcdFixture>, IAsyncLifetime
 {
-    private static readonly TimeSpan Ttl = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_ttl = TimeSpan.FromSeconds(20);
     private readonly TcpRelay _relay;
     private readonly EtcdClusterStore _other;
     private readonly Uri _server;
@@ -24,7 +26,10 @@ public sealed class EtcdAmbiguousWriteTests : IClassFixture<EtcdFixture>, IAsync
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    /// <summary>Where the first attempt was held up, the store asks the server itself from then on, and nothing would be swallowed.</summary>
+    /// <summary>
+    /// Where the first attempt was held up, the store asks the server itself from then on, and nothing would be
+    /// swallowed.
+    /// </summary>
     public async ValueTask InitializeAsync() => await WaitUntil.TrueAsync(
         async () =>
         {
@@ -49,7 +54,7 @@ public sealed class EtcdAmbiguousWriteTests : IClassFixture<EtcdFixture>, IAsync
     [Fact]
     public async Task A_leader_key_whose_creation_was_unheard_is_known_to_be_held()
     {
-        var lease = await _store.GrantLeaseAsync(Ttl, Token);
+        var lease = await _store.GrantLeaseAsync(s_ttl, Token);
 
         _relay.SwallowsAnswers = true;
         var written = await _store.TryAcquireLeaderAsync("a", lease.Id, Token);
@@ -63,9 +68,9 @@ public sealed class EtcdAmbiguousWriteTests : IClassFixture<EtcdFixture>, IAsync
     [Fact]
     public async Task A_leader_key_that_was_moved_unheard_to_another_lease_is_known_to_be_held()
     {
-        var old = await _store.GrantLeaseAsync(Ttl, Token);
+        var old = await _store.GrantLeaseAsync(s_ttl, Token);
         await _store.TryAcquireLeaderAsync("a", old.Id, Token);
-        var lease = await _store.GrantLeaseAsync(Ttl, Token);
+        var lease = await _store.GrantLeaseAsync(s_ttl, Token);
 
         _relay.SwallowsAnswers = true;
         var kept = await _store.TryKeepLeaderAsync("a", lease.Id, Token);
@@ -77,7 +82,7 @@ public sealed class EtcdAmbiguousWriteTests : IClassFixture<EtcdFixture>, IAsync
     [Fact]
     public async Task A_release_that_was_unheard_is_known_to_be_done()
     {
-        var lease = await _store.GrantLeaseAsync(Ttl, Token);
+        var lease = await _store.GrantLeaseAsync(s_ttl, Token);
         await _store.TryAcquireLeaderAsync("a", lease.Id, Token);
 
         _relay.SwallowsAnswers = true;
@@ -116,18 +121,21 @@ public sealed class EtcdAmbiguousWriteTests : IClassFixture<EtcdFixture>, IAsync
         var first = await _store.PutAsync("config", """{"ttl":20}""", WriteCondition.Always, 0, Token);
 
         _relay.SwallowsAnswers = true;
-        var second = await _store.PutAsync("config", """{"ttl":30}""", WriteCondition.Unchanged(first.Revision), 0, Token);
+        var second =
+            await _store.PutAsync("config", """{"ttl":30}""", WriteCondition.Unchanged(first.Revision), 0, Token);
 
         Assert.Equal(WriteStatus.Done, second.Status);
-        Assert.Equal(WriteStatus.Done, (await _other.PutAsync("config", "{}", WriteCondition.Unchanged(second.Revision), 0, Token)).Status);
+        Assert.Equal(WriteStatus.Done,
+            (await _other.PutAsync("config", "{}", WriteCondition.Unchanged(second.Revision), 0, Token)).Status);
     }
 
     [Fact]
     public async Task A_write_that_nobody_answers_is_unknown_within_the_time_allowed()
     {
         await using var alone = Stores.Connect(
-            [_relay.Endpoint], _scope, options => options with { UseProxies = true, OperationTimeout = TimeSpan.FromSeconds(2) });
-        var lease = await alone.GrantLeaseAsync(Ttl, Token);
+            [_relay.Endpoint], _scope,
+            options => options with { UseProxies = true, OperationTimeout = TimeSpan.FromSeconds(2) });
+        var lease = await alone.GrantLeaseAsync(s_ttl, Token);
 
         _relay.SwallowsAnswers = true;
         await Promise.KeptAsync(async () =>
@@ -148,8 +156,9 @@ public sealed class EtcdAmbiguousWriteTests : IClassFixture<EtcdFixture>, IAsync
     public async Task A_renewal_and_a_read_that_nobody_answers_end_within_the_time_allowed()
     {
         await using var alone = Stores.Connect(
-            [_relay.Endpoint], _scope, options => options with { UseProxies = true, OperationTimeout = TimeSpan.FromSeconds(2) });
-        var lease = await alone.GrantLeaseAsync(Ttl, Token);
+            [_relay.Endpoint], _scope,
+            options => options with { UseProxies = true, OperationTimeout = TimeSpan.FromSeconds(2) });
+        var lease = await alone.GrantLeaseAsync(s_ttl, Token);
 
         _relay.SwallowsAnswers = true;
         var renewal = alone.RenewLeaseAsync(lease.Id, Token).AsTask();
@@ -162,7 +171,8 @@ public sealed class EtcdAmbiguousWriteTests : IClassFixture<EtcdFixture>, IAsync
     [Fact]
     public async Task A_watch_whose_connection_breaks_says_so_and_then_goes_on_with_what_was_missed()
     {
-        await using var alone = Stores.Connect([_relay.Endpoint], _scope, options => options with { UseProxies = true });
+        await using var alone =
+            Stores.Connect([_relay.Endpoint], _scope, options => options with { UseProxies = true });
         await using var views = alone.WatchAsync(Token).GetAsyncEnumerator(Token);
         await views.MoveNextAsync();
 

@@ -1,7 +1,8 @@
 namespace Routing.Dcs.Tests;
 
 [Trait("Category", "Integration")]
-public sealed class EtcdClusterStoreKeepsTheContract(EtcdFixture etcd) : ClusterStoreContract, IClassFixture<EtcdFixture>
+public sealed class EtcdClusterStoreKeepsTheContract(EtcdFixture etcd)
+    : ClusterStoreContract, IClassFixture<EtcdFixture>
 {
     private readonly string _scope = Stores.NewScope();
 

@@ -7,7 +7,7 @@ namespace Routing.Dcs.Tests;
 [Trait("Category", "Integration")]
 public sealed class EtcdFaultTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Ttl = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_ttl = TimeSpan.FromSeconds(30);
     private readonly string _scope = Stores.NewScope();
     private EtcdServer _etcd = null!;
     private EtcdClusterStore _store = null!;
@@ -17,7 +17,8 @@ public sealed class EtcdFaultTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _etcd = await EtcdServer.StartAsync();
-        _store = Stores.Connect([_etcd.Endpoint], _scope, options => options with { OperationTimeout = TimeSpan.FromSeconds(3) });
+        _store = Stores.Connect([_etcd.Endpoint], _scope,
+            options => options with { OperationTimeout = TimeSpan.FromSeconds(3) });
     }
 
     public async ValueTask DisposeAsync()
@@ -31,7 +32,7 @@ public sealed class EtcdFaultTests : IAsyncLifetime
     [InlineData(false)]
     public async Task After_a_restart_of_the_server_lease_leader_and_watch_go_on(bool killed)
     {
-        var lease = await _store.GrantLeaseAsync(Ttl, Token);
+        var lease = await _store.GrantLeaseAsync(s_ttl, Token);
         var acquired = await _store.TryAcquireLeaderAsync("a", lease.Id, Token);
         await using var topology = await WatchAsync(view => view.Snapshot.Leader?.Holder == "a");
 
@@ -51,7 +52,7 @@ public sealed class EtcdFaultTests : IAsyncLifetime
     [Fact]
     public async Task While_the_server_is_frozen_everything_ends_in_time_and_afterwards_all_works_again()
     {
-        var lease = await _store.GrantLeaseAsync(Ttl, Token);
+        var lease = await _store.GrantLeaseAsync(s_ttl, Token);
         await _store.TryAcquireLeaderAsync("a", lease.Id, Token);
         await using var topology = await WatchAsync(view => view.IsLive);
 
@@ -73,7 +74,9 @@ public sealed class EtcdFaultTests : IAsyncLifetime
             Assert.Equal((RenewOutcome.Unknown, LeaseOutcome.Unknown, WriteStatus.Unknown, false), outcomes);
             Assert.Equal(RenewOutcome.Renewed, await _store.RenewLeaseAsync(lease.Id, Token));
             Assert.Equal(LeaseOutcome.Held, (await _store.TryKeepLeaderAsync("a", lease.Id, Token)).Outcome);
-            return noticed < TimeSpan.FromSeconds(4) && took < TimeSpan.FromSeconds(5) ? null : $"noticed after {noticed}, took {took}";
+            return noticed < TimeSpan.FromSeconds(4) && took < TimeSpan.FromSeconds(5)
+                ? null
+                : $"noticed after {noticed}, took {took}";
         });
     }
 
@@ -120,7 +123,7 @@ public sealed class EtcdFaultTests : IAsyncLifetime
         var random = new Random(1);
         await using var relay = new TcpRelay(_etcd.Endpoint);
         await using var store = Stores.Connect([relay.Endpoint], _scope, options => options with { UseProxies = true });
-        var lease = await store.GrantLeaseAsync(Ttl, Token);
+        var lease = await store.GrantLeaseAsync(s_ttl, Token);
         await using var topology = await WatchAsync(view => view.IsLive, store);
 
         for (var i = 0; i < 100; i++)
@@ -132,7 +135,8 @@ public sealed class EtcdFaultTests : IAsyncLifetime
             Assert.Equal(RenewOutcome.Renewed, await renewal);
         }
         var last = await store.PutAsync("config", "{}", WriteCondition.Absent, lease.Id, Token);
-        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true } view && view.Snapshot.Revision >= last.Revision);
+        await WaitUntil.TrueAsync(
+            () => topology.Current is { IsLive: true } view && view.Snapshot.Revision >= last.Revision);
 
         Assert.True(last.IsDone, $"{last}");
     }
@@ -156,14 +160,16 @@ public sealed class EtcdFaultTests : IAsyncLifetime
     [Fact]
     public async Task A_server_without_space_refuses_writes_while_leases_and_reads_go_on()
     {
-        await using var small = await EtcdServer.StartAsync(new() { ExtraArguments = ["--quota-backend-bytes", "200000"] });
+        await using var small =
+            await EtcdServer.StartAsync(new() { ExtraArguments = ["--quota-backend-bytes", "200000"] });
         await using var store = Stores.Connect([small.Endpoint], _scope);
-        var lease = await store.GrantLeaseAsync(Ttl, Token);
+        var lease = await store.GrantLeaseAsync(s_ttl, Token);
         await store.TryAcquireLeaderAsync("a", lease.Id, Token);
 
         WriteOutcome written = default;
         await WaitUntil.TrueAsync(async () =>
-            (written = await store.PutAsync("history", new string('x', 50_000), WriteCondition.Always, 0, Token)) is { IsDone: false });
+            (written = await store.PutAsync(
+                "history", new string('x', 50_000), WriteCondition.Always, 0, Token)) is { IsDone: false });
 
         Assert.Equal(WriteStatus.Refused, written.Status);
         Assert.Contains("space", written.Problem, StringComparison.Ordinal);
@@ -185,7 +191,7 @@ public sealed class EtcdFaultTests : IAsyncLifetime
 [Trait("Category", "Integration")]
 public sealed class EtcdFailoverTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan s_bound = TimeSpan.FromSeconds(4);
     private EtcdServers _etcd = null!;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -247,14 +253,16 @@ public sealed class EtcdFailoverTests : IAsyncLifetime
         Assert.Equal(RenewOutcome.Renewed, await store.RenewLeaseAsync(lease.Id, Token));
         if (store.Status.Endpoint != frozen.Endpoint.GetLeftPart(UriPartial.Authority))
         {
-            return $"{store.Status.Endpoint} was in use, not {frozen.Endpoint}";   // an attempt was held up, and another member asked
+            // an attempt was held up, and another member asked
+            return $"{store.Status.Endpoint} was in use, not {frozen.Endpoint}";
         }
 
         frozen.Freeze();
         var started = TimeProvider.System.GetTimestamp();
         var renewal = store.RenewLeaseAsync(lease.Id, Token).AsTask();
         var written = await writer.PutAsync("config", "{}", WriteCondition.Absent, 0, Token);
-        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true } view && view.Snapshot.Revision >= written.Revision);
+        await WaitUntil.TrueAsync(
+            () => topology.Current is { IsLive: true } view && view.Snapshot.Revision >= written.Revision);
         var seen = TimeProvider.System.GetElapsedTime(started);
         var renewed = await renewal;
         var took = TimeProvider.System.GetElapsedTime(started);
@@ -264,7 +272,7 @@ public sealed class EtcdFailoverTests : IAsyncLifetime
         Assert.Equal(LeaseOutcome.Held, (await store.TryKeepLeaderAsync("a", lease.Id, Token)).Outcome);
         frozen.Thaw();
         await frozen.WaitUntilHealthyAsync();
-        return took < Bound ? null : $"change seen after {seen}, both after {took}";
+        return took < s_bound ? null : $"change seen after {seen}, both after {took}";
     }
 
     private async Task<(EtcdServer Frozen, EtcdServer[] Others)> ChooseAsync(bool leader)

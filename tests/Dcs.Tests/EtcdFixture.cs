@@ -21,11 +21,13 @@ internal static class Stores
     public static ILogger<T> Logger<T>() => new TestLogger<T>();
 
     public static EtcdClusterStore Connect(
-        IEnumerable<Uri> endpoints, string scope, Func<EtcdOptions, EtcdOptions>? change = null, ILoggerFactory? logs = null)
+        IEnumerable<Uri> endpoints, string scope, Func<EtcdOptions, EtcdOptions>? change = null,
+        ILoggerFactory? logs = null)
     {
         var options = new EtcdOptions { Endpoints = [.. endpoints] };
         return new EtcdClusterStore(
-            change?.Invoke(options) ?? options, "/service/", scope, TimeProvider.System, logs ?? NullLoggerFactory.Instance);
+            change?.Invoke(options) ?? options, "/service/", scope, TimeProvider.System,
+            logs ?? NullLoggerFactory.Instance);
     }
 }
 
@@ -38,6 +40,7 @@ internal sealed class TestLogger<T> : ILogger<T>
     public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Information;
 
     public void Log<TState>(
-        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+        Func<TState, Exception?, string> formatter) =>
         TestContext.Current.TestOutputHelper?.WriteLine($"{logLevel}: {formatter(state, exception)} {exception}");
 }

@@ -7,8 +7,8 @@ namespace Routing.Dcs.Tests;
 [Trait("Category", "Integration")]
 public sealed class EtcdLifeTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Ttl = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan s_ttl = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_bound = TimeSpan.FromSeconds(15);
     private readonly string _scope = Stores.NewScope();
     private EtcdServer _etcd = null!;
     private EtcdClusterStore _store = null!;
@@ -36,11 +36,11 @@ public sealed class EtcdLifeTests : IAsyncLifetime
         await using var _ = topology;
 
         await _etcd.WipeAsync(token);
-        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true, Snapshot.Life.Number: 1 }, Bound);
+        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true, Snapshot.Life.Number: 1 }, s_bound);
         var gone = topology.Current.Snapshot.Leader;
-        var again = await _store.GrantLeaseAsync(Ttl, Token);
+        var again = await _store.GrantLeaseAsync(s_ttl, Token);
         var carried = await _store.TryCarryLeaderAsync("a", again.Id, Token);
-        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "a", Bound);
+        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "a", s_bound);
 
         Assert.Null(gone);
         Assert.Equal(RenewOutcome.Gone, await _store.RenewLeaseAsync(lease, Token));
@@ -59,17 +59,17 @@ public sealed class EtcdLifeTests : IAsyncLifetime
         await using var __ = topology;
         var snapshot = await _etcd.SaveSnapshotAsync();
         await _store.ReleaseLeaderAsync("a", Token);
-        var other = await _store.GrantLeaseAsync(Ttl, Token);
+        var other = await _store.GrantLeaseAsync(s_ttl, Token);
         var second = await _store.TryAcquireLeaderAsync("b", other.Id, Token);
-        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "b", Bound);
+        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "b", s_bound);
 
         await _etcd.RestoreAsync(snapshot, token);
-        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true, Snapshot.Life.Number: 1 }, Bound);
+        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true, Snapshot.Life.Number: 1 }, s_bound);
         var returned = topology.Current.Snapshot;
         var renewed = await _store.RenewLeaseAsync(lease, Token);
-        var fresh = await _store.GrantLeaseAsync(Ttl, Token);
+        var fresh = await _store.GrantLeaseAsync(s_ttl, Token);
         var carried = await _store.TryCarryLeaderAsync("b", fresh.Id, Token);
-        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "b", Bound);
+        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "b", s_bound);
 
         Assert.Equal(("a", false), (returned.Leader?.Holder, returned.IsLeaderProven));
         Assert.Equal(RenewOutcome.Renewed, renewed);   // leases come back with a snapshot
@@ -87,10 +87,10 @@ public sealed class EtcdLifeTests : IAsyncLifetime
         await _store.PutAsync(ClusterKeys.Config, "{}", WriteCondition.Always, 0, Token);
 
         await _etcd.RestoreAsync(snapshot);
-        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true, Snapshot.Life.Number: 1 }, Bound);
+        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true, Snapshot.Life.Number: 1 }, s_bound);
         var returned = topology.Current.Snapshot;
         var carried = await _store.TryCarryLeaderAsync("a", lease, Token);
-        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.IsLeaderProven, Bound);
+        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.IsLeaderProven, s_bound);
 
         Assert.False(returned.IsLeaderProven);
         Assert.Equal((LeaseOutcome.Held, first.Term.Revision), (carried.Outcome, carried.Leader!.Term.Revision));
@@ -107,21 +107,23 @@ public sealed class EtcdLifeTests : IAsyncLifetime
         var (lease, old) = await LeadAsync("a");
         await using var topology = new TopologyWatch(late, Stores.Logger<TopologyWatch>());
         topology.Start();
-        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "a", Bound);
+        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "a", s_bound);
 
         relay.Cut();
         await _etcd.RestoreAsync(snapshot);
         await using var store = Connect(_etcd.Endpoint);
-        var fresh = await store.GrantLeaseAsync(Ttl, Token);
+        var fresh = await store.GrantLeaseAsync(s_ttl, Token);
         var now = await store.TryAcquireLeaderAsync("b", fresh.Id, Token);
         for (var i = 0; i < 10; i++)
         {
             await store.PutAsync(ClusterKeys.Initialize, $"{i}", WriteCondition.Always, 0, Token);
         }
         relay.Refuses = false;
-        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true } view && view.Snapshot.Leader?.Holder == "b", Bound);
+        await WaitUntil.TrueAsync(
+            () => topology.Current is { IsLive: true } view && view.Snapshot.Leader?.Holder == "b", s_bound);
 
-        Assert.True(now.Leader!.Term.Revision < old.Term.Revision, "the test needs a restored store whose leader is older");
+        Assert.True(now.Leader!.Term.Revision < old.Term.Revision,
+            "the test needs a restored store whose leader is older");
         Assert.Equal(1, topology.Current.Snapshot.Life.Number);
         Assert.Equal(new Term(now.Leader.Term.Revision, 1), topology.HighestTerm);
     }
@@ -158,7 +160,7 @@ public sealed class EtcdLifeTests : IAsyncLifetime
         await LeadAsync("a");
         await using var topology = new TopologyWatch(store, Stores.Logger<TopologyWatch>());
         topology.Start();
-        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "a", Bound);
+        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "a", s_bound);
 
         for (var i = 0; i < 10; i++)
         {
@@ -178,7 +180,7 @@ public sealed class EtcdLifeTests : IAsyncLifetime
 
     private async Task<(long Lease, LeaderKey Leader)> LeadAsync(string member)
     {
-        var lease = await _store.GrantLeaseAsync(Ttl, Token);
+        var lease = await _store.GrantLeaseAsync(s_ttl, Token);
         return (lease.Id, (await _store.TryAcquireLeaderAsync(member, lease.Id, Token)).Leader!);
     }
 
@@ -191,7 +193,7 @@ public sealed class EtcdLifeTests : IAsyncLifetime
         var (lease, leader) = await LeadAsync("a");
         var topology = new TopologyWatch(_store, Stores.Logger<TopologyWatch>());
         topology.Start();
-        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "a", Bound);
+        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "a", s_bound);
         return (topology, lease, leader);
     }
 }

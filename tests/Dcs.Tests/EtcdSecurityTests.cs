@@ -10,7 +10,7 @@ public sealed class EtcdLoginTests : IAsyncLifetime
 {
     private const string User = "agent";
     private const string Password = "agent-secret";
-    private static readonly TimeSpan TokenLife = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_tokenLife = TimeSpan.FromSeconds(3);
     private readonly string _scope = Stores.NewScope();
     private EtcdServer _etcd = null!;
 
@@ -20,7 +20,8 @@ public sealed class EtcdLoginTests : IAsyncLifetime
     {
         _etcd = await EtcdServer.StartAsync(new()
         {
-            ExtraArguments = ["--auth-token", "simple", "--auth-token-ttl", $"{TokenLife.TotalSeconds}", "--bcrypt-cost", "4"],
+            ExtraArguments = ["--auth-token", "simple", "--auth-token-ttl", $"{s_tokenLife.TotalSeconds}",
+                "--bcrypt-cost", "4"],
         });
         await RawEtcd.EnableAuthAsync(_etcd.Endpoint, User, Password, $"/service/{_scope}");
     }
@@ -35,7 +36,7 @@ public sealed class EtcdLoginTests : IAsyncLifetime
         var acquired = await store.TryAcquireLeaderAsync("a", lease.Id, Token);
         var logins = store.Status.Logins;
 
-        await Task.Delay(TokenLife * 2, Token);   // each use would prolong the token: only time ends it
+        await Task.Delay(s_tokenLife * 2, Token);   // each use would prolong the token: only time ends it
         var kept = await store.TryKeepLeaderAsync("a", lease.Id, Token);
         var written = await store.PutAsync("config", "{}", WriteCondition.Absent, 0, Token);
 
@@ -50,12 +51,13 @@ public sealed class EtcdLoginTests : IAsyncLifetime
     {
         await using var relay = new TcpRelay(_etcd.Endpoint);
         await using var store = Stores.Connect(
-            [relay.Endpoint], _scope, options => options with { Username = User, Password = Password, UseProxies = true });
+            [relay.Endpoint], _scope,
+            options => options with { Username = User, Password = Password, UseProxies = true });
         await using var topology = new TopologyWatch(store, Stores.Logger<TopologyWatch>());
         topology.Start();
         await WaitUntil.TrueAsync(() => topology.Current.IsLive);
 
-        await Task.Delay(TokenLife * 2, Token);   // as above; the open stream does not prolong it
+        await Task.Delay(s_tokenLife * 2, Token);   // as above; the open stream does not prolong it
         relay.Cut();
         relay.Refuses = false;
         await WaitUntil.TrueAsync(() => store.Status.Resyncs > 0 && topology.Current.IsLive);
@@ -77,7 +79,8 @@ public sealed class EtcdLoginTests : IAsyncLifetime
         await _etcd.KillAsync();
         await _etcd.RestartAsync();
         var written = await store.PutAsync("config", "{}", WriteCondition.Absent, 0, Token);
-        await WaitUntil.TrueAsync(() => topology.Current is { IsLive: true } view && view.Snapshot.Revision >= written.Revision);
+        await WaitUntil.TrueAsync(
+            () => topology.Current is { IsLive: true } view && view.Snapshot.Revision >= written.Revision);
 
         Assert.True(written.IsDone, $"{written}");
     }
@@ -121,7 +124,8 @@ public sealed class EtcdLoginTests : IAsyncLifetime
     public async Task A_user_is_let_in_by_a_server_that_knows_no_users()
     {
         await using var open = await EtcdServer.StartAsync();
-        await using var store = Stores.Connect([open.Endpoint], _scope, options => options with { Username = User, Password = Password });
+        await using var store =
+            Stores.Connect([open.Endpoint], _scope, options => options with { Username = User, Password = Password });
 
         Assert.True((await store.PutAsync("config", "{}", WriteCondition.Always, 0, Token)).IsDone);
     }
@@ -144,8 +148,10 @@ public sealed class EtcdTlsTests : IAsyncLifetime
         _authority.Write(_files["ca.pem"]);
         _authority.Issue("etcd", _files["server.pem"], _files["server.key"]);
         _authority.Issue("agent", _files["client.pem"], _files["client.key"]);
-        File.WriteAllText(_files["both.pem"], File.ReadAllText(_files["client.pem"]) + File.ReadAllText(_files["client.key"]));
-        _etcd = await EtcdServer.StartAsync(new() { Tls = (_files["ca.pem"], _files["server.pem"], _files["server.key"]) });
+        File.WriteAllText(_files["both.pem"],
+            File.ReadAllText(_files["client.pem"]) + File.ReadAllText(_files["client.key"]));
+        _etcd = await EtcdServer.StartAsync(
+            new() { Tls = (_files["ca.pem"], _files["server.pem"], _files["server.key"]) });
     }
 
     public async ValueTask DisposeAsync()
@@ -212,7 +218,7 @@ public sealed class EtcdTlsTests : IAsyncLifetime
     /// <summary>A certificate authority for 127.0.0.1.</summary>
     private sealed class TestAuthority : IDisposable
     {
-        private static readonly DateTimeOffset From = TimeProvider.System.GetUtcNow().AddDays(-1);
+        private static readonly DateTimeOffset s_from = TimeProvider.System.GetUtcNow().AddDays(-1);
         private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         private readonly X509Certificate2 _certificate;
 
@@ -222,7 +228,7 @@ public sealed class EtcdTlsTests : IAsyncLifetime
             request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
             request.CertificateExtensions.Add(
                 new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, true));
-            _certificate = request.CreateSelfSigned(From, From.AddDays(30));
+            _certificate = request.CreateSelfSigned(s_from, s_from.AddDays(30));
         }
 
         public void Write(string file) => File.WriteAllText(file, _certificate.ExportCertificatePem());
@@ -237,7 +243,8 @@ public sealed class EtcdTlsTests : IAsyncLifetime
             request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, true));
             request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension(
                 [new Oid("1.3.6.1.5.5.7.3.1"), new Oid("1.3.6.1.5.5.7.3.2")], false));   // server and client
-            using var certificate = request.Create(_certificate, From, From.AddDays(20), RandomNumberGenerator.GetBytes(8));
+            using var certificate =
+                request.Create(_certificate, s_from, s_from.AddDays(20), RandomNumberGenerator.GetBytes(8));
             File.WriteAllText(certificateFile, certificate.ExportCertificatePem() + "\n");
             File.WriteAllText(keyFile, key.ExportPkcs8PrivateKeyPem() + "\n");
         }

@@ -1,6 +1,8 @@
 namespace Routing.Dcs.Tests;
 
-/// <summary>A time that is promised, on a machine that may hold up any thread for longer: one of three tries has to keep it.</summary>
+/// <summary>
+/// A time that is promised, on a machine that may hold up any thread for longer: one of three tries has to keep it.
+/// </summary>
 internal static class Promise
 {
     /// <summary>Tries until the promise is kept.</summary>

@@ -120,7 +120,8 @@ public sealed class ProvenViewsTests : IAsyncLifetime
 
     private sealed class Given(ChannelReader<ClusterView> views) : IClusterViews
     {
-        public async IAsyncEnumerable<ClusterView> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+        public async IAsyncEnumerable<ClusterView> WatchAsync(
+            [EnumeratorCancellation] CancellationToken cancellationToken)
         {
             await foreach (var view in views.ReadAllAsync(cancellationToken))
             {

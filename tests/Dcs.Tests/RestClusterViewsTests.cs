@@ -5,7 +5,10 @@ using Routing.TestKit;
 
 namespace Routing.Dcs.Tests;
 
-/// <summary>The topology from agents' REST: the answer that knows most counts, nothing goes back, and one who is silent holds nobody up.</summary>
+/// <summary>
+/// The topology from agents' REST: the answer that knows most counts, nothing goes back, and one who is silent holds
+/// nobody up.
+/// </summary>
 public sealed class RestClusterViewsTests : IAsyncLifetime
 {
     private readonly PretendAgent _a = new();
@@ -76,7 +79,8 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
         await time.PassMomentAsync();   // these answers may be from before
         await time.PassMomentAsync();
         await WaitUntil.TrueAsync(() => Last?.Snapshot.Leader?.Holder == "a");
-        Assert.Equal(TimeSpan.FromMilliseconds(750), time.Passed);   // the silent one would have been given up after 2 s
+        // the silent one would have been given up after 2 s
+        Assert.Equal(TimeSpan.FromMilliseconds(750), time.Passed);
     }
 
     [Fact]
@@ -111,7 +115,8 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
     [Theory]
     [InlineData(true, 10)]
     [InlineData(false, 60)]
-    public async Task A_cluster_that_was_made_anew_is_followed_when_every_answer_has_told_of_it_for_a_while(bool bothAnswer, int seconds)
+    public async Task A_cluster_that_was_made_anew_is_followed_when_every_answer_has_told_of_it_for_a_while(
+        bool bothAnswer, int seconds)
     {
         var time = new JumpingTime();
         _a.Document = _b.Document = Led("b", 7);
@@ -146,7 +151,8 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
         time.Jump(TimeSpan.FromMinutes(10));
         await AskedOnceMoreAsync();
 
-        Assert.Equal(("b", 7L, false), (Last!.Snapshot.Leader?.Holder, Last.Snapshot.Leader!.Term.Revision, Last.IsLive));
+        Assert.Equal(
+            ("b", 7L, false), (Last!.Snapshot.Leader?.Holder, Last.Snapshot.Leader!.Term.Revision, Last.IsLive));
     }
 
     private async Task AskedOnceMoreAsync()
@@ -159,7 +165,8 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
     {
         return $$"""{"members":[{{One(_a, "a", "running")}},{{One(_b, "b", stateOfB)}}],"scope":"pay"}""";
 
-        string One(PretendAgent agent, string name, string state) => agent.Member(name, name == leader ? "leader" : "replica", state, timeline);
+        string One(PretendAgent agent, string name, string state) =>
+            agent.Member(name, name == leader ? "leader" : "replica", state, timeline);
     }
 
     private void Watch(double interval, params PretendAgent[] agents) => Watch(TimeProvider.System, interval, agents);
@@ -167,7 +174,8 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
     private void Watch(TimeProvider time, double interval, params PretendAgent[] agents)
     {
         _source = new RestClusterViews(
-            new RestOptions { Endpoints = [.. agents.Select(agent => agent.Address)], Interval = TimeSpan.FromSeconds(interval) },
+            new RestOptions { Endpoints = [.. agents.Select(agent => agent.Address)],
+                Interval = TimeSpan.FromSeconds(interval) },
             time, NullLogger<RestClusterViews>.Instance);
         _watching = FollowAsync(_source);
     }
@@ -203,16 +211,16 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
     /// <summary>A time that stands still but for the moments that the others are given once one has answered.</summary>
     private sealed class MomentTime : FakeTimeProvider
     {
-        private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(250);
+        private static readonly TimeSpan s_moment = TimeSpan.FromMilliseconds(250);
         private int _asked;
         private int _passed;
 
-        public TimeSpan Passed => Moment * _passed;
+        public TimeSpan Passed => s_moment * _passed;
 
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
         {
             var timer = base.CreateTimer(callback, state, dueTime, period);
-            if (dueTime == Moment)
+            if (dueTime == s_moment)
             {
                 Interlocked.Increment(ref _asked);
             }
@@ -224,7 +232,7 @@ public sealed class RestClusterViewsTests : IAsyncLifetime
         {
             await WaitUntil.TrueAsync(() => Volatile.Read(ref _asked) > _passed);
             _passed++;
-            Advance(Moment);
+            Advance(s_moment);
         }
     }
 }

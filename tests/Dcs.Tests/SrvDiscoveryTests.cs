@@ -17,7 +17,8 @@ public sealed class SrvDiscoveryTests
     {
         await using var names = new NameServer(new()
         {
-            ["_etcd-client._tcp.example.test"] = [new("b.example.test", 2380, 20, 1), new("a.example.test", 2379, 10, 5), new("c.example.test", 2379, 10, 9)],
+            ["_etcd-client._tcp.example.test"] = [new("b.example.test", 2380, 20, 1),
+                new("a.example.test", 2379, 10, 5), new("c.example.test", 2379, 10, 9)],
         });
 
         var targets = await names.Lookup.FindAsync("_etcd-client._tcp.example.test", Token);
@@ -60,7 +61,8 @@ public sealed class SrvDiscoveryTests
     [InlineData(40)]
     public async Task An_answer_that_is_cut_short_is_a_problem_and_not_a_crash(int length)
     {
-        await using var names = new NameServer(new() { ["_etcd._tcp.example.test"] = [new("a.example.test", 2379, 0, 0)] }) { CutsAt = length };
+        await using var names = new NameServer(
+            new() { ["_etcd._tcp.example.test"] = [new("a.example.test", 2379, 0, 0)] }) { CutsAt = length };
 
         await Assert.ThrowsAsync<ClusterStoreException>(() => names.Lookup.FindAsync("_etcd._tcp.example.test", Token));
     }
@@ -68,7 +70,8 @@ public sealed class SrvDiscoveryTests
     [Fact]
     public async Task A_store_that_knows_only_a_domain_names_it_until_the_domain_answers()
     {
-        var options = new EtcdOptions { Endpoints = [], DiscoverySrv = "example.test", OperationTimeout = TimeSpan.FromSeconds(1) };
+        var options = new EtcdOptions { Endpoints = [], DiscoverySrv = "example.test",
+            OperationTimeout = TimeSpan.FromSeconds(1) };
         var addresses = new EtcdAddresses(options, TimeProvider.System, () => new SrvLookup([], TimeProvider.System));
         await using var store = new EtcdClusterStore(
             options, null, Stores.NewScope(), TimeProvider.System, NullLoggerFactory.Instance, addresses);
@@ -133,7 +136,8 @@ public sealed class SrvDiscoveryTests
                 {
                     var question = await _socket.ReceiveAsync(_stop.Token);
                     var answer = Answer(question.Buffer);
-                    await _socket.SendAsync(answer.AsMemory(0, Math.Min(CutsAt, answer.Length)), question.RemoteEndPoint, _stop.Token);
+                    await _socket.SendAsync(
+                        answer.AsMemory(0, Math.Min(CutsAt, answer.Length)), question.RemoteEndPoint, _stop.Token);
                 }
             }
             catch (OperationCanceledException)
@@ -154,7 +158,8 @@ public sealed class SrvDiscoveryTests
             message.Write(question);
             foreach (var target in found)
             {
-                byte[] host = [.. target.Host.Split('.').SelectMany(label => (byte[])[(byte)label.Length, .. Encoding.ASCII.GetBytes(label)]), 0];
+                byte[] host = [.. target.Host.Split('.')
+                    .SelectMany(label => (byte[])[(byte)label.Length, .. Encoding.ASCII.GetBytes(label)]), 0];
                 message.Write([0xC0, 12, 0, 33, 0, 1, 0, 0, 0, 60]);   // the question's name, by a pointer
                 Write(message, host.Length + 6, target.Priority, target.Weight, target.Port);
                 message.Write(host);

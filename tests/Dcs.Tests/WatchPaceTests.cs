@@ -28,7 +28,8 @@ public sealed class WatchPaceTests
     {
         var time = new FakeTimeProvider();
         var start = time.GetTimestamp();
-        time.Advance(TimeSpan.FromSeconds(5) - TimeSpan.FromTicks(time.GetElapsedTime(0, start).Ticks % TimeSpan.FromSeconds(5).Ticks));
+        time.Advance(TimeSpan.FromSeconds(5)
+            - TimeSpan.FromTicks(time.GetElapsedTime(0, start).Ticks % TimeSpan.FromSeconds(5).Ticks));
         time.Advance(TimeSpan.FromSeconds(passed));
 
         Assert.Equal(left, WatchPace.UntilNext(TimeSpan.FromSeconds(5), time).TotalSeconds, 0.001);

@@ -18,7 +18,8 @@ public sealed class AllocationTests : IDisposable
         _topology.Lead("a");
         var source = _topology.Build();
         await using var bare = NpgsqlDataSource.Create(
-            $"Host=127.0.0.1;Port={_topology["a"].Port};Username=u;Database=d;SSL Mode=Disable;Server Compatibility Mode=NoTypeLoading");
+            $"Host=127.0.0.1;Port={_topology["a"].Port};Username=u;Database=d;SSL Mode=Disable;Server Compatibility "
+                + $"Mode=NoTypeLoading");
         await WarmAsync(bare.OpenConnectionAsync(Cancellation));
         await WarmAsync(source.OpenConnectionAsync(Cancellation));
         var own = await MeasureAsync(() => bare.OpenConnectionAsync(Cancellation));

@@ -21,7 +21,8 @@ public sealed class BrokenLoggerTests : IDisposable
         var opening = source.OpenConnectionAsync(TestContext.Current.CancellationToken).AsTask();
 
         _topology.Lead("b");
-        await using var connection = await opening.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await using var connection =
+            await opening.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
 
         Assert.Equal(_topology["b"].Port, connection.Port);
         Assert.True(broken.Threw);
@@ -40,7 +41,8 @@ public sealed class BrokenLoggerTests : IDisposable
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter)
         {
             if (formatter(state, exception).Contains("writes go to", StringComparison.Ordinal))
             {

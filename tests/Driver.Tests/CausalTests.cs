@@ -7,7 +7,7 @@ namespace Routing.Driver.Tests;
 /// <summary>Tokens, and where a read with a token goes.</summary>
 public sealed class CausalTests : IDisposable
 {
-    private static readonly CausalToken Token = new(5, new NpgsqlLogSequenceNumber(2_000_000));
+    private static readonly CausalToken s_token = new(5, new NpgsqlLogSequenceNumber(2_000_000));
     private readonly PretendTopology _topology = new();
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -39,7 +39,8 @@ public sealed class CausalTests : IDisposable
     public void A_later_timeline_is_later_whatever_its_position()
     {
         Assert.True(CausalToken.Parse("6-0/1") > CausalToken.Parse("5-F/0"));
-        Assert.Equal(CausalToken.Parse("5-2/0"), CausalToken.Max(CausalToken.Parse("5-1/0"), CausalToken.Parse("5-2/0")));
+        Assert.Equal(CausalToken.Parse("5-2/0"),
+            CausalToken.Max(CausalToken.Parse("5-1/0"), CausalToken.Parse("5-2/0")));
     }
 
     [Fact]
@@ -53,7 +54,7 @@ public sealed class CausalTests : IDisposable
 
         for (var count = 0; count < 4; count++)
         {
-            await using var connection = await source.OpenConnectionAsync(Token, Cancellation);
+            await using var connection = await source.OpenConnectionAsync(s_token, Cancellation);
             Assert.Equal(_topology["c"].Port, connection.Port);
         }
     }
@@ -65,11 +66,12 @@ public sealed class CausalTests : IDisposable
         var questions = 0;
         foreach (var name in "bc")
         {
-            _topology[name.ToString()].Answer = _ => Reply.Of(new Lsn(Interlocked.Increment(ref questions) > 5 ? 2_000_000u : 1_999_999u));
+            _topology[name.ToString()].Answer = _ =>
+                Reply.Of(new Lsn(Interlocked.Increment(ref questions) > 5 ? 2_000_000u : 1_999_999u));
         }
         _topology.Lead("a");
 
-        await using var connection = await source.OpenConnectionAsync(Token, Cancellation);
+        await using var connection = await source.OpenConnectionAsync(s_token, Cancellation);
 
         Assert.NotEqual(_topology["a"].Port, connection.Port);
         Assert.Equal(6, questions);
@@ -83,7 +85,7 @@ public sealed class CausalTests : IDisposable
         Replays("c", 1_000_000);
         _topology.Lead("a");
 
-        await using var connection = await source.OpenConnectionAsync(Token, Cancellation);
+        await using var connection = await source.OpenConnectionAsync(s_token, Cancellation);
 
         Assert.Equal(_topology["a"].Port, connection.Port);
     }
@@ -96,7 +98,7 @@ public sealed class CausalTests : IDisposable
         Replays("c", 1_000_000);   // it crashed and serves again from an earlier point
         _topology.Change("c", member => member with { ReplayLsn = new Lsn(3_000_000) }).Lead("a");
 
-        await using var connection = await source.OpenConnectionAsync(Token, Cancellation);
+        await using var connection = await source.OpenConnectionAsync(s_token, Cancellation);
 
         Assert.Equal(_topology["a"].Port, connection.Port);
     }
@@ -112,7 +114,8 @@ public sealed class CausalTests : IDisposable
         _topology.Lead("a");
         await WaitUntil.TrueAsync(() => source.Topology.Leader == "a");
 
-        await using var connection = await source.OpenConnectionAsync(Token with { Timeline = timeline }, Cancellation);
+        await using var connection =
+            await source.OpenConnectionAsync(s_token with { Timeline = timeline }, Cancellation);
 
         Assert.Equal(_topology["a"].Port, connection.Port);
     }
@@ -128,7 +131,7 @@ public sealed class CausalTests : IDisposable
 
         for (var count = 0; count < 4; count++)
         {
-            await using var connection = await source.OpenConnectionAsync(Token, Cancellation);
+            await using var connection = await source.OpenConnectionAsync(s_token, Cancellation);
             Assert.Equal(_topology["c"].Port, connection.Port);
         }
     }
@@ -143,16 +146,17 @@ public sealed class CausalTests : IDisposable
         await using var reads = new CausalDataSource(source);
 
         await using var first = await reads.OpenConnectionAsync(Cancellation);
-        reads.Observe(Token);
+        reads.Observe(s_token);
         reads.Observe(CausalToken.Parse("5-0/1"));
         await using var second = await reads.OpenConnectionAsync(Cancellation);
 
         Assert.NotEqual(_topology["a"].Port, first.Port);
         Assert.NotEqual(_topology["a"].Port, second.Port);
-        Assert.Equal(Token, reads.Token);
+        Assert.Equal(s_token, reads.Token);
     }
 
-    private RoutingDataSource Build(double wait = 1) => _topology.Build(options => options.CausalWait = TimeSpan.FromSeconds(wait));
+    private RoutingDataSource Build(double wait = 1) =>
+        _topology.Build(options => options.CausalWait = TimeSpan.FromSeconds(wait));
 
     private void Replays(string name, ulong position) => _topology[name].Answer = _ => Reply.Of(new Lsn(position));
 }

@@ -13,7 +13,8 @@ public sealed class HostMatrixTests : IDisposable
 
     public void Dispose() => _topology.Dispose();
 
-    // The states of a, b, c: P leads, R a replica that runs, S starting, L lags by 1 MB, N noloadbalance, Z a replica in zone "near", - is not there.
+    // The states of a, b, c: P leads, R a replica that runs, S starting, L lags by 1 MB, N noloadbalance, Z a replica
+    // in zone "near", - is not there.
     [Theory]
     [InlineData(TargetSessionAttributes.Primary, ReadFallback.Never, "PRR", "a")]
     [InlineData(TargetSessionAttributes.Primary, ReadFallback.Never, "RPR", "b")]
@@ -39,7 +40,8 @@ public sealed class HostMatrixTests : IDisposable
     [InlineData(TargetSessionAttributes.PreferPrimary, ReadFallback.Never, "SRR", "b c")]
     [InlineData(TargetSessionAttributes.Any, ReadFallback.Never, "PRR", "a b c")]
     [InlineData(TargetSessionAttributes.Any, ReadFallback.Never, "SSR", "c")]
-    public async Task Wanted_and_states_give_the_host(TargetSessionAttributes wanted, ReadFallback fallback, string states, string expected)
+    public async Task Wanted_and_states_give_the_host(
+        TargetSessionAttributes wanted, ReadFallback fallback, string states, string expected)
     {
         var source = _topology.Build(options =>
         {

@@ -6,7 +6,9 @@ using Routing.TestKit;
 
 namespace Routing.Driver.Tests;
 
-/// <summary>Speaks enough of PostgreSQL's protocol for Npgsql (without loading types), and does what a test tells it.</summary>
+/// <summary>
+/// Speaks enough of PostgreSQL's protocol for Npgsql (without loading types), and does what a test tells it.
+/// </summary>
 internal sealed class PretendServer : PretendListener
 {
     private int _logins;
@@ -71,10 +73,12 @@ internal sealed class PretendServer : PretendListener
             await stream.WriteAsync(BackendMessage.Error(code));
             return;
         }
-        byte[] role = InRecovery is { } inRecovery ? BackendMessage.Parameter("in_hot_standby", inRecovery ? "on" : "off") : [];
+        byte[] role =
+            InRecovery is { } inRecovery ? BackendMessage.Parameter("in_hot_standby", inRecovery ? "on" : "off") : [];
         await stream.WriteAsync((byte[])
         [
-            .. BackendMessage.LoggedIn, .. BackendMessage.Parameter("server_version", "15.1"), .. BackendMessage.Parameter("client_encoding", "UTF8"),
+            .. BackendMessage.LoggedIn, .. BackendMessage.Parameter("server_version", "15.1"),
+            .. BackendMessage.Parameter("client_encoding", "UTF8"),
             .. BackendMessage.Parameter("standard_conforming_strings", "on"), .. role,
             .. BackendMessage.Key(Interlocked.Increment(ref _pid)), .. BackendMessage.Ready(),
         ]);
@@ -137,7 +141,8 @@ internal sealed class PretendServer : PretendListener
         }
         if (reply?.Value is { } value)
         {
-            await stream.WriteAsync((byte[])[.. RowDescription(reply), .. DataRow(value), .. BackendMessage.Of('C', "SELECT 1\0"u8)]);
+            await stream.WriteAsync(
+                (byte[])[.. RowDescription(reply), .. DataRow(value), .. BackendMessage.Of('C', "SELECT 1\0"u8)]);
         }
         else
         {

@@ -36,11 +36,14 @@ internal sealed class PretendTopology : IClusterViews, IDisposable
         }
     }
 
-    public Dictionary<string, PretendServer> Servers { get; } = new(StringComparer.Ordinal) { ["a"] = new(), ["b"] = new(), ["c"] = new() };
+    public Dictionary<string, PretendServer> Servers { get; } =
+        new(StringComparer.Ordinal) { ["a"] = new(), ["b"] = new(), ["c"] = new() };
 
     public PretendServer this[string name] => Servers[name];
 
-    /// <summary>A member becomes the leader of a new term, in the view of all and by its own word; null: nobody leads.</summary>
+    /// <summary>
+    /// A member becomes the leader of a new term, in the view of all and by its own word; null: nobody leads.
+    /// </summary>
     public PretendTopology Lead(string? name, long? term = null)
     {
         foreach (var member in _members.Values.Where(one => one.Role == Role.Primary).ToList())
@@ -104,10 +107,12 @@ internal sealed class PretendTopology : IClusterViews, IDisposable
     }
 
     /// <summary>A data source on this topology; disposed of with it.</summary>
-    public RoutingDataSource Build(Action<RoutingOptions>? set = null, Action<RoutingDataSourceBuilder>? configure = null)
+    public RoutingDataSource Build(
+        Action<RoutingOptions>? set = null, Action<RoutingDataSourceBuilder>? configure = null)
     {
         var builder = new RoutingDataSourceBuilder(
-            "Cluster=pay;Etcd=127.0.0.1:1;Username=u;Database=d;SSL Mode=Disable;Server Compatibility Mode=NoTypeLoading;Timeout=1;Open Timeout=5")
+            "Cluster=pay;Etcd=127.0.0.1:1;Username=u;Database=d;SSL Mode=Disable;Server Compatibility "
+                + "Mode=NoTypeLoading;Timeout=1;Open Timeout=5")
         {
             Views = this,
         };

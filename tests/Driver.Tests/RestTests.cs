@@ -2,7 +2,9 @@ using Routing.TestKit;
 
 namespace Routing.Driver.Tests;
 
-/// <summary>The topology from agents' REST: the answer that knows most counts, and one that answers is enough.</summary>
+/// <summary>
+/// The topology from agents' REST: the answer that knows most counts, and one that answers is enough.
+/// </summary>
 public sealed class RestTests
 {
     [Fact]
@@ -14,7 +16,8 @@ public sealed class RestTests
         await using var source = Build(first);
         await WaitUntil.TrueAsync(() => source.Topology.Leader == "a");
 
-        second.Document = Document(first, second, leader: "b", timeline: 6);   // the first one is cut off, and still says what it knew
+        // the first one is cut off, and still says what it knew
+        second.Document = Document(first, second, leader: "b", timeline: 6);
         await WaitUntil.TrueAsync(() => source.Topology is { Leader: "b", Term: 6 });
         first.Dispose();
         await WaitUntil.TrueAsync(() => source.Topology is { Leader: "b", IsLive: true });
@@ -39,13 +42,15 @@ public sealed class RestTests
     }
 
     private static RoutingDataSource Build(PretendAgent agent) =>
-        RoutingDataSource.Create($"Cluster=pay;Topology=rest;Rest=127.0.0.1:{agent.Port};Rest Interval=0.1;Database=d;Username=u");
+        RoutingDataSource.Create(
+            $"Cluster=pay;Topology=rest;Rest=127.0.0.1:{agent.Port};Rest Interval=0.1;Database=d;Username=u");
 
     private static string Document(PretendAgent first, PretendAgent second, string leader, int timeline)
     {
         return $$"""{"members":[{{One(first, "a")}},{{One(second, "b")}}],"scope":"pay"}""";
 
         string One(PretendAgent agent, string name) =>
-            agent.Member(name, name == leader ? "leader" : "replica", name == leader ? "running" : "streaming", timeline);
+            agent.Member(name, name == leader ? "leader" : "replica", name == leader ? "running" : "streaming",
+                timeline);
     }
 }

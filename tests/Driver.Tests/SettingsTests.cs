@@ -12,7 +12,9 @@ namespace Routing.Driver.Tests;
 /// <summary>The string, the options, and what dependency injection makes of them.</summary>
 public sealed class SettingsTests
 {
-    private const string Text = "Cluster=orders;Etcd=10.0.0.1:2379,10.0.0.2;Target Session Attributes=prefer-standby;Database=shop;Username=app;Password=secret";
+    private const string Text =
+        "Cluster=orders;Etcd=10.0.0.1:2379,10.0.0.2;Target Session "
+            + "Attributes=prefer-standby;Database=shop;Username=app;Password=secret";
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -20,13 +22,17 @@ public sealed class SettingsTests
     public void One_string_says_everything()
     {
         var options = RoutingConnectionString.Parse(
-            Text + ";Open Timeout=2.5;Timeout=1;MaximumLagBytes=1000;Zone=near;Required Tags=disk: ssd, rack:1;Read Fallback=when-empty;Read Policy=round-robin");
+            Text
+                + ";Open Timeout=2.5;Timeout=1;MaximumLagBytes=1000;Zone=near;Required Tags=disk: ssd, rack:1;Read "
+                + "Fallback=when-empty;Read Policy=round-robin");
 
         Assert.Equal("orders", options.Cluster);
         Assert.Equal(["10.0.0.1:2379", "10.0.0.2"], options.Etcd);
         Assert.Equal(TargetSessionAttributes.PreferStandby, options.Target);
-        Assert.Equal((2.5, 1, 1000L), (options.OpenTimeout.TotalSeconds, options.ConnectTimeout.TotalSeconds, options.MaximumLagBytes));
-        Assert.Equal(("near", ReadFallback.WhenEmpty, ReadPolicy.RoundRobin), (options.Zone, options.ReadFallback, options.ReadPolicy));
+        Assert.Equal((2.5, 1, 1000L),
+            (options.OpenTimeout.TotalSeconds, options.ConnectTimeout.TotalSeconds, options.MaximumLagBytes));
+        Assert.Equal(("near", ReadFallback.WhenEmpty, ReadPolicy.RoundRobin),
+            (options.Zone, options.ReadFallback, options.ReadPolicy));
         Assert.Equal("ssd", options.RequiredTags["disk"]);
         Assert.Equal("shop", new NpgsqlConnectionStringBuilder(options.ConnectionString).Database);
     }
@@ -34,7 +40,8 @@ public sealed class SettingsTests
     [Fact]
     public void A_password_in_an_address_does_not_get_into_the_message()
     {
-        var wrong = Assert.ThrowsAny<Exception>(() => RoutingDataSource.Create("Cluster=orders;Etcd=http://root:hunter2@10.0.0.1:2379"));
+        var wrong = Assert.ThrowsAny<Exception>(
+            () => RoutingDataSource.Create("Cluster=orders;Etcd=http://root:hunter2@10.0.0.1:2379"));
 
         Assert.DoesNotContain("hunter2", wrong.ToString(), StringComparison.Ordinal);
         Assert.Contains("10.0.0.1", wrong.Message, StringComparison.Ordinal);
@@ -63,7 +70,8 @@ public sealed class SettingsTests
         var before = SharedTopology.Count;
         await using (var first = RoutingDataSource.Create(Text + ";Etcd Password=hidden;Etcd Username=e"))
         {
-            await using var second = RoutingDataSource.Create(Text + ";Etcd Password=hidden;Etcd Username=e;Database=other");
+            await using var second =
+                RoutingDataSource.Create(Text + ";Etcd Password=hidden;Etcd Username=e;Database=other");
             await using var third = RoutingDataSource.Create(Text.Replace("orders", "bills", StringComparison.Ordinal));
 
             Assert.Equal(before + 2, SharedTopology.Count);
@@ -99,7 +107,8 @@ public sealed class SettingsTests
 
         var source = host.Services.GetRequiredService<RoutingDataSource>();
         var read = host.Services.GetRequiredKeyedService<DbDataSource>(RoutingServiceKeys.Read);
-        var other = host.Services.GetRequiredKeyedService<RoutingDataSource>(RoutingServiceKeys.Of("bills", RoutingServiceKeys.Write));
+        var other = host.Services.GetRequiredKeyedService<RoutingDataSource>(
+            RoutingServiceKeys.Of("bills", RoutingServiceKeys.Write));
         using var scope = host.Services.CreateScope();
         var causal = scope.ServiceProvider.GetRequiredService<CausalDataSource>();
         var health = await host.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Cancellation);
@@ -119,14 +128,19 @@ public sealed class SettingsTests
     public void A_section_takes_what_the_string_takes()
     {
         var options = Section(
-            ("Cluster", "orders"), ("Etcd", "10.0.0.1:2379, 10.0.0.2"), ("Target", "prefer-standby"), ("OpenTimeout", "5"), ("ConnectTimeout", "90"),
-            ("Causal Wait", "00:00:02"), ("ReadPolicy", "round_robin"), ("required tags", "disk:ssd"), ("RequiredTags:rack", "1"),
-            ("ConnectionString", "Database=shop;Username=app"), ("Maximum Pool Size", "7"), ("Database", "other"), ("Multiplexing", "false"));
+            ("Cluster", "orders"), ("Etcd", "10.0.0.1:2379, 10.0.0.2"), ("Target", "prefer-standby"),
+            ("OpenTimeout", "5"), ("ConnectTimeout", "90"),
+            ("Causal Wait", "00:00:02"), ("ReadPolicy", "round_robin"), ("required tags", "disk:ssd"),
+            ("RequiredTags:rack", "1"),
+            ("ConnectionString", "Database=shop;Username=app"), ("Maximum Pool Size", "7"), ("Database", "other"),
+            ("Multiplexing", "false"));
 
         RoutingConnectionString.Check(options);
         Assert.Equal(["10.0.0.1:2379", "10.0.0.2"], options.Etcd);
-        Assert.Equal((TargetSessionAttributes.PreferStandby, ReadPolicy.RoundRobin), (options.Target, options.ReadPolicy));
-        Assert.Equal((5, 90, 2), (options.OpenTimeout.TotalSeconds, options.ConnectTimeout.TotalSeconds, options.CausalWait.TotalSeconds));
+        Assert.Equal((TargetSessionAttributes.PreferStandby, ReadPolicy.RoundRobin),
+            (options.Target, options.ReadPolicy));
+        Assert.Equal((5, 90, 2),
+            (options.OpenTimeout.TotalSeconds, options.ConnectTimeout.TotalSeconds, options.CausalWait.TotalSeconds));
         Assert.Equal("1", options.RequiredTags["rack"]);
         var npgsql = new NpgsqlConnectionStringBuilder(options.ConnectionString);
         Assert.Equal(("other", "app", 7), (npgsql.Database, npgsql.Username, npgsql.MaxPoolSize));
@@ -172,7 +186,8 @@ public sealed class SettingsTests
     private static RoutingOptions Section(params (string Key, string? Value)[] entries)
     {
         var configuration = new ConfigurationBuilder()
-            .AddInMemoryCollection(entries.ToDictionary(entry => $"Orders:{entry.Key}", entry => entry.Value, StringComparer.Ordinal)).Build();
+            .AddInMemoryCollection(entries.ToDictionary(
+                entry => $"Orders:{entry.Key}", entry => entry.Value, StringComparer.Ordinal)).Build();
         var options = new RoutingOptions();
         RoutingSection.Read(configuration.GetSection("Orders"), options);
         return options;

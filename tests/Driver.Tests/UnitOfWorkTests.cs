@@ -70,7 +70,8 @@ public sealed class UnitOfWorkTests : IDisposable
     {
         Fail("INSERT", Reply.Error(code), times: 1);
 
-        var failed = await Assert.ThrowsAsync<PostgresException>(() => _source.RunAsync(WriteAsync, cancellationToken: Cancellation));
+        var failed = await Assert.ThrowsAsync<PostgresException>(
+            () => _source.RunAsync(WriteAsync, cancellationToken: Cancellation));
 
         Assert.Equal((code, 1), (failed.SqlState, _runs));
     }
@@ -92,7 +93,8 @@ public sealed class UnitOfWorkTests : IDisposable
     {
         Fail("COMMIT", how == "lost" ? Reply.Lost : Reply.Error(how), times: 1);
 
-        var ambiguous = await Assert.ThrowsAsync<AmbiguousCommitException>(() => _source.RunAsync(WriteAsync, cancellationToken: Cancellation));
+        var ambiguous = await Assert.ThrowsAsync<AmbiguousCommitException>(
+            () => _source.RunAsync(WriteAsync, cancellationToken: Cancellation));
 
         Assert.Equal(("a", 1, false), (ambiguous.Member, _runs, ambiguous.IsTransient));
     }
@@ -103,7 +105,8 @@ public sealed class UnitOfWorkTests : IDisposable
     public async Task The_hook_finds_out_what_became_of_it(bool wasCommitted, int runs)
     {
         Fail("COMMIT", Reply.Lost, times: 1);
-        _topology["a"].Answer = Then(_topology["a"].Answer, sql => sql == "is it there?" ? Reply.Of(wasCommitted) : null);
+        _topology["a"].Answer =
+            Then(_topology["a"].Answer, sql => sql == "is it there?" ? Reply.Of(wasCommitted) : null);
 
         await _source.RunAsync(WriteAsync, new UnitOfWorkOptions { WasCommitted = LookAsync }, Cancellation);
 
@@ -156,7 +159,8 @@ public sealed class UnitOfWorkTests : IDisposable
 
         var failed = await Assert.ThrowsAsync<NpgsqlException>(() => _source.RunAsync(
             WriteAsync,
-            new UnitOfWorkOptions { MaximumAttempts = 2, WasCommitted = (_, _) => Task.FromResult<bool?>(false) }, Cancellation));
+            new UnitOfWorkOptions { MaximumAttempts = 2, WasCommitted = (_, _) => Task.FromResult<bool?>(false) },
+            Cancellation));
 
         Assert.Equal(2, _runs);
         Assert.Contains("in 2 attempts", failed.Message, StringComparison.Ordinal);
@@ -202,7 +206,8 @@ public sealed class UnitOfWorkTests : IDisposable
             WriteAsync, new UnitOfWorkOptions { MaximumAttempts = 3 }, Cancellation));
         var attempts = _runs;
         await Assert.ThrowsAsync<TimeoutException>(() => _source.RunAsync(
-            WriteAsync, new UnitOfWorkOptions { Deadline = TimeSpan.FromSeconds(0.3), MaximumAttempts = int.MaxValue }, Cancellation));
+            WriteAsync, new UnitOfWorkOptions { Deadline = TimeSpan.FromSeconds(0.3), MaximumAttempts = int.MaxValue },
+            Cancellation));
 
         Assert.Equal(3, attempts);
     }
@@ -213,7 +218,8 @@ public sealed class UnitOfWorkTests : IDisposable
         return (bool?)await command.ExecuteScalarAsync(cancellationToken);
     }
 
-    private static Func<string, Reply?> Then(Func<string, Reply?> first, Func<string, Reply?> second) => sql => first(sql) ?? second(sql);
+    private static Func<string, Reply?> Then(Func<string, Reply?> first, Func<string, Reply?> second) =>
+        sql => first(sql) ?? second(sql);
 
     private async Task<int> WriteAsync(NpgsqlTransaction transaction, CancellationToken cancellationToken)
     {

@@ -36,7 +36,8 @@ public sealed class WatchingTests : IDisposable
         await WaitUntil.TrueAsync(() => told.Any(change => !change.Current.IsLive && change.Current.IsKnown));
 
         Assert.Equal([true, true, false], told.Select(change => change.LeaderChanged));
-        Assert.All(told.Zip(told.Skip(1)), pair => Assert.Equal(pair.First.Current.Leader, pair.Second.Previous.Leader));
+        Assert.All(told.Zip(told.Skip(1)),
+            pair => Assert.Equal(pair.First.Current.Leader, pair.Second.Previous.Leader));
     }
 
     [Fact]
@@ -53,10 +54,13 @@ public sealed class WatchingTests : IDisposable
                 }
             },
         };
-        listener.SetMeasurementEventCallback<long>((instrument, value, _, _) => seen.AddOrUpdate(instrument.Name, value, (_, sum) => sum + value));
-        listener.SetMeasurementEventCallback<int>((instrument, value, _, _) => seen.AddOrUpdate(instrument.Name, value, (_, sum) => sum + value));
+        listener.SetMeasurementEventCallback<long>(
+            (instrument, value, _, _) => seen.AddOrUpdate(instrument.Name, value, (_, sum) => sum + value));
+        listener.SetMeasurementEventCallback<int>(
+            (instrument, value, _, _) => seen.AddOrUpdate(instrument.Name, value, (_, sum) => sum + value));
         listener.SetMeasurementEventCallback<double>((instrument, _, tags, _) =>
-            seen.AddOrUpdate($"{instrument.Name} {tags.ToArray().Single(tag => tag.Key == "target").Value}", 1, (_, sum) => sum + 1));
+            seen.AddOrUpdate($"{instrument.Name} {tags.ToArray().Single(tag => tag.Key == "target").Value}", 1,
+                (_, sum) => sum + 1));
         listener.Start();
         var source = _topology.Build();
 
@@ -104,7 +108,8 @@ public sealed class WatchingTests : IDisposable
     [Fact]
     public async Task The_health_check_opens_a_connection_and_knows_a_silent_source()
     {
-        var source = _topology.Build(options => options.OpenTimeout = TimeSpan.FromSeconds(3));   // time for the first open of a slow machine
+        // time for the first open of a slow machine
+        var source = _topology.Build(options => options.OpenTimeout = TimeSpan.FromSeconds(3));
         var check = new RoutingHealthCheck(source);
         var context = new HealthCheckContext
         {
@@ -123,7 +128,8 @@ public sealed class WatchingTests : IDisposable
         var unhealthy = await check.CheckHealthAsync(context, Cancellation);
 
         Assert.Equal(
-            [HealthStatus.Healthy, HealthStatus.Degraded, HealthStatus.Unhealthy], new[] { healthy, degraded, unhealthy }.Select(one => one.Status));
+            [HealthStatus.Healthy, HealthStatus.Degraded, HealthStatus.Unhealthy],
+            new[] { healthy, degraded, unhealthy }.Select(one => one.Status));
         Assert.Equal("a", healthy.Data["leader"]);
         Assert.Contains("nobody holds the leader key", unhealthy.Description, StringComparison.Ordinal);
     }

@@ -3,7 +3,9 @@ using Routing.TestKit;
 
 namespace Routing.Faults.Tests;
 
-/// <summary>A primary that cannot reach etcd, and which others can still ask: they ask it before one of them leads.</summary>
+/// <summary>
+/// A primary that cannot reach etcd, and which others can still ask: they ask it before one of them leads.
+/// </summary>
 public sealed class CutOffLeaderTests : IAsyncLifetime
 {
     private readonly Dictionary<string, TcpRelay> _links = [];
@@ -35,15 +37,18 @@ public sealed class CutOffLeaderTests : IAsyncLifetime
         var others = _cluster.ReplicasOf(leader);
         await _cluster.ConfigureAsync(new JsonObject { ["pause"] = true });
         await _cluster.UntilAsync(
-            async () => (await leader.GetAsync("/patroni"))?["pause"]?.GetValue<bool>() == true, "the leader knows of the pause");
+            async () => (await leader.GetAsync("/patroni"))?["pause"]?.GetValue<bool>() == true,
+            "the leader knows of the pause");
         var writers = await Writer.StartOnEachAsync(_cluster);
 
         _links[leader.Name].Cut();
-        await _cluster.UntilAsync(async () => await _cluster.LeaderNameAsync() is null, "the lease of the leader has ended");
+        await _cluster.UntilAsync(async () => await _cluster.LeaderNameAsync() is null,
+            "the lease of the leader has ended");
         Assert.Equal(200, (await others[0].SendAsync("PATCH", "/config", new JsonObject { ["pause"] = null })).Code);
         foreach (var other in others)
         {
-            await _cluster.UntilAsync(() => other.CountInLog($"{leader} still runs as a primary") > 0, $"{other} has asked the old leader");
+            await _cluster.UntilAsync(() => other.CountInLog($"{leader} still runs as a primary") > 0,
+                $"{other} has asked the old leader");
         }
         // Twice the life of the lease.
         await Task.Delay(_cluster.Ttl * 2, TestContext.Current.CancellationToken);
@@ -65,10 +70,13 @@ public sealed class CutOffLeaderTests : IAsyncLifetime
         var writers = await Writer.StartOnEachAsync(_cluster);
 
         _links[leader.Name].Cut();
-        await _cluster.UntilAsync(async () => await _cluster.LeaderNameAsync() is null, "the lease of the leader has ended");
+        await _cluster.UntilAsync(async () => await _cluster.LeaderNameAsync() is null,
+            "the lease of the leader has ended");
         await _cluster.UntilAsync(
-            async () => (await leader.GetAsync("/patroni"))?["failsafe_mode_is_active"]?.GetValue<bool>() == true, "failsafe mode is active");
-        Assert.Equal(200, (await other.SendAsync("PATCH", "/config", new JsonObject { ["failsafe_mode"] = null })).Code);
+            async () => (await leader.GetAsync("/patroni"))?["failsafe_mode_is_active"]?.GetValue<bool>() == true,
+            "failsafe mode is active");
+        Assert.Equal(
+            200, (await other.SendAsync("PATCH", "/config", new JsonObject { ["failsafe_mode"] = null })).Code);
         var next = await _cluster.LeaderAsync(not: leader);
         await Task.Delay(_cluster.Ttl, TestContext.Current.CancellationToken);
         _links[leader.Name].Refuses = false;

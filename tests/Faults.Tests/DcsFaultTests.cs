@@ -16,7 +16,8 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
         await cluster.Etcd.KillAsync();
         var silent = Stopwatch.GetTimestamp();
         await cluster.UntilAsync(
-            async () => await leader.StatusAsync("/primary") == 503 && await IsNoPrimaryAsync(leader), "the leader has demoted itself");
+            async () => await leader.StatusAsync("/primary") == 503 && await IsNoPrimaryAsync(leader),
+            "the leader has demoted itself");
         AssertNoWriteAfterTheLease(cluster, judge[leader], silent);
         await cluster.Etcd.RestartAsync();
         var now = await cluster.HealthyAsync();
@@ -34,7 +35,8 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
         cluster.Etcd.Freeze();
         var silent = Stopwatch.GetTimestamp();
         await cluster.UntilAsync(
-            async () => await leader.StatusAsync("/primary") == 503 && await IsNoPrimaryAsync(leader), "the leader has demoted itself");
+            async () => await leader.StatusAsync("/primary") == 503 && await IsNoPrimaryAsync(leader),
+            "the leader has demoted itself");
         AssertNoWriteAfterTheLease(cluster, judge[leader], silent);
         cluster.Etcd.Thaw();
         var now = await cluster.HealthyAsync();
@@ -80,7 +82,8 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
 
         await cluster.Etcd.KillAsync();
         await cluster.UntilAsync(
-            async () => (await leader.GetAsync("/patroni"))?["failsafe_mode_is_active"]?.GetValue<bool>() == true, "failsafe mode is active");
+            async () => (await leader.GetAsync("/patroni"))?["failsafe_mode_is_active"]?.GetValue<bool>() == true,
+            "failsafe mode is active");
         // Twice the life of the lease.
         await Task.Delay(cluster.Ttl * 2, TestContext.Current.CancellationToken);
         var during = await leader.StatusAsync("/primary");
@@ -103,29 +106,34 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
         foreach (var (replica, other) in new[] { (replicas[0], replicas[1]), (replicas[1], replicas[0]) })
         {
             await cluster.UntilAsync(
-                async () => await replica.SqlAsync(PositionOf(other)) is { Length: > 0 }, $"{replica.Name} has a slot for {other.Name}");
+                async () => await replica.SqlAsync(PositionOf(other)) is { Length: > 0 },
+                $"{replica.Name} has a slot for {other.Name}");
         }
 
         await cluster.Etcd.KillAsync();
         await cluster.UntilAsync(
-            async () => (await leader.GetAsync("/patroni"))?["failsafe_mode_is_active"]?.GetValue<bool>() == true, "failsafe mode is active");
+            async () => (await leader.GetAsync("/patroni"))?["failsafe_mode_is_active"]?.GetValue<bool>() == true,
+            "failsafe mode is active");
         // What is written from here on stands in no key of etcd.
         var silentAt = await leader.SqlAsync("SELECT pg_current_wal_flush_lsn()");
         await judge[leader].MoreAsync(50);
         foreach (var (replica, other) in new[] { (replicas[0], replicas[1]), (replicas[1], replicas[0]) })
         {
             await cluster.UntilAsync(
-                async () => await replica.SqlAsync($"{PositionOf(other)} AND restart_lsn > '{silentAt}'") is { Length: > 0 },
+                async () =>
+                    await replica.SqlAsync($"{PositionOf(other)} AND restart_lsn > '{silentAt}'") is { Length: > 0 },
                 $"the slot for {other.Name} on {replica.Name} is advanced without etcd");
         }
-        var kept = await leader.SqlAsync("SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots WHERE active");
+        var kept = await leader.SqlAsync(
+            "SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots WHERE active");
         await cluster.Etcd.RestartAsync();
 
         Assert.Equal(string.Join(' ', replicas.Select(replica => replica.Name).Order(StringComparer.Ordinal)), kept);
         Assert.Equal(leader, await cluster.HealthyAsync());
         await judge.OnePrimaryAndNothingLostAsync(leader);
 
-        static string PositionOf(TestNode member) => $"SELECT restart_lsn::text FROM pg_replication_slots WHERE slot_name = '{member.Name}'";
+        static string PositionOf(TestNode member) =>
+            $"SELECT restart_lsn::text FROM pg_replication_slots WHERE slot_name = '{member.Name}'";
     }
 
     [Fact]
@@ -140,11 +148,13 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
 
             await cluster.Etcd.KillAsync();
             await cluster.UntilAsync(
-                async () => (await leader.GetAsync("/patroni"))?["failsafe_mode_is_active"]?.GetValue<bool>() == true, "failsafe mode is active");
+                async () => (await leader.GetAsync("/patroni"))?["failsafe_mode_is_active"]?.GetValue<bool>() == true,
+                "failsafe mode is active");
             var began = Stopwatch.GetTimestamp();
             await replica.KillAgentAsync();
             replica.Start();
-            await cluster.UntilAsync(async () => await replica.StatusAsync("/liveness") == 200, "the new agent answers");
+            await cluster.UntilAsync(async () => await replica.StatusAsync("/liveness") == 200,
+                "the new agent answers");
             var wasQuick = Stopwatch.GetElapsedTime(began) < cluster.Ttl / 3;
             // Twice the life of a consent.
             await Task.Delay(wasQuick ? cluster.Ttl * 2 : TimeSpan.Zero, TestContext.Current.CancellationToken);
@@ -193,7 +203,8 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
 
         await cluster.Keys.DeleteAsync("leader");
         await cluster.UntilAsync(
-            async () => await cluster.Keys.GetAsync("leader") is { } key && key.CreateRevision > term, "somebody holds the key");
+            async () => await cluster.Keys.GetAsync("leader") is { } key && key.CreateRevision > term,
+            "somebody holds the key");
         var now = await cluster.HealthyAsync();
         await judge[now].MoreAsync(50);
 
@@ -203,8 +214,8 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
     [Fact]
     public async Task A_leader_key_written_by_hand_for_another_stops_the_primary_at_once()
     {
-        // Whoever writes this key overrules the lease: all that the old primary can do is to be quick. Where the watch is held up, the next
-        // renewal may be what finds it out, and nothing was tried.
+        // Whoever writes this key overrules the lease: all that the old primary can do is to be quick. Where the watch
+        // is held up, the next renewal may be what finds it out, and nothing was tried.
         var isToldByTheWatch = false;
         for (var round = 0; round < 3 && !isToldByTheWatch; round++)
         {
@@ -222,7 +233,8 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
 
             Assert.Equal(other, now);
             var wentOn = Stopwatch.GetElapsedTime(written, judge[leader].Writes[^1].Began);
-            Assert.True(wentOn < cluster.Ttl / 2, $"{leader.Name}, the old primary, went on for {wentOn}{cluster.Report()}");
+            Assert.True(wentOn < cluster.Ttl / 2,
+                $"{leader.Name}, the old primary, went on for {wentOn}{cluster.Report()}");
             isToldByTheWatch = leader.CountInLog(told) > before;
         }
         Assert.True(isToldByTheWatch, "no primary heard of it by its watch");
@@ -237,14 +249,17 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
 
         await cluster.Keys.RevokeAsync(key.Lease);
         await cluster.UntilAsync(
-            async () => await cluster.Keys.GetAsync("leader") is { } now && now.CreateRevision > key.CreateRevision, "somebody holds the key");
+            async () => await cluster.Keys.GetAsync("leader") is { } now && now.CreateRevision > key.CreateRevision,
+            "somebody holds the key");
         var next = await cluster.HealthyAsync();
         await judge[next].MoreAsync(50);
 
         await judge.OnePrimaryAndNothingLostAsync(next);
     }
 
-    /// <summary>The last renewal was sent before etcd fell silent: a lease later the old primary takes nothing any more.</summary>
+    /// <summary>
+    /// The last renewal was sent before etcd fell silent: a lease later the old primary takes nothing any more.
+    /// </summary>
     private static void AssertNoWriteAfterTheLease(TestCluster cluster, Writer old, long silent)
     {
         var wentOn = Stopwatch.GetElapsedTime(silent, old.Writes[^1].Began);

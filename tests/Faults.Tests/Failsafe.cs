@@ -25,14 +25,18 @@ internal sealed class Failsafe : IAsyncDisposable
         }
     }
 
-    /// <summary>Takes it back. A test that has failed may have left a cluster that cannot be asked: the next one gets another then.</summary>
+    /// <summary>
+    /// Takes it back. A test that has failed may have left a cluster that cannot be asked: the next one gets another
+    /// then.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         try
         {
             await _cluster.ConfigureAsync(new JsonObject { ["failsafe_mode"] = null });
         }
-        catch (Exception problem) when (problem is TimeoutException or HttpRequestException or TaskCanceledException or InvalidOperationException)
+        catch (Exception problem) when (problem is TimeoutException or HttpRequestException or TaskCanceledException
+            or InvalidOperationException)
         {
             TestContext.Current.SendDiagnosticMessage("failsafe mode was not taken back: {0}", problem.Message);
         }

@@ -36,7 +36,8 @@ public sealed class FrozenProcessTests(SynchronousCluster fixture)
 
             var began = Stopwatch.GetTimestamp();
             leader.SignalAgent(ProcessSignal.Stop);
-            await Task.Delay(TimeSpan.FromSeconds(1.5), TestContext.Current.CancellationToken);   // the fault itself: a quarter of the lease
+            // the fault itself: a quarter of the lease
+            await Task.Delay(TimeSpan.FromSeconds(1.5), TestContext.Current.CancellationToken);
             leader.SignalAgent(ProcessSignal.Continue);
             if (Stopwatch.GetElapsedTime(began) > cluster.Ttl * 0.4)
             {
@@ -62,7 +63,8 @@ public sealed class FrozenProcessTests(SynchronousCluster fixture)
 
         replica.SignalAgent(ProcessSignal.Stop);
         await cluster.UntilAsync(
-            async () => await cluster.Keys.GetAsync($"members/{replica.Name}") is null, "the member key of the frozen one ends");
+            async () => await cluster.Keys.GetAsync($"members/{replica.Name}") is null,
+            "the member key of the frozen one ends");
         await judge[leader].MoreAsync(100);
         replica.SignalAgent(ProcessSignal.Continue);
 
@@ -87,7 +89,10 @@ public sealed class FrozenProcessTests(SynchronousCluster fixture)
         await judge.OnePrimaryAndNothingLostAsync(now);
     }
 
-    /// <summary>The request is made first, so that the demotion has begun when etcd falls silent; each fence is killed as soon as it lives.</summary>
+    /// <summary>
+    /// The request is made first, so that the demotion has begun when etcd falls silent; each fence is killed as soon
+    /// as it lives.
+    /// </summary>
     [Fact]
     [Trait("Runs", "Alone")]
     public async Task A_demotion_that_hangs_in_a_script_is_overtaken_before_the_lease_ends_though_no_fence_lives()
@@ -120,7 +125,8 @@ public sealed class FrozenProcessTests(SynchronousCluster fixture)
 
         Assert.True(took < cluster.Ttl, $"it took {took}{cluster.Report()}");
         Assert.Equal(0, leader.CountInLog("The fence stopped the primary"));
-        TestContext.Current.SendDiagnosticMessage("stopped {0:F2} s before the lease ended", (cluster.Ttl - took).TotalSeconds);
+        TestContext.Current.SendDiagnosticMessage(
+            "stopped {0:F2} s before the lease ended", (cluster.Ttl - took).TotalSeconds);
     }
 
     [Fact]

@@ -8,7 +8,8 @@ internal sealed class Judge : IAsyncDisposable
     private readonly TestCluster _cluster;
     private readonly Dictionary<TestNode, Writer> _writers;
 
-    private Judge(TestCluster cluster, Dictionary<TestNode, Writer> writers) => (_cluster, _writers) = (cluster, writers);
+    private Judge(TestCluster cluster, Dictionary<TestNode, Writer> writers) =>
+        (_cluster, _writers) = (cluster, writers);
 
     public Writer this[TestNode node] => _writers[node];
 
@@ -21,26 +22,29 @@ internal sealed class Judge : IAsyncDisposable
     /// <param name="leader">Its leader.</param>
     /// <param name="patience">As of <see cref="Writer"/>.</param>
     /// <param name="isSynchronous">Whether a synchronous mode is on.</param>
-    public static async Task<Judge> StartAsync(TestCluster cluster, TestNode leader, TimeSpan? patience = null, bool isSynchronous = true)
+    public static async Task<Judge> StartAsync(
+        TestCluster cluster, TestNode leader, TimeSpan? patience = null, bool isSynchronous = true)
     {
         // An acknowledged write is only safe from here on: before, no standby may have been synchronous yet.
         if (isSynchronous)
         {
             await cluster.UntilAsync(
-                async () => (await cluster.Keys.GetAsync("sync"))?.Json is { } sync && sync["leader"]?.ToString() == leader.Name
+                async () => (await cluster.Keys.GetAsync("sync"))?.Json is { } sync
+                    && sync["leader"]?.ToString() == leader.Name
                     && sync["sync_standby"]?.ToString() is { Length: > 0 },
                 "a synchronous standby is named");
         }
         var writers = await Writer.StartOnEachAsync(cluster, patience);
-        var judge = new Judge(cluster, writers.Zip(cluster.Nodes).ToDictionary(pair => pair.Second, pair => pair.First));
+        var judge =
+            new Judge(cluster, writers.Zip(cluster.Nodes).ToDictionary(pair => pair.Second, pair => pair.First));
         await judge[leader].MoreAsync(50);
         return judge;
     }
 
     /// <summary>Two primaries at once; null when no write shows them.</summary>
     /// <remarks>
-    /// A timeline has one primary, and no older one takes a write that began after a later one had answered. That is sure whichever of our
-    /// threads was held up: another order of beginnings and answers says nothing.
+    /// A timeline has one primary, and no older one takes a write that began after a later one had answered. That is
+    /// sure whichever of our threads was held up: another order of beginnings and answers says nothing.
     /// </remarks>
     public static string? FaultIn(IEnumerable<AcknowledgedWrite> writes)
     {
@@ -54,7 +58,8 @@ internal sealed class Judge : IAsyncDisposable
             }
             if (earliest is not null && term.Max(write => write.Began) > earliest.Ended)
             {
-                return $"{nodes[0]} took writes on timeline {term.Key} after {earliest.Node} had on timeline {earliest.Timeline}";
+                return $"{nodes[0]} took writes on timeline {term.Key} after {earliest.Node} had on timeline "
+                    + $"{earliest.Timeline}";
             }
             var first = term.MinBy(write => write.Ended)!;
             earliest = earliest is null || first.Ended < earliest.Ended ? first : earliest;
@@ -89,7 +94,8 @@ internal sealed class Judge : IAsyncDisposable
         foreach (var writer in _writers.Values)
         {
             var missing = await writer.MissingOnAsync(now);
-            Assert.True(missing.Count == 0, $"{missing.Count} acknowledged writes are missing on {now}\n{_cluster.Report()}");
+            Assert.True(missing.Count == 0,
+                $"{missing.Count} acknowledged writes are missing on {now}\n{_cluster.Report()}");
         }
     }
 

@@ -56,7 +56,8 @@ public sealed class LostNodeTests(SynchronousCluster fixture)
     {
         var (cluster, leader) = await fixture.TakeAsync();
         // A copy that takes many minutes, so that the node dies in the middle of it.
-        var added = cluster.AddNode((_, config) => config["postgresql"]!["basebackup"] = new JsonObject { ["max-rate"] = "32k" });
+        var added = cluster.AddNode(
+            (_, config) => config["postgresql"]!["basebackup"] = new JsonObject { ["max-rate"] = "32k" });
 
         added.Start();
         await cluster.UntilAsync(
@@ -77,7 +78,8 @@ public sealed class LostNodeTests(SynchronousCluster fixture)
             folder => File.Exists(Path.Combine(folder, "backup_label")));
 
     private static bool IsRunning(string program, TestNode node) =>
-        OrdinaryProcess.Find(node.DataDirectory).Any(process => process.Command.Contains(program, StringComparison.Ordinal));
+        OrdinaryProcess.Find(node.DataDirectory)
+            .Any(process => process.Command.Contains(program, StringComparison.Ordinal));
 }
 
 /// <summary>The node that makes a new cluster dies in the middle of it.</summary>
@@ -93,7 +95,8 @@ public sealed class BootstrapFaultTests
         var postgresql = first.Config["postgresql"]!.AsObject();
         postgresql["bin_name"] = new JsonObject
         {
-            ["initdb"] = first.WriteProgram("initdb.sh", $"{postgresql["bin_dir"]}/initdb \"$@\" && touch {made}\nexec sleep 1000\n"),
+            ["initdb"] = first.WriteProgram(
+                "initdb.sh", $"{postgresql["bin_dir"]}/initdb \"$@\" && touch {made}\nexec sleep 1000\n"),
         };
         first.WriteConfig();
 
@@ -103,7 +106,8 @@ public sealed class BootstrapFaultTests
         postgresql.Remove("bin_name");
         first.WriteConfig();
         var left = (await cluster.Keys.GetAsync("initialize"))?.Value;
-        // What an operator does after such a death: the key has no lease, so that nobody makes a second cluster by himself.
+        // What an operator does after such a death: the key has no lease, so that nobody makes a second cluster by
+        // himself.
         await cluster.Keys.DeleteAsync("initialize");
         if (Directory.Exists(first.DataDirectory))
         {

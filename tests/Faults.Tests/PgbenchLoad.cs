@@ -4,7 +4,9 @@ using Routing.TestKit;
 
 namespace Routing.Faults.Tests;
 
-/// <summary>pgbench after pgbench through the proxy, so that load goes on although pgbench gives up a client that saw an error.</summary>
+/// <summary>
+/// pgbench after pgbench through the proxy, so that load goes on although pgbench gives up a client that saw an error.
+/// </summary>
 /// <remarks>Every transaction writes down which server took it.</remarks>
 internal sealed class PgbenchLoad : IAsyncDisposable
 {
@@ -19,7 +21,8 @@ internal sealed class PgbenchLoad : IAsyncDisposable
     {
         _port = port;
         OrdinaryProcess.GiveAway(_directory.Path);
-        File.WriteAllText(_directory["script.sql"], $"BEGIN;\nINSERT INTO {Table} (port) VALUES (inet_server_port());\nEND;\n");
+        File.WriteAllText(_directory["script.sql"],
+            $"BEGIN;\nINSERT INTO {Table} (port) VALUES (inet_server_port());\nEND;\n");
         // Half of them connect for every transaction, half keep their sessions.
         _workers = [.. Enumerable.Range(0, 4).Select(number => WorkAsync(number % 2 == 0 ? ["-C"] : []))];
     }
@@ -53,12 +56,14 @@ internal sealed class PgbenchLoad : IAsyncDisposable
             Assert.DoesNotContain("connection to server", output, StringComparison.Ordinal);   // a login that failed
             Assert.DoesNotContain("read-only", output, StringComparison.Ordinal);
         });
-        Assert.All(_runs, run => Assert.True(run.Took < TimeSpan.FromSeconds(25), $"pgbench hung for {run.Took}\n{run.Output}"));
+        Assert.All(_runs,
+            run => Assert.True(run.Took < TimeSpan.FromSeconds(25), $"pgbench hung for {run.Took}\n{run.Output}"));
         Assert.All(_runs.TakeLast(4), run => Assert.True(run.Code == 0, run.Output));
         if (before != now)
         {
             Assert.Equal("0", await now.SqlAsync(
-                $"SELECT count(*) FROM {Table} WHERE port = {before.Port} AND id > (SELECT min(id) FROM {Table} WHERE port = {now.Port})"));
+                $"SELECT count(*) FROM {Table} WHERE port = {before.Port} AND id > (SELECT min(id) FROM {Table} WHERE "
+                    + $"port = {now.Port})"));
             Assert.NotEqual("0", await now.SqlAsync($"SELECT count(*) FROM {Table} WHERE port = {now.Port}"));
         }
     }

@@ -14,7 +14,8 @@ internal static class Program
         if (NamespaceLab.WhyNot is { } reason)
         {
             Console.Error.WriteLine(
-                $"No network namespaces here ({reason}): drills run behind forwarders, those that need a disk not at all.");
+                $"No network namespaces here ({reason}): drills run behind forwarders, those that need a disk not at "
+                    + "all.");
         }
         return ConsoleRunner.Run(arguments);
     }

@@ -4,7 +4,10 @@ using Routing.TestKit;
 
 namespace Routing.Faults.Tests;
 
-/// <summary>Clients of the proxy while the cluster behind it is broken: nobody hangs, nobody writes to a read-only server, nothing is lost.</summary>
+/// <summary>
+/// Clients of the proxy while the cluster behind it is broken: nobody hangs, nobody writes to a read-only server,
+/// nothing is lost.
+/// </summary>
 [Collection(SharedCluster.Name)]
 public sealed class ProxyFaultTests(SynchronousCluster fixture)
 {
@@ -38,15 +41,18 @@ public sealed class ProxyFaultTests(SynchronousCluster fixture)
     [Fact]
     public Task A_dead_node_while_the_agents_alone_tell_of_the_cluster() => ClientsSurviveAsync(
         async (_, leader) => await leader.KillAsync(),
-        cluster => new ProxyOptions { Source = $"rest: {{hosts: '127.0.0.1:{cluster.Nodes[0].RestPort},127.0.0.1:{cluster.Nodes[1].RestPort}'}}" });
+        cluster => new ProxyOptions { Source =
+            $"rest: {{hosts: '127.0.0.1:{cluster.Nodes[0].RestPort},127.0.0.1:{cluster.Nodes[1].RestPort}'}}" });
 
-    private async Task ClientsSurviveAsync(Func<TestCluster, TestNode, Task> fault, Func<TestCluster, ProxyOptions>? options = null)
+    private async Task ClientsSurviveAsync(
+        Func<TestCluster, TestNode, Task> fault, Func<TestCluster, ProxyOptions>? options = null)
     {
         var (cluster, leader) = await fixture.TakeAsync();
         await using var proxy = await ProxyProcess.StartAsync(cluster, options?.Invoke(cluster));
         await using (var connection = await ProxyProcess.OpenAsync(proxy.WritePort))
         {
-            await using var create = new NpgsqlCommand("CREATE TABLE IF NOT EXISTS by_proxy (client int, id bigint)", connection);
+            await using var create =
+                new NpgsqlCommand("CREATE TABLE IF NOT EXISTS by_proxy (client int, id bigint)", connection);
             await create.ExecuteNonQueryAsync(Cancellation);
             await using var empty = new NpgsqlCommand("TRUNCATE by_proxy", connection);
             await empty.ExecuteNonQueryAsync(Cancellation);
@@ -57,7 +63,8 @@ public sealed class ProxyFaultTests(SynchronousCluster fixture)
         await fault(cluster, leader);
 
         var counts = clients.ConvertAll(client => client.Count);
-        await cluster.UntilAsync(() => clients.Zip(counts).All(pair => pair.First.Count > pair.Second + 50), "every client writes again");
+        await cluster.UntilAsync(() => clients.Zip(counts).All(pair => pair.First.Count > pair.Second + 50),
+            "every client writes again");
         cluster.StartMissing();
         var now = await cluster.HealthyAsync();
         foreach (var client in clients)
@@ -67,13 +74,15 @@ public sealed class ProxyFaultTests(SynchronousCluster fixture)
         await using var judge = await now.OpenAsync();
         foreach (var client in clients)
         {
-            await using var command = new NpgsqlCommand($"SELECT count(*) FROM by_proxy WHERE client = {client.Number} AND id = ANY($1)", judge)
+            await using var command = new NpgsqlCommand(
+                $"SELECT count(*) FROM by_proxy WHERE client = {client.Number} AND id = ANY($1)", judge)
             {
                 Parameters = { new() { Value = client.Acknowledged.ToArray() } },
             };
             Assert.Equal(client.Count, (long)(await command.ExecuteScalarAsync(Cancellation))!);
             Assert.DoesNotContain(PostgresErrorCodes.ReadOnlySqlTransaction, client.Codes);
-            Assert.True(client.LongestAttempt < TimeSpan.FromSeconds(25), $"a client hung for {client.LongestAttempt}\n{proxy.Log}");
+            Assert.True(client.LongestAttempt < TimeSpan.FromSeconds(25),
+                $"a client hung for {client.LongestAttempt}\n{proxy.Log}");
         }
     }
 
@@ -129,7 +138,8 @@ public sealed class ProxyFaultTests(SynchronousCluster fixture)
                     while (!_isStopped)
                     {
                         begun = Stopwatch.GetTimestamp();
-                        await using var insert = new NpgsqlCommand($"INSERT INTO by_proxy VALUES ({Number}, {++id})", connection);
+                        await using var insert =
+                            new NpgsqlCommand($"INSERT INTO by_proxy VALUES ({Number}, {++id})", connection);
                         await insert.ExecuteNonQueryAsync();
                         lock (_gate)
                         {

@@ -4,7 +4,9 @@ using Routing.TestKit;
 
 namespace Routing.Faults.Tests;
 
-/// <summary>pgbench and others through the proxy while leaders change, etcd is away, servers freeze and replicas fall behind.</summary>
+/// <summary>
+/// pgbench and others through the proxy while leaders change, etcd is away, servers freeze and replicas fall behind.
+/// </summary>
 [Collection(SharedCluster.Name)]
 public sealed class ProxyLoadTests(SynchronousCluster fixture)
 {
@@ -61,7 +63,8 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
 
         await cluster.Etcd.KillAsync();
         var begun = Stopwatch.GetTimestamp();
-        await cluster.UntilAsync(async () => (await proxy.RoutesAsync())["stale"]!.GetValue<bool>(), "the proxy knows that etcd is silent");
+        await cluster.UntilAsync(async () => (await proxy.RoutesAsync())["stale"]!.GetValue<bool>(),
+            "the proxy knows that etcd is silent");
         while (Stopwatch.GetElapsedTime(begun) < s_silence)
         {
             await writes.MoreAsync(cluster);
@@ -70,7 +73,8 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
         }
         Assert.True(await proxy.IsReadyAsync());
         await cluster.Etcd.RestartAsync();
-        await cluster.UntilAsync(async () => !(await proxy.RoutesAsync())["stale"]!.GetValue<bool>(), "the proxy hears etcd again");
+        await cluster.UntilAsync(async () => !(await proxy.RoutesAsync())["stale"]!.GetValue<bool>(),
+            "the proxy hears etcd again");
         await writes.MoreAsync(cluster);
 
         await writes.NobodyNoticedAsync();
@@ -88,17 +92,21 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
         await using var resting = await ProxyProcess.OpenAsync(proxy.WritePort);
         await using var asking = await ProxyProcess.OpenAsync(proxy.WritePort);
         await cluster.Etcd.KillAsync();
-        await cluster.UntilAsync(async () => (await proxy.RoutesAsync())["stale"]!.GetValue<bool>(), "the proxy knows that etcd is silent");
+        await cluster.UntilAsync(async () => (await proxy.RoutesAsync())["stale"]!.GetValue<bool>(),
+            "the proxy knows that etcd is silent");
 
         using (leader.Freeze(withFence: true, isCutOff))
         {
             var begun = Stopwatch.GetTimestamp();
-            var error = await Assert.ThrowsAnyAsync<NpgsqlException>(() => new NpgsqlCommand("SELECT 1", asking).ExecuteNonQueryAsync(Cancellation));
-            Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(15), $"told after {Stopwatch.GetElapsedTime(begun)}");
+            var error = await Assert.ThrowsAnyAsync<NpgsqlException>(
+                () => new NpgsqlCommand("SELECT 1", asking).ExecuteNonQueryAsync(Cancellation));
+            Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(15),
+                $"told after {Stopwatch.GetElapsedTime(begun)}");
             Assert.Equal("08007", error.SqlState);   // a statement outside a transaction: nobody knows
             // Each session is cut on its own: what comes in between is on its way, too.
             await cluster.UntilAsync(
-                async () => (await proxy.RoutesAsync())["listeners"]![0]!["members"]!.AsArray().All(member => (int)member!["sessions"]! == 0), "all sessions are cut");
+                async () => (await proxy.RoutesAsync())["listeners"]![0]!["members"]!.AsArray()
+                    .All(member => (int)member!["sessions"]! == 0), "all sessions are cut");
             Assert.Equal("57P01", (await Assert.ThrowsAnyAsync<NpgsqlException>(
                 () => new NpgsqlCommand("SELECT 1", resting).ExecuteNonQueryAsync(Cancellation))).SqlState);
             Assert.Contains("answers nothing", (await proxy.RoutesAsync()).ToJsonString(), StringComparison.Ordinal);
@@ -106,13 +114,15 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
             begun = Stopwatch.GetTimestamp();
             var refused = await Assert.ThrowsAnyAsync<NpgsqlException>(() => ProxyProcess.OpenAsync(proxy.WritePort));
             Assert.Equal("57P03", refused.SqlState);
-            Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(14), $"held for {Stopwatch.GetElapsedTime(begun)}");
+            Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(14),
+                $"held for {Stopwatch.GetElapsedTime(begun)}");
         }
         await cluster.Etcd.RestartAsync();
         cluster.StartMissing();
         var now = await cluster.HealthyAsync();
         await using var again = await ProxyProcess.OpenAsync(proxy.WritePort);
-        Assert.Equal(now.Port, await new NpgsqlCommand("SELECT inet_server_port()", again).ExecuteScalarAsync(Cancellation));
+        Assert.Equal(
+            now.Port, await new NpgsqlCommand("SELECT inet_server_port()", again).ExecuteScalarAsync(Cancellation));
     }
 
     [Fact]
@@ -120,7 +130,8 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
     {
         const int Limit = 1_000_000;
         var (cluster, leader) = await fixture.TakeAsync();
-        await using var proxy = await ProxyProcess.StartAsync(cluster, new ProxyOptions { Read = $", max_lag: {Limit}, policy: round_robin" });
+        await using var proxy = await ProxyProcess.StartAsync(
+            cluster, new ProxyOptions { Read = $", max_lag: {Limit}, policy: round_robin" });
         var (slow, good) = (cluster.ReplicasOf(leader)[0], cluster.ReplicasOf(leader)[1]);
         await using var atSlow = await OpenAtAsync(proxy, slow);
 
@@ -128,12 +139,14 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
         await leader.SqlAsync("CREATE TABLE IF NOT EXISTS ballast (text text)");
         await leader.SqlAsync("INSERT INTO ballast SELECT repeat('x', 1000) FROM generate_series(1, 5000)");
         await cluster.UntilAsync(
-            async () => (await proxy.RoutesAsync())["listeners"]![1]!["would_choose"]!.AsArray().Select(one => one!.ToString()).SequenceEqual([good.Name]),
+            async () => (await proxy.RoutesAsync())["listeners"]![1]!["would_choose"]!.AsArray()
+                .Select(one => one!.ToString()).SequenceEqual([good.Name]),
             $"{good.Name} alone serves readers");
         for (var count = 0; count < 4; count++)
         {
             await using var reader = await ProxyProcess.OpenAsync(proxy.ReadPort);
-            Assert.Equal(good.Port, await new NpgsqlCommand("SELECT inet_server_port()", reader).ExecuteScalarAsync(Cancellation));
+            Assert.Equal(good.Port,
+                await new NpgsqlCommand("SELECT inet_server_port()", reader).ExecuteScalarAsync(Cancellation));
         }
         // Far behind: who was there already is sent away at rest.
         var cut = await Assert.ThrowsAnyAsync<NpgsqlException>(async () =>
@@ -148,7 +161,8 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
 
         Assert.Equal("57P01", cut.SqlState);
         await cluster.UntilAsync(
-            async () => (await proxy.RoutesAsync())["listeners"]![1]!["would_choose"]!.AsArray().Count == 2, $"{slow.Name} serves again");
+            async () => (await proxy.RoutesAsync())["listeners"]![1]!["would_choose"]!.AsArray().Count == 2,
+            $"{slow.Name} serves again");
         await using var back = await OpenAtAsync(proxy, slow);
         await leader.SqlAsync("DROP TABLE ballast");
     }
@@ -158,7 +172,8 @@ public sealed class ProxyLoadTests(SynchronousCluster fixture)
         while (true)
         {
             var connection = await ProxyProcess.OpenAsync(proxy.ReadPort);
-            if ((int)(await new NpgsqlCommand("SELECT inet_server_port()", connection).ExecuteScalarAsync(Cancellation))! == node.Port)
+            if ((int)(await new NpgsqlCommand("SELECT inet_server_port()", connection).ExecuteScalarAsync(
+                Cancellation))! == node.Port)
             {
                 return connection;
             }

@@ -12,7 +12,8 @@ public sealed class StoreLifeTests(SynchronousCluster fixture)
 
     public static TheoryData<string, string?> Ways => new()
     {
-        { "wipe", null }, { "wipe", "token-of-a-new-cluster" }, { "restore", null }, { "restore", "token-of-a-restored-cluster" },
+        { "wipe", null }, { "wipe", "token-of-a-new-cluster" }, { "restore", null },
+        { "restore", "token-of-a-restored-cluster" },
     };
 
     [Theory]
@@ -29,13 +30,15 @@ public sealed class StoreLifeTests(SynchronousCluster fixture)
             var timeline = judge[leader].Writes[^1].Timeline;
 
             var began = Stopwatch.GetTimestamp();
-            await (way == "wipe" ? cluster.Etcd.WipeAsync(Unique(token, round)) : cluster.Etcd.RestoreAsync(snapshot, Unique(token, round)));
+            await (way == "wipe" ? cluster.Etcd.WipeAsync(Unique(token, round))
+                : cluster.Etcd.RestoreAsync(snapshot, Unique(token, round)));
             var away = Stopwatch.GetElapsedTime(began);
             await judge[leader].MoreAsync(1);
             var now = await cluster.HealthyAsync();
             await judge[now].MoreAsync(500);
             await cluster.SynchronousAsync();
-            await proxy.UntilAsync(async () => await PortAsync(proxy) == now.Port, "writes go to the leader through the proxy");
+            await proxy.UntilAsync(async () => await PortAsync(proxy) == now.Port,
+                "writes go to the leader through the proxy");
             if (away > cluster.Ttl / 3)
             {
                 await judge.OnePrimaryAndNothingLostAsync(now);
@@ -47,7 +50,8 @@ public sealed class StoreLifeTests(SynchronousCluster fixture)
             await judge.OnePrimaryAndNothingLostAsync(now);
 
             var next = await SwitchOverAsync(cluster, now);
-            await proxy.UntilAsync(async () => await PortAsync(proxy) == next.Port, "the proxy follows to the next leader");
+            await proxy.UntilAsync(async () => await PortAsync(proxy) == next.Port,
+                "the proxy follows to the next leader");
             return;
         }
         Assert.Skip($"{Rounds} times etcd needed more than a third of a lease to come back.");
@@ -55,7 +59,8 @@ public sealed class StoreLifeTests(SynchronousCluster fixture)
 
     [Theory]
     [MemberData(nameof(Ways))]
-    public async Task When_the_leader_dies_with_the_store_another_leads_and_nothing_acknowledged_is_lost(string way, string? token)
+    public async Task When_the_leader_dies_with_the_store_another_leads_and_nothing_acknowledged_is_lost(
+        string way, string? token)
     {
         var (cluster, first) = await fixture.TakeAsync();
         await using var proxy = await ProxyProcess.StartAsync(cluster);
@@ -67,7 +72,8 @@ public sealed class StoreLifeTests(SynchronousCluster fixture)
         await (way == "wipe" ? cluster.Etcd.WipeAsync(token) : cluster.Etcd.RestoreAsync(snapshot, token));
         var now = await cluster.LeaderAsync(not: leader);
         await judge[now].MoreAsync(50);
-        await proxy.UntilAsync(async () => await PortAsync(proxy) == now.Port, "writes go to the new leader through the proxy");
+        await proxy.UntilAsync(async () => await PortAsync(proxy) == now.Port,
+            "writes go to the new leader through the proxy");
         cluster.StartMissing();
         await cluster.HealthyAsync();
 
@@ -94,7 +100,8 @@ public sealed class StoreLifeTests(SynchronousCluster fixture)
         {
             await using var connection = await ProxyProcess.OpenAsync(proxy.WritePort);
             await using var command = new NpgsqlCommand("SELECT inet_server_port()", connection);
-            return Convert.ToInt32(await command.ExecuteScalarAsync(), System.Globalization.CultureInfo.InvariantCulture);
+            return Convert.ToInt32(await command.ExecuteScalarAsync(),
+                System.Globalization.CultureInfo.InvariantCulture);
         }
         catch (NpgsqlException)
         {

@@ -3,7 +3,9 @@ using Xunit;
 
 namespace Routing.Ha.Tests;
 
-/// <summary>A new cluster: from the empty initialize key to the first leader, whatever stands in the DCS already.</summary>
+/// <summary>
+/// A new cluster: from the empty initialize key to the first leader, whatever stands in the DCS already.
+/// </summary>
 public sealed class BootstrapTests
 {
     private const string Own = "7000000000000000001";
@@ -15,15 +17,18 @@ public sealed class BootstrapTests
 
     [Fact]
     public void A_configuration_that_is_there_is_used() => Assert.Equal(
-        [new HaAction.WriteInitialize(Own, 40), new HaAction.AcquireLeader()], HaLoop.Decide(Made(Empty(40), config: true)).Actions);
+        [new HaAction.WriteInitialize(Own, 40), new HaAction.AcquireLeader()],
+        HaLoop.Decide(Made(Empty(40), config: true)).Actions);
 
     [Fact]
     public void An_initialize_key_that_went_with_its_lease_is_created_anew() => Assert.Equal(
-        [new HaAction.WriteInitialize(Own, 0), new HaAction.AcquireLeader()], HaLoop.Decide(Made(default, config: true)).Actions);
+        [new HaAction.WriteInitialize(Own, 0), new HaAction.AcquireLeader()],
+        HaLoop.Decide(Made(default, config: true)).Actions);
 
     [Fact]
     public void What_is_written_already_is_not_written_again() => Assert.Equal(
-        [new HaAction.AcquireLeader()], HaLoop.Decide(Made(new InitializeKey(Own) { ModRevision = 41 }, config: true)).Actions);
+        [new HaAction.AcquireLeader()],
+        HaLoop.Decide(Made(new InitializeKey(Own) { ModRevision = 41 }, config: true)).Actions);
 
     [Theory]
     [InlineData("", 60)]
@@ -31,7 +36,8 @@ public sealed class BootstrapTests
     public void A_cluster_that_another_member_makes_or_has_made_is_left_to_it(string value, long revision)
     {
         var first = HaLoop.Decide(Made(new InitializeKey(value) { ModRevision = revision }, config: true));
-        var next = HaLoop.Decide(Made(new InitializeKey(value) { ModRevision = revision }, config: true) with { Memory = first.Memory });
+        var next = HaLoop.Decide(
+            Made(new InitializeKey(value) { ModRevision = revision }, config: true) with { Memory = first.Memory });
 
         Assert.Equal(("bootstrap_failed", 0), (first.Code, first.Actions.Length));
         Assert.Equal(new HaAction.AbandonBootstrap(), Assert.Single(next.Actions));
@@ -51,7 +57,9 @@ public sealed class BootstrapTests
         Assert.Empty(HaLoop.Decide(o with { Cluster = o.Cluster! with { Initialize = default } }).Actions);
     }
 
-    /// <summary>The key was created and the answer was lost: without this everybody waits for a member that does not know.</summary>
+    /// <summary>
+    /// The key was created and the answer was lost: without this everybody waits for a member that does not know.
+    /// </summary>
     [Fact]
     public void An_empty_initialize_key_on_the_own_lease_is_the_own()
     {

@@ -4,10 +4,14 @@ using Xunit;
 
 namespace Routing.Ha.Tests;
 
-/// <summary>A leader's key and its member key vanish together: it has to be asked all the same, for its server may still accept writes.</summary>
+/// <summary>
+/// A leader's key and its member key vanish together: it has to be asked all the same, for its server may still accept
+/// writes.
+/// </summary>
 public sealed class DepartedMemberTests
 {
-    private static readonly PeerReport s_alive = new("b", true, IsPrimary: true, new Lsn(200), 1) { Role = Role.Primary };
+    private static readonly PeerReport s_alive =
+        new("b", true, IsPrimary: true, new Lsn(200), 1) { Role = Role.Primary };
 
     [Fact]
     public void The_leader_whose_lease_has_ended_is_asked()
@@ -32,7 +36,8 @@ public sealed class DepartedMemberTests
     [Fact]
     public void It_is_asked_though_a_synchronous_state_does_not_name_it()
     {
-        var o = Gone("b") with { Memory = HaLoop.Decide(Led("b")).Memory, Config = Every.Config("""{"synchronous_mode":true}""") };
+        var o = Gone("b") with { Memory = HaLoop.Decide(Led("b")).Memory,
+            Config = Every.Config("""{"synchronous_mode":true}""") };
         o = o with { Cluster = o.Cluster! with { Sync = new SyncState("x", SyncState.None.Standbys.Add("a"), 0, 60) } };
 
         Assert.Equal(["b"], Asked(HaLoop.Decide(o)));
@@ -52,7 +57,8 @@ public sealed class DepartedMemberTests
         Assert.Equal(["b"], Asked(After(Led("b"), Without(Led("b"), "c"), Without(Led(null), "c"))));
 
     [Fact]
-    public void A_standby_that_went_after_the_leader_is_asked() => Assert.Equal(["b", "c"], Asked(After(Led("b"), Led(null), Without(Led(null), "c"))));
+    public void A_standby_that_went_after_the_leader_is_asked() =>
+        Assert.Equal(["b", "c"], Asked(After(Led("b"), Led(null), Without(Led(null), "c"))));
 
     [Fact]
     public void A_departed_leader_is_forgotten_when_another_leads_as_a_primary() =>
@@ -62,7 +68,9 @@ public sealed class DepartedMemberTests
     public void It_is_not_forgotten_when_another_only_took_the_key()
     {
         var took = Without(Led("c"), "b");
-        took = took with { Cluster = took.Cluster! with { Members = took.Cluster.Members.SetItem("c", Every.Member("c", Role.Replica)) } };
+        took =
+            took with { Cluster =
+                took.Cluster! with { Members = took.Cluster.Members.SetItem("c", Every.Member("c", Role.Replica)) } };
 
         Assert.Equal(["b", "c"], Asked(After(Led("b"), Gone("b"), took, Without(Led(null), "b"))));
     }
@@ -71,7 +79,11 @@ public sealed class DepartedMemberTests
     public void A_member_that_is_back_is_asked_where_it_is_now()
     {
         var back = Led(null);
-        back = back with { Cluster = back.Cluster! with { Members = back.Cluster.Members.SetItem("b", Every.Member("b", Role.Replica) with { ApiUrl = "http://new:8008/patroni" }) } };
+        back =
+            back
+                with { Cluster =
+                    back.Cluster! with { Members = back.Cluster.Members.SetItem(
+                        "b", Every.Member("b", Role.Replica) with { ApiUrl = "http://new:8008/patroni" }) } };
         var race = After(Led("b"), Gone("b"), back);
 
         Assert.Equal("http://new:8008/patroni", Assert.IsType<HaAction.ProbePeers>(race.Actions[0]).Members[0].ApiUrl);
@@ -81,7 +93,9 @@ public sealed class DepartedMemberTests
     public void A_member_whose_key_was_damaged_is_asked_where_it_was()
     {
         var damaged = Led(null);
-        damaged = damaged with { Cluster = damaged.Cluster! with { Members = damaged.Cluster.Members.SetItem("b", new Member { Name = "b" }) } };
+        damaged =
+            damaged with { Cluster =
+                damaged.Cluster! with { Members = damaged.Cluster.Members.SetItem("b", new Member { Name = "b" }) } };
 
         Assert.Equal(["b", "c"], Asked(After(Led("b"), damaged)));
     }
@@ -93,7 +107,8 @@ public sealed class DepartedMemberTests
     {
         var other = lost == "b" ? "c" : "b";
         var race = After(
-            Paused(Led("b")), Paused(Without(Led(lost == "b" ? null : "b"), lost)), Without(Led(other), lost), Without(Led(null), lost));
+            Paused(Led("b")), Paused(Without(Led(lost == "b" ? null : "b"), lost)), Without(Led(other), lost),
+            Without(Led(null), lost));
 
         Assert.Contains(lost, Asked(race));
         Assert.True(Assert.IsType<HaAction.ProbePeers>(race.Actions[0]).Patient);
@@ -121,7 +136,8 @@ public sealed class DepartedMemberTests
         var late = Without(Led("b"), "c") with { Now = Every.Now + TimeSpan.FromMinutes(61) };
 
         Assert.DoesNotContain("c", Asked(After(
-            Paused(Led("b")), Paused(Without(Led("b"), "c")), Without(Led("b"), "c"), late, Without(Led(null), "c") with { Now = late.Now })));
+            Paused(Led("b")), Paused(Without(Led("b"), "c")), Without(Led("b"), "c"), late,
+            Without(Led(null), "c") with { Now = late.Now })));
     }
 
     [Fact]
@@ -146,21 +162,25 @@ public sealed class DepartedMemberTests
     [Fact]
     public void The_failsafe_members_are_asked_too()
     {
-        var o = Every.Of(Standby(), null, default, config: Every.Config("""{"failsafe_mode":true}""")) with { Peers = null };
+        var o = Every.Of(Standby(), null, default,
+            config: Every.Config("""{"failsafe_mode":true}""")) with { Peers = null };
         o = o with
         {
             Failsafe = default,
             Cluster = o.Cluster! with
             {
                 Members = o.Cluster.Members.Remove("b"),
-                Failsafe = ImmutableSortedDictionary<string, string>.Empty.Add("a", "http://a/").Add("b", "http://b/").Add("c", "http://c/"),
+                Failsafe = ImmutableSortedDictionary<string, string>.Empty.Add("a", "http://a/").Add("b", "http://b/")
+                    .Add("c", "http://c/"),
             },
         };
 
         Assert.Equal(["b", "c"], Asked(HaLoop.Decide(o)));
     }
 
-    /// <summary>Its position counts, as of everybody; but it cannot take the key, so it is not waited for without end.</summary>
+    /// <summary>
+    /// Its position counts, as of everybody; but it cannot take the key, so it is not waited for without end.
+    /// </summary>
     [Theory]
     [InlineData(3, "behind")]
     [InlineData(31, "races")]
@@ -179,7 +199,8 @@ public sealed class DepartedMemberTests
     {
         var o = Gone("b") with { Memory = Seconds(31, HaLoop.Decide(Led("b")).Memory) };
 
-        Assert.Equal(code, HaLoop.Decide(Answered(o, s_alive with { Age = TimeSpan.FromSeconds(age), Paused = paused })).Code);
+        Assert.Equal(
+            code, HaLoop.Decide(Answered(o, s_alive with { Age = TimeSpan.FromSeconds(age), Paused = paused })).Code);
     }
 
     [Fact]
@@ -188,7 +209,8 @@ public sealed class DepartedMemberTests
         var o = Gone("b") with { Memory = Seconds(3, HaLoop.Decide(Led("b")).Memory) };
 
         Assert.Equal("races", HaLoop.Decide(Answered(o, s_alive with { SystemId = "7999" })).Code);
-        Assert.Equal("primary_alive", HaLoop.Decide(Answered(o, s_alive with { SystemId = "7000000000000000001" })).Code);
+        Assert.Equal(
+            "primary_alive", HaLoop.Decide(Answered(o, s_alive with { SystemId = "7000000000000000001" })).Code);
     }
 
     [Fact]
@@ -214,7 +236,8 @@ public sealed class DepartedMemberTests
     {
         var o = Every.Of(Standby(), leader, default) with { Peers = null };
         return leader is null ? o
-            : o with { Cluster = o.Cluster! with { Members = o.Cluster.Members.SetItem(leader, Every.Member(leader, Role.Primary)) } };
+            : o with { Cluster =
+                o.Cluster! with { Members = o.Cluster.Members.SetItem(leader, Every.Member(leader, Role.Primary)) } };
     }
 
     private static Observation Gone(string name) => Without(Led(null), name);

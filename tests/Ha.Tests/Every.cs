@@ -36,11 +36,13 @@ internal static class Every
     /// <summary>The departed member <c>d</c> still runs as a primary.</summary>
     private static readonly PeerAnswers s_departedAlive = Answers(100, false) with
     {
-        Reports = Answers(100, false).Reports.Add("d", new PeerReport("d", true, IsPrimary: true, new Lsn(200), 1) { Role = Role.Primary }),
+        Reports = Answers(100, false).Reports.Add(
+            "d", new PeerReport("d", true, IsPrimary: true, new Lsn(200), 1) { Role = Role.Primary }),
     };
 
     private static readonly PeerAnswers?[] s_peers =
-        [null, Answers(100, false), Answers(300, false), Answers(200, true), Answers(200, false, reachable: false), s_departedAlive];
+        [null, Answers(100, false), Answers(300, false), Answers(200, true), Answers(200, false, reachable: false),
+            s_departedAlive];
 
     public static IEnumerable<Observation> Observation()
     {
@@ -66,11 +68,13 @@ internal static class Every
                                 }
                                 foreach (var kind in Enum.GetValues<JobKind>().Where(kind => kind != JobKind.Demote))
                                 {
-                                    yield return seen with { Job = new JobView(kind, Now - TimeSpan.FromSeconds(1), "started") };
+                                    yield return seen
+                                        with { Job = new JobView(kind, Now - TimeSpan.FromSeconds(1), "started") };
                                 }
                                 foreach (var demotion in Enum.GetValues<DemoteMode>())
                                 {
-                                    var job = new JobView(JobKind.Demote, Now - TimeSpan.FromSeconds(1), "started") { Demotion = demotion };
+                                    var job = new JobView(JobKind.Demote, Now - TimeSpan.FromSeconds(1),
+                                        "started") { Demotion = demotion };
                                     yield return seen with { Job = job };
                                     yield return seen with { Job = job, ShutdownRequested = true };
                                 }
@@ -78,10 +82,12 @@ internal static class Every
                                 foreach (var order in s_orders)
                                 {
                                     yield return seen with { Order = order };
-                                    yield return seen with { Order = order, Job = new JobView(JobKind.Follow, Now, "started") };
+                                    yield return seen with { Order = order,
+                                        Job = new JobView(JobKind.Follow, Now, "started") };
                                     yield return seen with { Order = order, ShutdownRequested = true };
                                 }
-                                yield return seen with { Job = new JobView(JobKind.Restart, Now, "started") { RestartsPrimary = true } };
+                                yield return seen with { Job =
+                                    new JobView(JobKind.Restart, Now, "started") { RestartsPrimary = true } };
                             }
                         }
                     }
@@ -112,12 +118,14 @@ internal static class Every
         new[] { "b", "c" }.ToImmutableSortedDictionary(
             name => name,
             name => reachable
-                ? new PeerReport(name, true, isPrimary && name == "b", new Lsn(position), 1) { Role = isPrimary && name == "b" ? Role.Primary : Role.Replica }
+                ? new PeerReport(name, true, isPrimary && name == "b", new Lsn(position),
+                    1) { Role = isPrimary && name == "b" ? Role.Primary : Role.Replica }
                 : PeerReport.Unreachable(name, "no answer"),
             StringComparer.Ordinal));
 
     public static Observation Of(
-        LocalPostgres local, string? leader, LeaseView lease, bool isLive = true, FailoverRequest? request = null, DynamicConfig? config = null)
+        LocalPostgres local, string? leader, LeaseView lease, bool isLive = true, FailoverRequest? request = null,
+        DynamicConfig? config = null)
     {
         config ??= Config("{}");
         return new Observation
@@ -146,7 +154,9 @@ internal static class Every
             Lease = lease,
             Now = Now,
             Clock = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero),
-            Failsafe = config.FailsafeMode ? new FailsafeView(TimeSpan.FromSeconds(20), Now - TimeSpan.FromSeconds(1), null, default) : default,
+            Failsafe = config.FailsafeMode
+                ? new FailsafeView(TimeSpan.FromSeconds(20), Now - TimeSpan.FromSeconds(1), null, default)
+                : default,
         };
     }
 
@@ -173,8 +183,10 @@ internal static class Every
         foreach (var data in new[] { DataDirectory.Empty, DataDirectory.Inaccessible, DataDirectory.Ready })
         {
             // A server goes on though its directory was emptied, locked or damaged.
-            yield return Server(ServerState.Unresponsive, isPrimary: true) with { Data = data, Control = null, DataProblem = "it is damaged" };
-            yield return Server(ServerState.Unresponsive, isPrimary: false) with { Data = data, Control = null, DataProblem = "it is damaged" };
+            yield return Server(ServerState.Unresponsive, isPrimary: true) with { Data = data, Control = null,
+                DataProblem = "it is damaged" };
+            yield return Server(ServerState.Unresponsive, isPrimary: false) with { Data = data, Control = null,
+                DataProblem = "it is damaged" };
         }
         yield return Server(ServerState.Stopped, isPrimary: false);
         yield return Server(ServerState.Stopped, isPrimary: true) with { IsPrimary = false };
@@ -202,7 +214,8 @@ internal static class Every
             {
                 foreach (var failsafe in new[] { "false", "true" })
                 {
-                    yield return Config($$"""{"synchronous_mode":{{mode}},"pause":{{pause}},"failsafe_mode":{{failsafe}}}""");
+                    yield return Config(
+                        $$"""{"synchronous_mode":{{mode}},"pause":{{pause}},"failsafe_mode":{{failsafe}}}""");
                 }
             }
         }
@@ -228,7 +241,8 @@ internal static class Every
             Members = KnownMembers.None with
             {
                 Leader = "d",
-                Departed = KnownMembers.None.Departed.Add("d", new DepartedMember(Member("d", Role.Primary), Now - TimeSpan.FromSeconds(3), true, true)),
+                Departed = KnownMembers.None.Departed.Add(
+                    "d", new DepartedMember(Member("d", Role.Primary), Now - TimeSpan.FromSeconds(3), true, true)),
             },
         };
     }

@@ -24,7 +24,8 @@ public sealed class EveryObservationTests
 
     [Fact]
     public void No_healthy_holder_is_demoted_without_a_request() => Never((o, decision) =>
-        o is { Leads: true, Job: null, ShutdownRequested: false, Cluster.Failover: null, Local: { Server: ServerState.Running, IsPrimary: true } }
+        o is { Leads: true, Job: null, ShutdownRequested: false, Cluster.Failover: null,
+            Local: { Server: ServerState.Running, IsPrimary: true } }
         && decision.Actions.Any(a => a is HaAction.Demote or HaAction.ReleaseLeader));
 
     [Fact]
@@ -51,13 +52,15 @@ public sealed class EveryObservationTests
 
     [Fact]
     public void A_primary_may_only_wait_for_the_race_while_nobody_leads() => Never((o, decision) =>
-        o.Local.AcceptsWrites && !o.Leads && !o.FailsafeHolds && !o.Paused && (o.Leader is not null || o.Lease.IsUncertain || !o.IsDcsLive)
+        o.Local.AcceptsWrites && !o.Leads && !o.FailsafeHolds && !o.Paused
+            && (o.Leader is not null || o.Lease.IsUncertain || !o.IsDcsLive)
         && decision.Actions.Any(a => a is HaAction.ProbePeers or HaAction.AcquireLeader));
 
     [Fact]
     public void Nobody_takes_the_key_while_a_departed_member_answers_as_a_primary() => Never((o, decision) =>
         !o.Local.IsPrimary && decision.Actions.Any(a => a is HaAction.AcquireLeader)
-        && o.Memory.Members.Departed.Keys.Any(name => o.Peers?.Reports.GetValueOrDefault(name) is not { IsPrimary: false }));
+        && o.Memory.Members.Departed.Keys.Any(
+            name => o.Peers?.Reports.GetValueOrDefault(name) is not { IsPrimary: false }));
 
     [Fact]
     public void No_job_starts_while_another_runs_unless_that_one_is_cancelled_first() => Never((o, decision) =>
@@ -69,17 +72,20 @@ public sealed class EveryObservationTests
     [Fact]
     public void Damaged_data_never_start_without_a_leader_and_never_lead() => Never((o, decision) =>
         o.Local.Damage != DataDamage.None
-        && decision.Actions.Any(a => a is HaAction.StartPrimary or HaAction.StartStandby or HaAction.Promote or HaAction.AcquireLeader
+        && decision.Actions.Any(
+            a => a is HaAction.StartPrimary or HaAction.StartStandby or HaAction.Promote or HaAction.AcquireLeader
             or HaAction.Restart));
 
     [Fact]
     public void Half_rewound_data_never_start() => Never((o, decision) =>
-        o.Local.Damage == DataDamage.HalfRewound && decision.Actions.Any(a => a is HaAction.StartPrimary or HaAction.StartStandby));
+        o.Local.Damage == DataDamage.HalfRewound
+            && decision.Actions.Any(a => a is HaAction.StartPrimary or HaAction.StartStandby));
 
     [Fact]
     public void Nothing_starts_or_stops_in_a_pause_without_a_request() => Never((o, decision) =>
         o is { Paused: true, Cluster.Failover: null }
-        && decision.Actions.Any(a => a is HaAction.Promote or HaAction.StartPrimary or HaAction.StartStandby or HaAction.Bootstrap
+        && decision.Actions.Any(
+            a => a is HaAction.Promote or HaAction.StartPrimary or HaAction.StartStandby or HaAction.Bootstrap
             or HaAction.CopyMember or HaAction.Rewind or HaAction.Demote { Mode: not DemoteMode.Immediate }));
 
     [Fact]
@@ -88,7 +94,8 @@ public sealed class EveryObservationTests
 
     [Fact]
     public void Every_decision_has_a_code_and_a_sentence() => Never((_, decision) =>
-        string.IsNullOrWhiteSpace(decision.Code) || string.IsNullOrWhiteSpace(decision.Reason) || decision.Reason.EndsWith('.'));
+        string.IsNullOrWhiteSpace(decision.Code) || string.IsNullOrWhiteSpace(decision.Reason)
+            || decision.Reason.EndsWith('.'));
 
     [Fact]
     public void Equal_in_equal_out() => Never((o, decision) =>
@@ -99,7 +106,9 @@ public sealed class EveryObservationTests
             || !again.Actions.Select(a => a.GetType()).SequenceEqual(decision.Actions.Select(a => a.GetType()));
     });
 
-    /// <summary>Decides on every observation (which must never throw) and shows the first that breaks the rule.</summary>
+    /// <summary>
+    /// Decides on every observation (which must never throw) and shows the first that breaks the rule.
+    /// </summary>
     private static void Never(Func<Observation, Decision, bool> isBroken)
     {
         var count = 0;
@@ -109,14 +118,19 @@ public sealed class EveryObservationTests
             var decision = HaLoop.Decide(observation);
             if (isBroken(observation, decision))
             {
-                Assert.Fail($"[{decision.Code}] {decision.Reason} → {string.Join(' ', decision.Actions)}\n{Describe(observation)}");
+                Assert.Fail(
+                    $"[{decision.Code}] {decision.Reason} → "
+                        + $"{string.Join(' ', decision.Actions)}\n{Describe(observation)}");
             }
         }
         Assert.True(count > 200_000, $"only {count} observations");
     }
 
     private static string Describe(Observation o) =>
-        $"leader {o.Leader}, key {o.Cluster?.Leader?.Holder}, {o.Lease}, live {o.IsDcsLive}, paused {o.Paused}, {o.Config.SynchronousMode}, "
-        + $"failsafe {o.FailsafeHolds}, request {o.Cluster?.Failover}, job {o.Job}, {o.Local.Data} {o.Local.Server} primary {o.Local.IsPrimary} "
-        + $"signal {o.Local.HasRecoverySignal} damage {o.Local.Damage} streaming {o.Local.IsStreaming}, peers {o.Peers?.Reports["b"]}, {o.Memory.Divergence}";
+        $"leader {o.Leader}, key {o.Cluster?.Leader?.Holder}, {o.Lease}, live {o.IsDcsLive}, paused {o.Paused}, "
+            + $"{o.Config.SynchronousMode}, "
+        + $"failsafe {o.FailsafeHolds}, request {o.Cluster?.Failover}, job {o.Job}, {o.Local.Data} {o.Local.Server} "
+        + $"primary {o.Local.IsPrimary} "
+        + $"signal {o.Local.HasRecoverySignal} damage {o.Local.Damage} streaming {o.Local.IsStreaming}, peers "
+        + $"{o.Peers?.Reports["b"]}, {o.Memory.Divergence}";
 }

@@ -66,7 +66,8 @@ public sealed class HealthTests
         {
             Disk = DiskHealth.Good, Server = ServerState.Unresponsive, HasFreeConnections = false,
         });
-        o = o with { Peers = Every.Answers(200, isPrimary: false), Memory = o.Memory with { Health = Since(HealthProblem.NoConnections, 5000) } };
+        o = o with { Peers = Every.Answers(200, isPrimary: false),
+            Memory = o.Memory with { Health = Since(HealthProblem.NoConnections, 5000) } };
 
         Assert.Equal("unhealthy_no_connections", HaLoop.Decide(o).Code);
         Keeps(o);
@@ -84,7 +85,8 @@ public sealed class HealthTests
         var slow = memory.Problem;
         memory = HealthRules.Remember(memory, silent, TimeSpan.FromSeconds(15));
         var hangs = memory.Problem;
-        memory = HealthRules.Remember(memory, Every.Server(ServerState.Running, isPrimary: true), TimeSpan.FromSeconds(16));
+        memory =
+            HealthRules.Remember(memory, Every.Server(ServerState.Running, isPrimary: true), TimeSpan.FromSeconds(16));
 
         Assert.Equal((HealthProblem.None, HealthProblem.Hangs, HealthProblem.None), (slow, hangs, memory.Problem));
         Assert.Null(memory.SilentSince);
@@ -97,7 +99,8 @@ public sealed class HealthTests
         var first = HealthRules.Remember(HealthMemory.None, full, TimeSpan.FromSeconds(5));
         var same = HealthRules.Remember(first, full, TimeSpan.FromSeconds(9));
         var other = HealthRules.Remember(
-            same, full with { Disk = new DiskHealth(HealthProblem.DiskReadOnly, "read-only") }, TimeSpan.FromSeconds(12));
+            same, full with { Disk = new DiskHealth(HealthProblem.DiskReadOnly, "read-only") },
+            TimeSpan.FromSeconds(12));
 
         Assert.Equal((TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(12)), (same.Since, other.Since));
     }
@@ -122,7 +125,8 @@ public sealed class HealthTests
         var local = Every.Server(ServerState.Running, isPrimary: true) with { Disk = s_full };
         return Every.Of(
             change?.Invoke(local) ?? local, "a",
-            new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)), config: Every.Config(json)) with
+            new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)),
+            config: Every.Config(json)) with
         {
             Memory = LoopMemory.Empty with { Health = Since(HealthProblem.DiskFull, since) },
         };

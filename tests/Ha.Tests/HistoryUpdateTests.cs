@@ -53,10 +53,12 @@ public sealed class HistoryUpdateTests
         Assert.Equal([2u], HistoryUpdate.Of(null, Primary(3, s_file), "a", 1)!.Lines.Select(line => line.Timeline));
 
     [Fact]
-    public void A_standby_writes_nothing() => Assert.Null(HistoryUpdate.Of(null, Primary(3, s_file) with { IsPrimary = false }, "a", 0));
+    public void A_standby_writes_nothing() =>
+        Assert.Null(HistoryUpdate.Of(null, Primary(3, s_file) with { IsPrimary = false }, "a", 0));
 
     [Fact]
-    public void A_file_that_was_not_read_yet_writes_nothing() => Assert.Null(HistoryUpdate.Of(null, Primary(3, [s_file[0]]), "a", 0));
+    public void A_file_that_was_not_read_yet_writes_nothing() =>
+        Assert.Null(HistoryUpdate.Of(null, Primary(3, [s_file[0]]), "a", 0));
 
     [Fact]
     public void The_first_timeline_clears_an_older_history() =>

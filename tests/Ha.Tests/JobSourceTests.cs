@@ -2,7 +2,9 @@ using Xunit;
 
 namespace Routing.Ha.Tests;
 
-/// <summary>A job that reads from another member ends when that member is not what it was chosen for any more.</summary>
+/// <summary>
+/// A job that reads from another member ends when that member is not what it was chosen for any more.
+/// </summary>
 public sealed class JobSourceTests
 {
     private static readonly LocalPostgres s_standby = Every.Server(ServerState.Running, isPrimary: false);
@@ -12,7 +14,8 @@ public sealed class JobSourceTests
     [InlineData(JobKind.CheckDivergence, "b", null, 0, "job_cancelled")]     // this member may have to race
     [InlineData(JobKind.CheckDivergence, "b", "c", 0, "job_cancelled")]
     [InlineData(JobKind.Rewind, "b", "b", 0, "busy")]
-    [InlineData(JobKind.Rewind, "b", null, 0, "busy")]                       // a rewind is not broken off for a moment without a leader
+    // a rewind is not broken off for a moment without a leader
+    [InlineData(JobKind.Rewind, "b", null, 0, "busy")]
     [InlineData(JobKind.Rewind, "b", "c", 0, "job_cancelled")]
     [InlineData(JobKind.Clone, "b", "c", 3600, "busy")]                      // it is still there
     [InlineData(JobKind.Clone, "gone", "c", 29, "busy")]

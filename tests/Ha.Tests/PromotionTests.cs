@@ -49,7 +49,8 @@ public sealed class PromotionTests
     public void A_timeline_far_beyond_the_local_one_is_not_believed(string reserved, uint used)
     {
         var o = Winner(wasAsked: false);
-        o = o with { Cluster = o.Cluster! with { RoutingKeys = o.Cluster.RoutingKeys.SetItem(ClusterKeys.Timeline, reserved) } };
+        o = o with { Cluster =
+            o.Cluster! with { RoutingKeys = o.Cluster.RoutingKeys.SetItem(ClusterKeys.Timeline, reserved) } };
 
         var decision = HaLoop.Decide(o);
 
@@ -103,6 +104,7 @@ public sealed class PromotionTests
     }
 
     private static Observation Winner(bool wasAsked) => Every.Of(
-        s_standby with { PromotionAsked = wasAsked }, "a", new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)))
+        s_standby with { PromotionAsked = wasAsked }, "a",
+        new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)))
         with { Memory = LoopMemory.Empty with { DivergenceTerm = new Term(50) } };
 }

@@ -11,7 +11,8 @@ public sealed class RaceTests
     private static readonly LocalPostgres s_standby = Every.Server(ServerState.Running, isPrimary: false);
 
     [Fact]
-    public void A_standby_asks_the_others_first() => Assert.Equal("asks_peers", HaLoop.Decide(Standby() with { Peers = null }).Code);
+    public void A_standby_asks_the_others_first() =>
+        Assert.Equal("asks_peers", HaLoop.Decide(Standby() with { Peers = null }).Code);
 
     [Fact]
     public void The_healthiest_standby_races()
@@ -50,7 +51,9 @@ public sealed class RaceTests
         var o = Peer(Standby(), new PeerReport("b", true) { State = PostgresState.Running, Age = TimeSpan.Zero });
 
         Assert.Equal("asks_peers", HaLoop.Decide(o).Code);
-        Races(seen => seen with { Peers = o.Peers, Memory = seen.Memory with { UnlockedSince = seen.Now - TimeSpan.FromSeconds(3) } });
+        Races(
+            seen => seen with { Peers = o.Peers,
+                Memory = seen.Memory with { UnlockedSince = seen.Now - TimeSpan.FromSeconds(3) } });
     }
 
     [Theory]
@@ -70,7 +73,9 @@ public sealed class RaceTests
         return o with { Cluster = o.Cluster! with { Failsafe = Names("b", "c") } };
     });
 
-    /// <summary>The last leader did not know it any more, so it may not lead; whoever waited for its WAL would wait for ever.</summary>
+    /// <summary>
+    /// The last leader did not know it any more, so it may not lead; whoever waited for its WAL would wait for ever.
+    /// </summary>
     [Fact]
     public void A_member_outside_the_failsafe_list_holds_nobody_up()
     {
@@ -85,7 +90,8 @@ public sealed class RaceTests
 
     [Fact]
     public void A_member_that_hears_a_leader_without_the_DCS_does_not_race() => Refuses("failsafe", o =>
-        Configured(o, """{"failsafe_mode":true}""") with { Failsafe = new FailsafeView(default, null, "b", TimeSpan.FromSeconds(3)) });
+        Configured(o, """{"failsafe_mode":true}""")
+            with { Failsafe = new FailsafeView(default, null, "b", TimeSpan.FromSeconds(3)) });
 
     /// <summary>A leader that is cut off does not hear of the change, and counts on the consent.</summary>
     [Fact]
@@ -97,15 +103,18 @@ public sealed class RaceTests
         Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "c"));
 
     [Fact]
-    public void A_synchronous_standby_races() => Races(o => Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "a"));
+    public void A_synchronous_standby_races() =>
+        Races(o => Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "a"));
 
     [Fact]
     public void A_failover_by_name_may_go_to_an_asynchronous_standby() => Races(o =>
-        Requested(Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "c"), new FailoverRequest(null, "a", null, 70)));
+        Requested(Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "c"),
+            new FailoverRequest(null, "a", null, 70)));
 
     [Fact]
     public void A_switchover_may_not() => Refuses("not_synchronous", o =>
-        Requested(Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "c"), new FailoverRequest("b", "a", null, 70)));
+        Requested(Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "c"),
+            new FailoverRequest("b", "a", null, 70)));
 
     [Fact]
     public void A_standby_that_lags_too_far_does_not_race() => Refuses("lagging", o =>
@@ -114,7 +123,8 @@ public sealed class RaceTests
     [Fact]
     public void A_failover_by_hand_to_another_that_cannot_be_reached_lets_nobody_else_lag() => Refuses("lagging", o =>
         Requested(
-            Peer(Optime(Configured(o, """{"maximum_lag_on_failover":10}"""), 211), PeerReport.Unreachable("b", "cut off")),
+            Peer(Optime(Configured(o, """{"maximum_lag_on_failover":10}"""), 211),
+                PeerReport.Unreachable("b", "cut off")),
             new FailoverRequest(null, "b", null, 70)));
 
     /// <summary>A leader that ended in haste published less than it had published before.</summary>
@@ -131,17 +141,24 @@ public sealed class RaceTests
         var o = Configured(Standby(), """{"maximum_lag_on_failover":10}""");
         var memory = HaLoop.Decide(Optime(o, 900)).Memory;
         var led = Optime(o, 205) with { Memory = memory };
-        led = led with { Cluster = led.Cluster! with { Leader = new LeaderKey("b", new Term(80), 80, 1), Status = led.Cluster.Status with { ModRevision = 90 } } };
+        led =
+            led with { Cluster = led.Cluster! with { Leader = new LeaderKey("b", new Term(80), 80, 1),
+                Status = led.Cluster.Status with { ModRevision = 90 } } };
 
         // Until the new leader has published anything, what stands there is of the one before.
-        var before = led with { Cluster = led.Cluster with { Status = led.Cluster.Status with { ModRevision = 70, Optime = new Lsn(900) } } };
+        var before =
+            led with { Cluster =
+                led.Cluster with { Status = led.Cluster.Status with { ModRevision = 70, Optime = new Lsn(900) } } };
         Assert.Equal(new Lsn(900), HaLoop.Decide(before).Memory.Published.Highest);
         Assert.Equal(new Lsn(205), HaLoop.Decide(led).Memory.Published.Highest);
-        Races(_ => Optime(o, 205) with { Memory = HaLoop.Decide(led).Memory with { UnlockedSince = Every.Now - TimeSpan.FromSeconds(1) } });
+        Races(
+            _ => Optime(o, 205) with { Memory =
+                HaLoop.Decide(led).Memory with { UnlockedSince = Every.Now - TimeSpan.FromSeconds(1) } });
     }
 
     [Fact]
-    public void A_standby_at_the_limit_of_lag_races() => Races(o => Optime(Configured(o, """{"maximum_lag_on_failover":10}"""), 210));
+    public void A_standby_at_the_limit_of_lag_races() =>
+        Races(o => Optime(Configured(o, """{"maximum_lag_on_failover":10}"""), 210));
 
     [Fact]
     public void A_standby_on_an_old_timeline_does_not_race_when_that_is_checked() => Refuses("stale_timeline", o =>
@@ -157,7 +174,8 @@ public sealed class RaceTests
     [Theory]
     [InlineData(DataDamage.Diverged)]
     [InlineData(DataDamage.HalfRewound)]
-    public void Damaged_data_never_race(DataDamage damage) => Refuses("damaged", o => o with { Local = o.Local with { Damage = damage } });
+    public void Damaged_data_never_race(DataDamage damage) =>
+        Refuses("damaged", o => o with { Local = o.Local with { Damage = damage } });
 
     [Theory]
     [InlineData(DivergenceState.Diverged)]
@@ -165,13 +183,18 @@ public sealed class RaceTests
     public void Data_that_were_found_to_have_diverged_do_not_race(DivergenceState divergence) =>
         Refuses("damaged", o => o with { Memory = o.Memory with { Divergence = divergence } });
 
-    /// <summary>Bytes of a branch that the cluster left are no progress: the lag to the last leader cannot be told by them.</summary>
+    /// <summary>
+    /// Bytes of a branch that the cluster left are no progress: the lag to the last leader cannot be told by them.
+    /// </summary>
     [Fact]
     public void A_standby_with_WAL_beyond_the_point_where_the_cluster_left_its_timeline_does_not_race()
     {
         Refuses("damaged", o => OnTimeline(o with { Local = o.Local with { WalPosition = new Lsn(301) } }, 2));
-        Refuses("damaged", o => OnTimeline(o with { Local = o.Local with { Timeline = 3 } }, 5, 2));   // no line names timeline 3
-        Races(o => Requested(OnTimeline(o with { Local = o.Local with { WalPosition = new Lsn(301) } }, 2), new FailoverRequest(null, "a", null, 70)));
+        // no line names timeline 3
+        Refuses("damaged", o => OnTimeline(o with { Local = o.Local with { Timeline = 3 } }, 5, 2));
+        Races(
+            o => Requested(OnTimeline(o with { Local = o.Local with { WalPosition = new Lsn(301) } }, 2),
+                new FailoverRequest(null, "a", null, 70)));
         Races(o => OnTimeline(o, 5, 4));   // lines of older timelines may have been dropped
     }
 
@@ -180,35 +203,41 @@ public sealed class RaceTests
         Assert.Equal("asks_peers", HaLoop.Decide(Peer(Standby(), new PeerReport("b", true, IsPrimary: true))).Code);
 
     [Fact]
-    public void A_primary_that_answers_blocks_the_race() => Refuses("primary_alive", o => Peer(o, new PeerReport("b", true, IsPrimary: true)) with
+    public void A_primary_that_answers_blocks_the_race() =>
+        Refuses("primary_alive", o => Peer(o, new PeerReport("b", true, IsPrimary: true)) with
     {
         Memory = o.Memory with { UnlockedSince = o.Now - TimeSpan.FromSeconds(3) },
     });
 
     [Fact]
     public void What_a_member_said_long_ago_does_not_block_a_race_that_asks_nobody() => Races(o =>
-        Peer(Alone(Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "a")), new PeerReport("c", true, IsPrimary: true)));
+        Peer(Alone(Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "a")),
+            new PeerReport("c", true, IsPrimary: true)));
 
     [Fact]
-    public void A_peer_with_more_WAL_goes_first() => Refuses("behind", o => Peer(o, new PeerReport("b", true, false, new Lsn(201), 1)));
+    public void A_peer_with_more_WAL_goes_first() =>
+        Refuses("behind", o => Peer(o, new PeerReport("b", true, false, new Lsn(201), 1)));
 
     [Fact]
     public void A_peer_that_is_barred_by_its_old_timeline_is_not_waited_for_whatever_WAL_it_has()
     {
         Races(o => Left(Configured(o, """{"check_timeline":true}""")));
         Refuses("behind", o => OnTimeline(Left(o), 2));   // where timelines are not checked it may lead itself
-        Races(o => Peer(OnTimeline(Left(o), 2), new PeerReport("b", true, false, new Lsn(301), 1)));   // not with what the cluster has left
+        // not with what the cluster has left
+        Races(o => Peer(OnTimeline(Left(o), 2), new PeerReport("b", true, false, new Lsn(301), 1)));
         Refuses("stale_timeline", o => Left(Configured(o, """{"check_timeline":true}""")) with { Local = o.Local });
 
         // A failover to a member that lagged opened timeline 2; the others kept more bytes of timeline 1.
-        static Observation Left(Observation o) => Peer(OnTimeline(o, 2), new PeerReport("b", true, false, new Lsn(201), 1)) with
+        static Observation Left(Observation o) =>
+            Peer(OnTimeline(o, 2), new PeerReport("b", true, false, new Lsn(201), 1)) with
         {
             Local = o.Local with { Timeline = 2 },
         };
     }
 
     [Fact]
-    public void A_peer_at_the_same_position_does_not_stand_in_the_way() => Races(o => Peer(o, new PeerReport("b", true, false, new Lsn(200), 1)));
+    public void A_peer_at_the_same_position_does_not_stand_in_the_way() =>
+        Races(o => Peer(o, new PeerReport("b", true, false, new Lsn(200), 1)));
 
     [Fact]
     public void A_peer_at_the_same_position_with_a_higher_priority_goes_first() =>
@@ -218,12 +247,15 @@ public sealed class RaceTests
     [InlineData(false, false, false)]
     [InlineData(true, true, false)]
     [InlineData(true, false, true)]
-    public void A_peer_that_cannot_lead_is_ignored(bool reachable, bool noFailover, bool watchdogFailed) => Races(o => Peer(
-        o, new PeerReport("b", reachable, false, new Lsn(900), 1, NoFailover: noFailover, WatchdogFailed: watchdogFailed)));
+    public void A_peer_that_cannot_lead_is_ignored(bool reachable, bool noFailover, bool watchdogFailed) =>
+        Races(o => Peer(
+        o, new PeerReport("b", reachable, false, new Lsn(900), 1, NoFailover: noFailover,
+            WatchdogFailed: watchdogFailed)));
 
     [Fact]
     public void The_former_synchronous_leader_may_be_ahead() => Races(o => Peer(
-        Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "a"), new PeerReport("b", true, false, new Lsn(900), 1)));
+        Synced(Configured(o, """{"synchronous_mode":true}"""), "b", 0, "a"),
+        new PeerReport("b", true, false, new Lsn(900), 1)));
 
     [Theory]
     [InlineData(0, true)]
@@ -238,7 +270,8 @@ public sealed class RaceTests
     }
 
     [Fact]
-    public void A_position_from_before_the_leader_was_gone_is_asked_for_again() => Assert.Equal("asks_peers", HaLoop.Decide(Peer(
+    public void A_position_from_before_the_leader_was_gone_is_asked_for_again() =>
+        Assert.Equal("asks_peers", HaLoop.Decide(Peer(
         Standby(), new PeerReport("b", true, false, new Lsn(100), 1) { Age = TimeSpan.FromSeconds(9) })).Code);
 
     [Fact]
@@ -265,7 +298,8 @@ public sealed class RaceTests
     public void A_scheduled_switchover_gives_its_candidate_the_first_turn_once_it_is_due(double inSeconds, bool waits)
     {
         FailoverRequest Scheduled(Observation o) => new("x", "b", o.Clock.AddSeconds(inSeconds), 70);
-        Func<Observation, Observation> situation = o => Peer(Requested(o, Scheduled(o)), new PeerReport("b", true, false, new Lsn(200), 1));
+        Func<Observation, Observation> situation = o =>
+            Peer(Requested(o, Scheduled(o)), new PeerReport("b", true, false, new Lsn(200), 1));
 
         if (waits)
         {
@@ -320,7 +354,8 @@ public sealed class RaceTests
     [Fact]
     public void A_paused_primary_keeps_running_while_the_DCS_is_silent()
     {
-        var o = Configured(Standby(), """{"pause":true}""") with { Local = Every.Server(ServerState.Running, isPrimary: true), IsDcsLive = false };
+        var o = Configured(Standby(), """{"pause":true}""")
+            with { Local = Every.Server(ServerState.Running, isPrimary: true), IsDcsLive = false };
 
         Assert.Empty(HaLoop.Decide(o).Actions);
     }
@@ -339,9 +374,11 @@ public sealed class RaceTests
         Assert.Empty(decision.Actions);
     }
 
-    private static void Races(Func<Observation, Observation> change) => Assert.Equal("races", HaLoop.Decide(change(Standby())).Code);
+    private static void Races(Func<Observation, Observation> change) =>
+        Assert.Equal("races", HaLoop.Decide(change(Standby())).Code);
 
-    private static MemberTags Tags(string name, string value) => new(MemberTags.Empty.Values.SetItem(name, JsonElement.Parse(value)));
+    private static MemberTags Tags(string name, string value) =>
+        new(MemberTags.Empty.Values.SetItem(name, JsonElement.Parse(value)));
 
     private static Observation Configured(Observation o, string json)
     {
@@ -354,7 +391,8 @@ public sealed class RaceTests
         Cluster = o.Cluster! with { Sync = new SyncState(leader, SyncState.None.Standbys.Union(standbys), quorum, 60) },
     };
 
-    private static Observation Requested(Observation o, FailoverRequest request) => o with { Cluster = o.Cluster! with { Failover = request } };
+    private static Observation Requested(Observation o, FailoverRequest request) =>
+        o with { Cluster = o.Cluster! with { Failover = request } };
 
     private static Observation Optime(Observation o, ulong optime) => o with
     {
@@ -367,14 +405,17 @@ public sealed class RaceTests
         Cluster = o.Cluster! with
         {
             History = new TimelineHistory(
-                [.. before.Where(earlier => earlier < timeline - 1).Append(timeline - 1).Select(ended => new HistoryLine(ended, new Lsn(300), "", null, "b"))]),
+                [.. before.Where(earlier => earlier < timeline - 1).Append(timeline - 1)
+                    .Select(ended => new HistoryLine(ended, new Lsn(300), "", null, "b"))]),
         },
     };
 
     /// <summary>The other members' keys have gone with their leases, as the frozen leader's does.</summary>
     private static Observation Alone(Observation o) => o with
     {
-        Cluster = o.Cluster! with { Members = o.Cluster.Members.Where(pair => pair.Key is "a" or "c").ToImmutableSortedDictionary(StringComparer.Ordinal) },
+        Cluster =
+            o.Cluster! with { Members = o.Cluster.Members.Where(pair => pair.Key is "a" or "c")
+                .ToImmutableSortedDictionary(StringComparer.Ordinal) },
     };
 
     private static Observation Peer(Observation o, PeerReport report) => o with

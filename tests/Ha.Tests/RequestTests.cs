@@ -19,14 +19,16 @@ public sealed class RequestTests
 
     [Fact]
     public void The_candidate_is_asked_first() =>
-        Assert.IsType<HaAction.ProbePeers>(Assert.Single(HaLoop.Decide(Leader(new FailoverRequest("a", "b", null, 70)) with { Peers = null }).Actions));
+        Assert.IsType<HaAction.ProbePeers>(Assert.Single(
+            HaLoop.Decide(Leader(new FailoverRequest("a", "b", null, 70)) with { Peers = null }).Actions));
 
     [Fact]
     public void What_the_members_said_before_the_request_does_not_count() => Assert.Equal("asks_peers", HaLoop.Decide(
         Leader(new FailoverRequest("a", "b", null, 70)) with { Memory = LoopMemory.Empty }).Code);
 
     [Fact]
-    public void A_request_that_names_another_leader_is_dropped() => Drops(Leader(new FailoverRequest("c", "b", null, 70)));
+    public void A_request_that_names_another_leader_is_dropped() =>
+        Drops(Leader(new FailoverRequest("c", "b", null, 70)));
 
     [Fact]
     public void A_request_to_the_leader_itself_is_dropped() => Drops(Leader(new FailoverRequest(null, "a", null, 70)));
@@ -35,7 +37,8 @@ public sealed class RequestTests
     public void A_request_to_a_stranger_is_dropped() => Drops(Leader(new FailoverRequest("a", "x", null, 70)));
 
     [Fact]
-    public void A_request_to_a_member_that_does_not_answer_is_dropped() => Drops(Leader(new FailoverRequest("a", "b", null, 70)) with
+    public void A_request_to_a_member_that_does_not_answer_is_dropped() =>
+        Drops(Leader(new FailoverRequest("a", "b", null, 70)) with
     {
         Peers = Every.Answers(200, isPrimary: false, reachable: false),
     });
@@ -64,7 +67,10 @@ public sealed class RequestTests
         Drops(o with { Options = o.Options with { UnsupportedTopology = "a standby cluster is configured" } });
     }
 
-    /// <summary>Its own position is that of its last checkpoint, or none at all: what it has published says how far the others lag.</summary>
+    /// <summary>
+    /// Its own position is that of its last checkpoint, or none at all: what it has published says how far the others
+    /// lag.
+    /// </summary>
     [Theory]
     [InlineData(ServerState.Starting)]
     [InlineData(ServerState.Stopped)]
@@ -72,12 +78,14 @@ public sealed class RequestTests
     {
         var lease = new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30));
         var o = Every.Of(
-            Every.Server(state, isPrimary: true) with { IsPrimary = false, WalPosition = state == ServerState.Starting ? Lsn.Zero : new Lsn(150) },
+            Every.Server(state, isPrimary: true) with { IsPrimary = false,
+                WalPosition = state == ServerState.Starting ? Lsn.Zero : new Lsn(150) },
             "a", lease, config: Every.Config("""{"maximum_lag_on_failover":10,"primary_start_timeout":5}"""));
         o = o with
         {
             Peers = Every.Answers(200, isPrimary: false),
-            Memory = LoopMemory.Empty with { DivergenceTerm = new Term(50), DownSince = Every.Now - TimeSpan.FromSeconds(6) },
+            Memory = LoopMemory.Empty with { DivergenceTerm = new Term(50),
+                DownSince = Every.Now - TimeSpan.FromSeconds(6) },
         };
 
         Assert.Contains(HaLoop.Decide(o).Actions, a => a is HaAction.Demote or HaAction.ReleaseLeader);
@@ -93,11 +101,14 @@ public sealed class RequestTests
     [InlineData(20, 10, false, true)]   // retry_timeout
     [InlineData(20, 10, true, true)]
     [InlineData(0, 3, false, true)]     // it is gone, or its lease has ended
-    public void An_agent_does_not_end_before_the_key_that_it_gave_up_is_known_to_be_gone(int left, int waited, bool paused, bool ends)
+    public void An_agent_does_not_end_before_the_key_that_it_gave_up_is_known_to_be_gone(
+        int left, int waited, bool paused, bool ends)
     {
-        var lease = default(LeaseView) with { Ttl = TimeSpan.FromSeconds(30), ReleaseLeft = TimeSpan.FromSeconds(left) };
+        var lease =
+            default(LeaseView) with { Ttl = TimeSpan.FromSeconds(30), ReleaseLeft = TimeSpan.FromSeconds(left) };
         var o = Every.Of(
-            Every.Server(ServerState.Stopped, isPrimary: false), null, lease, config: Every.Config(paused ? """{"pause":true}""" : "{}"));
+            Every.Server(ServerState.Stopped, isPrimary: false), null, lease,
+            config: Every.Config(paused ? """{"pause":true}""" : "{}"));
         o = o with { ShutdownRequested = true };
 
         var first = HaLoop.Decide(o);
@@ -178,11 +189,14 @@ public sealed class RequestTests
         {
             Standbys =
             [
-                new StandbyRow("b", null, null, "streaming", "async", 0, new Lsn(200), new Lsn(200), new Lsn(200), new Lsn(200)),
-                new StandbyRow("c", null, null, "streaming", "async", 0, new Lsn(200), new Lsn(200), new Lsn(200), new Lsn(200)),
+                new StandbyRow("b", null, null, "streaming", "async", 0, new Lsn(200), new Lsn(200), new Lsn(200),
+                    new Lsn(200)),
+                new StandbyRow("c", null, null, "streaming", "async", 0, new Lsn(200), new Lsn(200), new Lsn(200),
+                    new Lsn(200)),
             ],
         },
-        "a", new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)), request: request) with
+        "a", new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)),
+        request: request) with
     {
         Peers = Every.Answers(200, isPrimary: false),
         Memory = new LoopMemory { Request = (70, Every.Now - TimeSpan.FromSeconds(1)) },

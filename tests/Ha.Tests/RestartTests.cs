@@ -24,13 +24,16 @@ public sealed class RestartTests
     [Fact]
     public void A_standby_restarts_and_follows_the_leader()
     {
-        var restart = Assert.IsType<HaAction.Restart>(Assert.Single(HaLoop.Decide(Asked(Standby(), TimeSpan.FromSeconds(7))).Actions));
+        var restart = Assert.IsType<HaAction.Restart>(
+            Assert.Single(HaLoop.Decide(Asked(Standby(), TimeSpan.FromSeconds(7))).Actions));
 
-        Assert.Equal((false, "b", TimeSpan.FromSeconds(7)), (restart.AsPrimary, restart.Upstream!.Address.Host, restart.Timeout));
+        Assert.Equal((false, "b", TimeSpan.FromSeconds(7)),
+            (restart.AsPrimary, restart.Upstream!.Address.Host, restart.Timeout));
     }
 
     [Fact]
-    public void A_start_timeout_of_zero_gives_the_start_the_time_of_an_ordinary_one() => Assert.Null(Assert.IsType<HaAction.Restart>(
+    public void A_start_timeout_of_zero_gives_the_start_the_time_of_an_ordinary_one() =>
+        Assert.Null(Assert.IsType<HaAction.Restart>(
         Assert.Single(HaLoop.Decide(Asked(Leader(config: """{"primary_start_timeout":0}"""))).Actions)).Timeout);
 
     [Theory]
@@ -68,7 +71,8 @@ public sealed class RestartTests
         });
 
         Assert.Equal("busy", decision.Code);
-        Assert.Equal((TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(9)), (decision.Memory.DownSince, decision.Memory.StartLimit));
+        Assert.Equal((TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(9)),
+            (decision.Memory.DownSince, decision.Memory.StartLimit));
     }
 
     [Fact]
@@ -106,7 +110,8 @@ public sealed class RestartTests
     [InlineData(null, "15.18", false, OrderRefusal.ConditionsNotMet)]
     [InlineData(null, "15.19", false, null)]
     [InlineData(null, null, true, OrderRefusal.ConditionsNotMet)]
-    public void The_filters_are_looked_at_when_it_is_due(string? role, string? version, bool pending, OrderRefusal? refusal)
+    public void The_filters_are_looked_at_when_it_is_due(
+        string? role, string? version, bool pending, OrderRefusal? refusal)
     {
         var o = Leader() with { Order = new RestartOrder(3, new RestartFilter(role, version, pending), null) };
         o = o with { Local = o.Local with { ServerVersion = 150018 } };
@@ -118,7 +123,10 @@ public sealed class RestartTests
     public void A_pending_restart_meets_its_filter()
     {
         var o = Leader() with { Order = new RestartOrder(3, new RestartFilter(null, null, true), null) };
-        o = o with { Local = o.Local with { PendingRestart = o.Local.PendingRestart.Add("max_connections", new ParameterChange("1", "2")) } };
+        o = o
+            with { Local =
+                o.Local with { PendingRestart =
+                    o.Local.PendingRestart.Add("max_connections", new ParameterChange("1", "2")) } };
 
         Assert.IsType<HaAction.Restart>(Assert.Single(HaLoop.Decide(o).Actions));
     }
@@ -136,7 +144,8 @@ public sealed class RestartTests
     {
         var o = Asked(Standby());
 
-        Refused(o with { Local = o.Local with { Server = ServerState.Starting } }, OrderRefusal.StillStarting, "still starting");
+        Refused(o with { Local = o.Local with { Server = ServerState.Starting } }, OrderRefusal.StillStarting,
+            "still starting");
     }
 
     [Fact]
@@ -258,7 +267,8 @@ public sealed class RestartTests
     public void A_scheduled_restart_does_not_run_in_a_pause_nor_beside_a_job()
     {
         Assert.Empty(HaLoop.Decide(Planned(Standby(pause: true), 0)).Actions);
-        Assert.Equal("busy", HaLoop.Decide(Planned(Standby(), 0) with { Job = new JobView(JobKind.Follow, Every.Now, "") }).Code);
+        Assert.Equal("busy",
+            HaLoop.Decide(Planned(Standby(), 0) with { Job = new JobView(JobKind.Follow, Every.Now, "") }).Code);
     }
 
     private static void Refused(Observation o, OrderRefusal refusal, string detail)
@@ -284,5 +294,6 @@ public sealed class RestartTests
         Every.Server(ServerState.Running, isPrimary: false, isStreaming: true), "b", default(LeaseView),
         config: Every.Config(config ?? (pause ? """{"pause":true}""" : "{}"))));
 
-    private static Observation Remembering(Observation o) => o with { Memory = LoopMemory.Empty with { DivergenceTerm = new Term(50) } };
+    private static Observation Remembering(Observation o) =>
+        o with { Memory = LoopMemory.Empty with { DivergenceTerm = new Term(50) } };
 }

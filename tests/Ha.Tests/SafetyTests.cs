@@ -47,7 +47,8 @@ public sealed class SafetyTests
     [InlineData("b")]
     public void An_agent_that_is_told_to_end_stops_a_primary_without_the_key_at_once(string? leader)
     {
-        var o = Every.Of(Every.Server(ServerState.Running, isPrimary: true), leader, default) with { ShutdownRequested = true };
+        var o = Every.Of(Every.Server(ServerState.Running, isPrimary: true), leader,
+            default) with { ShutdownRequested = true };
 
         Assert.Equal([new HaAction.Demote(DemoteMode.ImmediateNoLock)], HaLoop.Decide(o).Actions);
     }
@@ -70,7 +71,8 @@ public sealed class SafetyTests
         // The watchdog fires at half of the lease: the loop stops PostgreSQL 18 s before the lease ends.
         var o = Every.Of(
             Every.Server(ServerState.Running, isPrimary: true), "a",
-            new LeaseView(true, new Term(50), TimeSpan.FromSeconds(20), false, s_ttl) { Reserve = TimeSpan.FromSeconds(15) },
+            new LeaseView(true, new Term(50), TimeSpan.FromSeconds(20), false,
+                s_ttl) { Reserve = TimeSpan.FromSeconds(15) },
             config: Every.Config("""{"failsafe_mode":true}"""));
 
         Assert.Equal([new HaAction.AskFailsafe()], HaLoop.Decide(o with { Failsafe = default }).Actions);
@@ -95,7 +97,8 @@ public sealed class SafetyTests
         [new HaAction.Exit(0)], HaLoop.Decide(Unknown() with { ShutdownRequested = true }).Actions);
 
     private static Observation Unknown() =>
-        Every.Of(Every.Server(ServerState.Running, isPrimary: true), null, new LeaseView(false, default, default, false, s_ttl), isLive: false) with
+        Every.Of(Every.Server(ServerState.Running, isPrimary: true), null,
+            new LeaseView(false, default, default, false, s_ttl), isLive: false) with
         {
             Cluster = null,
         };

@@ -7,7 +7,8 @@ namespace Routing.Ha.Tests;
 /// <summary>The store was set up anew or restored: what a member may believe, and what it must not forget.</summary>
 public sealed class StoreLifeTests
 {
-    private static readonly LeaseView s_holdsEarlier = new(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30));
+    private static readonly LeaseView s_holdsEarlier =
+        new(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30));
 
     [Fact]
     public void A_standby_does_not_race_before_the_earlier_lease_has_ended()
@@ -62,7 +63,8 @@ public sealed class StoreLifeTests
     [Fact]
     public void A_leader_writes_no_other_key_before_its_own_stands_in_the_new_life()
     {
-        var decision = HaLoop.Decide(InNewLife(Every.Of(Every.Server(ServerState.Running, isPrimary: true), null, s_holdsEarlier)) with
+        var decision = HaLoop.Decide(
+            InNewLife(Every.Of(Every.Server(ServerState.Running, isPrimary: true), null, s_holdsEarlier)) with
         {
             Memory = Before(leader: "a"),
         });
@@ -89,7 +91,8 @@ public sealed class StoreLifeTests
     {
         var wrote = SyncMemory.Empty with { Wrote = new SyncState("a", SyncState.None.Standbys.Add("b"), 0, 0) };
 
-        var decision = HaLoop.Decide(Standby() with { Memory = Before("b") with { Sync = wrote, Request = (70, Every.Now) } });
+        var decision =
+            HaLoop.Decide(Standby() with { Memory = Before("b") with { Sync = wrote, Request = (70, Every.Now) } });
 
         Assert.Null(decision.Memory.Sync!.Wrote);
         Assert.Null(decision.Memory.Request);
@@ -100,7 +103,8 @@ public sealed class StoreLifeTests
     {
         var o = InNewLife(Every.Of(Every.Server(ServerState.Running, isPrimary: true), null, default));
 
-        var decision = HaLoop.Decide(o with { Memory = new LoopMemory { Life = 0, InitializeRevision = 7, BootstrapDone = true } });
+        var decision = HaLoop.Decide(
+            o with { Memory = new LoopMemory { Life = 0, InitializeRevision = 7, BootstrapDone = true } });
 
         Assert.Equal("bootstrap_failed", decision.Code);
         Assert.IsType<HaAction.AbandonBootstrap>(Assert.Single(decision.Actions));
@@ -123,7 +127,8 @@ public sealed class StoreLifeTests
             Status = LeaderStatus.None with { Optime = new Lsn(500) },
             Initialize = new InitializeKey("7000000000000000001"),
             RoutingKeys = ClusterSnapshot.Empty.RoutingKeys.Add(ClusterKeys.Timeline, "9"),
-            Members = ClusterSnapshot.Empty.Members.Add("a", new Member { Name = "a" }).Add("b", new Member { Name = "b" }),
+            Members =
+                ClusterSnapshot.Empty.Members.Add("a", new Member { Name = "a" }).Add("b", new Member { Name = "b" }),
         };
         var now = ClusterSnapshot.Empty with
         {
@@ -133,7 +138,8 @@ public sealed class StoreLifeTests
         var seen = EarlierLife.Complete(now, before, "a", withMembers: true);
 
         Assert.Equal(("b", 0L), (seen.Sync.Leader, seen.Sync.ModRevision));
-        Assert.Equal((500UL, 9U, "7000000000000000001"), (seen.Status.Optime.Value, seen.UsedTimeline, seen.Initialize.SystemId));
+        Assert.Equal((500UL, 9U, "7000000000000000001"),
+            (seen.Status.Optime.Value, seen.UsedTimeline, seen.Initialize.SystemId));
         Assert.Equal((null, "c"), (seen.Leader?.Holder, seen.Returned?.Holder));
         Assert.Equal(["b"], seen.Members.Keys);
         Assert.Empty(EarlierLife.Complete(now, before, "a", withMembers: false).Members);
@@ -168,5 +174,6 @@ public sealed class StoreLifeTests
         o with { Cluster = o.Cluster! with { Revision = 10, Life = new StoreLife(1, 5) } };
 
     private static Observation Standby() => InNewLife(
-        Every.Of(Every.Server(ServerState.Running, isPrimary: false, isStreaming: true), null, default)) with { Memory = Before("b") };
+        Every.Of(Every.Server(ServerState.Running, isPrimary: false, isStreaming: true), null, default))
+            with { Memory = Before("b") };
 }

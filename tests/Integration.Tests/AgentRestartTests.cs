@@ -29,7 +29,10 @@ public sealed class AgentRestartTests(ClusterFixture fixture)
 
         Assert.Empty(writer.Errors);
         Assert.Equal((postmaster, fence), (leader.PostmasterPid, leader.FencePid));
-        Assert.Equal("open", Convert.ToString(await new Npgsql.NpgsqlCommand("SELECT 'open'", idle).ExecuteScalarAsync(TestContext.Current.CancellationToken)));
+        Assert.Equal(
+            "open",
+            Convert.ToString(await new Npgsql.NpgsqlCommand("SELECT 'open'", idle).ExecuteScalarAsync(
+                TestContext.Current.CancellationToken)));
         Assert.Equal(leader, await cluster.HealthyAsync());
     }
 
@@ -42,7 +45,8 @@ public sealed class AgentRestartTests(ClusterFixture fixture)
 
         await replica.KillAgentAsync();
         replica.Start();
-        await cluster.UntilAsync(async () => await replica.StatusAsync("/replica") == 200, "the new agent sees a replica");
+        await cluster.UntilAsync(async () => await replica.StatusAsync("/replica") == 200,
+            "the new agent sees a replica");
 
         Assert.Equal(postmaster, replica.PostmasterPid);
         Assert.Equal(leader, await cluster.HealthyAsync());
@@ -54,7 +58,8 @@ public sealed class AgentRestartTests(ClusterFixture fixture)
         var (cluster, leader) = await fixture.TakeAsync();
         await cluster.ConfigureAsync(new JsonObject { ["pause"] = true });
         await cluster.UntilAsync(
-            async () => (await leader.GetAsync("/patroni"))?["pause"]?.GetValue<bool>() == true, "the leader knows of the pause");
+            async () => (await leader.GetAsync("/patroni"))?["pause"]?.GetValue<bool>() == true,
+            "the leader knows of the pause");
         var postmaster = leader.PostmasterPid;
         await using var writer = await Writer.StartAsync(cluster, Writer.LongPatience);
 

@@ -44,7 +44,8 @@ public sealed class BootstrapTests(ClusterFixture fixture) : IClassFixture<Clust
         // A copy begins a segment (16 MB) behind; until the next look at its server it tells so.
         foreach (var replica in cluster.ReplicasOf(leader))
         {
-            await cluster.UntilAsync(async () => await replica.StatusAsync("/replica?lag=10MB") == 200, $"{replica.Name} has caught up");
+            await cluster.UntilAsync(async () => await replica.StatusAsync("/replica?lag=10MB") == 200,
+                $"{replica.Name} has caught up");
         }
         foreach (var node in cluster.Nodes)
         {
@@ -52,9 +53,11 @@ public sealed class BootstrapTests(ClusterFixture fixture) : IClassFixture<Clust
             var expected = new Dictionary<string, bool>
             {
                 ["/"] = leads, ["/primary"] = leads, ["/master"] = leads, ["/read-write"] = leads, ["/leader"] = leads,
-                ["/standby-leader"] = false, ["/replica"] = !leads, ["/replica?lag=10MB"] = !leads, ["/read-only"] = true,
+                ["/standby-leader"] = false, ["/replica"] = !leads, ["/replica?lag=10MB"] = !leads,
+                ["/read-only"] = true,
                 ["/health"] = true, ["/sync"] = false, ["/synchronous"] = false, ["/quorum"] = false,
-                ["/async"] = !leads, ["/asynchronous"] = !leads, ["/read-only-sync"] = leads, ["/read-only-quorum"] = leads,
+                ["/async"] = !leads, ["/asynchronous"] = !leads, ["/read-only-sync"] = leads,
+                ["/read-only-quorum"] = leads,
                 ["/readiness"] = true, ["/liveness"] = true, ["/patroni"] = true, ["/metrics"] = true,
                 ["/cluster"] = true, ["/history"] = true, ["/config"] = true, ["/nowhere"] = false,
             };
@@ -78,9 +81,11 @@ public sealed class BootstrapTests(ClusterFixture fixture) : IClassFixture<Clust
         Assert.Equal(
             cluster.ReplicasOf(leader).Select(node => node.Name).Order(),
             status["replication"]!.AsArray().Select(standby => standby!["application_name"]!.ToString()).Order());
-        Assert.All(status["replication"]!.AsArray(), standby => Assert.Equal("127.0.0.1", standby!["client_addr"]!.ToString()));
+        Assert.All(status["replication"]!.AsArray(),
+            standby => Assert.Equal("127.0.0.1", standby!["client_addr"]!.ToString()));
         Assert.Equal(150000, status["server_version"]!.GetValue<int>() / 10000 * 10000);
-        Assert.Equal((await cluster.Keys.GetAsync("initialize"))!.Value, status["database_system_identifier"]!.ToString());
+        Assert.Equal((await cluster.Keys.GetAsync("initialize"))!.Value,
+            status["database_system_identifier"]!.ToString());
         Assert.Equal("pay", status["patroni"]!["scope"]!.ToString());
         Assert.Null(status["pending_restart"]);
     }
@@ -91,10 +96,13 @@ public sealed class BootstrapTests(ClusterFixture fixture) : IClassFixture<Clust
         var (cluster, leader) = await fixture.TakeAsync();
 
         Assert.Equal("on", await leader.SqlAsync("SHOW data_checksums"));
-        Assert.Equal("t", await leader.SqlAsync("SELECT rolreplication::text::char FROM pg_roles WHERE rolname = 'replicator'"));
-        Assert.Equal("1", await leader.SqlAsync("SELECT count(*) FROM pg_roles WHERE rolname = 'rewinder' AND NOT rolsuper"));
+        Assert.Equal(
+            "t", await leader.SqlAsync("SELECT rolreplication::text::char FROM pg_roles WHERE rolname = 'replicator'"));
+        Assert.Equal(
+            "1", await leader.SqlAsync("SELECT count(*) FROM pg_roles WHERE rolname = 'rewinder' AND NOT rolsuper"));
         Assert.Equal("pay", await leader.SqlAsync("SHOW cluster_name"));
-        var slots = await leader.SqlAsync("SELECT string_agg(slot_name, ',' ORDER BY slot_name) FROM pg_replication_slots WHERE active");
+        var slots = await leader.SqlAsync(
+            "SELECT string_agg(slot_name, ',' ORDER BY slot_name) FROM pg_replication_slots WHERE active");
         Assert.Equal(string.Join(',', cluster.ReplicasOf(leader).Select(node => node.Name)), slots);
     }
 
@@ -109,8 +117,10 @@ public sealed class BootstrapTests(ClusterFixture fixture) : IClassFixture<Clust
         var rows = JsonNode.Parse(output)!.AsArray();
         Assert.Equal(["n1", "n2", "n3"], rows.Select(row => row!["Member"]!.ToString()));
         Assert.Equal(
-            cluster.Nodes.Select(node => node == leader ? "Leader" : "Replica"), rows.Select(row => row!["Role"]!.ToString()));
-        Assert.All(rows, row => Assert.Equal(row!["Role"]!.ToString() == "Leader" ? "running" : "streaming", row["State"]!.ToString()));
+            cluster.Nodes.Select(node => node == leader ? "Leader" : "Replica"),
+            rows.Select(row => row!["Role"]!.ToString()));
+        Assert.All(rows, row =>
+            Assert.Equal(row!["Role"]!.ToString() == "Leader" ? "running" : "streaming", row["State"]!.ToString()));
     }
 
     [Fact]

@@ -3,7 +3,10 @@ using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
 
-/// <summary>What people send and write by mistake reaches whole agents: none of it takes the cluster down, and each is told by name.</summary>
+/// <summary>
+/// What people send and write by mistake reaches whole agents: none of it takes the cluster down, and each is told by
+/// name.
+/// </summary>
 [Collection(SharedCluster.Name)]
 public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
 {
@@ -18,12 +21,14 @@ public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
         // Another tool writes what it likes.
         var config = (JsonObject)(await cluster.Keys.GetAsync("config"))!.Json;
         var parameters = config["postgresql"]!["parameters"]!.AsObject();
-        (parameters["work_mem"], parameters["maintenance_work_mem"], parameters["parameter_of_nobody"]) = ("4 potatoes", "70MB", "1");
+        (parameters["work_mem"], parameters["maintenance_work_mem"], parameters["parameter_of_nobody"]) =
+            ("4 potatoes", "70MB", "1");
         await cluster.Keys.PutAsync("config", config.ToJsonString());
         await EachShowsAsync(cluster, "maintenance_work_mem", "70MB");
         foreach (var node in cluster.Nodes)
         {
-            Assert.Equal(script, await node.SqlAsync("SELECT setting FROM pg_file_settings WHERE name = 'archive_command' AND applied"));
+            Assert.Equal(script, await node.SqlAsync(
+                "SELECT setting FROM pg_file_settings WHERE name = 'archive_command' AND applied"));
         }
         await leader.KillAsync();
         var next = await cluster.LeaderAsync(not: leader);
@@ -35,7 +40,8 @@ public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
         Assert.Equal("4MB", await leader.SqlAsync("SHOW work_mem"));
         Assert.True(leader.CountInLog("parameter_of_nobody") > 0, cluster.Report());
         await cluster.ConfigureAsync(Parameters(
-            ("archive_command", null), ("work_mem", null), ("maintenance_work_mem", null), ("parameter_of_nobody", null)));
+            ("archive_command", null), ("work_mem", null), ("maintenance_work_mem", null),
+            ("parameter_of_nobody", null)));
         await EachShowsAsync(cluster, "maintenance_work_mem", "64MB");
     }
 
@@ -52,7 +58,8 @@ public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
         replica.WriteConfig();
         replica.Start();
         await cluster.UntilAsync(
-            async () => (await replica.GetAsync("/patroni"))?["routing"]?["reason"]?.ToString().Contains(words, StringComparison.Ordinal) == true,
+            async () => (await replica.GetAsync("/patroni"))?["routing"]?["reason"]?.ToString()
+                .Contains(words, StringComparison.Ordinal) == true,
             "the status quotes the server");
         Assert.True(replica.CountInLog(words) > 0, cluster.Report());
         own.Remove("shared_preload_libraries");
@@ -63,8 +70,8 @@ public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
     }
 
     /// <summary>
-    /// A standby may not have lower limits than its primary: it keeps the old ones until the primary was restarted in place. Restarting the
-    /// agents alone moves the lead, and the next primary still runs with the old ones.
+    /// A standby may not have lower limits than its primary: it keeps the old ones until the primary was restarted in
+    /// place. Restarting the agents alone moves the lead, and the next primary still runs with the old ones.
     /// </summary>
     [Theory]
     [InlineData(true)]
@@ -76,7 +83,9 @@ public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
         foreach (var node in cluster.Nodes)
         {
             await cluster.UntilAsync(
-                async () => (await node.GetAsync("/patroni"))?["pending_restart_reason"]?["max_connections"]?["new_value"]?.ToString() == "40",
+                async () =>
+                    (await node.GetAsync("/patroni"))?["pending_restart_reason"]?["max_connections"]?["new_value"]
+                        ?.ToString() == "40",
                 $"{node.Name} says what waits for a restart");
         }
 
@@ -84,20 +93,23 @@ public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
         {
             await RestartStandbysAsync();
             await EachShowsAsync(cluster, "max_connections", "50");
-            Assert.All(cluster.ReplicasOf(leader), node => Assert.True(node.CountInLog("max_connections is 50 for this start as a standby, and not 40") > 0));
+            Assert.All(cluster.ReplicasOf(leader), node =>
+                Assert.True(node.CountInLog("max_connections is 50 for this start as a standby, and not 40") > 0));
         }
         await RestartPrimaryAsync();
         await RestartStandbysAsync();
 
         foreach (var (name, value) in new[]
-                 { ("max_connections", "40"), ("max_worker_processes", "7"), ("max_wal_senders", "9"), ("max_locks_per_transaction", "48") })
+                 { ("max_connections", "40"), ("max_worker_processes", "7"), ("max_wal_senders", "9"),
+                     ("max_locks_per_transaction", "48") })
         {
             await EachShowsAsync(cluster, name, value);
         }
         foreach (var node in cluster.Nodes)
         {
             await cluster.UntilAsync(
-                async () => await node.GetAsync("/patroni") is { } status && status["pending_restart"] is null, $"{node.Name} waits for nothing");
+                async () => await node.GetAsync("/patroni") is { } status && status["pending_restart"] is null,
+                $"{node.Name} waits for nothing");
         }
         await cluster.ConfigureAsync(Limits(50, 8, 10, 64));
         await RestartStandbysAsync();
@@ -111,7 +123,8 @@ public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
             foreach (var node in cluster.ReplicasOf(leader))
             {
                 await cluster.UntilAsync(
-                    async () => Routing.Cluster.Lsn.Parse((await node.SqlAsync("SELECT pg_last_wal_replay_lsn()"))!) >= written, $"{node.Name} has replayed");
+                    async () => Routing.Cluster.Lsn.Parse((await node.SqlAsync("SELECT pg_last_wal_replay_lsn()"))!)
+                        >= written, $"{node.Name} has replayed");
                 Assert.Equal(0, await node.StopAsync());
                 node.Start();
             }
@@ -122,7 +135,8 @@ public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
         {
             var before = leader.PostmasterPid;
             leader.SignalPostmaster(ProcessSignal.Kill);
-            await cluster.UntilAsync(() => leader.PostmasterPid is { } now && now != before, "the primary was started in place");
+            await cluster.UntilAsync(() => leader.PostmasterPid is { } now && now != before,
+                "the primary was started in place");
             Assert.Equal(leader, await cluster.HealthyAsync());
         }
     }
@@ -160,18 +174,21 @@ public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
     {
         foreach (var node in cluster.Nodes)
         {
-            await cluster.UntilAsync(async () => await node.SqlAsync($"SHOW {parameter}") == value, $"{node.Name} has {parameter} {value}");
+            await cluster.UntilAsync(async () => await node.SqlAsync($"SHOW {parameter}") == value,
+                $"{node.Name} has {parameter} {value}");
         }
     }
 
     private static JsonObject Limits(int connections, int workers, int senders, int locks) => Parameters(
-        ("max_connections", connections), ("max_worker_processes", workers), ("max_wal_senders", senders), ("max_locks_per_transaction", locks));
+        ("max_connections", connections), ("max_worker_processes", workers), ("max_wal_senders", senders),
+        ("max_locks_per_transaction", locks));
 
     private static JsonObject Parameters(params (string Name, JsonNode? Value)[] parameters) => new()
     {
         ["postgresql"] = new JsonObject
         {
-            ["parameters"] = new JsonObject(parameters.Select(parameter => KeyValuePair.Create(parameter.Name, parameter.Value))),
+            ["parameters"] =
+                new JsonObject(parameters.Select(parameter => KeyValuePair.Create(parameter.Name, parameter.Value))),
         },
     };
 }

@@ -15,22 +15,28 @@ public sealed class ConfigurationTests(ClusterFixture fixture)
         await cluster.ConfigureAsync(Parameters("work_mem", "7MB", "max_connections", 60));
         foreach (var node in cluster.Nodes)
         {
-            await cluster.UntilAsync(async () => await node.SqlAsync("SHOW work_mem") == "7MB", $"{node.Name} has reloaded");
+            await cluster.UntilAsync(async () => await node.SqlAsync("SHOW work_mem") == "7MB",
+                $"{node.Name} has reloaded");
             await cluster.UntilAsync(
                 async () => (await node.GetAsync("/patroni"))?["pending_restart"]?.GetValue<bool>() == true,
                 $"{node.Name} tells that it has to be restarted");
         }
         var status = await leader.DocumentAsync("/patroni");
-        var file = await File.ReadAllTextAsync(Path.Combine(leader.DataDirectory, "postgresql.conf"), TestContext.Current.CancellationToken);
+        var file = await File.ReadAllTextAsync(
+            Path.Combine(leader.DataDirectory, "postgresql.conf"), TestContext.Current.CancellationToken);
         await cluster.UntilAsync(
-            async () => (await cluster.Keys.GetAsync($"members/{leader.Name}"))?.Json["pending_restart"]?.GetValue<bool>() == true,
+            async () =>
+                (await cluster.Keys.GetAsync($"members/{leader.Name}"))?.Json["pending_restart"]?.GetValue<bool>()
+                    == true,
             "the member key tells the restart");
         await cluster.ConfigureAsync(Parameters("work_mem", null, "max_connections", 50));
         foreach (var node in cluster.Nodes)
         {
             var waiting = "";
             await cluster.UntilAsync(
-                async () => (waiting = (await node.DocumentAsync("/patroni"))["pending_restart_reason"]?.ToJsonString()) is null,
+                async () =>
+                    (waiting =
+                        (await node.DocumentAsync("/patroni"))["pending_restart_reason"]?.ToJsonString()) is null,
                 () => $"{node.Name} has no need to be restarted: {waiting}");
         }
 
@@ -42,7 +48,10 @@ public sealed class ConfigurationTests(ClusterFixture fixture)
         Assert.Equal(leader, await cluster.HealthyAsync());
     }
 
-    /// <summary>After a change to long leases the rest of a short one is less than the margin; after one to short leases a guard's deadline is too far away.</summary>
+    /// <summary>
+    /// After a change to long leases the rest of a short one is less than the margin; after one to short leases a
+    /// guard's deadline is too far away.
+    /// </summary>
     [Fact]
     public async Task A_change_of_the_ttl_costs_the_leader_nothing()
     {
@@ -71,7 +80,8 @@ public sealed class ConfigurationTests(ClusterFixture fixture)
             var lease = (await cluster.Keys.GetAsync("leader"))?.Lease;
             await cluster.ConfigureAsync(new JsonObject { ["ttl"] = ttl });
             await cluster.UntilAsync(
-                async () => (await cluster.Keys.GetAsync("leader"))?.Lease is { } now && now != lease, $"the leader key hangs on a lease of {ttl} s");
+                async () => (await cluster.Keys.GetAsync("leader"))?.Lease is { } now && now != lease,
+                $"the leader key hangs on a lease of {ttl} s");
         }
     }
 
@@ -93,7 +103,8 @@ public sealed class ConfigurationTests(ClusterFixture fixture)
         var next = await cluster.HealthyAsync();
         Assert.NotEqual(leader, next);
         await EachHasItsOwnAsync(next);
-        var file = await File.ReadAllTextAsync(Path.Combine(next.DataDirectory, "postgresql.conf"), TestContext.Current.CancellationToken);
+        var file = await File.ReadAllTextAsync(
+            Path.Combine(next.DataDirectory, "postgresql.conf"), TestContext.Current.CancellationToken);
         await cluster.ConfigureAsync(new JsonObject
         {
             ["postgresql"] = new JsonObject { ["parameters_primary"] = null, ["parameters_replica"] = null },
@@ -108,7 +119,8 @@ public sealed class ConfigurationTests(ClusterFixture fixture)
             {
                 var wanted = node == primary ? "8MB" : "6MB";
                 await cluster.UntilAsync(
-                    async () => await node.SqlAsync("SHOW work_mem") == wanted, $"{node.Name} has the settings of its role");
+                    async () => await node.SqlAsync("SHOW work_mem") == wanted,
+                    $"{node.Name} has the settings of its role");
             }
         }
     }
@@ -121,17 +133,20 @@ public sealed class ConfigurationTests(ClusterFixture fixture)
 
         postgresql["parameters"]!["work_mem"] = "9MB";
         postgresql["pg_hba"] = new JsonArray(
-            "host replication all 127.0.0.1/32 scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256", "host all nobody 127.0.0.2/32 reject");
+            "host replication all 127.0.0.1/32 scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256",
+            "host all nobody 127.0.0.2/32 reject");
         leader.WriteConfig();
         leader.SignalAgent(ProcessSignal.Hangup);
-        await cluster.UntilAsync(async () => await leader.SqlAsync("SHOW work_mem") == "9MB", "the leader has reloaded");
+        await cluster.UntilAsync(async () => await leader.SqlAsync("SHOW work_mem") == "9MB",
+            "the leader has reloaded");
         var rules = await leader.SqlAsync("SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'reject'");
         var elsewhere = await cluster.ReplicasOf(leader)[0].SqlAsync("SHOW work_mem");
         postgresql["parameters"]!.AsObject().Remove("work_mem");
         postgresql.Remove("pg_hba");
         leader.WriteConfig();
         var (code, text) = await leader.SendAsync("POST", "/reload");
-        await cluster.UntilAsync(async () => await leader.SqlAsync("SHOW work_mem") == "4MB", "the leader has reloaded");
+        await cluster.UntilAsync(async () => await leader.SqlAsync("SHOW work_mem") == "4MB",
+            "the leader has reloaded");
 
         Assert.Equal(("1", "4MB"), (rules, elsewhere));
         Assert.Equal((202, "reload scheduled"), (code, text));
@@ -146,7 +161,8 @@ public sealed class ConfigurationTests(ClusterFixture fixture)
 
         leader.WriteConfig("scope: [pay\n");
         leader.SignalAgent(ProcessSignal.Hangup);
-        await cluster.UntilAsync(() => leader.CountInLog("The configuration was not reloaded") > refused, "the agent refuses the file");
+        await cluster.UntilAsync(() => leader.CountInLog("The configuration was not reloaded") > refused,
+            "the agent refuses the file");
         leader.WriteConfig();
         leader.SignalAgent(ProcessSignal.Hangup);
 

@@ -2,7 +2,9 @@ using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
 
-/// <summary>Somebody writes nonsense into etcd: it is named, nothing breaks, and the leader repairs what is its own.</summary>
+/// <summary>
+/// Somebody writes nonsense into etcd: it is named, nothing breaks, and the leader repairs what is its own.
+/// </summary>
 [Collection(SharedCluster.Name)]
 public sealed class DamagedKeyTests(ClusterFixture fixture)
 {
@@ -33,14 +35,16 @@ public sealed class DamagedKeyTests(ClusterFixture fixture)
                 }
                 if ((await cluster.Keys.GetAsync(key))?.Value != value)
                 {
-                    await cluster.Keys.PutAsync(key, value);   // for the first time, or its owner has repaired it before the leader looked
+                    // for the first time, or its owner has repaired it before the leader looked
+                    await cluster.Keys.PutAsync(key, value);
                 }
                 return false;
             },
             "the leader names the key");
 
         Assert.Equal(leader, await cluster.HealthyAsync());
-        await cluster.UntilAsync(async () => (await cluster.Keys.GetAsync("config"))?.Value == config, "the configuration is as before");
+        await cluster.UntilAsync(async () => (await cluster.Keys.GetAsync("config"))?.Value == config,
+            "the configuration is as before");
         Assert.Equal(term, (await cluster.Keys.GetAsync("leader"))!.CreateRevision);
         Assert.Equal(200, await leader.StatusAsync("/cluster"));
         if (key is not "config" && !key.EndsWith("n1", StringComparison.Ordinal))
@@ -58,7 +62,8 @@ public sealed class DamagedKeyTests(ClusterFixture fixture)
         var systemId = (await cluster.Keys.GetAsync("initialize"))!.Value;
 
         await cluster.Keys.PutAsync("initialize", value);
-        await cluster.UntilAsync(async () => (await cluster.Keys.GetAsync("initialize"))?.Value == systemId, "the leader has repaired it");
+        await cluster.UntilAsync(async () => (await cluster.Keys.GetAsync("initialize"))?.Value == systemId,
+            "the leader has repaired it");
 
         Assert.Equal(leader, await cluster.HealthyAsync());
         Assert.All(cluster.Nodes, node => Assert.NotNull(node.PostmasterPid));

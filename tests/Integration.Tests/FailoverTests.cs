@@ -10,7 +10,7 @@ namespace Routing.Integration.Tests;
 public sealed class FailoverTests(ClusterFixture fixture)
 {
     /// <summary>What a loaded machine of two cores may add to a time that the design promises.</summary>
-    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan s_margin = TimeSpan.FromSeconds(8);
 
     [Fact]
     public async Task A_killed_postmaster_of_the_primary_is_started_again_in_place()
@@ -25,7 +25,7 @@ public sealed class FailoverTests(ClusterFixture fixture)
 
         Assert.Equal(leader, await cluster.HealthyAsync());
         Assert.Equal(term, (await cluster.Keys.GetAsync("leader"))!.CreateRevision);
-        Assert.InRange(writer.LongestOutage, TimeSpan.Zero, Margin);
+        Assert.InRange(writer.LongestOutage, TimeSpan.Zero, s_margin);
         Assert.Empty(await writer.MissingOnAsync(leader));
     }
 
@@ -38,7 +38,8 @@ public sealed class FailoverTests(ClusterFixture fixture)
         await using var writer = await Writer.StartAsync(cluster, Writer.LongPatience);
 
         replica.SignalPostmaster(ProcessSignal.Kill);
-        await cluster.UntilAsync(() => replica.PostmasterPid is { } now && now != before, "the replica's PostgreSQL runs again");
+        await cluster.UntilAsync(() => replica.PostmasterPid is { } now && now != before,
+            "the replica's PostgreSQL runs again");
         await writer.MoreAsync(100);
         await writer.StopAsync();
 
@@ -63,7 +64,7 @@ public sealed class FailoverTests(ClusterFixture fixture)
         Assert.NotEqual(leader.Name, named);   // its lease would have kept the key for much longer
         Assert.Null(leader.PostmasterPid);
         Assert.Null(leader.FencePid);
-        Assert.InRange(writer.LongestOutage, TimeSpan.Zero, Margin);
+        Assert.InRange(writer.LongestOutage, TimeSpan.Zero, s_margin);
         Assert.Empty(await writer.MissingOnAsync(next));
         leader.Start();
         Assert.Equal(next, await cluster.HealthyAsync());
@@ -83,7 +84,7 @@ public sealed class FailoverTests(ClusterFixture fixture)
         leader.Start();
 
         // A lease is counted in whole seconds by etcd, and looked at every half second.
-        Assert.InRange(took, TimeSpan.FromSeconds(1), cluster.Ttl + TimeSpan.FromSeconds(1) + Margin);
+        Assert.InRange(took, TimeSpan.FromSeconds(1), cluster.Ttl + TimeSpan.FromSeconds(1) + s_margin);
         Assert.Equal(next, await cluster.HealthyAsync());
     }
 
@@ -100,7 +101,8 @@ public sealed class FailoverTests(ClusterFixture fixture)
         await cluster.UntilAsync(
             async () =>
             {
-                // In this order: whatever holds the test up, a key that had ended and a server that runs after that are a fault.
+                // In this order: whatever holds the test up, a key that had ended and a server that runs after that are
+                // a fault.
                 var isNamed = await cluster.LeaderNameAsync() == leader.Name;
                 var isRunning = leader.PostmasterPid is not null;
                 outlivedTheKey |= isRunning && !isNamed;
@@ -156,7 +158,7 @@ public sealed class FailoverTests(ClusterFixture fixture)
         await writer.MoreAsync(50);
         await writer.StopAsync();
 
-        Assert.InRange(writer.LongestOutage, TimeSpan.Zero, Margin);
+        Assert.InRange(writer.LongestOutage, TimeSpan.Zero, s_margin);
         Assert.Equal(next, await cluster.HealthyAsync());
         await cluster.ConfigureAsync(new JsonObject { ["primary_start_timeout"] = null });
     }
@@ -172,9 +174,11 @@ public sealed class FailoverTests(ClusterFixture fixture)
         await cluster.HealthyAsync();
         // The control file tells it after the next checkpoint only.
         var timeline = int.Parse(
-            (await next.SqlAsync("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"))!, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+            (await next.SqlAsync("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"))!, NumberStyles.HexNumber,
+            CultureInfo.InvariantCulture);
         await cluster.UntilAsync(
-            async () => (await cluster.Keys.GetAsync("history"))?.Json.AsArray().Count == timeline - 1, "the history is whole");
+            async () => (await cluster.Keys.GetAsync("history"))?.Json.AsArray().Count == timeline - 1,
+            "the history is whole");
 
         var last = (await cluster.Keys.GetAsync("history"))!.Json.AsArray()[^1]!.AsArray();
         Assert.Equal(5, last.Count);
@@ -182,12 +186,14 @@ public sealed class FailoverTests(ClusterFixture fixture)
         Assert.True(last[1]!.GetValue<long>() > 0);
         Assert.Equal("no recovery target specified", last[2]!.ToString());
         Assert.InRange(
-            DateTimeOffset.Parse(last[3]!.ToString(), null), DateTimeOffset.UtcNow.AddMinutes(-5), DateTimeOffset.UtcNow.AddMinutes(1));
+            DateTimeOffset.Parse(last[3]!.ToString(), null), DateTimeOffset.UtcNow.AddMinutes(-5),
+            DateTimeOffset.UtcNow.AddMinutes(1));
         Assert.Equal(next.Name, last[4]!.ToString());
         Assert.Equal(last.ToJsonString(), (await next.DocumentAsync("/history")).AsArray()[^1]!.ToJsonString());
     }
 
     /// <summary>The order is sure only so: when a write began, and when another's answer was there.</summary>
     private static void AssertOneAfterTheOther(Writer old, Writer fresh) =>
-        Assert.True(old.Writes[^1].Began < fresh.Writes[0].Ended, "the old primary acknowledged a write after the new one had begun");
+        Assert.True(old.Writes[^1].Began < fresh.Writes[0].Ended,
+            "the old primary acknowledged a write after the new one had begun");
 }

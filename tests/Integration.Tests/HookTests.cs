@@ -22,11 +22,14 @@ public sealed class HookTests
         await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name });
         Assert.Equal(other, await cluster.HealthyAsync());
 
-        // The change of role ends on_stop's script where that still runs: whether it got as far as to write is left open.
+        // The change of role ends on_stop's script where that still runs: whether it got as far as to write is left
+        // open.
         await CalledAsync(
-            cluster, leader, "on_start primary pay|on_reload primary pay|before_stop|on_role_change replica pay", leftOpen: "on_stop primary pay");
+            cluster, leader, "on_start primary pay|on_reload primary pay|before_stop|on_role_change replica pay",
+            leftOpen: "on_stop primary pay");
         await CalledAsync(
-            cluster, other, "on_start replica pay|before_stop|on_restart replica pay|pre_promote|on_role_change primary pay");
+            cluster, other,
+            "on_start replica pay|before_stop|on_restart replica pay|pre_promote|on_role_change primary pay");
     }
 
     [Fact]
@@ -36,7 +39,8 @@ public sealed class HookTests
         var leader = await cluster.HealthyAsync();
         await CalledAsync(cluster, leader, "on_start primary pay");
 
-        File.Delete(Path.Combine(leader.DataDirectory, "PG_VERSION"));   // nothing can be started from that directory any more
+        // nothing can be started from that directory any more
+        File.Delete(Path.Combine(leader.DataDirectory, "PG_VERSION"));
         await cluster.LeaderAsync(not: leader);
 
         await CalledAsync(cluster, leader, "on_start primary pay|before_stop|on_stop primary pay");
@@ -57,7 +61,8 @@ public sealed class HookTests
         leader.SignalPostmaster(ProcessSignal.Kill);
         await cluster.LeaderAsync(not: leader);
 
-        await CalledAsync(cluster, leader, "on_start primary pay|on_role_change demoted pay|on_role_change replica pay");
+        await CalledAsync(cluster, leader,
+            "on_start primary pay|on_role_change demoted pay|on_role_change replica pay");
     }
 
     [Fact]
@@ -66,9 +71,11 @@ public sealed class HookTests
         await using var cluster = await TestCluster.StartAsync(new() { Nodes = 2, Configure = AddHooks });
         var leader = await cluster.HealthyAsync();
         var other = cluster.ReplicasOf(leader)[0];
-        await File.WriteAllTextAsync(Path.Combine(other.DirectoryPath, "forbidden"), "", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(other.DirectoryPath, "forbidden"), "",
+            TestContext.Current.CancellationToken);
 
-        await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["candidate"] = other.Name });
+        await leader.SendAsync("POST", "/switchover",
+            new JsonObject { ["leader"] = leader.Name, ["candidate"] = other.Name });
         await cluster.UntilAsync(() => Calls(other).Contains("pre_promote"), "the other member was about to promote");
 
         Assert.Equal(leader, await cluster.HealthyAsync());
@@ -83,7 +90,8 @@ public sealed class HookTests
         node.Config["bootstrap"]!["post_bootstrap"] = $"sh {node.DirectoryPath}/hook.sh 'two words'";
         node.WriteConfig();
         await File.WriteAllTextAsync(
-            Path.Combine(node.DirectoryPath, "hook.sh"), $"echo \"$PGOPTIONS|$1|$2\" >> {node.DirectoryPath}/calls\nexit 3\n",
+            Path.Combine(node.DirectoryPath, "hook.sh"),
+            $"echo \"$PGOPTIONS|$1|$2\" >> {node.DirectoryPath}/calls\nexit 3\n",
             TestContext.Current.CancellationToken);
 
         node.Start();
@@ -92,7 +100,8 @@ public sealed class HookTests
         Assert.Equal(1, code);
         Assert.Equal(
             "-c synchronous_commit=local -c statement_timeout=0|two words|"
-            + $"dbname=postgres user=postgres host=127.0.0.1 port={node.Port} sslmode=prefer gssencmode=prefer channel_binding=prefer",
+            + $"dbname=postgres user=postgres host=127.0.0.1 port={node.Port} sslmode=prefer gssencmode=prefer "
+            + "channel_binding=prefer",
             Calls(node)[0]);
         Assert.DoesNotContain(Calls(node), call => call.Contains("on_start", StringComparison.Ordinal));
         Assert.Empty(Directory.EnumerateFileSystemEntries(node.DataDirectory));
@@ -111,7 +120,8 @@ public sealed class HookTests
 
             """);
         var postgresql = config["postgresql"]!;
-        postgresql["callbacks"] = new JsonObject(new[] { "on_start", "on_stop", "on_restart", "on_reload", "on_role_change" }
+        postgresql["callbacks"] =
+            new JsonObject(new[] { "on_start", "on_stop", "on_restart", "on_reload", "on_role_change" }
             .Select(name => KeyValuePair.Create(name, (JsonNode?)$"sh {script}")));
         postgresql["pre_promote"] = $"sh {script} pre_promote";
         postgresql["before_stop"] = $"sh {script} before_stop";

@@ -19,9 +19,11 @@ public sealed class LagTests(LagTests.TwoNodes fixture) : IClassFixture<LagTests
         await leader.SqlAsync("CREATE TABLE much AS SELECT generate_series(1, 20000)");
         var written = long.Parse((await leader.SqlAsync("SELECT pg_current_wal_lsn() - '0/0'"))!, null);
         await cluster.UntilAsync(
-            async () => (await cluster.Keys.GetAsync("status"))?.Json["optime"]?.GetValue<long>() >= written, "the leader has told its position");
+            async () => (await cluster.Keys.GetAsync("status"))?.Json["optime"]?.GetValue<long>() >= written,
+            "the leader has told its position");
         await leader.KillAsync();
-        await cluster.UntilAsync(() => replica.CountInLog("more than maximum_lag_on_failover") > 0, "the replica says why it does not lead");
+        await cluster.UntilAsync(() => replica.CountInLog("more than maximum_lag_on_failover") > 0,
+            "the replica says why it does not lead");
         var during = await cluster.LeaderNameAsync();
         leader.Start();
 
@@ -29,7 +31,8 @@ public sealed class LagTests(LagTests.TwoNodes fixture) : IClassFixture<LagTests
         // With the old primary's PostgreSQL the missing WAL is back: either of the two may lead now.
         await cluster.HealthyAsync();
         Assert.Equal("20000", await leader.SqlAsync("SELECT count(*) FROM much"));
-        await cluster.UntilAsync(async () => await replica.SqlAsync("SELECT count(*) FROM much") == "20000", "the replica has it all");
+        await cluster.UntilAsync(async () => await replica.SqlAsync("SELECT count(*) FROM much") == "20000",
+            "the replica has it all");
     }
 
     public sealed class TwoNodes : ClusterFixture

@@ -18,10 +18,12 @@ public sealed class MembershipTests(ClusterFixture fixture)
         Assert.Equal(leader, await cluster.HealthyAsync());
         await writer.MoreAsync(50);
         await writer.StopAsync();
-        await cluster.UntilAsync(async () => (await writer.MissingOnAsync(added)).Count == 0, "the new replica has every write");
+        await cluster.UntilAsync(async () => (await writer.MissingOnAsync(added)).Count == 0,
+            "the new replica has every write");
 
         Assert.Empty(writer.Errors);
-        Assert.Equal("1", await leader.SqlAsync($"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{added.Name}' AND active"));
+        Assert.Equal("1", await leader.SqlAsync(
+            $"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{added.Name}' AND active"));
         Assert.Equal("t", await added.SqlAsync("SELECT pg_is_in_recovery()::text::char"));
         await cluster.RemoveNodeAsync(added);
     }
@@ -52,7 +54,8 @@ public sealed class MembershipTests(ClusterFixture fixture)
         var preferred = cluster.ReplicasOf(leader)[1];
         await TagAsync(cluster, preferred, new JsonObject { ["failover_priority"] = 5 });
         await cluster.UntilAsync(
-            async () => await ReceivedAsync(cluster.ReplicasOf(leader)[0]) is { } position && position == await ReceivedAsync(preferred),
+            async () => await ReceivedAsync(cluster.ReplicasOf(leader)[0]) is { } position
+                && position == await ReceivedAsync(preferred),
             "both replicas have received the same");
 
         // Killed: who stops hands over, and waits for one of them alone.
@@ -75,17 +78,20 @@ public sealed class MembershipTests(ClusterFixture fixture)
 
         await TagAsync(cluster, end, new JsonObject { ["replicatefrom"] = middle.Name });
         await cluster.UntilAsync(() => StreamsAsync(middle, end), $"{end.Name} streams from {middle.Name}");
-        await cluster.UntilAsync(async () => !await StreamsAsync(leader, end), $"{end.Name} streams from the leader no more");
+        await cluster.UntilAsync(async () => !await StreamsAsync(leader, end),
+            $"{end.Name} streams from the leader no more");
         await using var writer = await Writer.StartAsync(cluster);
         await writer.StopAsync();
-        await cluster.UntilAsync(async () => (await writer.MissingOnAsync(end)).Count == 0, "writes come down the cascade");
+        await cluster.UntilAsync(async () => (await writer.MissingOnAsync(end)).Count == 0,
+            "writes come down the cascade");
         await TagAsync(cluster, end, []);
         await cluster.UntilAsync(() => StreamsAsync(leader, end), $"{end.Name} streams from the leader");
 
         Assert.Equal(leader, await cluster.HealthyAsync());
 
         static async Task<bool> StreamsAsync(TestNode from, TestNode to) =>
-            await from.SqlAsync($"SELECT count(*) FROM pg_stat_replication WHERE application_name = '{to.Name}'") == "1";
+            await from.SqlAsync($"SELECT count(*) FROM pg_stat_replication WHERE application_name = '{to.Name}'")
+                == "1";
     }
 
     /// <summary>Writes the tags into the member's file and reloads it (SIGHUP).</summary>
@@ -96,7 +102,8 @@ public sealed class MembershipTests(ClusterFixture fixture)
         node.WriteConfig();
         node.SignalAgent(ProcessSignal.Hangup);
         await cluster.UntilAsync(
-            async () => ((await cluster.Keys.GetAsync($"members/{node.Name}"))?.Json["tags"]?.ToJsonString() ?? "{}") == expected,
+            async () => ((await cluster.Keys.GetAsync($"members/{node.Name}"))?.Json["tags"]?.ToJsonString() ?? "{}")
+                == expected,
             $"the member key of {node.Name} shows the tags {expected}");
     }
 }

@@ -10,18 +10,23 @@ public sealed class OperatorTests(ClusterFixture fixture)
     public async Task A_query_goes_to_a_member_of_the_role_and_an_error_is_a_row()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        const string sql = "SELECT pg_is_in_recovery() AS standby, 1.50::numeric AS n, 7 AS i, NULL::text AS t, 'a b' AS s";
+        const string sql =
+            "SELECT pg_is_in_recovery() AS standby, 1.50::numeric AS n, 7 AS i, NULL::text AS t, 'a b' AS s";
 
-        var (_, onStandby) = await cluster.CtlAsync("query", cluster.Scope, "-r", "replica", "-c", sql, "--format", "json");
-        var (_, onPrimary) = await cluster.CtlAsync("query", cluster.Scope, "-r", "primary", "-c", sql, "--delimiter", "|");
-        var (_, byName) = await cluster.CtlAsync("query", cluster.Scope, "-m", leader.Name, "-d", "postgres", "-U", "postgres", "-c", "SHOW port");
+        var (_, onStandby) =
+            await cluster.CtlAsync("query", cluster.Scope, "-r", "replica", "-c", sql, "--format", "json");
+        var (_, onPrimary) =
+            await cluster.CtlAsync("query", cluster.Scope, "-r", "primary", "-c", sql, "--delimiter", "|");
+        var (_, byName) = await cluster.CtlAsync(
+            "query", cluster.Scope, "-m", leader.Name, "-d", "postgres", "-U", "postgres", "-c", "SHOW port");
         var (code, wrong) = await cluster.CtlAsync("query", cluster.Scope, "-c", "SELEC 1");
 
         Assert.Equal("""[{"standby": true, "n": 1.50, "i": 7, "t": null, "s": "a b"}]""" + "\n", onStandby);
         Assert.Equal("standby|n|i|t|s\nf|1.50|7||a b\n", onPrimary);
         Assert.Equal($"port\n{leader.Port}\n", byName);
         Assert.Equal(0, code);
-        Assert.Matches(@"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\tERROR, SQLSTATE: 42601 syntax error at or near ""SELEC""\n$", wrong);
+        Assert.Matches(@"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\tERROR, SQLSTATE: 42601 syntax error at or near ""SELEC""\n$",
+            wrong);
     }
 
     [Fact]
@@ -46,16 +51,24 @@ public sealed class OperatorTests(ClusterFixture fixture)
         var (cluster, leader) = await fixture.TakeAsync();
         var before = (await cluster.Keys.GetAsync("config"))!.Value;
 
-        var (refused, why) = await cluster.CtlAsync("edit-config", cluster.Scope, "-q", "-p", "work_mem=64M", "-p", "max_conections=5");
+        var (refused, why) =
+            await cluster.CtlAsync("edit-config", cluster.Scope, "-q", "-p", "work_mem=64M", "-p", "max_conections=5");
         var kept = (await cluster.Keys.GetAsync("config"))!.Value;
         var (changed, how) = await cluster.CtlAsync(
-            "edit-config", cluster.Scope, "-q", "--force", "-p", "work_mem=65MB", "-p", "vacuum_buffer_usage_limit=null");
-        await cluster.UntilAsync(async () => await leader.SqlAsync("SHOW work_mem") == "65MB", "the server takes the change");
-        var (restored, _) = await cluster.CtlAsync("edit-config", cluster.Scope, "-q", "--force", "-p", "work_mem=null");
+            "edit-config", cluster.Scope, "-q", "--force", "-p", "work_mem=65MB", "-p",
+            "vacuum_buffer_usage_limit=null");
+        await cluster.UntilAsync(async () => await leader.SqlAsync("SHOW work_mem") == "65MB",
+            "the server takes the change");
+        var (restored, _) =
+            await cluster.CtlAsync("edit-config", cluster.Scope, "-q", "--force", "-p", "work_mem=null");
 
         Assert.Equal((1, 0, 0), (refused, changed, restored));
-        Assert.Contains("Error: postgresql.parameters.work_mem is \"64M\", but has the unit M; possible are B, kB, MB, GB, TB.\n", why, StringComparison.Ordinal);
-        Assert.Contains("Error: postgresql.parameters.max_conections is no parameter of this server; max_connections is.\n", why, StringComparison.Ordinal);
+        Assert.Contains(
+            "Error: postgresql.parameters.work_mem is \"64M\", but has the unit M; possible are B, kB, MB, GB, TB.\n",
+            why, StringComparison.Ordinal);
+        Assert.Contains(
+            "Error: postgresql.parameters.max_conections is no parameter of this server; max_connections is.\n", why,
+            StringComparison.Ordinal);
         Assert.Equal(before, kept);
         Assert.Equal("Configuration changed\n", how);
     }
@@ -69,7 +82,8 @@ public sealed class OperatorTests(ClusterFixture fixture)
 
         Assert.Equal(0, code);
         Assert.All(cluster.Nodes, node => Assert.Contains(
-            $"Reload request received for member {node.Name} and will be processed within ", output, StringComparison.Ordinal));
+            $"Reload request received for member {node.Name} and will be processed within ", output,
+            StringComparison.Ordinal));
     }
 
     [Fact]

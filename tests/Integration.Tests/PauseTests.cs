@@ -17,7 +17,8 @@ public sealed class PauseTests(ClusterFixture fixture)
         {
             replica.SignalPostmaster(ProcessSignal.Kill);
             await cluster.UntilAsync(
-                async () => (await cluster.Keys.GetAsync($"members/{replica.Name}"))?.Json["state"]?.ToString() == "stopped", "it is stopped");
+                async () => (await cluster.Keys.GetAsync($"members/{replica.Name}"))?.Json["state"]?.ToString()
+                    == "stopped", "it is stopped");
             var runs = replica.CountInLog("PAUSE: ");
             Assert.True(runs > 0);
             Assert.Null(replica.PostmasterPid);
@@ -39,10 +40,12 @@ public sealed class PauseTests(ClusterFixture fixture)
         await PauseAsync(cluster);
         try
         {
-            Assert.Equal(400, (await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name })).Code);
+            Assert.Equal(
+                400, (await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name })).Code);
             Assert.Equal(
                 (200, $"Successfully switched over to \"{candidate.Name}\""),
-                await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["candidate"] = candidate.Name }));
+                await leader.SendAsync("POST", "/switchover",
+                    new JsonObject { ["leader"] = leader.Name, ["candidate"] = candidate.Name }));
             Assert.Equal(candidate, await cluster.LeaderAsync());
         }
         finally
@@ -61,18 +64,21 @@ public sealed class PauseTests(ClusterFixture fixture)
         var at = due.ToString("O", System.Globalization.CultureInfo.InvariantCulture);
         Assert.Equal(202, (await replica.SendAsync("POST", "/restart", new JsonObject { ["schedule"] = at })).Code);
         Assert.Equal(202, (await leader.SendAsync(
-            "POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["candidate"] = replica.Name, ["scheduled_at"] = at })).Code);
+            "POST", "/switchover",
+            new JsonObject { ["leader"] = leader.Name, ["candidate"] = replica.Name, ["scheduled_at"] = at })).Code);
         var before = replica.PostmasterPid;
         await PauseAsync(cluster);
         try
         {
-            var later = DateTimeOffset.UtcNow.AddHours(1).ToString("O", System.Globalization.CultureInfo.InvariantCulture);
+            var later =
+                DateTimeOffset.UtcNow.AddHours(1).ToString("O", System.Globalization.CultureInfo.InvariantCulture);
             Assert.Equal(
                 (500, "Can't schedule restart in the paused state"),
                 await replica.SendAsync("POST", "/restart", new JsonObject { ["schedule"] = later }));
             Assert.Equal(
                 (400, "Can't schedule switchover in the paused state"),
-                await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["scheduled_at"] = later }));
+                await leader.SendAsync("POST", "/switchover",
+                    new JsonObject { ["leader"] = leader.Name, ["scheduled_at"] = later }));
             // Past its time by more than one and a half loops: the end of the pause finds it stale.
             await cluster.UntilAsync(() => DateTimeOffset.UtcNow > due.AddSeconds(4), "its time is past");
             Assert.Equal(before, replica.PostmasterPid);
@@ -83,7 +89,8 @@ public sealed class PauseTests(ClusterFixture fixture)
             await ResumeAsync(cluster);
         }
         await cluster.UntilAsync(
-            async () => (await replica.SendAsync("DELETE", "/restart")).Code == 404 && (await cluster.Keys.GetAsync("failover"))?.Value is null or "{}",
+            async () => (await replica.SendAsync("DELETE", "/restart")).Code == 404
+                && (await cluster.Keys.GetAsync("failover"))?.Value is null or "{}",
             "what was scheduled is dropped");
         Assert.Equal(leader, await cluster.HealthyAsync());
         Assert.Equal(before, replica.PostmasterPid);
@@ -99,7 +106,8 @@ public sealed class PauseTests(ClusterFixture fixture)
         foreach (var node in cluster.Nodes)
         {
             await cluster.UntilAsync(
-                async () => await node.GetAsync("/patroni") is { } status && (status["pause"] is not null) == (pause is not null),
+                async () => await node.GetAsync("/patroni") is { } status
+                    && (status["pause"] is not null) == (pause is not null),
                 $"{node} knows of it");
         }
     }

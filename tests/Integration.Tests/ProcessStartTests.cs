@@ -4,7 +4,9 @@ using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
 
-/// <summary>An agent that cannot begin says why and ends with an exit code; one that waits can be told to stop.</summary>
+/// <summary>
+/// An agent that cannot begin says why and ends with an exit code; one that waits can be told to stop.
+/// </summary>
 public sealed class ProcessStartTests : IAsyncLifetime
 {
     private TestCluster _cluster = null!;
@@ -46,7 +48,8 @@ public sealed class ProcessStartTests : IAsyncLifetime
         var node = _cluster.Nodes[0];
         await _cluster.Etcd.StopAsync();
         node.Start();
-        await _cluster.UntilAsync(() => File.Exists(node.LogFile) && node.CountInLog("etcd") > 0, "the agent has asked etcd");
+        await _cluster.UntilAsync(() => File.Exists(node.LogFile) && node.CountInLog("etcd") > 0,
+            "the agent has asked etcd");
         var began = Stopwatch.GetTimestamp();
 
         node.SignalAgent(ProcessSignal.Terminate);
@@ -64,7 +67,8 @@ public sealed class ProcessStartTests : IAsyncLifetime
         var log = Path.Combine(node.DirectoryPath, "start.log");
 
         using var agent = OrdinaryProcess.Start(
-            log, node.DirectoryPath, "/usr/bin/env", "PATRONI_CONFIGURATION={scope: pay, name: n1}", Programs.Agent, missing);
+            log, node.DirectoryPath, "/usr/bin/env", "PATRONI_CONFIGURATION={scope: pay, name: n1}", Programs.Agent,
+            missing);
         var code = await agent.WaitForExitAsync(TimeSpan.FromSeconds(20));
 
         Assert.Equal(1, code);

@@ -5,7 +5,9 @@ using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
 
-/// <summary>The proxy before a real cluster, with real clients: Npgsql, and PostgreSQL's own programs on libpq.</summary>
+/// <summary>
+/// The proxy before a real cluster, with real clients: Npgsql, and PostgreSQL's own programs on libpq.
+/// </summary>
 [Collection(SharedCluster.Name)]
 public sealed class ProxyTests(ClusterFixture fixture)
 {
@@ -33,7 +35,8 @@ public sealed class ProxyTests(ClusterFixture fixture)
         await using var connection = await ProxyProcess.OpenAsync(proxy.WritePort);
         await RunAsync(connection, "DROP TABLE IF EXISTS through; CREATE TABLE through (id int, text text)");
 
-        await using (var copy = await connection.BeginBinaryImportAsync("COPY through FROM STDIN (FORMAT binary)", Cancellation))
+        await using (var copy =
+            await connection.BeginBinaryImportAsync("COPY through FROM STDIN (FORMAT binary)", Cancellation))
         {
             for (var id = 0; id < 50_000; id++)
             {
@@ -41,7 +44,8 @@ public sealed class ProxyTests(ClusterFixture fixture)
             }
             await copy.CompleteAsync(Cancellation);
         }
-        await using var prepared = new NpgsqlCommand("SELECT sum(length(text)) FROM through WHERE id < $1", connection) { Parameters = { new() { Value = 1000 } } };
+        await using var prepared = new NpgsqlCommand("SELECT sum(length(text)) FROM through WHERE id < $1",
+            connection) { Parameters = { new() { Value = 1000 } } };
         await prepared.PrepareAsync(Cancellation);
         var rows = 0;
         using (var copy = await connection.BeginTextExportAsync("COPY through TO STDOUT", Cancellation))
@@ -57,10 +61,13 @@ public sealed class ProxyTests(ClusterFixture fixture)
         await RunAsync(listener, "LISTEN bell");
         await RunAsync(connection, "NOTIFY bell, 'ding'");
         await listener.WaitAsync(TimeSpan.FromSeconds(15), Cancellation);
-        var made = await new NpgsqlCommand("SELECT lo_from_bytea(0, decode(repeat('ab', 100000), 'hex'))", connection).ExecuteScalarAsync(Cancellation);
-        var large = await new NpgsqlCommand($"SELECT encode(lo_get({made}), 'hex')", connection).ExecuteScalarAsync(Cancellation);
+        var made = await new NpgsqlCommand("SELECT lo_from_bytea(0, decode(repeat('ab', 100000), 'hex'))",
+            connection).ExecuteScalarAsync(Cancellation);
+        var large = await new NpgsqlCommand($"SELECT encode(lo_get({made}), 'hex')", connection).ExecuteScalarAsync(
+            Cancellation);
 
-        Assert.Equal(Enumerable.Range(0, 1000).Sum(id => id % 300), Convert.ToInt32(await prepared.ExecuteScalarAsync(Cancellation), CultureInfo.InvariantCulture));
+        Assert.Equal(Enumerable.Range(0, 1000).Sum(id => id % 300),
+            Convert.ToInt32(await prepared.ExecuteScalarAsync(Cancellation), CultureInfo.InvariantCulture));
         Assert.Equal(50_000, rows);
         Assert.Equal("ding", await heard.Task);
         Assert.Equal(string.Concat(Enumerable.Repeat("ab", 100_000)), large);
@@ -75,7 +82,8 @@ public sealed class ProxyTests(ClusterFixture fixture)
     public async Task A_COPY_that_fails_half_way_costs_the_client_that_error_and_nothing_else(string transport)
     {
         var (cluster, _) = await fixture.TakeAsync();
-        await using var proxy = await ProxyProcess.StartAsync(cluster, new ProxyOptions { More = $"transport: {transport}" });
+        await using var proxy =
+            await ProxyProcess.StartAsync(cluster, new ProxyOptions { More = $"transport: {transport}" });
         await using var connection = await ProxyProcess.OpenAsync(proxy.WritePort);
         await RunAsync(connection, "DROP TABLE IF EXISTS halfway; CREATE TABLE halfway (id int, text text)");
         var backend = await new NpgsqlCommand("SELECT pg_backend_pid()", connection).ExecuteScalarAsync(Cancellation);
@@ -85,7 +93,8 @@ public sealed class ProxyTests(ClusterFixture fixture)
         var outward = await Assert.ThrowsAsync<PostgresException>(async () =>
         {
             using var export = await connection.BeginTextExportAsync(
-                "COPY (SELECT 1 / (200000 - g), repeat('x', 100) FROM generate_series(1, 400000) g) TO STDOUT", Cancellation);
+                "COPY (SELECT 1 / (200000 - g), repeat('x', 100) FROM generate_series(1, 400000) g) TO STDOUT",
+                Cancellation);
             while (await export.ReadLineAsync(Cancellation) is not null)
             {
                 rows++;
@@ -100,22 +109,28 @@ public sealed class ProxyTests(ClusterFixture fixture)
             await using var import = await connection.BeginTextImportAsync("COPY halfway FROM STDIN", Cancellation);
             for (var id = 0; id < 400_000; id++)
             {
-                await import.WriteAsync(id == 1000 ? "no number\tx\n" : string.Create(CultureInfo.InvariantCulture, $"{id}\t{new string('y', 50)}\n"));
+                await import.WriteAsync(id == 1000
+                    ? "no number\tx\n"
+                    : string.Create(CultureInfo.InvariantCulture, $"{id}\t{new string('y', 50)}\n"));
             }
         });
         Assert.Equal("22P02", inward.SqlState);
-        Assert.Equal(0L, await new NpgsqlCommand("SELECT count(*) FROM halfway", connection).ExecuteScalarAsync(Cancellation));
+        Assert.Equal(
+            0L, await new NpgsqlCommand("SELECT count(*) FROM halfway", connection).ExecuteScalarAsync(Cancellation));
 
         // And the client that gives up itself.
-        await using (var abandoned = await connection.BeginBinaryImportAsync("COPY halfway FROM STDIN (FORMAT binary)", Cancellation))
+        await using (var abandoned =
+            await connection.BeginBinaryImportAsync("COPY halfway FROM STDIN (FORMAT binary)", Cancellation))
         {
             for (var id = 0; id < 50_000; id++)
             {
                 await abandoned.WriteRowAsync(Cancellation, id, "z");
             }
         }
-        Assert.Equal(0L, await new NpgsqlCommand("SELECT count(*) FROM halfway", connection).ExecuteScalarAsync(Cancellation));
-        Assert.Equal(backend, await new NpgsqlCommand("SELECT pg_backend_pid()", connection).ExecuteScalarAsync(Cancellation));
+        Assert.Equal(
+            0L, await new NpgsqlCommand("SELECT count(*) FROM halfway", connection).ExecuteScalarAsync(Cancellation));
+        Assert.Equal(
+            backend, await new NpgsqlCommand("SELECT pg_backend_pid()", connection).ExecuteScalarAsync(Cancellation));
     }
 
     [Theory]
@@ -152,12 +167,18 @@ public sealed class ProxyTests(ClusterFixture fixture)
 
         var psql = await PostgresClient.RunAsync(directory, proxy.WritePort, "psql", "-Atc", "select 41 + 1");
         var bench = await PostgresClient.RunAsync(directory, proxy.WritePort, "pgbench", "-i", "-q", "-s", "1");
-        var prepared = await PostgresClient.RunAsync(directory, proxy.ReadPort, "pgbench", "-n", "-S", "-M", "prepared", "-c", "8", "-T", "2");
-        var reconnecting = await PostgresClient.RunAsync(directory, proxy.ReadPort, "pgbench", "-n", "-S", "-C", "-c", "4", "-t", "25");
-        var backup = await PostgresClient.RunAsync(directory, proxy.WritePort, "pg_basebackup", "-D", directory["copy"], "-X", "stream", "-c", "fast");
-        var wal = await PostgresClient.RunAsync(directory, proxy.WritePort, "pg_receivewal", "-D", directory.Path, "--create-slot", "--if-not-exists", "-S", "through_proxy");
-        var refused = await PostgresClient.RunAsync(directory, proxy.ReadPort, "pg_basebackup", "-D", directory["none"], "-c", "fast");
-        await RunAsync(await ProxyProcess.OpenAsync(proxy.WritePort), "SELECT pg_drop_replication_slot('through_proxy')");
+        var prepared = await PostgresClient.RunAsync(
+            directory, proxy.ReadPort, "pgbench", "-n", "-S", "-M", "prepared", "-c", "8", "-T", "2");
+        var reconnecting = await PostgresClient.RunAsync(
+            directory, proxy.ReadPort, "pgbench", "-n", "-S", "-C", "-c", "4", "-t", "25");
+        var backup = await PostgresClient.RunAsync(
+            directory, proxy.WritePort, "pg_basebackup", "-D", directory["copy"], "-X", "stream", "-c", "fast");
+        var wal = await PostgresClient.RunAsync(directory, proxy.WritePort, "pg_receivewal", "-D", directory.Path,
+            "--create-slot", "--if-not-exists", "-S", "through_proxy");
+        var refused = await PostgresClient.RunAsync(
+            directory, proxy.ReadPort, "pg_basebackup", "-D", directory["none"], "-c", "fast");
+        await RunAsync(await ProxyProcess.OpenAsync(proxy.WritePort),
+            "SELECT pg_drop_replication_slot('through_proxy')");
 
         Assert.Equal((0, "42"), (psql.Code, psql.Output.Trim()));
         Assert.All([bench, prepared, reconnecting, backup, wal], run => Assert.True(run.Code == 0, run.Output));
@@ -174,12 +195,15 @@ public sealed class ProxyTests(ClusterFixture fixture)
         await using var old = await ProxyProcess.OpenAsync(proxy.WritePort);
         var candidate = cluster.ReplicasOf(leader)[0];
 
-        var (code, output) = await cluster.CtlAsync("switchover", cluster.Scope, "--leader", leader.Name, "--candidate", candidate.Name, "--force");
+        var (code, output) = await cluster.CtlAsync(
+            "switchover", cluster.Scope, "--leader", leader.Name, "--candidate", candidate.Name, "--force");
         await using var next = await ProxyProcess.OpenAsync(proxy.WritePort);
 
         Assert.True(code == 0, output);
-        Assert.Equal(candidate.Port, await new NpgsqlCommand("SELECT inet_server_port()", next).ExecuteScalarAsync(Cancellation));
-        Assert.Equal(false, await new NpgsqlCommand("SELECT pg_is_in_recovery()", next).ExecuteScalarAsync(Cancellation));
+        Assert.Equal(candidate.Port,
+            await new NpgsqlCommand("SELECT inet_server_port()", next).ExecuteScalarAsync(Cancellation));
+        Assert.Equal(
+            false, await new NpgsqlCommand("SELECT pg_is_in_recovery()", next).ExecuteScalarAsync(Cancellation));
         var cut = await Assert.ThrowsAnyAsync<NpgsqlException>(() => RunAsync(old, "SELECT 1"));
         Assert.NotEqual(PostgresErrorCodes.ReadOnlySqlTransaction, cut.SqlState);
     }
@@ -191,7 +215,9 @@ public sealed class ProxyTests(ClusterFixture fixture)
         var ports = new List<int>();
         foreach (var connection in connections)
         {
-            ports.Add((int)(await new NpgsqlCommand("SELECT inet_server_port()", connection).ExecuteScalarAsync(Cancellation))!);
+            ports.Add(
+                (int)(await new NpgsqlCommand("SELECT inet_server_port()", connection).ExecuteScalarAsync(
+                    Cancellation))!);
         }
         foreach (var connection in connections)
         {
@@ -214,7 +240,8 @@ public sealed class ProxyTests(ClusterFixture fixture)
         {
             await using var connection = await ProxyProcess.OpenAsync(port);
             await using var command = new NpgsqlCommand(
-                $"SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{query}%' AND pid <> pg_backend_pid() AND state = 'active'", connection);
+                $"SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{query}%' AND pid <> pg_backend_pid() AND "
+                    + "state = 'active'", connection);
             count = Math.Max(count, (long)(await command.ExecuteScalarAsync(Cancellation))!);
         }
         return count;

@@ -6,13 +6,16 @@ using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
 
-/// <summary>psycopg2, node-postgres, psql and Npgsql through the proxy, in clear text and in each of its ways with TLS.</summary>
+/// <summary>
+/// psycopg2, node-postgres, psql and Npgsql through the proxy, in clear text and in each of its ways with TLS.
+/// </summary>
 public sealed class RealClientTests(TlsCluster fixture) : IClassFixture<TlsCluster>
 {
     // By Clients/session.py and Clients/session.js.
     private static readonly string[] s_steps =
     [
-        "ok query", "ok prepared", "ok copy both ways", "ok copy that fails in the middle", "ok large object", "ok notification",
+        "ok query", "ok prepared", "ok copy both ways", "ok copy that fails in the middle", "ok large object",
+        "ok notification",
         "ok cancel on the write port", "ok read", "ok cancel on the read port",
     ];
 
@@ -48,10 +51,12 @@ public sealed class RealClientTests(TlsCluster fixture) : IClassFixture<TlsClust
     {
         await using var proxy = await StartAsync(way);
 
-        var (code, output) = await ScriptAsync("/usr/bin/python3", "session.py", Libpq(way, proxy.WritePort), Libpq(way, proxy.ReadPort));
+        var (code, output) = await ScriptAsync(
+            "/usr/bin/python3", "session.py", Libpq(way, proxy.WritePort), Libpq(way, proxy.ReadPort));
 
         Assert.True(code == 0, output);
-        Assert.Equal([.. s_steps, "ok statements ahead of the end"], output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Equal([.. s_steps, "ok statements ahead of the end"],
+            output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 
     [Theory]
@@ -60,7 +65,8 @@ public sealed class RealClientTests(TlsCluster fixture) : IClassFixture<TlsClust
     {
         await using var proxy = await StartAsync(way);
 
-        var (code, output) = await ScriptAsync("node", "session.js", Node(way, proxy.WritePort), Node(way, proxy.ReadPort));
+        var (code, output) =
+            await ScriptAsync("node", "session.js", Node(way, proxy.WritePort), Node(way, proxy.ReadPort));
 
         Assert.True(code == 0, output);
         Assert.Equal(s_steps, output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
@@ -71,7 +77,8 @@ public sealed class RealClientTests(TlsCluster fixture) : IClassFixture<TlsClust
     public async Task Npgsql_logs_in_with_the_channel_binding_that_is_possible(TlsWay way)
     {
         await using var proxy = await StartAsync(way, showsChannelBinding: true);
-        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(ProxyProcess.ConnectionString(proxy.WritePort))
+        await using var connection =
+            new NpgsqlConnection(new NpgsqlConnectionStringBuilder(ProxyProcess.ConnectionString(proxy.WritePort))
         {
             SslMode = IsTlsForClient(way) ? SslMode.VerifyFull : SslMode.Disable,
             RootCertificate = fixture.Certificates.Authority,
@@ -108,7 +115,8 @@ public sealed class RealClientTests(TlsCluster fixture) : IClassFixture<TlsClust
         OrdinaryProcess.GiveAway(directory.Path);
 
         var (code, output) = await RunAsync(
-            directory, PostgresClient.PathOf("psql"), $"{Libpq(way, proxy.WritePort)} channel_binding=require", "-Atc", "SELECT 'bound'");
+            directory, PostgresClient.PathOf("psql"), $"{Libpq(way, proxy.WritePort)} channel_binding=require", "-Atc",
+            "SELECT 'bound'");
 
         Assert.Equal(possible, code == 0);
         Assert.Contains(possible ? "bound" : "channel binding", output, StringComparison.Ordinal);
@@ -126,7 +134,9 @@ public sealed class RealClientTests(TlsCluster fixture) : IClassFixture<TlsClust
     private Task<ProxyProcess> StartAsync(TlsWay way, bool showsChannelBinding = false)
     {
         var terminate = (string file) => $", tls: {{mode: terminate, required: true, certificate: \"{file}\"}}";
-        var originate = $", server_tls: {{mode: verify_full, ca: \"{fixture.Certificates.Authority}\", hide_channel_binding: {(showsChannelBinding ? "off" : "on")}}}";
+        var originate =
+            $", server_tls: {{mode: verify_full, ca: \"{fixture.Certificates.Authority}\", hide_channel_binding: "
+                + $"{(showsChannelBinding ? "off" : "on")}}}";
         var listener = way switch
         {
             TlsWay.PassThrough => ", tls: {mode: pass_through}",
@@ -142,7 +152,9 @@ public sealed class RealClientTests(TlsCluster fixture) : IClassFixture<TlsClust
 
     private string Libpq(TlsWay way, int port) => string.Create(
         CultureInfo.InvariantCulture,
-        $"host=127.0.0.1 port={port} user=postgres password=super dbname=postgres gssencmode=disable connect_timeout=20 sslrootcert={fixture.Certificates.Authority} sslmode={(IsTlsForClient(way) ? "verify-full" : "disable")} channel_binding={Binding(way)}");
+        $"host=127.0.0.1 port={port} user=postgres password=super dbname=postgres gssencmode=disable "
+            + $"connect_timeout=20 sslrootcert={fixture.Certificates.Authority} "
+            + $"sslmode={(IsTlsForClient(way) ? "verify-full" : "disable")} channel_binding={Binding(way)}");
 
     private string Node(TlsWay way, int port) => new JsonObject
     {
@@ -156,14 +168,17 @@ public sealed class RealClientTests(TlsCluster fixture) : IClassFixture<TlsClust
         ["enableChannelBinding"] = Binding(way) == "require",
     }.ToJsonString(JsonSerializerOptions.Web);
 
-    private static async Task<(int Code, string Output)> ScriptAsync(string program, string script, params string[] arguments)
+    private static async Task<(int Code, string Output)> ScriptAsync(
+        string program, string script, params string[] arguments)
     {
         using var directory = new TempDirectory("client");
         OrdinaryProcess.GiveAway(directory.Path);
-        return await RunAsync(directory, program, [Path.Combine(AppContext.BaseDirectory, "Clients", script), .. arguments]);
+        return await RunAsync(directory, program,
+            [Path.Combine(AppContext.BaseDirectory, "Clients", script), .. arguments]);
     }
 
-    private static async Task<(int Code, string Output)> RunAsync(TempDirectory directory, string program, params string[] arguments)
+    private static async Task<(int Code, string Output)> RunAsync(
+        TempDirectory directory, string program, params string[] arguments)
     {
         using var client = OrdinaryProcess.Start(directory["log"], directory.Path, [program, .. arguments]);
         var code = await client.WaitForExitAsync(TimeSpan.FromSeconds(90));

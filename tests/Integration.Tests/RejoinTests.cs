@@ -44,7 +44,8 @@ public sealed class RejoinTests(ClusterFixture fixture)
 
         var next = await DivergeAsync(cluster, leader);
         leader.Start();
-        await cluster.UntilAsync(() => leader.CountInLog("stays down: its history has diverged") > 0, "it says why it stays down");
+        await cluster.UntilAsync(() => leader.CountInLog("stays down: its history has diverged") > 0,
+            "it says why it stays down");
 
         Assert.Null(leader.PostmasterPid);
         Assert.Equal(next.Name, await cluster.LeaderNameAsync());

@@ -15,11 +15,13 @@ public sealed class RestartTests(ClusterFixture fixture)
         var (term, before) = ((await cluster.Keys.GetAsync("leader"))!.CreateRevision, leader.PostmasterPid);
         await cluster.ConfigureAsync(new JsonObject { ["postgresql"] = Parameters(1234) });
         await cluster.UntilAsync(
-            async () => (await leader.GetAsync("/patroni"))?["pending_restart"] is not null, "the leader shows a pending restart");
+            async () => (await leader.GetAsync("/patroni"))?["pending_restart"] is not null,
+            "the leader shows a pending restart");
         await using var writer = await Writer.StartAsync(cluster);
         await writer.MoreAsync(20);
 
-        var answer = await leader.SendAsync("POST", "/restart", new JsonObject { ["role"] = "primary", ["restart_pending"] = true });
+        var answer = await leader.SendAsync(
+            "POST", "/restart", new JsonObject { ["role"] = "primary", ["restart_pending"] = true });
         await writer.MoreAsync(50);
         await writer.StopAsync();
 
@@ -66,17 +68,20 @@ public sealed class RestartTests(ClusterFixture fixture)
         var (cluster, leader) = await fixture.TakeAsync();
         var replica = cluster.ReplicasOf(leader)[1];
         var (before, due) = (replica.PostmasterPid, DateTimeOffset.UtcNow.AddSeconds(12));
-        var schedule = new JsonObject { ["schedule"] = due.ToString("O", CultureInfo.InvariantCulture), ["role"] = "replica" };
+        var schedule =
+            new JsonObject { ["schedule"] = due.ToString("O", CultureInfo.InvariantCulture), ["role"] = "replica" };
 
         var planned = await replica.SendAsync("POST", "/restart", schedule);
         var again = await replica.SendAsync("POST", "/restart", schedule);
         await cluster.UntilAsync(
-            async () => (await cluster.Keys.GetAsync($"members/{replica.Name}"))?.Json["scheduled_restart"] is not null, "the key shows it");
+            async () => (await cluster.Keys.GetAsync($"members/{replica.Name}"))?.Json["scheduled_restart"] is not null,
+            "the key shows it");
         var key = (await cluster.Keys.GetAsync($"members/{replica.Name}"))!.Json["scheduled_restart"]!;
         await replica.KillAgentAsync();
         replica.Start();
         await cluster.UntilAsync(
-            async () => (await replica.GetAsync("/patroni"))?["scheduled_restart"] is not null, "the agent's next life knows it");
+            async () => (await replica.GetAsync("/patroni"))?["scheduled_restart"] is not null,
+            "the agent's next life knows it");
         var kept = replica.PostmasterPid;
         await cluster.UntilAsync(() => replica.PostmasterPid is { } now && now != before, "the replica was restarted");
 

@@ -3,7 +3,9 @@ using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
 
-/// <summary>A voter that was restarted has not replayed what it has confirmed: its vote has to count what stands in its files.</summary>
+/// <summary>
+/// A voter that was restarted has not replayed what it has confirmed: its vote has to count what stands in its files.
+/// </summary>
 public sealed class RestartedVoterTests
 {
     private const int Rows = 50;
@@ -16,11 +18,13 @@ public sealed class RestartedVoterTests
             Ttl = 5,
             // Nothing but the votes keeps a member that lacks commits from leading.
             Dcs = new JsonObject { ["synchronous_mode"] = "quorum", ["maximum_lag_on_failover"] = 1L << 40 },
-            Configure = (_, config) => config["postgresql"]!["recovery_conf"] = new JsonObject { ["recovery_min_apply_delay"] = "1h" },
+            Configure = (_, config) =>
+                config["postgresql"]!["recovery_conf"] = new JsonObject { ["recovery_min_apply_delay"] = "1h" },
         });
         var leader = await cluster.LeaderAsync();
         await cluster.UntilAsync(
-            async () => (await cluster.Keys.GetAsync("sync"))?.Json["quorum"]?.GetValue<int>() == 1, "both standbys vote");
+            async () => (await cluster.Keys.GetAsync("sync"))?.Json["quorum"]?.GetValue<int>() == 1,
+            "both standbys vote");
         var (holder, other) = (cluster.ReplicasOf(leader)[0], cluster.ReplicasOf(leader)[1]);
         await leader.SqlAsync("CREATE TABLE t (x int, filling text)");
         // Far more than the sockets between the leader and the frozen standby hold.

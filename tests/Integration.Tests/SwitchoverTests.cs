@@ -47,10 +47,12 @@ public sealed class SwitchoverTests(ClusterFixture fixture)
 
         var (code, text) = await leader.SendAsync("POST", "/switchover", new JsonObject
         {
-            ["leader"] = leader.Name, ["candidate"] = candidate.Name, ["scheduled_at"] = due.ToString("O", CultureInfo.InvariantCulture),
+            ["leader"] = leader.Name, ["candidate"] = candidate.Name,
+            ["scheduled_at"] = due.ToString("O", CultureInfo.InvariantCulture),
         });
         var announced = (await leader.DocumentAsync("/cluster"))["scheduled_switchover"];
-        await cluster.UntilAsync(async () => await cluster.LeaderNameAsync() != leader.Name, "the leader gives its key up");
+        await cluster.UntilAsync(async () => await cluster.LeaderNameAsync() != leader.Name,
+            "the leader gives its key up");
         var happened = DateTimeOffset.UtcNow;
 
         Assert.Equal((202, "Switchover scheduled"), (code, text));
@@ -68,7 +70,8 @@ public sealed class SwitchoverTests(ClusterFixture fixture)
 
         var (scheduled, _) = await leader.SendAsync("POST", "/switchover", new JsonObject
         {
-            ["leader"] = leader.Name, ["scheduled_at"] = DateTimeOffset.UtcNow.AddHours(1).ToString("O", CultureInfo.InvariantCulture),
+            ["leader"] = leader.Name,
+            ["scheduled_at"] = DateTimeOffset.UtcNow.AddHours(1).ToString("O", CultureInfo.InvariantCulture),
         });
         var (deleted, text) = await leader.SendAsync("DELETE", "/switchover");
         var (again, _) = await leader.SendAsync("DELETE", "/switchover");
@@ -110,7 +113,8 @@ public sealed class SwitchoverTests(ClusterFixture fixture)
     [InlineData("/switchover", """{"candidate":"n1"}""", 400)]
     [InlineData("/switchover", """{"leader":"nobody"}""", 412)]
     [InlineData("/failover", """{"candidate":"nobody"}""", 412)]
-    public async Task A_request_that_cannot_be_met_is_refused_and_changes_nothing(string path, string body, int expected)
+    public async Task A_request_that_cannot_be_met_is_refused_and_changes_nothing(
+        string path, string body, int expected)
     {
         var (cluster, leader) = await fixture.TakeAsync();
 

@@ -15,10 +15,13 @@ public sealed class SynchronousTests(SynchronousTests.Cluster fixture) : IClassF
         var standby = cluster[standbys[0]];
         var other = cluster.ReplicasOf(leader).Single(node => node != standby);
         await cluster.UntilAsync(
-            async () => await standby.StatusAsync("/sync") == 200 && await other.StatusAsync("/async") == 200, "both standbys know their roles");
+            async () => await standby.StatusAsync("/sync") == 200 && await other.StatusAsync("/async") == 200,
+            "both standbys know their roles");
         Assert.Equal((leader.Name, 0), (sync, quorum));
-        Assert.Equal("sync", await leader.SqlAsync($"SELECT sync_state FROM pg_stat_replication WHERE application_name = '{standby.Name}'"));
-        Assert.Equal((503, 200, 503), (await other.StatusAsync("/sync"), await other.StatusAsync("/async"), await standby.StatusAsync("/async")));
+        Assert.Equal("sync", await leader.SqlAsync(
+            $"SELECT sync_state FROM pg_stat_replication WHERE application_name = '{standby.Name}'"));
+        Assert.Equal((503, 200, 503), (await other.StatusAsync("/sync"), await other.StatusAsync("/async"),
+            await standby.StatusAsync("/async")));
 
         await using var writer = await Writer.StartAsync(cluster);
         await writer.MoreAsync(100);
@@ -91,15 +94,18 @@ public sealed class SynchronousTests(SynchronousTests.Cluster fixture) : IClassF
             async () => await leader.SqlAsync("SHOW synchronous_standby_names") == "", "the server waits for nobody");
     }
 
-    // Between two modes nobody is named for a moment, and nobody may take over then: the key, and what commits wait for, have to be the new mode's.
+    // Between two modes nobody is named for a moment, and nobody may take over then: the key, and what commits wait
+    // for, have to be the new mode's.
     private static async Task InForceAsync(TestCluster cluster, JsonNode mode)
     {
         await ModeAsync(cluster, mode);
         var isQuorum = mode.ToString() == "quorum";
         var leader = await cluster.LeaderAsync();
         await cluster.UntilAsync(
-            async () => await SyncAsync(cluster) is var (_, standbys, quorum) && (standbys.Length, quorum) == (isQuorum ? (2, 1) : (1, 0))
-                && (await leader.SqlAsync("SHOW synchronous_standby_names") ?? "").StartsWith("ANY ", StringComparison.Ordinal) == isQuorum,
+            async () => await SyncAsync(cluster) is var (_, standbys, quorum)
+                && (standbys.Length, quorum) == (isQuorum ? (2, 1) : (1, 0))
+                && (await leader.SqlAsync("SHOW synchronous_standby_names") ?? "").StartsWith(
+                    "ANY ", StringComparison.Ordinal) == isQuorum,
             $"the mode {mode} is in force");
     }
 

@@ -3,13 +3,18 @@ using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
 
-/// <summary>A cluster of two whose servers do TLS and demand SCRAM, with certificates for 127.0.0.1 and localhost.</summary>
+/// <summary>
+/// A cluster of two whose servers do TLS and demand SCRAM, with certificates for 127.0.0.1 and localhost.
+/// </summary>
 public sealed class TlsCluster : IAsyncLifetime
 {
     /// <summary>The cluster.</summary>
     public TestCluster Cluster { get; private set; } = null!;
 
-    /// <summary>Its authority, and a file for the members (<see cref="MemberFile"/>) and for the proxy (<see cref="ProxyFile"/>).</summary>
+    /// <summary>
+    /// Its authority, and a file for the members (<see cref="MemberFile"/>) and for the proxy
+    /// (<see cref="ProxyFile"/>).
+    /// </summary>
     public CertificateFiles Certificates { get; } = new("the cluster");
 
     /// <summary>What the members show.</summary>
@@ -21,7 +26,8 @@ public sealed class TlsCluster : IAsyncLifetime
     /// <inheritdoc/>
     public async ValueTask InitializeAsync()
     {
-        (MemberFile, ProxyFile) = (Certificates.FileFor("127.0.0.1", "member.pem", "localhost"), Certificates.FileFor("127.0.0.1", "proxy.pem", "localhost"));
+        (MemberFile, ProxyFile) = (Certificates.FileFor("127.0.0.1", "member.pem", "localhost"),
+            Certificates.FileFor("127.0.0.1", "proxy.pem", "localhost"));
         Cluster = await TestCluster.StartAsync(new TestClusterOptions
         {
             Nodes = 2,
@@ -30,8 +36,10 @@ public sealed class TlsCluster : IAsyncLifetime
                 var parameters = config["postgresql"]!["parameters"]!.AsObject();
                 // Instead of what initdb writes, which trusts everybody on this machine.
                 config["postgresql"]!["pg_hba"] = new JsonArray(
-                    "local all all scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256", "host replication all 127.0.0.1/32 scram-sha-256");
-                (parameters["ssl"], parameters["ssl_cert_file"], parameters["ssl_key_file"]) = ("on", MemberFile, MemberFile);
+                    "local all all scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256",
+                    "host replication all 127.0.0.1/32 scram-sha-256");
+                (parameters["ssl"], parameters["ssl_cert_file"], parameters["ssl_key_file"]) =
+                    ("on", MemberFile, MemberFile);
             },
         });
     }

@@ -2,7 +2,10 @@ using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
 
-/// <summary>A file as users write it: strings for switches, a <c>postgresql</c> section beside <c>dcs</c>, SQL after the bootstrap.</summary>
+/// <summary>
+/// A file as users write it: strings for switches, a <c>postgresql</c> section beside <c>dcs</c>, SQL after the
+/// bootstrap.
+/// </summary>
 public sealed class UserConfigurationTests
 {
     [Fact]
@@ -22,12 +25,17 @@ public sealed class UserConfigurationTests
         Assert.Equal("160", await node.SqlAsync("SHOW max_connections"));
         Assert.Equal("on", await node.SqlAsync("SHOW data_checksums"));
         Assert.Equal("UTF8", await node.SqlAsync("SHOW server_encoding"));
-        Assert.Equal("3", await node.SqlAsync("SELECT count(*) FROM pg_roles WHERE rolname IN ('reporting', 'repl', 'rewind_user')"));
+        Assert.Equal("3", await node.SqlAsync(
+            "SELECT count(*) FROM pg_roles WHERE rolname IN ('reporting', 'repl', 'rewind_user')"));
         Assert.NotNull(await cluster.Keys.GetAsync("failsafe"));
         Assert.Contains("This member", await File.ReadAllTextAsync(
-            Path.Combine(node.DirectoryPath, "log", "patroni.log"), TestContext.Current.CancellationToken), StringComparison.Ordinal);
+            Path.Combine(node.DirectoryPath, "log", "patroni.log"), TestContext.Current.CancellationToken),
+            StringComparison.Ordinal);
         // Changes need the password of the file; reading does not.
-        Assert.Equal(401, (await node.SendAsync("PATCH", "/config", new System.Text.Json.Nodes.JsonObject { ["loop_wait"] = 2 })).Code);
+        Assert.Equal(
+            401,
+            (await node.SendAsync("PATCH", "/config",
+                new System.Text.Json.Nodes.JsonObject { ["loop_wait"] = 2 })).Code);
         Assert.Equal(200, await node.StatusAsync("/config"));
     }
 
@@ -40,15 +48,18 @@ public sealed class UserConfigurationTests
 
         node.Start();
         await cluster.UntilAsync(
-            async () => (await node.GetAsync("/patroni"))?["watchdog_failed"]?.GetValue<bool>() == true, "the REST tells it");
+            async () => (await node.GetAsync("/patroni"))?["watchdog_failed"]?.GetValue<bool>() == true,
+            "the REST tells it");
         var log = Path.Combine(node.DirectoryPath, "log", "patroni.log");
         await cluster.UntilAsync(
-            () => File.Exists(log) && File.ReadAllText(log).Contains("does not make a new cluster", StringComparison.Ordinal), "the log tells it");
+            () => File.Exists(log) && File.ReadAllText(log)
+                .Contains("does not make a new cluster", StringComparison.Ordinal), "the log tells it");
 
         Assert.Null(await cluster.Keys.GetAsync("leader"));
         Assert.Null(await cluster.Keys.GetAsync("initialize"));
         Assert.Null(node.PostmasterPid);
-        Assert.Contains(Path.Combine(node.DirectoryPath, "no-watchdog"), await File.ReadAllTextAsync(log, TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains(Path.Combine(node.DirectoryPath, "no-watchdog"),
+            await File.ReadAllTextAsync(log, TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
     private static string Yaml(TestCluster cluster, TestNode node, string watchdog) => $"""

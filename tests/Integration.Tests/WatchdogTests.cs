@@ -21,7 +21,8 @@ public sealed class WatchdogTests
 
         node.Start();
         // Many more runs than a promotion and the demotion after it take.
-        await cluster.UntilAsync(async () => await DecisionsAsync(node, "watchdog") >= 15, "it goes on refusing to race");
+        await cluster.UntilAsync(async () => await DecisionsAsync(node, "watchdog") >= 15,
+            "it goes on refusing to race");
 
         Assert.Null(await cluster.LeaderNameAsync());
         Assert.Equal("1", await node.SqlAsync("SELECT timeline_id FROM pg_control_checkpoint()"));
@@ -46,7 +47,8 @@ public sealed class WatchdogTests
 
         node.Start();
         await cluster.UntilAsync(
-            async () => (await node.GetAsync("/patroni"))?["watchdog_failed"]?.GetValue<bool>() == true, "the REST tells it");
+            async () => (await node.GetAsync("/patroni"))?["watchdog_failed"]?.GetValue<bool>() == true,
+            "the REST tells it");
 
         Assert.Equal(0, await node.StopAsync());
         Assert.Null(await cluster.Keys.GetAsync("initialize"));
@@ -69,7 +71,8 @@ public sealed class WatchdogTests
     {
         var (_, metrics) = await node.SendAsync("GET", "/metrics");
         var line = metrics.Split('\n').FirstOrDefault(line =>
-            line.StartsWith("routing_decisions_total", StringComparison.Ordinal) && line.Contains($"code=\"{code}\"", StringComparison.Ordinal));
+            line.StartsWith("routing_decisions_total", StringComparison.Ordinal)
+                && line.Contains($"code=\"{code}\"", StringComparison.Ordinal));
         return line is null ? 0 : double.Parse(line.Split(' ')[^1], CultureInfo.InvariantCulture);
     }
 }

@@ -54,18 +54,21 @@ public sealed class SampleTests(SampleCluster fixture)
     public async Task EF_Core(bool isPooled)
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await using var provider = new ServiceCollection().AddShop(SampleCluster.ConnectionString(cluster), isPooled).BuildServiceProvider();
+        await using var provider =
+            new ServiceCollection().AddShop(SampleCluster.ConnectionString(cluster), isPooled).BuildServiceProvider();
         await WithContextAsync(async shop =>
         {
             await shop.Database.ExecuteSqlRawAsync(
-                "CREATE TABLE IF NOT EXISTS ef_orders (\"Id\" bigserial PRIMARY KEY, \"Article\" text NOT NULL)", Cancellation);
+                "CREATE TABLE IF NOT EXISTS ef_orders (\"Id\" bigserial PRIMARY KEY, \"Article\" text NOT NULL)",
+                Cancellation);
             await OrderAsync(shop, "umbrella");
             Assert.Equal(leader.Port, await PortAsync(shop));
         });
 
         var now = await SampleCluster.SwitchOverAsync(cluster, leader);
 
-        // A context that is leased anew, with the connection of before where it is pooled; without an error, so without EF's own retries.
+        // A context that is leased anew, with the connection of before where it is pooled; without an error, so without
+        // EF's own retries.
         await WithContextAsync(async shop =>
         {
             await OrderAsync(shop, "boots");
@@ -111,27 +114,32 @@ public sealed class SampleTests(SampleCluster fixture)
         var address = new Uri($"http://127.0.0.1:{FreePorts.Take()}");
         await using var app = WebShop.WebShop.Build(
         [
-            $"--urls={address}", $"--Orders:Cluster={cluster.Scope}", $"--Orders:Etcd:0={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port}",
+            $"--urls={address}", $"--Orders:Cluster={cluster.Scope}",
+            $"--Orders:Etcd:0={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port}",
             $"--Orders:ConnectionString={SampleCluster.Login}", "--Logging:LogLevel:Default=Warning",
         ]);
         await app.StartAsync(Cancellation);
         using var cookies = new HttpClientHandler { CookieContainer = new CookieContainer() };
         using var client = new HttpClient(cookies) { BaseAddress = address };
 
-        await client.GetStringAsync(new Uri("/metrics", UriKind.Relative), Cancellation);   // prometheus-net listens to meters from its first scrape on
+        // prometheus-net listens to meters from its first scrape on
+        await client.GetStringAsync(new Uri("/metrics", UriKind.Relative), Cancellation);
 
         for (var round = 0; round < 20; round++)
         {
-            using var ordered = await client.PostAsync(new Uri("/orders/umbrella", UriKind.Relative), null, Cancellation);
+            using var ordered =
+                await client.PostAsync(new Uri("/orders/umbrella", UriKind.Relative), null, Cancellation);
             var id = await ordered.Content.ReadFromJsonAsync<long>(Cancellation);
-            Assert.Equal("umbrella", await client.GetFromJsonAsync<string>(new Uri($"/orders/{id}", UriKind.Relative), Cancellation));
+            Assert.Equal("umbrella",
+                await client.GetFromJsonAsync<string>(new Uri($"/orders/{id}", UriKind.Relative), Cancellation));
         }
         var metrics = await client.GetStringAsync(new Uri("/metrics", UriKind.Relative), Cancellation);
         var health = await client.GetStringAsync(new Uri("/health", UriKind.Relative), Cancellation);
         await app.StopAsync(Cancellation);
 
         Assert.Equal("Healthy", health);
-        Assert.Contains($"routing_driver_leader_known{{cluster=\"{cluster.Scope}\"}} 1", metrics, StringComparison.Ordinal);
+        Assert.Contains($"routing_driver_leader_known{{cluster=\"{cluster.Scope}\"}} 1", metrics,
+            StringComparison.Ordinal);
         Assert.Contains("routing_driver_open_duration", metrics, StringComparison.Ordinal);
     }
 }

@@ -45,7 +45,8 @@ public class EtcdSection_says_how_to_reach_etcd
 
         Assert.Equal(
             ("d", "s", true, "/ca", "/c", "/k"),
-            (options.DiscoverySrv, options.DiscoverySrvSuffix, options.UseProxies, options.CaFile, options.CertificateFile, options.KeyFile));
+            (options.DiscoverySrv, options.DiscoverySrvSuffix, options.UseProxies, options.CaFile,
+                options.CertificateFile, options.KeyFile));
         Assert.True(Read("etcd3: {proxy: 'http://p:1'}\n")!.UseProxies);
     }
 
@@ -60,11 +61,15 @@ public class EtcdSection_says_how_to_reach_etcd
 
     [Theory]
     [InlineData("scope: x\n", "a.yml: etcd3: is not defined.")]
-    [InlineData("consul: {host: x}\n", """a.yml:1: consul: '(a mapping)': must be left out: only etcd (section etcd3) is supported as the DCS""")]
+    [InlineData("consul: {host: x}\n",
+        """a.yml:1: consul: '(a mapping)': must be left out: only etcd (section etcd3) is supported as the DCS""")]
     [InlineData("etcd3: {username: x}\n", "a.yml:1: etcd3.hosts: is not defined.")]
-    [InlineData("etcd3: {hosts: []}\n", "a.yml:1: etcd3.hosts: '(a list)': must be a list of host:port, or host:port separated by commas")]
-    [InlineData("etcd3:\n  hosts:\n    - a:1\n    - b:x\n", "a.yml:4: etcd3.hosts[1]: 'b:x': must be host or host:port with a port from 1 to 65535")]
-    [InlineData("etcd3: {url: 'h:1'}\n", "a.yml:1: etcd3.url: 'h:1': must be a URL such as http://user:password@host:2379")]
+    [InlineData("etcd3: {hosts: []}\n",
+        "a.yml:1: etcd3.hosts: '(a list)': must be a list of host:port, or host:port separated by commas")]
+    [InlineData("etcd3:\n  hosts:\n    - a:1\n    - b:x\n",
+        "a.yml:4: etcd3.hosts[1]: 'b:x': must be host or host:port with a port from 1 to 65535")]
+    [InlineData(
+        "etcd3: {url: 'h:1'}\n", "a.yml:1: etcd3.url: 'h:1': must be a URL such as http://user:password@host:2379")]
     [InlineData("etcd3: {host: h, protocol: ftp}\n", "a.yml:1: etcd3.protocol: 'ftp': must be one of http, https")]
     [InlineData("etcd3: {host: h, key: /k}\n", "a.yml:1: etcd3.key: '/k': must be left out, or stand beside a cert")]
     public void What_is_wrong_is_named(string yaml, string message)
@@ -82,5 +87,6 @@ public class EtcdSection_says_how_to_reach_etcd
         Assert.Equal("etcd3.hostz", Assert.Single(_report.Warnings).Path);
     }
 
-    private Dcs.EtcdOptions? Read(string yaml) => EtcdSection.Read(new SectionReader(YamlText.ReadMapping(yaml, "a.yml"), _report));
+    private Dcs.EtcdOptions? Read(string yaml) =>
+        EtcdSection.Read(new SectionReader(YamlText.ReadMapping(yaml, "a.yml"), _report));
 }

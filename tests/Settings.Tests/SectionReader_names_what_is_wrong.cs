@@ -12,7 +12,8 @@ public class SectionReader_names_what_is_wrong
     [InlineData("x: '11'", "a.yml:1: x: '11': must be a whole number from 1 to 10")]
     [InlineData("x: 1.5", "a.yml:1: x: '1.5': must be a whole number from 1 to 10")]
     [InlineData("x: [1]", "a.yml:1: x: '(a list)': must be a whole number from 1 to 10")]
-    public void A_wrong_number(string yaml, string message) => Expect(yaml, reader => reader.Number("x", 1, 10), message);
+    public void A_wrong_number(string yaml, string message) =>
+        Expect(yaml, reader => reader.Number("x", 1, 10), message);
 
     [Theory]
     [InlineData("x: maybe", "a.yml:1: x: 'maybe': must be on, off, true, false, yes, no, 1 or 0")]
@@ -26,7 +27,8 @@ public class SectionReader_names_what_is_wrong
     [InlineData("x: 1", true)]
     [InlineData("x: 'TRUE'", true)]
     [InlineData("y: 1", null)]
-    public void A_boolean_in_every_form(string yaml, bool? expected) => Assert.Equal(expected, Reader(yaml).Boolean("x"));
+    public void A_boolean_in_every_form(string yaml, bool? expected) =>
+        Assert.Equal(expected, Reader(yaml).Boolean("x"));
 
     [Theory]
     [InlineData("x: 0600", 384)]
@@ -34,7 +36,8 @@ public class SectionReader_names_what_is_wrong
     [InlineData("x: '640'", 416)]
     [InlineData("x: '0o644'", 420)]
     [InlineData("x: 384", 384)]
-    public void A_file_mode_in_every_form(string yaml, int expected) => Assert.Equal(expected, Reader(yaml).FileMode("x"));
+    public void A_file_mode_in_every_form(string yaml, int expected) =>
+        Assert.Equal(expected, Reader(yaml).FileMode("x"));
 
     [Theory]
     [InlineData("x: 01000")]
@@ -44,7 +47,8 @@ public class SectionReader_names_what_is_wrong
     {
         Reader(yaml).FileMode("x");
 
-        Assert.EndsWith("must be octal digits from 0000 to 0777", Assert.Single(_report.Errors).ToString(), StringComparison.Ordinal);
+        Assert.EndsWith("must be octal digits from 0000 to 0777", Assert.Single(_report.Errors).ToString(),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -59,22 +63,26 @@ public class SectionReader_names_what_is_wrong
 
     [Fact]
     public void A_wrong_word() => Expect(
-        "x: sometimes", reader => reader.Choice("x", ("off", 0), ("automatic", 1)), "a.yml:1: x: 'sometimes': must be one of off, automatic");
+        "x: sometimes", reader => reader.Choice("x", ("off", 0), ("automatic", 1)),
+        "a.yml:1: x: 'sometimes': must be one of off, automatic");
 
     [Fact]
     public void A_wrong_item_of_a_list() =>
-        Expect("x:\n  - a\n  - {b: 1}\n", reader => reader.TextList("x"), """a.yml:3: x[1]: '(a mapping)': must be a text""");
+        Expect("x:\n  - a\n  - {b: 1}\n", reader => reader.TextList("x"),
+            """a.yml:3: x[1]: '(a mapping)': must be a text""");
 
     [Fact]
     public void A_wrong_value_of_a_map() => Expect(
-        "x:\n  a: 1\n  b: [2]\n", reader => reader.TextMap("x"), "a.yml:3: x.b: '(a list)': must be a text, a number or a boolean");
+        "x:\n  a: 1\n  b: [2]\n", reader => reader.TextMap("x"),
+        "a.yml:3: x.b: '(a list)': must be a text, a number or a boolean");
 
     [Fact]
     public void A_missing_value() => Expect("y: 1", reader => reader.RequiredText("x"), "a.yml: x: is not defined.");
 
     [Fact]
     public void A_password_is_not_shown() => Expect(
-        "password: on", reader => reader.Text("password"), "a.yml:1: password: must be a text (a word such as on or yes needs quotes)");
+        "password: on", reader => reader.Text("password"),
+        "a.yml:1: password: must be a text (a word such as on or yes needs quotes)");
 
     [Fact]
     public void A_bare_off_is_the_word_off_where_a_word_is_wanted() =>
@@ -100,7 +108,8 @@ public class SectionReader_names_what_is_wrong
 
         section.WarnUnknownKeys();
 
-        Assert.Equal("a.yml:3: s.typo: this key is not known and has no effect", Assert.Single(_report.Warnings).ToString());
+        Assert.Equal("a.yml:3: s.typo: this key is not known and has no effect",
+            Assert.Single(_report.Warnings).ToString());
     }
 
     private void Expect(string yaml, Action<SectionReader> read, string message)

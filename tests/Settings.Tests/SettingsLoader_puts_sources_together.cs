@@ -31,7 +31,8 @@ public sealed class SettingsLoader_puts_sources_together : IDisposable
 
         Load(_scratch.Directory);
 
-        Assert.Equal($"{_scratch.Directory}/b.yml: must be a mapping of keys to values", Assert.Single(_report.Errors).ToString());
+        Assert.Equal($"{_scratch.Directory}/b.yml: must be a mapping of keys to values",
+            Assert.Single(_report.Errors).ToString());
     }
 
     [Fact]
@@ -50,10 +51,12 @@ public sealed class SettingsLoader_puts_sources_together : IDisposable
     {
         var file = _scratch.Write("a.yml", "scope: a\nname: n1\nrestapi: {listen: 127.0.0.1:8008, certfile: c}\n");
 
-        var tree = Load(file, ("PATRONI_NAME", "n2"), ("PATRONI_RESTAPI_LISTEN", "127.0.0.2:8008"), ("PATRONI_SCOPE", ""), ("HOME", "/x"));
+        var tree = Load(file, ("PATRONI_NAME", "n2"), ("PATRONI_RESTAPI_LISTEN", "127.0.0.2:8008"),
+            ("PATRONI_SCOPE", ""), ("HOME", "/x"));
 
         Assert.Equal(
-            """{"scope":"a","name":"n2","restapi":{"listen":"127.0.0.2:8008","certfile":"c"}}""", tree.Root.ToJsonString());
+            """{"scope":"a","name":"n2","restapi":{"listen":"127.0.0.2:8008","certfile":"c"}}""",
+            tree.Root.ToJsonString());
         Assert.Equal("PATRONI_RESTAPI_LISTEN", tree.OriginOf("restapi.listen"));
     }
 
@@ -117,7 +120,8 @@ public sealed class SettingsLoader_puts_sources_together : IDisposable
         Load(null, ("PATRONI_LOG_LOGGERS", "words alone: [x"));
 
         Assert.Equal(
-            "PATRONI_LOG_LOGGERS: log.loggers: 'words alone: [x': must be a mapping (key: value, …)", Assert.Single(_report.Errors).ToString());
+            "PATRONI_LOG_LOGGERS: log.loggers: 'words alone: [x': must be a mapping (key: value, …)",
+            Assert.Single(_report.Errors).ToString());
     }
 
     [Fact]
@@ -145,7 +149,8 @@ public sealed class SettingsLoader_puts_sources_together : IDisposable
         var tree = Load("/nowhere/a.yml", ("PATRONI_NAME", "n"));
 
         Assert.Equal("""{"name":"n"}""", tree.Root.ToJsonString());
-        Assert.StartsWith("/nowhere/a.yml: there is no such file", Assert.Single(_report.Warnings).ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("/nowhere/a.yml: there is no such file", Assert.Single(_report.Warnings).ToString(),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -168,7 +173,8 @@ public sealed class SettingsLoader_puts_sources_together : IDisposable
         Assert.Null(Environment.GetEnvironmentVariable("ROUTING_TEST_TAKEN_SCOPE"));
     }
 
-    private System.Collections.Immutable.ImmutableArray<SettingsProblem> WarningsOf(params (string Name, string Value)[] variables)
+    private System.Collections.Immutable.ImmutableArray<SettingsProblem> WarningsOf(
+        params (string Name, string Value)[] variables)
     {
         Load(null, variables);
         return _report.Warnings;
@@ -176,7 +182,8 @@ public sealed class SettingsLoader_puts_sources_together : IDisposable
 
     private SettingsTree Load(string? path, params (string Name, string Value)[] variables) => SettingsLoader.Load(
         path,
-        SettingsEnvironment.From("PATRONI_", variables.Select(variable => KeyValuePair.Create(variable.Name, variable.Value))),
+        SettingsEnvironment.From("PATRONI_",
+            variables.Select(variable => KeyValuePair.Create(variable.Name, variable.Value))),
         EnvironmentSchema.Agent,
         _report);
 }

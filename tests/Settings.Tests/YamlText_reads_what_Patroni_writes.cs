@@ -54,7 +54,8 @@ public class YamlText_reads_what_Patroni_writes
     public void A_text_that_grows_without_end_is_refused()
     {
         var bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + string.Concat(Enumerable.Range(0, 9).Select(level =>
-            $"{(char)('b' + level)}: &{(char)('b' + level)} [{string.Join(',', Enumerable.Repeat($"*{(char)('a' + level)}", 10))}]\n"));
+            $"{(char)('b' + level)}: &{(char)('b' + level)} "
+                + $"[{string.Join(',', Enumerable.Repeat($"*{(char)('a' + level)}", 10))}]\n"));
         var deep = "a: " + new string('[', 20_000) + new string(']', 20_000) + "\n";
 
         foreach (var text in new[] { bomb, deep })
@@ -87,7 +88,8 @@ public class YamlText_reads_what_Patroni_writes
 
     [Fact]
     public void A_block_text_keeps_its_lines() =>
-        Assert.Equal("one;\ntwo;\n", YamlText.ReadMapping("command: |\n  one;\n  two;\n", "a.yml").Root["command"]!.GetValue<string>());
+        Assert.Equal("one;\ntwo;\n",
+            YamlText.ReadMapping("command: |\n  one;\n  two;\n", "a.yml").Root["command"]!.GetValue<string>());
 
     [Theory]
     [InlineData("a: 1\nb: 2\na: 3\n", "a.yml:3: a: this key stands twice in the same mapping")]
@@ -96,7 +98,8 @@ public class YamlText_reads_what_Patroni_writes
     [InlineData("just words\n", "a.yml: must be a mapping of keys to values")]
     [InlineData("a: 1\n---\nb: 2\n", "a.yml:2: a second document begins here; only one is read")]
     [InlineData("a:\n  <<: 3\n", "a.yml:2: a: the merge key << needs a mapping or a list of mappings")]
-    [InlineData("a: !!python/object x\n", "a.yml:1: a: 'x': the YAML tag tag:yaml.org,2002:python/object is not understood")]
+    [InlineData(
+        "a: !!python/object x\n", "a.yml:1: a: 'x': the YAML tag tag:yaml.org,2002:python/object is not understood")]
     public void What_is_no_configuration_is_refused_with_its_line(string yaml, string message)
     {
         var e = Assert.Throws<SettingsFormatException>(() => YamlText.ReadMapping(yaml, "a.yml"));

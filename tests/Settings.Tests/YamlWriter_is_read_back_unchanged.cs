@@ -23,5 +23,6 @@ public class YamlWriter_is_read_back_unchanged
     [Fact]
     public void Any_printable_text() =>
         Gen.String[Gen.Char[' ', '~']].Sample(text =>
-            YamlText.ReadMapping(YamlWriter.Write(new JsonObject { ["key"] = text }), "back").Root["key"]!.GetValue<string>() == text);
+            YamlText.ReadMapping(YamlWriter.Write(new JsonObject { ["key"] = text }),
+                "back").Root["key"]!.GetValue<string>() == text);
 }

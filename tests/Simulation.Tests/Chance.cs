@@ -1,6 +1,8 @@
 namespace Routing.Simulation.Tests;
 
-/// <summary>Random numbers of its own for one part of a schedule: what it draws changes nothing for the other parts.</summary>
+/// <summary>
+/// Random numbers of its own for one part of a schedule: what it draws changes nothing for the other parts.
+/// </summary>
 internal sealed class Chance(int seed)
 {
     private readonly Random _random = new(seed);
@@ -11,7 +13,8 @@ internal sealed class Chance(int seed)
 
     public double Factor() => _random.NextDouble();
 
-    public TimeSpan Between(double leastMs, double mostMs) => TimeSpan.FromMilliseconds(leastMs + (_random.NextDouble() * (mostMs - leastMs)));
+    public TimeSpan Between(double leastMs, double mostMs) =>
+        TimeSpan.FromMilliseconds(leastMs + (_random.NextDouble() * (mostMs - leastMs)));
 
     public T Pick<T>(params IReadOnlyList<T> among) => among[_random.Next(among.Count)];
 }

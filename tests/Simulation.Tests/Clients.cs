@@ -2,8 +2,9 @@ namespace Routing.Simulation.Tests;
 
 /// <summary>Clients that append to lists and transfer between accounts, and what they saw.</summary>
 /// <remarks>
-/// Each transaction writes, so that it is acknowledged only when everything that it saw is as safe as its own commit. It runs at the moment
-/// at which its record is written: one that would have had to wait for a row of another's comes after that one.
+/// Each transaction writes, so that it is acknowledged only when everything that it saw is as safe as its own commit.
+/// It runs at the moment at which its record is written: one that would have had to wait for a row of another's comes
+/// after that one.
 /// </remarks>
 internal sealed class Clients(SimCluster cluster)
 {
@@ -46,7 +47,9 @@ internal sealed class Clients(SimCluster cluster)
 
         void Read(int list)
         {
-            var source = cluster.Options.ReadsStandbys && cluster.Nodes.Find(n => n.Server is { IsPrimary: false, Life: Life.Up }) is { } standby
+            var source =
+                cluster.Options.ReadsStandbys
+                    && cluster.Nodes.Find(n => n.Server is { IsPrimary: false, Life: Life.Up }) is { } standby
                 ? standby.Server
                 : server;
             transaction.Reads.Add((list, StateOf(source)[list]));
@@ -63,12 +66,18 @@ internal sealed class Clients(SimCluster cluster)
         }
     }
 
-    /// <summary>Whether what was seen, and what stands on the last leader, is one serial history; null: it is.</summary>
+    /// <summary>
+    /// Whether what was seen, and what stands on the last leader, is one serial history; null: it is.
+    /// </summary>
     public string? Judge(SimServer leader) =>
-        Serialisability.Check([.. _acknowledged.Where(a => IsPromised(a.Commit)).Select(a => a.Transaction)], StateOf(leader));
+        Serialisability.Check([.. _acknowledged.Where(a => IsPromised(a.Commit)).Select(a => a.Transaction)],
+            StateOf(leader));
 
-    /// <summary>In a calm schedule everything is, in others what a synchronous mode protects, unless an operator gave it up.</summary>
-    private bool IsPromised(Commit commit) => cluster.Options.IsCalm || (commit.IsProtected && !cluster.Options.Faults.Contains(Fault.Failover));
+    /// <summary>
+    /// In a calm schedule everything is, in others what a synchronous mode protects, unless an operator gave it up.
+    /// </summary>
+    private bool IsPromised(Commit commit) =>
+        cluster.Options.IsCalm || (commit.IsProtected && !cluster.Options.Faults.Contains(Fault.Failover));
 
     private IReadOnlyList<Entry?> StateOf(SimServer server)
     {

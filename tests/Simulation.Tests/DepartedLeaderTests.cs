@@ -31,7 +31,8 @@ public sealed class DepartedLeaderTests
     }
 
     [Fact]
-    public void A_race_that_asks_the_present_members_alone_is_found_out() => Finds(seed => CutOffInPause(seed, new SimOptions
+    public void A_race_that_asks_the_present_members_alone_is_found_out() =>
+        Finds(seed => CutOffInPause(seed, new SimOptions
     {
         Spoil = (o, _) => HaLoop.Decide(o with { Memory = o.Memory with { Members = KnownMembers.None } }),
     }).Cluster);
@@ -100,7 +101,8 @@ public sealed class DepartedLeaderTests
 
     [Fact]
     public void A_consent_that_ends_with_the_mode_is_found_out() => Finds(seed => FailsafeSwitchedOff(
-        seed, isolated: true, (o, _) => HaLoop.Decide(o.Config.FailsafeMode ? o : o with { Failsafe = default })).Cluster);
+        seed, isolated: true,
+        (o, _) => HaLoop.Decide(o.Config.FailsafeMode ? o : o with { Failsafe = default })).Cluster);
 
     private static void Finds(Func<int, SimCluster> run)
     {
@@ -110,7 +112,8 @@ public sealed class DepartedLeaderTests
             || violation.Contains("accepts writes although", StringComparison.Ordinal));
     }
 
-    private static (SimCluster Cluster, SimNode Leader) CutOffInPause(int seed, SimOptions options, bool restarts = false)
+    private static (SimCluster Cluster, SimNode Leader) CutOffInPause(
+        int seed, SimOptions options, bool restarts = false)
     {
         var cluster = Formed(seed, options);
         var leader = cluster.Leader!;
@@ -132,7 +135,8 @@ public sealed class DepartedLeaderTests
     private (SimCluster Cluster, SimNode Leader) FailsafeSwitchedOff(
         int seed, bool isolated, Func<Observation, Decision, Decision>? spoil, bool untilAnotherLeads = true)
     {
-        var cluster = Formed(seed, new SimOptions { Ttl = 30, LoopWait = 10, RetryTimeout = 10, Failsafe = true, Spoil = spoil });
+        var cluster = Formed(
+            seed, new SimOptions { Ttl = 30, LoopWait = 10, RetryTimeout = 10, Failsafe = true, Spoil = spoil });
         var leader = cluster.Leader!;
         cluster.World.RunFor(TimeSpan.FromSeconds(15));
         Cut(leader, true);
@@ -143,7 +147,8 @@ public sealed class DepartedLeaderTests
         {
             cluster.Network.Isolate(leader.Name);
         }
-        Configure(cluster, text => text.Replace("\"failsafe_mode\":true", "\"failsafe_mode\":false", StringComparison.Ordinal));
+        Configure(cluster,
+            text => text.Replace("\"failsafe_mode\":true", "\"failsafe_mode\":false", StringComparison.Ordinal));
         _switchedOffAt = cluster.World.Now;
         if (untilAnotherLeads)
         {

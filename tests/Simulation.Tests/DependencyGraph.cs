@@ -17,8 +17,8 @@ internal sealed class DependencyGraph
     }
 
     /// <summary>
-    /// What was acknowledged before another began comes before it. Not pair by pair: moments in a row stand between them, and each
-    /// acknowledgement is one.
+    /// What was acknowledged before another began comes before it. Not pair by pair: moments in a row stand between
+    /// them, and each acknowledgement is one.
     /// </summary>
     public void AddRealTime(IReadOnlyList<Transaction> acknowledged)
     {

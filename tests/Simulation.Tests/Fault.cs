@@ -51,7 +51,9 @@ internal enum Fault
     /// <summary>The loop of a member that runs Patroni hangs; its REST answers.</summary>
     HangLoop,
 
-    /// <summary>A mistake in the code that renews the lease: its task ends with an exception that nobody expects.</summary>
+    /// <summary>
+    /// A mistake in the code that renews the lease: its task ends with an exception that nobody expects.
+    /// </summary>
     BreakKeeper,
 
     /// <summary>Somebody who is no leader claims to lead by failsafe mode, for a day.</summary>
@@ -84,7 +86,9 @@ internal enum Fault
     /// <summary>A member goes, in good order or not, and may come back.</summary>
     Leave,
 
-    /// <summary>The cluster is paused, the leader is cut from the DCS, and the pause ends through another member.</summary>
+    /// <summary>
+    /// The cluster is paused, the leader is cut from the DCS, and the pause ends through another member.
+    /// </summary>
     PauseAndCut,
 
     /// <summary>A switchover, and a crash at one of its steps.</summary>

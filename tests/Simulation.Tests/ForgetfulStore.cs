@@ -24,31 +24,40 @@ internal sealed class ForgetfulStore(IClusterStore store, SimWorld world) : IClu
         }
     }
 
-    public ValueTask<ClusterSnapshot> ReadAsync(CancellationToken cancellationToken) => store.ReadAsync(cancellationToken);
+    public ValueTask<ClusterSnapshot> ReadAsync(CancellationToken cancellationToken) =>
+        store.ReadAsync(cancellationToken);
 
-    public ValueTask<LeaseGrant> GrantLeaseAsync(TimeSpan ttl, CancellationToken cancellationToken) => store.GrantLeaseAsync(ttl, cancellationToken);
+    public ValueTask<LeaseGrant> GrantLeaseAsync(TimeSpan ttl, CancellationToken cancellationToken) =>
+        store.GrantLeaseAsync(ttl, cancellationToken);
 
-    public ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken) => store.RenewLeaseAsync(leaseId, cancellationToken);
+    public ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken) =>
+        store.RenewLeaseAsync(leaseId, cancellationToken);
 
-    public ValueTask<LeaderWrite> TryAcquireLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
+    public ValueTask<LeaderWrite> TryAcquireLeaderAsync(
+        string member, long leaseId, CancellationToken cancellationToken) =>
         store.TryAcquireLeaderAsync(member, leaseId, cancellationToken);
 
-    public ValueTask<LeaderWrite> TryKeepLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
+    public ValueTask<LeaderWrite> TryKeepLeaderAsync(
+        string member, long leaseId, CancellationToken cancellationToken) =>
         store.TryKeepLeaderAsync(member, leaseId, cancellationToken);
 
-    public ValueTask<LeaderWrite> TryCarryLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
+    public ValueTask<LeaderWrite> TryCarryLeaderAsync(
+        string member, long leaseId, CancellationToken cancellationToken) =>
         store.TryCarryLeaderAsync(member, leaseId, cancellationToken);
 
     public ValueTask<WriteOutcome> ReleaseLeaderAsync(string member, CancellationToken cancellationToken) =>
         store.ReleaseLeaderAsync(member, cancellationToken);
 
-    public ValueTask<WriteOutcome> PutAsync(string key, string value, WriteCondition condition, long leaseId, CancellationToken cancellationToken) =>
+    public ValueTask<WriteOutcome> PutAsync(
+        string key, string value, WriteCondition condition, long leaseId, CancellationToken cancellationToken) =>
         store.PutAsync(key, value, condition, leaseId, cancellationToken);
 
-    public ValueTask<WriteOutcome> DeleteAsync(string key, WriteCondition condition, CancellationToken cancellationToken) =>
+    public ValueTask<WriteOutcome> DeleteAsync(
+        string key, WriteCondition condition, CancellationToken cancellationToken) =>
         store.DeleteAsync(key, condition, cancellationToken);
 
-    public ValueTask DeleteClusterAsync(CancellationToken cancellationToken) => store.DeleteClusterAsync(cancellationToken);
+    public ValueTask DeleteClusterAsync(CancellationToken cancellationToken) =>
+        store.DeleteClusterAsync(cancellationToken);
 
     public ValueTask DisposeAsync() => store.DisposeAsync();
 }

@@ -2,7 +2,9 @@ using Xunit;
 
 namespace Routing.Simulation.Tests;
 
-/// <summary>An agent that is told to stop hands over before it ends, though its requests to the DCS get lost for a while.</summary>
+/// <summary>
+/// An agent that is told to stop hands over before it ends, though its requests to the DCS get lost for a while.
+/// </summary>
 public sealed class HandOverTests
 {
     [Fact]
@@ -11,7 +13,8 @@ public sealed class HandOverTests
         for (var seed = 1; seed <= 20; seed++)
         {
             // A ttl that makes the wait for the lease far longer than anything else here.
-            var cluster = new SimCluster(seed, new SimOptions { Ttl = 120, LoopWait = 10, RetryTimeout = 10, Faults = [Fault.CutFromDcs] });
+            var cluster = new SimCluster(
+                seed, new SimOptions { Ttl = 120, LoopWait = 10, RetryTimeout = 10, Faults = [Fault.CutFromDcs] });
             cluster.Nodes.ForEach(node => node.StartAgent());
             cluster.World.RunUntil(() => cluster.IsWhole, TimeSpan.FromSeconds(60));
             Assert.True(cluster.IsWhole, cluster.Describe());

@@ -9,7 +9,9 @@ internal sealed partial class Invariants
 {
     private static readonly TimeSpan s_keyWithoutPrimary = TimeSpan.FromSeconds(60);
 
-    /// <summary>Faults that the simulation finds and that are about to be mended: what is listed here fails no schedule yet.</summary>
+    /// <summary>
+    /// Faults that the simulation finds and that are about to be mended: what is listed here fails no schedule yet.
+    /// </summary>
     private static readonly string[] s_open =
     [
         "the published position fell",
@@ -75,7 +77,9 @@ internal sealed partial class Invariants
             var lacks = Math.Min(_optime, published.End) - Math.Min(_optime, shared?.End ?? 0);
             if (lacks > (ulong)cluster.Options.MaximumLag)
             {
-                Violated($"{server.Name} took over and lacks {lacks} bytes of what was published, more than maximum_lag_on_failover");
+                Violated(
+                    $"{server.Name} took over and lacks {lacks} bytes of what was published, more than "
+                        + "maximum_lag_on_failover");
             }
         }
         (_optime, _published) = (0, null);
@@ -85,7 +89,9 @@ internal sealed partial class Invariants
     {
         if (o.Job is { } job && o.Now - job.StartedAt > BoundOf(job.Kind))
         {
-            Violated($"{node.Name} is busy for {(o.Now - job.StartedAt).TotalSeconds:F0} s: {HaLoop.Name(job.Kind)}: {job.Progress}");
+            Violated(
+                $"{node.Name} is busy for {(o.Now - job.StartedAt).TotalSeconds:F0} s: {HaLoop.Name(job.Kind)}: "
+                    + $"{job.Progress}");
         }
         if (!o.Lease.HoldsLeader || o.Paused || node.Server is not { Life: Life.Up, IsPrimary: false })
         {
@@ -95,7 +101,8 @@ internal sealed partial class Invariants
         {
             if (o.Now - idle.Since > s_keyWithoutPrimary)
             {
-                Violated($"{node.Name} holds the leader key for {(o.Now - idle.Since).TotalSeconds:F0} s and does not lead");
+                Violated(
+                    $"{node.Name} holds the leader key for {(o.Now - idle.Since).TotalSeconds:F0} s and does not lead");
             }
         }
         else

@@ -51,7 +51,8 @@ internal sealed partial class Invariants(SimCluster cluster)
                     Violated($"two nodes accept writes: {primary.Name} and {node.Name}");
                 }
                 // A key that came back with a backup is nobody's.
-                if (cluster.Dcs.Snapshot.Leader is { } key && key.Holder != node.Name && key.ModRevision > cluster.Dcs.LifeFrom
+                if (cluster.Dcs.Snapshot.Leader is { } key && key.Holder != node.Name
+                    && key.ModRevision > cluster.Dcs.LifeFrom
                     && !cluster.IsPaused)
                 {
                     Violated($"{node.Name} accepts writes although {key.Holder} holds the leader key");
@@ -64,10 +65,13 @@ internal sealed partial class Invariants(SimCluster cluster)
                 var term = seen.Leader?.Term ?? default;
                 if (last.Agent == agent)
                 {
-                    var isOlder = seen.Life.Number == last.Life ? seen.Revision < last.Revision : seen.Life.Number < last.Life;
+                    var isOlder =
+                        seen.Life.Number == last.Life ? seen.Revision < last.Revision : seen.Life.Number < last.Life;
                     if (isOlder || (term.Revision > 0 && term < last.Term))
                     {
-                        Violated($"{node.Name} went back from revision {last.Revision}, term {last.Term}, to {seen.Revision}, term {term}");
+                        Violated(
+                            $"{node.Name} went back from revision {last.Revision}, term {last.Term}, to "
+                                + $"{seen.Revision}, term {term}");
                     }
                     term = term < last.Term ? last.Term : term;
                 }
@@ -76,7 +80,10 @@ internal sealed partial class Invariants(SimCluster cluster)
         }
     }
 
-    /// <summary>Of no cluster yet, or of a bootstrap that another member has overtaken: no client knows of it, and its data are put aside.</summary>
+    /// <summary>
+    /// Of no cluster yet, or of a bootstrap that another member has overtaken: no client knows of it, and its data are
+    /// put aside.
+    /// </summary>
     public bool IsForeign(SimServer server) => _systemId != server.SystemId;
 
     /// <summary>The DCS has changed.</summary>
@@ -110,11 +117,17 @@ internal sealed partial class Invariants(SimCluster cluster)
         cluster.World.Note("DCS", $"the leader is {leader.Holder}, term {leader.Term}");
     }
 
-    /// <summary>Its promotion was under way when the DCS ended its lease early. Nobody else may lead then, which is another check.</summary>
-    private bool IsRobbed(SimServer server) => cluster.Dcs.Snapshot.Leader is null && cluster.Nodes.Find(n => n.Server == server) is { RobbedAt: > 0 } node
+    /// <summary>
+    /// Its promotion was under way when the DCS ended its lease early. Nobody else may lead then, which is another
+    /// check.
+    /// </summary>
+    private bool IsRobbed(SimServer server) =>
+        cluster.Dcs.Snapshot.Leader is null && cluster.Nodes.Find(n => n.Server == server) is { RobbedAt: > 0 } node
         && cluster.World.Now - node.RobbedAt < TimeSpan.FromSeconds(cluster.Options.LongestTtl).Ticks;
 
-    /// <summary>An operator who switches synchronous mode off gives the promise up for what was committed before, too.</summary>
+    /// <summary>
+    /// An operator who switches synchronous mode off gives the promise up for what was committed before, too.
+    /// </summary>
     private void SeeMode(ClusterSnapshot snapshot)
     {
         if (snapshot.Config?.SynchronousMode is not { } mode || mode == _mode)
@@ -131,7 +144,9 @@ internal sealed partial class Invariants(SimCluster cluster)
 
     private void NoteKeys(ClusterSnapshot snapshot)
     {
-        var keys = $"ttl {snapshot.Config?.Timing.Ttl.TotalSeconds} s, sync {snapshot.Sync.Leader}/{string.Join(',', snapshot.Sync.Standbys)}/{snapshot.Sync.Quorum}, "
+        var keys =
+            $"ttl {snapshot.Config?.Timing.Ttl.TotalSeconds} s, sync "
+                + $"{snapshot.Sync.Leader}/{string.Join(',', snapshot.Sync.Standbys)}/{snapshot.Sync.Quorum}, "
             + $"failsafe {string.Join(',', snapshot.Failsafe?.Keys ?? [])}";
         if (keys != _keys)
         {
@@ -144,12 +159,15 @@ internal sealed partial class Invariants(SimCluster cluster)
     {
         var sync = cluster.Dcs.Snapshot.Sync;
         commit.IsProtected = _mode is not (null or SynchronousMode.Off) && sync.IsOwner(server.Name)
-            // Just after the mode was switched on the server may not have heard of it: such a commit was promised nothing.
+            // Just after the mode was switched on the server may not have heard of it: such a commit was promised
+            // nothing.
             && (!_hasChangedMode || sync.Standbys.IsEmpty || server.SynchronousStandbyNames.Length > 0);
         _acknowledged.Add(commit);
     }
 
-    /// <summary>The DCS lost its keys a moment ago: whoever held the leader key then may still believe in its lease.</summary>
+    /// <summary>
+    /// The DCS lost its keys a moment ago: whoever held the leader key then may still believe in its lease.
+    /// </summary>
     private bool IsEarlierLeaseValid =>
         _life > 0 && cluster.World.Now - _lifeBegan < TimeSpan.FromSeconds(cluster.Options.LongestTtl).Ticks;
 
@@ -158,7 +176,9 @@ internal sealed partial class Invariants(SimCluster cluster)
     {
         if (cluster.Dcs.Snapshot.Leader?.Holder != node.Name && !IsEarlierLeaseValid)
         {
-            Violated($"{node.Name} {what} without the leader key, which names {cluster.Dcs.Snapshot.Leader?.Holder ?? "nobody"}");
+            Violated(
+                $"{node.Name} {what} without the leader key, which names "
+                    + $"{cluster.Dcs.Snapshot.Leader?.Holder ?? "nobody"}");
         }
     }
 
@@ -199,11 +219,15 @@ internal sealed partial class Invariants(SimCluster cluster)
         cluster.World.Note(server.Name, $"lacks {lost.Count} acknowledged commits");
         if (lost.Find(c => c.IsProtected) is { } promised)
         {
-            Violated($"{server.Name} is primary without commit {promised.Id}, which {promised.AcknowledgedBy} acknowledged in synchronous mode");
+            Violated(
+                $"{server.Name} is primary without commit {promised.Id}, which {promised.AcknowledgedBy} acknowledged "
+                    + "in synchronous mode");
         }
         else if (cluster.Options.IsCalm)
         {
-            Violated($"{server.Name} is primary without commit {lost[0].Id}, which {lost[0].AcknowledgedBy} acknowledged, and nothing had failed");
+            Violated(
+                $"{server.Name} is primary without commit {lost[0].Id}, which {lost[0].AcknowledgedBy} acknowledged, "
+                    + "and nothing had failed");
         }
         else if (cluster.Options is { Mode: SynchronousMode.Off, CheckTimeline: true })
         {
@@ -211,7 +235,9 @@ internal sealed partial class Invariants(SimCluster cluster)
             var allowed = (ulong)cluster.Options.MostLag;
             if (lost.Find(c => c.End + allowed < published) is { } commit)
             {
-                Violated($"{server.Name} is primary without commit {commit.Id}, more than maximum_lag_on_failover before the published position");
+                Violated(
+                    $"{server.Name} is primary without commit {commit.Id}, more than maximum_lag_on_failover before "
+                        + "the published position");
             }
         }
     }
@@ -229,7 +255,8 @@ internal sealed partial class Invariants(SimCluster cluster)
         {
             Violated($"{node.Name} decides without a reason: [{decision.Code}] '{decision.Reason}'");
         }
-        if (cluster.Options.MustStayLeader && o.Leader == o.Self && o.Local.AcceptsWrites && decision.Actions.Any(a => a is HaAction.Demote)
+        if (cluster.Options.MustStayLeader && o.Leader == o.Self && o.Local.AcceptsWrites
+            && decision.Actions.Any(a => a is HaAction.Demote)
             && cluster.Nodes.TrueForAll(n => n.Agent is not null))
         {
             Violated($"{node.Name} demotes itself though every member could consent: {decision.Reason}");

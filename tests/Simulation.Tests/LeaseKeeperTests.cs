@@ -40,7 +40,8 @@ public sealed class LeaseKeeperTests : IDisposable
     {
         _world.RunFor(TimeSpan.FromSeconds(1));
 
-        _process.Run(() => _keeper.Adopt(new Timing(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1))));
+        _process.Run(
+            () => _keeper.Adopt(new Timing(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1))));
         Acquire();
         _world.RunFor(TimeSpan.FromSeconds(20));
 
@@ -76,7 +77,8 @@ public sealed class LeaseKeeperTests : IDisposable
 
         var view = _keeper.View;
         Assert.Equal(TimeSpan.FromSeconds(10), view.SafetyMargin);   // of the watchdog, and of the lease that it leaves
-        Assert.Equal(TimeSpan.FromSeconds(7.5), new TimeSpan((told!.Value.Until - told.Value.Deadline) * TimeSpan.TicksPerSecond / _clock.TimestampFrequency));
+        Assert.Equal(TimeSpan.FromSeconds(7.5), new TimeSpan(
+            (told!.Value.Until - told.Value.Deadline) * TimeSpan.TicksPerSecond / _clock.TimestampFrequency));
 
         _store.IsCutOff = true;
         var lastPossible = _world.Now;
@@ -120,7 +122,8 @@ public sealed class LeaseKeeperTests : IDisposable
         Assert.True(vouched.Until > _clock.GetTimestamp());
         Assert.True(told!.Value.Until < _clock.GetTimestamp());
         Assert.InRange(
-            _clock.GetElapsedTime(_clock.GetTimestamp(), told.Value.Deadline), TimeSpan.FromSeconds(0.1), TimeSpan.FromSeconds(2.5));
+            _clock.GetElapsedTime(_clock.GetTimestamp(), told.Value.Deadline), TimeSpan.FromSeconds(0.1),
+            TimeSpan.FromSeconds(2.5));
     }
 
     [Fact]

@@ -6,7 +6,10 @@ using Xunit;
 
 namespace Routing.Simulation.Tests;
 
-/// <summary>The ttl is changed while a leader leads: what it believes in stays true whatever happens at that moment, and it goes on leading.</summary>
+/// <summary>
+/// The ttl is changed while a leader leads: what it believes in stays true whatever happens at that moment, and it goes
+/// on leading.
+/// </summary>
 public sealed class LeaseTimesTests
 {
     [Theory]
@@ -14,7 +17,8 @@ public sealed class LeaseTimesTests
     [InlineData(5, 30)]
     [InlineData(30, 3)]
     [InlineData(30, 5)]
-    public void Whenever_the_link_breaks_the_key_outlives_what_was_believed_and_what_the_guards_were_told(int before, int after)
+    public void Whenever_the_link_breaks_the_key_outlives_what_was_believed_and_what_the_guards_were_told(
+        int before, int after)
     {
         for (var changeAt = 0; changeAt < 700; changeAt += 7)
         {
@@ -31,7 +35,8 @@ public sealed class LeaseTimesTests
 
                 Assert.True(
                     until <= end && deadline < end,
-                    $"changed at {changeAt} ms, cut off {cutAt} ms later: the key ended at {end}, believed until {until}, guarded until {deadline}");
+                    $"changed at {changeAt} ms, cut off {cutAt} ms later: the key ended at {end}, believed until "
+                        + $"{until}, guarded until {deadline}");
             }
         }
     }
@@ -95,7 +100,8 @@ public sealed class LeaseTimesTests
         private TimeSpan Now => TimeSpan.FromTicks(_world.Now);
 
         public void Adopt(int ttl) => _process.Run(
-            () => Keeper.Adopt(new Timing(TimeSpan.FromSeconds(ttl), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1))));
+            () =>
+                Keeper.Adopt(new Timing(TimeSpan.FromSeconds(ttl), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1))));
 
         public void RunFor(int milliseconds) => _world.RunFor(TimeSpan.FromMilliseconds(milliseconds));
 

@@ -19,7 +19,8 @@ internal sealed class Ledger(IReadOnlyDictionary<Commit, Transaction> transactio
         var wal = server.Wal;
         if (wal.Count < _applied || (_applied > 0 && !ReferenceEquals(wal[_applied - 1], _last)))
         {
-            (_newest, _applied) = (new Entry?[Lists + Accounts], 0);   // another history was put in the place of this one
+            // another history was put in the place of this one
+            (_newest, _applied) = (new Entry?[Lists + Accounts], 0);
         }
         for (; _applied < wal.Count; _applied++)
         {

@@ -1,6 +1,9 @@
 namespace Routing.Simulation.Tests;
 
-/// <summary>The monotonic time of one machine. It stands still while the whole machine is frozen, as that of a paused virtual machine.</summary>
+/// <summary>
+/// The monotonic time of one machine. It stands still while the whole machine is frozen, as that of a paused virtual
+/// machine.
+/// </summary>
 /// <param name="world">True time.</param>
 /// <param name="start">What it shows at the beginning.</param>
 /// <param name="drift">0.0001: it gains 100 µs in a second.</param>

@@ -29,7 +29,8 @@ public sealed class PlantedBugTests
     });
 
     [Fact]
-    public void A_guard_that_does_not_follow_a_shorter_lease_makes_two_primaries() => Finds("accepts writes although", new SimOptions
+    public void A_guard_that_does_not_follow_a_shorter_lease_makes_two_primaries() =>
+        Finds("accepts writes although", new SimOptions
     {
         KeepsLongerDeadlines = true,
         Ttl = 30,
@@ -38,7 +39,8 @@ public sealed class PlantedBugTests
     });
 
     [Fact]
-    public void A_consent_that_ends_with_the_agent_s_life_makes_two_primaries() => Finds("accepts writes although", new SimOptions
+    public void A_consent_that_ends_with_the_agent_s_life_makes_two_primaries() =>
+        Finds("accepts writes although", new SimOptions
     {
         ForgetsConsents = true,
         Failsafe = true,
@@ -58,10 +60,12 @@ public sealed class PlantedBugTests
     });
 
     [Fact]
-    public void An_asynchronous_standby_that_races_loses_commits() => Finds("acknowledged in synchronous mode", new SimOptions
+    public void An_asynchronous_standby_that_races_loses_commits() =>
+        Finds("acknowledged in synchronous mode", new SimOptions
     {
         Mode = SynchronousMode.Priority,
-        Spoil = (_, decision) => decision.Code == "not_synchronous" ? With(decision, new HaAction.AcquireLeader()) : decision,
+        Spoil = (_, decision) =>
+            decision.Code == "not_synchronous" ? With(decision, new HaAction.AcquireLeader()) : decision,
         Faults = [Fault.KillNode, Fault.SlowStandby],
     });
 
@@ -70,14 +74,17 @@ public sealed class PlantedBugTests
     {
         Mode = SynchronousMode.Quorum,
         Nodes = 4,
-        Spoil = (o, decision) => decision.Code is "no_quorum" or "behind" ? With(decision, new HaAction.AcquireLeader()) : decision,
+        Spoil = (o, decision) =>
+            decision.Code is "no_quorum" or "behind" ? With(decision, new HaAction.AcquireLeader()) : decision,
         Faults = [Fault.KillNode, Fault.SlowStandby],
     });
 
     [Fact]
-    public void A_switchover_that_does_not_wait_for_the_candidate_loses_commits() => Finds("and nothing had failed", new SimOptions
+    public void A_switchover_that_does_not_wait_for_the_candidate_loses_commits() =>
+        Finds("and nothing had failed", new SimOptions
     {
-        Spoil = (_, decision) => decision.Code == "steps_down" ? With(decision, new HaAction.Demote(DemoteMode.Immediate)) : decision,
+        Spoil = (_, decision) =>
+            decision.Code == "steps_down" ? With(decision, new HaAction.Demote(DemoteMode.Immediate)) : decision,
         Faults = [Fault.Switchover],
     });
 
@@ -91,7 +98,8 @@ public sealed class PlantedBugTests
     });
 
     [Fact]
-    public void A_standby_that_takes_over_in_a_pause_makes_two_primaries() => Finds("two nodes accept writes", new SimOptions
+    public void A_standby_that_takes_over_in_a_pause_makes_two_primaries() =>
+        Finds("two nodes accept writes", new SimOptions
     {
         Spoil = (_, decision) => decision.Code switch
         {
@@ -119,25 +127,31 @@ public sealed class PlantedBugTests
     });
 
     [Fact]
-    public void A_race_that_asks_the_present_members_alone_makes_two_primaries() => Finds("accepts writes although", new SimOptions
+    public void A_race_that_asks_the_present_members_alone_makes_two_primaries() =>
+        Finds("accepts writes although", new SimOptions
     {
         Spoil = (o, _) => HaLoop.Decide(o with { Memory = o.Memory with { Members = KnownMembers.None } }),
         Faults = [Fault.PauseAndCut],
     });
 
     [Fact]
-    public void A_lease_that_ends_early_and_a_race_that_asks_nobody_make_two_primaries() => Finds("accepts writes although", new SimOptions
+    public void A_lease_that_ends_early_and_a_race_that_asks_nobody_make_two_primaries() =>
+        Finds("accepts writes although", new SimOptions
     {
-        Spoil = (_, decision) => decision.Code is "asks_peers" or "primary_alive" ? With(decision, new HaAction.AcquireLeader()) : decision,
+        Spoil = (_, decision) =>
+            decision.Code is "asks_peers" or "primary_alive" ? With(decision, new HaAction.AcquireLeader()) : decision,
         Faults = [Fault.EndLeaseEarly, Fault.CutFromDcs],
         MeanPause = TimeSpan.FromSeconds(2),
     });
 
     [Fact]
-    public void A_consent_that_ends_with_the_mode_makes_two_primaries() => Finds("accepts writes although", new SimOptions
+    public void A_consent_that_ends_with_the_mode_makes_two_primaries() =>
+        Finds("accepts writes although", new SimOptions
     {
         Failsafe = true,
-        Spoil = (o, _) => HaLoop.Decide(o.Config.FailsafeMode ? o : o with { Failsafe = default, Memory = o.Memory with { Members = KnownMembers.None } }),
+        Spoil = (o, _) => HaLoop.Decide(o.Config.FailsafeMode
+            ? o
+            : o with { Failsafe = default, Memory = o.Memory with { Members = KnownMembers.None } }),
         Faults = [Fault.ChangeFailsafe, Fault.CutFromDcs],
         MeanPause = TimeSpan.FromSeconds(2),
     });
@@ -145,7 +159,8 @@ public sealed class PlantedBugTests
     [Fact]
     public void A_timeline_that_is_believed_whatever_it_is_is_found() => Finds("was the highest", new SimOptions
     {
-        Spoil = (o, decision) => decision.Code == "promotes" ? With(decision, new HaAction.Promote(o.Cluster!.UsedTimeline)) : decision,
+        Spoil = (o, decision) =>
+            decision.Code == "promotes" ? With(decision, new HaAction.Promote(o.Cluster!.UsedTimeline)) : decision,
         Faults = [Fault.ForgedTimeline, Fault.KillNode],
     });
 
@@ -181,7 +196,9 @@ public sealed class PlantedBugTests
     [Fact]
     public void A_node_that_never_comes_back_is_found() => Finds("not every node came back", new SimOptions
     {
-        Spoil = (_, decision) => decision.Code is "rewinds" or "starts_standby" && decision.Memory.HasRun ? decision with { Actions = [] } : decision,
+        Spoil = (_, decision) => decision.Code is "rewinds" or "starts_standby" && decision.Memory.HasRun
+            ? decision with { Actions = [] }
+            : decision,
         Faults = [Fault.KillPostmaster],
         PrimaryStartTimeout = 0,
     });

@@ -9,9 +9,11 @@ namespace Routing.Simulation.Tests;
 public sealed class PlantedServerBugTests
 {
     [Fact]
-    public void A_watchdog_that_is_never_called_usable_again_leaves_no_leader() => Finds("no leader", Scenario.BrokenWatchdog with
+    public void A_watchdog_that_is_never_called_usable_again_leaves_no_leader() =>
+        Finds("no leader", Scenario.BrokenWatchdog with
     {
-        Spoil = (o, decision) => o.Options.WatchdogProblem is null && decision.Code == "races" ? decision with { Actions = [] } : decision,
+        Spoil = (o, decision) =>
+            o.Options.WatchdogProblem is null && decision.Code == "races" ? decision with { Actions = [] } : decision,
     });
 
     [Fact]
@@ -26,7 +28,8 @@ public sealed class PlantedServerBugTests
     });
 
     [Fact]
-    public void A_stop_that_waits_for_a_hook_while_the_lease_runs_out_is_found() => Finds("accepts writes although", Scenario.WithoutFence with
+    public void A_stop_that_waits_for_a_hook_while_the_lease_runs_out_is_found() =>
+        Finds("accepts writes although", Scenario.WithoutFence with
     {
         StopsAreNeverUrgent = true,
     });
@@ -38,14 +41,16 @@ public sealed class PlantedServerBugTests
     });
 
     [Fact]
-    public void Half_made_data_that_are_started_are_found() => Finds("data that are half made", Scenario.InterruptedWork with
+    public void Half_made_data_that_are_started_are_found() =>
+        Finds("data that are half made", Scenario.InterruptedWork with
     {
         ForgetsUnfinished = true,
         RewindPossible = false,
     });
 
     [Fact]
-    public void A_recovery_that_is_taken_for_a_primary_never_ends() => Finds("not every node came back", Scenario.InterruptedWork with
+    public void A_recovery_that_is_taken_for_a_primary_never_ends() =>
+        Finds("not every node came back", Scenario.InterruptedWork with
     {
         AdoptsSingleUser = true,
         RecoveryIsSlow = true,
@@ -87,19 +92,22 @@ public sealed class PlantedServerBugTests
     });
 
     [Fact]
-    public void A_voter_that_votes_with_its_replay_position_loses_commits() => Finds("acknowledged in synchronous mode", Scenario.RestartedVoter with
+    public void A_voter_that_votes_with_its_replay_position_loses_commits() =>
+        Finds("acknowledged in synchronous mode", Scenario.RestartedVoter with
     {
         VotesWithReplay = true,
     });
 
     [Fact]
-    public void Half_rewound_data_that_are_started_are_found() => Finds("data that are half rewound", Scenario.InterruptedWork with
+    public void Half_rewound_data_that_are_started_are_found() =>
+        Finds("data that are half rewound", Scenario.InterruptedWork with
     {
         LeavesNoMark = true,
     });
 
     [Fact]
-    public void Data_restored_by_hand_that_are_removed_are_found() => Finds("restored by hand are removed", Scenario.RestoredByHand with
+    public void Data_restored_by_hand_that_are_removed_are_found() =>
+        Finds("restored by hand are removed", Scenario.RestoredByHand with
     {
         TrustsAnyUnfinishedMark = true,
     });

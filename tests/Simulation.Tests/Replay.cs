@@ -6,8 +6,8 @@ namespace Routing.Simulation.Tests;
 /// <remarks>
 /// <c>ROUTING_SIM_COUNT</c>: how many schedules; <c>ROUTING_SIM_FROM</c>: the first seed; <c>ROUTING_SIM_MIX</c>: one
 /// mix of faults, by name. <c>ROUTING_SIM_SEED</c>: that one alone, with its
-/// diary; <c>ROUTING_SIM_STRIKES</c> (numbers with commas, or <c>none</c>): with only these of its strikes, in the world of
-/// <c>ROUTING_SIM_WORLD</c> (default: the seed).
+/// diary; <c>ROUTING_SIM_STRIKES</c> (numbers with commas, or <c>none</c>): with only these of its strikes, in the
+/// world of <c>ROUTING_SIM_WORLD</c> (default: the seed).
 /// </remarks>
 internal static class Replay
 {
@@ -26,7 +26,9 @@ internal static class Replay
         var strikes = Strike.PlanOf(seed, options);
         if (Environment.GetEnvironmentVariable("ROUTING_SIM_STRIKES") is { Length: > 0 } kept)
         {
-            var numbers = kept == "none" ? [] : kept.Split(',').Select(n => int.Parse(n, CultureInfo.InvariantCulture)).ToHashSet();
+            var numbers = kept == "none"
+                ? []
+                : kept.Split(',').Select(n => int.Parse(n, CultureInfo.InvariantCulture)).ToHashSet();
             strikes = [.. strikes.Where(strike => numbers.Contains(strike.Number))];
         }
         return Run(Number("ROUTING_SIM_WORLD") ?? seed, options, strikes);
@@ -45,9 +47,11 @@ internal static class Replay
     {
         var least = Shrinker.Shrink(seed, options, violation);
         var numbers = least.Strikes.Count == 0 ? "none" : string.Join(',', least.Strikes.Select(s => s.Number));
-        return $"The least of seed {seed}: ROUTING_SIM_SEED={seed} ROUTING_SIM_STRIKES={numbers} ROUTING_SIM_WORLD={least.World}\n"
+        return $"The least of seed {seed}: ROUTING_SIM_SEED={seed} ROUTING_SIM_STRIKES={numbers} "
+            + $"ROUTING_SIM_WORLD={least.World}\n"
             + Run(least.World, options, least.Strikes).Text;
     }
 
-    private static int? Number(string variable) => int.TryParse(Environment.GetEnvironmentVariable(variable), out var number) ? number : null;
+    private static int? Number(string variable) =>
+        int.TryParse(Environment.GetEnvironmentVariable(variable), out var number) ? number : null;
 }

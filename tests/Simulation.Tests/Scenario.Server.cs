@@ -36,7 +36,8 @@ internal static partial class Scenario
     {
         ReplaysLate = true,
         Mode = SynchronousMode.Quorum,
-        Faults = [Fault.DelayReplay, Fault.DelayReplay, Fault.KillPostmaster, Fault.KillNode, Fault.KillNode, Fault.SlowStandby, Fault.CutFromPeers],
+        Faults = [Fault.DelayReplay, Fault.DelayReplay, Fault.KillPostmaster, Fault.KillNode, Fault.KillNode,
+            Fault.SlowStandby, Fault.CutFromPeers],
         MeanPause = TimeSpan.FromSeconds(1.5),
         PrimaryStartTimeout = 0,
         MayRemoveDivergedData = true,
@@ -50,22 +51,28 @@ internal static partial class Scenario
         Ttl = 10,
         RetryTimeout = 2,
         MayRemoveDivergedData = true,
-        Faults = [Fault.BreakWatchdog, Fault.BlockWatchdog, Fault.Switchover, Fault.KillAgent, Fault.FreezeAgent, Fault.CutFromDcs],
+        Faults = [Fault.BreakWatchdog, Fault.BlockWatchdog, Fault.Switchover, Fault.KillAgent, Fault.FreezeAgent,
+            Fault.CutFromDcs],
         MeanPause = TimeSpan.FromSeconds(2),
     };
 
-    /// <summary>Standbys lag, and the leader is demoted, restarted or replaced: what was published last counts.</summary>
+    /// <summary>
+    /// Standbys lag, and the leader is demoted, restarted or replaced: what was published last counts.
+    /// </summary>
     public static SimOptions LaggingStandby => new()
     {
         MaximumLag = 20_000,
         CheckTimeline = true,
         PrimaryStartTimeout = 5,
         MayRemoveDivergedData = true,
-        Faults = [Fault.SlowStandby, Fault.SlowStandby, Fault.CutFromPeers, Fault.SlowStart, Fault.CutFromDcs, Fault.DelayReplay, Fault.KillPostmaster],
+        Faults = [Fault.SlowStandby, Fault.SlowStandby, Fault.CutFromPeers, Fault.SlowStart, Fault.CutFromDcs,
+            Fault.DelayReplay, Fault.KillPostmaster],
         MeanPause = TimeSpan.FromSeconds(1.5),
     };
 
-    /// <summary>No fence stands behind the agents, and none of them dies: they stop their primaries in time by themselves.</summary>
+    /// <summary>
+    /// No fence stands behind the agents, and none of them dies: they stop their primaries in time by themselves.
+    /// </summary>
     public static SimOptions WithoutFence => new()
     {
         FenceIsDead = true,
@@ -75,7 +82,8 @@ internal static partial class Scenario
         MayRemoveDivergedData = true,
         Faults =
         [
-            Fault.CutFromDcs, Fault.CutOff, Fault.DcsOutage, Fault.SlowHook, Fault.SlowCheckpoint, Fault.SlowStop, Fault.Switchover,
+            Fault.CutFromDcs, Fault.CutOff, Fault.DcsOutage, Fault.SlowHook, Fault.SlowCheckpoint, Fault.SlowStop,
+            Fault.Switchover,
             Fault.StopAgent, Fault.Unresponsive,
         ],
         MeanPause = TimeSpan.FromSeconds(4),
@@ -89,7 +97,8 @@ internal static partial class Scenario
         PrimaryStartTimeout = 0,
         Faults =
         [
-            Fault.Interrupt, Fault.Interrupt, Fault.Interrupt, Fault.SlowCopy, Fault.SlowRecovery, Fault.KillNode, Fault.KillPostmaster,
+            Fault.Interrupt, Fault.Interrupt, Fault.Interrupt, Fault.SlowCopy, Fault.SlowRecovery, Fault.KillNode,
+            Fault.KillPostmaster,
             Fault.CutFromPeers,
         ],
         MeanPause = TimeSpan.FromSeconds(1.5),
@@ -102,13 +111,15 @@ internal static partial class Scenario
         RewindPossible = false,
         Faults =
         [
-            Fault.Interrupt, Fault.Interrupt, Fault.SlowCopy, Fault.KillNode, Fault.KillPostmaster, Fault.RestoreByHand, Fault.RestoreByHand,
+            Fault.Interrupt, Fault.Interrupt, Fault.SlowCopy, Fault.KillNode, Fault.KillPostmaster, Fault.RestoreByHand,
+            Fault.RestoreByHand,
             Fault.RestoreByHand,
         ],
     };
 
     /// <summary>The dynamic configuration is there before the first member is.</summary>
-    public static SimOptions PreparedConfiguration => new() { ConfigExists = true, Faults = [Fault.KillNode, Fault.LoseAnswers] };
+    public static SimOptions PreparedConfiguration =>
+        new() { ConfigExists = true, Faults = [Fault.KillNode, Fault.LoseAnswers] };
 
     /// <summary><c>synchronous_standby_names</c> cannot become what is wished.</summary>
     public static SimOptions PinnedNames => new()
@@ -126,7 +137,8 @@ internal static partial class Scenario
     {
         MayRemoveDivergedData = true,
         PrimaryStartTimeout = 0,
-        Faults = [Fault.CutFromPeers, Fault.CutOff, Fault.SlowCopy, Fault.SlowCopy, Fault.KillNode, Fault.KillPostmaster],
+        Faults = [Fault.CutFromPeers, Fault.CutOff, Fault.SlowCopy, Fault.SlowCopy, Fault.KillNode,
+            Fault.KillPostmaster],
         MeanPause = TimeSpan.FromSeconds(3),
         Lasting = 30,
         Storm = TimeSpan.FromSeconds(240),
@@ -137,7 +149,8 @@ internal static partial class Scenario
     {
         MayRemoveDivergedData = true,
         PrimaryStartTimeout = 5,
-        Faults = [Fault.FillDisk, Fault.FillDisk, Fault.PowerCut, Fault.PowerCut, Fault.KillPostmaster, Fault.CutFromDcs],
+        Faults = [Fault.FillDisk, Fault.FillDisk, Fault.PowerCut, Fault.PowerCut, Fault.KillPostmaster,
+            Fault.CutFromDcs],
         MeanPause = TimeSpan.FromSeconds(2),
     };
 
@@ -145,7 +158,8 @@ internal static partial class Scenario
     public static SimOptions ShortLivedFence => new()
     {
         MayRemoveDivergedData = true,
-        Faults = [Fault.KillFence, Fault.LateFence, Fault.LateFence, Fault.CutFromDcs, Fault.DcsOutage, Fault.Switchover],
+        Faults = [Fault.KillFence, Fault.LateFence, Fault.LateFence, Fault.CutFromDcs, Fault.DcsOutage,
+            Fault.Switchover],
         MeanPause = TimeSpan.FromSeconds(1),
     };
 }

@@ -49,7 +49,9 @@ internal static partial class Scenario
         [nameof(ShortLeaseFailsafe)] = ShortLeaseFailsafe,
     };
 
-    /// <summary>A server falls silent while it is promoted, and then its agent dies: the fence must not have been sent away.</summary>
+    /// <summary>
+    /// A server falls silent while it is promoted, and then its agent dies: the fence must not have been sent away.
+    /// </summary>
     public static SimOptions SilentPromotion => new()
     {
         Ttl = 3,
@@ -60,7 +62,10 @@ internal static partial class Scenario
         MeanPause = TimeSpan.FromSeconds(1),
     };
 
-    /// <summary>The answer to a write of the synchronous state does not come, nor does the view that shows it; then the standbys go.</summary>
+    /// <summary>
+    /// The answer to a write of the synchronous state does not come, nor does the view that shows it; then the standbys
+    /// go.
+    /// </summary>
     public static SimOptions UnansweredSync => new()
     {
         Ttl = 5,
@@ -100,12 +105,15 @@ internal static partial class Scenario
         MeanPause = TimeSpan.FromSeconds(3),
     };
 
-    /// <summary>Members of ours and members that run Patroni in one cluster: asynchronous, with the times that Patroni allows.</summary>
+    /// <summary>
+    /// Members of ours and members that run Patroni in one cluster: asynchronous, with the times that Patroni allows.
+    /// </summary>
     public static SimOptions Mixed(int seed)
     {
         var random = new Random(seed * 7919);
         var (ttl, loopWait, retry) = Pick(random, (20, 4, 5), (30, 10, 10));
-        var faults = Replay.Mix == nameof(Mixes.Hanging) ? Mixes.Hanging : Pick(random, [.. Mixes.Mixed, Mixes.Hanging]);
+        var faults =
+            Replay.Mix == nameof(Mixes.Hanging) ? Mixes.Hanging : Pick(random, [.. Mixes.Mixed, Mixes.Hanging]);
         return new SimOptions
         {
             Nodes = Pick(random, 3, 3, 4),

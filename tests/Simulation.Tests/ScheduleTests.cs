@@ -3,15 +3,16 @@ using Xunit;
 namespace Routing.Simulation.Tests;
 
 /// <summary>
-/// Thousands of random schedules. A failure names its seeds, and shows the least part of the first one that still fails, with its diary.
-/// See <see cref="Replay"/> for what can be asked for.
+/// Thousands of random schedules. A failure names its seeds, and shows the least part of the first one that still
+/// fails, with its diary. See <see cref="Replay"/> for what can be asked for.
 /// </summary>
 public sealed class ScheduleTests(ITestOutputHelper output)
 {
     private static readonly int s_count = Replay.Count ?? 2000;
 
     [Fact]
-    public void No_schedule_breaks_an_invariant() => Schedules.Hold(seed => Scenario.Of(seed, Replay.Mix), s_count, output);
+    public void No_schedule_breaks_an_invariant() =>
+        Schedules.Hold(seed => Scenario.Of(seed, Replay.Mix), s_count, output);
 
     /// <summary>Rare in the mix of all schedules: each was found there once, by one of tens of thousands.</summary>
     [Theory]

@@ -34,7 +34,8 @@ internal static class Schedules
         });
         if (!failures.IsEmpty)
         {
-            var list = string.Join('\n', failures.OrderBy(f => f.Key).Select(f => $"seed {f.Key} ({optionsOf(f.Key)}): {f.Value}"));
+            var list = string.Join('\n',
+                failures.OrderBy(f => f.Key).Select(f => $"seed {f.Key} ({optionsOf(f.Key)}): {f.Value}"));
             var first = failures.Keys.Min();
             Assert.Fail($"{list}\n{Replay.Explain(first, optionsOf(first), failures[first])}");
         }

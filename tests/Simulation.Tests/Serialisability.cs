@@ -1,11 +1,14 @@
 namespace Routing.Simulation.Tests;
 
-/// <summary>Whether the transactions that clients saw are those of one serial history, in the order of real time.</summary>
+/// <summary>
+/// Whether the transactions that clients saw are those of one serial history, in the order of real time.
+/// </summary>
 /// <remarks>
-/// The method is that of Elle (Kingsbury and Alvaro, "Elle: Inferring Isolation Anomalies from Experimental Observations", 2020): a list
-/// that is only appended to shows in which order its entries were written. From this order follow the dependencies of Adya: which
-/// transaction wrote after which, read from which, and was overwritten by which. Together with the order of real time they must not
-/// form a cycle. Cycles are found as strongly connected components (Tarjan).
+/// The method is that of Elle (Kingsbury and Alvaro, "Elle: Inferring Isolation Anomalies from Experimental
+/// Observations", 2020): a list that is only appended to shows in which order its entries were written. From this order
+/// follow the dependencies of Adya: which transaction wrote after which, read from which, and was overwritten by which.
+/// Together with the order of real time they must not form a cycle. Cycles are found as strongly connected components
+/// (Tarjan).
 /// </remarks>
 internal static class Serialisability
 {
@@ -56,7 +59,8 @@ internal static class Serialisability
                 {
                     if (entry.Length > orders[list].Length || orders[list][entry.Length - 1] != entry.Writer)
                     {
-                        return $"{transaction} read {entry.Writer} at place {entry.Length} of list {list}, where it does not stand";
+                        return $"{transaction} read {entry.Writer} at place {entry.Length} of list {list}, where it "
+                            + "does not stand";
                     }
                 }
             }
@@ -95,6 +99,8 @@ internal static class Serialisability
             }
         }
         graph.AddRealTime(acknowledged);
-        return graph.FindCycle() is { } cycle ? $"the history is not serialisable: {string.Join(", ", cycle)} each come before another of them" : null;
+        return graph.FindCycle() is { } cycle
+            ? $"the history is not serialisable: {string.Join(", ", cycle)} each come before another of them"
+            : null;
     }
 }

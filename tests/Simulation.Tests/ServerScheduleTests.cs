@@ -2,7 +2,9 @@ using Xunit;
 
 namespace Routing.Simulation.Tests;
 
-/// <summary>Random schedules about servers, their data and their guards, in mixes of their own. See <see cref="Replay"/>.</summary>
+/// <summary>
+/// Random schedules about servers, their data and their guards, in mixes of their own. See <see cref="Replay"/>.
+/// </summary>
 public sealed class ServerScheduleTests(ITestOutputHelper output)
 {
     private static readonly int s_count = Replay.Count ?? 1000;

@@ -4,8 +4,8 @@ namespace Routing.Simulation.Tests;
 
 /// <summary>Leaves strikes out of a failing schedule for as long as it still fails in the same way.</summary>
 /// <remarks>
-/// Halves first, then quarters, and so on down to single strikes (Zeller's delta debugging). A strike less changes the order of
-/// everything that comes after it, so each attempt is made with a few seeds of the world.
+/// Halves first, then quarters, and so on down to single strikes (Zeller's delta debugging). A strike less changes the
+/// order of everything that comes after it, so each attempt is made with a few seeds of the world.
 /// </remarks>
 internal static partial class Shrinker
 {
@@ -47,7 +47,8 @@ internal static partial class Shrinker
         return least;
     }
 
-    private static Failing? Fails(int seed, SimOptions options, IReadOnlyList<Strike> strikes, string kind, ref int runs)
+    private static Failing? Fails(
+        int seed, SimOptions options, IReadOnlyList<Strike> strikes, string kind, ref int runs)
     {
         for (var world = seed; world < seed + Worlds; world++)
         {

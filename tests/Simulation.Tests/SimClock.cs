@@ -1,6 +1,8 @@
 namespace Routing.Simulation.Tests;
 
-/// <summary>A clock of a node: it began somewhere, runs a little fast or slow, and shows a wall time of its own.</summary>
+/// <summary>
+/// A clock of a node: it began somewhere, runs a little fast or slow, and shows a wall time of its own.
+/// </summary>
 /// <param name="time">The node's time, which all clocks of the node share.</param>
 /// <param name="process">Whose timers these are; null: nobody's, they run as part of the world.</param>
 internal sealed class SimClock(NodeTime time, SimProcess? process) : TimeProvider

@@ -21,7 +21,8 @@ internal sealed class SimCluster
         Invariants = new Invariants(this);
         _clients = new Clients(this);
         ConfigElement = options.Config();
-        Dcs = new InMemoryDcs(new SimClock(World, null, TimeSpan.FromSeconds(10), 0, TimeSpan.Zero)) { Committed = Invariants.Changed };
+        Dcs = new InMemoryDcs(
+            new SimClock(World, null, TimeSpan.FromSeconds(10), 0, TimeSpan.Zero)) { Committed = Invariants.Changed };
         for (var i = 0; i < options.Nodes; i++)
         {
             AddNode();
@@ -55,7 +56,10 @@ internal sealed class SimCluster
 
     /// <summary>A leader, and every other node has its key and streams from the leader's history.</summary>
     public bool IsWhole => Leader is not null && Nodes.TrueForAll(n =>
-        n.Agent is not null && Dcs.Snapshot.Members.ContainsKey(n.Name) && (n == Leader || (n.Server is { Life: Life.Up, IsPrimary: false, StreamsFrom: not null } && n.Server.Timeline == Leader.Server.Timeline)));
+        n.Agent is not null && Dcs.Snapshot.Members.ContainsKey(n.Name)
+            && (n == Leader
+                || (n.Server is { Life: Life.Up, IsPrimary: false, StreamsFrom: not null }
+                    && n.Server.Timeline == Leader.Server.Timeline)));
 
     /// <summary>Forms the cluster, lets things go wrong, and waits until all is well again.</summary>
     /// <returns>The violation; null: none.</returns>
@@ -130,7 +134,8 @@ internal sealed class SimCluster
         node.Server.BecamePrimary = BecamePrimary;
         node.Server.Corrupted = Options.PatroniNodes == 0 ? Invariants.Violated : what =>
         {
-            // Patroni opens timelines that another may have opened before: an operator has to see it, and copies the standby anew.
+            // Patroni opens timelines that another may have opened before: an operator has to see it, and copies the
+            // standby anew.
             World.Note(node.Name, what);
             World.At(TimeSpan.Zero, node.Server.Erase);
         };

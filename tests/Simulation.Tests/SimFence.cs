@@ -2,7 +2,9 @@ using Routing.Agent.Fence;
 
 namespace Routing.Simulation.Tests;
 
-/// <summary>The fence of a node: a process of its own, which outlives the agent and kills the postmaster at its deadline.</summary>
+/// <summary>
+/// The fence of a node: a process of its own, which outlives the agent and kills the postmaster at its deadline.
+/// </summary>
 internal sealed class SimFence(SimWorld world, SimServer server, TimeProvider time)
 {
     private ITimer? _timer;
@@ -67,7 +69,8 @@ internal sealed class SimFence(SimWorld world, SimServer server, TimeProvider ti
         }
         _timer?.Dispose();
         var left = time.GetElapsedTime(time.GetTimestamp(), _deadline);
-        _timer = time.CreateTimer(_ => Act(), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+        _timer =
+            time.CreateTimer(_ => Act(), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
     }
 
     private void Act()
@@ -125,7 +128,8 @@ internal sealed class SimFenceClient(SimWorld world, SimFence fence, TimeProvide
 
     public void Disarm() => fence.Disarm();
 
-    public ValueTask<bool> WaitUntilGuardingAsync(TimeSpan bound, CancellationToken cancellationToken) => new(IsGuarding);
+    public ValueTask<bool> WaitUntilGuardingAsync(TimeSpan bound, CancellationToken cancellationToken) =>
+        new(IsGuarding);
 
     public void Dismiss()
     {

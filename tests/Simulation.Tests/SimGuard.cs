@@ -18,11 +18,13 @@ internal sealed class SimGuard : IPrimaryGuard
     private readonly Func<Timing> _timing;
     private long _deadline;
 
-    public SimGuard(SimNode node, SimWorld world, SimProcess process, SimOptions options, Func<Timing> timing, TimeProvider time)
+    public SimGuard(
+        SimNode node, SimWorld world, SimProcess process, SimOptions options, Func<Timing> timing, TimeProvider time)
     {
         (_node, _options, _time, _timing) = (node, options, time, timing);
         var settings = new WatchdogSettings { Mode = options.Watchdog, SafetyMargin = null };
-        var watchdog = new DeviceWatchdog(settings, _ => node.Watchdog.Open(process), time, problem => world.Note(node.Name, problem));
+        var watchdog = new DeviceWatchdog(
+            settings, _ => node.Watchdog.Open(process), time, problem => world.Note(node.Name, problem));
         _guard = new PrimaryGuard(
             new SimFenceClient(world, node.Fence, time), watchdog, timing, time, NullLogger<PrimaryGuard>.Instance)
         {

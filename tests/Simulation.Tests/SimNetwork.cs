@@ -1,6 +1,8 @@
 namespace Routing.Simulation.Tests;
 
-/// <summary>Which packets arrive between nodes: REST and PostgreSQL take the same way. The way to the DCS is another one.</summary>
+/// <summary>
+/// Which packets arrive between nodes: REST and PostgreSQL take the same way. The way to the DCS is another one.
+/// </summary>
 internal sealed class SimNetwork
 {
     private readonly Dictionary<int, SimServer> _servers = [];
@@ -30,7 +32,9 @@ internal sealed class SimNetwork
 
     /// <summary>A packet from one node arrives at the other.</summary>
     public bool Arrives(string from, string to) =>
-        from == to || !((_isolated.Count > 0 && (_isolated.Contains(from) || _isolated.Contains(to))) || (_cut.Count > 0 && _cut.Contains((from, to))));
+        from == to
+            || !((_isolated.Count > 0 && (_isolated.Contains(from) || _isolated.Contains(to)))
+                || (_cut.Count > 0 && _cut.Contains((from, to))));
 
     /// <summary>Both directions are open, as a connection needs it.</summary>
     public bool CanTalk(string from, string to) => Arrives(from, to) && Arrives(to, from);

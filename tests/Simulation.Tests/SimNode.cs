@@ -22,7 +22,8 @@ internal sealed class SimNode
         (_cluster, _world, Name) = (cluster, cluster.World, name);
         var drift = ((_world.Random.NextDouble() * 2) - 1) * cluster.Options.Drift;
         _clock = new SimClock(
-            _world, null, TimeSpan.FromSeconds(1000 + (_world.Random.NextDouble() * 100_000)), drift, _world.Between(-1500, 1500));
+            _world, null, TimeSpan.FromSeconds(1000 + (_world.Random.NextDouble() * 100_000)), drift,
+            _world.Between(-1500, 1500));
         _fenceProcess = new SimProcess(_world);
         Server = new SimServer(_world, cluster.Network, name, port);
         Server.StartTime = () => _world.Chance(0.9) ? _world.Between(50, 800) : _world.Between(800, 5000);
@@ -89,7 +90,10 @@ internal sealed class SimNode
 
     public Func<TimeSpan>? DcsDelay { get; set; }
 
-    /// <summary>What its agent consented to last; it survives the agent. The machine's own end takes it away, so that its start counts as one.</summary>
+    /// <summary>
+    /// What its agent consented to last; it survives the agent. The machine's own end takes it away, so that its start
+    /// counts as one.
+    /// </summary>
     public FailsafeNotice? Consent { get; set; }
 
     /// <summary>The dynamic configuration that its agent saw last, in the file beside its data.</summary>
@@ -201,7 +205,8 @@ internal sealed class SimNode
         }
         _world.Note(Name, "the machine goes on");
         // A fence whose time has come acts at once. A clock that stood still lets it wait for what the lease had left.
-        ExcusedUntil = _world.Now + (Time.IsFrozen ? TimeSpan.FromSeconds(_cluster.Options.LongestTtl) : TimeSpan.FromMilliseconds(50)).Ticks;
+        ExcusedUntil = _world.Now
+            + (Time.IsFrozen ? TimeSpan.FromSeconds(_cluster.Options.LongestTtl) : TimeSpan.FromMilliseconds(50)).Ticks;
         IsFrozen = false;
         _cluster.Network.Join(Name);
         Time.GoOn();
@@ -235,7 +240,8 @@ internal sealed class SimNode
     public void SetTags(string? json)
     {
         var tags = json is null ? MemberTags.Empty
-            : new MemberTags(MemberTags.Empty.Values.AddRange(JsonElement.Parse(json).EnumerateObject().Select(p => KeyValuePair.Create(p.Name, p.Value))));
+            : new MemberTags(MemberTags.Empty.Values.AddRange(
+                JsonElement.Parse(json).EnumerateObject().Select(p => KeyValuePair.Create(p.Name, p.Value))));
         if (json is not null || Tags.Values.Count > 0)
         {
             Tags = tags;
@@ -305,9 +311,12 @@ internal sealed class SimAgent : SimMember
         IClusterStore store = options.ShowsOldSnapshots ? new ForgetfulStore(Store, world) : Store;
         _watch = new TopologyWatch(store, NullLogger<TopologyWatch>.Instance);
         Keeper = new LeaseKeeper(store, node.Name, time, NullLogger<LeaseKeeper>.Instance);
-        Board = new StatusBoard(new AgentStatus { Scope = "sim", Name = node.Name, LastLeader = node.Members.Leader, Config = node.Config });
+        Board =
+            new StatusBoard(new AgentStatus { Scope = "sim", Name = node.Name, LastLeader = node.Members.Leader,
+                Config = node.Config });
         _member = new LocalMember(
-            "sim", node.Name, $"postgres://127.0.0.1:{node.Server.Port}/postgres", $"http://127.0.0.1:{node.Server.Port + 1000}/patroni", null,
+            "sim", node.Name, $"postgres://127.0.0.1:{node.Server.Port}/postgres",
+            $"http://127.0.0.1:{node.Server.Port + 1000}/patroni", null,
             node.Tags, true, false, cluster.ConfigElement);
         var postgres = new SimPostgres(world, cluster.Network, node.Server, time, options)
         {
@@ -376,7 +385,9 @@ internal sealed class SimAgent : SimMember
         return new PeerReport(
             _node.Name, Reachable: true,
             status.IsAnswering ? local.IsPrimary : status.Role == Role.Primary,
-            !status.IsAnswering || local.IsWalEndUnknown ? Lsn.Zero : local.IsPrimary ? local.WalPosition : Lsn.Max(local.ReceivedLsn, local.ReplayedLsn),
+            !status.IsAnswering || local.IsWalEndUnknown
+                ? Lsn.Zero
+                : local.IsPrimary ? local.WalPosition : Lsn.Max(local.ReceivedLsn, local.ReplayedLsn),
             status.IsAnswering ? local.Timeline : 0, tags.NoFailover, tags.FailoverPriority)
         {
             Role = status.Role,
@@ -408,7 +419,8 @@ internal sealed class SimAgent : SimMember
             _watch.Start();
             code = await BackgroundTasks.UntilOneEndsAsync(
                 _loop.RunAsync(CancellationToken.None), s_nameIsOurs, [_guard.RunAsync(), _watch.Broken],
-                problem => _cluster.World.Note(_node.Name, $"a task that guards it broke: {problem?.GetBaseException().Message}"));
+                problem => _cluster.World.Note(
+                    _node.Name, $"a task that guards it broke: {problem?.GetBaseException().Message}"));
         }
         catch (SimHangException)
         {

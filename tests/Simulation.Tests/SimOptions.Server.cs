@@ -46,6 +46,8 @@ internal sealed partial record SimOptions
     /// <summary>Whatever is wrong with the watchdog counts as nothing.</summary>
     public bool IgnoresWatchdog { get; init; }
 
-    /// <summary>A program that reads from another server gives it up when it is silent. False: it waits for ever.</summary>
+    /// <summary>
+    /// A program that reads from another server gives it up when it is silent. False: it waits for ever.
+    /// </summary>
     public bool GivesSilentSourcesUp { get; init; } = true;
 }

@@ -95,8 +95,12 @@ internal sealed partial record SimOptions
     /// <summary>Nothing happens that a leader could have to go for.</summary>
     public bool IsQuiet => Faults.All(f => f is Fault.ChangeTimes);
 
-    /// <summary>Failsafe mode has to carry: the DCS goes away, and each member answers again a moment after its agent was started anew.</summary>
-    public bool MustStayLeader => Failsafe && Faults.Count > 0 && Faults.All(f => f is Fault.DcsOutage or Fault.RestartAgent);
+    /// <summary>
+    /// Failsafe mode has to carry: the DCS goes away, and each member answers again a moment after its agent was
+    /// started anew.
+    /// </summary>
+    public bool MustStayLeader =>
+        Failsafe && Faults.Count > 0 && Faults.All(f => f is Fault.DcsOutage or Fault.RestartAgent);
 
     /// <summary>The longest lease that a member may hold when the storm is over.</summary>
     public int LongestTtl => Faults.Contains(Fault.ChangeTimes) ? Math.Max(Ttl, LongTtl) : Ttl;
@@ -124,7 +128,9 @@ internal sealed partial record SimOptions
         """));
 
     public override string ToString() =>
-        $"{Nodes} nodes{(PatroniNodes > 0 ? $" ({PatroniNodes} with Patroni)" : "")}, {Ttl}/{LoopWait}/{RetryTimeout}, {Mode}{(Strict ? " strict" : "")} × {SynchronousNodes}"
-        + $"{(Failsafe ? ", failsafe" : "")}, start timeout {PrimaryStartTimeout}, drift {Drift}{(FromStart ? ", from the start" : "")}, "
+        $"{Nodes} nodes{(PatroniNodes > 0 ? $" ({PatroniNodes} with Patroni)" : "")}, "
+            + $"{Ttl}/{LoopWait}/{RetryTimeout}, {Mode}{(Strict ? " strict" : "")} × {SynchronousNodes}"
+        + $"{(Failsafe ? ", failsafe" : "")}, start timeout {PrimaryStartTimeout}, drift "
+        + $"{Drift}{(FromStart ? ", from the start" : "")}, "
         + string.Join(' ', Faults);
 }

@@ -20,7 +20,8 @@ internal sealed partial class SimPatroni
             {
                 return await request(CancellationToken.None);
             }
-            catch (ClusterStoreException) when (_time.GetElapsedTime(began) + Store.RequestTimeout < _timing.RetryTimeout)
+            catch (ClusterStoreException)
+                when (_time.GetElapsedTime(began) + Store.RequestTimeout < _timing.RetryTimeout)
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(200), _time);
             }
@@ -52,7 +53,8 @@ internal sealed partial class SimPatroni
             Name = Self,
             ConnUrl = $"postgres://127.0.0.1:{_node.Server.Port}/postgres",
             ApiUrl = $"http://127.0.0.1:{_node.Server.Port + 1000}/patroni",
-            State = runs ? PostgresState.Running : _local.Server == ServerState.Starting ? PostgresState.Starting : PostgresState.Stopped,
+            State = runs ? PostgresState.Running
+                : _local.Server == ServerState.Starting ? PostgresState.Starting : PostgresState.Stopped,
             Role = IsPrimary ? Role.Primary : Role.Replica,
             Version = "4.0.0",
             CheckpointAfterPromotePending = IsPrimary && !_local.CheckpointedSincePromotion,
@@ -61,7 +63,8 @@ internal sealed partial class SimPatroni
             Timeline = runs && _local.Timeline > 0 ? _local.Timeline : null,
             ReplicationState = _local.IsStreaming ? "streaming" : null,
         };
-        await Store.PutAsync(ClusterKeys.Member(Self), KeyWriter.Member(member), WriteCondition.Always, _lease, CancellationToken.None);
+        await Store.PutAsync(ClusterKeys.Member(Self), KeyWriter.Member(member), WriteCondition.Always, _lease,
+            CancellationToken.None);
     }
 
     /// <returns>False: the DCS says that the key is not ours. Silence is an exception.</returns>
@@ -71,7 +74,9 @@ internal sealed partial class SimPatroni
         {
             await RenewAsync();
             var write = await Store.TryKeepLeaderAsync(Self, _lease, token);
-            return write.Outcome == LeaseOutcome.Unknown ? throw new ClusterStoreException("no answer to a leader update") : write.Outcome;
+            return write.Outcome == LeaseOutcome.Unknown
+                ? throw new ClusterStoreException("no answer to a leader update")
+                : write.Outcome;
         });
         if (outcome != LeaseOutcome.Held)
         {
@@ -80,7 +85,8 @@ internal sealed partial class SimPatroni
         if (IsPrimary)
         {
             await Store.PutAsync(
-                ClusterKeys.Status, KeyWriter.Status(LeaderStatus.None with { Optime = _local.WalPosition }), WriteCondition.Always, 0,
+                ClusterKeys.Status, KeyWriter.Status(LeaderStatus.None with { Optime = _local.WalPosition }),
+                WriteCondition.Always, 0,
                 CancellationToken.None);
         }
         return true;
@@ -143,14 +149,18 @@ internal sealed partial class SimPatroni
             return true;
         }
         var lag = cluster.Status.Optime.BytesAheadOf(_local.WalPosition);
-        if (lag > (ulong)_config.MaximumLagOnFailoverBytes || (_config.CheckTimeline && _local.Timeline < cluster.Timeline))
+        if (lag > (ulong)_config.MaximumLagOnFailoverBytes
+            || (_config.CheckTimeline && _local.Timeline < cluster.Timeline))
         {
             return false;
         }
-        var peers = (_locked?.Members.Values ?? []).Concat(cluster.Members.Values).Where(m => m.Name != Self && m.ApiUrl is not null)
+        var peers = (_locked?.Members.Values ?? []).Concat(cluster.Members.Values)
+            .Where(m => m.Name != Self && m.ApiUrl is not null)
             .DistinctBy(m => m.Name).ToList();
-        var answers = (await _peers.ProbeAsync(peers, s_restTimeout, CancellationToken.None)).Where(a => a.Reachable).ToList();
-        if (request is not null && answers.Exists(a => !a.NoFailover && (request.Candidate == a.Name || request.Leader == Self)))
+        var answers =
+            (await _peers.ProbeAsync(peers, s_restTimeout, CancellationToken.None)).Where(a => a.Reachable).ToList();
+        if (request is not null
+            && answers.Exists(a => !a.NoFailover && (request.Candidate == a.Name || request.Leader == Self)))
         {
             return false;
         }
@@ -175,7 +185,8 @@ internal sealed partial class SimPatroni
         }
         if (!IsPrimary)
         {
-            Begin("promotes", async () => (await _postgres.PromoteAsync(0, TimeSpan.FromSeconds(60), CancellationToken.None)).Ok);
+            Begin("promotes",
+                async () => (await _postgres.PromoteAsync(0, TimeSpan.FromSeconds(60), CancellationToken.None)).Ok);
             return;
         }
         Say("is the leader");
@@ -191,8 +202,10 @@ internal sealed partial class SimPatroni
         }
         if (_config.FailsafeMode)
         {
-            var members = cluster.Members.Values.Where(m => m.ApiUrl is not null).Select(m => KeyValuePair.Create(m.Name, m.ApiUrl!));
-            await Store.PutAsync(ClusterKeys.Failsafe, KeyWriter.Failsafe(members), WriteCondition.Always, 0, CancellationToken.None);
+            var members = cluster.Members.Values.Where(m => m.ApiUrl is not null)
+                .Select(m => KeyValuePair.Create(m.Name, m.ApiUrl!));
+            await Store.PutAsync(ClusterKeys.Failsafe, KeyWriter.Failsafe(members), WriteCondition.Always, 0,
+                CancellationToken.None);
             _failsafe = [.. members.Where(m => m.Key != Self)];
         }
     }
@@ -201,9 +214,11 @@ internal sealed partial class SimPatroni
 
     private async Task HandOverAsync(ClusterSnapshot cluster, FailoverRequest request)
     {
-        var peers = cluster.Members.Values.Where(m => m.Name != Self && (request.Candidate ?? m.Name) == m.Name).ToList();
+        var peers =
+            cluster.Members.Values.Where(m => m.Name != Self && (request.Candidate ?? m.Name) == m.Name).ToList();
         var answers = await _peers.ProbeAsync(peers, s_restTimeout, CancellationToken.None);
-        if (request.Leader is { } named && named != Self || !answers.Any(a => a is { Reachable: true, NoFailover: false }
+        if (request.Leader is { } named && named != Self
+            || !answers.Any(a => a is { Reachable: true, NoFailover: false }
             && _local.WalPosition.BytesAheadOf(a.Position) <= (ulong)_config.MaximumLagOnFailoverBytes))
         {
             await Store.PutAsync(ClusterKeys.Failover, "{}", WriteCondition.Always, 0, CancellationToken.None);
@@ -268,7 +283,8 @@ internal sealed partial class SimPatroni
         }
         if (_config.FailsafeMode && _failsafe is { } members)
         {
-            var message = new FailsafeMessage(Self, $"postgres://127.0.0.1:{_node.Server.Port}/postgres", $"http://127.0.0.1:{_node.Server.Port + 1000}/patroni", null);
+            var message = new FailsafeMessage(Self, $"postgres://127.0.0.1:{_node.Server.Port}/postgres",
+                $"http://127.0.0.1:{_node.Server.Port + 1000}/patroni", null);
             var replies = await _peers.PostFailsafeAsync(members, message, s_restTimeout, CancellationToken.None);
             if (replies.All(reply => reply.Accepted))
             {

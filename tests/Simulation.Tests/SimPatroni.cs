@@ -10,9 +10,10 @@ namespace Routing.Simulation.Tests;
 
 /// <summary>A member of a mixed cluster that runs Patroni: a model of its loop by its documented behaviour.</summary>
 /// <remarks>
-/// Modelled: one run per loop_wait over one read of the DCS; one lease for both keys, renewed with the run; demotion when the DCS is silent
-/// or the leader update is refused; the race with its order of checks; one long job beside the loop; failsafe mode; requests; pause.
-/// Not modelled: synchronous mode, bootstrap of a new cluster, watchdog, slots, timelines reserved by us.
+/// Modelled: one run per loop_wait over one read of the DCS; one lease for both keys, renewed with the run; demotion
+/// when the DCS is silent or the leader update is refused; the race with its order of checks; one long job beside the
+/// loop; failsafe mode; requests; pause. Not modelled: synchronous mode, bootstrap of a new cluster, watchdog, slots,
+/// timelines reserved by us.
 /// </remarks>
 #pragma warning disable CA1001 // A process that is killed disposes of nothing; its life here ends with its SimProcess.
 internal sealed partial class SimPatroni : SimMember
@@ -114,8 +115,10 @@ internal sealed partial class SimPatroni : SimMember
                 {
                     break;
                 }
-                var pause = _timing.LoopWait + (IsPrimary ? TimeSpan.Zero : TimeSpan.FromSeconds(0.5)) - _time.GetElapsedTime(began);
-                await _signal.SleepAsync(pause > TimeSpan.Zero ? pause : TimeSpan.FromMilliseconds(1), CancellationToken.None);
+                var pause = _timing.LoopWait + (IsPrimary ? TimeSpan.Zero : TimeSpan.FromSeconds(0.5))
+                    - _time.GetElapsedTime(began);
+                await _signal.SleepAsync(
+                    pause > TimeSpan.Zero ? pause : TimeSpan.FromMilliseconds(1), CancellationToken.None);
             }
         }
         catch (Exception problem)
@@ -179,9 +182,11 @@ internal sealed partial class SimPatroni : SimMember
         if (_local.Data == DataDirectory.Empty)
         {
             await ReleaseIfHeldAsync(leader);
-            if (!_config.Pause && leader is not null && cluster.Members.GetValueOrDefault(leader) is { Role: Role.Primary } source)
+            if (!_config.Pause && leader is not null
+                && cluster.Members.GetValueOrDefault(leader) is { Role: Role.Primary } source)
             {
-                Begin("copies the leader", async () => (await _postgres.CloneAsync(source, s_silent, CancellationToken.None)).Ok);
+                Begin("copies the leader",
+                    async () => (await _postgres.CloneAsync(source, s_silent, CancellationToken.None)).Ok);
             }
         }
         else if (cluster.Initialize.SystemId is { } id && id != _local.Control?.SystemId)
@@ -226,7 +231,11 @@ internal sealed partial class SimPatroni : SimMember
             if (await UpdateLockAsync())
             {
                 var asPrimary = !_local.HasRecoverySignal;
-                Begin("starts", async () => await _postgres.StartAsync(new StartPlan(asPrimary, null, null), CancellationToken.None) == StartOutcome.Running);
+                Begin(
+                    "starts",
+                    async () =>
+                        await _postgres.StartAsync(new StartPlan(asPrimary, null, null), CancellationToken.None)
+                            == StartOutcome.Running);
             }
         }
         else if (leader is null || cluster.Members.GetValueOrDefault(leader)?.Address is not { } address)
@@ -244,7 +253,8 @@ internal sealed partial class SimPatroni : SimMember
     }
 
     private async Task<bool> StartStandbyAsync(Upstream? upstream) =>
-        await _postgres.StartAsync(new StartPlan(false, upstream, null), CancellationToken.None) == StartOutcome.Running;
+        await _postgres.StartAsync(new StartPlan(false, upstream, null), CancellationToken.None)
+            == StartOutcome.Running;
 
     /// <summary>Compares with the leader; rewinds, or copies it, where the data have diverged.</summary>
     private async Task<bool> RejoinAsync(Member leader)
@@ -284,7 +294,8 @@ internal sealed partial class SimPatroni : SimMember
         {
             return;
         }
-        if (!_config.Pause && !_local.IsStreaming && member.Role == Role.Primary && _local.Following?.Address == address)
+        if (!_config.Pause && !_local.IsStreaming && member.Role == Role.Primary
+            && _local.Following?.Address == address)
         {
             Begin("compares", () => RejoinAsync(member));
         }

@@ -6,7 +6,8 @@ using Routing.Ha;
 namespace Routing.Simulation.Tests;
 
 /// <summary>The others' REST: answered from their status boards, unless they are dead, frozen or cut off.</summary>
-internal sealed class SimPeers(SimWorld world, SimNetwork network, string self, TimeProvider time, IReadOnlyList<SimNode> nodes) : IPeers
+internal sealed class SimPeers(
+    SimWorld world, SimNetwork network, string self, TimeProvider time, IReadOnlyList<SimNode> nodes) : IPeers
 {
     public async Task<ImmutableArray<PeerReport>> ProbeAsync(
         IReadOnlyList<Member> members, TimeSpan timeout, CancellationToken cancellationToken)
@@ -14,7 +15,8 @@ internal sealed class SimPeers(SimWorld world, SimNetwork network, string self, 
         var reports = new List<Task<PeerReport>>();
         foreach (var member in members)
         {
-            reports.Add(AskAsync(member.Name, timeout, node => node.Report(), why => PeerReport.Unreachable(member.Name, why), cancellationToken));
+            reports.Add(AskAsync(member.Name, timeout, node => node.Report(),
+                why => PeerReport.Unreachable(member.Name, why), cancellationToken));
         }
         var answers = ImmutableArray.CreateBuilder<PeerReport>();
         foreach (var report in reports)
@@ -25,13 +27,15 @@ internal sealed class SimPeers(SimWorld world, SimNetwork network, string self, 
     }
 
     public async Task<ImmutableArray<FailsafeReply>> PostFailsafeAsync(
-        IReadOnlyList<KeyValuePair<string, string>> members, FailsafeMessage message, TimeSpan timeout, CancellationToken cancellationToken)
+        IReadOnlyList<KeyValuePair<string, string>> members, FailsafeMessage message, TimeSpan timeout,
+        CancellationToken cancellationToken)
     {
         var replies = new List<Task<FailsafeReply>>();
         foreach (var (name, _) in members)
         {
             replies.Add(AskAsync(
-                name, timeout, node => node.ReceiveFailsafe(message), why => new FailsafeReply(name, false, null, why), cancellationToken));
+                name, timeout, node => node.ReceiveFailsafe(message), why => new FailsafeReply(name, false, null, why),
+                cancellationToken));
         }
         var answers = ImmutableArray.CreateBuilder<FailsafeReply>();
         foreach (var reply in replies)
@@ -41,9 +45,11 @@ internal sealed class SimPeers(SimWorld world, SimNetwork network, string self, 
         return answers.ToImmutable();
     }
 
-    public Task<bool> LivenessAsync(string apiUrl, TimeSpan timeout, CancellationToken cancellationToken) => Task.FromResult(false);
+    public Task<bool> LivenessAsync(string apiUrl, TimeSpan timeout, CancellationToken cancellationToken) =>
+        Task.FromResult(false);
 
-    private async Task<T> AskAsync<T>(string name, TimeSpan timeout, Func<SimNode, T> answer, Func<string, T> silence, CancellationToken cancellationToken)
+    private async Task<T> AskAsync<T>(string name, TimeSpan timeout, Func<SimNode, T> answer, Func<string, T> silence,
+        CancellationToken cancellationToken)
     {
         var node = nodes.FirstOrDefault(n => n.Name == name);
         await Task.Delay(world.Between(0.2, 8), time, cancellationToken);
@@ -53,7 +59,8 @@ internal sealed class SimPeers(SimWorld world, SimNetwork network, string self, 
             {
                 return silence("connection refused");
             }
-            // A question that arrives has its effect, whatever becomes of the answer: but no connection comes about one-way.
+            // A question that arrives has its effect, whatever becomes of the answer: but no connection comes about
+            // one-way.
             if (node.CanAnswer && (network.Arrives(name, self) || world.Chance(0.3)))
             {
                 var result = answer(node);

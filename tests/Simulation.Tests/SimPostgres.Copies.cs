@@ -46,7 +46,8 @@ internal sealed partial class SimPostgres
         return StepResult.Done("moved away");
     }
 
-    public async Task<StepResult> CloneAsync(Member? source, IProgress<string> progress, CancellationToken cancellationToken)
+    public async Task<StepResult> CloneAsync(
+        Member? source, IProgress<string> progress, CancellationToken cancellationToken)
     {
         if (source?.Address is not { } address)
         {
@@ -76,7 +77,8 @@ internal sealed partial class SimPostgres
     public async Task<DivergenceResult> CheckDivergenceAsync(Member primary, CancellationToken cancellationToken)
     {
         await Delay(2, 100, cancellationToken);
-        if (primary.Address is not { } address || network.ServerAt(address.Port) is not { AcceptsWrites: true } source || !Reaches(source))
+        if (primary.Address is not { } address || network.ServerAt(address.Port) is not { AcceptsWrites: true } source
+            || !Reaches(source))
         {
             return new(Divergence.CannotTell, $"{primary.Name} could not be asked");
         }
@@ -91,18 +93,22 @@ internal sealed partial class SimPostgres
         var decision = DivergenceCheck.Decide(new DivergenceObservation
         {
             LocalTimeline = seen.Timeline,
-            LocalLsn = !wasInRecovery ? control.Checkpoint : seen.HasProcess ? seen.ReplayedLsn : control.MinimumRecoveryEnd,
+            LocalLsn =
+                !wasInRecovery ? control.Checkpoint : seen.HasProcess ? seen.ReplayedLsn : control.MinimumRecoveryEnd,
             WasInRecovery = wasInRecovery,
             PrimaryTimeline = source.Timeline,
-            PrimaryHistory = [.. source.History.Select(h => new TimelineSwitch(h.Timeline, new Lsn(h.SwitchPoint), ""))],
-            ShutdownCheckpointEnd = !seen.HasProcess && control.State == ControlState.ShutDown ? new Lsn(server.End) : null,
+            PrimaryHistory = [
+                .. source.History.Select(h => new TimelineSwitch(h.Timeline, new Lsn(h.SwitchPoint), ""))],
+            ShutdownCheckpointEnd =
+                !seen.HasProcess && control.State == ControlState.ShutDown ? new Lsn(server.End) : null,
         });
         server.IsKnownDiverged = decision.IsDiverged;
         world.Note(server.Name, $"compared with {source.Name}: {decision.Reason}");
         return new(decision.IsDiverged ? Divergence.Diverged : Divergence.None, decision.Reason);
     }
 
-    public async Task<StepResult> RewindAsync(Member primary, IProgress<string> progress, CancellationToken cancellationToken)
+    public async Task<StepResult> RewindAsync(
+        Member primary, IProgress<string> progress, CancellationToken cancellationToken)
     {
         LongVerbBegins?.Invoke("a rewind");
         server.RewindObstacle = null;
@@ -128,12 +134,14 @@ internal sealed partial class SimPostgres
                 return Obstacle("the server in single-user mode was killed");
             }
         }
-        if (primary.Address is not { } address || network.ServerAt(address.Port) is not { AcceptsWrites: true } source || !Reaches(source))
+        if (primary.Address is not { } address || network.ServerAt(address.Port) is not { AcceptsWrites: true } source
+            || !Reaches(source))
         {
             return Obstacle($"{primary.Name} cannot be reached");
         }
         // pg_rewind goes by the source's pg_control: before the checkpoint it would find nothing to do.
-        await UntilAsync(() => source.ControlTimeline == source.Timeline || !Reaches(source), TimeSpan.FromSeconds(60), cancellationToken);
+        await UntilAsync(() => source.ControlTimeline == source.Timeline || !Reaches(source), TimeSpan.FromSeconds(60),
+            cancellationToken);
         if (source.ControlTimeline != source.Timeline || !source.AcceptsWrites)
         {
             return Obstacle($"{primary.Name} has not written a checkpoint since its promotion");
@@ -154,7 +162,9 @@ internal sealed partial class SimPostgres
 
     private static StepResult Obstacle(string detail) => StepResult.Failed(detail) with { IsObstacle = true };
 
-    /// <summary>Reads from another server for a while. A source that goes dark is given up after its keepalives.</summary>
+    /// <summary>
+    /// Reads from another server for a while. A source that goes dark is given up after its keepalives.
+    /// </summary>
     /// <returns>What went wrong; null: nothing.</returns>
     private async Task<string?> ReadFromAsync(SimServer? source, TimeSpan takes, CancellationToken cancellationToken)
     {

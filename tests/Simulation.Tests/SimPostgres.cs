@@ -6,7 +6,8 @@ using Routing.Ha.Slots;
 namespace Routing.Simulation.Tests;
 
 /// <summary>The verbs of one agent's life on its node's server. It dies with the agent; the server does not.</summary>
-internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, SimServer server, TimeProvider time, SimOptions options) : IPostgres
+internal sealed partial class SimPostgres(
+    SimWorld world, SimNetwork network, SimServer server, TimeProvider time, SimOptions options) : IPostgres
 {
     private static readonly TimeSpan s_step = TimeSpan.FromMilliseconds(250);
 
@@ -55,7 +56,8 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
         {
             plan.OnPostmaster?.Invoke(server.Pid);
         }
-        await UntilAsync(() => server.Life != Life.Starting, plan.Timeout ?? TimeSpan.FromSeconds(60), cancellationToken);
+        await UntilAsync(() => server.Life != Life.Starting, plan.Timeout ?? TimeSpan.FromSeconds(60),
+            cancellationToken);
         return server.Life switch
         {
             Life.Up => StartOutcome.Running,
@@ -122,7 +124,8 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
         _promotionAskedOf = server.Pid;
         server.Promote(usedTimeline, options.PromotionTime(world));
         await UntilAsync(() => server.AcceptsWrites || server.Life != Life.Up, timeout, cancellationToken);
-        return server.AcceptsWrites ? StepResult.Done("is a primary") : StepResult.Failed("it was not promoted in time");
+        return server.AcceptsWrites ? StepResult.Done("is a primary")
+            : StepResult.Failed("it was not promoted in time");
     }
 
     public async Task<StepResult> FollowAsync(Upstream? upstream, CancellationToken cancellationToken)
@@ -136,9 +139,11 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
         return StepResult.Done("reloaded");
     }
 
-    public Task<StepResult> CheckpointAsync(CancellationToken cancellationToken) => CheckpointAsync(null, cancellationToken);
+    public Task<StepResult> CheckpointAsync(CancellationToken cancellationToken) =>
+        CheckpointAsync(null, cancellationToken);
 
-    public async Task<RestartResult> RestartAsync(RestartPlan plan, IProgress<string> progress, CancellationToken cancellationToken)
+    public async Task<RestartResult> RestartAsync(
+        RestartPlan plan, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var stopped = await StopAsync(plan.Stop, cancellationToken);
         if (!stopped.Ok)
@@ -161,7 +166,8 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
     public Task<StepResult> MaintainSlotsAsync(SlotPlan plan, CancellationToken cancellationToken) =>
         Task.FromResult(StepResult.Done("has its slots"));
 
-    public async Task<StepResult> ApplyConfigurationAsync(DynamicConfig config, bool force, CancellationToken cancellationToken)
+    public async Task<StepResult> ApplyConfigurationAsync(
+        DynamicConfig config, bool force, CancellationToken cancellationToken)
     {
         if (options.SettingsTake() is var needed && needed > TimeSpan.Zero)
         {
@@ -249,7 +255,8 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
         {
             Data = DataDirectory.Ready,
             Control = new ControlFile(
-                server.SystemId!, server.Control, server.ControlTimeline, new Lsn(server.Checkpoint), new Lsn(server.MinimumRecoveryEnd),
+                server.SystemId!, server.Control, server.ControlTimeline, new Lsn(server.Checkpoint),
+                new Lsn(server.MinimumRecoveryEnd),
                 server.Timeline, true, true),
             Server = state,
             IsPrimary = server.IsPrimary,
@@ -272,7 +279,9 @@ internal sealed partial class SimPostgres(SimWorld world, SimNetwork network, Si
             SynchronousStandbyNames = server.SynchronousStandbyNames,
             CheckpointedSincePromotion = server.IsPrimary && server.ControlTimeline == server.Timeline,
             History = server.IsPrimary
-                ? [.. server.History.Select(h => new HistoryLine(h.Timeline, new Lsn(h.SwitchPoint), "no recovery target specified", "2026-01-01T00:00:00+00:00", null))]
+                ? [.. server.History.Select(
+                    h => new HistoryLine(h.Timeline, new Lsn(h.SwitchPoint), "no recovery target specified",
+                        "2026-01-01T00:00:00+00:00", null))]
                 : [],
             RewindPossible = options.RewindPossible,
             MayRemoveDivergedData = options.MayRemoveDivergedData,

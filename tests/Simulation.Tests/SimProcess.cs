@@ -1,6 +1,8 @@
 namespace Routing.Simulation.Tests;
 
-/// <summary>One operating-system process: its continuations and timers run here, wait while it is frozen, and die with it.</summary>
+/// <summary>
+/// One operating-system process: its continuations and timers run here, wait while it is frozen, and die with it.
+/// </summary>
 internal sealed class SimProcess(SimWorld world) : SynchronizationContext
 {
     private readonly Queue<Action> _backlog = new();

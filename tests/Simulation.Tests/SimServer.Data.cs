@@ -65,7 +65,10 @@ internal sealed partial class SimServer
     /// <summary>A server without sessions runs (<c>postgres --single</c>).</summary>
     public bool IsAlone { get; private set; }
 
-    /// <summary>Why the last rewind did not come about although nothing is wrong with the data; null: it did, or failed for good.</summary>
+    /// <summary>
+    /// Why the last rewind did not come about although nothing is wrong with the data; null: it did, or failed for
+    /// good.
+    /// </summary>
     public string? RewindObstacle { get; set; }
 
     /// <summary>Nothing can be written any more.</summary>
@@ -96,14 +99,17 @@ internal sealed partial class SimServer
         (Wal, Replayed, History, Damage, IsKnownDiverged, IsByHand) = ([], 0, [], SimDamage.None, false, false);
     }
 
-    /// <summary>A copy or a bootstrap begins: until its end the directory holds something that is no database.</summary>
+    /// <summary>
+    /// A copy or a bootstrap begins: until its end the directory holds something that is no database.
+    /// </summary>
     public void BeginFilling(string? systemId)
     {
         Erase();
         IsMarkedUnfinished = true;
         (SystemId, Damage) = (systemId, systemId is null ? SimDamage.None : SimDamage.HalfMade);
         // An agent that took them for whole would find nothing wrong with them.
-        (Control, Checkpoint, MinimumRecoveryEnd) = (ControlState.ShutDownInRecovery, WalRecord.Origin, WalRecord.Origin);
+        (Control, Checkpoint, MinimumRecoveryEnd) =
+            (ControlState.ShutDownInRecovery, WalRecord.Origin, WalRecord.Origin);
         (Timeline, ControlTimeline) = (1, 1);
     }
 
@@ -135,7 +141,9 @@ internal sealed partial class SimServer
         (IsByHand, IsMarkedUnfinished) = (true, marked);
     }
 
-    /// <summary>Crash recovery by a server without sessions: afterwards the data were shut down, as a primary's.</summary>
+    /// <summary>
+    /// Crash recovery by a server without sessions: afterwards the data were shut down, as a primary's.
+    /// </summary>
     /// <returns>False: something else runs on the data.</returns>
     public bool RecoverAlone(TimeSpan takes)
     {

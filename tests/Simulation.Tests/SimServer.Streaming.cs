@@ -13,7 +13,9 @@ internal sealed partial class SimServer
     /// <summary>The server that this one streams from now.</summary>
     public SimServer? StreamsFrom { get; private set; }
 
-    /// <summary>This postmaster has streamed; before that it knows no receive position (NULL), whatever its directory holds.</summary>
+    /// <summary>
+    /// This postmaster has streamed; before that it knows no receive position (NULL), whatever its directory holds.
+    /// </summary>
     public bool HasStreamed { get; private set; }
 
     public IEnumerable<SimServer> Standbys => _senders.Keys;
@@ -51,8 +53,11 @@ internal sealed partial class SimServer
         [
             .. _senders.Values.OrderBy(s => s.Standby.Name, StringComparer.Ordinal).Select(sender => new StandbyRow(
                 sender.Standby.Name, "replicator", null, "streaming",
-                !names.Names.Contains(sender.Standby.Name) ? "async" : names.Method == SyncMethod.Any ? "quorum" : "sync",
-                1, new Lsn(End), new Lsn(sender.Acknowledged), new Lsn(sender.Acknowledged), new Lsn(sender.Acknowledged))),
+                !names.Names.Contains(sender.Standby.Name)
+                    ? "async"
+                    : names.Method == SyncMethod.Any ? "quorum" : "sync",
+                1, new Lsn(End), new Lsn(sender.Acknowledged), new Lsn(sender.Acknowledged),
+                new Lsn(sender.Acknowledged))),
         ];
     }
 
@@ -72,7 +77,8 @@ internal sealed partial class SimServer
             return;
         }
         // Only at the end of the local WAL does recovery ask for more.
-        if (Replayed >= _localEnd && network.ServerAt(Upstream.Address.Port) is { } source && network.CanStream(this, source) && CanAttach(source))
+        if (Replayed >= _localEnd && network.ServerAt(Upstream.Address.Port) is { } source
+            && network.CanStream(this, source) && CanAttach(source))
         {
             At(world.Between(1, 20), () => Attach(source, run));
             return;
@@ -96,7 +102,8 @@ internal sealed partial class SimServer
 
     private void Attach(SimServer source, int run)
     {
-        if (run != _run || StreamsFrom is not null || Upstream?.Address.Port != source.Port || Life != Life.Up || IsPrimary || IsPromoting)
+        if (run != _run || StreamsFrom is not null || Upstream?.Address.Port != source.Port || Life != Life.Up
+            || IsPrimary || IsPromoting)
         {
             return;
         }
@@ -107,7 +114,9 @@ internal sealed partial class SimServer
         }
         if (Wal.Count > 0 && (source.Wal.Count < Wal.Count || !ReferenceEquals(source.Wal[Wal.Count - 1], Wal[^1])))
         {
-            Corrupted?.Invoke($"{name} streams from {source.Name} on timeline {source.Timeline}, but its WAL up to {new Lsn(End)} is another");
+            Corrupted?.Invoke(
+                $"{name} streams from {source.Name} on timeline {source.Timeline}, but its WAL up to {new Lsn(End)} "
+                    + "is another");
         }
         (StreamsFrom, HasStreamed) = (source, true);
         HighestKnownTimeline = Math.Max(HighestKnownTimeline, source.HighestKnownTimeline);
@@ -127,7 +136,8 @@ internal sealed partial class SimServer
         At(world.Between(0.2, sender.Standby.IsSlow ? 400 : 4), () =>
         {
             sender.IsUnderWay = false;
-            if (_senders.GetValueOrDefault(sender.Standby) != sender || Life is not (Life.Up or Life.Stopping) || sender.Standby.IsFrozen)
+            if (_senders.GetValueOrDefault(sender.Standby) != sender || Life is not (Life.Up or Life.Stopping)
+                || sender.Standby.IsFrozen)
             {
                 return;
             }
@@ -140,7 +150,8 @@ internal sealed partial class SimServer
             var received = sender.Standby.End;
             At(world.Between(0.2, 2), () =>
             {
-                if (_senders.GetValueOrDefault(sender.Standby) == sender && Life is Life.Up or Life.Stopping && network.CanStream(sender.Standby, this))
+                if (_senders.GetValueOrDefault(sender.Standby) == sender && Life is Life.Up or Life.Stopping
+                    && network.CanStream(sender.Standby, this))
                 {
                     sender.Acknowledged = Math.Max(sender.Acknowledged, received);
                     ReleaseWaiting();

@@ -16,11 +16,11 @@ internal enum Life
 
 /// <summary>A PostgreSQL server: data directory and processes. It knows nothing of agents.</summary>
 /// <remarks>
-/// Modelled: timelines with switch points; WAL as a list of records, which is flushed first and replayed later; streaming
-/// from the configured upstream with its rules for timelines; synchronous acknowledgement by the parameter in force;
-/// recovery from the last restart point, during which a hot standby answers already; shutdown checkpoints; promotion;
-/// single-user mode; directories that are half made or half rewound; a full disk, and a disk that loses what it had
-/// promised to keep. Not modelled: pages, archives.
+/// Modelled: timelines with switch points; WAL as a list of records, which is flushed first and replayed later;
+/// streaming from the configured upstream with its rules for timelines; synchronous acknowledgement by the parameter in
+/// force; recovery from the last restart point, during which a hot standby answers already; shutdown checkpoints;
+/// promotion; single-user mode; directories that are half made or half rewound; a full disk, and a disk that loses what
+/// it had promised to keep. Not modelled: pages, archives.
 /// </remarks>
 internal sealed partial class SimServer(SimWorld world, SimNetwork network, string name, int port)
 {

@@ -1,6 +1,8 @@
 namespace Routing.Simulation.Tests;
 
-/// <summary>One record of the write-ahead log. Two servers have the same history as far as they share the same objects.</summary>
+/// <summary>
+/// One record of the write-ahead log. Two servers have the same history as far as they share the same objects.
+/// </summary>
 internal sealed class WalRecord(WalRecord? previous, uint timeline, ulong end, Commit? commit, bool isShutdown = false)
 {
     /// <summary>Where the first record of a new database begins.</summary>

@@ -17,7 +17,9 @@ internal enum WatchdogDeviceState
 /// <summary>The agent's process waits in the kernel for ever.</summary>
 internal sealed class SimHangException() : Exception("The process hangs in a system call.");
 
-/// <summary>The watchdog of a machine: once started it turns the machine off unless somebody writes to it in time.</summary>
+/// <summary>
+/// The watchdog of a machine: once started it turns the machine off unless somebody writes to it in time.
+/// </summary>
 internal sealed class SimWatchdog(SimNode node, SimWorld world)
 {
     private int _timeoutSeconds = 60;

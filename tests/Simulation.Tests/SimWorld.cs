@@ -46,7 +46,8 @@ internal sealed class SimWorld(int seed)
     }
 
     public TimeSpan Between(double leastMs, double mostMs) =>
-        TimeSpan.FromTicks((long)((leastMs + (Random.NextDouble() * (mostMs - leastMs))) * TimeSpan.TicksPerMillisecond));
+        TimeSpan.FromTicks(
+            (long)((leastMs + (Random.NextDouble() * (mostMs - leastMs))) * TimeSpan.TicksPerMillisecond));
 
     public bool Chance(double probability) => Random.NextDouble() < probability;
 

@@ -6,7 +6,9 @@ using Xunit;
 
 namespace Routing.Simulation.Tests;
 
-/// <summary>The published position never goes back within a history: it is what bars a standby that lacks too much.</summary>
+/// <summary>
+/// The published position never goes back within a history: it is what bars a standby that lacks too much.
+/// </summary>
 public sealed class StatusKeyTests
 {
     private readonly InMemoryDcs _dcs = new(TimeProvider.System);
@@ -67,7 +69,9 @@ public sealed class StatusKeyTests
         Assert.Equal(new Lsn(900), Published);
     }
 
-    /// <summary>A failover may go to a standby that lagged: its history forked off before the published position.</summary>
+    /// <summary>
+    /// A failover may go to a standby that lagged: its history forked off before the published position.
+    /// </summary>
     [Fact]
     public async Task A_member_that_was_promoted_publishes_its_own_position()
     {

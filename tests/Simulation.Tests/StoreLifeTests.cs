@@ -46,7 +46,8 @@ public sealed class StoreLifeTests
     [InlineData(SynchronousMode.Off)]
     [InlineData(SynchronousMode.Priority)]
     [InlineData(SynchronousMode.Quorum)]
-    public void When_leader_and_store_are_lost_together_another_leads_and_lacks_nothing_promised(SynchronousMode mode) => Each(
+    public void When_leader_and_store_are_lost_together_another_leads_and_lacks_nothing_promised(
+        SynchronousMode mode) => Each(
         cluster =>
         {
             var (backup, leader) = AfterAChange(cluster);
@@ -117,9 +118,11 @@ public sealed class StoreLifeTests
         for (var step = 0; step < 200; step++)
         {
             cluster.World.RunFor(TimeSpan.FromMilliseconds(100));
-            Assert.True(leader.Server.AcceptsWrites, $"seed {cluster.Seed}: {leader.Name} stopped: {cluster.Describe()}\n{Diary(cluster)}");
+            Assert.True(leader.Server.AcceptsWrites,
+                $"seed {cluster.Seed}: {leader.Name} stopped: {cluster.Describe()}\n{Diary(cluster)}");
         }
-        Assert.True(cluster.Leader == leader && cluster.IsWhole, $"seed {cluster.Seed}: {cluster.Describe()}\n{Diary(cluster)}");
+        Assert.True(cluster.Leader == leader && cluster.IsWhole,
+            $"seed {cluster.Seed}: {cluster.Describe()}\n{Diary(cluster)}");
         Assert.Equal(life, cluster.Dcs.Snapshot.Leader!.Term.Life);
         Assert.Equal(cluster.Nodes.Count, cluster.Dcs.Snapshot.Members.Count);
         Assert.True(cluster.Invariants.Acknowledged > commits);
@@ -156,10 +159,12 @@ public sealed class StoreLifeTests
 
     private static void Until(SimCluster cluster, Func<bool> condition, int seconds, string what)
     {
-        cluster.World.RunUntil(() => condition() || cluster.Invariants.Violation is not null, TimeSpan.FromSeconds(seconds));
+        cluster.World.RunUntil(() => condition() || cluster.Invariants.Violation is not null,
+            TimeSpan.FromSeconds(seconds));
         Assert.True(
             cluster.Invariants.Violation is null && condition(),
-            $"seed {cluster.Seed}: not within {seconds} s: {what}: {cluster.Invariants.Violation} {cluster.Describe()}\n{Diary(cluster)}");
+            $"seed {cluster.Seed}: not within {seconds} s: {what}: {cluster.Invariants.Violation} "
+                + $"{cluster.Describe()}\n{Diary(cluster)}");
     }
 
     private static SimCluster Whole(int seed, SimOptions options, bool keepDiary = false)
@@ -176,9 +181,11 @@ public sealed class StoreLifeTests
     {
         for (var seed = 1; seed <= Seeds; seed++)
         {
-            var cluster = Whole(seed, options ?? new SimOptions { Ttl = 6, Faults = [Fault.CutFromDcs] }, keepDiary: true);
+            var cluster =
+                Whole(seed, options ?? new SimOptions { Ttl = 6, Faults = [Fault.CutFromDcs] }, keepDiary: true);
             test(cluster);
-            Assert.True(cluster.Invariants.Violation is null, $"seed {seed}: {cluster.Invariants.Violation}\n{Diary(cluster)}");
+            Assert.True(cluster.Invariants.Violation is null,
+                $"seed {seed}: {cluster.Invariants.Violation}\n{Diary(cluster)}");
         }
     }
 

@@ -2,7 +2,10 @@ using System.Globalization;
 
 namespace Routing.Simulation.Tests;
 
-/// <summary>One thing that goes wrong. What is drawn for it depends on its own seed alone, so that it stays the same when others are left out.</summary>
+/// <summary>
+/// One thing that goes wrong. What is drawn for it depends on its own seed alone, so that it stays the same when others
+/// are left out.
+/// </summary>
 /// <param name="Number">From 1, in the order of time.</param>
 /// <param name="At">Since the storm began.</param>
 /// <param name="Fault">What it is.</param>
@@ -33,8 +36,10 @@ internal sealed record Strike(int Number, TimeSpan At, Fault Fault, int Seed)
             }
         }
 
-        void Add(TimeSpan when) => strikes.Add(new Strike(strikes.Count + 1, when, chance.Pick(options.Faults), chance.Next(int.MaxValue)));
+        void Add(TimeSpan when) =>
+            strikes.Add(new Strike(strikes.Count + 1, when, chance.Pick(options.Faults), chance.Next(int.MaxValue)));
     }
 
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Number}: {Fault} after {At.TotalSeconds:F3} s");
+    public override string ToString() =>
+        string.Create(CultureInfo.InvariantCulture, $"{Number}: {Fault} after {At.TotalSeconds:F3} s");
 }

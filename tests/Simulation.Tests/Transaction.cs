@@ -10,7 +10,9 @@ internal sealed class Transaction(long id, long invokedAt)
 
     public long InvokedAt => invokedAt;
 
-    /// <summary>When the client was told that it is done; null: it never was, and it may have happened or not.</summary>
+    /// <summary>
+    /// When the client was told that it is done; null: it never was, and it may have happened or not.
+    /// </summary>
     public long? AcknowledgedAt { get; set; }
 
     /// <summary>What it saw: the newest entry of each list that it read; null: an empty list.</summary>

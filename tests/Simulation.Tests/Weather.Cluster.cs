@@ -115,7 +115,8 @@ internal sealed partial class Weather
             {
                 cluster.Decided = null;
                 // Not from within the decision: it is still running.
-                After(chance.Between(0, 50), () => Strike(chance.Pick(Fault.KillAgent, Fault.KillPostmaster, Fault.KillNode), node, chance));
+                After(chance.Between(0, 50),
+                    () => Strike(chance.Pick(Fault.KillAgent, Fault.KillPostmaster, Fault.KillNode), node, chance));
             }
         };
     }
@@ -123,7 +124,8 @@ internal sealed partial class Weather
     private void ResetSettings()
     {
         var config = cluster.Dcs.Snapshot.Config;
-        if (config is not null && !JsonNode.DeepEquals(JsonNode.Parse(config.Raw.GetRawText()), JsonNode.Parse(cluster.ConfigElement.GetRawText())))
+        if (config is not null && !JsonNode.DeepEquals(
+            JsonNode.Parse(config.Raw.GetRawText()), JsonNode.Parse(cluster.ConfigElement.GetRawText())))
         {
             cluster.Dcs.Put(ClusterKeys.Config, cluster.ConfigElement.GetRawText());
         }
@@ -132,7 +134,8 @@ internal sealed partial class Weather
     /// <summary>Changes one value of the dynamic configuration; null removes it.</summary>
     private void Set(string name, JsonNode? value)
     {
-        if (cluster.Dcs.Snapshot.Config is not { } config || JsonNode.Parse(config.Raw.GetRawText()) is not JsonObject settings)
+        if (cluster.Dcs.Snapshot.Config is not { } config
+            || JsonNode.Parse(config.Raw.GetRawText()) is not JsonObject settings)
         {
             return;
         }

@@ -69,10 +69,12 @@ internal sealed partial class Weather
             case Fault.EndLeaseEarly:
                 // Mostly that which counts.
                 var keys = cluster.Dcs.Snapshot;
-                var lease = chance.Happens(0.8) ? keys.Leader?.LeaseId : keys.Members.GetValueOrDefault(node.Name)?.LeaseId;
+                var lease =
+                    chance.Happens(0.8) ? keys.Leader?.LeaseId : keys.Members.GetValueOrDefault(node.Name)?.LeaseId;
                 if (lease is { } id)
                 {
-                    if (cluster.Nodes.Find(n => n.Name == keys.Leader?.Holder) is { } holder && keys.Leader?.LeaseId == id)
+                    if (cluster.Nodes.Find(n => n.Name == keys.Leader?.Holder) is { } holder
+                        && keys.Leader?.LeaseId == id)
                     {
                         holder.RobbedAt = _world.Now;
                     }

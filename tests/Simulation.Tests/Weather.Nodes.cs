@@ -8,9 +8,11 @@ internal sealed partial class Weather
 {
     private bool StrikeNode(Fault fault, SimNode node, Chance chance)
     {
-        if (node.IsPatroni && fault is (Fault.KillAgent or Fault.FreezeAgent or Fault.FreezeMachine or Fault.SuspendMachine))
+        if (node.IsPatroni
+            && fault is (Fault.KillAgent or Fault.FreezeAgent or Fault.FreezeMachine or Fault.SuspendMachine))
         {
-            // Without a watchdog Patroni leaves a primary behind that nobody stops: here its machine is gone altogether.
+            // Without a watchdog Patroni leaves a primary behind that nobody stops: here its machine is gone
+            // altogether.
             fault = Fault.KillNode;
         }
         switch (fault)
@@ -38,11 +40,14 @@ internal sealed partial class Weather
             case Fault.BreakKeeper:
                 if (node.Agent is SimAgent { Store: var store })
                 {
-                    store.BeforeRenewal = cluster.Options.KeeperHangs ? () => new TaskCompletionSource().Task : () => throw new PlantedMistakeException();
+                    store.BeforeRenewal = cluster.Options.KeeperHangs
+                        ? () => new TaskCompletionSource().Task
+                        : () => throw new PlantedMistakeException();
                 }
                 return true;
             case Fault.ForgedFailsafe:
-                var forged = new FailsafeMessage("mallory", "postgres://127.0.0.1:1/postgres", "http://127.0.0.1:1/patroni", null)
+                var forged = new FailsafeMessage(
+                    "mallory", "postgres://127.0.0.1:1/postgres", "http://127.0.0.1:1/patroni", null)
                 {
                     Ttl = TimeSpan.FromDays(1),
                 };
@@ -90,7 +95,8 @@ internal sealed partial class Weather
                 }
                 return true;
             case Fault.ChangeTags:
-                node.SetTags(chance.Pick<string?>(null, """{"nofailover":true}""", """{"failover_priority":3}""", """{"nosync":true}""",
+                node.SetTags(chance.Pick<string?>(
+                    null, """{"nofailover":true}""", """{"failover_priority":3}""", """{"nosync":true}""",
                     $$"""{"replicatefrom":"{{chance.Pick(cluster.Nodes).Name}}"}"""));
                 return true;
             default:

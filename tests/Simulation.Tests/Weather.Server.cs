@@ -139,7 +139,8 @@ internal sealed partial class Weather
     /// <summary>A person stops the agent of a node that holds nothing, and puts a backup of the leader there.</summary>
     private void RestoreByHand(SimNode node, Chance chance)
     {
-        if (cluster.Leader is { } leader && leader != node && node.Server is { Life: Life.Down } && (node.Server.IsEmpty || node.Server.IsMarkedUnfinished))
+        if (cluster.Leader is { } leader && leader != node && node.Server is { Life: Life.Down }
+            && (node.Server.IsEmpty || node.Server.IsMarkedUnfinished))
         {
             node.KillAgent("a person restores the data");
             node.Server.RestoreByHand(leader.Server, cluster.Options.TrustsAnyUnfinishedMark);

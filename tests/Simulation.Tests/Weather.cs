@@ -49,7 +49,8 @@ internal sealed partial class Weather(SimCluster cluster, IReadOnlyList<Strike> 
             node.PowerOn();
             node.Return();
             node.SetTags(null);
-            if (!node.Server.IsEmpty && cluster.Invariants.IsForeign(node.Server) && cluster.Dcs.Snapshot.Initialize.SystemId is not null)
+            if (!node.Server.IsEmpty && cluster.Invariants.IsForeign(node.Server)
+                && cluster.Dcs.Snapshot.Initialize.SystemId is not null)
             {
                 // An operator removes what an overtaken bootstrap left: no agent may.
                 node.Server.Erase();
@@ -74,7 +75,8 @@ internal sealed partial class Weather(SimCluster cluster, IReadOnlyList<Strike> 
         }
     }
 
-    private TimeSpan Lasting(Chance chance) => TimeSpan.FromSeconds(cluster.Options.Lasting > 0 ? cluster.Options.Lasting / 2.0 : cluster.Options.Ttl)
+    private TimeSpan Lasting(Chance chance) =>
+        TimeSpan.FromSeconds(cluster.Options.Lasting > 0 ? cluster.Options.Lasting / 2.0 : cluster.Options.Ttl)
         * (0.05 + (chance.Factor() * 2));
 
     private void Later(Chance chance, Action undo) => After(Lasting(chance), undo);

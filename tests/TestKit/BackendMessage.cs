@@ -26,7 +26,8 @@ public static class BackendMessage
     public static byte[] Parameter(string name, string value) => Of('S', Encoding.UTF8.GetBytes($"{name}\0{value}\0"));
 
     /// <summary>ErrorResponse of severity FATAL.</summary>
-    public static byte[] Error(string code) => Of('E', Encoding.UTF8.GetBytes($"SFATAL\0VFATAL\0C{code}\0Mpretended\0\0"));
+    public static byte[] Error(string code) =>
+        Of('E', Encoding.UTF8.GetBytes($"SFATAL\0VFATAL\0C{code}\0Mpretended\0\0"));
 
     /// <summary>BackendKeyData: the process, and a secret that follows from it.</summary>
     public static byte[] Key(int pid, int secretLength = 4)
@@ -37,7 +38,9 @@ public static class BackendMessage
         return Of('K', key);
     }
 
-    /// <summary>Reads a packet without a type, its length included: a start-up, a request for encryption or to cancel.</summary>
+    /// <summary>
+    /// Reads a packet without a type, its length included: a start-up, a request for encryption or to cancel.
+    /// </summary>
     public static async Task<byte[]> ReadPacketAsync(Stream stream)
     {
         ArgumentNullException.ThrowIfNull(stream);

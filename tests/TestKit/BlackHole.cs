@@ -3,11 +3,15 @@ using System.Runtime.InteropServices;
 
 namespace Routing.TestKit;
 
-/// <summary>Cuts sockets off as a pulled cable does: every packet between them and 127.0.0.1 is dropped, with no acknowledgement and no reset.</summary>
+/// <summary>
+/// Cuts sockets off as a pulled cable does: every packet between them and 127.0.0.1 is dropped, with no acknowledgement
+/// and no reset.
+/// </summary>
 /// <remarks>
-/// A socket that has a key for signed segments (<c>TCP_MD5SIG</c>, RFC 2385) drops what is not signed ahead of everything else, also when it
-/// listens, and what it sends itself is dropped by a peer that knows no key. That takes no firewall and no privileges. Sockets of other processes
-/// are reached through <c>pidfd_getfd</c>, which takes the same user.
+/// A socket that has a key for signed segments (<c>TCP_MD5SIG</c>, RFC 2385) drops what is not signed ahead of
+/// everything else, also when it listens, and what it sends itself is dropped by a peer that knows no key. That takes
+/// no firewall and no privileges. Sockets of other processes are reached through <c>pidfd_getfd</c>, which takes the
+/// same user.
 /// </remarks>
 public sealed class BlackHole : IDisposable
 {
@@ -38,7 +42,8 @@ public sealed class BlackHole : IDisposable
             hole.Dispose();
             throw;
         }
-        return hole._held.Count > 0 ? hole : throw new InvalidOperationException("These processes have no TCP sockets.");
+        return hole._held.Count > 0 ? hole
+            : throw new InvalidOperationException("These processes have no TCP sockets.");
     }
 
     /// <summary>Cuts off a socket of this process, for good.</summary>
@@ -69,7 +74,8 @@ public sealed class BlackHole : IDisposable
         {
             foreach (var number in SocketsOf(pid))
             {
-                if (Unless(BadDescriptor, syscall(PidFdGetFd, process, number, 0), $"pidfd_getfd of process {pid}") is not { } socket)
+                if (Unless(BadDescriptor, syscall(PidFdGetFd, process, number, 0),
+                    $"pidfd_getfd of process {pid}") is not { } socket)
                 {
                     continue;
                 }
@@ -93,7 +99,8 @@ public sealed class BlackHole : IDisposable
     /// <summary>Demands signatures from 127.0.0.1, or with length 0 no longer.</summary>
     private static void SetKey(int socket, int length)
     {
-        // struct tcp_md5sig: the peer's address (128 bytes), flags, prefix, the key's length, an interface, the key (80 bytes).
+        // struct tcp_md5sig: the peer's address (128 bytes), flags, prefix, the key's length, an interface, the key (80
+        // bytes).
         var signature = new byte[SignatureBytes];
         var family = Option(socket, SoDomain);
         MemoryMarshal.Write(signature, (ushort)family);
@@ -119,7 +126,8 @@ public sealed class BlackHole : IDisposable
     {
         try
         {
-            return [.. Directory.EnumerateFiles($"/proc/{pid}/fd").Where(IsSocket).Select(entry => int.Parse(Path.GetFileName(entry), null))];
+            return [.. Directory.EnumerateFiles($"/proc/{pid}/fd").Where(IsSocket)
+                .Select(entry => int.Parse(Path.GetFileName(entry), null))];
         }
         catch (Exception) when (!OrdinaryProcess.IsAlive(pid))
         {
@@ -140,11 +148,15 @@ public sealed class BlackHole : IDisposable
     }
 
     private static int Demand(long result, string what) =>
-        result >= 0 ? (int)result : throw new InvalidOperationException($"{what}: error {Marshal.GetLastPInvokeError()}.");
+        result >= 0
+            ? (int)result
+            : throw new InvalidOperationException($"{what}: error {Marshal.GetLastPInvokeError()}.");
 
     /// <summary>Null: what was asked for is gone.</summary>
     private static int? Unless(int gone, long result, string what) =>
-        result < 0 && Marshal.GetLastPInvokeError() is var error && (error == gone || error == NoSuchProcess) ? null : Demand(result, what);
+        result < 0 && Marshal.GetLastPInvokeError() is var error && (error == gone || error == NoSuchProcess)
+            ? null
+            : Demand(result, what);
 
     // The same numbers on all architectures.
     private const long PidFdOpen = 434, PidFdGetFd = 438;

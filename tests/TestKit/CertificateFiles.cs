@@ -26,7 +26,10 @@ public sealed class CertificateFiles : IDisposable
     /// <summary>The authority's file.</summary>
     public string Authority => _directory["ca.pem"];
 
-    /// <summary>A file with certificate and key for a host's name or address, readable by its owner alone; written anew each time.</summary>
+    /// <summary>
+    /// A file with certificate and key for a host's name or address, readable by its owner alone; written anew each
+    /// time.
+    /// </summary>
     /// <param name="host">The name, or the address.</param>
     /// <param name="file">The file's name.</param>
     /// <param name="others">Further names.</param>

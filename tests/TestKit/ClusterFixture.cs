@@ -1,6 +1,8 @@
 namespace Routing.TestKit;
 
-/// <summary>A cluster that tests share. Each takes it healthy, and says itself whether it came back to health.</summary>
+/// <summary>
+/// A cluster that tests share. Each takes it healthy, and says itself whether it came back to health.
+/// </summary>
 public class ClusterFixture : IAsyncDisposable
 {
     private TestCluster? _cluster;

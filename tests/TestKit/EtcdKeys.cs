@@ -58,7 +58,8 @@ public sealed class EtcdKeys(IReadOnlyList<Uri> endpoints, string prefix) : IDis
         PostAsync("/v3/kv/put", new JsonObject { ["key"] = Encode(Key(suffix)), ["value"] = Encode(value) });
 
     /// <summary>Deletes a key.</summary>
-    public Task DeleteAsync(string suffix) => PostAsync("/v3/kv/deleterange", new JsonObject { ["key"] = Encode(Key(suffix)) });
+    public Task DeleteAsync(string suffix) =>
+        PostAsync("/v3/kv/deleterange", new JsonObject { ["key"] = Encode(Key(suffix)) });
 
     /// <summary>Revokes a lease; its keys go with it.</summary>
     public Task RevokeAsync(long lease) =>
@@ -95,7 +96,8 @@ public sealed class EtcdKeys(IReadOnlyList<Uri> endpoints, string prefix) : IDis
             {
                 return await PostAsync(endpoints[number], path, request);
             }
-            catch (Exception problem) when (tried < endpoints.Count && problem is (HttpRequestException or TaskCanceledException))
+            catch (Exception problem) when (tried < endpoints.Count
+                && problem is (HttpRequestException or TaskCanceledException))
             {
                 _last = (number + 1) % endpoints.Count;
             }
@@ -113,7 +115,9 @@ public sealed class EtcdKeys(IReadOnlyList<Uri> endpoints, string prefix) : IDis
 
     private static string Encode(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
 
-    private static string Decode(JsonNode? node) => node is null ? "" : Encoding.UTF8.GetString(Convert.FromBase64String(node.GetValue<string>()));
+    private static string Decode(JsonNode? node) =>
+        node is null ? "" : Encoding.UTF8.GetString(Convert.FromBase64String(node.GetValue<string>()));
 
-    private static long Number(JsonNode? node) => node is null ? 0 : long.Parse(node.GetValue<string>(), CultureInfo.InvariantCulture);
+    private static long Number(JsonNode? node) =>
+        node is null ? 0 : long.Parse(node.GetValue<string>(), CultureInfo.InvariantCulture);
 }

@@ -15,7 +15,9 @@ public sealed record EtcdServerOptions
     /// <summary>The machine of each member, by its name. Default: all on this one.</summary>
     public Func<string, TestMachine> Machine { get; init; } = _ => TestMachine.This;
 
-    /// <summary>Where clients are told to reach a port of a machine, as <c>host:port</c>. Default: at the machine's address.</summary>
+    /// <summary>
+    /// Where clients are told to reach a port of a machine, as <c>host:port</c>. Default: at the machine's address.
+    /// </summary>
     public Func<TestMachine, int, string> Front { get; init; } = (machine, port) => $"{machine.Address}:{port}";
 
     /// <summary>More command-line arguments, such as <c>--auth-token-ttl 3</c>, one word each.</summary>
@@ -26,7 +28,7 @@ public sealed record EtcdServerOptions
 public sealed class EtcdServer : IAsyncDisposable
 {
     private const string Program = "etcd";
-    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(2) };
+    private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(2) };
     private readonly TempDirectory _directory = new("etcd");
     private readonly string[] _arguments;
     private readonly string _initialCluster;
@@ -36,7 +38,7 @@ public sealed class EtcdServer : IAsyncDisposable
 
     static EtcdServer() => AppDomain.CurrentDomain.ProcessExit += (_, _) => KillAll();
 
-    private static readonly List<EtcdServer> Running = [];
+    private static readonly List<EtcdServer> s_running = [];
 
     internal EtcdServer(string name, int clientPort, int peerPort, string initialCluster, EtcdServerOptions options)
     {
@@ -51,14 +53,16 @@ public sealed class EtcdServer : IAsyncDisposable
         [
             "--name", name,
             "--data-dir", _directory["data"],
-            "--listen-client-urls", Url(Endpoint), "--advertise-client-urls", $"{scheme}://{options.Front(Machine, clientPort)}",
+            "--listen-client-urls", Url(Endpoint), "--advertise-client-urls",
+            $"{scheme}://{options.Front(Machine, clientPort)}",
             "--listen-peer-urls", $"http://{Machine.Address}:{peerPort}",
             "--initial-advertise-peer-urls", $"http://{Machine.Address}:{peerPort}",
             "--initial-cluster", initialCluster,
             "--listen-metrics-urls", $"http://{Machine.Address}:{metricsPort}",
             "--logger", "zap", "--log-outputs", "stderr",
             .. options.Tls is { } tls
-                ? (string[])["--client-cert-auth", "--trusted-ca-file", tls.Ca, "--cert-file", tls.Certificate, "--key-file", tls.Key]
+                ? (string[])["--client-cert-auth", "--trusted-ca-file", tls.Ca, "--cert-file", tls.Certificate,
+                    "--key-file", tls.Key]
                 : [],
             .. options.ExtraArguments,
         ];
@@ -87,7 +91,8 @@ public sealed class EtcdServer : IAsyncDisposable
     {
         var (client, peer) = (FreePorts.Take(), FreePorts.Take());
         var chosen = options ?? new();
-        var server = new EtcdServer("etcd1", client, peer, $"etcd1=http://{chosen.Machine("etcd1").Address}:{peer}", chosen);
+        var server =
+            new EtcdServer("etcd1", client, peer, $"etcd1=http://{chosen.Machine("etcd1").Address}:{peer}", chosen);
         try
         {
             await server.RestartAsync();
@@ -105,7 +110,8 @@ public sealed class EtcdServer : IAsyncDisposable
     {
         try
         {
-            using var answer = await Http.PostAsJsonAsync(new Uri(Endpoint, "/v3/maintenance/status"), new JsonObject());
+            using var answer =
+                await s_http.PostAsJsonAsync(new Uri(Endpoint, "/v3/maintenance/status"), new JsonObject());
             var status = JsonNode.Parse(await answer.Content.ReadAsStringAsync());
             return status?["leader"]?.ToString() is { } leader && leader == status["header"]?["member_id"]?.ToString();
         }
@@ -136,7 +142,8 @@ public sealed class EtcdServer : IAsyncDisposable
             ArgumentList = { "-c", "exec \"$@\" >>\"$0\" 2>&1", LogFile },
         };
         // A test decides alone, not the ETCD_* variables around it.
-        foreach (var name in start.Environment.Keys.Where(key => key.StartsWith("ETCD_", StringComparison.Ordinal)).ToList())
+        foreach (var name in start.Environment.Keys.Where(key => key.StartsWith("ETCD_", StringComparison.Ordinal))
+            .ToList())
         {
             start.Environment.Remove(name);
         }
@@ -144,10 +151,10 @@ public sealed class EtcdServer : IAsyncDisposable
         {
             start.ArgumentList.Add(word);
         }
-        lock (Running)
+        lock (s_running)
         {
             _process = Process.Start(start) ?? throw new InvalidOperationException("etcd was not started.");
-            Running.Add(this);
+            s_running.Add(this);
         }
     }
 
@@ -161,7 +168,8 @@ public sealed class EtcdServer : IAsyncDisposable
         catch (Exception problem) when (problem is TimeoutException or InvalidOperationException)
         {
             var log = File.Exists(LogFile) ? string.Join('\n', (await File.ReadAllLinesAsync(LogFile))
-                    .Where(line => !line.Contains("/health error", StringComparison.Ordinal)).TakeLast(10)) : "(no log)";
+                    .Where(line => !line.Contains("/health error", StringComparison.Ordinal)).TakeLast(10))
+                        : "(no log)";
             throw new InvalidOperationException($"{problem.Message}\n{log}", problem);
         }
     }
@@ -173,7 +181,9 @@ public sealed class EtcdServer : IAsyncDisposable
     public Task StopAsync() => EndAsync(Signal.Terminate);
 
     /// <summary>Kills it and starts it without any data: a store that was set up anew.</summary>
-    /// <param name="token">The token of the new cluster; null: the same as before, so that the cluster id is the same.</param>
+    /// <param name="token">
+    /// The token of the new cluster; null: the same as before, so that the cluster id is the same.
+    /// </param>
     public async Task WipeAsync(string? token = null)
     {
         await KillAsync();
@@ -208,7 +218,8 @@ public sealed class EtcdServer : IAsyncDisposable
 
     private static async Task RunEtcdctlAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo("etcdctl", arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
+        var start =
+            new ProcessStartInfo("etcdctl", arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
         start.Environment["ETCDCTL_API"] = "3";
         using var process = Process.Start(start) ?? throw new InvalidOperationException("etcdctl was not started.");
         var output = process.StandardOutput.ReadToEndAsync();
@@ -220,7 +231,9 @@ public sealed class EtcdServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Freezes it (SIGSTOP) and waits until every thread has stopped: connections stay up, nothing is answered.</summary>
+    /// <summary>
+    /// Freezes it (SIGSTOP) and waits until every thread has stopped: connections stay up, nothing is answered.
+    /// </summary>
     public void Freeze()
     {
         Send(Signal.Stop);
@@ -263,9 +276,9 @@ public sealed class EtcdServer : IAsyncDisposable
 
     private static void KillAll()
     {
-        lock (Running)
+        lock (s_running)
         {
-            foreach (var server in Running.ToList())
+            foreach (var server in s_running.ToList())
             {
                 if (server._process is { HasExited: false })
                 {
@@ -273,7 +286,7 @@ public sealed class EtcdServer : IAsyncDisposable
                 }
                 server._directory.Dispose();
             }
-            Running.Clear();
+            s_running.Clear();
         }
     }
 
@@ -287,7 +300,7 @@ public sealed class EtcdServer : IAsyncDisposable
         }
         try
         {
-            return (await Http.GetStringAsync(HealthAddress)).Contains("\"true\"", StringComparison.Ordinal);
+            return (await s_http.GetStringAsync(HealthAddress)).Contains("\"true\"", StringComparison.Ordinal);
         }
         catch (Exception notYet) when (notYet is HttpRequestException or TaskCanceledException)
         {
@@ -304,9 +317,9 @@ public sealed class EtcdServer : IAsyncDisposable
         }
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         await process.WaitForExitAsync(limit.Token);
-        lock (Running)
+        lock (s_running)
         {
-            Running.Remove(this);
+            s_running.Remove(this);
             _process = null;
         }
         process.Dispose();
@@ -317,7 +330,8 @@ public sealed class EtcdServer : IAsyncDisposable
         if (kill(ProcessId, (int)signal) != 0)
         {
             throw new InvalidOperationException(
-                string.Create(CultureInfo.InvariantCulture, $"Signal {signal} to etcd {Name} ({ProcessId}): error {Marshal.GetLastPInvokeError()}."));
+                string.Create(CultureInfo.InvariantCulture,
+                    $"Signal {signal} to etcd {Name} ({ProcessId}): error {Marshal.GetLastPInvokeError()}."));
         }
     }
 
@@ -350,7 +364,8 @@ public sealed class EtcdServers : IAsyncDisposable
     {
         var peers = FreePorts.Take(count);
         var chosen = options ?? new();
-        var initial = string.Join(',', peers.Select((port, i) => $"etcd{i + 1}=http://{chosen.Machine($"etcd{i + 1}").Address}:{port}"));
+        var initial = string.Join(
+            ',', peers.Select((port, i) => $"etcd{i + 1}=http://{chosen.Machine($"etcd{i + 1}").Address}:{port}"));
         var members = peers
             .Select((port, i) => new EtcdServer($"etcd{i + 1}", FreePorts.Take(), port, initial, chosen))
             .ToList();

@@ -6,7 +6,7 @@ namespace Routing.TestKit;
 /// <summary>Forwards connections to a port of 127.0.0.1, each direction only while it is not cut.</summary>
 internal sealed class Forwarder : IAsyncDisposable
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(5);
     private readonly TcpListener _listener = new(IPAddress.Loopback, FreePorts.Take());
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _connections = [];
@@ -101,7 +101,7 @@ internal sealed class Forwarder : IAsyncDisposable
     {
         while (_isCut(owner, outward))
         {
-            await Task.Delay(Pause, _stop.Token);
+            await Task.Delay(s_pause, _stop.Token);
         }
     }
 

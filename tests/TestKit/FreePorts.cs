@@ -13,32 +13,34 @@ public static class FreePorts
     private const int First = 10_240;
     private const int End = 32_000;
     private const int BlockSize = 1_360;
-    private static readonly Lock Gate = new();
-    private static readonly (int First, int End, FileStream? Lock) Block = ClaimBlock();
-    private static int _next = Block.First + Anywhere(Block.End - Block.First);
+    private static readonly Lock s_gate = new();
+    private static readonly (int First, int End, FileStream? Lock) s_block = ClaimBlock();
+    private static int s_next = s_block.First + Anywhere(s_block.End - s_block.First);
 
     /// <summary>One free port.</summary>
     public static int Take()
     {
-        lock (Gate)
+        lock (s_gate)
         {
-            for (var tried = Block.First; tried < Block.End; tried++)
+            for (var tried = s_block.First; tried < s_block.End; tried++)
             {
-                var port = _next;
-                _next = _next + 1 < Block.End ? _next + 1 : Block.First;
+                var port = s_next;
+                s_next = s_next + 1 < s_block.End ? s_next + 1 : s_block.First;
                 if (IsFree(port))
                 {
                     return port;
                 }
             }
         }
-        throw new InvalidOperationException($"No free TCP port between {Block.First} and {Block.End}.");
+        throw new InvalidOperationException($"No free TCP port between {s_block.First} and {s_block.End}.");
     }
 
     /// <summary>Several free ports.</summary>
     public static int[] Take(int count) => [.. Enumerable.Range(0, count).Select(_ => Take())];
 
-    /// <summary>A block that no other process has locked; all ports when there is none, or none may be locked here.</summary>
+    /// <summary>
+    /// A block that no other process has locked; all ports when there is none, or none may be locked here.
+    /// </summary>
     private static (int First, int End, FileStream? Lock) ClaimBlock()
     {
         const int count = (End - First) / BlockSize;
@@ -49,7 +51,8 @@ public static class FreePorts
             try
             {
                 var file = new FileStream(
-                    Path.Combine(Path.GetTempPath(), $"routing-ports-{first}.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                    Path.Combine(Path.GetTempPath(), $"routing-ports-{first}.lock"), FileMode.OpenOrCreate,
+                    FileAccess.ReadWrite, FileShare.None);
                 return (first, first + BlockSize, file);
             }
             catch (Exception taken) when (taken is IOException or UnauthorizedAccessException)

@@ -17,7 +17,8 @@ public sealed class FrozenNode : IDisposable
                 Stop(pid);
             }
             // It takes a moment until a signal is heeded: what was started in it is stopped, too.
-            while (OrdinaryProcess.ChildrenOf(postmaster).Where(child => !_pids.Contains(child)).ToList() is { Count: > 0 } children)
+            while (OrdinaryProcess.ChildrenOf(postmaster).Where(child => !_pids.Contains(child))
+                .ToList() is { Count: > 0 } children)
             {
                 children.ForEach(Stop);
             }

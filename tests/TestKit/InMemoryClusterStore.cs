@@ -4,14 +4,16 @@ using Routing.Dcs;
 
 namespace Routing.TestKit;
 
-/// <summary>One client of an <see cref="InMemoryDcs"/>, with a link that tests can cut, slow down and make forgetful.</summary>
+/// <summary>
+/// One client of an <see cref="InMemoryDcs"/>, with a link that tests can cut, slow down and make forgetful.
+/// </summary>
 /// <remarks>
 /// It does not resolve ambiguous writes: a write whose answer was lost is Unknown, so that tests see every Unknown that
 /// the interface allows.
 /// </remarks>
 public sealed class InMemoryClusterStore : IClusterStore
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
     private readonly InMemoryDcs _dcs;
     private readonly string _name;
     private readonly Lock _gate = new();
@@ -38,7 +40,9 @@ public sealed class InMemoryClusterStore : IClusterStore
     /// <summary>How long a cut link goes unnoticed by a watch. Default 2.5 s.</summary>
     public TimeSpan WatchSilenceLimit { get; set; } = TimeSpan.FromSeconds(2.5);
 
-    /// <summary>How long a request travels; asked per request. Longer than the time-out: applied after it was given up.</summary>
+    /// <summary>
+    /// How long a request travels; asked per request. Longer than the time-out: applied after it was given up.
+    /// </summary>
     public Func<TimeSpan>? RequestDelay { get; set; }
 
     /// <summary>How long an answer travels; asked per answer.</summary>
@@ -48,8 +52,8 @@ public sealed class InMemoryClusterStore : IClusterStore
     public Func<TimeSpan>? PushDelay { get; set; }
 
     /// <summary>
-    /// After a <see cref="InMemoryDcs.Rebuild"/> or a <see cref="InMemoryDcs.Restore"/>: for so long after it first meets the
-    /// new life this client believes no answer about it. Default 1 s.
+    /// After a <see cref="InMemoryDcs.Rebuild"/> or a <see cref="InMemoryDcs.Restore"/>: for so long after it first
+    /// meets the new life this client believes no answer about it. Default 1 s.
     /// </summary>
     public TimeSpan LifeDoubt { get; set; } = TimeSpan.FromSeconds(1);
 
@@ -81,7 +85,9 @@ public sealed class InMemoryClusterStore : IClusterStore
         set => SetLink(ref _isCutOff, value);
     }
 
-    /// <summary>While true requests do not arrive. A watch, whose questions do not arrive either, falls silent.</summary>
+    /// <summary>
+    /// While true requests do not arrive. A watch, whose questions do not arrive either, falls silent.
+    /// </summary>
     public bool IsMute
     {
         get => _isMute;
@@ -102,7 +108,10 @@ public sealed class InMemoryClusterStore : IClusterStore
     /// <summary>While true the store refuses to delete the leader key.</summary>
     public bool RefusesReleases { get; set; }
 
-    /// <summary>Called before each renewal of a lease. What it throws comes out of the call, as a mistake of the store's own would.</summary>
+    /// <summary>
+    /// Called before each renewal of a lease. What it throws comes out of the call, as a mistake of the store's own
+    /// would.
+    /// </summary>
     public Func<Task>? BeforeRenewal { get; set; }
 
     private bool IsUp => Arrives && ComesBack;
@@ -161,22 +170,26 @@ public sealed class InMemoryClusterStore : IClusterStore
     }
 
     /// <inheritdoc/>
-    public ValueTask<LeaderWrite> TryAcquireLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
+    public ValueTask<LeaderWrite> TryAcquireLeaderAsync(
+        string member, long leaseId, CancellationToken cancellationToken) =>
         TryAskAsync(() => _dcs.Acquire(member, leaseId), UnknownLeader, cancellationToken, isJudged: true);
 
     /// <inheritdoc/>
-    public ValueTask<LeaderWrite> TryKeepLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
+    public ValueTask<LeaderWrite> TryKeepLeaderAsync(
+        string member, long leaseId, CancellationToken cancellationToken) =>
         TryAskAsync(() => _dcs.Keep(member, leaseId), UnknownLeader, cancellationToken, isJudged: true);
 
     /// <inheritdoc/>
-    public ValueTask<LeaderWrite> TryCarryLeaderAsync(string member, long leaseId, CancellationToken cancellationToken) =>
+    public ValueTask<LeaderWrite> TryCarryLeaderAsync(
+        string member, long leaseId, CancellationToken cancellationToken) =>
         TryAskAsync(
             () => _dcs.Carry(member, leaseId, _life ?? default), UnknownLeader, cancellationToken, isJudged: true);
 
     /// <inheritdoc/>
     public ValueTask<WriteOutcome> ReleaseLeaderAsync(string member, CancellationToken cancellationToken) =>
         TryAskAsync(
-            () => RefusesReleases ? new WriteOutcome(WriteStatus.Refused, Problem: "permission denied") : _dcs.Release(member),
+            () => RefusesReleases ? new WriteOutcome(WriteStatus.Refused, Problem: "permission denied")
+                : _dcs.Release(member),
             UnknownWrite, cancellationToken);
 
     /// <inheritdoc/>
@@ -185,7 +198,8 @@ public sealed class InMemoryClusterStore : IClusterStore
         TryAskAsync(() => _dcs.Put(key, value, condition, leaseId), UnknownWrite, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<WriteOutcome> DeleteAsync(string key, WriteCondition condition, CancellationToken cancellationToken) =>
+    public ValueTask<WriteOutcome> DeleteAsync(
+        string key, WriteCondition condition, CancellationToken cancellationToken) =>
         TryAskAsync(() => _dcs.Delete(key, condition), UnknownWrite, cancellationToken);
 
     /// <inheritdoc/>
@@ -289,7 +303,7 @@ public sealed class InMemoryClusterStore : IClusterStore
             if (isJudged && IsInDoubt())
             {
                 // Refused, and asked again a moment later, like a client that goes from endpoint to endpoint.
-                After(static () => Pause, () => answer.TrySetException(new ClusterStoreException(
+                After(static () => s_pause, () => answer.TrySetException(new ClusterStoreException(
                     $"The store does not answer {_name} in the life that is known.")));
                 return;
             }
@@ -320,7 +334,8 @@ public sealed class InMemoryClusterStore : IClusterStore
         }
         catch (TimeoutException problem)
         {
-            throw new ClusterStoreException($"The store did not answer {_name} within {RequestTimeout.TotalSeconds} s.", problem);
+            throw new ClusterStoreException(
+                $"The store did not answer {_name} within {RequestTimeout.TotalSeconds} s.", problem);
         }
     }
 
@@ -426,7 +441,8 @@ public sealed class InMemoryClusterStore : IClusterStore
                             return null;
                         }
                         _timer.Change(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
-                        // A test's clock may have moved in between: the timer counts from after that, and would come too late.
+                        // A test's clock may have moved in between: the timer counts from after that, and would come
+                        // too late.
                         if (UntilNext() > wait - TimeSpan.FromMilliseconds(1))
                         {
                             break;
@@ -466,7 +482,9 @@ public sealed class InMemoryClusterStore : IClusterStore
             }
         }
 
-        /// <summary>Time until the next change arrives, or until the silence has lasted too long; null when neither is to come.</summary>
+        /// <summary>
+        /// Time until the next change arrives, or until the silence has lasted too long; null when neither is to come.
+        /// </summary>
         private TimeSpan? UntilNext() =>
             !_store.IsUp ? _store.WatchSilenceLimit - Time.GetElapsedTime(_store._silentSince)
             : _underWay.TryPeek(out var next) ? Time.GetElapsedTime(Time.GetTimestamp(), next.Due)

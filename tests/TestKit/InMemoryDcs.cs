@@ -4,10 +4,12 @@ using Routing.Dcs;
 
 namespace Routing.TestKit;
 
-/// <summary>A DCS in memory: revisions, leases that expire, compare-and-set, pushed changes. Several stores share one.</summary>
+/// <summary>
+/// A DCS in memory: revisions, leases that expire, compare-and-set, pushed changes. Several stores share one.
+/// </summary>
 /// <remarks>
-/// <para>All time comes from the <see cref="TimeProvider"/>. Nothing here uses the thread pool: run on one thread with a
-/// synchronization context and a fake clock, equal calls give equal histories.</para>
+/// <para>All time comes from the <see cref="TimeProvider"/>. Nothing here uses the thread pool: run on one thread with
+/// a synchronization context and a fake clock, equal calls give equal histories.</para>
 /// <para>A lease ends exactly when its life is over: the earliest moment that a real store may choose.</para>
 /// </remarks>
 /// <param name="time">The clock of the store's leases and of its clients' time-outs.</param>
@@ -82,7 +84,9 @@ public sealed class InMemoryDcs(TimeProvider time)
     /// <summary>How often it was set up anew or restored.</summary>
     public int Life => Volatile.Read(ref _life);
 
-    /// <summary>The revision that this life began with: keys that were written up to it came back with a backup. 0 in the first.</summary>
+    /// <summary>
+    /// The revision that this life began with: keys that were written up to it came back with a backup. 0 in the first.
+    /// </summary>
     public long LifeFrom { get; private set; }
 
     /// <summary>What it holds, leases included, to be <see cref="Restore">restored</see> later.</summary>
@@ -98,7 +102,9 @@ public sealed class InMemoryDcs(TimeProvider time)
     /// <summary>It is set up anew: all keys and leases are gone, revisions begin at 1.</summary>
     public void Rebuild() => Restore(new DcsBackup(1, [], []));
 
-    /// <summary>It goes back to a backup: keys, revision, and leases, each with a full life. A new life of the store begins.</summary>
+    /// <summary>
+    /// It goes back to a backup: keys, revision, and leases, each with a full life. A new life of the store begins.
+    /// </summary>
     public void Restore(DcsBackup backup)
     {
         List<Lease> leases;

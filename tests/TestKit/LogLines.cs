@@ -17,7 +17,9 @@ public sealed class LogLines(LogLevel least = LogLevel.Warning) : ILoggerFactory
 
     /// <inheritdoc/>
     public ILogger CreateLogger(string categoryName) =>
-        categoryName is "rest" || categoryName.StartsWith("Routing", StringComparison.Ordinal) ? this : NullLogger.Instance;
+        categoryName is "rest" || categoryName.StartsWith("Routing", StringComparison.Ordinal)
+            ? this
+            : NullLogger.Instance;
 
     /// <inheritdoc/>
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
@@ -31,12 +33,15 @@ public sealed class LogLines(LogLevel least = LogLevel.Warning) : ILoggerFactory
 
     /// <inheritdoc/>
     public void Log<TState>(
-        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+        Func<TState, Exception?, string> formatter)
     {
         ArgumentNullException.ThrowIfNull(formatter);
         if (IsEnabled(logLevel))
         {
-            _lines.Enqueue($"{Stopwatch.GetElapsedTime(_began).TotalSeconds:0.000} {logLevel}: {formatter(state, exception)} {exception}");
+            _lines.Enqueue(
+                $"{Stopwatch.GetElapsedTime(_began).TotalSeconds:0.000} {logLevel}: {formatter(state, exception)} "
+                    + $"{exception}");
         }
     }
 

@@ -4,12 +4,18 @@ using System.Runtime.CompilerServices;
 
 namespace Routing.TestKit;
 
-/// <summary>Which namespaces of an assembly use which others: by signatures, attributes, and what the code of methods names.</summary>
-/// <remarks>Constants leave no trace in the code and are not seen. What the compiler makes counts for the type that it is made for.</remarks>
+/// <summary>
+/// Which namespaces of an assembly use which others: by signatures, attributes, and what the code of methods names.
+/// </summary>
+/// <remarks>
+/// Constants leave no trace in the code and are not seen. What the compiler makes counts for the type that it is made
+/// for.
+/// </remarks>
 public sealed class NamespaceGraph
 {
     private const BindingFlags Everything =
-        BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
+        BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance
+            | BindingFlags.DeclaredOnly;
 
     private static readonly OpCode[] s_oneByte = new OpCode[256];
     private static readonly OpCode[] s_twoBytes = new OpCode[256];
@@ -37,14 +43,16 @@ public sealed class NamespaceGraph
     }
 
     /// <summary>
-    /// Namespaces that use each other in a circle, each circle once, as a sentence with one use for each step. Empty: there is none.
+    /// Namespaces that use each other in a circle, each circle once, as a sentence with one use for each step. Empty:
+    /// there is none.
     /// </summary>
     public IReadOnlyList<string> Circles()
     {
         var circles = new List<string>();
         foreach (var start in _edges.Keys)
         {
-            // The shortest way back to the start, by way of namespaces that come later in the order: so each circle is found once.
+            // The shortest way back to the start, by way of namespaces that come later in the order: so each circle is
+            // found once.
             var from = new Dictionary<string, string>(StringComparer.Ordinal);
             var queue = new Queue<string>([start]);
             while (queue.TryDequeue(out var at) && !from.ContainsKey(start))
@@ -87,7 +95,8 @@ public sealed class NamespaceGraph
             {
                 UseAll(type, body.LocalVariables.Select(local => local.LocalType));
                 UseAll(type, body.ExceptionHandlingClauses
-                    .Where(clause => clause.Flags == ExceptionHandlingClauseOptions.Clause).Select(clause => clause.CatchType));
+                    .Where(clause => clause.Flags == ExceptionHandlingClauseOptions.Clause)
+                        .Select(clause => clause.CatchType));
                 ReadCode(type, method, body.GetILAsByteArray() ?? []);
             }
         }
@@ -103,7 +112,8 @@ public sealed class NamespaceGraph
             at += operation.Size;
             switch (operation.OperandType)
             {
-                case OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok or OperandType.InlineType:
+                case OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok
+                    or OperandType.InlineType:
                     var named = type.Module.ResolveMember(BitConverter.ToInt32(code, at), ofType, ofMethod)!;
                     Use(type, named as Type ?? named.DeclaringType);
                     UseAll(type, (named as MethodInfo)?.GetGenericArguments() ?? []);

@@ -17,12 +17,15 @@ public enum ProcessSignal
 /// <summary>A program that runs as PostgreSQL's user when the tests are root, and as ourselves otherwise.</summary>
 public sealed class OrdinaryProcess : IDisposable
 {
-    private static readonly bool IsRoot = Environment.IsPrivilegedProcess;
+    private static readonly bool s_isRoot = Environment.IsPrivilegedProcess;
     private readonly Process _process;
 
-    /// <summary>The words before a command that take privileges away from it: those of root, or those that hold in our namespaces.</summary>
+    /// <summary>
+    /// The words before a command that take privileges away from it: those of root, or those that hold in our
+    /// namespaces.
+    /// </summary>
     private static string[] Ordinarily =>
-        IsRoot ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+        s_isRoot ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
         : NamespaceLab.IsInside ? ["setpriv", "--inh-caps=-all", "--ambient-caps=-all"]
         : [];
 
@@ -38,7 +41,8 @@ public sealed class OrdinaryProcess : IDisposable
     /// <param name="log">Where its output goes, appended.</param>
     /// <param name="home">Its home and working directory.</param>
     /// <param name="command">The program and its arguments.</param>
-    public static OrdinaryProcess Start(string log, string home, params string[] command) => Start(TestMachine.This, log, home, command);
+    public static OrdinaryProcess Start(string log, string home, params string[] command) =>
+        Start(TestMachine.This, log, home, command);
 
     /// <summary>Starts a program on a machine of a network.</summary>
     /// <param name="machine">The machine.</param>
@@ -66,13 +70,14 @@ public sealed class OrdinaryProcess : IDisposable
         }
         start.Environment["HOME"] = home;
         start.Environment["DOTNET_TieredPGO"] = "0";
-        return new OrdinaryProcess(Process.Start(start) ?? throw new InvalidOperationException($"{command[0]} was not started."));
+        return new OrdinaryProcess(
+            Process.Start(start) ?? throw new InvalidOperationException($"{command[0]} was not started."));
     }
 
     /// <summary>Gives a directory to the user of the programs.</summary>
     public static void GiveAway(string directory)
     {
-        if (!IsRoot)
+        if (!s_isRoot)
         {
             return;
         }
@@ -127,9 +132,14 @@ public sealed class OrdinaryProcess : IDisposable
     public static IReadOnlyList<(int Id, string Command)> Find(string word) =>
         [.. All().Where(process => process.Command.Contains(word, StringComparison.Ordinal))];
 
-    /// <summary>The processes whose command line contains a word, or that work in a directory or below it. Zombies are none.</summary>
+    /// <summary>
+    /// The processes whose command line contains a word, or that work in a directory or below it. Zombies are none.
+    /// </summary>
     public static IReadOnlyList<int> Find(string word, string directory) =>
-        [.. All().Where(process => process.Command.Contains(word, StringComparison.Ordinal) || IsAtOrBelow(DirectoryOf(process.Id), directory))
+        [.. All()
+            .Where(
+                process => process.Command.Contains(word, StringComparison.Ordinal)
+                    || IsAtOrBelow(DirectoryOf(process.Id), directory))
             .Select(process => process.Id)];
 
     /// <summary>The children of a process.</summary>
@@ -138,7 +148,9 @@ public sealed class OrdinaryProcess : IDisposable
         try
         {
             return [.. Directory.EnumerateDirectories($"/proc/{pid}/task")
-                .SelectMany(thread => File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                .SelectMany(
+                    thread => File.ReadAllText(Path.Combine(thread, "children"))
+                        .Split(' ', StringSplitOptions.RemoveEmptyEntries))
                 .Select(text => int.Parse(text, null))];
         }
         catch (IOException)
@@ -147,16 +159,20 @@ public sealed class OrdinaryProcess : IDisposable
         }
     }
 
-    /// <summary>The process that holds the end of a connection which has this local port on 127.0.0.1; null when it is gone.</summary>
+    /// <summary>
+    /// The process that holds the end of a connection which has this local port on 127.0.0.1; null when it is gone.
+    /// </summary>
     public static int? OwnerOf(int port)
     {
-        // "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …", addresses in hexadecimal; a socket of both families is
-        // among those of IPv6.
+        // "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …", addresses in hexadecimal; a
+        // socket of both families is among those of IPv6.
         var local = $"0100007F:{port:X4}";
         var inode = File.ReadLines("/proc/net/tcp").Concat(File.ReadLines("/proc/net/tcp6"))
             .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-            .Where(words => words[1].EndsWith(local, StringComparison.Ordinal)).Select(words => words[9]).FirstOrDefault();
-        return inode is null or "0" ? null : All().Select(process => (int?)process.Id).FirstOrDefault(pid => Holds(pid!.Value, $"socket:[{inode}]"));
+            .Where(words => words[1].EndsWith(local, StringComparison.Ordinal)).Select(words => words[9])
+                .FirstOrDefault();
+        return inode is null or "0" ? null
+            : All().Select(process => (int?)process.Id).FirstOrDefault(pid => Holds(pid!.Value, $"socket:[{inode}]"));
     }
 
     /// <summary>A process's parent; null when it is gone.</summary>
@@ -179,7 +195,8 @@ public sealed class OrdinaryProcess : IDisposable
         try
         {
             return File.ReadAllText($"/proc/{pid}/environ").Split('\0')
-                .FirstOrDefault(variable => variable.StartsWith($"{name}=", StringComparison.Ordinal))?[(name.Length + 1)..];
+                .FirstOrDefault(
+                    variable => variable.StartsWith($"{name}=", StringComparison.Ordinal))?[(name.Length + 1)..];
         }
         catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
         {
@@ -231,7 +248,8 @@ public sealed class OrdinaryProcess : IDisposable
     {
         try
         {
-            return Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd").Any(entry => new FileInfo(entry).LinkTarget == target);
+            return Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd")
+                .Any(entry => new FileInfo(entry).LinkTarget == target);
         }
         catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
         {
@@ -240,7 +258,8 @@ public sealed class OrdinaryProcess : IDisposable
     }
 
     private static bool IsAtOrBelow(string path, string directory) =>
-        path.StartsWith(directory, StringComparison.Ordinal) && (path.Length == directory.Length || path[directory.Length] is '/' or ' ');
+        path.StartsWith(directory, StringComparison.Ordinal)
+            && (path.Length == directory.Length || path[directory.Length] is '/' or ' ');
 
     private static bool IsDisturbing(string name) =>
         name.StartsWith("PATRONI_", StringComparison.Ordinal) || name.StartsWith("PG", StringComparison.Ordinal)

@@ -3,9 +3,10 @@ using System.Runtime.InteropServices;
 namespace Routing.TestKit;
 
 /// <summary>
-/// Lays the privileges of root down for the whole test process: PostgreSQL refuses to run as root, and the agent is never
-/// root either. Hang it on a test assembly: <c>[assembly: AssemblyFixture(typeof(OrdinaryUser))]</c>; it is made before the
-/// first test. Processes that the tests start inherit the user. Started by an ordinary user, it does nothing.
+/// Lays the privileges of root down for the whole test process: PostgreSQL refuses to run as root, and the agent is
+/// never root either. Hang it on a test assembly: <c>[assembly: AssemblyFixture(typeof(OrdinaryUser))]</c>; it is made
+/// before the first test. Processes that the tests start inherit the user. Started by an ordinary user, it does
+/// nothing.
 /// </summary>
 public sealed class OrdinaryUser
 {
@@ -19,8 +20,10 @@ public sealed class OrdinaryUser
         {
             return;
         }
-        var fields = File.ReadLines("/etc/passwd").Select(line => line.Split(':')).FirstOrDefault(line => line[0] == Name)
-            ?? throw new InvalidOperationException($"There is no user {Name}: install PostgreSQL, or run the tests as an ordinary user.");
+        var fields =
+            File.ReadLines("/etc/passwd").Select(line => line.Split(':')).FirstOrDefault(line => line[0] == Name)
+            ?? throw new InvalidOperationException(
+                $"There is no user {Name}: install PostgreSQL, or run the tests as an ordinary user.");
         var (user, group) = (uint.Parse(fields[2], null), uint.Parse(fields[3], null));
         // glibc does this for every thread of the process at once (see nptl(7)).
         Check(initgroups(Name, group));
@@ -37,7 +40,8 @@ public sealed class OrdinaryUser
     {
         if (result != 0)
         {
-            throw new InvalidOperationException($"Could not become the user {Name}: error {Marshal.GetLastPInvokeError()}.");
+            throw new InvalidOperationException(
+                $"Could not become the user {Name}: error {Marshal.GetLastPInvokeError()}.");
         }
     }
 

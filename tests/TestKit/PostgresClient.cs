@@ -5,11 +5,12 @@ namespace Routing.TestKit;
 /// <summary>PostgreSQL's own client programs, on libpq, as the superuser.</summary>
 public static class PostgresClient
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(2);
 
     /// <summary>Where a program is.</summary>
     public static string PathOf(string program) =>
-        Path.Combine(Environment.GetEnvironmentVariable("ROUTING_POSTGRES_BIN") ?? "/usr/lib/postgresql/15/bin", program);
+        Path.Combine(Environment.GetEnvironmentVariable("ROUTING_POSTGRES_BIN") ?? "/usr/lib/postgresql/15/bin",
+            program);
 
     /// <summary>Starts one and waits for its end.</summary>
     /// <param name="directory">For its log and as its home; given away to PostgreSQL's user already.</param>
@@ -17,21 +18,25 @@ public static class PostgresClient
     /// <param name="program">Such as <c>pgbench</c>.</param>
     /// <param name="arguments">Without host, port, user and database.</param>
     /// <returns>The exit code, and all that it wrote.</returns>
-    public static async Task<(int Code, string Output)> RunAsync(TempDirectory directory, int port, string program, params string[] arguments)
+    public static async Task<(int Code, string Output)> RunAsync(
+        TempDirectory directory, int port, string program, params string[] arguments)
     {
         ArgumentNullException.ThrowIfNull(directory);
         ArgumentNullException.ThrowIfNull(program);
         var log = directory[$"{program}-{Guid.NewGuid():N}.log"];
-        string[] database = program.StartsWith("pg_", StringComparison.Ordinal) ? [] : program == "psql" ? ["-d", "postgres"] : ["postgres"];
+        string[] database = program.StartsWith("pg_", StringComparison.Ordinal)
+            ? []
+            : program == "psql" ? ["-d", "postgres"] : ["postgres"];
         using var client = OrdinaryProcess.Start(
             log, directory.Path,
             [
-                "env", "PGPASSWORD=super", PathOf(program), "-h", "127.0.0.1", "-p", port.ToString(CultureInfo.InvariantCulture),
+                "env", "PGPASSWORD=super", PathOf(program), "-h", "127.0.0.1", "-p",
+                port.ToString(CultureInfo.InvariantCulture),
                 "-U", "postgres", .. arguments, .. database,
             ]);
         try
         {
-            var code = await client.WaitForExitAsync(Limit);
+            var code = await client.WaitForExitAsync(s_limit);
             return (code, await File.ReadAllTextAsync(log));
         }
         catch (TimeoutException hung)

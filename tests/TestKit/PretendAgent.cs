@@ -46,7 +46,8 @@ public sealed class PretendAgent : IDisposable
                 await AnswerAsync(await _listener.GetContextAsync());
             }
         }
-        catch (Exception over) when (over is HttpListenerException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception over) when (over is HttpListenerException or ObjectDisposedException
+            or InvalidOperationException)
         {
             // closed
         }
@@ -64,7 +65,8 @@ public sealed class PretendAgent : IDisposable
             using var response = context.Response;
             await response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(document));
         }
-        catch (Exception gone) when (gone is HttpListenerException or ObjectDisposedException or InvalidOperationException or IOException)
+        catch (Exception gone) when (gone is HttpListenerException or ObjectDisposedException
+            or InvalidOperationException or IOException)
         {
             // who asked waits no longer; the next may
         }

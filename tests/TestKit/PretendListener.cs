@@ -5,7 +5,9 @@ using System.Security.Authentication;
 
 namespace Routing.TestKit;
 
-/// <summary>Listens on a free port of 127.0.0.1 and gives each connection to the derived class; the base of pretend servers.</summary>
+/// <summary>
+/// Listens on a free port of 127.0.0.1 and gives each connection to the derived class; the base of pretend servers.
+/// </summary>
 public abstract class PretendListener : IDisposable
 {
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -72,7 +74,8 @@ public abstract class PretendListener : IDisposable
         {
             await ServeAsync(peer);
         }
-        catch (Exception over) when (over is IOException or SocketException or ObjectDisposedException or AuthenticationException)
+        catch (Exception over) when (over is IOException or SocketException or ObjectDisposedException
+            or AuthenticationException)
         {
             // the other side is gone, or does not trust us
         }

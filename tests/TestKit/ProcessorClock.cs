@@ -5,7 +5,9 @@ namespace Routing.TestKit;
 /// <summary>The processor clock of another process.</summary>
 public static class ProcessorClock
 {
-    /// <summary>Processor time that a process has used so far, ended threads included, to the nanosecond and not in ticks.</summary>
+    /// <summary>
+    /// Processor time that a process has used so far, ended threads included, to the nanosecond and not in ticks.
+    /// </summary>
     /// <exception cref="InvalidOperationException">The process is gone.</exception>
     public static TimeSpan Of(int pid)
     {

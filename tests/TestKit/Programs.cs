@@ -8,28 +8,34 @@ namespace Routing.TestKit;
 /// </remarks>
 public static class Programs
 {
-    private static readonly Lazy<TempDirectory> Copy = new(MakeCopy);
+    private static readonly Lazy<TempDirectory> s_copy = new(MakeCopy);
 
     /// <summary>Whether they are the native ones, which load nothing while they run.</summary>
     public static bool AreNative => Native is not null;
 
     // Whole, as they are started in other folders.
     private static string? Native =>
-        Environment.GetEnvironmentVariable("ROUTING_PROGRAMS") is { Length: > 0 } folder ? Path.GetFullPath(folder) : null;
+        Environment.GetEnvironmentVariable("ROUTING_PROGRAMS") is { Length: > 0 } folder
+            ? Path.GetFullPath(folder)
+            : null;
 
     /// <summary>The agent's executable.</summary>
-    public static string Agent => Native is { } folder ? Path.Combine(folder, "routing-agent") : Copy.Value["Agent/Routing.Agent"];
+    public static string Agent =>
+        Native is { } folder ? Path.Combine(folder, "routing-agent") : s_copy.Value["Agent/Routing.Agent"];
 
     /// <summary>The executable of routingctl.</summary>
-    public static string Ctl => Native is { } folder ? Path.Combine(folder, "routingctl") : Copy.Value["Cli/routingctl"];
+    public static string Ctl =>
+        Native is { } folder ? Path.Combine(folder, "routingctl") : s_copy.Value["Cli/routingctl"];
 
     /// <summary>The proxy's executable.</summary>
-    public static string Proxy => Native is { } folder ? Path.Combine(folder, "routing-proxy") : Copy.Value["Proxy/Routing.Proxy"];
+    public static string Proxy =>
+        Native is { } folder ? Path.Combine(folder, "routing-proxy") : s_copy.Value["Proxy/Routing.Proxy"];
 
     /// <summary>The sample that consumes the driver's package; only <c>./build</c> makes it.</summary>
     public static string Sample => Native is { } folder
         ? Path.Combine(folder, "routing-sample")
-        : throw new InvalidOperationException("The sample is made of the package by ./build: name its folder in ROUTING_PROGRAMS.");
+        : throw new InvalidOperationException(
+            "The sample is made of the package by ./build: name its folder in ROUTING_PROGRAMS.");
 
     private static TempDirectory MakeCopy()
     {

@@ -35,8 +35,8 @@ public sealed record ProxyOptions
 /// <summary>A proxy process: a listener for writes, one for reads, an admin port.</summary>
 public sealed class ProxyProcess : IAsyncDisposable
 {
-    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(15) };
-    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(20);
+    private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(15) };
+    private static readonly TimeSpan s_endLimit = TimeSpan.FromSeconds(20);
     private readonly TempDirectory _directory = new("proxy");
     private readonly string _scope;
     private readonly Uri _etcd;
@@ -140,7 +140,7 @@ public sealed class ProxyProcess : IAsyncDisposable
 
     /// <summary>Waits for its end.</summary>
     /// <returns>The exit code.</returns>
-    public Task<int> WaitForExitAsync() => _process!.WaitForExitAsync(EndLimit);
+    public Task<int> WaitForExitAsync() => _process!.WaitForExitAsync(s_endLimit);
 
     /// <summary>Waits until both ports have somewhere to go.</summary>
     public Task UntilReadyAsync() => UntilAsync(IsReadyAsync, "the proxy is ready");
@@ -177,7 +177,7 @@ public sealed class ProxyProcess : IAsyncDisposable
     /// <summary>Any answer of the admin port.</summary>
     public async Task<(int Code, string Text)> GetAsync(string path)
     {
-        using var answer = await Http.GetAsync(Admin(path));
+        using var answer = await s_http.GetAsync(Admin(path));
         return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
@@ -185,10 +185,10 @@ public sealed class ProxyProcess : IAsyncDisposable
     public Uri Admin(string path) => new($"http://127.0.0.1:{AdminPort}{path}");
 
     /// <summary>The document of <c>/routes</c>.</summary>
-    public async Task<JsonNode> RoutesAsync() => JsonNode.Parse(await Http.GetStringAsync(Admin("/routes")))!;
+    public async Task<JsonNode> RoutesAsync() => JsonNode.Parse(await s_http.GetStringAsync(Admin("/routes")))!;
 
     /// <summary>The text of <c>/metrics</c>.</summary>
-    public Task<string> MetricsAsync() => Http.GetStringAsync(Admin("/metrics"));
+    public Task<string> MetricsAsync() => s_http.GetStringAsync(Admin("/metrics"));
 
     /// <summary>Connects through one of its ports as the superuser, without a pool.</summary>
     public static string ConnectionString(int port) => new NpgsqlConnectionStringBuilder
@@ -230,7 +230,7 @@ public sealed class ProxyProcess : IAsyncDisposable
             {
                 process.Send(ProcessSignal.Terminate);
             }
-            _ = await process.WaitForExitAsync(EndLimit);
+            _ = await process.WaitForExitAsync(s_endLimit);
             process.Dispose();
         }
         _directory.Dispose();

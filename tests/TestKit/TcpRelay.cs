@@ -103,9 +103,11 @@ public sealed class TcpRelay : IAsyncDisposable
         try
         {
             await server.ConnectAsync(IPAddress.Loopback, _target.Port, _stop.Token);
-            await Task.WhenAny(PumpAsync(client, server, mayBeSwallowed: false), PumpAsync(server, client, mayBeSwallowed: true));
+            await Task.WhenAny(PumpAsync(client, server, mayBeSwallowed: false),
+                PumpAsync(server, client, mayBeSwallowed: true));
         }
-        catch (Exception end) when (end is IOException or SocketException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception end) when (end is IOException or SocketException or ObjectDisposedException
+            or OperationCanceledException)
         {
             // one side is gone: so is the other
         }
@@ -121,7 +123,8 @@ public sealed class TcpRelay : IAsyncDisposable
             var (source, sink) = (from.GetStream(), to.GetStream());
             while (await source.ReadAsync(buffer, _stop.Token) is > 0 and var count)
             {
-                if (!mayBeSwallowed && SwallowsFrom is { } word && buffer.AsSpan(0, count).IndexOf(Encoding.UTF8.GetBytes(word)) >= 0)
+                if (!mayBeSwallowed && SwallowsFrom is { } word
+                    && buffer.AsSpan(0, count).IndexOf(Encoding.UTF8.GetBytes(word)) >= 0)
                 {
                     SwallowsAnswers = true;
                 }
@@ -135,7 +138,8 @@ public sealed class TcpRelay : IAsyncDisposable
                 }
             }
         }
-        catch (Exception end) when (end is IOException or SocketException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception end) when (end is IOException or SocketException or ObjectDisposedException
+            or OperationCanceledException)
         {
             // one side is gone: so is the other
         }

@@ -12,7 +12,9 @@ public sealed record TestClusterOptions
     /// <summary>How many members etcd has.</summary>
     public int EtcdMembers { get; init; } = 1;
 
-    /// <summary>Where the nodes and etcd's members have machines of their own; null: all on this one. It ends with the cluster.</summary>
+    /// <summary>
+    /// Where the nodes and etcd's members have machines of their own; null: all on this one. It ends with the cluster.
+    /// </summary>
     public ITestNetwork? Network { get; init; }
 
     /// <summary>Life of the leader key, in seconds.</summary>
@@ -25,24 +27,26 @@ public sealed record TestClusterOptions
     public Action<TestNode, JsonObject>? Configure { get; init; }
 }
 
-/// <summary>A real cluster on free ports of 127.0.0.1: etcd, agents, PostgreSQL; data below /tmp; gone with the test.</summary>
+/// <summary>
+/// A real cluster on free ports of 127.0.0.1: etcd, agents, PostgreSQL; data below /tmp; gone with the test.
+/// </summary>
 public sealed class TestCluster : IAsyncDisposable
 {
     /// <summary>How long a cluster may take to come to rest.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    private static readonly List<TestCluster> Running = [];
+    private static readonly List<TestCluster> s_running = [];
     private readonly TempDirectory _directory = new("cluster");
     private readonly List<TestNode> _nodes = [];
     private readonly TestClusterOptions _options;
 
-    private static readonly PosixSignalRegistration OnTerminate;
+    private static readonly PosixSignalRegistration s_onTerminate;
 
     static TestCluster()
     {
         AppDomain.CurrentDomain.ProcessExit += (_, _) => KillAll();
         // A test run that is told to end takes its servers with it, whatever its runner does about the signal.
-        OnTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => KillAll());
+        s_onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => KillAll());
     }
 
     private TestCluster(EtcdServers etcd, TestClusterOptions options)
@@ -51,9 +55,9 @@ public sealed class TestCluster : IAsyncDisposable
         _options = options;
         Keys = new EtcdKeys(etcd.Endpoints, $"/service/{Scope}");
         OrdinaryProcess.GiveAway(_directory.Path);
-        lock (Running)
+        lock (s_running)
         {
-            Running.Add(this);
+            s_running.Add(this);
         }
     }
 
@@ -115,7 +119,8 @@ public sealed class TestCluster : IAsyncDisposable
         var machines = Enumerable.Range(1, options.EtcdMembers).ToDictionary(
             number => $"etcd{number}", number => options.Network?.Add($"etcd{number}") ?? TestMachine.This);
         var etcd = new EtcdServerOptions { Machine = name => machines[name] };
-        return await EtcdServers.StartAsync(options.EtcdMembers, options.Network is { } network ? etcd with { Front = network.Front } : etcd);
+        return await EtcdServers.StartAsync(
+            options.EtcdMembers, options.Network is { } network ? etcd with { Front = network.Front } : etcd);
     }
 
     /// <summary>Adds a node, configured and not started.</summary>
@@ -137,7 +142,8 @@ public sealed class TestCluster : IAsyncDisposable
         await node.KillAsync();
         node.Dispose();
         _nodes.Remove(node);
-        await UntilAsync(async () => await Keys.GetAsync($"members/{node.Name}") is null, $"the member key of {node.Name} ends");
+        await UntilAsync(async () => await Keys.GetAsync($"members/{node.Name}") is null,
+            $"the member key of {node.Name} ends");
     }
 
     /// <summary>The name in the leader key; null when nobody leads.</summary>
@@ -157,14 +163,18 @@ public sealed class TestCluster : IAsyncDisposable
                     return false;
                 }
                 found = this[name];
-                return await found.GetAsync("/patroni") is { } status && Text(status["role"]) == "primary" && Text(status["state"]) == "running";
+                return await found.GetAsync("/patroni") is { } status && Text(status["role"]) == "primary"
+                    && Text(status["state"]) == "running";
             },
             not is null ? "a primary leads" : $"a primary other than {not.Name} leads",
             within);
         return found!;
     }
 
-    /// <summary>Waits until one leads and every other started node streams on the same timeline, by REST of both sides and by member key.</summary>
+    /// <summary>
+    /// Waits until one leads and every other started node streams on the same timeline, by REST of both sides and by
+    /// member key.
+    /// </summary>
     /// <returns>The leader.</returns>
     public async Task<TestNode> HealthyAsync(TimeSpan? within = null)
     {
@@ -182,7 +192,8 @@ public sealed class TestCluster : IAsyncDisposable
                 var timeline = Text(Member(name)?["timeline"]);
                 foreach (var node in _nodes.Where(node => node.IsStarted))
                 {
-                    if (Member(node.Name) is not { } member || Text(member["state"]) != "running" || Text(member["timeline"]) != timeline
+                    if (Member(node.Name) is not { } member || Text(member["state"]) != "running"
+                        || Text(member["timeline"]) != timeline
                         || Text(member["role"]) != (node == leader ? "primary" : "replica")
                         || (node != leader && !await StreamsAsync(node, member, status)))
                     {
@@ -199,12 +210,14 @@ public sealed class TestCluster : IAsyncDisposable
 
         static async Task<bool> StreamsAsync(TestNode node, JsonObject member, JsonNode leaderStatus) =>
             Text(member["replication_state"]) == "streaming"
-            && leaderStatus["replication"] is JsonArray standbys && standbys.Any(standby => Text(standby?["application_name"]) == node.Name)
+            && leaderStatus["replication"] is JsonArray standbys
+            && standbys.Any(standby => Text(standby?["application_name"]) == node.Name)
             && Text((await node.GetAsync("/patroni"))?["replication_state"]) == "streaming";
     }
 
     /// <summary>The nodes that run and are not the leader.</summary>
-    public IReadOnlyList<TestNode> ReplicasOf(TestNode leader) => [.. _nodes.Where(node => node != leader && node.IsStarted)];
+    public IReadOnlyList<TestNode> ReplicasOf(TestNode leader) =>
+        [.. _nodes.Where(node => node != leader && node.IsStarted)];
 
     /// <summary>Starts every agent that does not run.</summary>
     public void StartMissing()
@@ -231,15 +244,20 @@ public sealed class TestCluster : IAsyncDisposable
     {
         await ConfigureAsync(new JsonObject { ["failsafe_mode"] = true });
         await UntilAsync(
-            async () => (await Keys.GetAsync("failsafe"))?.Json.AsObject().Count == Nodes.Count, "the failsafe members are written");
+            async () => (await Keys.GetAsync("failsafe"))?.Json.AsObject().Count == Nodes.Count,
+            "the failsafe members are written");
         foreach (var node in Nodes)
         {
             await UntilAsync(
-                async () => (await node.GetAsync("/failsafe"))?.AsObject().Count == Nodes.Count, $"{node.Name} knows the failsafe members");
+                async () => (await node.GetAsync("/failsafe"))?.AsObject().Count == Nodes.Count,
+                $"{node.Name} knows the failsafe members");
         }
     }
 
-    /// <summary>Runs routingctl against this cluster. Its file names the superuser, as the agent's own does; libpq's variables do too.</summary>
+    /// <summary>
+    /// Runs routingctl against this cluster. Its file names the superuser, as the agent's own does; libpq's variables
+    /// do too.
+    /// </summary>
     public async Task<(int Code, string Output)> CtlAsync(params string[] arguments)
     {
         var config = _directory["ctl.yml"];
@@ -252,19 +270,25 @@ public sealed class TestCluster : IAsyncDisposable
         }.ToJsonString());
         var log = _directory[$"ctl-{Guid.NewGuid():N}.log"];
         string[] login = ["/usr/bin/env", "PGUSER=postgres", "PGPASSWORD=super", "PGDATABASE=postgres"];
-        using var ctl = OrdinaryProcess.Start(log, _directory.Path, [.. login, Programs.Ctl, "-c", config, .. arguments]);
+        using var ctl =
+            OrdinaryProcess.Start(log, _directory.Path, [.. login, Programs.Ctl, "-c", config, .. arguments]);
         var code = await ctl.WaitForExitAsync(Patience);
         return (code, await File.ReadAllTextAsync(log));
     }
 
-    /// <summary>Waits until the sync key names a standby: before that nobody but the old leader may lead, however long it is gone.</summary>
+    /// <summary>
+    /// Waits until the sync key names a standby: before that nobody but the old leader may lead, however long it is
+    /// gone.
+    /// </summary>
     public Task SynchronousAsync() => UntilAsync(
         async () => await Keys.AllAsync() is var keys && keys.GetValueOrDefault("sync")?.Json is { } sync
-            && (string?)sync["leader"] == keys.GetValueOrDefault("leader")?.Value && !string.IsNullOrEmpty((string?)sync["sync_standby"]),
+            && (string?)sync["leader"] == keys.GetValueOrDefault("leader")?.Value
+            && !string.IsNullOrEmpty((string?)sync["sync_standby"]),
         "a standby is named in the sync key");
 
     /// <summary>Waits for a condition; when it does not come true, the agents' logs are told.</summary>
-    public Task UntilAsync(Func<Task<bool>> condition, string what, TimeSpan? within = null) => UntilAsync(condition, () => what, within);
+    public Task UntilAsync(Func<Task<bool>> condition, string what, TimeSpan? within = null) =>
+        UntilAsync(condition, () => what, within);
 
     /// <summary>Waits for a condition; when it does not come true, the agents' logs are told.</summary>
     public async Task UntilAsync(Func<Task<bool>> condition, Func<string> what, TimeSpan? within = null)
@@ -285,14 +309,15 @@ public sealed class TestCluster : IAsyncDisposable
 
     /// <summary>The ends of the agents' logs.</summary>
     public string Report() => string.Concat(_nodes.Select(node =>
-        $"\n--- {node.Name} ({(node.IsStarted ? "started" : "ended")}, PostgreSQL {node.PostmasterPid?.ToString((IFormatProvider?)null) ?? "down"})\n{node.LogTail()}"));
+        $"\n--- {node.Name} ({(node.IsStarted ? "started" : "ended")}, PostgreSQL "
+            + $"{node.PostmasterPid?.ToString((IFormatProvider?)null) ?? "down"})\n{node.LogTail()}"));
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        lock (Running)
+        lock (s_running)
         {
-            Running.Remove(this);
+            s_running.Remove(this);
         }
         foreach (var node in _nodes)
         {
@@ -317,9 +342,9 @@ public sealed class TestCluster : IAsyncDisposable
 
     private static void KillAll()
     {
-        lock (Running)
+        lock (s_running)
         {
-            foreach (var cluster in Running)
+            foreach (var cluster in s_running)
             {
                 foreach (var node in cluster._nodes)
                 {
@@ -327,7 +352,7 @@ public sealed class TestCluster : IAsyncDisposable
                 }
                 cluster._directory.Dispose();
             }
-            Running.Clear();
+            s_running.Clear();
         }
     }
 
@@ -343,7 +368,8 @@ public sealed class TestCluster : IAsyncDisposable
             {
                 ["use_pg_rewind"] = true,
                 // A killed process loses nothing that it handed to the kernel: fsync would only cost the tests time.
-                ["parameters"] = new JsonObject { ["max_connections"] = 50, ["shared_buffers"] = "16MB", ["fsync"] = "off" },
+                ["parameters"] =
+                    new JsonObject { ["max_connections"] = 50, ["shared_buffers"] = "16MB", ["fsync"] = "off" },
             },
         };
         Merge(dcs, _options.Dcs);
@@ -351,13 +377,15 @@ public sealed class TestCluster : IAsyncDisposable
         {
             ["scope"] = Scope,
             ["name"] = node.Name,
-            ["restapi"] = new JsonObject { ["listen"] = $"{address}:{node.RestPort}", ["connect_address"] = Front(node.RestPort) },
+            ["restapi"] = new JsonObject { ["listen"] = $"{address}:{node.RestPort}",
+                ["connect_address"] = Front(node.RestPort) },
             ["etcd3"] = new JsonObject { ["hosts"] = new JsonArray([.. EtcdMembers.Members.Select(EtcdOf)]) },
             ["bootstrap"] = new JsonObject
             {
                 ["dcs"] = dcs,
                 ["initdb"] = new JsonArray(new JsonObject { ["encoding"] = "UTF8" }, "data-checksums", "no-sync"),
-                ["pg_hba"] = new JsonArray($"host replication all {subnet} scram-sha-256", $"host all all {subnet} scram-sha-256"),
+                ["pg_hba"] = new JsonArray(
+                    $"host replication all {subnet} scram-sha-256", $"host all all {subnet} scram-sha-256"),
             },
             ["postgresql"] = new JsonObject
             {
@@ -379,7 +407,8 @@ public sealed class TestCluster : IAsyncDisposable
         string Front(int port) => _options.Network?.Front(node.Machine, port) ?? $"{address}:{port}";
 
         JsonNode? EtcdOf(EtcdServer member) =>
-            _options.Network?.Front(member.Machine, member.Endpoint.Port) ?? $"{member.Endpoint.Host}:{member.Endpoint.Port}";
+            _options.Network?.Front(member.Machine, member.Endpoint.Port)
+                ?? $"{member.Endpoint.Host}:{member.Endpoint.Port}";
 
         static JsonObject User(string name, string password) => new() { ["username"] = name, ["password"] = password };
     }

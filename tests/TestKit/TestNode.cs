@@ -8,8 +8,8 @@ namespace Routing.TestKit;
 /// <summary>One node of a <see cref="TestCluster"/>: an agent, its fence, and its PostgreSQL.</summary>
 public sealed class TestNode : IDisposable
 {
-    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(30) };
-    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(30);
+    private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(30) };
+    private static readonly TimeSpan s_endLimit = TimeSpan.FromSeconds(30);
     private const int DiskMegabytes = 600;
     private readonly string _dataName;
     private readonly ITestNetwork? _network;
@@ -69,7 +69,8 @@ public sealed class TestNode : IDisposable
     public int AgentPid => _agent?.Id ?? throw new InvalidOperationException($"The agent of {Name} does not run.");
 
     /// <summary>The fence; null when none runs.</summary>
-    public int? FencePid => OrdinaryProcess.Find(_dataName).Where(p => p.Command.Contains(" --fence ", StringComparison.Ordinal))
+    public int? FencePid =>
+        OrdinaryProcess.Find(_dataName).Where(p => p.Command.Contains(" --fence ", StringComparison.Ordinal))
         .Select(p => (int?)p.Id).FirstOrDefault();
 
     /// <summary>The postmaster; null when none runs.</summary>
@@ -147,16 +148,20 @@ public sealed class TestNode : IDisposable
     /// <summary>Waits until the agent has ended by itself.</summary>
     /// <returns>The exit code.</returns>
     public Task<int> WaitForAgentExitAsync(TimeSpan limit) =>
-        (_agent ?? throw new InvalidOperationException($"The agent of {Name} was not started.")).WaitForExitAsync(limit);
+        (_agent ?? throw new InvalidOperationException($"The agent of {Name} was not started.")).WaitForExitAsync(
+            limit);
 
     /// <summary>Sends the agent a signal.</summary>
     public void SignalAgent(ProcessSignal signal) => OrdinaryProcess.Send(AgentPid, signal);
 
     /// <summary>Sends the postmaster a signal.</summary>
     public void SignalPostmaster(ProcessSignal signal) =>
-        OrdinaryProcess.Send(PostmasterPid ?? throw new InvalidOperationException($"PostgreSQL of {Name} does not run."), signal);
+        OrdinaryProcess.Send(
+            PostmasterPid ?? throw new InvalidOperationException($"PostgreSQL of {Name} does not run."), signal);
 
-    /// <summary>Freezes PostgreSQL whole, the postmaster and all its children, until the answer is disposed of.</summary>
+    /// <summary>
+    /// Freezes PostgreSQL whole, the postmaster and all its children, until the answer is disposed of.
+    /// </summary>
     public FrozenNode FreezePostgres()
     {
         var postmaster = PostmasterPid ?? throw new InvalidOperationException($"PostgreSQL of {Name} does not run.");
@@ -176,10 +181,13 @@ public sealed class TestNode : IDisposable
     /// <summary>PostgreSQL's children whose title contains a word, such as <c>walsender</c>.</summary>
     public IReadOnlyList<int> Backends(string title) =>
         PostmasterPid is { } postmaster
-            ? [.. OrdinaryProcess.ChildrenOf(postmaster).Where(pid => OrdinaryProcess.CommandOf(pid).Contains(title, StringComparison.Ordinal))]
+            ? [.. OrdinaryProcess.ChildrenOf(postmaster)
+                .Where(pid => OrdinaryProcess.CommandOf(pid).Contains(title, StringComparison.Ordinal))]
             : [];
 
-    /// <summary>Kills everything at once, as when the machine dies: agent, fence, PostgreSQL with its children.</summary>
+    /// <summary>
+    /// Kills everything at once, as when the machine dies: agent, fence, PostgreSQL with its children.
+    /// </summary>
     public async Task KillAsync()
     {
         var first = Processes();
@@ -196,8 +204,9 @@ public sealed class TestNode : IDisposable
         {
             await EndAgentAsync(ProcessSignal.Kill);
         }
-        // What was started in between comes to light now that nobody starts more: what is found is killed, until nothing is.
-        await WaitUntil.TrueAsync(() => KillThem(Processes()) == 0, EndLimit, $"the processes of {Name} are gone");
+        // What was started in between comes to light now that nobody starts more: what is found is killed, until
+        // nothing is.
+        await WaitUntil.TrueAsync(() => KillThem(Processes()) == 0, s_endLimit, $"the processes of {Name} are gone");
     }
 
     /// <summary>Forgets all data, as after a disk was replaced. The node must be down.</summary>
@@ -234,7 +243,7 @@ public sealed class TestNode : IDisposable
         using var request = new HttpRequestMessage(new HttpMethod(method), Rest(path));
         try
         {
-            using var answer = await Http.SendAsync(request);
+            using var answer = await s_http.SendAsync(request);
             return (int)answer.StatusCode;
         }
         catch (HttpRequestException)
@@ -243,13 +252,16 @@ public sealed class TestNode : IDisposable
         }
     }
 
-    /// <summary>A REST document, whatever its code; null when the agent does not answer, or answers with an error page.</summary>
+    /// <summary>
+    /// A REST document, whatever its code; null when the agent does not answer, or answers with an error page.
+    /// </summary>
     public async Task<JsonNode?> GetAsync(string path)
     {
         try
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2));
-            return JsonNode.Parse(await (await Http.GetAsync(Rest(path), limit.Token)).Content.ReadAsStringAsync(limit.Token));
+            return JsonNode.Parse(
+                await (await s_http.GetAsync(Rest(path), limit.Token)).Content.ReadAsStringAsync(limit.Token));
         }
         catch (Exception silent) when (silent is HttpRequestException or OperationCanceledException or JsonException)
         {
@@ -261,7 +273,8 @@ public sealed class TestNode : IDisposable
     public async Task<JsonNode> DocumentAsync(string path)
     {
         JsonNode? found = null;
-        await WaitUntil.TrueAsync(async () => (found = await GetAsync(path)) is not null, EndLimit, $"{Name} answers {path}");
+        await WaitUntil.TrueAsync(async () => (found = await GetAsync(path)) is not null, s_endLimit,
+            $"{Name} answers {path}");
         return found!;
     }
 
@@ -269,8 +282,9 @@ public sealed class TestNode : IDisposable
     public async Task<(int Code, string Text)> SendAsync(string method, string path, JsonNode? body = null)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), Rest(path));
-        request.Content = body is null ? null : new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
-        using var answer = await Http.SendAsync(request);
+        request.Content =
+            body is null ? null : new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
+        using var answer = await s_http.SendAsync(request);
         return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
@@ -279,7 +293,8 @@ public sealed class TestNode : IDisposable
         File.Exists(LogFile) ? string.Join('\n', File.ReadLines(LogFile).TakeLast(lines)) : "(no log)";
 
     /// <summary>How often a word stands in the agent's log.</summary>
-    public int CountInLog(string word) => File.ReadLines(LogFile).Count(line => line.Contains(word, StringComparison.Ordinal));
+    public int CountInLog(string word) =>
+        File.ReadLines(LogFile).Count(line => line.Contains(word, StringComparison.Ordinal));
 
     /// <inheritdoc/>
     public override string ToString() => Name;
@@ -318,7 +333,9 @@ public sealed class TestNode : IDisposable
         return pids.Count;
     }
 
-    /// <summary>Everything that names the data directory or works below our directory: initdb's servers name none.</summary>
+    /// <summary>
+    /// Everything that names the data directory or works below our directory: initdb's servers name none.
+    /// </summary>
     private IReadOnlyList<int> Processes() => OrdinaryProcess.Find(_dataName, DirectoryPath);
 
     private Uri Rest(string path) => new($"http://{Machine.Address}:{RestPort}{path}");
@@ -330,7 +347,7 @@ public sealed class TestNode : IDisposable
         {
             agent.Send(signal);
         }
-        var code = await agent.WaitForExitAsync(EndLimit);
+        var code = await agent.WaitForExitAsync(s_endLimit);
         agent.Dispose();
         _agent = null;
         return code;

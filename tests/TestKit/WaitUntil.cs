@@ -7,20 +7,21 @@ namespace Routing.TestKit;
 
 /// <summary>Waits for a condition, with a deadline, and says which one did not come true.</summary>
 /// <remarks>
-/// A look that meets a server that is down, silent or in the middle of a change has found nothing out: it is taken again, and told of when the
-/// wait is given up.
+/// A look that meets a server that is down, silent or in the middle of a change has found nothing out: it is taken
+/// again, and told of when the wait is given up.
 /// </remarks>
 public static class WaitUntil
 {
-    private static readonly TimeSpan DefaultDeadline = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan s_defaultDeadline = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(10);
 
     /// <summary>Waits until the condition holds.</summary>
     /// <param name="condition">Asked about every 10 ms.</param>
     /// <param name="deadline">Default 15 s.</param>
     /// <param name="what">The condition in words; its source text when left out.</param>
     public static Task TrueAsync(
-        Func<bool> condition, TimeSpan? deadline = null, [CallerArgumentExpression(nameof(condition))] string what = "") =>
+        Func<bool> condition, TimeSpan? deadline = null,
+        [CallerArgumentExpression(nameof(condition))] string what = "") =>
         TrueAsync(() => Task.FromResult(condition()), deadline, what);
 
     /// <summary>Waits until the condition holds.</summary>
@@ -28,7 +29,8 @@ public static class WaitUntil
     /// <param name="deadline">Default 15 s.</param>
     /// <param name="what">The condition in words; its source text when left out.</param>
     public static Task TrueAsync(
-        Func<Task<bool>> condition, TimeSpan? deadline = null, [CallerArgumentExpression(nameof(condition))] string what = "") =>
+        Func<Task<bool>> condition, TimeSpan? deadline = null,
+        [CallerArgumentExpression(nameof(condition))] string what = "") =>
         TrueAsync(condition, deadline, () => what);
 
     /// <summary>Waits until the condition holds.</summary>
@@ -39,7 +41,7 @@ public static class WaitUntil
     {
         ArgumentNullException.ThrowIfNull(condition);
         ArgumentNullException.ThrowIfNull(what);
-        var limit = deadline ?? DefaultDeadline;
+        var limit = deadline ?? s_defaultDeadline;
         var started = Stopwatch.GetTimestamp();
         while (true)
         {
@@ -60,11 +62,14 @@ public static class WaitUntil
                 var look = failure is null ? "" : $" (the last look: {failure.GetType().Name}: {failure.Message})";
                 throw new TimeoutException($"Not true after {limit.TotalSeconds:0.#} s: {what()}{look}", failure);
             }
-            await Task.Delay(Pause);
+            await Task.Delay(s_pause);
         }
     }
 
-    /// <summary>Whether a problem says no more than that somebody did not answer, or not yet with what was expected.</summary>
+    /// <summary>
+    /// Whether a problem says no more than that somebody did not answer, or not yet with what was expected.
+    /// </summary>
     internal static bool IsNotYet(Exception problem) =>
-        problem is NpgsqlException or HttpRequestException or TaskCanceledException or TimeoutException or JsonException;
+        problem is NpgsqlException or HttpRequestException or TaskCanceledException or TimeoutException
+            or JsonException;
 }

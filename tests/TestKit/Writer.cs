@@ -15,15 +15,17 @@ public sealed record AcknowledgedWrite(long Id, TestNode Node, long Began, long 
 
 /// <summary>A client with one connection that writes row after row and remembers what was acknowledged.</summary>
 /// <remarks>
-/// After an error it tries all nodes at once and takes the one that is no standby; tied to one node, it tries only that.
-/// A write whose answer was lost counts neither as done nor as lost.
+/// After an error it tries all nodes at once and takes the one that is no standby; tied to one node, it tries only
+/// that. A write whose answer was lost counts neither as done nor as lost.
 /// </remarks>
 public sealed class Writer : IAsyncDisposable
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(2);
 
-    /// <summary>How long it waits for an answer by default: a server that is silent must not keep it from the others.</summary>
-    private static readonly TimeSpan ShortPatience = TimeSpan.FromSeconds(3);
+    /// <summary>
+    /// How long it waits for an answer by default: a server that is silent must not keep it from the others.
+    /// </summary>
+    private static readonly TimeSpan s_shortPatience = TimeSpan.FromSeconds(3);
 
     /// <summary>The patience where no server falls silent, so that a write that was given up is a fault.</summary>
     public static readonly TimeSpan LongPatience = TimeSpan.FromSeconds(30);
@@ -43,9 +45,11 @@ public sealed class Writer : IAsyncDisposable
     private Writer(TestCluster cluster, ImmutableArray<TestNode> nodes, TimeSpan patience)
     {
         (_cluster, _nodes) = (cluster, nodes);
-        // A write that takes longer is given up with its connection, and not cancelled: a commit that waits for its standby would be acknowledged then.
+        // A write that takes longer is given up with its connection, and not cancelled: a commit that waits for its
+        // standby would be acknowledged then.
         _giveUp = string.Create(CultureInfo.InvariantCulture,
-            $";Timeout={ShortPatience.TotalSeconds:0};Command Timeout={patience.TotalSeconds:0};Cancellation Timeout=-1");
+            $";Timeout={s_shortPatience.TotalSeconds:0};Command Timeout={patience.TotalSeconds:0};Cancellation "
+                + $"Timeout=-1");
     }
 
     /// <summary>What was acknowledged so far.</summary>
@@ -145,7 +149,7 @@ public sealed class Writer : IAsyncDisposable
 
     private static Writer Begin(TestCluster cluster, ImmutableArray<TestNode> nodes, TimeSpan? patience)
     {
-        var writer = new Writer(cluster, nodes, patience ?? ShortPatience);
+        var writer = new Writer(cluster, nodes, patience ?? s_shortPatience);
         writer._work = Task.Run(writer.RunAsync);
         return writer;
     }
@@ -156,7 +160,7 @@ public sealed class Writer : IAsyncDisposable
         {
             if (await FindPrimaryAsync() is not var (node, connection, timeline))
             {
-                await Task.Delay(Pause * 5);
+                await Task.Delay(s_pause * 5);
                 continue;
             }
             try
@@ -186,7 +190,8 @@ public sealed class Writer : IAsyncDisposable
             try
             {
                 await using var command = new NpgsqlCommand(
-                    string.Create(CultureInfo.InvariantCulture, $"INSERT INTO written VALUES ({_id}, {id})"), connection);
+                    string.Create(CultureInfo.InvariantCulture, $"INSERT INTO written VALUES ({_id}, {id})"),
+                    connection);
                 await command.ExecuteNonQueryAsync();
             }
             catch (Exception problem) when (problem is NpgsqlException or TimeoutException or InvalidOperationException)
@@ -201,7 +206,7 @@ public sealed class Writer : IAsyncDisposable
             {
                 _writes.Add(new AcknowledgedWrite(id, node, began, Stopwatch.GetTimestamp(), timeline));
             }
-            await Task.Delay(Pause);
+            await Task.Delay(s_pause);
         }
     }
 
@@ -232,12 +237,16 @@ public sealed class Writer : IAsyncDisposable
         foreach (var late in tries)
         {
             _ = late.ContinueWith(
-                static async done => await (done.Result?.Connection.DisposeAsync() ?? ValueTask.CompletedTask), TaskScheduler.Default);
+                static async done => await (done.Result?.Connection.DisposeAsync() ?? ValueTask.CompletedTask),
+                TaskScheduler.Default);
         }
         return found;
     }
 
-    /// <summary>A connection to a primary, and its timeline, which stays as long as the connection does; null when there is none.</summary>
+    /// <summary>
+    /// A connection to a primary, and its timeline, which stays as long as the connection does; null when there is
+    /// none.
+    /// </summary>
     private async Task<(TestNode Node, NpgsqlConnection Connection, int Timeline)?> TryAsync(TestNode node)
     {
         var connection = new NpgsqlConnection(node.ConnectionString + _giveUp);
@@ -245,16 +254,19 @@ public sealed class Writer : IAsyncDisposable
         {
             await connection.OpenAsync();
             await using var command = new NpgsqlCommand(
-                "SELECT CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END", connection);
+                "SELECT CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END",
+                connection);
             do
             {
                 if (await command.ExecuteScalarAsync() is string timeline)
                 {
-                    return (node, connection, int.Parse(timeline, NumberStyles.HexNumber, CultureInfo.InvariantCulture));
+                    return (node, connection,
+                        int.Parse(timeline, NumberStyles.HexNumber, CultureInfo.InvariantCulture));
                 }
-                await Task.Delay(Pause * 5);
+                await Task.Delay(s_pause * 5);
             }
-            while (_nodes.Length == 1 && !_stop.IsCancellationRequested);   // tied to one node, it waits there for the promotion
+            // tied to one node, it waits there for the promotion
+            while (_nodes.Length == 1 && !_stop.IsCancellationRequested);
         }
         catch (Exception notNow) when (notNow is NpgsqlException or TimeoutException or InvalidOperationException)
         {

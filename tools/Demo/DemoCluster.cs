@@ -49,11 +49,13 @@ internal sealed class DemoCluster : IAsyncDisposable
             foreach (var node in Nodes)
             {
                 // PostgreSQL first and by SIGQUIT, so that it gives its shared memory back.
-                if (node.Postmaster is { } postmaster && ProcessFolder.Processes(node.DataDirectory).Contains(postmaster))
+                if (node.Postmaster is { } postmaster
+                    && ProcessFolder.Processes(node.DataDirectory).Contains(postmaster))
                 {
                     ProcessFolder.Signal(postmaster, ProcessFolder.Quit);
                 }
-                foreach (var id in ProcessFolder.Processes(node.Folder).Except(ProcessFolder.Processes(node.DataDirectory)))
+                foreach (var id in ProcessFolder.Processes(node.Folder)
+                    .Except(ProcessFolder.Processes(node.DataDirectory)))
                 {
                     ProcessFolder.Signal(id, ProcessFolder.Kill);
                 }

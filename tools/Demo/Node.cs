@@ -66,7 +66,8 @@ internal sealed class Node : IDisposable
         get
         {
             var file = Path.Combine(DataDirectory, "postmaster.pid");
-            return File.Exists(file) && int.TryParse(File.ReadLines(file).FirstOrDefault(), CultureInfo.InvariantCulture, out var id)
+            return File.Exists(file)
+                && int.TryParse(File.ReadLines(file).FirstOrDefault(), CultureInfo.InvariantCulture, out var id)
                 ? id
                 : null;
         }
@@ -86,21 +87,25 @@ internal sealed class Node : IDisposable
                 Path.Combine(_options.Programs, "routing-agent"), ConfigurationFile,
             },
         };
-        foreach (var name in start.Environment.Keys.Where(key => key.StartsWith("PATRONI_", StringComparison.Ordinal)).ToList())
+        foreach (var name in start.Environment.Keys.Where(key => key.StartsWith("PATRONI_", StringComparison.Ordinal))
+            .ToList())
         {
             start.Environment.Remove(name);   // the file alone decides
         }
         _agent = Process.Start(start) ?? throw new InvalidOperationException($"The agent of {Name} was not started.");
     }
 
-    /// <summary>Asks the agent to end, as a service manager would, and waits until it and its PostgreSQL have.</summary>
+    /// <summary>
+    /// Asks the agent to end, as a service manager would, and waits until it and its PostgreSQL have.
+    /// </summary>
     public async Task StopAsync(TimeSpan limit)
     {
         if (_agent is { HasExited: false } agent)
         {
             ProcessFolder.Signal(agent.Id, ProcessFolder.Terminate);
         }
-        await WaitUntil.TrueAsync(() => ProcessFolder.Processes(Folder).Count == 0, limit, $"everything of node {Name} has ended");
+        await WaitUntil.TrueAsync(() => ProcessFolder.Processes(Folder).Count == 0, limit,
+            $"everything of node {Name} has ended");
     }
 
     /// <summary>Everything of this node is gone in one moment.</summary>

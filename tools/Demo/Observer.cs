@@ -13,7 +13,7 @@ internal sealed record Event(DateTimeOffset Time, string Text)
 internal sealed class Observer : IAsyncDisposable
 {
     private const int EventsKept = 200;
-    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan s_period = TimeSpan.FromMilliseconds(200);
     private readonly CancellationTokenSource _end = new();
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(1) };
     private readonly DemoCluster _cluster;
@@ -51,7 +51,8 @@ internal sealed class Observer : IAsyncDisposable
 
     /// <summary>One line about everybody.</summary>
     public override string ToString() => string.Join(", ", Members.Select(member => member.Answers
-        ? $"{member.Name}: {member.Role} {(member.ReplicationState is { Length: > 0 } state ? state : member.State)} on timeline {member.Timeline}"
+        ? $"{member.Name}: {member.Role} {(member.ReplicationState is { Length: > 0 } state ? state : member.State)} "
+            + $"on timeline {member.Timeline}"
             + (member.IsVoter ? ", votes" : "")
         : $"{member.Name}: no answer"));
 
@@ -82,7 +83,7 @@ internal sealed class Observer : IAsyncDisposable
         {
             var members = await Task.WhenAll(_cluster.Nodes.Select(AskAsync));
             Volatile.Write(ref _members, [.. members]);
-            await Task.Delay(Period, _end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(s_period, _end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -113,11 +114,13 @@ internal sealed class Observer : IAsyncDisposable
         {
             after = _lastEvent.GetValueOrDefault(node.Name);
         }
-        using var document = JsonDocument.Parse(await _http.GetStringAsync(new Uri(node.Rest, $"events?after={after}"), _end.Token));
+        using var document =
+            JsonDocument.Parse(await _http.GetStringAsync(new Uri(node.Rest, $"events?after={after}"), _end.Token));
         foreach (var entry in document.RootElement.GetProperty("events").EnumerateArray())
         {
             after = entry.GetProperty("id").GetInt64();
-            Note(entry.GetProperty("time").GetDateTimeOffset(), $"{node.Name}: {entry.GetProperty("text").GetString()}");
+            Note(entry.GetProperty("time").GetDateTimeOffset(),
+                $"{node.Name}: {entry.GetProperty("text").GetString()}");
         }
         lock (_lastEvent)
         {

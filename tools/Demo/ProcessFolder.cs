@@ -3,13 +3,19 @@ using System.Runtime.InteropServices;
 
 namespace Routing.Demo;
 
-/// <summary>The processes that work in a folder: how the demonstration finds what it started, and nothing else.</summary>
-/// <remarks>An agent's working folder is its node's; its fence inherits that, and PostgreSQL works in its data directory.</remarks>
+/// <summary>
+/// The processes that work in a folder: how the demonstration finds what it started, and nothing else.
+/// </summary>
+/// <remarks>
+/// An agent's working folder is its node's; its fence inherits that, and PostgreSQL works in its data directory.
+/// </remarks>
 internal static class ProcessFolder
 {
     public const int Interrupt = 2, Quit = 3, Kill = 9, Terminate = 15, Continue = 18, Stop = 19;
 
-    /// <summary>The ids of the processes whose working folder lies in <paramref name="folder"/>, without our own.</summary>
+    /// <summary>
+    /// The ids of the processes whose working folder lies in <paramref name="folder"/>, without our own.
+    /// </summary>
     public static List<int> Processes(string folder)
     {
         var found = new List<int>();

@@ -8,7 +8,7 @@ namespace Routing.Demo;
 /// <summary>The proxy: one port for writes, one for reads, one to look at.</summary>
 internal sealed class ProxyNode : IDisposable
 {
-    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_endLimit = TimeSpan.FromSeconds(5);
     private readonly DemoOptions _options;
     private Process? _process;
 
@@ -72,7 +72,8 @@ internal sealed class ProxyNode : IDisposable
                 Path.Combine(_options.Programs, "routing-proxy"), ConfigurationFile,
             },
         };
-        foreach (var name in start.Environment.Keys.Where(key => key.StartsWith("ROUTING_PROXY_", StringComparison.Ordinal)).ToList())
+        foreach (var name in start.Environment.Keys.Where(
+            key => key.StartsWith("ROUTING_PROXY_", StringComparison.Ordinal)).ToList())
         {
             start.Environment.Remove(name);   // the file alone decides
         }
@@ -89,7 +90,7 @@ internal sealed class ProxyNode : IDisposable
         ProcessFolder.Signal(process.Id, ProcessFolder.Terminate);
         try
         {
-            await WaitUntil.TrueAsync(() => process.HasExited, EndLimit, "the proxy has ended");
+            await WaitUntil.TrueAsync(() => process.HasExited, s_endLimit, "the proxy has ended");
         }
         catch (TimeoutException)
         {

@@ -2,10 +2,12 @@ using Npgsql;
 
 namespace Routing.Demo;
 
-/// <summary>A client that reads the newest number through the proxy's port for reads, with a new connection each time.</summary>
+/// <summary>
+/// A client that reads the newest number through the proxy's port for reads, with a new connection each time.
+/// </summary>
 internal sealed class Reader : IAsyncDisposable
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(50);
     private readonly CancellationTokenSource _end = new();
     private readonly ProxyNode _proxy;
     private readonly Task _work;
@@ -36,7 +38,7 @@ internal sealed class Reader : IAsyncDisposable
         while (!_end.IsCancellationRequested)
         {
             await ReadAsync();
-            await Task.Delay(Pause, _end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(s_pause, _end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

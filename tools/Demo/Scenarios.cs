@@ -12,11 +12,13 @@ internal enum ScenarioKind
     StopEtcd,
 }
 
-/// <summary>The things that happen, each of which ends when they did: not when the cluster has dealt with them.</summary>
+/// <summary>
+/// The things that happen, each of which ends when they did: not when the cluster has dealt with them.
+/// </summary>
 internal sealed class Scenarios(DemoCluster cluster, Observer observer, Action<string> say)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan EtcdAway = TimeSpan.FromSeconds(12);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_etcdAway = TimeSpan.FromSeconds(12);
 
     public static ScenarioKind? Named(string name) => name switch
     {
@@ -46,32 +48,35 @@ internal sealed class Scenarios(DemoCluster cluster, Observer observer, Action<s
     {
         var candidate = observer.Members.First(member => member.IsStreaming).Name;
         say($"Switchover from {primary.Name} to {candidate}");
-        using var http = new HttpClient { Timeout = Patience };
-        using var wish = new StringContent($$"""{"leader": "{{primary.Name}}", "candidate": "{{candidate}}"}""");   // a length, no chunks
+        using var http = new HttpClient { Timeout = s_patience };
+        // a length, no chunks
+        using var wish = new StringContent($$"""{"leader": "{{primary.Name}}", "candidate": "{{candidate}}"}""");
         using var answer = await http.PostAsync(new Uri(primary.Rest, "switchover"), wish);
         say($"{(int)answer.StatusCode}: {await answer.Content.ReadAsStringAsync()}");
         if (!answer.IsSuccessStatusCode)
         {
             throw new InvalidOperationException("The switchover was refused.");
         }
-        await WaitUntil.TrueAsync(() => observer.Primary?.Name == candidate, Patience, $"{candidate} is the primary");
+        await WaitUntil.TrueAsync(() => observer.Primary?.Name == candidate, s_patience, $"{candidate} is the primary");
     }
 
     private async Task CrashPrimaryAsync(Node primary)
     {
-        var postmaster = primary.Postmaster ?? throw new InvalidOperationException($"{primary.Name} has no postmaster.");
+        var postmaster =
+            primary.Postmaster ?? throw new InvalidOperationException($"{primary.Name} has no postmaster.");
         say($"kill -9 {postmaster}: the postmaster of {primary.Name}, the primary");
         ProcessFolder.Signal(postmaster, ProcessFolder.Kill);
         await WaitUntil.TrueAsync(
-            () => observer.Primary is { } now && (now.Name != primary.Name || primary.Postmaster is { } other && other != postmaster),
-            Patience, "there is a primary again");
+            () => observer.Primary is { } now
+                && (now.Name != primary.Name || primary.Postmaster is { } other && other != postmaster),
+            s_patience, "there is a primary again");
         say($"{observer.Primary?.Name} is the primary");
     }
 
     private async Task StopAgentAsync(Node primary)
     {
         say($"SIGTERM to the agent of {primary.Name}, the primary");
-        await primary.StopAsync(Patience);
+        await primary.StopAsync(s_patience);
         await ReplaceAsync(primary);
     }
 
@@ -84,16 +89,17 @@ internal sealed class Scenarios(DemoCluster cluster, Observer observer, Action<s
 
     private async Task ReplaceAsync(Node old)
     {
-        await WaitUntil.TrueAsync(() => observer.Primary is { } now && now.Name != old.Name, Patience, "another member is the primary");
+        await WaitUntil.TrueAsync(() => observer.Primary is { } now && now.Name != old.Name, s_patience,
+            "another member is the primary");
         say($"{observer.Primary?.Name} is the primary; the agent of {old.Name} starts again");
         old.Start();
     }
 
     private async Task StopEtcdAsync()
     {
-        say($"etcd stops, for {EtcdAway.TotalSeconds:0} s: more than two lives of a lease");
+        say($"etcd stops, for {s_etcdAway.TotalSeconds:0} s: more than two lives of a lease");
         await cluster.Etcd.StopAsync();
-        await Task.Delay(EtcdAway);
+        await Task.Delay(s_etcdAway);
         say("etcd starts again");
         await cluster.Etcd.RestartAsync();
     }

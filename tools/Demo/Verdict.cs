@@ -4,10 +4,12 @@ using Routing.TestKit;
 
 namespace Routing.Demo;
 
-/// <summary>One scenario from beginning to end: the outage that the writer saw, and what of its work is missing.</summary>
+/// <summary>
+/// One scenario from beginning to end: the outage that the writer saw, and what of its work is missing.
+/// </summary>
 internal sealed class Verdict(DemoCluster cluster, Observer observer, Action<string> say)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(120);
     private const int WritesBefore = 200, WritesAfter = 200;
 
     /// <summary>Returns the exit code: 0 when nothing acknowledged is missing and the cluster is whole again.</summary>
@@ -15,8 +17,8 @@ internal sealed class Verdict(DemoCluster cluster, Observer observer, Action<str
     {
         await using var writer = new Writer(cluster, observer.Note);
         await using var reader = new Reader(cluster.Proxy);
-        await WaitUntil.TrueAsync(() => writer.Count >= WritesBefore, Patience, "the writer writes");
-        await WaitUntil.TrueAsync(() => observer.IsWhole, Patience, $"the cluster is whole: {observer}");
+        await WaitUntil.TrueAsync(() => writer.Count >= WritesBefore, s_patience, "the writer writes");
+        await WaitUntil.TrueAsync(() => observer.IsWhole, s_patience, $"the cluster is whole: {observer}");
         say($"Before: {observer}");
 
         var (writesBefore, errorsBefore, began) = (writer.Count, writer.Errors, DateTimeOffset.Now);
@@ -34,7 +36,9 @@ internal sealed class Verdict(DemoCluster cluster, Observer observer, Action<str
         say(string.Create(CultureInfo.InvariantCulture,
             $"Outage seen by the writer: {outage.TotalSeconds:0.000} s ({writer.Errors - errorsBefore} errors)"));
         say(string.Create(CultureInfo.InvariantCulture,
-            $"Acknowledged writes: {writer.Count}, missing: {missing?.ToString(CultureInfo.InvariantCulture) ?? "unknown"} (synchronous_mode quorum promises 0)"));
+            $"Acknowledged writes: {writer.Count}, missing: "
+                + $"{missing?.ToString(CultureInfo.InvariantCulture) ?? "unknown"} (synchronous_mode quorum promises "
+                + $"0)"));
         if (problem is not null)
         {
             say($"Not recovered: {problem}");
@@ -47,8 +51,8 @@ internal sealed class Verdict(DemoCluster cluster, Observer observer, Action<str
         try
         {
             var count = writer.Count;
-            await WaitUntil.TrueAsync(() => writer.Count >= count + WritesAfter, Patience, "the writer writes again");
-            await WaitUntil.TrueAsync(() => observer.IsWhole, Patience, "the cluster is whole again");
+            await WaitUntil.TrueAsync(() => writer.Count >= count + WritesAfter, s_patience, "the writer writes again");
+            await WaitUntil.TrueAsync(() => observer.IsWhole, s_patience, "the cluster is whole again");
             return null;
         }
         catch (TimeoutException problem)

@@ -7,13 +7,13 @@ namespace Routing.Demo;
 
 /// <summary>One client with one connection that inserts 1, 2, 3… and remembers what was acknowledged.</summary>
 /// <remarks>
-/// It goes through the proxy's port for writes, and knows nothing of members. After an error the number is not used again: whether
-/// that commit happened is unknown, and only what was acknowledged counts.
+/// It goes through the proxy's port for writes, and knows nothing of members. After an error the number is not used
+/// again: whether that commit happened is unknown, and only what was acknowledged counts.
 /// </remarks>
 internal sealed class Writer : IAsyncDisposable
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan PauseWithoutPrimary = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan s_pauseWithoutPrimary = TimeSpan.FromMilliseconds(10);
     private readonly CancellationTokenSource _end = new();
     private readonly DemoCluster _cluster;
     private readonly Action<string> _note;
@@ -109,7 +109,7 @@ internal sealed class Writer : IAsyncDisposable
             var connection = await ConnectAsync();
             if (connection is null)
             {
-                await PauseAsync(PauseWithoutPrimary);
+                await PauseAsync(s_pauseWithoutPrimary);
                 continue;
             }
             await using (connection)
@@ -139,7 +139,7 @@ internal sealed class Writer : IAsyncDisposable
                 {
                     _acknowledged.Add(new Write(id, now, Stopwatch.GetElapsedTime(started, now)));
                 }
-                await PauseAsync(Pause);
+                await PauseAsync(s_pause);
             }
         }
         catch (Exception problem) when (IsOrdinary(problem))
@@ -156,7 +156,8 @@ internal sealed class Writer : IAsyncDisposable
         try
         {
             await connection.OpenAsync(_end.Token);
-            await using var create = new NpgsqlCommand("CREATE TABLE IF NOT EXISTS demo_writes (id bigint PRIMARY KEY)", connection);
+            await using var create =
+                new NpgsqlCommand("CREATE TABLE IF NOT EXISTS demo_writes (id bigint PRIMARY KEY)", connection);
             await create.ExecuteNonQueryAsync(_end.Token);
             await using var where = new NpgsqlCommand("SELECT inet_server_port()", connection);
             var port = (int)(await where.ExecuteScalarAsync(_end.Token))!;

@@ -5,7 +5,10 @@ using Routing.Logging;
 
 namespace Routing.Agent.Config;
 
-/// <summary>The local configuration of one agent: its file with the environment over it. The cluster's own settings stand in the DCS.</summary>
+/// <summary>
+/// The local configuration of one agent: its file with the environment over it. The cluster's own settings stand in the
+/// DCS.
+/// </summary>
 public sealed record AgentSettings
 {
     /// <summary>The files or the variable that this was read from, for messages.</summary>

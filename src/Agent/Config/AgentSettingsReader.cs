@@ -10,16 +10,19 @@ namespace Routing.Agent.Config;
 
 /// <summary>What reading a configuration gave.</summary>
 /// <param name="Settings">The settings; null when there are errors.</param>
-/// <param name="Draft">The settings, with what is wrong in them left out; null when the sources could not be read.</param>
+/// <param name="Draft">
+/// The settings, with what is wrong in them left out; null when the sources could not be read.
+/// </param>
 /// <param name="Tree">The merged values, with where each was written.</param>
 /// <param name="Warnings">Things to know: unknown keys by name, values without effect.</param>
 /// <param name="Errors">Wrong values, every one of them.</param>
 /// <param name="BootstrapErrors">
-/// Wrong values in what makes a new cluster. They keep this node from making one, and from nothing else: in a cluster that exists, the
-/// section does not matter any more.
+/// Wrong values in what makes a new cluster. They keep this node from making one, and from nothing else: in a cluster
+/// that exists, the section does not matter any more.
 /// </param>
 public sealed record AgentSettingsResult(
-    AgentSettings? Settings, AgentSettings? Draft, SettingsTree Tree, ImmutableArray<SettingsProblem> Warnings, ImmutableArray<SettingsProblem> Errors,
+    AgentSettings? Settings, AgentSettings? Draft, SettingsTree Tree, ImmutableArray<SettingsProblem> Warnings,
+    ImmutableArray<SettingsProblem> Errors,
     ImmutableArray<SettingsProblem> BootstrapErrors);
 
 /// <summary>Reads the agent's local configuration.</summary>
@@ -37,7 +40,9 @@ public static class AgentSettingsReader
 
     /// <summary>Reads a file or a directory, the environment over it, and checks every value.</summary>
     /// <param name="path">The file or directory; null: the environment alone.</param>
-    /// <param name="environment">The variables, taken from the process once (<see cref="SettingsEnvironment.TakeFromProcess"/>).</param>
+    /// <param name="environment">
+    /// The variables, taken from the process once (<see cref="SettingsEnvironment.TakeFromProcess"/>).
+    /// </param>
     public static AgentSettingsResult Load(string? path, SettingsEnvironment environment)
     {
         var report = new SettingsReport();
@@ -56,14 +61,17 @@ public static class AgentSettingsReader
         catch (Exception problem)
         {
             // A mistake of ours. It must not keep the operator from reading what else is wrong.
-            report.Error(new SettingsProblem(path ?? "", "", null, $"{Unforeseen} ({problem.GetType().Name}: {problem.Message})"));
+            report.Error(new SettingsProblem(
+                path ?? "", "", null, $"{Unforeseen} ({problem.GetType().Name}: {problem.Message})"));
         }
         return new AgentSettingsResult(
-            report.Errors.IsEmpty ? settings : null, settings, tree, [.. report.Warnings, .. ofBootstrap.Warnings], report.Errors,
+            report.Errors.IsEmpty ? settings : null, settings, tree, [.. report.Warnings, .. ofBootstrap.Warnings],
+            report.Errors,
             ofBootstrap.Errors);
     }
 
-    private static AgentSettings Read(SettingsTree tree, SettingsReport report, SettingsReport ofBootstrap, string source)
+    private static AgentSettings Read(
+        SettingsTree tree, SettingsReport report, SettingsReport ofBootstrap, string source)
     {
         var root = new SectionReader(tree, report);
         var name = ReadName(root);
@@ -101,7 +109,8 @@ public static class AgentSettingsReader
         foreach (var key in s_dynamicOnly.Where(root.Has))
         {
             root.Ignore(key);
-            root.Warn(key, "has no effect here: it belongs into the dynamic configuration (bootstrap.dcs for a new cluster)");
+            root.Warn(
+                key, "has no effect here: it belongs into the dynamic configuration (bootstrap.dcs for a new cluster)");
         }
         if (root.Has("citus"))
         {
@@ -116,25 +125,30 @@ public static class AgentSettingsReader
     private static string ReadName(SectionReader root)
     {
         const string Name = "name";
-        var postgresql = new SectionReader(root.Tree, new SettingsReport(), "postgresql", root.Peek("postgresql") as JsonObject);
+        var postgresql =
+            new SectionReader(root.Tree, new SettingsReport(), "postgresql", root.Peek("postgresql") as JsonObject);
         if (root.Has(Name) || !postgresql.Has(Name))
         {
             return root.RequiredText(Name);
         }
         root.Ignore(Name);
-        return new SectionReader(root.Tree, root.Report, "postgresql", root.Peek("postgresql") as JsonObject).RequiredText(Name);
+        return new SectionReader(root.Tree, root.Report, "postgresql",
+            root.Peek("postgresql") as JsonObject).RequiredText(Name);
     }
 
     private static RestSettings ReadRest(SectionReader rest)
     {
         var listen = Required(rest, "listen");
-        var connect = rest.Has("connect_address") || rest.Has("listen") ? ConnectAddress(rest, listen.Host, listen.Port) : Required(rest, "connect_address");
+        var connect = rest.Has("connect_address") || rest.Has("listen")
+            ? ConnectAddress(rest, listen.Host, listen.Port)
+            : Required(rest, "connect_address");
         var plainHeaders = rest.TextMap("http_extra_headers", StringComparer.OrdinalIgnoreCase);
         var secureHeaders = rest.TextMap("https_extra_headers", StringComparer.OrdinalIgnoreCase);
         var certificate = rest.Text("certfile");
         CheckHeaders(rest, "http_extra_headers", plainHeaders);
         CheckHeaders(rest, "https_extra_headers", secureHeaders);
-        var headers = plainHeaders ?? ImmutableSortedDictionary.Create<string, string>(StringComparer.OrdinalIgnoreCase);
+        var headers =
+            plainHeaders ?? ImmutableSortedDictionary.Create<string, string>(StringComparer.OrdinalIgnoreCase);
         var settings = new RestSettings
         {
             Listen = listen,
@@ -150,7 +164,8 @@ public static class AgentSettingsReader
                 ("required", ClientVerification.Required)) ?? ClientVerification.None,
             AllowList = ReadAllowList(rest),
             AllowListIncludesMembers = rest.Boolean("allowlist_include_members") ?? false,
-            ExtraHeaders = certificate is not null && secureHeaders is not null ? headers.SetItems(secureHeaders) : headers,
+            ExtraHeaders =
+                certificate is not null && secureHeaders is not null ? headers.SetItems(secureHeaders) : headers,
             RequestQueueSize = rest.Number("request_queue_size", 0, 4096) ?? 5,
             ServerTokens = rest.Choice(
                 "server_tokens", ("minimal", ServerTokens.Minimal), ("productonly", ServerTokens.ProductOnly),
@@ -166,11 +181,15 @@ public static class AgentSettingsReader
     {
         foreach (var (name, value) in headers ?? ImmutableSortedDictionary<string, string>.Empty)
         {
-            if (name.Length == 0 || name.Any(letter => !char.IsAsciiLetterOrDigit(letter) && !"!#$%&'*+-.^_`|~".Contains(letter, StringComparison.Ordinal))
+            if (name.Length == 0
+                || name.Any(
+                    letter => !char.IsAsciiLetterOrDigit(letter)
+                        && !"!#$%&'*+-.^_`|~".Contains(letter, StringComparison.Ordinal))
                 || name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)
                 || name.Equals("Transfer-Encoding", StringComparison.OrdinalIgnoreCase))
             {
-                rest.Wrong(key, $"the names of headers that HTTP knows and that the agent does not set itself, not '{name}'");
+                rest.Wrong(
+                    key, $"the names of headers that HTTP knows and that the agent does not set itself, not '{name}'");
             }
             if (value.Any(letter => letter is < ' ' or > '~'))
             {
@@ -182,7 +201,8 @@ public static class AgentSettingsReader
     private static ImmutableArray<string> ReadAllowList(SectionReader rest)
     {
         var entries = rest.CommaList("allowlist") ?? [];
-        foreach (var entry in entries.Where(entry => entry.Contains('/', StringComparison.Ordinal) && !NetworkText.TryParse(entry, out _)))
+        foreach (var entry in entries.Where(
+            entry => entry.Contains('/', StringComparison.Ordinal) && !NetworkText.TryParse(entry, out _)))
         {
             rest.Wrong("allowlist", $"names, addresses, and networks such as 10.0.0.0/8, not '{entry}'");
         }
@@ -211,7 +231,8 @@ public static class AgentSettingsReader
         {
             return null;
         }
-        var credentials = new BasicCredentials(authentication.RequiredText("username"), authentication.RequiredText("password"));
+        var credentials =
+            new BasicCredentials(authentication.RequiredText("username"), authentication.RequiredText("password"));
         authentication.WarnUnknownKeys();
         return credentials;
     }
@@ -224,7 +245,8 @@ public static class AgentSettingsReader
         {
             if (!steps.IsEmpty)
             {
-                root.Warn("post_bootstrap", "has no effect without a bootstrap section: this node never makes a new cluster");
+                root.Warn("post_bootstrap",
+                    "has no effect without a bootstrap section: this node never makes a new cluster");
             }
             return null;
         }
@@ -243,7 +265,8 @@ public static class AgentSettingsReader
             PostBootstrapSql = steps,
             Custom = methodName is null or "initdb" ? null : ReadCustomBootstrap(bootstrap, methodName),
         };
-        foreach (var key in bootstrap.UnknownKeys.Where(key => bootstrap.Peek(key) is JsonObject map && map.ContainsKey("command")).ToList())
+        foreach (var key in bootstrap.UnknownKeys.Where(
+            key => bootstrap.Peek(key) is JsonObject map && map.ContainsKey("command")).ToList())
         {
             bootstrap.Ignore(key);   // another custom method, not the chosen one
         }
@@ -258,7 +281,10 @@ public static class AgentSettingsReader
         return one ?? two;
     }
 
-    /// <summary><c>bootstrap.dcs</c>; a <c>bootstrap.postgresql</c> beside it counts as its <c>postgresql</c>, and gives way to it.</summary>
+    /// <summary>
+    /// <c>bootstrap.dcs</c>; a <c>bootstrap.postgresql</c> beside it counts as its <c>postgresql</c>, and gives way to
+    /// it.
+    /// </summary>
     private static JsonElement ReadInitialDynamic(SectionReader bootstrap)
     {
         var dcs = bootstrap.Section("dcs");
@@ -283,11 +309,13 @@ public static class AgentSettingsReader
         var initial = DynamicConfig.Parse(element, 0);
         foreach (var problem in initial.Problems)
         {
-            bootstrap.Report.Error(new SettingsProblem(bootstrap.Tree.OriginOf("bootstrap.dcs"), "bootstrap.dcs", null, problem));
+            bootstrap.Report.Error(
+                new SettingsProblem(bootstrap.Tree.OriginOf("bootstrap.dcs"), "bootstrap.dcs", null, problem));
         }
         if (initial.StandbyCluster is not null)
         {
-            dcs.Wrong("standby_cluster", "left out: this version does not run standby clusters, and no member would ever lead");
+            dcs.Wrong("standby_cluster",
+                "left out: this version does not run standby clusters, and no member would ever lead");
         }
         return element;
     }
@@ -326,11 +354,13 @@ public static class AgentSettingsReader
             case JsonArray list:
                 for (var index = 0; index < list.Count; index++)
                 {
-                    var step = new SectionReader(root.Tree, root.Report, $"post_bootstrap[{index}]", list[index] as JsonObject);
+                    var step = new SectionReader(
+                        root.Tree, root.Report, $"post_bootstrap[{index}]", list[index] as JsonObject);
                     if (!step.Exists)
                     {
                         root.Report.Error(new SettingsProblem(
-                            root.Tree.OriginOf(step.Path), step.Path, SectionReader.Shown(list[index]), "must be a mapping with type and command"));
+                            root.Tree.OriginOf(step.Path), step.Path, SectionReader.Shown(list[index]),
+                            "must be a mapping with type and command"));
                         continue;
                     }
                     step.Choice("type", ("sql", true));
@@ -339,7 +369,8 @@ public static class AgentSettingsReader
                 }
                 break;
             default:
-                root.Wrong("post_bootstrap", "a list of {type: sql, command: …} (a script belongs to bootstrap.post_bootstrap)");
+                root.Wrong("post_bootstrap",
+                    "a list of {type: sql, command: …} (a script belongs to bootstrap.post_bootstrap)");
                 break;
         }
         return steps.ToImmutable();
@@ -440,9 +471,11 @@ public static class AgentSettingsReader
         }
         // The port stands once, behind the last host.
         var comma = text.LastIndexOf(',');
-        var hosts = comma < 0 ? [] : text[..comma].Split(',', StringSplitOptions.TrimEntries).Select(HostAlone).ToList();
+        var hosts =
+            comma < 0 ? [] : text[..comma].Split(',', StringSplitOptions.TrimEntries).Select(HostAlone).ToList();
         var lastText = text[(comma + 1)..].Trim();
-        if (!HostPort.TryParse(lastText, 5432, out var last) || hosts.Contains(null) || last.Host.All(char.IsAsciiDigit))
+        if (!HostPort.TryParse(lastText, 5432, out var last) || hosts.Contains(null)
+            || last.Host.All(char.IsAsciiDigit))
         {
             postgresql.Wrong("listen", Wanted);
             return ([], 5432);
@@ -467,7 +500,8 @@ public static class AgentSettingsReader
     {
         if (HostPort.IsAmbiguous(text) && HostPort.TryParse(text, 0, out var read))
         {
-            section.Warn(key, $"{text} is read as port {read.Port} of {read.Host}; [{text}]:PORT would be the whole address");
+            section.Warn(
+                key, $"{text} is read as port {read.Port} of {read.Host}; [{text}]:PORT would be the whole address");
         }
     }
 
@@ -479,10 +513,12 @@ public static class AgentSettingsReader
         var rewind = User(authentication, postgresql, "rewind", "pg_rewind", required: false);
         authentication.WarnUnknownKeys();
         var nobody = new PostgresUser { Username = "" };
-        return new AuthenticationSettings { Superuser = superuser ?? nobody, Replication = replication ?? nobody, Rewind = rewind };
+        return new AuthenticationSettings { Superuser = superuser ?? nobody, Replication = replication ?? nobody,
+            Rewind = rewind };
     }
 
-    private static PostgresUser? User(SectionReader authentication, SectionReader postgresql, string name, string legacyName, bool required)
+    private static PostgresUser? User(
+        SectionReader authentication, SectionReader postgresql, string name, string legacyName, bool required)
     {
         var section = authentication.Section(name);
         if (!section.Exists && postgresql.Has(legacyName))
@@ -502,7 +538,8 @@ public static class AgentSettingsReader
                 options[keyword] = value;
                 if (keyword is "sslcrl" or "sslcrldir")
                 {
-                    section.Warn(keyword, "holds for streaming, copies and rewinds; the agent's own connections do not look at it");
+                    section.Warn(keyword,
+                        "holds for streaming, copies and rewinds; the agent's own connections do not look at it");
                 }
             }
         }
@@ -533,8 +570,10 @@ public static class AgentSettingsReader
         var settings = new WatchdogSettings
         {
             Mode = watchdog.Choice(
-                "mode", ("off", WatchdogMode.Off), ("automatic", WatchdogMode.Automatic), ("required", WatchdogMode.Required),
-                ("disabled", WatchdogMode.Off), ("disable", WatchdogMode.Off), ("auto", WatchdogMode.Automatic), ("require", WatchdogMode.Required))
+                "mode", ("off", WatchdogMode.Off), ("automatic", WatchdogMode.Automatic),
+                ("required", WatchdogMode.Required),
+                ("disabled", WatchdogMode.Off), ("disable", WatchdogMode.Off), ("auto", WatchdogMode.Automatic),
+                ("require", WatchdogMode.Required))
                 ?? defaults.Mode,
             Device = watchdog.Text("device") ?? defaults.Device,
             SafetyMargin = margin switch
@@ -546,7 +585,10 @@ public static class AgentSettingsReader
         };
         if (watchdog.Text("driver") is { } driver and not "default")
         {
-            watchdog.Warn("driver", $"'{driver}' has no effect: the device is used through the kernel's own interface, whatever its driver");
+            watchdog.Warn(
+                "driver",
+                $"'{driver}' has no effect: the device is used through the kernel's own interface, whatever its "
+                    + "driver");
         }
         watchdog.WarnUnknownKeys();
         return settings;
@@ -571,7 +613,8 @@ public static class AgentSettingsReader
                 tags.Warn(priority, $"contradicts {flag}, which has precedence");
             }
         }
-        return tags.Keys.ToImmutableSortedDictionary(key => key, key => SectionReader.ToElement(tags.Any(key)), StringComparer.Ordinal);
+        return tags.Keys.ToImmutableSortedDictionary(
+            key => key, key => SectionReader.ToElement(tags.Any(key)), StringComparer.Ordinal);
     }
 
     private static HostPort Required(SectionReader section, string key)

@@ -6,10 +6,15 @@ namespace Routing.Agent.Config;
 /// <summary><c>bootstrap</c>: how a new cluster is made.</summary>
 public sealed record BootstrapSettings
 {
-    /// <summary><c>dcs</c>, with <c>bootstrap.postgresql</c> merged under its <c>postgresql</c>: the first dynamic configuration.</summary>
+    /// <summary>
+    /// <c>dcs</c>, with <c>bootstrap.postgresql</c> merged under its <c>postgresql</c>: the first dynamic
+    /// configuration.
+    /// </summary>
     public required JsonElement Dcs { get; init; }
 
-    /// <summary>Nothing in the section is wrong. If something is, this node makes no new cluster, and may join one.</summary>
+    /// <summary>
+    /// Nothing in the section is wrong. If something is, this node makes no new cluster, and may join one.
+    /// </summary>
     public bool IsUsable { get; init; } = true;
 
     /// <summary><c>initdb</c>: options, checked against those that the agent sets itself.</summary>
@@ -18,10 +23,14 @@ public sealed record BootstrapSettings
     /// <summary><c>pg_hba</c>: lines appended to the file that initdb made.</summary>
     public ImmutableArray<string> PgHba { get; init; } = [];
 
-    /// <summary><c>post_bootstrap</c> or <c>post_init</c>: a command, called once on the new primary with a connection string.</summary>
+    /// <summary>
+    /// <c>post_bootstrap</c> or <c>post_init</c>: a command, called once on the new primary with a connection string.
+    /// </summary>
     public string? PostBootstrapCommand { get; init; }
 
-    /// <summary>The top-level list <c>post_bootstrap</c>: SQL texts run once on the new primary as superuser, in order.</summary>
+    /// <summary>
+    /// The top-level list <c>post_bootstrap</c>: SQL texts run once on the new primary as superuser, in order.
+    /// </summary>
     public ImmutableArray<string> PostBootstrapSql { get; init; } = [];
 
     /// <summary><c>method</c> when it names a section with a command; null: initdb.</summary>
@@ -47,5 +56,6 @@ public sealed record CustomBootstrapSettings
     public ImmutableSortedDictionary<string, string>? RecoveryConf { get; init; }
 
     /// <summary>Every other key, to be passed as <c>--key=value</c>.</summary>
-    public ImmutableSortedDictionary<string, string> Arguments { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+    public ImmutableSortedDictionary<string, string> Arguments { get; init; } =
+        ImmutableSortedDictionary<string, string>.Empty;
 }

@@ -8,7 +8,9 @@ using Routing.Settings;
 
 namespace Routing.Agent.Config;
 
-/// <summary><c>--validate-config</c>: what reading alone can't know — ports, the DCS, programs, the data directory.</summary>
+/// <summary>
+/// <c>--validate-config</c>: what reading alone can't know — ports, the DCS, programs, the data directory.
+/// </summary>
 internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWriter errors)
 {
     private static readonly TimeSpan s_connectTimeout = TimeSpan.FromSeconds(3);
@@ -27,7 +29,8 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
     /// <param name="cancellationToken">Ends it early.</param>
     /// <returns>The exit code: 0, or 1 with failures.</returns>
     public async Task<int> ValidateAsync(
-        string? path, SettingsEnvironment environment, bool ignoreBusyPorts, bool print, CancellationToken cancellationToken)
+        string? path, SettingsEnvironment environment, bool ignoreBusyPorts, bool print,
+        CancellationToken cancellationToken)
     {
         var result = AgentSettingsReader.Load(path, environment);
         foreach (var warning in result.Warnings)
@@ -57,12 +60,16 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         return 0;
     }
 
-    /// <summary>One check after the other; a value that could not even be read is left out, and one that breaks a check fails it.</summary>
+    /// <summary>
+    /// One check after the other; a value that could not even be read is left out, and one that breaks a check fails
+    /// it.
+    /// </summary>
     private async Task CheckAsync(AgentSettings settings, bool ignoreBusyPorts, CancellationToken cancellationToken)
     {
         Try("connect_address", () => CheckPublishedAddresses(settings));
         Try("bootstrap.dcs", () => CheckInitialDynamic(settings));
-        Try("restapi.listen", () => Bind("restapi.listen", settings.Rest.Listen.Host, settings.Rest.Listen.Port, ignoreBusyPorts));
+        Try("restapi.listen",
+            () => Bind("restapi.listen", settings.Rest.Listen.Host, settings.Rest.Listen.Port, ignoreBusyPorts));
         foreach (var host in settings.Postgres.ListenAddresses)
         {
             Try("postgresql.listen", () => Bind("postgresql.listen", host, settings.Postgres.Port, ignoreBusyPorts));
@@ -74,7 +81,8 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         }
         string? postgres = null;
         Try("postgresql.bin_dir", () => postgres = CheckPrograms(settings));
-        await TryAsync("postgresql.data_dir", () => CheckDataDirectoryAsync(settings, postgres, cancellationToken), cancellationToken);
+        await TryAsync("postgresql.data_dir", () => CheckDataDirectoryAsync(settings, postgres, cancellationToken),
+            cancellationToken);
     }
 
     private void Try(string path, Action check)
@@ -139,9 +147,11 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         };
         foreach (var (path, address) in addresses)
         {
-            if (address is { Host: not null } published && s_unreachable.Contains(published.Host, StringComparer.OrdinalIgnoreCase))
+            if (address is { Host: not null } published
+                && s_unreachable.Contains(published.Host, StringComparer.OrdinalIgnoreCase))
             {
-                Fail(path, published.ToString(), "must be an address that the other members can reach, not " + string.Join(", ", s_unreachable));
+                Fail(path, published.ToString(),
+                    "must be an address that the other members can reach, not " + string.Join(", ", s_unreachable));
             }
         }
     }
@@ -161,7 +171,8 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         {
             Fail("bootstrap.dcs.standby_cluster", null, unsupported);
         }
-        foreach (var problem in EffectivePostgresConfig.Combine(settings, dynamicConfig, Role.Primary, majorVersion: 17).Problems)
+        foreach (var problem in EffectivePostgresConfig.Combine(
+            settings, dynamicConfig, Role.Primary, majorVersion: 17).Problems)
         {
             Fail("bootstrap.dcs", null, problem);
         }
@@ -226,7 +237,8 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            Fail("etcd3.hosts", endpoint.Authority, $"can't be reached: no answer in {s_connectTimeout.TotalSeconds} s");
+            Fail("etcd3.hosts", endpoint.Authority,
+                $"can't be reached: no answer in {s_connectTimeout.TotalSeconds} s");
         }
     }
 
@@ -235,11 +247,13 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
     {
         var postgres = settings.Postgres;
         var names = postgres.Programs;
-        var directories = postgres.BinDirectory is { } bin ? [bin] : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
+        var directories =
+            postgres.BinDirectory is { } bin ? [bin] : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
         string? found = null;
         foreach (var name in new[]
                  {
-                     names.PgCtl, names.InitDb, names.PgControlData, names.PgBaseBackup, names.PgIsReady, names.PgRewind, names.Postgres,
+                     names.PgCtl, names.InitDb, names.PgControlData, names.PgBaseBackup, names.PgIsReady,
+                     names.PgRewind, names.Postgres,
                  })
         {
             found = directories.Select(directory => Path.Combine(directory, name)).FirstOrDefault(File.Exists);
@@ -251,7 +265,8 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         return found;   // the last one asked for: postgres
     }
 
-    private async Task CheckDataDirectoryAsync(AgentSettings settings, string? postgresProgram, CancellationToken cancellationToken)
+    private async Task CheckDataDirectoryAsync(
+        AgentSettings settings, string? postgresProgram, CancellationToken cancellationToken)
     {
         const string Setting = "postgresql.data_dir";
         var directory = settings.Postgres.DataDirectory;
@@ -275,9 +290,11 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
                 Fail(Setting, directory, $"is not empty, but no PostgreSQL data directory: {part} is missing");
                 return;
             }
-            var dataVersion = (await File.ReadAllTextAsync(Path.Combine(directory, "PG_VERSION"), cancellationToken)).Trim();
+            var dataVersion =
+                (await File.ReadAllTextAsync(Path.Combine(directory, "PG_VERSION"), cancellationToken)).Trim();
             if (postgresProgram is not null
-                && await ProgramVersionAsync(postgresProgram, cancellationToken) is { } version && version != dataVersion)
+                && await ProgramVersionAsync(postgresProgram, cancellationToken) is { } version
+                && version != dataVersion)
             {
                 Fail(Setting, directory, $"was made by PostgreSQL {dataVersion}, the program is of version {version}");
             }
@@ -292,7 +309,9 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
     {
         var command = new Command(program, "--version") { Timeout = TimeSpan.FromSeconds(10) };
         var result = await new CommandRunner(time).CaptureAsync(command, cancellationToken);
-        var word = result.IsSuccess ? result.Output.Split(' ').FirstOrDefault(part => part.Length > 0 && char.IsAsciiDigit(part[0])) : null;
+        var word = result.IsSuccess
+            ? result.Output.Split(' ').FirstOrDefault(part => part.Length > 0 && char.IsAsciiDigit(part[0]))
+            : null;
         if (word is null)
         {
             Fail("postgresql.bin_dir", program, $"does not say its version: {result.Result}");
@@ -301,5 +320,6 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         return string.Concat(word.TakeWhile(char.IsAsciiDigit));
     }
 
-    private void Fail(string path, string? value, string message) => _report.Error(new SettingsProblem("", path, value, message));
+    private void Fail(string path, string? value, string message) =>
+        _report.Error(new SettingsProblem("", path, value, message));
 }

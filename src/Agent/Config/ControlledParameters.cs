@@ -4,7 +4,10 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Config;
 
-/// <summary>The server parameters that every member must agree on: they come from the dynamic configuration alone, and have bounds.</summary>
+/// <summary>
+/// The server parameters that every member must agree on: they come from the dynamic configuration alone, and have
+/// bounds.
+/// </summary>
 internal static class ControlledParameters
 {
     private const int WalSegmentMegabytes = 16;
@@ -21,18 +24,22 @@ internal static class ControlledParameters
         ("max_worker_processes", 8, 2, MaximumBackends),
     ];
 
-    private static readonly (string Name, string Default)[] s_flags = [("track_commit_timestamp", "off"), ("wal_log_hints", "on")];
+    private static readonly (string Name,
+        string Default)[] s_flags = [("track_commit_timestamp", "off"), ("wal_log_hints", "on")];
 
     /// <summary>Whether a parameter is controlled.</summary>
     public static bool Contains(string name) => name.ToLowerInvariant() is
-        "listen_addresses" or "port" or "cluster_name" or "wal_level" or "hot_standby" or "wal_keep_segments" or "wal_keep_size"
+        "listen_addresses" or "port" or "cluster_name" or "wal_level" or "hot_standby" or "wal_keep_segments"
+            or "wal_keep_size"
         || s_numbers.Any(number => number.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
         || s_flags.Any(flag => flag.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>Whether a controlled parameter stands on the command line of postgres too.</summary>
     public static bool OnCommandLine(string name) => name is not "wal_keep_size";
 
-    /// <summary>The values in force: what the dynamic configuration gives, or the default where that is wrong or missing.</summary>
+    /// <summary>
+    /// The values in force: what the dynamic configuration gives, or the default where that is wrong or missing.
+    /// </summary>
     /// <param name="given">The dynamic configuration's parameters.</param>
     /// <param name="problem">Is told of each value that cannot be used, and of what holds in its place.</param>
     public static IEnumerable<KeyValuePair<string, string>> From(
@@ -42,7 +49,8 @@ internal static class ControlledParameters
         {
             yield return Pair(name, Checked(
                 given, name, fallback.ToString(CultureInfo.InvariantCulture),
-                most == int.MaxValue ? $"a whole number of at least {least}" : $"a whole number from {least} to {most}", problem,
+                most == int.MaxValue ? $"a whole number of at least {least}" : $"a whole number from {least} to {most}",
+                problem,
                 text => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
                     && number >= least && number <= most
                     ? number.ToString(CultureInfo.InvariantCulture)
@@ -55,10 +63,12 @@ internal static class ControlledParameters
                 text => Scalars.TryBoolean(text, out var flag) ? (flag ? "on" : "off") : null));
         }
         yield return Pair("hot_standby", Checked(
-            given, "hot_standby", "on", "on", problem, text => Scalars.TryBoolean(text, out var flag) && flag ? "on" : null));
+            given, "hot_standby", "on", "on", problem,
+            text => Scalars.TryBoolean(text, out var flag) && flag ? "on" : null));
         yield return Pair("wal_level", Checked(
             given, "wal_level", "replica", "replica, hot_standby or logical", problem,
-            text => text.ToLowerInvariant() switch { "replica" or "hot_standby" => "replica", "logical" => "logical", _ => null }));
+            text => text.ToLowerInvariant() switch { "replica" or "hot_standby" => "replica", "logical" =>
+                "logical", _ => null }));
         yield return Pair("wal_keep_size", WalKeepSize(given, problem));
     }
 
@@ -70,7 +80,8 @@ internal static class ControlledParameters
         {
             return Checked(
                 given, "wal_keep_segments", Default, "a whole number of at least 1", problem,
-                text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var segments) && segments >= 1
+                text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var segments)
+                    && segments >= 1
                     ? string.Create(CultureInfo.InvariantCulture, $"{(long)segments * WalSegmentMegabytes}MB")
                     : null);
         }
@@ -86,7 +97,8 @@ internal static class ControlledParameters
         : null;
 
     private static string Checked(
-        ImmutableSortedDictionary<string, string> given, string name, string fallback, string allowed, Action<string, string> problem,
+        ImmutableSortedDictionary<string, string> given, string name, string fallback, string allowed,
+        Action<string, string> problem,
         Func<string, string?> accept)
     {
         if (!given.TryGetValue(name, out var text))

@@ -3,7 +3,10 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Config;
 
-/// <summary>The last dynamic configuration, kept in the data directory: for a start without one in the DCS, and to write a lost one anew.</summary>
+/// <summary>
+/// The last dynamic configuration, kept in the data directory: for a start without one in the DCS, and to write a lost
+/// one anew.
+/// </summary>
 /// <remarks>The file has Patroni's name, so that a member may change hands with its data.</remarks>
 internal static class DynamicConfigCache
 {
@@ -15,7 +18,8 @@ internal static class DynamicConfigCache
         try
         {
             var file = Path.Combine(dataDirectory, FileName);
-            return File.Exists(file) && JsonElement.Parse(File.ReadAllText(file)) is { ValueKind: JsonValueKind.Object } config ? config : null;
+            return File.Exists(file) && JsonElement.Parse(
+                File.ReadAllText(file)) is { ValueKind: JsonValueKind.Object } config ? config : null;
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or JsonException)
         {

@@ -8,7 +8,9 @@ using Routing.Settings;
 
 namespace Routing.Agent.Config;
 
-/// <summary>Takes local file, dynamic configuration, role and server version together into what PostgreSQL gets. Pure.</summary>
+/// <summary>
+/// Takes local file, dynamic configuration, role and server version together into what PostgreSQL gets. Pure.
+/// </summary>
 public static class EffectivePostgresConfig
 {
     private static readonly string[] s_neverFromDcs =
@@ -17,9 +19,13 @@ public static class EffectivePostgresConfig
     /// <summary>The settings in force.</summary>
     /// <param name="settings">The local configuration.</param>
     /// <param name="dynamicConfig">The dynamic configuration; its default when the cluster has none yet.</param>
-    /// <param name="role">The role that PostgreSQL is (to be) in: it chooses <c>parameters_ROLE</c>, <c>pg_hba_ROLE</c>, <c>pg_ident_ROLE</c>.</param>
+    /// <param name="role">
+    /// The role that PostgreSQL is (to be) in: it chooses <c>parameters_ROLE</c>, <c>pg_hba_ROLE</c>,
+    /// <c>pg_ident_ROLE</c>.
+    /// </param>
     /// <param name="majorVersion">The server's major version, for example 17.</param>
-    public static PostgresConfig Combine(AgentSettings settings, DynamicConfig dynamicConfig, Role role, int majorVersion)
+    public static PostgresConfig Combine(
+        AgentSettings settings, DynamicConfig dynamicConfig, Role role, int majorVersion)
     {
         var problems = ImmutableArray.CreateBuilder<string>();
         var local = settings.Postgres.Shared;
@@ -34,14 +40,17 @@ public static class EffectivePostgresConfig
             problems);
         var controlled = SharedPostgresSettings.NoParameters
             .SetItems(ControlledParameters.From(
-                shared.Parameters ?? SharedPostgresSettings.NoParameters, (problem, instead) => problems.Add($"{problem}; {instead}")))
+                shared.Parameters ?? SharedPostgresSettings.NoParameters,
+                (problem, instead) => problems.Add($"{problem}; {instead}")))
             .SetItem("listen_addresses", string.Join(',', settings.Postgres.ListenAddresses))
             .SetItem("port", settings.Postgres.Port.ToString(CultureInfo.InvariantCulture))
             .SetItem("cluster_name", settings.Scope);
 
-        // Recovery settings written among the parameters belong to the recovery part; what recovery_conf says has precedence.
+        // Recovery settings written among the parameters belong to the recovery part; what recovery_conf says has
+        // precedence.
         var recovery = Recovery(wanted, majorVersion)
-            .SetItems(Recovery(local.RecoveryConf ?? shared.RecoveryConf ?? SharedPostgresSettings.NoParameters, majorVersion));
+            .SetItems(Recovery(local.RecoveryConf ?? shared.RecoveryConf ?? SharedPostgresSettings.NoParameters,
+                majorVersion));
         var parameters = wanted.RemoveRange(RecoveryParameterNames.All).SetItems(controlled);
         if (dynamicConfig.SynchronousMode != SynchronousMode.Off)
         {
@@ -49,16 +58,20 @@ public static class EffectivePostgresConfig
         }
         if (dynamicConfig.PermanentSlots.Values.Any(slot => slot.IsLogical) && !new MemberTags(settings.Tags).NoStream)
         {
-            parameters = parameters.SetItem("hot_standby_feedback", "on");   // logical failover slots need it on every streaming standby
+            // logical failover slots need it on every streaming standby
+            parameters = parameters.SetItem("hot_standby_feedback", "on");
         }
         var methods = local.CreateReplicaMethods ?? shared.CreateReplicaMethods ?? ["basebackup"];
 
         return new PostgresConfig
         {
             Parameters = parameters,
-            ControlledParameters = controlled.RemoveRange(controlled.Keys.Where(name => !ControlledParameters.OnCommandLine(name))),
+            ControlledParameters =
+                controlled.RemoveRange(controlled.Keys.Where(name => !ControlledParameters.OnCommandLine(name))),
             RecoveryParameters = recovery,
-            PgHba = parameters.ContainsKey("hba_file") ? null : ForRole(local.RolePgHba, shared.RolePgHba, roleName) ?? local.PgHba ?? shared.PgHba,
+            PgHba = parameters.ContainsKey("hba_file")
+                ? null
+                : ForRole(local.RolePgHba, shared.RolePgHba, roleName) ?? local.PgHba ?? shared.PgHba,
             PgIdent = parameters.ContainsKey("ident_file")
                 ? null
                 : ForRole(local.RolePgIdent, shared.RolePgIdent, roleName) ?? local.PgIdent ?? shared.PgIdent,
@@ -83,14 +96,17 @@ public static class EffectivePostgresConfig
         };
     }
 
-    /// <summary>What is wrong in the dynamic configuration's <c>postgresql</c> by itself, whatever the file of a node says.</summary>
+    /// <summary>
+    /// What is wrong in the dynamic configuration's <c>postgresql</c> by itself, whatever the file of a node says.
+    /// </summary>
     public static ImmutableArray<string> ProblemsOf(DynamicConfig dynamicConfig)
     {
         ArgumentNullException.ThrowIfNull(dynamicConfig);
         var problems = ImmutableArray.CreateBuilder<string>();
         var shared = ReadDynamic(dynamicConfig, problems);
         var given = shared.Parameters ?? SharedPostgresSettings.NoParameters;
-        foreach (var parameters in shared.RoleParameters.Values.Append(given).Append(shared.RecoveryConf ?? SharedPostgresSettings.NoParameters))
+        foreach (var parameters in shared.RoleParameters.Values.Append(given)
+            .Append(shared.RecoveryConf ?? SharedPostgresSettings.NoParameters))
         {
             problems.AddRange(Unwritable(parameters).Values);
         }
@@ -101,24 +117,30 @@ public static class EffectivePostgresConfig
         return problems.ToImmutable();
     }
 
-    /// <summary>The dynamic configuration's <c>postgresql</c>; a wrong value there counts as missing and is named.</summary>
-    private static SharedPostgresSettings ReadDynamic(DynamicConfig dynamicConfig, ImmutableArray<string>.Builder problems)
+    /// <summary>
+    /// The dynamic configuration's <c>postgresql</c>; a wrong value there counts as missing and is named.
+    /// </summary>
+    private static SharedPostgresSettings ReadDynamic(
+        DynamicConfig dynamicConfig, ImmutableArray<string>.Builder problems)
     {
         if (dynamicConfig.Postgresql.ValueKind != JsonValueKind.Object)
         {
             return new SharedPostgresSettings();
         }
         var report = new SettingsReport();
-        var section = new SectionReader(new SettingsTree(), report, "postgresql", JsonObject.Create(dynamicConfig.Postgresql));
+        var section =
+            new SectionReader(new SettingsTree(), report, "postgresql", JsonObject.Create(dynamicConfig.Postgresql));
         section.Ignore(s_neverFromDcs);
         var shared = PostgresSectionReader.ReadShared(section);
         problems.AddRange(report.Errors
-            .Where(error => !dynamicConfig.Problems.Any(known => known.StartsWith($"{error.Path} ", StringComparison.Ordinal)))
+            .Where(error =>
+                !dynamicConfig.Problems.Any(known => known.StartsWith($"{error.Path} ", StringComparison.Ordinal)))
             .Select(error => error.ToString()));
         return shared;
     }
 
-    private static IEnumerable<KeyValuePair<string, string>> Free(ImmutableSortedDictionary<string, string>? parameters) =>
+    private static IEnumerable<KeyValuePair<string, string>> Free(
+        ImmutableSortedDictionary<string, string>? parameters) =>
         (parameters ?? SharedPostgresSettings.NoParameters)
             .Where(parameter => !ControlledParameters.Contains(parameter.Key))
             .Select(parameter => KeyValuePair.Create(parameter.Key.ToLowerInvariant(), parameter.Value));
@@ -133,24 +155,29 @@ public static class EffectivePostgresConfig
     }
 
     /// <summary>What no configuration file can hold, by name, with the reason.</summary>
-    private static Dictionary<string, string> Unwritable(ImmutableSortedDictionary<string, string> parameters) => parameters
+    private static Dictionary<string, string> Unwritable(ImmutableSortedDictionary<string, string> parameters) =>
+        parameters
         .Where(pair => !ConfigurationText.IsName(pair.Key) || pair.Value.Contains('\0', StringComparison.Ordinal))
         .ToDictionary(pair => pair.Key, pair => ConfigurationText.IsName(pair.Key)
             ? $"postgresql.parameters.{pair.Key}: its value holds a null character"
             : $"postgresql.parameters: '{pair.Key}' is no name of a parameter");
 
     private static IEnumerable<KeyValuePair<string, string>> RoleParameters(
-        SharedPostgresSettings local, SharedPostgresSettings shared, string roleName, ImmutableArray<string>.Builder problems)
+        SharedPostgresSettings local, SharedPostgresSettings shared, string roleName,
+        ImmutableArray<string>.Builder problems)
     {
-        var given = local.RoleParameters.GetValueOrDefault(roleName) ?? shared.RoleParameters.GetValueOrDefault(roleName);
+        var given =
+            local.RoleParameters.GetValueOrDefault(roleName) ?? shared.RoleParameters.GetValueOrDefault(roleName);
         foreach (var name in (given?.Keys ?? []).Where(ControlledParameters.Contains))
         {
-            problems.Add($"postgresql.parameters_{roleName}.{name}: has no effect: all members must agree on this parameter");
+            problems.Add(
+                $"postgresql.parameters_{roleName}.{name}: has no effect: all members must agree on this parameter");
         }
         return Free(given);
     }
 
-    private static ImmutableSortedDictionary<string, string> Recovery(ImmutableSortedDictionary<string, string> parameters, int majorVersion)
+    private static ImmutableSortedDictionary<string, string> Recovery(
+        ImmutableSortedDictionary<string, string> parameters, int majorVersion)
     {
         var recovery = SharedPostgresSettings.NoParameters;
         foreach (var (name, value) in parameters.Where(parameter => RecoveryParameterNames.All.Contains(parameter.Key)))
@@ -164,7 +191,8 @@ public static class EffectivePostgresConfig
     }
 
     private static ImmutableArray<string>? ForRole(
-        ImmutableSortedDictionary<string, ImmutableArray<string>> local, ImmutableSortedDictionary<string, ImmutableArray<string>> shared,
+        ImmutableSortedDictionary<string, ImmutableArray<string>> local,
+        ImmutableSortedDictionary<string, ImmutableArray<string>> shared,
         string roleName) =>
         local.TryGetValue(roleName, out var lines) || shared.TryGetValue(roleName, out lines) ? lines : null;
 

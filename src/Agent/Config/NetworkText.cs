@@ -3,7 +3,9 @@ using System.Net;
 
 namespace Routing.Agent.Config;
 
-/// <summary>Networks as users write them: <c>10.0.0.0/8</c>, and also with an address inside, <c>10.1.2.3/8</c>.</summary>
+/// <summary>
+/// Networks as users write them: <c>10.0.0.0/8</c>, and also with an address inside, <c>10.1.2.3/8</c>.
+/// </summary>
 internal static class NetworkText
 {
     /// <summary>Reads one; false for a name, and for a prefix that does not fit the address.</summary>
@@ -18,7 +20,8 @@ internal static class NetworkText
         var bytes = address.GetAddressBytes();
         var length = bytes.Length * 8;
         if (slash >= 0
-            && (!int.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out length) || length > bytes.Length * 8))
+            && (!int.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out length)
+                || length > bytes.Length * 8))
         {
             return false;
         }

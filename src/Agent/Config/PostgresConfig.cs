@@ -2,16 +2,23 @@ using System.Collections.Immutable;
 
 namespace Routing.Agent.Config;
 
-/// <summary>The settings of PostgreSQL in force on this node: local file, dynamic configuration, role and version taken together.</summary>
+/// <summary>
+/// The settings of PostgreSQL in force on this node: local file, dynamic configuration, role and version taken
+/// together.
+/// </summary>
 public sealed record PostgresConfig
 {
-    /// <summary>Server parameters as text, controlled ones included, recovery parameters not; names in any case.</summary>
+    /// <summary>
+    /// Server parameters as text, controlled ones included, recovery parameters not; names in any case.
+    /// </summary>
     public required ImmutableSortedDictionary<string, string> Parameters { get; init; }
 
     /// <summary>Those that also stand on the postgres command line, so that ALTER SYSTEM can't change them.</summary>
     public required ImmutableSortedDictionary<string, string> ControlledParameters { get; init; }
 
-    /// <summary>Recovery settings that the operator gave (<c>recovery_conf</c>, and recovery names among <c>parameters</c>).</summary>
+    /// <summary>
+    /// Recovery settings that the operator gave (<c>recovery_conf</c>, and recovery names among <c>parameters</c>).
+    /// </summary>
     public required ImmutableSortedDictionary<string, string> RecoveryParameters { get; init; }
 
     /// <summary>The whole pg_hba.conf; null: leave the file alone.</summary>
@@ -24,7 +31,8 @@ public sealed record PostgresConfig
     public string? CustomConf { get; init; }
 
     /// <summary>Commands by event (on_start, on_stop, on_restart, on_reload, on_role_change).</summary>
-    public ImmutableSortedDictionary<string, string> Callbacks { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+    public ImmutableSortedDictionary<string, string> Callbacks { get; init; } =
+        ImmutableSortedDictionary<string, string>.Empty;
 
     /// <summary>The ways to make a replica, in order. Default basebackup.</summary>
     public ImmutableArray<string> CreateReplicaMethods { get; init; } = ["basebackup"];

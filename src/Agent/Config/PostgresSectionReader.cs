@@ -17,7 +17,8 @@ internal static class PostgresSectionReader
 
     private static readonly string[] s_notForBaseBackup =
     [
-        "pgdata", "format", "wal-method", "xlog-method", "gzip", "version", "dbname", "host", "port", "username", "password",
+        "pgdata", "format", "wal-method", "xlog-method", "gzip", "version", "dbname", "host", "port", "username",
+        "password",
     ];
 
     private static readonly string[] s_notForInitDb = ["pgdata", "nosync", "pwfile", "sync-only", "version"];
@@ -41,7 +42,8 @@ internal static class PostgresSectionReader
             Callbacks = callbacks.Exists ? ReadCallbacks(callbacks) : null,
             CreateReplicaMethods = methods ?? legacyMethods,
             BaseBackup = Options(section, BaseBackupSection, s_notForBaseBackup),
-            Rewind = Options(section, "rewind", ["target-pgdata", "source-pgdata", "source-server", "write-recovery-conf", "dry-run",
+            Rewind = Options(section, "rewind",
+                ["target-pgdata", "source-pgdata", "source-server", "write-recovery-conf", "dry-run",
                 "restore-target-wal", "config-file", "no-ensure-shutdown", "version", "help"]),
             UseRewind = section.Boolean("use_pg_rewind"),
             RemoveDataDirectoryOnRewindFailure = section.Boolean("remove_data_directory_on_rewind_failure"),
@@ -97,17 +99,22 @@ internal static class PostgresSectionReader
         void Add(string name, JsonNode? value, string path)
         {
             name = name.TrimStart('-');
-            if (name.IndexOf('=', StringComparison.Ordinal) is > 0 and var equals && value?.GetValueKind() is JsonValueKind.True)
+            if (name.IndexOf('=', StringComparison.Ordinal) is > 0 and var equals
+                && value?.GetValueKind() is JsonValueKind.True)
             {
-                (name, value) = (name[..equals], JsonValue.Create(name[(equals + 1)..]));   // a flag that brings its value along
+                // a flag that brings its value along
+                (name, value) = (name[..equals], JsonValue.Create(name[(equals + 1)..]));
             }
-            if (name.Length == 0 || name.Any(letter => !char.IsAsciiLetterOrDigit(letter) && letter is not ('-' or '_')))
+            if (name.Length == 0
+                || name.Any(letter => !char.IsAsciiLetterOrDigit(letter) && letter is not ('-' or '_')))
             {
                 Wrong(path, value, "the long name of an option, with its value behind a colon");
             }
-            else if (Array.Find(refused, other => other.StartsWith(name, StringComparison.OrdinalIgnoreCase)) is { } own)
+            else if (Array.Find(refused,
+                other => other.StartsWith(name, StringComparison.OrdinalIgnoreCase)) is { } own)
             {
-                Wrong(path, value, $"left out: the agent sets {own} itself");   // programs take every beginning of a name that is unique
+                // programs take every beginning of a name that is unique
+                Wrong(path, value, $"left out: the agent sets {own} itself");
             }
             else if (value is JsonValue && value.GetValueKind() is JsonValueKind.True)
             {
@@ -145,7 +152,8 @@ internal static class PostgresSectionReader
     }
 
     /// <summary>The options of initdb.</summary>
-    public static ImmutableArray<ProgramOption>? InitDbOptions(SectionReader section, string key) => Options(section, key, s_notForInitDb);
+    public static ImmutableArray<ProgramOption>? InitDbOptions(SectionReader section, string key) =>
+        Options(section, key, s_notForInitDb);
 
     /// <summary>The keys of a section beside <paramref name="known"/>, as texts to hand to a command.</summary>
     public static ImmutableSortedDictionary<string, string> Arguments(SectionReader section, params string[] known)
@@ -185,13 +193,17 @@ internal static class PostgresSectionReader
         return commands.ToImmutable();
     }
 
-    /// <summary>The sections that a method's name points to, and every other section with a command: the cluster may name it.</summary>
-    private static ImmutableSortedDictionary<string, ReplicaMethodSettings> ReadMethods(SectionReader section, ImmutableArray<string> named)
+    /// <summary>
+    /// The sections that a method's name points to, and every other section with a command: the cluster may name it.
+    /// </summary>
+    private static ImmutableSortedDictionary<string, ReplicaMethodSettings> ReadMethods(
+        SectionReader section, ImmutableArray<string> named)
     {
         var methods = ImmutableSortedDictionary.CreateBuilder<string, ReplicaMethodSettings>(StringComparer.Ordinal);
         foreach (var key in section.UnknownKeys.ToList())
         {
-            if (key == BaseBackupSection || section.Peek(key) is not JsonObject map || (!named.Contains(key) && !map.ContainsKey("command")))
+            if (key == BaseBackupSection || section.Peek(key) is not JsonObject map
+                || (!named.Contains(key) && !map.ContainsKey("command")))
             {
                 continue;
             }
@@ -212,7 +224,8 @@ internal static class PostgresSectionReader
         where T : class => s_roles.Select(role => (role, value: read(role))).Where(pair => pair.value is not null)
             .ToImmutableSortedDictionary(pair => pair.role, pair => pair.value!, StringComparer.Ordinal);
 
-    private static ImmutableSortedDictionary<string, ImmutableArray<string>> ByRole(Func<string, ImmutableArray<string>?> read) =>
+    private static ImmutableSortedDictionary<string, ImmutableArray<string>> ByRole(
+        Func<string, ImmutableArray<string>?> read) =>
         s_roles.Select(role => (role, value: read(role))).Where(pair => pair.value is not null)
             .ToImmutableSortedDictionary(pair => pair.role, pair => pair.value!.Value, StringComparer.Ordinal);
 

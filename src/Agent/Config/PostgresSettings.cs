@@ -12,8 +12,8 @@ public sealed record PostgresUser
     /// <summary><c>password</c>; null: peer, certificate or Kerberos.</summary>
     public string? Password { get; init; }
 
-    /// <summary>The other keywords by their libpq names: sslmode, sslcert, sslkey, sslrootcert, sslcrl, sslpassword, sslcrldir,
-    /// gssencmode, channel_binding, sslnegotiation. Only those that were given.</summary>
+    /// <summary>The other keywords by their libpq names: sslmode, sslcert, sslkey, sslrootcert, sslcrl, sslpassword,
+    /// sslcrldir, gssencmode, channel_binding, sslnegotiation. Only those that were given.</summary>
     public ImmutableSortedDictionary<string, string> Options { get; init; } =
         ImmutableSortedDictionary<string, string>.Empty.WithComparers(StringComparer.Ordinal);
 
@@ -24,7 +24,8 @@ public sealed record PostgresUser
     /// <summary>The keywords that <see cref="Options"/> may hold.</summary>
     internal static ImmutableArray<string> Keywords { get; } =
     [
-        "sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslcrldir", "gssencmode", "channel_binding",
+        "sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslcrldir", "gssencmode",
+        "channel_binding",
         "sslnegotiation",
     ];
 
@@ -82,7 +83,9 @@ public sealed record ProgramNames
     public string PgRewind { get; init; } = "pg_rewind";
 }
 
-/// <summary><c>postgresql</c>: what only this node's file says, and under <see cref="Shared"/> what the cluster may say too.</summary>
+/// <summary>
+/// <c>postgresql</c>: what only this node's file says, and under <see cref="Shared"/> what the cluster may say too.
+/// </summary>
 public sealed record PostgresSettings
 {
     /// <summary>The hosts of <c>listen</c>, as <c>listen_addresses</c> wants them; <c>*</c> for all.</summary>
@@ -115,7 +118,9 @@ public sealed record PostgresSettings
     /// <summary><c>pgpass</c>. Default <c>~/pgpass</c>. Not reloadable.</summary>
     public required string PasswordFile { get; init; }
 
-    /// <summary><c>database</c>: where the agent connects to, and the path of <c>conn_url</c>. Default <c>postgres</c>.</summary>
+    /// <summary>
+    /// <c>database</c>: where the agent connects to, and the path of <c>conn_url</c>. Default <c>postgres</c>.
+    /// </summary>
     public string Database { get; init; } = "postgres";
 
     /// <summary><c>authentication</c>.</summary>

@@ -68,14 +68,17 @@ public sealed record RestSettings
     /// <summary><c>verify_client</c>. Default none.</summary>
     public ClientVerification VerifyClient { get; init; }
 
-    /// <summary><c>allowlist</c>: names, addresses and networks that may use methods that change something; empty: all.</summary>
+    /// <summary>
+    /// <c>allowlist</c>: names, addresses and networks that may use methods that change something; empty: all.
+    /// </summary>
     public ImmutableArray<string> AllowList { get; init; } = [];
 
     /// <summary><c>allowlist_include_members</c>: the members' own hosts may too. Default off.</summary>
     public bool AllowListIncludesMembers { get; init; }
 
     /// <summary><c>http_extra_headers</c>, and over them <c>https_extra_headers</c> when TLS is on.</summary>
-    public ImmutableSortedDictionary<string, string> ExtraHeaders { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+    public ImmutableSortedDictionary<string, string> ExtraHeaders { get; init; } =
+        ImmutableSortedDictionary<string, string>.Empty;
 
     /// <summary><c>request_queue_size</c>: connections waiting to be accepted. Default 5.</summary>
     public int RequestQueueSize { get; init; } = 5;

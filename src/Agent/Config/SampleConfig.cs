@@ -28,7 +28,8 @@ public static class SampleConfig
     {
         ["scope"] = FillIn,
         ["name"] = hostName,
-        ["log"] = new JsonObject { ["type"] = "plain", ["level"] = "INFO", ["traceback_level"] = "ERROR", ["max_queue_size"] = 1000 },
+        ["log"] = new JsonObject { ["type"] = "plain", ["level"] = "INFO", ["traceback_level"] = "ERROR",
+            ["max_queue_size"] = 1000 },
         ["restapi"] = new JsonObject { ["listen"] = $"{address}:8008", ["connect_address"] = $"{address}:8008" },
         ["etcd3"] = new JsonObject { ["hosts"] = new JsonArray(FillIn) },
         ["bootstrap"] = new JsonObject
@@ -70,7 +71,8 @@ public static class SampleConfig
                 ["replication"] = User("replicator"),
                 ["rewind"] = User("rewind_user"),
             },
-            ["pg_hba"] = new JsonArray("host all all all scram-sha-256", "host replication replicator all scram-sha-256"),
+            ["pg_hba"] =
+                new JsonArray("host all all all scram-sha-256", "host replication replicator all scram-sha-256"),
         },
         ["tags"] = new JsonObject
         {

@@ -5,7 +5,9 @@ namespace Routing.Agent.Config;
 
 /// <summary>What a re-read configuration changes in a running agent.</summary>
 /// <param name="Effective">The new settings, with everything that can't change in a running process as it was.</param>
-/// <param name="NeedProcessRestart">The settings that were changed and take effect only when the agent starts again, by path.</param>
+/// <param name="NeedProcessRestart">
+/// The settings that were changed and take effect only when the agent starts again, by path.
+/// </param>
 public sealed record SettingsChange(AgentSettings Effective, ImmutableArray<string> NeedProcessRestart)
 {
     /// <summary>Compares the settings in force with newly read ones.</summary>
@@ -20,9 +22,12 @@ public sealed record SettingsChange(AgentSettings Effective, ImmutableArray<stri
             Etcd = KeepAddresses(current.Etcd, next.Etcd, changed),
             Postgres = next.Postgres with
             {
-                DataDirectory = Keep("postgresql.data_dir", current.Postgres.DataDirectory, next.Postgres.DataDirectory),
-                ConfigDirectory = Keep("postgresql.config_dir", current.Postgres.ConfigDirectory, next.Postgres.ConfigDirectory),
-                ConfigBaseName = Keep("postgresql.config_base_name", current.Postgres.ConfigBaseName, next.Postgres.ConfigBaseName),
+                DataDirectory =
+                    Keep("postgresql.data_dir", current.Postgres.DataDirectory, next.Postgres.DataDirectory),
+                ConfigDirectory =
+                    Keep("postgresql.config_dir", current.Postgres.ConfigDirectory, next.Postgres.ConfigDirectory),
+                ConfigBaseName =
+                    Keep("postgresql.config_base_name", current.Postgres.ConfigBaseName, next.Postgres.ConfigBaseName),
                 BinDirectory = Keep("postgresql.bin_dir", current.Postgres.BinDirectory, next.Postgres.BinDirectory),
                 PasswordFile = Keep("postgresql.pgpass", current.Postgres.PasswordFile, next.Postgres.PasswordFile),
                 Database = Keep("postgresql.database", current.Postgres.Database, next.Postgres.Database),
@@ -41,7 +46,8 @@ public sealed record SettingsChange(AgentSettings Effective, ImmutableArray<stri
     }
 
     /// <summary>Addresses stay; user, password and certificates are taken over.</summary>
-    private static EtcdOptions KeepAddresses(EtcdOptions current, EtcdOptions next, ImmutableArray<string>.Builder changed)
+    private static EtcdOptions KeepAddresses(
+        EtcdOptions current, EtcdOptions next, ImmutableArray<string>.Builder changed)
     {
         if (!current.Endpoints.SequenceEqual(next.Endpoints)
             || current.UseProxies != next.UseProxies

@@ -2,7 +2,9 @@ using System.Collections.Immutable;
 
 namespace Routing.Agent.Config;
 
-/// <summary>The <c>postgresql</c> settings that both the local file and the dynamic configuration may hold. Null: not said.</summary>
+/// <summary>
+/// The <c>postgresql</c> settings that both the local file and the dynamic configuration may hold. Null: not said.
+/// </summary>
 public sealed record SharedPostgresSettings
 {
     /// <summary>No parameters.</summary>
@@ -86,12 +88,15 @@ public sealed record ReplicaMethodSettings
     /// <summary><c>keep_data</c>: leave what is in the data directory.</summary>
     public bool KeepData { get; init; }
 
-    /// <summary><c>no_params</c>: call it without <c>--scope</c>, <c>--role</c>, <c>--datadir</c>, <c>--connstring</c>.</summary>
+    /// <summary>
+    /// <c>no_params</c>: call it without <c>--scope</c>, <c>--role</c>, <c>--datadir</c>, <c>--connstring</c>.
+    /// </summary>
     public bool NoParameters { get; init; }
 
     /// <summary><c>no_leader</c>: it works while nobody leads.</summary>
     public bool NoLeader { get; init; }
 
     /// <summary>Every other key, to be passed as <c>--key=value</c>.</summary>
-    public ImmutableSortedDictionary<string, string> Arguments { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+    public ImmutableSortedDictionary<string, string> Arguments { get; init; } =
+        ImmutableSortedDictionary<string, string>.Empty;
 }

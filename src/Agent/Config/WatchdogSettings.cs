@@ -22,7 +22,10 @@ public sealed record WatchdogSettings
     /// <summary><c>device</c>. Default <c>/dev/watchdog</c>.</summary>
     public string Device { get; init; } = "/dev/watchdog";
 
-    /// <summary><c>safety_margin</c>: the device fires this long before the lease ends; null (-1): at half of the lease. Default 5 s.</summary>
+    /// <summary>
+    /// <c>safety_margin</c>: the device fires this long before the lease ends; null (-1): at half of the lease. Default
+    /// 5 s.
+    /// </summary>
     public TimeSpan? SafetyMargin { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The device's time-out for a lease of <paramref name="ttl"/>.</summary>

@@ -25,21 +25,26 @@ internal sealed record FenceSettings(string StateFile, string Program, IReadOnly
     }
 }
 
-/// <summary>The agent's side of the fence: starts or adopts it, and gives it its orders through the shared page.</summary>
+/// <summary>
+/// The agent's side of the fence: starts or adopts it, and gives it its orders through the shared page.
+/// </summary>
 /// <param name="settings">Where and what.</param>
 /// <param name="time">The clock whose timestamps the deadlines are.</param>
-/// <param name="onEnded">Called when the fence has ended, on some thread: the loop should run and start it again.</param>
+/// <param name="onEnded">
+/// Called when the fence has ended, on some thread: the loop should run and start it again.
+/// </param>
 internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Action onEnded) : IFence, IDisposable
 {
     /// <summary>How old a sign of life may be: three beats.</summary>
     public static readonly TimeSpan HeartbeatBound = 3 * FenceLoop.Beat;
 
     /// <summary>Blocked in the fence from its first instruction and read by its loop.</summary>
-    internal static readonly int[] SignalsOfFence = [Signals.User1, Signals.Terminate, Signals.Interrupt, Signals.Hangup];
+    internal static readonly int[] SignalsOfFence = [Signals.User1, Signals.Terminate, Signals.Interrupt,
+        Signals.Hangup];
 
-    private static readonly TimeSpan StartBound = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan AnswerBound = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan s_startBound = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_answerBound = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_pollInterval = TimeSpan.FromMilliseconds(2);
 
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _ensuring = new(1, 1);
@@ -56,7 +61,8 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
             {
                 return _page is { } page
                     && IsAlive(page)
-                    && (page.Word is not { IsArmed: true } word || page.GuardedPid == word.PostmasterPid || !Runs(word, page));
+                    && (page.Word is not { IsArmed: true } word || page.GuardedPid == word.PostmasterPid
+                        || !Runs(word, page));
             }
         }
     }
@@ -173,7 +179,7 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
                 return false;
             }
 
-            await Task.Delay(PollInterval, time, cancellationToken);
+            await Task.Delay(s_pollInterval, time, cancellationToken);
         }
 
         return true;
@@ -238,7 +244,9 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
         && page.FencePid == fence.Pid
         && BootInstant.Now - page.Heartbeat < HeartbeatBound;
 
-    /// <summary>Opens the page; and opens it anew, with the order that stands, when somebody deleted the file.</summary>
+    /// <summary>
+    /// Opens the page; and opens it anew, with the order that stands, when somebody deleted the file.
+    /// </summary>
     private unsafe FencePage OpenPage()
     {
         lock (_lock)
@@ -270,7 +278,9 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
         }
     }
 
-    /// <summary>Ends a fence that runs but shows no sign of life: frozen or hung, it guards nothing and holds the lock.</summary>
+    /// <summary>
+    /// Ends a fence that runs but shows no sign of life: frozen or hung, it guards nothing and holds the lock.
+    /// </summary>
     private async ValueTask GetRidOfAsync(CancellationToken cancellationToken)
     {
         if (_fence is not { } fence)
@@ -312,19 +322,21 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
         return false;
     }
 
-    /// <summary>Wakes the fence and waits for its heartbeat: after the machine was suspended, an old one is no sign of trouble.</summary>
+    /// <summary>
+    /// Wakes the fence and waits for its heartbeat: after the machine was suspended, an old one is no sign of trouble.
+    /// </summary>
     private async ValueTask<bool> ShowsLifeAsync(FencePage page, PidFd fence, CancellationToken cancellationToken)
     {
         var start = time.GetTimestamp();
         fence.TrySignal(Signals.User1);
-        while (page.FencePid == fence.Pid && !fence.HasExited && time.GetElapsedTime(start) < AnswerBound)
+        while (page.FencePid == fence.Pid && !fence.HasExited && time.GetElapsedTime(start) < s_answerBound)
         {
             if (BootInstant.Now - page.Heartbeat < HeartbeatBound)
             {
                 return true;
             }
 
-            await Task.Delay(PollInterval, time, cancellationToken);
+            await Task.Delay(s_pollInterval, time, cancellationToken);
         }
 
         return false;
@@ -357,12 +369,12 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
                 throw new IOException($"The fence ended right after its start ({exit}); see {log}.");
             }
 
-            if (time.GetElapsedTime(start) > StartBound)
+            if (time.GetElapsedTime(start) > s_startBound)
             {
                 throw new IOException($"The fence, process {fence.Pid}, shows no sign of life; see {log}.");
             }
 
-            await Task.Delay(PollInterval, time, cancellationToken);
+            await Task.Delay(s_pollInterval, time, cancellationToken);
         }
     }
 

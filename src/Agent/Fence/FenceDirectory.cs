@@ -7,9 +7,9 @@ namespace Routing.Agent.Fence;
 
 /// <summary>The one place that says where agent and fence meet.</summary>
 /// <remarks>
-/// Memory-backed directories come first: storing into a mapped file on a disk can block while the disk is slow, and an agent
-/// must not lose its primary to that. Never inside the data directory: a clone deletes it. A restarted agent finds the fence that
-/// guards its postmaster by the order; any other guards nothing, and ends by itself.
+/// Memory-backed directories come first: storing into a mapped file on a disk can block while the disk is slow, and an
+/// agent must not lose its primary to that. Never inside the data directory: a clone deletes it. A restarted agent
+/// finds the fence that guards its postmaster by the order; any other guards nothing, and ends by itself.
 /// </remarks>
 internal static class FenceDirectory
 {
@@ -34,7 +34,8 @@ internal static class FenceDirectory
             ?? Prepare($"{shared}/{Key(name, data)}", "/dev/shm")
             ?? Prepare(Path.Combine(parent, Key($".routing-{name}", data)))
             ?? throw new IOException(
-                "No place for the fence's state: neither /run/routing nor /dev/shm nor the data directory's parent is writable.");
+                "No place for the fence's state: neither /run/routing nor /dev/shm nor the data directory's parent is "
+                    + "writable.");
     }
 
     /// <summary>Removes the directory of a fence that has ended, but for what somebody should still read.</summary>
@@ -74,7 +75,8 @@ internal static class FenceDirectory
     }
 
     /// <summary>
-    /// A readable name that no other data directory has: two containers may give their members the same path, and share the place.
+    /// A readable name that no other data directory has: two containers may give their members the same path, and share
+    /// the place.
     /// </summary>
     private static string Key(string name, string data) => $"{name}-{Hash($"{data} {Identity(data)}"):x16}";
 
@@ -91,8 +93,8 @@ internal static class FenceDirectory
     }
 
     /// <summary>
-    /// The directory whose fence has the order to end the postmaster that runs now: an agent that is started again must find it, though the
-    /// data directory did not exist yet when the earlier one chose its name.
+    /// The directory whose fence has the order to end the postmaster that runs now: an agent that is started again must
+    /// find it, though the data directory did not exist yet when the earlier one chose its name.
     /// </summary>
     private static string? Find(string place, string prefix, string data)
     {
@@ -104,7 +106,8 @@ internal static class FenceDirectory
 
         try
         {
-            return Directory.EnumerateDirectories(place, prefix + "*").FirstOrDefault(found => IsOurs(found) && Guards(found, postmaster));
+            return Directory.EnumerateDirectories(place, prefix + "*")
+                .FirstOrDefault(found => IsOurs(found) && Guards(found, postmaster));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

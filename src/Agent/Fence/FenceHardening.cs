@@ -2,7 +2,9 @@ using Routing.Agent.Native;
 
 namespace Routing.Agent.Fence;
 
-/// <summary>Makes the fence run when the machine is short of memory or time. Each step may be refused; the fence works without.</summary>
+/// <summary>
+/// Makes the fence run when the machine is short of memory or time. Each step may be refused; the fence works without.
+/// </summary>
 internal static unsafe class FenceHardening
 {
     private const int LowestRealtimePriority = 1, HighPriority = -15;

@@ -12,8 +12,11 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
     /// <summary>How long a fence stays without an agent and without an order.</summary>
     public static readonly TimeSpan LonelyBound = TimeSpan.FromSeconds(60);
 
-    /// <summary>How often it looks at the processes and files around it, which costs more than a beat; a signal makes it look at once.</summary>
-    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(5);
+    /// <summary>
+    /// How often it looks at the processes and files around it, which costs more than a beat; a signal makes it look at
+    /// once.
+    /// </summary>
+    private static readonly TimeSpan s_lookInterval = TimeSpan.FromSeconds(5);
 
     private int _postmaster = -1;
     private int _postmasterPid;
@@ -49,8 +52,8 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
         {
             var word = page.Word;
             HoldPostmaster(word);
-            // The order before the clock: should we be frozen between the two, the order is old and the clock is right. That errs
-            // towards acting, and the compare-and-set in Act finds an order that was given meanwhile.
+            // The order before the clock: should we be frozen between the two, the order is old and the clock is right.
+            // That errs towards acting, and the compare-and-set in Act finds an order that was given meanwhile.
             var now = BootInstant.Now;
             if (word.IsArmed && now >= word.Deadline)
             {
@@ -59,7 +62,8 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
             }
 
             page.Heartbeat = now;
-            if (_isSignalled || now.Nanoseconds - _lookedAt >= LookInterval.Ticks * 100 || (_postmaster >= 0 && !_family.IsKnown))
+            if (_isSignalled || now.Nanoseconds - _lookedAt >= s_lookInterval.Ticks * 100
+                || (_postmaster >= 0 && !_family.IsKnown))
             {
                 _lookedAt = now.Nanoseconds;
                 _isSignalled = false;
@@ -123,8 +127,8 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
     }
 
     /// <summary>
-    /// Looked at again and again while the postmaster lives: one that has just been started has not gone to its data directory
-    /// yet, and one that has ended shows nothing any more while its children may live on.
+    /// Looked at again and again while the postmaster lives: one that has just been started has not gone to its data
+    /// directory yet, and one that has ended shows nothing any more while its children may live on.
     /// </summary>
     private void RememberFamily()
     {
@@ -168,7 +172,8 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
             // A fence that took over from one that died while firing does not know the deadline any more.
             var lateBy = word.IsFiring ? 0 : now.Nanoseconds - word.Deadline.Nanoseconds;
             page.Report(
-                reason, word.PostmasterPid, lateBy, BootInstant.Now.Nanoseconds - now.Nanoseconds, outcome.Killed, outcome.LeftOver);
+                reason, word.PostmasterPid, lateBy, BootInstant.Now.Nanoseconds - now.Nanoseconds, outcome.Killed,
+                outcome.LeftOver);
             _reported = outcome.LeftOver > 0;
             _actedAt = now.Nanoseconds;
         }
@@ -189,7 +194,8 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
     };
 
     private ProcessStat? Agent() =>
-        page.AgentPid is > 0 and var pid && ProcessStat.Read(pid) is { IsAlive: true } agent && agent.StartTicks == page.AgentStart
+        page.AgentPid is > 0 and var pid && ProcessStat.Read(pid) is { IsAlive: true } agent
+            && agent.StartTicks == page.AgentStart
             ? agent
             : null;
 
@@ -214,7 +220,9 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
         }
     }
 
-    /// <summary>Somebody deleted our state file, and a new agent made a new one with a new fence: that one guards now.</summary>
+    /// <summary>
+    /// Somebody deleted our state file, and a new agent made a new one with a new fence: that one guards now.
+    /// </summary>
     private bool IsReplaced(BootInstant now, byte* name)
     {
         using var successor = FencePage.OpenForFence(Marshal.PtrToStringUTF8((nint)name)!);
@@ -234,7 +242,8 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
         polls[0] = new Libc.PollFd { Fd = timer, Events = Libc.POLLIN };
         polls[1] = new Libc.PollFd { Fd = signalFd, Events = Libc.POLLIN };
         _ = Libc.poll(polls, 2, -1);
-        var buffer = stackalloc byte[128];   // the size of one signalfd_siginfo, whose first word is the signal's number
+        // the size of one signalfd_siginfo, whose first word is the signal's number
+        var buffer = stackalloc byte[128];
         _ = Libc.read(timer, buffer, 8);
         while (Libc.read(signalFd, buffer, 128) == 128)
         {

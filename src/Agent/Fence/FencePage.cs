@@ -5,8 +5,8 @@ using Routing.Agent.Native;
 namespace Routing.Agent.Fence;
 
 /// <summary>
-/// The page of memory that agent and fence share: a small file, mapped by both. Each word has one writer and is read and
-/// written whole; only the order (<see cref="Word"/>) has two, and is changed by compare-and-set.
+/// The page of memory that agent and fence share: a small file, mapped by both. Each word has one writer and is read
+/// and written whole; only the order (<see cref="Word"/>) has two, and is changed by compare-and-set.
 /// </summary>
 internal sealed unsafe class FencePage : IDisposable
 {
@@ -99,7 +99,9 @@ internal sealed unsafe class FencePage : IDisposable
             (int)Read(Place.LeftOver))
         : null;
 
-    /// <summary>Opens or creates the file, for the agent: what an earlier boot left behind is cleared but for the last report.</summary>
+    /// <summary>
+    /// Opens or creates the file, for the agent: what an earlier boot left behind is cleared but for the last report.
+    /// </summary>
     /// <exception cref="IOException">It can't be opened, or belongs to another user.</exception>
     public static FencePage OpenForAgent(string path)
     {
@@ -109,7 +111,8 @@ internal sealed unsafe class FencePage : IDisposable
         {
             state.Write(Place.Word, 0);
             foreach (var place in (Place[])
-                [Place.PostmasterStart, Place.FencePid, Place.FenceStart, Place.Heartbeat, Place.GuardedPid, Place.Locked])
+                [Place.PostmasterStart, Place.FencePid, Place.FenceStart, Place.Heartbeat, Place.GuardedPid,
+                    Place.Locked])
             {
                 state.Write(place, 0);
             }
@@ -142,7 +145,9 @@ internal sealed unsafe class FencePage : IDisposable
         }
     }
 
-    /// <summary>Becomes the one fence of this file; false while another one lives. Lasts until the process ends.</summary>
+    /// <summary>
+    /// Becomes the one fence of this file; false while another one lives. Lasts until the process ends.
+    /// </summary>
     public bool TryLock() => Libc.flock(_descriptor, Libc.LOCK_EX | Libc.LOCK_NB) == 0;
 
     /// <summary>Whether a living fence holds the file.</summary>

@@ -4,8 +4,8 @@ using Routing.Agent.Native;
 namespace Routing.Agent.Fence;
 
 /// <summary>
-/// The fence: a process of its own that ends PostgreSQL when the agent has not extended the deadline in time. One thread, no
-/// allocation after the start, asleep except once a second and at the deadline.
+/// The fence: a process of its own that ends PostgreSQL when the agent has not extended the deadline in time. One
+/// thread, no allocation after the start, asleep except once a second and at the deadline.
 /// </summary>
 internal static class FenceProgram
 {

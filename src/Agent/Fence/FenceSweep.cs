@@ -12,14 +12,17 @@ internal static class FenceSweep
     private static readonly TimeSpan s_logIsRead = TimeSpan.FromDays(7);
 
     /// <summary>Looks through the place that the agents of this user share.</summary>
-    /// <param name="directory">The directory of this agent's own fence: it stays, and the others beside it are looked at.</param>
+    /// <param name="directory">
+    /// The directory of this agent's own fence: it stays, and the others beside it are looked at.
+    /// </param>
     /// <param name="now">The wall clock, by which files and reports are dated.</param>
     /// <returns>How many directories are gone.</returns>
     public static int BesideOf(string directory, DateTimeOffset now)
     {
         var own = Path.GetFullPath(directory);
         // Beside a data directory there is nobody else's.
-        if (Path.GetDirectoryName(own) is not { } place || Path.GetFileName(own).StartsWith(".routing-", StringComparison.Ordinal))
+        if (Path.GetDirectoryName(own) is not { } place
+            || Path.GetFileName(own).StartsWith(".routing-", StringComparison.Ordinal))
         {
             return 0;
         }

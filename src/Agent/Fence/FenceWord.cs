@@ -1,10 +1,12 @@
 namespace Routing.Agent.Fence;
 
 /// <summary>
-/// The order that the agent gives the fence, in one 64-bit number so that it is read and written whole: which postmaster
-/// must be gone when which instant passes. Zero is "disarmed: never touch anything".
+/// The order that the agent gives the fence, in one 64-bit number so that it is read and written whole: which
+/// postmaster must be gone when which instant passes. Zero is "disarmed: never touch anything".
 /// </summary>
-/// <param name="Value">22 bits of process number (Linux has no larger ones), above them 42 bits of milliseconds.</param>
+/// <param name="Value">
+/// 22 bits of process number (Linux has no larger ones), above them 42 bits of milliseconds.
+/// </param>
 internal readonly record struct FenceWord(long Value)
 {
     private const int PidBits = 22;
@@ -18,7 +20,8 @@ internal readonly record struct FenceWord(long Value)
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(postmasterPid);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(postmasterPid, (int)PidMask);
         // Rounded down: a fence may be a millisecond early, never late. 0 would mean disarmed, 1 means firing.
-        var milliseconds = deadline == default ? 1 : Math.Clamp(deadline.Nanoseconds / 1_000_000, 2, MaximumMilliseconds);
+        var milliseconds =
+            deadline == default ? 1 : Math.Clamp(deadline.Nanoseconds / 1_000_000, 2, MaximumMilliseconds);
         return new FenceWord((milliseconds << PidBits) | (uint)postmasterPid);
     }
 

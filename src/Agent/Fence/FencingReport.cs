@@ -11,7 +11,9 @@ internal enum FencingReason
     /// <summary>The agent was there but stopped, by a signal or a debugger.</summary>
     AgentFrozen = 2,
 
-    /// <summary>The agent was there and ran, but did not extend the deadline: starved, hung, or cut off from the DCS.</summary>
+    /// <summary>
+    /// The agent was there and ran, but did not extend the deadline: starved, hung, or cut off from the DCS.
+    /// </summary>
     AgentSilent = 3,
 }
 

@@ -2,13 +2,17 @@ namespace Routing.Agent.Fence;
 
 /// <summary>The guard that ends PostgreSQL when this agent can't prove in time that it may be primary.</summary>
 /// <remarks>
-/// Order of calls: <see cref="EnsureRunningAsync"/>; <see cref="Arm"/> before PostgreSQL may accept writes (promotion, or right
-/// after the start of a primary); <see cref="ExtendUntil"/> after each renewal of the lease; <see cref="Disarm"/> once it is
-/// stopped or a standby for certain. All but the first are quick and may be called from any thread.
+/// Order of calls: <see cref="EnsureRunningAsync"/>; <see cref="Arm"/> before PostgreSQL may accept writes (promotion,
+/// or right after the start of a primary); <see cref="ExtendUntil"/> after each renewal of the lease;
+/// <see cref="Disarm"/> once it is stopped or a standby for certain. All but the first are quick and may be called from
+/// any thread.
 /// </remarks>
 internal interface IFence
 {
-    /// <summary>Whether the fence lives, looked around within the last seconds, and holds the postmaster if it is armed and that one still runs.</summary>
+    /// <summary>
+    /// Whether the fence lives, looked around within the last seconds, and holds the postmaster if it is armed and that
+    /// one still runs.
+    /// </summary>
     bool IsGuarding { get; }
 
     /// <summary>Whether an order to end a postmaster stands.</summary>
@@ -20,18 +24,26 @@ internal interface IFence
     /// <summary>What the fence last did, also for an earlier agent; null when it never had to act.</summary>
     FencingReport? LastFencing { get; }
 
-    /// <summary>Finds the fence of an earlier agent or starts one. Cheap when it runs; call it in each run of the loop.</summary>
+    /// <summary>
+    /// Finds the fence of an earlier agent or starts one. Cheap when it runs; call it in each run of the loop.
+    /// </summary>
     /// <exception cref="IOException">The fence can't be started; the message says why.</exception>
     ValueTask EnsureRunningAsync(CancellationToken cancellationToken);
 
     /// <summary>From now on the postmaster must be gone when the deadline has passed.</summary>
     /// <param name="postmasterPid">The postmaster.</param>
     /// <param name="postmasterStart">Its <see cref="Native.ProcessStat.StartTicks"/>.</param>
-    /// <param name="deadline">A timestamp of the <see cref="TimeProvider"/>: the lease's end less the safety margin.</param>
+    /// <param name="deadline">
+    /// A timestamp of the <see cref="TimeProvider"/>: the lease's end less the safety margin.
+    /// </param>
     void Arm(int postmasterPid, ulong postmasterStart, long deadline);
 
-    /// <summary>Moves the deadline. False when nothing is armed, or when it was too late: the fence has begun to act.</summary>
-    /// <param name="deadline">A timestamp of the <see cref="TimeProvider"/>, counted from before the renewal was sent.</param>
+    /// <summary>
+    /// Moves the deadline. False when nothing is armed, or when it was too late: the fence has begun to act.
+    /// </summary>
+    /// <param name="deadline">
+    /// A timestamp of the <see cref="TimeProvider"/>, counted from before the renewal was sent.
+    /// </param>
     bool ExtendUntil(long deadline);
 
     /// <summary>Moves the deadline of an order that stands to this one, if it is the earlier.</summary>

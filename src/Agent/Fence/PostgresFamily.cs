@@ -3,9 +3,9 @@ using Routing.Agent.Native;
 namespace Routing.Agent.Fence;
 
 /// <summary>
-/// What all processes of one running PostgreSQL have in common: they run the postmaster's program file in the data directory.
-/// It finds those whose postmaster has died, too; each has a session and a process group of its own, so these tell nothing.
-/// Allocates nothing: the fence works when memory is short.
+/// What all processes of one running PostgreSQL have in common: they run the postmaster's program file in the data
+/// directory. It finds those whose postmaster has died, too; each has a session and a process group of its own, so
+/// these tell nothing. Allocates nothing: the fence works when memory is short.
 /// </summary>
 internal readonly unsafe record struct PostgresFamily(FileIdentity Program, FileIdentity Directory)
 {
@@ -22,8 +22,8 @@ internal readonly unsafe record struct PostgresFamily(FileIdentity Program, File
     public bool Includes(int pid) => IsKnown && Of(pid) == this;
 
     /// <summary>
-    /// Sends SIGKILL to all that belong to the family and to all children of <paramref name="postmasterPid"/>, once, but not
-    /// to the postmaster itself. Returns how many there were.
+    /// Sends SIGKILL to all that belong to the family and to all children of <paramref name="postmasterPid"/>, once,
+    /// but not to the postmaster itself. Returns how many there were.
     /// </summary>
     public int KillOnce(int postmasterPid)
     {

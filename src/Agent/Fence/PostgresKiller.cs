@@ -7,7 +7,9 @@ namespace Routing.Agent.Fence;
 /// <param name="LeftOver">Processes still there when the time was up.</param>
 internal readonly record struct KillOutcome(int Killed, int LeftOver);
 
-/// <summary>Ends one PostgreSQL with everything that belongs to it, by force and in little time. Blocks; allocates nothing.</summary>
+/// <summary>
+/// Ends one PostgreSQL with everything that belongs to it, by force and in little time. Blocks; allocates nothing.
+/// </summary>
 internal static unsafe class PostgresKiller
 {
     /// <summary>How long an immediate shutdown may take before SIGKILL: an idle server needs 10 to 30 ms.</summary>
@@ -35,7 +37,8 @@ internal static unsafe class PostgresKiller
 
     private static KillOutcome KillWithPostmaster(int postmaster, int postmasterPid, PostgresFamily family)
     {
-        // Stopped first, so that it starts no more children; and killed last, so that its children are known by their parent.
+        // Stopped first, so that it starts no more children; and killed last, so that its children are known by their
+        // parent.
         _ = Libc.pidfd_send_signal(postmaster, Signals.Stop);
         var children = KillRounds(postmaster, postmasterPid, family);
         _ = Libc.pidfd_send_signal(postmaster, Signals.Kill);

@@ -11,7 +11,9 @@ namespace Routing.Agent.Loop;
 // The keys that a run keeps: the member's own, and the leader's.
 internal sealed partial class AgentLoop
 {
-    /// <summary>The keys that this member keeps: its own, and as the leader the status and the failsafe members.</summary>
+    /// <summary>
+    /// The keys that this member keeps: its own, and as the leader the status and the failsafe members.
+    /// </summary>
     private async Task TendKeysAsync(Observation o, CancellationToken cancellationToken)
     {
         if (o.Cluster is null || !o.IsDcsLive || _learned.ExitCode is not null)
@@ -24,8 +26,10 @@ internal sealed partial class AgentLoop
             // What the job that has just been started changes is told at once, not with the next run.
             var present = o with { Job = _jobs.Current, Ended = null, Memory = _memory };
             await _publisher.PublishAsync(
-                MemberRecord(present), o.Cluster.Members.GetValueOrDefault(_member.Name), _timing.LoopWait, limit.Token);
-            if (o.Lease.HoldsLeader && o.Local is { IsPrimary: true, Server: ServerState.Running } && _keeper.View.HoldsLeader)
+                MemberRecord(present), o.Cluster.Members.GetValueOrDefault(_member.Name), _timing.LoopWait,
+                limit.Token);
+            if (o.Lease.HoldsLeader && o.Local is { IsPrimary: true, Server: ServerState.Running }
+                && _keeper.View.HoldsLeader)
             {
                 await TendLeaderKeysAsync(o, limit.Token);
             }
@@ -44,7 +48,8 @@ internal sealed partial class AgentLoop
     {
         var role = Published.Role(o);
         var state = Published.State(o);
-        var running = state is PostgresState.Running or PostgresState.Starting or PostgresState.Restarting && o.Local.HasProcess;
+        var running =
+            state is PostgresState.Running or PostgresState.Starting or PostgresState.Restarting && o.Local.HasProcess;
         return new Member
         {
             Name = _member.Name,
@@ -54,11 +59,13 @@ internal sealed partial class AgentLoop
             State = state,
             Role = role,
             Version = RoutingVersion.Compatible,
-            CheckpointAfterPromotePending = o.Lease.HoldsLeader && !(o.Local.IsPrimary && o.Local.CheckpointedSincePromotion),
+            CheckpointAfterPromotePending =
+                o.Lease.HoldsLeader && !(o.Local.IsPrimary && o.Local.CheckpointedSincePromotion),
             Tags = o.Memory.LeavingSince is null ? _member.Tags : LeaveSet.Publish(_member.Tags),
             PendingRestart = !o.Local.PendingRestart.IsEmpty,
             PendingRestartReason = o.Local.PendingRestart,
-            XlogLocation = running && !o.Local.IsWalEndUnknown && o.Local.WalPosition > Lsn.Zero ? o.Local.WalPosition : null,
+            XlogLocation =
+                running && !o.Local.IsWalEndUnknown && o.Local.WalPosition > Lsn.Zero ? o.Local.WalPosition : null,
             ReceiveLsn = running && !o.Local.IsPrimary && o.Local.ReceivedLsn > Lsn.Zero ? o.Local.ReceivedLsn : null,
             ReplayLsn = running && !o.Local.IsPrimary && o.Local.ReplayedLsn > Lsn.Zero ? o.Local.ReplayedLsn : null,
             ReplicationState = running ? Published.ReplicationState(o) : null,
@@ -77,7 +84,8 @@ internal sealed partial class AgentLoop
             // Our own slot too: should we go, the next leader keeps the WAL that we need to come back.
             (plan.RetainSlots ?? seen.RetainSlots).Add(ReplicationSlotName.FromMember(_member.Name)));
         if (_time.GetElapsedTime(_statusWrittenAt) >= _timing.LoopWait * 0.9
-            && await _status.PublishAsync(status, o.Cluster, o.Lease.Term, _memory.PromotedIn, cancellationToken) is { IsDone: true, Revision: > 0 })
+            && await _status.PublishAsync(status, o.Cluster, o.Lease.Term, _memory.PromotedIn,
+                cancellationToken) is { IsDone: true, Revision: > 0 })
         {
             _statusWrittenAt = _time.GetTimestamp();
         }
@@ -93,7 +101,8 @@ internal sealed partial class AgentLoop
             {
                 _failsafeAttempt = members;
                 _failsafePossible = (_failsafePossible ?? members).SetItems(members);
-                var outcome = await _store.PutAsync(ClusterKeys.Failsafe, failsafe, WriteCondition.Always, 0, cancellationToken);
+                var outcome =
+                    await _store.PutAsync(ClusterKeys.Failsafe, failsafe, WriteCondition.Always, 0, cancellationToken);
                 _failsafeWritten = outcome.IsDone ? failsafe : "";
             }
         }

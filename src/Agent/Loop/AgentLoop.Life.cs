@@ -11,8 +11,8 @@ internal sealed partial class AgentLoop
     private TimeSpan _earlierTtl;
 
     /// <summary>
-    /// In a store that was set up anew or restored, what was known before counts until a leader has written the new one; the
-    /// leader itself looks at the keys as they are.
+    /// In a store that was set up anew or restored, what was known before counts until a leader has written the new
+    /// one; the leader itself looks at the keys as they are.
     /// </summary>
     private ClusterSnapshot WithEarlierLife(ClusterSnapshot snapshot)
     {

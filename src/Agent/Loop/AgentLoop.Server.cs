@@ -11,7 +11,8 @@ internal sealed partial class AgentLoop
     /// <summary>The configuration comes before every job that uses it: a start, a copy, a bootstrap.</summary>
     private async Task ApplyConfigurationAsync(Observation o, CancellationToken cancellationToken)
     {
-        if (_jobs.Current is not null || o.Cluster is null || (!_reload && _appliedConfigRevision == _config.ModRevision)
+        if (_jobs.Current is not null || o.Cluster is null
+            || (!_reload && _appliedConfigRevision == _config.ModRevision)
             || (_applyFailedAt is { } failedAt && !_reload && !MayApplyAgain(failedAt, o)))
         {
             return;
@@ -49,7 +50,9 @@ internal sealed partial class AgentLoop
 
     /// <summary>What the server needs besides its role: the settings of this role, and its slots.</summary>
     /// <param name="o">What was seen.</param>
-    /// <param name="cancellationToken">Ends it when the lease reaches its margin: then only the next run counts.</param>
+    /// <param name="cancellationToken">
+    /// Ends it when the lease reaches its margin: then only the next run counts.
+    /// </param>
     private async Task TendServerAsync(Observation o, CancellationToken cancellationToken)
     {
         if (_jobs.Current is not null || o.Cluster is null)

@@ -35,9 +35,13 @@ internal sealed partial class AgentLoop
         }
     }
 
-    /// <summary>What a leader without the DCS tells its members of its slots: as they are now, not as the status key had them.</summary>
+    /// <summary>
+    /// What a leader without the DCS tells its members of its slots: as they are now, not as the status key had them.
+    /// </summary>
     private ImmutableSortedDictionary<string, Lsn> SlotsToTell(Observation o) =>
-        (o.Local.Server == ServerState.Running ? PlanSlots(o, new SlotBasis(o.Cluster!, DcsIsSilent: true)).PublishedSlots : null)
+        (o.Local.Server == ServerState.Running
+            ? PlanSlots(o, new SlotBasis(o.Cluster!, DcsIsSilent: true)).PublishedSlots
+            : null)
         ?? o.Cluster!.Status.Slots;
 
     private SlotPlan PlanSlots(Observation o, SlotBasis basis)

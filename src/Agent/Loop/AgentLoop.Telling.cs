@@ -36,13 +36,16 @@ internal sealed partial class AgentLoop
         {
             RunCallback(ended.Kind);
         }
-        if (_callbackRole == Role.Primary && !o.Local.HasProcess && decision.Actions.Any(action => action is HaAction.ReleaseLeader))
+        if (_callbackRole == Role.Primary && !o.Local.HasProcess
+            && decision.Actions.Any(action => action is HaAction.ReleaseLeader))
         {
-            // Its server is down and does not come back as a primary: an address that follows the role must not wait for the next start.
+            // Its server is down and does not come back as a primary: an address that follows the role must not wait
+            // for the next start.
             _callbackRole = Role.Demoted;
             _postgres.RunCallback("on_role_change", Role.Demoted);
         }
-        if (_callbackRole is null && o.Cluster is not null && o.Local.Server == ServerState.Running && o.Job is null && _memory.BootstrapFailure is null)
+        if (_callbackRole is null && o.Cluster is not null && o.Local.Server == ServerState.Running && o.Job is null
+            && _memory.BootstrapFailure is null)
         {
             // PostgreSQL was running already when this agent started.
             _callbackRole = role;
@@ -121,6 +124,7 @@ internal sealed partial class AgentLoop
     [LoggerMessage(EventId = 1001, Level = LogLevel.Information, Message = "This member {Reason} [{Code}]")]
     private partial void LogDecision(string reason, string code);
 
-    [LoggerMessage(EventId = 1002, Level = LogLevel.Information, Message = "Lock owner: {Leader}; I am {Self} (term {Term})")]
+    [LoggerMessage(
+        EventId = 1002, Level = LogLevel.Information, Message = "Lock owner: {Leader}; I am {Self} (term {Term})")]
     private partial void LogLeader(string leader, string self, long term);
 }

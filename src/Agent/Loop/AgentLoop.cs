@@ -10,8 +10,8 @@ namespace Routing.Agent.Loop;
 
 /// <summary>Observe, decide, perform; again when something happens, and at the latest after <c>loop_wait</c>.</summary>
 /// <remarks>
-/// Woken at once by: a watch event that can change the decision, the postmaster's exit, a REST request, a finished job, a
-/// deadline. A run that has nothing to do costs one query. Long work is a job beside the loop.
+/// Woken at once by: a watch event that can change the decision, the postmaster's exit, a REST request, a finished job,
+/// a deadline. A run that has nothing to do costs one query. Long work is a job beside the loop.
 /// </remarks>
 internal sealed partial class AgentLoop : IDisposable
 {
@@ -61,8 +61,10 @@ internal sealed partial class AgentLoop : IDisposable
     private volatile bool _shutdown;
 
     public AgentLoop(
-        LocalMember member, IClusterStore store, TopologyWatch watch, IPostgres postgres, IPeers peers, IPrimaryGuard guard,
-        LeaseKeeper keeper, StatusBoard board, AgentEvents events, LoopSignal signal, TimeProvider time, ILoggerFactory loggers)
+        LocalMember member, IClusterStore store, TopologyWatch watch, IPostgres postgres, IPeers peers,
+        IPrimaryGuard guard,
+        LeaseKeeper keeper, StatusBoard board, AgentEvents events, LoopSignal signal, TimeProvider time,
+        ILoggerFactory loggers)
     {
         (_member, _store, _watch, _postgres, _guard, _keeper, _board, _events, _time) =
             (member, store, watch, postgres, guard, keeper, board, events, time);
@@ -74,7 +76,8 @@ internal sealed partial class AgentLoop : IDisposable
         Orders = new OrderDesk(signal.Wake);
         _jobs = new JobSlot(Now, signal.Wake, loggers.CreateLogger<JobSlot>());
         _status = new StatusKey(store, member.Name);
-        _performer = new Performer(store, keeper, _status, postgres, peers, guard, _jobs, Orders, time, loggers.CreateLogger<Performer>());
+        _performer = new Performer(store, keeper, _status, postgres, peers, guard, _jobs, Orders, time,
+            loggers.CreateLogger<Performer>());
         _publisher = new MemberPublisher(store, keeper, time, loggers.CreateLogger<MemberPublisher>());
         keeper.Wake = signal.Wake;
         keeper.LoopIsAlive = IsAlive;
@@ -92,12 +95,14 @@ internal sealed partial class AgentLoop : IDisposable
     /// <summary>The decision: <see cref="HaLoop.Decide"/>, unless a test plants a bug in it.</summary>
     public Func<Observation, Decision> Decide { get; init; } = HaLoop.Decide;
 
-    /// <summary>What this member consented to in an earlier life of its agent; null: nothing that could still bind it.</summary>
+    /// <summary>
+    /// What this member consented to in an earlier life of its agent; null: nothing that could still bind it.
+    /// </summary>
     public FailsafeNotice? EarlierConsent { get; init; }
 
     /// <summary>
-    /// Whether it is known that no other agent has this member's name. Until then the loop looks after its own PostgreSQL alone, as if the
-    /// DCS had not answered yet.
+    /// Whether it is known that no other agent has this member's name. Until then the loop looks after its own
+    /// PostgreSQL alone, as if the DCS had not answered yet.
     /// </summary>
     public Func<bool> NameIsOurs { get; init; } = static () => true;
 
@@ -108,7 +113,8 @@ internal sealed partial class AgentLoop : IDisposable
     }
 
     /// <summary>
-    /// Called after each decision: the members to be known to the agent's next life, and whether the data directory has been filled anew.
+    /// Called after each decision: the members to be known to the agent's next life, and whether the data directory has
+    /// been filled anew.
     /// </summary>
     public Action<KnownMembers, bool>? KeepMembers { get; init; }
 
@@ -120,7 +126,9 @@ internal sealed partial class AgentLoop : IDisposable
 
     /// <summary>Runs until the decision ends the process.</summary>
     /// <returns>The exit code.</returns>
-    /// <exception cref="Exception">The loop or the lease keeper broke: the process has to end, and the fence stops a primary.</exception>
+    /// <exception cref="Exception">
+    /// The loop or the lease keeper broke: the process has to end, and the fence stops a primary.
+    /// </exception>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -128,9 +136,11 @@ internal sealed partial class AgentLoop : IDisposable
         _keeper.Adopt(_timing);
         _inheritedPid = _guard.ArmedPid;
         var keeping = _keeper.RunAsync(stop.Token);
-        // Whatever ends the keeper: nobody renews the lease any more, and the loop must not wait for its next run to notice.
+        // Whatever ends the keeper: nobody renews the lease any more, and the loop must not wait for its next run to
+        // notice.
         _ = keeping.ContinueWith(
-            _ => Signal.Wake(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            _ => Signal.Wake(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
         try
         {
             while (true)
@@ -152,7 +162,8 @@ internal sealed partial class AgentLoop : IDisposable
         {
             _watch.Changed -= OnWatch;
             Cancel(stop);
-            await keeping.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+            await keeping.ConfigureAwait(
+                ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
     }
 
@@ -200,7 +211,8 @@ internal sealed partial class AgentLoop : IDisposable
     private void OnWatch(ClusterView view)
     {
         _keeper.Observe(view.Snapshot);
-        if (WakeRules.Matters(_board.Current.Cluster, view.Snapshot, _member.Name) || view.IsLive == _board.Current.IsDcsSilent)
+        if (WakeRules.Matters(_board.Current.Cluster, view.Snapshot, _member.Name)
+            || view.IsLive == _board.Current.IsDcsSilent)
         {
             Signal.Wake();
         }
@@ -221,16 +233,19 @@ internal sealed partial class AgentLoop : IDisposable
         }
         var decision = Decide(observation);
         _memory = decision.Memory with { PreviousPosition = observation.Local.WalPosition };
-        KeepMembers?.Invoke(_memory.Members, observation.Ended is { Kind: JobKind.Clone or JobKind.Rewind or JobKind.Bootstrap });
+        KeepMembers?.Invoke(_memory.Members,
+            observation.Ended is { Kind: JobKind.Clone or JobKind.Rewind or JobKind.Bootstrap });
         Announce(observation, decision);
         Publish(observation, decision);
         var carried = _learned;
         using var bound = WithinLease(cancellationToken);
         _learned = await _performer.PerformAsync(
             decision.Actions,
-            new Performer.Run(observation with { Memory = _memory }, _member, _config) { Now = Now, Slots = () => SlotsToTell(observation) },
+            new Performer.Run(observation with { Memory = _memory }, _member, _config) { Now = Now,
+                Slots = () => SlotsToTell(observation) },
             bound.Token);
-        if (_learned.SyncRefused && _memory.Sync is { } planned && observation.Memory.Sync?.Unanswered(observation.Cluster!.Sync) is null)
+        if (_learned.SyncRefused && _memory.Sync is { } planned
+            && observation.Memory.Sync?.Unanswered(observation.Cluster!.Sync) is null)
         {
             // Unless an earlier attempt had no answer, nothing can land any more: the planner is free again.
             _memory = _memory with { Sync = planned with { Wrote = null } };
@@ -257,7 +272,9 @@ internal sealed partial class AgentLoop : IDisposable
         return NextRun(observation, decision);
     }
 
-    /// <summary>What a run does may not outlast the lease: then a primary has to be stopped, and only the next run does that.</summary>
+    /// <summary>
+    /// What a run does may not outlast the lease: then a primary has to be stopped, and only the next run does that.
+    /// </summary>
     private TimedToken WithinLease(CancellationToken cancellationToken)
     {
         var lease = _keeper.View;
@@ -272,7 +289,8 @@ internal sealed partial class AgentLoop : IDisposable
     /// <summary>The next run at the latest: what the decision says, the end of the lease, the heartbeat.</summary>
     private TimeSpan NextRun(Observation observation, Decision decision)
     {
-        // On whole multiples of loop_wait, where the watch and the keeper have their moments too: an idle agent wakes once for all three.
+        // On whole multiples of loop_wait, where the watch and the keeper have their moments too: an idle agent wakes
+        // once for all three.
         var aligned = WatchPace.UntilNext(_timing.LoopWait, _time);
         var wait = aligned < _timing.LoopWait ? aligned : _timing.LoopWait;
         if (decision.WakeIn is { } soon && soon < wait)
@@ -287,12 +305,14 @@ internal sealed partial class AgentLoop : IDisposable
             {
                 wait = margin + TimeSpan.FromMilliseconds(1);
             }
-            // In failsafe mode the members have to be asked while there is time: as soon as half of the lease is over, which may have
-            // happened during this run, by its requests that nobody answered.
+            // In failsafe mode the members have to be asked while there is time: as soon as half of the lease is over,
+            // which may have happened during this run, by its requests that nobody answered.
             var untilHalf = lease.LeaderLeft - (lease.Ttl / 2);
             if (_config.FailsafeMode && untilHalf < wait && observation.Lease.LeaderLeft >= observation.Lease.Ttl / 2)
             {
-                wait = untilHalf > TimeSpan.Zero ? untilHalf + TimeSpan.FromMilliseconds(1) : TimeSpan.FromMilliseconds(1);
+                wait = untilHalf > TimeSpan.Zero
+                    ? untilHalf + TimeSpan.FromMilliseconds(1)
+                    : TimeSpan.FromMilliseconds(1);
             }
         }
         return wait;
@@ -309,7 +329,8 @@ internal sealed partial class AgentLoop : IDisposable
         try
         {
             var view = _watch.Current;
-            while (view.IsLive && view.Snapshot.Revision < _learned.WrittenRevision && view.Snapshot.Life == _seen?.Life)
+            while (view.IsLive && view.Snapshot.Revision < _learned.WrittenRevision
+                && view.Snapshot.Life == _seen?.Life)
             {
                 view = await _watch.WaitForNewerAsync(view, limit.Token);
             }
@@ -328,7 +349,8 @@ internal sealed partial class AgentLoop : IDisposable
         var local = await _postgres.ObserveAsync(cancellationToken);
         if (local.PostmasterPid > 0 && local.PostmasterPid == _inheritedPid)
         {
-            local = local with { PromotionAsked = true };   // an earlier agent's order names it: a primary, or to be one
+            // an earlier agent's order names it: a primary, or to be one
+            local = local with { PromotionAsked = true };
         }
         _observedAt = observedAt;
         var view = _watch.Current;
@@ -394,14 +416,18 @@ internal sealed partial class AgentLoop : IDisposable
         return snapshot;
     }
 
-    /// <summary>Until the view shows the list that we wrote last, each list that may be in force counts: a member that one of them names may race, and has to be asked.</summary>
+    /// <summary>
+    /// Until the view shows the list that we wrote last, each list that may be in force counts: a member that one of
+    /// them names may race, and has to be asked.
+    /// </summary>
     private ClusterSnapshot WithOwnFailsafe(ClusterSnapshot snapshot)
     {
         if (_failsafePossible is null || _keeper.Held is null || snapshot.Failsafe is not { } seen)
         {
             return snapshot;
         }
-        if (seen.Count == _failsafeAttempt!.Count && seen.All(pair => _failsafeAttempt.GetValueOrDefault(pair.Key) == pair.Value))
+        if (seen.Count == _failsafeAttempt!.Count
+            && seen.All(pair => _failsafeAttempt.GetValueOrDefault(pair.Key) == pair.Value))
         {
             _failsafePossible = null;
             return snapshot;
@@ -424,7 +450,8 @@ internal sealed partial class AgentLoop : IDisposable
 
     private void AdoptConfig(ClusterSnapshot snapshot)
     {
-        if (snapshot.Config is { } config && (config.ModRevision != _config.ModRevision || snapshot.Life.Number != _configLife))
+        if (snapshot.Config is { } config
+            && (config.ModRevision != _config.ModRevision || snapshot.Life.Number != _configLife))
         {
             (_config, _configLife) = (config.After(_config), snapshot.Life.Number);
             foreach (var problem in _config.Problems)
@@ -436,7 +463,8 @@ internal sealed partial class AgentLoop : IDisposable
                 LogUnsupported(unsupported);
             }
         }
-        var allFenced = _guard.IsFenced && snapshot.Members.Values.All(m => m.Name == _member.Name || m.Routing is { Fence: true });
+        var allFenced = _guard.IsFenced
+            && snapshot.Members.Values.All(m => m.Name == _member.Name || m.Routing is { Fence: true });
         var timing = _config.Timing.Corrected(allFenced ? Timing.FencedMinimum : Timing.CommonMinimum);
         if (timing != _timing)
         {
@@ -450,7 +478,8 @@ internal sealed partial class AgentLoop : IDisposable
     {
         // What a silent server was last is known, not what it is: its files and what it was asked for tell more.
         var mayWrite = o.Job is { MakesPrimary: true }
-            || o.Local.AcceptsWrites || o.Local.PromotionAsked || o.Local is { HasProcess: true, HasRecoverySignal: false };
+            || o.Local.AcceptsWrites || o.Local.PromotionAsked
+            || o.Local is { HasProcess: true, HasRecoverySignal: false };
         if (mayWrite && !o.Paused && o.Local.PostmasterPid > 0 && o.Lease.HoldsLeader && o.Job?.Kind != JobKind.Demote)
         {
             _guard.Arm(o.Local.PostmasterPid);
@@ -465,15 +494,19 @@ internal sealed partial class AgentLoop : IDisposable
     private partial void LogConfigProblem(string problem);
 
     [LoggerMessage(EventId = 1009, Level = LogLevel.Error,
-        Message = "{Problem}: no member takes the leader key anew, and there is no failover or switchover, until standby_cluster is removed")]
+        Message = "{Problem}: no member takes the leader key anew, and there is no failover or switchover, until "
+            + "standby_cluster is removed")]
     private partial void LogUnsupported(string problem);
 
-    [LoggerMessage(EventId = 1004, Level = LogLevel.Information, Message = "Times in force: ttl {Ttl} s, loop_wait {LoopWait} s, retry_timeout {RetryTimeout} s")]
+    [LoggerMessage(EventId = 1004, Level = LogLevel.Information,
+        Message = "Times in force: ttl {Ttl} s, loop_wait {LoopWait} s, retry_timeout {RetryTimeout} s")]
     private partial void LogTiming(double ttl, double loopWait, double retryTimeout);
 
-    [LoggerMessage(EventId = 1008, Level = LogLevel.Warning, Message = "The key {Key} cannot be used as it is: {Problem}")]
+    [LoggerMessage(
+        EventId = 1008, Level = LogLevel.Warning, Message = "The key {Key} cannot be used as it is: {Problem}")]
     private partial void LogKeyProblem(string key, string problem);
 
-    [LoggerMessage(EventId = 1007, Level = LogLevel.Information, Message = "promoted self to leader by acquiring session lock; {Phases}")]
+    [LoggerMessage(EventId = 1007, Level = LogLevel.Information,
+        Message = "promoted self to leader by acquiring session lock; {Phases}")]
     private partial void LogFailover(string phases);
 }

@@ -43,6 +43,7 @@ internal sealed class FailoverClock
         Last = [new FailoverPhase("elected", elected - began), new FailoverPhase("promoted", o.Now - elected)];
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"elected {(elected - began).TotalMilliseconds:F0} ms after the key was free, primary {(o.Now - elected).TotalMilliseconds:F0} ms later");
+            $"elected {(elected - began).TotalMilliseconds:F0} ms after the key was free, primary "
+                + $"{(o.Now - elected).TotalMilliseconds:F0} ms later");
     }
 }

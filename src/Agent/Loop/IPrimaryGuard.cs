@@ -2,7 +2,9 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Loop;
 
-/// <summary>What stands behind a primary and stops it when its lease runs out: the fence, and a watchdog where there is one.</summary>
+/// <summary>
+/// What stands behind a primary and stops it when its lease runs out: the fence, and a watchdog where there is one.
+/// </summary>
 internal interface IPrimaryGuard
 {
     /// <summary>Before the leader key is taken: starts the watchdog, where there is one.</summary>
@@ -15,7 +17,10 @@ internal interface IPrimaryGuard
     /// <summary>The postmaster may run until this deadline and no longer; a shorter lease brings it forward.</summary>
     void Adopt(Conviction conviction);
 
-    /// <summary>Whatever is guarded, also by the order of an earlier agent, runs until this deadline at the latest; never puts one back.</summary>
+    /// <summary>
+    /// Whatever is guarded, also by the order of an earlier agent, runs until this deadline at the latest; never puts
+    /// one back.
+    /// </summary>
     void BringForward(long deadline);
 
     /// <summary>The postmaster that is guarded, also by the order of an earlier agent; 0: none is.</summary>
@@ -27,7 +32,10 @@ internal interface IPrimaryGuard
     /// <summary>A required watchdog cannot be used: why; null when all is well.</summary>
     string? WatchdogProblem { get; }
 
-    /// <summary>The last part of a lease of this ttl, in which an active watchdog may reset the machine; zero while none is active.</summary>
+    /// <summary>
+    /// The last part of a lease of this ttl, in which an active watchdog may reset the machine; zero while none is
+    /// active.
+    /// </summary>
     TimeSpan ReserveOf(TimeSpan ttl);
 
     /// <summary>The fence runs, so that short leases are safe.</summary>

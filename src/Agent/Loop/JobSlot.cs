@@ -54,7 +54,8 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
     /// <param name="demotion">How a demotion stops PostgreSQL; null for every other job.</param>
     /// <param name="restartsPrimary">A restart that starts a primary again.</param>
     public bool TryStart(
-        JobKind kind, string? source, Func<IProgress<string>, CancellationToken, Task<(JobResult Result, string Detail)>> work,
+        JobKind kind, string? source,
+        Func<IProgress<string>, CancellationToken, Task<(JobResult Result, string Detail)>> work,
         DemoteMode? demotion = null, bool restartsPrimary = false)
     {
         lock (_lock)
@@ -63,7 +64,8 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
             {
                 return false;
             }
-            _current = new JobView(kind, now(), "started") { Source = source, Demotion = demotion, RestartsPrimary = restartsPrimary };
+            _current = new JobView(kind, now(), "started") { Source = source, Demotion = demotion,
+                RestartsPrimary = restartsPrimary };
             _ended = null;
             _cancel = new CancellationTokenSource();
             _task = RunAsync(kind, work, _cancel);
@@ -87,7 +89,8 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
     private TimeSpan Now() => now();
 
     private async Task RunAsync(
-        JobKind kind, Func<IProgress<string>, CancellationToken, Task<(JobResult, string)>> work, CancellationTokenSource cancel)
+        JobKind kind, Func<IProgress<string>, CancellationToken, Task<(JobResult, string)>> work,
+        CancellationTokenSource cancel)
     {
         await Task.Yield();
         var name = HaLoop.Name(kind);
@@ -132,7 +135,8 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
         {
             lock (slot._lock)
             {
-                slot._current = slot._current is { } current ? current with { Progress = value, ProgressedAt = slot.Now() } : null;
+                slot._current =
+                    slot._current is { } current ? current with { Progress = value, ProgressedAt = slot.Now() } : null;
             }
         }
     }

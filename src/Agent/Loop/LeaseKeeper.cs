@@ -7,13 +7,13 @@ namespace Routing.Agent.Loop;
 
 /// <summary>Keeps the process's one lease, and knows how far the leader key may be believed in.</summary>
 /// <remarks>
-/// <para>It runs on its own schedule, several times per ttl, so that a slow PostgreSQL never costs the lease; but it renews
-/// only while the loop shows that it is alive. Conviction ends one ttl after the moment <i>before</i> the last good renewal
-/// was sent, by the monotonic clock.</para>
-/// <para>A renewal of the leader is two steps: the keep-alive of the lease, and a linearizable look that the key is still
-/// ours on this lease. Only when both were answered does the conviction move.</para>
-/// <para>A changed ttl means a new lease, and the key is put on it. Until the answer is there, what is believed is what the shorter
-/// of the two leases gives; the guards are told before the request is sent.</para>
+/// <para>It runs on its own schedule, several times per ttl, so that a slow PostgreSQL never costs the lease; but it
+/// renews only while the loop shows that it is alive. Conviction ends one ttl after the moment <i>before</i> the last
+/// good renewal was sent, by the monotonic clock.</para>
+/// <para>A renewal of the leader is two steps: the keep-alive of the lease, and a linearizable look that the key is
+/// still ours on this lease. Only when both were answered does the conviction move.</para>
+/// <para>A changed ttl means a new lease, and the key is put on it. Until the answer is there, what is believed is what
+/// the shorter of the two leases gives; the guards are told before the request is sent.</para>
 /// </remarks>
 internal sealed partial class LeaseKeeper(
     IClusterStore store, string self, TimeProvider time, ILogger<LeaseKeeper> logger) : IDisposable
@@ -40,23 +40,29 @@ internal sealed partial class LeaseKeeper(
     private TimeSpan _requestLimit = Timing.Default.RetryTimeout;
     private long _renewedAt;
 
-    /// <summary>Called when the leader key was won or lost, or is believed in for another time; null: it is not ours. One call at a time.</summary>
+    /// <summary>
+    /// Called when the leader key was won or lost, or is believed in for another time; null: it is not ours. One call
+    /// at a time.
+    /// </summary>
     public Action<Conviction?>? ConvictionChanged { get; set; }
 
     /// <summary>
-    /// Called before the key may come to hang on a lease although it is not known to be ours: the deadline that an order of an earlier agent
-    /// must not exceed from then on.
+    /// Called before the key may come to hang on a lease although it is not known to be ours: the deadline that an
+    /// order of an earlier agent must not exceed from then on.
     /// </summary>
     public Action<long>? DeadlineForeseen { get; set; }
 
     /// <summary>Called when something happened that the loop should look at.</summary>
     public Action? Wake { get; set; }
 
-    /// <summary>Whether the loop has shown a sign of life within its bound. A stuck agent must lose its lease.</summary>
+    /// <summary>
+    /// Whether the loop has shown a sign of life within its bound. A stuck agent must lose its lease.
+    /// </summary>
     public Func<bool> LoopIsAlive { get; set; } = () => true;
 
     /// <summary>
-    /// The last part of a lease of this ttl, in which a hardware watchdog may reset the machine; zero: none runs. Must not wait for anything.
+    /// The last part of a lease of this ttl, in which a hardware watchdog may reset the machine; zero: none runs. Must
+    /// not wait for anything.
     /// </summary>
     public Func<TimeSpan, TimeSpan> ReserveOf { get; set; } = static _ => TimeSpan.Zero;
 
@@ -78,13 +84,18 @@ internal sealed partial class LeaseKeeper(
                     }
                     : new LeaseView(false, default, TimeSpan.Zero, _uncertain, _ttl)
                     {
-                        ReleaseLeft = _releasePending && now < _releaseUntil ? time.GetElapsedTime(now, _releaseUntil) : TimeSpan.Zero,
+                        ReleaseLeft = _releasePending && now < _releaseUntil
+                            ? time.GetElapsedTime(now, _releaseUntil)
+                            : TimeSpan.Zero,
                     };
             }
         }
     }
 
-    /// <summary>Until when a primary here may run at the latest: the timestamp at which the fence acts. In the past when nothing is believed.</summary>
+    /// <summary>
+    /// Until when a primary here may run at the latest: the timestamp at which the fence acts. In the past when nothing
+    /// is believed.
+    /// </summary>
     public long Deadline
     {
         get
@@ -164,18 +175,22 @@ internal sealed partial class LeaseKeeper(
     }
 
     /// <summary>Tries to take the leader key.</summary>
-    /// <param name="atMost">The longest that it may take; null: as long as any request. Without an answer the key is uncertain.</param>
+    /// <param name="atMost">
+    /// The longest that it may take; null: as long as any request. Without an answer the key is uncertain.
+    /// </param>
     /// <param name="cancellationToken">Gives up; then nothing is concluded.</param>
     public Task<LeaderWrite> AcquireAsync(TimeSpan? atMost, CancellationToken cancellationToken) =>
-        WriteLeaderAsync(static (store, self, lease, token) => store.TryAcquireLeaderAsync(self, lease, token), atMost, cancellationToken);
+        WriteLeaderAsync(static (store, self, lease, token) => store.TryAcquireLeaderAsync(self, lease, token), atMost,
+            cancellationToken);
 
     /// <summary>Confirms a key that carries our name, perhaps on the lease of an earlier life.</summary>
     public Task<LeaderWrite> AttachAsync(CancellationToken cancellationToken) =>
-        WriteLeaderAsync(static (store, self, lease, token) => store.TryKeepLeaderAsync(self, lease, token), null, cancellationToken);
+        WriteLeaderAsync(static (store, self, lease, token) => store.TryKeepLeaderAsync(self, lease, token), null,
+            cancellationToken);
 
     /// <summary>
-    /// Gives the leader key up. From here on nothing believes in it, whatever the DCS answers. Without a clear answer the keeper asks again and
-    /// again, and leaves the lease to end meanwhile (<see cref="LeaseView.ReleaseLeft"/>).
+    /// Gives the leader key up. From here on nothing believes in it, whatever the DCS answers. Without a clear answer
+    /// the keeper asks again and again, and leaves the lease to end meanwhile (<see cref="LeaseView.ReleaseLeft"/>).
     /// </summary>
     public async Task<WriteOutcome> ReleaseAsync(CancellationToken cancellationToken)
     {
@@ -209,8 +224,12 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    /// <summary>The key has to go. The lease is not renewed from here on, so that the key ends with it at the latest. Needs the lock.</summary>
-    private void PromiseRelease() => (_releasePending, _releaseUntil) = (true, time.GetTimestamp() + Ticks(Longer(_ttl, _leaderTtl)));
+    /// <summary>
+    /// The key has to go. The lease is not renewed from here on, so that the key ends with it at the latest. Needs the
+    /// lock.
+    /// </summary>
+    private void PromiseRelease() =>
+        (_releasePending, _releaseUntil) = (true, time.GetTimestamp() + Ticks(Longer(_ttl, _leaderTtl)));
 
     private static TimeSpan Longer(TimeSpan left, TimeSpan right) => left > right ? left : right;
 
@@ -278,7 +297,9 @@ internal sealed partial class LeaseKeeper(
         Tell();
     }
 
-    /// <summary>Until when others vouch for this leader (failsafe mode); null when nobody does. The DCS's own word ends it.</summary>
+    /// <summary>
+    /// Until when others vouch for this leader (failsafe mode); null when nobody does. The DCS's own word ends it.
+    /// </summary>
     public long? VouchedUntil
     {
         get
@@ -290,8 +311,12 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    /// <summary>The members vouch for this leader in the DCS's stead (failsafe mode): guards may wait as long.</summary>
-    /// <param name="sentAt">The timestamp before they were asked. What the DCS has confirmed since counts for more.</param>
+    /// <summary>
+    /// The members vouch for this leader in the DCS's stead (failsafe mode): guards may wait as long.
+    /// </summary>
+    /// <param name="sentAt">
+    /// The timestamp before they were asked. What the DCS has confirmed since counts for more.
+    /// </param>
     /// <param name="until">How long they do.</param>
     public void Vouch(long sentAt, long until)
     {
@@ -307,8 +332,12 @@ internal sealed partial class LeaseKeeper(
         Tell();
     }
 
-    /// <summary>A member has refused its consent: what was vouched for counts no more, whatever time of it is left.</summary>
-    /// <remarks>The guards get half of a safety margin, so that PostgreSQL is stopped by this agent rather than by them.</remarks>
+    /// <summary>
+    /// A member has refused its consent: what was vouched for counts no more, whatever time of it is left.
+    /// </summary>
+    /// <remarks>
+    /// The guards get half of a safety margin, so that PostgreSQL is stopped by this agent rather than by them.
+    /// </remarks>
     public void Withdraw()
     {
         lock (_lock)
@@ -363,7 +392,9 @@ internal sealed partial class LeaseKeeper(
         _sleep.Dispose();
     }
 
-    /// <summary>Waits for its turn; every holder of the gate is bounded by <see cref="Limit"/>, so this needs no token.</summary>
+    /// <summary>
+    /// Waits for its turn; every holder of the gate is bounded by <see cref="Limit"/>, so this needs no token.
+    /// </summary>
     private Task EnterAsync() => _gate.WaitAsync(CancellationToken.None);
 
     private TimeSpan Interval
@@ -379,7 +410,10 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    /// <summary>A lease that carries no leader key may rest until two fifths of its life are over: it is renewed at every second moment.</summary>
+    /// <summary>
+    /// A lease that carries no leader key may rest until two fifths of its life are over: it is renewed at every second
+    /// moment.
+    /// </summary>
     private bool MayRest()
     {
         lock (_lock)
@@ -428,7 +462,8 @@ internal sealed partial class LeaseKeeper(
             var before = Held;
             Foresee(lease, sentAt);
             var write = await store.TryKeepLeaderAsync(self, lease.Id, limit.Token);
-            if (before is { } reign && write.Outcome is LeaseOutcome.Held or LeaseOutcome.Lost && write.Life > reign.Term.Life
+            if (before is { } reign && write.Outcome is LeaseOutcome.Held or LeaseOutcome.Lost
+                && write.Life > reign.Term.Life
                 && IsBelieved())
             {
                 // The store was set up anew or restored: who is believed to lead goes on, and says so there.
@@ -561,8 +596,8 @@ internal sealed partial class LeaseKeeper(
     }
 
     /// <summary>
-    /// The key is about to be put on a lease that may be shorter than the one it hangs on: from here on it is believed in for no longer
-    /// than that one lives, should the answer be late or we be frozen.
+    /// The key is about to be put on a lease that may be shorter than the one it hangs on: from here on it is believed
+    /// in for no longer than that one lives, should the answer be late or we be frozen.
     /// </summary>
     private void Foresee(OwnLease lease, long sentAt)
     {
@@ -593,7 +628,9 @@ internal sealed partial class LeaseKeeper(
     /// <param name="write">The answer.</param>
     /// <param name="sentAt">The timestamp before the request was sent.</param>
     /// <param name="ttl">Life of the lease that the request named.</param>
-    /// <param name="asked">The key that was asked about; when it was lost or released meanwhile, the answer is about the past. Null: any.</param>
+    /// <param name="asked">
+    /// The key that was asked about; when it was lost or released meanwhile, the answer is about the past. Null: any.
+    /// </param>
     private void Settle(LeaderWrite write, long sentAt, TimeSpan ttl, LeaderKey? asked)
     {
         var changed = false;
@@ -611,7 +648,8 @@ internal sealed partial class LeaseKeeper(
                     _uncertain = false;
                     (_leaderUntil, _leaderTtl) = (sentAt + Ticks(ttl), ttl);
                     _leaderLoopWait = ttl == _ttl ? _loopWait : _leaderLoopWait;
-                    // Who is asked next time is known by the DCS from here on, and may be others than those who have vouched.
+                    // Who is asked next time is known by the DCS from here on, and may be others than those who have
+                    // vouched.
                     (_confirmedAt, _vouchedUntil, _vouchedDeadline) = (time.GetTimestamp(), 0, 0);
                     break;
                 case LeaseOutcome.Lost or LeaseOutcome.LeaseGone:
@@ -638,7 +676,9 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    /// <summary>Tells what is believed; in order, as a later deadline that comes first would be put back by the earlier one.</summary>
+    /// <summary>
+    /// Tells what is believed; in order, as a later deadline that comes first would be put back by the earlier one.
+    /// </summary>
     private void Tell()
     {
         lock (_telling)
@@ -649,7 +689,8 @@ internal sealed partial class LeaseKeeper(
                 if (_held is not null)
                 {
                     conviction = new Conviction(
-                        Math.Max(_leaderUntil, _vouchedUntil), Math.Max(DeadlineOf(_leaderUntil, _leaderTtl), _vouchedDeadline), _leaderTtl,
+                        Math.Max(_leaderUntil, _vouchedUntil),
+                        Math.Max(DeadlineOf(_leaderUntil, _leaderTtl), _vouchedDeadline), _leaderTtl,
                         _leaderLoopWait);
                 }
             }
@@ -683,13 +724,16 @@ internal sealed partial class LeaseKeeper(
         return TimedToken.After(limit, time, cancellationToken);
     }
 
-    [LoggerMessage(EventId = 1101, Level = LogLevel.Warning, Message = "The loop has not finished a run within its bound: the lease is not renewed")]
+    [LoggerMessage(EventId = 1101, Level = LogLevel.Warning,
+        Message = "The loop has not finished a run within its bound: the lease is not renewed")]
     private partial void LogLoopStuck();
 
-    [LoggerMessage(EventId = 1102, Level = LogLevel.Warning, Message = "The leader key is not ours any more: it names {Holder}")]
+    [LoggerMessage(
+        EventId = 1102, Level = LogLevel.Warning, Message = "The leader key is not ours any more: it names {Holder}")]
     private partial void LogLost(string holder);
 
-    [LoggerMessage(EventId = 1103, Level = LogLevel.Warning, Message = "Our lease does not exist any more; granting a new one")]
+    [LoggerMessage(
+        EventId = 1103, Level = LogLevel.Warning, Message = "Our lease does not exist any more; granting a new one")]
     private partial void LogLeaseGone();
 
     [LoggerMessage(EventId = 1104, Level = LogLevel.Warning, Message = "No lease could be had: {Problem}")]
@@ -698,11 +742,13 @@ internal sealed partial class LeaseKeeper(
     [LoggerMessage(EventId = 1105, Level = LogLevel.Information, Message = "The leader key: {Outcome} {Detail}")]
     private partial void LogSettled(LeaseOutcome outcome, string detail);
 
-    [LoggerMessage(EventId = 1106, Level = LogLevel.Information, Message = "The ttl is {Seconds} s now; a new lease will be granted")]
+    [LoggerMessage(EventId = 1106, Level = LogLevel.Information,
+        Message = "The ttl is {Seconds} s now; a new lease will be granted")]
     private partial void LogTtl(double seconds);
 
     [LoggerMessage(EventId = 1107, Level = LogLevel.Warning,
-        Message = "The store was set up anew or restored, and its leader key names {Holder}: this member leads, and puts its own there")]
+        Message = "The store was set up anew or restored, and its leader key names {Holder}: this member leads, and "
+            + "puts its own there")]
     private partial void LogNewLife(string holder);
 
     /// <summary>A lease of ours.</summary>

@@ -26,7 +26,9 @@ internal sealed class LoopSignal : IDisposable
         sleeper?.TrySetResult();
     }
 
-    /// <summary>Sleeps until woken, or for <paramref name="atMost"/>, which may be any time: no timer lasts longer than 49 days.</summary>
+    /// <summary>
+    /// Sleeps until woken, or for <paramref name="atMost"/>, which may be any time: no timer lasts longer than 49 days.
+    /// </summary>
     public async Task SleepAsync(TimeSpan atMost, CancellationToken cancellationToken)
     {
         var sleeper = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -40,8 +42,10 @@ internal sealed class LoopSignal : IDisposable
             _sleeper = sleeper;
             _timer.Change(atMost < TimedToken.Longest ? atMost : TimedToken.Longest, Timeout.InfiniteTimeSpan);
         }
-        // Not Task.WaitAsync: its promise hops over the thread pool, and the simulation replays schedules on one thread.
-        using var given = cancellationToken.UnsafeRegister(static state => ((TaskCompletionSource)state!).TrySetCanceled(), sleeper);
+        // Not Task.WaitAsync: its promise hops over the thread pool, and the simulation replays schedules on one
+        // thread.
+        using var given =
+            cancellationToken.UnsafeRegister(static state => ((TaskCompletionSource)state!).TrySetCanceled(), sleeper);
         await sleeper.Task;
     }
 

@@ -5,7 +5,9 @@ using Routing.Dcs;
 namespace Routing.Agent.Loop;
 
 /// <summary>Keeps this member's own key in step with what it is.</summary>
-/// <remarks>A change of state, role or anything else goes out at once; WAL positions alone only once per <c>loop_wait</c>.</remarks>
+/// <remarks>
+/// A change of state, role or anything else goes out at once; WAL positions alone only once per <c>loop_wait</c>.
+/// </remarks>
 internal sealed partial class MemberPublisher(
     IClusterStore store, LeaseKeeper keeper, TimeProvider time, ILogger<MemberPublisher> logger)
 {
@@ -47,7 +49,8 @@ internal sealed partial class MemberPublisher(
         {
             return;
         }
-        var outcome = await store.PutAsync(ClusterKeys.Member(member.Name), value, WriteCondition.Always, lease, cancellationToken);
+        var outcome = await store.PutAsync(
+            ClusterKeys.Member(member.Name), value, WriteCondition.Always, lease, cancellationToken);
         switch (outcome.Status)
         {
             case WriteStatus.Done:
@@ -63,6 +66,7 @@ internal sealed partial class MemberPublisher(
         }
     }
 
-    [LoggerMessage(EventId = 1301, Level = LogLevel.Warning, Message = "The member key could not be written: {Status} {Problem}")]
+    [LoggerMessage(
+        EventId = 1301, Level = LogLevel.Warning, Message = "The member key could not be written: {Status} {Problem}")]
     private partial void LogNotPublished(WriteStatus status, string problem);
 }

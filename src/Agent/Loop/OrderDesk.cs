@@ -9,7 +9,10 @@ namespace Routing.Agent.Loop;
 /// <param name="Detail">One sentence, or for <see cref="OrderRefusal.Busy"/> the name of the job that runs.</param>
 internal readonly record struct OrderEnd(JobResult? Result, OrderRefusal? Refusal, string Detail);
 
-/// <summary>What operators ask of this member through REST, on its way to the loop and back. One order is open or under way at a time.</summary>
+/// <summary>
+/// What operators ask of this member through REST, on its way to the loop and back. One order is open or under way at a
+/// time.
+/// </summary>
 /// <param name="wake">Lets the loop run.</param>
 internal sealed class OrderDesk(Action wake)
 {
@@ -80,7 +83,9 @@ internal sealed class OrderDesk(Action wake)
         return true;
     }
 
-    /// <summary>What an earlier life of the agent had planned, by its member key: counts once, at the first look.</summary>
+    /// <summary>
+    /// What an earlier life of the agent had planned, by its member key: counts once, at the first look.
+    /// </summary>
     public void Recall(ScheduledRestart? restart)
     {
         lock (_lock)

@@ -35,8 +35,10 @@ internal sealed partial class Performer
         var answers = run.Observation.Local.Server == ServerState.Running;
         var limit = restart.AsPrimary ? StopLimit(run) : null;
         var plan = new RestartPlan(
-            new StopPlan(StopMode.Fast, Checkpoint: answers, EscalateAfter: answers ? limit : limit ?? s_unresponsiveStop),
-            new StartPlan(restart.AsPrimary, restart.Upstream, restart.Timeout) { OnPostmaster = restart.AsPrimary ? guard.Arm : null })
+            new StopPlan(StopMode.Fast, Checkpoint: answers,
+                EscalateAfter: answers ? limit : limit ?? s_unresponsiveStop),
+            new StartPlan(restart.AsPrimary, restart.Upstream,
+                restart.Timeout) { OnPostmaster = restart.AsPrimary ? guard.Arm : null })
         {
             MayStart = () => !restart.AsPrimary || run.Config.Pause || LeadsStill(),
         };

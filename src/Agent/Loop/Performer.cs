@@ -12,7 +12,8 @@ namespace Routing.Agent.Loop;
 
 /// <summary>Does what the decision says. The only place of the loop with effects.</summary>
 internal sealed partial class Performer(
-    IClusterStore store, LeaseKeeper keeper, StatusKey status, IPostgres postgres, IPeers peers, IPrimaryGuard guard, JobSlot jobs,
+    IClusterStore store, LeaseKeeper keeper, StatusKey status, IPostgres postgres, IPeers peers, IPrimaryGuard guard,
+    JobSlot jobs,
     OrderDesk orders, TimeProvider time, ILogger<Performer> logger)
 {
     /// <summary>The longest that a peer may take to answer before it counts as unreachable.</summary>
@@ -34,7 +35,9 @@ internal sealed partial class Performer(
         /// <summary>Monotonic time since the process started.</summary>
         public required Func<TimeSpan> Now { get; init; }
 
-        /// <summary>The replication slots of this leader and their positions, to tell its members while the DCS is silent.</summary>
+        /// <summary>
+        /// The replication slots of this leader and their positions, to tell its members while the DCS is silent.
+        /// </summary>
         public required Func<ImmutableSortedDictionary<string, Lsn>> Slots { get; init; }
     }
 
@@ -51,7 +54,9 @@ internal sealed partial class Performer(
 
         public TimeSpan? FailsafeAskedAt { get; init; }
 
-        /// <summary>How far the members are that have consented; null: they were not asked, or not all of them have.</summary>
+        /// <summary>
+        /// How far the members are that have consented; null: they were not asked, or not all of them have.
+        /// </summary>
         public ImmutableSortedDictionary<string, Lsn>? FailsafePositions { get; init; }
 
         public long WrittenRevision { get; init; }
@@ -60,7 +65,8 @@ internal sealed partial class Performer(
     }
 
     /// <summary>Performs the actions in order; one that fails ends the run.</summary>
-    public async Task<Learned> PerformAsync(ImmutableArray<HaAction> actions, Run run, CancellationToken cancellationToken)
+    public async Task<Learned> PerformAsync(
+        ImmutableArray<HaAction> actions, Run run, CancellationToken cancellationToken)
     {
         var learned = new Learned();
         foreach (var action in actions)
@@ -126,22 +132,28 @@ internal sealed partial class Performer(
                     return (false, learned);
                 }
                 // On our lease: should we die while bootstrapping, the scope is free again.
-                var race = await store.PutAsync(ClusterKeys.Initialize, "", WriteCondition.Absent, lease, cancellationToken);
-                return (race.IsDone, Seen(learned with { InitializeRevision = race.IsDone ? race.Revision : 0 }, race.Revision));
+                var race =
+                    await store.PutAsync(ClusterKeys.Initialize, "", WriteCondition.Absent, lease, cancellationToken);
+                return (race.IsDone,
+                    Seen(learned with { InitializeRevision = race.IsDone ? race.Revision : 0 }, race.Revision));
             case HaAction.WriteInitialize write:
                 return Report(action, await store.PutAsync(
                     ClusterKeys.Initialize, write.SystemId,
-                    write.Revision is { } initializeRevision ? WriteCondition.Unchanged(initializeRevision) : WriteCondition.Always, 0,
+                    write.Revision is { } initializeRevision
+                        ? WriteCondition.Unchanged(initializeRevision)
+                        : WriteCondition.Always, 0,
                     cancellationToken), learned);
             case HaAction.WriteConfig:
                 var config = run.Config.Raw.EnumerateObject().Any() ? run.Config.Raw : run.Member.InitialConfig;
                 return Report(action, await store.PutAsync(
                     ClusterKeys.Config, JsonSerializer.Serialize(config, JsonContext.Default.JsonElement),
-                    run.Observation.Cluster?.Config is null ? WriteCondition.Always : WriteCondition.Absent, 0, cancellationToken), learned);
+                    run.Observation.Cluster?.Config is null ? WriteCondition.Always : WriteCondition.Absent, 0,
+                    cancellationToken), learned);
             case HaAction.ClearFailover clear:
                 return Report(action, await store.PutAsync(
                     ClusterKeys.Failover, KeyWriter.NoFailover,
-                    clear.Revision is { } revision ? WriteCondition.Unchanged(revision) : WriteCondition.Always, 0, cancellationToken), learned);
+                    clear.Revision is { } revision ? WriteCondition.Unchanged(revision) : WriteCondition.Always, 0,
+                    cancellationToken), learned);
             case HaAction.WriteSync sync:
                 var wrote = await store.PutAsync(
                     ClusterKeys.Sync, KeyWriter.Sync(sync.State.Leader, sync.State.Standbys, sync.State.Quorum),
@@ -152,16 +164,19 @@ internal sealed partial class Performer(
                     ClusterKeys.Sync, WriteCondition.Unchanged(delete.Revision), cancellationToken), learned);
             case HaAction.ReserveTimeline reserve:
                 return Report(action, await store.PutAsync(
-                    ClusterKeys.Timeline, reserve.Timeline.ToString(CultureInfo.InvariantCulture), WriteCondition.Always, 0, cancellationToken), learned);
+                    ClusterKeys.Timeline, reserve.Timeline.ToString(CultureInfo.InvariantCulture),
+                    WriteCondition.Always, 0, cancellationToken), learned);
             case HaAction.WriteHistory history:
                 return Report(action, await store.PutAsync(
-                    ClusterKeys.History, KeyWriter.History(history.History), WriteCondition.Always, 0, cancellationToken), learned);
+                    ClusterKeys.History, KeyWriter.History(history.History), WriteCondition.Always, 0,
+                    cancellationToken), learned);
             case HaAction.ProbePeers probe:
                 return (true, learned with { Peers = await ProbeAsync(probe, run, cancellationToken) });
             case HaAction.AskFailsafe:
                 return (true, await AskFailsafeAsync(run, learned, cancellationToken));
             case HaAction.SetSynchronousStandbys set:
-                return ReportStep(action, await postgres.SetSynchronousStandbyNamesAsync(set.Names, cancellationToken), learned);
+                return ReportStep(action, await postgres.SetSynchronousStandbyNamesAsync(set.Names, cancellationToken),
+                    learned);
             case HaAction.BeginCheckpoint:
                 if (_checkpoint.IsCompleted)
                 {
@@ -170,7 +185,8 @@ internal sealed partial class Performer(
                 return (true, learned);
             case HaAction.CancelJob:
                 jobs.Cancel();
-                await Task.WhenAny(jobs.Completion, Task.Delay(TimeSpan.FromMilliseconds(500), time, cancellationToken));
+                await Task.WhenAny(jobs.Completion,
+                    Task.Delay(TimeSpan.FromMilliseconds(500), time, cancellationToken));
                 return (jobs.Current is null, learned);
             case HaAction.RefuseOrder refuse:
                 LogOrderRefused(refuse.Refusal, refuse.Detail);
@@ -189,9 +205,13 @@ internal sealed partial class Performer(
         }
     }
 
-    /// <summary>A primary that has lost the key accepts writes while it asks for it: without a quick answer it is stopped.</summary>
+    /// <summary>
+    /// A primary that has lost the key accepts writes while it asks for it: without a quick answer it is stopped.
+    /// </summary>
     private static TimeSpan? AcquireLimit(Observation o) =>
-        o.Local.AcceptsWrites && !o.Paused ? TimeSpan.FromTicks(Math.Min(s_peerLimit.Ticks, o.Timing.Ttl.Ticks / 8)) : null;
+        o.Local.AcceptsWrites && !o.Paused
+            ? TimeSpan.FromTicks(Math.Min(s_peerLimit.Ticks, o.Timing.Ttl.Ticks / 8))
+            : null;
 
     private static Learned Seen(Learned learned, long revision) =>
         learned with { WrittenRevision = Math.Max(learned.WrittenRevision, revision) };
@@ -238,7 +258,8 @@ internal sealed partial class Performer(
         {
             var seen = run.Observation.Cluster ?? ClusterSnapshot.Empty;
             var published = await status.PublishAsync(
-                seen.Status with { Optime = position }, seen, held.Term, run.Observation.Memory.PromotedIn, cancellationToken);
+                seen.Status with { Optime = position }, seen, held.Term, run.Observation.Memory.PromotedIn,
+                cancellationToken);
             if (!published.IsDone)
             {
                 LogNotDone("the last position", published.Status.ToString(), published.Problem ?? "");
@@ -261,7 +282,8 @@ internal sealed partial class Performer(
                     : report.Problem ?? "unreachable");
             }
         }
-        return new PeerAnswers(askedAt, run.Now(), reports.ToImmutableSortedDictionary(r => r.Name, r => r, StringComparer.Ordinal));
+        return new PeerAnswers(askedAt, run.Now(),
+            reports.ToImmutableSortedDictionary(r => r.Name, r => r, StringComparer.Ordinal));
     }
 
     private async Task<Learned> AskFailsafeAsync(Run run, Learned learned, CancellationToken cancellationToken)
@@ -276,7 +298,8 @@ internal sealed partial class Performer(
         }
         var others = members.Where(pair => pair.Key != run.Member.Name).ToList();
         var ttl = run.Observation.Timing.Ttl;
-        var message = new FailsafeMessage(run.Member.Name, run.Member.ConnUrl, run.Member.ApiUrl, run.Slots()) { Ttl = ttl };
+        var message =
+            new FailsafeMessage(run.Member.Name, run.Member.ConnUrl, run.Member.ApiUrl, run.Slots()) { Ttl = ttl };
         // A peer that is silent must not cost the time in which a primary without consent has to stop.
         var patience = TimeSpan.FromTicks(Math.Min(s_peerLimit.Ticks, ttl.Ticks / 8));
         var replies = await peers.PostFailsafeAsync(others, message, patience, cancellationToken);
@@ -297,7 +320,8 @@ internal sealed partial class Performer(
         return learned with
         {
             FailsafePositions = replies.Where(reply => reply.Position is not null)
-                .ToImmutableSortedDictionary(reply => reply.Name, reply => reply.Position!.Value, StringComparer.Ordinal),
+                .ToImmutableSortedDictionary(
+                    reply => reply.Name, reply => reply.Position!.Value, StringComparer.Ordinal),
         };
     }
 
@@ -317,12 +341,14 @@ internal sealed partial class Performer(
             return false;
         }
         var (kind, work) = Job(action, run);
-        if (action is HaAction.StartPrimary or HaAction.Promote && run.Observation.Local.PostmasterPid is > 0 and var pid)
+        if (action is HaAction.StartPrimary or HaAction.Promote
+            && run.Observation.Local.PostmasterPid is > 0 and var pid)
         {
             guard.Arm(pid);
         }
         var restart = action as HaAction.Restart;
-        var hasBegun = jobs.TryStart(kind, SourceOf(action), work, (action as HaAction.Demote)?.Mode, restart is { AsPrimary: true });
+        var hasBegun = jobs.TryStart(kind, SourceOf(action), work, (action as HaAction.Demote)?.Mode,
+            restart is { AsPrimary: true });
         if (hasBegun && restart is not null)
         {
             orders.Begin(restart.Order.Id);
@@ -342,7 +368,8 @@ internal sealed partial class Performer(
     private bool LeadsStill() =>
         keeper.View.Leads || (keeper.VouchedUntil is { } until && time.GetTimestamp() < until);
 
-    private (JobKind, Func<IProgress<string>, CancellationToken, Task<(JobResult, string)>>) Job(HaAction action, Run run)
+    private (JobKind, Func<IProgress<string>, CancellationToken, Task<(JobResult, string)>>) Job(
+        HaAction action, Run run)
     {
         // Before the first answer of the DCS only a demotion can be begun, which needs no member.
         var members = (run.Observation.Cluster ?? ClusterSnapshot.Empty).Members;
@@ -353,13 +380,15 @@ internal sealed partial class Performer(
             HaAction.CopyMember copy => (JobKind.Clone, async (p, t) =>
                 End(await postgres.CloneAsync(copy.Source is null ? null : members[copy.Source], p, t))),
             HaAction.StartPrimary start => (JobKind.StartPrimary, async (_, t) =>
-                End(await postgres.StartAsync(new StartPlan(true, null, start.Timeout) { OnPostmaster = guard.Arm }, t))),
+                End(await postgres.StartAsync(
+                    new StartPlan(true, null, start.Timeout) { OnPostmaster = guard.Arm }, t))),
             HaAction.StartStandby start => (JobKind.StartStandby, async (_, t) =>
                 End(await postgres.StartAsync(new StartPlan(false, start.Upstream, null), t))),
             HaAction.Promote promote => (JobKind.Promote, async (_, t) =>
                 End(await postgres.PromoteAsync(promote.UsedTimeline, PromotionLimit(run), t))),
             HaAction.Demote demote => (JobKind.Demote, (p, t) => DemoteAsync(demote, run, p, t)),
-            HaAction.Follow follow => (JobKind.Follow, async (_, t) => End(await postgres.FollowAsync(follow.Upstream, t))),
+            HaAction.Follow follow =>
+                (JobKind.Follow, async (_, t) => End(await postgres.FollowAsync(follow.Upstream, t))),
             HaAction.CheckDivergence check => (JobKind.CheckDivergence, async (_, t) =>
                 End(await postgres.CheckDivergenceAsync(members[check.Primary], t))),
             HaAction.Rewind rewind => (JobKind.Rewind, (p, t) => RewindAsync(members[rewind.Primary], p, t)),
@@ -371,7 +400,8 @@ internal sealed partial class Performer(
     private static TimeSpan PromotionLimit(Run run) =>
         TimeSpan.FromSeconds(Math.Max(10, run.Observation.Timing.LoopWait.TotalSeconds * 6));
 
-    private static (JobResult, string) End(StepResult result) => (result.Ok ? JobResult.Done : JobResult.Failed, result.Detail);
+    private static (JobResult, string) End(StepResult result) =>
+        (result.Ok ? JobResult.Done : JobResult.Failed, result.Detail);
 
     private (JobResult, string) End(StartOutcome outcome) => outcome switch
     {
@@ -387,8 +417,11 @@ internal sealed partial class Performer(
         _ => (JobResult.CannotTell, result.Detail),
     };
 
-    /// <summary>A rewind that failed because its source went away says nothing about the data: it is tried again later.</summary>
-    private async Task<(JobResult, string)> RewindAsync(Member primary, IProgress<string> progress, CancellationToken cancellationToken)
+    /// <summary>
+    /// A rewind that failed because its source went away says nothing about the data: it is tried again later.
+    /// </summary>
+    private async Task<(JobResult, string)> RewindAsync(
+        Member primary, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var rewound = await postgres.RewindAsync(primary, progress, cancellationToken);
         if (rewound.Ok)
@@ -408,13 +441,19 @@ internal sealed partial class Performer(
     private async Task<(JobResult, string)> AbandonAsync(Run run, CancellationToken cancellationToken)
     {
         var moved = await postgres.MoveDataDirectoryAwayAsync(cancellationToken);
-        // Only our own empty key: when it is another's by now, that member makes the cluster. It hangs on our lease besides.
+        // Only our own empty key: when it is another's by now, that member makes the cluster. It hangs on our lease
+        // besides.
         var revision = run.Observation.Memory.InitializeRevision;
-        var freed = await store.DeleteAsync(ClusterKeys.Initialize, WriteCondition.Unchanged(revision), cancellationToken);
-        return (moved.Ok && freed.Status is WriteStatus.Done or WriteStatus.Conflict ? JobResult.Done : JobResult.Failed, moved.Detail);
+        var freed =
+            await store.DeleteAsync(ClusterKeys.Initialize, WriteCondition.Unchanged(revision), cancellationToken);
+        return (moved.Ok && freed.Status is WriteStatus.Done or WriteStatus.Conflict
+            ? JobResult.Done
+            : JobResult.Failed, moved.Detail);
     }
 
-    /// <summary>Stops accepting writes, in the way that the mode says, and gives the leader key up where it should.</summary>
+    /// <summary>
+    /// Stops accepting writes, in the way that the mode says, and gives the leader key up where it should.
+    /// </summary>
     private async Task<(JobResult, string)> DemoteAsync(
         HaAction.Demote demote, Run run, IProgress<string> progress, CancellationToken cancellationToken)
     {
@@ -425,8 +464,10 @@ internal sealed partial class Performer(
         {
             DemoteMode.Graceful => new StopPlan(StopMode.Fast, Checkpoint: true, StopLimit(run)),
             DemoteMode.Shutdown => new StopPlan(StopMode.Fast, EscalateAfter: StopLimit(run)),
-            DemoteMode.Offline => new StopPlan(StopMode.Fast, EscalateAfter: OfflineLimit()) { IsUrgent = true, KillAfter = s_quitLimit },
-            DemoteMode.Immediate => new StopPlan(StopMode.Immediate, EscalateAfter: s_quitLimit) { BeforeStopLimit = LeaseLeft() },
+            DemoteMode.Offline => new StopPlan(
+                StopMode.Fast, EscalateAfter: OfflineLimit()) { IsUrgent = true, KillAfter = s_quitLimit },
+            DemoteMode.Immediate =>
+                new StopPlan(StopMode.Immediate, EscalateAfter: s_quitLimit) { BeforeStopLimit = LeaseLeft() },
             _ => new StopPlan(StopMode.Immediate, EscalateAfter: s_quitLimit) { IsUrgent = true },
         };
         if (orderly && leads && run.Observation.Local.IsPrimary)
@@ -455,23 +496,30 @@ internal sealed partial class Performer(
             return (JobResult.Failed, $"PostgreSQL could not be stopped, so the leader key is kept: {stopped.Detail}");
         }
         guard.Disarm();
-        if (leads && !released && demote.Mode == DemoteMode.Graceful && run.Observation.Cluster!.Failover is { IsSwitchover: true } request)
+        if (leads && !released && demote.Mode == DemoteMode.Graceful
+            && run.Observation.Cluster!.Failover is { IsSwitchover: true } request)
         {
             // A switchover loses nothing: without a standby that has everything this member stays the primary.
             await store.PutAsync(
-                ClusterKeys.Failover, KeyWriter.NoFailover, WriteCondition.Unchanged(request.ModRevision), 0, cancellationToken);
-            return (JobResult.Failed, "no standby received everything: keeps the leader key, and the request is dropped");
+                ClusterKeys.Failover, KeyWriter.NoFailover, WriteCondition.Unchanged(request.ModRevision), 0,
+                cancellationToken);
+            return (JobResult.Failed,
+                "no standby received everything: keeps the leader key, and the request is dropped");
         }
         if (leads && !released && demote.Mode is DemoteMode.Graceful or DemoteMode.Shutdown or DemoteMode.Immediate)
         {
             var local = await postgres.ObserveAsync(cancellationToken);
             // A standby's checkpoint lies behind what it has received: it says nothing about the cluster's end.
-            await ReleaseAsync(run.Observation.Local is { PromotionAsked: true, IsPrimary: false } ? null : local.Control?.Checkpoint, run, cancellationToken);
+            await ReleaseAsync(run.Observation.Local is { PromotionAsked: true, IsPrimary: false }
+                ? null
+                : local.Control?.Checkpoint, run, cancellationToken);
         }
         return (JobResult.Done, stopped.Detail);
     }
 
-    /// <summary>primary_stop_timeout: in a synchronous mode nothing acknowledged is lost by a stop that turns immediate.</summary>
+    /// <summary>
+    /// primary_stop_timeout: in a synchronous mode nothing acknowledged is lost by a stop that turns immediate.
+    /// </summary>
     private static TimeSpan? StopLimit(Run run) =>
         run.Config.SynchronousMode != SynchronousMode.Off && run.Config.PrimaryStopTimeout > TimeSpan.Zero
             ? run.Config.PrimaryStopTimeout
@@ -484,15 +532,22 @@ internal sealed partial class Performer(
         return lease.HoldsLeader ? lease.LeaderLeft - lease.SafetyMargin : TimeSpan.Zero;
     }
 
-    /// <summary>A third of the time until the fence acts: then the stop turns immediate, and has as long again before PostgreSQL is killed.</summary>
+    /// <summary>
+    /// A third of the time until the fence acts: then the stop turns immediate, and has as long again before PostgreSQL
+    /// is killed.
+    /// </summary>
     private TimeSpan OfflineLimit()
     {
         var limit = time.GetElapsedTime(time.GetTimestamp(), keeper.Deadline) / 3;
         return limit > s_leastLimit ? limit < s_quitLimit ? limit : s_quitLimit : s_leastLimit;
     }
 
-    /// <summary>Whether the candidate (or any that may lead) has received the shutdown checkpoint; looks until it has, or the stop is over.</summary>
-    private async Task<bool> SomebodyHasAsync(Lsn checkpoint, string? candidate, Run run, CancellationToken cancellationToken)
+    /// <summary>
+    /// Whether the candidate (or any that may lead) has received the shutdown checkpoint; looks until it has, or the
+    /// stop is over.
+    /// </summary>
+    private async Task<bool> SomebodyHasAsync(
+        Lsn checkpoint, string? candidate, Run run, CancellationToken cancellationToken)
     {
         var members = run.Observation.Cluster!.Members.Values
             .Where(m => m.Name != run.Member.Name && m.ApiUrl is not null && !m.Tags.NoFailover)
@@ -511,7 +566,8 @@ internal sealed partial class Performer(
         return false;
     }
 
-    [LoggerMessage(EventId = 1405, Level = LogLevel.Warning, Message = "What was asked of this member is not done ({Refusal}): {Detail}")]
+    [LoggerMessage(EventId = 1405, Level = LogLevel.Warning,
+        Message = "What was asked of this member is not done ({Refusal}): {Detail}")]
     private partial void LogOrderRefused(OrderRefusal refusal, string detail);
 
     [LoggerMessage(EventId = 1401, Level = LogLevel.Warning, Message = "{Action}: {Status} {Problem}")]
@@ -520,9 +576,11 @@ internal sealed partial class Performer(
     [LoggerMessage(EventId = 1402, Level = LogLevel.Information, Message = "Got response from {Name}: {Answer}")]
     private partial void LogPeer(string name, string answer);
 
-    [LoggerMessage(EventId = 1404, Level = LogLevel.Warning, Message = "{Name} does not consent to failsafe mode: {Detail}")]
+    [LoggerMessage(
+        EventId = 1404, Level = LogLevel.Warning, Message = "{Name} does not consent to failsafe mode: {Detail}")]
     private partial void LogNoConsent(string name, string detail);
 
-    [LoggerMessage(EventId = 1403, Level = LogLevel.Information, Message = "Lost the race for the leader key to {Winner}")]
+    [LoggerMessage(
+        EventId = 1403, Level = LogLevel.Information, Message = "Lost the race for the leader key to {Winner}")]
     private partial void LogRaceLost(string winner);
 }

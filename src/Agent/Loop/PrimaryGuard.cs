@@ -13,7 +13,8 @@ namespace Routing.Agent.Loop;
 /// watchdog by its own timeout.
 /// </remarks>
 internal sealed partial class PrimaryGuard(
-    IFence fence, IWatchdog watchdog, Func<Timing> timing, TimeProvider time, ILogger<PrimaryGuard> logger) : IPrimaryGuard
+    IFence fence, IWatchdog watchdog, Func<Timing> timing, TimeProvider time, ILogger<PrimaryGuard> logger)
+        : IPrimaryGuard
 {
     private static readonly TimeSpan s_takesHold = TimeSpan.FromMilliseconds(500);
 
@@ -26,11 +27,15 @@ internal sealed partial class PrimaryGuard(
     private bool _isWatching;
     private bool _isFenced;
 
-    /// <summary>When a process was started, in the unit of <see cref="ProcessStat.StartTicks"/>; null: there is none of this number.</summary>
+    /// <summary>
+    /// When a process was started, in the unit of <see cref="ProcessStat.StartTicks"/>; null: there is none of this
+    /// number.
+    /// </summary>
     public Func<int, ulong?> StartOf { get; init; } = static pid => ProcessStat.Read(pid)?.StartTicks;
 
     /// <inheritdoc/>
-    public string? WatchdogProblem => watchdog.IsUsable ? null : watchdog.Problem ?? "the watchdog is required and was not opened yet";
+    public string? WatchdogProblem =>
+        watchdog.IsUsable ? null : watchdog.Problem ?? "the watchdog is required and was not opened yet";
 
     /// <inheritdoc/>
     public bool IsFenced => Volatile.Read(ref _isFenced);
@@ -83,12 +88,14 @@ internal sealed partial class PrimaryGuard(
             _conviction = conviction;
             if (_pid == 0)
             {
-                // The order of an earlier agent: were we to end before our next run, it would be carried out although the key is ours.
+                // The order of an earlier agent: were we to end before our next run, it would be carried out although
+                // the key is ours.
                 _pid = fence.ArmedPid;
             }
             if (isMoved && _pid != 0)
             {
-                // Never the same one twice: after the machine was suspended it would be a later moment of the fence's clock.
+                // Never the same one twice: after the machine was suspended it would be a later moment of the fence's
+                // clock.
                 fence.ExtendUntil(conviction.Deadline);
             }
         }
@@ -157,7 +164,8 @@ internal sealed partial class PrimaryGuard(
         try
         {
             await fence.EnsureRunningAsync(cancellationToken);
-            // One that was started or given an order a moment ago has yet to take hold: "no fence" would lengthen everybody's leases.
+            // One that was started or given an order a moment ago has yet to take hold: "no fence" would lengthen
+            // everybody's leases.
             Volatile.Write(ref _isFenced, await fence.WaitUntilGuardingAsync(s_takesHold, cancellationToken));
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
@@ -219,13 +227,16 @@ internal sealed partial class PrimaryGuard(
         watchdog.TryActivate(times.Ttl, times.LoopWait);
     }
 
-    [LoggerMessage(EventId = 1501, Level = LogLevel.Information, Message = "The fence guards the primary with process id {Pid}")]
+    [LoggerMessage(
+        EventId = 1501, Level = LogLevel.Information, Message = "The fence guards the primary with process id {Pid}")]
     private partial void LogArmed(int pid);
 
-    [LoggerMessage(EventId = 1502, Level = LogLevel.Information, Message = "The fence stands down: no primary runs here")]
+    [LoggerMessage(
+        EventId = 1502, Level = LogLevel.Information, Message = "The fence stands down: no primary runs here")]
     private partial void LogDisarmed();
 
-    [LoggerMessage(EventId = 1503, Level = LogLevel.Error, Message = "No fence: {Problem}. Leases shorter than 20 s are not used")]
+    [LoggerMessage(
+        EventId = 1503, Level = LogLevel.Error, Message = "No fence: {Problem}. Leases shorter than 20 s are not used")]
     private partial void LogNoFence(string problem);
 
     [LoggerMessage(EventId = 1504, Level = LogLevel.Critical,

@@ -5,9 +5,9 @@ namespace Routing.Agent.Loop;
 
 /// <summary>Writes the <c>status</c> key: within a history its position never goes back.</summary>
 /// <remarks>
-/// The position bars standbys that lack too much from the race (<c>maximum_lag_on_failover</c>). What a server knows after it was stopped in
-/// haste, or while it starts, lies before what its clients were told. Each write names the revision that was seen, so that one that comes
-/// late, from a leader of an earlier term, changes nothing.
+/// The position bars standbys that lack too much from the race (<c>maximum_lag_on_failover</c>). What a server knows
+/// after it was stopped in haste, or while it starts, lies before what its clients were told. Each write names the
+/// revision that was seen, so that one that comes late, from a leader of an earlier term, changes nothing.
 /// </remarks>
 internal sealed class StatusKey(IClusterStore store, string self)
 {
@@ -18,7 +18,9 @@ internal sealed class StatusKey(IClusterStore store, string self)
     /// <param name="status">What to publish; its position is raised to what this history has published before.</param>
     /// <param name="seen">The newest snapshot.</param>
     /// <param name="term">The term of this leader.</param>
-    /// <param name="promotedIn">The term in which this member was promoted last: what earlier terms published is of another history then.</param>
+    /// <param name="promotedIn">
+    /// The term in which this member was promoted last: what earlier terms published is of another history then.
+    /// </param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>Done with revision 0: there was nothing to write.</returns>
     public async Task<WriteOutcome> PublishAsync(
@@ -39,7 +41,8 @@ internal sealed class StatusKey(IClusterStore store, string self)
                 return new WriteOutcome(WriteStatus.Done);
             }
             var outcome = await store.PutAsync(
-                ClusterKeys.Status, text, WriteCondition.Unchanged(Math.Max(seen.Status.ModRevision, last.Revision)), 0, cancellationToken);
+                ClusterKeys.Status, text, WriteCondition.Unchanged(Math.Max(seen.Status.ModRevision, last.Revision)), 0,
+                cancellationToken);
             _last = outcome.IsDone
                 ? new Write(text, outcome.Revision, term, published.Optime)
                 : last with { Text = "", Revision = 0 };

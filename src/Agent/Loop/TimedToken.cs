@@ -1,6 +1,8 @@
 namespace Routing.Agent.Loop;
 
-/// <summary>A token that ends by a clock that is handed in, or with its parent. Disposed of, it leaves no timer behind.</summary>
+/// <summary>
+/// A token that ends by a clock that is handed in, or with its parent. Disposed of, it leaves no timer behind.
+/// </summary>
 internal sealed class TimedToken : IDisposable
 {
     private readonly CancellationTokenSource _source;
@@ -11,7 +13,8 @@ internal sealed class TimedToken : IDisposable
         _source = CancellationTokenSource.CreateLinkedTokenSource(parent);
         if (delay is { } after)
         {
-            _timer = time!.CreateTimer(static state => Cancel((CancellationTokenSource)state!), _source, after, Timeout.InfiniteTimeSpan);
+            _timer = time!.CreateTimer(static state => Cancel((CancellationTokenSource)state!), _source, after,
+                Timeout.InfiniteTimeSpan);
         }
     }
 
@@ -21,7 +24,9 @@ internal sealed class TimedToken : IDisposable
     /// <summary>The longest time that a timer takes: 49 days.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(49);
 
-    /// <summary>Cancelled after <paramref name="delay"/> (<see cref="Longest"/> at most), or with <paramref name="parent"/>.</summary>
+    /// <summary>
+    /// Cancelled after <paramref name="delay"/> (<see cref="Longest"/> at most), or with <paramref name="parent"/>.
+    /// </summary>
     public static TimedToken After(TimeSpan delay, TimeProvider time, CancellationToken parent) =>
         new(delay < Longest ? delay : Longest, time, parent);
 

@@ -8,7 +8,8 @@ internal static class WakeRules
     /// <summary>Positions and the leader's status change all the time and wake nobody; everything else does.</summary>
     public static bool Matters(ClusterSnapshot? before, ClusterSnapshot after, string self)
     {
-        if (before is null || before.Life != after.Life || before.Leader != after.Leader || before.Initialize != after.Initialize
+        if (before is null || before.Life != after.Life || before.Leader != after.Leader
+            || before.Initialize != after.Initialize
             || before.Failover != after.Failover || before.Config?.ModRevision != after.Config?.ModRevision
             || before.Sync.ModRevision != after.Sync.ModRevision || before.Members.Count != after.Members.Count)
         {
@@ -22,7 +23,8 @@ internal static class WakeRules
                 continue;
             }
             if (old is null || old.State != member.State || old.Role != member.Role || old.Address != member.Address
-                || old.ApiUrl != member.ApiUrl || old.CheckpointAfterPromotePending != member.CheckpointAfterPromotePending
+                || old.ApiUrl != member.ApiUrl
+                || old.CheckpointAfterPromotePending != member.CheckpointAfterPromotePending
                 || old.Timeline != member.Timeline || old.ReplicationState != member.ReplicationState
                 || (name == self && old.LeaseId != member.LeaseId) || !SameTags(old.Tags, member.Tags))
             {
@@ -34,5 +36,6 @@ internal static class WakeRules
 
     private static bool SameTags(MemberTags left, MemberTags right) =>
         left.Values.Count == right.Values.Count
-        && left.Values.All(pair => right.Values.TryGetValue(pair.Key, out var value) && value.ToString() == pair.Value.ToString());
+        && left.Values.All(
+            pair => right.Values.TryGetValue(pair.Key, out var value) && value.ToString() == pair.Value.ToString());
 }

@@ -25,16 +25,21 @@ internal sealed class AgentMetrics
     {
         _self = [scope, name];
         var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
-        _term = factory.CreateGauge("routing_term", "Term of the leader key as last seen; it only grows within one life of the store.", s_labels)
+        _term = factory.CreateGauge("routing_term",
+            "Term of the leader key as last seen; it only grows within one life of the store.", s_labels)
             .WithLabels(_self);
         _leaseLeft = factory.CreateGauge(
-            "routing_lease_left_seconds", "Time until this member stops believing that it leads; 0 while it does not.", s_labels)
+            "routing_lease_left_seconds", "Time until this member stops believing that it leads; 0 while it does not.",
+            s_labels)
             .WithLabels(_self);
-        _fence = factory.CreateGauge("routing_fence_state", "The fence: 0 none, 1 idle, 2 armed.", s_labels).WithLabels(_self);
+        _fence = factory.CreateGauge("routing_fence_state", "The fence: 0 none, 1 idle, 2 armed.", s_labels)
+            .WithLabels(_self);
         _storeLife = factory.CreateGauge(
-            "routing_store_life", "How often this agent has seen the DCS set up anew or restored.", s_labels).WithLabels(_self);
+            "routing_store_life", "How often this agent has seen the DCS set up anew or restored.", s_labels)
+                .WithLabels(_self);
         _unhealthy = factory.CreateGauge(
-            "routing_postgres_unhealthy", "1 for what is wrong with PostgreSQL though its process runs.", ["scope", "name", "problem"]);
+            "routing_postgres_unhealthy", "1 for what is wrong with PostgreSQL though its process runs.",
+            ["scope", "name", "problem"]);
         _decisions = factory.CreateCounter(
             "routing_decisions_total", "Runs of the loop by the code of their decision.", ["scope", "name", "code"]);
         _loopDuration = factory.CreateHistogram(
@@ -42,7 +47,8 @@ internal sealed class AgentMetrics
             new HistogramConfiguration { Buckets = [.0001, .001, .005, .025, .1, .5, 1, 2, 5, 10, 30] })
             .WithLabels(_self);
         _dcsReconnects = factory.CreateCounter(
-            "routing_dcs_reconnects_total", "Times that the connection to the DCS was found dead and made anew.", s_labels)
+            "routing_dcs_reconnects_total", "Times that the connection to the DCS was found dead and made anew.",
+            s_labels)
             .WithLabels(_self);
         _failoverPhases = factory.CreateGauge(
             "routing_last_failover_phase_seconds", "Duration of each phase of the last change of leader seen here.",

@@ -17,8 +17,10 @@ internal static class StatusMetrics
     private static readonly string s_states = string.Join(", ",
         ((string[])
         [
-            "initdb", "initdb_failed", "custom_bootstrap", "custom_bootstrap_failed", "creating_replica", "running", "starting",
-            "bootstrap_starting", "start_failed", "restarting", "restart_failed", "stopping", "stopped", "stop_failed", "crashed",
+            "initdb", "initdb_failed", "custom_bootstrap", "custom_bootstrap_failed", "creating_replica", "running",
+            "starting",
+            "bootstrap_starting", "start_failed", "restarting", "restart_failed", "stopping", "stopped", "stop_failed",
+            "crashed",
         ]).Select((name, index) => $"{index}={name}"));
 
     /// <summary>The metrics as text.</summary>
@@ -45,7 +47,8 @@ internal static class StatusMetrics
             standby ? view.Received : Lsn.Zero);
         text.Counter("patroni_xlog_replayed_location", "WAL position that was replayed; 0 on a primary.",
             standby ? view.Replayed : Lsn.Zero);
-        text.Gauge("patroni_xlog_replayed_timestamp", "Commit time of the last replayed transaction, epoch seconds; 0 for none.",
+        text.Gauge("patroni_xlog_replayed_timestamp",
+            "Commit time of the last replayed transaction, epoch seconds; 0 for none.",
             Epoch(standby ? postgres.ReplayedTimestamp : null));
         text.Gauge("patroni_xlog_paused", "1 while replay is paused.", standby && postgres.ReplayPaused);
         if (answers && postgres.ServerVersion >= FirstVersionWithReplicationState)
@@ -58,17 +61,20 @@ internal static class StatusMetrics
             Number(answers ? postgres.ServerVersion : 0));
         text.Gauge("patroni_cluster_unlocked", "1 while nobody holds the leader key, or the cluster cannot be seen.",
             view.Cluster?.Leader is null);
-        text.Gauge("patroni_failsafe_mode_is_active", "1 while the leader stays without the DCS.", view.IsFailsafeActive);
+        text.Gauge("patroni_failsafe_mode_is_active", "1 while the leader stays without the DCS.",
+            view.IsFailsafeActive);
         text.Gauge("patroni_failsafe_mode_enabled", "1 when failsafe mode is on.", status.Config.FailsafeMode);
         text.Gauge("patroni_failsafe_member", "1 when this member stands in the failsafe key.",
             status.Cluster?.Failsafe?.ContainsKey(status.Name) ?? false);
         text.Gauge("patroni_postgres_timeline", "Timeline; 0 when unknown.", Number(answers ? postgres.Timeline : 0));
         text.Gauge("patroni_dcs_last_seen", "When the DCS last answered, epoch seconds.",
             Number(status.ClusterConfirmedTime?.ToUnixTimeSeconds() ?? 0));
-        text.Gauge("patroni_pending_restart", "1 when a parameter waits for a restart.", !postgres.PendingRestart.IsEmpty);
+        text.Gauge("patroni_pending_restart", "1 when a parameter waits for a restart.",
+            !postgres.PendingRestart.IsEmpty);
         text.Gauge("patroni_is_paused", "1 while automatic actions are suspended.", status.Config.Pause);
         text.Comment($"patroni_postgres_state values: {s_states}");
-        text.Gauge("patroni_postgres_state", "State of PostgreSQL as a number; -1 when unknown.", Number((int)view.State));
+        text.Gauge("patroni_postgres_state", "State of PostgreSQL as a number; -1 when unknown.",
+            Number((int)view.State));
         text.Gauge("patroni_failover_priority", "Preference as the next leader; 0 never leads.",
             Number(status.Tags.FailoverPriority));
         return text.ToString();
@@ -79,7 +85,8 @@ internal static class StatusMetrics
 
     private static string Epoch(DateTimeOffset? time) =>
         time is { } known
-            ? ((known - DateTimeOffset.UnixEpoch).Ticks / (decimal)TimeSpan.TicksPerSecond).ToString("0.######", CultureInfo.InvariantCulture)
+            ? ((known - DateTimeOffset.UnixEpoch).Ticks / (decimal)TimeSpan.TicksPerSecond).ToString(
+                "0.######", CultureInfo.InvariantCulture)
             : "0";
 
     private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);

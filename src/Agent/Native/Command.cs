@@ -5,7 +5,8 @@ namespace Routing.Agent.Native;
 /// <param name="Arguments">Its arguments, without the program's name.</param>
 internal sealed record Command(string Program, IReadOnlyList<string> Arguments)
 {
-    public Command(string program, params ReadOnlySpan<string> arguments) : this(program, (IReadOnlyList<string>)arguments.ToArray())
+    public Command(string program, params ReadOnlySpan<string> arguments)
+        : this(program, (IReadOnlyList<string>)arguments.ToArray())
     {
     }
 

@@ -11,7 +11,8 @@ internal sealed unsafe class CommandRun : IDisposable
     private readonly LineSplitter[] _lines;
     private readonly int[] _descriptors = [-1, -1, -1, -1];
     private readonly PidFd _process;
-    private readonly TaskCompletionSource<ProcessExit> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<ProcessExit> _completion =
+        new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _endRequested;
 
     public CommandRun(Command command, Action<CommandLine>? onLine)
@@ -97,7 +98,9 @@ internal sealed unsafe class CommandRun : IDisposable
         }
     }
 
-    /// <summary>Collects the child: only now, because until then its number, and so its group's, can't be another's.</summary>
+    /// <summary>
+    /// Collects the child: only now, because until then its number, and so its group's, can't be another's.
+    /// </summary>
     private ProcessExit Collect() => _process.Exited.GetAwaiter().GetResult();
 
     private void ReadUntilExit()
@@ -143,7 +146,8 @@ internal sealed unsafe class CommandRun : IDisposable
                 }
             }
 
-            // Its end decides, not the end of its output: a daemon that it left behind may hold the pipes open for ever.
+            // Its end decides, not the end of its output: a daemon that it left behind may hold the pipes open for
+            // ever.
             if (ended)
             {
                 DrainAfterExit(polls, buffer);

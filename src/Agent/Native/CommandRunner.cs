@@ -4,17 +4,23 @@ namespace Routing.Agent.Native;
 
 /// <summary>Runs programs to their end, with their output line by line, a timeout and cancellation.</summary>
 /// <remarks>
-/// Each command has a thread of its own that sleeps in poll on its two pipes, its pidfd and the wish to end it: a base backup
-/// of hours must not hold threads of the pool, and .NET reads pipes on those. Commands are few, so the thread is cheap.
+/// Each command has a thread of its own that sleeps in poll on its two pipes, its pidfd and the wish to end it: a base
+/// backup of hours must not hold threads of the pool, and .NET reads pipes on those. Commands are few, so the thread is
+/// cheap.
 /// </remarks>
 internal sealed class CommandRunner(TimeProvider time)
 {
     private const int MaximumCapturedCharacters = 1024 * 1024;
 
-    /// <summary>Runs the command. <paramref name="onLine"/> is called on the command's thread, one call at a time.</summary>
+    /// <summary>
+    /// Runs the command. <paramref name="onLine"/> is called on the command's thread, one call at a time.
+    /// </summary>
     /// <exception cref="IOException">It could not be started.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled; the command's whole process group has been ended before.</exception>
-    public async Task<CommandResult> RunAsync(Command command, Action<CommandLine>? onLine, CancellationToken cancellationToken)
+    /// <exception cref="OperationCanceledException">
+    /// Cancelled; the command's whole process group has been ended before.
+    /// </exception>
+    public async Task<CommandResult> RunAsync(
+        Command command, Action<CommandLine>? onLine, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         using var timeout = command.Timeout is { } limit
@@ -35,7 +41,9 @@ internal sealed class CommandRunner(TimeProvider time)
 
     /// <summary>Runs the command and returns what it printed, up to about a million characters a stream.</summary>
     /// <exception cref="IOException">It could not be started.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled; the command's whole process group has been ended before.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// Cancelled; the command's whole process group has been ended before.
+    /// </exception>
     public async Task<CapturedResult> CaptureAsync(Command command, CancellationToken cancellationToken)
     {
         var output = new StringBuilder();

@@ -10,9 +10,9 @@ internal sealed unsafe class ExitWatcher
     private const int MaximumEvents = 16;
 
     // struct epoll_event is packed on x86-64 and padded elsewhere.
-    private static readonly int EventBytes = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
+    private static readonly int s_eventBytes = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
 
-    private static readonly Lazy<ExitWatcher> Lazy = new(() => new ExitWatcher());
+    private static readonly Lazy<ExitWatcher> s_lazy = new(() => new ExitWatcher());
 
     private readonly ConcurrentDictionary<long, PidFd> _watched = new();
     private readonly int _epoll;
@@ -29,7 +29,7 @@ internal sealed unsafe class ExitWatcher
         new Thread(Run, maxStackSize: 256 * 1024) { IsBackground = true, Name = "process exits" }.Start();
     }
 
-    public static ExitWatcher Shared => Lazy.Value;
+    public static ExitWatcher Shared => s_lazy.Value;
 
     /// <summary>Calls <see cref="PidFd.OnExit"/> once, soon after the process has ended.</summary>
     public long Add(PidFd process, int descriptor)
@@ -38,9 +38,9 @@ internal sealed unsafe class ExitWatcher
         var key = Interlocked.Increment(ref _lastKey);
         _watched[key] = process;
         var bytes = stackalloc byte[16];
-        var span = new Span<byte>(bytes, EventBytes);
+        var span = new Span<byte>(bytes, s_eventBytes);
         BinaryPrimitives.WriteUInt32LittleEndian(span, Libc.EPOLLIN);
-        BinaryPrimitives.WriteInt64LittleEndian(span[(EventBytes - 8)..], key);
+        BinaryPrimitives.WriteInt64LittleEndian(span[(s_eventBytes - 8)..], key);
         if (Libc.epoll_ctl(_epoll, Libc.EPOLL_CTL_ADD, descriptor, bytes) != 0)
         {
             var errno = Marshal.GetLastPInvokeError();
@@ -67,7 +67,7 @@ internal sealed unsafe class ExitWatcher
             for (var i = 0; i < count; i++)
             {
                 var key = BinaryPrimitives.ReadInt64LittleEndian(
-                    new ReadOnlySpan<byte>(events + (i * EventBytes) + EventBytes - 8, 8));
+                    new ReadOnlySpan<byte>(events + (i * s_eventBytes) + s_eventBytes - 8, 8));
                 if (_watched.TryRemove(key, out var process))
                 {
                     process.OnExit(_epoll);

@@ -2,7 +2,10 @@ using System.Text;
 
 namespace Routing.Agent.Native;
 
-/// <summary>Which file or directory it is, however its path reads: paths differ between mount namespaces, and lead to other files tomorrow.</summary>
+/// <summary>
+/// Which file or directory it is, however its path reads: paths differ between mount namespaces, and lead to other
+/// files tomorrow.
+/// </summary>
 /// <param name="Device">The file system.</param>
 /// <param name="Inode">The file within it.</param>
 internal readonly record struct FileIdentity(ulong Device, ulong Inode)

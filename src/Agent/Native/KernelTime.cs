@@ -5,15 +5,16 @@ namespace Routing.Agent.Native;
 
 /// <summary>The system's clock, with timers that cost nothing unless they fire.</summary>
 /// <remarks>
-/// <para>Nearly every timer of an agent is a limit that is never reached. .NET's own queue wakes its thread, and the pool, at the moment of such a
-/// timer although it was disposed of long before, and again to set each one that comes sooner. Here the kernel holds one moment, the next
-/// that is in force; setting and unsetting it wakes nobody.</para>
-/// <para>Callbacks run on the thread pool, without the execution context of the code that made the timer. Thread-safe.</para>
+/// <para>Nearly every timer of an agent is a limit that is never reached. .NET's own queue wakes its thread, and the
+/// pool, at the moment of such a timer although it was disposed of long before, and again to set each one that comes
+/// sooner. Here the kernel holds one moment, the next that is in force; setting and unsetting it wakes nobody.</para>
+/// <para>Callbacks run on the thread pool, without the execution context of the code that made the timer.
+/// Thread-safe.</para>
 /// </remarks>
 internal sealed unsafe class KernelTime : TimeProvider
 {
     private const long Granule = 1_000_000;
-    private static readonly Lazy<KernelTime> Lazy = new(() => new KernelTime());
+    private static readonly Lazy<KernelTime> s_lazy = new(() => new KernelTime());
 
     private readonly Lock _lock = new();
     private readonly SortedSet<KernelTimer> _armed = new(Comparer<KernelTimer>.Create(KernelTimer.Compare));
@@ -34,7 +35,7 @@ internal sealed unsafe class KernelTime : TimeProvider
     }
 
     /// <summary>The process's one.</summary>
-    public static KernelTime Shared => Lazy.Value;
+    public static KernelTime Shared => s_lazy.Value;
 
     /// <summary>How often the timers' thread woke up: what they cost.</summary>
     public long WakeUps => Interlocked.Read(ref _wakeUps);
@@ -54,7 +55,8 @@ internal sealed unsafe class KernelTime : TimeProvider
         while (true)
         {
             long expirations;
-            if (Libc.read(_descriptor, (byte*)&expirations, sizeof(long)) < 0 && Marshal.GetLastPInvokeError() is not Libc.EINTR and var error)
+            if (Libc.read(_descriptor, (byte*)&expirations, sizeof(long)) < 0
+                && Marshal.GetLastPInvokeError() is not Libc.EINTR and var error)
             {
                 // Without timers no lease ends and no request either: an agent like that must not look alive.
                 Environment.FailFast($"The timers cannot be read (errno {error}).");
@@ -107,13 +109,16 @@ internal sealed unsafe class KernelTime : TimeProvider
     }
 
     /// <summary>One timer; its fields belong to the clock's lock.</summary>
-    private sealed class KernelTimer(KernelTime owner, TimerCallback callback, object? state) : ITimer, IThreadPoolWorkItem
+    private sealed class KernelTimer(KernelTime owner, TimerCallback callback, object? state)
+        : ITimer, IThreadPoolWorkItem
     {
         private readonly long _number = Interlocked.Increment(ref owner._sequence);
         private bool _isDisposed;
         private TaskCompletionSource? _ended;
 
-        /// <summary>When it fires, in nanoseconds of the monotonic clock; changed only while it is not in the set.</summary>
+        /// <summary>
+        /// When it fires, in nanoseconds of the monotonic clock; changed only while it is not in the set.
+        /// </summary>
         public long Due { get; set; }
 
         /// <summary>Nanoseconds between two firings; 0: it fires once.</summary>
@@ -193,7 +198,8 @@ internal sealed unsafe class KernelTime : TimeProvider
             {
                 return Running == 0
                     ? ValueTask.CompletedTask
-                    : new ValueTask((_ended ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task);
+                    : new ValueTask(
+                        (_ended ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task);
             }
         }
 

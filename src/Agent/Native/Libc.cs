@@ -2,14 +2,17 @@ using System.Runtime.InteropServices;
 
 namespace Routing.Agent.Native;
 
-/// <summary>The calls of the C library that the agent needs and that .NET does not offer. Linux, glibc or musl.</summary>
+/// <summary>
+/// The calls of the C library that the agent needs and that .NET does not offer. Linux, glibc or musl.
+/// </summary>
 internal static unsafe partial class Libc
 {
     private const string Name = "libc";
 
     public const int EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, ECHILD = 10, EAGAIN = 11;
 
-    public const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0x40, O_TRUNC = 0x200, O_APPEND = 0x400, O_NONBLOCK = 0x800;
+    public const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0x40, O_TRUNC = 0x200, O_APPEND =
+        0x400, O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
 
     /// <summary>Differs between the processor families.</summary>
@@ -37,7 +40,9 @@ internal static unsafe partial class Libc
 
     private const nint SYS_pidfd_send_signal = 424, SYS_pidfd_open = 434;
 
-    /// <summary>Room for glibc's <c>posix_spawnattr_t</c> (336) and <c>posix_spawn_file_actions_t</c> (80), with reserve.</summary>
+    /// <summary>
+    /// Room for glibc's <c>posix_spawnattr_t</c> (336) and <c>posix_spawn_file_actions_t</c> (80), with reserve.
+    /// </summary>
     public const int SpawnStructBytes = 512;
 
     /// <summary>Room for a <c>sigset_t</c>.</summary>
@@ -238,7 +243,8 @@ internal static unsafe partial class Libc
 
     public static int pidfd_open(int pid) => (int)syscall(SYS_pidfd_open, pid, 0, 0, 0);
 
-    public static int pidfd_send_signal(int pidFd, int signal) => (int)syscall(SYS_pidfd_send_signal, pidFd, signal, 0, 0);
+    public static int pidfd_send_signal(int pidFd, int signal) =>
+        (int)syscall(SYS_pidfd_send_signal, pidFd, signal, 0, 0);
 
     /// <summary>The clock's reading in nanoseconds. Allocates nothing.</summary>
     public static long Nanoseconds(int clock)

@@ -80,7 +80,8 @@ internal sealed unsafe class PidFd : IDisposable
         }
     }
 
-    public Task<ProcessExit> WaitForExitAsync(CancellationToken cancellationToken) => Exited.WaitAsync(cancellationToken);
+    public Task<ProcessExit> WaitForExitAsync(CancellationToken cancellationToken) =>
+        Exited.WaitAsync(cancellationToken);
 
     /// <summary>Sends the signal; false when the process has ended.</summary>
     /// <exception cref="IOException">The system refused, for example for lack of permission.</exception>
@@ -96,7 +97,9 @@ internal sealed unsafe class PidFd : IDisposable
         };
     }
 
-    /// <summary>Lets go of the process; it is not ended by this. <see cref="Exited"/> is cancelled if it still runs.</summary>
+    /// <summary>
+    /// Lets go of the process; it is not ended by this. <see cref="Exited"/> is cancelled if it still runs.
+    /// </summary>
     public void Dispose()
     {
         lock (_lock)

@@ -2,16 +2,22 @@ using System.Buffers.Text;
 
 namespace Routing.Agent.Native;
 
-/// <summary>What /proc/PID/stat says of a process. Reading allocates nothing: the fence uses it when memory is short.</summary>
+/// <summary>
+/// What /proc/PID/stat says of a process. Reading allocates nothing: the fence uses it when memory is short.
+/// </summary>
 /// <param name="Pid">Its number.</param>
-/// <param name="State">R running, S sleeping, D waiting for a disk, T stopped, t traced, Z ended but not collected, X gone.</param>
+/// <param name="State">
+/// R running, S sleeping, D waiting for a disk, T stopped, t traced, Z ended but not collected, X gone.
+/// </param>
 /// <param name="ParentPid">Its parent; 1 or a subreaper once the parent has ended.</param>
-/// <param name="StartTicks">When it started, in clock ticks since boot: with the number, the identity of a process.</param>
+/// <param name="StartTicks">
+/// When it started, in clock ticks since boot: with the number, the identity of a process.
+/// </param>
 internal readonly unsafe record struct ProcessStat(int Pid, char State, int ParentPid, ulong StartTicks)
 {
     private const int ClockTicksPerSecondName = 2;   // _SC_CLK_TCK
 
-    private static readonly long TicksPerSecond = Libc.sysconf(ClockTicksPerSecondName);
+    private static readonly long s_ticksPerSecond = Libc.sysconf(ClockTicksPerSecondName);
 
     /// <summary>True while it runs or could run again; a zombie does neither.</summary>
     public bool IsAlive => State is not ('Z' or 'X' or 'x');
@@ -20,15 +26,15 @@ internal readonly unsafe record struct ProcessStat(int Pid, char State, int Pare
     public bool IsFrozen => State is 'T' or 't';
 
     /// <summary>
-    /// When it started in seconds since 1970, by the wall clock of now. Line 3 of postmaster.pid holds the same, taken from
-    /// the wall clock of then: compare with a tolerance of a few seconds.
+    /// When it started in seconds since 1970, by the wall clock of now. Line 3 of postmaster.pid holds the same, taken
+    /// from the wall clock of then: compare with a tolerance of a few seconds.
     /// </summary>
     public long StartEpochSeconds
     {
         get
         {
             var boot = Libc.Nanoseconds(Libc.CLOCK_REALTIME) - Libc.Nanoseconds(Libc.CLOCK_BOOTTIME);
-            return (boot / 1_000_000_000) + (long)(StartTicks / (ulong)TicksPerSecond);
+            return (boot / 1_000_000_000) + (long)(StartTicks / (ulong)s_ticksPerSecond);
         }
     }
 

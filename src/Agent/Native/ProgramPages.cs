@@ -8,8 +8,8 @@ internal static class ProgramPages
     private const string Maps = "/proc/self/maps";
 
     /// <summary>
-    /// Lets go of the program's code, of which a start needs far more than the hours after it. What runs on comes back from the
-    /// file's cache at its next use; the rest is the kernel's to give to others.
+    /// Lets go of the program's code, of which a start needs far more than the hours after it. What runs on comes back
+    /// from the file's cache at its next use; the rest is the kernel's to give to others.
     /// </summary>
     /// <returns>The bytes of code that were let go of; 0 when the kernel refused.</returns>
     public static long Forget()

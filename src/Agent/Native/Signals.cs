@@ -1,6 +1,8 @@
 namespace Routing.Agent.Native;
 
-/// <summary>The signals that we send, by their numbers on Linux, and what PostgreSQL's postmaster does on them.</summary>
+/// <summary>
+/// The signals that we send, by their numbers on Linux, and what PostgreSQL's postmaster does on them.
+/// </summary>
 internal static class Signals
 {
     /// <summary>Reload the configuration.</summary>

@@ -1,6 +1,8 @@
 namespace Routing.Agent.Native;
 
-/// <summary>A program to start in a session of its own: no signal meant for the agent or its terminal reaches it.</summary>
+/// <summary>
+/// A program to start in a session of its own: no signal meant for the agent or its terminal reaches it.
+/// </summary>
 /// <param name="Program">A path, or a name to look for in PATH.</param>
 /// <param name="Arguments">Its arguments, without the program's name.</param>
 internal sealed record SpawnRequest(string Program, IReadOnlyList<string> Arguments)
@@ -11,6 +13,8 @@ internal sealed record SpawnRequest(string Program, IReadOnlyList<string> Argume
     /// <summary>A file that standard output and standard error are appended to; null for /dev/null.</summary>
     public string? LogFile { get; init; }
 
-    /// <summary>Signals that the program starts with blocked; none by default, whatever the agent itself blocks.</summary>
+    /// <summary>
+    /// Signals that the program starts with blocked; none by default, whatever the agent itself blocks.
+    /// </summary>
     public IReadOnlyList<int> BlockedSignals { get; init; } = [];
 }

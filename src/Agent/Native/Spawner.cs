@@ -4,16 +4,21 @@ using System.Runtime.InteropServices;
 namespace Routing.Agent.Native;
 
 /// <summary>
-/// Starts programs by posix_spawn: own session and process group, ordinary signal handling, standard input from /dev/null,
-/// no other descriptor of ours. Takes less than a millisecond, and what it starts lives on when the agent dies.
+/// Starts programs by posix_spawn: own session and process group, ordinary signal handling, standard input from
+/// /dev/null, no other descriptor of ours. Takes less than a millisecond, and what it starts lives on when the agent
+/// dies.
 /// </summary>
 internal static unsafe class Spawner
 {
-    /// <summary>Starts it and returns a hold on it. Who disposes of the hold while it runs leaves a zombie behind at its end.</summary>
+    /// <summary>
+    /// Starts it and returns a hold on it. Who disposes of the hold while it runs leaves a zombie behind at its end.
+    /// </summary>
     /// <exception cref="IOException">It could not be started: no such file, no permission, no memory.</exception>
     public static PidFd Start(SpawnRequest request) => Start(request, -1, -1);
 
-    /// <summary>As above, with standard output and standard error going to these descriptors when they are not negative.</summary>
+    /// <summary>
+    /// As above, with standard output and standard error going to these descriptors when they are not negative.
+    /// </summary>
     internal static PidFd Start(SpawnRequest request, int output, int error)
     {
         using var memory = new NativeStrings();
@@ -36,7 +41,8 @@ internal static unsafe class Spawner
             }
 
             // Our own child keeps its number until we collect it, so this can't hit another process.
-            return PidFd.TryOpen(pid) ?? throw new IOException($"Process {pid} ({request.Program}) was collected by someone else.");
+            return PidFd.TryOpen(pid)
+                ?? throw new IOException($"Process {pid} ({request.Program}) was collected by someone else.");
         }
         finally
         {

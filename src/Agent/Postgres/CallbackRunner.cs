@@ -3,7 +3,10 @@ using Routing.Agent.Native;
 
 namespace Routing.Agent.Postgres;
 
-/// <summary>Runs the user's callbacks in the background: one at a time, a new one ends the running one; reloads have a slot of their own.</summary>
+/// <summary>
+/// Runs the user's callbacks in the background: one at a time, a new one ends the running one; reloads have a slot of
+/// their own.
+/// </summary>
 internal sealed partial class CallbackRunner(CommandRunner commands, ILogger logger) : IAsyncDisposable
 {
     private const string OnReload = "on_reload";
@@ -79,9 +82,11 @@ internal sealed partial class CallbackRunner(CommandRunner commands, ILogger log
     [LoggerMessage(EventId = 2021, Level = LogLevel.Debug, Message = "Callback {Action} is done")]
     private partial void LogDone(string action);
 
-    [LoggerMessage(EventId = 2022, Level = LogLevel.Warning, Message = "Callback {Action} ({Command}) failed: {Problem}")]
+    [LoggerMessage(
+        EventId = 2022, Level = LogLevel.Warning, Message = "Callback {Action} ({Command}) failed: {Problem}")]
     private partial void LogFailed(string action, string command, string problem);
 
-    [LoggerMessage(EventId = 2023, Level = LogLevel.Information, Message = "Callback {Action} was ended for a newer one")]
+    [LoggerMessage(
+        EventId = 2023, Level = LogLevel.Information, Message = "Callback {Action} was ended for a newer one")]
     private partial void LogEnded(string action);
 }

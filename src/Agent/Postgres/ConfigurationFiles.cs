@@ -5,7 +5,9 @@ namespace Routing.Agent.Postgres;
 /// <summary>What the configuration files shall say.</summary>
 /// <param name="Config">The settings in force.</param>
 /// <param name="Recovery">The recovery section; empty for a primary.</param>
-/// <param name="SynchronousStandbyNames">The value that the agent decided on, empty for none; null: the user's own, if any.</param>
+/// <param name="SynchronousStandbyNames">
+/// The value that the agent decided on, empty for none; null: the user's own, if any.
+/// </param>
 /// <param name="Raised">Controlled parameters that must be higher for this start than configured.</param>
 internal sealed record FilePlan(
     PostgresConfig Config, IReadOnlyDictionary<string, string> Recovery, string? SynchronousStandbyNames,
@@ -16,7 +18,9 @@ internal sealed record FilePlan(
 /// <param name="Refused">A file that PostgreSQL does not accept, with its words; the last good one stays.</param>
 internal sealed record ConfigurationNotes(Action<string> Overruled, Action<string, string> Refused);
 
-/// <summary>The files that configure the server: postgresql.conf, pg_hba.conf, pg_ident.conf, signals and copies.</summary>
+/// <summary>
+/// The files that configure the server: postgresql.conf, pg_hba.conf, pg_ident.conf, signals and copies.
+/// </summary>
 /// <param name="settings">Where they are.</param>
 /// <param name="notes">Is told of what the operator has to know.</param>
 internal sealed class ConfigurationFiles(PostgresSettings settings, ConfigurationNotes notes)
@@ -51,8 +55,8 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
     /// <summary>Writes the three files. Those whose text is right already are not touched.</summary>
     /// <param name="plan">What they shall say.</param>
     /// <param name="judge">
-    /// Says why the server program does not accept a main file, or null: a file that PostgreSQL refuses never takes the place of one that
-    /// it accepts.
+    /// Says why the server program does not accept a main file, or null: a file that PostgreSQL refuses never takes the
+    /// place of one that it accepts.
     /// </param>
     /// <returns>Whether a file changed.</returns>
     public async Task<bool> WriteAsync(FilePlan plan, Func<string, Task<string?>> judge)
@@ -91,7 +95,9 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
     /// <summary>The last good text of an access file; null when none was kept.</summary>
     public string? LastGood(string path) => Read(CopyOf(path));
 
-    /// <summary>The text of the main file: as planned, or else with the last parameters that the server program accepted.</summary>
+    /// <summary>
+    /// The text of the main file: as planned, or else with the last parameters that the server program accepted.
+    /// </summary>
     private async Task<string> JudgedAsync(FilePlan plan, Func<string, Task<string?>> judge)
     {
         var include = plan.Config.CustomConf ?? Path.GetFileName(Base);
@@ -108,7 +114,8 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
         {
             return fallback;
         }
-        if (await ComplaintAsync(wanted, judge) is { } complaint && fallback != wanted && await ComplaintAsync(fallback, judge) is null)
+        if (await ComplaintAsync(wanted, judge) is { } complaint && fallback != wanted
+            && await ComplaintAsync(fallback, judge) is null)
         {
             _refusedPart = part;
             notes.Refused(Main, complaint);
@@ -118,7 +125,10 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
         return wanted;
     }
 
-    /// <summary>What the server program has to say about: not what the agent itself makes and quotes, which changes in the middle of a failover.</summary>
+    /// <summary>
+    /// What the server program has to say about: not what the agent itself makes and quotes, which changes in the
+    /// middle of a failover.
+    /// </summary>
     private static string Judged(string text) => ConfigurationText.Without(
         text, name => name is SynchronousNames or "primary_conninfo" or "primary_slot_name", out _) ?? text;
 
@@ -138,7 +148,8 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
 
     private SortedDictionary<string, string> With(FilePlan plan, IEnumerable<KeyValuePair<string, string>> given)
     {
-        var parameters = new SortedDictionary<string, string>(given.ToDictionary(StringComparer.Ordinal), StringComparer.Ordinal);
+        var parameters =
+            new SortedDictionary<string, string>(given.ToDictionary(StringComparer.Ordinal), StringComparer.Ordinal);
         parameters.TryAdd("hba_file", Hba);
         parameters.TryAdd("ident_file", Ident);
         foreach (var (name, value) in plan.Raised)
@@ -161,9 +172,12 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
 
     /// <summary>Appends lines to the pg_hba.conf that initdb made.</summary>
     public void AppendHba(IEnumerable<string> lines) => Replace(
-        Hba, File.ReadAllText(Path.Combine(_data, "pg_hba.conf")) + string.Concat(lines.Select(line => line.TrimEnd('\n') + "\n")));
+        Hba, File.ReadAllText(Path.Combine(_data, "pg_hba.conf"))
+            + string.Concat(lines.Select(line => line.TrimEnd('\n') + "\n")));
 
-    /// <summary>Moves what initdb or a copy left in the data directory to the configuration directory, when that is another.</summary>
+    /// <summary>
+    /// Moves what initdb or a copy left in the data directory to the configuration directory, when that is another.
+    /// </summary>
     public void TakeOverFromDataDirectory()
     {
         if (_directory == _data)
@@ -182,7 +196,9 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
         }
     }
 
-    /// <summary>Copies of the files in the data directory (*.backup): a clone of this server finds its configuration in them.</summary>
+    /// <summary>
+    /// Copies of the files in the data directory (*.backup): a clone of this server finds its configuration in them.
+    /// </summary>
     public void SaveCopies()
     {
         foreach (var file in Owned())
@@ -235,7 +251,10 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
     /// <summary>The value of a parameter in the main file; null when it is not there.</summary>
     public string? Find(string parameter) => Read(Main) is { } text ? ConfigurationText.Find(text, parameter) : null;
 
-    /// <summary>The value that the operator gives a parameter: by ALTER SYSTEM, in the settings, or in the included file. Null: none.</summary>
+    /// <summary>
+    /// The value that the operator gives a parameter: by ALTER SYSTEM, in the settings, or in the included file. Null:
+    /// none.
+    /// </summary>
     public string? UsersValue(string parameter, PostgresConfig config)
     {
         var included = config.CustomConf is { } custom ? Path.Combine(_directory, custom) : Base;
@@ -244,7 +263,9 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
         string? Value(string path) => Read(path) is { } text ? ConfigurationText.Find(text, parameter) : null;
     }
 
-    /// <summary>Replaces a file unless it says the same already. Inside the data directory its mode follows the directory's.</summary>
+    /// <summary>
+    /// Replaces a file unless it says the same already. Inside the data directory its mode follows the directory's.
+    /// </summary>
     public bool Replace(string path, string text)
     {
         if (Read(path) == text)
@@ -277,8 +298,9 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
     }
 
     /// <summary>
-    /// ALTER SYSTEM has no say in what the agent sets. Recovery settings: a clone would inherit them. synchronous_standby_names: no
-    /// promotion could be prepared, and no standby published. What stands on the server's command line would only look changed.
+    /// ALTER SYSTEM has no say in what the agent sets. Recovery settings: a clone would inherit them.
+    /// synchronous_standby_names: no promotion could be prepared, and no standby published. What stands on the server's
+    /// command line would only look changed.
     /// </summary>
     private bool CleanAutoConf(FilePlan plan)
     {
@@ -305,7 +327,9 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
         if (!path.StartsWith(_data + '/', StringComparison.Ordinal))
         {
             // The umask takes away what it must. The main file may hold the password of a client's key.
-            return path.StartsWith(Main, StringComparison.Ordinal) ? OwnerReadWrite : OwnerReadWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+            return path.StartsWith(Main, StringComparison.Ordinal)
+                ? OwnerReadWrite
+                : OwnerReadWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
         }
         var groupReads = (File.GetUnixFileMode(_data) & UnixFileMode.GroupRead) != 0;
         return groupReads ? OwnerReadWrite | UnixFileMode.GroupRead : OwnerReadWrite;

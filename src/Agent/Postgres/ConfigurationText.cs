@@ -12,12 +12,15 @@ internal static partial class ConfigurationText
 
     private const string RecoveryMark = "\n# recovery\n";
 
-    /// <summary>Whether the file can hold a parameter of this name: letters, digits and underscores, perhaps a class and a dot before it.</summary>
+    /// <summary>
+    /// Whether the file can hold a parameter of this name: letters, digits and underscores, perhaps a class and a dot
+    /// before it.
+    /// </summary>
     public static bool IsName(string name) => ParameterName().IsMatch(name);
 
     /// <summary>
-    /// A value between quotes, on one line: quotes and backslashes doubled, line breaks as escapes (PostgreSQL manual, "Parameter Names and
-    /// Values").
+    /// A value between quotes, on one line: quotes and backslashes doubled, line breaks as escapes (PostgreSQL manual,
+    /// "Parameter Names and Values").
     /// </summary>
     /// <exception cref="InvalidDataException">It holds a null character, which no file of PostgreSQL's can.</exception>
     public static string Quote(string value) => value.Contains('\0', StringComparison.Ordinal)
@@ -27,7 +30,8 @@ internal static partial class ConfigurationText
 
     /// <summary>The main file: header, the file that the user owns, parameters, recovery settings.</summary>
     public static string MainFile(
-        string include, IEnumerable<KeyValuePair<string, string>> parameters, IEnumerable<KeyValuePair<string, string>> recovery)
+        string include, IEnumerable<KeyValuePair<string, string>> parameters,
+        IEnumerable<KeyValuePair<string, string>> recovery)
     {
         var text = new StringBuilder(Header).Append("include ").Append(Quote(include)).Append("\n\n");
         AppendSorted(text, parameters);
@@ -61,7 +65,10 @@ internal static partial class ConfigurationText
         return found;
     }
 
-    /// <summary>The text without the lines that set a parameter which <paramref name="unwanted"/> names; null when there is none.</summary>
+    /// <summary>
+    /// The text without the lines that set a parameter which <paramref name="unwanted"/> names; null when there is
+    /// none.
+    /// </summary>
     /// <param name="text">The file's text.</param>
     /// <param name="unwanted">Judges a name in lower case.</param>
     /// <param name="removed">The names that were taken out.</param>
@@ -84,7 +91,9 @@ internal static partial class ConfigurationText
         return removed.Count > 0 ? kept.ToString() : null;
     }
 
-    /// <summary>What a main file of ours includes, and its parameters without those of recovery; null when it is not ours.</summary>
+    /// <summary>
+    /// What a main file of ours includes, and its parameters without those of recovery; null when it is not ours.
+    /// </summary>
     public static (string Include, SortedDictionary<string, string> Parameters)? ReadMainFile(string text)
     {
         var mark = text.IndexOf(RecoveryMark, StringComparison.Ordinal);

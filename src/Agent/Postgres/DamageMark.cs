@@ -4,10 +4,13 @@ using Routing.Ha;
 
 namespace Routing.Agent.Postgres;
 
-/// <summary>What a comparison or a rewind found out about the data, kept in the data directory: it outlives the agent and goes with the data.</summary>
+/// <summary>
+/// What a comparison or a rewind found out about the data, kept in the data directory: it outlives the agent and goes
+/// with the data.
+/// </summary>
 /// <remarks>
-/// A rewind that runs is marked by a named pipe: pg_rewind removes regular files, directories and links that its source does not
-/// have, long before it is done, and passes by what is none of these.
+/// A rewind that runs is marked by a named pipe: pg_rewind removes regular files, directories and links that its source
+/// does not have, long before it is done, and passes by what is none of these.
 /// </remarks>
 internal sealed class DamageMark(string dataDirectory)
 {

@@ -24,7 +24,8 @@ internal sealed record DataDirectoryState(DataDirectory Kind, string? Problem, P
             {
                 return !inUse && filling.IsUnfinished
                     ? new(DataDirectory.Empty, null, null)
-                    : new(DataDirectory.Inaccessible, $"{directory} is neither empty nor a PostgreSQL data directory", null);
+                    : new(DataDirectory.Inaccessible, $"{directory} is neither empty nor a PostgreSQL data directory",
+                        null);
             }
             return inUse ? new(DataDirectory.Ready, null, PgControl.Read(directory)) : LookAtData(directory, filling);
         }
@@ -34,7 +35,8 @@ internal sealed record DataDirectoryState(DataDirectory Kind, string? Problem, P
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {
-            return new(DataDirectory.Inaccessible, $"{directory} is an unfinished copy: {error.Message.TrimEnd('.')}", null);
+            return new(DataDirectory.Inaccessible, $"{directory} is an unfinished copy: {error.Message.TrimEnd('.')}",
+                null);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -61,7 +63,8 @@ internal sealed record DataDirectoryState(DataDirectory Kind, string? Problem, P
         {
             control = PgControl.Read(directory);
         }
-        catch (Exception error) when ((error is FileNotFoundException or DirectoryNotFoundException) && filling.IsUnfinished)
+        catch (Exception error) when ((error is FileNotFoundException or DirectoryNotFoundException)
+            && filling.IsUnfinished)
         {
             return new(DataDirectory.Empty, null, null);   // a program of ours was at it, and pg_control comes last
         }
@@ -71,7 +74,8 @@ internal sealed record DataDirectoryState(DataDirectory Kind, string? Problem, P
         }
         return filling.IsUnfinished
             ? new(DataDirectory.Inaccessible,
-                $"{directory} holds a database, and {filling.Marker} says that a program was filling it when the agent ended: "
+                $"{directory} holds a database, and {filling.Marker} says that a program was filling it when the "
+                    + "agent ended: "
                 + "remove that file to use the database as it is, or empty the directory to fill it anew", null)
             : new(DataDirectory.Ready, null, control);
     }

@@ -3,12 +3,15 @@ using Routing.Agent.Native;
 
 namespace Routing.Agent.Postgres;
 
-/// <summary>What tells a data directory that is being filled from one that is whole, and from one that somebody else filled.</summary>
+/// <summary>
+/// What tells a data directory that is being filled from one that is whole, and from one that somebody else filled.
+/// </summary>
 /// <remarks>
-/// initdb and pg_basebackup fill a directory inside the data directory, whose content is moved up when it is whole, PG_VERSION
-/// last: what an interrupted one leaves cannot be taken for a database, and a database that an operator restores meanwhile cannot
-/// be taken for a leftover. Scripts get the data directory itself; while they run a marker stands beside it, which names the
-/// directory by its inode. A new cluster carries a marker inside until its roles and scripts are done.
+/// initdb and pg_basebackup fill a directory inside the data directory, whose content is moved up when it is whole,
+/// PG_VERSION last: what an interrupted one leaves cannot be taken for a database, and a database that an operator
+/// restores meanwhile cannot be taken for a leftover. Scripts get the data directory itself; while they run a marker
+/// stands beside it, which names the directory by its inode. A new cluster carries a marker inside until its roles and
+/// scripts are done.
 /// </remarks>
 internal sealed class DataFilling(string directory)
 {
@@ -89,7 +92,8 @@ internal sealed class DataFilling(string directory)
         }
         if (HoldsData && Directory.Exists(Staging))
         {
-            // Somebody restored a database over what was left. Links in there may lead to tablespaces that are in use now: not followed.
+            // Somebody restored a database over what was left. Links in there may lead to tablespaces that are in use
+            // now: not followed.
             Directory.Delete(Staging, recursive: true);
         }
     }
@@ -107,7 +111,8 @@ internal sealed class DataFilling(string directory)
     {
         var mode = File.GetUnixFileMode(Staging);
         var last = new[] { "global", "PG_VERSION" };
-        var entries = new DirectoryInfo(Staging).EnumerateFileSystemInfos().Select(entry => entry.Name).Except(last).ToList();
+        var entries =
+            new DirectoryInfo(Staging).EnumerateFileSystemInfos().Select(entry => entry.Name).Except(last).ToList();
         foreach (var name in entries)
         {
             Move(name);
@@ -147,16 +152,21 @@ internal sealed class DataFilling(string directory)
         }
     }
 
-    internal const UnixFileMode DataDirectoryMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    internal const UnixFileMode DataDirectoryMode =
+        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    /// <summary>The marker stands, and speaks of this directory: one that was made anew has another inode. Old markers name none.</summary>
+    /// <summary>
+    /// The marker stands, and speaks of this directory: one that was made anew has another inode. Old markers name
+    /// none.
+    /// </summary>
     private bool IsMarked
     {
         get
         {
             try
             {
-                return !ulong.TryParse(File.ReadAllText(Marker).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var inode)
+                return !ulong.TryParse(File.ReadAllText(Marker).Trim(), NumberStyles.None, CultureInfo.InvariantCulture,
+                    out var inode)
                     || inode == Inode;
             }
             catch (FileNotFoundException)
@@ -168,7 +178,9 @@ internal sealed class DataFilling(string directory)
 
     private bool HoldsData => File.Exists(Path.Combine(directory, "PG_VERSION"));
 
-    private ulong Inode => FileIdentity.Of(directory)?.Inode ?? throw new IOException($"{directory} cannot be looked at.");
+    private ulong Inode =>
+        FileIdentity.Of(directory)?.Inode ?? throw new IOException($"{directory} cannot be looked at.");
 
-    private static bool IsNothing(string entry) => Path.GetFileName(entry) is var name && (name.StartsWith('.') || name == "lost+found");
+    private static bool IsNothing(string entry) =>
+        Path.GetFileName(entry) is var name && (name.StartsWith('.') || name == "lost+found");
 }

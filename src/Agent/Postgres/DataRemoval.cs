@@ -2,7 +2,10 @@ using Routing.Agent.Native;
 
 namespace Routing.Agent.Postgres;
 
-/// <summary>Takes data out of the way: set aside where the disk has room for both, else removed. What their links lead to goes with them.</summary>
+/// <summary>
+/// Takes data out of the way: set aside where the disk has room for both, else removed. What their links lead to goes
+/// with them.
+/// </summary>
 internal static class DataRemoval
 {
     /// <summary>Added to the name of a directory whose content was replaced by a copy.</summary>
@@ -11,7 +14,10 @@ internal static class DataRemoval
     /// <summary>Added to the name of a directory whose bootstrap failed.</summary>
     public const string Failed = ".failed";
 
-    /// <summary>Sets a database aside, so that a copy can take its place; removes it where there is no room, or no right to rename it.</summary>
+    /// <summary>
+    /// Sets a database aside, so that a copy can take its place; removes it where there is no room, or no right to
+    /// rename it.
+    /// </summary>
     /// <returns>Where it is now; null when it was removed.</returns>
     /// <exception cref="IOException">It can be neither moved nor removed.</exception>
     public static string? MakeRoom(string directory)
@@ -33,7 +39,8 @@ internal static class DataRemoval
         var real = Real(directory);
         if (LinkedDirectories(directory).Prepend(real).FirstOrDefault(path => !CanRename(path)) is { } fixedPlace)
         {
-            throw new IOException($"{fixedPlace} cannot be renamed: it is a mount point, or the directory above is not ours");
+            throw new IOException(
+                $"{fixedPlace} cannot be renamed: it is a mount point, or the directory above is not ours");
         }
         var mode = File.GetUnixFileMode(real);
         var aside = Free(real + suffix);
@@ -51,7 +58,9 @@ internal static class DataRemoval
         return aside;
     }
 
-    /// <summary>Removes everything inside, and what its links lead to (WAL, tablespaces). The directory itself stays.</summary>
+    /// <summary>
+    /// Removes everything inside, and what its links lead to (WAL, tablespaces). The directory itself stays.
+    /// </summary>
     public static void Clear(string directory)
     {
         if (!Directory.Exists(directory))
@@ -77,19 +86,24 @@ internal static class DataRemoval
             .Where(link => Directory.Exists(link) && new FileInfo(link).LinkTarget is not null)];
     }
 
-    /// <summary>The path may be a link itself: what it leads to is renamed, beside itself, and the link stays.</summary>
+    /// <summary>
+    /// The path may be a link itself: what it leads to is renamed, beside itself, and the link stays.
+    /// </summary>
     private static string Real(string directory) =>
         Directory.ResolveLinkTarget(directory, returnFinalTarget: true)?.FullName ?? directory.TrimEnd('/');
 
     private static void RemoveEarlier(string directory)
     {
-        foreach (var earlier in LinkedDirectories(directory).Prepend(Real(directory)).Select(path => path.TrimEnd('/') + Replaced).Where(Directory.Exists))
+        foreach (var earlier in LinkedDirectories(directory).Prepend(Real(directory))
+            .Select(path => path.TrimEnd('/') + Replaced).Where(Directory.Exists))
         {
             Directory.Delete(earlier, recursive: true);
         }
     }
 
-    /// <summary>Whether a directory can be renamed: it is no mount point, and the directory above is ours to write.</summary>
+    /// <summary>
+    /// Whether a directory can be renamed: it is no mount point, and the directory above is ours to write.
+    /// </summary>
     internal static bool CanRename(string directory)
     {
         const int mayWriteAndEnter = 3;
@@ -122,7 +136,8 @@ internal static class DataRemoval
 
     private static void RemoveInside(string directory)
     {
-        foreach (var entry in new DirectoryInfo(directory).EnumerateFileSystemInfos().Where(entry => entry.Name != "lost+found"))
+        foreach (var entry in new DirectoryInfo(directory).EnumerateFileSystemInfos()
+            .Where(entry => entry.Name != "lost+found"))
         {
             if (entry is DirectoryInfo { LinkTarget: null } inner)
             {

@@ -4,7 +4,9 @@ using Routing.Agent.Native;
 
 namespace Routing.Agent.Postgres;
 
-/// <summary>Files whose presence says something about the data: they reach the disk before what they speak of is touched.</summary>
+/// <summary>
+/// Files whose presence says something about the data: they reach the disk before what they speak of is touched.
+/// </summary>
 internal static class DurableFile
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;

@@ -8,7 +8,7 @@ namespace Routing.Agent.Postgres;
 internal sealed class HeartbeatConnection(TimeProvider time) : IAsyncDisposable
 {
     private const string Application = "Patroni heartbeat";
-    private static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(2500);
+    private static readonly TimeSpan s_limit = TimeSpan.FromMilliseconds(2500);
 
     private readonly SemaphoreSlim _turn = new(1, 1);
     private ServerSession? _session;
@@ -22,10 +22,13 @@ internal sealed class HeartbeatConnection(TimeProvider time) : IAsyncDisposable
         int pid, HostPort address, PostgresUser user, string database, CancellationToken cancellationToken) =>
         InTurnAsync(token => AskAsync((pid, address, user), database, token), cancellationToken);
 
-    /// <summary>Lets others have the connection for statements that are as quick as the loop's own; false when it is not open.</summary>
+    /// <summary>
+    /// Lets others have the connection for statements that are as quick as the loop's own; false when it is not open.
+    /// </summary>
     /// <exception cref="NpgsqlException">The connection broke.</exception>
     /// <exception cref="TimeoutException">No end within about 2 s.</exception>
-    public Task<bool> LendAsync(Func<ServerSession, CancellationToken, Task> work, CancellationToken cancellationToken) => InTurnAsync(
+    public Task<bool> LendAsync(
+        Func<ServerSession, CancellationToken, Task> work, CancellationToken cancellationToken) => InTurnAsync(
         async token =>
         {
             if (_session is not { } session)
@@ -62,13 +65,13 @@ internal sealed class HeartbeatConnection(TimeProvider time) : IAsyncDisposable
         await _turn.WaitAsync(cancellationToken);
         try
         {
-            using var limit = new CancellationTokenSource(Limit, time);
+            using var limit = new CancellationTokenSource(s_limit, time);
             using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
             var answer = work(both.Token);
             try
             {
                 // A frozen server may hold up even the cancellation: then the connection is left to itself.
-                return await answer.WaitAsync(Limit + TimeSpan.FromMilliseconds(200), time, cancellationToken);
+                return await answer.WaitAsync(s_limit + TimeSpan.FromMilliseconds(200), time, cancellationToken);
             }
             catch (Exception error)
             {
@@ -96,7 +99,8 @@ internal sealed class HeartbeatConnection(TimeProvider time) : IAsyncDisposable
                 target.Address, target.User, database, Application, ServerSession.Heartbeat, cancellationToken);
             _session = session;
             _target = target;
-            _query = new NpgsqlCommand(ServerReport.Query(session.Connection.PostgreSqlVersion.Major), session.Connection);
+            _query =
+                new NpgsqlCommand(ServerReport.Query(session.Connection.PostgreSqlVersion.Major), session.Connection);
             await _query.PrepareAsync(cancellationToken);
         }
         await using var reader = await _query.ExecuteReaderAsync(cancellationToken);

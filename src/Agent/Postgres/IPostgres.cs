@@ -13,7 +13,9 @@ internal readonly record struct StepResult(bool Ok, string Detail)
 
     public static StepResult Failed(string detail) => new(false, detail);
 
-    /// <summary>It failed of something that passes: a full disk, a peer that went away. It says nothing about the data.</summary>
+    /// <summary>
+    /// It failed of something that passes: a full disk, a peer that went away. It says nothing about the data.
+    /// </summary>
     public bool IsObstacle { get; init; }
 }
 
@@ -31,12 +33,16 @@ internal enum StartOutcome
 }
 
 /// <summary>A start of the server.</summary>
-/// <param name="AsPrimary">True: no recovery settings, no signal file. False: standby.signal, following <paramref name="Upstream"/>.</param>
+/// <param name="AsPrimary">
+/// True: no recovery settings, no signal file. False: standby.signal, following <paramref name="Upstream"/>.
+/// </param>
 /// <param name="Upstream">Where to stream from; null: from nobody (replays what is there and stays read-only).</param>
 /// <param name="Timeout">How long to wait until it accepts connections; null: <c>pg_ctl_timeout</c>.</param>
 internal sealed record StartPlan(bool AsPrimary, Upstream? Upstream, TimeSpan? Timeout)
 {
-    /// <summary>Called with the process id as soon as there is a postmaster: a primary is guarded before it can accept a write.</summary>
+    /// <summary>
+    /// Called with the process id as soon as there is a postmaster: a primary is guarded before it can accept a write.
+    /// </summary>
     public Action<int>? OnPostmaster { get; init; }
 }
 
@@ -45,7 +51,9 @@ internal sealed record StartPlan(bool AsPrimary, Upstream? Upstream, TimeSpan? T
 /// <param name="Start">How it starts again.</param>
 internal sealed record RestartPlan(StopPlan Stop, StartPlan Start)
 {
-    /// <summary>Asked when the server is stopped: false leaves it so, for a primary that has lost its right to be one.</summary>
+    /// <summary>
+    /// Asked when the server is stopped: false leaves it so, for a primary that has lost its right to be one.
+    /// </summary>
     public Func<bool> MayStart { get; init; } = static () => true;
 }
 
@@ -70,20 +78,29 @@ internal enum StopMode
 
 /// <summary>A stop of the server.</summary>
 /// <param name="Mode">How.</param>
-/// <param name="Checkpoint">Write a checkpoint first, so that the stop itself is short (bounded by the timeout).</param>
-/// <param name="EscalateAfter">Not stopped by then: immediate, then kill. Null: wait for ever (fast), or 5 s (immediate).</param>
+/// <param name="Checkpoint">
+/// Write a checkpoint first, so that the stop itself is short (bounded by the timeout).
+/// </param>
+/// <param name="EscalateAfter">
+/// Not stopped by then: immediate, then kill. Null: wait for ever (fast), or 5 s (immediate).
+/// </param>
 internal sealed record StopPlan(StopMode Mode, bool Checkpoint = false, TimeSpan? EscalateAfter = null)
 {
     /// <summary>The lease runs out: the signal comes first.</summary>
     public bool IsUrgent { get; init; }
 
-    /// <summary>How long <c>before_stop</c> may take, then it is ended; zero leaves it out. Default 5 minutes; never with <see cref="IsUrgent"/>.</summary>
+    /// <summary>
+    /// How long <c>before_stop</c> may take, then it is ended; zero leaves it out. Default 5 minutes; never with
+    /// <see cref="IsUrgent"/>.
+    /// </summary>
     public TimeSpan BeforeStopLimit { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>A fast stop that turned immediate: how long until PostgreSQL is killed. Default 5 s.</summary>
     public TimeSpan KillAfter { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Called once when no user session is left (the safepoint: no further commit can be acknowledged).</summary>
+    /// <summary>
+    /// Called once when no user session is left (the safepoint: no further commit can be acknowledged).
+    /// </summary>
     public Func<CancellationToken, ValueTask>? OnSafepoint { get; init; }
 
     /// <summary>
@@ -123,7 +140,9 @@ internal interface IPostgres
     /// <summary>initdb or the custom method, start, roles, post-bootstrap scripts: afterwards a primary runs.</summary>
     Task<StepResult> BootstrapAsync(IProgress<string> progress, CancellationToken cancellationToken);
 
-    /// <summary>Stops and moves a directory aside whose bootstrap failed (<c>NAME.failed</c>), with its links.</summary>
+    /// <summary>
+    /// Stops and moves a directory aside whose bootstrap failed (<c>NAME.failed</c>), with its links.
+    /// </summary>
     Task<StepResult> MoveDataDirectoryAwayAsync(CancellationToken cancellationToken);
 
     /// <summary>Fills the empty (or to be replaced) directory from another member. Does not start it.</summary>
@@ -141,13 +160,19 @@ internal interface IPostgres
     /// <summary>Stops the postmaster. Ok also when there was none.</summary>
     Task<StepResult> StopAsync(StopPlan plan, CancellationToken cancellationToken);
 
-    /// <summary>pre_promote, promotion, and waits until the server is a primary (bounded by <paramref name="timeout"/>).</summary>
-    /// <param name="usedTimeline">The highest timeline that any member may have opened: the new one is above it.</param>
+    /// <summary>
+    /// pre_promote, promotion, and waits until the server is a primary (bounded by <paramref name="timeout"/>).
+    /// </summary>
+    /// <param name="usedTimeline">
+    /// The highest timeline that any member may have opened: the new one is above it.
+    /// </param>
     /// <param name="timeout">How long to wait until it is a primary.</param>
     /// <param name="cancellationToken">Gives up before the point of no return.</param>
     Task<StepResult> PromoteAsync(uint usedTimeline, TimeSpan timeout, CancellationToken cancellationToken);
 
-    /// <summary>Makes a running standby stream from another upstream: by reload where the version allows, else a restart.</summary>
+    /// <summary>
+    /// Makes a running standby stream from another upstream: by reload where the version allows, else a restart.
+    /// </summary>
     Task<StepResult> FollowAsync(Upstream? upstream, CancellationToken cancellationToken);
 
     /// <summary>Whether the local data (running or not) fit the primary's history.</summary>
@@ -168,13 +193,17 @@ internal interface IPostgres
     /// <summary>Creates, drops and advances slots.</summary>
     Task<StepResult> MaintainSlotsAsync(SlotPlan plan, CancellationToken cancellationToken);
 
-    /// <summary>Takes a changed dynamic configuration (or local settings): rewrites files, reloads, finds pending restarts.</summary>
+    /// <summary>
+    /// Takes a changed dynamic configuration (or local settings): rewrites files, reloads, finds pending restarts.
+    /// </summary>
     Task<StepResult> ApplyConfigurationAsync(DynamicConfig config, bool force, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Lets a standby go on that has stopped to replay because its primary has higher limits; one that was paused by hand stays so.
+    /// Lets a standby go on that has stopped to replay because its primary has higher limits; one that was paused by
+    /// hand stays so.
     /// </summary>
-    Task<StepResult> ResumeReplayAsync(CancellationToken cancellationToken) => Task.FromResult(StepResult.Done("nothing is paused"));
+    Task<StepResult> ResumeReplayAsync(CancellationToken cancellationToken) =>
+        Task.FromResult(StepResult.Done("nothing is paused"));
 
     /// <summary>Runs a callback (on_start, on_stop, on_restart, on_reload, on_role_change) in the background.</summary>
     void RunCallback(string action, Role role);

@@ -4,11 +4,16 @@ using Routing.Agent.Native;
 
 namespace Routing.Agent.Postgres;
 
-/// <summary>Programs that an earlier agent started on the data directory and that outlived it: pg_rewind, pg_basebackup, initdb, scripts.</summary>
-/// <remarks>They are known by their arguments. Two that write to one directory spoil it, and none of them says so.</remarks>
+/// <summary>
+/// Programs that an earlier agent started on the data directory and that outlived it: pg_rewind, pg_basebackup, initdb,
+/// scripts.
+/// </summary>
+/// <remarks>
+/// They are known by their arguments. Two that write to one directory spoil it, and none of them says so.
+/// </remarks>
 internal static class LeftoverPrograms
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(10);
 
     /// <summary>Kills them and waits until they are gone. The caller runs none itself.</summary>
     /// <returns>How many there were.</returns>
@@ -27,11 +32,12 @@ internal static class LeftoverPrograms
             process.TrySignal(Signals.Kill);
             try
             {
-                await process.Exited.WaitAsync(Limit, time, cancellationToken);
+                await process.Exited.WaitAsync(s_limit, time, cancellationToken);
             }
             catch (TimeoutException error)
             {
-                throw new IOException($"Process {stat.Pid}, which an earlier agent started on {dataDirectory}, does not end.", error);
+                throw new IOException(
+                    $"Process {stat.Pid}, which an earlier agent started on {dataDirectory}, does not end.", error);
             }
             ended++;
         }
@@ -51,8 +57,10 @@ internal static class LeftoverPrograms
         foreach (var path in Directory.EnumerateDirectories("/proc"))
         {
             var name = Path.GetFileName(path);
-            if (int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && pid != Environment.ProcessId
-                && CommandOf(name).Any(arguments.Contains) && MountsOf(name) == mounts && ProcessStat.Read(pid) is { IsAlive: true } stat)
+            if (int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var pid)
+                && pid != Environment.ProcessId
+                && CommandOf(name).Any(arguments.Contains) && MountsOf(name) == mounts
+                && ProcessStat.Read(pid) is { IsAlive: true } stat)
             {
                 found.Add(stat);
             }

@@ -5,11 +5,16 @@ namespace Routing.Agent.Postgres;
 /// <content>WAL that still waits for the archive when its server has ended.</content>
 internal sealed partial class LocalPostgresServer
 {
-    private static readonly TimeSpan ArchiveLimit = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan s_archiveLimit = TimeSpan.FromMinutes(2);
 
-    /// <summary>Hands finished segments to <c>archive_command</c>: a rewind removes what the new primary does not have.</summary>
-    /// <remarks>It stops at the first that fails: the archive must have no gap. The rewind goes on all the same.</remarks>
-    private async Task ArchiveReadyWalAsync(Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
+    /// <summary>
+    /// Hands finished segments to <c>archive_command</c>: a rewind removes what the new primary does not have.
+    /// </summary>
+    /// <remarks>
+    /// It stops at the first that fails: the archive must have no gap. The rewind goes on all the same.
+    /// </remarks>
+    private async Task ArchiveReadyWalAsync(
+        Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var parameters = effective.Config.Parameters;
         if (parameters.GetValueOrDefault("archive_mode") is not ("on" or "always" or "true" or "yes" or "1")
@@ -18,13 +23,16 @@ internal sealed partial class LocalPostgresServer
             return;
         }
         var status = Path.Combine(DataDirectory, "pg_wal", "archive_status");
-        var ready = Directory.Exists(status) ? Directory.EnumerateFiles(status, "*.ready").Order(StringComparer.Ordinal).ToList() : [];
+        var ready = Directory.Exists(status)
+            ? Directory.EnumerateFiles(status, "*.ready").Order(StringComparer.Ordinal).ToList()
+            : [];
         foreach (var mark in ready)
         {
             var name = Path.GetFileNameWithoutExtension(mark);
             progress.Report($"archiving {name}");
             var text = ForWal(template, name);
-            var command = new Command("/bin/sh", "-c", "cd \"$1\" && exec /bin/sh -c \"$2\"", "sh", DataDirectory, text) { Timeout = ArchiveLimit };
+            var command = new Command("/bin/sh", "-c", "cd \"$1\" && exec /bin/sh -c \"$2\"", "sh", DataDirectory,
+                text) { Timeout = s_archiveLimit };
             if (await RunScriptAsync("archive_command", command, progress, cancellationToken) is { Ok: false } failed)
             {
                 LogNotArchived($"{name}: {failed.Detail}");
@@ -34,7 +42,9 @@ internal sealed partial class LocalPostgresServer
         }
     }
 
-    /// <summary>Puts path and name into an archive_command as PostgreSQL does: %p, %f, and %% for a percent sign.</summary>
+    /// <summary>
+    /// Puts path and name into an archive_command as PostgreSQL does: %p, %f, and %% for a percent sign.
+    /// </summary>
     internal static string ForWal(string template, string name)
     {
         var text = new System.Text.StringBuilder();

@@ -52,7 +52,8 @@ internal sealed partial class LocalPostgresServer
             return done;
         }
         catch (Exception error) when (
-            error is IOException or UnauthorizedAccessException or InvalidDataException or NpgsqlException or FormatException)
+            error is IOException or UnauthorizedAccessException or InvalidDataException or NpgsqlException
+                or FormatException)
         {
             return StepResult.Failed($"could not make a new cluster: {Told(error)}");
         }
@@ -101,11 +102,13 @@ internal sealed partial class LocalPostgresServer
     }
 
     private async Task<StepResult> RunInitDbAsync(
-        BootstrapSettings bootstrap, Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
+        BootstrapSettings bootstrap, Effective effective, IProgress<string> progress,
+        CancellationToken cancellationToken)
     {
         PrepareEmptyDirectory();
         EmptyWalDirectory(bootstrap.InitDb);
-        var passwordFile = Users.Superuser.Password is null ? null : Path.Combine(Path.GetTempPath(), $"routing-{Guid.NewGuid():N}");
+        var passwordFile =
+            Users.Superuser.Password is null ? null : Path.Combine(Path.GetTempPath(), $"routing-{Guid.NewGuid():N}");
         try
         {
             List<string> arguments = ["--pgdata", Filling.Staging, $"--username={Users.Superuser.Username}"];
@@ -117,7 +120,8 @@ internal sealed partial class LocalPostgresServer
             }
             arguments.AddRange(bootstrap.InitDb.Select(option => option.ToString()));
             progress.Report("initializing new cluster");
-            if (await RunAsync("initdb", new Command(_programs.InitDb, arguments), progress, cancellationToken) is { Ok: false } failed)
+            if (await RunAsync("initdb", new Command(_programs.InitDb, arguments), progress,
+                cancellationToken) is { Ok: false } failed)
             {
                 return failed;
             }
@@ -132,12 +136,14 @@ internal sealed partial class LocalPostgresServer
         DataFilling.MarkHalfMade(Filling.Staging);
         Filling.MoveUp();
         _files.TakeOverFromDataDirectory();
-        if (effective.Config.PgHba is null && !bootstrap.PgHba.IsEmpty && !effective.Config.Parameters.ContainsKey("hba_file"))
+        if (effective.Config.PgHba is null && !bootstrap.PgHba.IsEmpty
+            && !effective.Config.Parameters.ContainsKey("hba_file"))
         {
             _files.AppendHba(bootstrap.PgHba);
         }
         progress.Report("starting");
-        return await StartAsync(new StartPlan(AsPrimary: true, null, TimeSpan.MaxValue), cancellationToken) == StartOutcome.Running
+        return await StartAsync(new StartPlan(AsPrimary: true, null, TimeSpan.MaxValue), cancellationToken)
+            == StartOutcome.Running
             ? StepResult.Done("initdb done")
             : StepResult.Failed($"PostgreSQL does not start after initdb; {StartProblem}");
     }
@@ -148,9 +154,11 @@ internal sealed partial class LocalPostgresServer
     {
         PrepareForScript(custom.Name);
         progress.Report("running custom bootstrap script");
-        List<string> arguments = custom.NoParameters ? [] : [$"--scope={_settings.Scope}", $"--datadir={DataDirectory}"];
+        List<string> arguments =
+            custom.NoParameters ? [] : [$"--scope={_settings.Scope}", $"--datadir={DataDirectory}"];
         arguments.AddRange(custom.Arguments.Select(argument => $"--{argument.Key}={argument.Value}"));
-        var result = await RunScriptAsync(custom.Name, CommandFor(custom.Command, [.. arguments]), progress, cancellationToken);
+        var result =
+            await RunScriptAsync(custom.Name, CommandFor(custom.Command, [.. arguments]), progress, cancellationToken);
         if (!result.Ok)
         {
             return result;
@@ -174,7 +182,8 @@ internal sealed partial class LocalPostgresServer
         CustomBootstrapSettings custom, Effective effective, CancellationToken cancellationToken)
     {
         var recovery = custom.RecoveryConf;
-        var asStandby = recovery is not null && Scalars.TryBoolean(recovery.GetValueOrDefault("standby_mode"), out var standby) && standby;
+        var asStandby = recovery is not null
+            && Scalars.TryBoolean(recovery.GetValueOrDefault("standby_mode"), out var standby) && standby;
         if (recovery is not null && asStandby)
         {
             _files.SignalStandby();
@@ -196,7 +205,8 @@ internal sealed partial class LocalPostgresServer
         await _filesGate.WaitAsync(cancellationToken);
         try
         {
-            // The passwords of the cluster that the script brought back are not ours yet: let in what comes from this host.
+            // The passwords of the cluster that the script brought back are not ours yet: let in what comes from this
+            // host.
             var plan = new FilePlan(
                 effective.Config with { PgHba = ["local all all trust", "host all all samehost trust"] },
                 recovery?.Where(item => item.Key != "standby_mode").ToDictionary() ?? [], null, raised);
@@ -209,7 +219,8 @@ internal sealed partial class LocalPostgresServer
         return SpawnWithFiles(effective.Config, raised);
     }
 
-    private async Task<StepResult> WaitForEndOfRecoveryAsync(PidFd process, IProgress<string> progress, CancellationToken cancellationToken)
+    private async Task<StepResult> WaitForEndOfRecoveryAsync(
+        PidFd process, IProgress<string> progress, CancellationToken cancellationToken)
     {
         progress.Report("waiting for end of recovery after bootstrap");
         while (DataDirectoryState.Look(DataDirectory, inUse: true).Control?.File.State != ControlState.InProduction)
@@ -218,7 +229,7 @@ internal sealed partial class LocalPostgresServer
             {
                 return StepResult.Failed($"PostgreSQL ended during recovery; {StartProblem}");
             }
-            await Task.Delay(LongPoll, _time, cancellationToken);
+            await Task.Delay(s_longPoll, _time, cancellationToken);
         }
         return StepResult.Done("recovered");
     }
@@ -235,12 +246,14 @@ internal sealed partial class LocalPostgresServer
         {
             return stopped;
         }
-        return await StartAsync(new StartPlan(AsPrimary: true, null, TimeSpan.MaxValue), cancellationToken) == StartOutcome.Running
+        return await StartAsync(new StartPlan(AsPrimary: true, null, TimeSpan.MaxValue), cancellationToken)
+            == StartOutcome.Running
             ? StepResult.Done("initialized a new cluster by a script")
             : StepResult.Failed($"PostgreSQL does not start again after the bootstrap; {StartProblem}");
     }
 
-    private async Task SetUpRolesAsync(BootstrapSettings bootstrap, IProgress<string> progress, CancellationToken cancellationToken)
+    private async Task SetUpRolesAsync(
+        BootstrapSettings bootstrap, IProgress<string> progress, CancellationToken cancellationToken)
     {
         progress.Report("running post-bootstrap");
         await using (var session = await OpenLocalAsync(ServerSession.Quiet, cancellationToken))
@@ -264,7 +277,8 @@ internal sealed partial class LocalPostgresServer
                 foreach (var function in s_rewindFunctions)
                 {
                     await session.ExecuteAsync(
-                        $"GRANT EXECUTE ON FUNCTION {function} TO {SqlText.Identifier(rewind.Username)}", cancellationToken);
+                        $"GRANT EXECUTE ON FUNCTION {function} TO {SqlText.Identifier(rewind.Username)}",
+                        cancellationToken);
                 }
             }
         }
@@ -274,15 +288,21 @@ internal sealed partial class LocalPostgresServer
         ServerSession session, PostgresUser user, string attributes, CancellationToken cancellationToken)
     {
         var exists = await session.TextAsync(
-            $"SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {SqlText.Literal(user.Username)}", cancellationToken) is not null;
+            $"SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {SqlText.Literal(user.Username)}",
+            cancellationToken) is not null;
         var password = user.Password is null ? "" : $" PASSWORD {SqlText.Literal(user.Password)}";
         await session.ExecuteAsync(
-            $"{(exists ? "ALTER" : "CREATE")} ROLE {SqlText.Identifier(user.Username)} WITH LOGIN {attributes}{password}",
+            $"{(exists ? "ALTER" : "CREATE")} ROLE {SqlText.Identifier(user.Username)} WITH LOGIN "
+                + $"{attributes}{password}",
             cancellationToken);
     }
 
-    /// <summary>Runs a statement of the user's list. A role that exists already gets the attributes that it was to be created with.</summary>
-    private async Task RunStatementAsync(ServerSession session, int number, string statement, CancellationToken cancellationToken)
+    /// <summary>
+    /// Runs a statement of the user's list. A role that exists already gets the attributes that it was to be created
+    /// with.
+    /// </summary>
+    private async Task RunStatementAsync(
+        ServerSession session, int number, string statement, CancellationToken cancellationToken)
     {
         try
         {
@@ -290,19 +310,24 @@ internal sealed partial class LocalPostgresServer
         }
         catch (PostgresException error)
         {
-            // The server's words may quote the statement, and with it a password; what is returned here is told to everybody.
+            // The server's words may quote the statement, and with it a password; what is returned here is told to
+            // everybody.
             LogStatementFailed(number, error.SqlState, error.MessageText);
-            throw new IOException($"statement {number} of post_bootstrap failed (SQLSTATE {error.SqlState}); the agent's log has the server's words");
+            throw new IOException(
+                $"statement {number} of post_bootstrap failed (SQLSTATE {error.SqlState}); the agent's log has the "
+                    + "server's words");
         }
     }
 
-    private static async Task ExecuteOrAlterAsync(ServerSession session, string statement, CancellationToken cancellationToken)
+    private static async Task ExecuteOrAlterAsync(
+        ServerSession session, string statement, CancellationToken cancellationToken)
     {
         try
         {
             await session.ExecuteAsync(statement, cancellationToken);
         }
-        catch (PostgresException error) when (error.SqlState == DuplicateObject && RoleStatement.AsAlter(statement) is { } alterations)
+        catch (PostgresException error) when (error.SqlState == DuplicateObject
+            && RoleStatement.AsAlter(statement) is { } alterations)
         {
             foreach (var alteration in alterations)
             {
@@ -311,17 +336,20 @@ internal sealed partial class LocalPostgresServer
         }
     }
 
-    private async Task RunPostBootstrapCommandAsync(string text, IProgress<string> progress, CancellationToken cancellationToken)
+    private async Task RunPostBootstrapCommandAsync(
+        string text, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var process = _postmaster.Find() ?? throw new IOException("PostgreSQL ended before the post-bootstrap script.");
         var file = _postmaster.ReadFile(process) ?? throw new IOException("PostgreSQL has no postmaster.pid.");
         var effective = await EffectiveAsync(Role.Primary, cancellationToken);
         var address = LocalAddress(file, effective.Config);
         PasswordFile.Write(_settings.Postgres.PasswordFile, [(address.Host, address.Port, Users.Superuser)]);
-        var connection = ProgramConnection.ForScript(_settings, Users.Superuser, address, effective.Config, effective.Major);
+        var connection =
+            ProgramConnection.ForScript(_settings, Users.Superuser, address, effective.Config, effective.Major);
         var command = CommandFor(text, connection.Text) with
         {
-            Environment = connection.Environment.SetItem("PGOPTIONS", "-c synchronous_commit=local -c statement_timeout=0"),
+            Environment =
+                connection.Environment.SetItem("PGOPTIONS", "-c synchronous_commit=local -c statement_timeout=0"),
         };
         if (await RunScriptAsync("post_bootstrap", command, progress, cancellationToken) is { Ok: false } failed)
         {
@@ -330,8 +358,8 @@ internal sealed partial class LocalPostgresServer
     }
 
     /// <summary>
-    /// Runs a user's script. What it prints goes to the agent's log alone: it may hold secrets, and progress and answer are told to
-    /// everybody.
+    /// Runs a user's script. What it prints goes to the agent's log alone: it may hold secrets, and progress and answer
+    /// are told to everybody.
     /// </summary>
     private async Task<StepResult> RunScriptAsync(
         string name, Command command, IProgress<string> progress, CancellationToken cancellationToken)
@@ -351,7 +379,8 @@ internal sealed partial class LocalPostgresServer
 
     /// <summary>Runs a program of PostgreSQL's; its last words go into the answer when it fails.</summary>
     private async Task<StepResult> RunAsync(
-        string name, Command command, IProgress<string> progress, CancellationToken cancellationToken, Action<string>? onLine = null)
+        string name, Command command, IProgress<string> progress, CancellationToken cancellationToken,
+        Action<string>? onLine = null)
     {
         var last = new Queue<string>();
         var result = await _commands.RunAsync(
@@ -373,8 +402,11 @@ internal sealed partial class LocalPostgresServer
             : StepResult.Failed($"{name} failed with {result}: {string.Join(" | ", last)}");
     }
 
-    /// <summary>What everybody may read of a failure: not the server's words on a statement, which may quote it.</summary>
-    private static string Told(Exception error) => error is PostgresException refused ? $"SQLSTATE {refused.SqlState}" : error.Message;
+    /// <summary>
+    /// What everybody may read of a failure: not the server's words on a statement, which may quote it.
+    /// </summary>
+    private static string Told(Exception error) =>
+        error is PostgresException refused ? $"SQLSTATE {refused.SqlState}" : error.Message;
 
     [LoggerMessage(EventId = 2016, Level = LogLevel.Error,
         Message = "Statement {Number} of post_bootstrap failed: SQLSTATE {SqlState}: {Problem}")]

@@ -10,10 +10,11 @@ internal sealed partial class LocalPostgresServer
     private const string BaseBackup = "basebackup";
     private const int BaseBackupTries = 2;
 
-    private static readonly TimeSpan BetweenTries = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_betweenTries = TimeSpan.FromSeconds(5);
 
     /// <inheritdoc/>
-    public async Task<StepResult> CloneAsync(Member? source, IProgress<string> progress, CancellationToken cancellationToken)
+    public async Task<StepResult> CloneAsync(
+        Member? source, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var failures = new List<string>();
         try
@@ -45,7 +46,8 @@ internal sealed partial class LocalPostgresServer
                     }
                     _files.RestoreCopies();
                     _files.TakeOverFromDataDirectory();
-                    return StepResult.Done($"created a replica by {method}{(source is null ? "" : $" from {source.Name}")}");
+                    return StepResult.Done(
+                        $"created a replica by {method}{(source is null ? "" : $" from {source.Name}")}");
                 }
                 failures.Add(result.Detail);
                 LogCloneFailed(method, result.Detail);
@@ -66,12 +68,14 @@ internal sealed partial class LocalPostgresServer
         var postgres = _settings.Postgres;
         var connection = ProgramConnection.ForProgram(
             _settings, Users.Replication, source, effective.Config, effective.Major, _settings.Name);
-        List<string> arguments = [$"--pgdata={Filling.Staging}", "-X", "stream", $"--dbname={connection.Text}", "--progress"];
+        List<string> arguments = [$"--pgdata={Filling.Staging}", "-X", "stream", $"--dbname={connection.Text}",
+            "--progress"];
         var options = effective.Config.BaseBackup;
         arguments.AddRange(options.Where(option => option.Name != "progress").Select(option => option.ToString()));
         if (options.All(option => option.Name is not ("checkpoint" or "c")))
         {
-            arguments.Add("--checkpoint=fast");   // else the copy waits for the source's next ordinary checkpoint: minutes
+            // else the copy waits for the source's next ordinary checkpoint: minutes
+            arguments.Add("--checkpoint=fast");
         }
         for (var attempt = 1; ; attempt++)
         {
@@ -100,12 +104,13 @@ internal sealed partial class LocalPostgresServer
                 return result;
             }
             LogCloneFailed(BaseBackup, result.Detail);
-            await Task.Delay(BetweenTries, _time, cancellationToken);
+            await Task.Delay(s_betweenTries, _time, cancellationToken);
         }
     }
 
     private async Task<StepResult> RunReplicaMethodAsync(
-        string name, HostPort? source, Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
+        string name, HostPort? source, Effective effective, IProgress<string> progress,
+        CancellationToken cancellationToken)
     {
         var method = effective.Config.ReplicaMethods[name];
         var postgres = _settings.Postgres;
@@ -113,7 +118,8 @@ internal sealed partial class LocalPostgresServer
         if (source is { } address)
         {
             PasswordFile.Write(postgres.PasswordFile, address, Users);
-            connection = ProgramConnection.ForScript(_settings, Users.Replication, address, effective.Config, effective.Major);
+            connection =
+                ProgramConnection.ForScript(_settings, Users.Replication, address, effective.Config, effective.Major);
         }
         if (!method.KeepData)
         {
@@ -121,12 +127,14 @@ internal sealed partial class LocalPostgresServer
         }
         List<string> arguments = method.NoParameters
             ? []
-            : [$"--scope={_settings.Scope}", "--role=replica", $"--datadir={DataDirectory}", $"--connstring={connection?.Text}"];
+            : [$"--scope={_settings.Scope}", "--role=replica", $"--datadir={DataDirectory}",
+                $"--connstring={connection?.Text}"];
         arguments.AddRange(method.Arguments.Select(argument => $"--{argument.Key}={argument.Value}"));
         var command = CommandFor(method.Command, [.. arguments]) with
         {
             Environment = connection?.Environment
-                ?? new Dictionary<string, string?> { ["PGPASSFILE"] = postgres.PasswordFile } as IReadOnlyDictionary<string, string?>,
+                ?? new Dictionary<string, string?> { ["PGPASSFILE"] = postgres.PasswordFile }
+                    as IReadOnlyDictionary<string, string?>,
         };
         var done = false;
         try
@@ -145,7 +153,8 @@ internal sealed partial class LocalPostgresServer
         }
     }
 
-    [LoggerMessage(EventId = 2070, Level = LogLevel.Warning, Message = "Making a replica by {Method} failed: {Problem}")]
+    [LoggerMessage(
+        EventId = 2070, Level = LogLevel.Warning, Message = "Making a replica by {Method} failed: {Problem}")]
     private partial void LogCloneFailed(string method, string problem);
 
     [LoggerMessage(EventId = 2071, Level = LogLevel.Information, Message = "{Program}: {Text}")]

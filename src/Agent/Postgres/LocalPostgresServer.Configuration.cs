@@ -12,7 +12,7 @@ internal sealed partial class LocalPostgresServer
 {
     private const string SynchronousNames = "synchronous_standby_names";
 
-    private static readonly TimeSpan ReloadLimit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_reloadLimit = TimeSpan.FromSeconds(2);
 
     private readonly SemaphoreSlim _filesGate = new(1, 1);
     private string? _synchronousNames;
@@ -43,10 +43,12 @@ internal sealed partial class LocalPostgresServer
             }
             var wanted = names ?? "";
             return await WaitForAsync(
-                async () => await session.TextAsync($"SELECT current_setting('{SynchronousNames}')", cancellationToken) == wanted,
+                async () => await session.TextAsync($"SELECT current_setting('{SynchronousNames}')", cancellationToken)
+                    == wanted,
                 cancellationToken)
                 ? StepResult.Done($"{SynchronousNames} is '{wanted}'")
-                : StepResult.Failed($"{SynchronousNames} did not become '{wanted}': something outside postgresql.conf sets it, "
+                : StepResult.Failed(
+                    $"{SynchronousNames} did not become '{wanted}': something outside postgresql.conf sets it, "
                     + "or PostgreSQL refuses to reload its files");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or NpgsqlException)
@@ -56,7 +58,8 @@ internal sealed partial class LocalPostgresServer
     }
 
     /// <inheritdoc/>
-    public async Task<StepResult> ApplyConfigurationAsync(DynamicConfig config, bool force, CancellationToken cancellationToken)
+    public async Task<StepResult> ApplyConfigurationAsync(
+        DynamicConfig config, bool force, CancellationToken cancellationToken)
     {
         _dynamic = config;
         try
@@ -74,7 +77,8 @@ internal sealed partial class LocalPostgresServer
             await using var session = await OpenLocalAsync(ServerSession.Heartbeat, cancellationToken);
             if (!_owesReload)
             {
-                // A standby's file keeps a limit that may not be lower than its primary's: what is wanted differs from it all the same.
+                // A standby's file keeps a limit that may not be lower than its primary's: what is wanted differs from
+                // it all the same.
                 _pendingRestart = await PendingRestartAsync(session, effective, cancellationToken);
                 return StepResult.Done("nothing changed");
             }
@@ -82,10 +86,12 @@ internal sealed partial class LocalPostgresServer
             var before = await session.TextAsync("SELECT pg_conf_load_time()::text", cancellationToken);
             process.TrySignal(Signals.Hangup);
             if (!await WaitForAsync(
-                async () => await session.TextAsync("SELECT pg_conf_load_time()::text", cancellationToken) != before, cancellationToken))
+                async () => await session.TextAsync("SELECT pg_conf_load_time()::text", cancellationToken) != before,
+                cancellationToken))
             {
-                // An error in a file of the operator's keeps it from taking any of it; repeating does not help. The next change tells it again.
-                LogNotReloaded(ReloadLimit.TotalSeconds);
+                // An error in a file of the operator's keeps it from taking any of it; repeating does not help. The
+                // next change tells it again.
+                LogNotReloaded(s_reloadLimit.TotalSeconds);
             }
             else
             {
@@ -97,34 +103,40 @@ internal sealed partial class LocalPostgresServer
                 ? "reloaded"
                 : $"reloaded; a restart is needed for {string.Join(", ", _pendingRestart.Keys)}");
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NpgsqlException or InvalidDataException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NpgsqlException
+            or InvalidDataException)
         {
             return StepResult.Failed($"the configuration could not be applied: {error.Message}");
         }
     }
 
     /// <summary>
-    /// The parameters that <paramref name="next"/> changes and whose values the server program refuses, one sentence each. A name that it does
-    /// not know is no reason: the parameter may be meant for another version, and is left out here.
+    /// The parameters that <paramref name="next"/> changes and whose values the server program refuses, one sentence
+    /// each. A name that it does not know is no reason: the parameter may be meant for another version, and is left out
+    /// here.
     /// </summary>
-    public async Task<ImmutableArray<string>> RefusalsAsync(DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken)
+    public async Task<ImmutableArray<string>> RefusalsAsync(
+        DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken)
     {
         try
         {
             var major = await _programs.VersionAsync(cancellationToken) / 10000;
             var role = _files.HasRecoverySignal ? Role.Replica : Role.Primary;
             var known = Free(present).ToHashSet();
-            var refused = await _programs.RefusedAsync(Free(next).Where(pair => !known.Contains(pair)), DataDirectory, cancellationToken);
+            var refused = await _programs.RefusedAsync(
+                Free(next).Where(pair => !known.Contains(pair)), DataDirectory, cancellationToken);
             return
             [
-                .. refused.Where(pair => !pair.Value.StartsWith("unrecognized configuration parameter", StringComparison.Ordinal))
+                .. refused.Where(
+                    pair => !pair.Value.StartsWith("unrecognized configuration parameter", StringComparison.Ordinal))
                     .Select(pair => $"postgresql.parameters.{pair.Key}: PostgreSQL {major} refuses it: {pair.Value}."),
             ];
 
             IEnumerable<KeyValuePair<string, string>> Free(DynamicConfig config)
             {
                 var combined = EffectivePostgresConfig.Combine(_settings, config, role, major);
-                return combined.Parameters.RemoveRange(combined.ControlledParameters.Keys).Concat(combined.RecoveryParameters);
+                return combined.Parameters.RemoveRange(combined.ControlledParameters.Keys)
+                    .Concat(combined.RecoveryParameters);
             }
         }
         catch (IOException)
@@ -145,7 +157,8 @@ internal sealed partial class LocalPostgresServer
     }
 
     private async Task<bool> WriteFilesAsync(
-        Effective effective, bool asPrimary, Upstream? upstream, IReadOnlyDictionary<string, string> raised, CancellationToken cancellationToken)
+        Effective effective, bool asPrimary, Upstream? upstream, IReadOnlyDictionary<string, string> raised,
+        CancellationToken cancellationToken)
     {
         await _filesGate.WaitAsync(cancellationToken);
         try
@@ -180,21 +193,24 @@ internal sealed partial class LocalPostgresServer
     }
 
     /// <summary>
-    /// The server's own reading of the access files, before it is told to load them: one with an error would be passed over by a reload,
-    /// and keep the server from its next start.
+    /// The server's own reading of the access files, before it is told to load them: one with an error would be passed
+    /// over by a reload, and keep the server from its next start.
     /// </summary>
     private async Task<bool> AcceptsAccessFilesAsync(
-        ServerSession session, (string? Hba, string? Ident) before, int majorVersion, CancellationToken cancellationToken)
+        ServerSession session, (string? Hba, string? Ident) before, int majorVersion,
+        CancellationToken cancellationToken)
     {
         var files = new (string Path, string? Last, string View, int Since)[]
         {
-            (_files.Hba, before.Hba, "pg_hba_file_rules", 10), (_files.Ident, before.Ident, "pg_ident_file_mappings", 15),
+            (_files.Hba, before.Hba, "pg_hba_file_rules", 10),
+            (_files.Ident, before.Ident, "pg_ident_file_mappings", 15),
         };
         var accepted = true;
         foreach (var (path, last, view, since) in files.Where(file => majorVersion >= file.Since))
         {
             var complaint = await session.TextAsync(
-                $"SELECT 'line ' || line_number || ': ' || error FROM {view} WHERE error IS NOT NULL ORDER BY line_number LIMIT 1",
+                $"SELECT 'line ' || line_number || ': ' || error FROM {view} WHERE error IS NOT NULL ORDER BY "
+                    + "line_number LIMIT 1",
                 cancellationToken);
             if (complaint is not null && _files.Refuse(path, last))
             {
@@ -206,9 +222,9 @@ internal sealed partial class LocalPostgresServer
     }
 
     /// <summary>
-    /// While a synchronous mode is on the value is the agent's, and stands in the file also when it is empty: else an included file
-    /// would have the word. An agent that has just started finds its predecessor's there: without it a commit could be
-    /// acknowledged that no standby has. Null: the value is the operator's.
+    /// While a synchronous mode is on the value is the agent's, and stands in the file also when it is empty: else an
+    /// included file would have the word. An agent that has just started finds its predecessor's there: without it a
+    /// commit could be acknowledged that no standby has. Null: the value is the operator's.
     /// </summary>
     private string? ManagedSynchronousNames(DynamicConfig dynamic)
     {
@@ -226,11 +242,11 @@ internal sealed partial class LocalPostgresServer
         var start = _time.GetTimestamp();
         while (!await condition())
         {
-            if (_time.GetElapsedTime(start) > ReloadLimit)
+            if (_time.GetElapsedTime(start) > s_reloadLimit)
             {
                 return false;
             }
-            await Task.Delay(ShortPoll, _time, cancellationToken);
+            await Task.Delay(s_shortPoll, _time, cancellationToken);
         }
         return true;
     }
@@ -267,7 +283,8 @@ internal sealed partial class LocalPostgresServer
                 : !ParameterValue.Same(wanted, row.GetString(1), row.GetString(2));
             if (differs)
             {
-                changes[name] = new ParameterChange(row.GetString(3), wanted ?? (row.IsDBNull(5) ? null : row.GetString(5)));
+                changes[name] =
+                    new ParameterChange(row.GetString(3), wanted ?? (row.IsDBNull(5) ? null : row.GetString(5)));
             }
         }
         return changes.ToImmutable();

@@ -13,7 +13,8 @@ internal sealed partial class LocalPostgresServer
 
     private DataFilling Filling => new(DataDirectory);
 
-    [GeneratedRegex("^([0-9A-F]{24}(\\.partial|\\.[0-9A-F]{8}\\.backup)?|[0-9A-F]{8}\\.history|archive_status|summaries|lost\\+found|\\..*)$")]
+    [GeneratedRegex(
+        "^([0-9A-F]{24}(\\.partial|\\.[0-9A-F]{8}\\.backup)?|[0-9A-F]{8}\\.history|archive_status|summaries|lost\\+found|\\..*)$")]
     private static partial Regex WalName { get; }
 
     /// <summary>A cluster whose bootstrap an earlier agent began and did not end: its server must not go on.</summary>
@@ -62,7 +63,9 @@ internal sealed partial class LocalPostgresServer
         }
     }
 
-    /// <summary>A separate WAL directory has to be empty too: what stands there belongs to data that were moved away.</summary>
+    /// <summary>
+    /// A separate WAL directory has to be empty too: what stands there belongs to data that were moved away.
+    /// </summary>
     /// <exception cref="IOException">It holds something else, or somebody uses it.</exception>
     private static void EmptyWalDirectory(ImmutableArray<ProgramOption> options)
     {
@@ -71,7 +74,8 @@ internal sealed partial class LocalPostgresServer
         {
             return;
         }
-        if (Directory.EnumerateFileSystemEntries(directory).Select(Path.GetFileName).FirstOrDefault(name => !WalName.IsMatch(name!)) is { } other)
+        if (Directory.EnumerateFileSystemEntries(directory).Select(Path.GetFileName)
+            .FirstOrDefault(name => !WalName.IsMatch(name!)) is { } other)
         {
             throw new IOException($"{directory} is to hold the WAL, and holds {other}");
         }
@@ -81,7 +85,8 @@ internal sealed partial class LocalPostgresServer
         }
         if (!DataRemoval.CanRename(directory))
         {
-            throw new IOException($"{directory} holds the WAL of data that were moved away, and cannot be renamed: empty it");
+            throw new IOException(
+                $"{directory} holds the WAL of data that were moved away, and cannot be renamed: empty it");
         }
         var aside = directory.TrimEnd('/') + DataRemoval.Replaced;
         if (Directory.Exists(aside))
@@ -91,13 +96,16 @@ internal sealed partial class LocalPostgresServer
         Directory.Move(directory, aside);
     }
 
-    [LoggerMessage(EventId = 2072, Level = LogLevel.Warning, Message = "Data give way to a copy; kept of them: {Aside}")]
+    [LoggerMessage(
+        EventId = 2072, Level = LogLevel.Warning, Message = "Data give way to a copy; kept of them: {Aside}")]
     private partial void LogReplaced(string aside);
 
-    [LoggerMessage(EventId = 2074, Level = LogLevel.Warning, Message = "Ended {Count} programs that an earlier agent had started on {Directory}")]
+    [LoggerMessage(EventId = 2074, Level = LogLevel.Warning,
+        Message = "Ended {Count} programs that an earlier agent had started on {Directory}")]
     private partial void LogLeftovers(int count, string directory);
 
     [LoggerMessage(EventId = 2073, Level = LogLevel.Warning,
-        Message = "{Marker} cannot be written: if the agent ends while {Script} runs, what it leaves may be taken for a whole database")]
+        Message = "{Marker} cannot be written: if the agent ends while {Script} runs, what it leaves may be taken for "
+            + "a whole database")]
     private partial void LogNoMarker(string marker, string script);
 }

@@ -11,8 +11,8 @@ namespace Routing.Agent.Postgres;
 /// <content>Divergence and rewinding.</content>
 internal sealed partial class LocalPostgresServer
 {
-    private static readonly TimeSpan SourceCheckpointLimit = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan SourcePoll = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_sourceCheckpointLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_sourcePoll = TimeSpan.FromMilliseconds(100);
 
     /// <inheritdoc/>
     public async Task<DivergenceResult> CheckDivergenceAsync(Member primary, CancellationToken cancellationToken)
@@ -28,7 +28,8 @@ internal sealed partial class LocalPostgresServer
             {
                 return new(Divergence.CannotTell, $"pg_control cannot be read: {seen.DataProblem}");
             }
-            await using var session = await ReplicationSession.OpenAsync(address, Users.Replication, _settings.Name, cancellationToken);
+            await using var session =
+                await ReplicationSession.OpenAsync(address, Users.Replication, _settings.Name, cancellationToken);
             if (await session.IsInRecoveryAsync(cancellationToken))
             {
                 return new(Divergence.CannotTell, $"{primary.Name} is not a primary yet");
@@ -36,7 +37,8 @@ internal sealed partial class LocalPostgresServer
             var (systemId, primaryTimeline) = await session.IdentifyAsync(cancellationToken);
             if (systemId != control.SystemId)
             {
-                return new(Divergence.CannotTell, $"{primary.Name} has another database: its system identifier is {systemId}");
+                return new(Divergence.CannotTell,
+                    $"{primary.Name} has another database: its system identifier is {systemId}");
             }
             var wasInRecovery = seen.HasProcess
                 ? !seen.IsPrimary
@@ -44,7 +46,9 @@ internal sealed partial class LocalPostgresServer
             var observation = new DivergenceObservation
             {
                 LocalTimeline = seen.Timeline,
-                LocalLsn = !wasInRecovery ? control.Checkpoint : seen.HasProcess ? seen.ReplayedLsn : control.MinimumRecoveryEnd,
+                LocalLsn = !wasInRecovery
+                    ? control.Checkpoint
+                    : seen.HasProcess ? seen.ReplayedLsn : control.MinimumRecoveryEnd,
                 WasInRecovery = wasInRecovery,
                 PrimaryTimeline = primaryTimeline,
                 PrimaryHistory = DivergenceCheck.NeedsHistory(seen.Timeline, primaryTimeline)
@@ -59,14 +63,16 @@ internal sealed partial class LocalPostgresServer
             Mark(decision);
             return new(decision.IsDiverged ? Divergence.Diverged : Divergence.None, decision.Reason);
         }
-        catch (Exception error) when (error is NpgsqlException or IOException or FormatException or InvalidDataException)
+        catch (Exception error) when (error is NpgsqlException or IOException or FormatException
+            or InvalidDataException)
         {
             return new(Divergence.CannotTell, $"{primary.Name} could not be asked: {error.Message}");
         }
     }
 
     /// <inheritdoc/>
-    public async Task<StepResult> RewindAsync(Member primary, IProgress<string> progress, CancellationToken cancellationToken)
+    public async Task<StepResult> RewindAsync(
+        Member primary, IProgress<string> progress, CancellationToken cancellationToken)
     {
         if (primary.Address is not { } address)
         {
@@ -74,14 +80,15 @@ internal sealed partial class LocalPostgresServer
         }
         try
         {
-            var stopped = await StopAsync(new StopPlan(StopMode.Fast, EscalateAfter: TimeSpan.FromSeconds(60)), cancellationToken);
+            var stopped = await StopAsync(
+                new StopPlan(StopMode.Fast, EscalateAfter: TimeSpan.FromSeconds(60)), cancellationToken);
             if (!stopped.Ok)
             {
                 return stopped;
             }
             var effective = await EffectiveAsync(Role.Replica, cancellationToken);
             await EndLeftoversAsync(cancellationToken);
-            if (!await _postmaster.WaitForOrphansAsync(OrphanLimit, cancellationToken))
+            if (!await _postmaster.WaitForOrphansAsync(s_orphanLimit, cancellationToken))
             {
                 LogOrphans(DataDirectory);
                 _postmaster.KillAll();
@@ -105,15 +112,17 @@ internal sealed partial class LocalPostgresServer
             progress.Report($"rewinding to {primary.Name}");
             return await RunRewindAsync(RewindCommand(address, effective), progress, cancellationToken);
         }
-        catch (Exception error) when (error is NpgsqlException or IOException or UnauthorizedAccessException or InvalidDataException)
+        catch (Exception error) when (error is NpgsqlException or IOException or UnauthorizedAccessException
+            or InvalidDataException)
         {
-            return StepResult.Failed($"could not rewind: {error.Message}") with { IsObstacle = RewindObstacle.Passes(error.Message) };
+            return StepResult.Failed(
+                $"could not rewind: {error.Message}") with { IsObstacle = RewindObstacle.Passes(error.Message) };
         }
     }
 
     /// <summary>
-    /// pg_rewind writes backup_label and then pg_control when all is copied; what it does after that, writing through to the disk,
-    /// PostgreSQL does itself when it starts with such a pg_control.
+    /// pg_rewind writes backup_label and then pg_control when all is copied; what it does after that, writing through
+    /// to the disk, PostgreSQL does itself when it starts with such a pg_control.
     /// </summary>
     private bool HasRewoundAlready() =>
         _damage.Read() == DataDamage.HalfRewound
@@ -121,7 +130,8 @@ internal sealed partial class LocalPostgresServer
         && PgControl.Read(DataDirectory).File.State == ControlState.InArchiveRecovery;
 
     /// <summary>Runs pg_rewind under a mark. It touches nothing before it has told how much it will copy.</summary>
-    private async Task<StepResult> RunRewindAsync(Command command, IProgress<string> progress, CancellationToken cancellationToken)
+    private async Task<StepResult> RunRewindAsync(
+        Command command, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var wasHalfRewound = _damage.Read() == DataDamage.HalfRewound;
         var hasBegun = false;
@@ -129,7 +139,8 @@ internal sealed partial class LocalPostgresServer
         try
         {
             var result = await RunAsync(
-                "pg_rewind", command, progress, cancellationToken, line => hasBegun |= line.Contains("need to copy", StringComparison.Ordinal));
+                "pg_rewind", command, progress, cancellationToken,
+                line => hasBegun |= line.Contains("need to copy", StringComparison.Ordinal));
             if (result.Ok)
             {
                 _damage.Clear();
@@ -146,13 +157,15 @@ internal sealed partial class LocalPostgresServer
         }
     }
 
-    private static readonly Dictionary<string, string?> EnglishMessages = new() { ["LC_ALL"] = "C" };
+    private static readonly Dictionary<string, string?> s_englishMessages = new() { ["LC_ALL"] = "C" };
 
     private Command RewindCommand(HostPort source, Effective effective)
     {
         var postgres = _settings.Postgres;
-        var connection = ProgramConnection.ForProgram(_settings, Users.RewindOrSuperuser, source, effective.Config, effective.Major);
-        List<string> arguments = [$"--target-pgdata={DataDirectory}", $"--source-server={connection.Text}", "--progress"];
+        var connection = ProgramConnection.ForProgram(
+            _settings, Users.RewindOrSuperuser, source, effective.Config, effective.Major);
+        List<string> arguments = [$"--target-pgdata={DataDirectory}", $"--source-server={connection.Text}",
+            "--progress"];
         var configurationOutside = postgres.ConfigDirectory != DataDirectory;
         var restores = effective.Config.RecoveryParameters.ContainsKey("restore_command");
         if (configurationOutside && effective.Major >= 15)
@@ -163,7 +176,8 @@ internal sealed partial class LocalPostgresServer
         {
             arguments.Add("--restore-target-wal");
         }
-        arguments.AddRange(effective.Config.Rewind.Where(option => option.Name is not ("progress" or "P")).Select(option => option.ToString()));
+        arguments.AddRange(effective.Config.Rewind.Where(option => option.Name is not ("progress" or "P"))
+            .Select(option => option.ToString()));
         return new Command(_programs.Rewind, arguments) { Environment = connection.Environment.SetItem("LC_ALL", "C") };
     }
 
@@ -180,8 +194,10 @@ internal sealed partial class LocalPostgresServer
         }
         if (File.Exists(Path.Combine(DataDirectory, "backup_label")))
         {
-            // Recovery would begin where the backup did, and without its standby settings end wherever the WAL here ends.
-            return StepResult.Failed("holds a restored backup whose recovery has not ended (backup_label): it cannot be rewound");
+            // Recovery would begin where the backup did, and without its standby settings end wherever the WAL here
+            // ends.
+            return StepResult.Failed(
+                "holds a restored backup whose recovery has not ended (backup_label): it cannot be rewound");
         }
         progress.Report("recovering from the crash in single-user mode");
         await WriteFilesAsync(effective, asPrimary: true, null, RaisedForStandby(effective.Config), cancellationToken);
@@ -189,43 +205,51 @@ internal sealed partial class LocalPostgresServer
         var arguments = Arguments(effective.Config, RaisedForStandby(effective.Config));
         arguments.InsertRange(0, ["--single"]);
         arguments.AddRange(["--archive_mode=on", "--archive_command=false", "template1"]);
-        var command = new Command(_programs.Postgres, arguments) { Environment = EnglishMessages };
+        var command = new Command(_programs.Postgres, arguments) { Environment = s_englishMessages };
         var recovered = await RunAsync("postgres --single", command, progress, cancellationToken);
         return recovered.Ok ? recovered : recovered with { IsObstacle = RewindObstacle.Passes(recovered.Detail) };
     }
 
     /// <summary>
-    /// pg_rewind reads the source's pg_control: until the checkpoint after its promotion that names the old timeline, and a
-    /// rewind would do nothing.
+    /// pg_rewind reads the source's pg_control: until the checkpoint after its promotion that names the old timeline,
+    /// and a rewind would do nothing.
     /// </summary>
-    private async Task<StepResult> WaitForSourceCheckpointAsync(string name, HostPort address, CancellationToken cancellationToken)
+    private async Task<StepResult> WaitForSourceCheckpointAsync(
+        string name, HostPort address, CancellationToken cancellationToken)
     {
         await using var session = await OpenRemoteAsync(address, cancellationToken);
         var timeline = await TimelineOfAsync(session, cancellationToken);
         var start = _time.GetTimestamp();
         while (true)
         {
-            var checkpoint = await session.TextAsync("SELECT timeline_id FROM pg_control_checkpoint()", cancellationToken);
+            var checkpoint =
+                await session.TextAsync("SELECT timeline_id FROM pg_control_checkpoint()", cancellationToken);
             if (checkpoint == timeline.ToString(CultureInfo.InvariantCulture))
             {
                 return StepResult.Done($"{name} has written a checkpoint on timeline {timeline}");
             }
-            if (_time.GetElapsedTime(start) > SourceCheckpointLimit)
+            if (_time.GetElapsedTime(start) > s_sourceCheckpointLimit)
             {
-                return StepResult.Failed($"{name} has not written a checkpoint since its promotion") with { IsObstacle = true };
+                return StepResult.Failed(
+                    $"{name} has not written a checkpoint since its promotion") with { IsObstacle = true };
             }
-            await Task.Delay(SourcePoll, _time, cancellationToken);
+            await Task.Delay(s_sourcePoll, _time, cancellationToken);
         }
     }
 
-    private Task<ServerSession> OpenRemoteAsync(HostPort address, CancellationToken cancellationToken) => ServerSession.OpenAsync(
-        address, Users.RewindOrSuperuser, _settings.Postgres.Database, "Patroni", ServerSession.Heartbeat, cancellationToken);
+    private Task<ServerSession> OpenRemoteAsync(HostPort address, CancellationToken cancellationToken) =>
+        ServerSession.OpenAsync(
+        address, Users.RewindOrSuperuser, _settings.Postgres.Database, "Patroni", ServerSession.Heartbeat,
+        cancellationToken);
 
-    private static async Task<uint> TimelineOfAsync(ServerSession session, CancellationToken cancellationToken) => uint.Parse(
+    private static async Task<uint> TimelineOfAsync(ServerSession session, CancellationToken cancellationToken) =>
+        uint.Parse(
         (await session.TextAsync("SELECT pg_walfile_name(pg_current_wal_lsn())", cancellationToken) ?? "00000000")[..8],
         NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 
-    /// <summary>What was found out outlives the agent: diverged data must not be started when the primary is gone.</summary>
+    /// <summary>
+    /// What was found out outlives the agent: diverged data must not be started when the primary is gone.
+    /// </summary>
     private void Mark(DivergenceDecision decision)
     {
         try
@@ -246,12 +270,16 @@ internal sealed partial class LocalPostgresServer
         }
     }
 
-    [LoggerMessage(EventId = 2081, Level = LogLevel.Error, Message = "The data could not be marked: {Problem}. If the agent ends now, the next one does not know whether they have diverged")]
+    [LoggerMessage(EventId = 2081, Level = LogLevel.Error,
+        Message = "The data could not be marked: {Problem}. If the agent ends now, the next one does not know whether "
+            + "they have diverged")]
     private partial void LogNotMarked(string problem);
 
-    [LoggerMessage(EventId = 2082, Level = LogLevel.Warning, Message = "WAL that waits for the archive was not archived before the rewind: {Problem}")]
+    [LoggerMessage(EventId = 2082, Level = LogLevel.Warning,
+        Message = "WAL that waits for the archive was not archived before the rewind: {Problem}")]
     private partial void LogNotArchived(string problem);
 
-    [LoggerMessage(EventId = 2080, Level = LogLevel.Information, Message = "Compared with the primary: this member {Reason}")]
+    [LoggerMessage(
+        EventId = 2080, Level = LogLevel.Information, Message = "Compared with the primary: this member {Reason}")]
     private partial void LogDivergence(string reason);
 }

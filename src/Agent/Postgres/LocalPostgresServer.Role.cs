@@ -10,13 +10,14 @@ internal sealed partial class LocalPostgresServer
 {
     private volatile int _promotionAskedOf;
 
-    private static readonly TimeSpan PromotePoll = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan s_promotePoll = TimeSpan.FromMilliseconds(2);
 
     /// <inheritdoc/>
     public async Task<StepResult> PromoteAsync(uint usedTimeline, TimeSpan timeout, CancellationToken cancellationToken)
     {
         var config = (await EffectiveAsync(_effective?.Role ?? Role.Replica, cancellationToken)).Config;
-        if (config.PrePromote is { } command && await RunPrePromoteAsync(command, cancellationToken) is { Ok: false } refused)
+        if (config.PrePromote is { } command
+            && await RunPrePromoteAsync(command, cancellationToken) is { Ok: false } refused)
         {
             return refused;
         }
@@ -42,9 +43,10 @@ internal sealed partial class LocalPostgresServer
             }
             if (_time.GetElapsedTime(start) >= timeout)
             {
-                return StepResult.Failed($"is still in recovery {timeout.TotalSeconds:0} s after the promotion was asked for");
+                return StepResult.Failed(
+                    $"is still in recovery {timeout.TotalSeconds:0} s after the promotion was asked for");
             }
-            await Task.Delay(PromotePoll, _time, cancellationToken);
+            await Task.Delay(s_promotePoll, _time, cancellationToken);
         }
         var milliseconds = _time.GetElapsedTime(start).TotalMilliseconds;
         LogPromoted(milliseconds);
@@ -55,9 +57,10 @@ internal sealed partial class LocalPostgresServer
 
     /// <summary>Makes PostgreSQL step over the timelines that others may have opened.</summary>
     /// <remarks>
-    /// It opens the timeline after the last one for which it finds a history file (findNewestTimeLine in timeline.c), and does
-    /// not know of a primary that died before anybody had its history. Two histories with one number corrupt whoever
-    /// streams across them, unnoticed. A file without ancestors belongs to no history, so that no standby goes there.
+    /// It opens the timeline after the last one for which it finds a history file (findNewestTimeLine in timeline.c),
+    /// and does not know of a primary that died before anybody had its history. Two histories with one number corrupt
+    /// whoever streams across them, unnoticed. A file without ancestors belongs to no history, so that no standby goes
+    /// there.
     /// </remarks>
     private async Task ReserveTimelinesAsync(uint usedTimeline)
     {
@@ -74,8 +77,8 @@ internal sealed partial class LocalPostgresServer
 
     /// <summary>Removes reservations whose promotion never came about.</summary>
     /// <remarks>
-    /// A server that starts in recovery aims at the newest timeline that it finds a history file for, and refuses to start when
-    /// that one is not a child of its own: a reservation must not outlive the attempt that it was made for.
+    /// A server that starts in recovery aims at the newest timeline that it finds a history file for, and refuses to
+    /// start when that one is not a child of its own: a reservation must not outlive the attempt that it was made for.
     /// </remarks>
     private void DropReservations()
     {
@@ -103,7 +106,8 @@ internal sealed partial class LocalPostgresServer
         try
         {
             var effective = await EffectiveAsync(Role.Replica, cancellationToken);
-            await WriteFilesAsync(effective, asPrimary: false, upstream, RaisedForStandby(effective.Config), cancellationToken);
+            await WriteFilesAsync(effective, asPrimary: false, upstream, RaisedForStandby(effective.Config),
+                cancellationToken);
             // primary_conninfo and primary_slot_name are read again on a reload since PostgreSQL 13.
             process.TrySignal(Signals.Hangup);
             return StepResult.Done(upstream is null ? "follows nobody" : $"follows {upstream.Address}");
@@ -133,15 +137,17 @@ internal sealed partial class LocalPostgresServer
     }
 
     /// <summary>The leader key is held meanwhile, and nobody else can take over.</summary>
-    private static readonly TimeSpan PrePromoteLimit = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan s_prePromoteLimit = TimeSpan.FromMinutes(5);
 
     private async Task<StepResult> RunPrePromoteAsync(string text, CancellationToken cancellationToken)
     {
         try
         {
             var result = await _commands.RunAsync(
-                CommandFor(text) with { Timeout = PrePromoteLimit }, line => LogScript("pre_promote", line.Text), cancellationToken);
-            return result.IsSuccess ? StepResult.Done("pre_promote agreed") : StepResult.Failed($"pre_promote refused: {result}");
+                CommandFor(text) with { Timeout = s_prePromoteLimit }, line => LogScript("pre_promote", line.Text),
+                cancellationToken);
+            return result.IsSuccess ? StepResult.Done("pre_promote agreed")
+                : StepResult.Failed($"pre_promote refused: {result}");
         }
         catch (Exception error) when (error is IOException or FormatException)
         {
@@ -149,6 +155,7 @@ internal sealed partial class LocalPostgresServer
         }
     }
 
-    [LoggerMessage(EventId = 2050, Level = LogLevel.Information, Message = "PostgreSQL is a primary {Milliseconds} ms after it was told to")]
+    [LoggerMessage(EventId = 2050, Level = LogLevel.Information,
+        Message = "PostgreSQL is a primary {Milliseconds} ms after it was told to")]
     private partial void LogPromoted(double milliseconds);
 }

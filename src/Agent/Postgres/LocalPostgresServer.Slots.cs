@@ -21,7 +21,8 @@ internal sealed partial class LocalPostgresServer
                 if (database.Key is null && await _heartbeat.LendAsync(
                     (session, token) => PerformAsync(session, database, problems, token), cancellationToken))
                 {
-                    continue;   // physical slots, on the connection that is there: they are moved as often as WAL arrives
+                    // physical slots, on the connection that is there: they are moved as often as WAL arrives
+                    continue;
                 }
                 await using var session = await OpenLocalAsync(
                     ServerSession.Heartbeat, cancellationToken, database.Key ?? _settings.Postgres.Database);
@@ -45,7 +46,8 @@ internal sealed partial class LocalPostgresServer
     };
 
     private async Task PerformAsync(
-        ServerSession session, IEnumerable<SlotAction> actions, List<string> problems, CancellationToken cancellationToken)
+        ServerSession session, IEnumerable<SlotAction> actions, List<string> problems,
+        CancellationToken cancellationToken)
     {
         foreach (var action in actions)
         {
@@ -62,14 +64,17 @@ internal sealed partial class LocalPostgresServer
             switch (action)
             {
                 case SlotAction.CreatePhysical:
-                    await session.ExecuteAsync($"SELECT pg_create_physical_replication_slot({name}, true)", cancellationToken);
+                    await session.ExecuteAsync(
+                        $"SELECT pg_create_physical_replication_slot({name}, true)", cancellationToken);
                     break;
                 case SlotAction.CreateLogical create:
                     await session.ExecuteAsync(
-                        $"SELECT pg_create_logical_replication_slot({name}, {SqlText.Literal(create.Plugin)})", cancellationToken);
+                        $"SELECT pg_create_logical_replication_slot({name}, {SqlText.Literal(create.Plugin)})",
+                        cancellationToken);
                     break;
                 case SlotAction.Advance advance:
-                    await session.ExecuteAsync($"SELECT pg_replication_slot_advance({name}, '{advance.To}')", cancellationToken);
+                    await session.ExecuteAsync(
+                        $"SELECT pg_replication_slot_advance({name}, '{advance.To}')", cancellationToken);
                     break;
                 case SlotAction.Drop:
                     await session.ExecuteAsync($"SELECT pg_drop_replication_slot({name})", cancellationToken);
@@ -78,7 +83,8 @@ internal sealed partial class LocalPostgresServer
                     problems.Add($"{action.Name}: {action.GetType().Name} is not supported here");
                     return;
             }
-            LogSlot(action is SlotAction.Advance ? LogLevel.Debug : LogLevel.Information, action.GetType().Name, action.Name, action.Reason);
+            LogSlot(action is SlotAction.Advance ? LogLevel.Debug : LogLevel.Information, action.GetType().Name,
+                action.Name, action.Reason);
         }
         catch (PostgresException error) when (
             error.SqlState == DuplicateObject && action is SlotAction.CreatePhysical or SlotAction.CreateLogical)

@@ -11,10 +11,10 @@ namespace Routing.Agent.Postgres;
 /// <content>Starting, restarting.</content>
 internal sealed partial class LocalPostgresServer
 {
-    private static readonly TimeSpan ShortPoll = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan LongPoll = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan ShortPollsFor = TimeSpan.FromSeconds(3);
-    private static readonly TimeSpan OrphanLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_shortPoll = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan s_longPoll = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan s_shortPollsFor = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_orphanLimit = TimeSpan.FromSeconds(10);
 
     /// <inheritdoc/>
     public async Task<StartOutcome> StartAsync(StartPlan plan, CancellationToken cancellationToken)
@@ -28,7 +28,7 @@ internal sealed partial class LocalPostgresServer
         }
         try
         {
-            if (!await _postmaster.WaitForOrphansAsync(OrphanLimit, cancellationToken))
+            if (!await _postmaster.WaitForOrphansAsync(s_orphanLimit, cancellationToken))
             {
                 LogOrphans(DataDirectory);
                 _postmaster.KillAll();
@@ -54,7 +54,8 @@ internal sealed partial class LocalPostgresServer
     }
 
     /// <inheritdoc/>
-    public async Task<RestartResult> RestartAsync(RestartPlan plan, IProgress<string> progress, CancellationToken cancellationToken)
+    public async Task<RestartResult> RestartAsync(
+        RestartPlan plan, IProgress<string> progress, CancellationToken cancellationToken)
     {
         progress.Report("stops PostgreSQL");
         var stopped = await StopAsync(plan.Stop, cancellationToken);
@@ -71,7 +72,8 @@ internal sealed partial class LocalPostgresServer
         return await StartAsync(plan.Start, cancellationToken) switch
         {
             StartOutcome.Running => new RestartResult(StartOutcome.Running, "restarted"),
-            StartOutcome.StillStarting => new RestartResult(StartOutcome.StillStarting, "is still starting after the restart"),
+            StartOutcome.StillStarting =>
+                new RestartResult(StartOutcome.StillStarting, "is still starting after the restart"),
             _ => new RestartResult(StartOutcome.Failed, $"did not start again: {StartProblem}"),
         };
     }
@@ -80,13 +82,14 @@ internal sealed partial class LocalPostgresServer
     public string StartProblem { get; private set; } = "";
 
     /// <summary>
-    /// pg_hba.conf or pg_ident.conf keep the server from starting: the last ones that it accepted take their place. It must not stay down
-    /// for a line that only lets somebody in.
+    /// pg_hba.conf or pg_ident.conf keep the server from starting: the last ones that it accepted take their place. It
+    /// must not stay down for a line that only lets somebody in.
     /// </summary>
     private bool PutAccessFilesBack()
     {
         var changed = false;
-        foreach (var path in new[] { _files.Hba, _files.Ident }.Where(path => StartProblem.Contains(path, StringComparison.Ordinal)))
+        foreach (var path in new[] { _files.Hba, _files.Ident }.Where(
+            path => StartProblem.Contains(path, StringComparison.Ordinal)))
         {
             if (_files.Refuse(path, _files.LastGood(path)))
             {
@@ -126,7 +129,8 @@ internal sealed partial class LocalPostgresServer
             item => item.Key, item => new ParameterChange(item.Value, config.Parameters.GetValueOrDefault(item.Key)),
             StringComparer.Ordinal);
         _last = null;
-        return _postmaster.Start(new SpawnRequest(_programs.Postgres, Arguments(config, raised)) { LogFile = _output.File });
+        return _postmaster.Start(
+            new SpawnRequest(_programs.Postgres, Arguments(config, raised)) { LogFile = _output.File });
     }
 
     private List<string> Arguments(PostgresConfig config, Dictionary<string, string> raised)
@@ -139,7 +143,8 @@ internal sealed partial class LocalPostgresServer
     }
 
     /// <summary>Polls postmaster.pid, whose last line says when connections are accepted.</summary>
-    private async Task<StartOutcome> WaitUntilReadyAsync(PidFd process, TimeSpan timeout, CancellationToken cancellationToken)
+    private async Task<StartOutcome> WaitUntilReadyAsync(
+        PidFd process, TimeSpan timeout, CancellationToken cancellationToken)
     {
         var start = _time.GetTimestamp();
         while (true)
@@ -162,7 +167,7 @@ internal sealed partial class LocalPostgresServer
             {
                 return StartOutcome.StillStarting;
             }
-            await Task.Delay(elapsed < ShortPollsFor ? ShortPoll : LongPoll, _time, cancellationToken);
+            await Task.Delay(elapsed < s_shortPollsFor ? s_shortPoll : s_longPoll, _time, cancellationToken);
         }
     }
 
@@ -172,7 +177,8 @@ internal sealed partial class LocalPostgresServer
         var raised = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (name, least) in LeastForStandby(PgControl.Read(DataDirectory)))
         {
-            if (int.TryParse(config.Parameters.GetValueOrDefault(name), NumberStyles.None, CultureInfo.InvariantCulture, out var configured)
+            if (int.TryParse(config.Parameters.GetValueOrDefault(name), NumberStyles.None, CultureInfo.InvariantCulture,
+                out var configured)
                 && configured < least)
             {
                 raised[name] = least.ToString(CultureInfo.InvariantCulture);
@@ -185,7 +191,8 @@ internal sealed partial class LocalPostgresServer
     {
         foreach (var name in new[] { "unix_socket_directories", "stats_temp_directory" })
         {
-            foreach (var directory in (config.Parameters.GetValueOrDefault(name) ?? "").Split(',', StringSplitOptions.TrimEntries))
+            foreach (var directory in (config.Parameters.GetValueOrDefault(name) ?? "").Split(
+                ',', StringSplitOptions.TrimEntries))
             {
                 if (directory.Length > 0 && directory[0] != '@')
                 {
@@ -210,18 +217,24 @@ internal sealed partial class LocalPostgresServer
         {
             var control = PgControl.Read(DataDirectory);
             await using var session = await OpenLocalAsync(ServerSession.Heartbeat, cancellationToken);
-            var settings = (await session.TextAsync(query, cancellationToken) ?? "").Split(',').Select(pair => pair.Split('='))
-                .ToDictionary(pair => pair[0], pair => int.Parse(pair[1], CultureInfo.InvariantCulture), StringComparer.Ordinal);
-            var tooLow = LeastForStandby(control).Where(least => settings.GetValueOrDefault(least.Name) < least.Value).ToList();
+            var settings =
+                (await session.TextAsync(query, cancellationToken) ?? "").Split(',').Select(pair => pair.Split('='))
+                .ToDictionary(pair => pair[0], pair => int.Parse(pair[1], CultureInfo.InvariantCulture),
+                    StringComparer.Ordinal);
+            var tooLow =
+                LeastForStandby(control).Where(least => settings.GetValueOrDefault(least.Name) < least.Value).ToList();
             if (tooLow.Count == 0)
             {
                 return StepResult.Done("replay was paused by hand");
             }
             // The server ends with that, and its next start takes the values that its primary has.
             await session.ExecuteAsync("SELECT pg_wal_replay_resume()", cancellationToken);
-            return StepResult.Done($"resumed replay, which had stopped for {string.Join(", ", tooLow.Select(least => least.Name))}: PostgreSQL restarts");
+            return StepResult.Done(
+                $"resumed replay, which had stopped for {string.Join(", ", tooLow.Select(least => least.Name))}: "
+                    + "PostgreSQL restarts");
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NpgsqlException or InvalidDataException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NpgsqlException
+            or InvalidDataException)
         {
             return StepResult.Failed($"replay could not be resumed: {error.Message}");
         }
@@ -237,10 +250,12 @@ internal sealed partial class LocalPostgresServer
     ];
 
     [LoggerMessage(EventId = 2034, Level = LogLevel.Warning, Message =
-        "{Parameter} is {Used} for this start as a standby, and not {Configured}: its primary has, or had, as many. A smaller value is taken by "
+        "{Parameter} is {Used} for this start as a standby, and not {Configured}: its primary has, or had, as many. A "
+            + "smaller value is taken by "
         + "the primary first, when its PostgreSQL restarts in place, and by the standbys after that")]
     private partial void LogRaised(string parameter, string used, string configured);
 
-    [LoggerMessage(EventId = 2031, Level = LogLevel.Warning, Message = "Processes of a dead postmaster still work in {Directory}: killing them")]
+    [LoggerMessage(EventId = 2031, Level = LogLevel.Warning,
+        Message = "Processes of a dead postmaster still work in {Directory}: killing them")]
     private partial void LogOrphans(string directory);
 }

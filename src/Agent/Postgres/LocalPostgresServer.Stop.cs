@@ -10,8 +10,8 @@ namespace Routing.Agent.Postgres;
 /// <content>Stopping.</content>
 internal sealed partial class LocalPostgresServer
 {
-    private static readonly TimeSpan BeforeStopGrace = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan KillLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_beforeStopGrace = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_killLimit = TimeSpan.FromSeconds(30);
 
     /// <inheritdoc/>
     public async Task<StepResult> StopAsync(StopPlan plan, CancellationToken cancellationToken)
@@ -50,14 +50,17 @@ internal sealed partial class LocalPostgresServer
             return await FinishStopAsync(watch, "stopped at once, without a shutdown checkpoint", cancellationToken);
         }
         _postmaster.KillAll();
-        return await WaitForExitAsync(process, KillLimit, watch, cancellationToken)
-            && await _postmaster.WaitForOrphansAsync(KillLimit, cancellationToken)
+        return await WaitForExitAsync(process, s_killLimit, watch, cancellationToken)
+            && await _postmaster.WaitForOrphansAsync(s_killLimit, cancellationToken)
             ? await FinishStopAsync(watch, "killed", cancellationToken)
             : StepResult.Failed($"postmaster {process.Pid} did not end, not even by SIGKILL");
     }
 
-    /// <summary>Waits for the end, and meanwhile follows the shutdown through pg_control. False when the time is up.</summary>
-    private async Task<bool> WaitForExitAsync(PidFd process, TimeSpan? limit, StopWatch watch, CancellationToken cancellationToken)
+    /// <summary>
+    /// Waits for the end, and meanwhile follows the shutdown through pg_control. False when the time is up.
+    /// </summary>
+    private async Task<bool> WaitForExitAsync(
+        PidFd process, TimeSpan? limit, StopWatch watch, CancellationToken cancellationToken)
     {
         var start = _time.GetTimestamp();
         while (!process.HasExited)
@@ -68,7 +71,7 @@ internal sealed partial class LocalPostgresServer
             {
                 return false;
             }
-            var pause = Task.Delay(elapsed < ShortPollsFor ? ShortPoll : LongPoll, _time, cancellationToken);
+            var pause = Task.Delay(elapsed < s_shortPollsFor ? s_shortPoll : s_longPoll, _time, cancellationToken);
             await await Task.WhenAny(process.Exited, pause);
         }
         return true;
@@ -83,7 +86,8 @@ internal sealed partial class LocalPostgresServer
 
     private async Task TryCheckpointAsync(TimeSpan? limit, CancellationToken cancellationToken)
     {
-        using var bound = limit is { } time ? TimedToken.After(time, _time, cancellationToken) : TimedToken.With(cancellationToken);
+        using var bound =
+            limit is { } time ? TimedToken.After(time, _time, cancellationToken) : TimedToken.With(cancellationToken);
         try
         {
             // Not longer than it may last: a server that hangs answers no cancellation either.
@@ -127,7 +131,8 @@ internal sealed partial class LocalPostgresServer
         try
         {
             var result = await _commands.RunAsync(
-                CommandFor(text) with { Timeout = limit, Grace = BeforeStopGrace }, line => LogScript("before_stop", line.Text), cancellationToken);
+                CommandFor(text) with { Timeout = limit, Grace = s_beforeStopGrace },
+                line => LogScript("before_stop", line.Text), cancellationToken);
             if (!result.IsSuccess)
             {
                 LogScriptFailed("before_stop", result.ToString());
@@ -164,7 +169,8 @@ internal sealed partial class LocalPostgresServer
                 return;
             }
             var control = DataDirectoryState.Look(server.DataDirectory, inUse: true).Control?.File;
-            if (control is { State: ControlState.ShuttingDown or ControlState.ShutDown or ControlState.ShutDownInRecovery })
+            if (control is { State: ControlState.ShuttingDown or ControlState.ShutDown
+                or ControlState.ShutDownInRecovery })
             {
                 await TellSafeAsync(cancellationToken);
             }
@@ -197,7 +203,8 @@ internal sealed partial class LocalPostgresServer
         }
     }
 
-    [LoggerMessage(EventId = 2040, Level = LogLevel.Warning, Message = "PostgreSQL has not stopped within {Seconds} s: stopping it at once")]
+    [LoggerMessage(EventId = 2040, Level = LogLevel.Warning,
+        Message = "PostgreSQL has not stopped within {Seconds} s: stopping it at once")]
     private partial void LogEscalating(double seconds);
 
     [LoggerMessage(EventId = 2041, Level = LogLevel.Warning, Message = "No checkpoint before the stop: {Problem}")]

@@ -37,16 +37,20 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     private volatile LastReport? _last;
     private volatile Effective? _effective;
     private (uint Timeline, ImmutableArray<HistoryLine> Lines) _history = (0, []);
-    private ImmutableSortedDictionary<string, ParameterChange> _pendingRestart = ImmutableSortedDictionary<string, ParameterChange>.Empty;
+    private ImmutableSortedDictionary<string, ParameterChange> _pendingRestart =
+        ImmutableSortedDictionary<string, ParameterChange>.Empty;
 
     /// <summary>The server of these settings. Nothing is touched before the first verb.</summary>
     /// <param name="settings">The local configuration.</param>
     /// <param name="dynamicConfig">The dynamic configuration known so far; its default when there is none yet.</param>
     /// <param name="time">For all waiting.</param>
-    /// <param name="wakeUp">Called within milliseconds when the postmaster ends, on a thread of the pool; must return at once.</param>
+    /// <param name="wakeUp">
+    /// Called within milliseconds when the postmaster ends, on a thread of the pool; must return at once.
+    /// </param>
     /// <param name="logger">For what happens to the server.</param>
     public LocalPostgresServer(
-        AgentSettings settings, DynamicConfig dynamicConfig, TimeProvider time, Action wakeUp, ILogger<LocalPostgresServer> logger)
+        AgentSettings settings, DynamicConfig dynamicConfig, TimeProvider time, Action wakeUp,
+        ILogger<LocalPostgresServer> logger)
     {
         (_settings, _dynamic, _time, _logger) = (settings, dynamicConfig, time, logger);
         _commands = new CommandRunner(time);
@@ -87,20 +91,24 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         var seen = new LocalPostgres { Data = data.Kind, DataProblem = data.Problem, Control = control };
         if (process is not null && IsHalfMade(seen))
         {
-            seen = seen with { Data = Ha.DataDirectory.Inaccessible, DataProblem = "its bootstrap was begun by an earlier agent and has not ended" };
+            seen = seen with { Data = Ha.DataDirectory.Inaccessible,
+                DataProblem = "its bootstrap was begun by an earlier agent and has not ended" };
         }
         if (seen.Data != Ha.DataDirectory.Ready)
         {
-            return process is null ? seen : WithLast(seen with { Server = ServerState.Unresponsive, PostmasterPid = process.Pid });
+            return process is null ? seen
+                : WithLast(seen with { Server = ServerState.Unresponsive, PostmasterPid = process.Pid });
         }
-        var config = await EffectiveAsync(_last?.Report.InRecovery == false ? Role.Primary : Role.Replica, cancellationToken);
+        var config =
+            await EffectiveAsync(_last?.Report.InRecovery == false ? Role.Primary : Role.Replica, cancellationToken);
         seen = seen with
         {
             HasRecoverySignal = _files.HasRecoverySignal,
             Damage = _damage.Read(),
             PendingRestart = _pendingRestart,
             UserSynchronousStandbyNames = _last?.Report.SynchronousStandbyNames is { Length: > 0 }
-                ? _files.UsersValue(SynchronousNames, config.Config) : config.Config.Parameters.GetValueOrDefault(SynchronousNames),
+                ? _files.UsersValue(SynchronousNames, config.Config)
+                    : config.Config.Parameters.GetValueOrDefault(SynchronousNames),
             HasRestoreCommand = config.Config.RecoveryParameters.ContainsKey("restore_command"),
             RewindPossible = config.Config.UseRewind && control is ({ WalLogHints: true } or { DataChecksums: true }),
             MayRemoveDivergedData = config.Config.RemoveDataDirectoryOnDivergedTimelines,
@@ -109,7 +117,8 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         return process is null
             ? Stopped(seen)
             : await ObserveRunningAsync(
-                seen with { PostmasterPid = process.Pid, PromotionAsked = process.Pid == _promotionAskedOf }, process, config.Config, cancellationToken);
+                seen with { PostmasterPid = process.Pid, PromotionAsked = process.Pid == _promotionAskedOf }, process,
+                config.Config, cancellationToken);
     }
 
     private LocalPostgres Stopped(LocalPostgres seen)
@@ -152,13 +161,15 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
             return WithLast(seen with
             {
                 Server = ServerState.Unresponsive,
-                SessionsHaveEnded = state is ControlState.ShuttingDown or ControlState.ShutDown or ControlState.ShutDownInRecovery,
+                SessionsHaveEnded =
+                    state is ControlState.ShuttingDown or ControlState.ShutDown or ControlState.ShutDownInRecovery,
             });
         }
         try
         {
             var report = await _heartbeat.AskAsync(
-                process.Pid, LocalAddress(file, config), Users.Superuser, _settings.Postgres.Database, cancellationToken);
+                process.Pid, LocalAddress(file, config), Users.Superuser, _settings.Postgres.Database,
+                cancellationToken);
             var received = Math.Max(report.ReceivedTimeline, _last?.ReceivedTimeline ?? 0);
             _last = new LastReport(process.Pid, report, received);
             return WithLast(seen with { Server = ServerState.Running });
@@ -188,13 +199,15 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
             // Adopted and silent. "In production" is the state of a primary: better to think it one than to forget it.
             return seen with
             {
-                IsPrimary = seen.Control is null or { State: ControlState.InProduction or ControlState.ShuttingDown } && !seen.HasRecoverySignal,
+                IsPrimary = seen.Control is null or { State: ControlState.InProduction or ControlState.ShuttingDown }
+                    && !seen.HasRecoverySignal,
                 WalPosition = seen.Control?.Checkpoint ?? Lsn.Zero,
             };
         }
         var report = last.Report;
         var isPrimary = !report.InRecovery;
-        var controlTimeline = seen.Control is { } control ? Math.Max(control.Timeline, control.MinimumRecoveryTimeline) : 0;
+        var controlTimeline =
+            seen.Control is { } control ? Math.Max(control.Timeline, control.MinimumRecoveryTimeline) : 0;
         // What stands in its files was confirmed to a primary once; what it receives now may begin far below.
         var found = isPrimary ? (Lsn.Zero, 0) : _walEnd.Of(last.Pid, last.ReceivedTimeline);
         var received = Lsn.Max(report.Received, found?.Position ?? Lsn.Zero);
@@ -217,7 +230,8 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
             PostmasterStart = report.PostmasterStart,
             Standbys = report.Standbys,
             Slots = report.Slots,
-            SynchronousStandbyNames = report.SynchronousStandbyNames,   // on a standby too: it is set before a promotion
+            // on a standby too: it is set before a promotion
+            SynchronousStandbyNames = report.SynchronousStandbyNames,
             SynchronousCommit = report.SynchronousCommit,
             CheckpointedSincePromotion = isPrimary && seen.Control?.Timeline == report.PrimaryTimeline,
             History = isPrimary ? History(report.PrimaryTimeline) : [],
@@ -236,7 +250,8 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         try
         {
             var lines = TimelineHistoryFile.Parse(File.ReadAllText(path))
-                .Select(line => new HistoryLine(line.Timeline, line.SwitchPoint, line.Reason, null, null)).ToImmutableArray();
+                .Select(line => new HistoryLine(line.Timeline, line.SwitchPoint, line.Reason, null, null))
+                    .ToImmutableArray();
             if (!lines.IsEmpty)
             {
                 var when = new DateTimeOffset(File.GetLastWriteTimeUtc(path), TimeSpan.Zero);
@@ -272,7 +287,8 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         var (settings, dynamic) = (_settings, _dynamic);
         var config = EffectivePostgresConfig.Combine(settings, dynamic, role, version / 10000);
         var refused = await _programs.RefusedAsync(
-            config.Parameters.Where(pair => !config.ControlledParameters.ContainsKey(pair.Key)).Concat(config.RecoveryParameters),
+            config.Parameters.Where(pair => !config.ControlledParameters.ContainsKey(pair.Key))
+                .Concat(config.RecoveryParameters),
             DataDirectory, cancellationToken);
         if (refused.Count > 0)
         {
@@ -281,7 +297,8 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
                 Parameters = config.Parameters.RemoveRange(refused.Keys),
                 RecoveryParameters = config.RecoveryParameters.RemoveRange(refused.Keys),
                 Problems = [.. config.Problems, .. refused.Select(pair =>
-                    $"postgresql.parameters.{pair.Key}: PostgreSQL {version / 10000} refuses it ({pair.Value}); it is left out")],
+                    $"postgresql.parameters.{pair.Key}: PostgreSQL {version / 10000} refuses it ({pair.Value}); it is "
+                        + "left out")],
             };
         }
         if (_effective is not { } before || !before.Config.Problems.SequenceEqual(config.Problems))
@@ -319,19 +336,25 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
         return addresses.FirstOrDefault(address => address is "::" or "::1") is null ? addresses[0] : "::1";
     }
 
-    private async Task<ServerSession> OpenLocalAsync(string options, CancellationToken cancellationToken, string? database = null)
+    private async Task<ServerSession> OpenLocalAsync(
+        string options, CancellationToken cancellationToken, string? database = null)
     {
         var process = _postmaster.Find() ?? throw new IOException("PostgreSQL is not running.");
-        var file = _postmaster.ReadFile(process) ?? throw new IOException("PostgreSQL has not written postmaster.pid yet.");
+        var file =
+            _postmaster.ReadFile(process) ?? throw new IOException("PostgreSQL has not written postmaster.pid yet.");
         var config = (await EffectiveAsync(_effective?.Role ?? Role.Replica, cancellationToken)).Config;
         return await ServerSession.OpenAsync(
-            LocalAddress(file, config), Users.Superuser, database ?? _settings.Postgres.Database, "Patroni", options, cancellationToken);
+            LocalAddress(file, config), Users.Superuser, database ?? _settings.Postgres.Database, "Patroni", options,
+            cancellationToken);
     }
 
-    /// <summary>The last answer of one postmaster, and the highest timeline that its WAL receiver was seen on.</summary>
+    /// <summary>
+    /// The last answer of one postmaster, and the highest timeline that its WAL receiver was seen on.
+    /// </summary>
     private sealed record LastReport(int Pid, ServerReport Report, uint ReceivedTimeline);
 
-    private sealed record Effective(Role Role, int Version, AgentSettings Settings, DynamicConfig Dynamic, PostgresConfig Config, bool HasData)
+    private sealed record Effective(
+        Role Role, int Version, AgentSettings Settings, DynamicConfig Dynamic, PostgresConfig Config, bool HasData)
     {
         public int Major => Version / 10000;
     }
@@ -339,11 +362,13 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     [LoggerMessage(EventId = 2010, Level = LogLevel.Warning, Message = "PostgreSQL does not answer: {Problem}")]
     private partial void LogNoAnswer(string problem);
 
-    [LoggerMessage(EventId = 2011, Level = LogLevel.Warning, Message = "Cannot read the timeline history {Path}: {Problem}")]
+    [LoggerMessage(
+        EventId = 2011, Level = LogLevel.Warning, Message = "Cannot read the timeline history {Path}: {Problem}")]
     private partial void LogHistoryUnreadable(string path, string problem);
 
     [LoggerMessage(EventId = 2015, Level = LogLevel.Warning,
-        Message = "{Parameter} was set by ALTER SYSTEM; the agent sets it, and has taken it out of postgresql.auto.conf")]
+        Message = "{Parameter} was set by ALTER SYSTEM; the agent sets it, and has taken it out of "
+            + "postgresql.auto.conf")]
     private partial void LogOverruled(string parameter);
 
     [LoggerMessage(EventId = 2017, Level = LogLevel.Error,
@@ -351,7 +376,8 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     private partial void LogRefused(string file, string problem);
 
     [LoggerMessage(EventId = 2013, Level = LogLevel.Warning,
-        Message = "PostgreSQL was told to read its configuration again and has not taken it within {Seconds} s: its own log says whether a file has an error")]
+        Message = "PostgreSQL was told to read its configuration again and has not taken it within {Seconds} s: its "
+            + "own log says whether a file has an error")]
     private partial void LogNotReloaded(double seconds);
 
     [LoggerMessage(EventId = 2012, Level = LogLevel.Warning, Message = "{Problem}")]

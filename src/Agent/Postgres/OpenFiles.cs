@@ -8,7 +8,9 @@ internal static class OpenFiles
     /// <summary>A process that has a file inside open; null when none is seen.</summary>
     public static int? FindUser(string directory)
     {
-        var inside = (Directory.ResolveLinkTarget(directory, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(directory)).TrimEnd('/') + '/';
+        var inside =
+            (Directory.ResolveLinkTarget(directory, returnFinalTarget: true)?.FullName
+                ?? Path.GetFullPath(directory)).TrimEnd('/') + '/';
         foreach (var process in Directory.EnumerateDirectories("/proc"))
         {
             if (int.TryParse(Path.GetFileName(process), NumberStyles.None, CultureInfo.InvariantCulture, out var pid)
@@ -25,7 +27,8 @@ internal static class OpenFiles
         try
         {
             return Directory.EnumerateFileSystemEntries(Path.Combine(process, "fd")).Any(
-                link => File.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName.StartsWith(inside, StringComparison.Ordinal) == true);
+                link => File.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName.StartsWith(
+                    inside, StringComparison.Ordinal) == true);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

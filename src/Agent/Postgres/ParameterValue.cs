@@ -12,7 +12,8 @@ internal static class ParameterValue
     /// <param name="type">pg_settings.vartype: bool, integer, enum, string.</param>
     public static bool Same(string configured, string setting, string type) => type switch
     {
-        "bool" => Scalars.TryBoolean(configured, out var left) && Scalars.TryBoolean(setting, out var right) && left == right,
+        "bool" => Scalars.TryBoolean(configured, out var left) && Scalars.TryBoolean(setting, out var right)
+            && left == right,
         "integer" => Number(configured) is { } wanted && wanted == Number(setting),
         "enum" => configured.Equals(setting, StringComparison.OrdinalIgnoreCase),
         _ => configured == setting,

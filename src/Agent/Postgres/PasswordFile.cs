@@ -5,12 +5,16 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Postgres;
 
-/// <summary>The password file that libpq's programs and the WAL receiver read (PostgreSQL manual, "The Password File").</summary>
+/// <summary>
+/// The password file that libpq's programs and the WAL receiver read (PostgreSQL manual, "The Password File").
+/// </summary>
 internal static class PasswordFile
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    /// <summary>Writes one line per address and user that has a password; whole or not at all, readable by nobody else.</summary>
+    /// <summary>
+    /// Writes one line per address and user that has a password; whole or not at all, readable by nobody else.
+    /// </summary>
     public static void Write(string path, IEnumerable<(string Host, int Port, PostgresUser User)> entries)
     {
         var text = new StringBuilder();

@@ -34,7 +34,9 @@ internal sealed record PgControl(
     /// <summary>A shutdown checkpoint's record: 24 bytes of header, 2 in front of the data, 88 of data.</summary>
     private const ulong CheckpointRecordLength = 114;
 
-    /// <summary>Where the record of the latest checkpoint ends: a standby that has all of a clean shutdown is there.</summary>
+    /// <summary>
+    /// Where the record of the latest checkpoint ends: a standby that has all of a clean shutdown is there.
+    /// </summary>
     public Lsn EndOfCheckpointRecord
     {
         get
@@ -66,7 +68,8 @@ internal sealed record PgControl(
         {
             // The server overwrites the file in place: a torn read shows by its checksum, and the next one is whole.
             int length;
-            using (var handle = System.IO.File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete))
+            using (var handle = System.IO.File.OpenHandle(
+                path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete))
             {
                 length = RandomAccess.Read(handle, buffer, 0);
             }
@@ -94,7 +97,8 @@ internal sealed record PgControl(
             1300 or 1700 => 288,
             1800 => 292,
             _ => throw new InvalidDataException(string.Create(
-                CultureInfo.InvariantCulture, $"pg_control has version {version}; PostgreSQL 13 to 18 write 1300, 1700 or 1800.")),
+                CultureInfo.InvariantCulture,
+                $"pg_control has version {version}; PostgreSQL 13 to 18 write 1300, 1700 or 1800.")),
         };
         if (Crc32C.Of(bytes[..checksumAt]) != UInt32(bytes, checksumAt))
         {
@@ -105,7 +109,8 @@ internal sealed record PgControl(
             State(Int32(bytes, 16)), UInt32(bytes, 48), Position(bytes, 32), Position(bytes, 136), UInt32(bytes, 144),
             UInt32(bytes, 252) != 0, bytes[176] != 0);
         return new PgControl(
-            file, version, Position(bytes, 40), UInt32(bytes, 228), Position(bytes, 152), Int32(bytes, 180), Int32(bytes, 184),
+            file, version, Position(bytes, 40), UInt32(bytes, 228), Position(bytes, 152), Int32(bytes, 180),
+            Int32(bytes, 184),
             Int32(bytes, 188), Int32(bytes, 192), Int32(bytes, 196));
     }
 
@@ -123,7 +128,9 @@ internal sealed record PgControl(
 
     private static int Int32(ReadOnlySpan<byte> bytes, int at) => BinaryPrimitives.ReadInt32LittleEndian(bytes[at..]);
 
-    private static uint UInt32(ReadOnlySpan<byte> bytes, int at) => BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]);
+    private static uint UInt32(ReadOnlySpan<byte> bytes, int at) =>
+        BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]);
 
-    private static Lsn Position(ReadOnlySpan<byte> bytes, int at) => new(BinaryPrimitives.ReadUInt64LittleEndian(bytes[at..]));
+    private static Lsn Position(ReadOnlySpan<byte> bytes, int at) =>
+        new(BinaryPrimitives.ReadUInt64LittleEndian(bytes[at..]));
 }

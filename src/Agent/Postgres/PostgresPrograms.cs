@@ -38,22 +38,28 @@ internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner 
             new Command(program, "--version") { Timeout = TimeSpan.FromSeconds(10) }, cancellationToken);
         if (!answer.IsSuccess || !TryParseVersion(answer.Output, out var version))
         {
-            throw new IOException($"'{program} --version' ended with {answer.Result} and said '{answer.Output}{answer.Error}'.");
+            throw new IOException(
+                $"'{program} --version' ended with {answer.Result} and said '{answer.Output}{answer.Error}'.");
         }
         if (version / 10000 is < OldestMajor or > NewestMajor)
         {
             throw new IOException(
-                $"{program} is PostgreSQL {version / 10000}; supported are {OldestMajor} to {NewestMajor}. Set postgresql.bin_dir.");
+                $"{program} is PostgreSQL {version / 10000}; supported are {OldestMajor} to {NewestMajor}. Set "
+                    + "postgresql.bin_dir.");
         }
         _versions[program] = version;
         return version;
     }
 
-    /// <summary>The parameters that the server program refuses, by name or by value, with its own words. Each pair is asked for once.</summary>
+    /// <summary>
+    /// The parameters that the server program refuses, by name or by value, with its own words. Each pair is asked for
+    /// once.
+    /// </summary>
     /// <remarks>
-    /// A server that runs only complains of a wrong value; one that starts does not come up. All are handed over at once with
-    /// <c>-C</c>, which starts nothing, against an empty file; the program names the first that it refuses, so that it is asked
-    /// again without that one. Names with a dot belong to extensions, whose values nobody here can judge.
+    /// A server that runs only complains of a wrong value; one that starts does not come up. All are handed over at
+    /// once with <c>-C</c>, which starts nothing, against an empty file; the program names the first that it refuses,
+    /// so that it is asked again without that one. Names with a dot belong to extensions, whose values nobody here can
+    /// judge.
     /// </remarks>
     /// <param name="parameters">Parameters with their values.</param>
     /// <param name="dataDirectory">An initialised data directory; without one nothing can be said.</param>
@@ -66,24 +72,28 @@ internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner 
         {
             return refused;
         }
-        var asked = parameters.Where(pair => !pair.Key.Contains('.', StringComparison.Ordinal) && !s_muffling.Contains(pair.Key)).ToList();
+        var asked = parameters.Where(
+            pair => !pair.Key.Contains('.', StringComparison.Ordinal) && !s_muffling.Contains(pair.Key)).ToList();
         var open = asked.Where(pair => !_verdicts.ContainsKey(pair)).ToList();
         while (open.Count > 0)
         {
             var answer = await commands.CaptureAsync(
                 new Command(
                     Postgres,
-                    ["-D", dataDirectory, "-c", "config_file=/dev/null", .. open.SelectMany(pair => new[] { "-c", $"{pair.Key}={pair.Value}" }), "-C", "port"])
+                    ["-D", dataDirectory, "-c", "config_file=/dev/null",
+                        .. open.SelectMany(pair => new[] { "-c", $"{pair.Key}={pair.Value}" }), "-C", "port"])
                 {
                     Timeout = TimeSpan.FromSeconds(10),
                     Environment = new Dictionary<string, string?> { ["LC_ALL"] = "C" },
                 },
                 cancellationToken);
             var words = answer.IsSuccess ? "" : FatalWords(answer.Error);
-            var culprit = open.FindIndex(pair => words.Contains($"parameter \"{pair.Key}\"", StringComparison.OrdinalIgnoreCase));
+            var culprit = open.FindIndex(
+                pair => words.Contains($"parameter \"{pair.Key}\"", StringComparison.OrdinalIgnoreCase));
             if (culprit < 0)
             {
-                // Content with all of them; or it stumbles over something that is none of them, and the start will tell.
+                // Content with all of them; or it stumbles over something that is none of them, and the start will
+                // tell.
                 open.ForEach(pair => _verdicts[pair] = null);
                 break;
             }
@@ -101,8 +111,8 @@ internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner 
     }
 
     /// <summary>
-    /// Why the server program does not accept a configuration file with all that it includes and with postgresql.auto.conf; null: it does, or
-    /// it cannot be asked.
+    /// Why the server program does not accept a configuration file with all that it includes and with
+    /// postgresql.auto.conf; null: it does, or it cannot be asked.
     /// </summary>
     /// <param name="file">The main file.</param>
     /// <param name="dataDirectory">An initialised data directory; without one nothing can be said.</param>
@@ -121,7 +131,8 @@ internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner 
         var answer = await commands.CaptureAsync(command, cancellationToken);
         return answer.IsSuccess || answer.Result.TimedOut
             ? null
-            : string.Join("; ", answer.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).TakeLast(4));
+            : string.Join("; ", answer.Error.Split(
+                '\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).TakeLast(4));
     }
 
     private static string FatalWords(string error)

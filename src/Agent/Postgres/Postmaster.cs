@@ -6,10 +6,12 @@ namespace Routing.Agent.Postgres;
 /// <summary>The server's first process: started, adopted, watched and signalled here, and nowhere else.</summary>
 internal sealed partial class Postmaster(string dataDirectory, TimeProvider time, Action wakeUp, ILogger logger)
 {
-    /// <summary>Line 3 of postmaster.pid and /proc use different clocks; more than this apart is another process.</summary>
-    private static readonly TimeSpan StartTimeTolerance = TimeSpan.FromSeconds(5);
+    /// <summary>
+    /// Line 3 of postmaster.pid and /proc use different clocks; more than this apart is another process.
+    /// </summary>
+    private static readonly TimeSpan s_startTimeTolerance = TimeSpan.FromSeconds(5);
 
-    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(5);
 
     private readonly Lock _lock = new();
     private PidFd? _process;
@@ -55,7 +57,9 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
     public PostmasterFile? ReadFile(PidFd process) =>
         PostmasterFile.Read(dataDirectory) is { } file && file.Pid == process.Pid ? file : null;
 
-    /// <summary>Waits until no process works in the data directory: a killed postmaster's children end a little later.</summary>
+    /// <summary>
+    /// Waits until no process works in the data directory: a killed postmaster's children end a little later.
+    /// </summary>
     /// <returns>False when some are left after the time.</returns>
     public async Task<bool> WaitForOrphansAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
@@ -66,7 +70,7 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
             {
                 return false;
             }
-            await Task.Delay(Poll, time, cancellationToken);
+            await Task.Delay(s_poll, time, cancellationToken);
         }
         return true;
     }
@@ -84,8 +88,8 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
     }
 
     /// <summary>
-    /// Removes a postmaster.pid of an earlier life of the machine or container whose number belongs to another process by now:
-    /// PostgreSQL takes any living process of its user for its postmaster, and does not start.
+    /// Removes a postmaster.pid of an earlier life of the machine or container whose number belongs to another process
+    /// by now: PostgreSQL takes any living process of its user for its postmaster, and does not start.
     /// </summary>
     public void RemoveForeignFile()
     {
@@ -117,7 +121,7 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
 
     private bool IsOurs(PostmasterFile file, ProcessStat stat) =>
         WorksInside(file.Pid)
-        ?? TimeSpan.FromSeconds(Math.Abs(file.StartSeconds - stat.StartEpochSeconds)) <= StartTimeTolerance;
+        ?? TimeSpan.FromSeconds(Math.Abs(file.StartSeconds - stat.StartEpochSeconds)) <= s_startTimeTolerance;
 
     /// <summary>Whether it is a PostgreSQL process on our directory; null when the system does not tell.</summary>
     private bool? WorksInside(int pid)
@@ -138,11 +142,13 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
         }
         try
         {
-            return File.ResolveLinkTarget($"/proc/{pid}/exe", returnFinalTarget: false)?.Name.StartsWith("postgres", StringComparison.Ordinal) == true;
+            return File.ResolveLinkTarget($"/proc/{pid}/exe", returnFinalTarget: false)?.Name.StartsWith(
+                "postgres", StringComparison.Ordinal) == true;
         }
         catch (IOException)
         {
-            // It is about to end: the kernel forgets the program first, gives the shared memory back next, and the directory last.
+            // It is about to end: the kernel forgets the program first, gives the shared memory back next, and the
+            // directory last.
             return true;
         }
         catch (UnauthorizedAccessException)
@@ -172,7 +178,8 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
     private partial void LogStarted(int pid);
 
     [LoggerMessage(EventId = 2004, Level = LogLevel.Warning,
-        Message = "postmaster.pid names process {Pid}, which is no PostgreSQL of this data directory: the file is removed")]
+        Message = "postmaster.pid names process {Pid}, which is no PostgreSQL of this data directory: the file is "
+            + "removed")]
     private partial void LogForeignFile(int pid);
 
     [LoggerMessage(EventId = 2003, Level = LogLevel.Information, Message = "Postmaster {Pid} is gone: {Exit}")]

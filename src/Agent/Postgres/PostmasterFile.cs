@@ -35,8 +35,8 @@ internal sealed record PostmasterFile(
     PostmasterStatus Status)
 {
     /// <summary>
-    /// A backend without a postmaster holds the directory (<c>postgres --single</c>, initdb): it takes no connections, and is nothing
-    /// to adopt, to guard or to demote.
+    /// A backend without a postmaster holds the directory (<c>postgres --single</c>, initdb): it takes no connections,
+    /// and is nothing to adopt, to guard or to demote.
     /// </summary>
     public bool IsStandalone { get; init; }
 

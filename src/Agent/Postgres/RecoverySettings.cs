@@ -13,7 +13,8 @@ internal static class RecoverySettings
     private const string RetryInterval = "wal_retrieve_retry_interval";
 
     private static readonly string[] s_targets =
-        ["recovery_target", "recovery_target_name", "recovery_target_time", "recovery_target_xid", "recovery_target_lsn"];
+        ["recovery_target", "recovery_target_name", "recovery_target_time", "recovery_target_xid",
+            "recovery_target_lsn"];
 
     /// <summary>What a standby gets: the user's recovery settings without targets, and where to stream from.</summary>
     public static SortedDictionary<string, string> ForStandby(
@@ -36,7 +37,8 @@ internal static class RecoverySettings
         result[SlotName] = upstream?.SlotName ?? "";
         if (!config.Parameters.ContainsKey(RetryInterval) && !config.RecoveryParameters.ContainsKey("restore_command"))
         {
-            // After a failover a standby may knock at the new primary a moment too early; by default it tries again after 5 s.
+            // After a failover a standby may knock at the new primary a moment too early; by default it tries again
+            // after 5 s.
             result[RetryInterval] = "500ms";
         }
         return result;
@@ -54,13 +56,15 @@ internal static class RecoverySettings
         {
             return null;
         }
-        _ = int.TryParse(pairs.GetValueOrDefault("port", "5432"), NumberStyles.None, CultureInfo.InvariantCulture, out var port);
+        _ = int.TryParse(pairs.GetValueOrDefault("port", "5432"), NumberStyles.None, CultureInfo.InvariantCulture,
+            out var port);
         return new Upstream(new HostPort(host, port), string.IsNullOrEmpty(slotName) ? null : slotName);
     }
 
     /// <summary>A connection string for libpq's programs; the password comes from the password file.</summary>
     public static string ConnectionStringFor(
-        PostgresUser user, HostPort address, string database, string? passwordFile, int majorVersion, string? application = null,
+        PostgresUser user, HostPort address, string database, string? passwordFile, int majorVersion,
+        string? application = null,
         string? kerberosService = null)
     {
         var options = user.OptionsFor(majorVersion).ToDictionary(StringComparer.Ordinal);
@@ -90,7 +94,8 @@ internal static class RecoverySettings
     {
         var postgres = settings.Postgres;
         return ConnectionStringFor(
-            postgres.Authentication.Replication, address, postgres.Database, postgres.PasswordFile, majorVersion, settings.Name,
+            postgres.Authentication.Replication, address, postgres.Database, postgres.PasswordFile, majorVersion,
+            settings.Name,
             config.KerberosServiceName);
     }
 }

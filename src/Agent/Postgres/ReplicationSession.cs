@@ -6,10 +6,13 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Postgres;
 
-/// <summary>A connection in the replication protocol: members that may reach each other for nothing else can be compared through it.</summary>
+/// <summary>
+/// A connection in the replication protocol: members that may reach each other for nothing else can be compared through
+/// it.
+/// </summary>
 internal sealed class ReplicationSession : IAsyncDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(10);
 
     private readonly PhysicalReplicationConnection _connection;
 
@@ -20,11 +23,12 @@ internal sealed class ReplicationSession : IAsyncDisposable
     public static async Task<ReplicationSession> OpenAsync(
         HostPort address, PostgresUser user, string application, CancellationToken cancellationToken)
     {
-        var connection = new PhysicalReplicationConnection(ServerSession.SettingsForReplication(address, user, application));
+        var connection =
+            new PhysicalReplicationConnection(ServerSession.SettingsForReplication(address, user, application));
         try
         {
             await connection.Open(cancellationToken);
-            connection.CommandTimeout = Limit;
+            connection.CommandTimeout = s_limit;
             return new ReplicationSession(connection);
         }
         catch
@@ -49,15 +53,23 @@ internal sealed class ReplicationSession : IAsyncDisposable
         {
             string text => text,   // since PostgreSQL 15
             byte[] bytes => Encoding.UTF8.GetString(bytes),
-            var other => throw new FormatException($"The answer to TIMELINE_HISTORY is of type {other?.GetType().Name}."),
+            var other =>
+                throw new FormatException($"The answer to TIMELINE_HISTORY is of type {other?.GetType().Name}."),
         };
     }
 
-    /// <summary>What Npgsql's own TimelineHistory reads its answer with; that one takes no text, which PostgreSQL sends since version 15.</summary>
+    /// <summary>
+    /// What Npgsql's own TimelineHistory reads its answer with; that one takes no text, which PostgreSQL sends since
+    /// version 15.
+    /// </summary>
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = nameof(ReadSingleRow))]
-    private static extern Task<object[]> ReadSingleRow(ReplicationConnection connection, string command, CancellationToken cancellationToken);
+    private static extern Task<object[]> ReadSingleRow(
+        ReplicationConnection connection, string command, CancellationToken cancellationToken);
 
-    /// <summary>Whether it is a standby. Before PostgreSQL 14 a standby is told by transactions that are read-only, though not by default.</summary>
+    /// <summary>
+    /// Whether it is a standby. Before PostgreSQL 14 a standby is told by transactions that are read-only, though not
+    /// by default.
+    /// </summary>
     public async Task<bool> IsInRecoveryAsync(CancellationToken cancellationToken)
     {
         if (_connection.PostgreSqlVersion.Major >= 14)

@@ -1,9 +1,12 @@
 namespace Routing.Agent.Postgres;
 
-/// <summary>CREATE ROLE (or USER, GROUP) taken apart, so that the same wish can be applied to a role that exists.</summary>
+/// <summary>
+/// CREATE ROLE (or USER, GROUP) taken apart, so that the same wish can be applied to a role that exists.
+/// </summary>
 internal static class RoleStatement
 {
-    private const string In = "IN", Role = "ROLE", User = "USER", Group = "GROUP", Admin = "ADMIN", SysId = "SYSID", With = "WITH";
+    private const string In = "IN", Role = "ROLE", User = "USER", Group = "GROUP", Admin = "ADMIN", SysId =
+        "SYSID", With = "WITH";
 
     /// <summary>
     /// The statements that give an existing role the attributes and memberships that the CREATE statement asks for;
@@ -42,7 +45,8 @@ internal static class RoleStatement
                     grants.AddRange(Names(at + 1, out at).Select(member => $"GRANT {name} TO {member}"));
                     break;
                 case Admin:
-                    grants.AddRange(Names(at + 1, out at).Select(member => $"GRANT {name} TO {member} WITH ADMIN OPTION"));
+                    grants.AddRange(
+                        Names(at + 1, out at).Select(member => $"GRANT {name} TO {member} WITH ADMIN OPTION"));
                     break;
                 default:
                     if (Word(at) is "NOLOGIN" or "LOGIN")

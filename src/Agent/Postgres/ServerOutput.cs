@@ -6,11 +6,13 @@ using Routing.Settings;
 
 namespace Routing.Agent.Postgres;
 
-/// <summary>What the server prints: before its own logging begins, and everything while <c>logging_collector</c> is off.</summary>
+/// <summary>
+/// What the server prints: before its own logging begins, and everything while <c>logging_collector</c> is off.
+/// </summary>
 /// <remarks>
-/// The server outlives the agent, so it writes to a file and not into a pipe of the agent's. The agent hands the lines on to its own log,
-/// which is standard error unless <c>log.dir</c> says otherwise, and empties the file when it has grown and all of it was handed on. What is
-/// printed while no agent runs stays in the file.
+/// The server outlives the agent, so it writes to a file and not into a pipe of the agent's. The agent hands the lines
+/// on to its own log, which is standard error unless <c>log.dir</c> says otherwise, and empties the file when it has
+/// grown and all of it was handed on. What is printed while no agent runs stays in the file.
 /// </remarks>
 internal sealed partial class ServerOutput : IAsyncDisposable
 {
@@ -55,7 +57,9 @@ internal sealed partial class ServerOutput : IAsyncDisposable
         }
     }
 
-    /// <summary>The last lines of the server that was started last, from its output or from its own log when it has one.</summary>
+    /// <summary>
+    /// The last lines of the server that was started last, from its output or from its own log when it has one.
+    /// </summary>
     public string LastWords()
     {
         HandOn();
@@ -67,9 +71,12 @@ internal sealed partial class ServerOutput : IAsyncDisposable
                 said += "\n" + TailOfOwnLog(collector.Groups[1].Value);
             }
             var lines = said.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-                .Where(line => !Collector().IsMatch(line) && !line.Contains("redirecting log output", StringComparison.Ordinal)).ToList();
+                .Where(
+                    line => !Collector().IsMatch(line)
+                        && !line.Contains("redirecting log output", StringComparison.Ordinal)).ToList();
             // A text that is told to everybody: a syntax error quotes a piece of the file.
-            var words = string.Join(" | ", lines.TakeLast(LastLines).Select(line => SecretText.Masked(Token().Replace(line, ""))));
+            var words = string.Join(" | ",
+                lines.TakeLast(LastLines).Select(line => SecretText.Masked(Token().Replace(line, ""))));
             return words.Length > 0 ? words : $"it said nothing; see {File} and its own log";
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -130,7 +137,8 @@ internal sealed partial class ServerOutput : IAsyncDisposable
         {
             return;
         }
-        using var file = new FileStream(File, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        using var file =
+            new FileStream(File, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
         file.Seek(_read, SeekOrigin.Begin);
         var bytes = new byte[16 * 1024];
         var letters = new char[bytes.Length + 1];
@@ -143,8 +151,8 @@ internal sealed partial class ServerOutput : IAsyncDisposable
         }
         if (_read > LargestFile && file.Length == _read)
         {
-            // The server appends, so it goes on at the file's new end. A line between this look and the cut would be lost; there is none
-            // unless it comes within microseconds.
+            // The server appends, so it goes on at the file's new end. A line between this look and the cut would be
+            // lost; there is none unless it comes within microseconds.
             file.SetLength(0);
             (_read, _begin) = (0, 0);
         }
@@ -174,7 +182,8 @@ internal sealed partial class ServerOutput : IAsyncDisposable
     {
         var path = Path.Combine(_dataDirectory, directory);
         var newest = Directory.Exists(path)
-            ? new DirectoryInfo(path).EnumerateFiles().Where(file => file.FullName != File && file.LastWriteTimeUtc >= _begunAt)
+            ? new DirectoryInfo(path).EnumerateFiles()
+                .Where(file => file.FullName != File && file.LastWriteTimeUtc >= _begunAt)
                 .OrderBy(file => file.LastWriteTimeUtc).LastOrDefault()
             : null;
         return newest is null ? "" : Tail(newest.FullName, 0);
@@ -201,6 +210,7 @@ internal sealed partial class ServerOutput : IAsyncDisposable
     [LoggerMessage(EventId = 2032, Level = LogLevel.Information, Message = "PostgreSQL: {Line}")]
     private partial void LogLine(string line);
 
-    [LoggerMessage(EventId = 2033, Level = LogLevel.Warning, Message = "What PostgreSQL prints cannot be read from {File}: {Problem}")]
+    [LoggerMessage(EventId = 2033, Level = LogLevel.Warning,
+        Message = "What PostgreSQL prints cannot be read from {File}: {Problem}")]
     private partial void LogUnreadable(string file, string problem);
 }

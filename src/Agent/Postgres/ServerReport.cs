@@ -116,7 +116,8 @@ internal sealed record ServerReport
     }
 
     private static StandbyRow Standby(JsonElement row) => new(
-        String(row, "application_name") ?? "", String(row, "usename"), String(row, "client_addr"), String(row, "state") ?? "",
+        String(row, "application_name") ?? "", String(row, "usename"), String(row, "client_addr"),
+        String(row, "state") ?? "",
         String(row, "sync_state") ?? "", (int)(Number(row, "sync_priority") ?? 0), Location(row, "sent_lsn"),
         Location(row, "write_lsn"), Location(row, "flush_lsn"), Location(row, "replay_lsn"));
 
@@ -146,15 +147,19 @@ internal sealed record ServerReport
         return [.. document.RootElement.EnumerateArray().Select(read)];
     }
 
-    private static string? Text(NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
+    private static string? Text(NpgsqlDataReader row, int column) =>
+        row.IsDBNull(column) ? null : row.GetString(column);
 
     private static string? String(JsonElement row, string name) =>
         row.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value.ToString() : null;
 
     private static long? Number(JsonElement row, string name) =>
-        long.TryParse(String(row, name), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
+        long.TryParse(String(row, name), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : null;
 
-    private static Lsn? Location(JsonElement row, string name) => Lsn.TryParse(String(row, name), out var lsn) ? lsn : null;
+    private static Lsn? Location(JsonElement row, string name) =>
+        Lsn.TryParse(String(row, name), out var lsn) ? lsn : null;
 
     private static bool Flag(JsonElement row, string name) =>
         row.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.True;

@@ -8,7 +8,9 @@ namespace Routing.Agent.Postgres;
 /// <summary>One connection to a server, ours or another member's.</summary>
 internal sealed class ServerSession : IAsyncDisposable
 {
-    /// <summary>Role statements carry passwords: nothing of them may reach the server's log, and no standby is waited for.</summary>
+    /// <summary>
+    /// Role statements carry passwords: nothing of them may reach the server's log, and no standby is waited for.
+    /// </summary>
     public const string Quiet =
         "-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=log "
         + "-c synchronous_commit=local -c statement_timeout=0";
@@ -21,21 +23,26 @@ internal sealed class ServerSession : IAsyncDisposable
 
     private const int ConnectTimeoutSeconds = 3;
 
-    /// <summary>The server's own limit holds for statements; this one for a server, or a network, that does not answer at all.</summary>
+    /// <summary>
+    /// The server's own limit holds for statements; this one for a server, or a network, that does not answer at all.
+    /// </summary>
     private const int AnswerTimeoutSeconds = 5;
 
     private readonly NpgsqlDataSource _source;
 
-    private ServerSession(NpgsqlDataSource source, NpgsqlConnection connection) => (_source, Connection) = (source, connection);
+    private ServerSession(NpgsqlDataSource source, NpgsqlConnection connection) =>
+        (_source, Connection) = (source, connection);
 
     public NpgsqlConnection Connection { get; }
 
     /// <summary>Connects.</summary>
     /// <exception cref="NpgsqlException">It did not answer, or refused us.</exception>
     public static async Task<ServerSession> OpenAsync(
-        HostPort address, PostgresUser user, string database, string application, string options, CancellationToken cancellationToken)
+        HostPort address, PostgresUser user, string database, string application, string options,
+        CancellationToken cancellationToken)
     {
-        var builder = new NpgsqlSlimDataSourceBuilder(Settings(address, user, database, application, options).ConnectionString);
+        var builder =
+            new NpgsqlSlimDataSourceBuilder(Settings(address, user, database, application, options).ConnectionString);
         builder.EnableTransportSecurity().ConfigureTypeLoading(types => types.EnableTypeLoading(false));
         var source = builder.Build();
         try
@@ -75,7 +82,10 @@ internal sealed class ServerSession : IAsyncDisposable
         await _source.DisposeAsync();
     }
 
-    /// <summary>The same settings for a connection in the replication protocol, which takes no options and keeps no time of its own.</summary>
+    /// <summary>
+    /// The same settings for a connection in the replication protocol, which takes no options and keeps no time of its
+    /// own.
+    /// </summary>
     internal static string SettingsForReplication(HostPort address, PostgresUser user, string application)
     {
         var settings = Settings(address, user, "", application, "");

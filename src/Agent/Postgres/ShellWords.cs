@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Routing.Agent.Postgres;
 
-/// <summary>Splits a configured command line into words as a shell does: blanks, quotes, backslashes; nothing is expanded.</summary>
+/// <summary>
+/// Splits a configured command line into words as a shell does: blanks, quotes, backslashes; nothing is expanded.
+/// </summary>
 internal static class ShellWords
 {
     private const char None = '\0';
@@ -30,7 +32,8 @@ internal static class ShellWords
             {
                 quote = character;
             }
-            else if (character == '\\' && quote != '\'' && at + 1 < text.Length && (quote == None || text[at + 1] is '"' or '\\'))
+            else if (character == '\\' && quote != '\'' && at + 1 < text.Length
+                && (quote == None || text[at + 1] is '"' or '\\'))
             {
                 word.Append(text[++at]);
             }
@@ -40,7 +43,9 @@ internal static class ShellWords
             }
         }
         Finish();
-        return quote == None ? words : throw new FormatException($"The command '{text}' has a quote ({quote}) that is not closed.");
+        return quote == None
+            ? words
+            : throw new FormatException($"The command '{text}' has a quote ({quote}) that is not closed.");
 
         void Finish()
         {

@@ -50,7 +50,9 @@ internal static class SqlText
     }
 
     /// <summary>The tokens, in order; blanks are skipped.</summary>
-    /// <remarks>Knows what can hide a semicolon: strings with quotes, escapes or dollars, quoted names, comments (nested).</remarks>
+    /// <remarks>
+    /// Knows what can hide a semicolon: strings with quotes, escapes or dollars, quoted names, comments (nested).
+    /// </remarks>
     public static IEnumerable<SqlToken> Tokens(string text)
     {
         var at = 0;

@@ -11,8 +11,8 @@ internal readonly record struct WalEnd(Lsn Position, uint Timeline)
 
     /// <summary>Reads the WAL from the latest checkpoint on, whether a server runs or not.</summary>
     /// <remarks>
-    /// This is what a standby has confirmed to its primary, at least: a standby that was restarted answers long before it has
-    /// replayed that far, and with <c>recovery_min_apply_delay</c> hours before.
+    /// This is what a standby has confirmed to its primary, at least: a standby that was restarted answers long before
+    /// it has replayed that far, and with <c>recovery_min_apply_delay</c> hours before.
     /// </remarks>
     /// <exception cref="IOException">A file could not be read.</exception>
     /// <exception cref="FormatException">A history file makes no sense.</exception>
@@ -26,7 +26,8 @@ internal readonly record struct WalEnd(Lsn Position, uint Timeline)
             using var reader = new WalReader(WalFiles.Of(dataDirectory, control), systemId);
             var end = reader.EndFrom(control.File.Checkpoint, cancellationToken);
             var timeline = Math.Max(reader.Timeline, control.File.Timeline);
-            // The server removes old segments after it has moved the checkpoint in pg_control: what was missing may be one of those.
+            // The server removes old segments after it has moved the checkpoint in pg_control: what was missing may be
+            // one of those.
             var now = PgControl.Read(dataDirectory);
             if (now.File.Checkpoint == control.File.Checkpoint)
             {

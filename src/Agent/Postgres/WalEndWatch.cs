@@ -3,10 +3,14 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Postgres;
 
-/// <summary>Knows where the WAL ended that a server in recovery found in its files: read once for each postmaster, beside the loop.</summary>
-internal sealed partial class WalEndWatch(string dataDirectory, Action wakeUp, TimeProvider time, ILogger logger) : IDisposable
+/// <summary>
+/// Knows where the WAL ended that a server in recovery found in its files: read once for each postmaster, beside the
+/// loop.
+/// </summary>
+internal sealed partial class WalEndWatch(string dataDirectory, Action wakeUp, TimeProvider time, ILogger logger)
+    : IDisposable
 {
-    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_retryAfter = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stop = new();
@@ -44,7 +48,7 @@ internal sealed partial class WalEndWatch(string dataDirectory, Action wakeUp, T
         if (_known is null && _reading.IsCompleted)
         {
             _known = _reading.Result;
-            if (_known is null && time.GetElapsedTime(_readAt) >= RetryAfter)
+            if (_known is null && time.GetElapsedTime(_readAt) >= s_retryAfter)
             {
                 Begin();
             }
@@ -92,7 +96,8 @@ internal sealed partial class WalEndWatch(string dataDirectory, Action wakeUp, T
         {
             return null;
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or FormatException or InvalidDataException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or FormatException
+            or InvalidDataException)
         {
             LogNotRead(error.Message);
             return null;
@@ -104,9 +109,11 @@ internal sealed partial class WalEndWatch(string dataDirectory, Action wakeUp, T
         }
     }
 
-    [LoggerMessage(EventId = 2060, Level = LogLevel.Information, Message = "The local WAL ends at {Position} on timeline {Timeline}; read in {Milliseconds:0} ms")]
+    [LoggerMessage(EventId = 2060, Level = LogLevel.Information,
+        Message = "The local WAL ends at {Position} on timeline {Timeline}; read in {Milliseconds:0} ms")]
     private partial void LogRead(Lsn position, uint timeline, double milliseconds);
 
-    [LoggerMessage(EventId = 2061, Level = LogLevel.Warning, Message = "The end of the local WAL is not known, so this member neither races nor votes: {Problem}")]
+    [LoggerMessage(EventId = 2061, Level = LogLevel.Warning,
+        Message = "The end of the local WAL is not known, so this member neither races nor votes: {Problem}")]
     private partial void LogNotRead(string problem);
 }

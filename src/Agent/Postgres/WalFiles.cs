@@ -7,8 +7,9 @@ namespace Routing.Agent.Postgres;
 
 /// <summary>The segments in <c>pg_wal</c>, in the order in which PostgreSQL's recovery reads them.</summary>
 /// <remarks>
-/// Recovery goes to the newest timeline for which it finds a history file that its own timeline is an ancestor of. For each
-/// segment it takes the file of the newest timeline that had begun by then, and never goes back to an older timeline.
+/// Recovery goes to the newest timeline for which it finds a history file that its own timeline is an ancestor of. For
+/// each segment it takes the file of the newest timeline that had begun by then, and never goes back to an older
+/// timeline.
 /// </remarks>
 internal sealed class WalFiles : IDisposable
 {
@@ -55,8 +56,10 @@ internal sealed class WalFiles : IDisposable
     /// <summary>The ancestors of a timeline by its file in <c>pg_wal</c>.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
     /// <exception cref="FormatException">It makes no sense.</exception>
-    public static ImmutableArray<TimelineSwitch> ReadHistory(string walDirectory, uint timeline) => TimelineHistoryFile.Parse(
-        File.ReadAllText(Path.Combine(walDirectory, string.Create(CultureInfo.InvariantCulture, $"{timeline:X8}.history"))));
+    public static ImmutableArray<TimelineSwitch> ReadHistory(string walDirectory, uint timeline) =>
+        TimelineHistoryFile.Parse(
+        File.ReadAllText(
+            Path.Combine(walDirectory, string.Create(CultureInfo.InvariantCulture, $"{timeline:X8}.history"))));
 
     /// <summary>Whether pages of this timeline may stand in these files.</summary>
     public bool Knows(uint timeline) => timeline > 0 && timeline <= _line[^1].Timeline;
@@ -85,11 +88,13 @@ internal sealed class WalFiles : IDisposable
                 continue;
             }
             var perId = 0x1_0000_0000UL / SegmentSize;
-            var name = string.Create(CultureInfo.InvariantCulture, $"{timeline:X8}{segment / perId:X8}{segment % perId:X8}");
+            var name =
+                string.Create(CultureInfo.InvariantCulture, $"{timeline:X8}{segment / perId:X8}{segment % perId:X8}");
             try
             {
                 var file = File.OpenHandle(
-                    Path.Combine(_directory, name), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+                    Path.Combine(_directory, name), FileMode.Open, FileAccess.Read,
+                    FileShare.ReadWrite | FileShare.Delete);
                 _file?.Dispose();
                 (_file, _segment, Timeline) = (file, segment, timeline);
                 return true;
@@ -105,6 +110,7 @@ internal sealed class WalFiles : IDisposable
     private static IEnumerable<uint> HistoryFiles(string directory) =>
         from path in Directory.EnumerateFiles(directory, "*.history")
         let name = Path.GetFileNameWithoutExtension(path)
-        where name.Length == 8 && uint.TryParse(name, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out _)
+        where name.Length == 8
+            && uint.TryParse(name, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out _)
         select uint.Parse(name, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 }

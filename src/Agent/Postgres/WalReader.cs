@@ -5,9 +5,10 @@ namespace Routing.Agent.Postgres;
 
 /// <summary>Walks the records in the files of <c>pg_wal</c>, from one that is known to where they end.</summary>
 /// <remarks>
-/// The layout is that of src/include/access/xlog_internal.h and xlogrecord.h for 64-bit little-endian machines; it is the same
-/// for PostgreSQL 13 to 18. A record counts when its length, its link to the record before it and its checksum are right: what
-/// PostgreSQL itself would replay. Pages are told apart from those of an earlier use of the file by the address that they carry.
+/// The layout is that of src/include/access/xlog_internal.h and xlogrecord.h for 64-bit little-endian machines; it is
+/// the same for PostgreSQL 13 to 18. A record counts when its length, its link to the record before it and its checksum
+/// are right: what PostgreSQL itself would replay. Pages are told apart from those of an earlier use of the file by the
+/// address that they carry.
 /// </remarks>
 internal sealed class WalReader : IDisposable
 {
@@ -35,13 +36,16 @@ internal sealed class WalReader : IDisposable
     /// <summary>A reader of the WAL of one data directory.</summary>
     /// <param name="files">Its segments.</param>
     /// <param name="systemId">The system identifier that the segments have to carry.</param>
-    public WalReader(WalFiles files, ulong systemId) => (_files, _systemId, _segmentSize) = (files, systemId, files.SegmentSize);
+    public WalReader(WalFiles files, ulong systemId) =>
+        (_files, _systemId, _segmentSize) = (files, systemId, files.SegmentSize);
 
     /// <summary>The timeline of the file that the last record was read from.</summary>
     public uint Timeline { get; private set; }
 
     /// <summary>Where the last whole record ends; <paramref name="start"/> itself when there is none there.</summary>
-    /// <param name="start">The position of a record that is known to have been written, such as the latest checkpoint's.</param>
+    /// <param name="start">
+    /// The position of a record that is known to have been written, such as the latest checkpoint's.
+    /// </param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="IOException">A file could not be read.</exception>
     public Lsn EndFrom(Lsn start, CancellationToken cancellationToken)
@@ -60,7 +64,9 @@ internal sealed class WalReader : IDisposable
 
     /// <summary>Reads the record at a position.</summary>
     /// <param name="position">In: where; out: the same, less the header of a page that begins there.</param>
-    /// <param name="previous">In: where the record before begins, null when unknown; out: where this one begins.</param>
+    /// <param name="previous">
+    /// In: where the record before begins, null when unknown; out: where this one begins.
+    /// </param>
     /// <returns>Where it ends; null when there is no whole record.</returns>
     private ulong? ReadRecord(ref ulong position, ref ulong? previous)
     {
@@ -111,9 +117,11 @@ internal sealed class WalReader : IDisposable
         {
             return Outcome.None;
         }
-        // The link is looked at before the rest of a long record is: what an earlier use of the file left has an old one.
+        // The link is looked at before the rest of a long record is: what an earlier use of the file left has an old
+        // one.
         var have = (int)Math.Min(length, (uint)(PageSize - offset));
-        if (have >= 16 && previous is { } link && BinaryPrimitives.ReadUInt64LittleEndian(_page.AsSpan(offset + 8)) != link)
+        if (have >= 16 && previous is { } link
+            && BinaryPrimitives.ReadUInt64LittleEndian(_page.AsSpan(offset + 8)) != link)
         {
             return Outcome.None;
         }
@@ -143,7 +151,8 @@ internal sealed class WalReader : IDisposable
             end += (ulong)(HeaderLength + part);
         }
         var record = _record.AsSpan(0, (int)length);
-        if ((previous is { } before && BinaryPrimitives.ReadUInt64LittleEndian(record[8..]) != before) || !HasItsChecksum(record))
+        if ((previous is { } before && BinaryPrimitives.ReadUInt64LittleEndian(record[8..]) != before)
+            || !HasItsChecksum(record))
         {
             return Outcome.None;
         }

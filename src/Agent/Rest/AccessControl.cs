@@ -39,7 +39,9 @@ internal sealed partial class AccessControl(RestSettings settings, ImmutableArra
         return new AccessControl(settings, allowed.ToImmutable());
     }
 
-    /// <summary>Null: go on. Else the code and the sentence of the refusal. The first check that fails decides.</summary>
+    /// <summary>
+    /// Null: go on. Else the code and the sentence of the refusal. The first check that fails decides.
+    /// </summary>
     public async ValueTask<Refusal?> CheckAsync(
         HttpContext context, bool isFailsafe, ClusterSnapshot? cluster, TimeProvider time)
     {
@@ -99,7 +101,9 @@ internal sealed partial class AccessControl(RestSettings settings, ImmutableArra
         return false;
     }
 
-    /// <summary>Compares digests, so that the time taken tells nothing about where the texts differ or how long they are.</summary>
+    /// <summary>
+    /// Compares digests, so that the time taken tells nothing about where the texts differ or how long they are.
+    /// </summary>
     private static bool IsAuthentic(string header, BasicCredentials wanted)
     {
         const string scheme = "Basic ";
@@ -142,7 +146,8 @@ internal sealed partial class AccessControl(RestSettings settings, ImmutableArra
     private static IPNetwork Single(IPAddress address) =>
         new(address, address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128);
 
-    [LoggerMessage(EventId = 4003, Level = LogLevel.Warning, Message = "restapi.allowlist: {Entry} cannot be resolved and allows nobody")]
+    [LoggerMessage(EventId = 4003, Level = LogLevel.Warning,
+        Message = "restapi.allowlist: {Entry} cannot be resolved and allows nobody")]
     private static partial void LogUnresolved(ILogger logger, string entry);
 }
 

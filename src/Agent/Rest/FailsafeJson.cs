@@ -38,7 +38,9 @@ internal static class FailsafeJson
         return stream.ToArray();
     }
 
-    /// <summary>Reads the message; null when one of its texts is missing. Slots with a position that is no number are left out.</summary>
+    /// <summary>
+    /// Reads the message; null when one of its texts is missing. Slots with a position that is no number are left out.
+    /// </summary>
     public static FailsafeMessage? Read(JsonElement body)
     {
         if (RequestBody.Text(body, "name") is not { } name

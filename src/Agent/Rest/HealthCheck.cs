@@ -78,12 +78,15 @@ internal static class HealthCheck
             "/quorum" => isReplica && view.IsQuorumStandby,
             "/async" or "/asynchronous" => isReplica && !view.IsSyncStandby && !view.IsQuorumStandby,
             "/read-only-quorum" => isWritableOrLeadingStandby || (isReplica && view.IsQuorumStandby),
-            "/read-only-sync" or "/read-only-synchronous" => isWritableOrLeadingStandby || (isReplica && view.IsSyncStandby),
+            "/read-only-sync" or "/read-only-synchronous" =>
+                isWritableOrLeadingStandby || (isReplica && view.IsSyncStandby),
             _ => false,
         };
     }
 
-    /// <summary>The belief decides; when the DCS is silent during a pause nobody renews it, and the server's role does.</summary>
+    /// <summary>
+    /// The belief decides; when the DCS is silent during a pause nobody renews it, and the server's role does.
+    /// </summary>
     private static Leadership Leads(HealthView view)
     {
         if (view.Cluster is null && view.Status.Config.Pause)
@@ -124,7 +127,9 @@ internal static class HealthCheck
     }
 
     private static string? TagText(JsonElement tag) =>
-        tag.ValueKind == JsonValueKind.String ? tag.GetString() : tag.GetRawText().ToLower(CultureInfo.InvariantCulture);
+        tag.ValueKind == JsonValueKind.String
+            ? tag.GetString()
+            : tag.GetRawText().ToLower(CultureInfo.InvariantCulture);
 
     private static string? First(IQueryCollection query, string name) =>
         query.TryGetValue(name, out var values) && values.Count > 0 ? values[0] : null;

@@ -57,7 +57,9 @@ internal readonly struct HealthView
     /// <summary>A voter of the quorum.</summary>
     public bool IsQuorumStandby => IsNamedInSync && Status.Config.SynchronousMode == SynchronousMode.Quorum;
 
-    /// <summary>The end of the WAL as far as this member knows: by the status key and by its own WAL receiver.</summary>
+    /// <summary>
+    /// The end of the WAL as far as this member knows: by the status key and by its own WAL receiver.
+    /// </summary>
     public Lsn KnownEnd => Lsn.Max(Cluster?.Status.Optime ?? Lsn.Zero, LatestEnd);
 
     /// <summary>The end of the WAL by the own WAL receiver.</summary>
@@ -72,8 +74,8 @@ internal readonly struct HealthView
         Status.IsAnswering && Status.Postgres.ReceivedLsn != Lsn.Zero ? Status.Postgres.ReceivedLsn : Replayed;
 
     /// <summary>
-    /// False until the end of the local WAL was read: then the status document names no position, for each that is named counts as a
-    /// vote for all who have as much, also with members of other versions.
+    /// False until the end of the local WAL was read: then the status document names no position, for each that is
+    /// named counts as a vote for all who have as much, also with members of other versions.
     /// </summary>
     public bool IsPositionKnown => Status is not { IsAnswering: true, Postgres.IsWalEndUnknown: true };
 

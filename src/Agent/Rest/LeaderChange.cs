@@ -8,8 +8,12 @@ using Routing.Dcs;
 
 namespace Routing.Agent.Rest;
 
-/// <summary>Requests for another leader: <c>POST /switchover</c>, <c>POST /failover</c>, <c>DELETE /switchover</c>.</summary>
-/// <remarks>The order of the checks and their sentences are part of the interface: command-line tools show them.</remarks>
+/// <summary>
+/// Requests for another leader: <c>POST /switchover</c>, <c>POST /failover</c>, <c>DELETE /switchover</c>.
+/// </summary>
+/// <remarks>
+/// The order of the checks and their sentences are part of the interface: command-line tools show them.
+/// </remarks>
 internal sealed partial class LeaderChange(IAgentControl control, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan s_probeTimeout = TimeSpan.FromSeconds(2);
@@ -31,7 +35,8 @@ internal sealed partial class LeaderChange(IAgentControl control, TimeProvider t
         }
         var answer = await RequestAsync(
             new Wish(action, RequestBody.Text(json, "leader"),
-                RequestBody.Text(json, "candidate") ?? RequestBody.Text(json, "member"), RequestBody.Text(json, "scheduled_at")),
+                RequestBody.Text(json, "candidate") ?? RequestBody.Text(json, "member"),
+                RequestBody.Text(json, "scheduled_at")),
             context.RequestAborted);
         await context.SayAsync(settings, answer.Code, answer.Sentence);
     }
@@ -46,7 +51,8 @@ internal sealed partial class LeaderChange(IAgentControl control, TimeProvider t
             return;
         }
         var written = await control.Store.PutAsync(
-            ClusterKeys.Failover, KeyWriter.NoFailover, WriteCondition.Unchanged(request.ModRevision), 0, context.RequestAborted);
+            ClusterKeys.Failover, KeyWriter.NoFailover, WriteCondition.Unchanged(request.ModRevision), 0,
+            context.RequestAborted);
         if (written.IsDone)
         {
             control.WakeLoop();
@@ -54,7 +60,8 @@ internal sealed partial class LeaderChange(IAgentControl control, TimeProvider t
         }
         else
         {
-            await context.ErrorAsync(settings, StatusCodes.Status409Conflict, written.Problem ?? "Somebody else changed the request.");
+            await context.ErrorAsync(settings, StatusCodes.Status409Conflict,
+                written.Problem ?? "Somebody else changed the request.");
         }
     }
 
@@ -127,7 +134,8 @@ internal sealed partial class LeaderChange(IAgentControl control, TimeProvider t
         IReadOnlyList<Member> candidates;
         if (wish.Candidate is { } candidate)
         {
-            if (wish.Action == "switchover" && config.SynchronousMode == SynchronousMode.Priority && !cluster.Sync.Standbys.Contains(candidate))
+            if (wish.Action == "switchover" && config.SynchronousMode == SynchronousMode.Priority
+                && !cluster.Sync.Standbys.Contains(candidate))
             {
                 return "candidate name does not match with sync_standby";
             }
@@ -147,7 +155,8 @@ internal sealed partial class LeaderChange(IAgentControl control, TimeProvider t
         }
         else
         {
-            candidates = [.. cluster.Members.Values.Where(member => member.Name != cluster.Leader?.Holder && member.ApiUrl is not null)];
+            candidates = [.. cluster.Members.Values.Where(
+                member => member.Name != cluster.Leader?.Holder && member.ApiUrl is not null)];
             if (candidates.Count == 0)
             {
                 return $"{wish.Action} is not possible: cluster does not have members except leader";
@@ -159,10 +168,12 @@ internal sealed partial class LeaderChange(IAgentControl control, TimeProvider t
             : $"{wish.Action} is not possible: no good candidates have been found";
     }
 
-    private async Task<Answer> WriteAsync(Wish wish, DateTimeOffset? at, ClusterSnapshot cluster, CancellationToken cancellationToken)
+    private async Task<Answer> WriteAsync(
+        Wish wish, DateTimeOffset? at, ClusterSnapshot cluster, CancellationToken cancellationToken)
     {
         var written = await control.Store.PutAsync(
-            ClusterKeys.Failover, KeyWriter.Failover(wish.Leader, wish.Candidate, at), WriteCondition.Always, 0, cancellationToken);
+            ClusterKeys.Failover, KeyWriter.Failover(wish.Leader, wish.Candidate, at), WriteCondition.Always, 0,
+            cancellationToken);
         if (!written.IsDone)
         {
             LogNotWritten(wish.Action, written.Problem ?? written.Status.ToString());
@@ -176,7 +187,8 @@ internal sealed partial class LeaderChange(IAgentControl control, TimeProvider t
     }
 
     /// <summary>Watches the cluster until another member leads, the request is withdrawn, or the time is up.</summary>
-    private async Task<Answer> ResultAsync(Wish wish, string? oldLeader, long requested, CancellationToken cancellationToken)
+    private async Task<Answer> ResultAsync(
+        Wish wish, string? oldLeader, long requested, CancellationToken cancellationToken)
     {
         var title = wish.Action == "switchover" ? "Switchover" : "Failover";
         var verb = wish.Action == "switchover" ? "switched" : "failed";
@@ -196,7 +208,8 @@ internal sealed partial class LeaderChange(IAgentControl control, TimeProvider t
                 {
                     return new Answer(StatusCodes.Status200OK, wish.Candidate is null || wish.Candidate == leader.Holder
                         ? $"Successfully {verb} over to \"{leader.Holder}\""
-                        : $"{char.ToUpperInvariant(verb[0])}{verb[1..]} over to \"{leader.Holder}\" instead of \"{wish.Candidate}\"");
+                        : $"{char.ToUpperInvariant(verb[0])}{verb[1..]} over to \"{leader.Holder}\" instead of "
+                            + $"\"{wish.Candidate}\"");
                 }
                 if (snapshot.Failover is null)
                 {
@@ -213,10 +226,12 @@ internal sealed partial class LeaderChange(IAgentControl control, TimeProvider t
             $"{title} status unknown after {limit.TotalSeconds:0} seconds; operation may still be in progress"));
     }
 
-    [LoggerMessage(EventId = 4020, Level = LogLevel.Warning, Message = "A failover that names the leader {Leader} is treated as a switchover")]
+    [LoggerMessage(EventId = 4020, Level = LogLevel.Warning,
+        Message = "A failover that names the leader {Leader} is treated as a switchover")]
     private partial void LogTreatedAsSwitchover(string leader);
 
-    [LoggerMessage(EventId = 4021, Level = LogLevel.Information, Message = "Received {Action} request with leader={Leader} candidate={Candidate} scheduled_at={At}")]
+    [LoggerMessage(EventId = 4021, Level = LogLevel.Information,
+        Message = "Received {Action} request with leader={Leader} candidate={Candidate} scheduled_at={At}")]
     private partial void LogRequested(string action, string leader, string candidate, DateTimeOffset? at);
 
     [LoggerMessage(EventId = 4022, Level = LogLevel.Error, Message = "The {Action} request was not written: {Problem}")]

@@ -46,10 +46,13 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
         CancellationToken cancellationToken)
     {
         var body = FailsafeJson.Write(message);
-        return [.. await Task.WhenAll(members.Select(member => PostFailsafeAsync(member.Key, member.Value, body, timeout, cancellationToken)))];
+        return [.. await Task.WhenAll(
+            members.Select(member => PostFailsafeAsync(member.Key, member.Value, body, timeout, cancellationToken)))];
     }
 
-    /// <summary>What our own REST says of itself (<see cref="RestHandler.AgentHeader"/>): an answer with it is no other agent's.</summary>
+    /// <summary>
+    /// What our own REST says of itself (<see cref="RestHandler.AgentHeader"/>): an answer with it is no other agent's.
+    /// </summary>
     public string? OwnId { get; init; }
 
     /// <inheritdoc/>
@@ -87,7 +90,8 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
         catch (Exception problem)
         {
             // Whatever a peer answers, it is the peer that cannot be used.
-            return PeerReport.Unreachable(member.Name, $"{url} answered {(int)answer.Code} with something that cannot be read: {problem.Message}");
+            return PeerReport.Unreachable(member.Name,
+                $"{url} answered {(int)answer.Code} with something that cannot be read: {problem.Message}");
         }
     }
 
@@ -111,14 +115,17 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
         var role = WireNames.ParseRole(RequestBody.Text(status, "role"));
         var tags = Tags(status);
         var (position, isPrimary) = Position(status, role);
-        return new PeerReport(name, Reachable: true, isPrimary, position, Timeline(status), tags.NoFailover, tags.FailoverPriority,
-            status.TryGetProperty("watchdog_failed", out var failed) && Scalars.TryBoolean(failed, out var isFailed) && isFailed)
+        return new PeerReport(name, Reachable: true, isPrimary, position, Timeline(status), tags.NoFailover,
+            tags.FailoverPriority,
+            status.TryGetProperty("watchdog_failed", out var failed) && Scalars.TryBoolean(failed, out var isFailed)
+                && isFailed)
         {
             Role = role,
             State = WireNames.ParseState(RequestBody.Text(status, "state")),
             SystemId = RequestBody.Text(status, "database_system_identifier"),
             Age = Age(status),
-            Paused = status.TryGetProperty("pause", out var pause) && Scalars.TryBoolean(pause, out var isPaused) && isPaused,
+            Paused = status.TryGetProperty("pause", out var pause) && Scalars.TryBoolean(pause, out var isPaused)
+                && isPaused,
         };
     }
 
@@ -147,7 +154,8 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
             : Lsn.Zero;
 
     private static uint Timeline(JsonElement status) =>
-        status.TryGetProperty("timeline", out var value) && Scalars.TryInteger(value, out var number) && number is > 0 and <= uint.MaxValue
+        status.TryGetProperty("timeline", out var value) && Scalars.TryInteger(value, out var number)
+            && number is > 0 and <= uint.MaxValue
             ? (uint)number
             : 0;
 
@@ -171,7 +179,8 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
 
     /// <summary>One question. Without an answer the code is null and the text says why.</summary>
     private async Task<Answer> AskAsync(
-        HttpMethod method, string apiUrl, string? path, byte[]? body, TimeSpan timeout, CancellationToken cancellationToken)
+        HttpMethod method, string apiUrl, string? path, byte[]? body, TimeSpan timeout,
+        CancellationToken cancellationToken)
     {
         if (!Uri.TryCreate(apiUrl, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
         {
@@ -188,24 +197,28 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
                 request.Content = new ByteArrayContent(body);
                 request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
             }
-            using var response = await Volatile.Read(ref _http).SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
+            using var response = await Volatile.Read(ref _http)
+                .SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
             // As UTF-8 whatever charset it names: the name may be one that nobody knows.
             var text = Encoding.UTF8.GetString(await response.Content.ReadAsByteArrayAsync(either.Token));
             return new Answer(response.StatusCode, text, PositionHeader(response)) { IsOwn = IsOwn(response) };
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return new Answer(null, string.Create(CultureInfo.InvariantCulture, $"{url} did not answer within {timeout.TotalSeconds:0.###} s"));
+            return new Answer(null, string.Create(
+                CultureInfo.InvariantCulture, $"{url} did not answer within {timeout.TotalSeconds:0.###} s"));
         }
         catch (Exception problem) when (problem is not OperationCanceledException)
         {
-            // A peer, or what stands at its address, may answer anything: that is its fault, and no reason for ours to end.
+            // A peer, or what stands at its address, may answer anything: that is its fault, and no reason for ours to
+            // end.
             return new Answer(null, $"{url} cannot be asked: {problem.GetBaseException().Message}");
         }
     }
 
     private bool IsOwn(HttpResponseMessage response) =>
-        OwnId is not null && response.Headers.TryGetValues(RestHandler.AgentHeader, out var values) && values.First() == OwnId;
+        OwnId is not null && response.Headers.TryGetValues(RestHandler.AgentHeader, out var values)
+            && values.First() == OwnId;
 
     private static Lsn? PositionHeader(HttpResponseMessage response) =>
         response.Headers.TryGetValues("lsn", out var values)
@@ -222,10 +235,12 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
             UseProxy = false,
             PooledConnectionLifetime = TimeSpan.Zero,
         };
-        // An agent that shows no certificate itself does not look at the peer's; else the chain counts, unless `insecure` says otherwise.
+        // An agent that shows no certificate itself does not look at the peer's; else the chain counts, unless
+        // `insecure` says otherwise.
         if (settings.CertificateFile is { } file)
         {
-            handler.SslOptions.ClientCertificates = [Pem.ReadCertificate(file, settings.KeyFile, settings.KeyFilePassword)];
+            handler.SslOptions.ClientCertificates = [
+                Pem.ReadCertificate(file, settings.KeyFile, settings.KeyFilePassword)];
             var authorities = settings.CaFile is { } authoritiesFile ? Pem.ReadAuthorities(authoritiesFile) : null;
             handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
                 settings.Insecure
@@ -245,7 +260,8 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
             Timeout = Timeout.InfiniteTimeSpan,
             MaxResponseContentBufferSize = MaximumAnswerBytes,
         };
-        http.DefaultRequestHeaders.UserAgent.ParseAdd($"Patroni/{RoutingVersion.Compatible} Routing/{RoutingVersion.Own}");
+        http.DefaultRequestHeaders.UserAgent.ParseAdd(
+            $"Patroni/{RoutingVersion.Compatible} Routing/{RoutingVersion.Own}");
         if (settings.Authentication is { } credentials)
         {
             http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic",

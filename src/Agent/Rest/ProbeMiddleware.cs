@@ -8,10 +8,12 @@ using Routing.Agent.Status;
 
 namespace Routing.Agent.Rest;
 
-/// <summary>Answers HEAD and OPTIONS before HTTP is spoken: with a status line, an empty line and the end of the connection.</summary>
+/// <summary>
+/// Answers HEAD and OPTIONS before HTTP is spoken: with a status line, an empty line and the end of the connection.
+/// </summary>
 /// <remarks>
-/// That is what load balancers' probes have always got here, whatever version of HTTP they claim and whatever headers they
-/// leave out. No method but these two begins with an H or an O, so one byte tells whose connection it is.
+/// That is what load balancers' probes have always got here, whatever version of HTTP they claim and whatever headers
+/// they leave out. No method but these two begins with an H or an O, so one byte tells whose connection it is.
 /// </remarks>
 internal sealed class ProbeMiddleware(IAgentControl control, TimeProvider time)
 {
@@ -24,7 +26,8 @@ internal sealed class ProbeMiddleware(IAgentControl control, TimeProvider time)
     public async Task HandleAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         using var patience = new CancellationTokenSource(s_patience, time);
-        using var patienceOrEnd = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, connection.ConnectionClosed);
+        using var patienceOrEnd =
+            CancellationTokenSource.CreateLinkedTokenSource(patience.Token, connection.ConnectionClosed);
         var input = connection.Transport.Input;
         try
         {
@@ -96,17 +99,22 @@ internal sealed class ProbeMiddleware(IAgentControl control, TimeProvider time)
     private byte[] Answer(string line)
     {
         var parts = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        if (parts.Length != 3 || parts[0] is not ("HEAD" or "OPTIONS") || !parts[2].StartsWith("HTTP/1.", StringComparison.Ordinal))
+        if (parts.Length != 3 || parts[0] is not ("HEAD" or "OPTIONS")
+            || !parts[2].StartsWith("HTTP/1.", StringComparison.Ordinal))
         {
             return s_malformed;
         }
         // A proxy in between may name the whole URL.
-        var target = parts[1].StartsWith("http", StringComparison.Ordinal) && Uri.TryCreate(parts[1], UriKind.Absolute, out var url)
+        var target =
+            parts[1].StartsWith("http", StringComparison.Ordinal)
+                && Uri.TryCreate(parts[1], UriKind.Absolute, out var url)
             ? url.PathAndQuery
             : parts[1];
         var question = target.IndexOf('?', StringComparison.Ordinal);
         var path = question < 0 ? target : target[..question];
         var query = new QueryCollection(QueryHelpers.ParseQuery(question < 0 ? "" : target[question..]));
-        return HealthCheck.Passes(new HealthView(control.Status, time), Uri.UnescapeDataString(path), query) ? s_yes : s_no;
+        return HealthCheck.Passes(new HealthView(control.Status, time), Uri.UnescapeDataString(path), query)
+            ? s_yes
+            : s_no;
     }
 }

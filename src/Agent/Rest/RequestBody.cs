@@ -10,10 +10,13 @@ namespace Routing.Agent.Rest;
 internal static class RequestBody
 {
     /// <summary>The object; an empty one when the request has no body. Else as <see cref="ReadObjectAsync"/>.</summary>
-    public static async ValueTask<(JsonElement? Body, int Code, string Problem)> ReadOptionalObjectAsync(HttpContext context) =>
+    public static async ValueTask<(JsonElement? Body, int Code, string Problem)> ReadOptionalObjectAsync(
+        HttpContext context) =>
         await ReadAsync(context, mayBeEmpty: true);
 
-    /// <summary>The object; or null, with the code that says why there is none: 411 without a body, 400 for anything else.</summary>
+    /// <summary>
+    /// The object; or null, with the code that says why there is none: 411 without a body, 400 for anything else.
+    /// </summary>
     public static async ValueTask<(JsonElement? Body, int Code, string Problem)> ReadObjectAsync(HttpContext context)
     {
         var length = context.Request.ContentLength;
@@ -24,7 +27,8 @@ internal static class RequestBody
         return length == 0 ? Bad("The body is empty.") : await ReadAsync(context, mayBeEmpty: false);
     }
 
-    private static async ValueTask<(JsonElement? Body, int Code, string Problem)> ReadAsync(HttpContext context, bool mayBeEmpty)
+    private static async ValueTask<(JsonElement? Body, int Code, string Problem)> ReadAsync(
+        HttpContext context, bool mayBeEmpty)
     {
         try
         {
@@ -55,9 +59,12 @@ internal static class RequestBody
         }
     }
 
-    private static (JsonElement? Body, int Code, string Problem) Bad(string problem) => (null, StatusCodes.Status400BadRequest, problem);
+    private static (JsonElement? Body, int Code, string Problem) Bad(string problem) =>
+        (null, StatusCodes.Status400BadRequest, problem);
 
-    /// <summary>The first of some fields that holds something else than a text, a number or null; null when none does.</summary>
+    /// <summary>
+    /// The first of some fields that holds something else than a text, a number or null; null when none does.
+    /// </summary>
     public static string? FirstThatIsNoText(JsonElement body, params ReadOnlySpan<string> names)
     {
         foreach (var name in names)

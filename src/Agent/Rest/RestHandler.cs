@@ -28,12 +28,14 @@ internal sealed partial class RestHandler(
 
     /// <summary>Takes settings for the requests that begin from now on.</summary>
     public async Task UseAsync(RestSettings settings, CancellationToken cancellationToken) =>
-        Volatile.Write(ref _rules, new Rules(settings, await AccessControl.CreateAsync(settings, time, logger, cancellationToken)));
+        Volatile.Write(ref _rules,
+            new Rules(settings, await AccessControl.CreateAsync(settings, time, logger, cancellationToken)));
 
     /// <summary>Answers one request.</summary>
     public async Task HandleAsync(HttpContext context)
     {
-        var rules = Volatile.Read(ref _rules) ?? throw new InvalidOperationException("The settings come before the requests.");
+        var rules =
+            Volatile.Read(ref _rules) ?? throw new InvalidOperationException("The settings come before the requests.");
         try
         {
             await RouteAsync(context, rules);
@@ -78,18 +80,24 @@ internal sealed partial class RestHandler(
             ("HEAD" or "OPTIONS", _) => StatusOnly(context, HealthCheck.Passes(View(), path, context.Request.Query)),
             ("PATCH", "config") => GuardedAsync(context, rules, () => _configChange.PatchAsync(context, settings)),
             ("PUT", "config") => GuardedAsync(context, rules, () => _configChange.ReplaceAsync(context, settings)),
-            ("POST", "switchover") => GuardedAsync(context, rules, () => _leaderChange.RequestAsync(context, settings, "switchover")),
-            ("POST", "failover") => GuardedAsync(context, rules, () => _leaderChange.RequestAsync(context, settings, "failover")),
-            ("DELETE", "switchover") => GuardedAsync(context, rules, () => _leaderChange.CancelAsync(context, settings)),
-            ("POST", "failsafe") => GuardedAsync(context, rules, () => PostFailsafeAsync(context, settings), isFailsafe: true),
+            ("POST", "switchover") =>
+                GuardedAsync(context, rules, () => _leaderChange.RequestAsync(context, settings, "switchover")),
+            ("POST", "failover") =>
+                GuardedAsync(context, rules, () => _leaderChange.RequestAsync(context, settings, "failover")),
+            ("DELETE", "switchover") =>
+                GuardedAsync(context, rules, () => _leaderChange.CancelAsync(context, settings)),
+            ("POST", "failsafe") =>
+                GuardedAsync(context, rules, () => PostFailsafeAsync(context, settings), isFailsafe: true),
             ("POST", "reload") => GuardedAsync(context, rules, () => ReloadAsync(context, settings)),
             ("POST", "restart") => GuardedAsync(context, rules, () => _restart.RequestAsync(context, settings)),
             ("DELETE", "restart") => GuardedAsync(context, rules, () => _restart.CancelAsync(context, settings)),
             ("POST", "sigterm") => GuardedAsync(
                 context, rules, () => context.SayAsync(settings, StatusCodes.Status202Accepted, "shutdown scheduled")),
-            ("POST", "citus") => GuardedAsync(context, rules, () => context.SayAsync(settings, StatusCodes.Status200OK, "OK")),
+            ("POST", "citus") =>
+                GuardedAsync(context, rules, () => context.SayAsync(settings, StatusCodes.Status200OK, "OK")),
             ("POST", "mpp") => context.SayAsync(settings, StatusCodes.Status200OK, "OK"),
-            (var method, _) => context.ErrorAsync(settings, StatusCodes.Status501NotImplemented, $"Unsupported method ({method} {path})"),
+            (var method, _) => context.ErrorAsync(
+                settings, StatusCodes.Status501NotImplemented, $"Unsupported method ({method} {path})"),
         };
     }
 
@@ -133,7 +141,8 @@ internal sealed partial class RestHandler(
     private Task PatroniAsync(HttpContext context, RestSettings settings, int code)
     {
         var view = View();
-        if (view.Age > s_freshEnough && context.Request.Headers.UserAgent.ToString().StartsWith("Patroni/", StringComparison.Ordinal))
+        if (view.Age > s_freshEnough
+            && context.Request.Headers.UserAgent.ToString().StartsWith("Patroni/", StringComparison.Ordinal))
         {
             // A member that races or hands over asks again when our position is old: the loop looks at the server now.
             control.LookNow();
@@ -164,7 +173,8 @@ internal sealed partial class RestHandler(
         }
         else
         {
-            await context.ErrorAsync(settings, StatusCodes.Status502BadGateway, "The cluster has no valid configuration in the DCS.");
+            await context.ErrorAsync(settings, StatusCodes.Status502BadGateway,
+                "The cluster has no valid configuration in the DCS.");
         }
     }
 
@@ -195,11 +205,14 @@ internal sealed partial class RestHandler(
         await context.WriteAsync(settings, StatusCodes.Status200OK, "text/plain", text.ToArray());
     }
 
-    /// <summary>The diary: <c>after</c> leaves out what the caller has seen, <c>wait</c> (seconds) waits for the next event.</summary>
+    /// <summary>
+    /// The diary: <c>after</c> leaves out what the caller has seen, <c>wait</c> (seconds) waits for the next event.
+    /// </summary>
     private async Task EventsAsync(HttpContext context, RestSettings settings)
     {
         var after = Number(context, "after");
-        var wait = TimeSpan.FromSeconds(Math.Clamp(Number(context, "wait"), 0, (long)s_longestWaitForEvents.TotalSeconds));
+        var wait =
+            TimeSpan.FromSeconds(Math.Clamp(Number(context, "wait"), 0, (long)s_longestWaitForEvents.TotalSeconds));
         if (wait > TimeSpan.Zero)
         {
             using var patience = new CancellationTokenSource(wait, time);
@@ -246,7 +259,8 @@ internal sealed partial class RestHandler(
         }
         if (FailsafeJson.Read(json) is not { } message)
         {
-            await context.ErrorAsync(settings, StatusCodes.Status400BadRequest, "name, conn_url and api_url have to be texts.");
+            await context.ErrorAsync(settings, StatusCodes.Status400BadRequest,
+                "name, conn_url and api_url have to be texts.");
             return;
         }
         var answer = control.ReceiveFailsafe(message);
@@ -260,7 +274,8 @@ internal sealed partial class RestHandler(
             FailsafeVerdict.RunningAsLeader =>
                 context.SayAsync(settings, StatusCodes.Status500InternalServerError, "Running as a leader"),
             FailsafeVerdict.NotKept => context.ErrorAsync(
-                settings, StatusCodes.Status500InternalServerError, "The consent cannot be kept in the data directory."),
+                settings, StatusCodes.Status500InternalServerError,
+                "The consent cannot be kept in the data directory."),
             FailsafeVerdict.NotTheLeader or FailsafeVerdict.TooLong => context.ErrorAsync(
                 settings, StatusCodes.Status500InternalServerError, $"No consent: {answer.Problem}."),
             _ => context.ErrorAsync(settings, StatusCodes.Status502BadGateway, "Failsafe mode is off."),
@@ -274,7 +289,8 @@ internal sealed partial class RestHandler(
     }
 
     private static long Number(HttpContext context, string name) =>
-        long.TryParse(context.Request.Query[name].ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+        long.TryParse(context.Request.Query[name].ToString(), NumberStyles.None, CultureInfo.InvariantCulture,
+            out var number) ? number : 0;
 
     [LoggerMessage(EventId = 4004, Level = LogLevel.Warning, Message = "{Method} {Path} failed")]
     private partial void LogFailed(string method, string path, Exception problem);

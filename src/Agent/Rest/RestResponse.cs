@@ -16,7 +16,8 @@ internal static class RestResponse
     private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>A JSON document.</summary>
-    public static Task JsonAsync(this HttpContext context, RestSettings settings, int code, Action<Utf8JsonWriter> content)
+    public static Task JsonAsync(
+        this HttpContext context, RestSettings settings, int code, Action<Utf8JsonWriter> content)
     {
         var buffer = new ArrayBufferWriter<byte>(2048);
         using (var json = new Utf8JsonWriter(buffer, s_json))

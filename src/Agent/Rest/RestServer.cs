@@ -19,7 +19,9 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Rest;
 
-/// <summary>The agent's REST interface: Kestrel and nothing else of the web framework, one handler, one answer per connection.</summary>
+/// <summary>
+/// The agent's REST interface: Kestrel and nothing else of the web framework, one handler, one answer per connection.
+/// </summary>
 internal sealed partial class RestServer : IAsyncDisposable
 {
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(10);
@@ -56,7 +58,9 @@ internal sealed partial class RestServer : IAsyncDisposable
 
     /// <summary>Binds the port and answers from now on.</summary>
     /// <exception cref="IOException">The address cannot be bound.</exception>
-    /// <exception cref="InvalidOperationException">A certificate cannot be read; the message names the file.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// A certificate cannot be read; the message names the file.
+    /// </exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         await _handler.UseAsync(_settings, cancellationToken);
@@ -70,8 +74,8 @@ internal sealed partial class RestServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Takes changed settings: credentials, allowlist, headers and certificates in place; another address, another backlog
-    /// or TLS switched on or off opens the listener anew. Certificates are read again whenever this is called.
+    /// Takes changed settings: credentials, allowlist, headers and certificates in place; another address, another
+    /// backlog or TLS switched on or off opens the listener anew. Certificates are read again whenever this is called.
     /// </summary>
     public async Task ReloadAsync(RestSettings settings, CancellationToken cancellationToken)
     {
@@ -191,7 +195,8 @@ internal sealed partial class RestServer : IAsyncDisposable
         }
     }
 
-    private static async ValueTask<IReadOnlyList<IPEndPoint>> EndpointsAsync(HostPort listen, CancellationToken cancellationToken)
+    private static async ValueTask<IReadOnlyList<IPEndPoint>> EndpointsAsync(
+        HostPort listen, CancellationToken cancellationToken)
     {
         if (listen.Host is "*" or "::")
         {
@@ -215,17 +220,20 @@ internal sealed partial class RestServer : IAsyncDisposable
         if (connection.Features.Get<IConnectionSocketFeature>()?.Socket is { } socket)
         {
             socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, (int)s_keepAlive.TotalSeconds);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime,
+                (int)s_keepAlive.TotalSeconds);
         }
     }
 
     [LoggerMessage(EventId = 4001, Level = LogLevel.Information, Message = "REST answers at {Scheme}://{Address}")]
     private partial void LogListening(string scheme, HostPort address);
 
-    [LoggerMessage(EventId = 4002, Level = LogLevel.Information, Message = "REST shows a new certificate, serial number {SerialNumber}")]
+    [LoggerMessage(EventId = 4002, Level = LogLevel.Information,
+        Message = "REST shows a new certificate, serial number {SerialNumber}")]
     private partial void LogCertificate(string serialNumber);
 
-    [LoggerMessage(EventId = 4005, Level = LogLevel.Warning, Message = "restapi.ciphers is not used: the system's OpenSSL policy decides which ciphers are offered")]
+    [LoggerMessage(EventId = 4005, Level = LogLevel.Warning,
+        Message = "restapi.ciphers is not used: the system's OpenSSL policy decides which ciphers are offered")]
     private partial void LogCiphers();
 
     /// <summary>The smallest thing that Kestrel can call.</summary>

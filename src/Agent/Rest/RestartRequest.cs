@@ -8,7 +8,9 @@ using Routing.Ha;
 
 namespace Routing.Agent.Rest;
 
-/// <summary>Restarts of this member's PostgreSQL by request: <c>POST /restart</c>, now or at a time, and <c>DELETE /restart</c>.</summary>
+/// <summary>
+/// Restarts of this member's PostgreSQL by request: <c>POST /restart</c>, now or at a time, and <c>DELETE /restart</c>.
+/// </summary>
 /// <remarks>The codes and the sentences are part of the interface: command-line tools show them.</remarks>
 internal sealed partial class RestartRequest(IAgentControl control, TimeProvider time, ILogger logger)
 {
@@ -23,7 +25,8 @@ internal sealed partial class RestartRequest(IAgentControl control, TimeProvider
         }
         var answer = await IsPausedAsync(json, context.RequestAborted)
             ? new Answer(StatusCodes.Status500InternalServerError, "Can't schedule restart in the paused state")
-            : Read(json, out var wish) ?? (wish.At is { } at ? Plan(wish, at) : await RestartAsync(wish, context.RequestAborted));
+            : Read(json, out var wish)
+                ?? (wish.At is { } at ? Plan(wish, at) : await RestartAsync(wish, context.RequestAborted));
         await context.SayAsync(settings, answer.Code, answer.Sentence);
     }
 
@@ -108,14 +111,16 @@ internal sealed partial class RestartRequest(IAgentControl control, TimeProvider
             { Result: JobResult.Done } => new(StatusCodes.Status200OK, "restarted successfully"),
             { Refusal: OrderRefusal.ConditionsNotMet } => Not("restart conditions are not satisfied"),
             { Refusal: OrderRefusal.Busy } => Not($"{end.Detail} already in progress"),
-            { Refusal: OrderRefusal.StillStarting } or { Result: JobResult.StillStarting } => Not("postgres is still starting"),
+            { Refusal: OrderRefusal.StillStarting } or { Result: JobResult.StillStarting } =>
+                Not("postgres is still starting"),
             _ => Not($"restart failed: {end.Detail}"),
         };
 
         static Answer Not(string sentence) => new(StatusCodes.Status503ServiceUnavailable, sentence);
     }
 
-    [LoggerMessage(EventId = 4040, Level = LogLevel.Information, Message = "Received a request to restart: {Filter}, timeout {Seconds} s")]
+    [LoggerMessage(EventId = 4040, Level = LogLevel.Information,
+        Message = "Received a request to restart: {Filter}, timeout {Seconds} s")]
     private partial void LogRequested(RestartFilter filter, double? seconds);
 
     [LoggerMessage(EventId = 4041, Level = LogLevel.Information, Message = "A restart is planned for {At}")]

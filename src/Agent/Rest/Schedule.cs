@@ -23,7 +23,8 @@ internal static partial class Schedule
         }
         if (!Zone().IsMatch(text.TrimEnd()))
         {
-            return new Refusal(StatusCodes.Status400BadRequest, $"Timezone information is mandatory for the scheduled {action}");
+            return new Refusal(StatusCodes.Status400BadRequest,
+                $"Timezone information is mandatory for the scheduled {action}");
         }
         if (time < now)
         {

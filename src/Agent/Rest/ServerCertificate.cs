@@ -5,7 +5,9 @@ using Routing.Agent.Config;
 
 namespace Routing.Agent.Rest;
 
-/// <summary>The certificate that REST shows and the rules for those of its clients; swapped whole on a reload.</summary>
+/// <summary>
+/// The certificate that REST shows and the rules for those of its clients; swapped whole on a reload.
+/// </summary>
 internal sealed class ServerCertificate : IDisposable
 {
     private SslServerAuthenticationOptions? _options;
@@ -34,7 +36,8 @@ internal sealed class ServerCertificate : IDisposable
         var isRequired = settings.VerifyClient == ClientVerification.Required;
         var options = new SslServerAuthenticationOptions
         {
-            ServerCertificateContext = SslStreamCertificateContext.Create(certificate, Pem.ReadChain(settings.CertificateFile!), offline: true),
+            ServerCertificateContext = SslStreamCertificateContext.Create(
+                certificate, Pem.ReadChain(settings.CertificateFile!), offline: true),
             ClientCertificateRequired = settings.VerifyClient != ClientVerification.None,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             RemoteCertificateValidationCallback = (_, client, _, _) =>
@@ -65,7 +68,8 @@ internal static class Pem
         }
         catch (Exception problem) when (problem is CryptographicException or IOException or UnauthorizedAccessException)
         {
-            throw new InvalidOperationException($"The certificate {file} (key: {keyFile ?? file}) cannot be used: {problem.Message}", problem);
+            throw new InvalidOperationException(
+                $"The certificate {file} (key: {keyFile ?? file}) cannot be used: {problem.Message}", problem);
         }
     }
 
@@ -91,7 +95,8 @@ internal static class Pem
         }
         catch (Exception problem) when (problem is CryptographicException or IOException or UnauthorizedAccessException)
         {
-            throw new InvalidOperationException($"The certificates in {file} cannot be read: {problem.Message}", problem);
+            throw new InvalidOperationException(
+                $"The certificates in {file} cannot be read: {problem.Message}", problem);
         }
     }
 

@@ -139,7 +139,8 @@ internal static class StatusDocument
         json.WriteEndObject();
     }
 
-    private static void WritePendingRestart(Utf8JsonWriter json, ImmutableSortedDictionary<string, ParameterChange> changes)
+    private static void WritePendingRestart(
+        Utf8JsonWriter json, ImmutableSortedDictionary<string, ParameterChange> changes)
     {
         if (changes.IsEmpty)
         {

@@ -6,7 +6,9 @@ using Routing.Ha.Health;
 
 namespace Routing.Agent.Status;
 
-/// <summary>Everything that the agent tells about itself, as its loop last published it: swapped whole, never changed.</summary>
+/// <summary>
+/// Everything that the agent tells about itself, as its loop last published it: swapped whole, never changed.
+/// </summary>
 /// <remarks>
 /// REST and metrics compute every answer from this record, the clock and nothing else, so that no answer waits for
 /// PostgreSQL, for the DCS or for a loop that hangs. Timestamps are those of <see cref="TimeProvider.GetTimestamp"/>.
@@ -22,13 +24,17 @@ internal sealed record AgentStatus
     /// <summary>The newest snapshot that was seen; null before the first.</summary>
     public ClusterSnapshot? Cluster { get; init; }
 
-    /// <summary>Timestamp at which <see cref="Cluster"/> was last known to be the present state; null before the first read.</summary>
+    /// <summary>
+    /// Timestamp at which <see cref="Cluster"/> was last known to be the present state; null before the first read.
+    /// </summary>
     public long? ClusterConfirmedAt { get; init; }
 
     /// <summary>The same moment by the wall clock, to show.</summary>
     public DateTimeOffset? ClusterConfirmedTime { get; init; }
 
-    /// <summary>The last attempt to reach the DCS failed: <see cref="Cluster"/> is not to be trusted for synchronous roles.</summary>
+    /// <summary>
+    /// The last attempt to reach the DCS failed: <see cref="Cluster"/> is not to be trusted for synchronous roles.
+    /// </summary>
     public bool IsDcsSilent { get; init; }
 
     /// <summary>The dynamic configuration in force (the last good one while the DCS is silent).</summary>
@@ -55,7 +61,9 @@ internal sealed record AgentStatus
     /// <summary>The role as published in the member key.</summary>
     public Role Role { get; init; } = Role.Uninitialized;
 
-    /// <summary>Until when this member believes that it leads; null when it does not. Now is before it: leader.</summary>
+    /// <summary>
+    /// Until when this member believes that it leads; null when it does not. Now is before it: leader.
+    /// </summary>
     public long? LeaderUntil { get; init; }
 
     /// <summary>The term of the leader key as last seen.</summary>
@@ -73,13 +81,19 @@ internal sealed record AgentStatus
     /// <summary>The member that held the leader key last, as far as this one has seen; null: none.</summary>
     public string? LastLeader { get; init; }
 
-    /// <summary>The longest ttl that was in force in the present term, and at least the minimum of every member: a consent binds no longer.</summary>
+    /// <summary>
+    /// The longest ttl that was in force in the present term, and at least the minimum of every member: a consent binds
+    /// no longer.
+    /// </summary>
     public TimeSpan LongestTtl { get; init; } = Timing.Default.Ttl;
 
     /// <summary>What the leader last told through the failsafe endpoint; null for never.</summary>
     public FailsafeNotice? Failsafe { get; init; }
 
-    /// <summary>This member leads by failsafe alone until then (all members accepted while the DCS was silent); null when it does not.</summary>
+    /// <summary>
+    /// This member leads by failsafe alone until then (all members accepted while the DCS was silent); null when it
+    /// does not.
+    /// </summary>
     public long? FailsafeUntil { get; init; }
 
     /// <summary>The database system identifier, when known.</summary>
@@ -94,7 +108,9 @@ internal sealed record AgentStatus
     /// <summary>The sentence of the last decision.</summary>
     public string Reason { get; init; } = "";
 
-    /// <summary>The long work that runs beside the loop, in a few words (<c>restart</c>, <c>reinitialize</c>…); null for none.</summary>
+    /// <summary>
+    /// The long work that runs beside the loop, in a few words (<c>restart</c>, <c>reinitialize</c>…); null for none.
+    /// </summary>
     public string? JobInProgress { get; init; }
 
     /// <summary>What the fence does.</summary>
@@ -108,7 +124,8 @@ internal sealed record AgentStatus
 
     /// <summary>The view of the cluster is at most one ttl old and the DCS answers.</summary>
     public bool IsClusterFresh(long now, TimeProvider time) =>
-        !IsDcsSilent && Cluster is not null && ClusterConfirmedAt is { } at && time.GetElapsedTime(at, now) <= Timing.Ttl;
+        !IsDcsSilent && Cluster is not null && ClusterConfirmedAt is { } at
+            && time.GetElapsedTime(at, now) <= Timing.Ttl;
 
     /// <summary>Failsafe holds: this member leads by it, or heard from such a leader within the last ttl.</summary>
     public bool IsFailsafeActive(long now, TimeProvider time) =>
@@ -138,12 +155,18 @@ internal sealed record AgentStatus
 internal sealed record FailsafeNotice(
     string Name, string ConnUrl, string ApiUrl, ImmutableSortedDictionary<string, Lsn>? Slots, long ReceivedAt)
 {
-    /// <summary>How long this member is bound by its consent, whatever the ttl is changed to meanwhile; null: one ttl, as nothing else is known.</summary>
+    /// <summary>
+    /// How long this member is bound by its consent, whatever the ttl is changed to meanwhile; null: one ttl, as
+    /// nothing else is known.
+    /// </summary>
     public TimeSpan? Binds { get; init; }
 
     /// <summary>What follows from a message.</summary>
     /// <param name="message">The message.</param>
-    /// <param name="ttl">The ttl in force here. The leader's may be another one: it is cut off, and may not know the newest configuration, or we may not.</param>
+    /// <param name="ttl">
+    /// The ttl in force here. The leader's may be another one: it is cut off, and may not know the newest
+    /// configuration, or we may not.
+    /// </param>
     /// <param name="before">What this member is bound by already, perhaps for longer.</param>
     /// <param name="time">The clock.</param>
     public static FailsafeNotice Of(FailsafeMessage message, TimeSpan ttl, FailsafeNotice? before, TimeProvider time)
@@ -151,18 +174,24 @@ internal sealed record FailsafeNotice(
         var now = time.GetTimestamp();
         var binds = message.Ttl > ttl ? message.Ttl.Value : ttl;
         var left = before?.Left(ttl, now, time) ?? TimeSpan.Zero;
-        return new(message.Name, message.ConnUrl, message.ApiUrl, message.Slots, now) { Binds = left > binds ? left : binds };
+        return new(message.Name, message.ConnUrl, message.ApiUrl, message.Slots,
+            now) { Binds = left > binds ? left : binds };
     }
 
-    /// <summary>Reads how long a consent counts, in seconds; null when that is missing or nobody can mean it: one that never ends would end every failover.</summary>
+    /// <summary>
+    /// Reads how long a consent counts, in seconds; null when that is missing or nobody can mean it: one that never
+    /// ends would end every failover.
+    /// </summary>
     public static TimeSpan? Seconds(JsonElement container, string name) =>
-        container.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var seconds)
+        container.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number
+            && value.TryGetDouble(out var seconds)
         && seconds is > 0 and <= 86_400
             ? TimeSpan.FromSeconds(seconds)
             : null;
 
     /// <summary>How long this member is still bound; zero or less: not any more.</summary>
-    public TimeSpan Left(TimeSpan ttl, long now, TimeProvider time) => (Binds ?? ttl) - time.GetElapsedTime(ReceivedAt, now);
+    public TimeSpan Left(TimeSpan ttl, long now, TimeProvider time) =>
+        (Binds ?? ttl) - time.GetElapsedTime(ReceivedAt, now);
 }
 
 /// <summary>The fence as the agent sees it; the number is the metric's value.</summary>

@@ -3,21 +3,29 @@ using Routing.Agent.Fence;
 
 namespace Routing.Agent.Status;
 
-/// <summary>The consent that this member gave to a leader without the DCS, kept in the data directory: it binds the agent's next life, too.</summary>
+/// <summary>
+/// The consent that this member gave to a leader without the DCS, kept in the data directory: it binds the agent's next
+/// life, too.
+/// </summary>
 /// <remarks>
-/// Such a leader counts on the consent for one ttl, and its PostgreSQL goes on when its agent hangs, until the fence ends it. A member that
-/// forgot what it said, because its agent was started anew meanwhile, could take the leader key and make a second primary. The file is
-/// written through to the kernel, not to the disk: what a crash of the machine takes away is made up for by counting every consent as given at
-/// the moment of the boot.
+/// Such a leader counts on the consent for one ttl, and its PostgreSQL goes on when its agent hangs, until the fence
+/// ends it. A member that forgot what it said, because its agent was started anew meanwhile, could take the leader key
+/// and make a second primary. The file is written through to the kernel, not to the disk: what a crash of the machine
+/// takes away is made up for by counting every consent as given at the moment of the boot.
 /// </remarks>
-/// <param name="dataDirectory">PostgreSQL's data directory; without one there is nothing to keep: a member without data takes no key.</param>
+/// <param name="dataDirectory">
+/// PostgreSQL's data directory; without one there is nothing to keep: a member without data takes no key.
+/// </param>
 /// <param name="time">The clock whose timestamps notices carry.</param>
 internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
 {
     /// <summary>Its name in the data directory.</summary>
     public const string FileName = "routing.consent.json";
 
-    /// <summary>Not the name of earlier versions, which kept whatever time they were asked for: those consents count for one ttl.</summary>
+    /// <summary>
+    /// Not the name of earlier versions, which kept whatever time they were asked for: those consents count for one
+    /// ttl.
+    /// </summary>
     private const string BindsField = "ttl_s";
 
     private const string BootIdFile = "/proc/sys/kernel/random/boot_id";
@@ -36,7 +44,8 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
         var next = Path + ".new";
         using (var stream = new FileStream(next, new FileStreamOptions
         {
-            Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            Mode = FileMode.Create, Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
         }))
         using (var writer = new Utf8JsonWriter(stream))
         {
@@ -56,29 +65,37 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
     }
 
     /// <summary>What an earlier life consented to last. Its age decides whether it still binds.</summary>
-    /// <remarks>Without a file of this boot, one that nobody knows of is taken to have been given at the boot.</remarks>
+    /// <remarks>
+    /// Without a file of this boot, one that nobody knows of is taken to have been given at the boot.
+    /// </remarks>
     public FailsafeNotice Recall()
     {
-        var (now, timestamp) = (BootInstant.Now, time.GetTimestamp());   // side by side: what is read and parsed takes its time
+        // side by side: what is read and parsed takes its time
+        var (now, timestamp) = (BootInstant.Now, time.GetTimestamp());
         var boot = new BootInstant(0);
         try
         {
-            if (File.Exists(Path) && JsonElement.Parse(File.ReadAllText(Path)) is { ValueKind: JsonValueKind.Object } kept
+            if (File.Exists(Path)
+                && JsonElement.Parse(File.ReadAllText(Path)) is { ValueKind: JsonValueKind.Object } kept
                 && Text(kept, "boot_id") == BootId()
-                && kept.TryGetProperty("boot_clock_ns", out var at) && at.TryGetInt64(out var nanoseconds) && nanoseconds <= now.Nanoseconds)
+                && kept.TryGetProperty("boot_clock_ns", out var at) && at.TryGetInt64(out var nanoseconds)
+                && nanoseconds <= now.Nanoseconds)
             {
                 return new FailsafeNotice(
-                    Text(kept, "leader"), Text(kept, "conn_url"), Text(kept, "api_url"), null, timestamp - Ticks(now - new BootInstant(nanoseconds)))
+                    Text(kept, "leader"), Text(kept, "conn_url"), Text(kept, "api_url"), null,
+                    timestamp - Ticks(now - new BootInstant(nanoseconds)))
                 {
                     Binds = FailsafeNotice.Seconds(kept, BindsField),
                 };
             }
         }
-        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException)
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or JsonException
+            or InvalidOperationException)
         {
             // Unreadable is like lost.
         }
-        return new FailsafeNotice("a leader from before this machine's start", "", "", null, timestamp - Ticks(now - boot));
+        return new FailsafeNotice("a leader from before this machine's start", "", "", null,
+            timestamp - Ticks(now - boot));
     }
 
     private static string Text(JsonElement kept, string name) =>

@@ -4,14 +4,15 @@ namespace Routing.Agent.Status;
 
 /// <summary>Answers leaders that have lost the DCS, and keeps what was consented to.</summary>
 /// <remarks>
-/// A consent bars this member from the race for its time, so only the member that held the leader key last gets one, and for no longer
-/// than the ttl that the cluster has had in its term.
+/// A consent bars this member from the race for its time, so only the member that held the leader key last gets one,
+/// and for no longer than the ttl that the cluster has had in its term.
 /// </remarks>
 /// <param name="board">What this member knows, and where the newest consent stands.</param>
 /// <param name="earlier">What an earlier life of this agent consented to; null: nothing.</param>
 /// <param name="keep">Keeps a consent for the agent's next life. Throws when it cannot: then it is not given.</param>
 /// <param name="time">The clock.</param>
-internal sealed class FailsafeConsents(StatusBoard board, FailsafeNotice? earlier, Action<FailsafeNotice> keep, TimeProvider time)
+internal sealed class FailsafeConsents(
+    StatusBoard board, FailsafeNotice? earlier, Action<FailsafeNotice> keep, TimeProvider time)
 {
     private readonly Lock _lock = new();
 
@@ -54,10 +55,12 @@ internal sealed class FailsafeConsents(StatusBoard board, FailsafeNotice? earlie
         var leader = status.Cluster?.Leader?.Holder ?? status.LastLeader;
         if (leader != message.Name && (leader is not null || status.Cluster is not null))
         {
-            return new FailsafeAnswer(FailsafeVerdict.NotTheLeader) { Problem = $"the leader was {leader ?? "nobody"}" };
+            return new FailsafeAnswer(
+                FailsafeVerdict.NotTheLeader) { Problem = $"the leader was {leader ?? "nobody"}" };
         }
         return message.Ttl > status.LongestTtl
-            ? new FailsafeAnswer(FailsafeVerdict.TooLong) { Problem = $"the longest ttl of this term is {status.LongestTtl.TotalSeconds:0} s" }
+            ? new FailsafeAnswer(FailsafeVerdict.TooLong) { Problem =
+                $"the longest ttl of this term is {status.LongestTtl.TotalSeconds:0} s" }
             : null;
     }
 }

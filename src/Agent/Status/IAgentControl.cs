@@ -32,8 +32,12 @@ internal interface IAgentControl
     /// <summary>A leader that lost the DCS asks whether it may stay. The answer must come at once.</summary>
     FailsafeAnswer ReceiveFailsafe(FailsafeMessage message);
 
-    /// <summary>The values that <paramref name="next"/> changes and that this node's PostgreSQL does not accept, one sentence each.</summary>
-    ValueTask<ImmutableArray<string>> RefusalsAsync(DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken);
+    /// <summary>
+    /// The values that <paramref name="next"/> changes and that this node's PostgreSQL does not accept, one sentence
+    /// each.
+    /// </summary>
+    ValueTask<ImmutableArray<string>> RefusalsAsync(
+        DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken);
 
     /// <summary>Reads the local configuration again, as SIGHUP does.</summary>
     void RequestReload();

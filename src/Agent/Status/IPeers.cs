@@ -7,7 +7,9 @@ namespace Routing.Agent.Status;
 /// <summary>The other members, asked through their REST. All questions go out in parallel.</summary>
 internal interface IPeers
 {
-    /// <summary>Asks each member for its status. One report per member, in the order asked; nobody is left out.</summary>
+    /// <summary>
+    /// Asks each member for its status. One report per member, in the order asked; nobody is left out.
+    /// </summary>
     /// <param name="members">Whom to ask.</param>
     /// <param name="timeout">The longest that any of them may take; a refused connection is known at once.</param>
     /// <param name="cancellationToken">Gives up.</param>

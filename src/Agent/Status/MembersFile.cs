@@ -8,10 +8,14 @@ using Routing.Ha;
 
 namespace Routing.Agent.Status;
 
-/// <summary>The members that this one has seen, kept in the data directory: the agent's next life asks the same ones before it races.</summary>
+/// <summary>
+/// The members that this one has seen, kept in the data directory: the agent's next life asks the same ones before it
+/// races.
+/// </summary>
 /// <remarks>
-/// Without it an agent that is started anew in a pause would know nothing of a primary whose keys have ended. A copy of the data
-/// directory (a backup, another member) has another identity and says nothing. It is written beside the loop, which never waits for a disk.
+/// Without it an agent that is started anew in a pause would know nothing of a primary whose keys have ended. A copy of
+/// the data directory (a backup, another member) has another identity and says nothing. It is written beside the loop,
+/// which never waits for a disk.
 /// </remarks>
 /// <param name="dataDirectory">PostgreSQL's data directory; without data there is nothing to keep.</param>
 /// <param name="scope">The cluster's name.</param>
@@ -65,14 +69,17 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
         }
     }
 
-    /// <summary>What an earlier life knew; nothing when there is no such file, or it belongs to another directory or cluster.</summary>
+    /// <summary>
+    /// What an earlier life knew; nothing when there is no such file, or it belongs to another directory or cluster.
+    /// </summary>
     public KnownMembers Recall()
     {
         try
         {
             return File.Exists(Path) ? Read(JsonElement.Parse(File.ReadAllText(Path))) : KnownMembers.None;
         }
-        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or JsonException
+            or InvalidOperationException
             or KeyNotFoundException)
         {
             LogNotRead(Path, problem.Message);
@@ -146,7 +153,8 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
             json.WriteString("leader", members.Leader);
             json.WriteBoolean("paused", members.Paused);
             json.WriteStartArray("members");
-            foreach (var member in members.Present.Values.Where(m => m.ApiUrl is not null && !members.Departed.ContainsKey(m.Name)))
+            foreach (var member in members.Present.Values.Where(
+                m => m.ApiUrl is not null && !members.Departed.ContainsKey(m.Name)))
             {
                 Write(json, member, null);
             }
@@ -197,12 +205,14 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
                 Name = String(item, "name") ?? "",
                 ApiUrl = String(item, "api_url"),
                 Role = WireNames.ParseRole(String(item, "role")),
-                Routing = item.TryGetProperty("fence", out var fence) ? new RoutingExtension("", fence.GetBoolean()) : null,
+                Routing =
+                    item.TryGetProperty("fence", out var fence) ? new RoutingExtension("", fence.GetBoolean()) : null,
             };
             if (item.TryGetProperty("led", out var led))
             {
                 var inPause = item.GetProperty("in_pause").GetBoolean();
-                departed = departed.SetItem(member.Name, new DepartedMember(member, TimeSpan.Zero, led.GetBoolean(), inPause));
+                departed = departed.SetItem(
+                    member.Name, new DepartedMember(member, TimeSpan.Zero, led.GetBoolean(), inPause));
             }
             else
             {
@@ -211,7 +221,8 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
         }
         return new KnownMembers
         {
-            Present = present, Departed = departed, Leader = String(kept, "leader"), Paused = kept.GetProperty("paused").GetBoolean(),
+            Present = present, Departed = departed, Leader = String(kept, "leader"),
+            Paused = kept.GetProperty("paused").GetBoolean(),
         };
     }
 
@@ -219,9 +230,11 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
         json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     [LoggerMessage(EventId = 1623, Level = LogLevel.Warning,
-        Message = "The members that are known cannot be kept in the data directory, so that an agent that starts anew would not ask them: {Problem}")]
+        Message = "The members that are known cannot be kept in the data directory, so that an agent that starts anew "
+            + "would not ask them: {Problem}")]
     private partial void LogNotKept(string problem);
 
-    [LoggerMessage(EventId = 1624, Level = LogLevel.Warning, Message = "{File} cannot be read, so nothing is known of members that have gone: {Problem}")]
+    [LoggerMessage(EventId = 1624, Level = LogLevel.Warning,
+        Message = "{File} cannot be read, so nothing is known of members that have gone: {Problem}")]
     private partial void LogNotRead(string file, string problem);
 }

@@ -4,10 +4,13 @@ using Routing.Dcs;
 
 namespace Routing.Agent.Status;
 
-/// <summary>Which store the agent knew last, kept in the data directory, so that its next process knows another life when it sees one.</summary>
+/// <summary>
+/// Which store the agent knew last, kept in the data directory, so that its next process knows another life when it
+/// sees one.
+/// </summary>
 /// <remarks>
-/// After a disaster all agents are often stopped, etcd is restored, and the agents are started: one that knew nothing would
-/// believe the leader key that came back. The file is written once for each leader.
+/// After a disaster all agents are often stopped, etcd is restored, and the agents are started: one that knew nothing
+/// would believe the leader key that came back. The file is written once for each leader.
 /// </remarks>
 /// <param name="dataDirectory">PostgreSQL's data directory; without one there is nothing to keep.</param>
 internal sealed class StoreFile(string dataDirectory)
@@ -24,10 +27,12 @@ internal sealed class StoreFile(string dataDirectory)
     {
         try
         {
-            if (File.Exists(Path) && JsonElement.Parse(File.ReadAllText(Path)) is { ValueKind: JsonValueKind.Object } kept
+            if (File.Exists(Path)
+                && JsonElement.Parse(File.ReadAllText(Path)) is { ValueKind: JsonValueKind.Object } kept
                 && kept.TryGetProperty("cluster_id", out var id) && id.ValueKind == JsonValueKind.String
                 && ulong.TryParse(id.GetString(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var cluster)
-                && kept.TryGetProperty("leader_created", out var created) && created.TryGetInt64(out var revision) && revision >= 0)
+                && kept.TryGetProperty("leader_created", out var created) && created.TryGetInt64(out var revision)
+                && revision >= 0)
             {
                 return _kept = new StoreMark(cluster, revision);
             }
@@ -44,14 +49,16 @@ internal sealed class StoreFile(string dataDirectory)
     /// <exception cref="UnauthorizedAccessException">The same.</exception>
     public void Keep(StoreMark mark)
     {
-        if (mark == _kept || mark.LeaderCreated == 0 || !File.Exists(System.IO.Path.Combine(dataDirectory, "PG_VERSION")))
+        if (mark == _kept || mark.LeaderCreated == 0
+            || !File.Exists(System.IO.Path.Combine(dataDirectory, "PG_VERSION")))
         {
             return;
         }
         var next = Path + ".new";
         using (var stream = new FileStream(next, new FileStreamOptions
         {
-            Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            Mode = FileMode.Create, Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
         }))
         using (var writer = new Utf8JsonWriter(stream))
         {

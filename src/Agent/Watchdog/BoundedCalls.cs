@@ -1,6 +1,8 @@
 namespace Routing.Agent.Watchdog;
 
-/// <summary>Calls of the system that may hang, each on a thread that its caller does not depend on. One at a time.</summary>
+/// <summary>
+/// Calls of the system that may hang, each on a thread that its caller does not depend on. One at a time.
+/// </summary>
 /// <param name="bound">How long a caller waits.</param>
 internal sealed class BoundedCalls(TimeSpan bound)
 {
@@ -12,7 +14,9 @@ internal sealed class BoundedCalls(TimeSpan bound)
     /// <param name="what">What is done, for people: <c>opening /dev/watchdog</c>.</param>
     /// <param name="call">Does it.</param>
     /// <param name="late">Takes the result of a call that came back when nobody waited any more.</param>
-    /// <exception cref="IOException">It failed, or it did not come back in time; or an earlier one still has not come back.</exception>
+    /// <exception cref="IOException">
+    /// It failed, or it did not come back in time; or an earlier one still has not come back.
+    /// </exception>
     public T Do<T>(string what, Func<T> call, Action<T>? late = null)
     {
         var work = new Work<T>(call, late);

@@ -1,8 +1,8 @@
 namespace Routing.Agent.Watchdog;
 
 /// <summary>
-/// A device whose driver is called on a thread of its own, so that one that hangs holds nobody up for longer than a bound. While a
-/// call has not come back every further one fails at once.
+/// A device whose driver is called on a thread of its own, so that one that hangs holds nobody up for longer than a
+/// bound. While a call has not come back every further one fails at once.
 /// </summary>
 internal sealed class BoundedWatchdogDevice : IWatchdogDevice
 {

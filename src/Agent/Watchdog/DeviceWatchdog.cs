@@ -12,9 +12,9 @@ internal sealed class DeviceWatchdog(
     : IWatchdog, IDisposable
 {
     /// <summary>A shorter timeout leaves no time for a renewal that is late once.</summary>
-    private static readonly TimeSpan LeastTimeout = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_leastTimeout = TimeSpan.FromSeconds(3);
 
-    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(30), LongestPause = TimeSpan.FromMinutes(30);
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(30), s_longestPause = TimeSpan.FromMinutes(30);
 
     private IWatchdogDevice? _device;
     private bool _canClose;
@@ -105,7 +105,10 @@ internal sealed class DeviceWatchdog(
 
     public void Dispose() => Close();
 
-    /// <summary>A device that failed while it was relied on may work for a moment again and again: each time it is left alone for longer.</summary>
+    /// <summary>
+    /// A device that failed while it was relied on may work for a moment again and again: each time it is left alone
+    /// for longer.
+    /// </summary>
     private bool IsPausing => !IsUsable && _losses > 0 && time.GetElapsedTime(_lostAt) < _pause;
 
     private void Feed()
@@ -119,10 +122,10 @@ internal sealed class DeviceWatchdog(
             // Left open: it runs, and closing would not stop it for certain.
             if (Volatile.Read(ref _isProven))
             {
-                _losses = time.GetElapsedTime(_lostAt) > 2 * LongestPause ? 1 : _losses + 1;
+                _losses = time.GetElapsedTime(_lostAt) > 2 * s_longestPause ? 1 : _losses + 1;
                 _lostAt = time.GetTimestamp();
-                var pause = FirstPause * Math.Pow(2, Math.Min(_losses - 1, 10));
-                _pause = pause < LongestPause ? pause : LongestPause;
+                var pause = s_firstPause * Math.Pow(2, Math.Min(_losses - 1, 10));
+                _pause = pause < s_longestPause ? pause : s_longestPause;
             }
 
             Fail(exception.Message);
@@ -141,14 +144,16 @@ internal sealed class DeviceWatchdog(
         }
 
         var actual = _device.TimeoutSeconds;
-        if (actual < loopWait.TotalSeconds || actual < LeastTimeout.TotalSeconds)
+        if (actual < loopWait.TotalSeconds || actual < s_leastTimeout.TotalSeconds)
         {
-            throw new IOException($"{settings.Device} ({support.Identity}) fires after {actual} s, before one loop_wait is over");
+            throw new IOException(
+                $"{settings.Device} ({support.Identity}) fires after {actual} s, before one loop_wait is over");
         }
 
         if (actual > wanted && settings.Mode == WatchdogMode.Required)
         {
-            throw new IOException($"{settings.Device} ({support.Identity}) fires only after {actual} s, {wanted} s are needed");
+            throw new IOException(
+                $"{settings.Device} ({support.Identity}) fires only after {actual} s, {wanted} s are needed");
         }
 
         _device.Write((byte)'1');
@@ -156,10 +161,13 @@ internal sealed class DeviceWatchdog(
         Interlocked.Exchange(ref _timeoutTicks, TimeSpan.FromSeconds(actual).Ticks);
         Succeed(actual <= wanted
             ? null
-            : $"{settings.Device} ({support.Identity}) fires only after {actual} s, when another node may lead already");
+            : $"{settings.Device} ({support.Identity}) fires only after {actual} s, when another node may lead "
+                + "already");
         if (!support.CanClose)
         {
-            Say(ref _saidOfClosing, $"{settings.Device} ({support.Identity}) can't be stopped again: the machine restarts when this agent ends");
+            Say(ref _saidOfClosing,
+                $"{settings.Device} ({support.Identity}) can't be stopped again: the machine restarts when this agent "
+                    + "ends");
         }
     }
 
@@ -185,10 +193,11 @@ internal sealed class DeviceWatchdog(
     private string? Arithmetic(TimeSpan ttl, TimeSpan loopWait)
     {
         var wanted = WantedSeconds(ttl);
-        var least = loopWait > LeastTimeout ? loopWait : LeastTimeout;
-        var reason = loopWait > LeastTimeout ? "loop_wait" : "the least that leaves time for a late renewal";
+        var least = loopWait > s_leastTimeout ? loopWait : s_leastTimeout;
+        var reason = loopWait > s_leastTimeout ? "loop_wait" : "the least that leaves time for a late renewal";
         return wanted < least.TotalSeconds
-            ? $"a ttl of {ttl.TotalSeconds:0} s less the watchdog's safety margin leaves {wanted} s, less than {least.TotalSeconds:0} s ({reason})"
+            ? $"a ttl of {ttl.TotalSeconds:0} s less the watchdog's safety margin leaves {wanted} s, less than "
+                + $"{least.TotalSeconds:0} s ({reason})"
             : null;
     }
 

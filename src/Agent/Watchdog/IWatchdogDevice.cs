@@ -12,7 +12,9 @@ internal interface IWatchdogDevice : IDisposable
 {
     WatchdogSupport Support { get; }
 
-    /// <summary>The time in whole seconds after which the machine is reset; the driver may round what it is given.</summary>
+    /// <summary>
+    /// The time in whole seconds after which the machine is reset; the driver may round what it is given.
+    /// </summary>
     int TimeoutSeconds { get; set; }
 
     /// <summary>One byte: any resets the countdown, <c>V</c> announces the close.</summary>

@@ -13,14 +13,17 @@ internal static class EtcdChecks
         (new(0, 0), new(3, 4), Severity.Warning, "is not maintained any more"),
         (new(3, 4), new(3, 4, 22), Severity.Warning, "has faults that 3.4.22 has not"),
         (new(3, 5), new(3, 5, 3), Severity.Error, "may lose data when it is killed under load: mended in 3.5.3"),
-        (new(3, 5, 3), new(3, 5, 6), Severity.Warning, "may differ from the other servers after a crash during defragmentation: mended in 3.5.6"),
+        (new(3, 5, 3), new(3, 5, 6), Severity.Warning,
+            "may differ from the other servers after a crash during defragmentation: mended in 3.5.6"),
     ];
 
     /// <summary>Asks every server at the same time.</summary>
-    public static async Task<IEnumerable<Finding>> RunAsync(EtcdOptions options, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<IEnumerable<Finding>> RunAsync(
+        EtcdOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         using var probe = new EtcdProbe(options, time);
-        var reports = await Task.WhenAll(options.Endpoints.Select(endpoint => probe.AskAsync(endpoint, s_timeout, cancellationToken)));
+        var reports = await Task.WhenAll(
+            options.Endpoints.Select(endpoint => probe.AskAsync(endpoint, s_timeout, cancellationToken)));
         return reports.SelectMany(Of);
     }
 

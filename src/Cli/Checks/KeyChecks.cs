@@ -30,7 +30,8 @@ internal static class KeyChecks
         }
         if (config.Timing.Corrected(Timing.FencedMinimum) != config.Timing)
         {
-            yield return Finding.Warning(cluster, "has times that do not fit: loop_wait + 2 × retry_timeout is more than ttl, so others hold");
+            yield return Finding.Warning(
+                cluster, "has times that do not fit: loop_wait + 2 × retry_timeout is more than ttl, so others hold");
         }
         if (config.Pause)
         {
@@ -45,7 +46,8 @@ internal static class KeyChecks
         {
             yield return Finding.Warning(cluster, $"does not count with {string.Join(", ", missing)} in failsafe mode");
         }
-        if (snapshot.Members.Values.Select(member => member.Routing?.Version ?? $"Patroni {member.Version}").Distinct().ToArray() is { Length: > 1 } versions)
+        if (snapshot.Members.Values.Select(member => member.Routing?.Version ?? $"Patroni {member.Version}").Distinct()
+            .ToArray() is { Length: > 1 } versions)
         {
             yield return Finding.Warning(cluster, $"runs agents of different versions: {string.Join(", ", versions)}");
         }
@@ -92,21 +94,26 @@ internal static class KeyChecks
         }
         else if (!isLeader && member.ReplicationState != "streaming" && !member.Tags.NoStream)
         {
-            yield return Finding.Error(member.Name, $"does not stream{(member.ReplicationState is { } other ? $": it is {other}" : "")}");
+            yield return Finding.Error(member.Name,
+                $"does not stream{(member.ReplicationState is { } other ? $": it is {other}" : "")}");
         }
-        if (!isLeader && member.Timeline is { } timeline && snapshot.LeaderMember?.Timeline is { } leading && timeline != leading)
+        if (!isLeader && member.Timeline is { } timeline && snapshot.LeaderMember?.Timeline is { } leading
+            && timeline != leading)
         {
             yield return Finding.Error(
-                member.Name, string.Create(CultureInfo.InvariantCulture, $"is on timeline {timeline}, the leader on {leading}"));
+                member.Name,
+                string.Create(CultureInfo.InvariantCulture, $"is on timeline {timeline}, the leader on {leading}"));
         }
-        if (!isLeader && (member.ReplayLsn ?? member.XlogLocation) is { } position && snapshot.Status.Optime.BytesAheadOf(position) is var lag
+        if (!isLeader && (member.ReplayLsn ?? member.XlogLocation) is { } position
+            && snapshot.Status.Optime.BytesAheadOf(position) is var lag
             && lag > (ulong)limits.LagBytes)
         {
             yield return Finding.Warning(member.Name, $"lacks {Size((long)lag)} of WAL");
         }
         if (member.PendingRestart)
         {
-            var reason = member.PendingRestartReason.IsEmpty ? "" : $": {string.Join(", ", member.PendingRestartReason.Keys)}";
+            var reason =
+                member.PendingRestartReason.IsEmpty ? "" : $": {string.Join(", ", member.PendingRestartReason.Keys)}";
             yield return Finding.Warning(member.Name, $"waits for a restart{reason}");
         }
         if (member.Routing is { Fence: false })
@@ -115,7 +122,8 @@ internal static class KeyChecks
         }
         if (member.Pause != (snapshot.Config?.Pause ?? false))
         {
-            yield return Finding.Warning(member.Name, $"has not seen that the cluster is {(member.Pause ? "not " : "")}paused");
+            yield return Finding.Warning(
+                member.Name, $"has not seen that the cluster is {(member.Pause ? "not " : "")}paused");
         }
     }
 

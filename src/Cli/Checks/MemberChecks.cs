@@ -14,7 +14,8 @@ internal sealed partial class MemberChecks(Session session, ClusterSnapshot snap
 
     /// <summary>Asks every member at the same time.</summary>
     public async Task<IEnumerable<Finding>> RunAsync(CancellationToken cancellationToken) =>
-        (await Task.WhenAll(snapshot.Members.Values.Select(member => AskAsync(member, cancellationToken)))).SelectMany(findings => findings);
+        (await Task.WhenAll(snapshot.Members.Values.Select(member => AskAsync(member, cancellationToken)))).SelectMany(
+            findings => findings);
 
     private async Task<List<Finding>> AskAsync(Member member, CancellationToken cancellationToken)
     {
@@ -63,10 +64,15 @@ internal sealed partial class MemberChecks(Session session, ClusterSnapshot snap
         }
     }
 
-    /// <summary>The member says, by its own clock, when etcd answered last: in the future of ours, or long ago, is a hint at its clock.</summary>
-    private IEnumerable<Finding> Clock(Member member, MemberStatus status, DateTimeOffset asked, DateTimeOffset answered)
+    /// <summary>
+    /// The member says, by its own clock, when etcd answered last: in the future of ours, or long ago, is a hint at its
+    /// clock.
+    /// </summary>
+    private IEnumerable<Finding> Clock(
+        Member member, MemberStatus status, DateTimeOffset asked, DateTimeOffset answered)
     {
-        if (status.Document["dcs_last_seen"] is not JsonValue value || !value.TryGetValue<long>(out var seconds) || seconds <= 0)
+        if (status.Document["dcs_last_seen"] is not JsonValue value || !value.TryGetValue<long>(out var seconds)
+            || seconds <= 0)
         {
             yield break;
         }
@@ -74,12 +80,14 @@ internal sealed partial class MemberChecks(Session session, ClusterSnapshot snap
         if (seen - answered > s_clockTolerance)
         {
             yield return Finding.Warning(member.Name, string.Create(
-                CultureInfo.InvariantCulture, $"has a clock that is {(seen - answered).TotalSeconds:0} s ahead of this machine's"));
+                CultureInfo.InvariantCulture,
+                $"has a clock that is {(seen - answered).TotalSeconds:0} s ahead of this machine's"));
         }
         else if (asked - seen > snapshot.LeaseTtl)
         {
             yield return Finding.Error(member.Name, string.Create(
-                CultureInfo.InvariantCulture, $"last saw etcd {(asked - seen).TotalSeconds:0} s ago, or its clock is behind this machine's"));
+                CultureInfo.InvariantCulture,
+                $"last saw etcd {(asked - seen).TotalSeconds:0} s ago, or its clock is behind this machine's"));
         }
     }
 
@@ -87,6 +95,7 @@ internal sealed partial class MemberChecks(Session session, ClusterSnapshot snap
         from Match match in Unhealthy().Matches(metrics)
         select Finding.Error(member.Name, $"has a PostgreSQL that is unwell: {match.Groups[1].Value}");
 
-    [GeneratedRegex("""^routing_postgres_unhealthy\{[^}]*problem="([^"]*)"[^}]*\} 1\s*$""", RegexOptions.Multiline | RegexOptions.CultureInvariant)]
+    [GeneratedRegex("""^routing_postgres_unhealthy\{[^}]*problem="([^"]*)"[^}]*\} 1\s*$""",
+        RegexOptions.Multiline | RegexOptions.CultureInvariant)]
     private static partial Regex Unhealthy();
 }

@@ -31,18 +31,22 @@ internal sealed class ServerChecks(Session session, ClusterSnapshot snapshot, Ch
             return
             [
                 .. await RowsAsync(connection, Archiver, row => Finding.Error(
-                    leader.Name, $"can't archive {row.GetString(1)}: {row.GetInt64(0)} failures, the last after the last success")),
-                .. (await RowsAsync(connection, Slots, row => (Name: row.GetString(0), Active: row.GetBoolean(1), Bytes: row.GetInt64(2))))
+                    leader.Name,
+                    $"can't archive {row.GetString(1)}: {row.GetInt64(0)} failures, the last after the last success")),
+                .. (await RowsAsync(connection, Slots,
+                    row => (Name: row.GetString(0), Active: row.GetBoolean(1), Bytes: row.GetInt64(2))))
                     .Where(slot => slot.Bytes > limits.SlotBytes)
                     .Select(slot => Finding.Warning(
                         leader.Name,
-                        $"keeps {KeyChecks.Size(slot.Bytes)} of WAL for the slot {slot.Name}, which is {(slot.Active ? "" : "not ")}in use")),
+                        $"keeps {KeyChecks.Size(slot.Bytes)} of WAL for the slot {slot.Name}, which is "
+                            + $"{(slot.Active ? "" : "not ")}in use")),
             ];
         }
         catch (Exception e) when (e is NpgsqlException or SocketException or TimeoutException)
         {
             session.Screen.WriteHint(string.Create(
-                CultureInfo.InvariantCulture, $"Archiver and slots were not checked: the server of {leader.Name} can't be asked: {e.Message}"));
+                CultureInfo.InvariantCulture,
+                $"Archiver and slots were not checked: the server of {leader.Name} can't be asked: {e.Message}"));
             return [];
         }
 

@@ -17,8 +17,10 @@ internal static class CheckCommand
         var name = CommonOptions.ClusterName();
         var group = CommonOptions.Group();
         var format = CommonOptions.Format();
-        var lag = CommonOptions.Size("--max-lag", "A standby that lacks more WAL than this is worth a line. Default: 16MB", 16 << 20);
-        var slot = CommonOptions.Size("--max-wal", "A slot that keeps more WAL than this is worth a line. Default: 1GB", 1 << 30);
+        var lag = CommonOptions.Size("--max-lag",
+            "A standby that lacks more WAL than this is worth a line. Default: 16MB", 16 << 20);
+        var slot = CommonOptions.Size("--max-wal", "A slot that keeps more WAL than this is worth a line. Default: 1GB",
+            1 << 30);
         var command = new Command(
             "check", "Say what is not as it should be, one line each (exit code 0: nothing, 1: something)")
         {
@@ -34,7 +36,8 @@ internal static class CheckCommand
     }
 
     private static async Task<int> RunAsync(
-        Session session, string cluster, int? group, OutputFormat format, CheckLimits limits, CancellationToken cancellationToken)
+        Session session, string cluster, int? group, OutputFormat format, CheckLimits limits,
+        CancellationToken cancellationToken)
     {
         await using var store = session.Open(cluster, group);
         var etcd = EtcdChecks.RunAsync(session.Settings.Etcd, session.Time, cancellationToken);
@@ -51,7 +54,8 @@ internal static class CheckCommand
         return findings.Length == 0 ? ExitCode.Success : ExitCode.Failure;
     }
 
-    private static void Print(Session session, string cluster, ClusterSnapshot snapshot, Finding[] findings, OutputFormat format)
+    private static void Print(
+        Session session, string cluster, ClusterSnapshot snapshot, Finding[] findings, OutputFormat format)
     {
         if (format != OutputFormat.Pretty)
         {
@@ -71,7 +75,8 @@ internal static class CheckCommand
         {
             session.Screen.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"OK: {cluster} has {snapshot.Members.Count} members; {snapshot.Leader?.Holder} leads on timeline {snapshot.LeaderMember?.Timeline}"));
+                $"OK: {cluster} has {snapshot.Members.Count} members; {snapshot.Leader?.Holder} leads on timeline "
+                    + $"{snapshot.LeaderMember?.Timeline}"));
         }
     }
 

@@ -5,7 +5,9 @@ using Routing.Dcs;
 
 namespace Routing.Cli.Commands;
 
-/// <summary>Runs commands: gives each its session, and turns what goes wrong into one sentence and an exit code.</summary>
+/// <summary>
+/// Runs commands: gives each its session, and turns what goes wrong into one sentence and an exit code.
+/// </summary>
 internal sealed class CommandHost(CtlEnvironment environment, GlobalOptions globals)
 {
     public delegate Task<int> Handler(Session session, ParseResult parsed, CancellationToken cancellationToken);
@@ -21,7 +23,8 @@ internal sealed class CommandHost(CtlEnvironment environment, GlobalOptions glob
         try
         {
             var settings = new Lazy<CtlSettings>(() => CtlSettings.Load(
-                environment, parsed.GetValue(globals.ConfigFile), parsed.GetValue(globals.DcsUrl), parsed.GetValue(globals.Insecure)));
+                environment, parsed.GetValue(globals.ConfigFile), parsed.GetValue(globals.DcsUrl),
+                parsed.GetValue(globals.Insecure)));
             using var session = new Session(environment, settings);
             return await handler(session, parsed, cancellationToken);
         }
@@ -35,7 +38,8 @@ internal sealed class CommandHost(CtlEnvironment environment, GlobalOptions glob
                 e.Message,
                 HintFor(e));
         }
-        catch (Exception e) when (e is AbortedException || (e is OperationCanceledException && cancellationToken.IsCancellationRequested))
+        catch (Exception e) when (e is AbortedException
+            || (e is OperationCanceledException && cancellationToken.IsCancellationRequested))
         {
             environment.Screen.Error.WriteLine("Aborted!");
         }

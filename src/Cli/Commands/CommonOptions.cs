@@ -6,7 +6,9 @@ using Routing.Cluster;
 
 namespace Routing.Cli.Commands;
 
-/// <summary>Arguments and options that several commands share. Each call makes new ones: they belong to one command.</summary>
+/// <summary>
+/// Arguments and options that several commands share. Each call makes new ones: they belong to one command.
+/// </summary>
 internal static class CommonOptions
 {
     public static Argument<string[]> ClusterNames() =>
@@ -16,15 +18,18 @@ internal static class CommonOptions
             Arity = ArgumentArity.ZeroOrMore,
         });
 
-    public static Argument<string?> ClusterName(string description = "Name of the cluster; without it the configuration's scope") =>
+    public static Argument<string?> ClusterName(
+        string description = "Name of the cluster; without it the configuration's scope") =>
         Names(new Argument<string?>("cluster-name") { Description = description, Arity = ArgumentArity.ZeroOrOne });
 
     /// <summary>For commands that must not act on a cluster that was not named.</summary>
     public static Argument<string> RequiredClusterName() =>
-        Names(new Argument<string>("cluster-name") { Description = "Name of the cluster", Arity = ArgumentArity.ExactlyOne });
+        Names(new Argument<string>("cluster-name") { Description = "Name of the cluster",
+            Arity = ArgumentArity.ExactlyOne });
 
     public static Argument<string[]> MemberNames() =>
-        Names(new Argument<string[]>("member-names") { Description = "Only these members", Arity = ArgumentArity.ZeroOrMore });
+        Names(new Argument<string[]>("member-names") { Description = "Only these members",
+            Arity = ArgumentArity.ZeroOrMore });
 
     public static Option<int?> Group() => new("--group")
     {
@@ -56,7 +61,8 @@ internal static class CommonOptions
                 {
                     return format;
                 }
-                result.AddError($"'{result.Tokens[0].Value}' is no output format: {string.Join(", ", OutputFormats.Names)} are.");
+                result.AddError(
+                    $"'{result.Tokens[0].Value}' is no output format: {string.Join(", ", OutputFormats.Names)} are.");
                 return byDefault;
             },
         };
@@ -66,7 +72,8 @@ internal static class CommonOptions
 
     public static Option<bool> Force() => new("--force") { Description = "Ask nothing, take the defaults" };
 
-    public static Option<bool> DryRun() => new("--dry-run") { Description = "Ask nothing and change nothing: show what would be done" };
+    public static Option<bool> DryRun() =>
+        new("--dry-run") { Description = "Ask nothing and change nothing: show what would be done" };
 
     public static Option<string> Role(string byDefault = RoleFilter.Any)
     {
@@ -87,7 +94,8 @@ internal static class CommonOptions
         return option;
     }
 
-    public static Option<string?> OneMember() => new("--member", "-m") { Description = "The member with this name", HelpName = "NAME" };
+    public static Option<string?> OneMember() =>
+        new("--member", "-m") { Description = "The member with this name", HelpName = "NAME" };
 
     public static Option<string?> Scheduled() => new("--scheduled")
     {
@@ -109,7 +117,8 @@ internal static class CommonOptions
         HelpName = "N",
         CustomParser = result =>
         {
-            if (double.TryParse(result.Tokens[0].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds)
+            if (double.TryParse(result.Tokens[0].Value, NumberStyles.Float, CultureInfo.InvariantCulture,
+                out var seconds)
                 && seconds is >= 0.1 and <= 86400)
             {
                 return seconds;
@@ -130,7 +139,8 @@ internal static class CommonOptions
             {
                 return bytes;
             }
-            result.AddError($"'{result.Tokens[0].Value}' is no size: bytes, or a number with a unit, are: 1048576, 16MB.");
+            result.AddError(
+                $"'{result.Tokens[0].Value}' is no size: bytes, or a number with a unit, are: 1048576, 16MB.");
             return byDefault;
         },
     };
@@ -146,12 +156,15 @@ internal static class CommonOptions
             {
                 return TimeSpan.FromSeconds(seconds);
             }
-            result.AddError($"'{result.Tokens[0].Value}' is no time-out: seconds, or a number with a unit, are: 60, 90s, 5min.");
+            result.AddError(
+                $"'{result.Tokens[0].Value}' is no time-out: seconds, or a number with a unit, are: 60, 90s, 5min.");
             return byDefault;
         },
     };
 
-    /// <summary>Refuses words that begin with a dash: they are misspelt options, which the parser would take for names.</summary>
+    /// <summary>
+    /// Refuses words that begin with a dash: they are misspelt options, which the parser would take for names.
+    /// </summary>
     private static T Names<T>(T argument)
         where T : Argument
     {

@@ -13,7 +13,8 @@ internal static class DsnCommand
         var role = CommonOptions.Role(RoleFilter.Leader);
         var member = CommonOptions.OneMember();
         var group = CommonOptions.Group();
-        var command = new Command("dsn", "Print host and port of a member, by default of the leader") { name, role, member, group };
+        var command = new Command("dsn", "Print host and port of a member, by default of the leader") { name, role,
+            member, group };
         return host.Add(command, (session, parsed, cancellationToken) => RunAsync(
             session,
             session.ClusterName(parsed.GetValue(name)),
@@ -22,14 +23,16 @@ internal static class DsnCommand
             cancellationToken));
     }
 
-    private static async Task<int> RunAsync(Session session, string name, int? group, MemberQuery query, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(
+        Session session, string name, int? group, MemberQuery query, CancellationToken cancellationToken)
     {
         await using var store = session.Open(name, group);
         var snapshot = await store.ReadAsync(cancellationToken);
         session.HintIfUnknown(snapshot, name, group);
         var address = query.In(snapshot).FirstOrDefault(found => found.Address is not null)?.Address
             ?? throw new CtlException("Can not find a suitable member");
-        session.Screen.WriteLine(string.Create(CultureInfo.InvariantCulture, $"host={address.Host} port={address.Port}"));
+        session.Screen.WriteLine(
+            string.Create(CultureInfo.InvariantCulture, $"host={address.Host} port={address.Port}"));
         return ExitCode.Success;
     }
 }

@@ -44,16 +44,23 @@ internal sealed class EditConfigCommand(Session session, EditConfigCommand.Reque
         var quiet = new Option<bool>("--quiet", "-q") { Description = "Do not show what changes" };
         var set = new Option<string[]>("--set", "-s")
         {
-            Description = "Set a value, for example loop_wait=5 or postgresql.parameters.work_mem=64MB; null removes it. May be given again",
+            Description =
+                "Set a value, for example loop_wait=5 or postgresql.parameters.work_mem=64MB; null removes it. May be "
+                    + "given again",
             HelpName = "PATH=VALUE",
         };
         var pg = new Option<string[]>("--pg", "-p")
         {
-            Description = "Set a parameter of PostgreSQL: the same as --set postgresql.parameters.NAME=VALUE. May be given again",
+            Description =
+                "Set a parameter of PostgreSQL: the same as --set postgresql.parameters.NAME=VALUE. May be given again",
             HelpName = "NAME=VALUE",
         };
-        var apply = new Option<string?>("--apply") { Description = "Merge this YAML file into it; null removes. - is the standard input", HelpName = "FILE" };
-        var replace = new Option<string?>("--replace") { Description = "Put this YAML file in its place. - is the standard input", HelpName = "FILE" };
+        var apply =
+            new Option<string?>("--apply") { Description =
+                "Merge this YAML file into it; null removes. - is the standard input", HelpName = "FILE" };
+        var replace =
+            new Option<string?>("--replace") { Description = "Put this YAML file in its place. - is the standard input",
+                HelpName = "FILE" };
         var force = new Option<bool>("--force") { Description = "Ask nothing, and write it though it is wrong" };
         var dryRun = CommonOptions.DryRun();
         var command = new Command(
@@ -64,7 +71,8 @@ internal sealed class EditConfigCommand(Session session, EditConfigCommand.Reque
         };
         return host.Add(command, (session, parsed, cancellationToken) => new EditConfigCommand(
             session,
-            new Request(session.ClusterName(parsed.GetValue(name)), parsed.GetValue(group) ?? session.Settings.ConfiguredGroup)
+            new Request(session.ClusterName(parsed.GetValue(name)),
+                parsed.GetValue(group) ?? session.Settings.ConfiguredGroup)
             {
                 Quiet = parsed.GetValue(quiet),
                 Settings = parsed.GetValue(set) ?? [],
@@ -123,10 +131,12 @@ internal sealed class EditConfigCommand(Session session, EditConfigCommand.Reque
     {
         if (request.UsesEditor)
         {
-            var edited = await session.Programs.EditAsync(text, $"{request.Cluster.Replace('/', '-')}-config.yaml", cancellationToken);
+            var edited = await session.Programs.EditAsync(
+                text, $"{request.Cluster.Replace('/', '-')}-config.yaml", cancellationToken);
             return ConfigChange.Read(edited, "the edited text");
         }
-        var wanted = request.Replace is { } whole ? await ReadAsync(whole, cancellationToken) : (JsonObject)before.DeepClone();
+        var wanted =
+            request.Replace is { } whole ? await ReadAsync(whole, cancellationToken) : (JsonObject)before.DeepClone();
         if (request.Apply is { } part)
         {
             SettingsTree.Patch(wanted, await ReadAsync(part, cancellationToken));
@@ -165,7 +175,8 @@ internal sealed class EditConfigCommand(Session session, EditConfigCommand.Reque
             return;
         }
         var lines = UnifiedDiff.Of(SortedYaml.WriteBlock(before), SortedYaml.WriteBlock(wanted));
-        var text = session.Screen.HasColours ? UnifiedDiff.Coloured(lines) : string.Concat(lines.Select(line => $"{line}\n"));
+        var text =
+            session.Screen.HasColours ? UnifiedDiff.Coloured(lines) : string.Concat(lines.Select(line => $"{line}\n"));
         if (!session.Screen.IsTerminal || !await session.Programs.TryPageAsync(text, cancellationToken))
         {
             session.Screen.Output.Write(text);
@@ -173,7 +184,8 @@ internal sealed class EditConfigCommand(Session session, EditConfigCommand.Reque
     }
 
     private async Task<int> ApplyAsync(
-        IClusterStore store, DynamicConfig present, JsonObject before, JsonObject wanted, CancellationToken cancellationToken)
+        IClusterStore store, DynamicConfig present, JsonObject before, JsonObject wanted,
+        CancellationToken cancellationToken)
     {
         if (request.DryRun)
         {
@@ -189,11 +201,13 @@ internal sealed class EditConfigCommand(Session session, EditConfigCommand.Reque
             ClusterKeys.Config, value, WriteCondition.Unchanged(present.ModRevision), leaseId: 0, cancellationToken);
         if (written.Status == WriteStatus.Conflict)
         {
-            throw new CtlException("Config modification aborted due to concurrent changes", "Look at it again, and repeat the command.");
+            throw new CtlException("Config modification aborted due to concurrent changes",
+                "Look at it again, and repeat the command.");
         }
         if (!written.IsDone)
         {
-            throw new CtlException($"The configuration could not be written: {written.Problem ?? written.Status.ToString()}");
+            throw new CtlException(
+                $"The configuration could not be written: {written.Problem ?? written.Status.ToString()}");
         }
         session.Screen.WriteLine("Configuration changed");
         return ExitCode.Success;

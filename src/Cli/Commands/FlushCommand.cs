@@ -14,7 +14,8 @@ internal sealed class FlushCommand(Session session, FlushCommand.Request request
 
     /// <summary>The command line.</summary>
     internal sealed record Request(
-        string Cluster, IReadOnlyCollection<string> Members, string Target, int? Group, string Role, bool Force, bool DryRun);
+        string Cluster, IReadOnlyCollection<string> Members, string Target, int? Group, string Role, bool Force,
+        bool DryRun);
 
     public static Command Create(CommandHost host)
     {
@@ -37,7 +38,8 @@ internal sealed class FlushCommand(Session session, FlushCommand.Request request
         var role = CommonOptions.Role();
         var force = CommonOptions.Force();
         var dryRun = CommonOptions.DryRun();
-        var command = new Command("flush", "Take back scheduled restarts, or a scheduled switchover") { name, words, group, role, force, dryRun };
+        var command = new Command("flush", "Take back scheduled restarts, or a scheduled switchover") { name, words,
+            group, role, force, dryRun };
         return host.Add(command, (session, parsed, cancellationToken) => new FlushCommand(
             session,
             new Request(
@@ -60,10 +62,12 @@ internal sealed class FlushCommand(Session session, FlushCommand.Request request
             : await FlushSwitchoverAsync(calls, store, snapshot, cancellationToken);
     }
 
-    private async Task<int> FlushRestartsAsync(MemberCalls calls, ClusterSnapshot snapshot, CancellationToken cancellationToken)
+    private async Task<int> FlushRestartsAsync(
+        MemberCalls calls, ClusterSnapshot snapshot, CancellationToken cancellationToken)
     {
         var choice = new MemberChoice(session, request.Cluster, request.Group, "flush", request.Force);
-        var chosen = await choice.ChooseAsync(snapshot, request.Members, request.Role, mustName: false, cancellationToken);
+        var chosen =
+            await choice.ChooseAsync(snapshot, request.Members, request.Role, mustName: false, cancellationToken);
         await choice.ConfirmAsync(chosen, scheduledAt: null, cancellationToken);
         var succeeded = true;
         foreach (var member in chosen)
@@ -73,7 +77,8 @@ internal sealed class FlushCommand(Session session, FlushCommand.Request request
                 session.Screen.WriteLine($"No scheduled restart for member {member.Name}");
                 continue;
             }
-            var reply = await calls.SendAsync(member, HttpMethod.Delete, "/restart", body: null, MemberCalls.QuickTimeout, cancellationToken);
+            var reply = await calls.SendAsync(
+                member, HttpMethod.Delete, "/restart", body: null, MemberCalls.QuickTimeout, cancellationToken);
             succeeded &= calls.Report(member, "flush scheduled restart", reply);
         }
         return succeeded ? ExitCode.Success : ExitCode.Failure;
@@ -89,7 +94,8 @@ internal sealed class FlushCommand(Session session, FlushCommand.Request request
         }
         foreach (var member in MembersInOrder.LeaderFirst(snapshot).Where(member => member.ApiUrl is not null))
         {
-            var reply = await calls.SendAsync(member, HttpMethod.Delete, "/switchover", body: null, MemberCalls.QuickTimeout, cancellationToken);
+            var reply = await calls.SendAsync(
+                member, HttpMethod.Delete, "/switchover", body: null, MemberCalls.QuickTimeout, cancellationToken);
             switch (reply)
             {
                 case null:
@@ -106,12 +112,16 @@ internal sealed class FlushCommand(Session session, FlushCommand.Request request
             }
         }
         session.Screen.WriteLine(
-            $"{session.Timestamp()} Could not find any accessible member of cluster {request.Cluster}, falling back to DCS");
+            $"{session.Timestamp()} Could not find any accessible member of cluster {request.Cluster}, falling back "
+                + "to DCS");
         var written = await store.PutAsync(
-            ClusterKeys.Failover, KeyWriter.NoFailover, WriteCondition.Unchanged(pending.ModRevision), leaseId: 0, cancellationToken);
+            ClusterKeys.Failover, KeyWriter.NoFailover, WriteCondition.Unchanged(pending.ModRevision), leaseId: 0,
+            cancellationToken);
         if (!written.IsDone)
         {
-            throw new CtlException($"The scheduled switchover could not be taken back in the DCS: {written.Problem ?? written.Status.ToString()}");
+            throw new CtlException(
+                $"The scheduled switchover could not be taken back in the DCS: "
+                    + $"{written.Problem ?? written.Status.ToString()}");
         }
         session.Screen.WriteLine("Success: scheduled switchover deleted");
         return ExitCode.Success;

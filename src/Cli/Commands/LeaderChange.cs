@@ -8,14 +8,17 @@ using Routing.Dcs;
 
 namespace Routing.Cli.Commands;
 
-/// <summary>What <c>switchover</c> and <c>failover</c> do: ask what is missing, send the request, wait for its result.</summary>
+/// <summary>
+/// What <c>switchover</c> and <c>failover</c> do: ask what is missing, send the request, wait for its result.
+/// </summary>
 internal sealed class LeaderChange(Session session, LeaderChange.Request request)
 {
     private static readonly TimeSpan s_settleTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>The command line.</summary>
     internal sealed record Request(
-        bool IsSwitchover, string Cluster, int? Group, string? Leader, string? Candidate, string? Scheduled, bool Force, bool DryRun);
+        bool IsSwitchover, string Cluster, int? Group, string? Leader, string? Candidate, string? Scheduled, bool Force,
+        bool DryRun);
 
     /// <summary>What is sent, after every check.</summary>
     /// <param name="Before">The cluster as the operator saw it.</param>
@@ -76,11 +79,13 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
         return await PerformAsync(store, plan, group, cancellationToken);
     }
 
-    private async Task<int?> GroupAsync(CancellationToken cancellationToken) => (request.Group, session.Settings.ConfiguredGroup) switch
+    private async Task<int?> GroupAsync(CancellationToken cancellationToken) =>
+        (request.Group, session.Settings.ConfiguredGroup) switch
     {
         ({ } given, _) => given,
         (null, null) => null,
-        _ when request.Force => throw new CtlException("A Citus cluster needs its group to be named.", "Add --group N."),
+        _ when request.Force =>
+            throw new CtlException("A Citus cluster needs its group to be named.", "Add --group N."),
         _ => await session.Prompts.AskNumberAsync("Citus group", cancellationToken),
     };
 
@@ -109,14 +114,16 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
     {
         if (before.Leader?.Holder is not { Length: > 0 } current)
         {
-            throw new CtlException("This cluster has no leader", "A failover to a given candidate is possible without one: routingctl failover.");
+            throw new CtlException("This cluster has no leader",
+                "A failover to a given candidate is possible without one: routingctl failover.");
         }
         var word = before.Config?.StandbyCluster is null ? "Primary" : "Standby Leader";
         var leader = request.Leader
             ?? (request.Force ? current : await session.Prompts.AskAsync(word, current, cancellationToken));
         return leader == current
             ? leader
-            : throw new CtlException($"Member {leader} is not the leader of cluster {request.Cluster}", $"The leader is {current}.");
+            : throw new CtlException($"Member {leader} is not the leader of cluster {request.Cluster}",
+                $"The leader is {current}.");
     }
 
     private async Task<string?> CandidateAsync(ClusterSnapshot before, CancellationToken cancellationToken)
@@ -167,7 +174,8 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
         if (text is null && !request.Force)
         {
             text = await session.Prompts.AskAsync(
-                $"When should the switchover take place (e.g. {ScheduleTime.Example(session.Time)} ) ", "now", cancellationToken);
+                $"When should the switchover take place (e.g. {ScheduleTime.Example(session.Time)} ) ", "now",
+                cancellationToken);
         }
         var at = ScheduleTime.Parse(text, session.Time);
         return at is not null && before.Config is { Pause: true }
@@ -175,11 +183,13 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
             : at;
     }
 
-    private async Task ConfirmAsync(ClusterSnapshot before, DateTimeOffset? scheduledAt, CancellationToken cancellationToken)
+    private async Task ConfirmAsync(
+        ClusterSnapshot before, DateTimeOffset? scheduledAt, CancellationToken cancellationToken)
     {
         var demoting = before.Leader is { } leader ? $", demoting current leader {leader.Holder}" : "";
         var question = scheduledAt is { } at
-            ? $"Are you sure you want to schedule switchover of cluster {request.Cluster} at {IsoTime.Format(at)}{demoting}?"
+            ? $"Are you sure you want to schedule switchover of cluster {request.Cluster} at "
+                + $"{IsoTime.Format(at)}{demoting}?"
             : $"Are you sure you want to {Action} cluster {request.Cluster}{demoting}?";
         if (!await session.Prompts.ConfirmAsync(question, cancellationToken))
         {
@@ -187,7 +197,8 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
         }
     }
 
-    private async Task<int> PerformAsync(IClusterStore store, Plan plan, int? group, CancellationToken cancellationToken)
+    private async Task<int> PerformAsync(
+        IClusterStore store, Plan plan, int? group, CancellationToken cancellationToken)
     {
         ApiAnswer answer;
         try
@@ -197,7 +208,8 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
         catch (NoAnswerException e)
         {
             session.LogNoAnswer(e.Message);
-            session.Screen.WriteLine($"{session.Timestamp()} Could not {Action} using Patroni api, falling back to DCS");
+            session.Screen.WriteLine(
+                $"{session.Timestamp()} Could not {Action} using Patroni api, falling back to DCS");
             return await FallBackAsync(store, plan, e.MayHaveArrived, group, cancellationToken);
         }
         if (answer.IsSuccess)
@@ -212,10 +224,13 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
         var isUnknown = answer.Text.Contains("status unknown", StringComparison.Ordinal);
         session.Screen.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{ActionTitle} {(isUnknown ? "result unknown" : "failed")}, details: {(int)answer.Status}, {answer.Text}"));
+            $"{ActionTitle} {(isUnknown ? "result unknown" : "failed")}, details: {(int)answer.Status}, "
+                + $"{answer.Text}"));
         if (answer.Status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
         {
-            session.Screen.WriteHint("See ctl.authentication and restapi.authentication of the configuration, and the members' restapi.allowlist.");
+            session.Screen.WriteHint(
+                "See ctl.authentication and restapi.authentication of the configuration, and the members' "
+                    + "restapi.allowlist.");
         }
         return isUnknown
             ? await WaitForResultAsync(store, plan, requestedAt: 0, group, cancellationToken)
@@ -227,30 +242,37 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
         var member = plan.Before.Members.GetValueOrDefault(plan.Receiver) ?? new Member { Name = plan.Receiver };
         var timeout = plan.AgentPatience + TimeSpan.FromSeconds(10);
         var json = plan.Body.ToJsonString();
-        var answer = await session.Api.SendAsync(member, HttpMethod.Post, $"/{Action}", json, timeout, cancellationToken);
+        var answer =
+            await session.Api.SendAsync(member, HttpMethod.Post, $"/{Action}", json, timeout, cancellationToken);
         // Ancient members know only /failover.
         return answer.Status == HttpStatusCode.NotImplemented && request.IsSwitchover
             ? await session.Api.SendAsync(member, HttpMethod.Post, "/failover", json, timeout, cancellationToken)
             : answer;
     }
 
-    /// <summary>Writes the request into the DCS ourselves, unless the member that gave no answer has taken it on all the same.</summary>
+    /// <summary>
+    /// Writes the request into the DCS ourselves, unless the member that gave no answer has taken it on all the same.
+    /// </summary>
     private async Task<int> FallBackAsync(
         IClusterStore store, Plan plan, bool mayHaveArrived, int? group, CancellationToken cancellationToken)
     {
         if (mayHaveArrived)
         {
             var now = await store.ReadAsync(cancellationToken);
-            if (plan.IsOverIn(now) || (now.Failover is { } pending && pending.Leader == plan.Leader && pending.Candidate == plan.Candidate))
+            if (plan.IsOverIn(now)
+                || (now.Failover is { } pending && pending.Leader == plan.Leader
+                    && pending.Candidate == plan.Candidate))
             {
                 return await WaitForResultAsync(store, plan, requestedAt: 0, group, cancellationToken);
             }
         }
         var value = KeyWriter.Failover(plan.Leader, plan.Candidate, plan.ScheduledAt);
-        var write = await store.PutAsync(ClusterKeys.Failover, value, WriteCondition.Always, leaseId: 0, cancellationToken);
+        var write =
+            await store.PutAsync(ClusterKeys.Failover, value, WriteCondition.Always, leaseId: 0, cancellationToken);
         if (!write.IsDone)
         {
-            throw new CtlException($"The request could not be written into the DCS: {write.Problem ?? write.Status.ToString()}");
+            throw new CtlException(
+                $"The request could not be written into the DCS: {write.Problem ?? write.Status.ToString()}");
         }
         if (plan.ScheduledAt is not null)
         {
@@ -266,7 +288,8 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
     {
         var limit = plan.AgentPatience + plan.LoopWait;
         var end = await store.WaitAsync(
-            now => now.Revision >= requestedAt && (plan.IsOverIn(now) || now.Failover is null), limit, session.Time, cancellationToken);
+            now => now.Revision >= requestedAt && (plan.IsOverIn(now) || now.Failover is null), limit, session.Time,
+            cancellationToken);
         if (end is null)
         {
             session.Screen.WriteError(
@@ -281,13 +304,17 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
             return ExitCode.Failure;
         }
         session.Screen.WriteLine(
-            $"{session.Timestamp()} Successfully {(request.IsSwitchover ? "switched" : "failed")} over to \"{end.Leader!.Holder}\"");
+            $"{session.Timestamp()} Successfully {(request.IsSwitchover ? "switched" : "failed")} over to "
+                + $"\"{end.Leader!.Holder}\"");
         PrintMembers(await WaitUntilSettledAsync(store, plan, cancellationToken), group);
         return ExitCode.Success;
     }
 
-    /// <summary>Waits until the new leader says that it leads: the key changes hands before the promotion is done.</summary>
-    private async Task<ClusterSnapshot> WaitUntilSettledAsync(IClusterStore store, Plan plan, CancellationToken cancellationToken)
+    /// <summary>
+    /// Waits until the new leader says that it leads: the key changes hands before the promotion is done.
+    /// </summary>
+    private async Task<ClusterSnapshot> WaitUntilSettledAsync(
+        IClusterStore store, Plan plan, CancellationToken cancellationToken)
     {
         var settled = await store.WaitAsync(
             now => plan.IsOverIn(now)
@@ -297,7 +324,8 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
             cancellationToken);
         if (settled is null)
         {
-            session.Screen.WriteHint($"The new leader has not finished its promotion within {s_settleTimeout.TotalSeconds:0} s.");
+            session.Screen.WriteHint(
+                $"The new leader has not finished its promotion within {s_settleTimeout.TotalSeconds:0} s.");
         }
         return settled ?? await store.ReadAsync(cancellationToken);
     }

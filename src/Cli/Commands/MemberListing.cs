@@ -9,7 +9,8 @@ internal static partial class MemberListing
 {
     /// <summary>What to show.</summary>
     internal sealed record Request(
-        IReadOnlyList<string> Names, int? Group, OutputFormat Format, TimeSpan? Interval, bool Extended = false, bool WithTime = false);
+        IReadOnlyList<string> Names, int? Group, OutputFormat Format, TimeSpan? Interval, bool Extended = false,
+        bool WithTime = false);
 
     public static async Task<int> ShowAsync(Session session, Request request, CancellationToken cancellationToken)
     {
@@ -25,7 +26,8 @@ internal static partial class MemberListing
         try
         {
             clusters.AddRange(names.Select(name => (name, session.Open(name, group))));
-            await Watching.RepeatAsync(session, request.Interval, text => PrintAsync(text, clusters), isInPlace: true, cancellationToken);
+            await Watching.RepeatAsync(session, request.Interval, text => PrintAsync(text, clusters), isInPlace: true,
+                cancellationToken);
             return ExitCode.Success;
         }
         finally
@@ -51,6 +53,7 @@ internal static partial class MemberListing
         }
     }
 
-    [LoggerMessage(EventId = 3001, Level = LogLevel.Warning, Message = "Nothing to list: no cluster is named, and the configuration has no scope")]
+    [LoggerMessage(EventId = 3001, Level = LogLevel.Warning,
+        Message = "Nothing to list: no cluster is named, and the configuration has no scope")]
     private static partial void LogNoNames(ILogger logger);
 }

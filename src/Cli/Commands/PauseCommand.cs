@@ -21,7 +21,8 @@ internal sealed class PauseCommand(Session session, PauseCommand.Request request
         var dryRun = CommonOptions.DryRun();
         var command = new Command(
             pause ? "pause" : "resume",
-            pause ? "Suspend automatic failover and every other automatic action" : "End the pause: automatic actions go on")
+            pause ? "Suspend automatic failover and every other automatic action"
+                : "End the pause: automatic actions go on")
         {
             name, group, wait, dryRun,
         };
@@ -55,7 +56,8 @@ internal sealed class PauseCommand(Session session, PauseCommand.Request request
         var body = new JsonObject { ["pause"] = request.Pause ? true : null };
         foreach (var member in MembersInOrder.LeaderFirst(snapshot).Where(member => member.ApiUrl is not null))
         {
-            var reply = await calls.SendAsync(member, HttpMethod.Patch, "/config", body, MemberCalls.QuickTimeout, cancellationToken);
+            var reply = await calls.SendAsync(
+                member, HttpMethod.Patch, "/config", body, MemberCalls.QuickTimeout, cancellationToken);
             if (reply is null)
             {
                 return ExitCode.Success;
@@ -72,7 +74,8 @@ internal sealed class PauseCommand(Session session, PauseCommand.Request request
             }
             return request.Wait ? await WaitAsync(store, snapshot, cancellationToken) : Succeed();
         }
-        throw new CtlException("Can not find accessible cluster member", "The REST API of at least one member has to be reachable.");
+        throw new CtlException("Can not find accessible cluster member",
+            "The REST API of at least one member has to be reachable.");
     }
 
     private int Succeed()
@@ -86,7 +89,8 @@ internal sealed class PauseCommand(Session session, PauseCommand.Request request
     {
         session.Screen.WriteLine($"'{Verb}' request sent, waiting until it is recognized by all nodes");
         var limit = (before.Config?.Timing ?? Timing.Default).LoopWait + TimeSpan.FromSeconds(1);
-        var asked = before.Members.Values.Where(member => member.ApiUrl is not null).Select(member => member.Name).ToArray();
+        var asked =
+            before.Members.Values.Where(member => member.ApiUrl is not null).Select(member => member.Name).ToArray();
         if (await store.WaitAsync(now => !Unaware(now).Any(), limit, session.Time, cancellationToken) is not null)
         {
             return Succeed();
@@ -98,7 +102,8 @@ internal sealed class PauseCommand(Session session, PauseCommand.Request request
         }
         session.Screen.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{string.Join(", ", unaware)} members didn't recognized {Verb} state after {limit.TotalSeconds:0.#} seconds"));
+            $"{string.Join(", ", unaware)} members didn't recognized {Verb} state after {limit.TotalSeconds:0.#} "
+                + $"seconds"));
         return ExitCode.Failure;
 
         IEnumerable<string> Unaware(ClusterSnapshot now) =>

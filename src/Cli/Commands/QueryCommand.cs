@@ -37,7 +37,8 @@ internal static class QueryCommand
             var sql = await SqlAsync(parsed.GetValue(text), parsed.GetValue(file), cancellationToken);
             var target = MemberQuery.From(parsed, role, member, RoleFilter.Leader);
             var cluster = session.ClusterName(parsed.GetValue(name));
-            var secret = parsed.GetValue(password) ? await session.Prompts.AskSecretAsync("Password", cancellationToken) : null;
+            var secret =
+                parsed.GetValue(password) ? await session.Prompts.AskSecretAsync("Password", cancellationToken) : null;
             await using var store = session.Open(cluster, parsed.GetValue(group) ?? session.OnlyGroup());
             await using var query = new MemberSql(
                 session, store, target, new SqlLogin(parsed.GetValue(user), secret, parsed.GetValue(database)));
@@ -58,7 +59,8 @@ internal static class QueryCommand
         });
     }
 
-    private static async Task<string> SqlAsync(string? text, string? file, CancellationToken cancellationToken) => (text, file) switch
+    private static async Task<string> SqlAsync(string? text, string? file, CancellationToken cancellationToken) =>
+        (text, file) switch
     {
         ({ }, { }) => throw new CtlException("--file and --command are mutually exclusive options"),
         ({ } given, null) => given,

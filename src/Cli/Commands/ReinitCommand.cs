@@ -12,7 +12,8 @@ internal sealed class ReinitCommand(Session session, ReinitCommand.Request reque
 
     /// <summary>The command line.</summary>
     internal sealed record Request(
-        string Cluster, IReadOnlyCollection<string> Members, int? Group, bool Force, bool FromLeader, bool Wait, bool DryRun);
+        string Cluster, IReadOnlyCollection<string> Members, int? Group, bool Force, bool FromLeader, bool Wait,
+        bool DryRun);
 
     public static Command Create(CommandHost host)
     {
@@ -20,10 +21,12 @@ internal sealed class ReinitCommand(Session session, ReinitCommand.Request reque
         var members = CommonOptions.MemberNames();
         var group = CommonOptions.Group();
         var force = CommonOptions.Force();
-        var fromLeader = new Option<bool>("--from-leader") { Description = "Copy the leader, also where another member is tagged clonefrom" };
+        var fromLeader = new Option<bool>(
+            "--from-leader") { Description = "Copy the leader, also where another member is tagged clonefrom" };
         var wait = new Option<bool>("--wait") { Description = "Wait until the copies are made and their servers run" };
         var dryRun = CommonOptions.DryRun();
-        var command = new Command("reinit", "Replace the data of standbys by a fresh copy") { name, members, group, force, fromLeader, wait, dryRun };
+        var command = new Command("reinit", "Replace the data of standbys by a fresh copy") { name, members, group,
+            force, fromLeader, wait, dryRun };
         return host.Add(command, (session, parsed, cancellationToken) => new ReinitCommand(
             session,
             new Request(
@@ -41,7 +44,8 @@ internal sealed class ReinitCommand(Session session, ReinitCommand.Request reque
         await using var store = session.Open(request.Cluster, request.Group);
         var snapshot = await store.ReadAsync(cancellationToken);
         var choice = new MemberChoice(session, request.Cluster, request.Group, Action, request.Force);
-        var chosen = await choice.ChooseAsync(snapshot, request.Members, RoleFilter.Replica, mustName: true, cancellationToken);
+        var chosen =
+            await choice.ChooseAsync(snapshot, request.Members, RoleFilter.Replica, mustName: true, cancellationToken);
         await choice.ConfirmAsync(chosen, scheduledAt: null, cancellationToken);
 
         var calls = new MemberCalls(session, request.DryRun);
@@ -73,13 +77,15 @@ internal sealed class ReinitCommand(Session session, ReinitCommand.Request reque
         while (true)
         {
             var body = new JsonObject { ["force"] = force, ["from_leader"] = request.FromLeader };
-            var reply = await calls.SendAsync(member, HttpMethod.Post, "/reinitialize", body, MemberCalls.QuickTimeout, cancellationToken);
+            var reply = await calls.SendAsync(
+                member, HttpMethod.Post, "/reinitialize", body, MemberCalls.QuickTimeout, cancellationToken);
             var started = calls.Report(member, Action, reply);
             if (started || force || reply?.Text.EndsWith("already in progress", StringComparison.Ordinal) != true)
             {
                 return started;
             }
-            if (!await session.Prompts.ConfirmAsync("Do you want to cancel it and reinitialize anyway?", cancellationToken))
+            if (!await session.Prompts.ConfirmAsync(
+                "Do you want to cancel it and reinitialize anyway?", cancellationToken))
             {
                 return false;
             }

@@ -19,7 +19,8 @@ internal static class ReloadCommand
         var role = CommonOptions.Role();
         var force = CommonOptions.Force();
         var dryRun = CommonOptions.DryRun();
-        var command = new Command(Action, "Let agents read their configuration again") { name, members, group, role, force, dryRun };
+        var command = new Command(Action, "Let agents read their configuration again") { name, members, group, role,
+            force, dryRun };
         return host.Add(command, async (session, parsed, cancellationToken) =>
         {
             var cluster = parsed.GetValue(name)!;
@@ -36,19 +37,22 @@ internal static class ReloadCommand
     }
 
     private static async Task<int> ReloadAsync(
-        Session session, ClusterSnapshot snapshot, IReadOnlyList<Member> members, bool dryRun, CancellationToken cancellationToken)
+        Session session, ClusterSnapshot snapshot, IReadOnlyList<Member> members, bool dryRun,
+        CancellationToken cancellationToken)
     {
         var calls = new MemberCalls(session, dryRun);
         var seconds = (snapshot.Config?.Timing ?? Timing.Default).LoopWait.TotalSeconds;
         var succeeded = true;
         foreach (var member in members)
         {
-            var reply = await calls.SendAsync(member, HttpMethod.Post, "/reload", body: null, MemberCalls.QuickTimeout, cancellationToken);
+            var reply = await calls.SendAsync(
+                member, HttpMethod.Post, "/reload", body: null, MemberCalls.QuickTimeout, cancellationToken);
             if (reply is { Status: HttpStatusCode.Accepted })
             {
                 session.Screen.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"Reload request received for member {member.Name} and will be processed within {seconds:0.#} seconds"));
+                    $"Reload request received for member {member.Name} and will be processed within {seconds:0.#} "
+                        + $"seconds"));
             }
             else if (reply is { Status: HttpStatusCode.OK })
             {

@@ -46,12 +46,16 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
             Description = "Only while the server is older than this version",
             HelpName = "VERSION",
         };
-        var pending = new Option<bool>("--pending") { Description = "Only where a changed setting waits for a restart" };
+        var pending =
+            new Option<bool>("--pending") { Description = "Only where a changed setting waits for a restart" };
         var timeout = CommonOptions.Time(
-            "--timeout", "The longest that a start may take, for example 60 or 5min; a primary that takes longer may lose the leadership");
+            "--timeout",
+            "The longest that a start may take, for example 60 or 5min; a primary that takes longer may lose the "
+                + "leadership");
         var force = CommonOptions.Force();
         var dryRun = CommonOptions.DryRun();
-        var command = new Command(Action, "Restart PostgreSQL of members, standbys before the leader (exit code 1 when one fails)")
+        var command = new Command(Action,
+            "Restart PostgreSQL of members, standbys before the leader (exit code 1 when one fails)")
         {
             name, members, group, role, any, scheduled, version, pending, timeout, force, dryRun,
         };
@@ -78,7 +82,8 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
         await using var store = session.Open(request.Cluster, request.Group);
         var snapshot = await store.ReadAsync(cancellationToken);
         var choice = new MemberChoice(session, request.Cluster, request.Group, Action, request.Force);
-        var chosen = await choice.ChooseAsync(snapshot, request.Members, request.Role, mustName: false, cancellationToken);
+        var chosen =
+            await choice.ChooseAsync(snapshot, request.Members, request.Role, mustName: false, cancellationToken);
         var scheduledAt = await ScheduleAsync(snapshot, cancellationToken);
         if (request.Pending && scheduledAt is null)
         {
@@ -113,7 +118,8 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
         if (text is null && !request.Force)
         {
             text = await session.Prompts.AskAsync(
-                $"When should the restart take place (e.g. {ScheduleTime.Example(session.Time)}) ", "now", cancellationToken);
+                $"When should the restart take place (e.g. {ScheduleTime.Example(session.Time)}) ", "now",
+                cancellationToken);
         }
         var at = ScheduleTime.Parse(text, session.Time);
         return at is not null && snapshot.Config is { Pause: true }
@@ -138,7 +144,8 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
         {
             body["postgres_version"] = ServerVersion().IsMatch(version)
                 ? version
-                : throw new CtlException($"'{version}' is no version of PostgreSQL", "Write X.Y, or X.Y.Z for versions before 10: 15.6, 9.5.2.");
+                : throw new CtlException($"'{version}' is no version of PostgreSQL",
+                    "Write X.Y, or X.Y.Z for versions before 10: 15.6, 9.5.2.");
         }
         if (scheduledAt is { } at)
         {
@@ -152,11 +159,13 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
     }
 
     private async Task<bool> RestartAsync(
-        MemberCalls calls, Member member, DateTimeOffset? scheduledAt, JsonObject body, TimeSpan patience, CancellationToken cancellationToken)
+        MemberCalls calls, Member member, DateTimeOffset? scheduledAt, JsonObject body, TimeSpan patience,
+        CancellationToken cancellationToken)
     {
         if (scheduledAt is not null && request.Force && member.ScheduledRestart is not null)
         {
-            var flushed = await calls.SendAsync(member, HttpMethod.Delete, "/restart", body: null, MemberCalls.QuickTimeout, cancellationToken);
+            var flushed = await calls.SendAsync(
+                member, HttpMethod.Delete, "/restart", body: null, MemberCalls.QuickTimeout, cancellationToken);
             // Not found: it has been done, or taken back, in the meantime.
             if (flushed is { IsSuccess: false, Status: not HttpStatusCode.NotFound })
             {
@@ -169,7 +178,8 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
             null => null,
             { Status: HttpStatusCode.OK } => $"Success: restart on member {member.Name}",
             { Status: HttpStatusCode.Accepted } => $"Success: restart scheduled on member {member.Name}",
-            { Status: HttpStatusCode.Conflict } => $"Failed: another restart is already scheduled on member {member.Name}",
+            { Status: HttpStatusCode.Conflict } =>
+                $"Failed: another restart is already scheduled on member {member.Name}",
             _ => $"Failed: restart for member {member.Name}, {reply.Details}",
         };
         if (line is not null)

@@ -16,7 +16,8 @@ internal static class ShowConfigCommand
             RunAsync(session, session.ClusterName(parsed.GetValue(name)), parsed.GetValue(group), cancellationToken));
     }
 
-    private static async Task<int> RunAsync(Session session, string name, int? groupOption, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(
+        Session session, string name, int? groupOption, CancellationToken cancellationToken)
     {
         var group = groupOption ?? session.Settings.ConfiguredGroup;
         await using var store = session.Open(name, group);

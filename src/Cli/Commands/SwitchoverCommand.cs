@@ -9,7 +9,8 @@ internal static class SwitchoverCommand
     {
         var name = CommonOptions.ClusterName();
         var group = CommonOptions.Group();
-        var leader = new Option<string?>("--leader", "--primary") { Description = "The present leader", HelpName = "NAME" };
+        var leader =
+            new Option<string?>("--leader", "--primary") { Description = "The present leader", HelpName = "NAME" };
         var candidate = CommonOptions.Candidate();
         var scheduled = CommonOptions.Scheduled();
         var force = CommonOptions.Force();

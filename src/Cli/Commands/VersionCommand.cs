@@ -18,9 +18,11 @@ internal static class VersionCommand
         var name = CommonOptions.ClusterName("Name of the cluster whose members are asked");
         var members = CommonOptions.MemberNames();
         var group = CommonOptions.Group();
-        var command = new Command("version", "Show the version of routingctl, and of a cluster's members") { name, members, group };
+        var command = new Command("version", "Show the version of routingctl, and of a cluster's members") { name,
+            members, group };
         return host.Add(command, (session, parsed, cancellationToken) =>
-            RunAsync(session, parsed.GetValue(name), parsed.GetValue(members) ?? [], parsed.GetValue(group), cancellationToken));
+            RunAsync(session, parsed.GetValue(name), parsed.GetValue(members) ?? [], parsed.GetValue(group),
+                cancellationToken));
     }
 
     private static async Task<int> RunAsync(
@@ -35,7 +37,8 @@ internal static class VersionCommand
         var group = groupOption ?? session.OnlyGroup();
         await using var store = session.Open(name, group);
         var snapshot = await store.ReadAsync(cancellationToken);
-        var asked = snapshot.Members.Values.Where(member => member.ApiUrl is not null && (members.Length == 0 || members.Contains(member.Name)));
+        var asked = snapshot.Members.Values.Where(
+            member => member.ApiUrl is not null && (members.Length == 0 || members.Contains(member.Name)));
         // All at once: a member that is down costs its time-out only once.
         var lines = await Task.WhenAll(asked.Select(member => DescribeAsync(session, member, cancellationToken)));
         foreach (var line in lines)
@@ -50,7 +53,8 @@ internal static class VersionCommand
     {
         try
         {
-            var answer = await session.Api.SendAsync(member, HttpMethod.Get, path: null, jsonBody: null, s_timeout, cancellationToken);
+            var answer = await session.Api.SendAsync(
+                member, HttpMethod.Get, path: null, jsonBody: null, s_timeout, cancellationToken);
             if (JsonNode.Parse(answer.Text) is not JsonObject status || status["patroni"] is not JsonObject { } patroni
                 || patroni["version"] is not { } version)
             {
@@ -59,7 +63,8 @@ internal static class VersionCommand
             var server = status["server_version"] is JsonValue value && value.TryGetValue<int>(out var number)
                 ? $" PostgreSQL {ServerVersion(number)}"
                 : "";
-            return $"{member.Name}: Patroni {version}{server}{(member.Routing is { } routing ? $" (Routing {routing.Version})" : "")}";
+            return $"{member.Name}: Patroni "
+                + $"{version}{server}{(member.Routing is { } routing ? $" (Routing {routing.Version})" : "")}";
         }
         catch (Exception e) when (e is NoAnswerException or JsonException)
         {

@@ -16,11 +16,14 @@ internal static class Watching
     /// <param name="session">The command's session.</param>
     /// <param name="interval">The time between two views; null for one view.</param>
     /// <param name="print">Writes one view.</param>
-    /// <param name="isInPlace">On a terminal each view takes the place of the one before, rather than to follow it.</param>
+    /// <param name="isInPlace">
+    /// On a terminal each view takes the place of the one before, rather than to follow it.
+    /// </param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <remarks>A watch outlives a silent DCS: it shows the last view, and what is wrong.</remarks>
     public static async Task RepeatAsync(
-        Session session, TimeSpan? interval, Func<TextWriter, Task> print, bool isInPlace, CancellationToken cancellationToken)
+        Session session, TimeSpan? interval, Func<TextWriter, Task> print, bool isInPlace,
+        CancellationToken cancellationToken)
     {
         if (interval is null)
         {

@@ -3,7 +3,9 @@ using Routing.Cli.Terminal;
 
 namespace Routing.Cli.Completion;
 
-/// <summary><c>completion</c>: the script with which a shell completes words. The shell asks this program for them.</summary>
+/// <summary>
+/// <c>completion</c>: the script with which a shell completes words. The shell asks this program for them.
+/// </summary>
 internal static class CompletionCommand
 {
     private static readonly string[] s_shells = ["bash", "zsh", "fish"];
@@ -43,7 +45,8 @@ internal static class CompletionCommand
     {
         var shell = new Argument<string>("shell") { Description = "bash, zsh or fish" };
         shell.AcceptOnlyFromAmong(s_shells);
-        var command = new Command("completion", "Print the script that lets a shell complete commands, options and names") { shell };
+        var command = new Command("completion",
+            "Print the script that lets a shell complete commands, options and names") { shell };
         command.SetAction(parsed =>
         {
             screen.WriteLine(parsed.GetValue(shell) switch { "bash" => Bash, "zsh" => Zsh, _ => Fish });

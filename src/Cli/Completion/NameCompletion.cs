@@ -14,7 +14,8 @@ internal sealed class NameCompletion(CtlEnvironment environment, GlobalOptions g
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
     private static readonly string[] s_clusterArguments = ["cluster-name", "cluster-names"];
-    private static readonly string[] s_memberSymbols = ["member-names", "member-names|what", "--member", "--candidate", "--leader"];
+    private static readonly string[] s_memberSymbols = ["member-names", "member-names|what", "--member", "--candidate",
+        "--leader"];
 
     /// <summary>Adds the names to every argument and option of a command that takes one.</summary>
     public void AttachTo(Command root)
@@ -34,7 +35,8 @@ internal sealed class NameCompletion(CtlEnvironment environment, GlobalOptions g
                 argument.CompletionSources.Add(context => Items(() => Members(context.ParseResult)));
             }
         }
-        foreach (var option in root.Options.Where(option => s_memberSymbols.Contains(option.Name, StringComparer.Ordinal)))
+        foreach (var option in root.Options.Where(
+            option => s_memberSymbols.Contains(option.Name, StringComparer.Ordinal)))
         {
             option.CompletionSources.Add(context => Items(() => Members(context.ParseResult)));
         }
@@ -62,7 +64,9 @@ internal sealed class NameCompletion(CtlEnvironment environment, GlobalOptions g
             .Select(argument => parsed.GetResult(argument)?.Tokens is [var token, ..] ? token.Value : null)
             .FirstOrDefault();
         // A completion source has no asynchronous form.
-        return (named ?? settings.Scope) is { } cluster ? Task.Run(() => MembersAsync(settings, cluster)).GetAwaiter().GetResult() : [];
+        return (named ?? settings.Scope) is { } cluster
+            ? Task.Run(() => MembersAsync(settings, cluster)).GetAwaiter().GetResult()
+            : [];
     }
 
     private async Task<IReadOnlyList<string>> MembersAsync(CtlSettings settings, string cluster)
@@ -78,5 +82,6 @@ internal sealed class NameCompletion(CtlEnvironment environment, GlobalOptions g
     }
 
     private CtlSettings Settings(ParseResult parsed) =>
-        CtlSettings.Load(environment, parsed.GetValue(globals.ConfigFile), parsed.GetValue(globals.DcsUrl), insecureOption: false);
+        CtlSettings.Load(environment, parsed.GetValue(globals.ConfigFile), parsed.GetValue(globals.DcsUrl),
+            insecureOption: false);
 }

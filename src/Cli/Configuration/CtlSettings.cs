@@ -11,7 +11,8 @@ internal sealed record CtlSettings
 {
     private const string Prefix = "PATRONI_";
 
-    private static readonly string[] s_stores = ["etcd3", "etcd", "consul", "zookeeper", "exhibitor", "kubernetes", "raft"];
+    private static readonly string[] s_stores = ["etcd3", "etcd", "consul", "zookeeper", "exhibitor", "kubernetes",
+        "raft"];
 
     /// <summary>The cluster that is meant when none is named.</summary>
     public string? Scope { get; init; }
@@ -46,7 +47,8 @@ internal sealed record CtlSettings
 
     /// <summary>Reads the configuration file, the variables over it, and the options over both.</summary>
     /// <exception cref="CtlException">A file that was asked for isn't there, or a value is wrong.</exception>
-    public static CtlSettings Load(CtlEnvironment environment, string? fileOption, string? dcsUrlOption, bool insecureOption)
+    public static CtlSettings Load(
+        CtlEnvironment environment, string? fileOption, string? dcsUrlOption, bool insecureOption)
     {
         var report = new SettingsReport();
         var root = new SectionReader(LoadTree(environment, fileOption, report), report);
@@ -80,7 +82,8 @@ internal sealed record CtlSettings
         var exists = File.Exists(file) || Directory.Exists(file);
         if (asked is not null && !exists)
         {
-            throw new CtlException($"The configuration file {asked} does not exist.", "See --config-file and PATRONICTL_CONFIG_FILE.");
+            throw new CtlException($"The configuration file {asked} does not exist.",
+                "See --config-file and PATRONICTL_CONFIG_FILE.");
         }
         var variables = SettingsEnvironment.From(Prefix, environment.Variables);
         return !exists && variables.Values.IsEmpty
@@ -90,7 +93,8 @@ internal sealed record CtlSettings
 
     private static string DefaultFile(CtlEnvironment environment)
     {
-        var folder = environment.Variable("XDG_CONFIG_HOME") ?? Path.Combine(environment.Variable("HOME") ?? "/", ".config");
+        var folder =
+            environment.Variable("XDG_CONFIG_HOME") ?? Path.Combine(environment.Variable("HOME") ?? "/", ".config");
         return Path.Combine(folder, "patroni", "patronictl.yaml");
     }
 

@@ -22,7 +22,9 @@ internal static class ConfigChange
         }
     }
 
-    /// <summary>Sets, or with null removes, what <c>PATH=VALUE</c> names. An object that becomes empty by that goes too.</summary>
+    /// <summary>
+    /// Sets, or with null removes, what <c>PATH=VALUE</c> names. An object that becomes empty by that goes too.
+    /// </summary>
     /// <exception cref="CtlException">The text is no such pair.</exception>
     public static void Set(JsonObject config, string pair)
     {
@@ -30,7 +32,8 @@ internal static class ConfigChange
         var path = parts[0].Trim();
         if (parts.Length < 2 || path.Length == 0 || path.Split('.').Any(name => name.Length == 0))
         {
-            throw new CtlException($"Invalid parameter setting {pair}", "Write PATH=VALUE, for example loop_wait=5 or postgresql.parameters.work_mem=64MB.");
+            throw new CtlException($"Invalid parameter setting {pair}",
+                "Write PATH=VALUE, for example loop_wait=5 or postgresql.parameters.work_mem=64MB.");
         }
         JsonNode? value;
         try
@@ -48,11 +51,14 @@ internal static class ConfigChange
     /// <exception cref="CtlException">The text is no pair.</exception>
     public static void SetParameter(JsonObject config, string pair) => Set(config, $"{Parameters}.{pair.TrimStart()}");
 
-    /// <summary>The wanted configuration with the fields in the order in which they stood: what did not change reads as before.</summary>
+    /// <summary>
+    /// The wanted configuration with the fields in the order in which they stood: what did not change reads as before.
+    /// </summary>
     public static JsonObject InOrderOf(JsonObject before, JsonObject wanted)
     {
         var ordered = new JsonObject();
-        foreach (var name in before.Select(field => field.Key).Where(wanted.ContainsKey).Concat(wanted.Select(field => field.Key).Where(name => !before.ContainsKey(name))))
+        foreach (var name in before.Select(field => field.Key).Where(wanted.ContainsKey)
+            .Concat(wanted.Select(field => field.Key).Where(name => !before.ContainsKey(name))))
         {
             ordered[name] = before[name] is JsonObject inner && wanted[name] is JsonObject wantedInner
                 ? InOrderOf(inner, wantedInner)

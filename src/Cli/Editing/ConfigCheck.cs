@@ -13,7 +13,9 @@ internal sealed class ConfigCheck(Session session, ClusterSnapshot snapshot, str
     /// <returns>Whether nothing is wrong.</returns>
     public async Task<bool> PassesAsync(JsonElement before, JsonElement wanted, CancellationToken cancellationToken)
     {
-        var catalogue = JsonElement.DeepEquals(Parameters(before), Parameters(wanted)) ? null : await CatalogueAsync(cancellationToken);
+        var catalogue = JsonElement.DeepEquals(Parameters(before), Parameters(wanted))
+            ? null
+            : await CatalogueAsync(cancellationToken);
         var review = ConfigReview.Of(before, wanted, catalogue);
         foreach (var problem in review.Problems)
         {
@@ -26,7 +28,8 @@ internal sealed class ConfigCheck(Session session, ClusterSnapshot snapshot, str
         if (review.RestartParameters.Length > 0)
         {
             session.Screen.WriteHint(
-                $"{string.Join(", ", review.RestartParameters)} will need a restart of {string.Join(", ", snapshot.Members.Keys)}: "
+                $"{string.Join(", ", review.RestartParameters)} will need a restart of "
+                    + $"{string.Join(", ", snapshot.Members.Keys)}: "
                 + $"routingctl restart {cluster} --pending.");
         }
         return review.Problems.IsEmpty;
@@ -39,14 +42,16 @@ internal sealed class ConfigCheck(Session session, ClusterSnapshot snapshot, str
             : JsonElement.Parse("{}");
 
     /// <summary>What the leader's server says of its parameters; null, with a hint, when it can't be asked.</summary>
-    private async Task<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(CancellationToken cancellationToken)
+    private async Task<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(
+        CancellationToken cancellationToken)
     {
         var problem = "there is no leader";
         if (snapshot.LeaderMember?.Address is { } address)
         {
             try
             {
-                if (await ParameterCatalogue.ReadAsync(session.Settings.Superuser, address, cancellationToken) is { } catalogue)
+                if (await ParameterCatalogue.ReadAsync(
+                    session.Settings.Superuser, address, cancellationToken) is { } catalogue)
                 {
                     return catalogue;
                 }
@@ -57,7 +62,8 @@ internal sealed class ConfigCheck(Session session, ClusterSnapshot snapshot, str
                 problem = e.Message;
             }
         }
-        session.Screen.WriteHint($"The server was not asked about its parameters, so their names and values are not checked: {problem}.");
+        session.Screen.WriteHint(
+            $"The server was not asked about its parameters, so their names and values are not checked: {problem}.");
         return null;
     }
 }

@@ -104,7 +104,9 @@ internal static class UnifiedDiff
         }
     }
 
-    /// <summary>The longest common subsequence, with what stands between: a configuration is short enough for the plain table.</summary>
+    /// <summary>
+    /// The longest common subsequence, with what stands between: a configuration is short enough for the plain table.
+    /// </summary>
     private static List<Line> Script(string[] before, string[] after)
     {
         var common = new int[before.Length + 1, after.Length + 1];
@@ -112,7 +114,8 @@ internal static class UnifiedDiff
         {
             for (var j = after.Length - 1; j >= 0; j--)
             {
-                common[i, j] = before[i] == after[j] ? common[i + 1, j + 1] + 1 : Math.Max(common[i + 1, j], common[i, j + 1]);
+                common[i, j] =
+                    before[i] == after[j] ? common[i + 1, j + 1] + 1 : Math.Max(common[i + 1, j], common[i, j + 1]);
             }
         }
         var script = new List<Line>();
@@ -124,7 +127,8 @@ internal static class UnifiedDiff
                 script.Add(new Line(Kind.Same, before[left++]));
                 right++;
             }
-            else if (left < before.Length && (right == after.Length || common[left + 1, right] >= common[left, right + 1]))
+            else if (left < before.Length
+                && (right == after.Length || common[left + 1, right] >= common[left, right + 1]))
             {
                 script.Add(new Line(Kind.Removed, before[left++]));
             }

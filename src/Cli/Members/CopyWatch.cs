@@ -63,7 +63,8 @@ internal sealed class CopyWatch(Session session)
 
     private void SayWhoIsMissing()
     {
-        session.Screen.WriteLine($"Waiting for reinitialize to complete on: {string.Join(", ", _copies.Select(copy => copy.Member.Name))}");
+        session.Screen.WriteLine(
+            $"Waiting for reinitialize to complete on: {string.Join(", ", _copies.Select(copy => copy.Member.Name))}");
         session.Screen.Output.Flush();
     }
 

@@ -31,12 +31,14 @@ internal sealed class MemberCalls(Session session, bool isDryRun)
     /// <summary>Sends one request that changes something.</summary>
     /// <returns>The reply, or null in a dry run.</returns>
     public async Task<Reply?> SendAsync(
-        Member member, HttpMethod method, string path, JsonObject? body, TimeSpan timeout, CancellationToken cancellationToken)
+        Member member, HttpMethod method, string path, JsonObject? body, TimeSpan timeout,
+        CancellationToken cancellationToken)
     {
         var json = body?.ToJsonString();
         if (isDryRun)
         {
-            session.Screen.WriteLine($"Dry run: {member.Name} would get {method} {path}{(json is null ? "" : $" {json}")}");
+            session.Screen.WriteLine(
+                $"Dry run: {member.Name} would get {method} {path}{(json is null ? "" : $" {json}")}");
             return null;
         }
         try
@@ -45,7 +47,9 @@ internal sealed class MemberCalls(Session session, bool isDryRun)
             if (answer.Status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden && !_hasHinted)
             {
                 _hasHinted = true;
-                session.Screen.WriteHint("See ctl.authentication and restapi.authentication of the configuration, and the members' restapi.allowlist.");
+                session.Screen.WriteHint(
+                    "See ctl.authentication and restapi.authentication of the configuration, and the members' "
+                        + "restapi.allowlist.");
             }
             return new Reply(answer.Status, answer.Text);
         }

@@ -3,7 +3,9 @@ using Routing.Cluster;
 
 namespace Routing.Cli.Members;
 
-/// <summary>Finds the members that a command is about: shows the table, checks the names, asks where nothing was said.</summary>
+/// <summary>
+/// Finds the members that a command is about: shows the table, checks the names, asks where nothing was said.
+/// </summary>
 /// <param name="session">The command's session.</param>
 /// <param name="cluster">The cluster's name.</param>
 /// <param name="group">Its Citus group, or null.</param>
@@ -19,7 +21,8 @@ internal sealed class MemberChoice(Session session, string cluster, int? group, 
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="CtlException">There is no such member.</exception>
     public async Task<IReadOnlyList<Member>> ChooseAsync(
-        ClusterSnapshot snapshot, IReadOnlyCollection<string> names, string role, bool mustName, CancellationToken cancellationToken)
+        ClusterSnapshot snapshot, IReadOnlyCollection<string> names, string role, bool mustName,
+        CancellationToken cancellationToken)
     {
         var candidates = RoleFilter.Of(snapshot, role).ToDictionary(member => member.Name, StringComparer.Ordinal);
         if (snapshot.Members.IsEmpty)
@@ -35,7 +38,9 @@ internal sealed class MemberChoice(Session session, string cluster, int? group, 
         foreach (var name in wanted.Where(name => !candidates.ContainsKey(name)))
         {
             throw new CtlException(
-                snapshot.Members.ContainsKey(name) ? $"{name} is not a member in the role {role}" : $"{name} is not a member of cluster",
+                snapshot.Members.ContainsKey(name)
+                    ? $"{name} is not a member in the role {role}"
+                    : $"{name} is not a member of cluster",
                 $"Possible: {string.Join(", ", candidates.Keys.Order(StringComparer.Ordinal))}.");
         }
         if (candidates.Count == 0)
@@ -51,7 +56,8 @@ internal sealed class MemberChoice(Session session, string cluster, int? group, 
 
     /// <summary>Asks whether it shall be done.</summary>
     /// <exception cref="CtlException">The operator declined.</exception>
-    public async Task ConfirmAsync(IEnumerable<Member> members, DateTimeOffset? scheduledAt, CancellationToken cancellationToken)
+    public async Task ConfirmAsync(
+        IEnumerable<Member> members, DateTimeOffset? scheduledAt, CancellationToken cancellationToken)
     {
         if (force)
         {
@@ -74,7 +80,10 @@ internal sealed class MemberChoice(Session session, string cluster, int? group, 
         {
             throw new CtlException("No member is named.", $"Possible: {choice}.");
         }
-        var name = await session.Prompts.AskAsync($"Which member do you want to {action} [{choice}]?", "", cancellationToken);
-        return candidates.ContainsKey(name) ? name : throw new CtlException($"{name} is not a member of cluster", $"Possible: {choice}.");
+        var name =
+            await session.Prompts.AskAsync($"Which member do you want to {action} [{choice}]?", "", cancellationToken);
+        return candidates.ContainsKey(name)
+            ? name
+            : throw new CtlException($"{name} is not a member of cluster", $"Possible: {choice}.");
     }
 }

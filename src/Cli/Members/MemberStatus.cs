@@ -15,19 +15,22 @@ namespace Routing.Cli.Members;
 /// <param name="Received">What a standby has received, in bytes.</param>
 /// <param name="Replayed">What a standby has replayed, in bytes.</param>
 internal sealed record MemberStatus(
-    string State, string? Role, string? StartedAt, string? ReplicationState, long? Timeline, long? Written, long? Received, long? Replayed)
+    string State, string? Role, string? StartedAt, string? ReplicationState, long? Timeline, long? Written,
+    long? Received, long? Replayed)
 {
     /// <summary>The whole document.</summary>
     public required JsonObject Document { get; init; }
 
     /// <summary>Whether a parameter waits for a restart.</summary>
-    public bool PendingRestart => Document["pending_restart"] is JsonValue value && value.TryGetValue<bool>(out var pending) && pending;
+    public bool PendingRestart =>
+        Document["pending_restart"] is JsonValue value && value.TryGetValue<bool>(out var pending) && pending;
 
     /// <summary>Asks the member.</summary>
     /// <exception cref="NoAnswerException">There was no answer, or none that can be read.</exception>
     public static async Task<MemberStatus> AskAsync(MemberApi api, Member member, CancellationToken cancellationToken)
     {
-        var answer = await api.SendAsync(member, HttpMethod.Get, path: null, jsonBody: null, MemberCalls.QuickTimeout, cancellationToken);
+        var answer = await api.SendAsync(
+            member, HttpMethod.Get, path: null, jsonBody: null, MemberCalls.QuickTimeout, cancellationToken);
         try
         {
             if (JsonNode.Parse(answer.Text) is JsonObject document)

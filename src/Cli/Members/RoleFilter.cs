@@ -16,7 +16,9 @@ internal static class RoleFilter
     /// <summary>Every word.</summary>
     public static readonly string[] Names = [Leader, Primary, StandbyLeader, Replica, Standby, Any];
 
-    /// <summary>The members in this role, by name. The leader is the one that holds the key, whatever its PostgreSQL does.</summary>
+    /// <summary>
+    /// The members in this role, by name. The leader is the one that holds the key, whatever its PostgreSQL does.
+    /// </summary>
     public static IEnumerable<Member> Of(ClusterSnapshot snapshot, string role)
     {
         var leader = snapshot.LeaderMember;

@@ -11,9 +11,9 @@ namespace Routing.Cli.Members;
 
 /// <summary>Restarts the members of a cluster one after the other, and never goes on while one is not well.</summary>
 /// <remarks>
-/// A restarted standby is well when its server runs on the leader's timeline, streams, lacks no more WAL than allowed, and is
-/// synchronous again if it was before. Standbys come first, those that commits do not wait for before the others. Then the
-/// leader hands over; that restarts its server, and it comes back as a standby.
+/// A restarted standby is well when its server runs on the leader's timeline, streams, lacks no more WAL than allowed,
+/// and is synchronous again if it was before. Standbys come first, those that commits do not wait for before the
+/// others. Then the leader hands over; that restarts its server, and it comes back as a standby.
 /// </remarks>
 internal sealed class RollingRestart(Session session, RollingRestart.Request request)
 {
@@ -40,15 +40,20 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
     /// <param name="Standbys">The standbys to restart.</param>
     /// <param name="Leader">The leader.</param>
     /// <param name="WithLeader">Whether the leader is to be restarted.</param>
-    /// <param name="Candidate">The member that the leader hands over to; null: it is restarted in its place, or not at all.</param>
-    private sealed record Plan(ClusterSnapshot Before, IReadOnlyList<Member> Standbys, Member Leader, bool WithLeader, string? Candidate)
+    /// <param name="Candidate">
+    /// The member that the leader hands over to; null: it is restarted in its place, or not at all.
+    /// </param>
+    private sealed record Plan(
+        ClusterSnapshot Before, IReadOnlyList<Member> Standbys, Member Leader, bool WithLeader, string? Candidate)
     {
         public override string ToString()
         {
             var steps = Standbys.Select(standby => standby.Name);
             if (WithLeader)
             {
-                steps = Candidate is null ? steps.Append(Leader.Name) : steps.Append($"a switchover to {Candidate}").Append(Leader.Name);
+                steps = Candidate is null
+                    ? steps.Append(Leader.Name)
+                    : steps.Append($"a switchover to {Candidate}").Append(Leader.Name);
             }
             return string.Join(", ", steps);
         }
@@ -91,7 +96,8 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
             await RestartLeaderAsync(store, plan, cancellationToken);
         }
         MemberTable.Print(
-            session.Screen.Output, await store.ReadAsync(cancellationToken), request.Cluster, request.Group, OutputFormat.Pretty);
+            session.Screen.Output, await store.ReadAsync(cancellationToken), request.Cluster, request.Group,
+            OutputFormat.Pretty);
         session.Screen.WriteLine($"Success: rolling restart of cluster {request.Cluster}");
         return ExitCode.Success;
     }
@@ -101,11 +107,13 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
         session.HintIfUnknown(before, request.Cluster, request.Group);
         if (before.LeaderMember is not { } leader)
         {
-            throw new CtlException("This cluster has no leader", "A cluster is restarted member by member only when it is well.");
+            throw new CtlException("This cluster has no leader",
+                "A cluster is restarted member by member only when it is well.");
         }
         if (before.Config is { Pause: true })
         {
-            throw new CtlException("The cluster is paused", "In a pause the members do not follow a new leader by themselves: routingctl resume.");
+            throw new CtlException("The cluster is paused",
+                "In a pause the members do not follow a new leader by themselves: routingctl resume.");
         }
         var standbys = before.Members.Values.Where(member => member.Name != leader.Name);
         Member[] chosen =
@@ -115,31 +123,37 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
                 .ThenBy(member => member.Name, StringComparer.Ordinal),
         ];
         var withLeader = !request.Pending || leader.PendingRestart;
-        return new Plan(before, chosen, leader, withLeader, withLeader && request.HandsOver ? Candidate(before, standbys) : null);
+        return new Plan(before, chosen, leader, withLeader,
+            withLeader && request.HandsOver ? Candidate(before, standbys) : null);
     }
 
     private static string Candidate(ClusterSnapshot before, IEnumerable<Member> standbys) => standbys
         .Where(member => !member.Tags.NoFailover)
-        .Where(member => before.Config is not { SynchronousMode: not SynchronousMode.Off } || !before.Sync.IsActive || before.Sync.Includes(member.Name))
+        .Where(member => before.Config is not { SynchronousMode: not SynchronousMode.Off } || !before.Sync.IsActive
+            || before.Sync.Includes(member.Name))
         .OrderByDescending(member => member.Tags.FailoverPriority)
         .ThenBy(member => member.Name, StringComparer.Ordinal)
         .Select(member => member.Name)
         .FirstOrDefault()
         ?? throw new CtlException(
-            "No member could take over from the leader", "--no-switchover restarts it in its place; nothing can be written meanwhile.");
+            "No member could take over from the leader",
+            "--no-switchover restarts it in its place; nothing can be written meanwhile.");
 
     private static bool IsSynchronous(SyncState sync, Member member) => sync.IsActive && sync.Includes(member.Name);
 
-    private async Task RequireWellAsync(IClusterStore store, ClusterSnapshot before, Member member, CancellationToken cancellationToken)
+    private async Task RequireWellAsync(
+        IClusterStore store, ClusterSnapshot before, Member member, CancellationToken cancellationToken)
     {
         var problem = await ProblemOfAsync(store, member, startedBefore: null, before.Sync, cancellationToken);
         if (problem is not null)
         {
-            throw new CtlException($"{member.Name} is not well: {problem}", "Nothing was restarted. See routingctl check.");
+            throw new CtlException($"{member.Name} is not well: {problem}",
+                "Nothing was restarted. See routingctl check.");
         }
     }
 
-    private async Task RestartAsync(IClusterStore store, Member member, SyncState syncBefore, CancellationToken cancellationToken)
+    private async Task RestartAsync(
+        IClusterStore store, Member member, SyncState syncBefore, CancellationToken cancellationToken)
     {
         var started = (await MemberStatus.AskAsync(session.Api, member, cancellationToken)).StartedAt;
         Say($"Restarting {member.Name}");
@@ -149,7 +163,8 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
             body["restart_pending"] = true;
         }
         var reply = await new MemberCalls(session, isDryRun: false).SendAsync(
-            member, HttpMethod.Post, "/restart", body, RestartCommand.LongestStop + request.Patience, cancellationToken);
+            member, HttpMethod.Post, "/restart", body, RestartCommand.LongestStop + request.Patience,
+            cancellationToken);
         if (reply is not { Status: HttpStatusCode.OK })
         {
             throw Stopped($"restart for member {member.Name} failed, {reply?.Details}");
@@ -168,7 +183,8 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
         var change = new LeaderChange(
             session,
             new LeaderChange.Request(
-                IsSwitchover: true, request.Cluster, request.Group, plan.Leader.Name, plan.Candidate, Scheduled: null, Force: true, DryRun: false));
+                IsSwitchover: true, request.Cluster, request.Group, plan.Leader.Name, plan.Candidate, Scheduled: null,
+                Force: true, DryRun: false));
         if (await change.RunAsync(cancellationToken) != ExitCode.Success)
         {
             throw Stopped($"{plan.Leader.Name} did not hand over to {plan.Candidate}");
@@ -179,7 +195,8 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
     }
 
     private async Task WaitUntilWellAsync(
-        IClusterStore store, Member member, string? startedBefore, SyncState syncBefore, CancellationToken cancellationToken)
+        IClusterStore store, Member member, string? startedBefore, SyncState syncBefore,
+        CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(request.Patience, session.Time);
         using var timer = new PeriodicTimer(s_interval, session.Time);
@@ -194,7 +211,8 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
             if (deadline.IsCancellationRequested)
             {
                 throw Stopped(string.Create(
-                    CultureInfo.InvariantCulture, $"{member.Name} is not well after {request.Patience.TotalSeconds:0.#} s: {problem}"));
+                    CultureInfo.InvariantCulture,
+                    $"{member.Name} is not well after {request.Patience.TotalSeconds:0.#} s: {problem}"));
             }
             await timer.WaitForNextTickAsync(cancellationToken);
         }
@@ -207,7 +225,8 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
     /// <param name="syncBefore">The synchronous state before: who was in it has to be in it again.</param>
     /// <param name="cancellationToken">Gives up.</param>
     private async Task<string?> ProblemOfAsync(
-        IClusterStore store, Member member, string? startedBefore, SyncState syncBefore, CancellationToken cancellationToken)
+        IClusterStore store, Member member, string? startedBefore, SyncState syncBefore,
+        CancellationToken cancellationToken)
     {
         var now = await store.ReadAsync(cancellationToken);
         if (now.LeaderMember is not { } leader)
@@ -217,7 +236,9 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
         try
         {
             var leading = await MemberStatus.AskAsync(session.Api, leader, cancellationToken);
-            var status = member.Name == leader.Name ? leading : await MemberStatus.AskAsync(session.Api, member, cancellationToken);
+            var status = member.Name == leader.Name
+                ? leading
+                : await MemberStatus.AskAsync(session.Api, member, cancellationToken);
             if (status.State != "running")
             {
                 return $"its PostgreSQL is {status.State}";
@@ -228,7 +249,9 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
             }
             if (member.Name == leader.Name)
             {
-                return status.Role is "primary" or "standby_leader" ? null : $"it leads, and its PostgreSQL is a {status.Role}";
+                return status.Role is "primary" or "standby_leader"
+                    ? null
+                    : $"it leads, and its PostgreSQL is a {status.Role}";
             }
             return StandbyProblem(now, member, status, leading, syncBefore);
         }
@@ -238,7 +261,8 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
         }
     }
 
-    private string? StandbyProblem(ClusterSnapshot now, Member member, MemberStatus status, MemberStatus leading, SyncState syncBefore)
+    private string? StandbyProblem(
+        ClusterSnapshot now, Member member, MemberStatus status, MemberStatus leading, SyncState syncBefore)
     {
         if (status.ReplicationState != "streaming" && !member.Tags.NoStream)
         {
@@ -246,14 +270,17 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
         }
         if (status.Timeline != leading.Timeline)
         {
-            return string.Create(CultureInfo.InvariantCulture, $"it is on timeline {status.Timeline}, the leader on {leading.Timeline}");
+            return string.Create(CultureInfo.InvariantCulture,
+                $"it is on timeline {status.Timeline}, the leader on {leading.Timeline}");
         }
         // What a standby leader has written is what it has received.
-        if ((leading.Written ?? leading.Received) is { } end && status.Replayed is { } replayed && end - replayed > request.MaximumLagBytes)
+        if ((leading.Written ?? leading.Received) is { } end && status.Replayed is { } replayed
+            && end - replayed > request.MaximumLagBytes)
         {
             return string.Create(CultureInfo.InvariantCulture, $"it lacks {end - replayed} bytes");
         }
-        return IsSynchronous(syncBefore, member) && now.Sync.IsActive && !now.Sync.Includes(member.Name) && now.Leader?.Holder != member.Name
+        return IsSynchronous(syncBefore, member) && now.Sync.IsActive && !now.Sync.Includes(member.Name)
+            && now.Leader?.Holder != member.Name
             ? "it is not synchronous again"
             : null;
     }
@@ -265,5 +292,6 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
     }
 
     private static CtlException Stopped(string problem) =>
-        new($"Stopped: {problem}", "What was not restarted yet runs as before. See routingctl check; then repeat the command.");
+        new($"Stopped: {problem}",
+            "What was not restarted yet runs as before. See routingctl check; then repeat the command.");
 }

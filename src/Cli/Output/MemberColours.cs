@@ -2,7 +2,9 @@ using System.Text.Json.Nodes;
 
 namespace Routing.Cli.Output;
 
-/// <summary>The colours of the member table: green leads, cyan is synchronous, yellow is not yet well, red is not well.</summary>
+/// <summary>
+/// The colours of the member table: green leads, cyan is synchronous, yellow is not yet well, red is not well.
+/// </summary>
 internal static class MemberColours
 {
     private const string Green = "1;32";
@@ -26,9 +28,11 @@ internal static class MemberColours
 
     public static string? OfPosition(JsonNode? cell) => Text(cell) == MemberTable.Unknown ? Red : null;
 
-    public static string? OfLag(JsonNode? cell) => cell is JsonValue value && value.TryGetValue<long>(out var megabytes) && megabytes > 0 ? Yellow : null;
+    public static string? OfLag(JsonNode? cell) =>
+        cell is JsonValue value && value.TryGetValue<long>(out var megabytes) && megabytes > 0 ? Yellow : null;
 
     public static string? OfPending(JsonNode? cell) => cell is null ? null : Yellow;
 
-    private static string? Text(JsonNode? cell) => cell is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
+    private static string? Text(JsonNode? cell) =>
+        cell is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
 }

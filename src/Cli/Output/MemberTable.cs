@@ -20,7 +20,8 @@ internal static class MemberTable
     /// <param name="extended">Show the optional columns though no member has anything in them.</param>
     /// <param name="isColoured">Make what matters visible from afar.</param>
     public static void Print(
-        TextWriter output, ClusterSnapshot snapshot, string cluster, int? group, OutputFormat format, bool extended = false,
+        TextWriter output, ClusterSnapshot snapshot, string cluster, int? group, OutputFormat format,
+        bool extended = false,
         bool isColoured = false)
     {
         var overview = ClusterOverview.From(snapshot);
@@ -32,14 +33,16 @@ internal static class MemberTable
     }
 
     private static Table Build(
-        ClusterOverview overview, InitializeKey initialize, string cluster, int? group, OutputFormat format, bool extended)
+        ClusterOverview overview, InitializeKey initialize, string cluster, int? group, OutputFormat format,
+        bool extended)
     {
         var members = overview.Members;
         var isTopology = format == OutputFormat.Topology;
         IEnumerable<(string Label, MemberOverview Member)> ordered =
             isTopology ? Topology.Order(members) : members.Select(member => (member.Name, member));
         var withPort = members.Any(member => member.Port is { } port && port != DefaultPort)
-            || members.Where(member => member.Host is not null).GroupBy(member => member.Host).Any(host => host.Count() > 1);
+            || members.Where(member => member.Host is not null).GroupBy(member => member.Host)
+                .Any(host => host.Count() > 1);
 
         var columns = new List<(Column Column, Func<string, MemberOverview, JsonNode?> Cell)>
         {
@@ -56,12 +59,17 @@ internal static class MemberTable
             (new("Role") { Colour = MemberColours.OfRole }, (_, member) => RoleTitle(member.Role)),
             (new("State") { Colour = MemberColours.OfState }, (_, member) => member.State),
             (new("TL", AlignRight: true), (_, member) => member.Timeline is { } timeline ? (long)timeline : null),
-            (new("Receive LSN", AlignRight: true) { Colour = MemberColours.OfPosition }, (_, member) => Position(Received(member))),
-            (new("Receive Lag", AlignRight: true) { Heading = "Lag", Colour = MemberColours.OfLag }, (_, member) => LagMegabytes(Received(member))),
-            (new("Replay LSN", AlignRight: true) { Colour = MemberColours.OfPosition }, (_, member) => Position(Replayed(member))),
-            (new("Replay Lag", AlignRight: true) { Heading = "Lag", Colour = MemberColours.OfLag }, (_, member) => LagMegabytes(Replayed(member))),
+            (new("Receive LSN", AlignRight: true) { Colour = MemberColours.OfPosition },
+                (_, member) => Position(Received(member))),
+            (new("Receive Lag", AlignRight: true) { Heading = "Lag", Colour = MemberColours.OfLag },
+                (_, member) => LagMegabytes(Received(member))),
+            (new("Replay LSN", AlignRight: true) { Colour = MemberColours.OfPosition },
+                (_, member) => Position(Replayed(member))),
+            (new("Replay Lag", AlignRight: true) { Heading = "Lag", Colour = MemberColours.OfLag },
+                (_, member) => LagMegabytes(Replayed(member))),
         ]);
-        AddOptional(new("Pending restart") { Colour = MemberColours.OfPending }, (_, member) => member.PendingRestart ? "*" : null);
+        AddOptional(new("Pending restart") { Colour = MemberColours.OfPending },
+            (_, member) => member.PendingRestart ? "*" : null);
         AddOptional(new("Pending restart reason"), (_, member) => Reason(member, hideLong: format.IsForPeople()));
         AddOptional(new("Scheduled restart"), (_, member) => Schedule(member.ScheduledRestart));
         AddOptional(new("Tags"), (_, member) => Tags(member.Tags));
@@ -121,7 +129,9 @@ internal static class MemberTable
     private static string RoleTitle(string role) =>
         CultureInfo.InvariantCulture.TextInfo.ToTitleCase(role.Replace('_', ' '));
 
-    /// <summary>Received WAL. A member of an older version publishes one position only: the received one while it streams.</summary>
+    /// <summary>
+    /// Received WAL. A member of an older version publishes one position only: the received one while it streams.
+    /// </summary>
     private static (bool Applies, Lsn? Position, long? LagBytes) Received(MemberOverview member) => member switch
     {
         { IsLockHolder: true } => default,

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Routing.Cli.Output;
 
-/// <summary>The ASCII table: <c>+</c>, <c>-</c> and <c>|</c>, the title in the top border; colours where they are asked for.</summary>
+/// <summary>
+/// The ASCII table: <c>+</c>, <c>-</c> and <c>|</c>, the title in the top border; colours where they are asked for.
+/// </summary>
 internal static class PrettyTable
 {
     public static void Print(TextWriter output, Table table, bool flowObjects, bool isColoured)
@@ -27,7 +29,9 @@ internal static class PrettyTable
         for (var i = 0; i < rows.Length; i++)
         {
             var row = table.Rows[i];
-            var colours = isColoured ? shown.Select(column => table.Columns[column].Colour?.Invoke(row[column])).ToArray() : null;
+            var colours = isColoured
+                ? shown.Select(column => table.Columns[column].Colour?.Invoke(row[column])).ToArray()
+                : null;
             PrintRow(output, rows[i], widths, alignRight, colours);
             if (separateRows || i == rows.Length - 1)
             {
@@ -47,7 +51,8 @@ internal static class PrettyTable
         return $"{border[0]}{shown}{border[(1 + shown.Length)..]}";
     }
 
-    private static void PrintRow(TextWriter output, string[][] cells, int[] widths, bool[] alignRight, string?[]? colours = null)
+    private static void PrintRow(
+        TextWriter output, string[][] cells, int[] widths, bool[] alignRight, string?[]? colours = null)
     {
         var height = cells.Max(cell => cell.Length);
         for (var line = 0; line < height; line++)

@@ -7,7 +7,8 @@ using System.Text.RegularExpressions;
 namespace Routing.Cli.Output;
 
 /// <summary>
-/// JSON values as YAML: mappings sorted by key, lists not indented, text quoted only where it would be read as something else.
+/// JSON values as YAML: mappings sorted by key, lists not indented, text quoted only where it would be read as
+/// something else.
 /// </summary>
 internal static partial class SortedYaml
 {
@@ -83,7 +84,9 @@ internal static partial class SortedYaml
 
     private static string Flow(JsonNode? node, bool inFlow = true) => node switch
     {
-        JsonObject item => $"{{{string.Join(", ", Sorted(item).Select(pair => $"{Scalar(pair.Key, inFlow: true)}: {Flow(pair.Value)}"))}}}",
+        JsonObject item =>
+            $"{{{string.Join(", ", Sorted(item).Select(pair => $"{Scalar(pair.Key, inFlow: true)}: "
+                + $"{Flow(pair.Value)}"))}}}",
         JsonArray items => $"[{string.Join(", ", items.Select(item => Flow(item)))}]",
         { } value when value.GetValueKind() == JsonValueKind.String => Scalar(value.GetValue<string>(), inFlow),
         _ => node?.ToJsonString() ?? "null",
@@ -96,7 +99,9 @@ internal static partial class SortedYaml
             return DoubleQuoted(value);
         }
         // Within a flow form readers differ about what may stand bare behind the first character.
-        return IsPlain(value) && !(inFlow && value.AsSpan().ContainsAny(s_quotedInFlow)) ? value : $"'{value.Replace("'", "''", StringComparison.Ordinal)}'";
+        return IsPlain(value) && !(inFlow && value.AsSpan().ContainsAny(s_quotedInFlow))
+            ? value
+            : $"'{value.Replace("'", "''", StringComparison.Ordinal)}'";
     }
 
     private static string DoubleQuoted(string value)
@@ -118,11 +123,17 @@ internal static partial class SortedYaml
         && !value.StartsWith("...", StringComparison.Ordinal)
         && !OtherType().IsMatch(value);
 
-    /// <summary>The first character; a blank for a leading '-', '?' or ':' that a further character makes harmless.</summary>
+    /// <summary>
+    /// The first character; a blank for a leading '-', '?' or ':' that a further character makes harmless.
+    /// </summary>
     private static char FirstSignificant(string value) =>
-        value.Length > 1 && value[0] is '-' or '?' or ':' && value.Length > 1 && value[1] is not (' ' or '-') ? ' ' : value[0];
+        value.Length > 1 && value[0] is '-' or '?' or ':' && value.Length > 1 && value[1] is not (' ' or '-')
+            ? ' '
+            : value[0];
 
-    /// <summary>What YAML readers (of version 1.1 too) take for null, a boolean, a number, a time or a merge key.</summary>
+    /// <summary>
+    /// What YAML readers (of version 1.1 too) take for null, a boolean, a number, a time or a merge key.
+    /// </summary>
     [GeneratedRegex(
         """
         ^(?:
@@ -136,6 +147,7 @@ internal static partial class SortedYaml
           |<<|=
         )$
         """,
-        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.IgnorePatternWhitespace | RegexOptions.ExplicitCapture)]
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.IgnorePatternWhitespace
+            | RegexOptions.ExplicitCapture)]
     private static partial Regex OtherType();
 }

@@ -87,7 +87,10 @@ internal sealed record Table(IReadOnlyList<Column> Columns, IReadOnlyList<IReadO
         foreach (var row in Rows)
         {
             // A line break or tab inside a cell would tear the row apart.
-            var cells = row.Select(cell => CellText(cell, flowObjects: true).Replace("\n", "; ", StringComparison.Ordinal).Replace('\t', ' '));
+            var cells =
+                row.Select(
+                    cell => CellText(cell, flowObjects: true).Replace("\n", "; ", StringComparison.Ordinal)
+                        .Replace('\t', ' '));
             output.WriteLine(string.Join('\t', cells));
         }
     }

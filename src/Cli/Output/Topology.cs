@@ -6,11 +6,14 @@ namespace Routing.Cli.Output;
 internal static class Topology
 {
     /// <summary>The members from the root down, with their names indented by their depth.</summary>
-    /// <remarks>Without a leader the root has no name. Members that name each other in a circle stand below the root.</remarks>
+    /// <remarks>
+    /// Without a leader the root has no name. Members that name each other in a circle stand below the root.
+    /// </remarks>
     public static IEnumerable<(string Label, MemberOverview Member)> Order(IReadOnlyCollection<MemberOverview> members)
     {
         var leader = members.FirstOrDefault(IsLeader);
-        var replicas = members.Where(member => !IsLeader(member)).ToDictionary(member => member.Name, StringComparer.Ordinal);
+        var replicas =
+            members.Where(member => !IsLeader(member)).ToDictionary(member => member.Name, StringComparer.Ordinal);
         var children = replicas.Values.ToLookup(member => ParentOf(member, replicas)?.Name, StringComparer.Ordinal);
         return (leader is null ? [] : new[] { (leader.Name, leader) }).Concat(Below(null, 1));
 

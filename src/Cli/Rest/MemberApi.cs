@@ -19,13 +19,16 @@ internal sealed record ApiAnswer(HttpStatusCode Status, string Text)
 /// <summary>A member gave no answer: not reachable, no trust, no time.</summary>
 /// <param name="message">The member that was asked, and what went wrong.</param>
 /// <param name="innerException">The cause.</param>
-internal sealed class NoAnswerException(string message, Exception? innerException = null) : Exception(message, innerException)
+internal sealed class NoAnswerException(string message, Exception? innerException = null)
+    : Exception(message, innerException)
 {
     /// <summary>The connection was made: the request may have reached the member all the same.</summary>
     public bool MayHaveArrived { get; init; }
 }
 
-/// <summary>Calls the REST API of members. Every failure to get an answer is a <see cref="NoAnswerException"/>.</summary>
+/// <summary>
+/// Calls the REST API of members. Every failure to get an answer is a <see cref="NoAnswerException"/>.
+/// </summary>
 internal sealed class MemberApi : IDisposable
 {
     private static readonly TimeSpan s_connectTimeout = TimeSpan.FromSeconds(5);
@@ -54,7 +57,8 @@ internal sealed class MemberApi : IDisposable
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="NoAnswerException">No answer came.</exception>
     public async Task<ApiAnswer> SendAsync(
-        Member member, HttpMethod method, string? path, string? jsonBody, TimeSpan timeout, CancellationToken cancellationToken)
+        Member member, HttpMethod method, string? path, string? jsonBody, TimeSpan timeout,
+        CancellationToken cancellationToken)
     {
         if (!Uri.TryCreate(member.ApiUrl, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
         {
@@ -70,7 +74,8 @@ internal sealed class MemberApi : IDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
-            using var response = await _client.SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
+            using var response =
+                await _client.SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
             var text = await response.Content.ReadAsStringAsync(either.Token);
             return new ApiAnswer(response.StatusCode, text.Trim());
         }
@@ -140,7 +145,8 @@ internal sealed class MemberApi : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            throw new CtlException($"The CA file {file} can't be read: {e.Message}", "See ctl.cacert and restapi.cafile.", e);
+            throw new CtlException($"The CA file {file} can't be read: {e.Message}",
+                "See ctl.cacert and restapi.cafile.", e);
         }
         return policy;
     }
@@ -151,7 +157,8 @@ internal sealed class MemberApi : IDisposable
         {
             return settings.KeyPassword is null
                 ? X509Certificate2.CreateFromPemFile(settings.CertificateFile!, settings.KeyFile)
-                : X509Certificate2.CreateFromEncryptedPemFile(settings.CertificateFile!, settings.KeyPassword, settings.KeyFile);
+                : X509Certificate2.CreateFromEncryptedPemFile(
+                    settings.CertificateFile!, settings.KeyPassword, settings.KeyFile);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
         {

@@ -12,7 +12,8 @@ namespace Routing.Cli.Sql;
 
 /// <summary>Runs SQL on a member by name or by role. An error is a row, so that a watch goes on.</summary>
 /// <remarks>The connection is kept; after an error of the connection the member is looked for anew.</remarks>
-internal sealed class MemberSql(Session session, IClusterStore store, MemberQuery target, SqlLogin login) : IAsyncDisposable
+internal sealed class MemberSql(Session session, IClusterStore store, MemberQuery target, SqlLogin login)
+    : IAsyncDisposable
 {
     private const int Boolean = 16;
 
@@ -39,7 +40,8 @@ internal sealed class MemberSql(Session session, IClusterStore store, MemberQuer
             if (_connection is null)
             {
                 var whom = target.Name is { } name ? $"member {name}" : $"role {target.Role}";
-                return [QueryResult.Error(session.Timestamp(withFraction: false), $"No connection to {whom} is available")];
+                return [
+                    QueryResult.Error(session.Timestamp(withFraction: false), $"No connection to {whom} is available")];
             }
             return await ReadAsync(_connection, sql, cancellationToken);
         }
@@ -73,7 +75,8 @@ internal sealed class MemberSql(Session session, IClusterStore store, MemberQuer
             {
                 connection = await login.OpenAsync(member.Address!.Value, cancellationToken);
             }
-            catch (Exception e) when (e is (NpgsqlException and not PostgresException) or SocketException or TimeoutException)
+            catch (Exception e) when (e is (NpgsqlException and not PostgresException) or SocketException
+                or TimeoutException)
             {
                 session.LogNoServer(member.Name, e.Message);
                 continue;
@@ -98,7 +101,8 @@ internal sealed class MemberSql(Session session, IClusterStore store, MemberQuer
         return await command.ExecuteScalarAsync(cancellationToken) is true == RoleFilter.IsInRecovery(target.Role);
     }
 
-    private static async Task<List<QueryResult>> ReadAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    private static async Task<List<QueryResult>> ReadAsync(
+        NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(sql, connection) { AllResultTypesAreUnknown = true };
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
@@ -110,7 +114,9 @@ internal sealed class MemberSql(Session session, IClusterStore store, MemberQuer
                 continue;
             }
             var types = Enumerable.Range(0, reader.FieldCount).Select(reader.GetDataTypeOID).ToArray();
-            var columns = types.Select((type, i) => new Column(reader.GetName(i), s_integers.Contains(type) || s_numbers.Contains(type))).ToArray();
+            var columns =
+                types.Select((type, i) =>
+                    new Column(reader.GetName(i), s_integers.Contains(type) || s_numbers.Contains(type))).ToArray();
             var rows = new List<JsonNode?[]>();
             while (await reader.ReadAsync(cancellationToken))
             {

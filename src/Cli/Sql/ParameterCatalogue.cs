@@ -26,14 +26,16 @@ internal static class ParameterCatalogue
         {
             var name = reader.GetString(0);
             parameters[name] = new ParameterDefinition(
-                name, reader.GetString(1), Text(2), Number(Text(3)), Number(Text(4)), Words(Text(5)), reader.GetString(6));
+                name, reader.GetString(1), Text(2), Number(Text(3)), Number(Text(4)), Words(Text(5)),
+                reader.GetString(6));
         }
         return parameters.Count == 0 ? null : parameters;
 
         string? Text(int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
     }
 
-    private static double? Number(string? text) => text is null ? null : double.Parse(text, CultureInfo.InvariantCulture);
+    private static double? Number(string? text) =>
+        text is null ? null : double.Parse(text, CultureInfo.InvariantCulture);
 
     private static ImmutableArray<string> Words(string? text) => text is null ? [] : [.. text.Split(',')];
 }

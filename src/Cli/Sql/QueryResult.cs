@@ -24,7 +24,8 @@ internal sealed record QueryResult(IReadOnlyList<Column> Columns, IReadOnlyList<
         }
         // Without columns, as for an error, they are numbered; two columns may have one name.
         var names = new HashSet<string>(StringComparer.Ordinal);
-        var columns = (Columns.Count > 0 ? Columns : [.. Enumerable.Range(0, Rows[0].Count).Select(i => new Column($"{i}"))])
+        var columns =
+            (Columns.Count > 0 ? Columns : [.. Enumerable.Range(0, Rows[0].Count).Select(i => new Column($"{i}"))])
             .Select((column, i) => names.Add(column.Key) ? column : column with { Key = $"{column.Key}_{i}" })
             .ToArray();
         new Table(columns, Rows) { HasNulls = true }.Print(output, format);

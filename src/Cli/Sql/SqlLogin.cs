@@ -3,7 +3,9 @@ using Routing.Cluster;
 
 namespace Routing.Cli.Sql;
 
-/// <summary>How routingctl logs in to a member's PostgreSQL. What is null comes from the variables and files that libpq knows.</summary>
+/// <summary>
+/// How routingctl logs in to a member's PostgreSQL. What is null comes from the variables and files that libpq knows.
+/// </summary>
 /// <param name="Username">The user, else PGUSER, else the operating system's.</param>
 /// <param name="Password">The password, else PGPASSWORD, else that of ~/.pgpass.</param>
 /// <param name="Database">The database, else PGDATABASE, else the one named like the user.</param>

@@ -16,7 +16,8 @@ internal sealed class ExternalProgram(CtlEnvironment environment)
     public async Task<string> EditAsync(string text, string fileName, CancellationToken cancellationToken)
     {
         var editor = environment.Variable("EDITOR") ?? Find("editor", "vi")
-            ?? throw new CtlException("EDITOR environment variable is not set. editor or vi are not available", "Set EDITOR, or use --set or --apply.");
+            ?? throw new CtlException("EDITOR environment variable is not set. editor or vi are not available",
+                "Set EDITOR, or use --set or --apply.");
         var directory = Directory.CreateTempSubdirectory("routingctl-");
         try
         {
@@ -28,7 +29,8 @@ internal sealed class ExternalProgram(CtlEnvironment environment)
             return process.ExitCode == 0
                 ? await File.ReadAllTextAsync(file, cancellationToken)
                 : throw new CtlException(string.Create(
-                    CultureInfo.InvariantCulture, $"The editor {editor} ended with the exit code {process.ExitCode}: nothing was changed"));
+                    CultureInfo.InvariantCulture,
+                    $"The editor {editor} ended with the exit code {process.ExitCode}: nothing was changed"));
         }
         finally
         {

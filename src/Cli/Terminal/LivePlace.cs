@@ -4,8 +4,8 @@ namespace Routing.Cli.Terminal;
 
 /// <summary>A terminal that shows one view after the other in the same place.</summary>
 /// <remarks>
-/// A view is written over the one before, line by line, and what is left of that one is erased: nothing flickers, as it would
-/// if the screen were cleared. The cursor is hidden until the end.
+/// A view is written over the one before, line by line, and what is left of that one is erased: nothing flickers, as it
+/// would if the screen were cleared. The cursor is hidden until the end.
 /// </remarks>
 internal sealed class LivePlace : IDisposable
 {

@@ -6,7 +6,9 @@ namespace Routing.Cli.Terminal;
 /// <param name="input">Answers to prompts.</param>
 /// <param name="output">Tables, prompts and results.</param>
 /// <param name="error">Errors, hints and logs.</param>
-/// <param name="isTerminal">Whether a person sees <paramref name="output"/>: only then is anything drawn in place.</param>
+/// <param name="isTerminal">
+/// Whether a person sees <paramref name="output"/>: only then is anything drawn in place.
+/// </param>
 /// <param name="useColours">Whether <paramref name="error"/> may carry colours.</param>
 /// <param name="hasColours">Whether <paramref name="output"/> may carry colours.</param>
 /// <param name="readsKeys">Whether a person types the input at this process's console.</param>
@@ -62,7 +64,8 @@ internal sealed class Screen(
     public Task<string?> ReadSecretAsync(CancellationToken cancellationToken)
     {
         output.Flush();
-        return readsKeys ? Task.Run(ReadKeys, CancellationToken.None).WaitAsync(cancellationToken) : ReadLineAsync(cancellationToken);
+        return readsKeys ? Task.Run(ReadKeys, CancellationToken.None).WaitAsync(cancellationToken)
+            : ReadLineAsync(cancellationToken);
     }
 
     /// <summary>Reads the input to its end.</summary>

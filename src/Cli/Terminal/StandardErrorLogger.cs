@@ -3,12 +3,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Routing.Cli.Terminal;
 
-/// <summary>Log lines on standard error: time, level, message. A message that repeats the one before it is left out.</summary>
+/// <summary>
+/// Log lines on standard error: time, level, message. A message that repeats the one before it is left out.
+/// </summary>
 internal sealed class StandardErrorLogger(TextWriter error, TimeProvider time, LogLevel minimum) : ILogger
 {
     private static readonly (string Name, LogLevel Level)[] s_names =
     [
-        ("DEBUG", LogLevel.Debug), ("INFO", LogLevel.Information), ("WARNING", LogLevel.Warning), ("WARN", LogLevel.Warning),
+        ("DEBUG", LogLevel.Debug), ("INFO", LogLevel.Information), ("WARNING", LogLevel.Warning),
+        ("WARN", LogLevel.Warning),
         ("ERROR", LogLevel.Error), ("CRITICAL", LogLevel.Critical), ("FATAL", LogLevel.Critical),
     ];
 
@@ -37,7 +40,8 @@ internal sealed class StandardErrorLogger(TextWriter error, TimeProvider time, L
     public bool IsEnabled(LogLevel logLevel) => logLevel >= minimum && logLevel != LogLevel.None;
 
     public void Log<TState>(
-        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+        Func<TState, Exception?, string> formatter)
     {
         if (!IsEnabled(logLevel))
         {
@@ -62,7 +66,8 @@ internal sealed class StandardErrorLogger(TextWriter error, TimeProvider time, L
     {
         public ILogger CreateLogger(string categoryName) => logger;
 
-        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("Everything is logged to standard error.");
+        public void AddProvider(ILoggerProvider provider) =>
+            throw new NotSupportedException("Everything is logged to standard error.");
 
         public void Dispose()
         {

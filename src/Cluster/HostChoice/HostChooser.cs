@@ -4,10 +4,14 @@ using System.Text.Json;
 
 namespace Routing.Cluster.HostChoice;
 
-/// <summary>Which members serve a request, by a snapshot of the cluster. Pure; one implementation for the proxy and the driver.</summary>
+/// <summary>
+/// Which members serve a request, by a snapshot of the cluster. Pure; one implementation for the proxy and the driver.
+/// </summary>
 public static class HostChooser
 {
-    /// <summary>Looks at every member. To be called once for each snapshot and request; the result is picked from often.</summary>
+    /// <summary>
+    /// Looks at every member. To be called once for each snapshot and request; the result is picked from often.
+    /// </summary>
     /// <param name="cluster">The newest snapshot.</param>
     /// <param name="highestTerm">The highest term that was ever seen: a leader of a lower one is none.</param>
     /// <param name="request">What is wanted.</param>
@@ -21,14 +25,18 @@ public static class HostChooser
         var others = new List<Member>();
         var wantsReplica = request.Role is not WantedRole.Primary;
         var wantsLeader = request.Role is WantedRole.Primary or WantedRole.PreferPrimary or WantedRole.Any
-            || (request.Role is WantedRole.Replica or WantedRole.Synchronous && request.Fallback == LeaderFallback.Always);
+            || (request.Role is WantedRole.Replica or WantedRole.Synchronous
+                && request.Fallback == LeaderFallback.Always);
         var leaderIsBackUp = request.Role == WantedRole.PreferReplica
-            || (request.Role is WantedRole.Replica or WantedRole.Synchronous && request.Fallback == LeaderFallback.WhenEmpty);
+            || (request.Role is WantedRole.Replica or WantedRole.Synchronous
+                && request.Fallback == LeaderFallback.WhenEmpty);
         foreach (var member in cluster.Members.Values)
         {
             var isLeader = ReferenceEquals(member, leader);
             var problem = isLeader
-                ? (wantsLeader || leaderIsBackUp ? WrongTags(member, request) : "is the leader, and replicas are wanted")
+                ? (wantsLeader || leaderIsBackUp
+                    ? WrongTags(member, request)
+                    : "is the leader, and replicas are wanted")
                 : IsHolder(cluster, member) ? noLeader
                 : wantsReplica ? NoReplica(cluster, leader, member, request)
                 : "is not the leader";
@@ -37,11 +45,13 @@ public static class HostChooser
                 (IsNear(member, request) ? preferred : others).Add(member);
             }
             verdicts.Add(new HostVerdict(
-                member, problem is null, problem ?? (isLeader && !wantsLeader ? "is the leader: serves when no replica does" : "serves")));
+                member, problem is null,
+                problem ?? (isLeader && !wantsLeader ? "is the leader: serves when no replica does" : "serves")));
         }
         var members = ImmutableArray.CreateBuilder<Member>();
         var ends = ImmutableArray.CreateBuilder<int>();
-        if (request.Role == WantedRole.PreferPrimary && leader is not null && preferred.Remove(leader) | others.Remove(leader))
+        if (request.Role == WantedRole.PreferPrimary && leader is not null
+            && preferred.Remove(leader) | others.Remove(leader))
         {
             AddTier([leader]);
         }
@@ -111,12 +121,15 @@ public static class HostChooser
         return null;
     }
 
-    /// <summary>How far a member's replay is behind the leader's last known position; null when one of the two is unknown.</summary>
+    /// <summary>
+    /// How far a member's replay is behind the leader's last known position; null when one of the two is unknown.
+    /// </summary>
     public static long? LagOf(ClusterSnapshot cluster, Member member)
     {
         ArgumentNullException.ThrowIfNull(cluster);
         ArgumentNullException.ThrowIfNull(member);
-        var leader = Lsn.Max(cluster.Status.Optime, cluster.LeaderMember?.XlogLocation ?? cluster.LegacyOptime ?? default);
+        var leader =
+            Lsn.Max(cluster.Status.Optime, cluster.LeaderMember?.XlogLocation ?? cluster.LegacyOptime ?? default);
         return leader == Lsn.Zero || (member.ReplayLsn ?? member.XlogLocation) is not { } replayed
             ? null
             : (long)leader.BytesAheadOf(replayed);
@@ -155,8 +168,10 @@ public static class HostChooser
         {
             return string.Create(CultureInfo.InvariantCulture, $"lacks {lag} bytes of WAL, more than {limit}");
         }
-        if (request.MinimumReplayed is { } wanted && !((member.ReplayLsn ?? member.XlogLocation) is { } replayed && replayed >= wanted
-            && (leader is null || member.Timeline is null || leader.Timeline is null || member.Timeline == leader.Timeline)))
+        if (request.MinimumReplayed is { } wanted
+            && !((member.ReplayLsn ?? member.XlogLocation) is { } replayed && replayed >= wanted
+            && (leader is null || member.Timeline is null || leader.Timeline is null
+                || member.Timeline == leader.Timeline)))
         {
             return $"has not replayed {wanted}";
         }
@@ -175,9 +190,11 @@ public static class HostChooser
         return null;
     }
 
-    private static bool IsNear(Member member, HostRequest request) => request.Zone is null || TagOf(member, request.ZoneTag) == request.Zone;
+    private static bool IsNear(Member member, HostRequest request) =>
+        request.Zone is null || TagOf(member, request.ZoneTag) == request.Zone;
 
-    private static string? TagOf(Member member, string name) => !member.Tags.Values.TryGetValue(name, out var value) ? null
+    private static string? TagOf(Member member, string name) =>
+        !member.Tags.Values.TryGetValue(name, out var value) ? null
         : value.ValueKind == JsonValueKind.String ? value.GetString()
         : value.GetRawText();
 }

@@ -2,10 +2,15 @@ using System.Collections.Immutable;
 
 namespace Routing.Cluster.HostChoice;
 
-/// <summary>The members that serve one request at one snapshot, best tier first. Computed once for each snapshot, picked from often.</summary>
+/// <summary>
+/// The members that serve one request at one snapshot, best tier first. Computed once for each snapshot, picked from
+/// often.
+/// </summary>
 public sealed class HostSet
 {
-    /// <summary>All members that fit, by tier: preferred zone first, then others, then what the fallback allows.</summary>
+    /// <summary>
+    /// All members that fit, by tier: preferred zone first, then others, then what the fallback allows.
+    /// </summary>
     public ImmutableArray<Member> Members { get; init; } = [];
 
     /// <summary>Where each tier ends in <see cref="Members"/>.</summary>
@@ -26,8 +31,8 @@ public sealed class HostSet
     /// <param name="turn">A number that grows with each pick, for turns.</param>
     /// <param name="random">A random number, for the draw of two.</param>
     /// <returns>
-    /// The place in <see cref="Members"/>, or -1. The first tier that has a member in good standing counts; members that are out
-    /// are taken only when all are.
+    /// The place in <see cref="Members"/>, or -1. The first tier that has a member in good standing counts; members
+    /// that are out are taken only when all are.
     /// </returns>
     public int Pick<TLoads>(HostPolicy policy, in TLoads loads, uint turn, uint random)
         where TLoads : struct, IHostLoads
@@ -44,7 +49,8 @@ public sealed class HostSet
         return PickWithin(0, Members.Length, policy, loads, turn, random, mayBeOut: true);
     }
 
-    private static int PickWithin<TLoads>(int start, int end, HostPolicy policy, in TLoads loads, uint turn, uint random, bool mayBeOut)
+    private static int PickWithin<TLoads>(
+        int start, int end, HostPolicy policy, in TLoads loads, uint turn, uint random, bool mayBeOut)
         where TLoads : struct, IHostLoads
     {
         var usable = 0;

@@ -4,7 +4,7 @@ namespace Routing.Dcs.Etcd;
 internal sealed class EtcdAddresses(EtcdOptions options, TimeProvider time, Func<SrvLookup>? lookup = null)
 {
     // The names of the service, in the order in which they are asked for; https where the name says so.
-    private static readonly (string Service, string Scheme)[] Services =
+    private static readonly (string Service, string Scheme)[] s_services =
     [
         ("_etcd-client-ssl", Uri.UriSchemeHttps), ("_etcd-client", Uri.UriSchemeHttp),
         ("_etcd-ssl", Uri.UriSchemeHttps), ("_etcd", Uri.UriSchemeHttp),
@@ -34,7 +34,7 @@ internal sealed class EtcdAddresses(EtcdOptions options, TimeProvider time, Func
     {
         var records = _lookup();
         var suffix = string.IsNullOrEmpty(options.DiscoverySrvSuffix) ? "" : "-" + options.DiscoverySrvSuffix;
-        foreach (var (service, scheme) in Services)
+        foreach (var (service, scheme) in s_services)
         {
             var targets = await records.FindAsync($"{service}{suffix}._tcp.{options.DiscoverySrv}", cancellationToken);
             if (targets.Count > 0)
@@ -43,6 +43,7 @@ internal sealed class EtcdAddresses(EtcdOptions options, TimeProvider time, Func
             }
         }
         throw new ClusterStoreException(
-            $"The domain {options.DiscoverySrv} has no SRV records for etcd (asked for {string.Join(", ", Services.Select(s => s.Service + suffix))}).");
+            $"The domain {options.DiscoverySrv} has no SRV records for etcd (asked for "
+                + $"{string.Join(", ", s_services.Select(s => s.Service + suffix))}).");
     }
 }

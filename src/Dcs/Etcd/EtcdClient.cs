@@ -7,7 +7,7 @@ namespace Routing.Dcs.Etcd;
 /// <summary>Sends requests to etcd, with or without retries, on the endpoint that currently works.</summary>
 internal sealed partial class EtcdClient : IDisposable
 {
-    private static readonly TimeSpan ShortestAttempt = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_shortestAttempt = TimeSpan.FromSeconds(1);
     private const int MostLogins = 3;
     private const int MostLoginsAfterDenial = 1;   // "permission denied" is rarely cured by a new login
 
@@ -75,7 +75,9 @@ internal sealed partial class EtcdClient : IDisposable
         }
     }
 
-    /// <summary>Makes one attempt on the endpoint that currently works. When none works, it waits a little first.</summary>
+    /// <summary>
+    /// Makes one attempt on the endpoint that currently works. When none works, it waits a little first.
+    /// </summary>
     public async Task<EtcdAnswer<T>> TryAsync<T>(
         EtcdOperation operation, Func<EtcdEndpoint, CallOptions, Task<T>> call, Func<T, ResponseHeader?>? header = null)
         where T : class
@@ -88,7 +90,8 @@ internal sealed partial class EtcdClient : IDisposable
         var (endpoint, wait) = Endpoints.Choose();
         if (wait > TimeSpan.Zero)
         {
-            await Task.Delay(wait < operation.Remaining ? wait : operation.Remaining, Time, operation.CancellationToken);
+            await Task.Delay(wait < operation.Remaining ? wait : operation.Remaining, Time,
+                operation.CancellationToken);
         }
         if (operation.IsOver)
         {
@@ -97,7 +100,7 @@ internal sealed partial class EtcdClient : IDisposable
 
         var length = AttemptLength(operation);
         // The time left for a last attempt may be too short for any answer: its failure is neither logged nor reported.
-        var isRemnant = length < ShortestAttempt && operation.LastProblem is not null;
+        var isRemnant = length < s_shortestAttempt && operation.LastProblem is not null;
         using var limit = new CancellationTokenSource(length, Time);
         using var attempt = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, operation.CancellationToken);
         var token = "";
@@ -123,9 +126,11 @@ internal sealed partial class EtcdClient : IDisposable
         {
             throw new OperationCanceledException(operation.CancellationToken);
         }
-        catch (Exception problem) when (limit.IsCancellationRequested && problem is RpcException or OperationCanceledException)
+        catch (Exception problem) when (limit.IsCancellationRequested
+            && problem is RpcException or OperationCanceledException)
         {
-            failure = new EtcdFailure(EtcdFailureKind.Silent, $"no answer within {length.TotalSeconds:0.###} s", problem);
+            failure =
+                new EtcdFailure(EtcdFailureKind.Silent, $"no answer within {length.TotalSeconds:0.###} s", problem);
             operation.Silences++;
         }
         catch (RpcException problem)
@@ -163,7 +168,9 @@ internal sealed partial class EtcdClient : IDisposable
     /// <summary>Any sign of life counts.</summary>
     public void Contact() => Volatile.Write(ref _lastContact, Time.GetTimestamp());
 
-    /// <summary>The metadata of a call: only a member that sees a leader shall answer; the token raw, without a scheme.</summary>
+    /// <summary>
+    /// The metadata of a call: only a member that sees a leader shall answer; the token raw, without a scheme.
+    /// </summary>
     public static Metadata Headers(string token)
     {
         var headers = new Metadata { { "hasleader", "true" } };
@@ -175,8 +182,11 @@ internal sealed partial class EtcdClient : IDisposable
     }
 
     /// <summary>Writes to a stream. When the write fails, the call has ended; its reader gets the reason.</summary>
-    /// <remarks>A connection that breaks in this very moment surfaces here as almost any exception of the transport.</remarks>
-    public static async Task WriteAsync<T>(IClientStreamWriter<T> requests, T message, CancellationToken cancellationToken)
+    /// <remarks>
+    /// A connection that breaks in this very moment surfaces here as almost any exception of the transport.
+    /// </remarks>
+    public static async Task WriteAsync<T>(
+        IClientStreamWriter<T> requests, T message, CancellationToken cancellationToken)
     {
         try
         {
@@ -209,14 +219,17 @@ internal sealed partial class EtcdClient : IDisposable
             Interlocked.Increment(ref _failures);
             LogFailure("(not found yet)", operation.What, problem.Message);
             await Task.Delay(
-                operation.Remaining < ShortestAttempt ? operation.Remaining : ShortestAttempt, Time, operation.CancellationToken);
+                operation.Remaining < s_shortestAttempt ? operation.Remaining : s_shortestAttempt, Time,
+                operation.CancellationToken);
             return new EtcdFailure(EtcdFailureKind.Unreachable, problem.Message, problem);
         }
     }
 
     private EtcdFailure AfterLoginProblem(EtcdOperation operation, string token, EtcdFailure failure)
     {
-        var most = failure.Cause is RpcException { StatusCode: StatusCode.PermissionDenied } ? MostLoginsAfterDenial : MostLogins;
+        var most = failure.Cause is RpcException { StatusCode: StatusCode.PermissionDenied }
+            ? MostLoginsAfterDenial
+            : MostLogins;
         if (!Login.HasUser || ++operation.Logins > most)
         {
             return failure with { Kind = EtcdFailureKind.Refused };
@@ -229,10 +242,10 @@ internal sealed partial class EtcdClient : IDisposable
     private TimeSpan AttemptLength(EtcdOperation operation)
     {
         var count = Endpoints.Count;
-        var first = count > 1 ? ShortestAttempt : _options.OperationTimeout / 3;
-        if (first < ShortestAttempt)
+        var first = count > 1 ? s_shortestAttempt : _options.OperationTimeout / 3;
+        if (first < s_shortestAttempt)
         {
-            first = ShortestAttempt;
+            first = s_shortestAttempt;
         }
         var length = first * Math.Pow(2, operation.Silences / count);
         return length < operation.Remaining ? length : operation.Remaining;

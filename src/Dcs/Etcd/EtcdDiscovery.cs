@@ -11,8 +11,8 @@ namespace Routing.Dcs.Etcd;
 /// </remarks>
 internal sealed partial class EtcdDiscovery(EtcdClient client, EtcdOptions options, ILogger logger) : IAsyncDisposable
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(5);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_interval = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
@@ -28,7 +28,7 @@ internal sealed partial class EtcdDiscovery(EtcdClient client, EtcdOptions optio
         }
         lock (_gate)
         {
-            var isDue = _started is not { } last || client.Time.GetElapsedTime(last) > Interval;
+            var isDue = _started is not { } last || client.Time.GetElapsedTime(last) > s_interval;
             if (isDue && _running.IsCompleted && !_stop.IsCancellationRequested)
             {
                 _started = client.Time.GetTimestamp();
@@ -55,7 +55,8 @@ internal sealed partial class EtcdDiscovery(EtcdClient client, EtcdOptions optio
             {
                 foreach (var url in member.ClientURLs)
                 {
-                    if (Uri.TryCreate(url, UriKind.Absolute, out var address) && address.Scheme == current.Address.Scheme
+                    if (Uri.TryCreate(url, UriKind.Absolute, out var address)
+                        && address.Scheme == current.Address.Scheme
                         && !client.Endpoints.Knows(address))
                     {
                         await AddAsync(address, member.ID, list.Header.ClusterId);
@@ -85,7 +86,8 @@ internal sealed partial class EtcdDiscovery(EtcdClient client, EtcdOptions optio
                 return;
             }
         }
-        catch (Exception problem) when (problem is RpcException or OperationCanceledException && !_stop.IsCancellationRequested)
+        catch (Exception problem) when (problem is RpcException or OperationCanceledException
+            && !_stop.IsCancellationRequested)
         {
             LogFailed(problem.Message);
         }
@@ -106,11 +108,12 @@ internal sealed partial class EtcdDiscovery(EtcdClient client, EtcdOptions optio
 
     private async Task<MemberListResponse> ListAsync(EtcdEndpoint endpoint)
     {
-        using var limit = new CancellationTokenSource(Patience, client.Time);
+        using var limit = new CancellationTokenSource(s_patience, client.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _stop.Token);
         var token = await client.Login.TokenAsync(endpoint, either.Token);
         var headers = EtcdClient.Headers(token);
-        return await endpoint.Members.MemberListAsync(new MemberListRequest(), new CallOptions(headers, cancellationToken: either.Token));
+        return await endpoint.Members.MemberListAsync(
+            new MemberListRequest(), new CallOptions(headers, cancellationToken: either.Token));
     }
 
     [LoggerMessage(EventId = 3010, Level = LogLevel.Information, Message = "Found the etcd member {Endpoint}")]

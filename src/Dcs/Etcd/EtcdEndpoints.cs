@@ -8,9 +8,9 @@ namespace Routing.Dcs.Etcd;
 internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimeProvider time) : IDisposable
 {
     // A silent endpoint costs a whole attempt, so it is left alone longest; one that answers may be well in a moment.
-    private static readonly TimeSpan AvoidSilent = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan AvoidUnreachable = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan AvoidBusy = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_avoidSilent = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_avoidUnreachable = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_avoidBusy = TimeSpan.FromMilliseconds(100);
 
     private readonly Lock _gate = new();
     private readonly List<EtcdEndpoint> _all = [.. configured];
@@ -20,7 +20,8 @@ internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimePr
     public long Changes { get; private set; }
 
     /// <summary>The endpoint in use; there is one once an answer has come.</summary>
-    public EtcdEndpoint Current => CurrentIfAny ?? throw new InvalidOperationException("No etcd endpoint is known yet.");
+    public EtcdEndpoint Current =>
+        CurrentIfAny ?? throw new InvalidOperationException("No etcd endpoint is known yet.");
 
     /// <summary>The endpoint in use; null while SRV records have not brought any.</summary>
     public EtcdEndpoint? CurrentIfAny
@@ -118,7 +119,7 @@ internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimePr
                 Changes++;
             }
             var wait = _all[best].AvoidUntil > now ? time.GetElapsedTime(now, _all[best].AvoidUntil) : TimeSpan.Zero;
-            return (_all[best], wait < AvoidUnreachable ? wait : AvoidUnreachable);
+            return (_all[best], wait < s_avoidUnreachable ? wait : s_avoidUnreachable);
         }
     }
 
@@ -128,9 +129,9 @@ internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimePr
     {
         var pause = kind switch
         {
-            EtcdFailureKind.Silent => AvoidSilent,
-            EtcdFailureKind.Unreachable => AvoidUnreachable,
-            EtcdFailureKind.NotNow or EtcdFailureKind.Ambiguous => AvoidBusy,
+            EtcdFailureKind.Silent => s_avoidSilent,
+            EtcdFailureKind.Unreachable => s_avoidUnreachable,
+            EtcdFailureKind.NotNow or EtcdFailureKind.Ambiguous => s_avoidBusy,
             _ => TimeSpan.Zero,   // it answered the question: nothing is wrong with it
         };
         lock (_gate)

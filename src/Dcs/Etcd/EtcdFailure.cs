@@ -51,8 +51,8 @@ internal sealed record EtcdFailure(EtcdFailureKind Kind, string Message, Excepti
             StatusCode.ResourceExhausted when Says("database space exceeded") => EtcdFailureKind.Refused,
             StatusCode.InvalidArgument or StatusCode.NotFound or StatusCode.OutOfRange or StatusCode.AlreadyExists
                 or StatusCode.Unimplemented => EtcdFailureKind.Refused,
-            // Unavailable in general, DeadlineExceeded, Cancelled, Internal (the transport broke), Unknown ("not a primary
-            // lessor"), Aborted, DataLoss: a server was there, and whether it applied the request is not known.
+            // Unavailable in general, DeadlineExceeded, Cancelled, Internal (the transport broke), Unknown ("not a
+            // primary lessor"), Aborted, DataLoss: a server was there, and whether it applied the request is not known.
             _ => EtcdFailureKind.Ambiguous,
         };
         return new EtcdFailure(kind, $"{exception.StatusCode}: {text}", exception);
@@ -61,9 +61,11 @@ internal sealed record EtcdFailure(EtcdFailureKind Kind, string Message, Excepti
     }
 
     /// <summary>Whether an exception tells of a broken connection, outside of gRPC's own words.</summary>
-    public static bool IsOfTransport(Exception problem) => problem is IOException or HttpRequestException or SocketException;
+    public static bool IsOfTransport(Exception problem) =>
+        problem is IOException or HttpRequestException or SocketException;
 
-    private static bool NeverConnected(RpcException exception) => exception.Status.DebugException is HttpRequestException
+    private static bool NeverConnected(RpcException exception) =>
+        exception.Status.DebugException is HttpRequestException
     {
         HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
             or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError,

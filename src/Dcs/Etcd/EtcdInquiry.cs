@@ -4,15 +4,18 @@ using Microsoft.Extensions.Logging;
 
 namespace Routing.Dcs.Etcd;
 
-/// <summary>Asks every endpoint, once an answer did not fit, until the store that is followed answers or another life has begun.</summary>
+/// <summary>
+/// Asks every endpoint, once an answer did not fit, until the store that is followed answers or another life has begun.
+/// </summary>
 /// <remarks>
-/// A single member that is behind is found out by the others; a store that is another is one at every endpoint that answers,
-/// for as long as <see cref="EtcdLives.Doubt"/>. Only linearizable answers count: each needs a majority behind it.
+/// A single member that is behind is found out by the others; a store that is another is one at every endpoint that
+/// answers, for as long as <see cref="EtcdLives.Doubt"/>. Only linearizable answers count: each needs a majority behind
+/// it.
 /// </remarks>
 internal sealed partial class EtcdInquiry(EtcdClient client, RangeRequest question, ILogger logger) : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(200);
 
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
@@ -53,7 +56,7 @@ internal sealed partial class EtcdInquiry(EtcdClient client, RangeRequest questi
                     LogNewLife(problems.First(problem => problem is not null)!, life.Number);
                     return;
                 }
-                await Task.Delay(Pause, client.Time, _stop.Token);
+                await Task.Delay(s_pause, client.Time, _stop.Token);
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -65,7 +68,7 @@ internal sealed partial class EtcdInquiry(EtcdClient client, RangeRequest questi
     /// <summary>Why an endpoint's answer is not believed; null when it is, or when there is none.</summary>
     private async Task<string?> AskAsync(EtcdEndpoint endpoint)
     {
-        using var limit = new CancellationTokenSource(Patience, client.Time);
+        using var limit = new CancellationTokenSource(s_patience, client.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _stop.Token);
         var asked = client.Lives.Revision;
         var token = "";
@@ -82,7 +85,8 @@ internal sealed partial class EtcdInquiry(EtcdClient client, RangeRequest questi
             return null;
         }
         catch (Exception problem) when (
-            problem is RpcException or OperationCanceledException or ClusterStoreException || EtcdFailure.IsOfTransport(problem))
+            problem is RpcException or OperationCanceledException or ClusterStoreException
+                || EtcdFailure.IsOfTransport(problem))
         {
             _stop.Token.ThrowIfCancellationRequested();
             return null;
@@ -90,6 +94,7 @@ internal sealed partial class EtcdInquiry(EtcdClient client, RangeRequest questi
     }
 
     [LoggerMessage(EventId = 3023, Level = LogLevel.Warning,
-        Message = "etcd was set up anew or restored: {Problem}, and so does every endpoint that answers. Counting its revisions anew (life {Life})")]
+        Message = "etcd was set up anew or restored: {Problem}, and so does every endpoint that answers. Counting its "
+            + "revisions anew (life {Life})")]
     private partial void LogNewLife(string problem, int life);
 }

@@ -28,7 +28,9 @@ internal sealed class EtcdKeys(string basePath)
         new(NameOf(pair.Key), pair.Value.ToStringUtf8(), pair.CreateRevision, pair.ModRevision, pair.Lease);
 
     public static LeaderKey? Leader(KeyValue? pair, int life) =>
-        pair is null ? null : new(pair.Value.ToStringUtf8(), new Term(pair.CreateRevision, life), pair.ModRevision, pair.Lease);
+        pair is null
+            ? null
+            : new(pair.Value.ToStringUtf8(), new Term(pair.CreateRevision, life), pair.ModRevision, pair.Lease);
 
     public Compare? Condition(string key, WriteCondition condition) => condition.What switch
     {
@@ -76,7 +78,8 @@ internal sealed class EtcdKeys(string basePath)
     }
 
     public RequestOp Put(string key, string value, long leaseId) =>
-        new() { RequestPut = new PutRequest { Key = this[key], Value = ByteString.CopyFromUtf8(value), Lease = leaseId } };
+        new() { RequestPut =
+            new PutRequest { Key = this[key], Value = ByteString.CopyFromUtf8(value), Lease = leaseId } };
 
     public RequestOp Delete(string key) => new() { RequestDeleteRange = new DeleteRangeRequest { Key = this[key] } };
 

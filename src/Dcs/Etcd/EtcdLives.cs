@@ -5,10 +5,10 @@ namespace Routing.Dcs.Etcd;
 
 /// <summary>Which life of the store is followed, and the doubt about whether another one has begun.</summary>
 /// <remarks>
-/// <para>A linearizable answer is never older than one that came before it was asked for, and never of an older raft term. One
-/// that is comes from a member that is behind (which is not believed), or from a store that was set up anew or restored. In
-/// the second case every endpoint that answers at all goes on to answer so: that is what <see cref="EtcdInquiry"/> waits for.
-/// Any answer of the life that is followed ends the doubt.</para>
+/// <para>A linearizable answer is never older than one that came before it was asked for, and never of an older raft
+/// term. One that is comes from a member that is behind (which is not believed), or from a store that was set up anew
+/// or restored. In the second case every endpoint that answers at all goes on to answer so: that is what
+/// <see cref="EtcdInquiry"/> waits for. Any answer of the life that is followed ends the doubt.</para>
 /// <para>All members are thread-safe.</para>
 /// </remarks>
 internal sealed class EtcdLives(TimeProvider time)
@@ -36,7 +36,9 @@ internal sealed class EtcdLives(TimeProvider time)
         }
     }
 
-    /// <summary>The newest revision of this life that was seen: take it before a question, for <see cref="Judge"/>.</summary>
+    /// <summary>
+    /// The newest revision of this life that was seen: take it before a question, for <see cref="Judge"/>.
+    /// </summary>
     public long Revision
     {
         get
@@ -114,7 +116,9 @@ internal sealed class EtcdLives(TimeProvider time)
         }
     }
 
-    /// <summary>Whether an answer that may be old by its nature (a push, a renewal) comes from the store that is followed.</summary>
+    /// <summary>
+    /// Whether an answer that may be old by its nature (a push, a renewal) comes from the store that is followed.
+    /// </summary>
     /// <returns>Why not; null when it does.</returns>
     public string? JudgePush(ResponseHeader? header)
     {
@@ -126,8 +130,8 @@ internal sealed class EtcdLives(TimeProvider time)
 
     /// <summary>Whether a leader key that was read in this life fits to the one before it.</summary>
     /// <returns>
-    /// False: it was created before one that was seen already. Within one life that can't be, so another one has begun, and has
-    /// grown beyond the revision that was known: the caller has its answer.
+    /// False: it was created before one that was seen already. Within one life that can't be, so another one has begun,
+    /// and has grown beyond the revision that was known: the caller has its answer.
     /// </returns>
     public bool Fits(ResponseHeader header, long leaderCreated)
     {

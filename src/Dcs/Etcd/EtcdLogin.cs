@@ -53,7 +53,8 @@ internal sealed class EtcdLogin(EtcdOptions options) : IDisposable
                 cancellationToken: cancellationToken);
             return answer.Token;
         }
-        catch (RpcException none) when (none.Status.Detail.Contains("authentication is not enabled", StringComparison.Ordinal))
+        catch (RpcException none) when (none.Status.Detail.Contains(
+            "authentication is not enabled", StringComparison.Ordinal))
         {
             return "";
         }

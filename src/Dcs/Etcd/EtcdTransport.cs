@@ -6,21 +6,23 @@ namespace Routing.Dcs.Etcd;
 
 /// <summary>Opens channels: TLS, time-outs, keep-alive.</summary>
 /// <remarks>
-/// A dead connection is found by the deadline of each call and by the watch's sign of life. There are no pings beside them:
-/// etcd refuses those that come more often than every 5 s, so they could only be slower, and they wake an idle client.
+/// A dead connection is found by the deadline of each call and by the watch's sign of life. There are no pings beside
+/// them: etcd refuses those that come more often than every 5 s, so they could only be slower, and they wake an idle
+/// client.
 /// </remarks>
 internal sealed class EtcdTransport(EtcdOptions options)
 {
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_connectTimeout = TimeSpan.FromSeconds(1);
     private const int LongestAnswer = 256 * 1024 * 1024;
 
-    private readonly Lazy<SslClientAuthenticationOptions> _ssl = new(() => TlsFiles.Read(options.CaFile, options.CertificateFile, options.KeyFile));
+    private readonly Lazy<SslClientAuthenticationOptions> _ssl =
+        new(() => TlsFiles.Read(options.CaFile, options.CertificateFile, options.KeyFile));
 
     public GrpcChannel Open(Uri address)
     {
         var handler = new SocketsHttpHandler
         {
-            ConnectTimeout = ConnectTimeout,
+            ConnectTimeout = s_connectTimeout,
             EnableMultipleHttp2Connections = true,
             UseProxy = false,
             // With a callback of our own the channel connects for each call that needs it, at once; without one the
@@ -39,7 +41,8 @@ internal sealed class EtcdTransport(EtcdOptions options)
         });
     }
 
-    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    private static async ValueTask<Stream> ConnectAsync(
+        SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try

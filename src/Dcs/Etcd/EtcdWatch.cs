@@ -25,14 +25,15 @@ internal sealed class EtcdWatchCounters
 /// <summary>Follows one cluster: a linearizable read, then the changes from the next revision on.</summary>
 /// <remarks>
 /// On any doubt (the stream ended, was cancelled, was silent, went back) everything is read anew; nothing is ever
-/// resumed blindly. The member must see a leader (else it ends the stream), and is asked for a sign of life all the time.
+/// resumed blindly. The member must see a leader (else it ends the stream), and is asked for a sign of life all the
+/// time.
 /// </remarks>
 internal sealed partial class EtcdWatch(
     EtcdClient client, EtcdKeys keys, WatchPace pace, EtcdWatchCounters counters, ChannelWriter<ClusterView> views,
     ILogger logger)
 {
-    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_shortestPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(2);
 
     private ClusterSnapshot? _snapshot;
     private TimeSpan _pause = TimeSpan.Zero;
@@ -50,7 +51,9 @@ internal sealed partial class EtcdWatch(
                     Publish(isLive: false);
                 }
                 await Task.Delay(_pause, client.Time, cancellationToken);
-                _pause = _pause < ShortestPause ? ShortestPause : _pause * 2 < LongestPause ? _pause * 2 : LongestPause;
+                _pause = _pause < s_shortestPause
+                    ? s_shortestPause
+                    : _pause * 2 < s_longestPause ? _pause * 2 : s_longestPause;
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -71,7 +74,8 @@ internal sealed partial class EtcdWatch(
         try
         {
             read = await client.AskAsync(
-                operation, async (endpoint, call) => await endpoint.Kv.RangeAsync(keys.ReadAll, call), range => range.Header);
+                operation, async (endpoint, call) => await endpoint.Kv.RangeAsync(keys.ReadAll, call),
+                range => range.Header);
         }
         catch (ClusterStoreException problem)
         {
@@ -135,7 +139,8 @@ internal sealed partial class EtcdWatch(
             }
             return new EtcdFailure(EtcdFailureKind.Unreachable, "the stream ended");
         }
-        catch (Exception problem) when (end.IsCancellationRequested && problem is RpcException or OperationCanceledException)
+        catch (Exception problem) when (end.IsCancellationRequested
+            && problem is RpcException or OperationCanceledException)
         {
             return new EtcdFailure(
                 EtcdFailureKind.Silent, $"no sign of life for {pace.SilenceLimit.TotalSeconds:0.###} s", problem);
@@ -167,7 +172,8 @@ internal sealed partial class EtcdWatch(
         {
             if (answer.CompactRevision > 0)
             {
-                return new EtcdFailure(EtcdFailureKind.Refused, $"history before revision {answer.CompactRevision} is compacted");
+                return new EtcdFailure(EtcdFailureKind.Refused,
+                    $"history before revision {answer.CompactRevision} is compacted");
             }
             // An old token and a missing permission look the same here; the next read tells them apart.
             client.Login.Forget(token);
@@ -222,7 +228,8 @@ internal sealed partial class EtcdWatch(
             while (true)
             {
                 await Task.Delay(WatchPace.UntilNext(pace.Interval, client.Time), client.Time, end);
-                await EtcdClient.WriteAsync(requests, new WatchRequest { ProgressRequest = new WatchProgressRequest() }, end);
+                await EtcdClient.WriteAsync(
+                    requests, new WatchRequest { ProgressRequest = new WatchProgressRequest() }, end);
             }
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
@@ -236,10 +243,12 @@ internal sealed partial class EtcdWatch(
     [LoggerMessage(EventId = 3020, Level = LogLevel.Warning, Message = "The topology watch can't read: {Problem}")]
     private partial void LogNoRead(string problem);
 
-    [LoggerMessage(EventId = 3021, Level = LogLevel.Information, Message = "The topology watch on {Endpoint} ended ({Problem}); reading anew")]
+    [LoggerMessage(EventId = 3021, Level = LogLevel.Information,
+        Message = "The topology watch on {Endpoint} ended ({Problem}); reading anew")]
     private partial void LogLost(string endpoint, string problem);
 
     [LoggerMessage(EventId = 3022, Level = LogLevel.Warning,
-        Message = "etcd was set up anew or restored: its leader key was created at revision {Revision}, before one that was seen already. Counting its revisions anew (life {Life})")]
+        Message = "etcd was set up anew or restored: its leader key was created at revision {Revision}, before one "
+            + "that was seen already. Counting its revisions anew (life {Life})")]
     private partial void LogOlderLeader(long revision, int life);
 }

@@ -15,7 +15,7 @@ internal sealed class SrvLookup(IReadOnlyList<IPEndPoint> servers, TimeProvider 
     private const int ClassInternet = 1;
     private const int HeaderLength = 12;
     private const int DnsPort = 53;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
     /// <summary>The lookup over the servers of /etc/resolv.conf.</summary>
     public static SrvLookup OfSystem(TimeProvider time) => new(
@@ -35,7 +35,7 @@ internal sealed class SrvLookup(IReadOnlyList<IPEndPoint> servers, TimeProvider 
         Exception? last = null;
         foreach (var server in servers)
         {
-            using var limit = new CancellationTokenSource(Patience, time);
+            using var limit = new CancellationTokenSource(s_patience, time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
             try
             {
@@ -51,7 +51,8 @@ internal sealed class SrvLookup(IReadOnlyList<IPEndPoint> servers, TimeProvider 
                 last = problem;
             }
         }
-        throw new ClusterStoreException($"No name server answered the question for {name}: {last?.Message ?? "none is configured"}", last);
+        throw new ClusterStoreException(
+            $"No name server answered the question for {name}: {last?.Message ?? "none is configured"}", last);
     }
 
     private static byte[] Question(ushort id, string name)
@@ -72,7 +73,8 @@ internal sealed class SrvLookup(IReadOnlyList<IPEndPoint> servers, TimeProvider 
         return message.ToArray();
     }
 
-    private static async Task<byte[]> AskOverUdpAsync(IPEndPoint server, byte[] question, CancellationToken cancellationToken)
+    private static async Task<byte[]> AskOverUdpAsync(
+        IPEndPoint server, byte[] question, CancellationToken cancellationToken)
     {
         using var socket = new UdpClient(server.AddressFamily);
         socket.Connect(server);
@@ -80,7 +82,8 @@ internal sealed class SrvLookup(IReadOnlyList<IPEndPoint> servers, TimeProvider 
         return (await socket.ReceiveAsync(cancellationToken)).Buffer;
     }
 
-    private static async Task<byte[]> AskOverTcpAsync(IPEndPoint server, byte[] question, CancellationToken cancellationToken)
+    private static async Task<byte[]> AskOverTcpAsync(
+        IPEndPoint server, byte[] question, CancellationToken cancellationToken)
     {
         using var socket = new TcpClient(server.AddressFamily);
         await socket.ConnectAsync(server, cancellationToken);

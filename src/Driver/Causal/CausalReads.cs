@@ -4,26 +4,32 @@ using Routing.Driver.Diagnostics;
 
 namespace Routing.Driver.Causal;
 
-/// <summary>Reads that see what was written before: tokens are captured after a commit, and replicas asked whether they have got that far.</summary>
+/// <summary>
+/// Reads that see what was written before: tokens are captured after a commit, and replicas asked whether they have got
+/// that far.
+/// </summary>
 /// <remarks>
-/// A replica counts only while it says that it is on the token's own timeline: on an older one a position means another history. What it
-/// published is a hint where to go, never a proof: a replica that crashed may serve again from an earlier position.
+/// A replica counts only while it says that it is on the token's own timeline: on an older one a position means another
+/// history. What it published is a hint where to go, never a proof: a replica that crashed may serve again from an
+/// earlier position.
 /// </remarks>
 internal sealed class CausalReads(ClusterRouter router, ConnectionOpener opener)
 {
     private const TargetSessionAttributes Replica = TargetSessionAttributes.Standby;
     private const TargetSessionAttributes Leader = TargetSessionAttributes.Primary;
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(1);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromMilliseconds(5);
 
-    // The name of the segment begins with the timeline that is written to now; the control file tells it only after a checkpoint.
+    // The name of the segment begins with the timeline that is written to now; the control file tells it only after a
+    // checkpoint.
     private const string EndOfLog = "SELECT pg_current_wal_insert_lsn(), pg_walfile_name(pg_current_wal_insert_lsn())";
 
     // A replica that was promoted in the meantime answers for its own log.
     private const string Reached =
         "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END";
 
-    public static async ValueTask<CausalToken> CaptureAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    public static async ValueTask<CausalToken> CaptureAsync(
+        NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(connection);
         var command = new NpgsqlCommand(EndOfLog, connection);
@@ -34,7 +40,8 @@ internal sealed class CausalReads(ClusterRouter router, ConnectionOpener opener)
             {
                 await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
                 var segment = reader.GetString(1);
-                return new CausalToken(Convert.ToUInt32(segment[..8], 16), reader.GetFieldValue<NpgsqlLogSequenceNumber>(0));
+                return new CausalToken(Convert.ToUInt32(segment[..8], 16),
+                    reader.GetFieldValue<NpgsqlLogSequenceNumber>(0));
             }
         }
     }
@@ -43,9 +50,11 @@ internal sealed class CausalReads(ClusterRouter router, ConnectionOpener opener)
     {
         if (token.IsEmpty)
         {
-            return await opener.OpenAsync(TargetSessionAttributes.PreferStandby, cancellationToken).ConfigureAwait(false);
+            return await opener.OpenAsync(TargetSessionAttributes.PreferStandby, cancellationToken)
+                .ConfigureAwait(false);
         }
-        if (IsOfTheLeadersTimeline(token) && await TryReplicaAsync(token, cancellationToken).ConfigureAwait(false) is { } connection)
+        if (IsOfTheLeadersTimeline(token)
+            && await TryReplicaAsync(token, cancellationToken).ConfigureAwait(false) is { } connection)
         {
             return connection;
         }
@@ -53,7 +62,8 @@ internal sealed class CausalReads(ClusterRouter router, ConnectionOpener opener)
         return await opener.OpenAsync(Leader, cancellationToken).ConfigureAwait(false);
     }
 
-    // Of an older timeline: a failover lies between, and the leader alone surely has what was kept. Of a newer one: we know too little yet.
+    // Of an older timeline: a failover lies between, and the leader alone surely has what was kept. Of a newer one: we
+    // know too little yet.
     private bool IsOfTheLeadersTimeline(CausalToken token) =>
         router.Current.View.Snapshot.LeaderMember?.Timeline is not { } timeline || timeline == token.Timeline;
 
@@ -63,7 +73,8 @@ internal sealed class CausalReads(ClusterRouter router, ConnectionOpener opener)
         NpgsqlConnection connection;
         try
         {
-            connection = await opener.OpenAsync(Replica, picture => picture.RouteFor(token), cancellationToken).ConfigureAwait(false);
+            connection = await opener.OpenAsync(Replica, picture => picture.RouteFor(token), cancellationToken)
+                .ConfigureAwait(false);
         }
         catch (NoHostException)
         {
@@ -72,7 +83,7 @@ internal sealed class CausalReads(ClusterRouter router, ConnectionOpener opener)
         try
         {
             var waited = false;
-            var pause = FirstPause;
+            var pause = s_firstPause;
             while (!await HasReachedAsync(connection, token, cancellationToken).ConfigureAwait(false))
             {
                 waited = true;
@@ -82,7 +93,7 @@ internal sealed class CausalReads(ClusterRouter router, ConnectionOpener opener)
                     return null;
                 }
                 await Task.Delay(pause, router.Time, cancellationToken).ConfigureAwait(false);
-                pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+                pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause;
             }
             DriverMetrics.CausalRead(router.Name, waited ? "caught_up" : "replica");
             return connection;
@@ -99,12 +110,14 @@ internal sealed class CausalReads(ClusterRouter router, ConnectionOpener opener)
         }
     }
 
-    private static async ValueTask<bool> HasReachedAsync(NpgsqlConnection connection, CausalToken token, CancellationToken cancellationToken)
+    private static async ValueTask<bool> HasReachedAsync(
+        NpgsqlConnection connection, CausalToken token, CancellationToken cancellationToken)
     {
         var command = new NpgsqlCommand(Reached, connection);
         await using (command.ConfigureAwait(false))
         {
-            return await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false) is NpgsqlLogSequenceNumber reached && reached >= token.Lsn;
+            return await command.ExecuteScalarAsync(cancellationToken)
+                .ConfigureAwait(false) is NpgsqlLogSequenceNumber reached && reached >= token.Lsn;
         }
     }
 }

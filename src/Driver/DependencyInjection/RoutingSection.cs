@@ -4,7 +4,10 @@ using Npgsql;
 
 namespace Routing.Driver;
 
-/// <summary>Reads a section of the configuration into options. It takes what the connection string takes, and refuses what it does not know.</summary>
+/// <summary>
+/// Reads a section of the configuration into options. It takes what the connection string takes, and refuses what it
+/// does not know.
+/// </summary>
 internal static class RoutingSection
 {
     /// <summary>Names of properties that differ from the keyword of the string.</summary>
@@ -14,7 +17,9 @@ internal static class RoutingSection
         [nameof(RoutingOptions.ConnectTimeout)] = "Timeout",
     };
 
-    /// <summary>Sets what the section says. What it can't understand goes to <see cref="RoutingOptions.ConfigurationProblems"/>.</summary>
+    /// <summary>
+    /// Sets what the section says. What it can't understand goes to <see cref="RoutingOptions.ConfigurationProblems"/>.
+    /// </summary>
     public static void Read(IConfiguration section, RoutingOptions options)
     {
         var npgsql = new DbConnectionStringBuilder();
@@ -74,7 +79,9 @@ internal static class RoutingSection
 
     private static string Plain(string keyword) =>
         new[] { nameof(RoutingOptions.Etcd), nameof(RoutingOptions.Rest), nameof(RoutingOptions.RequiredTags) }
-            .FirstOrDefault(one => one.Equals(keyword.Replace(" ", "", StringComparison.Ordinal), StringComparison.OrdinalIgnoreCase)) ?? keyword;
+            .FirstOrDefault(
+                one => one.Equals(keyword.Replace(" ", "", StringComparison.Ordinal),
+                    StringComparison.OrdinalIgnoreCase)) ?? keyword;
 
     private static string PathOf(IConfigurationSection entry) => entry.Path.Length > 0 ? entry.Path : entry.Key;
 }

@@ -33,16 +33,20 @@ internal static class DriverMetrics
         "routing.driver.units", "{unit}", "Units of work by outcome: done, repeated, ambiguous, failed.");
 
     private static readonly Counter<long> s_causalReads = s_meter.CreateCounter<long>(
-        "routing.driver.causal.reads", "{read}", "Causal reads by where they went: replica, caught_up (after a wait), leader.");
+        "routing.driver.causal.reads", "{read}",
+        "Causal reads by where they went: replica, caught_up (after a wait), leader.");
 
     private static readonly ObservableUpDownCounter<int> s_busy = s_meter.CreateObservableUpDownCounter(
-        "routing.driver.connections.busy", BusyConnections, "{connection}", "Connections in use, by member and purpose; counted from when somebody listens.");
+        "routing.driver.connections.busy", BusyConnections, "{connection}",
+        "Connections in use, by member and purpose; counted from when somebody listens.");
 
     static DriverMetrics()
     {
         s_meter.CreateObservableGauge("routing.driver.term", Terms, "{term}", "The highest term that was seen.");
-        s_meter.CreateObservableGauge("routing.driver.leader.known", Leaders, "{leader}", "1 while there is a member to write to.");
-        s_meter.CreateObservableGauge("routing.driver.topology.stale", Stale, "{source}", "1 while the source of the topology is silent.");
+        s_meter.CreateObservableGauge("routing.driver.leader.known", Leaders, "{leader}",
+            "1 while there is a member to write to.");
+        s_meter.CreateObservableGauge("routing.driver.topology.stale", Stale, "{source}",
+            "1 while the source of the topology is silent.");
     }
 
     public static bool MeasuresOpens => s_openDuration.Enabled;
@@ -66,21 +70,28 @@ internal static class DriverMetrics
     }
 
     public static void Opened(string cluster, string target, string member, TimeSpan duration) =>
-        s_openDuration.Record(duration.TotalSeconds, Tag("cluster", cluster), Tag("target", target), Tag("member", member));
+        s_openDuration.Record(duration.TotalSeconds, Tag("cluster", cluster), Tag("target", target),
+            Tag("member", member));
 
-    public static void Waited(string cluster, string target) => s_openWaits.Add(1, Tag("cluster", cluster), Tag("target", target));
+    public static void Waited(string cluster, string target) =>
+        s_openWaits.Add(1, Tag("cluster", cluster), Tag("target", target));
 
-    public static void OpenFailed(string cluster, string target) => s_openFailures.Add(1, Tag("cluster", cluster), Tag("target", target));
+    public static void OpenFailed(string cluster, string target) =>
+        s_openFailures.Add(1, Tag("cluster", cluster), Tag("target", target));
 
-    public static void AttemptFailed(string cluster, string member) => s_attemptFailures.Add(1, Tag("cluster", cluster), Tag("member", member));
+    public static void AttemptFailed(string cluster, string member) =>
+        s_attemptFailures.Add(1, Tag("cluster", cluster), Tag("member", member));
 
     public static void LeaderChanged(string cluster) => s_leaderChanges.Add(1, Tag("cluster", cluster));
 
-    public static void PoolCleared(string cluster, string member) => s_poolClears.Add(1, Tag("cluster", cluster), Tag("member", member));
+    public static void PoolCleared(string cluster, string member) =>
+        s_poolClears.Add(1, Tag("cluster", cluster), Tag("member", member));
 
-    public static void Unit(string cluster, string outcome) => s_units.Add(1, Tag("cluster", cluster), Tag("outcome", outcome));
+    public static void Unit(string cluster, string outcome) =>
+        s_units.Add(1, Tag("cluster", cluster), Tag("outcome", outcome));
 
-    public static void CausalRead(string cluster, string outcome) => s_causalReads.Add(1, Tag("cluster", cluster), Tag("outcome", outcome));
+    public static void CausalRead(string cluster, string outcome) =>
+        s_causalReads.Add(1, Tag("cluster", cluster), Tag("outcome", outcome));
 
     private static KeyValuePair<string, object?> Tag(string name, string value) => new(name, value);
 
@@ -93,18 +104,22 @@ internal static class DriverMetrics
     }
 
     private static IEnumerable<Measurement<long>> Terms() =>
-        Routers().Select(router => new Measurement<long>(router.Current.HighestTerm.Revision, Tag("cluster", router.Name)));
+        Routers()
+            .Select(router => new Measurement<long>(router.Current.HighestTerm.Revision, Tag("cluster", router.Name)));
 
     private static IEnumerable<Measurement<int>> Leaders() =>
-        Routers().Select(router => new Measurement<int>(router.Current.LeaderPool is null ? 0 : 1, Tag("cluster", router.Name)));
+        Routers().Select(
+            router => new Measurement<int>(router.Current.LeaderPool is null ? 0 : 1, Tag("cluster", router.Name)));
 
     private static IEnumerable<Measurement<int>> Stale() =>
-        Routers().Select(router => new Measurement<int>(router.Current.View.IsLive ? 0 : 1, Tag("cluster", router.Name)));
+        Routers()
+            .Select(router => new Measurement<int>(router.Current.View.IsLive ? 0 : 1, Tag("cluster", router.Name)));
 
     private static IEnumerable<Measurement<int>> BusyConnections() =>
         from router in Routers()
         from pool in router.Pools
-        select new Measurement<int>(pool.InUse, Tag("cluster", router.Name), Tag("member", pool.Member), Tag("purpose", PurposeName(pool)));
+        select new Measurement<int>(pool.InUse, Tag("cluster", router.Name), Tag("member", pool.Member),
+            Tag("purpose", PurposeName(pool)));
 
     private static string PurposeName(MemberPool pool) => pool.Purpose == PoolPurpose.Write ? "write" : "read";
 }

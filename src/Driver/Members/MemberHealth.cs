@@ -1,9 +1,12 @@
 namespace Routing.Driver.Members;
 
-/// <summary>What attempts have shown of one member: after a failure it is left out for a while that doubles with each further one.</summary>
+/// <summary>
+/// What attempts have shown of one member: after a failure it is left out for a while that doubles with each further
+/// one.
+/// </summary>
 internal sealed class MemberHealth(TimeProvider time)
 {
-    private static readonly TimeSpan FirstOut = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_firstOut = TimeSpan.FromMilliseconds(250);
     private const int MostDoublings = 5;   // 8 s
 
     private int _failures;
@@ -29,7 +32,7 @@ internal sealed class MemberHealth(TimeProvider time)
         {
             return false;
         }
-        var pause = FirstOut * (1 << Math.Min(Interlocked.Increment(ref _failures) - 1, MostDoublings));
+        var pause = s_firstOut * (1 << Math.Min(Interlocked.Increment(ref _failures) - 1, MostDoublings));
         Volatile.Write(ref _outUntil, time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency));
         return true;
     }

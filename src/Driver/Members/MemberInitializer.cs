@@ -3,8 +3,14 @@ using Npgsql;
 
 namespace Routing.Driver.Members;
 
-/// <summary>Reads the initializer that an application has set on Npgsql's builder, which has room for one, so that it runs beside the driver's own.</summary>
-/// <remarks>Npgsql does not show it. A test tells when a newer version keeps it elsewhere; there it would be replaced, in all pools alike.</remarks>
+/// <summary>
+/// Reads the initializer that an application has set on Npgsql's builder, which has room for one, so that it runs
+/// beside the driver's own.
+/// </summary>
+/// <remarks>
+/// Npgsql does not show it. A test tells when a newer version keeps it elsewhere; there it would be replaced, in all
+/// pools alike.
+/// </remarks>
 internal static class MemberInitializer
 {
     public static ConnectionInitializer Of(NpgsqlDataSourceBuilder builder)

@@ -5,7 +5,9 @@ using Routing.Driver.Diagnostics;
 
 namespace Routing.Driver.Members;
 
-/// <summary>The connections to one member for one purpose: an <see cref="NpgsqlDataSource"/>, and what is known beside it.</summary>
+/// <summary>
+/// The connections to one member for one purpose: an <see cref="NpgsqlDataSource"/>, and what is known beside it.
+/// </summary>
 internal sealed class MemberPool : IDisposable
 {
     private readonly NpgsqlDataSource _source;
@@ -43,7 +45,9 @@ internal sealed class MemberPool : IDisposable
     /// <summary>Tells whether the member answers at all.</summary>
     public SignOfLife SignOfLife { get; }
 
-    /// <summary>The number of the change of types (<see cref="TypeChange.Version"/>) up to which it knows them.</summary>
+    /// <summary>
+    /// The number of the change of types (<see cref="TypeChange.Version"/>) up to which it knows them.
+    /// </summary>
     public int TypesVersion
     {
         get => Volatile.Read(ref _typesVersion);
@@ -78,13 +82,16 @@ internal sealed class MemberPool : IDisposable
     /// <summary>Ends when the member ceases to be fit for this purpose.</summary>
     public CancellationToken Reign => Volatile.Read(ref _reign).Token;
 
-    /// <summary>Ends with <see cref="Reign"/>, or when the member turns out to be silent: the attempts of that time are given up then.</summary>
+    /// <summary>
+    /// Ends with <see cref="Reign"/>, or when the member turns out to be silent: the attempts of that time are given up
+    /// then.
+    /// </summary>
     public CancellationToken Attempts => Volatile.Read(ref _attempts).Token;
 
     /// <summary>A closed connection of this pool.</summary>
     /// <remarks>
-    /// What it does is counted where somebody asks for it: the choice between replicas, or whoever listens to the metric. Counting allocates
-    /// nothing, but its atomic steps would be a tenth of an open's time.
+    /// What it does is counted where somebody asks for it: the choice between replicas, or whoever listens to the
+    /// metric. Counting allocates nothing, but its atomic steps would be a tenth of an open's time.
     /// </remarks>
     public NpgsqlConnection Create()
     {
@@ -109,11 +116,14 @@ internal sealed class MemberPool : IDisposable
     /// <summary>Counts an attempt that has to wait.</summary>
     public void AddPending(int change) => Interlocked.Add(ref _pending, change);
 
-    /// <summary>Whether an opened connection may be handed out for a target, by what its server has reported. Costs no round trip.</summary>
+    /// <summary>
+    /// Whether an opened connection may be handed out for a target, by what its server has reported. Costs no round
+    /// trip.
+    /// </summary>
     /// <remarks>
     /// The role was checked at login, and no server steps down without a restart that ends its sessions. But
-    /// <c>default_transaction_read_only</c> may change under a session, and is looked at where writes are asked for by name; for a primary it is
-    /// not, as Npgsql allocates for the look.
+    /// <c>default_transaction_read_only</c> may change under a session, and is looked at where writes are asked for by
+    /// name; for a primary it is not, as Npgsql allocates for the look.
     /// </remarks>
     public static bool MayServe(NpgsqlConnection connection, TargetSessionAttributes target) =>
         target != TargetSessionAttributes.ReadWrite
@@ -123,14 +133,19 @@ internal sealed class MemberPool : IDisposable
     public static string WhyReadOnly(NpgsqlConnection connection) =>
         Reports(connection, "in_hot_standby") ? WrongRoleException.InRecovery : WrongRoleException.ReadOnly;
 
-    /// <summary>Callers that found the pool full, in the order of their arrival: one at a time waits in Npgsql's own queue.</summary>
+    /// <summary>
+    /// Callers that found the pool full, in the order of their arrival: one at a time waits in Npgsql's own queue.
+    /// </summary>
     public SemaphoreSlim Line { get; } = new(1, 1);
 
     /// <summary>Closes what is idle now, and what is in use when it comes back.</summary>
     public void Clear() => _source.Clear();
 
     /// <summary>The member is silent: the attempts that wait for it are given up.</summary>
-    /// <remarks>Npgsql keeps their places in the pool until its own time-out, so no further one may begin before the member has answered.</remarks>
+    /// <remarks>
+    /// Npgsql keeps their places in the pool until its own time-out, so no further one may begin before the member has
+    /// answered.
+    /// </remarks>
     public void FoundSilent()
     {
         _isSilent = true;
@@ -148,12 +163,16 @@ internal sealed class MemberPool : IDisposable
         return !_isSilent;
     }
 
-    private void GiveUpAttempts() => _ = Interlocked.Exchange(ref _attempts, new CancellationTokenSource()).CancelAsync();
+    private void GiveUpAttempts() =>
+        _ = Interlocked.Exchange(ref _attempts, new CancellationTokenSource()).CancelAsync();
 
-    /// <summary>The member is not fit any more: attempts are given up, connections closed as by <see cref="Clear"/>.</summary>
+    /// <summary>
+    /// The member is not fit any more: attempts are given up, connections closed as by <see cref="Clear"/>.
+    /// </summary>
     public void Depose()
     {
-        // The old source has no timer, so it needs no disposal; callbacks run elsewhere, as the caller must not wait for them.
+        // The old source has no timer, so it needs no disposal; callbacks run elsewhere, as the caller must not wait
+        // for them.
         _ = Interlocked.Exchange(ref _reign, new CancellationTokenSource()).CancelAsync();
         GiveUpAttempts();
         _source.Clear();

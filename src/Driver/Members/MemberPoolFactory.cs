@@ -30,7 +30,8 @@ internal sealed record MemberPoolFactory(
         builder.ConnectionStringBuilder.Host = address.Host;
         builder.ConnectionStringBuilder.Port = address.Port;
         // Npgsql has one time for the whole of a login: as long as the caller waits. The opener looks after silence.
-        builder.ConnectionStringBuilder.Timeout = (int)Math.Ceiling(Longer(Options.OpenTimeout, Options.Silence).TotalSeconds);
+        builder.ConnectionStringBuilder.Timeout =
+            (int)Math.Ceiling(Longer(Options.OpenTimeout, Options.Silence).TotalSeconds);
         builder.Name = $"{Name}/{purpose.ToString().ToLowerInvariant()}@{member}";
         UseInitializer(builder, member, address, purpose);
         var observer = new TypeLoadObserver();
@@ -47,7 +48,10 @@ internal sealed record MemberPoolFactory(
         return pool;
     }
 
-    /// <summary>The driver's check of the role, and what the application wants to be done on each new connection, in pools of both kinds.</summary>
+    /// <summary>
+    /// The driver's check of the role, and what the application wants to be done on each new connection, in pools of
+    /// both kinds.
+    /// </summary>
     private void UseInitializer(NpgsqlDataSourceBuilder builder, string member, HostPort address, PoolPurpose purpose)
     {
         var ofBuilder = MemberInitializer.Of(builder);
@@ -79,7 +83,9 @@ internal sealed record MemberPoolFactory(
 
     private static TimeSpan Longer(TimeSpan left, TimeSpan right) => left > right ? left : right;
 
-    /// <summary>What serves better than Npgsql's own defaults where servers come and go; what the string says stays.</summary>
+    /// <summary>
+    /// What serves better than Npgsql's own defaults where servers come and go; what the string says stays.
+    /// </summary>
     private static void WithDefaults(NpgsqlConnectionStringBuilder settings)
     {
         Default("Tcp Keepalive", true);
@@ -121,7 +127,8 @@ internal sealed record MemberPoolFactory(
         var question = new NpgsqlCommand(RoleQuestion, connection);
         await using (question.ConfigureAwait(false))
         {
-            return Convert.ToBoolean(await question.ExecuteScalarAsync().ConfigureAwait(false), CultureInfo.InvariantCulture);
+            return Convert.ToBoolean(await question.ExecuteScalarAsync().ConfigureAwait(false),
+                CultureInfo.InvariantCulture);
         }
     }
 }

@@ -8,7 +8,8 @@ namespace Routing.Driver.Members;
 /// <summary>The pools of all members; made when first needed.</summary>
 internal sealed class MemberPools(MemberPoolFactory factory, TypeChanges types) : IDisposable
 {
-    private readonly ConcurrentDictionary<(string Member, HostPort Address, PoolPurpose Purpose), MemberPool> _pools = new();
+    private readonly ConcurrentDictionary<(string Member, HostPort Address, PoolPurpose Purpose), MemberPool> _pools =
+        new();
     private volatile bool _isDisposed;
 
     public IEnumerable<MemberPool> All => _pools.Values;
@@ -35,7 +36,10 @@ internal sealed class MemberPools(MemberPoolFactory factory, TypeChanges types) 
         }
     }
 
-    /// <summary>The pool that a connection came from, by its address: connections carry no note, as a note would cost an allocation each.</summary>
+    /// <summary>
+    /// The pool that a connection came from, by its address: connections carry no note, as a note would cost an
+    /// allocation each.
+    /// </summary>
     public bool TryFind(NpgsqlConnection connection, [NotNullWhen(true)] out MemberPool? pool, PoolPurpose purpose)
     {
         pool = _pools.Values.FirstOrDefault(one =>
@@ -47,7 +51,8 @@ internal sealed class MemberPools(MemberPoolFactory factory, TypeChanges types) 
     /// <returns>What was closed.</returns>
     public IReadOnlyList<MemberPool> RetireAllBut(Func<string, HostPort?> addressOf)
     {
-        var gone = _pools.Where(one => addressOf(one.Key.Member) is not { } address || address != one.Key.Address).ToList();
+        var gone =
+            _pools.Where(one => addressOf(one.Key.Member) is not { } address || address != one.Key.Address).ToList();
         foreach (var (key, pool) in gone)
         {
             _pools.TryRemove(key, out _);

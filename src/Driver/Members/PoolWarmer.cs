@@ -3,7 +3,10 @@ using Routing.Driver.Diagnostics;
 
 namespace Routing.Driver.Members;
 
-/// <summary>Opens a few connections to a new leader before the first callers need them: one after the other, so that no herd of logins comes.</summary>
+/// <summary>
+/// Opens a few connections to a new leader before the first callers need them: one after the other, so that no herd of
+/// logins comes.
+/// </summary>
 internal static class PoolWarmer
 {
     public static async Task WarmAsync(ClusterRouter router, MemberPool pool)
@@ -19,7 +22,8 @@ internal static class PoolWarmer
                 await connection.OpenAsync(pool.Attempts).ConfigureAwait(false);
             }
         }
-        catch (Exception problem) when (problem is NpgsqlException or OperationCanceledException or ObjectDisposedException or TimeoutException)
+        catch (Exception problem) when (problem is NpgsqlException or OperationCanceledException
+            or ObjectDisposedException or TimeoutException)
         {
             router.Logger.WarmingEnded(router.Name, pool.Member, problem.Message);   // callers will see for themselves
         }

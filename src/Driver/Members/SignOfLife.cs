@@ -5,8 +5,8 @@ namespace Routing.Driver.Members;
 
 /// <summary>Whether a member answers at all: tells one that is silent from one whose logins are slow.</summary>
 /// <remarks>
-/// The question is PostgreSQL's own for TLS, which every server answers with one byte before any login. All attempts at one member share
-/// one question at a time, so that a herd of them adds no load.
+/// The question is PostgreSQL's own for TLS, which every server answers with one byte before any login. All attempts at
+/// one member share one question at a time, so that a herd of them adds no load.
 /// </remarks>
 internal sealed class SignOfLife(HostPort address, TimeProvider time)
 {
@@ -17,7 +17,9 @@ internal sealed class SignOfLife(HostPort address, TimeProvider time)
     private Task<bool>? _asked;
     private long _askedAt;
 
-    /// <summary>Asks, or takes part in a question that is under way, or takes an answer of life that is younger than the limit.</summary>
+    /// <summary>
+    /// Asks, or takes part in a question that is under way, or takes an answer of life that is younger than the limit.
+    /// </summary>
     /// <param name="limit">The longest wait for the answer.</param>
     /// <returns>Whether the member has answered.</returns>
     public Task<bool> AskAsync(TimeSpan limit)

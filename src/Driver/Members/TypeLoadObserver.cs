@@ -7,17 +7,22 @@ using Npgsql.TypeMapping;
 
 namespace Routing.Driver.Members;
 
-/// <summary>Sees when a pool's data source loads the database's types: at its first login, and when somebody asks for it.</summary>
+/// <summary>
+/// Sees when a pool's data source loads the database's types: at its first login, and when somebody asks for it.
+/// </summary>
 internal sealed class TypeLoadObserver
 {
     private static readonly AsyncLocal<bool> s_isOwn = new();
     private int _loads;
 
-    /// <summary>Called when the application has made the data source load its types anew, on one of its connections.</summary>
+    /// <summary>
+    /// Called when the application has made the data source load its types anew, on one of its connections.
+    /// </summary>
     public Action? Reloaded { get; set; }
 
     /// <summary>Takes part in a builder's data source.</summary>
-    public void Observe(NpgsqlDataSourceBuilder builder) => ((INpgsqlTypeMapper)builder).AddDbTypeResolverFactory(new Factory(this));
+    public void Observe(NpgsqlDataSourceBuilder builder) =>
+        ((INpgsqlTypeMapper)builder).AddDbTypeResolverFactory(new Factory(this));
 
     /// <summary>Loads the types anew for the driver itself: that is not told to <see cref="Reloaded"/>.</summary>
     public static async Task ReloadAsync(NpgsqlConnection connection, CancellationToken cancellationToken)

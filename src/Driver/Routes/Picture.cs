@@ -6,7 +6,9 @@ using Routing.Driver.Members;
 
 namespace Routing.Driver.Routes;
 
-/// <summary>One view of the cluster and all that follows from it; swapped whole. Routes are made when they are first asked for.</summary>
+/// <summary>
+/// One view of the cluster and all that follows from it; swapped whole. Routes are made when they are first asked for.
+/// </summary>
 internal sealed class Picture
 {
     private readonly RoutingOptions _options;
@@ -46,10 +48,12 @@ internal sealed class Picture
     /// <summary>The members that have replayed at least a position on a timeline, by what they published.</summary>
     public Route RouteFor(CausalToken token)
     {
-        var request = Targets.RequestFor(TargetSessionAttributes.Standby, _options) with { Fallback = LeaderFallback.Never };
+        var request =
+            Targets.RequestFor(TargetSessionAttributes.Standby, _options) with { Fallback = LeaderFallback.Never };
         var hosts = HostChooser.Select(View.Snapshot, HighestTerm, request);
         var onTimeline = hosts.Members.Where(member => member.Timeline == token.Timeline).ToList();
-        var reached = onTimeline.FindAll(member => (member.ReplayLsn ?? member.XlogLocation) is { } replayed && replayed.Value >= (ulong)token.Lsn);
+        var reached = onTimeline.FindAll(
+            member => (member.ReplayLsn ?? member.XlogLocation) is { } replayed && replayed.Value >= (ulong)token.Lsn);
         var chosen = reached.Count > 0 ? reached : onTimeline;
         return Build(request, new HostSet
         {

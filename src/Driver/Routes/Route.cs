@@ -20,7 +20,8 @@ internal sealed class Route(HostPolicy policy, HostSet hosts, MemberPool[] pools
         }
         var turn = Interlocked.Increment(ref _turn);
         // The turn, well mixed, is random enough for a draw.
-        var at = hosts.Pick(policy, new Loads(pools, tried), turn, unchecked(turn * 2_654_435_761u ^ (turn * 40_503u) << 16));
+        var at = hosts.Pick(policy, new Loads(pools, tried), turn,
+            unchecked(turn * 2_654_435_761u ^ (turn * 40_503u) << 16));
         return at < 0 ? null : pools[at];
     }
 
@@ -42,7 +43,8 @@ internal sealed class Route(HostPolicy policy, HostSet hosts, MemberPool[] pools
             get
             {
                 var isTried = tried?.Contains(pools[index].Member) == true;
-                return new(pools[index].Busy + (isTried ? LastOfAll : 0), isTried || pools[index].Health.IsOut, IsRefused: false);
+                return new(pools[index].Busy + (isTried ? LastOfAll : 0), isTried || pools[index].Health.IsOut,
+                    IsRefused: false);
             }
         }
     }

@@ -35,7 +35,8 @@ internal sealed class SharedTopology
                 shared._users++;
                 return shared;
             }
-            shared = new SharedTopology(key, ViewsFor(options, loggerFactory, time), loggerFactory, time) { _users = 1 };
+            shared =
+                new SharedTopology(key, ViewsFor(options, loggerFactory, time), loggerFactory, time) { _users = 1 };
             s_shared.Add(key, shared);
         }
         return shared.Begin();
@@ -111,7 +112,8 @@ internal sealed class SharedTopology
 
     private static string KeyOf(RoutingOptions options) => string.Join('\n',
     [
-        options.Topology.ToString(), options.Namespace, options.Cluster, options.EtcdUsername, options.EtcdPassword, options.EtcdCaFile,
+        options.Topology.ToString(), options.Namespace, options.Cluster, options.EtcdUsername, options.EtcdPassword,
+        options.EtcdCaFile,
         options.EtcdCertificateFile, options.EtcdKeyFile, options.RestCaFile, options.RestInterval.ToString(),
         .. (options.Topology == TopologySource.Etcd ? options.Etcd : options.Rest).Order(StringComparer.Ordinal),
     ]);

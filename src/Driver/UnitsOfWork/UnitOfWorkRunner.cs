@@ -7,15 +7,16 @@ namespace Routing.Driver.UnitsOfWork;
 /// <summary>Runs whole transactions, and knows what is safe to repeat.</summary>
 internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener opener, Random random)
 {
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(20);
 
     public async Task<T> RunAsync<T>(
-        Func<NpgsqlTransaction, CancellationToken, Task<T>> work, UnitOfWorkOptions options, CancellationToken cancellationToken)
+        Func<NpgsqlTransaction, CancellationToken, Task<T>> work, UnitOfWorkOptions options,
+        CancellationToken cancellationToken)
     {
         using var activity = DriverActivities.Unit(router.Name);
         using var limit = new CancellationTokenSource(options.Deadline, router.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        var bound = FirstPause;
+        var bound = s_firstPause;
         Exception? last = null;
         for (var attempt = 1; ; attempt++)
         {
@@ -27,7 +28,8 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
                 DriverMetrics.Unit(router.Name, "done");
                 return result;
             }
-            catch (Exception problem) when (attempt < options.MaximumAttempts && !either.IsCancellationRequested && run.MayRepeat(problem))
+            catch (Exception problem) when (attempt < options.MaximumAttempts && !either.IsCancellationRequested
+                && run.MayRepeat(problem))
             {
                 DriverMetrics.Unit(router.Name, "repeated");
                 router.Logger.UnitRepeated(router.Name, attempt + 1, problem.Message);
@@ -65,7 +67,8 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
         {
             DriverMetrics.Unit(router.Name, "failed");
             var failed = new TimeoutException(
-                $"The unit of work was not done within {options.Deadline}: {(last ?? problem)?.Message ?? "it still ran"}", last ?? problem);
+                $"The unit of work was not done within {options.Deadline}: "
+                    + $"{(last ?? problem)?.Message ?? "it still ran"}", last ?? problem);
             activity?.SetStatus(System.Diagnostics.ActivityStatusCode.Error, failed.Message);
             return failed;
         }
@@ -86,21 +89,25 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
         private CancellationToken _reign;
         private MemberPool? _pool;
 
-        public async Task<T> RunAsync(Func<NpgsqlTransaction, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+        public async Task<T> RunAsync(
+            Func<NpgsqlTransaction, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
         {
-            var connection = await opener.OpenAsync(TargetSessionAttributes.Primary, cancellationToken).ConfigureAwait(false);
+            var connection =
+                await opener.OpenAsync(TargetSessionAttributes.Primary, cancellationToken).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
             _pool = router.WritePoolOf(connection);
             _reign = options.InterruptOnFailover && _pool is not null ? ReignOf(_pool) : CancellationToken.None;
             using var either = CancellationTokenSource.CreateLinkedTokenSource(_reign, cancellationToken);
             T result;
-            var transaction = await connection.BeginTransactionAsync(options.IsolationLevel, either.Token).ConfigureAwait(false);
+            var transaction =
+                await connection.BeginTransactionAsync(options.IsolationLevel, either.Token).ConfigureAwait(false);
             await using var __ = transaction.ConfigureAwait(false);
             try
             {
                 result = await work(transaction, either.Token).ConfigureAwait(false);
             }
-            catch (PostgresException problem) when (problem.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction && _pool is not null)
+            catch (PostgresException problem) when (problem.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction
+                && _pool is not null)
             {
                 router.EvictReadOnly(_pool);
                 throw;
@@ -117,15 +124,17 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
             return result;
         }
 
-        // PostgreSQL answers COMMIT in a failed transaction with ROLLBACK, and Npgsql takes that for success. The statement ahead of it, in the
-        // same round trip, fails in such a transaction, and COMMIT is not run.
-        private static async Task CommitAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, CancellationToken cancellationToken)
+        // PostgreSQL answers COMMIT in a failed transaction with ROLLBACK, and Npgsql takes that for success. The
+        // statement ahead of it, in the same round trip, fails in such a transaction, and COMMIT is not run.
+        private static async Task CommitAsync(
+            NpgsqlConnection connection, NpgsqlTransaction transaction, CancellationToken cancellationToken)
         {
             var hasEnded = false;
             connection.Notice += OnNotice;
             try
             {
-                var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { new("SELECT 1"), new("COMMIT") } };
+                var batch =
+                    new NpgsqlBatch(connection, transaction) { BatchCommands = { new("SELECT 1"), new("COMMIT") } };
                 await using var _ = batch.ConfigureAwait(false);
                 await batch.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
             }
@@ -139,14 +148,16 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
             }
             if (hasEnded)
             {
-                throw new InvalidOperationException("The work ended its transaction by itself: a unit of work is committed by the driver.");
+                throw new InvalidOperationException(
+                    "The work ended its transaction by itself: a unit of work is committed by the driver.");
             }
 
             void OnNotice(object sender, NpgsqlNoticeEventArgs notice) =>
                 hasEnded |= notice.Notice.SqlState == PostgresErrorCodes.NoActiveSqlTransaction;
         }
 
-        // The picture is swapped before a reign ends: one that is read first and still in the picture afterwards is this leader's.
+        // The picture is swapped before a reign ends: one that is read first and still in the picture afterwards is
+        // this leader's.
         private CancellationToken ReignOf(MemberPool pool)
         {
             var reign = pool.Reign;
@@ -164,7 +175,9 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
             _ => false,
         };
 
-        /// <summary>Whether the server may have committed although we saw an error. A definite refusal is none.</summary>
+        /// <summary>
+        /// Whether the server may have committed although we saw an error. A definite refusal is none.
+        /// </summary>
         private static bool IsAmbiguous(Exception problem) => problem switch
         {
             // Ended while it committed, or told by a proxy that it does not know.
@@ -179,7 +192,8 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
             router.Logger.CommitAmbiguous(router.Name, member, lost.Message);
             try
             {
-                if (options.WasCommitted is { } wasCommitted && await LookAsync(wasCommitted, cancellationToken).ConfigureAwait(false) is { } answer)
+                if (options.WasCommitted is { } wasCommitted
+                    && await LookAsync(wasCommitted, cancellationToken).ConfigureAwait(false) is { } answer)
                 {
                     if (answer)
                     {
@@ -190,25 +204,29 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
             }
             catch (Exception problem) when (problem is not RepeatException)
             {
-                throw new AmbiguousCommitException(member, new AggregateException(lost, problem));   // whoever gave up: it stays open
+                // whoever gave up: it stays open
+                throw new AmbiguousCommitException(member, new AggregateException(lost, problem));
             }
             throw new AmbiguousCommitException(member, lost);
         }
 
-        // The cluster may well be in the middle of a failover: asked again until there is an answer, or the time is over.
-        private async Task<bool?> LookAsync(Func<NpgsqlConnection, CancellationToken, Task<bool?>> wasCommitted, CancellationToken cancellationToken)
+        // The cluster may well be in the middle of a failover: asked again until there is an answer, or the time is
+        // over.
+        private async Task<bool?> LookAsync(
+            Func<NpgsqlConnection, CancellationToken, Task<bool?>> wasCommitted, CancellationToken cancellationToken)
         {
             while (true)
             {
                 try
                 {
-                    var connection = await opener.OpenAsync(TargetSessionAttributes.Primary, cancellationToken).ConfigureAwait(false);
+                    var connection = await opener.OpenAsync(TargetSessionAttributes.Primary, cancellationToken)
+                        .ConfigureAwait(false);
                     await using var _ = connection.ConfigureAwait(false);
                     return await wasCommitted(connection, cancellationToken).ConfigureAwait(false);
                 }
                 catch (NpgsqlException problem) when (problem.IsTransient)
                 {
-                    await Task.Delay(FirstPause, router.Time, cancellationToken).ConfigureAwait(false);
+                    await Task.Delay(s_firstPause, router.Time, cancellationToken).ConfigureAwait(false);
                 }
             }
         }

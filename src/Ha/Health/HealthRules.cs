@@ -4,8 +4,8 @@ namespace Routing.Ha.Health;
 
 /// <summary>How the leader judges its server's health. Pure.</summary>
 /// <remarks>
-/// Slowness is no problem: a probe counts by what it says (no space, read-only), and silence only when it has lasted for the
-/// whole patience. Exhausted connections never cost the leadership: the next leader would have as few.
+/// Slowness is no problem: a probe counts by what it says (no space, read-only), and silence only when it has lasted
+/// for the whole patience. Exhausted connections never cost the leadership: the next leader would have as few.
 /// </remarks>
 public static class HealthRules
 {
@@ -44,13 +44,15 @@ public static class HealthRules
         var isSilent = local.Server == ServerState.Unresponsive && local.HasFreeConnections;
         var silentSince = isSilent ? memory.SilentSince ?? now : (TimeSpan?)null;
         var (problem, detail) = Of(local, now - (silentSince ?? now));
-        var since = problem == HealthProblem.None ? (TimeSpan?)null : problem == memory.Problem ? memory.Since ?? now : now;
+        var since =
+            problem == HealthProblem.None ? (TimeSpan?)null : problem == memory.Problem ? memory.Since ?? now : now;
         return new HealthMemory(problem, detail, since, silentSince);
     }
 
     /// <summary>Whether a problem is one that another member may not have, and has lasted long enough.</summary>
     public static bool MayGiveUp(HealthMemory memory, HealthConfig config, TimeSpan now) =>
-        config.Policy == HealthPolicy.Failover && memory.Problem is not (HealthProblem.None or HealthProblem.NoConnections)
+        config.Policy == HealthPolicy.Failover
+            && memory.Problem is not (HealthProblem.None or HealthProblem.NoConnections)
         && memory.Since is { } since && now - since >= config.Patience;
 }
 

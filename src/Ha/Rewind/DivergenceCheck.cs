@@ -36,7 +36,9 @@ public static class DivergenceCheck
     /// <summary>Whether <see cref="Decide"/> will ask for <see cref="DivergenceObservation.PrimaryHistory"/>.</summary>
     public static bool NeedsHistory(uint localTimeline, uint primaryTimeline) => localTimeline < primaryTimeline;
 
-    /// <summary>Whether <see cref="Decide"/> will ask for <see cref="DivergenceObservation.ShutdownCheckpointEnd"/>.</summary>
+    /// <summary>
+    /// Whether <see cref="Decide"/> will ask for <see cref="DivergenceObservation.ShutdownCheckpointEnd"/>.
+    /// </summary>
     public static bool NeedsShutdownCheckpointEnd(DivergenceObservation o) =>
         !o.WasInRecovery && SwitchPoint(o) is { } end && o.LocalLsn < end;
 
@@ -45,7 +47,8 @@ public static class DivergenceCheck
     {
         if (o.LocalTimeline > o.PrimaryTimeline)
         {
-            return new(true, $"is on timeline {o.LocalTimeline}, which the primary on {o.PrimaryTimeline} never reached");
+            return new(
+                true, $"is on timeline {o.LocalTimeline}, which the primary on {o.PrimaryTimeline} never reached");
         }
         if (o.LocalTimeline == o.PrimaryTimeline)
         {
@@ -63,14 +66,19 @@ public static class DivergenceCheck
         }
         if (o.LocalLsn >= end)
         {
-            return new(true, $"wrote a checkpoint at {o.LocalLsn}, not before {end} where timeline {o.LocalTimeline} ended");
+            return new(
+                true, $"wrote a checkpoint at {o.LocalLsn}, not before {end} where timeline {o.LocalTimeline} ended");
         }
         return o.ShutdownCheckpointEnd switch
         {
             { } recordEnd when recordEnd == end =>
                 new(false, $"shut down with its last record ending at {end}, where timeline {o.LocalTimeline} ended"),
-            { } recordEnd => new(true, $"shut down with its last record ending at {recordEnd}, not at {end} where timeline {o.LocalTimeline} ended"),
-            null => new(true, $"can't find the end of its shutdown checkpoint, and timeline {o.LocalTimeline} ended at {end}"),
+            { } recordEnd =>
+                new(true,
+                    $"shut down with its last record ending at {recordEnd}, not at {end} where timeline "
+                        + $"{o.LocalTimeline} ended"),
+            null => new(
+                true, $"can't find the end of its shutdown checkpoint, and timeline {o.LocalTimeline} ended at {end}"),
         };
     }
 

@@ -14,7 +14,8 @@ public readonly record struct TimelineSwitch(uint Timeline, Lsn SwitchPoint, str
 public static class TimelineHistoryFile
 {
     /// <summary>
-    /// Reads the file's text. Blank lines and lines that begin with # are skipped; timelines must rise, as PostgreSQL demands.
+    /// Reads the file's text. Blank lines and lines that begin with # are skipped; timelines must rise, as PostgreSQL
+    /// demands.
     /// </summary>
     /// <exception cref="FormatException">A line is not "timeline, position, reason".</exception>
     public static ImmutableArray<TimelineSwitch> Parse(string text)
@@ -27,16 +28,19 @@ public static class TimelineHistoryFile
             {
                 continue;
             }
-            var fields = line.Split(s_blanks, 3, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+            var fields =
+                line.Split(s_blanks, 3, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
             if (fields.Length < 2
                 || !uint.TryParse(fields[0], NumberStyles.None, CultureInfo.InvariantCulture, out var timeline)
                 || !Lsn.TryParse(fields[1], out var position))
             {
-                throw new FormatException($"'{line}' is not a line of a timeline history file: timeline, position, reason.");
+                throw new FormatException(
+                    $"'{line}' is not a line of a timeline history file: timeline, position, reason.");
             }
             if (lines.Count > 0 && lines[^1].Timeline >= timeline)
             {
-                throw new FormatException($"Timeline {timeline} stands after {lines[^1].Timeline} in a timeline history file.");
+                throw new FormatException(
+                    $"Timeline {timeline} stands after {lines[^1].Timeline} in a timeline history file.");
             }
             lines.Add(new TimelineSwitch(timeline, position, fields.Length > 2 ? fields[2] : ""));
         }

@@ -3,10 +3,13 @@ using Routing.Cluster;
 
 namespace Routing.Ha.Slots;
 
-/// <summary>Remembers, on the leader, when each member was last seen, so that the slot of an absent one is kept for a while.</summary>
+/// <summary>
+/// Remembers, on the leader, when each member was last seen, so that the slot of an absent one is kept for a while.
+/// </summary>
 internal static class RetainedSlots
 {
-    private static readonly ImmutableSortedSet<string> s_none = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
+    private static readonly ImmutableSortedSet<string> s_none =
+        ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
 
     public static (ImmutableSortedSet<string> Names, SlotMemory Memory) Update(SlotObservation o)
     {

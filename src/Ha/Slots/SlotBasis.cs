@@ -3,9 +3,13 @@ using Routing.Cluster;
 
 namespace Routing.Ha.Slots;
 
-/// <summary>Where a member's replication slots are planned from: the DCS, or the failsafe exchange while the DCS is silent.</summary>
+/// <summary>
+/// Where a member's replication slots are planned from: the DCS, or the failsafe exchange while the DCS is silent.
+/// </summary>
 /// <param name="Cluster">The cluster: the leader's positions stand in <see cref="LeaderStatus.Slots"/>.</param>
-/// <param name="DcsIsSilent">It is the failsafe exchange: slots are advanced, and none is made, dropped or forgotten.</param>
+/// <param name="DcsIsSilent">
+/// It is the failsafe exchange: slots are advanced, and none is made, dropped or forgotten.
+/// </param>
 public sealed record SlotBasis(ClusterSnapshot Cluster, bool DcsIsSilent)
 {
     /// <summary>The present basis; null: there is none, and no slot is touched.</summary>
@@ -27,7 +31,8 @@ public sealed record SlotBasis(ClusterSnapshot Cluster, bool DcsIsSilent)
         {
             return o.FailsafeHolds ? new SlotBasis(WithPositions(cluster, o.Failsafe), DcsIsSilent: true) : null;
         }
-        return o.Failsafe is { PingedBy: { } leader, PingSlots: { } } && o.Failsafe.PingLeft > TimeSpan.Zero && leader != o.Self
+        return o.Failsafe is { PingedBy: { } leader, PingSlots: { } } && o.Failsafe.PingLeft > TimeSpan.Zero
+            && leader != o.Self
             ? new SlotBasis(WithLeader(cluster, leader, o.Failsafe), DcsIsSilent: true)
             : null;
     }
@@ -39,16 +44,19 @@ public sealed record SlotBasis(ClusterSnapshot Cluster, bool DcsIsSilent)
             from told in failsafe.Positions ?? ImmutableSortedDictionary<string, Lsn>.Empty
             where cluster.Members.ContainsKey(told.Key)
             let member = cluster.Members[told.Key]
-            select KeyValuePair.Create(told.Key, member with { XlogLocation = told.Value, ReceiveLsn = told.Value, ReplayLsn = told.Value })),
+            select KeyValuePair.Create(told.Key,
+                member with { XlogLocation = told.Value, ReceiveLsn = told.Value, ReplayLsn = told.Value })),
     };
 
     /// <summary>Its keys hang on a lease that may have ended meanwhile.</summary>
-    private static ClusterSnapshot WithLeader(ClusterSnapshot cluster, string leader, FailsafeView failsafe) => cluster with
+    private static ClusterSnapshot WithLeader(ClusterSnapshot cluster, string leader, FailsafeView failsafe) =>
+        cluster with
     {
         Leader = cluster.Leader?.Holder == leader ? cluster.Leader : new LeaderKey(leader, default, 0, 0),
         Members = cluster.Members.ContainsKey(leader)
             ? cluster.Members
-            : cluster.Members.Add(leader, new Member { Name = leader, State = PostgresState.Running, Role = Role.Primary }),
+            : cluster.Members.Add(leader,
+                new Member { Name = leader, State = PostgresState.Running, Role = Role.Primary }),
         Status = cluster.Status with { Slots = failsafe.PingSlots! },
     };
 }

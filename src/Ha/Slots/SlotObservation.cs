@@ -84,7 +84,8 @@ public sealed record SlotObservation
 
     /// <summary>
     /// The DCS is silent and failsafe mode is active: slots are advanced by what the leader said directly (put into
-    /// <see cref="LeaderStatus.Slots"/> of the cluster), and nothing is created, dropped or published. The time counts for no absent member.
+    /// <see cref="LeaderStatus.Slots"/> of the cluster), and nothing is created, dropped or published. The time counts
+    /// for no absent member.
     /// </summary>
     public bool DcsIsSilent { get; init; }
 
@@ -97,7 +98,9 @@ public sealed record SlotObservation
 
 /// <summary>What one run of the planner hands to the next.</summary>
 /// <param name="WasLeader">Whether this member held the leader key in that run.</param>
-/// <param name="LastSeen">Member slots: when their member was last seen together with the slot, later by as long as the DCS was silent.</param>
+/// <param name="LastSeen">
+/// Member slots: when their member was last seen together with the slot, later by as long as the DCS was silent.
+/// </param>
 public sealed record SlotMemory(bool WasLeader, ImmutableSortedDictionary<string, TimeSpan> LastSeen)
 {
     /// <summary>When that run was.</summary>

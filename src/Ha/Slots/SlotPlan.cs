@@ -16,7 +16,8 @@ public abstract record SlotAction(string Name, string Reason)
     /// <param name="Database">Its database.</param>
     /// <param name="Plugin">Its output plugin.</param>
     /// <param name="Reason">Why, in a few words for the log.</param>
-    public sealed record CreateLogical(string Name, string Database, string Plugin, string Reason) : SlotAction(Name, Reason);
+    public sealed record CreateLogical(string Name, string Database, string Plugin, string Reason)
+        : SlotAction(Name, Reason);
 
     /// <summary>Copy the state of a logical slot from the leader (on a standby); needs a restart.</summary>
     public sealed record CopyLogical(string Name, string Reason) : SlotAction(Name, Reason);
@@ -35,12 +36,18 @@ public abstract record SlotAction(string Name, string Reason)
 /// <summary>What to do about the local replication slots, and what to publish about them.</summary>
 /// <param name="Actions">In order; a failed one is repeated by the next run.</param>
 /// <param name="PublishedSlots">
-/// The leader's slots: the <c>slots</c> field of the status key, and of what it tells the members in failsafe mode. Null: nothing to publish,
-/// keep what is there.
+/// The leader's slots: the <c>slots</c> field of the status key, and of what it tells the members in failsafe mode.
+/// Null: nothing to publish, keep what is there.
 /// </param>
-/// <param name="RetainSlots">The <c>retain_slots</c> field of the status key; null: nothing to publish, keep what is there.</param>
-/// <param name="NeedsHotStandbyFeedback">Whether <c>hot_standby_feedback</c> has to be on for the sake of logical slots.</param>
-/// <param name="Problems">What an operator should know, one sentence each, such as two members whose slot names collide.</param>
+/// <param name="RetainSlots">
+/// The <c>retain_slots</c> field of the status key; null: nothing to publish, keep what is there.
+/// </param>
+/// <param name="NeedsHotStandbyFeedback">
+/// Whether <c>hot_standby_feedback</c> has to be on for the sake of logical slots.
+/// </param>
+/// <param name="Problems">
+/// What an operator should know, one sentence each, such as two members whose slot names collide.
+/// </param>
 /// <param name="Memory">To be handed in with the next observation.</param>
 public sealed record SlotPlan(
     ImmutableArray<SlotAction> Actions,

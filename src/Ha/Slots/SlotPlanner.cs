@@ -3,7 +3,9 @@ using Routing.Cluster;
 
 namespace Routing.Ha.Slots;
 
-/// <summary>Decides which replication slots this member keeps, how far they are advanced, and what the leader publishes of them.</summary>
+/// <summary>
+/// Decides which replication slots this member keeps, how far they are advanced, and what the leader publishes of them.
+/// </summary>
 public static class SlotPlanner
 {
     private const int FirstMajorWithSlotSync = 17;
@@ -51,15 +53,19 @@ public static class SlotPlanner
     }
 
     /// <summary>Why the slot has to go, or null.</summary>
-    private static string? Drop(SlotObservation o, ReplicationSlot slot, ImmutableSortedDictionary<string, WantedSlot> wanted)
+    private static string? Drop(
+        SlotObservation o, ReplicationSlot slot, ImmutableSortedDictionary<string, WantedSlot> wanted)
     {
-        if (o.Config.Pause || o.DcsIsSilent || slot.Temporary || o.Config.IgnoreSlots.Any(matcher => Matches(matcher, slot)))
+        if (o.Config.Pause || o.DcsIsSilent || slot.Temporary
+            || o.Config.IgnoreSlots.Any(matcher => Matches(matcher, slot)))
         {
             return null;
         }
         if (o.ServerMajor >= FirstMajorWithSlotSync && slot.Failover)
         {
-            return !o.IsPrimary && !slot.Synced ? "it stands in the way of PostgreSQL's own slot synchronisation" : null;
+            return !o.IsPrimary && !slot.Synced
+                ? "it stands in the way of PostgreSQL's own slot synchronisation"
+                : null;
         }
         if (!wanted.TryGetValue(slot.Name, out var want))
         {
@@ -76,7 +82,9 @@ public static class SlotPlanner
         }
         if (want.IsLogical)
         {
-            return slot.Database != want.Database || slot.Plugin != want.Plugin ? "its database or plugin is another one" : null;
+            return slot.Database != want.Database || slot.Plugin != want.Plugin
+                ? "its database or plugin is another one"
+                : null;
         }
         if (slot.RestartLsn is null && !slot.Active)
         {
@@ -108,7 +116,8 @@ public static class SlotPlanner
 
     private static SlotAction? Advance(SlotObservation o, WantedSlot want, ReplicationSlot slot)
     {
-        if (o.Config.IgnoreSlots.Any(matcher => Matches(matcher, slot)) || (slot.Failover && o.ServerMajor >= FirstMajorWithSlotSync))
+        if (o.Config.IgnoreSlots.Any(matcher => Matches(matcher, slot))
+            || (slot.Failover && o.ServerMajor >= FirstMajorWithSlotSync))
         {
             return null;
         }
@@ -127,7 +136,8 @@ public static class SlotPlanner
                 ? new SlotAction.Advance(slot.Name, slot.Database, to, "the leader's consumer went on")
                 : null;
         }
-        if (slot.IsLogical || want.IsStreamedHere || slot.Active || slot.Xmin is not null || slot.RestartLsn is not { } restart)
+        if (slot.IsLogical || want.IsStreamedHere || slot.Active || slot.Xmin is not null
+            || slot.RestartLsn is not { } restart)
         {
             return null;
         }
@@ -152,7 +162,8 @@ public static class SlotPlanner
     }
 
     private static ImmutableSortedDictionary<string, Lsn> Published(
-        SlotObservation o, ImmutableSortedDictionary<string, WantedSlot> wanted, Dictionary<string, ReplicationSlot> present)
+        SlotObservation o, ImmutableSortedDictionary<string, WantedSlot> wanted,
+        Dictionary<string, ReplicationSlot> present)
     {
         var published = LeaderStatus.None.Slots.ToBuilder();
         foreach (var want in wanted.Values)
@@ -171,7 +182,9 @@ public static class SlotPlanner
         return published.ToImmutable();
     }
 
-    /// <summary>A copied logical slot only stays usable while the leader keeps the catalog rows that it needs.</summary>
+    /// <summary>
+    /// A copied logical slot only stays usable while the leader keeps the catalog rows that it needs.
+    /// </summary>
     private static bool NeedsFeedback(SlotObservation o, ImmutableSortedDictionary<string, WantedSlot> wanted)
     {
         if (o.IsPrimary || o.Tags.NoStream || !o.Config.UseSlots)
@@ -181,7 +194,8 @@ public static class SlotPlanner
         return wanted.Values.Any(want => want.IsLogical)
             || (o.Config.StandbyCluster is null
                 && o.Config.PermanentSlots.Values.Any(slot => slot.IsLogical)
-                && o.Cluster.Members.Values.Any(member => member.Tags.ReplicateFrom == o.Self && !member.Tags.NoStream));
+                && o.Cluster.Members.Values.Any(
+                    member => member.Tags.ReplicateFrom == o.Self && !member.Tags.NoStream));
     }
 
     private static bool Matches(SlotMatcher matcher, ReplicationSlot slot) =>

@@ -54,7 +54,8 @@ internal static class WantedSlots
         o.Cluster.Status.RetainSlots.Contains(name) || o.Cluster.Members.Values.Any(member => member.SlotName == name);
 
     private static void AddMembers(
-        SlotObservation o, ImmutableSortedDictionary<string, WantedSlot>.Builder wanted, ImmutableArray<string>.Builder problems)
+        SlotObservation o, ImmutableSortedDictionary<string, WantedSlot>.Builder wanted,
+        ImmutableArray<string>.Builder problems)
     {
         foreach (var member in o.Cluster.Members.Values)
         {
@@ -69,15 +70,19 @@ internal static class WantedSlots
             }
             if (wanted.TryGetValue(member.SlotName, out var other))
             {
-                problems.Add($"Members {other.Member!.Name} and {member.Name} share the slot name {member.SlotName}: rename one.");
+                problems.Add(
+                    $"Members {other.Member!.Name} and {member.Name} share the slot name {member.SlotName}: rename "
+                        + "one.");
                 continue;
             }
-            wanted[member.SlotName] = new WantedSlot(member.SlotName, $"for member {member.Name}") { Member = member, IsStreamedHere = streams };
+            wanted[member.SlotName] = new WantedSlot(
+                member.SlotName, $"for member {member.Name}") { Member = member, IsStreamedHere = streams };
         }
     }
 
     private static void AddPermanent(
-        SlotObservation o, ImmutableSortedDictionary<string, WantedSlot>.Builder wanted, ImmutableArray<string>.Builder problems)
+        SlotObservation o, ImmutableSortedDictionary<string, WantedSlot>.Builder wanted,
+        ImmutableArray<string>.Builder problems)
     {
         if (!KeepsAll(o))
         {
@@ -128,7 +133,8 @@ internal static class WantedSlots
         var upstream = member.Tags.ReplicateFrom;
         if (o.IsLeader)
         {
-            return upstream is null || upstream == o.Self || upstream == member.Name || !o.Cluster.Members.ContainsKey(upstream);
+            return upstream is null || upstream == o.Self || upstream == member.Name
+                || !o.Cluster.Members.ContainsKey(upstream);
         }
         return upstream == o.Self && o.Cluster.Leader?.Holder != member.Name;
     }

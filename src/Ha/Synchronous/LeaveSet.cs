@@ -5,7 +5,9 @@ namespace Routing.Ha.Synchronous;
 
 /// <summary>Whether a standby that is about to stop may do so.</summary>
 /// <param name="Reason">One sentence for the operator.</param>
-/// <param name="MayStop">False: publish the tags of <see cref="LeaveSet.Publish"/> and look again when the <c>sync</c> key changes.</param>
+/// <param name="MayStop">
+/// False: publish the tags of <see cref="LeaveSet.Publish"/> and look again when the <c>sync</c> key changes.
+/// </param>
 /// <param name="Left">The time after which it stops in any case.</param>
 public sealed record LeaveSetDecision(string Reason, bool MayStop, TimeSpan Left);
 

@@ -2,7 +2,9 @@ using System.Collections.Immutable;
 
 namespace Routing.Ha.Synchronous;
 
-/// <summary>Priority mode: every name in the <c>sync</c> key holds every acknowledged commit, because commits wait for each.</summary>
+/// <summary>
+/// Priority mode: every name in the <c>sync</c> key holds every acknowledged commit, because commits wait for each.
+/// </summary>
 internal static class PrioritySync
 {
     private static readonly TimeSpan s_afterChange = TimeSpan.FromSeconds(2);
@@ -12,7 +14,8 @@ internal static class PrioritySync
         var force = SyncStandbyNames.TryParse(o.StandbyNames, out var parsed) ? parsed : SyncStandbyNames.None;
         if (!o.Sync.IsOwner(o.Self) || o.Sync.Quorum != 0)
         {
-            return new($"takes the synchronous state over from {o.Sync.Leader}", SyncPlanner.Write(o, 0, NameSet.Empty), o.Memory);
+            return new($"takes the synchronous state over from {o.Sync.Leader}", SyncPlanner.Write(o, 0, NameSet.Empty),
+                o.Memory);
         }
         var published = NameSet.Of(o.Sync.Standbys);
         if (!published.IsSubsetOf(force.Certain))
@@ -39,7 +42,8 @@ internal static class PrioritySync
 
     /// <summary>The parameter is right: those that have caught up since are published.</summary>
     private static SyncDecision Confirm(
-        SyncObservation o, ImmutableArray<SyncCandidate> streaming, ImmutableSortedSet<string> picked, ImmutableSortedSet<string> published)
+        SyncObservation o, ImmutableArray<SyncCandidate> streaming, ImmutableSortedSet<string> picked,
+        ImmutableSortedSet<string> published)
     {
         var confirmed = NameSet.Of(
             from candidate in streaming
@@ -57,14 +61,18 @@ internal static class PrioritySync
             if (missing.IsEmpty)
             {
                 return new(
-                    picked.IsEmpty ? "has no synchronous standby" : $"keeps {NameSet.Text(picked)} synchronous", new SyncStep.None(), o.Memory);
+                    picked.IsEmpty ? "has no synchronous standby" : $"keeps {NameSet.Text(picked)} synchronous",
+                    new SyncStep.None(), o.Memory);
             }
         }
         return new($"waits until {NameSet.Text(missing)} caught up", new SyncStep.Wait(Rest(o)), o.Memory);
     }
 
-    /// <summary>Strict, and nobody to wait for: commits go on waiting for those published, or for nobody that exists.</summary>
-    private static SyncDecision KeepStrict(SyncObservation o, SyncStandbyNames force, ImmutableSortedSet<string> published)
+    /// <summary>
+    /// Strict, and nobody to wait for: commits go on waiting for those published, or for nobody that exists.
+    /// </summary>
+    private static SyncDecision KeepStrict(
+        SyncObservation o, SyncStandbyNames force, ImmutableSortedSet<string> published)
     {
         var text = SyncStandbyNames.ForPriority(published) ?? SyncStandbyNames.Placeholder;
         var reason = $"has no standby left; commits wait for {NameSet.Text(published)}: the mode is strict";

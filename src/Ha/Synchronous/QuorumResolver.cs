@@ -23,7 +23,9 @@ public sealed record QuorumSituation
     /// <summary>In force: the standbys that count.</summary>
     public required ImmutableSortedSet<string> Names { get; init; }
 
-    /// <summary>How many of them are known to hold every commit acknowledged before these names came into force.</summary>
+    /// <summary>
+    /// How many of them are known to hold every commit acknowledged before these names came into force.
+    /// </summary>
     public required int Confirmed { get; init; }
 
     /// <summary>The standbys that stream and may be synchronous.</summary>
@@ -33,8 +35,8 @@ public sealed record QuorumSituation
     public required int Wanted { get; init; }
 
     /// <summary>
-    /// Whether every race that the voters allow meets every acknowledgement: no q + 1 voters are disjoint from k of the names.
-    /// Without voters nobody but the owner can win.
+    /// Whether every race that the voters allow meets every acknowledgement: no q + 1 voters are disjoint from k of the
+    /// names. Without voters nobody but the owner can win.
     /// </summary>
     public bool IsSafe => Voters.IsEmpty || Voters.Union(Names).Count <= Quorum + Count;
 }
@@ -56,23 +58,29 @@ public abstract record QuorumStep
     public sealed record Pause : QuorumStep;
 }
 
-/// <summary>Finds the way from one quorum to another, on which a crash between any two steps loses no acknowledged commit.</summary>
+/// <summary>
+/// Finds the way from one quorum to another, on which a crash between any two steps loses no acknowledged commit.
+/// </summary>
 /// <remarks>
 /// <para>
-/// Two places hold the agreement and can't be written together: the <c>sync</c> key says who may be promoted (a member that sees
-/// q other voters with no more WAL), the parameter says what a commit waits for (k of the names). Any q + 1 voters and any k
-/// names must have a member in common, after each single step.
+/// Two places hold the agreement and can't be written together: the <c>sync</c> key says who may be promoted (a member
+/// that sees q other voters with no more WAL), the parameter says what a commit waits for (k of the names). Any q + 1
+/// voters and any k names must have a member in common, after each single step.
 /// </para>
 /// <para>
-/// The key also answers for commits acknowledged in the past. So a step that lets a smaller set of voters decide needs standbys
-/// that are <i>confirmed</i>: known to hold all that was acknowledged before the present names came into force.
+/// The key also answers for commits acknowledged in the past. So a step that lets a smaller set of voters decide needs
+/// standbys that are <i>confirmed</i>: known to hold all that was acknowledged before the present names came into
+/// force.
 /// </para>
 /// </remarks>
 public static class QuorumResolver
 {
-    private const int MostSteps = 64;   // each rule moves the situation towards its goal; a test looks for the worst case
+    // each rule moves the situation towards its goal; a test looks for the worst case
+    private const int MostSteps = 64;
 
-    /// <summary>The steps that lie ahead as things stand; empty when all is as wanted. Only the first has to be done now.</summary>
+    /// <summary>
+    /// The steps that lie ahead as things stand; empty when all is as wanted. Only the first has to be done now.
+    /// </summary>
     public static ImmutableArray<QuorumStep> Steps(QuorumSituation start)
     {
         var steps = new List<QuorumStep>();
@@ -131,7 +139,9 @@ public static class QuorumResolver
         _ => Relax(s) ?? RemoveGone(s) ?? AddNew(s) ?? ChangeCount(s),
     };
 
-    /// <summary>Nobody but the owner can win: the parameter may change freely, and voters come once somebody is confirmed.</summary>
+    /// <summary>
+    /// Nobody but the owner can win: the parameter may change freely, and voters come once somebody is confirmed.
+    /// </summary>
     private static QuorumStep? Begin(QuorumSituation s)
     {
         var count = Math.Min(s.Wanted, s.Active.Count);
@@ -148,7 +158,9 @@ public static class QuorumResolver
             : new QuorumStep.Publish(s.Self, s.Active.Count - Math.Min(s.Count, s.Confirmed), s.Active);
     }
 
-    /// <summary>Key and parameter do not fit together (somebody else changed one): publish what the parameter proves.</summary>
+    /// <summary>
+    /// Key and parameter do not fit together (somebody else changed one): publish what the parameter proves.
+    /// </summary>
     private static QuorumStep.Publish Repair(QuorumSituation s) => s.Count == 0 || s.Confirmed == 0
         ? new QuorumStep.Publish(s.Self, 0, NameSet.Empty)
         : new QuorumStep.Publish(s.Self, s.Names.Count - Math.Min(s.Count, s.Confirmed), s.Names);
@@ -170,7 +182,9 @@ public static class QuorumResolver
             return new QuorumStep.Require(s.Count, s.Names.Union(add));
         }
         // Here voters are gone, but nobody is confirmed to hold what they may have acknowledged.
-        return Publish(s, s.Voters.Union(s.Active)) is { } more && more.Voters.Count > s.Voters.Count ? more : new QuorumStep.Pause();
+        return Publish(s, s.Voters.Union(s.Active)) is { } more && more.Voters.Count > s.Voters.Count
+            ? more
+            : new QuorumStep.Pause();
     }
 
     private static QuorumStep? FinishWithMoreNames(QuorumSituation s)
@@ -248,7 +262,9 @@ public static class QuorumResolver
             : new QuorumStep.Publish(s.Self, quorum, s.Voters);
     }
 
-    /// <summary>Publishes the voters with the smallest quorum that is safe, or null when even that could never be reached.</summary>
+    /// <summary>
+    /// Publishes the voters with the smallest quorum that is safe, or null when even that could never be reached.
+    /// </summary>
     private static QuorumStep.Publish? Publish(QuorumSituation s, ImmutableSortedSet<string> voters, int atLeast = 0)
     {
         var quorum = Math.Max(atLeast, LeastQuorum(s, voters));
@@ -256,12 +272,13 @@ public static class QuorumResolver
     }
 
     /// <summary>
-    /// For commits to come: it meets k of the names. For commits of the past: it meets one that is confirmed, or no fewer of the
-    /// present voters decide than before.
+    /// For commits to come: it meets k of the names. For commits of the past: it meets one that is confirmed, or no
+    /// fewer of the present voters decide than before.
     /// </summary>
     private static int LeastQuorum(QuorumSituation s, ImmutableSortedSet<string> voters) => Math.Max(
         voters.Union(s.Names).Count - s.Count,
         Math.Min(voters.Count - s.Confirmed, s.Quorum + voters.Except(s.Voters).Count));
 
-    private static bool Same(string left, string right) => string.Equals(left, right, StringComparison.OrdinalIgnoreCase);
+    private static bool Same(string left, string right) =>
+        string.Equals(left, right, StringComparison.OrdinalIgnoreCase);
 }

@@ -24,7 +24,8 @@ internal static class QuorumSync
             }
             if (o.Config.SynchronousModeStrict && active.IsEmpty)
             {
-                return new($"has no standby left; commits wait for {NameSet.Text(names)}: the mode is strict", new SyncStep.None(), o.Memory);
+                return new($"has no standby left; commits wait for {NameSet.Text(names)}: the mode is strict",
+                    new SyncStep.None(), o.Memory);
             }
         }
         var situation = new QuorumSituation
@@ -42,7 +43,8 @@ internal static class QuorumSync
         if (force.Method == SyncMethod.First && count > 0 && situation.IsSafe)
         {
             // Just as many of the same names; what has to change besides comes next.
-            return SyncPlanner.Ask(o, Text(o.Config, count, names), "waits for any of its standbys from now on: the mode is quorum");
+            return SyncPlanner.Ask(o, Text(o.Config, count, names),
+                "waits for any of its standbys from now on: the mode is quorum");
         }
         foreach (var step in QuorumResolver.Steps(situation))
         {
@@ -53,7 +55,8 @@ internal static class QuorumSync
                 case QuorumStep.Require r when !(r.Count == count && r.Names.SetEquals(names)):
                     return Require(o, r);
                 case QuorumStep.Pause:
-                    return new($"waits until one of {NameSet.Text(names)} has caught up", Wait(o, SyncPlanner.Soon), o.Memory);
+                    return new($"waits until one of {NameSet.Text(names)} has caught up", Wait(o, SyncPlanner.Soon),
+                        o.Memory);
             }
         }
         if (Text(o.Config, count, names) is { } text && !force.Means(SyncStandbyNames.Parse(text)))
@@ -78,7 +81,8 @@ internal static class QuorumSync
 
     /// <summary>The names that hold every commit acknowledged before the present text came into force.</summary>
     private static ImmutableSortedSet<string> Confirmed(
-        SyncObservation o, ImmutableArray<SyncCandidate> streaming, ImmutableSortedSet<string> names) => o.Memory.Mark is { } mark
+        SyncObservation o, ImmutableArray<SyncCandidate> streaming, ImmutableSortedSet<string> names) =>
+            o.Memory.Mark is { } mark
         ? NameSet.Of(
             from candidate in streaming
             where candidate.SyncState == "quorum" && candidate.Lsn >= mark && names.Contains(candidate.Name)
@@ -97,7 +101,8 @@ internal static class QuorumSync
         if (!IsProven(situation, step, confirmed))
         {
             return new(
-                $"waits until {NameSet.Text(step.Voters.Except(confirmed))} caught up", Wait(o, SyncPlanner.Soon), o.Memory);
+                $"waits until {NameSet.Text(step.Voters.Except(confirmed))} caught up", Wait(o, SyncPlanner.Soon),
+                o.Memory);
         }
         return new(
             $"lets a candidate lead that sees {step.Quorum} others of {NameSet.Text(step.Voters)}",
@@ -105,8 +110,8 @@ internal static class QuorumSync
     }
 
     /// <summary>
-    /// The last gate before the key is written, told apart from the resolver on purpose: every race that the new content allows meets
-    /// every acknowledgement, those to come and those of the past.
+    /// The last gate before the key is written, told apart from the resolver on purpose: every race that the new
+    /// content allows meets every acknowledgement, those to come and those of the past.
     /// </summary>
     private static bool IsProven(QuorumSituation s, QuorumStep.Publish step, ImmutableSortedSet<string> confirmed)
     {

@@ -28,7 +28,8 @@ internal static class SyncCandidates
                where lsn is not null
                from member in members[sender.ApplicationName].Take(1)
                where member.State == PostgresState.Running && !member.Tags.NoSync && !Same(member.Name, o.Self)
-               where !(member.Tags.ReplicateFrom is { } upstream && members.Contains(upstream) && streaming.Contains(upstream))
+               where !(member.Tags.ReplicateFrom is { } upstream && members.Contains(upstream)
+                   && streaming.Contains(upstream))
                let candidate = new SyncCandidate(member, sender.SyncState, lsn.Value)
                group candidate by member.Name into rows
                select rows.MaxBy(row => row.Lsn) into best
@@ -47,7 +48,9 @@ internal static class SyncCandidates
     /// <param name="o">The observation.</param>
     /// <param name="streaming">The result of <see cref="Streaming"/>.</param>
     /// <param name="count">How many a commit shall wait for.</param>
-    /// <param name="all">All that may, and not just as many as are needed; members that never lead only fill up to the count.</param>
+    /// <param name="all">
+    /// All that may, and not just as many as are needed; members that never lead only fill up to the count.
+    /// </param>
     public static ImmutableSortedSet<string> Pick(
         SyncObservation o, ImmutableArray<SyncCandidate> streaming, int count, bool all)
     {
@@ -55,7 +58,8 @@ internal static class SyncCandidates
         if (o.Config.MaximumLagOnSyncNodeBytes > 0 && !streaming.IsEmpty)
         {
             var best = streaming.Length > 1 ? streaming.Max(candidate => candidate.Lsn) : o.FlushLsn;
-            near = near.Where(candidate => best.BytesAheadOf(candidate.Lsn) <= (ulong)o.Config.MaximumLagOnSyncNodeBytes);
+            near =
+                near.Where(candidate => best.BytesAheadOf(candidate.Lsn) <= (ulong)o.Config.MaximumLagOnSyncNodeBytes);
         }
         var picked = NameSet.Empty;
         foreach (var candidate in near)
@@ -68,5 +72,6 @@ internal static class SyncCandidates
         return picked;
     }
 
-    private static bool Same(string left, string right) => string.Equals(left, right, StringComparison.OrdinalIgnoreCase);
+    private static bool Same(string left, string right) =>
+        string.Equals(left, right, StringComparison.OrdinalIgnoreCase);
 }

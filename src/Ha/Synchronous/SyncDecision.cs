@@ -14,7 +14,8 @@ public abstract record SyncStep
 
     /// <summary>Write the <c>sync</c> key.</summary>
     /// <param name="Content">
-    /// What to write. Its <see cref="SyncState.ModRevision"/> is the revision to compare with; 0: the key must not exist.
+    /// What to write. Its <see cref="SyncState.ModRevision"/> is the revision to compare with; 0: the key must not
+    /// exist.
     /// </param>
     public sealed record WriteSync(SyncState Content) : SyncStep;
 
@@ -22,7 +23,9 @@ public abstract record SyncStep
     /// <param name="ModRevision">The revision to compare with.</param>
     public sealed record DeleteSync(long ModRevision) : SyncStep;
 
-    /// <summary>Set <c>synchronous_standby_names</c>, reload, and write a small transaction so that standbys report anew.</summary>
+    /// <summary>
+    /// Set <c>synchronous_standby_names</c>, reload, and write a small transaction so that standbys report anew.
+    /// </summary>
     /// <param name="Text">The parameter's text; null: the parameter is removed.</param>
     public sealed record SetStandbyNames(string? Text) : SyncStep;
 
@@ -38,8 +41,9 @@ public abstract record SyncStep
 public sealed record SyncDecision(string Reason, SyncStep Step, SyncMemory Memory)
 {
     /// <summary>
-    /// When to look again: at once after a write or a change of the parameter, later after a <see cref="SyncStep.Wait"/>; null:
-    /// with the ordinary next run. After a write that failed its comparison, wait for the ordinary next run whatever this says.
+    /// When to look again: at once after a write or a change of the parameter, later after a
+    /// <see cref="SyncStep.Wait"/>; null: with the ordinary next run. After a write that failed its comparison, wait
+    /// for the ordinary next run whatever this says.
     /// </summary>
     public TimeSpan? RunAgainAfter => Step switch
     {
@@ -54,8 +58,8 @@ public sealed record SyncDecision(string Reason, SyncStep Step, SyncMemory Memor
 /// <param name="SetStandbyNames">Whether <paramref name="StandbyNames"/> has to be set, before anything else.</param>
 /// <param name="StandbyNames">The text of <c>synchronous_standby_names</c>; null: the parameter is removed.</param>
 /// <param name="Write">
-/// The <c>sync</c> key to write after that, compared with its revision; null: the key is left alone. Unless the write succeeds the
-/// promotion is postponed.
+/// The <c>sync</c> key to write after that, compared with its revision; null: the key is left alone. Unless the write
+/// succeeds the promotion is postponed.
 /// </param>
 /// <param name="Memory">To be handed in with the first observation after the promotion.</param>
 public sealed record PromotionSyncDecision(

@@ -5,8 +5,8 @@ namespace Routing.Ha.Synchronous;
 
 /// <summary>What the primary knows when it looks after its synchronous standbys.</summary>
 /// <remarks>
-/// <see cref="StandbyNames"/>, <see cref="Senders"/> and <see cref="FlushLsn"/> must come from one look at PostgreSQL that began
-/// after the last step was performed; the position must not be read before the names.
+/// <see cref="StandbyNames"/>, <see cref="Senders"/> and <see cref="FlushLsn"/> must come from one look at PostgreSQL
+/// that began after the last step was performed; the position must not be read before the names.
 /// </remarks>
 public sealed record SyncObservation
 {
@@ -31,7 +31,9 @@ public sealed record SyncObservation
     /// <summary><c>synchronous_standby_names</c> in force; empty when it is not set.</summary>
     public string StandbyNames { get; init; } = "";
 
-    /// <summary>The operator's own <c>synchronous_standby_names</c>, restored when the mode is off; null when there is none.</summary>
+    /// <summary>
+    /// The operator's own <c>synchronous_standby_names</c>, restored when the mode is off; null when there is none.
+    /// </summary>
     public string? UserStandbyNames { get; init; }
 
     /// <summary>The primary's flushed WAL position.</summary>
@@ -43,6 +45,8 @@ public sealed record SyncObservation
     /// <summary>Time since some fixed moment, by a clock that never goes back.</summary>
     public required TimeSpan Now { get; init; }
 
-    /// <summary>What the run before returned; <see cref="SyncMemory.Empty"/> at the start and after every promotion.</summary>
+    /// <summary>
+    /// What the run before returned; <see cref="SyncMemory.Empty"/> at the start and after every promotion.
+    /// </summary>
     public SyncMemory Memory { get; init; } = SyncMemory.Empty;
 }

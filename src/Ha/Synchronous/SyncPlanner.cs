@@ -5,17 +5,20 @@ namespace Routing.Ha.Synchronous;
 
 /// <summary>Keeps the <c>sync</c> key and <c>synchronous_standby_names</c> in step, one step per run.</summary>
 /// <remarks>
-/// <para>Each run looks at what is in force and takes one step towards what is wanted. A crash after any step, or a run by another
-/// process without memory, goes on from there: memory only saves time, safety never rests on it.</para>
+/// <para>Each run looks at what is in force and takes one step towards what is wanted. A crash after any step, or a run
+/// by another process without memory, goes on from there: memory only saves time, safety never rests on it.</para>
 /// <para>
-/// The caller performs the step and then runs the planner again with a new observation, as <see cref="SyncDecision.RunAgainAfter"/>
-/// says. As long as the observation shows the key as it was before the last write, that write may have happened, or may yet happen:
-/// it is repeated, and nothing else is done. Only a write that is answered, or a newer view, ends the doubt.
+/// The caller performs the step and then runs the planner again with a new observation, as
+/// <see cref="SyncDecision.RunAgainAfter"/> says. As long as the observation shows the key as it was before the last
+/// write, that write may have happened, or may yet happen: it is repeated, and nothing else is done. Only a write that
+/// is answered, or a newer view, ends the doubt.
 /// </para>
 /// </remarks>
 public static class SyncPlanner
 {
-    /// <summary>How long PostgreSQL's processes may take to learn a new parameter after the first of them shows it.</summary>
+    /// <summary>
+    /// How long PostgreSQL's processes may take to learn a new parameter after the first of them shows it.
+    /// </summary>
     internal static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(100);
 
     /// <summary>How soon to look again for standbys that are about to catch up.</summary>
@@ -36,16 +39,19 @@ public static class SyncPlanner
         }
         if (o.Memory.Unanswered(o.Sync) is { } unanswered)
         {
-            return new("writes the synchronous state again: it is not known whether it was written", new SyncStep.WriteSync(unanswered), o.Memory);
+            return new("writes the synchronous state again: it is not known whether it was written",
+                new SyncStep.WriteSync(unanswered), o.Memory);
         }
         var decision = !o.Sync.IsActive
             ? new("takes over the synchronous state", Write(o, 0, NameSet.Empty), o.Memory)
             : mode == SynchronousMode.Quorum ? QuorumSync.Next(o) : PrioritySync.Next(o);
-        return decision with { Memory = decision.Memory with { Wrote = (decision.Step as SyncStep.WriteSync)?.Content } };
+        return decision
+            with { Memory = decision.Memory with { Wrote = (decision.Step as SyncStep.WriteSync)?.Content } };
     }
 
     /// <summary>
-    /// The mode is off, or the cluster is a standby cluster: removes the key, then gives the parameter back to the operator.
+    /// The mode is off, or the cluster is a standby cluster: removes the key, then gives the parameter back to the
+    /// operator.
     /// </summary>
     public static SyncDecision ModeOff(SyncObservation o)
     {
@@ -83,9 +89,10 @@ public static class SyncPlanner
         if (mode == SynchronousMode.Priority)
         {
             var waitFor = config.SynchronousModeStrict ? others : NameSet.Empty;
-            var text = SyncStandbyNames.ForPriority(waitFor) ?? (config.SynchronousModeStrict ? SyncStandbyNames.Placeholder : null);
-            // Written in priority mode, each of the others holds every acknowledged commit, and waiting for all keeps that true.
-            // Voters of a quorum are not so sure.
+            var text = SyncStandbyNames.ForPriority(waitFor)
+                ?? (config.SynchronousModeStrict ? SyncStandbyNames.Placeholder : null);
+            // Written in priority mode, each of the others holds every acknowledged commit, and waiting for all keeps
+            // that true. Voters of a quorum are not so sure.
             var certain = sync.Quorum == 0 ? waitFor : NameSet.Empty;
             return new(
                 $"takes over the synchronous state with {NameSet.Text(certain)}", true, text,
@@ -96,7 +103,8 @@ public static class SyncPlanner
         // The former owner may return alone and win as the owner; it must not, once this member acknowledges commits.
         return new(
             $"takes over the quorum with {NameSet.Text(others)}", true, QuorumSync.Text(config, count, names),
-            sync.IsOwner(self) ? null : new SyncState(self, others, others.IsEmpty ? 0 : sync.Quorum, sync.ModRevision), memory);
+            sync.IsOwner(self) ? null : new SyncState(self, others, others.IsEmpty ? 0 : sync.Quorum, sync.ModRevision),
+            memory);
     }
 
     internal static SynchronousMode ModeOf(DynamicConfig config) =>
@@ -108,7 +116,9 @@ public static class SyncPlanner
     internal static SyncDecision Ask(SyncObservation o, string? text, string reason) =>
         new(reason, new SyncStep.SetStandbyNames(text), o.Memory with { NamesAsked = text ?? "", AskedAt = o.Now });
 
-    /// <summary>Remembers since when the present text is in force, and the position from which it alone counts.</summary>
+    /// <summary>
+    /// Remembers since when the present text is in force, and the position from which it alone counts.
+    /// </summary>
     private static SyncMemory Look(SyncObservation o)
     {
         var memory = o.Memory;
@@ -125,7 +135,10 @@ public static class SyncPlanner
             : memory;
     }
 
-    /// <summary>A change that was asked for is not in force yet: nothing may be built on the old text, nor be asked again at once.</summary>
+    /// <summary>
+    /// A change that was asked for is not in force yet: nothing may be built on the old text, nor be asked again at
+    /// once.
+    /// </summary>
     private static SyncDecision? AwaitsParameter(SyncObservation o)
     {
         if (o.Memory.NamesAsked is not { } asked || asked.Trim() == o.StandbyNames.Trim())

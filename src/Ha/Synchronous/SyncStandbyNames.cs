@@ -24,7 +24,9 @@ public enum SyncMethod
 /// <param name="Names">The names without quotes; <c>*</c> stands for every standby.</param>
 public sealed record SyncStandbyNames(SyncMethod Method, int Count, ImmutableSortedSet<string> Names)
 {
-    /// <summary>A name that no standby has: in strict mode commits wait for it when there is nobody else to wait for.</summary>
+    /// <summary>
+    /// A name that no standby has: in strict mode commits wait for it when there is nobody else to wait for.
+    /// </summary>
     public const string Placeholder = "__patroni_strict_sync_replica_placeholder__";
 
     private const string Every = "*";
@@ -32,7 +34,9 @@ public sealed record SyncStandbyNames(SyncMethod Method, int Count, ImmutableSor
     /// <summary>The parameter is not set.</summary>
     public static readonly SyncStandbyNames None = new(SyncMethod.None, 0, NameSet.Empty);
 
-    /// <summary>The names of standbys that can exist; the list is of no use for membership when it holds <c>*</c>.</summary>
+    /// <summary>
+    /// The names of standbys that can exist; the list is of no use for membership when it holds <c>*</c>.
+    /// </summary>
     public ImmutableSortedSet<string> Standbys => Names.Contains(Every) ? NameSet.Empty : Names.Remove(Placeholder);
 
     /// <summary>Whether the only name is the placeholder.</summary>
@@ -45,7 +49,9 @@ public sealed record SyncStandbyNames(SyncMethod Method, int Count, ImmutableSor
     public bool Means(SyncStandbyNames other) =>
         Method == other.Method && Count == other.Count && Names.SetEquals(other.Names);
 
-    /// <summary>The text for priority mode: <c>name</c>, or <c>n (a,b)</c> which waits for each of them; null for nobody.</summary>
+    /// <summary>
+    /// The text for priority mode: <c>name</c>, or <c>n (a,b)</c> which waits for each of them; null for nobody.
+    /// </summary>
     public static string? ForPriority(ImmutableSortedSet<string> names) => names.Count switch
     {
         0 => null,
@@ -214,6 +220,7 @@ public sealed record SyncStandbyNames(SyncMethod Method, int Count, ImmutableSor
 
     private readonly record struct Token(string Text, bool IsWord, bool IsQuoted)
     {
-        public bool IsKeyword(string word) => IsWord && !IsQuoted && string.Equals(Text, word, StringComparison.OrdinalIgnoreCase);
+        public bool IsKeyword(string word) =>
+            IsWord && !IsQuoted && string.Equals(Text, word, StringComparison.OrdinalIgnoreCase);
     }
 }

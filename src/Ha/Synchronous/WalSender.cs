@@ -13,7 +13,9 @@ public sealed record WalSender(
     string ApplicationName, string State, string SyncState, Lsn? WriteLsn, Lsn? FlushLsn, Lsn? ReplayLsn)
 {
     /// <summary>The position that a commit waits for at this level of <c>synchronous_commit</c>.</summary>
-    /// <param name="synchronousCommit">The parameter's text; every level without a column of its own waits for the flush.</param>
+    /// <param name="synchronousCommit">
+    /// The parameter's text; every level without a column of its own waits for the flush.
+    /// </param>
     public Lsn? AcknowledgedLsn(string synchronousCommit) => synchronousCommit switch
     {
         "remote_apply" => ReplayLsn,

@@ -17,7 +17,8 @@ namespace Routing.Proxy.Admin;
 /// <param name="bind">Makes a socket that is bound and does not listen yet.</param>
 /// <param name="source">What it shows.</param>
 /// <param name="loggers">For what Kestrel has to say.</param>
-internal sealed partial class AdminServer(HostPort listen, Func<EndPoint, Socket> bind, IAdminSource source, ILoggerFactory loggers) : IAsyncDisposable
+internal sealed partial class AdminServer(
+    HostPort listen, Func<EndPoint, Socket> bind, IAdminSource source, ILoggerFactory loggers) : IAsyncDisposable
 {
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(15);
     private const int MaximumConnections = 256;
@@ -79,7 +80,8 @@ internal sealed partial class AdminServer(HostPort listen, Func<EndPoint, Socket
         return [.. addresses.Distinct().Select(address => new IPEndPoint(address, listen.Port))];
     }
 
-    [LoggerMessage(EventId = 6301, Level = LogLevel.Information, Message = "The admin port answers at http://{Address}")]
+    [LoggerMessage(
+        EventId = 6301, Level = LogLevel.Information, Message = "The admin port answers at http://{Address}")]
     private partial void LogListening(HostPort address);
 
     private sealed class Application(IAdminSource source) : IHttpApplication<HttpContext>
@@ -103,7 +105,8 @@ internal sealed partial class AdminServer(HostPort listen, Func<EndPoint, Socket
                 case "/":
                     response.ContentType = "text/html; charset=utf-8";
                     response.Headers.ContentSecurityPolicy =
-                        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'";
+                        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src "
+                            + "'self'; base-uri 'none'; form-action 'none'";
                     body.Write(StatusPage.Html);
                     break;
                 case "/metrics":

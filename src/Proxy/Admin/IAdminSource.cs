@@ -9,6 +9,8 @@ internal interface IAdminSource
     /// <summary>The instruments in the text form of Prometheus.</summary>
     Task WriteMetricsAsync(Stream stream, CancellationToken cancellationToken);
 
-    /// <summary>The routes as JSON: what would be chosen for each listener, and why each member does or does not serve.</summary>
+    /// <summary>
+    /// The routes as JSON: what would be chosen for each listener, and why each member does or does not serve.
+    /// </summary>
     void WriteRoutes(Stream stream);
 }

@@ -20,7 +20,8 @@ internal static class RoutesDocument
     /// <param name="isDraining">Whether the proxy ends.</param>
     /// <param name="age">Of the view of the cluster.</param>
     public static void Write(
-        Stream stream, ProxySettings settings, Func<ListenAddress, string> where, Router router, SessionCounts counts, string transport,
+        Stream stream, ProxySettings settings, Func<ListenAddress, string> where, Router router, SessionCounts counts,
+        string transport,
         bool isDraining, TimeSpan? age)
     {
         using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
@@ -42,14 +43,16 @@ internal static class RoutesDocument
         json.WriteStartArray("listeners");
         foreach (var listener in settings.Listeners)
         {
-            WriteListener(json, listener, where(listener.Address), table.Listeners.GetValueOrDefault(listener.Name), counts, router, snapshot);
+            WriteListener(json, listener, where(listener.Address), table.Listeners.GetValueOrDefault(listener.Name),
+                counts, router, snapshot);
         }
         json.WriteEndArray();
         json.WriteEndObject();
     }
 
     private static void WriteListener(
-        Utf8JsonWriter json, ListenerConfig listener, string where, ListenerState? table, SessionCounts counts, Router router,
+        Utf8JsonWriter json, ListenerConfig listener, string where, ListenerState? table, SessionCounts counts,
+        Router router,
         ClusterSnapshot snapshot)
     {
         json.WriteStartObject();
@@ -72,7 +75,8 @@ internal static class RoutesDocument
         {
             var member = verdict.Member;
             var (busy, isOut, isRefused) = router.HealthFor(member.Name);
-            var group = counts.Sessions.FirstOrDefault(one => one.Listener == listener.Name && one.Member == member.Name);
+            var group =
+                counts.Sessions.FirstOrDefault(one => one.Listener == listener.Name && one.Member == member.Name);
             json.WriteStartObject();
             json.WriteString("name", member.Name);
             json.WriteString("address", member.Address?.ToString());

@@ -7,8 +7,8 @@ internal enum ClientTlsMode
     Off,
 
     /// <summary>
-    /// Relayed to the member, which does TLS itself: the proxy sees neither user nor database nor transactions, has no words for
-    /// the client, and can't check the role of the server.
+    /// Relayed to the member, which does TLS itself: the proxy sees neither user nor database nor transactions, has no
+    /// words for the client, and can't check the role of the server.
     /// </summary>
     PassThrough,
 

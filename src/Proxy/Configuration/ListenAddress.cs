@@ -19,8 +19,8 @@ internal sealed record ListenAddress(HostPort? Tcp, string? Path)
     private const int LongestPath = 107;
 
     /// <summary>
-    /// Reads <c>host:port</c> (the host may be <c>*</c>: all addresses of both families; the port may be 0: a free one) or
-    /// <c>unix:/path</c>.
+    /// Reads <c>host:port</c> (the host may be <c>*</c>: all addresses of both families; the port may be 0: a free one)
+    /// or <c>unix:/path</c>.
     /// </summary>
     public static bool TryParse(string text, out ListenAddress? address)
     {
@@ -47,18 +47,23 @@ internal sealed record ListenAddress(HostPort? Tcp, string? Path)
         }
         var (host, port) = Tcp!.Value;
         return new IPEndPoint(
-            host is "*" ? (Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any) : IPAddress.TryParse(host, out var known) ? known : Dns.GetHostAddresses(host)[0], port);
+            host is "*" ? (Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any)
+                : IPAddress.TryParse(host, out var known) ? known : Dns.GetHostAddresses(host)[0], port);
     }
 
-    /// <summary>Whether one process cannot listen at both: the same path, or the same port at addresses that overlap.</summary>
+    /// <summary>
+    /// Whether one process cannot listen at both: the same path, or the same port at addresses that overlap.
+    /// </summary>
     public bool Overlaps(ListenAddress other) => Tcp is { } own && other.Tcp is { } theirs
-        ? own.Port != 0 && own.Port == theirs.Port && (IsWildcard(own.Host, theirs.Host) || IsWildcard(theirs.Host, own.Host)
+        ? own.Port != 0 && own.Port == theirs.Port
+            && (IsWildcard(own.Host, theirs.Host) || IsWildcard(theirs.Host, own.Host)
             || string.Equals(own.Host, theirs.Host, StringComparison.OrdinalIgnoreCase))
         : Path is not null && Path == other.Path;
 
     // All of IPv4 overlaps with IPv4 addresses only, all of both families with everything.
     private static bool IsWildcard(string host, string other) => host is "*" or "::"
-        || (host == "0.0.0.0" && (!IPAddress.TryParse(other, out var known) || known.AddressFamily == AddressFamily.InterNetwork));
+        || (host == "0.0.0.0"
+            && (!IPAddress.TryParse(other, out var known) || known.AddressFamily == AddressFamily.InterNetwork));
 
     /// <inheritdoc/>
     public override string ToString() => Path is null ? Tcp!.Value.ToString() : UnixPrefix + Path;

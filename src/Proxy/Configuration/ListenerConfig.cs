@@ -18,7 +18,10 @@ internal sealed record ListenerConfig
     /// <summary>Which members its sessions may go to.</summary>
     public required HostRequest Request { get; init; }
 
-    /// <summary>How long a session waits for a target. Default 10 s: less than the shortest connect timeout of the usual drivers.</summary>
+    /// <summary>
+    /// How long a session waits for a target. Default 10 s: less than the shortest connect timeout of the usual
+    /// drivers.
+    /// </summary>
     public TimeSpan HoldTime { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How many sessions wait at once; more are refused at once. Default 5,000.</summary>
@@ -34,46 +37,55 @@ internal sealed record ListenerConfig
     public int MaximumSessions { get; init; }
 
     /// <summary>
-    /// A session in which no byte moved for this long, and which is at rest, is ended with 57P05. Zero (the default): never.
-    /// A running query, an open transaction and replication are never idle.
+    /// A session in which no byte moved for this long, and which is at rest, is ended with 57P05. Zero (the default):
+    /// never. A running query, an open transaction and replication are never idle.
     /// </summary>
     public TimeSpan IdleTimeout { get; init; }
 
-    /// <summary>Which kinds of replication it serves. Default both; a read listener should have none unless its user asked for it.</summary>
+    /// <summary>
+    /// Which kinds of replication it serves. Default both; a read listener should have none unless its user asked for
+    /// it.
+    /// </summary>
     public ReplicationAccess Replication { get; init; } = ReplicationAccess.Physical | ReplicationAccess.Logical;
 
     /// <summary>Encryption on the client's side. Default off: <c>SSLRequest</c> is answered with <c>N</c>.</summary>
     public ClientTlsSettings Tls { get; init; } = ClientTlsSettings.Off;
 
-    /// <summary>Encryption on the member's side. Default off. Not used with <see cref="ClientTlsMode.PassThrough"/>.</summary>
+    /// <summary>
+    /// Encryption on the member's side. Default off. Not used with <see cref="ClientTlsMode.PassThrough"/>.
+    /// </summary>
     public MemberTlsSettings MemberTls { get; init; } = MemberTlsSettings.Off;
 
     /// <summary>
-    /// Networks whose connections must begin with a PROXY header (v1 or v2); connections from elsewhere are refused then.
-    /// Empty (the default): no header is expected from anybody.
+    /// Networks whose connections must begin with a PROXY header (v1 or v2); connections from elsewhere are refused
+    /// then. Empty (the default): no header is expected from anybody.
     /// </summary>
     public ImmutableArray<IPNetwork> ProxyProtocolFrom { get; init; } = [];
 
     /// <summary>
-    /// The PROXY header that is sent to members ahead of everything else. Default none. PostgreSQL itself does not understand
-    /// it and drops the connection: use it only where something between proxy and server takes it off again.
+    /// The PROXY header that is sent to members ahead of everything else. Default none. PostgreSQL itself does not
+    /// understand it and drops the connection: use it only where something between proxy and server takes it off again.
     /// </summary>
     public ProxyProtocolVersion ProxyProtocolToMember { get; init; }
 
     /// <summary>
-    /// Adds the client's address to <c>application_name</c> (<c>name [10.0.0.7:5123]</c>), cut to PostgreSQL's 63 bytes.
-    /// Default no: the start-up message is then relayed byte for byte.
+    /// Adds the client's address to <c>application_name</c> (<c>name [10.0.0.7:5123]</c>), cut to PostgreSQL's 63
+    /// bytes. Default no: the start-up message is then relayed byte for byte.
     /// </summary>
     public bool AddClientAddress { get; init; }
 
-    /// <summary>Socket options of clients' connections. Default: keepalive 30 s + 3 × 10 s, user timeout 60 s.</summary>
+    /// <summary>
+    /// Socket options of clients' connections. Default: keepalive 30 s + 3 × 10 s, user timeout 60 s.
+    /// </summary>
     public SocketTuning ClientTuning { get; init; } =
         new(TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(10), 3, TimeSpan.FromSeconds(60));
 
-    /// <summary>Socket options of connections to members. Default: keepalive 10 s + 3 × 3 s, user timeout 30 s.</summary>
+    /// <summary>
+    /// Socket options of connections to members. Default: keepalive 10 s + 3 × 3 s, user timeout 30 s.
+    /// </summary>
     /// <remarks>
-    /// The user timeout also counts the time in which a live peer does not read, on kernels since 5.11: below 30 s it may cut
-    /// a healthy session whose server waits for a lock in the middle of a <c>COPY</c>.
+    /// The user timeout also counts the time in which a live peer does not read, on kernels since 5.11: below 30 s it
+    /// may cut a healthy session whose server waits for a lock in the middle of a <c>COPY</c>.
     /// </remarks>
     public SocketTuning MemberTuning { get; init; } =
         new(TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(3), 3, TimeSpan.FromSeconds(30));

@@ -39,15 +39,24 @@ internal sealed record ProxySettings
     /// <summary><c>transport</c>: auto, io_uring, epoll or portable. Default auto. Not reloadable.</summary>
     public string Transport { get; init; } = "auto";
 
-    /// <summary><c>loops</c>: event loops; 0 (default): one for two processors, at least one, four at most. Not reloadable.</summary>
+    /// <summary>
+    /// <c>loops</c>: event loops; 0 (default): one for two processors, at least one, four at most. Not reloadable.
+    /// </summary>
     public int Loops { get; init; }
 
-    /// <summary><c>favor</c>: latency (default) or throughput, for loops of io_uring and epoll. Not reloadable.</summary>
+    /// <summary>
+    /// <c>favor</c>: latency (default) or throughput, for loops of io_uring and epoll. Not reloadable.
+    /// </summary>
     public Favor Favor { get; init; }
 
-    /// <summary><c>timeouts.drain</c>: what sessions get to come to rest when the proxy is told to end. Default 30 s.</summary>
+    /// <summary>
+    /// <c>timeouts.drain</c>: what sessions get to come to rest when the proxy is told to end. Default 30 s.
+    /// </summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary><c>reuse_port</c>: lets a second process listen on the same ports (SO_REUSEPORT), for an upgrade. Default off. Not reloadable.</summary>
+    /// <summary>
+    /// <c>reuse_port</c>: lets a second process listen on the same ports (SO_REUSEPORT), for an upgrade. Default off.
+    /// Not reloadable.
+    /// </summary>
     public bool ReusePort { get; init; }
 }

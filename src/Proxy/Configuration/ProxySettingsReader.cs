@@ -31,7 +31,8 @@ internal static class ProxySettingsReader
         new("LISTENERS", "listeners", EnvironmentKind.Map),
         new("LIMITS", "limits", EnvironmentKind.Map),
         new("TIMEOUTS", "timeouts", EnvironmentKind.Map),
-        new("REST_HOSTS", "rest.hosts", EnvironmentKind.List), new("REST_PROTOCOL", "rest.protocol"), new("REST_CACERT", "rest.cacert"),
+        new("REST_HOSTS", "rest.hosts", EnvironmentKind.List), new("REST_PROTOCOL", "rest.protocol"),
+        new("REST_CACERT", "rest.cacert"),
         new("REST_CERT", "rest.cert"), new("REST_KEY", "rest.key"), new("REST_INTERVAL", "rest.interval"),
         new("ADMIN_LISTEN", "admin.listen"),
         new("TRANSPORT", "transport"),
@@ -90,9 +91,12 @@ internal static class ProxySettingsReader
             Sessions = sessions,
             Listeners = ReadListeners(root, admin.Address("listen")),
             Admin = admin.Address("listen"),
-            Transport = root.Choice("transport", [.. ProxySettings.Transports.Select(name => (name, new Word(name)))])?.Text ?? "auto",
+            Transport =
+                root.Choice("transport", [.. ProxySettings.Transports.Select(name => (name, new Word(name)))])?.Text
+                    ?? "auto",
             Loops = root.Number("loops", 0, 64) ?? 0,
-            Favor = root.Choice("favor", [("latency", Favor.Latency), ("throughput", Favor.Throughput)]) ?? Favor.Latency,
+            Favor =
+                root.Choice("favor", [("latency", Favor.Latency), ("throughput", Favor.Throughput)]) ?? Favor.Latency,
             ReusePort = root.Boolean("reuse_port") ?? false,
             DrainTime = Time(timeouts, "drain", 0) ?? TimeSpan.FromSeconds(30),
         };
@@ -128,7 +132,8 @@ internal static class ProxySettingsReader
             {
                 if (all.FirstOrDefault(one => one.Address.Overlaps(listener.Address)) is { } other)
                 {
-                    section.Section(name).Wrong("listen", $"an address that the listener {other.Name} does not have already ({other.Address})");
+                    section.Section(name).Wrong(
+                        "listen", $"an address that the listener {other.Name} does not have already ({other.Address})");
                 }
                 if (admin is { } port && listener.Address.Overlaps(new ListenAddress(port, null)))
                 {
@@ -161,7 +166,8 @@ internal static class ProxySettingsReader
         }
         var role = section.Choice(
             "role", ("primary", WantedRole.Primary), ("replica", WantedRole.Replica), ("any", WantedRole.Any),
-            ("synchronous", WantedRole.Synchronous), ("prefer_replica", WantedRole.PreferReplica), ("prefer_primary", WantedRole.PreferPrimary))
+            ("synchronous", WantedRole.Synchronous), ("prefer_replica", WantedRole.PreferReplica),
+            ("prefer_primary", WantedRole.PreferPrimary))
             ?? WantedRole.Primary;
         var request = new HostRequest
         {
@@ -174,12 +180,14 @@ internal static class ProxySettingsReader
             ZoneTag = section.Text("zone_tag") ?? "zone",
             RequiredTags = [.. section.TextMap("tags") ?? ImmutableSortedDictionary<string, string>.Empty],
             Fallback = section.Choice(
-                "fallback", ("never", LeaderFallback.Never), ("when_empty", LeaderFallback.WhenEmpty), ("always", LeaderFallback.Always))
+                "fallback", ("never", LeaderFallback.Never), ("when_empty", LeaderFallback.WhenEmpty),
+                ("always", LeaderFallback.Always))
                 ?? LeaderFallback.Never,
         };
         var servesWrites = role is WantedRole.Primary or WantedRole.PreferPrimary or WantedRole.Any;
         var proxyProtocol = section.Section("proxy_protocol");
-        var defaults = new ListenerConfig { Name = name, Address = address ?? ListenAddress.Unknown, Request = request };
+        var defaults =
+            new ListenerConfig { Name = name, Address = address ?? ListenAddress.Unknown, Request = request };
         var listener = defaults with
         {
             HoldTime = Time(section, "hold_time", 0) ?? defaults.HoldTime,
@@ -188,13 +196,16 @@ internal static class ProxySettingsReader
             MaximumSessions = section.Number("max_sessions", 0) ?? 0,
             IdleTimeout = Time(section, "idle_timeout", 0) ?? TimeSpan.Zero,
             Replication = section.Choice(
-                "replication", ("none", ReplicationAccess.None), ("physical", ReplicationAccess.Physical), ("logical", ReplicationAccess.Logical),
+                "replication", ("none", ReplicationAccess.None), ("physical", ReplicationAccess.Physical),
+                ("logical", ReplicationAccess.Logical),
                 ("all", ReplicationAccess.Physical | ReplicationAccess.Logical))
                 ?? (servesWrites ? ReplicationAccess.Physical | ReplicationAccess.Logical : ReplicationAccess.None),
             Tls = ReadTls(section.Section("tls")),
             MemberTls = ReadMemberTls(section.Section("server_tls")),
             ProxyProtocolFrom = ReadNetworks(proxyProtocol),
-            ProxyProtocolToMember = proxyProtocol.Choice("send", ("v1", ProxyProtocolVersion.V1), ("v2", ProxyProtocolVersion.V2)) ?? ProxyProtocolVersion.None,
+            ProxyProtocolToMember =
+                proxyProtocol.Choice("send", ("v1", ProxyProtocolVersion.V1), ("v2", ProxyProtocolVersion.V2))
+                    ?? ProxyProtocolVersion.None,
             AddClientAddress = section.Boolean("add_client_address") ?? false,
             ClientTuning = ReadTuning(section.Section("client_keepalive"), defaults.ClientTuning),
             MemberTuning = ReadTuning(section.Section("server_keepalive"), defaults.MemberTuning),
@@ -207,8 +218,10 @@ internal static class ProxySettingsReader
     private static SocketTuning ReadTuning(SectionReader section, SocketTuning defaults)
     {
         var tuning = new SocketTuning(
-            Time(section, "idle", 0) ?? defaults.KeepAliveIdle, Time(section, "interval", 0) ?? defaults.KeepAliveInterval,
-            section.Number("count", 1, 127) ?? defaults.KeepAliveCount, Time(section, "user_timeout", 0) ?? defaults.UserTimeout);
+            Time(section, "idle", 0) ?? defaults.KeepAliveIdle,
+            Time(section, "interval", 0) ?? defaults.KeepAliveInterval,
+            section.Number("count", 1, 127) ?? defaults.KeepAliveCount,
+            Time(section, "user_timeout", 0) ?? defaults.UserTimeout);
         section.WarnUnknownKeys();
         return tuning;
     }
@@ -218,13 +231,15 @@ internal static class ProxySettingsReader
         var settings = new ClientTlsSettings
         {
             Mode = section.Choice(
-                "mode", ("off", ClientTlsMode.Off), ("pass_through", ClientTlsMode.PassThrough), ("terminate", ClientTlsMode.Terminate))
+                "mode", ("off", ClientTlsMode.Off), ("pass_through", ClientTlsMode.PassThrough),
+                ("terminate", ClientTlsMode.Terminate))
                 ?? ClientTlsMode.Off,
             Required = section.Boolean("required") ?? false,
             CertificateFile = section.Text("certificate"),
             KeyFile = section.Text("key"),
             ClientCertificates = section.Choice(
-                "client_certificates", ("ignored", ClientCertificates.Ignored), ("optional", ClientCertificates.Optional),
+                "client_certificates", ("ignored", ClientCertificates.Ignored),
+                ("optional", ClientCertificates.Optional),
                 ("required", ClientCertificates.Required)) ?? ClientCertificates.Ignored,
             ClientAuthorityFile = section.Text("ca"),
         };
@@ -245,7 +260,8 @@ internal static class ProxySettingsReader
         var settings = new MemberTlsSettings
         {
             Mode = section.Choice(
-                "mode", ("off", MemberTlsMode.Off), ("require", MemberTlsMode.Require), ("verify_ca", MemberTlsMode.VerifyCa),
+                "mode", ("off", MemberTlsMode.Off), ("require", MemberTlsMode.Require),
+                ("verify_ca", MemberTlsMode.VerifyCa),
                 ("verify_full", MemberTlsMode.VerifyFull)) ?? MemberTlsMode.Off,
             Direct = section.Boolean("direct") ?? false,
             HideChannelBinding = section.Boolean("hide_channel_binding") ?? true,
@@ -286,7 +302,9 @@ internal static class ProxySettingsReader
         {
             return null;
         }
-        if (node is JsonValue && double.TryParse(SectionReader.ScalarText(node), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds)
+        if (node is JsonValue
+            && double.TryParse(SectionReader.ScalarText(node), NumberStyles.AllowDecimalPoint,
+                CultureInfo.InvariantCulture, out var seconds)
             && seconds >= minimum && seconds <= Longest)
         {
             return TimeSpan.FromSeconds(seconds);

@@ -4,40 +4,52 @@ namespace Routing.Proxy.Configuration;
 internal sealed record SessionSettings
 {
     /// <summary>
-    /// Sessions at once, all listeners together; 0 (the default): no limit but the host's. A session needs two descriptors, so
-    /// the host should set what the process may open. Replication and cancel requests are not held back by it.
+    /// Sessions at once, all listeners together; 0 (the default): no limit but the host's. A session needs two
+    /// descriptors, so the host should set what the process may open. Replication and cancel requests are not held back
+    /// by it.
     /// </summary>
     public int MaximumSessions { get; init; }
 
-    /// <summary>Sessions of one user at once, all listeners together; 0 (the default): no limit. Unknown under TLS pass-through.</summary>
+    /// <summary>
+    /// Sessions of one user at once, all listeners together; 0 (the default): no limit. Unknown under TLS pass-through.
+    /// </summary>
     public int MaximumSessionsPerUser { get; init; }
 
-    /// <summary>Connections that have not sent their whole start-up message yet; more are closed at once. Default 8,000.</summary>
+    /// <summary>
+    /// Connections that have not sent their whole start-up message yet; more are closed at once. Default 8,000.
+    /// </summary>
     public int MaximumPending { get; init; } = 8_000;
 
-    /// <summary>From accept to the whole start-up message, TLS included. Default 10 s; then the connection is closed.</summary>
+    /// <summary>
+    /// From accept to the whole start-up message, TLS included. Default 10 s; then the connection is closed.
+    /// </summary>
     public TimeSpan StartupTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>One TLS handshake with a client. Default 5 s; never longer than what is left of <see cref="StartupTimeout"/>.</summary>
+    /// <summary>
+    /// One TLS handshake with a client. Default 5 s; never longer than what is left of <see cref="StartupTimeout"/>.
+    /// </summary>
     public TimeSpan TlsTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>One attempt to connect to a member, its TLS handshake not included. Default 1.5 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(1.5);
 
     /// <summary>
-    /// From the start-up message sent to a member (or its TLS handshake begun) to its first answer. Default 2 s. After half of it the
-    /// member's postmaster is asked whether it lives: one that answers is slow, and gets as long again, for <see cref="LoginTimeout"/> in
-    /// all; one that does not answer in the other half is silent, and the attempt has failed.
+    /// From the start-up message sent to a member (or its TLS handshake begun) to its first answer. Default 2 s. After
+    /// half of it the member's postmaster is asked whether it lives: one that answers is slow, and gets as long again,
+    /// for <see cref="LoginTimeout"/> in all; one that does not answer in the other half is silent, and the attempt has
+    /// failed.
     /// </summary>
     public TimeSpan AnswerTimeout { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// How long failed attempts are repeated unseen, from the first one on; then the client is told. Default 10 s, which is less
-    /// than the shortest connect timeout of the usual drivers.
+    /// How long failed attempts are repeated unseen, from the first one on; then the client is told. Default 10 s,
+    /// which is less than the shortest connect timeout of the usual drivers.
     /// </summary>
     public TimeSpan RetryTime { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Pause before a member that failed is tried again, doubled each time up to eight times this. Default 50 ms.</summary>
+    /// <summary>
+    /// Pause before a member that failed is tried again, doubled each time up to eight times this. Default 50 ms.
+    /// </summary>
     public TimeSpan RetryPause { get; init; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>
@@ -55,32 +67,40 @@ internal sealed record SessionSettings
     public TimeSpan RestGrace { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// How long a reader that was led to the leader, because no replica took logins, stays there at least when one does again.
-    /// Default 10 s.
+    /// How long a reader that was led to the leader, because no replica took logins, stays there at least when one does
+    /// again. Default 10 s.
     /// </summary>
     public TimeSpan FallbackStay { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// A member for whom nobody vouches (the store is silent, or its key is gone) and that has answered no probe for this long is not
-    /// used, and its sessions are cut. Default 6 s; zero: never.
+    /// A member for whom nobody vouches (the store is silent, or its key is gone) and that has answered no probe for
+    /// this long is not used, and its sessions are cut. Default 6 s; zero: never.
     /// </summary>
     public TimeSpan SilenceTime { get; init; } = TimeSpan.FromSeconds(6);
 
-    /// <summary>How long a cut waits for the end of a message that is half sent to the client. Default 2 s; then no message is put in.</summary>
+    /// <summary>
+    /// How long a cut waits for the end of a message that is half sent to the client. Default 2 s; then no message is
+    /// put in.
+    /// </summary>
     public TimeSpan BoundaryGrace { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long a connection whose last message was sent is kept for the peer to read it. Default 2 s.</summary>
+    /// <summary>
+    /// How long a connection whose last message was sent is kept for the peer to read it. Default 2 s.
+    /// </summary>
     public TimeSpan Linger { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>How long a cancel request waits for the server's end of stream. Default 10 s.</summary>
     public TimeSpan CancelTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>A cancel request that could not be sent on within this is dropped: it might hit the next query. Default 3 s.</summary>
+    /// <summary>
+    /// A cancel request that could not be sent on within this is dropped: it might hit the next query. Default 3 s.
+    /// </summary>
     public TimeSpan CancelMaximumAge { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>
-    /// A cancel request with a key that no session here has is sent to every member with sessions of this process. Default no: it is
-    /// sent to the members that a session of its listener can be at. Servers log a key that does not fit.
+    /// A cancel request with a key that no session here has is sent to every member with sessions of this process.
+    /// Default no: it is sent to the members that a session of its listener can be at. Servers log a key that does not
+    /// fit.
     /// </summary>
     public bool BroadcastUnknownCancels { get; init; }
 }

@@ -1,6 +1,9 @@
 namespace Routing.Proxy.Configuration;
 
-/// <summary>Enum values as the configuration, the metrics and the log write them: <c>TooManyPending</c> is <c>too_many_pending</c>.</summary>
+/// <summary>
+/// Enum values as the configuration, the metrics and the log write them: <c>TooManyPending</c> is
+/// <c>too_many_pending</c>.
+/// </summary>
 internal static class Words
 {
     /// <summary>The word of a value.</summary>
@@ -10,7 +13,8 @@ internal static class Words
     private static class ByValue<T>
         where T : struct, Enum
     {
-        public static readonly Dictionary<T, string> All = Enum.GetValues<T>().ToDictionary(one => one, one => Snake(one.ToString()));
+        public static readonly Dictionary<T, string> All =
+            Enum.GetValues<T>().ToDictionary(one => one, one => Snake(one.ToString()));
 
         private static string Snake(string name) => string.Concat(name.Select((letter, at) =>
             char.IsUpper(letter) ? $"{(at > 0 ? "_" : "")}{char.ToLowerInvariant(letter)}" : $"{letter}"));

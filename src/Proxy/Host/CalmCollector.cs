@@ -2,8 +2,8 @@ namespace Routing.Proxy.Host;
 
 /// <summary>Gives back the memory that logins took, once a burst of them is over.</summary>
 /// <remarks>
-/// A login allocates several times what its idle session needs. Relays allocate nothing, so that after a burst no collection
-/// would come by itself for hours, and the garbage would be the larger part of what the process holds.
+/// A login allocates several times what its idle session needs. Relays allocate nothing, so that after a burst no
+/// collection would come by itself for hours, and the garbage would be the larger part of what the process holds.
 /// </remarks>
 internal sealed class CalmCollector : IDisposable
 {
@@ -13,7 +13,7 @@ internal sealed class CalmCollector : IDisposable
     /// <summary>A second in which less than this was allocated is calm, bytes.</summary>
     private const long Calm = 128 * 1024;
 
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
 
     private readonly Func<long> _allocated;
     private readonly Action _collect;
@@ -29,10 +29,13 @@ internal sealed class CalmCollector : IDisposable
     {
         (_allocated, _collect) = (allocated, collect);
         _collectedAt = _lookedAt = allocated();
-        _timer = time.CreateTimer(static self => ((CalmCollector)self!).Look(), this, Interval, Interval);
+        _timer = time.CreateTimer(static self => ((CalmCollector)self!).Look(), this, s_interval, s_interval);
     }
 
-    /// <summary>Looks at this process. A collection stops all threads: for 5 ms with a thousand sessions, 8 ms with nine thousand.</summary>
+    /// <summary>
+    /// Looks at this process. A collection stops all threads: for 5 ms with a thousand sessions, 8 ms with nine
+    /// thousand.
+    /// </summary>
     public static CalmCollector Start(TimeProvider time) => new(
         time, static () => GC.GetTotalAllocatedBytes(),
         static () => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true));

@@ -38,7 +38,8 @@ internal static class CommandLine
                 return await CheckAsync(path);
             case [] or [[not '-', ..]]:
                 return await ProxyHost.RunAsync(
-                    args.Length == 0 ? null : args[0], SettingsEnvironment.TakeFromProcess(ProxySettingsReader.Prefix), TimeProvider.System, Console.Error);
+                    args.Length == 0 ? null : args[0], SettingsEnvironment.TakeFromProcess(ProxySettingsReader.Prefix),
+                    TimeProvider.System, Console.Error);
             default:
                 await Console.Error.WriteLineAsync(Usage);
                 return 2;

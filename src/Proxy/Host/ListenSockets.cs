@@ -50,7 +50,8 @@ internal static class ListenSockets
     public static Socket Bind(EndPoint endpoint, bool reusePort)
     {
         var isUnix = endpoint is UnixDomainSocketEndPoint;
-        var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, isUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
+        var socket = new Socket(endpoint.AddressFamily, SocketType.Stream,
+            isUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
         try
         {
             if (!isUnix)

@@ -10,13 +10,16 @@ using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Host;
 
-/// <summary>The sockets that the proxy listens at, by address: a listener may get another name, and its clients notice nothing.</summary>
+/// <summary>
+/// The sockets that the proxy listens at, by address: a listener may get another name, and its clients notice nothing.
+/// </summary>
 internal sealed partial class ListenerSet(ITransport transport, SessionServer sessions, ILogger logger)
 {
     private readonly ConcurrentDictionary<ListenAddress, Place> _places = [];   // the admin port reads it at any time
 
     /// <summary>
-    /// Opens the addresses that are not open yet. They queue clients from now on, and accept them from <see cref="AdoptAsync"/> on.
+    /// Opens the addresses that are not open yet. They queue clients from now on, and accept them from
+    /// <see cref="AdoptAsync"/> on.
     /// </summary>
     /// <param name="listeners">All that there shall be.</param>
     /// <param name="reusePort">Whether another process may listen at the same addresses.</param>
@@ -32,7 +35,8 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
             {
                 if (!_places.ContainsKey(listener.Address))
                 {
-                    opened.Add(listener.Address, given.GetValueOrDefault(listener.Name) ?? ListenSockets.Open(listener.Address, reusePort));
+                    opened.Add(listener.Address,
+                        given.GetValueOrDefault(listener.Name) ?? ListenSockets.Open(listener.Address, reusePort));
                 }
             }
             return opened;
@@ -55,7 +59,8 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
 
     /// <summary>Accepts at what was opened, and stops listeners that are no more; their sessions live on.</summary>
     public async ValueTask AdoptAsync(
-        IReadOnlyList<ListenerConfig> listeners, IReadOnlyDictionary<ListenAddress, Socket> opened, IReadOnlyDictionary<string, Socket> given)
+        IReadOnlyList<ListenerConfig> listeners, IReadOnlyDictionary<ListenAddress, Socket> opened,
+        IReadOnlyDictionary<string, Socket> given)
     {
         foreach (var listener in listeners)
         {
@@ -66,9 +71,12 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
             }
             var isGiven = given.ContainsKey(listener.Name);
             var place = new Place { Name = listener.Name, IsGiven = isGiven };
-            place.Listener = transport.Listen(opened[listener.Address], connection => sessions.Accept(place.Name, connection));
+            place.Listener =
+                transport.Listen(opened[listener.Address], connection => sessions.Accept(place.Name, connection));
             _places[listener.Address] = place;
-            LogListening(listener.Name, isGiven ? "a socket of the service manager" : Where(listener.Address, place.Listener), listener.Request.Role);
+            LogListening(listener.Name, isGiven
+                ? "a socket of the service manager"
+                : Where(listener.Address, place.Listener), listener.Request.Role);
         }
         foreach (var gone in _places.Keys.Except(listeners.Select(one => one.Address)).ToList())
         {
@@ -85,9 +93,14 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
         }
     }
 
-    /// <summary>Where a listener can be reached: with the port that the kernel has chosen, where it was to choose one. Any thread.</summary>
+    /// <summary>
+    /// Where a listener can be reached: with the port that the kernel has chosen, where it was to choose one. Any
+    /// thread.
+    /// </summary>
     public string Where(ListenAddress address) =>
-        _places.TryGetValue(address, out var place) && place.Listener is { } listener ? Where(address, listener) : address.ToString();
+        _places.TryGetValue(address, out var place) && place.Listener is { } listener
+            ? Where(address, listener)
+            : address.ToString();
 
     private static string Where(ListenAddress address, ITransportListener listener) =>
         address.Tcp is { Port: 0, Host: var host } && listener.LocalEndPoint is IPEndPoint chosen
@@ -107,7 +120,8 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
         }
     }
 
-    [LoggerMessage(EventId = 6402, Level = LogLevel.Information, Message = "The listener {Name} accepts at {Address} for {Role}")]
+    [LoggerMessage(
+        EventId = 6402, Level = LogLevel.Information, Message = "The listener {Name} accepts at {Address} for {Role}")]
     private partial void LogListening(string name, string address, WantedRole role);
 
     private sealed class Place

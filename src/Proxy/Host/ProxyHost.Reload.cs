@@ -64,15 +64,18 @@ internal sealed partial class ProxyHost
         }
         _settings = next with
         {
-            Scope = _settings.Scope, Namespace = _settings.Namespace, Etcd = _settings.Etcd, Rest = _settings.Rest, Admin = _settings.Admin,
-            Transport = _settings.Transport, Loops = _settings.Loops, Favor = _settings.Favor, ReusePort = _settings.ReusePort,
+            Scope = _settings.Scope, Namespace = _settings.Namespace, Etcd = _settings.Etcd, Rest = _settings.Rest,
+            Admin = _settings.Admin,
+            Transport = _settings.Transport, Loops = _settings.Loops, Favor = _settings.Favor,
+            ReusePort = _settings.ReusePort,
         };
         _router.Reload(next.Listeners);
         await _listeners.AdoptAsync(next.Listeners, opened, ServiceManager.NoSockets);
         _log.Reload(next.Log);
     }
 
-    private static bool Differ(IReadOnlyList<Uri>? before, IReadOnlyList<Uri>? next) => !(before ?? []).SequenceEqual(next ?? []);
+    private static bool Differ(IReadOnlyList<Uri>? before, IReadOnlyList<Uri>? next) =>
+        !(before ?? []).SequenceEqual(next ?? []);
 
     private static IEnumerable<string> FixedThatDiffer(ProxySettings before, ProxySettings next)
     {
@@ -89,7 +92,9 @@ internal sealed partial class ProxyHost
         {
             yield return "etcd3";
         }
-        if (Differ(before.Rest?.Endpoints, next.Rest?.Endpoints) || (before.Rest is { } oldRest && next.Rest is { } rest && oldRest with { Endpoints = rest.Endpoints } != rest))
+        if (Differ(before.Rest?.Endpoints, next.Rest?.Endpoints)
+            || (before.Rest is { } oldRest && next.Rest is { } rest
+                && oldRest with { Endpoints = rest.Endpoints } != rest))
         {
             yield return "rest";
         }
@@ -97,18 +102,21 @@ internal sealed partial class ProxyHost
         {
             yield return "admin.listen";
         }
-        if ((before.Transport, before.Loops, before.Favor, before.ReusePort) != (next.Transport, next.Loops, next.Favor, next.ReusePort))
+        if ((before.Transport, before.Loops, before.Favor, before.ReusePort)
+            != (next.Transport, next.Loops, next.Favor, next.ReusePort))
         {
             yield return "transport, loops, favor, reuse_port";
         }
     }
 
-    [LoggerMessage(EventId = 6411, Level = LogLevel.Error, Message = "The configuration was not reloaded, the old one stays in force: {Problem}")]
+    [LoggerMessage(EventId = 6411, Level = LogLevel.Error,
+        Message = "The configuration was not reloaded, the old one stays in force: {Problem}")]
     private partial void LogNotReloaded(string problem);
 
     [LoggerMessage(EventId = 6412, Level = LogLevel.Information, Message = "The configuration was reloaded")]
     private partial void LogReloaded();
 
-    [LoggerMessage(EventId = 6413, Level = LogLevel.Warning, Message = "{Name} has changed and takes effect only when the proxy starts again")]
+    [LoggerMessage(EventId = 6413, Level = LogLevel.Warning,
+        Message = "{Name} has changed and takes effect only when the proxy starts again")]
     private partial void LogNeedsRestart(string name);
 }

@@ -14,7 +14,9 @@ using Routing.Settings;
 
 namespace Routing.Proxy.Host;
 
-/// <summary>One process out of its parts: topology, router, sessions, listeners, admin port; signals, reload and drain.</summary>
+/// <summary>
+/// One process out of its parts: topology, router, sessions, listeners, admin port; signals, reload and drain.
+/// </summary>
 internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
 {
     private const int DescriptorsPerSession = 2;
@@ -44,7 +46,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     private volatile ProxySettings _settings;
     private volatile bool _isDraining;
 
-    private ProxyHost(string? path, SettingsEnvironment environment, ProxySettings settings, ProgramLog log, ILoggerFactory loggers, TimeProvider time)
+    private ProxyHost(string? path, SettingsEnvironment environment, ProxySettings settings, ProgramLog log,
+        ILoggerFactory loggers, TimeProvider time)
     {
         (_path, _environment, _log, _time, _loggers) = (path, environment, log, time, loggers);
         _logger = loggers.CreateLogger("proxy");
@@ -59,7 +62,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         };
         _watch.Changed += _router.Adopt;
         _transport = TransportFactory.Create(
-            settings.Transport, settings.Loops, settings.Favor, time, loggers.CreateLogger("transport"), out var fallback);
+            settings.Transport, settings.Loops, settings.Favor, time, loggers.CreateLogger("transport"),
+            out var fallback);
         if (fallback is not null)
         {
             LogFallback(fallback);
@@ -70,7 +74,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         _listeners = new ListenerSet(_transport, _sessions, _logger);
         _probe = new MemberProbe(
             _router, _transport, time, () => _settings.Sessions,
-            () => _settings.Listeners.Select(one => one.ProxyProtocolToMember).FirstOrDefault(one => one != ProxyProtocolVersion.None));
+            () => _settings.Listeners.Select(one => one.ProxyProtocolToMember)
+                .FirstOrDefault(one => one != ProxyProtocolVersion.None));
         _admin = settings.Admin is { } admin ? new AdminServer(
             admin, endpoint => ListenSockets.Bind(endpoint, settings.ReusePort), this, loggers) : null;
     }
@@ -89,16 +94,19 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             {
                 return (false, $"{_source.Name} has not answered yet");
             }
-            var empty = table.Listeners.Values.Where(one => table.UsableOf(one) == 0).Select(one => one.Config.Name).Order(StringComparer.Ordinal).ToList();
+            var empty = table.Listeners.Values.Where(one => table.UsableOf(one) == 0).Select(one => one.Config.Name)
+                .Order(StringComparer.Ordinal).ToList();
             return empty.Count == 0 ? (true, "ready") : (false, $"nobody serves {string.Join(", ", empty)}");
         }
     }
 
     /// <summary>Time since the source's last sign of life; null before the first.</summary>
-    private TimeSpan? TopologyAge => _source.LastContact is not 0 and var contact ? _time.GetElapsedTime(contact) : null;
+    private TimeSpan? TopologyAge =>
+        _source.LastContact is not 0 and var contact ? _time.GetElapsedTime(contact) : null;
 
     /// <summary>Reads the configuration, runs until told to stop, and returns the exit code.</summary>
-    public static async Task<int> RunAsync(string? path, SettingsEnvironment environment, TimeProvider time, TextWriter errors)
+    public static async Task<int> RunAsync(
+        string? path, SettingsEnvironment environment, TimeProvider time, TextWriter errors)
     {
         var result = ProxySettingsReader.Load(path, environment);
         foreach (var error in result.Errors)
@@ -131,7 +139,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
                 }
                 return await host.RunAsync();
             }
-            catch (Exception problem) when (problem is IOException or InvalidOperationException or ClusterStoreException)
+            catch (Exception problem) when (problem is IOException or InvalidOperationException
+                or ClusterStoreException)
             {
                 var logger = loggers.CreateLogger("proxy");
                 LogFatal(logger, problem.Message);
@@ -146,7 +155,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
 
     /// <inheritdoc/>
     public void WriteRoutes(Stream stream) =>
-        RoutesDocument.Write(stream, _settings, _listeners.Where, _router, _sessions.Count(), _transport.Name, _isDraining, TopologyAge);
+        RoutesDocument.Write(stream, _settings, _listeners.Where, _router, _sessions.Count(), _transport.Name,
+            _isDraining, TopologyAge);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -181,7 +191,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             await _admin.StartAsync(CancellationToken.None);
         }
         var given = _manager.TakeSockets([.. _settings.Listeners.Select(one => one.Name)]);
-        await _listeners.AdoptAsync(_settings.Listeners, _listeners.Open(_settings.Listeners, _settings.ReusePort, given), given);
+        await _listeners.AdoptAsync(_settings.Listeners,
+            _listeners.Open(_settings.Listeners, _settings.ReusePort, given), given);
         _manager.Notify("READY=1\nSTATUS=serving");
         using var stopped = new CancellationTokenSource();
         var signsOfLife = GiveSignsOfLifeAsync(stopped.Token);
@@ -202,8 +213,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         {
             await _admin.DisposeAsync();   // who asks from now on, asks the process that takes over
         }
-        // New clients go elsewhere first: to the process that takes over, or nowhere. Those who were in the queue are let in; where
-        // there is no descriptor left for them, they wait until sessions have ended.
+        // New clients go elsewhere first: to the process that takes over, or nowhere. Those who were in the queue are
+        // let in; where there is no descriptor left for them, they wait until sessions have ended.
         var stopping = _listeners.StopAsync().AsTask();
         await Task.WhenAny(stopping, Task.Delay(s_settle, _time));
         await _sessions.SettleAsync(s_settle);
@@ -219,7 +230,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         await stopping;
         if (!isQueueEmpty)
         {
-            await _sessions.SettleAsync(s_settle);   // those let in last are to hear in words that they have to go elsewhere
+            // those let in last are to hear in words that they have to go elsewhere
+            await _sessions.SettleAsync(s_settle);
         }
     }
 
@@ -272,7 +284,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         };
     }
 
-    [LoggerMessage(EventId = 6401, Level = LogLevel.Information, Message = "routing-proxy {Version}: cluster {Scope}, transport {Transport} with {Loops} loops")]
+    [LoggerMessage(EventId = 6401, Level = LogLevel.Information,
+        Message = "routing-proxy {Version}: cluster {Scope}, transport {Transport} with {Loops} loops")]
     private partial void LogStarting(string version, string scope, string transport, int loops);
 
     [LoggerMessage(EventId = 6403, Level = LogLevel.Warning, Message = "{Problem}")]
@@ -281,10 +294,12 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     [LoggerMessage(EventId = 6404, Level = LogLevel.Critical, Message = "{Problem}")]
     private static partial void LogFatal(ILogger logger, string problem);
 
-    [LoggerMessage(EventId = 6405, Level = LogLevel.Information, Message = "Draining: no new sessions; those that run have {Seconds} s to come to rest")]
+    [LoggerMessage(EventId = 6405, Level = LogLevel.Information,
+        Message = "Draining: no new sessions; those that run have {Seconds} s to come to rest")]
     private partial void LogDraining(double seconds);
 
-    [LoggerMessage(EventId = 6406, Level = LogLevel.Warning, Message = "Told to stop again: the sessions that are left are cut")]
+    [LoggerMessage(
+        EventId = 6406, Level = LogLevel.Warning, Message = "Told to stop again: the sessions that are left are cut")]
     private partial void LogCutShort();
 
     [LoggerMessage(EventId = 6407, Level = LogLevel.Information, Message = "Ended")]
@@ -294,6 +309,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     private partial void LogFallback(string reason);
 
     [LoggerMessage(EventId = 6409, Level = LogLevel.Warning,
-        Message = "limits.max_sessions is {Wanted}, but the process may open {Limit} files: at most {Most} sessions; raise the limit (LimitNOFILE=, ulimit -n)")]
+        Message = "limits.max_sessions is {Wanted}, but the process may open {Limit} files: at most {Most} sessions; "
+            + "raise the limit (LimitNOFILE=, ulimit -n)")]
     private partial void LogDescriptors(int wanted, long limit, int most);
 }

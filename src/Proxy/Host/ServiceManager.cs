@@ -5,8 +5,13 @@ using Microsoft.Extensions.Logging;
 
 namespace Routing.Proxy.Host;
 
-/// <summary>Talks with systemd: tells it how far the service is (sd_notify), and takes the sockets that it opened (sd_listen_fds).</summary>
-/// <remarks>Without systemd all of it does nothing. Facts: the manual pages sd_notify(3) and sd_listen_fds(3).</remarks>
+/// <summary>
+/// Talks with systemd: tells it how far the service is (sd_notify), and takes the sockets that it opened
+/// (sd_listen_fds).
+/// </summary>
+/// <remarks>
+/// Without systemd all of it does nothing. Facts: the manual pages sd_notify(3) and sd_listen_fds(3).
+/// </remarks>
 internal sealed partial class ServiceManager
 {
     private const int FirstDescriptor = 3;
@@ -21,8 +26,10 @@ internal sealed partial class ServiceManager
     {
         _logger = logger;
         var pid = Environment.GetEnvironmentVariable("WATCHDOG_PID");
-        if (long.TryParse(Environment.GetEnvironmentVariable("WATCHDOG_USEC"), NumberStyles.None, CultureInfo.InvariantCulture, out var micros)
-            && (string.IsNullOrEmpty(pid) || pid == Environment.ProcessId.ToString(CultureInfo.InvariantCulture)) && micros > 0)
+        if (long.TryParse(Environment.GetEnvironmentVariable("WATCHDOG_USEC"), NumberStyles.None,
+            CultureInfo.InvariantCulture, out var micros)
+            && (string.IsNullOrEmpty(pid) || pid == Environment.ProcessId.ToString(CultureInfo.InvariantCulture))
+            && micros > 0)
         {
             WatchdogInterval = TimeSpan.FromMicroseconds(micros) / 2;
         }
@@ -43,7 +50,8 @@ internal sealed partial class ServiceManager
         }
         try
         {
-            using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { SendTimeout = (int)s_patience.TotalMilliseconds };
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram,
+                ProtocolType.Unspecified) { SendTimeout = (int)s_patience.TotalMilliseconds };
             var path = _address[0] == '@' ? "\0" + _address[1..] : _address;
             socket.SendTo(Encoding.UTF8.GetBytes(state), new UnixDomainSocketEndPoint(path));
         }
@@ -55,12 +63,17 @@ internal sealed partial class ServiceManager
 
     /// <summary>The sockets that were opened for us; taken once.</summary>
     /// <param name="names">The listeners' names in their order.</param>
-    /// <returns>By listener: those that bear a listener's name are its own, the others go in order to the listeners that are left.</returns>
+    /// <returns>
+    /// By listener: those that bear a listener's name are its own, the others go in order to the listeners that are
+    /// left.
+    /// </returns>
     public Dictionary<string, Socket> TakeSockets(IReadOnlyList<string> names)
     {
         var sockets = new Dictionary<string, Socket>(StringComparer.Ordinal);
-        if (Environment.GetEnvironmentVariable("LISTEN_PID") != Environment.ProcessId.ToString(CultureInfo.InvariantCulture)
-            || !int.TryParse(Environment.GetEnvironmentVariable("LISTEN_FDS"), NumberStyles.None, CultureInfo.InvariantCulture, out var count))
+        if (Environment.GetEnvironmentVariable("LISTEN_PID")
+            != Environment.ProcessId.ToString(CultureInfo.InvariantCulture)
+            || !int.TryParse(Environment.GetEnvironmentVariable("LISTEN_FDS"), NumberStyles.None,
+                CultureInfo.InvariantCulture, out var count))
         {
             return sockets;
         }
@@ -89,9 +102,11 @@ internal sealed partial class ServiceManager
 
     private static Socket Take(int descriptor) => new(new SafeSocketHandle(descriptor, ownsHandle: true));
 
-    [LoggerMessage(EventId = 6410, Level = LogLevel.Warning, Message = "The service manager could not be told: {Problem}")]
+    [LoggerMessage(
+        EventId = 6410, Level = LogLevel.Warning, Message = "The service manager could not be told: {Problem}")]
     private partial void LogNotTold(string problem);
 
-    [LoggerMessage(EventId = 6414, Level = LogLevel.Warning, Message = "The service manager has opened {Count} sockets more than there are listeners: nobody accepts there")]
+    [LoggerMessage(EventId = 6414, Level = LogLevel.Warning,
+        Message = "The service manager has opened {Count} sockets more than there are listeners: nobody accepts there")]
     private partial void LogUnused(int count);
 }

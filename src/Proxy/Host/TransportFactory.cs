@@ -10,17 +10,24 @@ namespace Routing.Proxy.Host;
 /// <summary>Makes the transport that a setting asks for.</summary>
 internal static class TransportFactory
 {
-    /// <summary>Loops when nothing is said: one for two processors, four at most. The kernel's part of the work and others need the rest.</summary>
+    /// <summary>
+    /// Loops when nothing is said: one for two processors, four at most. The kernel's part of the work and others need
+    /// the rest.
+    /// </summary>
     public static int DefaultLoops => Math.Clamp(Environment.ProcessorCount / 2, 1, 4);
 
     /// <summary>Makes it.</summary>
-    /// <param name="name">One of <see cref="ProxySettings.Transports"/>; <c>auto</c> is the first of io_uring, epoll and portable that the kernel gives.</param>
+    /// <param name="name">
+    /// One of <see cref="ProxySettings.Transports"/>; <c>auto</c> is the first of io_uring, epoll and portable that the
+    /// kernel gives.
+    /// </param>
     /// <param name="loops">Event loops; 0: <see cref="DefaultLoops"/>.</param>
     /// <param name="favor">What the loops favor.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">For the transport's messages.</param>
     /// <param name="fallback">Why it is not the one that was asked for; null: it is.</param>
-    public static ITransport Create(string name, int loops, Favor favor, TimeProvider time, ILogger logger, out string? fallback)
+    public static ITransport Create(
+        string name, int loops, Favor favor, TimeProvider time, ILogger logger, out string? fallback)
     {
         fallback = null;
         var count = loops > 0 ? loops : DefaultLoops;
@@ -33,7 +40,8 @@ internal static class TransportFactory
             }
             catch (SocketException refusal)
             {
-                fallback = $"the kernel gives no io_uring as it is needed, of 6.1 or later ({refusal.Message}); epoll is used";
+                fallback =
+                    $"the kernel gives no io_uring as it is needed, of 6.1 or later ({refusal.Message}); epoll is used";
             }
         }
         if (name != "portable")
@@ -49,6 +57,7 @@ internal static class TransportFactory
         }
         return new PortableTransport(time, logger);
 
-        LoopTransport Of(string kind, Func<int, EventLoop> make) => new(kind, Enumerable.Range(0, count).Select(make), logger);
+        LoopTransport Of(string kind, Func<int, EventLoop> make) =>
+            new(kind, Enumerable.Range(0, count).Select(make), logger);
     }
 }

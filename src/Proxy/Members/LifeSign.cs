@@ -5,16 +5,21 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Members;
 
-/// <summary>Asks a member's server for a sign of life, without credentials and without a line in the server's log.</summary>
+/// <summary>
+/// Asks a member's server for a sign of life, without credentials and without a line in the server's log.
+/// </summary>
 /// <remarks>
-/// The question is a GSSENCRequest, which a postmaster answers before it looks at a login. A server whose logins are slow (a slow
-/// directory, a loaded machine) answers it; a frozen one does not, although its kernel accepts connections.
+/// The question is a GSSENCRequest, which a postmaster answers before it looks at a login. A server whose logins are
+/// slow (a slow directory, a loaded machine) answers it; a frozen one does not, although its kernel accepts
+/// connections.
 /// </remarks>
 internal sealed class LifeSign(ITransport transport, TimeProvider time)
 {
     private readonly Dictionary<string, Question> _questions = new(StringComparer.Ordinal);
 
-    /// <summary>Asks, or shares the question that another session has asked within the last half of <paramref name="patience"/>.</summary>
+    /// <summary>
+    /// Asks, or shares the question that another session has asked within the last half of <paramref name="patience"/>.
+    /// </summary>
     /// <param name="target">The member.</param>
     /// <param name="header">The PROXY header that it expects.</param>
     /// <param name="patience">The longest wait for the answer.</param>
@@ -34,7 +39,9 @@ internal sealed class LifeSign(ITransport transport, TimeProvider time)
     }
 
     /// <summary>Asks once.</summary>
-    /// <returns>Whether there was an answer; a refusal and a reset are answers, too: the machine lives. Never faults.</returns>
+    /// <returns>
+    /// Whether there was an answer; a refusal and a reset are answers, too: the machine lives. Never faults.
+    /// </returns>
     public async Task<bool> AskAsync(
         RouteTarget target, ProxyProtocolVersion header, TimeSpan patience, CancellationToken cancellationToken)
     {
@@ -43,7 +50,8 @@ internal sealed class LifeSign(ITransport transport, TimeProvider time)
         try
         {
             var server = await Dialer.DialAsync(transport, target, null, SocketTuning.None, time, limit.Token);
-            await using var abort = limit.Token.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
+            await using var abort =
+                limit.Token.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
             await new LoopSwitch(server);
             try
             {
@@ -60,7 +68,8 @@ internal sealed class LifeSign(ITransport transport, TimeProvider time)
             return false;
         }
         catch (Exception error) when (error
-            is IOException or SocketException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
+            is IOException or SocketException or ObjectDisposedException or InvalidOperationException
+                or OperationCanceledException)
         {
             // The member refused or reset the connection, or the patience was over: that is told apart below.
         }

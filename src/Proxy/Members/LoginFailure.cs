@@ -2,21 +2,27 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Members;
 
-/// <summary>How an attempt to log in at a member failed: what the metrics, the client and the router are told of it.</summary>
+/// <summary>
+/// How an attempt to log in at a member failed: what the metrics, the client and the router are told of it.
+/// </summary>
 /// <remarks>The set is closed: the values below are all there are, so they can be compared by reference.</remarks>
 internal sealed class LoginFailure
 {
     /// <summary>The kernel refused: no postmaster listens there.</summary>
-    public static readonly LoginFailure Refused = new("refused", SqlState.ConnectionFailure, "the server {0} refused the connection");
+    public static readonly LoginFailure Refused =
+        new("refused", SqlState.ConnectionFailure, "the server {0} refused the connection");
 
     /// <summary>Unreachable, or any other socket error.</summary>
-    public static readonly LoginFailure Unreachable = new("unreachable", SqlState.ConnectionFailure, "the connection to the server {0} was lost");
+    public static readonly LoginFailure Unreachable =
+        new("unreachable", SqlState.ConnectionFailure, "the connection to the server {0} was lost");
 
     /// <summary>No connection, or no first answer, in time.</summary>
-    public static readonly LoginFailure TimedOut = new("timed_out", SqlState.ConnectionFailure, "the server {0} did not answer in time");
+    public static readonly LoginFailure TimedOut =
+        new("timed_out", SqlState.ConnectionFailure, "the server {0} did not answer in time");
 
     /// <summary>The connection ended or broke before the login was complete.</summary>
-    public static readonly LoginFailure Dropped = new("dropped", SqlState.ConnectionFailure, "the connection to the server {0} was lost");
+    public static readonly LoginFailure Dropped =
+        new("dropped", SqlState.ConnectionFailure, "the connection to the server {0} was lost");
 
     /// <summary>57P01, 57P02 or 57P03: the server is starting or stopping.</summary>
     public static readonly LoginFailure NotReady =
@@ -28,15 +34,20 @@ internal sealed class LoginFailure
 
     /// <summary>The server is in recovery, where the primary was expected.</summary>
     public static readonly LoginFailure WrongRole =
-        new("wrong_role", SqlState.CannotConnectNow, "the server {0} is in recovery where the primary is wanted", Blame.Role);
+        new("wrong_role", SqlState.CannotConnectNow, "the server {0} is in recovery where the primary is wanted",
+            Blame.Role);
 
     /// <summary>The server refused TLS.</summary>
     public static readonly LoginFailure TlsRefused =
-        new("tls_refused", SqlState.ConnectionFailure, "the server {0} does not do TLS, which the proxy demands") { IsLasting = true };
+        new("tls_refused", SqlState.ConnectionFailure,
+            "the server {0} does not do TLS, which the proxy demands") { IsLasting = true };
 
-    /// <summary>The server hangs up on TLS that comes without a request; in the metrics one with <see cref="TlsRefused"/>.</summary>
+    /// <summary>
+    /// The server hangs up on TLS that comes without a request; in the metrics one with <see cref="TlsRefused"/>.
+    /// </summary>
     public static readonly LoginFailure DirectTlsRefused =
-        new("tls_refused", SqlState.ConnectionFailure, "the server {0} does not take TLS without a request (direct TLS)") { IsLasting = true };
+        new("tls_refused", SqlState.ConnectionFailure,
+            "the server {0} does not take TLS without a request (direct TLS)") { IsLasting = true };
 
     /// <summary>The handshake failed, or the certificate is not the member's.</summary>
     public static readonly LoginFailure TlsFailed =
@@ -48,7 +59,8 @@ internal sealed class LoginFailure
 
     /// <summary>The proxy itself had no descriptor or no port left: no fault of the member.</summary>
     public static readonly LoginFailure NoSocket =
-        new("no_socket", SqlState.TooManyConnections, "the proxy has no descriptor or no port left for a connection", Blame.Nobody);
+        new("no_socket", SqlState.TooManyConnections, "the proxy has no descriptor or no port left for a connection",
+            Blame.Nobody);
 
     private readonly string _sentence;
 

@@ -7,17 +7,22 @@ using Microsoft.Extensions.Logging;
 
 namespace Routing.Proxy.Members;
 
-/// <summary>Addresses of members' names, looked up beside the connect path: a resolver can block for half a minute.</summary>
+/// <summary>
+/// Addresses of members' names, looked up beside the connect path: a resolver can block for half a minute.
+/// </summary>
 /// <param name="changed">Called when a name has got addresses, or others.</param>
 /// <param name="time">For how old an answer is.</param>
 /// <param name="logger">For names that can't be resolved.</param>
 internal sealed partial class NameCache(Action changed, TimeProvider time, ILogger logger)
 {
-    private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_lifetime = TimeSpan.FromSeconds(30);
 
     private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>The addresses of a name, in the order in which they are to be tried; none while they are not known yet. Never blocks.</summary>
+    /// <summary>
+    /// The addresses of a name, in the order in which they are to be tried; none while they are not known yet. Never
+    /// blocks.
+    /// </summary>
     public ImmutableArray<IPAddress> Find(string host)
     {
         if (IPAddress.TryParse(host, out var address))
@@ -25,7 +30,7 @@ internal sealed partial class NameCache(Action changed, TimeProvider time, ILogg
             return [address];
         }
         var entry = _entries.GetOrAdd(host, static _ => new Entry());
-        if (entry.IsStale(time, Lifetime) && entry.TryBegin())
+        if (entry.IsStale(time, s_lifetime) && entry.TryBegin())
         {
             _ = ResolveAsync(host, entry);
         }
@@ -53,7 +58,10 @@ internal sealed partial class NameCache(Action changed, TimeProvider time, ILogg
         }
     }
 
-    /// <summary>The resolver's order, with the two families by turns, so that one that is unreachable costs one head start (RFC 8305).</summary>
+    /// <summary>
+    /// The resolver's order, with the two families by turns, so that one that is unreachable costs one head start (RFC
+    /// 8305).
+    /// </summary>
     internal static ImmutableArray<IPAddress> Interleave(IReadOnlyList<IPAddress> addresses)
     {
         var first = addresses.Where(one => one.AddressFamily == addresses[0].AddressFamily).ToList();
@@ -65,7 +73,8 @@ internal sealed partial class NameCache(Action changed, TimeProvider time, ILogg
         ];
     }
 
-    [LoggerMessage(EventId = 6201, Level = LogLevel.Warning, Message = "The name {Host} of a member can't be resolved: {Problem}")]
+    [LoggerMessage(
+        EventId = 6201, Level = LogLevel.Warning, Message = "The name {Host} of a member can't be resolved: {Problem}")]
     private partial void LogUnresolved(string host, string problem);
 
     private sealed class Entry
@@ -75,7 +84,8 @@ internal sealed partial class NameCache(Action changed, TimeProvider time, ILogg
 
         private IPAddress[] _addresses = [];
 
-        public ImmutableArray<IPAddress> Addresses => ImmutableCollectionsMarshal.AsImmutableArray(Volatile.Read(ref _addresses));
+        public ImmutableArray<IPAddress> Addresses =>
+            ImmutableCollectionsMarshal.AsImmutableArray(Volatile.Read(ref _addresses));
 
         public bool IsStale(TimeProvider time, TimeSpan lifetime) =>
             Volatile.Read(ref _at) == 0 || time.GetElapsedTime(Volatile.Read(ref _at)) > lifetime;

@@ -9,5 +9,8 @@ namespace Routing.Proxy.Members;
 /// <param name="Addresses">All addresses of its name, in the order in which they are tried; at least one.</param>
 /// <param name="HostName">Its name as published, for verifying its certificate.</param>
 /// <param name="Term">The term of the leader at the time of the choice.</param>
-/// <param name="MustBePrimary">A login that reports <c>in_hot_standby = on</c> is to be refused and tried again.</param>
-internal sealed record RouteTarget(string Member, ImmutableArray<EndPoint> Addresses, string HostName, Term Term, bool MustBePrimary);
+/// <param name="MustBePrimary">
+/// A login that reports <c>in_hot_standby = on</c> is to be refused and tried again.
+/// </param>
+internal sealed record RouteTarget(
+    string Member, ImmutableArray<EndPoint> Addresses, string HostName, Term Term, bool MustBePrimary);

@@ -8,10 +8,14 @@ using Routing.Proxy.Sessions.Refusals;
 
 namespace Routing.Proxy.Metrics;
 
-/// <summary>The proxy's instruments, by the names of docs/proxy.md. Labels are listeners, members and reasons, never users or addresses.</summary>
+/// <summary>
+/// The proxy's instruments, by the names of docs/proxy.md. Labels are listeners, members and reasons, never users or
+/// addresses.
+/// </summary>
 internal sealed class ProxyMetrics : ISessionEvents
 {
-    private static readonly double[] s_loginBuckets = [.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10];
+    private static readonly double[] s_loginBuckets = [.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5,
+        10];
 
     private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
     private readonly Counter _accepted;
@@ -33,36 +37,49 @@ internal sealed class ProxyMetrics : ISessionEvents
     private readonly Gauge _stale;
     private readonly Gauge _hasTarget;
     private readonly Histogram _route;
-    private readonly ConcurrentDictionary<(string, string), (Counter.Child Up, Counter.Child Down)> _byteChildren = new();
+    private readonly ConcurrentDictionary<(string, string), (Counter.Child Up, Counter.Child Down)> _byteChildren =
+        new();
 
     public ProxyMetrics()
     {
         var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
         _accepted = factory.CreateCounter("routing_proxy_connections_total", "Connections accepted.", ["listener"]);
-        _refused = factory.CreateCounter("routing_proxy_refused_total", "Clients turned away before they had a session, by reason.", ["listener", "reason"]);
+        _refused = factory.CreateCounter("routing_proxy_refused_total",
+            "Clients turned away before they had a session, by reason.", ["listener", "reason"]);
         _held = factory.CreateHistogram(
-            "routing_proxy_hold_seconds", "Time that clients waited for a server, of those who had to wait.", ["listener"],
+            "routing_proxy_hold_seconds", "Time that clients waited for a server, of those who had to wait.",
+            ["listener"],
             new HistogramConfiguration { Buckets = [.01, .05, .1, .25, .5, 1, 2, 5, 10, 30] });
-        _heldVain = factory.CreateCounter("routing_proxy_held_in_vain_total", "Clients that waited and got no server.", ["listener"]);
+        _heldVain = factory.CreateCounter(
+            "routing_proxy_held_in_vain_total", "Clients that waited and got no server.", ["listener"]);
         _attemptsFailed = factory.CreateCounter(
-            "routing_proxy_connect_errors_total", "Attempts at a member that failed, by reason; most are repeated unseen.", ["listener", "member", "reason"]);
+            "routing_proxy_connect_errors_total",
+            "Attempts at a member that failed, by reason; most are repeated unseen.", ["listener", "member", "reason"]);
         _login = factory.CreateHistogram(
-            "routing_proxy_login_seconds", "From the client's start-up message to the server's ReadyForQuery, waiting included.", ["listener"],
+            "routing_proxy_login_seconds",
+            "From the client's start-up message to the server's ReadyForQuery, waiting included.", ["listener"],
             new HistogramConfiguration { Buckets = s_loginBuckets });
-        _closed = factory.CreateCounter("routing_proxy_sessions_closed_total", "Sessions that ended, by how.", ["listener", "member", "end"]);
-        _cancelled = factory.CreateCounter("routing_proxy_cancels_total", "Cancel requests, by outcome.", ["listener", "outcome"]);
+        _closed = factory.CreateCounter(
+            "routing_proxy_sessions_closed_total", "Sessions that ended, by how.", ["listener", "member", "end"]);
+        _cancelled = factory.CreateCounter(
+            "routing_proxy_cancels_total", "Cancel requests, by outcome.", ["listener", "outcome"]);
         _bytes = factory.CreateCounter(
-            "routing_proxy_bytes_total", "Bytes relayed in sessions that have ended.", ["listener", "member", "direction"]);
+            "routing_proxy_bytes_total", "Bytes relayed in sessions that have ended.",
+            ["listener", "member", "direction"]);
         _sessions = factory.CreateGauge("routing_proxy_sessions", "Open sessions.", ["listener", "member"]);
         _sessionBytes = factory.CreateGauge(
-            "routing_proxy_open_session_bytes", "Bytes relayed so far in sessions that are open.", ["listener", "member", "direction"]);
-        _pending = factory.CreateGauge("routing_proxy_pending", "Connections that have not sent their start-up message yet.");
+            "routing_proxy_open_session_bytes", "Bytes relayed so far in sessions that are open.",
+            ["listener", "member", "direction"]);
+        _pending =
+            factory.CreateGauge("routing_proxy_pending", "Connections that have not sent their start-up message yet.");
         _starting = factory.CreateGauge("routing_proxy_starting", "Clients that are being routed or log in.");
         _waiting = factory.CreateGauge("routing_proxy_waiting", "Clients that wait for a server.");
         _term = factory.CreateGauge("routing_proxy_term", "Highest term of the leader key that was seen.");
         _age = factory.CreateGauge("routing_proxy_topology_age_seconds", "Time since the store's last sign of life.");
-        _stale = factory.CreateGauge("routing_proxy_topology_stale", "1 while the store is silent and the last known routes are used.");
-        _hasTarget = factory.CreateGauge("routing_proxy_members_usable", "Members that a listener may send a new session to.", ["listener"]);
+        _stale = factory.CreateGauge("routing_proxy_topology_stale",
+            "1 while the store is silent and the last known routes are used.");
+        _hasTarget = factory.CreateGauge(
+            "routing_proxy_members_usable", "Members that a listener may send a new session to.", ["listener"]);
         _route = factory.CreateHistogram(
             "routing_proxy_route_seconds", "From an event of the topology to the routes that follow from it.", [],
             new HistogramConfiguration { Buckets = [.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5] });
@@ -89,26 +106,31 @@ internal sealed class ProxyMetrics : ISessionEvents
         _attemptsFailed.WithLabels(listener, member, failure.Label).Inc();
 
     /// <inheritdoc/>
-    public void Opened(string listener, string member, TimeSpan login) => _login.WithLabels(listener).Observe(login.TotalSeconds);
+    public void Opened(string listener, string member, TimeSpan login) =>
+        _login.WithLabels(listener).Observe(login.TotalSeconds);
 
     /// <inheritdoc/>
     public void Closed(string listener, string member, SessionEnd end, long bytesFromClient, long bytesFromServer)
     {
         _closed.WithLabels(listener, member, Words.Of(end)).Inc();
         var (up, down) = _byteChildren.GetOrAdd(
-            (listener, member), static (key, bytes) => (bytes.WithLabels(key.Item1, key.Item2, "up"), bytes.WithLabels(key.Item1, key.Item2, "down")), _bytes);
+            (listener, member),
+            static (key, bytes) => (bytes.WithLabels(key.Item1, key.Item2, "up"),
+                bytes.WithLabels(key.Item1, key.Item2, "down")), _bytes);
         up.Inc(bytesFromClient);
         down.Inc(bytesFromServer);
     }
 
     /// <inheritdoc/>
-    public void Cancelled(string listener, CancelOutcome outcome) => _cancelled.WithLabels(listener, Words.Of(outcome)).Inc();
+    public void Cancelled(string listener, CancelOutcome outcome) =>
+        _cancelled.WithLabels(listener, Words.Of(outcome)).Inc();
 
     /// <summary>A view of the cluster has become routes.</summary>
     public void Routed(TimeSpan took) => _route.Observe(took.TotalSeconds);
 
     /// <summary>Writes every instrument in the text form of Prometheus.</summary>
-    public Task WriteAsync(Stream stream, SessionCounts counts, Router router, TimeSpan? age, CancellationToken cancellationToken)
+    public Task WriteAsync(
+        Stream stream, SessionCounts counts, Router router, TimeSpan? age, CancellationToken cancellationToken)
     {
         foreach (var labels in _sessions.GetAllLabelValues())
         {

@@ -3,7 +3,7 @@ namespace Routing.Proxy.Routes;
 /// <summary>What this proxy has seen of the members, by name. Guarded by the router's lock.</summary>
 internal sealed class HealthBook(TimeProvider time)
 {
-    private static readonly TimeSpan RefusedFor = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_refusedFor = TimeSpan.FromSeconds(2);
 
     private readonly Dictionary<string, MemberRecord> _all = new(StringComparer.Ordinal);
 
@@ -26,17 +26,22 @@ internal sealed class HealthBook(TimeProvider time)
     /// <summary>Whether it must not be used as a primary now.</summary>
     public bool IsRefused(MemberRecord health) => health.RefusedUntil > time.GetTimestamp();
 
-    /// <summary>It said at login that it is in recovery: not used as a primary for a while, or until its key is written anew.</summary>
+    /// <summary>
+    /// It said at login that it is in recovery: not used as a primary for a while, or until its key is written anew.
+    /// </summary>
     public void Refuse(MemberRecord health, long revision)
     {
-        health.RefusedUntil = time.GetTimestamp() + (long)(RefusedFor.TotalSeconds * time.TimestampFrequency);
+        health.RefusedUntil = time.GetTimestamp() + (long)(s_refusedFor.TotalSeconds * time.TimestampFrequency);
         health.RefusedAt = revision;
     }
 
-    /// <summary>Takes note of a new table: slow start counts from the moment a member came (back) into some listener's set.</summary>
+    /// <summary>
+    /// Takes note of a new table: slow start counts from the moment a member came (back) into some listener's set.
+    /// </summary>
     public void Note(RouteTable table)
     {
-        var fit = table.Listeners.Values.SelectMany(one => one.Hosts.Members).Select(one => one.Name).ToHashSet(StringComparer.Ordinal);
+        var fit = table.Listeners.Values.SelectMany(one => one.Hosts.Members).Select(one => one.Name)
+            .ToHashSet(StringComparer.Ordinal);
         var isFirst = _all.Values.All(one => one.FitSince == 0);
         foreach (var (name, health) in _all)
         {
@@ -47,7 +52,8 @@ internal sealed class HealthBook(TimeProvider time)
                 health.Succeeded();
             }
             health.WasFit = isFit;
-            if (health.RefusedUntil != 0 && table.View.Snapshot.Members.GetValueOrDefault(name)?.ModRevision != health.RefusedAt)
+            if (health.RefusedUntil != 0
+                && table.View.Snapshot.Members.GetValueOrDefault(name)?.ModRevision != health.RefusedAt)
             {
                 health.RefusedUntil = 0;
             }

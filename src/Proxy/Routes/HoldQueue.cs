@@ -1,6 +1,8 @@
 namespace Routing.Proxy.Routes;
 
-/// <summary>Sessions of one listener that wait for a target, in the order of their arrival. Guarded by the room's lock.</summary>
+/// <summary>
+/// Sessions of one listener that wait for a target, in the order of their arrival. Guarded by the room's lock.
+/// </summary>
 internal sealed class HoldQueue
 {
     private readonly LinkedList<Waiter> _waiting = [];
@@ -61,6 +63,7 @@ internal sealed class HoldQueue
 
         public IReadOnlyCollection<string> Tried => tried;
 
-        public TaskCompletionSource<RouteChoice> Result { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<RouteChoice> Result { get; } =
+            new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -2,12 +2,15 @@ using Routing.Proxy.Configuration;
 
 namespace Routing.Proxy.Routes;
 
-/// <summary>Where sessions wait for a target, by listener and in the order of their arrival; lets them through at their pace.</summary>
+/// <summary>
+/// Where sessions wait for a target, by listener and in the order of their arrival; lets them through at their pace.
+/// </summary>
 /// <remarks>Thread-safe. While somebody waits, it looks every 20 ms whether it is time.</remarks>
 internal sealed class HoldRoom : IDisposable
 {
-    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
-    private static readonly RouteChoice Draining = RouteChoice.None(RouteReason.Draining, "the proxy is shutting down");
+    private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(20);
+    private static readonly RouteChoice s_draining =
+        RouteChoice.None(RouteReason.Draining, "the proxy is shutting down");
 
     private readonly Func<string, IReadOnlyCollection<string>, RouteChoice?> _pick;
     private readonly TimeProvider _time;
@@ -19,12 +22,15 @@ internal sealed class HoldRoom : IDisposable
     private bool _isDraining;
 
     /// <summary>An empty one.</summary>
-    /// <param name="pick">Chooses for a listener, given the members that were tried; null: the cluster is not known yet.</param>
+    /// <param name="pick">
+    /// Chooses for a listener, given the members that were tried; null: the cluster is not known yet.
+    /// </param>
     /// <param name="time">The clock.</param>
     public HoldRoom(Func<string, IReadOnlyCollection<string>, RouteChoice?> pick, TimeProvider time)
     {
         (_pick, _time) = (pick, time);
-        _timer = time.CreateTimer(static self => ((HoldRoom)self!).OnTick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = time.CreateTimer(static self => ((HoldRoom)self!).OnTick(), this, Timeout.InfiniteTimeSpan,
+            Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>How many wait.</summary>
@@ -48,7 +54,8 @@ internal sealed class HoldRoom : IDisposable
     /// <param name="tried">Members that were tried already.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="OperationCanceledException">It gave up.</exception>
-    public async ValueTask<RouteChoice> WaitAsync(ListenerConfig listener, IReadOnlyCollection<string> tried, CancellationToken cancellationToken)
+    public async ValueTask<RouteChoice> WaitAsync(
+        ListenerConfig listener, IReadOnlyCollection<string> tried, CancellationToken cancellationToken)
     {
         HoldQueue queue;
         HoldQueue.Waiter waiter;
@@ -56,7 +63,7 @@ internal sealed class HoldRoom : IDisposable
         {
             if (_isDraining)
             {
-                return Draining;
+                return s_draining;
             }
             if (!_queues.TryGetValue(listener.Name, out queue!))
             {
@@ -66,14 +73,16 @@ internal sealed class HoldRoom : IDisposable
             if (queue.Count >= listener.HoldQueue)
             {
                 return RouteChoice.None(
-                    RouteReason.QueueFull, $"{queue.Count} sessions wait for a server already, and no more may (hold_queue)");
+                    RouteReason.QueueFull,
+                    $"{queue.Count} sessions wait for a server already, and no more may (hold_queue)");
             }
-            waiter = queue.Add(_time.GetTimestamp() + (long)(listener.HoldTime.TotalSeconds * _time.TimestampFrequency), tried);
+            waiter = queue.Add(_time.GetTimestamp() + (long)(listener.HoldTime.TotalSeconds * _time.TimestampFrequency),
+                tried);
             Interlocked.Increment(ref _waiting);
             if (!_isTicking)
             {
                 _isTicking = true;
-                _timer.Change(Tick, Tick);
+                _timer.Change(s_tick, s_tick);
             }
         }
         await using var given = cancellationToken.UnsafeRegister(
@@ -113,7 +122,7 @@ internal sealed class HoldRoom : IDisposable
             {
                 while (queue.First is { } waiter)
                 {
-                    End(queue, waiter, Draining);
+                    End(queue, waiter, s_draining);
                 }
             }
         }
@@ -127,7 +136,8 @@ internal sealed class HoldRoom : IDisposable
         while (queue.First is { } waiter)
         {
             var picked = _pick(listener, waiter.Tried);
-            var choice = picked ?? RouteChoice.None(RouteReason.TopologyUnknown, "the proxy does not know the cluster yet");
+            var choice =
+                picked ?? RouteChoice.None(RouteReason.TopologyUnknown, "the proxy does not know the cluster yet");
             if (choice.Target is not null && !queue.TryTakeTurn(now, _time.TimestampFrequency))
             {
                 choice.Ticket?.Dispose();
@@ -137,7 +147,9 @@ internal sealed class HoldRoom : IDisposable
             {
                 return;   // those behind it came later
             }
-            End(queue, waiter, choice.Target is null && picked is not null ? choice with { Reason = RouteReason.HoldTimeout } : choice);
+            End(queue, waiter, choice.Target is null && picked is not null
+                ? choice with { Reason = RouteReason.HoldTimeout }
+                : choice);
         }
     }
 

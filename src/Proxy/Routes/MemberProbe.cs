@@ -6,15 +6,17 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Routes;
 
-/// <summary>Asks members for whom nobody vouches whether they still answer, and tells the router who does not.</summary>
+/// <summary>
+/// Asks members for whom nobody vouches whether they still answer, and tells the router who does not.
+/// </summary>
 /// <remarks>
-/// The last known routes are good while the store is silent, but only as long as the servers behind them live: one that is frozen, or
-/// cut off without a reset, would keep its clients for ever. Any <see cref="LifeSign"/> counts, a refusal and a reset too: then the
-/// sessions end by themselves.
+/// The last known routes are good while the store is silent, but only as long as the servers behind them live: one that
+/// is frozen, or cut off without a reset, would keep its clients for ever. Any <see cref="LifeSign"/> counts, a refusal
+/// and a reset too: then the sessions end by themselves.
 /// </remarks>
 internal sealed class MemberProbe : IAsyncDisposable
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
 
     private readonly Router _router;
     private readonly LifeSign _sign;
@@ -31,7 +33,8 @@ internal sealed class MemberProbe : IAsyncDisposable
     /// <param name="time">The clock.</param>
     /// <param name="settings">The settings of now.</param>
     /// <param name="header">The PROXY header that members expect now.</param>
-    public MemberProbe(Router router, ITransport transport, TimeProvider time, Func<SessionSettings> settings, Func<ProxyProtocolVersion> header)
+    public MemberProbe(Router router, ITransport transport, TimeProvider time, Func<SessionSettings> settings,
+        Func<ProxyProtocolVersion> header)
     {
         (_router, _sign, _time, _settings, _header) = (router, new LifeSign(transport, time), time, settings, header);
         _running = RunAsync();
@@ -48,7 +51,7 @@ internal sealed class MemberProbe : IAsyncDisposable
 
     private async Task RunAsync()
     {
-        using var timer = new PeriodicTimer(Interval, _time);
+        using var timer = new PeriodicTimer(s_interval, _time);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))

@@ -5,9 +5,9 @@ namespace Routing.Proxy.Routes;
 /// <summary>What this proxy has seen of one member. Guarded by the router's lock, except for the count.</summary>
 internal sealed class MemberRecord
 {
-    private static readonly TimeSpan FirstOut = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LongestOut = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan NotReadyOut = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_firstOut = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_longestOut = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_notReadyOut = TimeSpan.FromMilliseconds(500);
 
     private int _busy;
     private int _failures;
@@ -51,8 +51,8 @@ internal sealed class MemberRecord
     /// <summary>An attempt failed: out for a while, that doubles with each failure in a row.</summary>
     public void Failed(LoginFailure failure, long now, long frequency)
     {
-        var pause = failure.Blame == Blame.Briefly ? NotReadyOut
-            : FirstOut * (1 << Math.Min(_failures, 5)) is var grown && grown < LongestOut ? grown : LongestOut;
+        var pause = failure.Blame == Blame.Briefly ? s_notReadyOut
+            : s_firstOut * (1 << Math.Min(_failures, 5)) is var grown && grown < s_longestOut ? grown : s_longestOut;
         _failures++;
         OutUntil = now + (long)(pause.TotalSeconds * frequency);
     }

@@ -7,7 +7,8 @@ namespace Routing.Proxy.Routes;
 /// <param name="Reason">Why there is no target; <see cref="RouteReason.Found"/> with one.</param>
 /// <param name="Sentence">For the client: what is, and what to do.</param>
 /// <param name="Ticket">To be disposed of when the session (or the attempt) is over; null without a target.</param>
-internal readonly record struct RouteChoice(RouteTarget? Target, RouteReason Reason, string Sentence, IDisposable? Ticket)
+internal readonly record struct RouteChoice(
+    RouteTarget? Target, RouteReason Reason, string Sentence, IDisposable? Ticket)
 {
     /// <summary>There is no target.</summary>
     public static RouteChoice None(RouteReason reason, string sentence) => new(null, reason, sentence, null);

@@ -25,11 +25,14 @@ internal sealed record RouteTable
     /// <summary>What follows for each listener.</summary>
     public required FrozenDictionary<string, ListenerState> Listeners { get; init; }
 
-    /// <summary>Members that answer nothing while nobody else vouches for them: not routed to, and their sessions are cut.</summary>
+    /// <summary>
+    /// Members that answer nothing while nobody else vouches for them: not routed to, and their sessions are cut.
+    /// </summary>
     public FrozenSet<string> Silent { get; init; } = FrozenSet<string>.Empty;
 
     /// <summary>How many members a new session of a listener may go to.</summary>
-    public int UsableOf(ListenerState listener) => listener.Hosts.Members.Count(member => !Silent.Contains(member.Name));
+    public int UsableOf(ListenerState listener) =>
+        listener.Hosts.Members.Count(member => !Silent.Contains(member.Name));
 
     /// <summary>Whether a session of a listener may stay at its target.</summary>
     public SessionVerdict Judge(string listener, RouteTarget target)
@@ -56,7 +59,8 @@ internal sealed record RouteTable
         }
         return !View.IsLive ? SessionVerdict.Stay
             : member is null ? SessionVerdict.CutAtRest
-            : member.State is PostgresState.Stopped or PostgresState.Stopping or PostgresState.Crashed or PostgresState.StartFailed
+            : member.State is PostgresState.Stopped or PostgresState.Stopping or PostgresState.Crashed
+                or PostgresState.StartFailed
                 ? SessionVerdict.CutNow
             : JudgeReader(table, target, member);
     }
@@ -76,7 +80,8 @@ internal sealed record RouteTable
                 : SessionVerdict.Stay;
         }
         // Behind the limit is no reason to leave at once: only far behind it.
-        return request.MaximumLagBytes is { } limit && HostChooser.LagOf(View.Snapshot, member) is { } lag && lag > limit && lag <= 2 * limit
+        return request.MaximumLagBytes is { } limit && HostChooser.LagOf(View.Snapshot, member) is { } lag
+            && lag > limit && lag <= 2 * limit
             && member.Role == Role.Replica
             ? SessionVerdict.Stay
             : SessionVerdict.CutAtRest;

@@ -12,12 +12,12 @@ namespace Routing.Proxy.Routes;
 
 /// <summary>Routes by the topology watch: the newest view, the highest term, and what attempts have shown.</summary>
 /// <remarks>
-/// Fail static: while the store is silent, the last view goes on for every member that still answers. Nothing is ever routed to a
-/// lower term than one that was seen. All members are thread-safe; none blocks.
+/// Fail static: while the store is silent, the last view goes on for every member that still answers. Nothing is ever
+/// routed to a lower term than one that was seen. All members are thread-safe; none blocks.
 /// </remarks>
 internal sealed partial class Router : IDisposable
 {
-    private static readonly TimeSpan SlowStart = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_slowStart = TimeSpan.FromSeconds(10);
     private const double LeastWeight = 0.1;
 
     private readonly TimeProvider _time;
@@ -38,12 +38,14 @@ internal sealed partial class Router : IDisposable
         _listeners = listeners.ToFrozenDictionary(one => one.Name, StringComparer.Ordinal);
         _names = new NameCache(Rebuild, time, logger);
         _health = new HealthBook(time);
-        _room = new HoldRoom((listener, tried) => _table.Listeners.TryGetValue(listener, out var table) ? Pick(table, tried) : null, time);
+        _room =
+            new HoldRoom((listener, tried) =>
+                _table.Listeners.TryGetValue(listener, out var table) ? Pick(table, tried) : null, time);
     }
 
     /// <summary>
-    /// Called after the table has changed, from the topology's thread: be quick. Sessions whose target or term is no longer
-    /// right for their listener are to be cut; see <see cref="VerdictOn"/>.
+    /// Called after the table has changed, from the topology's thread: be quick. Sessions whose target or term is no
+    /// longer right for their listener are to be cut; see <see cref="VerdictOn"/>.
     /// </summary>
     public event Action? Changed;
 
@@ -78,27 +80,31 @@ internal sealed partial class Router : IDisposable
     public void Drain() => _room.Drain();
 
     /// <summary>
-    /// The member that a new session of this listener goes to now. Counts as an attempt in progress until the returned ticket
-    /// is disposed of, so that least-connections spreads a burst.
+    /// The member that a new session of this listener goes to now. Counts as an attempt in progress until the returned
+    /// ticket is disposed of, so that least-connections spreads a burst.
     /// </summary>
     /// <param name="listener">The listener's name.</param>
-    /// <param name="tried">Members that this session has tried already at the given state of the topology; they come last.</param>
+    /// <param name="tried">
+    /// Members that this session has tried already at the given state of the topology; they come last.
+    /// </param>
     public RouteChoice Choose(string listener, IReadOnlyCollection<string> tried)
     {
         if (!_table.Listeners.TryGetValue(listener, out var table))
         {
-            return RouteChoice.None(RouteReason.TopologyUnknown, $"the proxy does not know the cluster yet: {Source} has not answered");
+            return RouteChoice.None(RouteReason.TopologyUnknown,
+                $"the proxy does not know the cluster yet: {Source} has not answered");
         }
         // Who comes now does not overtake those who wait already; who has tried before has waited enough.
         return tried.Count == 0 && _room.IsWaitedFor(listener) ? None(table) : Pick(table, tried);
     }
 
     /// <summary>
-    /// Waits in the listener's bounded first-in-first-out queue until a session may be routed, and chooses. After a change of
-    /// target those who wait are let through paced, oldest first.
+    /// Waits in the listener's bounded first-in-first-out queue until a session may be routed, and chooses. After a
+    /// change of target those who wait are let through paced, oldest first.
     /// </summary>
     /// <returns>A target; or a refusal: queue full (at once), hold time over, or draining.</returns>
-    public ValueTask<RouteChoice> HoldAsync(string listener, IReadOnlyCollection<string> tried, CancellationToken cancellationToken) =>
+    public ValueTask<RouteChoice> HoldAsync(
+        string listener, IReadOnlyCollection<string> tried, CancellationToken cancellationToken) =>
         _listeners.TryGetValue(listener, out var known)
             ? _room.WaitAsync(known, tried, cancellationToken)
             : new(RouteChoice.None(RouteReason.TopologyUnknown, $"the listener {listener} is no more"));
@@ -125,7 +131,10 @@ internal sealed partial class Router : IDisposable
         }
     }
 
-    /// <summary>A login failed: feeds ejection, slow start and the verification of roles, according to <see cref="LoginFailure.Blame"/>.</summary>
+    /// <summary>
+    /// A login failed: feeds ejection, slow start and the verification of roles, according to
+    /// <see cref="LoginFailure.Blame"/>.
+    /// </summary>
     public void NoteFailure(RouteTarget target, LoginFailure failure)
     {
         lock (_lock)
@@ -136,7 +145,8 @@ internal sealed partial class Router : IDisposable
                 case Blame.Nobody:
                     break;
                 case Blame.Role:
-                    _health.Refuse(health, _table.View.Snapshot.Members.GetValueOrDefault(target.Member)?.ModRevision ?? 0);
+                    _health.Refuse(health,
+                        _table.View.Snapshot.Members.GetValueOrDefault(target.Member)?.ModRevision ?? 0);
                     LogWrongRole(target.Member, target.Term);
                     break;
                 default:
@@ -161,8 +171,8 @@ internal sealed partial class Router : IDisposable
     }
 
     /// <summary>
-    /// The members for whom nobody vouches at present: all that sessions go to while the store is silent, else those with sessions
-    /// whose member key is gone.
+    /// The members for whom nobody vouches at present: all that sessions go to while the store is silent, else those
+    /// with sessions whose member key is gone.
     /// </summary>
     public IReadOnlyList<RouteTarget> Unvouched()
     {
@@ -171,12 +181,16 @@ internal sealed partial class Router : IDisposable
             var view = _table.View;
             return [.. _health.All
                 .Where(one => one.Value.Target is not null
-                    && (view.IsLive ? one.Value.Busy > 0 && !view.Snapshot.Members.ContainsKey(one.Key) : one.Value.Busy > 0 || one.Value.WasFit))
+                    && (view.IsLive ? one.Value.Busy > 0 && !view.Snapshot.Members.ContainsKey(one.Key)
+                        : one.Value.Busy > 0 || one.Value.WasFit))
                 .Select(one => one.Value.Target!)];
         }
     }
 
-    /// <summary>Takes note of who does not answer, of those whom nobody vouches for: nobody is led there, and their sessions are cut.</summary>
+    /// <summary>
+    /// Takes note of who does not answer, of those whom nobody vouches for: nobody is led there, and their sessions are
+    /// cut.
+    /// </summary>
     public void Mute(FrozenSet<string> silent)
     {
         lock (_lock)
@@ -203,8 +217,10 @@ internal sealed partial class Router : IDisposable
     public void Dispose() => _room.Dispose();
 
     private static RouteChoice None(ListenerState table) => table.Config.MustBePrimary
-        ? RouteChoice.None(RouteReason.NoLeader, "there is no primary at present, and none was elected within the time to wait")
-        : RouteChoice.None(RouteReason.NoReplica, "no replica serves at present, and none came back within the time to wait");
+        ? RouteChoice.None(RouteReason.NoLeader,
+            "there is no primary at present, and none was elected within the time to wait")
+        : RouteChoice.None(RouteReason.NoReplica,
+            "no replica serves at present, and none came back within the time to wait");
 
     private RouteChoice Pick(ListenerState table, IReadOnlyCollection<string> tried)
     {
@@ -238,7 +254,8 @@ internal sealed partial class Router : IDisposable
             {
                 View = view,
                 HighestTerm = highest,
-                Listeners = _listeners.Values.Select(one => StateOf(one, snapshot, highest)).ToFrozenDictionary(one => one.Config.Name, StringComparer.Ordinal),
+                Listeners = _listeners.Values.Select(one => StateOf(one, snapshot, highest))
+                    .ToFrozenDictionary(one => one.Config.Name, StringComparer.Ordinal),
             };
             _health.Note(_table);
             change = ChangeOf(before, _table);
@@ -277,7 +294,8 @@ internal sealed partial class Router : IDisposable
             health[at] = _health.Of(member.Name);
             targets[at] = _names.Find(host) is { IsEmpty: false } found
                 ? new RouteTarget(
-                    member.Name, [.. found.Select(address => new IPEndPoint(address, port))], host, highest, listener.MustBePrimary)
+                    member.Name, [.. found.Select(address => new IPEndPoint(address, port))], host, highest,
+                    listener.MustBePrimary)
                 : null;
             health[at].Target = targets[at] ?? health[at].Target;
         }
@@ -291,18 +309,21 @@ internal sealed partial class Router : IDisposable
     private partial void LogLive(string source, string what);
 
     [LoggerMessage(EventId = 6204, Level = LogLevel.Warning,
-        Message = "{Member} holds the leader key of term {Term} and says at login that it is in recovery: not used for writes for now")]
+        Message = "{Member} holds the leader key of term {Term} and says at login that it is in recovery: not used "
+            + "for writes for now")]
     private partial void LogWrongRole(string member, Term term);
 
     [LoggerMessage(EventId = 6205, Level = LogLevel.Warning,
-        Message = "{Member} answers nothing, and {Source} vouches for it no more: its sessions are cut, new ones wait or go elsewhere")]
+        Message = "{Member} answers nothing, and {Source} vouches for it no more: its sessions are cut, new ones wait "
+            + "or go elsewhere")]
     private partial void LogSilent(string member, string source);
 
     [LoggerMessage(EventId = 6206, Level = LogLevel.Information, Message = "{Member} counts as silent no more")]
     private partial void LogHeard(string member);
 
     /// <summary>What the pick sees.</summary>
-    private readonly struct Loads(Router router, ListenerState table, IReadOnlyCollection<string> tried, long now) : IHostLoads
+    private readonly struct Loads(Router router, ListenerState table, IReadOnlyCollection<string> tried, long now)
+        : IHostLoads
     {
         public HostLoad this[int index]
         {
@@ -314,7 +335,7 @@ internal sealed partial class Router : IDisposable
                     || (table.Config.MustBePrimary && health.RefusedUntil > now);
                 var isOut = health.OutUntil > now || (tried.Count > 0 && tried.Contains(name));
                 var weight = health.FitSince == 0 ? 1
-                    : Math.Clamp(router._time.GetElapsedTime(health.FitSince, now) / SlowStart, LeastWeight, 1);
+                    : Math.Clamp(router._time.GetElapsedTime(health.FitSince, now) / s_slowStart, LeastWeight, 1);
                 return new(health.Busy, isOut, isRefused, weight);
             }
         }

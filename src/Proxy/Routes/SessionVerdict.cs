@@ -6,10 +6,14 @@ internal enum SessionVerdict
     /// <summary>It stays.</summary>
     Stay,
 
-    /// <summary>Its member is not the leader any more (write), has left or is down: end it now, at a message boundary.</summary>
+    /// <summary>
+    /// Its member is not the leader any more (write), has left or is down: end it now, at a message boundary.
+    /// </summary>
     CutNow,
 
-    /// <summary>Its member does not fit any more (promoted, lags, left): end it when it is at rest, within the grace period.</summary>
+    /// <summary>
+    /// Its member does not fit any more (promoted, lags, left): end it when it is at rest, within the grace period.
+    /// </summary>
     CutAtRest,
 
     /// <summary>

@@ -11,8 +11,8 @@ using Routing.Proxy.Transport;
 namespace Routing.Proxy.Sessions;
 
 /// <summary>
-/// Leads one client in: through its start-up, then through its login, until it is joined to a server or turned away. All of it is
-/// forgotten then.
+/// Leads one client in: through its start-up, then through its login, until it is joined to a server or turned away.
+/// All of it is forgotten then.
 /// </summary>
 internal sealed partial class Newcomer(SessionHub hub, ListenerModel listener, ITransportConnection connection)
 {
@@ -42,7 +42,8 @@ internal sealed partial class Newcomer(SessionHub hub, ListenerModel listener, I
         }
         catch (Exception error) when (ConnectionFault.Is(error))
         {
-            _client.Close(new Refusal(_client.Limit.HasPassed ? RefusalReason.StartupTimeout : RefusalReason.ClientGone));
+            _client.Close(
+                new Refusal(_client.Limit.HasPassed ? RefusalReason.StartupTimeout : RefusalReason.ClientGone));
         }
         catch (Exception error)
         {
@@ -131,12 +132,14 @@ internal sealed partial class Newcomer(SessionHub hub, ListenerModel listener, I
             null => null,
             RefusalReason.TooManyOfUser => Refusal.TooMany(
                 limit.Value,
-                $"too many sessions of user \"{user}\" in the proxy (max_sessions_per_user is {settings.MaximumSessionsPerUser})"),
+                $"too many sessions of user \"{user}\" in the proxy (max_sessions_per_user is "
+                    + $"{settings.MaximumSessionsPerUser})"),
             RefusalReason.TooManyOnListener => Refusal.TooMany(
                 limit.Value,
                 $"too many sessions on the listener \"{listener.Name}\" of the proxy "
                 + $"(max_sessions is {listener.Config.MaximumSessions})"),
-            _ => Refusal.TooMany(limit.Value, $"too many sessions in the proxy (max_sessions is {settings.MaximumSessions})"),
+            _ => Refusal.TooMany(limit.Value,
+                $"too many sessions in the proxy (max_sessions is {settings.MaximumSessions})"),
         };
     }
 
@@ -153,6 +156,7 @@ internal sealed partial class Newcomer(SessionHub hub, ListenerModel listener, I
     private static IPEndPoint? Plain(IPEndPoint? point) =>
         point is { Address.IsIPv4MappedToIPv6: true } ? new IPEndPoint(point.Address.MapToIPv4(), point.Port) : point;
 
-    [LoggerMessage(EventId = 6011, Level = LogLevel.Error, Message = "A client could not be led in: a fault of this program")]
+    [LoggerMessage(
+        EventId = 6011, Level = LogLevel.Error, Message = "A client could not be led in: a fault of this program")]
     private static partial void LogFault(ILogger logger, Exception error);
 }

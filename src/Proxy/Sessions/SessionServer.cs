@@ -7,19 +7,24 @@ using Routing.Proxy.Transport;
 namespace Routing.Proxy.Sessions;
 
 /// <summary>Leads each accepted client through its life: start-up, routing, login, relay, end.</summary>
-/// <remarks>One for the process: cancel requests find the sessions of all its listeners. It follows <see cref="Router.Changed"/> by itself.</remarks>
+/// <remarks>
+/// One for the process: cancel requests find the sessions of all its listeners. It follows <see cref="Router.Changed"/>
+/// by itself.
+/// </remarks>
 internal sealed partial class SessionServer : IAsyncDisposable
 {
-    private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_sweepInterval = TimeSpan.FromSeconds(1);
 
-    private static readonly TimeSpan s_leastSettling = TimeSpan.FromMilliseconds(200);   // for the first statement behind a login
+    // for the first statement behind a login
+    private static readonly TimeSpan s_leastSettling = TimeSpan.FromMilliseconds(200);
 
     private readonly SessionHub _hub;
     private readonly ILogger _logger;
     private readonly ITimer _sweeper;
     private readonly TimeProvider _time;
     private volatile Dictionary<string, ListenerModel> _listeners;
-    private HashSet<string> _retired = new(StringComparer.Ordinal);   // listeners that are no more since the last reload
+    // listeners that are no more since the last reload
+    private HashSet<string> _retired = new(StringComparer.Ordinal);
     private int _isDue;
 
     /// <summary>Makes it; nothing is accepted before <see cref="Accept"/> is called.</summary>
@@ -30,14 +35,21 @@ internal sealed partial class SessionServer : IAsyncDisposable
     {
         _time = time;
         _logger = loggers.CreateLogger("sessions");
-        _listeners = listeners.ToDictionary(one => one.Name, one => ListenerModel.Create(one, null), StringComparer.Ordinal);
-        _hub = new SessionHub(transport, router, events, time, _logger, settings) { SweepAt = due => _ = SweepAgainAsync(due) };
-        _sweeper = time.CreateTimer(static self => ((SessionServer)self!).Tend(), this, SweepInterval, SweepInterval);
+        _listeners =
+            listeners.ToDictionary(one => one.Name, one => ListenerModel.Create(one, null), StringComparer.Ordinal);
+        _hub = new SessionHub(transport, router, events, time, _logger,
+            settings) { SweepAt = due => _ = SweepAgainAsync(due) };
+        _sweeper =
+            time.CreateTimer(static self => ((SessionServer)self!).Tend(), this, s_sweepInterval, s_sweepInterval);
         router.Changed += OnChanged;
     }
 
-    /// <summary>Takes over a connection that was accepted for this listener. Called on the connection's loop; never throws.</summary>
-    /// <param name="listener">The listener's name; one that is not (any more) in the settings: the connection is closed.</param>
+    /// <summary>
+    /// Takes over a connection that was accepted for this listener. Called on the connection's loop; never throws.
+    /// </summary>
+    /// <param name="listener">
+    /// The listener's name; one that is not (any more) in the settings: the connection is closed.
+    /// </param>
     /// <param name="connection">Owned by the server from now on.</param>
     public void Accept(string listener, ITransportConnection connection)
     {
@@ -51,7 +63,9 @@ internal sealed partial class SessionServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Judges all open sessions now and ends those that may not stay; done by itself after each change of the routes.</summary>
+    /// <summary>
+    /// Judges all open sessions now and ends those that may not stay; done by itself after each change of the routes.
+    /// </summary>
     public ValueTask SweepAsync()
     {
         Sweep();
@@ -59,21 +73,22 @@ internal sealed partial class SessionServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Lets those in who were accepted and are on their way, after their listeners have stopped: returns when nobody is in its
-    /// start-up or login, after 200 ms at the earliest and after <paramref name="limit"/> at the latest.
+    /// Lets those in who were accepted and are on their way, after their listeners have stopped: returns when nobody is
+    /// in its start-up or login, after 200 ms at the earliest and after <paramref name="limit"/> at the latest.
     /// </summary>
     public async ValueTask SettleAsync(TimeSpan limit)
     {
         var (earliest, latest) = (_hub.After(s_leastSettling), _hub.After(limit));
-        while (_time.GetTimestamp() is var now && now < latest && (now < earliest || _hub.Pending.Count + _hub.Starting.Count > 0))
+        while (_time.GetTimestamp() is var now && now < latest
+            && (now < earliest || _hub.Pending.Count + _hub.Starting.Count > 0))
         {
             await Task.Delay(TimeSpan.FromMilliseconds(10), _time);
         }
     }
 
     /// <summary>
-    /// Turns new clients away with 57P03 and ends sessions as they come to rest, replication at once; what still runs after
-    /// <paramref name="deadline"/> is cut. Returns when no session is left. Can't be undone.
+    /// Turns new clients away with 57P03 and ends sessions as they come to rest, replication at once; what still runs
+    /// after <paramref name="deadline"/> is cut. Returns when no session is left. Can't be undone.
     /// </summary>
     public async ValueTask DrainAsync(TimeSpan deadline)
     {
@@ -94,16 +109,20 @@ internal sealed partial class SessionServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Takes new settings for new sessions, and reads the certificates again; running sessions keep theirs.</summary>
+    /// <summary>
+    /// Takes new settings for new sessions, and reads the certificates again; running sessions keep theirs.
+    /// </summary>
     /// <exception cref="IOException">A certificate can't be read: nothing was changed.</exception>
     public void Reload(IReadOnlyList<ListenerConfig> listeners, SessionSettings settings)
     {
         var before = _listeners;
         var next = listeners.ToDictionary(
-            one => one.Name, one => ListenerModel.Create(one, before.GetValueOrDefault(one.Name)), StringComparer.Ordinal);
+            one => one.Name, one => ListenerModel.Create(one, before.GetValueOrDefault(one.Name)),
+            StringComparer.Ordinal);
         foreach (var gone in before.Values.Where(one => !_retired.Contains(one.Name)))
         {
-            next.TryAdd(gone.Name, gone);   // whom it accepted a moment ago is not turned away: it is forgotten with the next reload
+            // whom it accepted a moment ago is not turned away: it is forgotten with the next reload
+            next.TryAdd(gone.Name, gone);
         }
         _retired = [.. next.Keys.Except(listeners.Select(one => one.Name))];
         _listeners = next;
@@ -217,15 +236,19 @@ internal sealed partial class SessionServer : IAsyncDisposable
         }
     }
 
-    private void EndSessions(TimeSpan left) => _hub.Sessions.ForEach(left, static (time, session) => session.Drain(time));
+    private void EndSessions(TimeSpan left) =>
+        _hub.Sessions.ForEach(left, static (time, session) => session.Drain(time));
 
-    [LoggerMessage(EventId = 6020, Level = LogLevel.Information, Message = "The certificates of {Listener} have changed and are in use")]
+    [LoggerMessage(EventId = 6020, Level = LogLevel.Information,
+        Message = "The certificates of {Listener} have changed and are in use")]
     private partial void LogRefreshed(string listener);
 
-    [LoggerMessage(EventId = 6021, Level = LogLevel.Error, Message = "The changed certificates of {Listener} are no good, the old ones stay in use: {Problem}")]
+    [LoggerMessage(EventId = 6021, Level = LogLevel.Error,
+        Message = "The changed certificates of {Listener} are no good, the old ones stay in use: {Problem}")]
     private partial void LogNotRefreshed(string listener, string problem);
 
-    [LoggerMessage(EventId = 6022, Level = LogLevel.Error, Message = "Sessions could not be looked after: a fault of this program")]
+    [LoggerMessage(EventId = 6022, Level = LogLevel.Error,
+        Message = "Sessions could not be looked after: a fault of this program")]
     private partial void LogFault(Exception error);
 
     private sealed class SweepState(SessionHub hub)
@@ -236,7 +259,8 @@ internal sealed partial class SessionServer : IAsyncDisposable
 
         public void Visit(Session session)
         {
-            if (session.Obey(hub.Router.VerdictOn(session.Listener.Name, session.Target), _now) is { } due && (Again is null || due < Again))
+            if (session.Obey(hub.Router.VerdictOn(session.Listener.Name, session.Target), _now) is { } due
+                && (Again is null || due < Again))
             {
                 Again = due;
             }

@@ -15,7 +15,8 @@ internal sealed class ClientTls
     /// <exception cref="IOException">A file is no good.</exception>
     public ClientTls(ClientTlsSettings settings)
     {
-        _options = new([settings.CertificateFile, settings.KeyFile, settings.ClientAuthorityFile], () => Read(settings));
+        _options =
+            new([settings.CertificateFile, settings.KeyFile, settings.ClientAuthorityFile], () => Read(settings));
     }
 
     /// <summary>Reads the certificates again if they have changed.</summary>
@@ -52,7 +53,8 @@ internal sealed class ClientTls
         {
             if (settings.ClientAuthorityFile is not { } authorities)
             {
-                throw new IOException("Clients' certificates can't be checked without their authorities: name the file.");
+                throw new IOException(
+                    "Clients' certificates can't be checked without their authorities: name the file.");
             }
             var isRequired = settings.ClientCertificates == ClientCertificates.Required;
             options.ClientCertificateRequired = true;

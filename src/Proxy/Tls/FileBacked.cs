@@ -1,6 +1,8 @@
 namespace Routing.Proxy.Tls;
 
-/// <summary>Something that is made from files and made again when they change; swapped whole, so that its users need no lock.</summary>
+/// <summary>
+/// Something that is made from files and made again when they change; swapped whole, so that its users need no lock.
+/// </summary>
 /// <param name="files">The files; those that are null are left out.</param>
 /// <param name="read">Makes it; throws <see cref="IOException"/> when a file is no good.</param>
 internal sealed class FileBacked<T>(IReadOnlyList<string?> files, Func<T> read)
@@ -14,7 +16,9 @@ internal sealed class FileBacked<T>(IReadOnlyList<string?> files, Func<T> read)
 
     /// <summary>Reads the files again if one of them has changed. One caller at a time.</summary>
     /// <returns>Whether it did.</returns>
-    /// <exception cref="IOException">A file is no good: what there was stays in use, and the next call tries again.</exception>
+    /// <exception cref="IOException">
+    /// A file is no good: what there was stays in use, and the next call tries again.
+    /// </exception>
     public bool Refresh()
     {
         var stamps = Stamps(files);

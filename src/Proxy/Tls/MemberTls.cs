@@ -34,7 +34,8 @@ internal sealed class MemberTls
     /// <param name="hostName">The member's own name, as published.</param>
     /// <returns>The encrypted connection, or why there is none.</returns>
     /// <exception cref="IOException">The connection ended.</exception>
-    public async ValueTask<(TlsConnection? Encrypted, LoginFailure? Failure)> ConnectAsync(ITransportConnection connection, string hostName)
+    public async ValueTask<(TlsConnection? Encrypted, LoginFailure? Failure)> ConnectAsync(
+        ITransportConnection connection, string hostName)
     {
         if (!_settings.Direct && await AskAsync(connection) is { } refusal)
         {
@@ -72,7 +73,8 @@ internal sealed class MemberTls
                     'S' when answer.Length == 1 => null,
                     'S' => LoginFailure.TlsFailed,
                     'N' => LoginFailure.TlsRefused,
-                    'E' => LoginFailure.NotReady,   // a server in distress; its words are not authenticated and go nowhere
+                    // a server in distress; its words are not authenticated and go nowhere
+                    'E' => LoginFailure.NotReady,
                     _ => LoginFailure.NotPostgres,
                 };
             connection.Input.AdvanceTo(failure is null ? answer.End : answer.Start);
@@ -94,7 +96,8 @@ internal sealed class MemberTls
             RemoteCertificateValidationCallback = (_, shown, _, errors) => _settings.Mode switch
             {
                 MemberTlsMode.Require => shown is not null,
-                MemberTlsMode.VerifyCa => (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None,
+                MemberTlsMode.VerifyCa =>
+                    (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None,
                 _ => errors == SslPolicyErrors.None,
             },
         };

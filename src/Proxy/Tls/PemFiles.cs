@@ -4,12 +4,15 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Routing.Proxy.Tls;
 
-/// <summary>Reads certificates from PEM files; every fault is an <see cref="IOException"/> that names the file.</summary>
+/// <summary>
+/// Reads certificates from PEM files; every fault is an <see cref="IOException"/> that names the file.
+/// </summary>
 internal static class PemFiles
 {
     /// <summary>A certificate with its key and its chain, leaf first.</summary>
     /// <exception cref="IOException">A file is missing, unreadable or not what it should be.</exception>
-    public static SslStreamCertificateContext ReadIdentity(string certificateFile, string? keyFile) => Read(certificateFile, () =>
+    public static SslStreamCertificateContext ReadIdentity(string certificateFile, string? keyFile) =>
+        Read(certificateFile, () =>
     {
         var chain = new X509Certificate2Collection();
         chain.ImportFromPemFile(certificateFile);
@@ -37,7 +40,8 @@ internal static class PemFiles
         {
             return read();
         }
-        catch (Exception error) when (error is CryptographicException or UnauthorizedAccessException or ArgumentException)
+        catch (Exception error) when (error is CryptographicException or UnauthorizedAccessException
+            or ArgumentException)
         {
             throw new IOException($"Can't read the certificate {file} or its key: {error.Message}", error);
         }

@@ -3,7 +3,10 @@ using System.IO.Pipelines;
 
 namespace Routing.Proxy.Tls;
 
-/// <summary>The two pipes of a connection as the one stream that <see cref="System.Net.Security.SslStream"/> wants. Asynchronous only.</summary>
+/// <summary>
+/// The two pipes of a connection as the one stream that <see cref="System.Net.Security.SslStream"/> wants. Asynchronous
+/// only.
+/// </summary>
 internal sealed class PipeStream(IDuplexPipe pipes) : Stream
 {
     public override bool CanRead => true;
@@ -43,7 +46,8 @@ internal sealed class PipeStream(IDuplexPipe pipes) : Stream
         }
     }
 
-    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    public override async ValueTask WriteAsync(
+        ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var result = await pipes.Output.WriteAsync(buffer, cancellationToken);
         if (result.IsCompleted)
@@ -62,7 +66,8 @@ internal sealed class PipeStream(IDuplexPipe pipes) : Stream
     public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
-    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;   // each write is flushed
+    // each write is flushed
+    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public override void Flush()
     {

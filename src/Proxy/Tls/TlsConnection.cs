@@ -18,7 +18,8 @@ internal sealed class TlsConnection : ITransportConnection
         _below = below;
         _ssl = new SslStream(new PipeStream(below), leaveInnerStreamOpen: true);
         // Zero-byte reads: an idle session holds no buffer of ours.
-        Input = PipeReader.Create(_ssl, new StreamPipeReaderOptions(bufferSize: 16 * 1024, leaveOpen: true, useZeroByteReads: true));
+        Input = PipeReader.Create(
+            _ssl, new StreamPipeReaderOptions(bufferSize: 16 * 1024, leaveOpen: true, useZeroByteReads: true));
         Output = PipeWriter.Create(_ssl, new StreamPipeWriterOptions(leaveOpen: true));
     }
 
@@ -78,7 +79,8 @@ internal sealed class TlsConnection : ITransportConnection
             await Output.FlushAsync();
             await _ssl.ShutdownAsync();   // the peer then knows that nothing was cut off
         }
-        catch (Exception error) when (error is IOException or SocketException or InvalidOperationException or OperationCanceledException)
+        catch (Exception error) when (error is IOException or SocketException or InvalidOperationException
+            or OperationCanceledException)
         {
             // It is gone already, or never finished its handshake: nothing to take leave of.
         }

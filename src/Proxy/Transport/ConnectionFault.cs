@@ -7,5 +7,6 @@ internal static class ConnectionFault
 {
     /// <summary>The connection broke, ended, or was aborted while its pipes were in use.</summary>
     public static bool Is(Exception error) => error
-        is IOException or SocketException or ObjectDisposedException or InvalidOperationException or OperationCanceledException;
+        is IOException or SocketException or ObjectDisposedException or InvalidOperationException
+            or OperationCanceledException;
 }

@@ -2,10 +2,11 @@ namespace Routing.Proxy.Transport;
 
 /// <summary>Moves bytes between two joined connections until one of them ends or it is told to stop.</summary>
 /// <remarks>
-/// A client may send its statements, shut down its sending side, and read the answers: when its stream has ended and what it sent was
-/// delivered, the relay shuts down the sending side of the server's connection, and goes on until the server has answered
-/// everything and ends. The end of the server's stream ends the relay at once. The relay does not close the connections: afterwards
-/// both belong to the caller again, with working pipes (as far as they live), so that a last message can be sent to the client.
+/// A client may send its statements, shut down its sending side, and read the answers: when its stream has ended and
+/// what it sent was delivered, the relay shuts down the sending side of the server's connection, and goes on until the
+/// server has answered everything and ends. The end of the server's stream ends the relay at once. The relay does not
+/// close the connections: afterwards both belong to the caller again, with working pipes (as far as they live), so that
+/// a last message can be sent to the client.
 /// </remarks>
 internal interface IRelay
 {
@@ -15,21 +16,25 @@ internal interface IRelay
     /// <summary>Bytes taken from the server so far. Any thread.</summary>
     long FromServer { get; }
 
-    /// <summary>Timestamp of the last byte in any direction, for idle time-outs; coarse (about a second). Any thread.</summary>
+    /// <summary>
+    /// Timestamp of the last byte in any direction, for idle time-outs; coarse (about a second). Any thread.
+    /// </summary>
     long LastActivity { get; }
 
     /// <summary>Runs. Called once, on the connections' loop. Never throws: every ending is a value.</summary>
     ValueTask<RelayEnd> RunAsync();
 
     /// <summary>
-    /// Asks it to stop between two messages of the server, from any thread: nothing more is read from the client, and the server's
-    /// bytes go on until the tap says that the client stands between two messages, for <paramref name="grace"/> at most.
+    /// Asks it to stop between two messages of the server, from any thread: nothing more is read from the client, and
+    /// the server's bytes go on until the tap says that the client stands between two messages, for
+    /// <paramref name="grace"/> at most.
     /// </summary>
     void StopAtBoundary(TimeSpan grace);
 
     /// <summary>
-    /// Asks it to stop when nothing is asked for and no transaction is open, from any thread: both directions go on until then, for
-    /// <paramref name="grace"/> at most; then the relay stops at once. Nothing changes once it was asked to stop at a boundary.
+    /// Asks it to stop when nothing is asked for and no transaction is open, from any thread: both directions go on
+    /// until then, for <paramref name="grace"/> at most; then the relay stops at once. Nothing changes once it was
+    /// asked to stop at a boundary.
     /// </summary>
     void StopAtRest(TimeSpan grace);
 }
@@ -37,7 +42,9 @@ internal interface IRelay
 /// <summary>How a relay ended.</summary>
 internal enum RelayEnd
 {
-    /// <summary>The client ended its stream first; the server had all of it, and has ended, or the client took no more answers.</summary>
+    /// <summary>
+    /// The client ended its stream first; the server had all of it, and has ended, or the client took no more answers.
+    /// </summary>
     ClientClosed,
 
     /// <summary>The server closed in good order; all it sent was delivered.</summary>
@@ -53,7 +60,10 @@ internal enum RelayEnd
     Stopped,
 }
 
-/// <summary>Looks at the bytes of a joined session as they pass; called on the loop, before they are sent on; never keeps the span.</summary>
+/// <summary>
+/// Looks at the bytes of a joined session as they pass; called on the loop, before they are sent on; never keeps the
+/// span.
+/// </summary>
 internal abstract class RelayTap
 {
     /// <summary>Bytes that the client sent.</summary>

@@ -6,9 +6,10 @@ namespace Routing.Proxy.Transport;
 /// <summary>Owns the event loops: accepts, connects, moves bytes.</summary>
 /// <remarks>
 /// A connection belongs to one loop for its whole life. Everything that is called back for it (the accept handler, the
-/// continuations of its pipes, <see cref="ITransportConnection.Post"/>) runs on that loop's thread and must never block.
-/// Disposed of, it ends its loops; connections are their owners' to close before.
-/// Implementations: <c>io_uring</c> and <c>epoll</c> on loops of our own, and <c>portable</c> on Pipelines.Sockets.Unofficial.
+/// continuations of its pipes, <see cref="ITransportConnection.Post"/>) runs on that loop's thread and must never
+/// block. Disposed of, it ends its loops; connections are their owners' to close before.
+/// Implementations: <c>io_uring</c> and <c>epoll</c> on loops of our own, and <c>portable</c> on
+/// Pipelines.Sockets.Unofficial.
 /// </remarks>
 internal interface ITransport : IAsyncDisposable
 {
@@ -20,11 +21,15 @@ internal interface ITransport : IAsyncDisposable
 
     /// <summary>Accepts from a socket that is bound and listens already, round robin over the loops.</summary>
     /// <param name="listening">The socket; the returned listener owns it.</param>
-    /// <param name="accepted">Called on the connection's loop for each accepted connection; owns the connection.</param>
+    /// <param name="accepted">
+    /// Called on the connection's loop for each accepted connection; owns the connection.
+    /// </param>
     /// <remarks>A broken peer never ends the loop; without descriptors (EMFILE) it pauses and goes on.</remarks>
     ITransportListener Listen(Socket listening, Action<ITransportConnection> accepted);
 
-    /// <summary>Connects; the new connection lives on the loop of <paramref name="beside"/>, so that the two can be joined.</summary>
+    /// <summary>
+    /// Connects; the new connection lives on the loop of <paramref name="beside"/>, so that the two can be joined.
+    /// </summary>
     /// <param name="address">An IP end point or a Unix domain socket; never a name: no resolver is called here.</param>
     /// <param name="beside">The client's connection, or null for any loop.</param>
     /// <param name="options">Socket options of the new connection.</param>
@@ -50,7 +55,9 @@ internal interface ITransportListener : IAsyncDisposable
     /// Stops: accepts what is still in the queue, then closes the listening socket, so that no waiting client is reset.
     /// Connections that were accepted live on.
     /// </summary>
-    /// <param name="leavesQueue">Leaves clients in the queue to another holder of the socket, such as the service manager.</param>
+    /// <param name="leavesQueue">
+    /// Leaves clients in the queue to another holder of the socket, such as the service manager.
+    /// </param>
     ValueTask StopAsync(bool leavesQueue = false);
 }
 
@@ -59,7 +66,8 @@ internal interface ITransportListener : IAsyncDisposable
 /// <param name="KeepAliveInterval">Time between probes.</param>
 /// <param name="KeepAliveCount">Probes without an answer until the connection counts as dead.</param>
 /// <param name="UserTimeout">TCP_USER_TIMEOUT: how long sent data may stay unacknowledged.</param>
-internal sealed record SocketTuning(TimeSpan KeepAliveIdle, TimeSpan KeepAliveInterval, int KeepAliveCount, TimeSpan UserTimeout)
+internal sealed record SocketTuning(
+    TimeSpan KeepAliveIdle, TimeSpan KeepAliveInterval, int KeepAliveCount, TimeSpan UserTimeout)
 {
     /// <summary>Nothing but TCP_NODELAY, which every connection gets.</summary>
     public static readonly SocketTuning None = new(TimeSpan.Zero, TimeSpan.Zero, 0, TimeSpan.Zero);

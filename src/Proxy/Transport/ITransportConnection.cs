@@ -5,10 +5,10 @@ namespace Routing.Proxy.Transport;
 
 /// <summary>A connected socket whose bytes pass through two pipes, scheduled inline on its event loop.</summary>
 /// <remarks>
-/// The pipes serve start-up, login, holding and ending; they are made when first used and dropped when the connection is
-/// joined, so that an idle session holds no buffer. Both are bounded (64 KiB).
-/// <para>Reading ends (completed) at the peer's end of stream, and throws a <see cref="System.Net.Sockets.SocketException"/>
-/// or <see cref="IOException"/> when the connection broke.</para>
+/// The pipes serve start-up, login, holding and ending; they are made when first used and dropped when the connection
+/// is joined, so that an idle session holds no buffer. Both are bounded (64 KiB).
+/// <para>Reading ends (completed) at the peer's end of stream, and throws a
+/// <see cref="System.Net.Sockets.SocketException"/> or <see cref="IOException"/> when the connection broke.</para>
 /// </remarks>
 internal interface ITransportConnection : IDuplexPipe, IAsyncDisposable
 {
@@ -27,11 +27,14 @@ internal interface ITransportConnection : IDuplexPipe, IAsyncDisposable
     /// <summary>Runs something on the connection's loop. May be called from any thread; never runs inline.</summary>
     void Post(Action<object?> action, object? state);
 
-    /// <summary>Closes at once; what was not sent is dropped, and the peer sees a reset. Idempotent, from any thread.</summary>
+    /// <summary>
+    /// Closes at once; what was not sent is dropped, and the peer sees a reset. Idempotent, from any thread.
+    /// </summary>
     void Abort();
 
     /// <summary>
-    /// Sends what was flushed and tells the peer that nothing more comes. Reading goes on. Nothing may be written afterwards.
+    /// Sends what was flushed and tells the peer that nothing more comes. Reading goes on. Nothing may be written
+    /// afterwards.
     /// </summary>
     /// <exception cref="IOException">The connection broke.</exception>
     /// <exception cref="System.Net.Sockets.SocketException">The connection broke.</exception>
@@ -43,6 +46,8 @@ internal interface ITransportConnection : IDuplexPipe, IAsyncDisposable
     /// </summary>
     ValueTask EndAsync(TimeSpan linger);
 
-    /// <summary>Closes; like <see cref="EndAsync"/> with zero linger where everything was sent, else like <see cref="Abort"/>.</summary>
+    /// <summary>
+    /// Closes; like <see cref="EndAsync"/> with zero linger where everything was sent, else like <see cref="Abort"/>.
+    /// </summary>
     new ValueTask DisposeAsync();
 }

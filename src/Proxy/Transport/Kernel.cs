@@ -8,7 +8,8 @@ namespace Routing.Proxy.Transport;
 internal static unsafe partial class Kernel
 {
     public const int
-        EPERM = 1, EINTR = 4, EAGAIN = 11, ENFILE = 23, EMFILE = 24, EPIPE = 32, ENOBUFS = 105, ECONNRESET = 104, EINPROGRESS = 115,
+        EPERM = 1, EINTR = 4, EAGAIN = 11, ENFILE = 23, EMFILE = 24, EPIPE = 32, ENOBUFS = 105, ECONNRESET =
+            104, EINPROGRESS = 115,
         ECONNABORTED = 103, ENOMEM = 12, EBUSY = 16, ENOSYS = 38;
 
     public const uint EPOLLIN = 0x1, EPOLLOUT = 0x4, EPOLLERR = 0x8, EPOLLHUP = 0x10;
@@ -17,7 +18,8 @@ internal static unsafe partial class Kernel
     public const int SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000, SOCK_STREAM = 1;
     public const int AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10;
     public const int SOL_SOCKET = 1, SO_ERROR = 4, SO_KEEPALIVE = 9, SO_LINGER = 13;
-    public const int IPPROTO_TCP = 6, TCP_NODELAY = 1, TCP_KEEPIDLE = 4, TCP_KEEPINTVL = 5, TCP_KEEPCNT = 6, TCP_USER_TIMEOUT = 18;
+    public const int IPPROTO_TCP = 6, TCP_NODELAY = 1, TCP_KEEPIDLE = 4, TCP_KEEPINTVL = 5, TCP_KEEPCNT =
+        6, TCP_USER_TIMEOUT = 18;
     public const int MSG_NOSIGNAL = 0x4000, SHUT_WR = 1;
 
     /// <summary>An event; packed on x86-64.</summary>
@@ -28,7 +30,10 @@ internal static unsafe partial class Kernel
         public nint Data;
     }
 
-    /// <summary>Makes the calling thread one that interrupts nobody when it is woken (SCHED_BATCH, man 7 sched). False: <see cref="Error"/> says why.</summary>
+    /// <summary>
+    /// Makes the calling thread one that interrupts nobody when it is woken (SCHED_BATCH, man 7 sched). False:
+    /// <see cref="Error"/> says why.
+    /// </summary>
     public static bool Defer()
     {
         const int SystemSetScheduler = 144, Batch = 3;
@@ -112,7 +117,8 @@ internal static unsafe partial class Kernel
     public static partial int Unmap(void* at, nuint length);
 
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
-    public static partial nint SystemCall(nint number, nint first, nint second, nint third, nint fourth, nint fifth, nint sixth);
+    public static partial nint SystemCall(
+        nint number, nint first, nint second, nint third, nint fourth, nint fifth, nint sixth);
 
     /// <summary>The error of the call that was just made on this thread.</summary>
     public static int Error => Marshal.GetLastPInvokeError();
@@ -138,7 +144,8 @@ internal static unsafe partial class Kernel
     }, $"error {error} of the system");
 
     /// <summary>Sets an integer option; one that the socket's family does not have is passed over.</summary>
-    public static void SetOption(int fd, int level, int name, int value) => _ = SetOption(fd, level, name, &value, sizeof(int));
+    public static void SetOption(int fd, int level, int name, int value) =>
+        _ = SetOption(fd, level, name, &value, sizeof(int));
 
     /// <summary>Applies the options, TCP_NODELAY among them.</summary>
     public static void Tune(int fd, SocketTuning options)
@@ -179,12 +186,14 @@ internal static unsafe partial class Kernel
         return *(ushort*)bytes switch
         {
             AF_INET => new IPEndPoint(new IPAddress(new ReadOnlySpan<byte>(bytes + 4, 4)), port),
-            AF_INET6 => new IPEndPoint(new IPAddress(new ReadOnlySpan<byte>(bytes + 8, 16), *(uint*)(bytes + 24)), port),
+            AF_INET6 =>
+                new IPEndPoint(new IPAddress(new ReadOnlySpan<byte>(bytes + 8, 16), *(uint*)(bytes + 24)), port),
             _ => null,
         };
     }
 
-    // Without the garbage collector's transition: they never block, and nothing runs between them and the look at their error.
+    // Without the garbage collector's transition: they never block, and nothing runs between them and the look at their
+    // error.
     [LibraryImport("libc", EntryPoint = "recv")]
     [SuppressGCTransition]
     private static partial nint ReceiveUnguarded(int fd, byte* buffer, nint length, int flags);

@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 
 namespace Routing.Proxy.Transport;
 
-/// <summary>Awaited to go on on a connection's loop, after something that may have been completed by another thread.</summary>
+/// <summary>
+/// Awaited to go on on a connection's loop, after something that may have been completed by another thread.
+/// </summary>
 internal readonly struct LoopSwitch(ITransportConnection connection) : ICriticalNotifyCompletion
 {
     /// <summary>Always through the loop's queue: whether this is its thread can't be asked.</summary>

@@ -5,8 +5,11 @@ using System.Net.Sockets;
 namespace Routing.Proxy.Transport;
 
 /// <summary>A relay over any two pairs of pipes: where TLS is in the path, and on the portable transport.</summary>
-/// <remarks>Two loops, one for each direction. The end of the client's stream is passed on; any other end ends both.</remarks>
-internal sealed class PipeRelay(ITransportConnection client, ITransportConnection server, RelayTap? tap, TimeProvider time) : IRelay
+/// <remarks>
+/// Two loops, one for each direction. The end of the client's stream is passed on; any other end ends both.
+/// </remarks>
+internal sealed class PipeRelay(
+    ITransportConnection client, ITransportConnection server, RelayTap? tap, TimeProvider time) : IRelay
 {
     private readonly Lock _lock = new();
     private long _fromClient;
@@ -128,7 +131,8 @@ internal sealed class PipeRelay(ITransportConnection client, ITransportConnectio
                 }
             }
         }
-        catch (Exception error) when (error is IOException or SocketException or OperationCanceledException or InvalidOperationException)
+        catch (Exception error) when (error is IOException or SocketException or OperationCanceledException
+            or InvalidOperationException)
         {
             // Broken, or the pipe was ended under us by an abort: an ending like any other.
             Finish(isUp ^ isWriting ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);

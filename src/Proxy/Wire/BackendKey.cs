@@ -3,7 +3,9 @@ using System.Security.Cryptography;
 
 namespace Routing.Proxy.Wire;
 
-/// <summary>The pid and the secret by which a session may be cancelled, as BackendKeyData announced them. Never logged.</summary>
+/// <summary>
+/// The pid and the secret by which a session may be cancelled, as BackendKeyData announced them. Never logged.
+/// </summary>
 /// <remarks>A secret of 4 bytes, which nearly all have, is kept without an array.</remarks>
 internal readonly struct BackendKey
 {

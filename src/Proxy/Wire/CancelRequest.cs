@@ -7,7 +7,9 @@ internal static class CancelRequest
 {
     private const int HeaderLength = 12;
 
-    /// <summary>Whether a packet of this length can be one: a key has 4 bytes in protocol 3.0, and up to 256 since 3.2.</summary>
+    /// <summary>
+    /// Whether a packet of this length can be one: a key has 4 bytes in protocol 3.0, and up to 256 since 3.2.
+    /// </summary>
     public static bool IsLength(int length) =>
         length is >= HeaderLength + BackendKey.MinimumSecretLength and <= HeaderLength + BackendKey.MaximumSecretLength;
 

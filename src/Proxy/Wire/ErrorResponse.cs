@@ -9,13 +9,16 @@ internal static class ErrorResponse
 {
     private const string Product = "routing-proxy";
 
-    /// <summary>Writes a FATAL error. The field R names this product, so that nobody looks for the fault in the server.</summary>
+    /// <summary>
+    /// Writes a FATAL error. The field R names this product, so that nobody looks for the fault in the server.
+    /// </summary>
     /// <param name="output">Where to; not flushed.</param>
     /// <param name="code">Five characters, see <see cref="SqlState"/>.</param>
     /// <param name="message">One sentence, without its full stop as is the custom.</param>
     /// <param name="detail">More of it, or null.</param>
     /// <param name="hint">What to do, or null.</param>
-    public static void WriteFatal(IBufferWriter<byte> output, string code, string message, string? detail = null, string? hint = null)
+    public static void WriteFatal(
+        IBufferWriter<byte> output, string code, string message, string? detail = null, string? hint = null)
     {
         var most = 64 + Encoding.UTF8.GetMaxByteCount(message.Length + (detail?.Length ?? 0) + (hint?.Length ?? 0));
         var span = output.GetSpan(most);
@@ -33,7 +36,9 @@ internal static class ErrorResponse
         output.Advance(length);
     }
 
-    /// <summary>The value of a field of a message's body, such as <c>C</c>; null when it is not there. Never throws.</summary>
+    /// <summary>
+    /// The value of a field of a message's body, such as <c>C</c>; null when it is not there. Never throws.
+    /// </summary>
     public static string? FieldOf(ReadOnlySpan<byte> body, char tag)
     {
         while (body.Length > 1 && body[0] != 0)

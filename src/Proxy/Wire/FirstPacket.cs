@@ -4,13 +4,17 @@ using System.Buffers.Binary;
 namespace Routing.Proxy.Wire;
 
 /// <summary>The packet that a client begins with: a length and a code, without a type byte.</summary>
-/// <remarks>Facts: the manual's chapter "Message Formats" (StartupMessage, SSLRequest, GSSENCRequest, CancelRequest).</remarks>
+/// <remarks>
+/// Facts: the manual's chapter "Message Formats" (StartupMessage, SSLRequest, GSSENCRequest, CancelRequest).
+/// </remarks>
 /// <param name="Kind">What it is.</param>
 /// <param name="Length">Bytes of the whole packet; 0 unless it is whole. A ClientHello has no length here.</param>
 /// <param name="Code">The protocol version or request code; 0 where there is none.</param>
 internal readonly record struct FirstPacket(FirstPacketKind Kind, int Length = 0, int Code = 0)
 {
-    /// <summary>Longest start-up packet: the server's limit of 10,000 bytes, which does not count the length itself.</summary>
+    /// <summary>
+    /// Longest start-up packet: the server's limit of 10,000 bytes, which does not count the length itself.
+    /// </summary>
     public const int MaximumLength = 10_000 + sizeof(int);
 
     /// <summary>Length of SSLRequest and of GSSENCRequest.</summary>

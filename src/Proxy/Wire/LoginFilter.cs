@@ -14,14 +14,18 @@ internal enum LoginState
     /// <summary>The server's refusal has been written for the client; the server closes.</summary>
     Refused,
 
-    /// <summary>The server is in recovery, where the primary was wanted; nothing of its welcome has been written.</summary>
+    /// <summary>
+    /// The server is in recovery, where the primary was wanted; nothing of its welcome has been written.
+    /// </summary>
     Standby,
 
     /// <summary>The server broke the protocol.</summary>
     Broken,
 }
 
-/// <summary>Relays a server's part of a login message by message: reads its key and its role, and rewrites what must not pass.</summary>
+/// <summary>
+/// Relays a server's part of a login message by message: reads its key and its role, and rewrites what must not pass.
+/// </summary>
 /// <param name="tap">Sees all that is written for the client.</param>
 /// <param name="mustBePrimary">Whether a server in recovery is the wrong one.</param>
 /// <param name="dropChannelBinding">Whether <c>SCRAM-SHA-256-PLUS</c> is taken out of the server's offer.</param>
@@ -36,7 +40,9 @@ internal sealed class LoginFilter(SessionTap tap, bool mustBePrimary, bool dropC
     public string? Refusal { get; private set; }
 
     /// <summary>Takes whole messages off the buffer's beginning and writes them for the client.</summary>
-    /// <param name="buffer">The server's bytes; what is left afterwards has to be shown again, with more behind it.</param>
+    /// <param name="buffer">
+    /// The server's bytes; what is left afterwards has to be shown again, with more behind it.
+    /// </param>
     /// <param name="client">Where to; not flushed.</param>
     public LoginState Process(ref ReadOnlySequence<byte> buffer, IBufferWriter<byte> client)
     {
@@ -86,7 +92,8 @@ internal sealed class LoginFilter(SessionTap tap, bool mustBePrimary, bool dropC
                         return LoginState.Standby;
                 }
                 break;
-            case MessageType.Authentication when dropChannelBinding && LoginMessages.WithoutChannelBinding(body) is { } rewritten:
+            case MessageType.Authentication when dropChannelBinding
+                && LoginMessages.WithoutChannelBinding(body) is { } rewritten:
                 tap.FromServer(rewritten);
                 client.Write(rewritten);
                 buffer = buffer.Slice(message.Length);

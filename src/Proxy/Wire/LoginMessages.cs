@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace Routing.Proxy.Wire;
 
-/// <summary>Reads and rewrites what a server says during a login. Bodies come without type and length; nothing here throws.</summary>
+/// <summary>
+/// Reads and rewrites what a server says during a login. Bodies come without type and length; nothing here throws.
+/// </summary>
 internal static class LoginMessages
 {
     private const int AuthenticationSasl = 10;
@@ -20,8 +22,8 @@ internal static class LoginMessages
     }
 
     /// <summary>
-    /// The whole message without <c>SCRAM-SHA-256-PLUS</c> when a body offers that among others: a client in clear text can't bind
-    /// to the TLS session that the proxy has with the server. Null: nothing to change.
+    /// The whole message without <c>SCRAM-SHA-256-PLUS</c> when a body offers that among others: a client in clear text
+    /// can't bind to the TLS session that the proxy has with the server. Null: nothing to change.
     /// </summary>
     public static byte[]? WithoutChannelBinding(ReadOnlySpan<byte> body)
     {

@@ -2,11 +2,14 @@ using System.Buffers.Binary;
 
 namespace Routing.Proxy.Wire;
 
-/// <summary>Follows the framing of one direction: where in which message the bytes stand, however they are cut into segments.</summary>
+/// <summary>
+/// Follows the framing of one direction: where in which message the bytes stand, however they are cut into segments.
+/// </summary>
 /// <remarks>A mutable struct of 12 bytes, kept in a field; nothing is buffered and nothing is allocated.</remarks>
 internal struct MessageCursor
 {
-    private uint _left;        // bytes of the body that have not passed yet; while the header is partial: what is known of its length
+    // bytes of the body that have not passed yet; while the header is partial: what is known of its length
+    private uint _left;
     private byte _header;      // bytes of a partial header that have passed
     private byte _type;
     private bool _isLost;

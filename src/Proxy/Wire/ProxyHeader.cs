@@ -14,7 +14,8 @@ namespace Routing.Proxy.Wire;
 /// <param name="Length">Bytes of the whole header; 0 unless it is whole.</param>
 /// <param name="Source">The client; null unless proxied.</param>
 /// <param name="Destination">Where it connected to; null unless proxied.</param>
-internal sealed record ProxyHeader(ProxyHeaderStatus Status, int Length = 0, IPEndPoint? Source = null, IPEndPoint? Destination = null)
+internal sealed record ProxyHeader(
+    ProxyHeaderStatus Status, int Length = 0, IPEndPoint? Source = null, IPEndPoint? Destination = null)
 {
     private const int V1MaximumLength = 107;
     private const int V2FixedLength = 16;
@@ -22,12 +23,13 @@ internal sealed record ProxyHeader(ProxyHeaderStatus Status, int Length = 0, IPE
     private const int AddressPairV4 = 12;
     private const int AddressPairV6 = 36;
 
-    private static readonly ProxyHeader Incomplete = new(ProxyHeaderStatus.Incomplete);
-    private static readonly ProxyHeader Invalid = new(ProxyHeaderStatus.Invalid);
+    private static readonly ProxyHeader s_incomplete = new(ProxyHeaderStatus.Incomplete);
+    private static readonly ProxyHeader s_invalid = new(ProxyHeaderStatus.Invalid);
 
     private static ReadOnlySpan<byte> V1Signature => "PROXY "u8;
 
-    private static ReadOnlySpan<byte> V2Signature => [0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A];
+    private static ReadOnlySpan<byte> V2Signature =>
+        [0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A];
 
     /// <summary>Reads what a buffer begins with. Never throws; refuses as early as the bytes allow.</summary>
     public static ProxyHeader Read(in ReadOnlySequence<byte> buffer)
@@ -35,7 +37,7 @@ internal sealed record ProxyHeader(ProxyHeaderStatus Status, int Length = 0, IPE
         var length = (int)Math.Min(buffer.Length, V2MaximumLength);
         if (length == 0)
         {
-            return Incomplete;
+            return s_incomplete;
         }
         var head = buffer.Slice(0, length);
         var bytes = head.IsSingleSegment ? head.FirstSpan : head.ToArray();
@@ -45,7 +47,9 @@ internal sealed record ProxyHeader(ProxyHeaderStatus Status, int Length = 0, IPE
     /// <summary>Writes one. Addresses of different families, or none, become "unknown" (v1) or LOCAL (v2).</summary>
     public static byte[] Write(ProxyProtocolVersion version, EndPoint? source, EndPoint? destination)
     {
-        var pair = source is IPEndPoint from && destination is IPEndPoint to ? (Plain(from), Plain(to)) : default((IPEndPoint, IPEndPoint)?);
+        var pair = source is IPEndPoint from && destination is IPEndPoint to
+            ? (Plain(from), Plain(to))
+            : default((IPEndPoint, IPEndPoint)?);
         if (pair is not null && pair.Value.Item1.AddressFamily != pair.Value.Item2.AddressFamily)
         {
             pair = null;
@@ -53,11 +57,13 @@ internal sealed record ProxyHeader(ProxyHeaderStatus Status, int Length = 0, IPE
         return version == ProxyProtocolVersion.V2 ? WriteV2(pair) : WriteV1(pair);
     }
 
-    private static byte[] WriteV1((IPEndPoint From, IPEndPoint To)? pair) => Encoding.ASCII.GetBytes(pair is not { } known
+    private static byte[] WriteV1((IPEndPoint From, IPEndPoint To)? pair) =>
+        Encoding.ASCII.GetBytes(pair is not { } known
         ? "PROXY UNKNOWN\r\n"
         : string.Create(
             CultureInfo.InvariantCulture,
-            $"PROXY {(known.From.AddressFamily == AddressFamily.InterNetwork ? "TCP4" : "TCP6")} {known.From.Address} {known.To.Address} {known.From.Port} {known.To.Port}\r\n"));
+            $"PROXY {(known.From.AddressFamily == AddressFamily.InterNetwork ? "TCP4" : "TCP6")} {known.From.Address} "
+                + $"{known.To.Address} {known.From.Port} {known.To.Port}\r\n"));
 
     private static byte[] WriteV2((IPEndPoint From, IPEndPoint To)? pair)
     {
@@ -72,8 +78,10 @@ internal sealed record ProxyHeader(ProxyHeaderStatus Status, int Length = 0, IPE
         {
             known.From.Address.TryWriteBytes(header.AsSpan(V2FixedLength), out _);
             known.To.Address.TryWriteBytes(header.AsSpan(V2FixedLength + addressLength), out _);
-            BinaryPrimitives.WriteUInt16BigEndian(header.AsSpan(V2FixedLength + (2 * addressLength)), (ushort)known.From.Port);
-            BinaryPrimitives.WriteUInt16BigEndian(header.AsSpan(V2FixedLength + (2 * addressLength) + sizeof(ushort)), (ushort)known.To.Port);
+            BinaryPrimitives.WriteUInt16BigEndian(
+                header.AsSpan(V2FixedLength + (2 * addressLength)), (ushort)known.From.Port);
+            BinaryPrimitives.WriteUInt16BigEndian(
+                header.AsSpan(V2FixedLength + (2 * addressLength) + sizeof(ushort)), (ushort)known.To.Port);
         }
         return header;
     }
@@ -82,13 +90,13 @@ internal sealed record ProxyHeader(ProxyHeaderStatus Status, int Length = 0, IPE
     {
         if (!bytes.StartsWith(V1Signature[..Math.Min(bytes.Length, V1Signature.Length)]))
         {
-            return Invalid;
+            return s_invalid;
         }
         var window = bytes[..Math.Min(bytes.Length, V1MaximumLength)];
         var end = window.IndexOf("\r\n"u8);
         if (end < 0)
         {
-            return window.Length < V1MaximumLength ? Incomplete : Invalid;
+            return window.Length < V1MaximumLength ? s_incomplete : s_invalid;
         }
         var length = end + 2;
         var words = window[V1Signature.Length..end];
@@ -100,38 +108,40 @@ internal sealed record ProxyHeader(ProxyHeaderStatus Status, int Length = 0, IPE
         var wanted = family.SequenceEqual("TCP4"u8) ? AddressFamily.InterNetwork
             : family.SequenceEqual("TCP6"u8) ? AddressFamily.InterNetworkV6
             : AddressFamily.Unknown;
-        return TryAddress(Word(ref words), wanted, out var source) && TryAddress(Word(ref words), wanted, out var destination)
-            && TryPort(Word(ref words), out var sourcePort) && TryPort(Word(ref words), out var destinationPort) && words.IsEmpty
+        return TryAddress(Word(ref words), wanted, out var source)
+            && TryAddress(Word(ref words), wanted, out var destination)
+            && TryPort(Word(ref words), out var sourcePort) && TryPort(Word(ref words), out var destinationPort)
+            && words.IsEmpty
             ? new(ProxyHeaderStatus.Proxied, length, new(source, sourcePort), new(destination, destinationPort))
-            : Invalid;
+            : s_invalid;
     }
 
     private static ProxyHeader ReadV2(ReadOnlySpan<byte> bytes)
     {
         if (!bytes.StartsWith(V2Signature[..Math.Min(bytes.Length, V2Signature.Length)]))
         {
-            return Invalid;
+            return s_invalid;
         }
         if (bytes.Length < V2FixedLength)
         {
-            return Incomplete;
+            return s_incomplete;
         }
         int command = bytes[12], family = bytes[13] >> 4, body = BinaryPrimitives.ReadUInt16BigEndian(bytes[14..]);
         var length = V2FixedLength + body;
         if (command is not (0x20 or 0x21) || length > V2MaximumLength)
         {
-            return Invalid;
+            return s_invalid;
         }
         if (bytes.Length < length)
         {
-            return Incomplete;
+            return s_incomplete;
         }
         var addresses = bytes[V2FixedLength..length];
         return (command, family) switch
         {
             (0x20, _) => new(ProxyHeaderStatus.Local, length),
-            (_, 1) => body < AddressPairV4 ? Invalid : Pair(addresses, 4, length),
-            (_, 2) => body < AddressPairV6 ? Invalid : Pair(addresses, 16, length),
+            (_, 1) => body < AddressPairV4 ? s_invalid : Pair(addresses, 4, length),
+            (_, 2) => body < AddressPairV6 ? s_invalid : Pair(addresses, 16, length),
             _ => new(ProxyHeaderStatus.Local, length),   // unspecified, or a Unix domain socket
         };
     }
@@ -140,7 +150,8 @@ internal sealed record ProxyHeader(ProxyHeaderStatus Status, int Length = 0, IPE
         ProxyHeaderStatus.Proxied,
         length,
         new(new IPAddress(bytes[..size]), BinaryPrimitives.ReadUInt16BigEndian(bytes[(2 * size)..])),
-        new(new IPAddress(bytes.Slice(size, size)), BinaryPrimitives.ReadUInt16BigEndian(bytes[((2 * size) + sizeof(ushort))..])));
+        new(new IPAddress(bytes.Slice(size, size)),
+            BinaryPrimitives.ReadUInt16BigEndian(bytes[((2 * size) + sizeof(ushort))..])));
 
     private static ReadOnlySpan<byte> Word(ref ReadOnlySpan<byte> words)
     {

@@ -9,7 +9,10 @@ internal enum ProxyHeaderStatus
     /// <summary>None, or a broken one.</summary>
     Invalid,
 
-    /// <summary>The balancer speaks for itself (LOCAL, a health probe), or the address is of a kind unknown here: the socket's counts.</summary>
+    /// <summary>
+    /// The balancer speaks for itself (LOCAL, a health probe), or the address is of a kind unknown here: the socket's
+    /// counts.
+    /// </summary>
     Local,
 
     /// <summary>Names the client's address.</summary>

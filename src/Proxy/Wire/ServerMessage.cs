@@ -19,7 +19,9 @@ internal enum ServerMessageState
     Broken,
 }
 
-/// <summary>The message at the beginning of a server's bytes, for the few that are read whole during the login.</summary>
+/// <summary>
+/// The message at the beginning of a server's bytes, for the few that are read whole during the login.
+/// </summary>
 /// <param name="State">How far it is there.</param>
 /// <param name="Type">Its type byte.</param>
 /// <param name="Length">Bytes of the whole message, its type byte included.</param>
@@ -42,7 +44,8 @@ internal readonly record struct ServerMessage(ServerMessageState State, byte Typ
         {
             return new(ServerMessageState.Broken, header[0]);
         }
-        return new(buffer.Length > length ? ServerMessageState.Whole : ServerMessageState.Partial, header[0], length + 1);
+        return new(buffer.Length > length ? ServerMessageState.Whole : ServerMessageState.Partial, header[0],
+            length + 1);
     }
 
     /// <summary>Its body in a row. Only for a whole message that the caller knows to be short.</summary>

@@ -8,7 +8,9 @@ internal enum ServerOpeningKind
     /// <summary>More bytes are needed.</summary>
     Incomplete,
 
-    /// <summary>It asks something (a password …), or welcomes the client and has the right role: relay it from now on.</summary>
+    /// <summary>
+    /// It asks something (a password …), or welcomes the client and has the right role: relay it from now on.
+    /// </summary>
     Relay,
 
     /// <summary>It welcomes the client but says that it is in recovery, where the primary was wanted.</summary>
@@ -21,10 +23,13 @@ internal enum ServerOpeningKind
     NotPostgres,
 }
 
-/// <summary>Reads ahead in a server's first answer, so that a failed attempt can be repeated elsewhere unseen.</summary>
+/// <summary>
+/// Reads ahead in a server's first answer, so that a failed attempt can be repeated elsewhere unseen.
+/// </summary>
 /// <remarks>
-/// The server sends the end of a successful authentication, the parameters and ReadyForQuery in one go, so reading on to
-/// <c>in_hot_standby</c> costs no round trip. NegotiateProtocolVersion comes ahead of errors such as 57P03 and is held back with them.
+/// The server sends the end of a successful authentication, the parameters and ReadyForQuery in one go, so reading on
+/// to <c>in_hot_standby</c> costs no round trip. NegotiateProtocolVersion comes ahead of errors such as 57P03 and is
+/// held back with them.
 /// </remarks>
 /// <param name="Kind">What it comes to.</param>
 /// <param name="Error">With <see cref="ServerOpeningKind.Refused"/>: what the error means.</param>
@@ -38,7 +43,8 @@ internal readonly record struct ServerOpening(ServerOpeningKind Kind, StartupErr
     /// <param name="mustBePrimary">Whether its role matters.</param>
     public static ServerOpening Read(ReadOnlySequence<byte> buffer, bool mustBePrimary)
     {
-        var incomplete = new ServerOpening(buffer.Length < Window ? ServerOpeningKind.Incomplete : ServerOpeningKind.Relay);
+        var incomplete =
+            new ServerOpening(buffer.Length < Window ? ServerOpeningKind.Incomplete : ServerOpeningKind.Relay);
         var isWelcome = false;
         while (true)
         {
@@ -67,7 +73,8 @@ internal readonly record struct ServerOpening(ServerOpeningKind Kind, StartupErr
         }
     }
 
-    private static ServerOpening? Judge(ServerMessage message, ReadOnlySpan<byte> body, bool mustBePrimary, ref bool isWelcome)
+    private static ServerOpening? Judge(
+        ServerMessage message, ReadOnlySpan<byte> body, bool mustBePrimary, ref bool isWelcome)
     {
         switch (message.Type)
         {

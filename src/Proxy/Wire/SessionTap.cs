@@ -3,13 +3,13 @@ using Routing.Proxy.Transport;
 namespace Routing.Proxy.Wire;
 
 /// <summary>
-/// Follows a session by its message headers: what is asked for and not answered, the state of the transaction, and where it
-/// is safe to put in a message or to end.
+/// Follows a session by its message headers: what is asked for and not answered, the state of the transaction, and
+/// where it is safe to put in a message or to end.
 /// </summary>
 /// <remarks>
 /// It sees every byte from the end of the start-up packet on. Each of Query, FunctionCall and Sync is answered by one
-/// ReadyForQuery, and several may be under way. COPY FROM STDIN bends that: Sync messages that the server reads while it copies
-/// are dropped, so the count starts anew with the first ReadyForQuery behind the copy.
+/// ReadyForQuery, and several may be under way. COPY FROM STDIN bends that: Sync messages that the server reads while
+/// it copies are dropped, so the count starts anew with the first ReadyForQuery behind the copy.
 /// </remarks>
 internal sealed class SessionTap : RelayTap
 {
@@ -42,23 +42,29 @@ internal sealed class SessionTap : RelayTap
     /// <summary>Requests that wait for their ReadyForQuery.</summary>
     public int Outstanding => _outstanding;
 
-    /// <summary>The last ReadyForQuery: <c>I</c> idle, <c>T</c> in a transaction, <c>E</c> in a failed one; 0 before the first.</summary>
+    /// <summary>
+    /// The last ReadyForQuery: <c>I</c> idle, <c>T</c> in a transaction, <c>E</c> in a failed one; 0 before the first.
+    /// </summary>
     public byte Status => _status;
 
     /// <summary>
-    /// Ending the session now leaves its client without knowing what happened: a COMMIT was sent, or something ran outside an
-    /// explicit transaction, and no answer has passed.
+    /// Ending the session now leaves its client without knowing what happened: a COMMIT was sent, or something ran
+    /// outside an explicit transaction, and no answer has passed.
     /// </summary>
     public bool IsOutcomeOpen =>
         (_outstanding > 0 || _isUnsynced) && (_statements.MayCommit || (_hasExecuted && _status == Idle));
 
-    /// <summary>The client sent a message with an impossible length: the server hangs up on it without a word.</summary>
+    /// <summary>
+    /// The client sent a message with an impossible length: the server hangs up on it without a word.
+    /// </summary>
     public bool IsClientMalformed => _client.IsLost;
 
     /// <summary>The client said Terminate.</summary>
     public bool IsTerminated => _isTerminated;
 
-    /// <summary>The server's last message was an error: with the end of the stream behind it, it was the reason of the end.</summary>
+    /// <summary>
+    /// The server's last message was an error: with the end of the stream behind it, it was the reason of the end.
+    /// </summary>
     public bool EndedWithError => _server.Type == MessageType.ErrorResponse && _server.AtBoundary;
 
     /// <inheritdoc/>

@@ -1,6 +1,8 @@
 namespace Routing.Proxy.Wire;
 
-/// <summary>The SQLSTATE codes that the proxy says or acts on (the manual's appendix "PostgreSQL Error Codes").</summary>
+/// <summary>
+/// The SQLSTATE codes that the proxy says or acts on (the manual's appendix "PostgreSQL Error Codes").
+/// </summary>
 internal static class SqlState
 {
     public const string ConnectionFailure = "08006";

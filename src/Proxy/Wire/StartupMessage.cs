@@ -55,14 +55,17 @@ internal sealed record StartupMessage
             {
                 options = Encoding.UTF8.GetString(parameters.Value);
             }
-            else if (parameters.Name.SequenceEqual("replication"u8) && !TryReadReplication(parameters.Value, out replication))
+            else if (parameters.Name.SequenceEqual("replication"u8)
+                && !TryReadReplication(parameters.Value, out replication))
             {
-                fault = new(SqlState.ProtocolViolation, "The start-up parameter \"replication\" must be a Boolean or \"database\".");
+                fault = new(SqlState.ProtocolViolation,
+                    "The start-up parameter \"replication\" must be a Boolean or \"database\".");
                 return false;
             }
         }
         fault = !parameters.IsWhole
-            ? new(SqlState.ProtocolViolation, "The start-up packet is malformed: its last byte must end its list of parameters.")
+            ? new(SqlState.ProtocolViolation,
+                "The start-up packet is malformed: its last byte must end its list of parameters.")
             : string.IsNullOrEmpty(user) ? new(SqlState.InvalidAuthorization, "The start-up packet names no user.")
             : null;
         if (fault is not null)
@@ -82,8 +85,8 @@ internal sealed record StartupMessage
     }
 
     /// <summary>
-    /// The packet with an address behind its application name (which is cut so that both fit), or with the address as its
-    /// name; all other parameters keep their bytes and their order. The packet itself when it would grow too long.
+    /// The packet with an address behind its application name (which is cut so that both fit), or with the address as
+    /// its name; all other parameters keep their bytes and their order. The packet itself when it would grow too long.
     /// </summary>
     /// <param name="packet">A packet that <see cref="TryRead"/> accepted.</param>
     /// <param name="address">Such as <c>10.0.0.7:5123</c>.</param>
@@ -160,7 +163,8 @@ internal sealed record StartupMessage
         }
         text = text[..value.Length];
         kind = text is "database" ? ReplicationKind.Logical
-            : IsPrefixOf(text, "true", 1) || IsPrefixOf(text, "yes", 1) || text is "on" or "1" ? ReplicationKind.Physical
+            : IsPrefixOf(text, "true", 1) || IsPrefixOf(text, "yes", 1) || text is "on" or "1"
+                ? ReplicationKind.Physical
             : ReplicationKind.None;
         return kind != ReplicationKind.None
             || IsPrefixOf(text, "false", 1) || IsPrefixOf(text, "no", 1) || IsPrefixOf(text, "off", 2) || text is "0";

@@ -1,10 +1,13 @@
 namespace Routing.Proxy.Wire;
 
-/// <summary>Looks at the text of Query, Parse and Bind messages, as far as needed to tell whether a COMMIT may be under way.</summary>
+/// <summary>
+/// Looks at the text of Query, Parse and Bind messages, as far as needed to tell whether a COMMIT may be under way.
+/// </summary>
 /// <remarks>
-/// No SQL is parsed: the first word counts, behind white space and comments. A simple Query of several statements may hide a
-/// COMMIT and counts as one. A Bind of a named statement counts when a statement of that name was a COMMIT when it was parsed;
-/// all of them pass by here. False alarms are harmless (the client is told that the outcome is unknown); misses are not.
+/// No SQL is parsed: the first word counts, behind white space and comments. A simple Query of several statements may
+/// hide a COMMIT and counts as one. A Bind of a named statement counts when a statement of that name was a COMMIT when
+/// it was parsed; all of them pass by here. False alarms are harmless (the client is told that the outcome is unknown);
+/// misses are not.
 /// </remarks>
 internal struct StatementScan
 {

@@ -14,7 +14,8 @@ public class AgentSettingsReader_checks_every_value
         Assert.Equal("/service", settings.Namespace);
         Assert.Null(settings.Bootstrap);
         Assert.Equal((LogLevel.Information, LogLevel.Error, 1000, 4, 25_000_000L), (
-            settings.Log.Level, settings.Log.TracebackLevel, settings.Log.MaximumQueueLength, settings.Log.FileCount, settings.Log.FileSizeBytes));
+            settings.Log.Level, settings.Log.TracebackLevel, settings.Log.MaximumQueueLength, settings.Log.FileCount,
+            settings.Log.FileSizeBytes));
         Assert.Equal((WatchdogMode.Automatic, "/dev/watchdog"), (settings.Watchdog.Mode, settings.Watchdog.Device));
         Assert.Equal("postgres", settings.Postgres.Database);
         Assert.Equal("/tmp/routing-nowhere/data", settings.Postgres.ConfigDirectory);
@@ -26,39 +27,61 @@ public class AgentSettingsReader_checks_every_value
     [Theory]
     [InlineData("name: null", "name: is not defined.")]
     [InlineData("scope: null", "scope: is not defined.")]
-    [InlineData("name: __patroni_strict_sync_replica_placeholder__", "name: '__patroni_strict_sync_replica_placeholder__': must be another name: this one is reserved")]
+    [InlineData("name: __patroni_strict_sync_replica_placeholder__",
+        "name: '__patroni_strict_sync_replica_placeholder__': must be another name: this one is reserved")]
     [InlineData("restapi: null", "restapi.listen: is not defined.|restapi.connect_address: is not defined.")]
     [InlineData("restapi: {listen: 8008x}", "restapi.listen: '8008x': must be host:port with a port from 1 to 65535")]
-    [InlineData("restapi: {verify_client: maybe}", "restapi.verify_client: 'maybe': must be one of none, optional, required")]
-    [InlineData("restapi: {request_queue_size: 5000}", "restapi.request_queue_size: '5000': must be a whole number from 0 to 4096")]
+    [InlineData(
+        "restapi: {verify_client: maybe}", "restapi.verify_client: 'maybe': must be one of none, optional, required")]
+    [InlineData("restapi: {request_queue_size: 5000}",
+        "restapi.request_queue_size: '5000': must be a whole number from 0 to 4096")]
     [InlineData("restapi: {authentication: {username: u}}", "restapi.authentication.password: is not defined.")]
     [InlineData("restapi: {listen: '0.0.0.0:1', connect_address: null}", "restapi.connect_address: is not defined.")]
-    [InlineData("restapi: {http_extra_headers: {X Y: a}}", """restapi.http_extra_headers: must be the names of headers that HTTP knows and that the agent does not set itself, not 'X Y'""")]
-    [InlineData("restapi: {https_extra_headers: {Content-Length: 1}}", """restapi.https_extra_headers: must be the names of headers that HTTP knows and that the agent does not set itself, not 'Content-Length'""")]
-    [InlineData("restapi: {http_extra_headers: {X-A: 'caf\u00e9'}}", """restapi.http_extra_headers: must be plain ASCII texts; that of X-A is not""")]
-    [InlineData("restapi: {allowlist: [10.0.0.0/99]}", """restapi.allowlist: '(a list)': must be names, addresses, and networks such as 10.0.0.0/8, not '10.0.0.0/99'""")]
+    [InlineData("restapi: {http_extra_headers: {X Y: a}}",
+        """restapi.http_extra_headers: must be the names of headers that HTTP knows and that the agent does not set itself, not 'X Y'""")]
+    [InlineData("restapi: {https_extra_headers: {Content-Length: 1}}",
+        """restapi.https_extra_headers: must be the names of headers that HTTP knows and that the agent does not set itself, not 'Content-Length'""")]
+    [InlineData("restapi: {http_extra_headers: {X-A: 'caf\u00e9'}}",
+        """restapi.http_extra_headers: must be plain ASCII texts; that of X-A is not""")]
+    [InlineData("restapi: {allowlist: [10.0.0.0/99]}",
+        """restapi.allowlist: '(a list)': must be names, addresses, and networks such as 10.0.0.0/8, not '10.0.0.0/99'""")]
     [InlineData("etcd3: null", "etcd3: is not defined.")]
-    [InlineData("log: {level: LOUD}", "log.level: 'LOUD': must be one of DEBUG, INFO, WARN, WARNING, ERROR, FATAL, CRITICAL")]
+    [InlineData(
+        "log: {level: LOUD}", "log.level: 'LOUD': must be one of DEBUG, INFO, WARN, WARNING, ERROR, FATAL, CRITICAL")]
     [InlineData("log: {type: xml}", "log.type: 'xml': must be one of plain, json")]
     [InlineData("log: {mode: '0999'}", "log.mode: '0999': must be octal digits from 0000 to 0777")]
     [InlineData("log: 5", "log: '5': must be a mapping of keys to values")]
     [InlineData("postgresql: null",
-        "postgresql.listen: is not defined.|postgresql.connect_address: is not defined.|postgresql.data_dir: is not defined.|postgresql.authentication.superuser.username: is not defined.|postgresql.authentication.replication.username: is not defined.")]
-    [InlineData("postgresql: {listen: 'a,b:x'}", "postgresql.listen: 'a,b:x': must be host:port, or hosts separated by commas and one port, or *:port")]
-    [InlineData("postgresql: {listen: '*,b:1'}", "postgresql.listen: '*,b:1': must be * alone, or a list of hosts without it")]
-    [InlineData("postgresql: {use_pg_rewind: perhaps}", "postgresql.use_pg_rewind: 'perhaps': must be on, off, true, false, yes, no, 1 or 0")]
-    [InlineData("postgresql: {pg_ctl_timeout: -1}", "postgresql.pg_ctl_timeout: '-1': must be a whole number of at least 0")]
-    [InlineData("postgresql: {pg_hba: local all all trust}", "postgresql.pg_hba: 'local all all trust': must be a list of texts")]
-    [InlineData("postgresql: {basebackup: [{a: b, c: d}]}", """postgresql.basebackup[0]: '(a mapping)': must be an option's name, or one name: value""")]
-    [InlineData("postgresql: {basebackup: {format: tar}}", "postgresql.basebackup.format: 'tar': must be left out: the agent sets format itself")]
-    [InlineData("postgresql: {parameters: [a]}", """postgresql.parameters: '(a list)': must be a mapping of names to values""")]
-    [InlineData("bootstrap: {initdb: [pwfile: /x]}", "bootstrap.initdb[0]: '/x': must be left out: the agent sets pwfile itself")]
-    [InlineData("post_bootstrap: /bin/x", "post_bootstrap: must be a list of {type: sql, command: …} (a script belongs to bootstrap.post_bootstrap)")]
+        "postgresql.listen: is not defined.|postgresql.connect_address: is not defined.|postgresql.data_dir: is not "
+            + "defined.|postgresql.authentication.superuser.username: is not "
+            + "defined.|postgresql.authentication.replication.username: is not defined.")]
+    [InlineData("postgresql: {listen: 'a,b:x'}",
+        "postgresql.listen: 'a,b:x': must be host:port, or hosts separated by commas and one port, or *:port")]
+    [InlineData(
+        "postgresql: {listen: '*,b:1'}", "postgresql.listen: '*,b:1': must be * alone, or a list of hosts without it")]
+    [InlineData("postgresql: {use_pg_rewind: perhaps}",
+        "postgresql.use_pg_rewind: 'perhaps': must be on, off, true, false, yes, no, 1 or 0")]
+    [InlineData(
+        "postgresql: {pg_ctl_timeout: -1}", "postgresql.pg_ctl_timeout: '-1': must be a whole number of at least 0")]
+    [InlineData("postgresql: {pg_hba: local all all trust}",
+        "postgresql.pg_hba: 'local all all trust': must be a list of texts")]
+    [InlineData("postgresql: {basebackup: [{a: b, c: d}]}",
+        """postgresql.basebackup[0]: '(a mapping)': must be an option's name, or one name: value""")]
+    [InlineData("postgresql: {basebackup: {format: tar}}",
+        "postgresql.basebackup.format: 'tar': must be left out: the agent sets format itself")]
+    [InlineData(
+        "postgresql: {parameters: [a]}", """postgresql.parameters: '(a list)': must be a mapping of names to values""")]
+    [InlineData("bootstrap: {initdb: [pwfile: /x]}",
+        "bootstrap.initdb[0]: '/x': must be left out: the agent sets pwfile itself")]
+    [InlineData("post_bootstrap: /bin/x",
+        "post_bootstrap: must be a list of {type: sql, command: …} (a script belongs to bootstrap.post_bootstrap)")]
     [InlineData("post_bootstrap: [{type: sh, command: x}]", "post_bootstrap[0].type: must be one of sql")]
     [InlineData("post_bootstrap: [{type: sql}]", "post_bootstrap[0].command: is not defined.")]
-    [InlineData("watchdog: {mode: always}", "watchdog.mode: 'always': must be one of off, automatic, required, disabled, disable, auto, require")]
+    [InlineData("watchdog: {mode: always}",
+        "watchdog.mode: 'always': must be one of off, automatic, required, disabled, disable, auto, require")]
     [InlineData("watchdog: {safety_margin: -2}", "watchdog.safety_margin: '-2': must be a whole number of at least -1")]
-    [InlineData("tags: {nofailover: perhaps}", "tags.nofailover: 'perhaps': must be on, off, true, false, yes, no, 1 or 0")]
+    [InlineData(
+        "tags: {nofailover: perhaps}", "tags.nofailover: 'perhaps': must be on, off, true, false, yes, no, 1 or 0")]
     public void A_wrong_value_is_named_with_its_path_its_value_and_what_is_allowed(string over, string messages)
     {
         var result = Yaml.Load(over);
@@ -116,10 +139,12 @@ public class AgentSettingsReader_checks_every_value
     [Fact]
     public void A_wrong_variable_tells_no_secret()
     {
-        var result = Yaml.Load("", ("PATRONI_ETCD3_AUTH_DATA", "geheim"), ("PATRONI_RESTAPI_HTTP_EXTRA_HEADERS", "[geheim"), ("PATRONI_ETCD3_URL", "x://u:geheim@"));
+        var result = Yaml.Load("", ("PATRONI_ETCD3_AUTH_DATA", "geheim"),
+            ("PATRONI_RESTAPI_HTTP_EXTRA_HEADERS", "[geheim"), ("PATRONI_ETCD3_URL", "x://u:geheim@"));
 
         Assert.NotEmpty(result.Errors);
-        Assert.DoesNotContain(result.Errors, problem => problem.ToString().Contains("geheim", StringComparison.Ordinal));
+        Assert.DoesNotContain(result.Errors,
+            problem => problem.ToString().Contains("geheim", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -158,7 +183,8 @@ public class AgentSettingsReader_checks_every_value
     [Theory]
     [InlineData("log: {mode: 0600}", 384)]
     [InlineData("log: {mode: '0640'}", 416)]
-    public void The_mode_of_the_log_file_is_octal(string over, int mode) => Assert.Equal(mode, Yaml.Settings(over).Log.FileMode);
+    public void The_mode_of_the_log_file_is_octal(string over, int mode) =>
+        Assert.Equal(mode, Yaml.Settings(over).Log.FileMode);
 
     [Theory]
     [InlineData("'*:5433'", "*", 5433)]
@@ -176,13 +202,17 @@ public class AgentSettingsReader_checks_every_value
     public void The_environment_wins_over_the_file()
     {
         var result = Yaml.Load(
-            "", ("PATRONI_NAME", "other"), ("PATRONI_REPLICATION_PASSWORD", "from-env"), ("PATRONI_RESTAPI_LISTEN", "127.0.0.3:1"),
-            ("PATRONI_LOG_LEVEL", "debug"), ("PATRONI_ETCD3_HOSTS", "a:1,b:2"), ("PATRONI_RESTAPI_ALLOWLIST_INCLUDE_MEMBERS", "on"));
+            "", ("PATRONI_NAME", "other"), ("PATRONI_REPLICATION_PASSWORD", "from-env"),
+            ("PATRONI_RESTAPI_LISTEN", "127.0.0.3:1"),
+            ("PATRONI_LOG_LEVEL", "debug"), ("PATRONI_ETCD3_HOSTS", "a:1,b:2"),
+            ("PATRONI_RESTAPI_ALLOWLIST_INCLUDE_MEMBERS", "on"));
 
         Assert.Equal(
             ("other", "from-env", new HostPort("127.0.0.3", 1), LogLevel.Debug, 2, true),
-            (result.Settings!.Name, result.Settings.Postgres.Authentication.Replication.Password, result.Settings.Rest.Listen,
-                result.Settings.Log.Level, result.Settings.Etcd.Endpoints.Count, result.Settings.Rest.AllowListIncludesMembers));
+            (result.Settings!.Name, result.Settings.Postgres.Authentication.Replication.Password,
+                result.Settings.Rest.Listen,
+                result.Settings.Log.Level, result.Settings.Etcd.Endpoints.Count,
+                result.Settings.Rest.AllowListIncludesMembers));
     }
 
     [Fact]
@@ -221,7 +251,8 @@ public class AgentSettingsReader_checks_every_value
         Assert.Empty(result.Warnings);
         Assert.Equal(
             ("su", "re", "rw"),
-            (result.Settings!.Postgres.Authentication.Superuser.Username, result.Settings.Postgres.Authentication.Replication.Username,
+            (result.Settings!.Postgres.Authentication.Superuser.Username,
+                result.Settings.Postgres.Authentication.Replication.Username,
                 result.Settings.Postgres.Authentication.Rewind!.Username));
     }
 
@@ -263,8 +294,10 @@ public class AgentSettingsReader_checks_every_value
 
         var custom = result.Settings!.Bootstrap!.Custom!;
         Assert.Empty(result.Warnings);
-        Assert.Equal(("restore", "/bin/restore --now", true, false), (custom.Name, custom.Command, custom.KeepExistingRecoveryConf, custom.NoParameters));
-        Assert.Equal("level=3 stanza=orders", string.Join(' ', custom.Arguments.Select(pair => $"{pair.Key}={pair.Value}")));
+        Assert.Equal(("restore", "/bin/restore --now", true, false),
+            (custom.Name, custom.Command, custom.KeepExistingRecoveryConf, custom.NoParameters));
+        Assert.Equal("level=3 stanza=orders",
+            string.Join(' ', custom.Arguments.Select(pair => $"{pair.Key}={pair.Value}")));
         Assert.Equal("cp", custom.RecoveryConf!["restore_command"]);
     }
 
@@ -273,6 +306,7 @@ public class AgentSettingsReader_checks_every_value
     {
         var tags = Yaml.Settings("tags: {zone: east, weight: 3, clonefrom: 'on', list: [a]}").Tags;
 
-        Assert.Equal("""clonefrom="on" list=["a"] weight=3 zone="east" """.TrimEnd(), string.Join(' ', tags.Select(tag => $"{tag.Key}={tag.Value.GetRawText()}")));
+        Assert.Equal("""clonefrom="on" list=["a"] weight=3 zone="east" """.TrimEnd(),
+            string.Join(' ', tags.Select(tag => $"{tag.Key}={tag.Value.GetRawText()}")));
     }
 }

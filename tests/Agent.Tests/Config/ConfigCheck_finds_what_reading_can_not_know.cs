@@ -71,7 +71,8 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
 
         Assert.Equal(0, code);
         Assert.DoesNotContain("geheim", printed, StringComparison.Ordinal);
-        foreach (var shown in new[] { "username: admin", "server_tokens: minimal", "push %p", "@host/%f", "password_encryption: md5", "password: '***'" })
+        foreach (var shown in new[] { "username: admin", "server_tokens: minimal", "push %p", "@host/%f",
+            "password_encryption: md5", "password: '***'" })
         {
             Assert.Contains(shown, printed, StringComparison.Ordinal);
         }
@@ -79,7 +80,9 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
 
     [Fact]
     public async Task A_wrong_value_is_a_line_of_path_value_and_error() => Assert.Equal(
-        (1, "", "watchdog.mode always must be one of off, automatic, required, disabled, disable, auto, require\nname is not defined.\n"),
+        (1, "",
+            "watchdog.mode always must be one of off, automatic, required, disabled, disable, auto, require\nname is "
+                + "not defined.\n"),
         Sorted(await Check("watchdog: {mode: always}\nname: null")));
 
     [Fact]
@@ -104,12 +107,16 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
     }
 
     [Theory]
-    [InlineData("restapi: {connect_address: 'localhost:8008'}", "restapi.connect_address localhost:8008 must be an address")]
-    [InlineData("postgresql: {connect_address: '127.0.0.1:5432'}", "postgresql.connect_address 127.0.0.1:5432 must be an address")]
-    [InlineData("postgresql: {proxy_address: '0.0.0.0:5432'}", "postgresql.proxy_address 0.0.0.0:5432 must be an address")]
+    [InlineData(
+        "restapi: {connect_address: 'localhost:8008'}", "restapi.connect_address localhost:8008 must be an address")]
+    [InlineData("postgresql: {connect_address: '127.0.0.1:5432'}",
+        "postgresql.connect_address 127.0.0.1:5432 must be an address")]
+    [InlineData(
+        "postgresql: {proxy_address: '0.0.0.0:5432'}", "postgresql.proxy_address 0.0.0.0:5432 must be an address")]
     [InlineData("bootstrap: {dcs: {standby_cluster: {port: 5432}}}", "bootstrap.dcs.standby_cluster ")]
     [InlineData("bootstrap: {dcs: {ttl: 2}}", "bootstrap.dcs.ttl 2 must be at least 3 seconds")]
-    [InlineData("bootstrap: {dcs: {postgresql: {parameters: {max_connections: 3}}}}", "bootstrap.dcs postgresql.parameters.max_connections: '3'")]
+    [InlineData("bootstrap: {dcs: {postgresql: {parameters: {max_connections: 3}}}}",
+        "bootstrap.dcs postgresql.parameters.max_connections: '3'")]
     public async Task What_other_members_can_not_use_is_a_failure(string over, string start)
     {
         var (code, _, errors) = await Check(over);
@@ -123,7 +130,8 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
     {
         File.Delete(Path.Combine(_directory, "bin", "pg_rewind"));
 
-        Assert.Equal((1, "", $"postgresql.bin_dir {_directory}/bin does not contain the program pg_rewind\n"), await Check());
+        Assert.Equal((1, "", $"postgresql.bin_dir {_directory}/bin does not contain the program pg_rewind\n"),
+            await Check());
     }
 
     [Theory]
@@ -133,10 +141,12 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
     public async Task A_data_directory_must_fit_the_programs(string? version, string complaint)
     {
         Directory.CreateDirectory(Path.Combine(Data, "global"));
-        await File.WriteAllTextAsync(Path.Combine(Data, "global", "pg_control"), "x", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(Data, "global", "pg_control"), "x",
+            TestContext.Current.CancellationToken);
         if (version is not null)
         {
-            await File.WriteAllTextAsync(Path.Combine(Data, "PG_VERSION"), version + "\n", TestContext.Current.CancellationToken);
+            await File.WriteAllTextAsync(
+                Path.Combine(Data, "PG_VERSION"), version + "\n", TestContext.Current.CancellationToken);
         }
 
         Assert.Equal(
@@ -156,13 +166,18 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
     public async Task Every_form_of_an_address_can_be_listened_on(string listen)
     {
         var postgres = listen.Replace("PORT", $"{_postgresPort}", StringComparison.Ordinal);
-        var rest = listen.Contains(',', StringComparison.Ordinal) ? $"127.0.0.2:{_restPort}" : listen.Replace("PORT", $"{_restPort}", StringComparison.Ordinal);
+        var rest = listen.Contains(',', StringComparison.Ordinal)
+            ? $"127.0.0.2:{_restPort}"
+            : listen.Replace("PORT", $"{_restPort}", StringComparison.Ordinal);
 
-        var (code, _, errors) = await Check($"{{postgresql: {{listen: \"{postgres.Trim('\'')}\"}}, restapi: {{listen: \"{rest.Trim('\'')}\"}}}}");
+        var (code, _, errors) = await Check(
+            $"{{postgresql: {{listen: \"{postgres.Trim('\'')}\"}}, restapi: {{listen: \"{rest.Trim('\'')}\"}}}}");
 
         // Only this machine's lack of IPv6 may be told of.
         Assert.True(
-            code == 0 || (!Socket.OSSupportsIPv6 && errors.Split('\n', StringSplitOptions.RemoveEmptyEntries).All(line => line.Contains("can't be listened on", StringComparison.Ordinal))),
+            code == 0
+                || (!Socket.OSSupportsIPv6 && errors.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                    .All(line => line.Contains("can't be listened on", StringComparison.Ordinal))),
             errors);
     }
 
@@ -170,12 +185,15 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
     public async Task The_check_goes_on_after_a_wrong_value()
     {
         var (code, _, errors) = await Check(
-            "postgresql: {listen: nonsense:x, bin_dir: /nowhere}\nrestapi: {listen: '192.0.2.1:1'}\nbootstrap: {dcs: {ttl: much, standby_cluster: {host: h}}}\n"
+            "postgresql: {listen: nonsense:x, bin_dir: /nowhere}\nrestapi: {listen: '192.0.2.1:1'}\nbootstrap: {dcs: "
+                + "{ttl: much, standby_cluster: {host: h}}}\n"
             + "etcd3: {cacert: /nowhere/ca.pem}");
 
         Assert.Equal(1, code);
-        foreach (var start in (string[])["postgresql.listen nonsense:x must be", "postgresql.bin_dir /nowhere does not contain", "restapi.listen 192.0.2.1:1 can't",
-            "bootstrap.dcs ttl is", "bootstrap.dcs.standby_cluster (a mapping) must be left out", "etcd3 can't be used: Cannot use the certificate file /nowhere/ca.pem"])
+        foreach (var start in (string[])["postgresql.listen nonsense:x must be",
+            "postgresql.bin_dir /nowhere does not contain", "restapi.listen 192.0.2.1:1 can't",
+            "bootstrap.dcs ttl is", "bootstrap.dcs.standby_cluster (a mapping) must be left out",
+            "etcd3 can't be used: Cannot use the certificate file /nowhere/ca.pem"])
         {
             Assert.Contains(start, errors, StringComparison.Ordinal);
         }
@@ -204,7 +222,8 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
 
         Assert.Equal(
             ("orders", "host1", "10.0.0.1:8008", "#FIXME"),
-            (root["scope"]!.GetValue<string>(), root["name"]!.GetValue<string>(), root["restapi"]!["listen"]!.GetValue<string>(),
+            (root["scope"]!.GetValue<string>(), root["name"]!.GetValue<string>(),
+                root["restapi"]!["listen"]!.GetValue<string>(),
                 root["postgresql"]!["data_dir"]!.GetValue<string>()));
     }
 
@@ -212,10 +231,12 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
         result.Code, result.Output, string.Concat(result.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries)
             .OrderDescending(StringComparer.Ordinal).Select(line => line + "\n")));
 
-    private async Task<(int Code, string Output, string Errors)> Check(string over = "", bool ignoreBusyPorts = false, bool print = false)
+    private async Task<(int Code, string Output, string Errors)> Check(
+        string over = "", bool ignoreBusyPorts = false, bool print = false)
     {
         var files = Directory.CreateDirectory(Path.Combine(_directory, "files"));
-        await File.WriteAllTextAsync(Path.Combine(files.FullName, "1.yml"), Yaml.Smallest, TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(files.FullName, "1.yml"), Yaml.Smallest,
+            TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(
             Path.Combine(files.FullName, "2.yml"),
             $$"""
@@ -224,11 +245,13 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
             postgresql: {listen: "127.0.0.2:{{_postgresPort}}", data_dir: {{Data}}, bin_dir: {{_directory}}/bin}
             """,
             TestContext.Current.CancellationToken);
-        await File.WriteAllTextAsync(Path.Combine(files.FullName, "3.yml"), over, TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(files.FullName, "3.yml"), over,
+            TestContext.Current.CancellationToken);
         using var output = new StringWriter { NewLine = "\n" };
         using var errors = new StringWriter { NewLine = "\n" };
         var code = await new ConfigCheck(TimeProvider.System, output, errors).ValidateAsync(
-            files.FullName, SettingsEnvironment.Empty("PATRONI_"), ignoreBusyPorts, print, TestContext.Current.CancellationToken);
+            files.FullName, SettingsEnvironment.Empty("PATRONI_"), ignoreBusyPorts, print,
+            TestContext.Current.CancellationToken);
         return (code, output.ToString(), errors.ToString());
     }
 }

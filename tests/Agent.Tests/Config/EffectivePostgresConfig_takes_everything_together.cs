@@ -12,15 +12,18 @@ public class EffectivePostgresConfig_takes_everything_together
         var config = Combine("", "{}");
 
         Assert.Equal(
-            "cluster_name=orders hot_standby=on listen_addresses=127.0.0.2 max_connections=100 max_locks_per_transaction=64 "
-            + "max_prepared_transactions=0 max_replication_slots=10 max_wal_senders=10 max_worker_processes=8 port=5432 "
+            "cluster_name=orders hot_standby=on listen_addresses=127.0.0.2 max_connections=100 "
+                + "max_locks_per_transaction=64 "
+            + "max_prepared_transactions=0 max_replication_slots=10 max_wal_senders=10 max_worker_processes=8 "
+            + "port=5432 "
             + "track_commit_timestamp=off wal_keep_size=128MB wal_level=replica wal_log_hints=on",
             Line(config.Parameters));
         Assert.Equal(Line(config.Parameters.Remove("wal_keep_size")), Line(config.ControlledParameters));
         Assert.Empty(config.RecoveryParameters);
         Assert.Null(config.PgHba);
         Assert.Null(config.PgIdent);
-        Assert.Equal((true, false, TimeSpan.FromSeconds(60)), (config.UseSlots, config.UseRewind, config.StartStopTimeout));
+        Assert.Equal((true, false, TimeSpan.FromSeconds(60)),
+            (config.UseSlots, config.UseRewind, config.StartStopTimeout));
         Assert.Equal(["basebackup"], config.CreateReplicaMethods);
     }
 
@@ -85,11 +88,13 @@ public class EffectivePostgresConfig_takes_everything_together
     public void Free_parameters_meet_key_by_key_in_any_case_and_the_local_one_wins()
     {
         var config = Combine(
-            "postgresql: {parameters: {Work_Mem: 8MB, jit: off, autovacuum_naptime: 15, pg_stat_statements.track: all}}",
+            "postgresql: {parameters: {Work_Mem: 8MB, jit: off, autovacuum_naptime: 15, pg_stat_statements.track: "
+                + "all}}",
             "{postgresql: {parameters: {work_mem: 4MB, maintenance_work_mem: 1GB, random_page_cost: 1.10}}}");
 
         Assert.Equal(
-            "autovacuum_naptime=15 jit=off maintenance_work_mem=1GB pg_stat_statements.track=all random_page_cost=1.1 work_mem=8MB",
+            "autovacuum_naptime=15 jit=off maintenance_work_mem=1GB pg_stat_statements.track=all random_page_cost=1.1 "
+                + "work_mem=8MB",
             Line(config.Parameters.RemoveRange(config.ControlledParameters.Keys).Remove("wal_keep_size")));
     }
 
@@ -129,10 +134,12 @@ public class EffectivePostgresConfig_takes_everything_together
     public void Recovery_settings_among_the_parameters_go_to_the_recovery_part()
     {
         var config = Combine(
-            "postgresql: {parameters: {restore_command: a, work_mem: 1MB}, recovery_conf: {restore_command: b, recovery_min_apply_delay: 5min}}",
+            "postgresql: {parameters: {restore_command: a, work_mem: 1MB}, recovery_conf: {restore_command: b, "
+                + "recovery_min_apply_delay: 5min}}",
             "{postgresql: {recovery_conf: {archive_cleanup_command: c}, parameters: {recovery_end_command: e}}}");
 
-        Assert.Equal("recovery_end_command=e recovery_min_apply_delay=5min restore_command=b", Line(config.RecoveryParameters));
+        Assert.Equal("recovery_end_command=e recovery_min_apply_delay=5min restore_command=b",
+            Line(config.RecoveryParameters));
         Assert.DoesNotContain("restore_command", config.Parameters.Keys);
     }
 
@@ -140,7 +147,9 @@ public class EffectivePostgresConfig_takes_everything_together
     [InlineData(15, "promote_trigger_file=/t")]
     [InlineData(16, "")]
     public void The_trigger_file_has_its_name_by_version(int version, string expected) => Assert.Equal(
-        expected, Line(Combine("postgresql: {recovery_conf: {trigger_file: /t, standby_mode: on}}", "{}", version: version).RecoveryParameters));
+        expected,
+        Line(Combine("postgresql: {recovery_conf: {trigger_file: /t, standby_mode: on}}", "{}",
+            version: version).RecoveryParameters));
 
     [Fact]
     public void Local_lists_and_sections_replace_dynamic_ones_as_a_whole()
@@ -159,7 +168,8 @@ public class EffectivePostgresConfig_takes_everything_together
         Assert.Equal("on_start=/l", Line(config.Callbacks));
         Assert.True(config is
         {
-            UseRewind: true, UseSlots: false, PrePromote: "/p", BeforeStop: "/b", KerberosServiceName: "k", CustomConf: "/c",
+            UseRewind: true, UseSlots: false, PrePromote: "/p", BeforeStop: "/b", KerberosServiceName: "k",
+                CustomConf: "/c",
             StartStopTimeout.TotalSeconds: 7,
         });
     }
@@ -171,13 +181,15 @@ public class EffectivePostgresConfig_takes_everything_together
 
         Assert.Equal(TimeSpan.FromSeconds(60), config.StartStopTimeout);
         Assert.True(config.UseUnixSocket);
-        Assert.Contains(config.Problems, problem => problem.StartsWith("postgresql.pg_ctl_timeout: 'soon'", StringComparison.Ordinal));
+        Assert.Contains(config.Problems,
+            problem => problem.StartsWith("postgresql.pg_ctl_timeout: 'soon'", StringComparison.Ordinal));
     }
 
     [Fact]
     public void What_belongs_to_one_node_is_never_taken_from_the_DCS()
     {
-        var config = Combine("", "{postgresql: {listen: 'x:1', data_dir: /x, authentication: {superuser: {username: x}}, pgpass: /x}}");
+        var config = Combine(
+            "", "{postgresql: {listen: 'x:1', data_dir: /x, authentication: {superuser: {username: x}}, pgpass: /x}}");
 
         Assert.Equal(("127.0.0.2", "5432"), (config.Parameters["listen_addresses"], config.Parameters["port"]));
         Assert.Empty(config.Problems);
@@ -186,7 +198,8 @@ public class EffectivePostgresConfig_takes_everything_together
     [Fact]
     public void The_agent_s_own_file_names_leave_pg_hba_alone()
     {
-        var config = Combine("postgresql: {parameters: {hba_file: /h, ident_file: /i}, pg_hba: [a], pg_ident: [b]}", "{}");
+        var config =
+            Combine("postgresql: {parameters: {hba_file: /h, ident_file: /i}, pg_hba: [a], pg_ident: [b]}", "{}");
 
         Assert.Null(config.PgHba);
         Assert.Null(config.PgIdent);
@@ -196,7 +209,8 @@ public class EffectivePostgresConfig_takes_everything_together
     [InlineData("off", true)]
     [InlineData("on", false)]
     [InlineData("quorum", false)]
-    public void The_list_of_synchronous_standbys_is_the_operator_s_only_without_synchronous_mode(string mode, bool kept) => Assert.Equal(
+    public void The_list_of_synchronous_standbys_is_the_operator_s_only_without_synchronous_mode(
+        string mode, bool kept) => Assert.Equal(
         kept,
         Combine("postgresql: {parameters: {synchronous_standby_names: a}}", $"{{synchronous_mode: {mode}}}")
             .Parameters.ContainsKey("synchronous_standby_names"));
@@ -206,7 +220,8 @@ public class EffectivePostgresConfig_takes_everything_together
     {
         const string Dynamic = "{slots: {l: {type: logical, database: d, plugin: p}}}";
 
-        Assert.Equal("on", Combine("postgresql: {parameters: {hot_standby_feedback: off}}", Dynamic).Parameters["hot_standby_feedback"]);
+        Assert.Equal("on", Combine("postgresql: {parameters: {hot_standby_feedback: off}}",
+            Dynamic).Parameters["hot_standby_feedback"]);
         Assert.DoesNotContain("hot_standby_feedback", Combine("tags: {nostream: true}", Dynamic).Parameters.Keys);
     }
 
@@ -214,18 +229,21 @@ public class EffectivePostgresConfig_takes_everything_together
     public void Custom_methods_are_found_on_either_side()
     {
         var config = Combine(
-            "postgresql: {create_replica_methods: [wal_g, disk, plain, basebackup], wal_g: {command: /wg, keep_data: on, no_params: on, threads: 4, verbose: yes}}",
+            "postgresql: {create_replica_methods: [wal_g, disk, plain, basebackup], wal_g: {command: /wg, keep_data: "
+                + "on, no_params: on, threads: 4, verbose: yes}}",
             "{postgresql: {create_replica_methods: [basebackup], disk: {command: /disk, no_leader: true}}}");
 
         Assert.Equal(["wal_g", "disk", "plain", "basebackup"], config.CreateReplicaMethods);
         Assert.Equal("disk plain wal_g", string.Join(' ', config.ReplicaMethods.Keys));
-        Assert.True(config.ReplicaMethods["wal_g"] is { Command: "/wg", KeepData: true, NoParameters: true, NoLeader: false });
+        Assert.True(
+            config.ReplicaMethods["wal_g"] is { Command: "/wg", KeepData: true, NoParameters: true, NoLeader: false });
         Assert.Equal("threads=4 verbose=True", Line(config.ReplicaMethods["wal_g"].Arguments));
         Assert.True(config.ReplicaMethods["disk"] is { Command: "/disk", NoLeader: true });
         Assert.Equal("plain", config.ReplicaMethods["plain"].Command);
     }
 
-    private static PostgresConfig Combine(string local, string dynamicYaml, Role role = Role.Primary, int version = 17) =>
+    private static PostgresConfig Combine(
+        string local, string dynamicYaml, Role role = Role.Primary, int version = 17) =>
         EffectivePostgresConfig.Combine(Yaml.Settings(local), DynamicConfig.Parse(Json(dynamicYaml), 0), role, version);
 
     private static JsonElement Json(string yaml) =>

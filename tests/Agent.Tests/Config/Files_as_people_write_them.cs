@@ -3,10 +3,14 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Tests.Config;
 
-/// <summary>Whole files in the shapes that the well-known packages, roles and images make, and the slips of those who write them by hand.</summary>
+/// <summary>
+/// Whole files in the shapes that the well-known packages, roles and images make, and the slips of those who write them
+/// by hand.
+/// </summary>
 public sealed class Files_as_people_write_them
 {
-    private const string Authentication = "authentication: {superuser: {username: postgres, password: s}, replication: {username: r, password: r}}";
+    private const string Authentication =
+        "authentication: {superuser: {username: postgres, password: s}, replication: {username: r, password: r}}";
 
     /// <summary>Each is a file that Patroni runs; none has an error here.</summary>
     public static TheoryData<string, string> Templates => new()
@@ -399,13 +403,16 @@ public sealed class Files_as_people_write_them
         {
             var read = Yaml.LoadAlone(form);
 
-            Assert.True(read.Errors.IsEmpty && read.BootstrapErrors.IsEmpty, $"{shape}: {string.Join('\n', read.Errors.Concat(read.BootstrapErrors))}");
+            Assert.True(read.Errors.IsEmpty && read.BootstrapErrors.IsEmpty,
+                $"{shape}: {string.Join('\n', read.Errors.Concat(read.BootstrapErrors))}");
             var settings = read.Settings!;
             Assert.True(settings.Postgres.ListenAddresses.Length > 0 && settings.Postgres.Port == 5432, shape);
             Assert.Equal((5432, 8008), (settings.Postgres.ConnectAddress.Port, settings.Rest.ConnectAddress.Port));
             Assert.NotEmpty(settings.Etcd.Endpoints);
             var config = EffectivePostgresConfig.Combine(
-                settings, settings.Bootstrap is { } bootstrap ? DynamicConfig.Parse(bootstrap.Dcs, 0) : DynamicConfig.Default, Role.Primary, 16);
+                settings, settings.Bootstrap is { } bootstrap
+                    ? DynamicConfig.Parse(bootstrap.Dcs, 0)
+                    : DynamicConfig.Default, Role.Primary, 16);
             Assert.Empty(config.Problems);
         }
     }
@@ -417,18 +424,21 @@ public sealed class Files_as_people_write_them
         var parameters = settings.Postgres.Shared.Parameters!;
 
         Assert.Equal(("1234", "n1"), (settings.Scope, settings.Name));
-        Assert.Equal(("it's", "replicator"), (settings.Postgres.Authentication.Replication.Password, settings.Postgres.Authentication.Replication.Username));
+        Assert.Equal(("it's", "replicator"), (settings.Postgres.Authentication.Replication.Password,
+            settings.Postgres.Authentication.Replication.Username));
         Assert.False(parameters.ContainsKey("work_mem"));
         Assert.Equal(
             ["off", "off", "416", "1800", "16", "a\tb\nc", "on"],
-            new[] { "huge_pages", "jit", "log_file_mode", "archive_timeout", "statement_timeout", "archive_command", "geqo" }.Select(name => parameters[name]));
+            new[] { "huge_pages", "jit", "log_file_mode", "archive_timeout", "statement_timeout", "archive_command",
+                "geqo" }.Select(name => parameters[name]));
     }
 
     /// <summary>Slips that make no configuration: the answer names the file, the line, and what to do.</summary>
     [Theory]
     [InlineData("a: 1\n\tb: 2\n", "(seen in line 2)")]
     [InlineData("a: 1\n b: 2\n", ":2: ")]
-    [InlineData("name: {{ inventory_hostname }}\n", ":1: name a key must be a plain word (a text that begins with { needs quotes)")]
+    [InlineData("name: {{ inventory_hostname }}\n",
+        ":1: name a key must be a plain word (a text that begins with { needs quotes)")]
     [InlineData("{% if x %}\na: b\n{% endif %}\n", ":2: is no valid YAML")]
     [InlineData("a: 1\npostgresql:\n  listen: *:5432\n", ":3: postgresql.listen")]
     [InlineData("restapi: {listen: ${IP}:8008, x: y}\n", ":1: ")]
@@ -438,7 +448,8 @@ public sealed class Files_as_people_write_them
     [InlineData("a: [1, 2\nb: 1\n", ":1: is no valid YAML")]
     [InlineData("a: b: c\n", ":1: ")]
     [InlineData("scope: pg\nname: a\nname: b\n", ":3: name this key stands twice")]
-    [InlineData("postgresql:\n  parameters: {a: 1}\n  parameters: {b: 1}\n", ":3: postgresql.parameters this key stands twice")]
+    [InlineData(
+        "postgresql:\n  parameters: {a: 1}\n  parameters: {b: 1}\n", ":3: postgresql.parameters this key stands twice")]
     [InlineData("a: !vault |\n  x\n", ":1: a")]
     [InlineData("a: !!binary aGFsbG8=\n", ":1: a")]
     [InlineData("scope: a\n---\nscope: b\n", ":2: a second document begins here")]
@@ -455,7 +466,10 @@ public sealed class Files_as_people_write_them
         Assert.Null(read.Settings);
     }
 
-    /// <summary>One slip of the hand anywhere: a letter too many, too few or another. Whatever comes of it, the answer is no exception.</summary>
+    /// <summary>
+    /// One slip of the hand anywhere: a letter too many, too few or another. Whatever comes of it, the answer is no
+    /// exception.
+    /// </summary>
     [Fact]
     public void A_slip_anywhere_ends_in_an_answer()
     {
@@ -477,7 +491,8 @@ public sealed class Files_as_people_write_them
 
                 var problem = Record.Exception(() => Yaml.LoadAlone(slip));
 
-                Assert.True(problem is null, $"{shape} at {at}: {problem}\n{slip[Math.Max(0, at - 40)..Math.Min(slip.Length, at + 40)]}");
+                Assert.True(problem is null,
+                    $"{shape} at {at}: {problem}\n{slip[Math.Max(0, at - 40)..Math.Min(slip.Length, at + 40)]}");
             }
         }
     }
@@ -519,17 +534,22 @@ public sealed class Files_as_people_write_them
             [
                 KeyValuePair.Create("PATRONI_" + name, value),
                 KeyValuePair.Create("PATRONI_SCOPE", "s"), KeyValuePair.Create("PATRONI_NAME", "n"),
-                KeyValuePair.Create("PATRONI_RESTAPI_LISTEN", "0.0.0.0:8008"), KeyValuePair.Create("PATRONI_RESTAPI_CONNECT_ADDRESS", "a:8008"),
-                KeyValuePair.Create("PATRONI_POSTGRESQL_LISTEN", "*:5432"), KeyValuePair.Create("PATRONI_POSTGRESQL_CONNECT_ADDRESS", "a:5432"),
+                KeyValuePair.Create("PATRONI_RESTAPI_LISTEN", "0.0.0.0:8008"),
+                KeyValuePair.Create("PATRONI_RESTAPI_CONNECT_ADDRESS", "a:8008"),
+                KeyValuePair.Create("PATRONI_POSTGRESQL_LISTEN", "*:5432"),
+                KeyValuePair.Create("PATRONI_POSTGRESQL_CONNECT_ADDRESS", "a:5432"),
                 KeyValuePair.Create("PATRONI_POSTGRESQL_DATA_DIR", "/d"),
-                KeyValuePair.Create("PATRONI_SUPERUSER_USERNAME", "on"), KeyValuePair.Create("PATRONI_SUPERUSER_PASSWORD", "0123"),
-                KeyValuePair.Create("PATRONI_REPLICATION_USERNAME", "r"), KeyValuePair.Create("PATRONI_REPLICATION_PASSWORD", "yes"),
+                KeyValuePair.Create("PATRONI_SUPERUSER_USERNAME", "on"),
+                KeyValuePair.Create("PATRONI_SUPERUSER_PASSWORD", "0123"),
+                KeyValuePair.Create("PATRONI_REPLICATION_USERNAME", "r"),
+                KeyValuePair.Create("PATRONI_REPLICATION_PASSWORD", "yes"),
             ]);
 
         var read = AgentSettingsReader.Load(null, environment);
 
         Assert.Empty(read.Errors);
         Assert.Equal(count, read.Settings!.Etcd.Endpoints.Count);
-        Assert.Equal(("on", "0123"), (read.Settings.Postgres.Authentication.Superuser.Username, read.Settings.Postgres.Authentication.Superuser.Password));
+        Assert.Equal(("on", "0123"), (read.Settings.Postgres.Authentication.Superuser.Username,
+            read.Settings.Postgres.Authentication.Superuser.Password));
     }
 }

@@ -5,7 +5,9 @@ using Routing.Settings;
 
 namespace Routing.Agent.Tests.Config;
 
-/// <summary>Every setting gets values of every type, and addresses of every form: each reading ends with an answer.</summary>
+/// <summary>
+/// Every setting gets values of every type, and addresses of every form: each reading ends with an answer.
+/// </summary>
 public sealed class Odd_values_never_end_in_an_exception
 {
     private const string Everything = """
@@ -89,11 +91,16 @@ public sealed class Odd_values_never_end_in_an_exception
 
     private static readonly string[] s_values =
     [
-        "null", "''", "' '", "0", "-1", "1", "65536", "99999999999999999999999999", "1.5", "1.0e+999", ".inf", ".nan", "0x_", "0b1", "1_0",
-        "12:30", "true", "off", "[]", "{}", "[null]", "[[]]", "[{}]", "{a: b}", "{a: {b: c}}", "{'': ''}", "[{a: b, c: d}]", "[1, on]",
-        "'a\\b'", "\"\\0\"", "\"a\\nb\"", "\"\\uD800\"", "\"\\U0001F600\"", "'*'", "'*:1'", "'0.0.0.0:1'", "'[::]:1'", "':::1'", "'::1:1'",
-        "'127.0.0.1, ::1:1'", "'[::1],127.0.0.1:1'", "'localhost:1'", "':1'", "'a:'", "'a:0'", "'a:b:c'", "'http://u:p@h/'", "'http://'",
-        "'//'", "'%'", "'%zz'", "'../..'", "'/'", "'~'", "'10.0.0.0/99'", "'::/129'", "2024-01-01", "!!str x", "&a [*a]",
+        "null", "''", "' '", "0", "-1", "1", "65536", "99999999999999999999999999", "1.5", "1.0e+999", ".inf", ".nan",
+        "0x_", "0b1", "1_0",
+        "12:30", "true", "off", "[]", "{}", "[null]", "[[]]", "[{}]", "{a: b}", "{a: {b: c}}", "{'': ''}",
+        "[{a: b, c: d}]", "[1, on]",
+        "'a\\b'", "\"\\0\"", "\"a\\nb\"", "\"\\uD800\"", "\"\\U0001F600\"", "'*'", "'*:1'", "'0.0.0.0:1'", "'[::]:1'",
+        "':::1'", "'::1:1'",
+        "'127.0.0.1, ::1:1'", "'[::1],127.0.0.1:1'", "'localhost:1'", "':1'", "'a:'", "'a:0'", "'a:b:c'",
+        "'http://u:p@h/'", "'http://'",
+        "'//'", "'%'", "'%zz'", "'../..'", "'/'", "'~'", "'10.0.0.0/99'", "'::/129'", "2024-01-01", "!!str x",
+        "&a [*a]",
     ];
 
     [Fact]
@@ -120,7 +127,8 @@ public sealed class Odd_values_never_end_in_an_exception
 
     /// <summary>A value of every type; long texts too.</summary>
     private static IEnumerable<string> Values(string path) =>
-        path.Contains("address", StringComparison.Ordinal) || path.Contains("listen", StringComparison.Ordinal) || path.Contains("host", StringComparison.Ordinal)
+        path.Contains("address", StringComparison.Ordinal) || path.Contains("listen", StringComparison.Ordinal)
+            || path.Contains("host", StringComparison.Ordinal)
             ? s_values.Append($"'{new string('x', 300)}:1'").Append($"'{new string('1', 300)}'")
             : s_values;
 
@@ -129,7 +137,8 @@ public sealed class Odd_values_never_end_in_an_exception
         var result = Load(over);
         if (result.Draft is { } settings)
         {
-            var dynamicConfig = settings.Bootstrap is { } bootstrap ? DynamicConfig.Parse(bootstrap.Dcs, 0) : DynamicConfig.Default;
+            var dynamicConfig =
+                settings.Bootstrap is { } bootstrap ? DynamicConfig.Parse(bootstrap.Dcs, 0) : DynamicConfig.Default;
             EffectivePostgresConfig.Combine(settings, dynamicConfig, Role.Primary, 17);
             EffectivePostgresConfig.Combine(settings, dynamicConfig.After(DynamicConfig.Default), Role.Replica, 13);
         }
@@ -157,7 +166,8 @@ public sealed class Odd_values_never_end_in_an_exception
         var keys = path.Split('.');
         foreach (var key in keys[..^1])
         {
-            at = at is JsonArray list ? list[int.Parse(key, System.Globalization.CultureInfo.InvariantCulture)]! : at[key]!;
+            at = at is JsonArray list ? list[int.Parse(key, System.Globalization.CultureInfo.InvariantCulture)]!
+                : at[key]!;
         }
         if (at is JsonArray items)
         {
@@ -175,7 +185,8 @@ public sealed class Odd_values_never_end_in_an_exception
         var inner = node switch
         {
             JsonObject map => map.Select(pair => (pair.Key, pair.Value)),
-            JsonArray list => list.Select((item, index) => (index.ToString(System.Globalization.CultureInfo.InvariantCulture), item)),
+            JsonArray list => list.Select(
+                (item, index) => (index.ToString(System.Globalization.CultureInfo.InvariantCulture), item)),
             _ => [],
         };
         foreach (var (key, value) in inner)

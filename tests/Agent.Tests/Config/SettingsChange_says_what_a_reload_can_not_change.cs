@@ -24,8 +24,10 @@ public class SettingsChange_says_what_a_reload_can_not_change
 
         Assert.Equal(paths, string.Join(' ', change.NeedProcessRestart));
         Assert.Equal(
-            (current.Scope, current.Name, current.Namespace, current.Postgres.DataDirectory, current.Postgres.BinDirectory),
-            (change.Effective.Scope, change.Effective.Name, change.Effective.Namespace, change.Effective.Postgres.DataDirectory,
+            (current.Scope, current.Name, current.Namespace, current.Postgres.DataDirectory,
+                current.Postgres.BinDirectory),
+            (change.Effective.Scope, change.Effective.Name, change.Effective.Namespace,
+                change.Effective.Postgres.DataDirectory,
                 change.Effective.Postgres.BinDirectory));
         Assert.Equal(current.Etcd.Endpoints, change.Effective.Etcd.Endpoints);
     }

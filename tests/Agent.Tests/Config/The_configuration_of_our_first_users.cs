@@ -3,7 +3,9 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Tests.Config;
 
-/// <summary>The shape of a three-node cluster's file as people show it to each other, with every peculiarity of it.</summary>
+/// <summary>
+/// The shape of a three-node cluster's file as people show it to each other, with every peculiarity of it.
+/// </summary>
 public class The_configuration_of_our_first_users
 {
     private const string Node = """
@@ -129,7 +131,8 @@ public class The_configuration_of_our_first_users
 
     [Fact]
     public void The_options_of_initdb_are_flags_and_values() => Assert.Equal(
-        ["--encoding=UTF8", "--data-checksums", "--auth-host=scram-sha-256", "--locale=de_AT.UTF-8", "--locale-provider=libc"],
+        ["--encoding=UTF8", "--data-checksums", "--auth-host=scram-sha-256", "--locale=de_AT.UTF-8",
+            "--locale-provider=libc"],
         Settings.Bootstrap!.InitDb.Select(option => option.ToString()));
 
     [Fact]
@@ -138,7 +141,8 @@ public class The_configuration_of_our_first_users
         Assert.Collection(
             Settings.Bootstrap!.PostBootstrapSql,
             first => Assert.Equal(
-                "CREATE USER postgres WITH PASSWORD 'abc' SUPERUSER;\nCREATE USER copier WITH PASSWORD 'def' REPLICATION;\n", first),
+                "CREATE USER postgres WITH PASSWORD 'abc' SUPERUSER;\nCREATE USER copier WITH PASSWORD 'def' "
+                    + "REPLICATION;\n", first),
             second => Assert.Equal("CREATE USER winder WITH PASSWORD 'ghi'", second));
         Assert.Null(Settings.Bootstrap!.PostBootstrapCommand);
     }
@@ -161,14 +165,16 @@ public class The_configuration_of_our_first_users
         Assert.Equal("http://orders1.example.org:8008/patroni", Settings.Rest.ApiUrl);
         Assert.Equal(new BasicCredentials("keeper", "abc"), Settings.Rest.Authentication);
         Assert.Equal(Settings.Rest.Authentication, Settings.Ctl.Authentication);
-        Assert.Equal(("/tmp/routing-log", 500, 7), (Settings.Log.Directory, Settings.Log.MaximumQueueLength, Settings.Log.FileCount));
+        Assert.Equal(("/tmp/routing-log", 500, 7),
+            (Settings.Log.Directory, Settings.Log.MaximumQueueLength, Settings.Log.FileCount));
         Assert.Equal(
             ("copier", "postgres", "winder"),
             (Settings.Postgres.Authentication.Replication.Username, Settings.Postgres.Authentication.Superuser.Username,
                 Settings.Postgres.Authentication.Rewind!.Username));
         Assert.Equal(Settings.Postgres.DataDirectory, Settings.Postgres.ConfigDirectory);
         Assert.Equal(
-            new WatchdogSettings { Mode = WatchdogMode.Required, Device = "/dev/watchdog", SafetyMargin = TimeSpan.FromSeconds(4) },
+            new WatchdogSettings { Mode = WatchdogMode.Required, Device = "/dev/watchdog",
+                SafetyMargin = TimeSpan.FromSeconds(4) },
             Settings.Watchdog);
         Assert.True(new MemberTags(Settings.Tags) is { CloneFrom: true, NoFailover: false, FailoverPriority: 1 });
     }

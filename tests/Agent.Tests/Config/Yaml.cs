@@ -57,8 +57,11 @@ internal static class Yaml
 
     /// <summary>The settings of <see cref="Load"/>; fails with the errors when there are any.</summary>
     public static AgentSettings Settings(string over = "") =>
-        Load(over) is { Settings: { } settings } ? settings : throw new InvalidOperationException(string.Join('\n', Load(over).Errors));
+        Load(over) is { Settings: { } settings }
+            ? settings
+            : throw new InvalidOperationException(string.Join('\n', Load(over).Errors));
 
     private static SettingsEnvironment Variables((string Name, string Value)[] variables) => SettingsEnvironment.From(
-        AgentSettingsReader.EnvironmentPrefix, variables.Select(variable => KeyValuePair.Create(variable.Name, variable.Value)));
+        AgentSettingsReader.EnvironmentPrefix,
+        variables.Select(variable => KeyValuePair.Create(variable.Name, variable.Value)));
 }

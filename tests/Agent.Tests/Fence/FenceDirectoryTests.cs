@@ -17,7 +17,8 @@ public sealed class FenceDirectoryTests
             Assert.Equal(place, FenceDirectory.For(data + "/", configured: null));
             Assert.NotEqual(place, FenceDirectory.For(directory["other/data"], directory.Path));
             Assert.False(place.StartsWith(data + "/", StringComparison.Ordinal));
-            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(place));
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute,
+                File.GetUnixFileMode(place));
         }
         finally
         {
@@ -31,7 +32,8 @@ public sealed class FenceDirectoryTests
         using var directory = new TempDirectory("fence");
         File.WriteAllText(directory["file"], "");
 
-        Assert.StartsWith(directory["run/"], FenceDirectory.For(directory["data"], directory["run"]), StringComparison.Ordinal);
+        Assert.StartsWith(directory["run/"], FenceDirectory.For(directory["data"], directory["run"]),
+            StringComparison.Ordinal);
         Assert.Throws<IOException>(() => FenceDirectory.For(directory["data"], directory["file"]));
     }
 
@@ -40,7 +42,8 @@ public sealed class FenceDirectoryTests
     {
         using var directory = new TempDirectory("fence");
         var place = FenceDirectory.For(directory["data"], directory.Path);
-        File.SetUnixFileMode(place, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.OtherWrite);
+        File.SetUnixFileMode(
+            place, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.OtherWrite);
 
         Assert.Throws<IOException>(() => FenceDirectory.For(directory["data"], directory.Path));
     }

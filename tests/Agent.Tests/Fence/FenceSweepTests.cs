@@ -7,7 +7,8 @@ namespace Routing.Agent.Tests.Fence;
 /// <summary>What killed fences have left is removed, and nothing else.</summary>
 public sealed class FenceSweepTests : IDisposable
 {
-    private const int NoSuchProcess = 4_194_303;   // the highest number that an order can name; with this start there is none
+    // the highest number that an order can name; with this start there is none
+    private const int NoSuchProcess = 4_194_303;
     private static readonly DateTimeOffset s_now = DateTimeOffset.UtcNow;
     private readonly TempDirectory _place = new("fence-sweep");
 
@@ -98,7 +99,8 @@ public sealed class FenceSweepTests : IDisposable
         Assert.True(File.Exists(_place["gone/fence"]));
     }
 
-    private FencePage Page(string name) => FencePage.OpenForAgent(Path.Combine(Make(_place[name]), FenceSettings.StateFileName));
+    private FencePage Page(string name) =>
+        FencePage.OpenForAgent(Path.Combine(Make(_place[name]), FenceSettings.StateFileName));
 
     private static string Make(string path)
     {

@@ -8,8 +8,8 @@ namespace Routing.Agent.Tests.Fence;
 [Trait("Category", "Integration")]
 public sealed class FenceTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Bound = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan Long = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_bound = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_long = TimeSpan.FromSeconds(30);
 
     private readonly List<FenceClient> _clients = [];
     private string _directory = "";
@@ -18,7 +18,8 @@ public sealed class FenceTests : IAsyncLifetime
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     private FenceSettings Settings => new(
-        Path.Combine(_directory, "page", "fence"), "dotnet", [Path.Combine(AppContext.BaseDirectory, "Routing.Agent.dll")]);
+        Path.Combine(_directory, "page", "fence"), "dotnet",
+        [Path.Combine(AppContext.BaseDirectory, "Routing.Agent.dll")]);
 
     public async ValueTask InitializeAsync()
     {
@@ -34,7 +35,8 @@ public sealed class FenceTests : IAsyncLifetime
             if (client.FencePid is { } pid)
             {
                 RealPostgres.Signal(Signals.Continue, pid);
-                await Eventually.TrueAsync(() => ProcessStat.Read(pid) is not { IsAlive: true }, "the dismissed fence has ended");
+                await Eventually.TrueAsync(
+                    () => ProcessStat.Read(pid) is not { IsAlive: true }, "the dismissed fence has ended");
             }
 
             client.Dispose();
@@ -48,12 +50,13 @@ public sealed class FenceTests : IAsyncLifetime
     [Fact]
     public async Task A_fence_that_is_dismissed_takes_its_directory_with_it()
     {
-        var (fence, _) = await ArmedFenceAsync(Long);
+        var (fence, _) = await ArmedFenceAsync(s_long);
         Assert.True(File.Exists(Settings.StateFile));
 
         fence.Dismiss();
 
-        await Eventually.TrueAsync(() => !Directory.Exists(Path.GetDirectoryName(Settings.StateFile)), "the directory is gone");
+        await Eventually.TrueAsync(() => !Directory.Exists(Path.GetDirectoryName(Settings.StateFile)),
+            "the directory is gone");
         Assert.NotEmpty(_postgres.AllPids);
     }
 
@@ -67,7 +70,8 @@ public sealed class FenceTests : IAsyncLifetime
         var late = await LateAsync(all, deadline);
 
         var report = await ReportAsync(fence);
-        Assert.Equal((1, _postgres.Pid, FencingReason.AgentSilent, 0), (report.Number, report.PostmasterPid, report.Reason, report.LeftOver));
+        Assert.Equal((1, _postgres.Pid, FencingReason.AgentSilent, 0),
+            (report.Number, report.PostmasterPid, report.Reason, report.LeftOver));
         Assert.True(report.LateBy >= TimeSpan.Zero);
         Assert.False(fence.IsArmed);
         // Waking is a fifth of what there is to do: 100 ms of the 500.
@@ -78,7 +82,7 @@ public sealed class FenceTests : IAsyncLifetime
     public Task Stopped_processes_are_ended_too() => OneOfThreeRunsIsInTimeAsync(async () =>
     {
         await using var session = await _postgres.ConnectAsync();
-        var (fence, _) = await ArmedFenceAsync(Long);
+        var (fence, _) = await ArmedFenceAsync(s_long);
         await FreezeAsync(_postgres.Pid);   // first, so that no child is born after the count
         var all = _postgres.AllPids;
         await FreezeAsync([.. all]);
@@ -93,7 +97,7 @@ public sealed class FenceTests : IAsyncLifetime
     public Task A_stopped_backend_of_a_living_postmaster_is_ended_too() => OneOfThreeRunsIsInTimeAsync(async () =>
     {
         await using var session = await _postgres.ConnectAsync();
-        var (fence, _) = await ArmedFenceAsync(Long);
+        var (fence, _) = await ArmedFenceAsync(s_long);
         var all = _postgres.AllPids;
 
         await FreezeAsync(session.ProcessID);
@@ -105,7 +109,8 @@ public sealed class FenceTests : IAsyncLifetime
     public Task Busy_backends_are_ended_too() => OneOfThreeRunsIsInTimeAsync(async () =>
     {
         var loop = await _postgres.RunForeverAsync("DO $$ BEGIN LOOP END LOOP; END $$");
-        var query = await _postgres.RunForeverAsync("SELECT count(*) FROM generate_series(1, 1000000000000) a, pg_sleep(0)");
+        var query =
+            await _postgres.RunForeverAsync("SELECT count(*) FROM generate_series(1, 1000000000000) a, pg_sleep(0)");
         var all = _postgres.AllPids;
         var (fence, deadline) = await ArmedFenceAsync(TimeSpan.FromMilliseconds(500));
 
@@ -118,17 +123,19 @@ public sealed class FenceTests : IAsyncLifetime
     });
 
     [Fact]
-    public Task Children_that_outlived_their_postmaster_are_ended_at_the_deadline() => OneOfThreeRunsIsInTimeAsync(async () =>
+    public Task Children_that_outlived_their_postmaster_are_ended_at_the_deadline() =>
+        OneOfThreeRunsIsInTimeAsync(async () =>
     {
         var busy = await _postgres.RunForeverAsync("DO $$ BEGIN LOOP END LOOP; END $$");
-        var (fence, _) = await ArmedFenceAsync(Long);
+        var (fence, _) = await ArmedFenceAsync(s_long);
         var all = _postgres.AllPids;
         // A beat comes before the look at the family: with the second one, a whole look has been.
         await BeatAsync();
         await BeatAsync();
 
         RealPostgres.Signal(Signals.Kill, _postgres.Pid);
-        await Eventually.TrueAsync(() => ProcessStat.Read(_postgres.Pid) is not { IsAlive: true }, "the postmaster has ended");
+        await Eventually.TrueAsync(() => ProcessStat.Read(_postgres.Pid) is not { IsAlive: true },
+            "the postmaster has ended");
         var late = await LateWhenShortenedAsync(fence, all);
 
         Assert.InRange((await ReportAsync(fence)).Killed, 1, all.Count);
@@ -142,7 +149,7 @@ public sealed class FenceTests : IAsyncLifetime
     internal Task An_agent_that_was_killed_or_frozen_does_not_save_its_primary(int signal, FencingReason reason) =>
         OneOfThreeRunsIsInTimeAsync(async () =>
         {
-            var (fence, _) = await ArmedFenceAsync(Long);
+            var (fence, _) = await ArmedFenceAsync(s_long);
             using var agent = Spawner.Start(new SpawnRequest("sleep", ["60"]));
             using (var page = FencePage.OpenForAgent(Settings.StateFile))
             {
@@ -151,7 +158,8 @@ public sealed class FenceTests : IAsyncLifetime
 
             var all = _postgres.AllPids;
             agent.TrySignal(signal);
-            await Eventually.TrueAsync(() => ProcessStat.Read(agent.Pid) is not { IsAlive: true, IsFrozen: false }, "the signal has worked");
+            await Eventually.TrueAsync(() => ProcessStat.Read(agent.Pid) is not { IsAlive: true, IsFrozen: false },
+                "the signal has worked");
             var late = await LateWhenShortenedAsync(fence, all);
 
             Assert.Equal(reason, (await ReportAsync(fence)).Reason);
@@ -163,7 +171,7 @@ public sealed class FenceTests : IAsyncLifetime
     [Fact]
     public async Task Signals_to_the_fence_end_it_only_when_it_guards_nothing()
     {
-        var (fence, _) = await ArmedFenceAsync(Long);
+        var (fence, _) = await ArmedFenceAsync(s_long);
         using var process = PidFd.TryOpen(fence.FencePid!.Value)!;
         var stat = await File.ReadAllTextAsync($"/proc/{process.Pid}/stat", Cancelled);
         Assert.Equal(process.Pid.ToString(), stat.Split(' ')[5]);   // a session of its own
@@ -181,14 +189,14 @@ public sealed class FenceTests : IAsyncLifetime
     public Task A_fence_that_was_frozen_itself_acts_when_it_wakes_after_the_deadline_and_not_when_it_was_extended() =>
         OneOfThreeRunsIsInTimeAsync(async () =>
         {
-            var (fence, _) = await ArmedFenceAsync(Long);
+            var (fence, _) = await ArmedFenceAsync(s_long);
             var pid = fence.FencePid!.Value;
             var all = _postgres.AllPids;
 
             // As long as it is frozen, a passed deadline can be extended.
             await FreezeAsync(pid);
             await PassShortenedDeadlineAsync(fence);
-            Assert.True(fence.ExtendUntil(After(2 * Long)));
+            Assert.True(fence.ExtendUntil(After(2 * s_long)));
             RealPostgres.Signal(Signals.Continue, pid);
             await BeatAsync();
             await BeatAsync();
@@ -227,22 +235,23 @@ public sealed class FenceTests : IAsyncLifetime
     [Fact]
     public Task A_shortened_deadline_counts_at_once() => OneOfThreeRunsIsInTimeAsync(async () =>
     {
-        var (fence, _) = await ArmedFenceAsync(Long);
+        var (fence, _) = await ArmedFenceAsync(s_long);
         var all = _postgres.AllPids;
         await BeatAsync();   // from now on it sleeps for a second
 
         var late = await LateWhenShortenedAsync(fence, all);
 
         await ReportAsync(fence);
-        Assert.False(fence.ExtendUntil(After(Long)));
+        Assert.False(fence.ExtendUntil(After(s_long)));
         return late;
     });
 
     [Fact]
-    public Task A_killed_fence_is_noticed_and_the_next_one_goes_on_with_the_order() => OneOfThreeRunsIsInTimeAsync(async () =>
+    public Task A_killed_fence_is_noticed_and_the_next_one_goes_on_with_the_order() =>
+        OneOfThreeRunsIsInTimeAsync(async () =>
     {
         var ended = new TaskCompletionSource();
-        var (fence, _) = await ArmedFenceAsync(Long, () => ended.TrySetResult());
+        var (fence, _) = await ArmedFenceAsync(s_long, () => ended.TrySetResult());
         var first = fence.FencePid!.Value;
 
         RealPostgres.Signal(Signals.Kill, first);
@@ -258,7 +267,7 @@ public sealed class FenceTests : IAsyncLifetime
     [Fact]
     public async Task A_frozen_fence_is_replaced()
     {
-        var (fence, _) = await ArmedFenceAsync(2 * Long);
+        var (fence, _) = await ArmedFenceAsync(2 * s_long);
         var first = fence.FencePid!.Value;
 
         RealPostgres.Signal(Signals.Stop, first);
@@ -273,7 +282,7 @@ public sealed class FenceTests : IAsyncLifetime
     [Fact]
     public async Task The_next_agent_adopts_the_fence_and_reads_its_report()
     {
-        var (before, _) = await ArmedFenceAsync(Long);
+        var (before, _) = await ArmedFenceAsync(s_long);
         var pid = before.FencePid;
         before.Dispose();
         _clients.Remove(before);
@@ -291,7 +300,7 @@ public sealed class FenceTests : IAsyncLifetime
     [Fact]
     public async Task A_deleted_state_file_leads_to_a_new_fence_with_the_same_order_and_the_old_one_leaves()
     {
-        var (fence, _) = await ArmedFenceAsync(Long);
+        var (fence, _) = await ArmedFenceAsync(s_long);
         var first = fence.FencePid!.Value;
 
         File.Delete(Settings.StateFile);
@@ -312,14 +321,14 @@ public sealed class FenceTests : IAsyncLifetime
     }
 
     /// <summary>
-    /// That the fence can be in time, one run of three shows, each on a fresh server: any thread may be suspended, the fence's or
-    /// ours. Everything else that a run asserts holds in every one.
+    /// That the fence can be in time, one run of three shows, each on a fresh server: any thread may be suspended, the
+    /// fence's or ours. Everything else that a run asserts holds in every one.
     /// </summary>
     /// <param name="run">Returns how late the fence was.</param>
     private async Task OneOfThreeRunsIsInTimeAsync(Func<Task<TimeSpan>> run)
     {
         var fastest = await run();
-        for (var more = 2; more > 0 && fastest > Bound; more--)
+        for (var more = 2; more > 0 && fastest > s_bound; more--)
         {
             await DisposeAsync();
             await InitializeAsync();
@@ -327,14 +336,14 @@ public sealed class FenceTests : IAsyncLifetime
             fastest = late < fastest ? late : fastest;
         }
 
-        Assert.True(fastest <= Bound, $"The fastest run was {fastest.TotalMilliseconds:0} ms late.");
+        Assert.True(fastest <= s_bound, $"The fastest run was {fastest.TotalMilliseconds:0} ms late.");
     }
 
     private async Task<(FenceClient Fence, long Deadline)> ArmedFenceAsync(TimeSpan lease, Action? onEnded = null)
     {
         var client = Client(onEnded);
         await client.EnsureRunningAsync(Cancelled);
-        client.Arm(_postgres.Pid, _postgres.Start, After(Long));
+        client.Arm(_postgres.Pid, _postgres.Start, After(s_long));
         Assert.True(await client.WaitUntilGuardingAsync(TimeSpan.FromSeconds(5), Cancelled));
         var deadline = After(lease);
         client.Arm(_postgres.Pid, _postgres.Start, deadline);
@@ -344,7 +353,9 @@ public sealed class FenceTests : IAsyncLifetime
     private static long After(TimeSpan span) =>
         TimeProvider.System.GetTimestamp() + (long)(span.TotalSeconds * TimeProvider.System.TimestampFrequency);
 
-    /// <summary>Time itself is what these tests are about: a deadline passes, and something happens or does not.</summary>
+    /// <summary>
+    /// Time itself is what these tests are about: a deadline passes, and something happens or does not.
+    /// </summary>
     private static Task PassAsync(TimeSpan span) => Task.Delay(span, TimeProvider.System, Cancelled);
 
     private static async Task PassShortenedDeadlineAsync(FenceClient fence)
@@ -356,7 +367,8 @@ public sealed class FenceTests : IAsyncLifetime
     private static async Task FreezeAsync(params int[] pids)
     {
         RealPostgres.Signal(Signals.Stop, pids);
-        await Eventually.TrueAsync(() => pids.All(pid => ProcessStat.Read(pid) is { IsFrozen: true }), "they are frozen");
+        await Eventually.TrueAsync(() => pids.All(pid => ProcessStat.Read(pid) is { IsFrozen: true }),
+            "they are frozen");
     }
 
     /// <summary>Waits until the fence has looked at its clock once more.</summary>
@@ -370,10 +382,12 @@ public sealed class FenceTests : IAsyncLifetime
     /// <summary>How much later than the deadline the last process was gone.</summary>
     private static async Task<TimeSpan> LateAsync(IReadOnlyList<int> pids, long deadline)
     {
-        await Eventually.TrueAsync(() => pids.All(pid => ProcessStat.Read(pid) is not { IsAlive: true }), "PostgreSQL is gone");
+        await Eventually.TrueAsync(() => pids.All(pid => ProcessStat.Read(pid) is not { IsAlive: true }),
+            "PostgreSQL is gone");
         var late = TimeProvider.System.GetElapsedTime(deadline);
         // The order holds whole milliseconds, rounded down.
-        Assert.True(late >= TimeSpan.FromMilliseconds(-1), $"PostgreSQL was gone {-late.TotalMilliseconds} ms before the deadline.");
+        Assert.True(late >= TimeSpan.FromMilliseconds(-1),
+            $"PostgreSQL was gone {-late.TotalMilliseconds} ms before the deadline.");
         return late;
     }
 

@@ -8,7 +8,8 @@ public sealed class FenceWordTests
 {
     [Fact]
     public void An_order_holds_its_postmaster_and_its_deadline_never_later_than_given() =>
-        Gen.Select(Gen.Int[1, (1 << 22) - 1], Gen.Long[2_000_000, 60L * 365 * 86400 * 1_000_000_000]).Sample((pid, nanoseconds) =>
+        Gen.Select(Gen.Int[1, (1 << 22) - 1], Gen.Long[2_000_000, 60L * 365 * 86400 * 1_000_000_000])
+            .Sample((pid, nanoseconds) =>
         {
             var word = FenceWord.Armed(pid, new BootInstant(nanoseconds));
 

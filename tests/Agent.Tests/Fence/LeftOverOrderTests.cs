@@ -10,7 +10,9 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Tests.Fence;
 
-/// <summary>A node that died as the leader comes back: the order to guard its postmaster is still there, the postmaster is not.</summary>
+/// <summary>
+/// A node that died as the leader comes back: the order to guard its postmaster is still there, the postmaster is not.
+/// </summary>
 [Trait("Category", "Integration")]
 public sealed class LeftOverOrderTests : IDisposable
 {
@@ -29,7 +31,9 @@ public sealed class LeftOverOrderTests : IDisposable
         Directory.Delete(_directory, recursive: true);
     }
 
-    /// <summary>Otherwise it would say that it has no fence, and every member would take the long leases of the unfenced.</summary>
+    /// <summary>
+    /// Otherwise it would say that it has no fence, and every member would take the long leases of the unfenced.
+    /// </summary>
     [Fact]
     public async Task The_agent_has_a_fence_from_its_first_look_on()
     {
@@ -42,17 +46,23 @@ public sealed class LeftOverOrderTests : IDisposable
 
         var next = Client();
         var watchdog = new DeviceWatchdog(
-            new WatchdogSettings { Mode = WatchdogMode.Off }, _ => throw new InvalidOperationException("it is off"), TimeProvider.System, _ => { });
-        var guard = new PrimaryGuard(next, watchdog, () => Timing.Default, TimeProvider.System, NullLogger<PrimaryGuard>.Instance);
+            new WatchdogSettings { Mode = WatchdogMode.Off }, _ => throw new InvalidOperationException("it is off"),
+            TimeProvider.System, _ => { });
+        var guard = new PrimaryGuard(next, watchdog, () => Timing.Default, TimeProvider.System,
+            NullLogger<PrimaryGuard>.Instance);
         await guard.TendAsync(Cancelled);
 
         Assert.True(guard.IsFenced);
         Assert.Equal(0, next.ArmedPid);
-        Assert.True(next.IsArmed);   // until the agent takes it back, or its time comes: children of the postmaster may live on
+        // until the agent takes it back, or its time comes: children of the postmaster may live on
+        Assert.True(next.IsArmed);
         Assert.NotEqual(fence, next.FencePid);
     }
 
-    /// <summary>An agent that finds its name in the leader key puts the key on its own lease: should it die at once, the order must not be the longer one.</summary>
+    /// <summary>
+    /// An agent that finds its name in the leader key puts the key on its own lease: should it die at once, the order
+    /// must not be the longer one.
+    /// </summary>
     [Fact]
     public async Task The_deadline_of_an_earlier_agents_order_is_brought_forward_and_never_put_back()
     {
@@ -91,7 +101,8 @@ public sealed class LeftOverOrderTests : IDisposable
     private FenceClient Client()
     {
         var client = new FenceClient(
-            new FenceSettings(Path.Combine(_directory, "page", "fence"), "dotnet", [Path.Combine(AppContext.BaseDirectory, "Routing.Agent.dll")]),
+            new FenceSettings(Path.Combine(_directory, "page", "fence"), "dotnet",
+                [Path.Combine(AppContext.BaseDirectory, "Routing.Agent.dll")]),
             TimeProvider.System, () => { });
         _clients.Add(client);
         return client;

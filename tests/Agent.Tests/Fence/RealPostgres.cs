@@ -11,7 +11,7 @@ internal sealed class RealPostgres : IAsyncDisposable
 {
     private const string Binaries = "/usr/lib/postgresql/15/bin";
 
-    private static readonly CommandRunner Runner = new(TimeProvider.System);
+    private static readonly CommandRunner s_runner = new(TimeProvider.System);
 
     private readonly string _directory;
     private readonly int _port;
@@ -22,7 +22,8 @@ internal sealed class RealPostgres : IAsyncDisposable
         _directory = directory;
         _port = port;
         _source = NpgsqlDataSource.Create(
-            $"Host=127.0.0.1;Port={port};Username=postgres;Database=postgres;Pooling=false;Timeout=5;Command Timeout=0");
+            $"Host=127.0.0.1;Port={port};Username=postgres;Database=postgres;Pooling=false;Timeout=5;Command "
+                + $"Timeout=0");
     }
 
     public int Pid { get; private set; }
@@ -39,12 +40,14 @@ internal sealed class RealPostgres : IAsyncDisposable
         await RunAsPostgresAsync("mkdir", "-m", "700", directory);
         var postgres = new RealPostgres(directory, FreePorts.Take());
         await RunAsPostgresAsync(
-            $"{Binaries}/initdb", "-D", postgres.Data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C");
+            $"{Binaries}/initdb", "-D", postgres.Data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8",
+            "--locale=C");
         await postgres.StartServerAsync();
         return postgres;
     }
 
-    public async Task<NpgsqlConnection> ConnectAsync() => await _source.OpenConnectionAsync(TestContext.Current.CancellationToken);
+    public async Task<NpgsqlConnection> ConnectAsync() =>
+        await _source.OpenConnectionAsync(TestContext.Current.CancellationToken);
 
     /// <summary>Starts a statement that runs until the server is gone; it never ends well.</summary>
     public async Task<Task> RunForeverAsync(string sql)
@@ -77,7 +80,8 @@ internal sealed class RealPostgres : IAsyncDisposable
             Signal(Signals.Kill, pid);
         }
 
-        await Eventually.TrueAsync(() => ProcessStat.Read(Pid) is not { IsAlive: true }, "the test's PostgreSQL has ended");
+        await Eventually.TrueAsync(() => ProcessStat.Read(Pid) is not { IsAlive: true },
+            "the test's PostgreSQL has ended");
         Directory.Delete(_directory, recursive: true);
     }
 
@@ -109,7 +113,7 @@ internal sealed class RealPostgres : IAsyncDisposable
 
     private static async Task RunAsPostgresAsync(params string[] command)
     {
-        var result = await Runner.CaptureAsync(AsPostgres(command), TestContext.Current.CancellationToken);
+        var result = await s_runner.CaptureAsync(AsPostgres(command), TestContext.Current.CancellationToken);
         Assert.True(result.IsSuccess, result.Error);
     }
 

@@ -10,12 +10,13 @@ namespace Routing.Agent.Tests.Logging;
 /// <summary>The log: formats, levels, files, and what happens when a disk is slow or full.</summary>
 public sealed class ProgramLogTests
 {
-    private static readonly FakeTimeProvider Noon = new(new DateTimeOffset(2026, 7, 20, 12, 0, 1, 45, TimeSpan.Zero));
+    private static readonly FakeTimeProvider s_noon = new(new DateTimeOffset(2026, 7, 20, 12, 0, 1, 45, TimeSpan.Zero));
 
     [Fact]
     public async Task A_plain_line_has_time_level_and_message()
     {
-        var lines = await WriteAsync(new LogSettings(), log => log.LogWarning("no action. I am ({Name}), a secondary", "pg-b"));
+        var lines = await WriteAsync(new LogSettings(),
+            log => log.LogWarning("no action. I am ({Name}), a secondary", "pg-b"));
 
         Assert.Equal(["2026-07-20 12:00:01,045 WARNING: no action. I am (pg-b), a secondary"], lines);
     }
@@ -28,7 +29,8 @@ public sealed class ProgramLogTests
     [InlineData("no placeholder", null, "no placeholder")]
     public async Task The_format_is_that_of_the_settings(string format, string? dateFormat, string expected)
     {
-        var lines = await WriteAsync(new LogSettings { Format = format, DateFormat = dateFormat }, log => log.LogInformation("hello"));
+        var lines = await WriteAsync(new LogSettings { Format = format, DateFormat = dateFormat },
+            log => log.LogInformation("hello"));
 
         Assert.Equal([expected], lines);
     }
@@ -46,7 +48,8 @@ public sealed class ProgramLogTests
         var plain = await WriteAsync(settings with { JsonFields = [] }, log => log.LogInformation("line\none"));
         var chosen = await WriteAsync(settings, log => log.LogError(new InvalidOperationException("broken"), "failed"));
 
-        Assert.Equal("""{"asctime":"2026-07-20 12:00:01,045","levelname":"INFO","message":"line\none","app":"pay"}""", Assert.Single(plain));
+        Assert.Equal("""{"asctime":"2026-07-20 12:00:01,045","levelname":"INFO","message":"line\none","app":"pay"}""",
+            Assert.Single(plain));
         var json = JsonElement.Parse(Assert.Single(chosen));
         Assert.Equal("ERROR", json.GetProperty("severity").GetString());
         Assert.Equal("failed", json.GetProperty("text").GetString());
@@ -60,7 +63,8 @@ public sealed class ProgramLogTests
         {
             Format = "%(name)s %(message)s",
             Level = LogLevel.Warning,
-            Loggers = ImmutableSortedDictionary<string, LogLevel>.Empty.Add("dcs", LogLevel.Debug).Add("dcs.watch", LogLevel.Error),
+            Loggers = ImmutableSortedDictionary<string, LogLevel>.Empty.Add("dcs", LogLevel.Debug)
+                .Add("dcs.watch", LogLevel.Error),
         };
 
         var lines = await WriteAsync(settings, factory =>
@@ -72,7 +76,8 @@ public sealed class ProgramLogTests
             }
         });
 
-        Assert.Equal(["ha warning", "dcs info", "dcs warning", "dcs.lease info", "dcs.lease warning", "dcsx warning"], lines);
+        Assert.Equal(["ha warning", "dcs info", "dcs warning", "dcs.lease info", "dcs.lease warning", "dcsx warning"],
+            lines);
     }
 
     [Theory]
@@ -116,7 +121,8 @@ public sealed class ProgramLogTests
         using var directory = new TempDirectory("log");
         var settings = new LogSettings
         {
-            Format = "%(message)s", Directory = directory["logs"], FileSizeBytes = 20, FileCount = 2, FileMode = 0b110_100_000,
+            Format = "%(message)s", Directory = directory["logs"], FileSizeBytes = 20, FileCount = 2,
+            FileMode = 0b110_100_000,
         };
 
         await WriteAsync(settings, log =>
@@ -132,14 +138,16 @@ public sealed class ProgramLogTests
         Assert.Equal("line 7\nline 8\n", await ReadAsync(path + ".1"));
         Assert.Equal("line 5\nline 6\n", await ReadAsync(path + ".2"));
         Assert.False(File.Exists(path + ".3"));
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead, File.GetUnixFileMode(path));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead,
+            File.GetUnixFileMode(path));
     }
 
     [Fact]
     public async Task An_existing_file_is_continued_and_never_put_aside_without_a_number_to_keep()
     {
         using var directory = new TempDirectory("log");
-        var settings = new LogSettings { Format = "%(message)s", Directory = directory.Path, FileSizeBytes = 5, FileCount = 0 };
+        var settings =
+            new LogSettings { Format = "%(message)s", Directory = directory.Path, FileSizeBytes = 5, FileCount = 0 };
 
         await WriteAsync(settings, log => log.LogInformation("first"));
         await WriteAsync(settings, log => log.LogInformation("second"));
@@ -174,7 +182,7 @@ public sealed class ProgramLogTests
     {
         using var directory = new TempDirectory("log");
         using var console = new StringWriter();
-        var log = new ProgramLog(new LogSettings { Format = "%(message)s" }, Noon, console);
+        var log = new ProgramLog(new LogSettings { Format = "%(message)s" }, s_noon, console);
         using var factory = log.CreateFactory();
         var logger = factory.CreateLogger("ha");
 
@@ -189,7 +197,8 @@ public sealed class ProgramLogTests
         Assert.Equal("file\n", await ReadAsync(directory["patroni.log"]));
     }
 
-    private static Task<string> ReadAsync(string path) => File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
+    private static Task<string> ReadAsync(string path) =>
+        File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
 
     private static Task<string[]> WriteAsync(LogSettings settings, Action<ILogger> say) =>
         WriteAsync(settings, factory => say(factory.CreateLogger("ha")));
@@ -197,7 +206,7 @@ public sealed class ProgramLogTests
     private static async Task<string[]> WriteAsync(LogSettings settings, Action<ILoggerFactory> say)
     {
         using var console = new StringWriter();
-        var log = new ProgramLog(settings, Noon, console);
+        var log = new ProgramLog(settings, s_noon, console);
         using (var factory = log.CreateFactory())
         {
             say(factory);

@@ -47,7 +47,8 @@ public sealed class PidFdTests
     public async Task The_exit_of_a_process_that_is_not_our_child_is_told_too()
     {
         using var parent = Spawner.Start(new SpawnRequest("sh", ["-c", "sleep 60 & wait"]));
-        var childStat = await Eventually.ValueAsync(() => ProcessStat.ChildrenOf(parent.Pid).Cast<ProcessStat?>().FirstOrDefault());
+        var childStat = await Eventually.ValueAsync(
+            () => ProcessStat.ChildrenOf(parent.Pid).Cast<ProcessStat?>().FirstOrDefault());
         using var child = PidFd.TryOpen(childStat.Pid, childStat.StartTicks)!;
         var exited = child.Exited;
 

@@ -14,9 +14,12 @@ public sealed class ConfigurationAcceptanceTests
     {
         await using var node = await TestNode.PrimaryAsync("a");
 
-        await ApplyAsync(node, """{"postgresql": {"parameters": {"archive_command": "test 'x' = \"x\" \\\n && true\r\n", "work_mem": "7MB"}}}""");
+        await ApplyAsync(
+            node,
+            """{"postgresql": {"parameters": {"archive_command": "test 'x' = \"x\" \\\n && true\r\n", "work_mem": "7MB"}}}""");
 
-        Assert.Equal("test 'x' = \"x\" \\\n && true\r\n", await node.ValueAsync("SELECT setting FROM pg_file_settings WHERE name = 'archive_command' AND applied"));
+        Assert.Equal("test 'x' = \"x\" \\\n && true\r\n",
+            await node.ValueAsync("SELECT setting FROM pg_file_settings WHERE name = 'archive_command' AND applied"));
         Assert.Equal("7MB", await node.ValueAsync("SELECT current_setting('work_mem')"));
         await RestartAsync(node);
     }
@@ -41,7 +44,9 @@ public sealed class ConfigurationAcceptanceTests
         await ApplyAsync(node, """{"postgresql": {"parameters": {"work_mem": "7MB"}}}""");
         await File.WriteAllTextAsync(node["broken.conf"], "work_mem = = nonsense\n", Cancellation);
 
-        await ApplyAsync(node, $$$"""{"postgresql": {"custom_conf": "{{{node["broken.conf"]}}}", "parameters": {"work_mem": "9MB"} } }""");
+        await ApplyAsync(
+            node,
+            $$$"""{"postgresql": {"custom_conf": "{{{node["broken.conf"]}}}", "parameters": {"work_mem": "9MB"} } }""");
 
         Assert.Equal("7MB", await node.ValueAsync("SELECT current_setting('work_mem')"));
         await RestartAsync(node);
@@ -85,7 +90,8 @@ public sealed class ConfigurationAcceptanceTests
         await using var node = await TestNode.PrimaryAsync("a");
         await node.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
         await node.Server.ApplyConfigurationAsync(
-            TestNode.Config("""{"postgresql": {"parameters": {"shared_preload_libraries": "not_there"}}}"""), force: false, Cancellation);
+            TestNode.Config("""{"postgresql": {"parameters": {"shared_preload_libraries": "not_there"}}}"""),
+            force: false, Cancellation);
 
         Assert.Equal(StartOutcome.Failed, await node.StartPrimaryAsync());
         Assert.Contains("could not access file \"not_there\"", node.Server.StartProblem, StringComparison.Ordinal);
@@ -95,7 +101,8 @@ public sealed class ConfigurationAcceptanceTests
     public async Task The_same_with_the_servers_own_log()
     {
         await using var node = await TestNode.PrimaryAsync("a");
-        await ApplyAsync(node, """{"postgresql": {"parameters": {"logging_collector": "on", "log_directory": "own"}}}""");
+        await ApplyAsync(
+            node, """{"postgresql": {"parameters": {"logging_collector": "on", "log_directory": "own"}}}""");
         await node.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
         Directory.Delete(Path.Combine(node.Data, "pg_twophase"), recursive: true);
 
@@ -117,7 +124,8 @@ public sealed class ConfigurationAcceptanceTests
 
         Assert.Equal("LOG:  one | FATAL:  two", output.LastWords());
         await TestKit.WaitUntil.TrueAsync(
-            () => log.Lines.Any(line => line.Contains("PostgreSQL: FATAL:  two", StringComparison.Ordinal)), TimeSpan.FromSeconds(10));
+            () => log.Lines.Any(line => line.Contains("PostgreSQL: FATAL:  two", StringComparison.Ordinal)),
+            TimeSpan.FromSeconds(10));
     }
 
     [Fact]
@@ -171,7 +179,8 @@ public sealed class ConfigurationAcceptanceTests
     [Fact]
     public async Task The_servers_words_on_a_failed_statement_of_post_bootstrap_are_not_told_to_everybody()
     {
-        await using var node = new TestNode("a", topLevel: "post_bootstrap: [{type: sql, command: CREATE ROLE x PASSWORD geheim}]");
+        await using var node =
+            new TestNode("a", topLevel: "post_bootstrap: [{type: sql, command: CREATE ROLE x PASSWORD geheim}]");
 
         var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
 

@@ -11,7 +11,9 @@ public sealed class DamageTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    /// <summary>pg_rewind removes what its source does not have, our own files too; the mark of a rewind has to outlive that.</summary>
+    /// <summary>
+    /// pg_rewind removes what its source does not have, our own files too; the mark of a rewind has to outlive that.
+    /// </summary>
     [Fact]
     public async Task A_rewind_that_did_not_end_well_leaves_its_mark_for_the_next_agent_and_can_be_repeated()
     {
@@ -54,13 +56,16 @@ public sealed class DamageTests
         await using var old = await TestNode.PrimaryAsync("a", extra: "  bin_name: {pg_rewind: DIRECTORY/rewind}");
         await using var next = await DivergeAsync(old);
         var path = old["rewind"];
-        await File.WriteAllTextAsync(path, "#!/bin/sh\necho 'pg_rewind: fatal: could not open file: No space left on device' >&2; exit 1\n", Cancellation);
+        await File.WriteAllTextAsync(path,
+            "#!/bin/sh\necho 'pg_rewind: fatal: could not open file: No space left on device' >&2; exit 1\n",
+            Cancellation);
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         await old.Server.CheckDivergenceAsync(next.Member, Cancellation);
 
         var failed = await old.Server.RewindAsync(next.Member, old.Progress, Cancellation);
 
-        Assert.Equal((false, true, DataDamage.Diverged), (failed.Ok, failed.IsObstacle, (await old.ObserveAsync()).Damage));
+        Assert.Equal((false, true, DataDamage.Diverged),
+            (failed.Ok, failed.IsObstacle, (await old.ObserveAsync()).Damage));
     }
 
     /// <summary>postgres --single holds postmaster.pid too, with its number negated.</summary>
@@ -124,7 +129,8 @@ public sealed class DamageTests
     [Fact]
     public async Task WAL_that_waits_for_the_archive_is_archived_before_the_rewind_removes_it()
     {
-        const string archive = "    archive_mode: 'on'\n    archive_command: 'test -e DIRECTORY/open && cp %p DIRECTORY/archive/%f'";
+        const string archive =
+            "    archive_mode: 'on'\n    archive_command: 'test -e DIRECTORY/open && cp %p DIRECTORY/archive/%f'";
         await using var old = await TestNode.PrimaryAsync("a", extra: archive);
         await using var next = await DivergeAsync(old);
         Directory.CreateDirectory(old["archive"]);

@@ -28,7 +28,8 @@ public sealed class DiskProbeTests
     {
         using var directory = Data();
 
-        var health = await LookAsync(new DiskProbe(_time), directory.Path, s_config with { MinimumFreeBytes = long.MaxValue });
+        var health =
+            await LookAsync(new DiskProbe(_time), directory.Path, s_config with { MinimumFreeBytes = long.MaxValue });
 
         Assert.Equal(HealthProblem.DiskFull, health.Problem);
         Assert.Contains("bytes left", health.Detail, StringComparison.Ordinal);
@@ -110,7 +111,8 @@ public sealed class DiskProbeTests
     private static async Task<DiskHealth> LookAsync(DiskProbe probe, string directory, HealthConfig config)
     {
         var last = probe.Look(directory, config);
-        await WaitUntil.TrueAsync(() => (last = probe.Look(directory, config)).Problem != HealthProblem.None || probe.Looks > 0);
+        await WaitUntil.TrueAsync(
+            () => (last = probe.Look(directory, config)).Problem != HealthProblem.None || probe.Looks > 0);
         return last;
     }
 }

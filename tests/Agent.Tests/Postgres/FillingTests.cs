@@ -5,7 +5,10 @@ using Routing.TestKit;
 
 namespace Routing.Agent.Tests.Postgres;
 
-/// <summary>A directory that is being filled, one that is whole, and one that somebody else filled: each is told from the others.</summary>
+/// <summary>
+/// A directory that is being filled, one that is whole, and one that somebody else filled: each is told from the
+/// others.
+/// </summary>
 [Trait("Category", "Integration")]
 public sealed class FillingTests
 {
@@ -15,7 +18,8 @@ public sealed class FillingTests
     public async Task Data_that_were_restored_by_hand_after_a_failed_copy_are_used_and_not_wiped()
     {
         await using var primary = await TestNode.PrimaryAsync("a");
-        await using var node = new TestNode("b", extra: "  create_replica_methods: [broken, basebackup]\n  broken: {command: 'false'}");
+        await using var node =
+            new TestNode("b", extra: "  create_replica_methods: [broken, basebackup]\n  broken: {command: 'false'}");
         var nobody = primary.Member with { Address = new Routing.Cluster.HostPort("127.0.0.2", FreePorts.Take()) };
 
         var failed = await node.Server.CloneAsync(nobody, node.Progress, Cancellation);
@@ -95,7 +99,8 @@ public sealed class FillingTests
         Assert.Equal((DataDirectory.Inaccessible, true), (running.Data, running.HasProcess));
         Assert.Equal(DataDirectory.Empty, stopped.Data);
         Assert.True(made.Ok, made.Detail);
-        Assert.Equal((DataDirectory.Ready, true), ((await node.ObserveAsync()).Data, (await node.ObserveAsync()).IsPrimary));
+        Assert.Equal((DataDirectory.Ready, true),
+            ((await node.ObserveAsync()).Data, (await node.ObserveAsync()).IsPrimary));
     }
 
     [Fact]
@@ -122,7 +127,8 @@ public sealed class FillingTests
     {
         await using var primary = await TestNode.PrimaryAsync("a");
         await using var node = new TestNode("b");
-        var pid = Spawner.Start(new SpawnRequest("/bin/sh", ["-c", "sleep 600; :", $"--pgdata={new DataFilling(node.Data).Staging}"])
+        var pid = Spawner.Start(
+            new SpawnRequest("/bin/sh", ["-c", "sleep 600; :", $"--pgdata={new DataFilling(node.Data).Staging}"])
         {
             LogFile = node["left"],
         });
@@ -137,7 +143,11 @@ public sealed class FillingTests
     public async Task Replaced_data_are_set_aside_with_their_WAL_and_tablespaces()
     {
         await using var primary = await TestNode.PrimaryAsync("a");
-        await using var node = new TestNode("b", extra: "  basebackup:\n  - waldir: DIRECTORY/wal\n  - tablespace-mapping: 'ORIGIN=DIRECTORY/space'".Replace("ORIGIN", primary["space"], StringComparison.Ordinal));
+        await using var node =
+            new TestNode(
+                "b",
+                extra: "  basebackup:\n  - waldir: DIRECTORY/wal\n  - tablespace-mapping: "
+                    + "'ORIGIN=DIRECTORY/space'".Replace("ORIGIN", primary["space"], StringComparison.Ordinal));
         Directory.CreateDirectory(primary["space"]);
         await primary.ExecuteAsync($"CREATE TABLESPACE s LOCATION '{primary["space"]}'");
         await primary.ExecuteAsync("CREATE TABLE t TABLESPACE s AS SELECT 1 AS x");
@@ -150,21 +160,25 @@ public sealed class FillingTests
 
         Assert.True(second.Ok, second.Detail);
         Assert.Equal(before.Checkpoint, PgControl.Read(aside).File.Checkpoint);
-        Assert.Equal([node["space.replaced"], node["wal.replaced"]], DataRemoval.LinkedDirectories(aside).Order(StringComparer.Ordinal));
-        Assert.Equal([node["space"], node["wal"]], DataRemoval.LinkedDirectories(node.Data).Order(StringComparer.Ordinal));
+        Assert.Equal([node["space.replaced"], node["wal.replaced"]],
+            DataRemoval.LinkedDirectories(aside).Order(StringComparer.Ordinal));
+        Assert.Equal([node["space"], node["wal"]],
+            DataRemoval.LinkedDirectories(node.Data).Order(StringComparer.Ordinal));
 
         // An operator moves the data away and forgets the WAL.
         Directory.Move(node.Data, node["elsewhere"]);
         Directory.Move(node["space"], node["space.elsewhere"]);
         var third = await node.Server.CloneAsync(primary.Member, node.Progress, Cancellation);
         Assert.True(third.Ok, third.Detail);
-        Assert.Equal(StartOutcome.Running, await node.Server.StartAsync(new StartPlan(false, null, TimeSpan.FromSeconds(30)), Cancellation));
+        Assert.Equal(StartOutcome.Running,
+            await node.Server.StartAsync(new StartPlan(false, null, TimeSpan.FromSeconds(30)), Cancellation));
     }
 
     private static async Task RestoreAsync(TestNode from, TestNode to)
     {
         var command = new Command(
-            Path.Combine(TestNode.Binaries, "pg_basebackup"), "-D", to.Data, "-c", "fast", "-h", "127.0.0.2", "-p", $"{from.Port}", "-U", "repl")
+            Path.Combine(TestNode.Binaries, "pg_basebackup"), "-D", to.Data, "-c", "fast", "-h", "127.0.0.2", "-p",
+            $"{from.Port}", "-U", "repl")
         {
             Environment = new Dictionary<string, string?> { ["PGPASSWORD"] = TestNode.HardPassword },
         };

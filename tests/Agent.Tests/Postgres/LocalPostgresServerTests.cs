@@ -47,7 +47,8 @@ public sealed class LocalPostgresServerTests
         File.Move(aside, version);
 
         Assert.Equal((DataDirectory.Inaccessible, true, true), (known.Data, known.HasProcess, known.AcceptsWrites));
-        Assert.Equal((DataDirectory.Inaccessible, true, true), (adopted.Data, adopted.HasProcess, adopted.AcceptsWrites));
+        Assert.Equal((DataDirectory.Inaccessible, true, true),
+            (adopted.Data, adopted.HasProcess, adopted.AcceptsWrites));
         Assert.True((await node.UntilAsync(seen => seen.Server == ServerState.Running)).IsPrimary);
     }
 
@@ -74,7 +75,8 @@ public sealed class LocalPostgresServerTests
         var free = await node.UntilAsync(seen => seen.Server == ServerState.Running);
 
         Assert.Equal("53300", refusal.SqlState);
-        Assert.Equal((ServerState.Unresponsive, true, false), (full.Server, full.AcceptsWrites, full.HasFreeConnections));
+        Assert.Equal((ServerState.Unresponsive, true, false),
+            (full.Server, full.AcceptsWrites, full.HasFreeConnections));
         Assert.True(free.HasFreeConnections);
         Assert.Equal(HealthProblem.None, free.Disk.Problem);
     }
@@ -242,8 +244,10 @@ public sealed class LocalPostgresServerTests
 
         Assert.Equal(StartOutcome.Running, started);
         Assert.Equal("on 5MB x 1.5 8MB 64MB hex", await node.ValueAsync(
-            "SELECT concat_ws(' ', current_setting('zero_damaged_pages'), current_setting('work_mem'), current_setting('my.own'), "
-            + "current_setting('random_page_cost'), current_setting('temp_buffers'), current_setting('maintenance_work_mem'), "
+            "SELECT concat_ws(' ', current_setting('zero_damaged_pages'), current_setting('work_mem'), "
+                + "current_setting('my.own'), "
+            + "current_setting('random_page_cost'), current_setting('temp_buffers'), "
+            + "current_setting('maintenance_work_mem'), "
             + "current_setting('bytea_output'))"));
     }
 
@@ -357,12 +361,15 @@ public sealed class LocalPostgresServerTests
     public async Task A_parameter_that_waits_for_a_restart_is_named_and_the_restart_takes_it()
     {
         await using var node = await TestNode.PrimaryAsync("a");
-        var changed = TestNode.Config("""{"postgresql": {"parameters": {"max_connections": 50, "work_mem": "5MB", "max_files_per_process": 2000}}}""");
+        var changed =
+            TestNode.Config(
+                """{"postgresql": {"parameters": {"max_connections": 50, "work_mem": "5MB", "max_files_per_process": 2000}}}""");
 
         var applied = await node.Server.ApplyConfigurationAsync(changed, force: false, Cancellation);
         var pending = (await node.ObserveAsync()).PendingRestart;
         var restarted = await node.Server.RestartAsync(
-            new RestartPlan(new StopPlan(StopMode.Fast), new StartPlan(true, null, null)), new Progress<string>(), Cancellation);
+            new RestartPlan(new StopPlan(StopMode.Fast), new StartPlan(true, null, null)), new Progress<string>(),
+            Cancellation);
 
         Assert.True(applied.Ok, applied.Detail);
         Assert.Equal(["max_connections", "max_files_per_process"], pending.Keys);
@@ -383,7 +390,8 @@ public sealed class LocalPostgresServerTests
             "b", TestNode.Config("""{"postgresql": {"parameters": {"max_connections": 30}}}"""));
 
         Assert.Equal("100", await standby.ValueAsync("SHOW max_connections"));
-        Assert.Equal(new ParameterChange("100", "30"), (await standby.ObserveAsync()).PendingRestart["max_connections"]);
+        Assert.Equal(new ParameterChange("100", "30"),
+            (await standby.ObserveAsync()).PendingRestart["max_connections"]);
     }
 
     [Fact]
@@ -413,7 +421,8 @@ public sealed class LocalPostgresServerTests
     [Fact]
     public async Task A_callback_ends_the_one_before_it()
     {
-        await using var node = new TestNode("a", extra: "  callbacks: {on_role_change: 'sh -c \"echo $1-$2-$3 >> DIRECTORY/called; sleep 60\" x'}");
+        await using var node = new TestNode(
+            "a", extra: "  callbacks: {on_role_change: 'sh -c \"echo $1-$2-$3 >> DIRECTORY/called; sleep 60\" x'}");
         var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
         var called = node["called"];
 
@@ -460,7 +469,8 @@ public sealed class LocalPostgresServerTests
             another password
             END
             """, Cancellation);
-        await File.WriteAllTextAsync(node["after"], $"exec {TestNode.Binaries}/psql -X -d \"$1\" -c 'CREATE TABLE made (x int)'", Cancellation);
+        await File.WriteAllTextAsync(node["after"],
+            $"exec {TestNode.Binaries}/psql -X -d \"$1\" -c 'CREATE TABLE made (x int)'", Cancellation);
         await using var copy = new TestNode("b", extra: """
               create_replica_methods: [broken, script, basebackup]
               broken: {command: 'false'}
@@ -478,7 +488,8 @@ public sealed class LocalPostgresServerTests
         var cloned = await copy.Server.CloneAsync(node.Member, copy.Progress, Cancellation);
         var started = await copy.StartStandbyOfAsync(node);
 
-        Assert.Equal($"--scope=demo --datadir={node.Data} --flavour=plain vanilla", (await File.ReadAllTextAsync(node["arguments"], Cancellation)).Trim());
+        Assert.Equal($"--scope=demo --datadir={node.Data} --flavour=plain vanilla",
+            (await File.ReadAllTextAsync(node["arguments"], Cancellation)).Trim());
         Assert.Equal("0", await node.ValueAsync("SELECT count(*) FROM made"));
         Assert.Equal("0", await node.ValueAsync("SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'trust'"));
         Assert.True(cloned.Ok, cloned.Detail);

@@ -11,7 +11,8 @@ public sealed class OverruledParametersTests
     {
         var on = TestNode.Config("""{"synchronous_mode": true}""");
         await using var node = await TestNode.PrimaryAsync("a", on);
-        await File.AppendAllTextAsync(Path.Combine(node.Data, "postgresql.base.conf"), "synchronous_standby_names = 'based'\n", Cancellation);
+        await File.AppendAllTextAsync(Path.Combine(node.Data, "postgresql.base.conf"),
+            "synchronous_standby_names = 'based'\n", Cancellation);
         var applied = await node.Server.ApplyConfigurationAsync(on, force: true, Cancellation);
         Assert.True(applied.Ok, applied.Detail);
         Assert.Equal("", (await node.ObserveAsync()).SynchronousStandbyNames);
@@ -32,7 +33,8 @@ public sealed class OverruledParametersTests
         Assert.True(off.Ok, off.Detail);
         await SetAsync(null);
         // What the operator's own file says is the operator's: nobody has to give it back once more.
-        await node.UntilAsync(seen => seen is { SynchronousStandbyNames: "based", UserSynchronousStandbyNames: "based" });
+        await node.UntilAsync(
+            seen => seen is { SynchronousStandbyNames: "based", UserSynchronousStandbyNames: "based" });
 
         async Task SetAsync(string? names)
         {

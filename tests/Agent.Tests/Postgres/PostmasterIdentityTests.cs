@@ -14,7 +14,9 @@ public sealed class PostmasterIdentityTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    /// <summary>After a power cut, or in a new container, the number in postmaster.pid soon belongs to somebody else.</summary>
+    /// <summary>
+    /// After a power cut, or in a new container, the number in postmaster.pid soon belongs to somebody else.
+    /// </summary>
     [Fact]
     public async Task A_stale_postmaster_pid_that_names_another_living_process_does_not_keep_PostgreSQL_down()
     {
@@ -48,12 +50,15 @@ public sealed class PostmasterIdentityTests
         File.CreateSymbolicLink(node["link"], node.Data);
 
         var postmaster = new Postmaster(
-            node["link"], TimeProvider.System, () => { }, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+            node["link"], TimeProvider.System, () => { },
+            Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
 
         Assert.Equal(pid, postmaster.Find()?.Pid);
     }
 
-    /// <summary>Two containers on one machine may each call their directory the same, and see each other's processes.</summary>
+    /// <summary>
+    /// Two containers on one machine may each call their directory the same, and see each other's processes.
+    /// </summary>
     [Fact]
     public async Task Another_members_server_whose_directory_has_the_same_path_in_its_own_mount_namespace_is_left_alone()
     {
@@ -62,8 +67,11 @@ public sealed class PostmasterIdentityTests
         Directory.CreateDirectory(node["theirs"]);
         File.Copy("/bin/sleep", node["postgres"]);
         // In there the path of our directory leads to the other one, and a program called postgres works in it.
-        var script = $"mount --bind '{node["theirs"]}' '{node.Data}' && cd '{node.Data}' && echo ready && exec '{node["postgres"]}' 1000";
-        using var other = Process.Start(new ProcessStartInfo("unshare", ["--user", "--map-root-user", "--mount", "sh", "-c", script])
+        var script =
+            $"mount --bind '{node["theirs"]}' '{node.Data}' && cd '{node.Data}' && echo ready && exec "
+                + $"'{node["postgres"]}' 1000";
+        using var other =
+            Process.Start(new ProcessStartInfo("unshare", ["--user", "--map-root-user", "--mount", "sh", "-c", script])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -72,7 +80,8 @@ public sealed class PostmasterIdentityTests
         {
             if (await other.StandardOutput.ReadLineAsync(Cancellation) != "ready")
             {
-                Assert.Skip($"No mount namespace to be had here: {await other.StandardError.ReadToEndAsync(Cancellation)}");
+                Assert.Skip(
+                    $"No mount namespace to be had here: {await other.StandardError.ReadToEndAsync(Cancellation)}");
             }
             await WaitUntil.TrueAsync(
                 () => Task.FromResult(File.ResolveLinkTarget($"/proc/{other.Id}/exe", false)?.Name == "postgres"),
@@ -83,7 +92,8 @@ public sealed class PostmasterIdentityTests
             Assert.Equal(StartOutcome.Running, await node.StartPrimaryAsync());
 
             Assert.False(other.HasExited, "our agent has ended another member's server");
-            Assert.True(Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(10), "it was waited for as if it were a leftover");
+            Assert.True(Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(10),
+                "it was waited for as if it were a leftover");
         }
         finally
         {
@@ -98,7 +108,8 @@ public sealed class PostmasterIdentityTests
         var pid = (await node.ObserveAsync()).PostmasterPid;
         var place = node["run"];
         var earlier = Directory.CreateDirectory(
-            Path.Combine(place, "data-0000000000000000"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
+            Path.Combine(place, "data-0000000000000000"),
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
         using (var page = FencePage.OpenForAgent(Path.Combine(earlier, FenceSettings.StateFileName)))
         {
             page.PostmasterStart = ProcessStat.Read(pid)!.Value.StartTicks;
@@ -116,11 +127,13 @@ public sealed class PostmasterIdentityTests
     [InlineData(false)]
     public async Task A_stop_whose_lease_runs_out_does_not_wait_for_a_script(bool isUrgent)
     {
-        await using var node = await TestNode.PrimaryAsync("script", extra: "  before_stop: sh -c 'touch DIRECTORY/called; sleep 600'");
+        await using var node =
+            await TestNode.PrimaryAsync("script", extra: "  before_stop: sh -c 'touch DIRECTORY/called; sleep 600'");
         var began = Stopwatch.GetTimestamp();
 
         var stopped = await node.Server.StopAsync(
-            new StopPlan(StopMode.Immediate) { IsUrgent = isUrgent, BeforeStopLimit = TimeSpan.FromSeconds(8) }, Cancellation);
+            new StopPlan(StopMode.Immediate) { IsUrgent = isUrgent, BeforeStopLimit = TimeSpan.FromSeconds(8) },
+            Cancellation);
 
         Assert.True(stopped.Ok, stopped.Detail);
         Assert.True(Stopwatch.GetElapsedTime(began) < TimeSpan.FromMinutes(1));
@@ -145,7 +158,8 @@ public sealed class PostmasterIdentityTests
     {
         await using var primary = await TestNode.PrimaryAsync("first");
         await using var standby = await primary.StandbyAsync("second");
-        var walReceiver = int.Parse((await standby.ValueAsync("SELECT pid FROM pg_stat_wal_receiver"))!, CultureInfo.InvariantCulture);
+        var walReceiver = int.Parse((await standby.ValueAsync("SELECT pid FROM pg_stat_wal_receiver"))!,
+            CultureInfo.InvariantCulture);
         await primary.ObserveAsync();
         using var receiver = PidFd.TryOpen(walReceiver)!;
         receiver.TrySignal(Signals.Stop);   // the stop waits for this standby

@@ -16,7 +16,8 @@ public sealed class ReloadTests
         var changed = TestNode.Config("""{"postgresql": {"parameters": {"work_mem": "7MB"}}}""");
 
         Signal(Signals.Stop);
-        var silent = await node.Server.ApplyConfigurationAsync(changed, force: false, Cancellation);   // the files are written; nobody can be asked
+        // the files are written; nobody can be asked
+        var silent = await node.Server.ApplyConfigurationAsync(changed, force: false, Cancellation);
         Signal(Signals.Continue);
         var again = await node.Server.ApplyConfigurationAsync(changed, force: false, Cancellation);
         var third = await node.Server.ApplyConfigurationAsync(changed, force: false, Cancellation);

@@ -22,7 +22,8 @@ internal sealed class TestNode : IAsyncDisposable
     private readonly AgentSettings _settings;
     private int _wakeUps;
 
-    public TestNode(string name, string? topLevel = null, DynamicConfig? dynamicConfig = null, string? extra = null, string? bootstrap = null)
+    public TestNode(string name, string? topLevel = null, DynamicConfig? dynamicConfig = null, string? extra = null,
+        string? bootstrap = null)
     {
         _directory = new TempDirectory("pg");
         Name = name;
@@ -58,7 +59,8 @@ internal sealed class TestNode : IAsyncDisposable
     public static DynamicConfig Config(string json) => DynamicConfig.Parse(JsonElement.Parse(json), 1);
 
     /// <summary>A node that runs as a primary.</summary>
-    public static async Task<TestNode> PrimaryAsync(string name, DynamicConfig? dynamicConfig = null, string? extra = null)
+    public static async Task<TestNode> PrimaryAsync(
+        string name, DynamicConfig? dynamicConfig = null, string? extra = null)
     {
         var node = new TestNode(name, dynamicConfig: dynamicConfig, extra: extra);
         return await OrDisposedAsync(node, async () =>
@@ -94,7 +96,8 @@ internal sealed class TestNode : IAsyncDisposable
     public async Task<LocalPostgres> UntilAsync(Func<LocalPostgres, bool> condition)
     {
         var seen = await ObserveAsync();
-        await WaitUntil.TrueAsync(async () => condition(seen = await ObserveAsync()), TimeSpan.FromSeconds(30), $"{Name}: {seen}");
+        await WaitUntil.TrueAsync(async () => condition(seen = await ObserveAsync()), TimeSpan.FromSeconds(30),
+            $"{Name}: {seen}");
         return seen;
     }
 
@@ -225,7 +228,8 @@ internal sealed class TestNode : IAsyncDisposable
     private static string Quoted => $"'{HardPassword.Replace("'", "''", StringComparison.Ordinal)}'";
 
     public static string Binaries => Directory.GetDirectories("/usr/lib/postgresql").Order(StringComparer.Ordinal)
-        .Select(directory => Path.Combine(directory, "bin")).Last(directory => File.Exists(Path.Combine(directory, "initdb")));
+        .Select(directory => Path.Combine(directory, "bin"))
+            .Last(directory => File.Exists(Path.Combine(directory, "initdb")));
 
     /// <summary>Shows the server's log lines beside a failing test.</summary>
     private sealed class TestLog : ILogger<LocalPostgresServer>
@@ -235,7 +239,8 @@ internal sealed class TestNode : IAsyncDisposable
         public bool IsEnabled(LogLevel logLevel) => true;
 
         public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) =>
             TestContext.Current.TestOutputHelper?.WriteLine(formatter(state, exception));
     }
 }

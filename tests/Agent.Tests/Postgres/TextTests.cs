@@ -21,7 +21,8 @@ public sealed class TextTests
         Assert.Equal(words, string.Join('|', ShellWords.Split(text)));
 
     [Fact]
-    public void A_quote_that_is_not_closed_is_an_error() => Assert.Throws<FormatException>(() => ShellWords.Split("a 'b"));
+    public void A_quote_that_is_not_closed_is_an_error() =>
+        Assert.Throws<FormatException>(() => ShellWords.Split("a 'b"));
 
     [Theory]
     [InlineData("SELECT 1; SELECT 2", "SELECT 1|SELECT 2")]
@@ -44,7 +45,8 @@ public sealed class TextTests
     [InlineData("CREATE USER a NOLOGIN CONNECTION LIMIT -1", "ALTER ROLE a WITH NOLOGIN CONNECTION LIMIT - 1")]
     [InlineData(
         "CREATE ROLE a LOGIN IN ROLE b, c ROLE d ADMIN e, f CREATEDB",
-        "ALTER ROLE a WITH LOGIN CREATEDB;GRANT b TO a;GRANT c TO a;GRANT a TO d;GRANT a TO e WITH ADMIN OPTION;GRANT a TO f WITH ADMIN OPTION")]
+        "ALTER ROLE a WITH LOGIN CREATEDB;GRANT b TO a;GRANT c TO a;GRANT a TO d;GRANT a TO e WITH ADMIN OPTION;GRANT "
+            + "a TO f WITH ADMIN OPTION")]
     [InlineData("CREATE TABLE a (x int)", null)]
     [InlineData("CREATE", null)]
     public void Creating_a_role_that_exists_alters_it(string statement, string? alterations) =>
@@ -57,7 +59,8 @@ public sealed class TextTests
     [InlineData("'")]
     public void Connection_strings_keep_every_value(string value)
     {
-        var text = ConnectionText.Write([new("host", "h"), new("nothing", null), new("password", value), new("port", "1")]);
+        var text =
+            ConnectionText.Write([new("host", "h"), new("nothing", null), new("password", value), new("port", "1")]);
 
         var pairs = ConnectionText.Read(text);
 
@@ -72,7 +75,9 @@ public sealed class TextTests
             "base.conf", [new("b", "it's"), new("a", "c:\\x")], [new("primary_conninfo", "user=''x''")]);
 
         Assert.Equal(
-            ConfigurationText.Header + "include 'base.conf'\n\na = 'c:\\\\x'\nb = 'it''s'\n\n# recovery\nprimary_conninfo = 'user=''''x'''''\n",
+            ConfigurationText.Header
+                + "include 'base.conf'\n\na = 'c:\\\\x'\nb = 'it''s'\n\n# recovery\nprimary_conninfo = "
+                + "'user=''''x'''''\n",
             text);
         Assert.Equal("it's", ConfigurationText.Find(text, "B"));
         Assert.Equal("c:\\x", ConfigurationText.Find(text, "a"));
@@ -88,7 +93,8 @@ public sealed class TextTests
     [InlineData("")]
     public void Every_value_stands_on_one_line_and_is_read_back(string value)
     {
-        var text = ConfigurationText.MainFile("base.conf", [new("a", value), new("b.c", "x")], [new("restore_command", value)]);
+        var text = ConfigurationText.MainFile(
+            "base.conf", [new("a", value), new("b.c", "x")], [new("restore_command", value)]);
 
         Assert.Equal(10, text.Split('\n').Length);
         Assert.Equal(value, ConfigurationText.Find(text, "a"));
@@ -116,8 +122,10 @@ public sealed class TextTests
         using var directory = new TempDirectory();
         var settings = Config.Yaml.Settings($"postgresql: {{pgpass: {directory["pgpass"]}}}");
         var user = settings.Postgres.Authentication.Replication;
-        user = user with { Password = "geheim1", Options = user.Options.SetItem("sslpassword", "geheim2").SetItem("sslkey", "/k") };
-        var config = EffectivePostgresConfig.Combine(settings, DynamicConfig.Default, Role.Replica, 15) with { KerberosServiceName = "krb" };
+        user = user with { Password = "geheim1",
+            Options = user.Options.SetItem("sslpassword", "geheim2").SetItem("sslkey", "/k") };
+        var config = EffectivePostgresConfig.Combine(
+            settings, DynamicConfig.Default, Role.Replica, 15) with { KerberosServiceName = "krb" };
 
         var program = ProgramConnection.ForProgram(settings, user, new HostPort("h", 1), config, 15);
         var script = ProgramConnection.ForScript(settings, user, new HostPort("h", 1), config, 15);
@@ -131,7 +139,8 @@ public sealed class TextTests
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(service));
         Assert.StartsWith("service=routing ", program.Text, StringComparison.Ordinal);
         Assert.Throws<InvalidDataException>(() => ProgramConnection.ForProgram(
-            settings, user with { Options = user.Options.SetItem("sslpassword", "a\nb") }, new HostPort("h", 1), config, 15));
+            settings, user with { Options = user.Options.SetItem("sslpassword", "a\nb") }, new HostPort("h", 1), config,
+            15));
     }
 
     [Fact]
@@ -139,7 +148,8 @@ public sealed class TextTests
     {
         const string text = "# comment\nwork_mem = '4MB'\nPrimary_ConnInfo = 'x'\nrestore_command='y'\n";
 
-        Assert.Equal("# comment\nwork_mem = '4MB'\n", ConfigurationText.Without(text, RecoveryParameterNames.All.Contains, out var removed));
+        Assert.Equal("# comment\nwork_mem = '4MB'\n",
+            ConfigurationText.Without(text, RecoveryParameterNames.All.Contains, out var removed));
         Assert.Equal(["primary_conninfo", "restore_command"], removed);
         Assert.Null(ConfigurationText.Without("\nwork_mem = '4MB'\n", _ => false, out _));
     }
@@ -150,10 +160,12 @@ public sealed class TextTests
         using var directory = new TempDirectory();
         var user = new PostgresUser { Username = "a:b", Password = "c\\d:e" };
 
-        PasswordFile.Write(directory["pgpass"], [("h", 1, user), ("/run/pg", 2, user), ("n", 3, user with { Password = null })]);
+        PasswordFile.Write(directory["pgpass"],
+            [("h", 1, user), ("/run/pg", 2, user), ("n", 3, user with { Password = null })]);
 
         Assert.Equal(
-            "h:1:*:a\\:b:c\\\\d\\:e\n/run/pg:2:*:a\\:b:c\\\\d\\:e\nlocalhost:2:*:a\\:b:c\\\\d\\:e\n", File.ReadAllText(directory["pgpass"]));
+            "h:1:*:a\\:b:c\\\\d\\:e\n/run/pg:2:*:a\\:b:c\\\\d\\:e\nlocalhost:2:*:a\\:b:c\\\\d\\:e\n",
+            File.ReadAllText(directory["pgpass"]));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(directory["pgpass"]));
     }
 
@@ -175,12 +187,14 @@ public sealed class TextTests
         Assert.Null(PostmasterFile.Parse("123\n"));
         Assert.Equal(PostmasterStatus.Unknown, PostmasterFile.Parse("123\n/data\n1700000000\n5433\n")!.Status);
         Assert.Equal(
-            new PostmasterFile(123, "/data", 1_700_000_000, 5433, "/run/pg", "127.0.0.2", PostmasterStatus.Ready), PostmasterFile.Parse(whole));
+            new PostmasterFile(123, "/data", 1_700_000_000, 5433, "/run/pg", "127.0.0.2", PostmasterStatus.Ready),
+            PostmasterFile.Parse(whole));
     }
 
     [Theory]
     [InlineData("0/2000028", "0/20000A0")]           // 114 bytes, rounded up to 120
-    [InlineData("0/2001F90", "0/2002020")]           // 112 of them fit; the rest stands after the next page's short header
+    // 112 of them fit; the rest stands after the next page's short header
+    [InlineData("0/2001F90", "0/2002020")]
     [InlineData("0/2FFFF90", "0/3000030")]           // the next page begins a segment: its header is longer
     public void The_end_of_a_shutdown_checkpoint_is_where_the_next_record_begins(string start, string end)
     {
@@ -195,9 +209,11 @@ public sealed class TextTests
     {
         var bytes = new byte[8192];
 
-        Assert.Contains("version 0", Assert.Throws<InvalidDataException>(() => PgControl.Parse(bytes)).Message, StringComparison.Ordinal);
+        Assert.Contains("version 0", Assert.Throws<InvalidDataException>(() => PgControl.Parse(bytes)).Message,
+            StringComparison.Ordinal);
         BitConverter.TryWriteBytes(bytes.AsSpan(8), 1300);
-        Assert.Contains("checksum", Assert.Throws<InvalidDataException>(() => PgControl.Parse(bytes)).Message, StringComparison.Ordinal);
+        Assert.Contains("checksum", Assert.Throws<InvalidDataException>(() => PgControl.Parse(bytes)).Message,
+            StringComparison.Ordinal);
         Assert.Throws<InvalidDataException>(() => PgControl.Parse([]));
     }
 
@@ -208,6 +224,7 @@ public sealed class TextTests
     [InlineData("off", "on", "bool", false)]
     [InlineData("Replica", "replica", "enum", true)]
     [InlineData("a", "b", "string", false)]
-    public void Configured_and_present_values_are_compared_by_type(string configured, string setting, string type, bool same) =>
+    public void Configured_and_present_values_are_compared_by_type(
+        string configured, string setting, string type, bool same) =>
         Assert.Equal(same, ParameterValue.Same(configured, setting, type));
 }

@@ -5,7 +5,9 @@ using Routing.TestKit;
 
 namespace Routing.Agent.Tests.Postgres;
 
-/// <summary>The end of the WAL is read from its files: what a standby has confirmed, whatever it has replayed since.</summary>
+/// <summary>
+/// The end of the WAL is read from its files: what a standby has confirmed, whatever it has replayed since.
+/// </summary>
 [Trait("Category", "Integration")]
 public sealed class WalEndTests
 {
@@ -40,7 +42,8 @@ public sealed class WalEndTests
         await node.Server.StopAsync(new StopPlan(StopMode.Immediate), Cancellation);
 
         var end = WalEnd.Read(node.Data, Cancellation);
-        Assert.Equal((1u, true), (end.Timeline, end.Position >= before));   // the server may have written a record of its own meanwhile
+        // the server may have written a record of its own meanwhile
+        Assert.Equal((1u, true), (end.Timeline, end.Position >= before));
 
         async Task<Lsn> TellAsync() => Lsn.Parse(await node.ValueAsync("SELECT pg_current_wal_flush_lsn()::text"));
 
@@ -57,7 +60,8 @@ public sealed class WalEndTests
     public async Task A_restarted_standby_tells_what_it_has_received_however_late_it_replays_it()
     {
         await using var primary = await TestNode.PrimaryAsync("a");
-        await using var standby = await primary.StandbyAsync("b", extra: "  recovery_conf: {recovery_min_apply_delay: 1h}");
+        await using var standby =
+            await primary.StandbyAsync("b", extra: "  recovery_conf: {recovery_min_apply_delay: 1h}");
         await primary.ExecuteAsync("CREATE TABLE t AS SELECT generate_series(1, 50)");
         var written = await EndOfARecordAsync(primary);
         await standby.UntilAsync(seen => seen.ReceivedLsn >= written);

@@ -7,12 +7,13 @@ namespace Routing.Agent.Tests.Rest;
 /// <summary>Who may change something.</summary>
 public sealed class AccessTests
 {
-    private static readonly BasicCredentials Admin = new("admin", "qu!te:secret");
+    private static readonly BasicCredentials s_admin = new("admin", "qu!te:secret");
 
     [Fact]
     public async Task Who_changes_something_has_to_know_the_password_and_who_asks_has_not()
     {
-        await using var host = await RestHost.StartAsync(Nodes.Primary, RestHost.Loopback() with { Authentication = Admin });
+        await using var host =
+            await RestHost.StartAsync(Nodes.Primary, RestHost.Loopback() with { Authentication = s_admin });
 
         using var nothing = await PostAsync(host, null);
         using var wrong = await PostAsync(host, Basic("admin:wrong"));
@@ -40,9 +41,10 @@ public sealed class AccessTests
     [InlineData("no-such-host.invalid", 403)]
     public async Task The_allowlist_decides_by_address_before_the_password_is_asked_for(string entry, int expected)
     {
-        await using var open = await RestHost.StartAsync(Nodes.Primary, RestHost.Loopback() with { AllowList = [entry] });
+        await using var open =
+            await RestHost.StartAsync(Nodes.Primary, RestHost.Loopback() with { AllowList = [entry] });
         await using var guarded = await RestHost.StartAsync(
-            Nodes.Primary, RestHost.Loopback() with { AllowList = [entry], Authentication = Admin });
+            Nodes.Primary, RestHost.Loopback() with { AllowList = [entry], Authentication = s_admin });
 
         using var first = await PostAsync(open, null);
         using var second = await PostAsync(guarded, null);
@@ -59,8 +61,10 @@ public sealed class AccessTests
         await using var host = await RestHost.StartAsync(Nodes.Primary, settings);
 
         using var stranger = await PostAsync(host, null);
-        var (failsafe, _) = await host.SendAsync("POST", "/failsafe", """{"name":"b","conn_url":"postgres://b","api_url":"http://b"}""");
-        host.Dcs.Put("members/pg-b", """{"conn_url":"postgres://127.0.0.1:5432/postgres","api_url":"http://127.0.0.1:8008/patroni"}""");
+        var (failsafe, _) = await host.SendAsync(
+            "POST", "/failsafe", """{"name":"b","conn_url":"postgres://b","api_url":"http://b"}""");
+        host.Dcs.Put("members/pg-b",
+            """{"conn_url":"postgres://127.0.0.1:5432/postgres","api_url":"http://127.0.0.1:8008/patroni"}""");
         host.Status = host.Status with { Cluster = host.Dcs.Snapshot };
         using var member = await PostAsync(host, null);
 
@@ -72,11 +76,13 @@ public sealed class AccessTests
     [Fact]
     public async Task A_reload_changes_credentials_and_headers_in_place_and_a_new_address_opens_anew()
     {
-        await using var host = await RestHost.StartAsync(Nodes.Primary, RestHost.Loopback() with { Authentication = Admin });
+        await using var host =
+            await RestHost.StartAsync(Nodes.Primary, RestHost.Loopback() with { Authentication = s_admin });
         var cancellationToken = TestContext.Current.CancellationToken;
 
         await host.Server.ReloadAsync(
-            host.Settings with { Authentication = null, ServerTokens = ServerTokens.Minimal, ExtraHeaders = host.Settings.ExtraHeaders.Add("X-Frame-Options", "DENY") },
+            host.Settings with { Authentication = null, ServerTokens = ServerTokens.Minimal,
+                ExtraHeaders = host.Settings.ExtraHeaders.Add("X-Frame-Options", "DENY") },
             cancellationToken);
         using var open = await PostAsync(host, null);
         var moved = RestHost.Loopback();
@@ -98,13 +104,15 @@ public sealed class AccessTests
         await using var host = await RestHost.StartAsync(Nodes.Primary);
 
         var problem = await Assert.ThrowsAsync<IOException>(
-            () => host.Server.ReloadAsync(host.Settings with { Listen = other.Settings.Listen }, TestContext.Current.CancellationToken));
+            () => host.Server.ReloadAsync(
+                host.Settings with { Listen = other.Settings.Listen }, TestContext.Current.CancellationToken));
 
         Assert.Contains(host.Settings.Listen.ToString(), problem.Message, StringComparison.Ordinal);
         Assert.Equal(200, await host.CodeAsync("GET", "/primary"));
     }
 
-    private static AuthenticationHeaderValue Basic(string pair) => new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(pair)));
+    private static AuthenticationHeaderValue Basic(string pair) =>
+        new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(pair)));
 
     private static async Task<HttpResponseMessage> PostAsync(RestHost host, AuthenticationHeaderValue? credentials)
     {

@@ -40,7 +40,8 @@ public sealed class ConfigTests
     [Theory]
     [InlineData("""{"ttl":20}""", """{"ttl":20,"standby_cluster":{"host":"far"}}""")]
     [InlineData("""{"standby_cluster":null}""", """{"ttl":30}""")]
-    public async Task One_that_another_tool_has_configured_can_be_removed_and_hinders_no_other_change(string patch, string result)
+    public async Task One_that_another_tool_has_configured_can_be_removed_and_hinders_no_other_change(
+        string patch, string result)
     {
         await using var host = await RestHost.StartAsync(Nodes.Primary);
         host.Dcs.Put("config", """{"ttl":30,"standby_cluster":{"host":"far"}}""");
@@ -74,7 +75,8 @@ public sealed class ConfigTests
     [InlineData("PATCH", """{"pause":"tru"}""", "pause is \"tru\"")]
     [InlineData("PATCH", """{"ttl":"30 seconds","loop_wait":5}""", "ttl is")]
     [InlineData("PUT", """{"synchronous_mode":"onn"}""", "synchronous_mode is")]
-    public async Task A_typing_error_is_refused_by_name_and_changes_nothing(string method, string body, string complaint)
+    public async Task A_typing_error_is_refused_by_name_and_changes_nothing(
+        string method, string body, string complaint)
     {
         const string before = """{"synchronous_mode":"quorum","pause":true,"maximum_lag_on_failover":"much"}""";
         await using var host = await RestHost.StartAsync(Nodes.Primary);
@@ -97,7 +99,8 @@ public sealed class ConfigTests
     }
 
     [Theory]
-    [InlineData("""{"postgresql":{"parameters":{"max_connections":10}}}""", "postgresql.parameters.max_connections: '10': must be a whole number from 25")]
+    [InlineData("""{"postgresql":{"parameters":{"max_connections":10}}}""",
+        "postgresql.parameters.max_connections: '10': must be a whole number from 25")]
     [InlineData("""{"postgresql":{"parameters":{"max_connections":"many"}}}""", "max_connections")]
     [InlineData("""{"postgresql":{"parameters":{"wal_level":"minimal"}}}""", "must be replica, hot_standby or logical")]
     [InlineData("""{"postgresql":{"parameters":{"hot_standby":"off"}}}""", "hot_standby")]
@@ -136,14 +139,18 @@ public sealed class ConfigTests
     /// <summary>Tools that were written for Patroni send these, and Patroni keeps them.</summary>
     [Theory]
     [InlineData("""{"my_tool":{"anything":[1,{"b":null}]}}""")]
-    [InlineData("""{"postgresql":{"parameters":{"parameter_of_a_later_version":"on","my.extension":"x y"},"note":"x"}}""")]
-    [InlineData("""{"postgresql":{"parameters":{"max_connections":"101","shared_buffers":"256MB","wal_keep_segments":8,"track_commit_timestamp":true}}}""")]
+    [InlineData(
+        """{"postgresql":{"parameters":{"parameter_of_a_later_version":"on","my.extension":"x y"},"note":"x"}}""")]
+    [InlineData(
+        """{"postgresql":{"parameters":{"max_connections":"101","shared_buffers":"256MB","wal_keep_segments":8,"track_commit_timestamp":true}}}""")]
     [InlineData("""{"postgresql":{"parameters":{"archive_command":"a\n&& b\r\n"}}}""")]
     [InlineData("""{"postgresql":{"parameters_primary":{"max_connections":200}}}""")]
     [InlineData("""{"loop_wait":5,"ttl":20,"postgresql":{"parameters":{"max_connections":"101"}}}""")]
     [InlineData("""{"ttl":"60","retry_timeout":"10","maximum_lag_on_failover":"16MB","synchronous_mode":"on"}""")]
-    [InlineData("""{"postgresql":{"create_replica_methods":["wal_g","basebackup"],"wal_g":{"command":"x","no_leader":1},"basebackup":{"max-rate":"100M"}}}""")]
-    [InlineData("""{"postgresql":{"callbacks":{"on_start":"/x","on_restart":"/y"},"pg_hba":["local all all trust",""],"use_slots":"no"}}""")]
+    [InlineData(
+        """{"postgresql":{"create_replica_methods":["wal_g","basebackup"],"wal_g":{"command":"x","no_leader":1},"basebackup":{"max-rate":"100M"}}}""")]
+    [InlineData(
+        """{"postgresql":{"callbacks":{"on_start":"/x","on_restart":"/y"},"pg_hba":["local all all trust",""],"use_slots":"no"}}""")]
     public async Task What_Patroni_would_keep_is_accepted(string patch)
     {
         await using var host = await RestHost.StartAsync(Nodes.Primary);
@@ -156,13 +163,18 @@ public sealed class ConfigTests
     [Fact]
     public async Task A_wrong_parameter_that_stands_there_already_hinders_no_other_change()
     {
-        const string before = """{"postgresql":{"parameters":{"max_connections":"lots","a b":"1"},"pg_hba":"all"},"ttl":1}""";
+        const string before =
+            """{"postgresql":{"parameters":{"max_connections":"lots","a b":"1"},"pg_hba":"all"},"ttl":1}""";
         await using var host = await RestHost.StartAsync(Nodes.Primary);
         host.Dcs.Put("config", before);
 
         Assert.Equal(200, (await host.SendAsync("PATCH", "/config", """{"loop_wait":9}""")).Code);
-        Assert.Equal(200, (await host.SendAsync("PATCH", "/config", """{"postgresql":{"parameters":{"max_connections":100,"a b":null}}}""")).Code);
-        Assert.Equal(400, (await host.SendAsync("PATCH", "/config", """{"postgresql":{"pg_hba":"none"},"ttl":2}""")).Code);
+        Assert.Equal(
+            200,
+            (await host.SendAsync("PATCH", "/config",
+                """{"postgresql":{"parameters":{"max_connections":100,"a b":null}}}""")).Code);
+        Assert.Equal(
+            400, (await host.SendAsync("PATCH", "/config", """{"postgresql":{"pg_hba":"none"},"ttl":2}""")).Code);
     }
 
     [Fact]
@@ -170,9 +182,12 @@ public sealed class ConfigTests
     {
         await using var host = await RestHost.StartAsync(Nodes.Primary);
         host.Dcs.Put("config", """{"ttl":30}""");
-        host.Refusals = next => next.Postgresql.ToString().Contains("potato", StringComparison.Ordinal) ? ["PostgreSQL refuses the potato."] : [];
+        host.Refusals = next => next.Postgresql.ToString().Contains("potato", StringComparison.Ordinal)
+            ? ["PostgreSQL refuses the potato."]
+            : [];
 
-        var (code, text) = await host.SendAsync("PATCH", "/config", """{"postgresql":{"parameters":{"work_mem":"4 potatoes"}}}""");
+        var (code, text) =
+            await host.SendAsync("PATCH", "/config", """{"postgresql":{"parameters":{"work_mem":"4 potatoes"}}}""");
 
         Assert.Equal((400, true), (code, text.Contains("PostgreSQL refuses the potato.", StringComparison.Ordinal)));
         Assert.Equal("""{"ttl":30}""", Value(host, "config"));
@@ -281,7 +296,8 @@ public sealed class ConfigTests
         host.Dcs.Put("config", """{"ttl":30}""");
 
         // Its length alone says it. A client that writes on may be reset before it reads the answer.
-        var answer = await host.RawAsync($"PATCH /config HTTP/1.1\r\nHost: a\r\nContent-Length: {1024 * 1024 + 8}\r\n\r\n");
+        var answer =
+            await host.RawAsync($"PATCH /config HTTP/1.1\r\nHost: a\r\nContent-Length: {1024 * 1024 + 8}\r\n\r\n");
 
         Assert.StartsWith("HTTP/1.1 413 ", answer, StringComparison.Ordinal);
     }

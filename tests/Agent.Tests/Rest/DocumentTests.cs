@@ -40,7 +40,8 @@ public sealed class DocumentTests
         var json = await host.JsonAsync("/replica");
 
         Assert.Equal("replica", json.GetProperty("role").GetString());
-        Assert.Equal("""{"received_location":117441000,"replayed_location":117440000,"replayed_timestamp":null,"paused":false}""",
+        Assert.Equal(
+            """{"received_location":117441000,"replayed_location":117440000,"replayed_timestamp":null,"paused":false}""",
             json.GetProperty("xlog").GetRawText());
         Assert.Equal("streaming", json.GetProperty("replication_state").GetString());
         Assert.True(json.GetProperty("sync_standby").GetBoolean());
@@ -95,7 +96,9 @@ public sealed class DocumentTests
     {
         await using var host = await RestHost.StartAsync(Nodes.Primary);
         host.Dcs.Put("leader", "pg-a");
-        host.Dcs.Put("members/pg-a", """{"conn_url":"postgres://10.1.0.11:5432/postgres","api_url":"http://10.1.0.11:8008/patroni","state":"running","role":"primary","timeline":4}""");
+        host.Dcs.Put(
+            "members/pg-a",
+            """{"conn_url":"postgres://10.1.0.11:5432/postgres","api_url":"http://10.1.0.11:8008/patroni","state":"running","role":"primary","timeline":4}""");
 
         var (code, text) = await host.SendAsync("GET", "/cluster");
         host.Link.RequestTimeout = TimeSpan.FromMilliseconds(50);
@@ -103,7 +106,8 @@ public sealed class DocumentTests
         var silent = await host.CodeAsync("GET", "/cluster");
 
         Assert.Equal(200, code);
-        Assert.Equal("""{"members":[{"name":"pg-a","role":"leader","state":"running","api_url":"http://10.1.0.11:8008/patroni","host":"10.1.0.11","port":5432,"timeline":4}],"scope":"pay"}""", text);
+        Assert.Equal(
+            """{"members":[{"name":"pg-a","role":"leader","state":"running","api_url":"http://10.1.0.11:8008/patroni","host":"10.1.0.11","port":5432,"timeline":4}],"scope":"pay"}""", text);
         Assert.Equal(503, silent);
     }
 
@@ -115,7 +119,9 @@ public sealed class DocumentTests
         var (_, empty) = await host.SendAsync("GET", "/history");
         host.Status = Nodes.Primary with
         {
-            Cluster = Nodes.Primary.Cluster! with { History = new TimelineHistory([new HistoryLine(3, new Lsn(83886080), "no recovery target specified", null, null)]) },
+            Cluster =
+                Nodes.Primary.Cluster! with { History = new TimelineHistory(
+                    [new HistoryLine(3, new Lsn(83886080), "no recovery target specified", null, null)]) },
         };
         var (_, one) = await host.SendAsync("GET", "/history");
 
@@ -131,7 +137,10 @@ public sealed class DocumentTests
         var none = await host.CodeAsync("GET", "/failsafe");
         host.Status = Nodes.Primary with
         {
-            Cluster = Nodes.Primary.Cluster! with { Failsafe = System.Collections.Immutable.ImmutableSortedDictionary<string, string>.Empty.Add("pg-a", "http://a:8008/patroni") },
+            Cluster =
+                Nodes.Primary.Cluster!
+                    with { Failsafe = System.Collections.Immutable.ImmutableSortedDictionary<string, string>.Empty.Add(
+                        "pg-a", "http://a:8008/patroni") },
         };
         var (some, text) = await host.SendAsync("GET", "/failsafe");
 
@@ -143,9 +152,11 @@ public sealed class DocumentTests
     public async Task A_leader_without_the_DCS_gets_its_answer_with_our_position()
     {
         await using var host = await RestHost.StartAsync(Nodes.Replica);
-        const string body = """{"name":"pg-a","conn_url":"postgres://10.1.0.11:5432/postgres","api_url":"http://10.1.0.11:8008/patroni","slots":{"pg_b":117440896}}""";
+        const string body =
+            """{"name":"pg-a","conn_url":"postgres://10.1.0.11:5432/postgres","api_url":"http://10.1.0.11:8008/patroni","slots":{"pg_b":117440896}}""";
 
-        var answer = await host.RawAsync($"POST /failsafe HTTP/1.1\r\nHost: a\r\nContent-Length: {body.Length}\r\n\r\n{body}");
+        var answer =
+            await host.RawAsync($"POST /failsafe HTTP/1.1\r\nHost: a\r\nContent-Length: {body.Length}\r\n\r\n{body}");
         host.FailsafeAnswer = new FailsafeAnswer(FailsafeVerdict.RunningAsLeader);
         var refused = await host.SendAsync("POST", "/failsafe", body);
         host.FailsafeAnswer = new FailsafeAnswer(FailsafeVerdict.Disabled);
@@ -173,8 +184,10 @@ public sealed class DocumentTests
         host.Events.Append("role", "promoted", "became the primary", new Term(43), 5);
         var awaited = await waiting;
 
-        Assert.Equal([3, 4, 5, 6], all.GetProperty("events").EnumerateArray().Select(item => item.GetProperty("id").GetInt32()));
-        Assert.Equal("code-6", Assert.Single(later.GetProperty("events").EnumerateArray()).GetProperty("code").GetString());
+        Assert.Equal(
+            [3, 4, 5, 6], all.GetProperty("events").EnumerateArray().Select(item => item.GetProperty("id").GetInt32()));
+        Assert.Equal(
+            "code-6", Assert.Single(later.GetProperty("events").EnumerateArray()).GetProperty("code").GetString());
         Assert.Equal(7, awaited.GetProperty("last").GetInt32());
     }
 

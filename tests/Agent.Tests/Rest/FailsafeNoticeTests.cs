@@ -5,7 +5,9 @@ using Routing.Agent.Status;
 
 namespace Routing.Agent.Tests.Rest;
 
-/// <summary>How long a consent binds: never shorter than the leader counts on it, whatever the ttl is changed to meanwhile.</summary>
+/// <summary>
+/// How long a consent binds: never shorter than the leader counts on it, whatever the ttl is changed to meanwhile.
+/// </summary>
 public sealed class FailsafeNoticeTests
 {
     private readonly FakeTimeProvider _time = new();
@@ -41,7 +43,8 @@ public sealed class FailsafeNoticeTests
     [Fact]
     public void The_message_tells_the_leaders_ttl()
     {
-        var written = FailsafeJson.Write(new FailsafeMessage("a", "postgres://a", "http://a", null) { Ttl = TimeSpan.FromSeconds(5) });
+        var written = FailsafeJson.Write(
+            new FailsafeMessage("a", "postgres://a", "http://a", null) { Ttl = TimeSpan.FromSeconds(5) });
 
         Assert.Equal(TimeSpan.FromSeconds(5), Read(written).Ttl);
         Assert.Equal(5, JsonElement.Parse(written).GetProperty("routing").GetProperty("ttl").GetInt32());
@@ -53,11 +56,13 @@ public sealed class FailsafeNoticeTests
     [InlineData("""{"name":"a","conn_url":"b","api_url":"c","routing":{"ttl":"30"}}""")]
     [InlineData("""{"name":"a","conn_url":"b","api_url":"c","routing":{"ttl":-1}}""")]
     [InlineData("""{"name":"a","conn_url":"b","api_url":"c","routing":{"ttl":1e300}}""")]
-    public void A_message_without_a_sensible_ttl_is_read_without(string text) => Assert.Null(Read(System.Text.Encoding.UTF8.GetBytes(text)).Ttl);
+    public void A_message_without_a_sensible_ttl_is_read_without(string text) =>
+        Assert.Null(Read(System.Text.Encoding.UTF8.GetBytes(text)).Ttl);
 
     private static FailsafeMessage Read(byte[] text) => FailsafeJson.Read(JsonElement.Parse(text))!;
 
     private FailsafeNotice Of(int? leaders, int ours, FailsafeNotice? before) => FailsafeNotice.Of(
-        new FailsafeMessage("a", "postgres://a", "http://a", null) { Ttl = leaders is { } seconds ? TimeSpan.FromSeconds(seconds) : null },
+        new FailsafeMessage("a", "postgres://a", "http://a",
+            null) { Ttl = leaders is { } seconds ? TimeSpan.FromSeconds(seconds) : null },
         TimeSpan.FromSeconds(ours), before, _time);
 }

@@ -63,7 +63,8 @@ public sealed class HealthCheckTests
     {
         var status = Nodes.Silent(Nodes.Replica) with
         {
-            Cluster = Nodes.Replica.Cluster! with { Status = LeaderStatus.None with { Optime = new Lsn(ulong.MaxValue) } },
+            Cluster =
+                Nodes.Replica.Cluster! with { Status = LeaderStatus.None with { Optime = new Lsn(ulong.MaxValue) } },
         };
 
         Assert.True(Passes(status, "/replica?lag=1000"));
@@ -97,10 +98,12 @@ public sealed class HealthCheckTests
     [InlineData(true, 31, false)]
     [InlineData(false, 59, true)]
     [InlineData(false, 61, false)]
-    public void The_loop_is_alive_for_one_ttl_on_a_primary_and_two_elsewhere(bool primary, int secondsLate, bool expected)
+    public void The_loop_is_alive_for_one_ttl_on_a_primary_and_two_elsewhere(
+        bool primary, int secondsLate, bool expected)
     {
         var time = new FakeTimeProvider();
-        var status = (primary ? Nodes.Primary : Nodes.Replica) with { Timing = Timing.Default, NextRunAt = time.GetTimestamp() };
+        var status = (primary ? Nodes.Primary : Nodes.Replica) with { Timing = Timing.Default,
+            NextRunAt = time.GetTimestamp() };
 
         time.Advance(TimeSpan.FromSeconds(secondsLate));
 
@@ -116,7 +119,8 @@ public sealed class HealthCheckTests
     [InlineData("?lag=10", 5000, false)]
     public void Ready_is_a_standby_that_streams_and_keeps_up(string query, long maximumLag, bool expected)
     {
-        var status = Nodes.Replica with { Config = DynamicConfig.Default with { MaximumLagOnFailoverBytes = maximumLag } };
+        var status =
+            Nodes.Replica with { Config = DynamicConfig.Default with { MaximumLagOnFailoverBytes = maximumLag } };
 
         Assert.Equal(expected, IsReady(status, query));
     }
@@ -124,17 +128,24 @@ public sealed class HealthCheckTests
     [Fact]
     public void Ready_without_any_view_of_the_cluster_is_who_follows_a_leader_in_failsafe()
     {
-        var blind = Nodes.Silent(Nodes.Replica) with { Postgres = Nodes.Replica.Postgres with { LatestEndLsn = Lsn.Zero } };
+        var blind =
+            Nodes.Silent(Nodes.Replica) with { Postgres = Nodes.Replica.Postgres with { LatestEndLsn = Lsn.Zero } };
 
         Assert.False(IsReady(blind, ""));
-        Assert.True(IsReady(blind with { Failsafe = new FailsafeNotice("pg-a", "postgres://a", "http://a", null, Nodes.In(TimeSpan.Zero)) }, ""));
+        Assert.True(
+            IsReady(
+                blind with { Failsafe =
+                    new FailsafeNotice("pg-a", "postgres://a", "http://a", null, Nodes.In(TimeSpan.Zero)) }, ""));
     }
 
     [Fact]
     public void Not_ready_is_who_does_not_stream_or_does_not_run()
     {
-        Assert.False(IsReady(Nodes.Replica with { Postgres = Nodes.Replica.Postgres with { IsStreaming = false } }, ""));
-        Assert.False(IsReady(Nodes.Replica with { State = PostgresState.Starting, Postgres = Nodes.Replica.Postgres with { Server = ServerState.Starting } }, ""));
+        Assert.False(
+            IsReady(Nodes.Replica with { Postgres = Nodes.Replica.Postgres with { IsStreaming = false } }, ""));
+        Assert.False(
+            IsReady(Nodes.Replica with { State = PostgresState.Starting,
+                Postgres = Nodes.Replica.Postgres with { Server = ServerState.Starting } }, ""));
     }
 
     private static bool Passes(AgentStatus status, string request)
@@ -147,5 +158,6 @@ public sealed class HealthCheckTests
     }
 
     private static bool IsReady(AgentStatus status, string query) =>
-        HealthCheck.IsReady(new HealthView(status, TimeProvider.System), new QueryCollection(QueryHelpers.ParseQuery(query)));
+        HealthCheck.IsReady(new HealthView(status, TimeProvider.System),
+            new QueryCollection(QueryHelpers.ParseQuery(query)));
 }

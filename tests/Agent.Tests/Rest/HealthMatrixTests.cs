@@ -5,7 +5,7 @@ public sealed class HealthMatrixTests
 {
     private const string Columns = "P R S Q N L X D";
 
-    private static readonly (string Paths, string Codes)[] Matrix =
+    private static readonly (string Paths, string Codes)[] s_matrix =
     [
         ("/ /primary /master /read-write", "200 503 503 503 503 503 503 200"),
         ("/leader", "200 503 503 503 503 200 503 200"),
@@ -21,7 +21,7 @@ public sealed class HealthMatrixTests
     ];
 
     // Paused while the DCS is silent: the server's own role decides, not the belief.
-    private static readonly (string Paths, string Codes)[] PausedAndSilent =
+    private static readonly (string Paths, string Codes)[] s_pausedAndSilent =
     [
         ("/primary", "200 503 503 503 503 503 200 200"),
         ("/leader", "200 503 503 503 503 200 200 200"),
@@ -29,7 +29,7 @@ public sealed class HealthMatrixTests
         ("/replica", "503 200 200 200 503 503 503 503"),
     ];
 
-    private static readonly (string Paths, string Codes)[] Silent =
+    private static readonly (string Paths, string Codes)[] s_silent =
     [
         ("/primary", "200 503 503 503 503 503 503 200"),
         ("/leader", "200 503 503 503 503 200 503 200"),
@@ -39,22 +39,23 @@ public sealed class HealthMatrixTests
         ("/health", "200 200 200 200 200 200 200 503"),
     ];
 
-    public static IEnumerable<TheoryDataRow<string>> Letters => Columns.Split(' ').Select(letter => new TheoryDataRow<string>(letter));
+    public static IEnumerable<TheoryDataRow<string>> Letters =>
+        Columns.Split(' ').Select(letter => new TheoryDataRow<string>(letter));
 
     [Theory]
     [MemberData(nameof(Letters))]
     public Task Every_health_path_answers_what_the_member_is(string letter) =>
-        AssertColumnAsync(letter, Matrix, ["GET", "HEAD", "OPTIONS"], status => status);
+        AssertColumnAsync(letter, s_matrix, ["GET", "HEAD", "OPTIONS"], status => status);
 
     [Theory]
     [MemberData(nameof(Letters))]
     public Task While_the_DCS_is_silent_the_belief_decides_and_nobody_is_synchronous(string letter) =>
-        AssertColumnAsync(letter, Silent, ["GET", "OPTIONS"], Nodes.Silent);
+        AssertColumnAsync(letter, s_silent, ["GET", "OPTIONS"], Nodes.Silent);
 
     [Theory]
     [MemberData(nameof(Letters))]
     public Task While_the_DCS_is_silent_in_a_pause_the_servers_role_decides(string letter) =>
-        AssertColumnAsync(letter, PausedAndSilent, ["GET", "OPTIONS"], status => Nodes.Paused(Nodes.Silent(status)));
+        AssertColumnAsync(letter, s_pausedAndSilent, ["GET", "OPTIONS"], status => Nodes.Paused(Nodes.Silent(status)));
 
     [Theory]
     [MemberData(nameof(Letters))]
@@ -75,7 +76,8 @@ public sealed class HealthMatrixTests
     }
 
     private static async Task AssertColumnAsync(
-        string letter, (string Paths, string Codes)[] matrix, string[] methods, Func<Status.AgentStatus, Status.AgentStatus> change)
+        string letter, (string Paths, string Codes)[] matrix, string[] methods,
+        Func<Status.AgentStatus, Status.AgentStatus> change)
     {
         await using var host = await RestHost.StartAsync(change(Nodes.ByLetter[letter]));
         var column = Array.IndexOf(Columns.Split(' '), letter);
@@ -88,7 +90,8 @@ public sealed class HealthMatrixTests
                 {
                     var code = await host.CodeAsync(method, path);
 
-                    Assert.True(codes.Split(' ')[column] == code.ToString(System.Globalization.CultureInfo.InvariantCulture),
+                    Assert.True(
+                        codes.Split(' ')[column] == code.ToString(System.Globalization.CultureInfo.InvariantCulture),
                         $"{method} {path} of {letter}: {code}");
                 }
             }

@@ -10,14 +10,21 @@ public sealed class LeaderChangeTests
 
     [Theory]
     // 1 to 8: what is wrong with the request itself
-    [InlineData("failover", """{"leader":"pg-a","scheduled_at":"x"}""", 400, "Failover could be performed only to a specific candidate")]
-    [InlineData("switchover", """{"candidate":"pg-b","scheduled_at":"x"}""", 400, "Switchover could be performed only from a specific leader")]
+    [InlineData("failover", """{"leader":"pg-a","scheduled_at":"x"}""", 400,
+        "Failover could be performed only to a specific candidate")]
+    [InlineData("switchover", """{"candidate":"pg-b","scheduled_at":"x"}""", 400,
+        "Switchover could be performed only from a specific leader")]
     [InlineData("failover", """{"candidate":"pg-b","scheduled_at":"x"}""", 400, "Failover can't be scheduled")]
-    [InlineData("switchover", """{"leader":"pg-a","scheduled_at":"someday"}""", 422, "Unable to parse scheduled timestamp. It should be in an unambiguous format, e.g. ISO 8601")]
-    [InlineData("switchover", """{"leader":"pg-a","scheduled_at":"2099-01-01T00:00:00"}""", 400, "Timezone information is mandatory for the scheduled switchover")]
-    [InlineData("switchover", """{"leader":"pg-a","scheduled_at":"2009-01-01T00:00:00Z"}""", 422, "Cannot schedule switchover in the past")]
-    [InlineData("switchover", """{"leader":"pg-b","candidate":"pg-b"}""", 400, "Switchover target and source are the same")]
-    [InlineData("failover", """{"leader":"pg-b","candidate":"pg-b"}""", 400, "Switchover target and source are the same")]
+    [InlineData("switchover", """{"leader":"pg-a","scheduled_at":"someday"}""", 422,
+        "Unable to parse scheduled timestamp. It should be in an unambiguous format, e.g. ISO 8601")]
+    [InlineData("switchover", """{"leader":"pg-a","scheduled_at":"2099-01-01T00:00:00"}""", 400,
+        "Timezone information is mandatory for the scheduled switchover")]
+    [InlineData("switchover", """{"leader":"pg-a","scheduled_at":"2009-01-01T00:00:00Z"}""", 422,
+        "Cannot schedule switchover in the past")]
+    [InlineData(
+        "switchover", """{"leader":"pg-b","candidate":"pg-b"}""", 400, "Switchover target and source are the same")]
+    [InlineData(
+        "failover", """{"leader":"pg-b","candidate":"pg-b"}""", 400, "Switchover target and source are the same")]
     [InlineData("switchover", """{"leader":"pg-a","scheduled_at":{}}""", 400, "scheduled_at has to be a text")]
     [InlineData("switchover", """{"leader":"pg-a","candidate":[]}""", 400, "candidate has to be a text")]
     [InlineData("failover", """{"member":true}""", 400, "member has to be a text")]
@@ -25,9 +32,12 @@ public sealed class LeaderChangeTests
     [InlineData("switchover", """{"leader":"pg-z","candidate":"pg-nobody"}""", 412, "leader name does not match")]
     [InlineData("switchover", """{"leader":"pg-a","candidate":"pg-nobody"}""", 412, "candidate does not exists")]
     [InlineData("failover", """{"candidate":"pg-nobody"}""", 412, "candidate does not exists")]
-    [InlineData("switchover", """{"leader":"pg-a","candidate":"pg-gone"}""", 412, "switchover is not possible: no good candidates have been found")]
-    [InlineData("failover", """{"member":"pg-gone"}""", 412, "failover is not possible: no good candidates have been found")]
-    [InlineData("failover", """{"leader":"pg-a","candidate":"pg-gone"}""", 412, "switchover is not possible: no good candidates have been found")]
+    [InlineData("switchover", """{"leader":"pg-a","candidate":"pg-gone"}""", 412,
+        "switchover is not possible: no good candidates have been found")]
+    [InlineData(
+        "failover", """{"member":"pg-gone"}""", 412, "failover is not possible: no good candidates have been found")]
+    [InlineData("failover", """{"leader":"pg-a","candidate":"pg-gone"}""", 412,
+        "switchover is not possible: no good candidates have been found")]
     public async Task A_request_that_cannot_be_met_is_told_why(string action, string body, int code, string sentence)
     {
         await using var host = await StartAsync();
@@ -47,9 +57,11 @@ public sealed class LeaderChangeTests
     }
 
     [Theory]
-    [InlineData("switchover", """{"leader":"pg-a","candidate":"pg-b"}""", "candidate name does not match with sync_standby")]
+    [InlineData(
+        "switchover", """{"leader":"pg-a","candidate":"pg-b"}""", "candidate name does not match with sync_standby")]
     [InlineData("switchover", """{"leader":"pg-a"}""", "switchover is not possible: can not find sync_standby")]
-    public async Task In_synchronous_mode_only_a_synchronous_standby_takes_over(string action, string body, string sentence)
+    public async Task In_synchronous_mode_only_a_synchronous_standby_takes_over(
+        string action, string body, string sentence)
     {
         await using var host = await StartAsync(config: """{"synchronous_mode":true}""");
 
@@ -66,7 +78,8 @@ public sealed class LeaderChangeTests
         var (code, sentence) = await host.SendAsync("POST", $"/{action}", body);
 
         Assert.Equal(412, code);
-        Assert.StartsWith($"{action} is not possible: a standby cluster is configured", sentence, StringComparison.Ordinal);
+        Assert.StartsWith($"{action} is not possible: a standby cluster is configured", sentence,
+            StringComparison.Ordinal);
         Assert.Null(host.Dcs.Snapshot.Failover);
     }
 
@@ -83,10 +96,14 @@ public sealed class LeaderChangeTests
     }
 
     [Theory]
-    [InlineData("switchover", """{"leader":"pg-a","candidate":"pg-b"}""", "pg-b", "Successfully switched over to \"pg-b\"", """{"leader":"pg-a","member":"pg-b"}""")]
-    [InlineData("switchover", """{"leader":"pg-a"}""", "pg-b", "Successfully switched over to \"pg-b\"", """{"leader":"pg-a"}""")]
-    [InlineData("switchover", """{"leader":"pg-a","candidate":"pg-b"}""", "pg-c", "Switched over to \"pg-c\" instead of \"pg-b\"", """{"leader":"pg-a","member":"pg-b"}""")]
-    [InlineData("failover", """{"candidate":"pg-b"}""", "pg-b", "Successfully failed over to \"pg-b\"", """{"member":"pg-b"}""")]
+    [InlineData("switchover", """{"leader":"pg-a","candidate":"pg-b"}""", "pg-b",
+        "Successfully switched over to \"pg-b\"", """{"leader":"pg-a","member":"pg-b"}""")]
+    [InlineData("switchover", """{"leader":"pg-a"}""", "pg-b", "Successfully switched over to \"pg-b\"",
+        """{"leader":"pg-a"}""")]
+    [InlineData("switchover", """{"leader":"pg-a","candidate":"pg-b"}""", "pg-c",
+        "Switched over to \"pg-c\" instead of \"pg-b\"", """{"leader":"pg-a","member":"pg-b"}""")]
+    [InlineData("failover", """{"candidate":"pg-b"}""", "pg-b", "Successfully failed over to \"pg-b\"",
+        """{"member":"pg-b"}""")]
     public async Task The_answer_comes_when_another_member_leads(
         string action, string body, string newLeader, string sentence, string key)
     {
@@ -127,7 +144,8 @@ public sealed class LeaderChangeTests
             return answering.IsCompleted;
         });
 
-        Assert.Equal((503, "Failover status unknown after 20 seconds; operation may still be in progress"), await answering);
+        Assert.Equal((503, "Failover status unknown after 20 seconds; operation may still be in progress"),
+            await answering);
     }
 
     [Fact]
@@ -152,13 +170,15 @@ public sealed class LeaderChangeTests
     {
         await using var host = await StartAsync();
 
-        var scheduled = await host.SendAsync("POST", "/switchover", $$"""{"leader":"pg-a","candidate":"pg-gone","scheduled_at":"{{Soon}}"}""");
+        var scheduled = await host.SendAsync(
+            "POST", "/switchover", $$"""{"leader":"pg-a","candidate":"pg-gone","scheduled_at":"{{Soon}}"}""");
         var request = host.Dcs.Snapshot.Failover;
         var deleted = await host.SendAsync("DELETE", "/switchover");
         var again = await host.SendAsync("DELETE", "/switchover");
 
         Assert.Equal((202, "Switchover scheduled"), scheduled);
-        Assert.Equal(DateTimeOffset.Parse(Soon, System.Globalization.CultureInfo.InvariantCulture), request!.ScheduledAt);
+        Assert.Equal(DateTimeOffset.Parse(Soon, System.Globalization.CultureInfo.InvariantCulture),
+            request!.ScheduledAt);
         Assert.Equal((200, "scheduled switchover deleted"), deleted);
         Assert.Equal((404, "no switchover is scheduled"), again);
         Assert.Null(host.Dcs.Snapshot.Failover);
@@ -170,9 +190,15 @@ public sealed class LeaderChangeTests
         var host = await RestHost.StartAsync(Nodes.Replica, time: time);
         host.Dcs.Put("leader", "pg-a");
         host.Dcs.Put("config", config);
-        host.Dcs.Put("members/pg-a", """{"conn_url":"postgres://127.0.0.1:1/postgres","api_url":"http://127.0.0.1:1/patroni","state":"running","role":"primary"}""");
-        host.Dcs.Put("members/pg-b", $$"""{"conn_url":"postgres://127.0.0.1:1/postgres","api_url":"{{host.Settings.ApiUrl}}","state":"running","role":"replica"}""");
-        host.Dcs.Put("members/pg-gone", """{"conn_url":"postgres://127.0.0.1:1/postgres","api_url":"http://127.0.0.1:1/patroni","state":"running","role":"replica"}""");
+        host.Dcs.Put(
+            "members/pg-a",
+            """{"conn_url":"postgres://127.0.0.1:1/postgres","api_url":"http://127.0.0.1:1/patroni","state":"running","role":"primary"}""");
+        host.Dcs.Put(
+            "members/pg-b",
+            $$"""{"conn_url":"postgres://127.0.0.1:1/postgres","api_url":"{{host.Settings.ApiUrl}}","state":"running","role":"replica"}""");
+        host.Dcs.Put(
+            "members/pg-gone",
+            """{"conn_url":"postgres://127.0.0.1:1/postgres","api_url":"http://127.0.0.1:1/patroni","state":"running","role":"replica"}""");
         return host;
     }
 }

@@ -6,16 +6,19 @@ namespace Routing.Agent.Tests.Rest;
 /// <summary>What Prometheus reads.</summary>
 public sealed partial class MetricsTests
 {
-    private static readonly string[] Expected =
+    private static readonly string[] s_expected =
     [
-        "patroni_version gauge 040104", "patroni_postgres_running gauge 1", "patroni_postmaster_start_time gauge 1784527201.221",
+        "patroni_version gauge 040104", "patroni_postgres_running gauge 1",
+        "patroni_postmaster_start_time gauge 1784527201.221",
         "patroni_primary gauge 1", "patroni_xlog_location counter 117441000", "patroni_standby_leader gauge 0",
         "patroni_replica gauge 0", "patroni_sync_standby gauge 0", "patroni_quorum_standby gauge 0",
         "patroni_xlog_received_location counter 0", "patroni_xlog_replayed_location counter 0",
         "patroni_xlog_replayed_timestamp gauge 0", "patroni_xlog_paused gauge 0", "patroni_postgres_streaming gauge 0",
         "patroni_postgres_in_archive_recovery gauge 0", "patroni_postgres_server_version gauge 170005",
-        "patroni_cluster_unlocked gauge 0", "patroni_failsafe_mode_is_active gauge 0", "patroni_failsafe_mode_enabled gauge 0",
-        "patroni_failsafe_member gauge 0", "patroni_postgres_timeline gauge 4", "patroni_dcs_last_seen gauge 1784534400",
+        "patroni_cluster_unlocked gauge 0", "patroni_failsafe_mode_is_active gauge 0",
+        "patroni_failsafe_mode_enabled gauge 0",
+        "patroni_failsafe_member gauge 0", "patroni_postgres_timeline gauge 4",
+        "patroni_dcs_last_seen gauge 1784534400",
         "patroni_pending_restart gauge 0", "patroni_is_paused gauge 0", "patroni_postgres_state gauge 5",
         "patroni_failover_priority gauge 1",
     ];
@@ -28,8 +31,8 @@ public sealed partial class MetricsTests
         var (code, text) = await host.SendAsync("GET", "/metrics");
 
         Assert.Equal(200, code);
-        Assert.Equal(Expected, Samples(text));
-        Assert.All(Expected, line => Assert.Matches($@"(?m)^# HELP {line.Split(' ')[0]} \S", text));
+        Assert.Equal(s_expected, Samples(text));
+        Assert.All(s_expected, line => Assert.Matches($@"(?m)^# HELP {line.Split(' ')[0]} \S", text));
         Assert.Matches(@"(?m)^# .*0=initdb, 1=initdb_failed, .* 14=crashed$", text);
     }
 
@@ -54,7 +57,8 @@ public sealed partial class MetricsTests
     {
         await using var host = await RestHost.StartAsync(Nodes.QuorumStandby with
         {
-            Postgres = Nodes.Replica.Postgres with { ReplayedTimestamp = DateTimeOffset.FromUnixTimeMilliseconds(1784534400500) },
+            Postgres = Nodes.Replica.Postgres
+                with { ReplayedTimestamp = DateTimeOffset.FromUnixTimeMilliseconds(1784534400500) },
         });
 
         var samples = Samples((await host.SendAsync("GET", "/metrics")).Text);
@@ -82,10 +86,14 @@ public sealed partial class MetricsTests
 
         Assert.Contains("routing_term{scope=\"pay\",name=\"pg-a\"} 42\n", text, StringComparison.Ordinal);
         Assert.Contains("routing_fence_state{scope=\"pay\",name=\"pg-a\"} 2\n", text, StringComparison.Ordinal);
-        Assert.Contains("routing_decisions_total{scope=\"pay\",name=\"pg-a\",code=\"leads\"} 1\n", text, StringComparison.Ordinal);
-        Assert.Contains("routing_dcs_reconnects_total{scope=\"pay\",name=\"pg-a\"} 1\n", text, StringComparison.Ordinal);
-        Assert.Contains("routing_last_failover_phase_seconds{scope=\"pay\",name=\"pg-a\",phase=\"promoted\"} 0.25\n", text, StringComparison.Ordinal);
-        Assert.Contains("routing_loop_duration_seconds_count{scope=\"pay\",name=\"pg-a\"} 1\n", text, StringComparison.Ordinal);
+        Assert.Contains("routing_decisions_total{scope=\"pay\",name=\"pg-a\",code=\"leads\"} 1\n", text,
+            StringComparison.Ordinal);
+        Assert.Contains("routing_dcs_reconnects_total{scope=\"pay\",name=\"pg-a\"} 1\n", text,
+            StringComparison.Ordinal);
+        Assert.Contains("routing_last_failover_phase_seconds{scope=\"pay\",name=\"pg-a\",phase=\"promoted\"} 0.25\n",
+            text, StringComparison.Ordinal);
+        Assert.Contains("routing_loop_duration_seconds_count{scope=\"pay\",name=\"pg-a\"} 1\n", text,
+            StringComparison.Ordinal);
         Assert.Matches(@"(?m)^routing_lease_left_seconds\{scope=""pay"",name=""pg-a""\} 2\d\d", text);
     }
 
@@ -93,7 +101,8 @@ public sealed partial class MetricsTests
     private static List<string> Samples(string text)
     {
         var types = Type().Matches(text).ToDictionary(match => match.Groups[1].Value, match => match.Groups[2].Value);
-        return [.. Sample().Matches(text).Select(match => $"{match.Groups[1].Value} {types[match.Groups[1].Value]} {match.Groups[2].Value}")];
+        return [.. Sample().Matches(text)
+            .Select(match => $"{match.Groups[1].Value} {types[match.Groups[1].Value]} {match.Groups[2].Value}")];
     }
 
     [GeneratedRegex(@"^# TYPE (patroni_\w+) (\w+)$", RegexOptions.Multiline)]

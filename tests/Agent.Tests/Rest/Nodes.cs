@@ -6,10 +6,12 @@ using Routing.Ha;
 
 namespace Routing.Agent.Tests.Rest;
 
-/// <summary>Members in the states that load balancers meet. Each look makes a new one: their leases run from that moment.</summary>
+/// <summary>
+/// Members in the states that load balancers meet. Each look makes a new one: their leases run from that moment.
+/// </summary>
 internal static class Nodes
 {
-    private static readonly TimeProvider Time = TimeProvider.System;
+    private static readonly TimeProvider s_time = TimeProvider.System;
 
     public static AgentStatus Primary => Base("pg-a") with
     {
@@ -25,7 +27,8 @@ internal static class Nodes
             WalPosition = new Lsn(117441000),
             ServerVersion = 170005,
             PostmasterStart = new DateTimeOffset(2026, 7, 20, 6, 0, 1, 221, TimeSpan.Zero),
-            Standbys = [new StandbyRow("pg-b", "replicator", "10.1.0.12", "streaming", "quorum", 1, null, null, null, null)],
+            Standbys = [
+                new StandbyRow("pg-b", "replicator", "10.1.0.12", "streaming", "quorum", 1, null, null, null, null)],
         },
     };
 
@@ -57,7 +60,9 @@ internal static class Nodes
     {
         Role = Role.StandbyLeader,
         LeaderUntil = In(TimeSpan.FromMinutes(5)),
-        Config = DynamicConfig.Default with { StandbyCluster = new StandbyClusterConfig("10.2.0.1", 5432, null, null, [], null, null) },
+        Config =
+            DynamicConfig.Default
+                with { StandbyCluster = new StandbyClusterConfig("10.2.0.1", 5432, null, null, [], null, null) },
     };
 
     public static AgentStatus ExpiredPrimary => Primary with { LeaderUntil = In(TimeSpan.FromMilliseconds(-1)) };
@@ -82,12 +87,14 @@ internal static class Nodes
 
     public static AgentStatus Silent(AgentStatus status) => status with { IsDcsSilent = true };
 
-    public static AgentStatus Paused(AgentStatus status) => status with { Config = status.Config with { Pause = true } };
+    public static AgentStatus Paused(AgentStatus status) =>
+        status with { Config = status.Config with { Pause = true } };
 
     public static MemberTags Tags(params (string Name, string Json)[] tags) => new(tags.ToImmutableSortedDictionary(
         tag => tag.Name, tag => JsonElement.Parse(tag.Json), StringComparer.Ordinal));
 
-    public static long In(TimeSpan time) => Time.GetTimestamp() + (long)(time.TotalSeconds * Time.TimestampFrequency);
+    public static long In(TimeSpan time) =>
+        s_time.GetTimestamp() + (long)(time.TotalSeconds * s_time.TimestampFrequency);
 
     private static AgentStatus Base(string name) => new()
     {
@@ -112,6 +119,8 @@ internal static class Nodes
     private static AgentStatus InSync(AgentStatus status, SynchronousMode mode) => status with
     {
         Config = DynamicConfig.Default with { SynchronousMode = mode },
-        Cluster = status.Cluster! with { Sync = SyncState.None with { Leader = "pg-a", Standbys = SyncState.None.Standbys.Add(status.Name) } },
+        Cluster =
+            status.Cluster! with { Sync =
+                SyncState.None with { Leader = "pg-a", Standbys = SyncState.None.Standbys.Add(status.Name) } },
     };
 }

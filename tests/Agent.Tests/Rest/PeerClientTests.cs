@@ -11,7 +11,7 @@ namespace Routing.Agent.Tests.Rest;
 /// <summary>How an agent asks the others.</summary>
 public sealed class PeerClientTests
 {
-    private static readonly TimeSpan GiveUp = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_giveUp = TimeSpan.FromSeconds(30);
 
     [Fact]
     public async Task All_are_asked_at_once()
@@ -26,21 +26,24 @@ public sealed class PeerClientTests
         using var peers = new PeerClient(new CtlSettings(), time);
 
         var asking = peers.ProbeAsync(
-            [Member("mute", $"http://{mute.LocalEndpoint}/patroni"), Member("silent", $"http://{silent.LocalEndpoint}/patroni")],
+            [Member("mute", $"http://{mute.LocalEndpoint}/patroni"),
+                Member("silent", $"http://{silent.LocalEndpoint}/patroni")],
             limit, cancellation);
         // The clock stands still: nobody is given up before all are asked.
-        using var one = await mute.AcceptTcpClientAsync(cancellation).AsTask().WaitAsync(GiveUp, cancellation);
-        using var other = await silent.AcceptTcpClientAsync(cancellation).AsTask().WaitAsync(GiveUp, cancellation);
+        using var one = await mute.AcceptTcpClientAsync(cancellation).AsTask().WaitAsync(s_giveUp, cancellation);
+        using var other = await silent.AcceptTcpClientAsync(cancellation).AsTask().WaitAsync(s_giveUp, cancellation);
         time.Advance(limit);
-        var reports = await asking.WaitAsync(GiveUp, cancellation);
+        var reports = await asking.WaitAsync(s_giveUp, cancellation);
 
-        Assert.All(reports, report => Assert.Contains("did not answer within 0.5 s", report.Problem, StringComparison.Ordinal));
+        Assert.All(reports,
+            report => Assert.Contains("did not answer within 0.5 s", report.Problem, StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task Those_who_refuse_or_hang_are_told_apart_from_those_who_answer()
     {
-        await using var primary = await RestHost.StartAsync(Nodes.Primary with { Tags = Nodes.Tags(("failover_priority", "3")) });
+        await using var primary =
+            await RestHost.StartAsync(Nodes.Primary with { Tags = Nodes.Tags(("failover_priority", "3")) });
         await using var replica = await RestHost.StartAsync(Nodes.Replica with
         {
             WatchdogProblem = "no device",
@@ -49,14 +52,18 @@ public sealed class PeerClientTests
         using var mute = new TcpListener(IPAddress.Loopback, 0);
         mute.Start();
         using var peers = new PeerClient(new CtlSettings(), TimeProvider.System);
-        // Asked once before: with that, all that answering needs is loaded, and the limit is large for those who answer.
+        // Asked once before: with that, all that answering needs is loaded, and the limit is large for those who
+        // answer.
         await peers.ProbeAsync(
-            [Member("pg-a", primary.Settings.ApiUrl), Member("pg-b", replica.Settings.ApiUrl)], GiveUp, TestContext.Current.CancellationToken);
+            [Member("pg-a", primary.Settings.ApiUrl), Member("pg-b", replica.Settings.ApiUrl)], s_giveUp,
+            TestContext.Current.CancellationToken);
 
         var reports = await peers.ProbeAsync(
             [
-                Member("pg-a", primary.Settings.ApiUrl), Member("pg-b", replica.Settings.ApiUrl), Member("refuses", "http://127.0.0.1:1/patroni"),
-                Member("mute", $"http://{mute.LocalEndpoint}/patroni"), Member("nowhere", null), Member("odd", "ftp://127.0.0.1/patroni"),
+                Member("pg-a", primary.Settings.ApiUrl), Member("pg-b", replica.Settings.ApiUrl),
+                Member("refuses", "http://127.0.0.1:1/patroni"),
+                Member("mute", $"http://{mute.LocalEndpoint}/patroni"), Member("nowhere", null),
+                Member("odd", "ftp://127.0.0.1/patroni"),
             ],
             TimeSpan.FromSeconds(4), TestContext.Current.CancellationToken);
 
@@ -88,8 +95,10 @@ public sealed class PeerClientTests
 
     [Theory]
     [InlineData("""{"role":"\ud800","state":"\udc00","xlog":{"received_location":"\ud800"},"timeline":"\udfff"}""")]
-    [InlineData("""{"role":"replica","tags":{"\ud800":"\ud800","nofailover":"\udc00"},"database_system_identifier":"\ud800"}""")]
-    [InlineData("""{"patroni":{"name":"\udc00"},"routing":{"age":"\ud800"},"pause":"\ud800","watchdog_failed":"\udc00"}""")]
+    [InlineData(
+        """{"role":"replica","tags":{"\ud800":"\ud800","nofailover":"\udc00"},"database_system_identifier":"\ud800"}""")]
+    [InlineData(
+        """{"patroni":{"name":"\udc00"},"routing":{"age":"\ud800"},"pause":"\ud800","watchdog_failed":"\udc00"}""")]
     public async Task Half_surrogates_in_an_answer_end_nobody(string json)
     {
         var report = await AskOneWhoAnswersAsync("application/json", System.Text.Encoding.UTF8.GetBytes(json));
@@ -104,7 +113,8 @@ public sealed class PeerClientTests
     [InlineData("nonsense")]
     public async Task An_answer_is_read_whatever_charset_it_names(string contentType)
     {
-        var report = await AskOneWhoAnswersAsync(contentType, """{"role":"replica","xlog":{"received_location":5}}"""u8.ToArray());
+        var report = await AskOneWhoAnswersAsync(
+            contentType, """{"role":"replica","xlog":{"received_location":5}}"""u8.ToArray());
 
         Assert.Equal((true, new Lsn(5)), (report.Reachable, report.Position));
     }
@@ -139,7 +149,8 @@ public sealed class PeerClientTests
         var message = new FailsafeMessage("pg-a", "postgres://a", "http://a", null);
 
         var replies = await peers.PostFailsafeAsync(
-            [new("b", accepts.Settings.ApiUrl), new("c", leads.Settings.ApiUrl), new("d", "http://127.0.0.1:1/patroni")],
+            [new("b", accepts.Settings.ApiUrl), new("c", leads.Settings.ApiUrl),
+                new("d", "http://127.0.0.1:1/patroni")],
             message, TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken);
 
         Assert.Equal([true, false, false], replies.Select(reply => reply.Accepted));
@@ -151,11 +162,14 @@ public sealed class PeerClientTests
     [Fact]
     public async Task Any_answer_proves_that_somebody_lives_there()
     {
-        await using var late = await RestHost.StartAsync(Nodes.Primary with { NextRunAt = Nodes.In(TimeSpan.FromHours(-1)) });
+        await using var late =
+            await RestHost.StartAsync(Nodes.Primary with { NextRunAt = Nodes.In(TimeSpan.FromHours(-1)) });
         using var peers = new PeerClient(new CtlSettings(), TimeProvider.System);
 
-        Assert.True(await peers.LivenessAsync(late.Settings.ApiUrl, TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken));
-        Assert.False(await peers.LivenessAsync("http://127.0.0.1:1/patroni", TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken));
+        Assert.True(await peers.LivenessAsync(
+            late.Settings.ApiUrl, TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken));
+        Assert.False(await peers.LivenessAsync(
+            "http://127.0.0.1:1/patroni", TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -180,7 +194,8 @@ public sealed class PeerClientTests
             TimeProvider.System);
 
         var reply = Assert.Single(await peers.PostFailsafeAsync(
-            [new("b", settings.ApiUrl)], new FailsafeMessage("pg-a", "postgres://a", "http://a", null), TimeSpan.FromSeconds(5),
+            [new("b", settings.ApiUrl)], new FailsafeMessage("pg-a", "postgres://a", "http://a", null),
+            TimeSpan.FromSeconds(5),
             TestContext.Current.CancellationToken));
 
         Assert.True(reply.Accepted, reply.Detail);
@@ -188,7 +203,9 @@ public sealed class PeerClientTests
 
     private static Member Member(string name, string? apiUrl) => new() { Name = name, ApiUrl = apiUrl };
 
-    /// <summary>Asks a server that answers with these bytes, and with headers that no server of ours would send.</summary>
+    /// <summary>
+    /// Asks a server that answers with these bytes, and with headers that no server of ours would send.
+    /// </summary>
     private static async Task<Ha.PeerReport> AskOneWhoAnswersAsync(string contentType, byte[] body)
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
@@ -196,13 +213,15 @@ public sealed class PeerClientTests
         using var peers = new PeerClient(new CtlSettings(), TimeProvider.System);
         var cancellation = TestContext.Current.CancellationToken;
 
-        var asking = peers.ProbeAsync([Member("odd", $"http://{listener.LocalEndpoint}/patroni")], GiveUp, cancellation);
-        using var client = await listener.AcceptTcpClientAsync(cancellation).AsTask().WaitAsync(GiveUp, cancellation);
+        var asking =
+            peers.ProbeAsync([Member("odd", $"http://{listener.LocalEndpoint}/patroni")], s_giveUp, cancellation);
+        using var client = await listener.AcceptTcpClientAsync(cancellation).AsTask().WaitAsync(s_giveUp, cancellation);
         var stream = client.GetStream();
-        var head = $"HTTP/1.1 200 OK\r\nContent-Type: {contentType}\r\nlsn: \u00ff\r\nContent-Length: {body.Length}\r\n\r\n";
+        var head =
+            $"HTTP/1.1 200 OK\r\nContent-Type: {contentType}\r\nlsn: \u00ff\r\nContent-Length: {body.Length}\r\n\r\n";
         _ = await stream.ReadAsync(new byte[4096], cancellation);
         await stream.WriteAsync(System.Text.Encoding.Latin1.GetBytes(head), cancellation);
         await stream.WriteAsync(body, cancellation);
-        return Assert.Single(await asking.WaitAsync(GiveUp, cancellation));
+        return Assert.Single(await asking.WaitAsync(s_giveUp, cancellation));
     }
 }

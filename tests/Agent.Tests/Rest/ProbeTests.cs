@@ -61,7 +61,8 @@ public sealed class ProbeTests
     {
         await using var host = await RestHost.StartAsync(Nodes.Primary);
 
-        var answer = await host.RawAsync("GET /liveness HTTP/1.1\r\nHost: x\r\n\r\nGET /liveness HTTP/1.1\r\nHost: x\r\n\r\n");
+        var answer =
+            await host.RawAsync("GET /liveness HTTP/1.1\r\nHost: x\r\n\r\nGET /liveness HTTP/1.1\r\nHost: x\r\n\r\n");
 
         Assert.Single(answer.Split("HTTP/1.1 200", StringSplitOptions.RemoveEmptyEntries));
     }

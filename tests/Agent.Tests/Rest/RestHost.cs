@@ -109,7 +109,8 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
 
     public void RequestReload() => Reloads++;
 
-    public ValueTask<ImmutableArray<string>> RefusalsAsync(DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken) =>
+    public ValueTask<ImmutableArray<string>> RefusalsAsync(
+        DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken) =>
         ValueTask.FromResult(Refusals(next));
 
     /// <summary>What the server would say of a configuration.</summary>
@@ -129,7 +130,8 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
         using var request = new HttpRequestMessage(new HttpMethod(method), path);
         request.Content = body is null ? null : new StringContent(body);
         using var response = await Http.SendAsync(request, TestContext.Current.CancellationToken);
-        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        return ((int)response.StatusCode,
+            await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
     public async Task<JsonElement> JsonAsync(string path)

@@ -21,10 +21,13 @@ public sealed class RestartRequestTests
     [InlineData("""{"timeout":"5 apples"}""", 400, "timeout has to be a number of seconds above 0")]
     [InlineData("""{"timeout":{}}""", 400, "timeout has to be a number of seconds above 0")]
     [InlineData("""{"when":"now"}""", 400, "Unknown filter for the scheduled restart: when")]
-    [InlineData("""{"schedule":"2099-01-01T00:00:00"}""", 400, "Timezone information is mandatory for the scheduled restart")]
+    [InlineData(
+        """{"schedule":"2099-01-01T00:00:00"}""", 400, "Timezone information is mandatory for the scheduled restart")]
     [InlineData("""{"schedule":"2009-01-01T00:00:00Z"}""", 422, "Cannot schedule restart in the past")]
-    [InlineData("""{"schedule":"someday"}""", 422, "Unable to parse scheduled timestamp. It should be in an unambiguous format, e.g. ISO 8601")]
-    [InlineData("""{"schedule":null}""", 422, "Unable to parse scheduled timestamp. It should be in an unambiguous format, e.g. ISO 8601")]
+    [InlineData("""{"schedule":"someday"}""", 422,
+        "Unable to parse scheduled timestamp. It should be in an unambiguous format, e.g. ISO 8601")]
+    [InlineData("""{"schedule":null}""", 422,
+        "Unable to parse scheduled timestamp. It should be in an unambiguous format, e.g. ISO 8601")]
     public async Task A_request_that_cannot_be_used_is_told_why(string body, int code, string sentence)
     {
         await using var host = await RestHost.StartAsync(Nodes.Primary);
@@ -47,14 +50,16 @@ public sealed class RestartRequestTests
 
     [Theory]
     [InlineData(JobResult.Done, null, "", 200, "restarted successfully")]
-    [InlineData(null, OrderRefusal.ConditionsNotMet, "its role is replica", 503, "restart conditions are not satisfied")]
+    [InlineData(
+        null, OrderRefusal.ConditionsNotMet, "its role is replica", 503, "restart conditions are not satisfied")]
     [InlineData(null, OrderRefusal.Busy, "rewinding", 503, "rewinding already in progress")]
     [InlineData(null, OrderRefusal.StillStarting, "", 503, "postgres is still starting")]
     [InlineData(JobResult.StillStarting, null, "", 503, "postgres is still starting")]
     [InlineData(JobResult.Failed, null, "a wrong setting", 503, "restart failed: a wrong setting")]
     [InlineData(JobResult.Cancelled, null, "it was cancelled", 503, "restart failed: it was cancelled")]
     [InlineData(null, OrderRefusal.Failed, "PostgreSQL is down", 503, "restart failed: PostgreSQL is down")]
-    public async Task The_answer_is_that_of_its_end(JobResult? result, OrderRefusal? refusal, string detail, int code, string sentence)
+    public async Task The_answer_is_that_of_its_end(
+        JobResult? result, OrderRefusal? refusal, string detail, int code, string sentence)
     {
         await using var host = await RestHost.StartAsync(Nodes.Primary);
 
@@ -72,7 +77,8 @@ public sealed class RestartRequestTests
         await using var host = await RestHost.StartAsync(Nodes.Primary);
 
         var answer = host.SendAsync(
-            "POST", "/restart", """{"role":"replica","postgres_version":"15.9","timeout":"2min","restart_pending":true}""");
+            "POST", "/restart",
+            """{"role":"replica","postgres_version":"15.9","timeout":"2min","restart_pending":true}""");
         var order = Assert.IsType<RestartOrder>(await OpenAsync(host));
         host.Orders.End(order.Id, new OrderEnd(JobResult.Done, null, ""));
         await answer;
@@ -115,7 +121,8 @@ public sealed class RestartRequestTests
     {
         await using var host = await RestHost.StartAsync(Nodes.Primary);
 
-        var planned = await host.SendAsync("POST", "/restart", $$"""{"schedule":"{{Soon}}","role":"primary","timeout":30}""");
+        var planned =
+            await host.SendAsync("POST", "/restart", $$"""{"schedule":"{{Soon}}","role":"primary","timeout":30}""");
         var another = await host.SendAsync("POST", "/restart", $$"""{"schedule":"{{Soon}}"}""");
         var known = host.Orders.Scheduled!;
         host.Status = host.Status with { ScheduledRestart = known };
@@ -126,7 +133,8 @@ public sealed class RestartRequestTests
         Assert.Equal((409, "Another restart is already scheduled"), another);
         Assert.Equal(PostgresTime.Format(host.Status.Postgres.PostmasterStart!.Value), known.PostmasterStartTime);
         Assert.Equal(("primary", 30), (shown.GetProperty("role").GetString(), shown.GetProperty("timeout").GetInt32()));
-        Assert.Equal(JsonValueKind.Undefined, shown.TryGetProperty("postmaster_start_time", out var none) ? none.ValueKind : default);
+        Assert.Equal(JsonValueKind.Undefined,
+            shown.TryGetProperty("postmaster_start_time", out var none) ? none.ValueKind : default);
         Assert.Equal((200, "scheduled restart deleted"), deleted);
         Assert.Equal((404, "no restarts are scheduled"), await host.SendAsync("DELETE", "/restart"));
     }
@@ -138,7 +146,8 @@ public sealed class RestartRequestTests
         host.Dcs.Put("config", """{"pause":true}""");
 
         Assert.Equal(
-            (500, "Can't schedule restart in the paused state"), await host.SendAsync("POST", "/restart", $$"""{"schedule":"{{Soon}}"}"""));
+            (500, "Can't schedule restart in the paused state"),
+            await host.SendAsync("POST", "/restart", $$"""{"schedule":"{{Soon}}"}"""));
     }
 
     [Fact]
@@ -152,7 +161,8 @@ public sealed class RestartRequestTests
         desk.Recall(planned);
 
         var order = Assert.IsType<RestartOrder>(desk.Open);
-        Assert.Equal((new RestartFilter("replica", null, true), TimeSpan.FromSeconds(5)), (order.Filter, order.Timeout));
+        Assert.Equal((new RestartFilter("replica", null, true), TimeSpan.FromSeconds(5)),
+            (order.Filter, order.Timeout));
         Assert.Null(desk.Scheduled);
     }
 

@@ -16,7 +16,8 @@ public sealed class TlsTests : IDisposable
     [Fact]
     public async Task Everything_is_answered_over_TLS_and_a_new_certificate_shows_after_a_reload()
     {
-        var settings = RestHost.Loopback() with { CertificateFile = _certificates.Issue("server", 1, "pass"), KeyFilePassword = "pass" };
+        var settings = RestHost.Loopback() with { CertificateFile = _certificates.Issue("server", 1, "pass"),
+            KeyFilePassword = "pass" };
         await using var host = await RestHost.StartAsync(Nodes.Primary, settings);
 
         var (probe, before) = await AskAsync(settings, "OPTIONS /primary HTTP/1.0\r\n\r\n");
@@ -65,7 +66,8 @@ public sealed class TlsTests : IDisposable
         using var client = shows ? Load(_certificates.Issue("client", 9)) : null;
 
         var get = await AskOrRefusedAsync(settings, "GET /primary HTTP/1.1\r\nHost: x\r\n\r\n", client);
-        var post = await AskOrRefusedAsync(settings, "POST /reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", client);
+        var post =
+            await AskOrRefusedAsync(settings, "POST /reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", client);
 
         Assert.Equal((safe, unsafeCode), (Code(get), Code(post)));
     }
@@ -130,6 +132,7 @@ public sealed class TlsTests : IDisposable
             cancellationToken);
         await tls.WriteAsync(Encoding.ASCII.GetBytes(request), cancellationToken);
         using var answer = new StreamReader(tls, Encoding.Latin1);
-        return (await answer.ReadToEndAsync(cancellationToken).WaitAsync(TimeSpan.FromSeconds(15), cancellationToken), serial);
+        return (await answer.ReadToEndAsync(cancellationToken).WaitAsync(TimeSpan.FromSeconds(15), cancellationToken),
+            serial);
     }
 }

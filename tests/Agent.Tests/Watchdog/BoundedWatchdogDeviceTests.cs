@@ -6,7 +6,7 @@ namespace Routing.Agent.Tests.Watchdog;
 /// <summary>Drivers that hang.</summary>
 public sealed class BoundedWatchdogDeviceTests
 {
-    private static readonly TimeSpan Bound = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_bound = TimeSpan.FromMilliseconds(100);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -23,14 +23,17 @@ public sealed class BoundedWatchdogDeviceTests
                 hold.Wait(Cancelled);
                 return device;
             },
-            Bound);
+            s_bound);
 
-        Assert.Contains("opening /dev/slow takes longer", Assert.Throws<IOException>(() => open("/dev/slow")).Message, StringComparison.Ordinal);
-        Assert.Contains("has not come back", Assert.Throws<IOException>(() => open("/dev/slow")).Message, StringComparison.Ordinal);
+        Assert.Contains("opening /dev/slow takes longer", Assert.Throws<IOException>(() => open("/dev/slow")).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("has not come back", Assert.Throws<IOException>(() => open("/dev/slow")).Message,
+            StringComparison.Ordinal);
         Assert.Equal(1, opens);
         hold.Set();
 
-        await WaitUntil.TrueAsync(() => Task.FromResult(device.Story == "V, closed"), TimeSpan.FromSeconds(10), "it is stopped");
+        await WaitUntil.TrueAsync(() => Task.FromResult(device.Story == "V, closed"), TimeSpan.FromSeconds(10),
+            "it is stopped");
         using var second = open("/dev/slow");
         Assert.Equal(2, opens);
     }
@@ -40,7 +43,7 @@ public sealed class BoundedWatchdogDeviceTests
     {
         using var hold = new ManualResetEventSlim();
         var device = new Device { Hold = hold };
-        using var bounded = BoundedWatchdogDevice.Opener(_ => device, Bound)("/dev/slow");
+        using var bounded = BoundedWatchdogDevice.Opener(_ => device, s_bound)("/dev/slow");
 
         Assert.Throws<IOException>(() => bounded.Write((byte)'1'));
         Assert.Throws<IOException>(() => bounded.TimeoutSeconds);
@@ -50,8 +53,10 @@ public sealed class BoundedWatchdogDeviceTests
     }
 
     [Fact]
-    public void What_the_driver_says_against_it_is_passed_on() => Assert.Equal("no such device", Assert.Throws<IOException>(
-        () => BoundedWatchdogDevice.Opener(_ => throw new IOException("no such device"), Bound)("/dev/none")).Message);
+    public void What_the_driver_says_against_it_is_passed_on() =>
+        Assert.Equal("no such device", Assert.Throws<IOException>(
+        () =>
+            BoundedWatchdogDevice.Opener(_ => throw new IOException("no such device"), s_bound)("/dev/none")).Message);
 
     /// <summary>open(2) of a named pipe waits for a reader, for ever.</summary>
     [Fact]
@@ -61,7 +66,8 @@ public sealed class BoundedWatchdogDeviceTests
         using var make = System.Diagnostics.Process.Start("mkfifo", directory["pipe"]);
         make.WaitForExit();
 
-        Assert.Contains(directory["pipe"], Assert.Throws<IOException>(() => new LinuxWatchdogDevice(directory["pipe"])).Message, StringComparison.Ordinal);
+        Assert.Contains(directory["pipe"], Assert.Throws<IOException>(
+            () => new LinuxWatchdogDevice(directory["pipe"])).Message, StringComparison.Ordinal);
     }
 
     private sealed class Device : IWatchdogDevice

@@ -6,8 +6,8 @@ namespace Routing.Agent.Tests.Watchdog;
 
 public sealed class DeviceWatchdogTests
 {
-    private static readonly TimeSpan Ttl = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan LoopWait = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_ttl = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_loopWait = TimeSpan.FromSeconds(10);
 
     private readonly List<string> _log = [];
     private readonly FakeTimeProvider _time = new();
@@ -18,7 +18,7 @@ public sealed class DeviceWatchdogTests
         var device = new FakeDevice();
         using var watchdog = Over(device, WatchdogMode.Automatic);
 
-        Assert.True(watchdog.TryActivate(Ttl, LoopWait));
+        Assert.True(watchdog.TryActivate(s_ttl, s_loopWait));
         watchdog.KeepAlive();
         watchdog.Disable();
 
@@ -33,7 +33,7 @@ public sealed class DeviceWatchdogTests
         var device = new FakeDevice();
         using var watchdog = Over(device, WatchdogMode.Automatic, margin: null);
 
-        watchdog.TryActivate(TimeSpan.FromSeconds(31), LoopWait);
+        watchdog.TryActivate(TimeSpan.FromSeconds(31), s_loopWait);
 
         Assert.Equal(15, device.TimeoutSeconds);
     }
@@ -44,9 +44,9 @@ public sealed class DeviceWatchdogTests
         var device = new FakeDevice();
         using var watchdog = Over(device, WatchdogMode.Required);
 
-        watchdog.TryActivate(Ttl, LoopWait);
-        watchdog.TryActivate(Ttl, LoopWait);
-        watchdog.TryActivate(TimeSpan.FromSeconds(40), LoopWait);
+        watchdog.TryActivate(s_ttl, s_loopWait);
+        watchdog.TryActivate(s_ttl, s_loopWait);
+        watchdog.TryActivate(TimeSpan.FromSeconds(40), s_loopWait);
 
         Assert.Equal("opened, timeout 25, 1, timeout 35, 1", device.Story);
     }
@@ -57,12 +57,13 @@ public sealed class DeviceWatchdogTests
     public void Without_a_device_only_a_required_one_forbids_to_lead(WatchdogMode mode, bool mayLead)
     {
         using var watchdog = new DeviceWatchdog(
-            new WatchdogSettings { Mode = mode, Device = "/dev/no-watchdog" }, path => new LinuxWatchdogDevice(path), _time, _log.Add);
+            new WatchdogSettings { Mode = mode, Device = "/dev/no-watchdog" }, path => new LinuxWatchdogDevice(path),
+            _time, _log.Add);
 
-        watchdog.Rest(Ttl, LoopWait);
-        Assert.Equal(mayLead, watchdog.TryActivate(Ttl, LoopWait));
+        watchdog.Rest(s_ttl, s_loopWait);
+        Assert.Equal(mayLead, watchdog.TryActivate(s_ttl, s_loopWait));
         watchdog.Disable();
-        Assert.Equal(mayLead, watchdog.TryActivate(Ttl, LoopWait));
+        Assert.Equal(mayLead, watchdog.TryActivate(s_ttl, s_loopWait));
         Assert.Equal(mayLead, watchdog.IsUsable);
         Assert.Equal(TimeSpan.Zero, watchdog.Timeout);
         Assert.Contains("/dev/no-watchdog", watchdog.Problem, StringComparison.Ordinal);
@@ -77,7 +78,7 @@ public sealed class DeviceWatchdogTests
         var device = new FakeDevice();
         using var watchdog = Over(device, mode);
 
-        Assert.Equal(mayLead, watchdog.TryActivate(TimeSpan.FromSeconds(14), LoopWait));
+        Assert.Equal(mayLead, watchdog.TryActivate(TimeSpan.FromSeconds(14), s_loopWait));
 
         Assert.Equal("", device.Story);
         Assert.Single(_log);
@@ -92,7 +93,7 @@ public sealed class DeviceWatchdogTests
         var device = new FakeDevice { Actual = 60 };
         using var watchdog = Over(device, mode);
 
-        Assert.Equal(mayLead, watchdog.TryActivate(Ttl, LoopWait));
+        Assert.Equal(mayLead, watchdog.TryActivate(s_ttl, s_loopWait));
 
         Assert.Equal(story, device.Story);
         Assert.Contains("60 s", watchdog.Problem, StringComparison.Ordinal);
@@ -106,7 +107,7 @@ public sealed class DeviceWatchdogTests
         var device = new FakeDevice { Actual = 5 };
         using var watchdog = Over(device, mode);
 
-        Assert.Equal(mayLead, watchdog.TryActivate(Ttl, LoopWait));
+        Assert.Equal(mayLead, watchdog.TryActivate(s_ttl, s_loopWait));
 
         Assert.Equal(TimeSpan.Zero, watchdog.Timeout);
         Assert.EndsWith("V, closed", device.Story, StringComparison.Ordinal);
@@ -118,7 +119,7 @@ public sealed class DeviceWatchdogTests
         var device = new FakeDevice { CanSetTimeout = false, Actual = 20 };
         using var watchdog = Over(device, WatchdogMode.Required);
 
-        Assert.True(watchdog.TryActivate(Ttl, LoopWait));
+        Assert.True(watchdog.TryActivate(s_ttl, s_loopWait));
 
         Assert.Equal("opened, 1", device.Story);
     }
@@ -129,7 +130,7 @@ public sealed class DeviceWatchdogTests
         var device = new FakeDevice();
         using var watchdog = Over(device, WatchdogMode.Off);
 
-        Assert.True(watchdog.TryActivate(Ttl, LoopWait));
+        Assert.True(watchdog.TryActivate(s_ttl, s_loopWait));
         watchdog.KeepAlive();
         watchdog.Disable();
 
@@ -141,7 +142,7 @@ public sealed class DeviceWatchdogTests
     {
         var device = new FakeDevice();
         using var watchdog = Over(device, WatchdogMode.Required);
-        watchdog.TryActivate(Ttl, LoopWait);
+        watchdog.TryActivate(s_ttl, s_loopWait);
 
         device.Fails = true;
         watchdog.KeepAlive();
@@ -159,12 +160,12 @@ public sealed class DeviceWatchdogTests
         Assert.False(watchdog.IsUsable);   // nothing is known yet
         for (var run = 0; run < 10; run++)
         {
-            watchdog.Rest(Ttl, LoopWait);
+            watchdog.Rest(s_ttl, s_loopWait);
             Assert.False(watchdog.IsUsable);
-            Assert.False(watchdog.TryActivate(Ttl, LoopWait));
+            Assert.False(watchdog.TryActivate(s_ttl, s_loopWait));
         }
         device.OpenFails = false;
-        watchdog.Rest(Ttl, LoopWait);
+        watchdog.Rest(s_ttl, s_loopWait);
 
         Assert.True(watchdog.IsUsable);
         Assert.Equal("opened, timeout 25, 1, V, closed", device.Story);
@@ -179,7 +180,7 @@ public sealed class DeviceWatchdogTests
         var pauses = new List<TimeSpan>();
         for (var loss = 0; loss < 3; loss++)
         {
-            Assert.True(watchdog.TryActivate(Ttl, LoopWait));
+            Assert.True(watchdog.TryActivate(s_ttl, s_loopWait));
             device.Fails = true;
             watchdog.KeepAlive();
             Assert.False(watchdog.IsUsable);
@@ -189,7 +190,7 @@ public sealed class DeviceWatchdogTests
             while (!watchdog.IsUsable)
             {
                 _time.Advance(TimeSpan.FromSeconds(5));
-                watchdog.Rest(Ttl, LoopWait);
+                watchdog.Rest(s_ttl, s_loopWait);
             }
             pauses.Add(_time.GetElapsedTime(lost));
         }
@@ -203,13 +204,13 @@ public sealed class DeviceWatchdogTests
         var device = new FakeDevice { CanClose = false };
         using var watchdog = Over(device, WatchdogMode.Required);
 
-        watchdog.Rest(Ttl, LoopWait);
-        watchdog.Rest(Ttl, LoopWait);
+        watchdog.Rest(s_ttl, s_loopWait);
+        watchdog.Rest(s_ttl, s_loopWait);
         Assert.Equal(TimeSpan.Zero, watchdog.Timeout);
-        Assert.True(watchdog.TryActivate(Ttl, LoopWait));
+        Assert.True(watchdog.TryActivate(s_ttl, s_loopWait));
         watchdog.KeepAlive();
         watchdog.Disable();
-        watchdog.Rest(Ttl, LoopWait);
+        watchdog.Rest(s_ttl, s_loopWait);
 
         Assert.Equal("opened, timeout 25, 1, 1, timeout 25, 1, 1, 1", device.Story);
     }

@@ -18,7 +18,9 @@ public sealed class ClusterTests(DriverCluster fixture)
         var (cluster, leader) = await fixture.TakeAsync();
         await using var source = topology == TopologySource.Etcd
             ? DriverCluster.Source(cluster)
-            : RoutingDataSource.Create($"Cluster=pay;Topology=rest;Rest=127.0.0.1:{cluster.Nodes[0].RestPort};Rest Interval=0.2;{DriverCluster.Login}");
+            : RoutingDataSource.Create(
+                $"Cluster=pay;Topology=rest;Rest=127.0.0.1:{cluster.Nodes[0].RestPort};Rest "
+                    + $"Interval=0.2;{DriverCluster.Login}");
         await using var write = await source.OpenConnectionAsync(Cancellation);
         var reads = new List<int>();
 
@@ -33,7 +35,8 @@ public sealed class ClusterTests(DriverCluster fixture)
         Assert.Equal(leader.Port, write.Port);
         Assert.Equal(cluster.ReplicasOf(leader).Select(node => node.Port).Order(), reads.Distinct().Order());
         Assert.All(reads.CountBy(port => port), one => Assert.InRange(one.Value, 90, 110));
-        Assert.Equal((leader.Name, true, 3), (source.Topology.Leader, source.Topology.IsLive, source.Topology.Members.Length));
+        Assert.Equal((leader.Name, true, 3),
+            (source.Topology.Leader, source.Topology.IsLive, source.Topology.Members.Length));
     }
 
     [Fact]
@@ -41,14 +44,17 @@ public sealed class ClusterTests(DriverCluster fixture)
     {
         var (cluster, _) = await fixture.TakeAsync();
         await using var source = DriverCluster.Source(cluster);
-        await DriverCluster.RunAsync(source, "DROP TABLE IF EXISTS unit; CREATE TABLE unit (id int PRIMARY KEY); INSERT INTO unit VALUES (1)");
+        await DriverCluster.RunAsync(source,
+            "DROP TABLE IF EXISTS unit; CREATE TABLE unit (id int PRIMARY KEY); INSERT INTO unit VALUES (1)");
 
         await Assert.ThrowsAsync<RolledBackException>(() => source.RunAsync(
             async (transaction, token) =>
             {
-                await using var good = new NpgsqlCommand("INSERT INTO unit VALUES (2)", transaction.Connection, transaction);
+                await using var good =
+                    new NpgsqlCommand("INSERT INTO unit VALUES (2)", transaction.Connection, transaction);
                 await good.ExecuteNonQueryAsync(token);
-                await using var bad = new NpgsqlCommand("INSERT INTO unit VALUES (1)", transaction.Connection, transaction);
+                await using var bad =
+                    new NpgsqlCommand("INSERT INTO unit VALUES (1)", transaction.Connection, transaction);
                 await Assert.ThrowsAsync<PostgresException>(() => bad.ExecuteNonQueryAsync(token));
                 return 0;
             },
@@ -89,7 +95,8 @@ public sealed class ClusterTests(DriverCluster fixture)
         var (cluster, leader) = await fixture.TakeAsync();
         await using var source = DriverCluster.Source(cluster, "Maximum Pool Size=64");
         await using var load = await Load.StartAsync(source, callers: 16, inUnits: true);
-        var told = new TaskCompletionSource<TopologyChangedEventArgs>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var told =
+            new TaskCompletionSource<TopologyChangedEventArgs>(TaskCreationOptions.RunContinuationsAsynchronously);
         source.TopologyChanged += (_, change) =>
         {
             if (change.Current.Leader is { } name && name != leader.Name)
@@ -136,17 +143,20 @@ public sealed class ClusterTests(DriverCluster fixture)
         var left = tries;
         await Task.WhenAll(Enumerable.Range(0, 8).Select(async reader =>
         {
-            await DriverCluster.RunAsync(source, $"INSERT INTO seen VALUES ({reader}, 0) ON CONFLICT (reader) DO UPDATE SET value = 0");
+            await DriverCluster.RunAsync(
+                source, $"INSERT INTO seen VALUES ({reader}, 0) ON CONFLICT (reader) DO UPDATE SET value = 0");
             for (var value = 1L; Interlocked.Decrement(ref left) >= 0; value++)
             {
                 CausalToken token;
                 await using (var write = await source.OpenConnectionAsync(Cancellation))
                 {
-                    await using var update = new NpgsqlCommand($"UPDATE seen SET value = {value} WHERE reader = {reader}", write);
+                    await using var update =
+                        new NpgsqlCommand($"UPDATE seen SET value = {value} WHERE reader = {reader}", write);
                     await update.ExecuteNonQueryAsync(Cancellation);
                     token = await RoutingDataSource.CaptureTokenAsync(write, Cancellation);
                 }
-                await using var read = await source.OpenConnectionAsync(CausalToken.Parse(token.ToString()), Cancellation);
+                await using var read =
+                    await source.OpenConnectionAsync(CausalToken.Parse(token.ToString()), Cancellation);
                 await using var look = new NpgsqlCommand($"SELECT value FROM seen WHERE reader = {reader}", read);
                 Interlocked.Add(ref stale, (long?)await look.ExecuteScalarAsync(Cancellation) == value ? 0 : 1);
                 Interlocked.Add(ref byReplica, read.Port == leader.Port ? 0 : 1);
@@ -155,7 +165,8 @@ public sealed class ClusterTests(DriverCluster fixture)
         await stop.CancelAsync();
         await lag;
 
-        TestContext.Current.TestOutputHelper?.WriteLine($"{tries} tries: {byReplica} by replicas, {tries - byReplica} by the leader, {stale} stale");
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"{tries} tries: {byReplica} by replicas, {tries - byReplica} by the leader, {stale} stale");
         Assert.Equal(0, stale);
         Assert.InRange(byReplica, tries / 10, tries);
     }
@@ -201,7 +212,8 @@ public sealed class ClusterTests(DriverCluster fixture)
         await DriverCluster.RunAsync(source, "SELECT 1");
         var now = await cluster.HealthyAsync();
         await cluster.UntilAsync(
-            () => source.Topology is { IsLive: true } seen && seen.Leader == now.Name && seen.Term < term, "the source follows in the new life");
+            () => source.Topology is { IsLive: true } seen && seen.Leader == now.Name && seen.Term < term,
+            "the source follows in the new life");
         await DriverCluster.SwitchOverAsync(cluster, now);
         var next = await cluster.LeaderAsync(not: now);
         await cluster.UntilAsync(() => source.Topology.Leader == next.Name, "the source follows the next leader");

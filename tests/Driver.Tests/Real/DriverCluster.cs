@@ -19,7 +19,8 @@ public sealed class DriverCluster : ClusterFixture
 
     /// <summary>A data source for a cluster, as an application would make it.</summary>
     internal static RoutingDataSource Source(TestCluster cluster, string more = "", ILoggerFactory? log = null) =>
-        new RoutingDataSourceBuilder($"Cluster={cluster.Scope};Etcd={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port};{Login};{more}")
+        new RoutingDataSourceBuilder(
+            $"Cluster={cluster.Scope};Etcd={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port};{Login};{more}")
             .UseLoggerFactory(log).Build();
 
     internal const string Login = "Username=postgres;Password=super;Database=postgres;SSL Mode=Disable";
@@ -36,10 +37,12 @@ public sealed class DriverCluster : ClusterFixture
         // In synchronous mode the leader goes to a synchronous standby alone.
         var candidate = "";
         await cluster.UntilAsync(
-            async () => (candidate = (await cluster.Keys.GetAsync("sync"))?.Json["sync_standby"]?.ToString() ?? "").Length > 0,
+            async () =>
+                (candidate = (await cluster.Keys.GetAsync("sync"))?.Json["sync_standby"]?.ToString() ?? "").Length > 0,
             "a synchronous standby is named");
         var (code, text) = await leader.SendAsync(
-            "POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["candidate"] = candidate.Split(',')[0] });
+            "POST", "/switchover",
+            new JsonObject { ["leader"] = leader.Name, ["candidate"] = candidate.Split(',')[0] });
         Assert.True(code == 200, text + cluster.Report());
     }
 

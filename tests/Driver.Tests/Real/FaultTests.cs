@@ -4,7 +4,9 @@ using Routing.TestKit;
 
 namespace Routing.Driver.Tests.Real;
 
-/// <summary>64 callers while the cluster is broken: nobody hangs, nobody writes to a read-only server twice, nothing is lost.</summary>
+/// <summary>
+/// 64 callers while the cluster is broken: nobody hangs, nobody writes to a read-only server twice, nothing is lost.
+/// </summary>
 [Collection(SharedCluster.Name)]
 [Trait("Category", "Faults")]
 [Trait("Runs", "Alone")]
@@ -41,7 +43,8 @@ public sealed class FaultTests(DriverCluster fixture)
     {
         var (cluster, leader) = await fixture.TakeAsync();
         using var log = new LogLines(LogLevel.Information);
-        await using var source = DriverCluster.Source(cluster, $"Maximum Pool Size={Callers};Open Timeout=20;Command Timeout=10", log);
+        await using var source =
+            DriverCluster.Source(cluster, $"Maximum Pool Size={Callers};Open Timeout=20;Command Timeout=10", log);
         await using var load = await Load.StartAsync(source, Callers, inUnits);
 
         await fault(cluster, leader);
@@ -50,11 +53,13 @@ public sealed class FaultTests(DriverCluster fixture)
         var result = await load.StopAsync();
 
         TestContext.Current.TestOutputHelper?.WriteLine(
-            $"{result.Acknowledged} writes, longest outage {result.LongestOutage.TotalSeconds:0.00} s, slowest answer {result.Slowest.TotalSeconds:0.00} s, "
+            $"{result.Acknowledged} writes, longest outage {result.LongestOutage.TotalSeconds:0.00} s, slowest answer "
+                + $"{result.Slowest.TotalSeconds:0.00} s, "
             + $"failures: {string.Join(", ", result.Failures.CountBy(KindOf).Select(one => $"{one.Value} x {one.Key}"))}");
         Assert.True(result.Slowest < Load.Deadline + TimeSpan.FromSeconds(1), $"an answer took {result.Slowest}");
         // The dead leader's lease has to run out first, and no other one: a lease of 20 s would show here.
-        Assert.True(result.LongestOutage < 2 * cluster.Ttl, $"an outage of {result.LongestOutage}\n{string.Join('\n', log.Lines)}{cluster.Report()}");
+        Assert.True(result.LongestOutage < 2 * cluster.Ttl,
+            $"an outage of {result.LongestOutage}\n{string.Join('\n', log.Lines)}{cluster.Report()}");
         Assert.Empty(await load.MissingAsync());
         Assert.InRange(result.Failures.Count(one => one is PostgresException { SqlState: "25006" }), 0, 1);
         Assert.All(result.Failures, one => Assert.True(!inUnits, one.ToString()));
@@ -65,5 +70,7 @@ public sealed class FaultTests(DriverCluster fixture)
     }
 
     private static string KindOf(Exception problem) =>
-        problem is PostgresException server ? server.SqlState : $"{problem.GetType().Name} ({problem.InnerException?.GetType().Name})";
+        problem is PostgresException server
+            ? server.SqlState
+            : $"{problem.GetType().Name} ({problem.InnerException?.GetType().Name})";
 }

@@ -14,9 +14,12 @@ public sealed class LikeNpgsqlTests(DriverCluster fixture)
     public async Task Replication_connections_go_to_the_leader_also_with_a_password_from_a_provider()
     {
         var (cluster, _) = await fixture.TakeAsync();
-        var login = DriverCluster.Login.Replace("Password=super", "Application Name=replicates", StringComparison.Ordinal);
-        await using var source = new RoutingDataSourceBuilder($"Cluster={cluster.Scope};Etcd={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port};{login}")
-            .ConfigureMember(npgsql => npgsql.UsePasswordProvider(_ => "super", (_, _) => ValueTask.FromResult("super"))).Build();
+        var login =
+            DriverCluster.Login.Replace("Password=super", "Application Name=replicates", StringComparison.Ordinal);
+        await using var source = new RoutingDataSourceBuilder(
+            $"Cluster={cluster.Scope};Etcd={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port};{login}")
+            .ConfigureMember(
+                npgsql => npgsql.UsePasswordProvider(_ => "super", (_, _) => ValueTask.FromResult("super"))).Build();
 
         await using var logical = await source.OpenLogicalReplicationConnectionAsync(Cancellation);
         var seenByLogical = await logical.IdentifySystem(Cancellation);
@@ -37,12 +40,14 @@ public sealed class LikeNpgsqlTests(DriverCluster fixture)
         // The scope's isolation is serializable, which a standby does not have.
         var refused = await Assert.ThrowsAsync<PostgresException>(() => WriteAsync(async () =>
         {
-            using var scope = new TransactionScope(TransactionScopeOption.Required, TransactionScopeAsyncFlowOption.Enabled);
+            using var scope =
+                new TransactionScope(TransactionScopeOption.Required, TransactionScopeAsyncFlowOption.Enabled);
             return await ReadAsync(source);
         }));
         var count = await WriteAsync(async () =>
         {
-            using var scope = new TransactionScope(TransactionScopeOption.Suppress, TransactionScopeAsyncFlowOption.Enabled);
+            using var scope =
+                new TransactionScope(TransactionScopeOption.Suppress, TransactionScopeAsyncFlowOption.Enabled);
             return await ReadAsync(source);
         });
 
@@ -50,14 +55,16 @@ public sealed class LikeNpgsqlTests(DriverCluster fixture)
         Assert.Equal(0L, count);
         await using var connection = await source.OpenConnectionAsync(Cancellation);
         await using var written = new NpgsqlCommand("SELECT count(*) FROM scoped", connection);
-        Assert.Equal(2L, await written.ExecuteScalarAsync(Cancellation));   // both of the second scope, none of the first
+        // both of the second scope, none of the first
+        Assert.Equal(2L, await written.ExecuteScalarAsync(Cancellation));
 
         async Task<long> WriteAsync(Func<Task<long>> readAsync)
         {
             using var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled);
             await DriverCluster.RunAsync(source, "INSERT INTO scoped VALUES (1)");
             var seen = await readAsync();
-            await DriverCluster.RunAsync(source, "INSERT INTO scoped VALUES (2)");   // again on the session of the scope
+            // again on the session of the scope
+            await DriverCluster.RunAsync(source, "INSERT INTO scoped VALUES (2)");
             scope.Complete();
             return seen;
         }

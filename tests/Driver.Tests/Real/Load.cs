@@ -33,10 +33,12 @@ internal sealed class Load : IAsyncDisposable
 
     public static async Task<Load> StartAsync(RoutingDataSource source, int callers, bool inUnits)
     {
-        await DriverCluster.RunAsync(source, "CREATE TABLE IF NOT EXISTS by_driver (load int, id bigint, PRIMARY KEY (load, id))");
+        await DriverCluster.RunAsync(source,
+            "CREATE TABLE IF NOT EXISTS by_driver (load int, id bigint, PRIMARY KEY (load, id))");
         var load = new Load(source, callers, inUnits);
         await DriverCluster.RunAsync(source, $"DELETE FROM by_driver WHERE load = {load._id}");
-        load._running = Task.WhenAll(Enumerable.Range(0, callers).Select(caller => Task.Run(() => load.CallAsync(caller))));
+        load._running =
+            Task.WhenAll(Enumerable.Range(0, callers).Select(caller => Task.Run(() => load.CallAsync(caller))));
         await load.MoreAsync(20);
         return load;
     }
@@ -46,7 +48,8 @@ internal sealed class Load : IAsyncDisposable
     {
         var before = (int[])_counts.Clone();
         return WaitUntil.TrueAsync(
-            () => Enumerable.Range(0, _counts.Length).All(caller => Volatile.Read(ref _counts[caller]) >= before[caller] + count),
+            () => Enumerable.Range(0, _counts.Length)
+                .All(caller => Volatile.Read(ref _counts[caller]) >= before[caller] + count),
             TimeSpan.FromSeconds(60), $"every caller has {count} more answers");
     }
 
@@ -56,14 +59,16 @@ internal sealed class Load : IAsyncDisposable
         await _stop.CancelAsync();
         await _running;
         return new LoadResult(
-            _acknowledged.Count, [.. _failures], Stopwatch.GetElapsedTime(0, _slowestTicks), Stopwatch.GetElapsedTime(0, _longestOutageTicks));
+            _acknowledged.Count, [.. _failures], Stopwatch.GetElapsedTime(0, _slowestTicks),
+            Stopwatch.GetElapsedTime(0, _longestOutageTicks));
     }
 
     /// <summary>Acknowledged writes that the present leader does not have.</summary>
     public async Task<IReadOnlyList<long>> MissingAsync()
     {
         await using var connection = await _source.OpenConnectionAsync();
-        await using var command = new NpgsqlCommand($"SELECT array_agg(id) FROM by_driver WHERE load = {_id}", connection);
+        await using var command =
+            new NpgsqlCommand($"SELECT array_agg(id) FROM by_driver WHERE load = {_id}", connection);
         var found = ((long[])(await command.ExecuteScalarAsync())!).ToHashSet();
         return [.. _acknowledged.Where(id => !found.Contains(id))];
     }
@@ -100,14 +105,17 @@ internal sealed class Load : IAsyncDisposable
     private Task InUnitAsync(long id) => _source.RunAsync(
         async (transaction, token) =>
         {
-            await using var insert = new NpgsqlCommand($"INSERT INTO by_driver VALUES ({_id}, {id})", transaction.Connection, transaction);
+            await using var insert =
+                new NpgsqlCommand($"INSERT INTO by_driver VALUES ({_id}, {id})", transaction.Connection, transaction);
             await insert.ExecuteNonQueryAsync(token);
         },
-        new UnitOfWorkOptions { Deadline = Deadline, WasCommitted = (connection, token) => IsThereAsync(connection, id, token) });
+        new UnitOfWorkOptions { Deadline = Deadline,
+            WasCommitted = (connection, token) => IsThereAsync(connection, id, token) });
 
     private async Task<bool?> IsThereAsync(NpgsqlConnection connection, long id, CancellationToken cancellationToken)
     {
-        await using var look = new NpgsqlCommand($"SELECT EXISTS (SELECT FROM by_driver WHERE load = {_id} AND id = {id})", connection);
+        await using var look =
+            new NpgsqlCommand($"SELECT EXISTS (SELECT FROM by_driver WHERE load = {_id} AND id = {id})", connection);
         return (bool?)await look.ExecuteScalarAsync(cancellationToken);
     }
 
@@ -132,4 +140,5 @@ internal sealed class Load : IAsyncDisposable
 /// <param name="Failures">Errors that came through.</param>
 /// <param name="Slowest">The longest that one caller waited for one answer.</param>
 /// <param name="LongestOutage">The longest time in which nobody's write was acknowledged.</param>
-internal sealed record LoadResult(int Acknowledged, IReadOnlyList<Exception> Failures, TimeSpan Slowest, TimeSpan LongestOutage);
+internal sealed record LoadResult(
+    int Acknowledged, IReadOnlyList<Exception> Failures, TimeSpan Slowest, TimeSpan LongestOutage);

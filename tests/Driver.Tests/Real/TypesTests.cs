@@ -45,7 +45,8 @@ public sealed class TypesTests(DriverCluster fixture)
         var lagging = cluster.ReplicasOf(leader)[0];
         await lagging.SqlAsync("SELECT pg_wal_replay_pause()");
 
-        await DriverCluster.RunAsync(source, "CREATE TYPE colour AS ENUM ('red', 'green'); CREATE TABLE coloured (colour colour)");
+        await DriverCluster.RunAsync(source,
+            "CREATE TYPE colour AS ENUM ('red', 'green'); CREATE TABLE coloured (colour colour)");
         switch (way)
         {
             case Way.Source:
@@ -63,7 +64,8 @@ public sealed class TypesTests(DriverCluster fixture)
         }
         await using (var write = await source.OpenConnectionAsync(Cancellation))
         {
-            await using var insert = new NpgsqlCommand("INSERT INTO coloured VALUES ($1)", write) { Parameters = { new() { Value = Colour.Green } } };
+            await using var insert = new NpgsqlCommand(
+                "INSERT INTO coloured VALUES ($1)", write) { Parameters = { new() { Value = Colour.Green } } };
             await insert.ExecuteNonQueryAsync(Cancellation);
         }
         // One replica does not know the type yet: whoever reads there now must not make it forget for good.
@@ -73,7 +75,8 @@ public sealed class TypesTests(DriverCluster fixture)
         }
         await lagging.SqlAsync("SELECT pg_wal_replay_resume()");
         await cluster.UntilAsync(
-            async () => await lagging.SqlAsync("SELECT count(*) FROM pg_class WHERE relname = 'coloured'") == "1", "the replica has the table");
+            async () => await lagging.SqlAsync("SELECT count(*) FROM pg_class WHERE relname = 'coloured'") == "1",
+            "the replica has the table");
         var token = await CaptureAsync(source);
 
         var ports = new HashSet<int>();
@@ -100,13 +103,16 @@ public sealed class TypesTests(DriverCluster fixture)
                 $"Cluster={cluster.Scope};Etcd={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port};{DriverCluster.Login};No Reset On Close=true")
             .ConfigureMember(npgsql => npgsql.UsePhysicalConnectionInitializer(
                 one => Say(one, "SET my.builder = 'yes'"), one => SayAsync(one, "SET my.builder = 'yes'")))
-            .UsePhysicalConnectionInitializer(one => Say(one, "SET my.source = 'yes'"), one => SayAsync(one, "SET my.source = 'yes'"))
+            .UsePhysicalConnectionInitializer(
+                one => Say(one, "SET my.source = 'yes'"), one => SayAsync(one, "SET my.source = 'yes'"))
             .Build();
 
         foreach (var target in new[] { TargetSessionAttributes.Primary, TargetSessionAttributes.Standby })
         {
-            await using var connection = isAsync ? await source.OpenConnectionAsync(target, Cancellation) : source.OpenConnection(target);
-            await using var question = new NpgsqlCommand("SELECT current_setting('my.builder') || current_setting('my.source')", connection);
+            await using var connection =
+                isAsync ? await source.OpenConnectionAsync(target, Cancellation) : source.OpenConnection(target);
+            await using var question =
+                new NpgsqlCommand("SELECT current_setting('my.builder') || current_setting('my.source')", connection);
             Assert.Equal("yesyes", await question.ExecuteScalarAsync(Cancellation));
         }
     }
@@ -131,7 +137,8 @@ public sealed class TypesTests(DriverCluster fixture)
 
     private static async Task<bool> HasReplayedAsync(NpgsqlConnection connection, CausalToken token)
     {
-        await using var question = new NpgsqlCommand($"SELECT pg_last_wal_replay_lsn() >= '{token.Lsn}'::pg_lsn", connection);
+        await using var question =
+            new NpgsqlCommand($"SELECT pg_last_wal_replay_lsn() >= '{token.Lsn}'::pg_lsn", connection);
         return await question.ExecuteScalarAsync(Cancellation) is true;
     }
 }

@@ -6,7 +6,7 @@ namespace Routing.Faults.Tests.Drills;
 /// <summary>One fault in one mode: strikes a whole cluster under load, heals it, and judges what was seen.</summary>
 internal static class Drill
 {
-    private static readonly TimeSpan HealingLimit = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan s_healingLimit = TimeSpan.FromSeconds(120);
 
     public static async Task<DrillResult> RunAsync(Ground ground, Fault fault, CommitMode mode)
     {
@@ -32,7 +32,7 @@ internal static class Drill
                 await stage.HealAsync();
             }
             var healed = Stopwatch.GetTimestamp();
-            var now = await cluster.HealthyAsync(HealingLimit);
+            var now = await cluster.HealthyAsync(s_healingLimit);
             result.Healing = Stopwatch.GetElapsedTime(healed);
             await judge[now].MoreAsync(50);
 

@@ -8,7 +8,8 @@ namespace Routing.Faults.Tests.Drills;
 /// by default; all of them, in each mode, three times, with ROUTING_TEST_FULL=1.
 /// </summary>
 /// <remarks>
-/// ROUTING_FAULTS_MODE and ROUTING_FAULTS_ONLY (a pattern for names) narrow it, ROUTING_FAULTS_RUNS sets the number of runs.
+/// ROUTING_FAULTS_MODE and ROUTING_FAULTS_ONLY (a pattern for names) narrow it, ROUTING_FAULTS_RUNS sets the number of
+/// runs.
 /// </remarks>
 public sealed class DrillTests(Ground ground) : IClassFixture<Ground>
 {

@@ -7,7 +7,7 @@ namespace Routing.Faults.Tests.Drills;
 /// <summary>All faults that a cluster is drilled in.</summary>
 internal static class FaultList
 {
-    private static readonly TimeSpan EtcdAway =
+    private static readonly TimeSpan s_etcdAway =
         TimeSpan.FromSeconds(Environment.GetEnvironmentVariable("ROUTING_TEST_FULL") is { Length: > 0 } ? 60 : 14);
 
     public static ImmutableArray<Fault> All { get; } =
@@ -88,15 +88,15 @@ internal static class FaultList
             await stage.KillEtcdLeaderAsync();
             await stage.LastAsync(leases: 1.5);
         }),
-        new($"etcd away for {EtcdAway.TotalSeconds:0} s", Leadership.Either, async stage =>
+        new($"etcd away for {s_etcdAway.TotalSeconds:0} s", Leadership.Either, async stage =>
         {
             await stage.KillEtcdAsync();
-            await Stage.LastAsync(EtcdAway);
+            await Stage.LastAsync(s_etcdAway);
         }),
-        new($"etcd away for {EtcdAway.TotalSeconds:0} s, failsafe mode", Leadership.Stays, async stage =>
+        new($"etcd away for {s_etcdAway.TotalSeconds:0} s, failsafe mode", Leadership.Stays, async stage =>
         {
             await stage.KillEtcdAsync();
-            await Stage.LastAsync(EtcdAway);
+            await Stage.LastAsync(s_etcdAway);
         })
         { Failsafe = true },
 

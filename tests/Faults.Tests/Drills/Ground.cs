@@ -12,7 +12,7 @@ public sealed class Ground : IAsyncDisposable
     /// <summary>The limit of a cluster that was not given another one.</summary>
     public const int MaximumLag = 1 << 20;
 
-    private static readonly TimeSpan PatienceToReturn = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan s_patienceToReturn = TimeSpan.FromSeconds(90);
     private TestCluster? _cluster;
     private ITestNetwork? _network;
 
@@ -28,7 +28,7 @@ public sealed class Ground : IAsyncDisposable
         CommitMode mode, bool failsafe)
     {
         var cluster = _cluster ??= await StartAsync();
-        var leader = await cluster.HealthyAsync(PatienceToReturn);
+        var leader = await cluster.HealthyAsync(s_patienceToReturn);
         await cluster.ConfigureAsync(new JsonObject
         {
             ["synchronous_mode"] = mode switch { CommitMode.Async => false, CommitMode.Sync => true, _ => "quorum" },

@@ -14,7 +14,7 @@ namespace Routing.Faults.Tests.Drills;
 /// </remarks>
 internal sealed class PrimaryWatch : IAsyncDisposable
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(20);
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private readonly Dictionary<(TestNode Node, string Start), (long From, long To)> _terms = [];
@@ -78,13 +78,13 @@ internal sealed class PrimaryWatch : IAsyncDisposable
                     {
                         Note(node, start, began, Stopwatch.GetTimestamp());
                     }
-                    await Task.Delay(Pause, _stop.Token);
+                    await Task.Delay(s_pause, _stop.Token);
                 }
             }
             catch (Exception notNow) when (notNow is NpgsqlException or TimeoutException or InvalidOperationException)
             {
                 // Down, starting or silent: no primary that anybody reaches.
-                await Task.WhenAny(Task.Delay(Pause, _stop.Token));
+                await Task.WhenAny(Task.Delay(s_pause, _stop.Token));
             }
             catch (OperationCanceledException)
             {

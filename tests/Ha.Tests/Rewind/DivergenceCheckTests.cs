@@ -21,7 +21,8 @@ public sealed class DivergenceCheckTests
     [InlineData(2, "0/5000001", true, null, 3, true)]        // and one byte beyond
     [InlineData(1, "0/3000060", true, null, 3, false)]       // two timelines back
     [InlineData(1, "0/5000000", true, null, 3, true)]
-    [InlineData(2, "0/5000000", false, null, 3, true)]       // former primary: a checkpoint at the switch point is beyond it
+    // former primary: a checkpoint at the switch point is beyond it
+    [InlineData(2, "0/5000000", false, null, 3, true)]
     [InlineData(2, "0/4FFFFF8", false, "0/5000000", 3, false)]
     [InlineData(2, "0/4FFFFF8", false, "0/4FFFFFF", 3, true)]
     [InlineData(2, "0/4FFFFF8", false, null, 3, true)]       // the end of its last record is not known
@@ -42,7 +43,8 @@ public sealed class DivergenceCheckTests
     [InlineData(false, "0/4FFFFF8", true)]
     [InlineData(false, "0/5000000", false)]
     [InlineData(true, "0/4FFFFF8", false)]
-    public void End_of_the_shutdown_checkpoint_is_only_asked_for_where_it_decides(bool inRecovery, string lsn, bool asked) =>
+    public void End_of_the_shutdown_checkpoint_is_only_asked_for_where_it_decides(
+        bool inRecovery, string lsn, bool asked) =>
         Assert.Equal(asked, DivergenceCheck.NeedsShutdownCheckpointEnd(Observe(2, lsn, inRecovery, null, 3)));
 
     [Fact]
@@ -67,7 +69,8 @@ public sealed class DivergenceCheckTests
     public void Broken_history_file_is_refused(string text) =>
         Assert.Throws<FormatException>(() => TimelineHistoryFile.Parse(text));
 
-    private static DivergenceObservation Observe(uint timeline, string lsn, bool inRecovery, string? end, uint primary) => new()
+    private static DivergenceObservation Observe(
+        uint timeline, string lsn, bool inRecovery, string? end, uint primary) => new()
     {
         LocalTimeline = timeline,
         LocalLsn = Lsn.Parse(lsn),

@@ -8,7 +8,8 @@ namespace Routing.Ha.Tests.Slots;
 /// <summary>What slots are kept by: the DCS, the failsafe exchange, or nothing.</summary>
 public sealed class SlotBasisTests
 {
-    private static readonly LeaseView s_held = new(true, new Term(50), TimeSpan.FromSeconds(-1), false, TimeSpan.FromSeconds(30));
+    private static readonly LeaseView s_held =
+        new(true, new Term(50), TimeSpan.FromSeconds(-1), false, TimeSpan.FromSeconds(30));
 
     [Fact]
     public void As_long_as_the_DCS_tells_of_a_leader_its_word_counts()
@@ -67,28 +68,33 @@ public sealed class SlotBasisTests
         Assert.Equal(expected, basis is { DcsIsSilent: true });
         if (basis is not null)
         {
-            Assert.Equal((new Lsn(190), new Lsn(190)), (basis.Cluster.Members["c"].ReceiveLsn, basis.Cluster.Members["c"].ReplayLsn));
+            Assert.Equal((new Lsn(190), new Lsn(190)),
+                (basis.Cluster.Members["c"].ReceiveLsn, basis.Cluster.Members["c"].ReplayLsn));
             Assert.Equal(o.Cluster!.Members["b"], basis.Cluster.Members["b"]);
             Assert.Equal(o.Cluster.Members.Keys, basis.Cluster.Members.Keys);
         }
     }
 
     private static Observation Standby(string config, bool isLive, string? leader) =>
-        Every.Of(Every.Server(ServerState.Running, isPrimary: false), leader, default, isLive, config: Every.Config(config));
+        Every.Of(Every.Server(ServerState.Running, isPrimary: false), leader, default, isLive,
+            config: Every.Config(config));
 
     private static Observation Told(Observation o) => o with
     {
-        Failsafe = new FailsafeView(default, null, "b", TimeSpan.FromSeconds(3)) { PingSlots = LeaderStatus.None.Slots.Add("c", new Lsn(180)) },
+        Failsafe = new FailsafeView(default, null, "b",
+            TimeSpan.FromSeconds(3)) { PingSlots = LeaderStatus.None.Slots.Add("c", new Lsn(180)) },
     };
 
     private static Observation Leader(string config, int confirmed)
     {
-        var o = Every.Of(Every.Server(ServerState.Running, isPrimary: true), "a", s_held, isLive: false, config: Every.Config(config));
+        var o = Every.Of(Every.Server(ServerState.Running, isPrimary: true), "a", s_held, isLive: false,
+            config: Every.Config(config));
         return o with
         {
             Failsafe = new FailsafeView(TimeSpan.FromSeconds(confirmed), o.Now, null, default)
             {
-                Positions = ImmutableSortedDictionary<string, Lsn>.Empty.Add("c", new Lsn(190)).Add("stranger", new Lsn(1)),
+                Positions =
+                    ImmutableSortedDictionary<string, Lsn>.Empty.Add("c", new Lsn(190)).Add("stranger", new Lsn(1)),
             },
         };
     }

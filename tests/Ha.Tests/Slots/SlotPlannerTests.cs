@@ -12,7 +12,8 @@ public sealed class SlotPlannerTests
 
     private static readonly DynamicConfig s_logical = DynamicConfig.Default with
     {
-        PermanentSlots = DynamicConfig.Default.PermanentSlots.Add("cdc", new PermanentSlot(true, "app", "pgoutput", null)),
+        PermanentSlots =
+            DynamicConfig.Default.PermanentSlots.Add("cdc", new PermanentSlot(true, "app", "pgoutput", null)),
     };
 
     [Fact]
@@ -49,7 +50,9 @@ public sealed class SlotPlannerTests
         leader = leader with
         {
             Slots = [Physical("b", 50), Physical("c", 50)],
-            Cluster = leader.Cluster with { Members = leader.Cluster.Members.SetItem("c", leader.Cluster.Members["c"] with { XlogLocation = new Lsn(70) }) },
+            Cluster =
+                leader.Cluster with { Members = leader.Cluster.Members.SetItem(
+                    "c", leader.Cluster.Members["c"] with { XlogLocation = new Lsn(70) }) },
         };
         Check(leader, "advance c 70");
         Check(leader with { Config = s_noRetention }, "drop c");
@@ -57,7 +60,8 @@ public sealed class SlotPlannerTests
 
     [Fact]
     public void Without_retention_a_replica_has_no_slots_of_its_siblings() =>
-        Check(Replica("b", leader: "a", "a", "c") with { Config = s_noRetention, Slots = [Physical("c", 5)] }, "drop c");
+        Check(Replica("b", leader: "a", "a", "c") with { Config = s_noRetention, Slots = [Physical("c", 5)] },
+            "drop c");
 
     [Fact]
     public void Member_that_never_leads_has_slots_for_its_followers_alone()
@@ -87,7 +91,8 @@ public sealed class SlotPlannerTests
     [Fact]
     public void New_leader_begins_the_time_of_absent_members_anew()
     {
-        var o = Leader("a") with { Slots = [Physical("b", 5)], Memory = new SlotMemory(false, SlotMemory.Empty.LastSeen) };
+        var o =
+            Leader("a") with { Slots = [Physical("b", 5)], Memory = new SlotMemory(false, SlotMemory.Empty.LastSeen) };
         o = o with { Cluster = o.Cluster with { Status = LeaderStatus.None with { RetainSlots = ["b", "a"] } } };
 
         Assert.Equal(["b"], SlotPlanner.Plan(o).RetainSlots!);
@@ -97,7 +102,8 @@ public sealed class SlotPlannerTests
     public void Replica_keeps_the_slots_that_the_leader_retains()
     {
         var o = Replica("b", leader: "a", "a");
-        o = o with { Slots = [Physical("a", 5)], Cluster = o.Cluster with { Status = LeaderStatus.None with { RetainSlots = ["b", "gone"] } } };
+        o = o with { Slots = [Physical("a", 5)],
+            Cluster = o.Cluster with { Status = LeaderStatus.None with { RetainSlots = ["b", "gone"] } } };
 
         Check(o, "create gone");
         Assert.Null(SlotPlanner.Plan(o).RetainSlots);
@@ -107,10 +113,12 @@ public sealed class SlotPlannerTests
     [Fact]
     public void Leader_publishes_its_slots_and_its_own_position()
     {
-        var o = Leader("a", "b") with { Config = s_logical, Slots = [Physical("b", 50), Logical("cdc", 40), Physical("stray", 1)] };
+        var o = Leader("a", "b") with { Config = s_logical,
+            Slots = [Physical("b", 50), Logical("cdc", 40), Physical("stray", 1)] };
 
         Assert.Equal("a=100 b=50 cdc=40", Print(SlotPlanner.Plan(o).PublishedSlots!));
-        Assert.Equal("a=100 cdc=40", Print(SlotPlanner.Plan(o with { Config = s_logical with { MemberSlotsTtl = TimeSpan.Zero } }).PublishedSlots!));
+        Assert.Equal("a=100 cdc=40", Print(
+            SlotPlanner.Plan(o with { Config = s_logical with { MemberSlotsTtl = TimeSpan.Zero } }).PublishedSlots!));
         Assert.Empty(SlotPlanner.Plan(o with { Config = s_noRetention }).PublishedSlots!);
     }
 
@@ -121,9 +129,12 @@ public sealed class SlotPlannerTests
         var replica = Replica("b", leader: "a", "a") with { Config = s_logical, Slots = [Physical("a", 100)] };
         Check(replica, "");                                    // the leader has not published it yet
         Check(Publish(replica, ("cdc", 40)), "copy cdc");
-        Check(Publish(replica with { Slots = [Physical("a", 100), Logical("cdc", 30)] }, ("cdc", 40)), "advance cdc 40");
-        Check(Publish(replica with { Slots = [Physical("a", 100), Logical("cdc", 30)], ReplayLsn = new Lsn(35) }, ("cdc", 40)), "advance cdc 35");
-        Check(Publish(replica with { Slots = [Physical("a", 100), Logical("cdc", 30)], Broken = ["cdc"] }, ("cdc", 40)), "copy cdc");
+        Check(Publish(replica with { Slots = [Physical("a", 100), Logical("cdc", 30)] }, ("cdc", 40)),
+            "advance cdc 40");
+        Check(Publish(replica with { Slots = [Physical("a", 100), Logical("cdc", 30)], ReplayLsn = new Lsn(35) },
+            ("cdc", 40)), "advance cdc 35");
+        Check(Publish(replica with { Slots = [Physical("a", 100), Logical("cdc", 30)], Broken = ["cdc"] }, ("cdc", 40)),
+            "copy cdc");
         Assert.True(SlotPlanner.Plan(replica).NeedsHotStandbyFeedback);
         Assert.False(SlotPlanner.Plan(replica with { Config = DynamicConfig.Default }).NeedsHotStandbyFeedback);
         Assert.False(SlotPlanner.Plan(replica with { Tags = Tags("nostream: true") }).NeedsHotStandbyFeedback);
@@ -132,10 +143,13 @@ public sealed class SlotPlannerTests
     [Fact]
     public void Standby_cluster_and_archive_replicas_have_no_logical_slots()
     {
-        var standby = s_logical with { StandbyCluster = new StandbyClusterConfig("h", null, null, null, [], null, null) };
+        var standby =
+            s_logical with { StandbyCluster = new StandbyClusterConfig("h", null, null, null, [], null, null) };
 
         Check(Leader("a") with { Config = standby, IsPrimary = false }, "");
-        Check(Publish(Replica("b", leader: "a", "a") with { Config = s_logical, Slots = [Physical("a", 1)], Tags = Tags("nostream: true") }, ("cdc", 1)), "");
+        Check(
+            Publish(Replica("b", leader: "a", "a") with { Config = s_logical, Slots = [Physical("a", 1)],
+                Tags = Tags("nostream: true") }, ("cdc", 1)), "");
     }
 
     [Theory]
@@ -156,7 +170,8 @@ public sealed class SlotPlannerTests
 
     [Fact]
     public void Members_whose_slot_names_collide_are_reported() =>
-        Assert.Contains("pg-b", Assert.Single(SlotPlanner.Plan(Leader("a", "pg-b", "pg.b")).Problems), StringComparison.Ordinal);
+        Assert.Contains("pg-b", Assert.Single(SlotPlanner.Plan(Leader("a", "pg-b", "pg.b")).Problems),
+            StringComparison.Ordinal);
 
     [Fact]
     public void Slot_that_nobody_needs_is_dropped_but_not_while_it_is_used()
@@ -198,14 +213,17 @@ public sealed class SlotPlannerTests
         Check(o with { Slots = [Physical("b", 1) with { Lost = true }] }, "drop b");
         Check(o with { Slots = [Physical("b", 1) with { RestartLsn = null }] }, "drop b");
         Check(o with { Slots = [Logical("b", 1)] }, "drop b");
-        Check(Leader("a") with { Config = s_logical, Slots = [Logical("cdc", 1) with { Plugin = "wal2json" }] }, "drop cdc");
-        Check(Leader("a") with { Config = s_logical, Slots = [Logical("cdc", 1) with { Database = "other" }] }, "drop cdc");
+        Check(Leader("a") with { Config = s_logical, Slots = [Logical("cdc", 1) with { Plugin = "wal2json" }] },
+            "drop cdc");
+        Check(Leader("a") with { Config = s_logical, Slots = [Logical("cdc", 1) with { Database = "other" }] },
+            "drop cdc");
     }
 
     [Fact]
     public void Slot_that_holds_back_vacuum_for_somebody_who_streams_elsewhere_is_dropped_while_a_primary_leads()
     {
-        var o = Replica("b", leader: "a", "a", "c") with { Slots = [Physical("a", 100), Physical("c", 100) with { Xmin = 7 }] };
+        var o = Replica("b", leader: "a", "a",
+            "c") with { Slots = [Physical("a", 100), Physical("c", 100) with { Xmin = 7 }] };
 
         Check(o, "drop c");
         Check(o with { Cluster = o.Cluster with { Leader = null } }, "");
@@ -220,20 +238,24 @@ public sealed class SlotPlannerTests
 
         Check(Leader("a") with { Slots = [native], ServerMajor = 17 }, "");
         Check(Leader("a") with { Slots = [native] }, "drop native");      // the column means nothing before 17
-        Check(Replica("b", leader: "a", "a") with { Slots = [Physical("a", 100), native with { Synced = true }], ServerMajor = 17 }, "");
-        Check(Replica("b", leader: "a", "a") with { Slots = [Physical("a", 100), native], ServerMajor = 17 }, "drop native");
+        Check(Replica("b", leader: "a", "a") with { Slots = [Physical("a", 100), native with { Synced = true }],
+            ServerMajor = 17 }, "");
+        Check(Replica("b", leader: "a", "a") with { Slots = [Physical("a", 100), native], ServerMajor = 17 },
+            "drop native");
     }
 
     [Fact]
     public void With_use_slots_off_member_slots_go_and_the_operators_stay() =>
         Check(
-            Leader("a", "b") with { Config = DynamicConfig.Default with { UseSlots = false }, Slots = [Physical("b", 1), Physical("backup", 1)] },
+            Leader("a", "b") with { Config = DynamicConfig.Default with { UseSlots = false },
+                Slots = [Physical("b", 1), Physical("backup", 1)] },
             "drop b");
 
     [Fact]
     public void While_the_DCS_is_silent_slots_are_only_advanced() =>
         Check(
-            Publish(Replica("b", leader: "a", "a", "c", "d") with { DcsIsSilent = true, Slots = [Physical("c", 50), Physical("stray", 1)] }, ("c", 60)),
+            Publish(Replica("b", leader: "a", "a", "c", "d") with { DcsIsSilent = true,
+                Slots = [Physical("c", 50), Physical("stray", 1)] }, ("c", 60)),
             "advance c 60");
 
     [Fact]
@@ -241,7 +263,8 @@ public sealed class SlotPlannerTests
     {
         var plan = SlotPlanner.Plan(Leader("a", "b") with
         {
-            DcsIsSilent = true, Slots = [Physical("b", 60), Physical("stray", 1), Physical("lost", 1) with { Lost = true }],
+            DcsIsSilent = true,
+            Slots = [Physical("b", 60), Physical("stray", 1), Physical("lost", 1) with { Lost = true }],
         });
 
         Assert.Empty(plan.Actions);
@@ -281,7 +304,8 @@ public sealed class SlotPlannerTests
 
     private static SlotObservation Leader(string self, params string[] others) => Observe(self, self, others);
 
-    private static SlotObservation Replica(string self, string leader, params string[] others) => Observe(self, leader, others);
+    private static SlotObservation Replica(string self, string leader, params string[] others) =>
+        Observe(self, leader, others);
 
     private static SlotObservation Observe(string self, string leader, string[] others) => new()
     {
@@ -292,7 +316,8 @@ public sealed class SlotPlannerTests
             Leader = new LeaderKey(leader, new Term(1), 1, 1),
             Members = others.Append(self).ToImmutableSortedDictionary(
                 name => name,
-                name => new Member { Name = name, Version = "4.1.4", Role = name == leader ? Role.Primary : Role.Replica },
+                name =>
+                    new Member { Name = name, Version = "4.1.4", Role = name == leader ? Role.Primary : Role.Replica },
                 StringComparer.Ordinal),
         },
         Config = DynamicConfig.Default,
@@ -308,20 +333,26 @@ public sealed class SlotPlannerTests
     {
         Cluster = o.Cluster with
         {
-            Status = LeaderStatus.None with { Slots = slots.ToImmutableSortedDictionary(slot => slot.Name, slot => new Lsn(slot.Lsn), StringComparer.Ordinal) },
+            Status =
+                LeaderStatus.None with { Slots = slots.ToImmutableSortedDictionary(
+                    slot => slot.Name, slot => new Lsn(slot.Lsn), StringComparer.Ordinal) },
         },
     };
 
     private static SlotObservation With(SlotObservation o, string member, string tag) => o with
     {
-        Cluster = o.Cluster with { Members = o.Cluster.Members.SetItem(member, o.Cluster.Members[member] with { Tags = Tags(tag) }) },
+        Cluster =
+            o.Cluster with { Members =
+                o.Cluster.Members.SetItem(member, o.Cluster.Members[member] with { Tags = Tags(tag) }) },
     };
 
-    private static ClusterSnapshot Remove(ClusterSnapshot cluster, string member) => cluster with { Members = cluster.Members.Remove(member) };
+    private static ClusterSnapshot Remove(ClusterSnapshot cluster, string member) =>
+        cluster with { Members = cluster.Members.Remove(member) };
 
     private static DynamicConfig WithPermanent(string name, string? clusterType) => DynamicConfig.Default with
     {
-        PermanentSlots = DynamicConfig.Default.PermanentSlots.Add(name, new PermanentSlot(false, null, null, clusterType)),
+        PermanentSlots =
+            DynamicConfig.Default.PermanentSlots.Add(name, new PermanentSlot(false, null, null, clusterType)),
     };
 
     private static MemberTags Tags(string tag)
@@ -334,7 +365,8 @@ public sealed class SlotPlannerTests
 
     private static ReplicationSlot Logical(string name, ulong lsn) => new()
     {
-        Name = name, IsLogical = true, Database = "app", Plugin = "pgoutput", RestartLsn = new Lsn(1), ConfirmedFlushLsn = new Lsn(lsn),
+        Name = name, IsLogical = true, Database = "app", Plugin = "pgoutput", RestartLsn = new Lsn(1),
+        ConfirmedFlushLsn = new Lsn(lsn),
     };
 
     private static string Print(ImmutableSortedDictionary<string, Lsn> slots) =>

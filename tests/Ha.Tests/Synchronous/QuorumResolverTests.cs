@@ -7,7 +7,10 @@ namespace Routing.Ha.Tests.Synchronous;
 
 public sealed class QuorumResolverTests
 {
-    /// <summary>quorum; voters; count; names; confirmed; active; wanted → D = publish (quorum,voters), P = require (count,names), R = pause.</summary>
+    /// <summary>
+    /// quorum; voters; count; names; confirmed; active; wanted → D = publish (quorum,voters), P = require
+    /// (count,names), R = pause.
+    /// </summary>
     [Theory]
     [InlineData("0;;0;;0;;1", "")]
     [InlineData("0;;0;;0;b;1", "P(1,b) R")]
@@ -29,14 +32,16 @@ public sealed class QuorumResolverTests
     [Theory]
     [InlineData("1;bc;1;ac;0;;1", "D(1,ac)")]
     [InlineData("1;bc;1;ac;1;c;1", "D(1,ac) P(1,c) D(0,c)")]
-    public void New_leader_gives_the_former_one_a_vote_and_waits_until_somebody_connects(string situation, string steps) =>
+    public void New_leader_gives_the_former_one_a_vote_and_waits_until_somebody_connects(
+        string situation, string steps) =>
         Assert.Equal(steps, Text(QuorumResolver.Steps(Parse(situation, leader: "a", self: "b"))));
 
     [Theory]
     [InlineData("1;bc;0;;0;bc;1", "D(0,)")]           // the parameter was emptied by hand: nobody is sure any more
     [InlineData("0;bc;1;bc;2;bc;1", "D(1,bc)")]       // a quorum too small: raised to what the parameter proves
     public void Key_that_promises_too_much_is_repaired_first(string situation, string first) =>
-        Assert.StartsWith(first, Text(QuorumResolver.Steps(Parse(situation, leader: "a", self: "a"))), StringComparison.Ordinal);
+        Assert.StartsWith(first, Text(QuorumResolver.Steps(Parse(situation, leader: "a", self: "a"))),
+            StringComparison.Ordinal);
 
     [Fact]
     public void Voters_are_kept_while_nobody_confirmed_what_the_lost_one_may_have_acknowledged() =>
@@ -48,10 +53,11 @@ public sealed class QuorumResolverTests
 
     [Fact]
     public void Safety_by_arithmetic_is_safety_by_looking_at_every_pair_of_sets() =>
-        Situations.Sample(
+        s_situations.Sample(
             s =>
             {
-                var meets = Subsets(s.Voters, s.Quorum + 1).All(race => Subsets(s.Names, s.Count).All(ack => race.Overlaps(ack)));
+                var meets = Subsets(s.Voters, s.Quorum + 1)
+                    .All(race => Subsets(s.Names, s.Count).All(ack => race.Overlaps(ack)));
                 // Where there are fewer voters than a race needs, arithmetic may be stricter than need be, never laxer.
                 Assert.True(meets || !s.IsSafe, Print(s));
                 Assert.True(s.IsSafe || !meets || s.Quorum >= s.Voters.Count || s.Count > s.Names.Count, Print(s));
@@ -60,7 +66,7 @@ public sealed class QuorumResolverTests
 
     [Fact]
     public void Every_step_from_a_safe_situation_ends_in_a_safe_one() =>
-        Situations.Where(s => s.IsSafe).Sample(
+        s_situations.Where(s => s.IsSafe).Sample(
             s =>
             {
                 foreach (var step in QuorumResolver.Steps(s))
@@ -74,7 +80,7 @@ public sealed class QuorumResolverTests
 
     [Fact]
     public void Any_situation_safe_or_not_reaches_the_steady_state() =>
-        Situations.Sample(
+        s_situations.Sample(
             start =>
             {
                 var s = start;
@@ -88,7 +94,8 @@ public sealed class QuorumResolverTests
                     s = s with { Confirmed = s.Names.Intersect(s.Active).Count };   // and those that stream catch up
                 }
                 Assert.Empty(QuorumResolver.Steps(s));
-                Assert.True(s.Voters.SetEquals(s.Active) && s.Names.SetEquals(s.Active), $"{Print(start)} → {Print(s)}");
+                Assert.True(s.Voters.SetEquals(s.Active) && s.Names.SetEquals(s.Active),
+                    $"{Print(start)} → {Print(s)}");
                 Assert.Equal(Math.Min(s.Wanted, s.Active.Count), s.Count);
                 Assert.Equal(s.Active.Count - s.Count, s.Quorum);
             },
@@ -97,7 +104,7 @@ public sealed class QuorumResolverTests
     private static readonly Gen<ImmutableSortedSet<string>> s_names =
         Gen.Int[0, 31].Select(bits => Set(string.Concat("bcdef".Where((_, i) => (bits >> i & 1) == 1))));
 
-    private static readonly Gen<QuorumSituation> Situations =
+    private static readonly Gen<QuorumSituation> s_situations =
         from voters in s_names
         from names in s_names
         from active in s_names
@@ -116,7 +123,8 @@ public sealed class QuorumResolverTests
         var f = text.Split(';');
         return new QuorumSituation
         {
-            Self = self, Leader = leader, Quorum = int.Parse(f[0]), Voters = Set(f[1]), Count = int.Parse(f[2]), Names = Set(f[3]),
+            Self = self, Leader = leader, Quorum = int.Parse(f[0]), Voters = Set(f[1]), Count = int.Parse(f[2]),
+            Names = Set(f[3]),
             Confirmed = int.Parse(f[4]), Active = Set(f[5]), Wanted = int.Parse(f[6]),
         };
     }

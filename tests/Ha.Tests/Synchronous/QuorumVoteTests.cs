@@ -21,7 +21,8 @@ public sealed class QuorumVoteTests
     [InlineData("a", "b,c", 1, "a:10", "c:11", false)]
     [InlineData("A", "B,C", 1, "b:10", "c:10", true)]
     [InlineData("a", "b,c", 1, "b:10:1", "c:9:2", false)]      // fewer bytes of a later timeline are ahead
-    [InlineData("a", "b,c", 1, "b:10:2", "c:11:1", false)]     // nor is the other way round a vote: it may be misreported
+    // nor is the other way round a vote: it may be misreported
+    [InlineData("a", "b,c", 1, "b:10:2", "c:11:1", false)]
     [InlineData("a", "b,c", 1, "b:10:2", "c:10:0", true)]
     public void Candidate_wins_when_it_saw_enough_voters(
         string owner, string voters, int quorum, string candidate, string peers, bool wins)
@@ -31,7 +32,8 @@ public sealed class QuorumVoteTests
         var self = Peer(candidate);
 
         var result = QuorumVote.Evaluate(
-            sync, self.Name, self.Lsn, peers.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(Peer), self.Timeline);
+            sync, self.Name, self.Lsn, peers.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(Peer),
+            self.Timeline);
 
         Assert.Equal(wins, result.Wins);
     }

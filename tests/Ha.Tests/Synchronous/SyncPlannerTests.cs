@@ -8,8 +8,10 @@ namespace Routing.Ha.Tests.Synchronous;
 
 public sealed class SyncPlannerTests
 {
-    private static readonly DynamicConfig s_priority = DynamicConfig.Default with { SynchronousMode = SynchronousMode.Priority };
-    private static readonly DynamicConfig s_quorum = DynamicConfig.Default with { SynchronousMode = SynchronousMode.Quorum };
+    private static readonly DynamicConfig s_priority =
+        DynamicConfig.Default with { SynchronousMode = SynchronousMode.Priority };
+    private static readonly DynamicConfig s_quorum =
+        DynamicConfig.Default with { SynchronousMode = SynchronousMode.Quorum };
 
     [Fact]
     public void Priority_mode_switches_on_in_the_order_key_parameter_key()
@@ -56,7 +58,8 @@ public sealed class SyncPlannerTests
     [Fact]
     public void Strict_priority_mode_keeps_waiting_for_the_published_standby_when_it_is_gone()
     {
-        var o = Observe(s_priority with { SynchronousModeStrict = true }) with { Sync = Key("a", 0, "b"), StandbyNames = "b" };
+        var o = Observe(s_priority with { SynchronousModeStrict = true }) with { Sync = Key("a", 0, "b"),
+            StandbyNames = "b" };
 
         Perform(o, "none", out var reason);
 
@@ -100,7 +103,8 @@ public sealed class SyncPlannerTests
     [Fact]
     public void Quorum_is_lowered_only_after_standbys_hold_what_fewer_had_acknowledged()
     {
-        var rows = (ulong lsn) => ImmutableArray.Create(Row("b", "quorum", lsn), Row("c", "quorum", lsn), Row("d", "quorum", lsn));
+        var rows = (ulong lsn) =>
+            ImmutableArray.Create(Row("b", "quorum", lsn), Row("c", "quorum", lsn), Row("d", "quorum", lsn));
         var o = Observe(s_quorum with { SynchronousNodeCount = 2 }) with
         {
             Sync = Key("a", 2, "b", "c", "d"), StandbyNames = "ANY 1 (b,c,d)", Senders = rows(90),
@@ -119,7 +123,8 @@ public sealed class SyncPlannerTests
         Assert.Equal("ANY 1 (b,c)", promotion.StandbyNames);
         Assert.True(promotion.SetStandbyNames);
         Assert.Equal("a|b,c|1", Print(promotion.Write!));
-        var o = Observe(s_quorum) with { Sync = promotion.Write!, StandbyNames = promotion.StandbyNames!, Memory = promotion.Memory };
+        var o = Observe(s_quorum) with { Sync = promotion.Write!, StandbyNames = promotion.StandbyNames!,
+            Memory = promotion.Memory };
 
         o = Later(Perform(o, "wait 0.1", out _), 9);
         o = Later(Perform(o, "wait 1", out _), 2);
@@ -139,7 +144,9 @@ public sealed class SyncPlannerTests
         Perform(o, "names b", out _);
     }
 
-    /// <summary>The key may name standbys by now: whoever lets commits go without them loses what is acknowledged then.</summary>
+    /// <summary>
+    /// The key may name standbys by now: whoever lets commits go without them loses what is acknowledged then.
+    /// </summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -159,7 +166,8 @@ public sealed class SyncPlannerTests
         o = Later(Perform(o, "key a|b|0", out _) with { Sync = Key("a", 0) }, 5);
 
         o = o with { Sync = written };   // it was written
-        Perform(o, "key a||0", out _);   // from here on as always: nobody may take over first, then nobody is waited for
+        // from here on as always: nobody may take over first, then nobody is waited for
+        Perform(o, "key a||0", out _);
     }
 
     [Theory]
@@ -183,12 +191,14 @@ public sealed class SyncPlannerTests
     [Fact]
     public void Higher_sync_priority_wins_then_the_present_one_then_the_most_WAL_and_nofailover_comes_last()
     {
-        var o = Observe(s_priority, Row("b", "async", 90), Row("c", "async", 99), Row("d", "potential", 80), Row("e", "sync", 100));
+        var o = Observe(s_priority, Row("b", "async", 90), Row("c", "async", 99), Row("d", "potential", 80),
+            Row("e", "sync", 100));
         o = o with { Sync = Key("a", 0), Members = o.Members.SetItem("e", Running("e", "nofailover: true")) };
 
         Perform(o, "names d", out _);
         Perform(o with { Members = o.Members.SetItem("b", Running("b", "sync_priority: 2")) }, "names b", out _);
-        Perform(o with { Senders = [Row("b", "async", 90), Row("c", "async", 99), Row("e", "sync", 100)] }, "names c", out _);
+        Perform(o with { Senders = [Row("b", "async", 90), Row("c", "async", 99), Row("e", "sync", 100)] }, "names c",
+            out _);
         Perform(o with { Senders = [Row("e", "async", 100)] }, "names e", out _);
         Perform(o with { Config = s_quorum }, "names ANY 1 (b,c,d)", out _);
     }
@@ -196,7 +206,8 @@ public sealed class SyncPlannerTests
     [Fact]
     public void Standby_that_lags_too_far_is_passed_over()
     {
-        var o = Observe(s_priority with { MaximumLagOnSyncNodeBytes = 5 }, Row("b", "sync", 90), Row("c", "async", 96)) with { Sync = Key("a", 0) };
+        var o = Observe(s_priority with { MaximumLagOnSyncNodeBytes = 5 }, Row("b", "sync", 90),
+            Row("c", "async", 96)) with { Sync = Key("a", 0) };
 
         Perform(o, "names c", out _);
         Perform(o with { Senders = [Row("b", "sync", 90)], FlushLsn = new Lsn(100) }, "none", out _);
@@ -209,12 +220,14 @@ public sealed class SyncPlannerTests
     [InlineData("on", "2")]
     [InlineData("local", "2")]
     public void Position_that_counts_is_the_one_commits_wait_for(string level, string lsn) =>
-        Assert.Equal(ulong.Parse(lsn), new WalSender("b", "streaming", "sync", new Lsn(1), new Lsn(2), new Lsn(3)).AcknowledgedLsn(level)!.Value.Value);
+        Assert.Equal(ulong.Parse(lsn), new WalSender(
+            "b", "streaming", "sync", new Lsn(1), new Lsn(2), new Lsn(3)).AcknowledgedLsn(level)!.Value.Value);
 
     [Fact]
     public void Mode_off_deletes_the_key_and_gives_the_operators_own_value_back()
     {
-        var o = Observe(DynamicConfig.Default) with { Sync = Key("a", 0, "b"), StandbyNames = "b", UserStandbyNames = "archiver" };
+        var o = Observe(DynamicConfig.Default) with { Sync = Key("a", 0, "b"), StandbyNames = "b",
+            UserStandbyNames = "archiver" };
 
         o = Perform(o, "delete", out _);
         o = Perform(o, "names archiver", out _);
@@ -228,7 +241,8 @@ public sealed class SyncPlannerTests
     [Fact]
     public void Standby_cluster_has_no_synchronous_standbys() =>
         Perform(
-            Observe(s_quorum with { StandbyCluster = new StandbyClusterConfig("h", null, null, null, [], null, null) }, Row("b", "async", 1)),
+            Observe(s_quorum with { StandbyCluster = new StandbyClusterConfig("h", null, null, null, [], null, null) },
+                Row("b", "async", 1)),
             "none", out _);
 
     [Theory]
@@ -252,7 +266,8 @@ public sealed class SyncPlannerTests
     [Fact]
     public void Preparing_a_promotion_twice_changes_nothing_more()
     {
-        foreach (var config in (DynamicConfig[])[s_priority, s_quorum, s_priority with { SynchronousModeStrict = true }])
+        foreach (var config in (DynamicConfig[])[s_priority, s_quorum,
+            s_priority with { SynchronousModeStrict = true }])
         {
             var first = SyncPlanner.BeforePromotion("b", config, Key("a", 0, "b", "c"));
             var second = SyncPlanner.BeforePromotion("b", config, first.Write!);
@@ -307,7 +322,8 @@ public sealed class SyncPlannerTests
         };
     }
 
-    private static SyncObservation Later(SyncObservation o, double seconds) => o with { Now = o.Now + TimeSpan.FromSeconds(seconds) };
+    private static SyncObservation Later(SyncObservation o, double seconds) =>
+        o with { Now = o.Now + TimeSpan.FromSeconds(seconds) };
 
     private static WalSender Row(string name, string state, ulong lsn) =>
         new(name, "streaming", state, new Lsn(lsn), new Lsn(lsn), new Lsn(lsn));

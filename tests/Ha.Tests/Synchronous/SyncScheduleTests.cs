@@ -5,7 +5,9 @@ using Xunit;
 
 namespace Routing.Ha.Tests.Synchronous;
 
-/// <summary>Random schedules on a model cluster: whatever happens, whoever can win has every acknowledged commit.</summary>
+/// <summary>
+/// Random schedules on a model cluster: whatever happens, whoever can win has every acknowledged commit.
+/// </summary>
 public sealed class SyncScheduleTests
 {
     [Theory]
@@ -39,7 +41,8 @@ public sealed class SyncScheduleTests
                 if (world.IsLeaderless)
                 {
                     world.Configure(SynchronousMode.Quorum, 1, strict: false);
-                    Assert.True(world.TryFailOver(diesBeforePromotion: false), $"seed {seed}: nobody can lead\n{world.Diary}");
+                    Assert.True(world.TryFailOver(diesBeforePromotion: false),
+                        $"seed {seed}: nobody can lead\n{world.Diary}");
                 }
                 world.Configure(mode, random.Next(1, 4), strict: random.Next(2) == 0);
                 for (var runs = 0; runs < 60; runs++)
@@ -71,7 +74,8 @@ public sealed class SyncScheduleTests
     {
         var random = new Random(seed);
         string[] names = [.. "abcde".Take(random.Next(2, 6)).Select(c => c.ToString())];
-        var world = new SyncWorld(random, names, eyes ?? (observed => observed)) { IgnoresTimelines = ignoresTimelines };
+        var world =
+            new SyncWorld(random, names, eyes ?? (observed => observed)) { IgnoresTimelines = ignoresTimelines };
         world.Configure(mode, random.Next(1, 4), strict: random.Next(3) == 0);
         for (var i = 0; i < 80 && world.Loss() is null; i++)
         {
@@ -85,7 +89,8 @@ public sealed class SyncScheduleTests
                 case < 10: world.RestartAgent(); break;
                 case < 11: world.TryFailOver(diesBeforePromotion: random.Next(3) == 0); break;
                 case < 12:
-                    world.Configure(switching ? (SynchronousMode)random.Next(3) : mode, random.Next(1, 4), strict: random.Next(3) == 0);
+                    world.Configure(switching ? (SynchronousMode)random.Next(3) : mode, random.Next(1, 4),
+                        strict: random.Next(3) == 0);
                     break;
                 default:
                     world.Step(failing: random.Next(10) == 0);

@@ -4,7 +4,9 @@ using Routing.Ha.Synchronous;
 
 namespace Routing.Ha.Tests.Synchronous;
 
-/// <summary>A small model of a replicating cluster: logs of numbered commits, one primary, standbys that come and go.</summary>
+/// <summary>
+/// A small model of a replicating cluster: logs of numbered commits, one primary, standbys that come and go.
+/// </summary>
 /// <remarks>Made to be obviously right and not clever: what counts as lost is found by trying every race.</remarks>
 internal sealed class SyncWorld(Random random, string[] names, Func<SyncObservation, SyncObservation> eyes)
 {
@@ -81,7 +83,8 @@ internal sealed class SyncWorld(Random random, string[] names, Func<SyncObservat
             return;
         }
         node.Connected = true;
-        node.Log = node.Log.Zip(_nodes[Leader].Log).TakeWhile(pair => pair.First == pair.Second).Select(pair => pair.First).ToList();
+        node.Log = node.Log.Zip(_nodes[Leader].Log).TakeWhile(pair => pair.First == pair.Second)
+            .Select(pair => pair.First).ToList();
         Acknowledge();
         Note($"{name} connects with {node.Log.Count}");
     }
@@ -179,7 +182,8 @@ internal sealed class SyncWorld(Random random, string[] names, Func<SyncObservat
         {
             if (!_nodes[candidate].Log.Take(promised.Count).SequenceEqual(promised))
             {
-                return $"{candidate}, seeing {string.Concat(reachable)}, would win without all of {promised.Count} commits";
+                return $"{candidate}, seeing {string.Concat(reachable)}, would win without all of {promised.Count} "
+                    + "commits";
             }
         }
         return null;
@@ -193,7 +197,8 @@ internal sealed class SyncWorld(Random random, string[] names, Func<SyncObservat
         var force = SyncStandbyNames.Parse(StandbyNames);
         return Config.SynchronousMode switch
         {
-            SynchronousMode.Quorum => Sync.IsOwner(Leader) && Sync.Standbys.SetEquals(standbys) && Sync.Quorum == standbys.Count - count
+            SynchronousMode.Quorum =>
+                Sync.IsOwner(Leader) && Sync.Standbys.SetEquals(standbys) && Sync.Quorum == standbys.Count - count
                 && force.Method == SyncMethod.Any && force.Count == count && force.Names.SetEquals(standbys),
             SynchronousMode.Priority => Sync.IsOwner(Leader) && Sync.Standbys.Count == count && Sync.Quorum == 0
                 && force.Method == SyncMethod.First && force.Count == count && force.Names.SetEquals(Sync.Standbys),
@@ -232,7 +237,8 @@ internal sealed class SyncWorld(Random random, string[] names, Func<SyncObservat
     private void Acknowledge()
     {
         var force = SyncStandbyNames.Parse(StandbyNames);
-        var connected = force.Names.Where(name => name != Leader && _nodes.TryGetValue(name, out var node) && node.Connected).ToList();
+        var connected = force.Names.Where(
+            name => name != Leader && _nodes.TryGetValue(name, out var node) && node.Connected).ToList();
         var reached = force.Method switch
         {
             SyncMethod.None => _nodes[Leader].Log.Count,
@@ -242,7 +248,8 @@ internal sealed class SyncWorld(Random random, string[] names, Func<SyncObservat
         };
         if (reached > _forkedAt)
         {
-            // What the leader brought along from before its promotion was never acknowledged to anybody, or already counts.
+            // What the leader brought along from before its promotion was never acknowledged to anybody, or already
+            // counts.
             _acknowledged = Math.Max(_acknowledged, reached);
         }
 

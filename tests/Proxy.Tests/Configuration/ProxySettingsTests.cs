@@ -6,7 +6,9 @@ using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Configuration;
 
-/// <summary>The proxy's configuration: the smallest file, the environment over it, and every wrong value by name.</summary>
+/// <summary>
+/// The proxy's configuration: the smallest file, the environment over it, and every wrong value by name.
+/// </summary>
 public sealed class ProxySettingsTests : IDisposable
 {
     private const string Smallest = """
@@ -35,7 +37,8 @@ public sealed class ProxySettingsTests : IDisposable
         Assert.Empty(result.Warnings);
         var settings = result.Settings!;
         Assert.Equal(["write", "read"], settings.Listeners.Select(one => one.Name));
-        Assert.Equal((WantedRole.Primary, WantedRole.Replica), (settings.Listeners[0].Request.Role, settings.Listeners[1].Request.Role));
+        Assert.Equal((WantedRole.Primary, WantedRole.Replica),
+            (settings.Listeners[0].Request.Role, settings.Listeners[1].Request.Role));
         Assert.Equal(TimeSpan.FromSeconds(10), settings.Listeners[0].HoldTime);
         Assert.Equal(ReplicationAccess.Physical | ReplicationAccess.Logical, settings.Listeners[0].Replication);
         Assert.Equal(ReplicationAccess.None, settings.Listeners[1].Replication);
@@ -44,8 +47,10 @@ public sealed class ProxySettingsTests : IDisposable
     [Fact]
     public void Variables_have_precedence_and_may_be_all_there_is()
     {
-        var over = Load(Smallest, ("SCOPE", "orders"), ("ETCD3_HOSTS", "10.0.0.1:2379,10.0.0.2:2379"), ("ADMIN_LISTEN", "127.0.0.1:9"));
-        Assert.Equal(("orders", 2, 9), (over.Settings!.Scope, over.Settings.Etcd!.Endpoints.Count, over.Settings.Admin!.Value.Port));
+        var over = Load(Smallest, ("SCOPE", "orders"), ("ETCD3_HOSTS", "10.0.0.1:2379,10.0.0.2:2379"),
+            ("ADMIN_LISTEN", "127.0.0.1:9"));
+        Assert.Equal(("orders", 2, 9),
+            (over.Settings!.Scope, over.Settings.Etcd!.Endpoints.Count, over.Settings.Admin!.Value.Port));
 
         var alone = ProxySettingsReader.Load(null, SettingsEnvironment.From(ProxySettingsReader.Prefix,
         [
@@ -75,13 +80,17 @@ public sealed class ProxySettingsTests : IDisposable
         Assert.Equal("/tmp/s", listener.Address.Path);
         Assert.Equal(
             (WantedRole.Synchronous, HostPolicy.RandomOfTwo, 1_048_576L, "a", "rack", LeaderFallback.WhenEmpty),
-            (listener.Request.Role, listener.Request.Policy, listener.Request.MaximumLagBytes, listener.Request.Zone, listener.Request.ZoneTag, listener.Request.Fallback));
+            (listener.Request.Role, listener.Request.Policy, listener.Request.MaximumLagBytes, listener.Request.Zone,
+                listener.Request.ZoneTag, listener.Request.Fallback));
         Assert.Equal((3.0, 9, 11), (listener.HoldTime.TotalSeconds, listener.HoldQueue, listener.LoginsPerSecond));
-        Assert.Equal((7, 1.5, true), (listener.MaximumSessions, listener.IdleTimeout.TotalSeconds, listener.AddClientAddress));
-        Assert.Equal((ClientTlsMode.Terminate, true, ClientCertificates.Required), (listener.Tls.Mode, listener.Tls.Required, listener.Tls.ClientCertificates));
+        Assert.Equal(
+            (7, 1.5, true), (listener.MaximumSessions, listener.IdleTimeout.TotalSeconds, listener.AddClientAddress));
+        Assert.Equal((ClientTlsMode.Terminate, true, ClientCertificates.Required),
+            (listener.Tls.Mode, listener.Tls.Required, listener.Tls.ClientCertificates));
         Assert.Equal(MemberTlsMode.VerifyFull, listener.MemberTls.Mode);
         Assert.Equal((2, ProxyProtocolVersion.V2), (listener.ProxyProtocolFrom.Length, listener.ProxyProtocolToMember));
-        Assert.Equal((5.0, 40.0), (listener.MemberTuning.KeepAliveIdle.TotalSeconds, listener.MemberTuning.UserTimeout.TotalSeconds));
+        Assert.Equal((5.0, 40.0),
+            (listener.MemberTuning.KeepAliveIdle.TotalSeconds, listener.MemberTuning.UserTimeout.TotalSeconds));
     }
 
     [Theory]
@@ -93,7 +102,8 @@ public sealed class ProxySettingsTests : IDisposable
     [InlineData("scope: demo", "scope: ''", "scope")]
     [InlineData("role: primary", "role: primary, hold_time: -1", "listeners.write.hold_time")]
     [InlineData("role: primary", "role: primary, tls: {mode: terminate}", "listeners.write.tls.certificate")]
-    [InlineData("role: primary", "role: primary, proxy_protocol: {from: nowhere}", "listeners.write.proxy_protocol.from")]
+    [InlineData(
+        "role: primary", "role: primary, proxy_protocol: {from: nowhere}", "listeners.write.proxy_protocol.from")]
     [InlineData("admin:", "transport: pigeon\nadmin:", "transport")]
     [InlineData("admin:", "favor: me\nadmin:", "favor")]
     [InlineData("admin:", "timeouts: {connect: soon}\nadmin:", "timeouts.connect")]
@@ -121,10 +131,12 @@ public sealed class ProxySettingsTests : IDisposable
         Assert.Equal(TimeSpan.FromSeconds(1), plain.Rest.Interval);
 
         var secure = Load(
-            Smallest.Replace(Etcd, "rest: {hosts: [a, 'http://b'], cacert: /ca.pem, cert: /c.pem, interval: 0.5}", StringComparison.Ordinal),
+            Smallest.Replace(Etcd, "rest: {hosts: [a, 'http://b'], cacert: /ca.pem, cert: /c.pem, interval: 0.5}",
+                StringComparison.Ordinal),
             ("REST_KEY", "/k.pem")).Settings!.Rest!;
         Assert.Equal(["https://a:8008/", "http://b:8008/"], secure.Endpoints.Select(one => one.ToString()));
-        Assert.Equal(("/ca.pem", "/c.pem", "/k.pem", 0.5), (secure.CaFile, secure.CertificateFile, secure.KeyFile, secure.Interval.TotalSeconds));
+        Assert.Equal(("/ca.pem", "/c.pem", "/k.pem", 0.5),
+            (secure.CaFile, secure.CertificateFile, secure.KeyFile, secure.Interval.TotalSeconds));
     }
 
     [Fact]
@@ -141,6 +153,7 @@ public sealed class ProxySettingsTests : IDisposable
         var file = _directory["proxy.yml"];
         File.WriteAllText(file, text);
         return ProxySettingsReader.Load(file, SettingsEnvironment.From(
-            ProxySettingsReader.Prefix, variables.Select(one => KeyValuePair.Create(ProxySettingsReader.Prefix + one.Name, one.Value))));
+            ProxySettingsReader.Prefix,
+            variables.Select(one => KeyValuePair.Create(ProxySettingsReader.Prefix + one.Name, one.Value))));
     }
 }

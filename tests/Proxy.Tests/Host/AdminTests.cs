@@ -11,9 +11,12 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
     // By docs/proxy.md.
     private static readonly string[] s_metrics =
     [
-        "routing_proxy_connections_total", "routing_proxy_refused_total", "routing_proxy_sessions", "routing_proxy_sessions_closed_total",
-        "routing_proxy_bytes_total", "routing_proxy_open_session_bytes", "routing_proxy_login_seconds", "routing_proxy_hold_seconds",
-        "routing_proxy_held_in_vain_total", "routing_proxy_connect_errors_total", "routing_proxy_cancels_total", "routing_proxy_pending",
+        "routing_proxy_connections_total", "routing_proxy_refused_total", "routing_proxy_sessions",
+        "routing_proxy_sessions_closed_total",
+        "routing_proxy_bytes_total", "routing_proxy_open_session_bytes", "routing_proxy_login_seconds",
+        "routing_proxy_hold_seconds",
+        "routing_proxy_held_in_vain_total", "routing_proxy_connect_errors_total", "routing_proxy_cancels_total",
+        "routing_proxy_pending",
         "routing_proxy_starting", "routing_proxy_waiting", "routing_proxy_members_usable", "routing_proxy_term",
         "routing_proxy_topology_age_seconds", "routing_proxy_topology_stale", "routing_proxy_route_seconds",
     ];
@@ -45,14 +48,19 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
         }
 
         await proxy.UntilAsync(
-            async () => (await proxy.MetricsAsync()).Contains("routing_proxy_sessions_closed_total{listener=\"read\",member=\"b\",end=\"client_terminated\"} 1", StringComparison.Ordinal),
+            async () =>
+                (await proxy.MetricsAsync()).Contains(
+                    "routing_proxy_sessions_closed_total{listener=\"read\",member=\"b\",end=\"client_terminated\"} 1",
+                    StringComparison.Ordinal),
             "the end of the read session is counted");
         var metrics = await proxy.MetricsAsync();
 
         Assert.All(s_metrics, name => Assert.Contains($"# TYPE {name} ", metrics, StringComparison.Ordinal));
         Assert.Contains("routing_proxy_sessions{listener=\"write\",member=\"a\"} 1", metrics, StringComparison.Ordinal);
-        Assert.Contains("routing_proxy_cancels_total{listener=\"write\",outcome=\"delivered\"} 1", metrics, StringComparison.Ordinal);
-        Assert.Contains("routing_proxy_refused_total{listener=\"write\",reason=\"not_postgres\"} 1", metrics, StringComparison.Ordinal);
+        Assert.Contains("routing_proxy_cancels_total{listener=\"write\",outcome=\"delivered\"} 1", metrics,
+            StringComparison.Ordinal);
+        Assert.Contains("routing_proxy_refused_total{listener=\"write\",reason=\"not_postgres\"} 1", metrics,
+            StringComparison.Ordinal);
         Assert.Contains("routing_proxy_login_seconds_count{listener=\"write\"} 1", metrics, StringComparison.Ordinal);
         Assert.Contains("routing_proxy_members_usable{listener=\"read\"} 1", metrics, StringComparison.Ordinal);
         Assert.DoesNotContain("alice", metrics, StringComparison.Ordinal);
@@ -65,14 +73,17 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
 
         var routes = await proxy.RoutesAsync();
 
-        Assert.Equal((PretendCluster.Scope, false, false), ((string?)routes["scope"], (bool)routes["stale"]!, (bool)routes["draining"]!));
+        Assert.Equal((PretendCluster.Scope, false, false),
+            ((string?)routes["scope"], (bool)routes["stale"]!, (bool)routes["draining"]!));
         Assert.True((long)routes["term"]! > 0);
         Assert.Equal(["write", "read"], routes["listeners"]!.AsArray().Select(one => (string?)one!["name"]));
         Assert.Equal([("a", true, "serves"), ("b", false, "is not the leader")], MembersOf(routes["listeners"]![0]!));
-        Assert.Equal([("a", false, "is the leader, and replicas are wanted"), ("b", true, "serves")], MembersOf(routes["listeners"]![1]!));
+        Assert.Equal([("a", false, "is the leader, and replicas are wanted"), ("b", true, "serves")],
+            MembersOf(routes["listeners"]![1]!));
 
         static IEnumerable<(string?, bool, string?)> MembersOf(JsonNode listener) =>
-            listener["members"]!.AsArray().Select(one => ((string?)one!["name"], (bool)one["serves"]!, (string?)one["reason"]));
+            listener["members"]!.AsArray()
+                .Select(one => ((string?)one!["name"], (bool)one["serves"]!, (string?)one["reason"]));
     }
 
     [Fact]
@@ -87,7 +98,8 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
         });
 
         var listeners = (await proxy.RoutesAsync())["listeners"]!.AsArray();
-        var ports = listeners.Select(one => Routing.Cluster.HostPort.TryParse((string)one!["listen"]!, 0, out var at) ? at.Port : 0).ToList();
+        var ports = listeners.Select(
+            one => Routing.Cluster.HostPort.TryParse((string)one!["listen"]!, 0, out var at) ? at.Port : 0).ToList();
 
         Assert.DoesNotContain(0, ports);
         Assert.Equal(2, ports.Distinct().Count());
@@ -105,7 +117,8 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
         Assert.Equal((200, "ready\n"), await proxy.GetAsync("/readyz"));
 
         await cluster.LeadAsync(null);
-        await proxy.UntilAsync(async () => await proxy.GetAsync("/readyz") == (503, "nobody serves write\n"), "it is not ready");
+        await proxy.UntilAsync(async () => await proxy.GetAsync("/readyz") == (503, "nobody serves write\n"),
+            "it is not ready");
         var alive = await proxy.GetAsync("/healthz");
         await cluster.LeadAsync("a");
         await proxy.UntilReadyAsync();
@@ -116,7 +129,8 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
     [Fact]
     public async Task Without_etcd_it_waits_for_its_first_answer()
     {
-        await using var proxy = await ProxyProcess.StartAsync("nobody", new Uri($"http://127.0.0.1:{FreePorts.Take()}"), new ProxyOptions { UntilReady = false });
+        await using var proxy = await ProxyProcess.StartAsync(
+            "nobody", new Uri($"http://127.0.0.1:{FreePorts.Take()}"), new ProxyOptions { UntilReady = false });
 
         await proxy.UntilAsync(
             async () =>
@@ -140,17 +154,21 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
         using var http = new HttpClient();
 
         using var page = await http.GetAsync(proxy.Admin("/"), Cancellation);
-        using var head = await http.SendAsync(new HttpRequestMessage(HttpMethod.Head, proxy.Admin("/routes")), Cancellation);
+        using var head =
+            await http.SendAsync(new HttpRequestMessage(HttpMethod.Head, proxy.Admin("/routes")), Cancellation);
         using var post = await http.PostAsync(proxy.Admin("/routes"), new StringContent(""), Cancellation);
 
         var html = await page.Content.ReadAsStringAsync(Cancellation);
         Assert.StartsWith("<!doctype html>", html, StringComparison.Ordinal);
-        Assert.DoesNotContain("http", html.Replace("http-equiv", "", StringComparison.Ordinal), StringComparison.Ordinal);
-        Assert.Contains("default-src 'none'", page.Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
+        Assert.DoesNotContain("http", html.Replace("http-equiv", "", StringComparison.Ordinal),
+            StringComparison.Ordinal);
+        Assert.Contains("default-src 'none'", page.Headers.GetValues("Content-Security-Policy").Single(),
+            StringComparison.Ordinal);
         Assert.Equal(200, (int)head.StatusCode);
         Assert.Equal("", await head.Content.ReadAsStringAsync(Cancellation));
         Assert.Equal(405, (int)post.StatusCode);
-        using var options = await http.SendAsync(new HttpRequestMessage(HttpMethod.Options, proxy.Admin("/readyz")), Cancellation);
+        using var options =
+            await http.SendAsync(new HttpRequestMessage(HttpMethod.Options, proxy.Admin("/readyz")), Cancellation);
         Assert.Equal(200, (int)options.StatusCode);
         Assert.Equal(404, (await proxy.GetAsync("/nothing")).Code);
     }

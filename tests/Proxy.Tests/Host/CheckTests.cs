@@ -6,7 +6,8 @@ namespace Routing.Proxy.Tests.Host;
 [Trait("Category", "Integration")]
 public sealed class CheckTests : IDisposable
 {
-    private const string Good = "scope: x\netcd3: {hosts: 127.0.0.1:2379}\nlisteners:\n  write: {listen: \"127.0.0.1:5000\", role: primary}\n";
+    private const string Good =
+        "scope: x\netcd3: {hosts: 127.0.0.1:2379}\nlisteners:\n  write: {listen: \"127.0.0.1:5000\", role: primary}\n";
     private readonly TempDirectory _directory = new("check");
 
     public CheckTests() => OrdinaryProcess.GiveAway(_directory.Path);
@@ -27,16 +28,22 @@ public sealed class CheckTests : IDisposable
     [InlineData(Good + "timeouts: {drain: soon}", "timeouts.drain", "soon", "seconds")]
     [InlineData(Good + "limits: {max_sessions: -1}", "limits.max_sessions", "-1")]
     [InlineData(Good + "  read: {listen: nowhere, role: replica}", "listeners.read.listen", "nowhere")]
-    [InlineData(Good + "  read: {listen: \"127.0.0.1:5000\", role: replica}", "listeners.read.listen", "the listener write does not have")]
-    [InlineData(Good + "  read: {listen: \"*:5000\", role: replica}", "listeners.read.listen", "the listener write does not have")]
+    [InlineData(Good + "  read: {listen: \"127.0.0.1:5000\", role: replica}", "listeners.read.listen",
+        "the listener write does not have")]
+    [InlineData(Good + "  read: {listen: \"*:5000\", role: replica}", "listeners.read.listen",
+        "the listener write does not have")]
     [InlineData(Good + "  read: {listen: \"0.0.0.0:5000\", role: replica}", "listeners.read.listen")]
     [InlineData(Good + "  read: {listen: \"[::]:5000\", role: replica}", "listeners.read.listen")]
     [InlineData(Good + "admin: {listen: \"127.0.0.1:5000\"}", "listeners.write.listen", "admin")]
     [InlineData(Good + "  read: {listen: \"unix:relative\", role: replica}", "listeners.read.listen")]
     [InlineData(Good + "  read: {listen: \"127.0.0.1:5001\", role: boss}", "listeners.read.role", "boss", "replica")]
-    [InlineData(Good + "  tls: {listen: \"127.0.0.1:5001\", role: any, tls: {mode: terminate}}", "listeners.tls.tls.certificate")]
-    [InlineData(Good + "  tls: {listen: \"127.0.0.1:5001\", role: any, tls: {mode: terminate, certificate: /nowhere.pem}}", "/nowhere.pem")]
-    [InlineData(Good + "  px: {listen: \"127.0.0.1:5001\", role: any, proxy_protocol: {from: everywhere}}", "listeners.px.proxy_protocol.from")]
+    [InlineData(Good + "  tls: {listen: \"127.0.0.1:5001\", role: any, tls: {mode: terminate}}",
+        "listeners.tls.tls.certificate")]
+    [InlineData(
+        Good + "  tls: {listen: \"127.0.0.1:5001\", role: any, tls: {mode: terminate, certificate: /nowhere.pem}}",
+        "/nowhere.pem")]
+    [InlineData(Good + "  px: {listen: \"127.0.0.1:5001\", role: any, proxy_protocol: {from: everywhere}}",
+        "listeners.px.proxy_protocol.from")]
     [InlineData(Good + "transport: carrier_pigeon", "transport", "carrier_pigeon", "epoll")]
     [InlineData("scope: [", "proxy.yml:2", "no valid")]
     public async Task Each_mistake_is_named_with_its_place_and_what_is_allowed(string yaml, params string[] words)
@@ -74,7 +81,8 @@ public sealed class CheckTests : IDisposable
     [Fact]
     public async Task Variables_are_looked_at_like_the_file()
     {
-        var (code, output) = await StartAsync("env", "ROUTING_PROXY_TIMEOUTS={drain: never}", Programs.Proxy, "--check", Write(Good));
+        var (code, output) =
+            await StartAsync("env", "ROUTING_PROXY_TIMEOUTS={drain: never}", Programs.Proxy, "--check", Write(Good));
 
         Assert.Equal(1, code);
         Assert.Contains("ROUTING_PROXY_TIMEOUTS", output, StringComparison.Ordinal);
@@ -94,7 +102,8 @@ public sealed class CheckTests : IDisposable
         return _directory["proxy.yml"];
     }
 
-    private Task<(int Code, string Output)> RunAsync(params string[] arguments) => StartAsync([Programs.Proxy, .. arguments]);
+    private Task<(int Code, string Output)> RunAsync(params string[] arguments) =>
+        StartAsync([Programs.Proxy, .. arguments]);
 
     private async Task<(int Code, string Output)> StartAsync(params string[] command)
     {

@@ -16,13 +16,15 @@ public sealed class DescriptorTests(PretendCluster cluster) : IClassFixture<Pret
 
         using var waiting = new RawClient(proxy.WritePort);
         var login = waiting.LoginAsync();
-        await proxy.UntilAsync(() => proxy.Log.Contains("No descriptors or memory", StringComparison.Ordinal), "it says what it lacks");
+        await proxy.UntilAsync(() => proxy.Log.Contains("No descriptors or memory", StringComparison.Ordinal),
+            "it says what it lacks");
         Assert.False(login.IsCompleted);
         held.ForEach(client => client.Dispose());
 
         Assert.Null(await login);
         Assert.Equal(200, (await proxy.GetAsync("/readyz")).Code);
-        Assert.Single(proxy.Log.Split('\n'), line => line.Contains("No descriptors or memory", StringComparison.Ordinal));
+        Assert.Single(proxy.Log.Split('\n'),
+            line => line.Contains("No descriptors or memory", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -32,7 +34,8 @@ public sealed class DescriptorTests(PretendCluster cluster) : IClassFixture<Pret
         var held = await FillAsync(proxy);
         using var waiting = new RawClient(proxy.WritePort);
         var login = waiting.LoginAsync();
-        await proxy.UntilAsync(() => proxy.Log.Contains("No descriptors or memory", StringComparison.Ordinal), "it says what it lacks");
+        await proxy.UntilAsync(() => proxy.Log.Contains("No descriptors or memory", StringComparison.Ordinal),
+            "it says what it lacks");
 
         proxy.Send(ProcessSignal.Terminate);
 
@@ -44,13 +47,18 @@ public sealed class DescriptorTests(PretendCluster cluster) : IClassFixture<Pret
     // Sessions until no further one fits; the limit is lowered on the running process.
     private static async Task<List<RawClient>> FillAsync(ProxyProcess proxy)
     {
-        Assert.SkipUnless(Programs.AreNative, "On the JIT a process without descriptors can't load its own code: ./test runs it with the native program.");
+        Assert.SkipUnless(Programs.AreNative,
+            "On the JIT a process without descriptors can't load its own code: ./test runs it with the native "
+                + "program.");
         const int Room = 8;
-        var limit = Directory.GetFiles($"/proc/{proxy.Id}/fd").Select(path => int.Parse(Path.GetFileName(path), CultureInfo.InvariantCulture)).Max() + 1 + Room;
+        var limit =
+            Directory.GetFiles($"/proc/{proxy.Id}/fd")
+                .Select(path => int.Parse(Path.GetFileName(path), CultureInfo.InvariantCulture)).Max() + 1 + Room;
         using var directory = new TempDirectory("limit");
         OrdinaryProcess.GiveAway(directory.Path);
         using var lower = OrdinaryProcess.Start(
-            directory["log"], directory.Path, "prlimit", $"--pid={proxy.Id}", string.Create(CultureInfo.InvariantCulture, $"--nofile={limit}:{limit}"));
+            directory["log"], directory.Path, "prlimit", $"--pid={proxy.Id}",
+            string.Create(CultureInfo.InvariantCulture, $"--nofile={limit}:{limit}"));
         Assert.Equal(0, await lower.WaitForExitAsync(TimeSpan.FromSeconds(10)));
         var held = new List<RawClient>();
         while (Directory.GetFiles($"/proc/{proxy.Id}/fd").Length < limit - 1)
@@ -65,7 +73,8 @@ public sealed class DescriptorTests(PretendCluster cluster) : IClassFixture<Pret
         {
             held.Add(new RawClient(proxy.WritePort));
             var wanted = Directory.GetFiles($"/proc/{proxy.Id}/fd").Length + 1;
-            await WaitUntil.TrueAsync(() => Directory.GetFiles($"/proc/{proxy.Id}/fd").Length >= Math.Min(wanted, limit));
+            await WaitUntil.TrueAsync(
+                () => Directory.GetFiles($"/proc/{proxy.Id}/fd").Length >= Math.Min(wanted, limit));
         }
         return held;
     }

@@ -6,12 +6,14 @@ using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Host;
 
-/// <summary>One process of the real program takes over from another, and sockets that somebody else has opened.</summary>
+/// <summary>
+/// One process of the real program takes over from another, and sockets that somebody else has opened.
+/// </summary>
 [Trait("Category", "Integration")]
 public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<PretendCluster>
 {
-    // What systemd does: sockets from descriptor 3 on, told about by variables, in the program's own process. The arguments are
-    // the names of the descriptors, their ports, "--", and the command.
+    // What systemd does: sockets from descriptor 3 on, told about by variables, in the program's own process. The
+    // arguments are the names of the descriptors, their ports, "--", and the command.
     private const string Activate = """
         use Socket; $^F = 100; my $names = shift; my $at = 3; my @held;
         while (defined(my $port = shift)) {
@@ -32,7 +34,8 @@ public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<Preten
     {
         var ports = FreePorts.Take(2);
         string[] numbers = [.. ports.Select(port => port.ToString(CultureInfo.InvariantCulture))];
-        await using var proxy = await cluster.ProxyAsync(new ProxyOptions { Prefix = ["perl", "-e", Activate, names, .. numbers, "--"] });
+        await using var proxy =
+            await cluster.ProxyAsync(new ProxyOptions { Prefix = ["perl", "-e", Activate, names, .. numbers, "--"] });
         var (toLeader, toReplica) = (cluster.Leader.Logins, cluster.Replica.Logins);
 
         using var writer = new RawClient(ports[isReadFirst ? 1 : 0]);
@@ -47,10 +50,14 @@ public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<Preten
     [Fact]
     public async Task A_second_process_takes_over_and_no_client_is_refused()
     {
-        // Without it the kernel resets whom it lets into the old queue between the last accept and the close; busy machines widen that gap.
-        var migrates = (await File.ReadAllTextAsync("/proc/sys/net/ipv4/tcp_migrate_req", TestContext.Current.CancellationToken)).Trim() == "1";
+        // Without it the kernel resets whom it lets into the old queue between the last accept and the close; busy
+        // machines widen that gap.
+        var migrates =
+            (await File.ReadAllTextAsync(
+                "/proc/sys/net/ipv4/tcp_migrate_req", TestContext.Current.CancellationToken)).Trim() == "1";
         const string Shared = "reuse_port: true\ntimeouts: {drain: 2}";
-        // The first statement behind a login has 200 ms. Whoever took longer, because a thread was suspended, may find itself sent away.
+        // The first statement behind a login has 200 ms. Whoever took longer, because a thread was suspended, may find
+        // itself sent away.
         var settling = TimeSpan.FromMilliseconds(150);
         await using var old = await cluster.ProxyAsync(new ProxyOptions { More = Shared });
         using var isOver = new CancellationTokenSource();
@@ -77,11 +84,14 @@ public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<Preten
                 Interlocked.Increment(ref count);
             }
         })).ToList();
-        await using var ending = new Ending(isOver, clients);   // also when something below fails: clients that find nobody take every descriptor
+        // also when something below fails: clients that find nobody take every descriptor
+        await using var ending = new Ending(isOver, clients);
         await MoreAsync();
 
-        await using var next = await cluster.ProxyAsync(new ProxyOptions { More = Shared, Beside = old, UntilReady = false });
-        await next.UntilAsync(() => next.Log.Contains("The listener read accepts", StringComparison.Ordinal), "the next one listens");
+        await using var next =
+            await cluster.ProxyAsync(new ProxyOptions { More = Shared, Beside = old, UntilReady = false });
+        await next.UntilAsync(() => next.Log.Contains("The listener read accepts", StringComparison.Ordinal),
+            "the next one listens");
         await MoreAsync();
         old.Send(ProcessSignal.Terminate);
         var code = await old.WaitForExitAsync();
@@ -117,7 +127,8 @@ public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<Preten
         Task MoreAsync()
         {
             var seen = Volatile.Read(ref count);
-            return WaitUntil.TrueAsync(() => clients.Exists(client => client.IsFaulted) || Volatile.Read(ref count) > seen + 200);
+            return WaitUntil.TrueAsync(
+                () => clients.Exists(client => client.IsFaulted) || Volatile.Read(ref count) > seen + 200);
         }
     }
 

@@ -32,10 +32,12 @@ public sealed class PretendCluster : IAsyncLifetime
     }
 
     /// <summary>Starts a proxy before it.</summary>
-    public Task<ProxyProcess> ProxyAsync(ProxyOptions? options = null) => ProxyProcess.StartAsync(Scope, Etcd.Endpoint, options);
+    public Task<ProxyProcess> ProxyAsync(ProxyOptions? options = null) =>
+        ProxyProcess.StartAsync(Scope, Etcd.Endpoint, options);
 
     /// <summary>Gives the leader key to a member; null: takes it away.</summary>
-    public Task LeadAsync(string? member) => member is null ? _keys!.DeleteAsync("leader") : _keys!.PutAsync("leader", member);
+    public Task LeadAsync(string? member) =>
+        member is null ? _keys!.DeleteAsync("leader") : _keys!.PutAsync("leader", member);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -46,7 +48,8 @@ public sealed class PretendCluster : IAsyncLifetime
         Replica.Dispose();
     }
 
-    private Task PutAsync(string name, PretendServer server, Role role) => _keys!.PutAsync($"members/{name}", new JsonObject
+    private Task PutAsync(string name, PretendServer server, Role role) =>
+        _keys!.PutAsync($"members/{name}", new JsonObject
     {
         ["conn_url"] = $"postgres://127.0.0.1:{server.Port}/postgres",
         ["api_url"] = "http://127.0.0.1:1/patroni",

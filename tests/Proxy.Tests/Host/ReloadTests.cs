@@ -42,7 +42,8 @@ public sealed class ReloadTests(PretendCluster cluster) : IClassFixture<PretendC
         Assert.Null(await first.LoginAsync());
         using var second = new RawClient(added);
         Assert.Equal("53300", await second.LoginAsync());
-        Assert.Contains("routing_proxy_sessions{listener=\"main\",member=\"a\"} 1", await proxy.MetricsAsync(), StringComparison.Ordinal);
+        Assert.Contains("routing_proxy_sessions{listener=\"main\",member=\"a\"} 1", await proxy.MetricsAsync(),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -101,7 +102,8 @@ public sealed class ReloadTests(PretendCluster cluster) : IClassFixture<PretendC
             using var client = new RawClient(proxy.WritePort);
             Assert.Null(await client.LoginAsync());
         }
-        Assert.Equal(["write", "read"], (await proxy.RoutesAsync())["listeners"]!.AsArray().Select(one => (string?)one!["name"]));
+        Assert.Equal(["write", "read"],
+            (await proxy.RoutesAsync())["listeners"]!.AsArray().Select(one => (string?)one!["name"]));
     }
 
     [Fact]
@@ -116,7 +118,8 @@ public sealed class ReloadTests(PretendCluster cluster) : IClassFixture<PretendC
         var second = certificates.FileFor("second.example", "second.pem");
         proxy.Configure(tls with
         {
-            Write = $", tls: {{mode: terminate, certificate: \"{second}\"}}", More = "limits: {max_sessions_per_user: 1}",
+            Write = $", tls: {{mode: terminate, certificate: \"{second}\"}}",
+            More = "limits: {max_sessions_per_user: 1}",
         });
         await proxy.ReloadAsync();
 

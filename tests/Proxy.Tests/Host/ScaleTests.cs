@@ -5,7 +5,9 @@ using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Host;
 
-/// <summary>The real program with as many sessions as the limit of open files allows, and after very many short ones.</summary>
+/// <summary>
+/// The real program with as many sessions as the limit of open files allows, and after very many short ones.
+/// </summary>
 [Trait("Category", "Integration")]
 public sealed class ScaleTests(PretendCluster cluster, ITestOutputHelper output) : IClassFixture<PretendCluster>
 {
@@ -35,8 +37,10 @@ public sealed class ScaleTests(PretendCluster cluster, ITestOutputHelper output)
         });
         var idle = ResidentKiB(proxy);
         // The client hears of its login a moment before the session counts.
-        var open = string.Create(CultureInfo.InvariantCulture, $"routing_proxy_sessions{{listener=\"write\",member=\"a\"}} {count}\n");
-        await proxy.UntilAsync(async () => (await proxy.MetricsAsync()).Contains(open, StringComparison.Ordinal), "all sessions are counted");
+        var open = string.Create(CultureInfo.InvariantCulture,
+            $"routing_proxy_sessions{{listener=\"write\",member=\"a\"}} {count}\n");
+        await proxy.UntilAsync(async () => (await proxy.MetricsAsync()).Contains(open, StringComparison.Ordinal),
+            "all sessions are counted");
         await ForAllAsync(count, async number =>
         {
             await clients[number].QueryAsync("select 1");
@@ -51,14 +55,17 @@ public sealed class ScaleTests(PretendCluster cluster, ITestOutputHelper output)
         await UntilNobodyIsThereAsync(proxy);
         await proxy.UntilAsync(() => Descriptors(proxy) <= descriptors, "all descriptors are closed");
         output.WriteLine(string.Create(
-            CultureInfo.InvariantCulture, $"{count} sessions; resident {before} KiB before, {idle} with all idle: {(idle - before) / (double)count:0.00} KiB each"));
+            CultureInfo.InvariantCulture,
+            $"{count} sessions; resident {before} KiB before, {idle} with all idle: "
+                + $"{(idle - before) / (double)count:0.00} KiB each"));
     }
 
     [Fact]
     public async Task Very_many_short_connections_leave_nothing_behind()
     {
         await using var proxy = await cluster.ProxyAsync();
-        await ForAllAsync(s_connections / 4, number => SessionAsync(proxy, reset: number % 2 == 0));   // what grows once has grown by then
+        // what grows once has grown by then
+        await ForAllAsync(s_connections / 4, number => SessionAsync(proxy, reset: number % 2 == 0));
         await UntilNobodyIsThereAsync(proxy);
         var (descriptors, before) = (Descriptors(proxy), ResidentKiB(proxy));
 
@@ -67,12 +74,14 @@ public sealed class ScaleTests(PretendCluster cluster, ITestOutputHelper output)
         await UntilNobodyIsThereAsync(proxy);
         await proxy.UntilAsync(() => Descriptors(proxy) <= descriptors, "all descriptors are closed");
         var after = ResidentKiB(proxy);
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{s_connections} connections; resident {before} KiB before, {after} after"));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{s_connections} connections; resident {before} KiB before, {after} after"));
         Assert.True(after < before + 16 * 1024, $"it has grown from {before} to {after} KiB");
     }
 
     private static Task ForAllAsync(int count, Func<int, Task> work) => Parallel.ForAsync(
-        0, count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = Cancellation }, async (number, _) => await work(number));
+        0, count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = Cancellation },
+        async (number, _) => await work(number));
 
     // Ended in words, or by a reset.
     private static async Task SessionAsync(ProxyProcess proxy, bool reset)
@@ -93,20 +102,24 @@ public sealed class ScaleTests(PretendCluster cluster, ITestOutputHelper output)
 
     private static Task UntilNobodyIsThereAsync(ProxyProcess proxy) => proxy.UntilAsync(
         async () => await proxy.RoutesAsync() is var routes && (int)routes["pending"]! + (int)routes["starting"]! == 0
-            && routes["listeners"]!.AsArray().SelectMany(listener => listener!["members"]!.AsArray()).All(member => (int)member!["sessions"]! == 0),
+            && routes["listeners"]!.AsArray().SelectMany(listener => listener!["members"]!.AsArray())
+                .All(member => (int)member!["sessions"]! == 0),
         "no session is left");
 
     private static int Descriptors(ProxyProcess proxy) => Directory.GetFiles($"/proc/{proxy.Id}/fd")
-        .Count(path => new FileInfo(path).LinkTarget is { } target && target.StartsWith("socket:", StringComparison.Ordinal));
+        .Count(path =>
+            new FileInfo(path).LinkTarget is { } target && target.StartsWith("socket:", StringComparison.Ordinal));
 
     private static long ResidentKiB(ProxyProcess proxy) => long.Parse(
-        File.ReadLines($"/proc/{proxy.Id}/status").First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+        File.ReadLines($"/proc/{proxy.Id}/status").First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal))
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
         CultureInfo.InvariantCulture);
 
     private static long LimitOf(ProxyProcess proxy) => LimitOf(proxy.Id.ToString(CultureInfo.InvariantCulture));
 
     private static long LimitOf(string process) => long.Parse(
-        File.ReadLines($"/proc/{process}/limits").First(line => line.StartsWith("Max open files", StringComparison.Ordinal))["Max open files".Length..]
+        File.ReadLines($"/proc/{process}/limits")
+            .First(line => line.StartsWith("Max open files", StringComparison.Ordinal))["Max open files".Length..]
             .Split(' ', StringSplitOptions.RemoveEmptyEntries)[0],
         CultureInfo.InvariantCulture);
 }

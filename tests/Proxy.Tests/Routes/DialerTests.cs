@@ -27,7 +27,8 @@ public sealed class DialerTests : IAsyncDisposable
         using var listening = Listen(s_other);
         var port = ((IPEndPoint)listening.LocalEndPoint!).Port;
 
-        await using var connection = await DialAsync(new IPEndPoint(IPAddress.Loopback, port), new IPEndPoint(s_other, port));
+        await using var connection =
+            await DialAsync(new IPEndPoint(IPAddress.Loopback, port), new IPEndPoint(s_other, port));
 
         Assert.Equal(new IPEndPoint(s_other, port), connection.RemoteEndPoint);
     }
@@ -65,7 +66,8 @@ public sealed class DialerTests : IAsyncDisposable
     }
 
     private Task<ITransportConnection> DialAsync(params ImmutableArray<EndPoint> addresses) => Dialer.DialAsync(
-        _transport, new RouteTarget("a", addresses, "a.example", new Term(1), true), null, SocketTuning.None, TimeProvider.System,
+        _transport, new RouteTarget("a", addresses, "a.example", new Term(1), true), null, SocketTuning.None,
+        TimeProvider.System,
         Cancellation).AsTask();
 
     private static Socket Listen(IPAddress address, int backlog = 10)
@@ -84,7 +86,8 @@ public sealed class DialerTests : IAsyncDisposable
         var all = new List<Socket> { listening };
         for (var count = 0; count < 4; count++)
         {
-            var filling = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
+            var filling =
+                new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
             try
             {
                 filling.Connect(address);

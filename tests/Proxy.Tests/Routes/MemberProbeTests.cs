@@ -19,7 +19,8 @@ public sealed class MemberProbeTests
         RetryTime = TimeSpan.FromSeconds(1),
     };
 
-    // Half a second of silence counts, and each question may take its time: who lives is not taken for dead on a slow machine.
+    // Half a second of silence counts, and each question may take its time: who lives is not taken for dead on a slow
+    // machine.
     private static readonly SessionSettings s_patient = new()
     {
         CutGrace = TimeSpan.FromMilliseconds(50),
@@ -80,7 +81,8 @@ public sealed class MemberProbeTests
         var closed = new PretendServer();
         closed.Dispose();
         await using var rig = new Rig(settings: s_quick)
-            .With("a", ((IPEndPoint)hole.LocalEndPoint!).Port, Role.Primary).With("b", closed.Port, Role.Replica).Lead("a").Publish();
+            .With("a", ((IPEndPoint)hole.LocalEndPoint!).Port, Role.Primary).With("b", closed.Port, Role.Replica)
+                .Lead("a").Publish();
 
         rig.Publish(isLive: false);
 

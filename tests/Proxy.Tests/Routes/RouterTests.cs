@@ -18,8 +18,10 @@ public sealed class RouterTests : IDisposable
 
     public RouterTests() => _router = new Router(
         [
-            new ListenerConfig { Name = "write", Address = ListenAddress.Unknown, Request = new HostRequest { Role = WantedRole.Primary }, HoldQueue = 3, LoginsPerSecond = 10 },
-            new ListenerConfig { Name = "read", Address = ListenAddress.Unknown, Request = new HostRequest { Role = WantedRole.Replica, MaximumLagBytes = 1000 } },
+            new ListenerConfig { Name = "write", Address = ListenAddress.Unknown,
+                Request = new HostRequest { Role = WantedRole.Primary }, HoldQueue = 3, LoginsPerSecond = 10 },
+            new ListenerConfig { Name = "read", Address = ListenAddress.Unknown,
+                Request = new HostRequest { Role = WantedRole.Replica, MaximumLagBytes = 1000 } },
         ],
         _time, new Random(1), NullLogger.Instance);
 
@@ -84,7 +86,8 @@ public sealed class RouterTests : IDisposable
     {
         Adopt(term: 20, leader: "a");
 
-        var members = Enumerable.Range(0, 100).Select(_ => _router.Choose("read", []).Target!.Member).CountBy(one => one).ToDictionary();
+        var members = Enumerable.Range(0, 100).Select(_ => _router.Choose("read", []).Target!.Member)
+            .CountBy(one => one).ToDictionary();
 
         Assert.Equal(50, members["b"]);
         Assert.Equal(50, members["c"]);
@@ -97,7 +100,8 @@ public sealed class RouterTests : IDisposable
         var failed = _router.Choose("read", []).Target!;
         _router.NoteFailure(failed, LoginFailure.Dropped);
 
-        Assert.All(Enumerable.Range(0, 10), _ => Assert.NotEqual(failed.Member, _router.Choose("read", []).Target!.Member));
+        Assert.All(Enumerable.Range(0, 10),
+            _ => Assert.NotEqual(failed.Member, _router.Choose("read", []).Target!.Member));
         _time.Advance(TimeSpan.FromSeconds(1.1));
         Assert.Contains(Enumerable.Range(0, 20), _ => _router.Choose("read", []).Target!.Member == failed.Member);
     }
@@ -117,7 +121,8 @@ public sealed class RouterTests : IDisposable
     public async Task Who_waits_is_let_through_in_order_and_paced()
     {
         Adopt(term: 20, leader: null);
-        var waiting = Enumerable.Range(0, 3).Select(_ => _router.HoldAsync("write", [], Cancellation).AsTask()).ToList();
+        var waiting =
+            Enumerable.Range(0, 3).Select(_ => _router.HoldAsync("write", [], Cancellation).AsTask()).ToList();
         var full = await _router.HoldAsync("write", [], Cancellation);
         Assert.Equal(RouteReason.QueueFull, full.Reason);
 
@@ -163,7 +168,8 @@ public sealed class RouterTests : IDisposable
         Assert.Equal(RouteReason.Draining, (await waiting).Reason);
     }
 
-    private static (string? Member, long Term) Named(RouteChoice choice) => (choice.Target?.Member, choice.Target?.Term.Revision ?? 0);
+    private static (string? Member, long Term) Named(RouteChoice choice) =>
+        (choice.Target?.Member, choice.Target?.Term.Revision ?? 0);
 
     private long _revision = 100;
 

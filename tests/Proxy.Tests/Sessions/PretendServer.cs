@@ -35,7 +35,9 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
     /// <summary>Ends without a word when the client has answered the offer of mechanisms.</summary>
     public bool HangsUpOnAnswers { get; set; }
 
-    /// <summary>How often it hung up on a TLS handshake that nobody had asked for, as a server without direct TLS does.</summary>
+    /// <summary>
+    /// How often it hung up on a TLS handshake that nobody had asked for, as a server without direct TLS does.
+    /// </summary>
     public int HangUps { get; private set; }
 
     /// <summary>Does TLS from the first byte, with the protocol's name.</summary>
@@ -115,7 +117,8 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
         {
             var encrypted = new SslStream(stream);
             await encrypted.AuthenticateAsServerAsync(
-                new SslServerAuthenticationOptions { ServerCertificate = Certificate, ApplicationProtocols = [new SslApplicationProtocol("postgresql")] });
+                new SslServerAuthenticationOptions { ServerCertificate = Certificate,
+                    ApplicationProtocols = [new SslApplicationProtocol("postgresql")] });
             stream = encrypted;
         }
         if (!IsDirect && await IsTlsAsync(peer))
@@ -124,7 +127,8 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
             return;
         }
         var packet = await BackendMessage.ReadPacketAsync(stream);
-        while (BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(4)) is var request && request is (80_877_103 or 80_877_104))
+        while (BinaryPrimitives.ReadInt32BigEndian(packet.AsSpan(4)) is var request
+            && request is (80_877_103 or 80_877_104))
         {
             if (request == 80_877_104)
             {
@@ -162,7 +166,8 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
         }
         if (Mechanisms.Length > 0)
         {
-            await stream.WriteAsync(BackendMessage.Of('R', [0, 0, 0, 10, .. Encoding.UTF8.GetBytes(string.Join('\0', Mechanisms) + "\0\0")]));
+            await stream.WriteAsync(BackendMessage.Of(
+                'R', [0, 0, 0, 10, .. Encoding.UTF8.GetBytes(string.Join('\0', Mechanisms) + "\0\0")]));
             await stream.ReadExactlyAsync(new byte[5]);   // an empty answer
             if (HangsUpOnAnswers)
             {
@@ -174,7 +179,8 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
         byte[] welcome =
         [
             .. negotiation, .. BackendMessage.LoggedIn, .. BackendMessage.Parameter("server_version", "15.1"),
-            .. BackendMessage.Parameter("in_hot_standby", InRecovery ? "on" : "off"), .. BackendMessage.Key(pid, SecretLength), .. BackendMessage.Ready(),
+            .. BackendMessage.Parameter("in_hot_standby", InRecovery ? "on" : "off"),
+            .. BackendMessage.Key(pid, SecretLength), .. BackendMessage.Ready(),
         ];
         Logins++;
         await stream.WriteAsync(welcome);

@@ -38,20 +38,25 @@ public sealed class ProtocolTests : IDisposable
         Assert.Equal(4 + length, client.Key.Length);
 
         await CancelAsync(rig.WritePort, client.Key);
-        await CancelAsync(rig.ReadPort, [.. client.Key[..^1], (byte)(client.Key[^1] + 1)]);   // one bit of difference is another key
+        // one bit of difference is another key
+        await CancelAsync(rig.ReadPort, [.. client.Key[..^1], (byte)(client.Key[^1] + 1)]);
         await CancelAsync(rig.WritePort, [.. client.Key[..^1], (byte)(client.Key[^1] + 1)]);
 
         Assert.Equal([BinaryPrimitives.ReadInt32BigEndian(client.Key)], server.Cancelled);
-        Assert.Equal(2, server.CancelRequests);   // what is not known here is for the server to judge; readers have no server
-        await WaitUntil.TrueAsync(() => rig.Diary.Contains("cancelled Unknown") && rig.Diary.Contains("cancelled PassedOn"));
+        // what is not known here is for the server to judge; readers have no server
+        Assert.Equal(2, server.CancelRequests);
+        await WaitUntil.TrueAsync(
+            () => rig.Diary.Contains("cancelled Unknown") && rig.Diary.Contains("cancelled PassedOn"));
     }
 
     [Fact]
     public async Task A_cancel_request_may_come_in_TLS()
     {
         using var server = new PretendServer();
-        var tls = new ClientTlsSettings { Mode = ClientTlsMode.Terminate, CertificateFile = _certificates.FileFor("localhost") };
-        await using var rig = new Rig(settings: s_quick, change: one => one with { Tls = tls }).With("a", server, Role.Primary).Lead("a").Publish();
+        var tls = new ClientTlsSettings { Mode = ClientTlsMode.Terminate,
+            CertificateFile = _certificates.FileFor("localhost") };
+        await using var rig = new Rig(settings: s_quick, change: one => one with { Tls = tls }).With(
+            "a", server, Role.Primary).Lead("a").Publish();
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginAsync());
 
@@ -85,7 +90,8 @@ public sealed class ProtocolTests : IDisposable
     {
         using var old = new PretendServer();
         using var next = new PretendServer();
-        await using var rig = new Rig(settings: s_quick).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
+        await using var rig =
+            new Rig(settings: s_quick).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
         using var before = new RawClient(rig.WritePort);
         Assert.Null(await before.LoginAsync());
         rig.With("a", old, Role.Replica).With("b", next, Role.Primary).Lead("b").Publish();
@@ -149,7 +155,8 @@ public sealed class ProtocolTests : IDisposable
 
         await client.SendAsync(
             [
-                .. ProxyHeader.Write(isV2 ? ProxyProtocolVersion.V2 : ProxyProtocolVersion.V1, IPEndPoint.Parse("198.51.100.7:40000"), IPEndPoint.Parse("198.51.100.8:5000")),
+                .. ProxyHeader.Write(isV2 ? ProxyProtocolVersion.V2 : ProxyProtocolVersion.V1,
+                    IPEndPoint.Parse("198.51.100.7:40000"), IPEndPoint.Parse("198.51.100.8:5000")),
                 .. RawClient.Packet(SslRequest, []),
             ],
             oneByOne: true);
@@ -182,7 +189,8 @@ public sealed class ProtocolTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Members_behind_something_that_wants_headers_get_them_with_sessions_and_with_cancel_requests(bool isV2)
+    public async Task Members_behind_something_that_wants_headers_get_them_with_sessions_and_with_cancel_requests(
+        bool isV2)
     {
         using var server = new PretendServer { TakesHeaders = true };
         await using var rig = new Rig(settings: s_quick, change: one => one with
@@ -198,21 +206,24 @@ public sealed class ProtocolTests : IDisposable
         Assert.Single(server.Cancelled);
         Assert.Equal(2, server.Headers.Count);
         Assert.True(server.Headers.TryPeek(out var first));
-        Assert.Contains(isV2 ? $"{port:X4}" : $"PROXY TCP4 127.0.0.1 127.0.0.1 {port} ", first, StringComparison.Ordinal);
+        Assert.Contains(isV2 ? $"{port:X4}" : $"PROXY TCP4 127.0.0.1 127.0.0.1 {port} ", first,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Direct_TLS_passes_through_with_its_protocol_s_name_and_a_ClientHello_in_pieces()
     {
         using var server = new PretendServer { IsDirect = true, Certificate = _certificates.For("member.example") };
-        await using var rig = new Rig(settings: s_quick, change: one => one with { Tls = new ClientTlsSettings { Mode = ClientTlsMode.PassThrough } })
+        await using var rig = new Rig(settings: s_quick,
+            change: one => one with { Tls = new ClientTlsSettings { Mode = ClientTlsMode.PassThrough } })
             .With("a", server, Role.Primary).Lead("a").Publish();
         using var client = new RawClient(rig.WritePort, oneByOne: true);
 
         var encrypted = await client.EncryptAsync(_certificates.Trusting("postgresql"));
 
         Assert.Null(await client.LoginAsync());
-        Assert.Equal(("CN=member.example", "postgresql"), (encrypted.RemoteCertificate!.Subject, encrypted.NegotiatedApplicationProtocol.ToString()));
+        Assert.Equal(("CN=member.example", "postgresql"),
+            (encrypted.RemoteCertificate!.Subject, encrypted.NegotiatedApplicationProtocol.ToString()));
     }
 
     [Theory]
@@ -289,7 +300,8 @@ public sealed class ProtocolTests : IDisposable
     public async Task A_client_that_goes_while_attempts_are_repeated_is_noticed_at_once()
     {
         using var server = new PretendServer { RefuseWith = "57P03" };
-        await using var rig = new Rig(settings: s_quick with { RetryTime = TimeSpan.FromMinutes(10), AnswerTimeout = TimeSpan.FromMinutes(10) })
+        await using var rig = new Rig(
+            settings: s_quick with { RetryTime = TimeSpan.FromMinutes(10), AnswerTimeout = TimeSpan.FromMinutes(10) })
             .With("a", server, Role.Primary).Lead("a").Publish();
         using (var client = new RawClient(rig.WritePort))
         {
@@ -306,7 +318,8 @@ public sealed class ProtocolTests : IDisposable
     public async Task A_flood_of_connections_that_say_nothing_is_bounded_and_counted()
     {
         using var server = new PretendServer();
-        await using var rig = new Rig(settings: s_quick with { MaximumPending = 50, StartupTimeout = TimeSpan.FromSeconds(3) })
+        await using var rig =
+            new Rig(settings: s_quick with { MaximumPending = 50, StartupTimeout = TimeSpan.FromSeconds(3) })
             .With("a", server, Role.Primary).Lead("a").Publish();
         var flood = new List<RawClient>();
         var most = 0;
@@ -316,7 +329,8 @@ public sealed class ProtocolTests : IDisposable
             flood.Add(new RawClient(rig.WritePort));
             LookAtPending();
         }
-        // Those who come late, when the first are already gone, find a place: how many they are is a matter of the machine's pace.
+        // Those who come late, when the first are already gone, find a place: how many they are is a matter of the
+        // machine's pace.
         await WaitUntil.TrueAsync(() =>
         {
             LookAtPending();

@@ -10,7 +10,7 @@ namespace Routing.Proxy.Tests.Sessions;
 /// <summary>A client that says exactly what a test wants, and reads message by message.</summary>
 internal sealed class RawClient : IDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(20);
     private Stream _stream;
 
     /// <param name="port">Of 127.0.0.1.</param>
@@ -30,7 +30,7 @@ internal sealed class RawClient : IDisposable
     public async Task<SslStream> EncryptAsync(SslClientAuthenticationOptions options)
     {
         var encrypted = new SslStream(_stream);
-        using var limit = new CancellationTokenSource(Limit, TimeProvider.System);
+        using var limit = new CancellationTokenSource(s_limit, TimeProvider.System);
         await encrypted.AuthenticateAsClientAsync(options, limit.Token);
         _stream = encrypted;
         return encrypted;
@@ -99,7 +99,7 @@ internal sealed class RawClient : IDisposable
     /// <exception cref="EndOfStreamException">It ended in the middle of one.</exception>
     public async Task<(char Type, byte[] Body)> ReadMessageAsync()
     {
-        using var limit = new CancellationTokenSource(Limit, TimeProvider.System);
+        using var limit = new CancellationTokenSource(s_limit, TimeProvider.System);
         var header = new byte[5];
         int first;
         try
@@ -126,7 +126,7 @@ internal sealed class RawClient : IDisposable
     /// <summary>One byte, or -1 at the end.</summary>
     public async Task<int> ReadByteAsync()
     {
-        using var limit = new CancellationTokenSource(Limit, TimeProvider.System);
+        using var limit = new CancellationTokenSource(s_limit, TimeProvider.System);
         var one = new byte[1];
         try
         {
@@ -141,7 +141,7 @@ internal sealed class RawClient : IDisposable
     /// <summary>Everything up to the end.</summary>
     public async Task<byte[]> ReadToEndAsync()
     {
-        using var limit = new CancellationTokenSource(Limit, TimeProvider.System);
+        using var limit = new CancellationTokenSource(s_limit, TimeProvider.System);
         using var all = new MemoryStream();
         try
         {

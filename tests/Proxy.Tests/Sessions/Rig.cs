@@ -18,7 +18,9 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Tests.Sessions;
 
-/// <summary>The proxy without its host: a write and a read listener before pretend servers, and a cluster made by hand.</summary>
+/// <summary>
+/// The proxy without its host: a write and a read listener before pretend servers, and a cluster made by hand.
+/// </summary>
 internal sealed class Rig : ISessionEvents, IAsyncDisposable
 {
     private readonly ITransport _transport;
@@ -29,10 +31,12 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
     private LeaderKey? _leader;
     private long _revision = 1;
 
-    public Rig(string transport = "epoll", SessionSettings? settings = null, Func<ListenerConfig, ListenerConfig>? change = null, TimeSpan? hold = null,
+    public Rig(string transport = "epoll", SessionSettings? settings = null,
+        Func<ListenerConfig, ListenerConfig>? change = null, TimeSpan? hold = null,
         LeaderFallback fallback = LeaderFallback.Never)
     {
-        _transport = TransportFactory.Create(transport, 2, Favor.Latency, TimeProvider.System, NullLogger.Instance, out _);
+        _transport =
+            TransportFactory.Create(transport, 2, Favor.Latency, TimeProvider.System, NullLogger.Instance, out _);
         ListenerConfig[] listeners =
         [
             Listener("write", WantedRole.Primary, hold),
@@ -42,10 +46,12 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
         Router = new Router(listeners, TimeProvider.System, new Random(1), NullLogger.Instance);
         Server = new SessionServer(
             _transport, Router, listeners,
-            settings ?? new SessionSettings { CutGrace = TimeSpan.FromMilliseconds(50), RetryTime = TimeSpan.FromSeconds(3) },
+            settings ?? new SessionSettings { CutGrace = TimeSpan.FromMilliseconds(50),
+                RetryTime = TimeSpan.FromSeconds(3) },
             this, TimeProvider.System, NullLoggerFactory.Instance);
         var shared = settings ?? new SessionSettings();
-        _probe = new MemberProbe(Router, _transport, TimeProvider.System, () => shared, () => ProxyProtocolVersion.None);
+        _probe =
+            new MemberProbe(Router, _transport, TimeProvider.System, () => shared, () => ProxyProtocolVersion.None);
         WritePort = Listen("write");
         ReadPort = Listen("read");
     }
@@ -64,11 +70,13 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
     public int Open => Server.Count().Sessions.Sum(one => one.Open);
 
     /// <summary>Makes or changes a member.</summary>
-    public Rig With(string name, PretendServer server, Role role, PostgresState state = PostgresState.Running, long? replayed = null) =>
+    public Rig With(string name, PretendServer server, Role role, PostgresState state = PostgresState.Running,
+        long? replayed = null) =>
         With(name, server.Port, role, state, replayed);
 
     /// <summary>Makes or changes a member.</summary>
-    public Rig With(string name, int port, Role role, PostgresState state = PostgresState.Running, long? replayed = null)
+    public Rig With(
+        string name, int port, Role role, PostgresState state = PostgresState.Running, long? replayed = null)
     {
         _members = _members.SetItem(name, new Member
         {
@@ -99,7 +107,8 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
     /// <summary>Makes it known.</summary>
     public Rig Publish(bool isLive = true)
     {
-        Router.Adopt(new ClusterView(new ClusterSnapshot { Revision = ++_revision, Leader = _leader, Members = _members }, isLive, 1));
+        Router.Adopt(new ClusterView(
+            new ClusterSnapshot { Revision = ++_revision, Leader = _leader, Members = _members }, isLive, 1));
         return this;
     }
 
@@ -148,11 +157,13 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
 
     void ISessionEvents.Held(string listener, TimeSpan waited, bool routed) => _diary.Enqueue($"held {routed}");
 
-    void ISessionEvents.AttemptFailed(string listener, string member, LoginFailure failure) => _diary.Enqueue($"failed {member} {failure}");
+    void ISessionEvents.AttemptFailed(string listener, string member, LoginFailure failure) =>
+        _diary.Enqueue($"failed {member} {failure}");
 
     void ISessionEvents.Opened(string listener, string member, TimeSpan login) => _diary.Enqueue($"opened {member}");
 
-    void ISessionEvents.Closed(string listener, string member, SessionEnd end, long bytesFromClient, long bytesFromServer) =>
+    void ISessionEvents.Closed(
+        string listener, string member, SessionEnd end, long bytesFromClient, long bytesFromServer) =>
         _diary.Enqueue($"closed {member} {end}");
 
     void ISessionEvents.Cancelled(string listener, CancelOutcome outcome) => _diary.Enqueue($"cancelled {outcome}");

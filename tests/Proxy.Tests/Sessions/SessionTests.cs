@@ -28,7 +28,8 @@ public sealed class SessionTests
         await client.SendAsync(BackendMessage.Of('X'));
 
         await WaitUntil.TrueAsync(() => rig.Diary.Contains("closed a ClientTerminated") && rig.Open == 0);
-        Assert.Equal(RawClient.Startup("user", "alice", "database", "shop"), server.Startups.Single());   // byte for byte
+        // byte for byte
+        Assert.Equal(RawClient.Startup("user", "alice", "database", "shop"), server.Startups.Single());
     }
 
     [Theory]
@@ -43,10 +44,12 @@ public sealed class SessionTests
         Assert.Equal('N', await client.ReadByteAsync());
         await client.SendAsync(RawClient.Packet(SslRequest, []), oneByOne: true);
         Assert.Equal('N', await client.ReadByteAsync());
-        await client.SendAsync(RawClient.Startup((3 << 16) | 9999, "user", "alice", "_pq_.grease", "1"), oneByOne: true);
+        await client.SendAsync(RawClient.Startup((3 << 16) | 9999, "user", "alice", "_pq_.grease", "1"),
+            oneByOne: true);
 
         Assert.Null(await client.UntilReadyAsync());
-        Assert.Equal(RawClient.Startup((3 << 16) | 9999, "user", "alice", "_pq_.grease", "1"), server.Startups.Single());
+        Assert.Equal(RawClient.Startup((3 << 16) | 9999, "user", "alice", "_pq_.grease", "1"),
+            server.Startups.Single());
     }
 
     [Fact]
@@ -75,7 +78,8 @@ public sealed class SessionTests
         await client.SendAsync(Encoding.Latin1.GetBytes(bytes));
         _ = await client.ReadToEndAsync();
 
-        await WaitUntil.TrueAsync(() => rig.Diary.Any(entry => entry is "refused NotPostgres" or "refused Unsupported"));
+        await WaitUntil.TrueAsync(
+            () => rig.Diary.Any(entry => entry is "refused NotPostgres" or "refused Unsupported"));
     }
 
     [Fact]
@@ -120,7 +124,8 @@ public sealed class SessionTests
     [Fact]
     public async Task A_slow_start_up_ends_with_its_time()
     {
-        await using var rig = new Rig(settings: new SessionSettings { StartupTimeout = TimeSpan.FromMilliseconds(300) });
+        await using var rig =
+            new Rig(settings: new SessionSettings { StartupTimeout = TimeSpan.FromMilliseconds(300) });
         using var client = new RawClient(rig.WritePort);
 
         await client.SendAsync([0, 0, 0]);
@@ -220,9 +225,11 @@ public sealed class SessionTests
     [MemberData(nameof(Transports))]
     public async Task A_leader_that_swallows_all_packets_is_left_by_a_query_under_way_and_by_whoever_rests_as_soon_as_another_leads(string transport)
     {
-        using var old = new PretendServer { Answer = sql => sql.StartsWith("insert", StringComparison.Ordinal) ? [] : null };
+        using var old =
+            new PretendServer { Answer = sql => sql.StartsWith("insert", StringComparison.Ordinal) ? [] : null };
         using var next = new PretendServer();
-        await using var rig = new Rig(transport).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
+        await using var rig =
+            new Rig(transport).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
         using var writing = new RawClient(rig.WritePort);
         using var resting = new RawClient(rig.WritePort);
         Assert.Null(await writing.LoginAsync());
@@ -244,15 +251,18 @@ public sealed class SessionTests
 
     [Theory]
     [MemberData(nameof(Transports))]
-    public async Task A_member_that_swallows_all_packets_while_etcd_is_silent_is_found_out_by_the_probes(string transport)
+    public async Task A_member_that_swallows_all_packets_while_etcd_is_silent_is_found_out_by_the_probes(
+        string transport)
     {
         using var server = new PretendServer { Answer = _ => [] };
         var settings = new SessionSettings
         {
-            CutGrace = TimeSpan.FromMilliseconds(50), RetryTime = TimeSpan.FromSeconds(1), SilenceTime = TimeSpan.FromSeconds(2),
+            CutGrace = TimeSpan.FromMilliseconds(50), RetryTime = TimeSpan.FromSeconds(1),
+            SilenceTime = TimeSpan.FromSeconds(2),
             AnswerTimeout = TimeSpan.FromMilliseconds(300),
         };
-        await using var rig = new Rig(transport, settings, hold: TimeSpan.FromSeconds(1)).With("a", server, Role.Primary).Lead("a").Publish();
+        await using var rig = new Rig(transport, settings, hold: TimeSpan.FromSeconds(1)).With(
+            "a", server, Role.Primary).Lead("a").Publish();
         using var asking = new RawClient(rig.WritePort);
         using var resting = new RawClient(rig.WritePort);
         Assert.Null(await asking.LoginAsync());
@@ -274,7 +284,8 @@ public sealed class SessionTests
     {
         using var server = new PretendServer(inRecovery: true) { Answer = _ => [] };
         var tuning = new SocketTuning(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), 1, TimeSpan.FromSeconds(1));
-        await using var rig = new Rig(transport, change: one => one with { MemberTuning = tuning }).With("b", server, Role.Replica).Publish();
+        await using var rig = new Rig(transport, change: one => one with { MemberTuning = tuning }).With(
+            "b", server, Role.Replica).Publish();
         using var asking = new RawClient(rig.ReadPort);
         using var resting = new RawClient(rig.ReadPort);
         Assert.Null(await asking.LoginAsync());
@@ -283,7 +294,8 @@ public sealed class SessionTests
         server.Vanish();
         await asking.QueryAsync("select 1");
 
-        Assert.Equal("08007", await asking.UntilReadyAsync());   // unacknowledged: the user timeout; what became of the statement nobody knows
+        // unacknowledged: the user timeout; what became of the statement nobody knows
+        Assert.Equal("08007", await asking.UntilReadyAsync());
         Assert.Equal("57P01", await resting.UntilReadyAsync());   // nothing sent: keepalive
         await WaitUntil.TrueAsync(() => rig.Open == 0);
     }
@@ -302,11 +314,13 @@ public sealed class SessionTests
 
     [Theory]
     [MemberData(nameof(Transports))]
-    public async Task After_a_change_of_leader_sessions_at_the_old_one_end_with_57P01_and_new_ones_go_to_the_new_one(string transport)
+    public async Task After_a_change_of_leader_sessions_at_the_old_one_end_with_57P01_and_new_ones_go_to_the_new_one(
+        string transport)
     {
         using var old = new PretendServer();
         using var next = new PretendServer();
-        await using var rig = new Rig(transport).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
+        await using var rig =
+            new Rig(transport).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginAsync());
 
@@ -382,7 +396,8 @@ public sealed class SessionTests
     {
         using var leader = new PretendServer();
         using var replica = new PretendServer(inRecovery: true);
-        await using var rig = new Rig(transport).With("a", leader, Role.Primary).With("b", replica, Role.Replica).Lead("a").Publish();
+        await using var rig =
+            new Rig(transport).With("a", leader, Role.Primary).With("b", replica, Role.Replica).Lead("a").Publish();
         using var writer = new RawClient(rig.WritePort);
         using var reader = new RawClient(rig.ReadPort);
         Assert.Null(await writer.LoginAsync());
@@ -400,7 +415,8 @@ public sealed class SessionTests
         Assert.Equal(-1, await unknown.ReadByteAsync());
         Assert.Empty(leader.Cancelled);   // it cannot be a session of this listener
         Assert.Equal((1, 2), (replica.Cancelled.Count, replica.CancelRequests));
-        await WaitUntil.TrueAsync(() => rig.Diary.Contains("cancelled PassedOn") && rig.Diary.Contains("cancelled Delivered"));
+        await WaitUntil.TrueAsync(
+            () => rig.Diary.Contains("cancelled PassedOn") && rig.Diary.Contains("cancelled Delivered"));
     }
 
     [Theory]
@@ -409,12 +425,14 @@ public sealed class SessionTests
     {
         var slow = new TaskCompletionSource();
         using var server = new PretendServer { Slowness = slow.Task };
-        var settings = new SessionSettings { AnswerTimeout = TimeSpan.FromMilliseconds(150), RetryTime = TimeSpan.FromMilliseconds(300) };
+        var settings = new SessionSettings { AnswerTimeout = TimeSpan.FromMilliseconds(150),
+            RetryTime = TimeSpan.FromMilliseconds(300) };
         await using var rig = new Rig(transport, settings).With("a", server, Role.Primary).Lead("a").Publish();
         using var client = new RawClient(rig.WritePort);
 
         var login = client.LoginAsync();
-        await WaitUntil.TrueAsync(() => server.Probes >= 4);   // several answer time-outs, and the retry time, have passed
+        // several answer time-outs, and the retry time, have passed
+        await WaitUntil.TrueAsync(() => server.Probes >= 4);
         Assert.False(login.IsCompleted);
         slow.SetResult();
 
@@ -450,7 +468,8 @@ public sealed class SessionTests
 
         await client.SendAsync(
         [
-            .. RawClient.Startup("user", "alice"), .. BackendMessage.Of('Q', "insert\0"u8), .. BackendMessage.Of('Q', "insert\0"u8),
+            .. RawClient.Startup("user", "alice"), .. BackendMessage.Of('Q', "insert\0"u8),
+            .. BackendMessage.Of('Q', "insert\0"u8),
         ]);
         client.Socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
 
@@ -476,7 +495,8 @@ public sealed class SessionTests
         await WaitUntil.TrueAsync(() => rig.Diary.Contains("refused ClientGone") && rig.Router.Waiting == 1);
         rig.With("a", server, Role.Primary).Lead("a").Publish();
 
-        Assert.Equal([null, null, "end"], [await client.UntilReadyAsync(), await client.UntilReadyAsync(), await client.UntilReadyAsync()]);
+        Assert.Equal([null, null, "end"],
+            [await client.UntilReadyAsync(), await client.UntilReadyAsync(), await client.UntilReadyAsync()]);
         Assert.Single(server.Startups);
     }
 
@@ -492,7 +512,8 @@ public sealed class SessionTests
         await WaitUntil.TrueAsync(() => rig.Diary.Count(line => line == "failed a not_ready") > 2);
         server.RefuseWith = null;
 
-        Assert.Equal([null, null, "end"], [await client.UntilReadyAsync(), await client.UntilReadyAsync(), await client.UntilReadyAsync()]);
+        Assert.Equal([null, null, "end"],
+            [await client.UntilReadyAsync(), await client.UntilReadyAsync(), await client.UntilReadyAsync()]);
     }
 
     [Theory]
@@ -509,7 +530,8 @@ public sealed class SessionTests
         await WaitUntil.TrueAsync(() => server.Probes >= 1);
         slowness.SetResult();
 
-        Assert.Equal([null, null, "end"], [await client.UntilReadyAsync(), await client.UntilReadyAsync(), await client.UntilReadyAsync()]);
+        Assert.Equal([null, null, "end"],
+            [await client.UntilReadyAsync(), await client.UntilReadyAsync(), await client.UntilReadyAsync()]);
     }
 
     /// <summary>The start-up message, a statement, and the end of the stream.</summary>
@@ -571,7 +593,8 @@ public sealed class SessionTests
     {
         using var server = new PretendServer();
         await using var rig = new Rig(
-            settings: new SessionSettings { MaximumSessions = 2, MaximumSessionsPerUser = 1 }).With("a", server, Role.Primary).Lead("a").Publish();
+            settings: new SessionSettings { MaximumSessions = 2, MaximumSessionsPerUser = 1 }).With(
+                "a", server, Role.Primary).Lead("a").Publish();
         var first = new RawClient(rig.WritePort);
         Assert.Null(await first.LoginAsync());
 
@@ -579,7 +602,8 @@ public sealed class SessionTests
         Assert.Equal("53300", await second.LoginAsync());
         first.Dispose();
         // Told after the place was given back; the session leaves the count a moment before that.
-        await WaitUntil.TrueAsync(() => rig.Diary.Any(entry => entry.StartsWith("closed a ", StringComparison.Ordinal)));
+        await WaitUntil.TrueAsync(
+            () => rig.Diary.Any(entry => entry.StartsWith("closed a ", StringComparison.Ordinal)));
         Assert.Equal(0, rig.Open);
         using var third = new RawClient(rig.WritePort);
 
@@ -608,7 +632,9 @@ public sealed class SessionTests
     [Fact]
     public async Task A_drain_lets_a_transaction_end_and_turns_new_clients_away()
     {
-        using var server = new PretendServer { Answer = sql => sql == "begin" ? [.. BackendMessage.Of('C', "BEGIN\0"u8), .. BackendMessage.Ready('T')] : null };
+        using var server =
+            new PretendServer { Answer = sql =>
+                sql == "begin" ? [.. BackendMessage.Of('C', "BEGIN\0"u8), .. BackendMessage.Ready('T')] : null };
         await using var rig = new Rig().With("a", server, Role.Primary).Lead("a").Publish();
         using var idle = new RawClient(rig.WritePort);
         using var busy = new RawClient(rig.WritePort);

@@ -61,7 +61,8 @@ public sealed class TlsTests : IDisposable
     public async Task Clear_text_is_refused_where_TLS_is_demanded_but_a_cancel_request_is_not()
     {
         using var server = new PretendServer();
-        await using var rig = Terminating(change: tls => tls with { Required = true }).With("a", server, Role.Primary).Lead("a").Publish();
+        await using var rig = Terminating(change: tls => tls with { Required = true }).With("a", server, Role.Primary)
+            .Lead("a").Publish();
         using var clear = new RawClient(rig.WritePort);
         Assert.Equal("28000", await clear.LoginAsync());
 
@@ -104,7 +105,8 @@ public sealed class TlsTests : IDisposable
     public async Task TLS_that_passes_through_is_between_client_and_server_alone()
     {
         using var server = new PretendServer { Certificate = _certificates.For("member.example") };
-        await using var rig = Rigged(one => one with { Tls = new ClientTlsSettings { Mode = ClientTlsMode.PassThrough } })
+        await using var rig =
+            Rigged(one => one with { Tls = new ClientTlsSettings { Mode = ClientTlsMode.PassThrough } })
             .With("a", server, Role.Primary).Lead("a").Publish();
         using var client = new RawClient(rig.WritePort);
 
@@ -120,7 +122,8 @@ public sealed class TlsTests : IDisposable
     public async Task A_server_without_TLS_behind_pass_through_is_reached_in_clear_text_with_all_that_the_proxy_does_for_it()
     {
         using var server = new PretendServer();
-        await using var rig = Rigged(one => one with { Tls = new ClientTlsSettings { Mode = ClientTlsMode.PassThrough } })
+        await using var rig =
+            Rigged(one => one with { Tls = new ClientTlsSettings { Mode = ClientTlsMode.PassThrough } })
             .With("a", server, Role.Primary).Lead("a").Publish();
         using var client = new RawClient(rig.WritePort);
 
@@ -136,7 +139,8 @@ public sealed class TlsTests : IDisposable
     public async Task Direct_TLS_to_a_server_that_has_none_is_refused_after_two_attempts()
     {
         using var server = new PretendServer();
-        await using var rig = Rigged(one => one with { Tls = new ClientTlsSettings { Mode = ClientTlsMode.PassThrough } })
+        await using var rig =
+            Rigged(one => one with { Tls = new ClientTlsSettings { Mode = ClientTlsMode.PassThrough } })
             .With("a", server, Role.Primary).Lead("a").Publish();
         using var client = new RawClient(rig.WritePort);
 
@@ -149,7 +153,9 @@ public sealed class TlsTests : IDisposable
     [Fact]
     public async Task A_refusal_ahead_of_the_handshake_has_no_words()
     {
-        await using var rig = Rigged(one => one with { Tls = new ClientTlsSettings { Mode = ClientTlsMode.PassThrough } }, TimeSpan.FromMilliseconds(100)).Publish();
+        await using var rig =
+            Rigged(one => one with { Tls = new ClientTlsSettings { Mode = ClientTlsMode.PassThrough } },
+                TimeSpan.FromMilliseconds(100)).Publish();
         using var client = new RawClient(rig.WritePort);
 
         await client.SendAsync(s_sslRequest);
@@ -166,8 +172,12 @@ public sealed class TlsTests : IDisposable
         string wanted, string name, bool trusted)
     {
         var mode = Enum.Parse<MemberTlsMode>(wanted);
-        using var server = new PretendServer { Certificate = _certificates.For(name), Mechanisms = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"] };
-        await using var rig = Rigged(one => one with { MemberTls = new MemberTlsSettings { Mode = mode, AuthorityFile = _certificates.Authority } })
+        using var server = new PretendServer { Certificate = _certificates.For(name),
+            Mechanisms = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"] };
+        await using var rig =
+            Rigged(
+                one => one
+                    with { MemberTls = new MemberTlsSettings { Mode = mode, AuthorityFile = _certificates.Authority } })
             .With("a", server, Role.Primary).Lead("a").Publish();
         using var client = new RawClient(rig.WritePort);
         await client.SendAsync(RawClient.Startup("user", "alice"));
@@ -188,7 +198,8 @@ public sealed class TlsTests : IDisposable
     public async Task A_member_that_declines_TLS_is_never_spoken_to_in_clear_text()
     {
         using var server = new PretendServer();
-        await using var rig = Rigged(one => one with { MemberTls = new MemberTlsSettings { Mode = MemberTlsMode.Require } })
+        await using var rig =
+            Rigged(one => one with { MemberTls = new MemberTlsSettings { Mode = MemberTlsMode.Require } })
             .With("a", server, Role.Primary).Lead("a").Publish();
         using var client = new RawClient(rig.WritePort);
 
@@ -199,7 +210,8 @@ public sealed class TlsTests : IDisposable
     }
 
     private static Rig Rigged(Func<ListenerConfig, ListenerConfig> change, TimeSpan? hold = null) => new(
-        settings: new SessionSettings { RetryTime = TimeSpan.FromMilliseconds(200), CutGrace = TimeSpan.FromMilliseconds(50) }, change: change, hold: hold);
+        settings: new SessionSettings { RetryTime = TimeSpan.FromMilliseconds(200),
+            CutGrace = TimeSpan.FromMilliseconds(50) }, change: change, hold: hold);
 
     private async Task<string> SubjectAsync(Rig rig)
     {
@@ -211,7 +223,8 @@ public sealed class TlsTests : IDisposable
 
     private Rig Terminating(string transport = "epoll", Func<ClientTlsSettings, ClientTlsSettings>? change = null)
     {
-        var tls = new ClientTlsSettings { Mode = ClientTlsMode.Terminate, CertificateFile = _certificates.FileFor("localhost") };
+        var tls = new ClientTlsSettings { Mode = ClientTlsMode.Terminate,
+            CertificateFile = _certificates.FileFor("localhost") };
         return new Rig(transport, change: one => one with { Tls = change?.Invoke(tls) ?? tls });
     }
 }

@@ -11,12 +11,14 @@ internal static class Trust
     /// <summary>
     /// Trusts what the authority has signed, whatever the name: which one is shown, the tests look at themselves.
     /// </summary>
-    public static SslClientAuthenticationOptions Trusting(this CertificateFiles certificates, string? protocol = null) => new()
+    public static SslClientAuthenticationOptions Trusting(
+        this CertificateFiles certificates, string? protocol = null) => new()
     {
         TargetHost = "localhost",
         CertificateChainPolicy = PemFiles.ReadAuthorities(certificates.Authority),
         CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-        RemoteCertificateValidationCallback = (_, _, _, errors) => (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None,
+        RemoteCertificateValidationCallback = (_, _, _, errors) =>
+            (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None,
         ApplicationProtocols = protocol is null ? null : [new SslApplicationProtocol(protocol)],
     };
 }

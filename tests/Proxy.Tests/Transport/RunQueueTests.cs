@@ -29,11 +29,14 @@ public sealed class RunQueueTests
     [InlineData(true, "3")]   // SCHED_BATCH
     public async Task A_loop_interrupts_others_unless_it_favors_throughput(bool isThrifty, string policy)
     {
-        var loop = new EpollLoop(0, isThrifty ? Favor.Throughput : Favor.Latency, TimeProvider.System, NullLogger.Instance);
+        var loop =
+            new EpollLoop(0, isThrifty ? Favor.Throughput : Favor.Latency, TimeProvider.System, NullLogger.Instance);
         var stat = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        loop.Post(state => ((TaskCompletionSource<string>)state!).SetResult(File.ReadAllText("/proc/thread-self/stat")), stat);
-        var fields = (await stat.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)).Split(')')[1].Split(' ');
+        loop.Post(state => ((TaskCompletionSource<string>)state!).SetResult(File.ReadAllText("/proc/thread-self/stat")),
+            stat);
+        var fields = (await stat.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)).Split(
+            ')')[1].Split(' ');
         await loop.StopAsync();
         loop.Dispose();
 

@@ -16,7 +16,7 @@ namespace Routing.Proxy.Tests.Transport;
 /// <summary>What every transport promises.</summary>
 public abstract class TransportContract : IAsyncLifetime
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
     private readonly List<ITransportListener> _listeners = [];
     private ITransport _transport = null!;
 
@@ -28,7 +28,8 @@ public abstract class TransportContract : IAsyncLifetime
 
     public ValueTask InitializeAsync()
     {
-        _transport = TransportFactory.Create(Name, 2, Favors, TimeProvider.System, NullLogger.Instance, out var fallback);
+        _transport =
+            TransportFactory.Create(Name, 2, Favors, TimeProvider.System, NullLogger.Instance, out var fallback);
         Assert.Null(fallback);
         Assert.Equal(Name, _transport.Name);
         return ValueTask.CompletedTask;
@@ -54,9 +55,10 @@ public abstract class TransportContract : IAsyncLifetime
         await relay.Server.SendAsync("answer"u8.ToArray(), Cancellation);
         var answer = await ReadAsync(relay.Client, 6);
         relay.Client.Shutdown(SocketShutdown.Send);
-        Assert.Equal(0, await relay.Server.ReceiveAsync(new byte[1], Cancellation).AsTask().WaitAsync(Limit, Cancellation));
+        Assert.Equal(
+            0, await relay.Server.ReceiveAsync(new byte[1], Cancellation).AsTask().WaitAsync(s_limit, Cancellation));
         relay.Server.Shutdown(SocketShutdown.Send);
-        var end = await relay.Ended.WaitAsync(Limit, Cancellation);
+        var end = await relay.Ended.WaitAsync(s_limit, Cancellation);
 
         Assert.Equal("question"u8.ToArray(), question);
         Assert.Equal("answer"u8.ToArray(), answer);
@@ -75,13 +77,14 @@ public abstract class TransportContract : IAsyncLifetime
         var asked = await ReadAsync(relay.Server, questions.Length);
         await sending;
         relay.Client.Shutdown(SocketShutdown.Send);
-        Assert.Equal(0, await relay.Server.ReceiveAsync(new byte[1], Cancellation).AsTask().WaitAsync(Limit, Cancellation));
+        Assert.Equal(
+            0, await relay.Server.ReceiveAsync(new byte[1], Cancellation).AsTask().WaitAsync(s_limit, Cancellation));
         var answering = SendAllAsync(relay.Server, answers);
         var answered = await ReadAsync(relay.Client, answers.Length);
         await answering;
         relay.Server.Shutdown(SocketShutdown.Send);
 
-        Assert.Equal(RelayEnd.ClientClosed, await relay.Ended.WaitAsync(Limit, Cancellation));
+        Assert.Equal(RelayEnd.ClientClosed, await relay.Ended.WaitAsync(s_limit, Cancellation));
         Assert.Equal(questions, asked);
         Assert.Equal(answers, answered);
     }
@@ -99,9 +102,10 @@ public abstract class TransportContract : IAsyncLifetime
         relay.Client.Shutdown(SocketShutdown.Send);
 
         Assert.Equal(questions, await asking);
-        Assert.Equal(0, await relay.Server.ReceiveAsync(new byte[1], Cancellation).AsTask().WaitAsync(Limit, Cancellation));
+        Assert.Equal(
+            0, await relay.Server.ReceiveAsync(new byte[1], Cancellation).AsTask().WaitAsync(s_limit, Cancellation));
         relay.Server.Shutdown(SocketShutdown.Both);
-        Assert.Equal(RelayEnd.ClientClosed, await relay.Ended.WaitAsync(Limit, Cancellation));
+        Assert.Equal(RelayEnd.ClientClosed, await relay.Ended.WaitAsync(s_limit, Cancellation));
     }
 
     [Fact]
@@ -114,8 +118,8 @@ public abstract class TransportContract : IAsyncLifetime
         await relay.Server.SendAsync(bytes, Cancellation);
         relay.Server.Shutdown(SocketShutdown.Send);
 
-        Assert.Equal(bytes, await reading.WaitAsync(Limit, Cancellation));
-        Assert.Equal(RelayEnd.ServerClosed, await relay.Ended.WaitAsync(Limit, Cancellation));
+        Assert.Equal(bytes, await reading.WaitAsync(s_limit, Cancellation));
+        Assert.Equal(RelayEnd.ServerClosed, await relay.Ended.WaitAsync(s_limit, Cancellation));
     }
 
     [Fact]
@@ -124,12 +128,12 @@ public abstract class TransportContract : IAsyncLifetime
         await using (var relay = await RelayAsync(null))
         {
             Reset(relay.Client);
-            Assert.Equal(RelayEnd.ClientBroke, await relay.Ended.WaitAsync(Limit, Cancellation));
+            Assert.Equal(RelayEnd.ClientBroke, await relay.Ended.WaitAsync(s_limit, Cancellation));
         }
         await using (var relay = await RelayAsync(null))
         {
             Reset(relay.Server);
-            Assert.Equal(RelayEnd.ServerBroke, await relay.Ended.WaitAsync(Limit, Cancellation));
+            Assert.Equal(RelayEnd.ServerBroke, await relay.Ended.WaitAsync(s_limit, Cancellation));
         }
     }
 
@@ -144,7 +148,8 @@ public abstract class TransportContract : IAsyncLifetime
         var down = RandomNumberGenerator.GetBytes(40_000_000);
 
         var sent = Task.WhenAll(SendAllAsync(relay.Client, up), SendAllAsync(relay.Server, down));
-        var received = await Task.WhenAll(ReadAsync(relay.Server, up.Length), ReadAsync(relay.Client, down.Length)).WaitAsync(Limit, Cancellation);
+        var received = await Task.WhenAll(ReadAsync(relay.Server, up.Length), ReadAsync(relay.Client, down.Length))
+            .WaitAsync(s_limit, Cancellation);
         await sent;
 
         Assert.True(received[0].AsSpan().SequenceEqual(up));
@@ -187,7 +192,7 @@ public abstract class TransportContract : IAsyncLifetime
             var reading = ReadAsync(relay.Client, length);
             await SendAllAsync(relay.Server, bytes);   // and nothing behind it
 
-            Assert.True((await reading.WaitAsync(Limit, Cancellation)).AsSpan().SequenceEqual(bytes));
+            Assert.True((await reading.WaitAsync(s_limit, Cancellation)).AsSpan().SequenceEqual(bytes));
         }
     }
 
@@ -207,7 +212,8 @@ public abstract class TransportContract : IAsyncLifetime
         }
         var sending = SendAllAsync(relay.Server, bytes.AsMemory(sent, 100 * Length));
 
-        Assert.True((await ReadAsync(relay.Client, sent + (100 * Length))).AsSpan().SequenceEqual(bytes.AsSpan(0, sent + (100 * Length))));
+        Assert.True((await ReadAsync(relay.Client, sent + (100 * Length))).AsSpan()
+            .SequenceEqual(bytes.AsSpan(0, sent + (100 * Length))));
         await sending;
 
         async Task<bool> IsTakenAsync(long count)
@@ -248,7 +254,7 @@ public abstract class TransportContract : IAsyncLifetime
         // The loops stand still until all have been sent.
         foreach (var connection in connections.DistinctBy(one => one.Loop))
         {
-            connection.Post(_ => held.Wait(Limit), null);
+            connection.Post(_ => held.Wait(s_limit), null);
         }
         foreach (var client in clients)
         {
@@ -284,17 +290,17 @@ public abstract class TransportContract : IAsyncLifetime
         await relay.Server.SendAsync(new byte[130], Cancellation);
         _ = await ReadAsync(relay.Client, 130);
 
-        relay.Relay.StopAtBoundary(Limit);
+        relay.Relay.StopAtBoundary(s_limit);
         await relay.Client.SendAsync("not read any more"u8.ToArray(), Cancellation);
         await relay.Server.SendAsync(new byte[70], Cancellation);
 
-        Assert.Equal(RelayEnd.Stopped, await relay.Ended.WaitAsync(Limit, Cancellation));
+        Assert.Equal(RelayEnd.Stopped, await relay.Ended.WaitAsync(s_limit, Cancellation));
         Assert.Equal(200, tap.Down);
         _ = await ReadAsync(relay.Client, 70);
         await OnLoopAsync(relay.ClientSide, async () =>
         {
             relay.ClientSide.Output.Write("farewell"u8);
-            await relay.ClientSide.EndAsync(Limit);
+            await relay.ClientSide.EndAsync(s_limit);
         }, wait: false);
         Assert.Equal("farewell"u8.ToArray(), await ReadAsync(relay.Client, 8));
     }
@@ -309,17 +315,18 @@ public abstract class TransportContract : IAsyncLifetime
 
         relay.Relay.StopAtBoundary(TimeSpan.FromMilliseconds(50));
 
-        Assert.Equal(RelayEnd.Stopped, await relay.Ended.WaitAsync(Limit, Cancellation));
+        Assert.Equal(RelayEnd.Stopped, await relay.Ended.WaitAsync(s_limit, Cancellation));
         Assert.False(tap.ClientAtBoundary);
     }
 
     [Fact]
     public async Task A_last_message_reaches_a_peer_that_keeps_sending()
     {
-        var accepted = new TaskCompletionSource<ITransportConnection>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var accepted =
+            new TaskCompletionSource<ITransportConnection>(TaskCreationOptions.RunContinuationsAsynchronously);
         var port = Listen(accepted.SetResult);
         using var peer = Connect(port);
-        var connection = await accepted.Task.WaitAsync(Limit, Cancellation);
+        var connection = await accepted.Task.WaitAsync(s_limit, Cancellation);
         await peer.SendAsync(new byte[100_000], Cancellation);
 
         await OnLoopAsync(connection, async () =>
@@ -338,7 +345,8 @@ public abstract class TransportContract : IAsyncLifetime
         var before = OpenDescriptors();
 
         var refused = await Assert.ThrowsAnyAsync<SocketException>(
-            async () => await _transport.ConnectAsync(new IPEndPoint(IPAddress.Loopback, FreePorts.Take()), null, SocketTuning.None, Cancellation));
+            async () => await _transport.ConnectAsync(
+                new IPEndPoint(IPAddress.Loopback, FreePorts.Take()), null, SocketTuning.None, Cancellation));
         using var full = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         full.Listen(0);   // its queue of one takes the first; further ones stay unanswered
@@ -348,7 +356,8 @@ public abstract class TransportContract : IAsyncLifetime
         {
             try
             {
-                await using var connection = await _transport.ConnectAsync(full.LocalEndPoint!, null, SocketTuning.None, limit.Token);
+                await using var connection =
+                    await _transport.ConnectAsync(full.LocalEndPoint!, null, SocketTuning.None, limit.Token);
                 return true;
             }
             catch (OperationCanceledException)
@@ -372,7 +381,8 @@ public abstract class TransportContract : IAsyncLifetime
         var port = Listen(client => _ = JoinAsync(client, echo.Address));
 
         await Parallel.ForEachAsync(
-            Enumerable.Range(0, 4_000), new ParallelOptions { MaxDegreeOfParallelism = 32, CancellationToken = Cancellation },
+            Enumerable.Range(0, 4_000),
+            new ParallelOptions { MaxDegreeOfParallelism = 32, CancellationToken = Cancellation },
             async (number, token) =>
             {
                 using var client = Connect(port);
@@ -410,7 +420,9 @@ public abstract class TransportContract : IAsyncLifetime
         clients.ForEach(client => client.Dispose());
     }
 
-    /// <summary>Who comes between the last look at the queue and the end is let in while the listener is released.</summary>
+    /// <summary>
+    /// Who comes between the last look at the queue and the end is let in while the listener is released.
+    /// </summary>
     [Fact]
     public async Task A_client_that_comes_while_a_listener_is_released_is_let_in_and_disturbs_nothing()
     {
@@ -433,10 +445,11 @@ public abstract class TransportContract : IAsyncLifetime
                 _ =>
                 {
                     _ = accepting.StopAsync().AsTask();
-                    loop.Post(_ => late.SetResult(Connect(port)), null);   // right behind the stop; the release comes between two later turns
+                    // right behind the stop; the release comes between two later turns
+                    loop.Post(_ => late.SetResult(Connect(port)), null);
                 },
                 null);
-            using var second = await late.Task.WaitAsync(Limit, Cancellation);
+            using var second = await late.Task.WaitAsync(s_limit, Cancellation);
             await WaitUntil.TrueAsync(() => Volatile.Read(ref count) == 2);
             await second.SendAsync(new byte[1], Cancellation);
             Assert.Equal(0, await second.ReceiveAsync(new byte[1], Cancellation));
@@ -453,7 +466,8 @@ public abstract class TransportContract : IAsyncLifetime
     {
         var count = 0;
         var socket = NewListener();
-        var held = new Socket(new SafeSocketHandle(dup((int)socket.SafeHandle.DangerousGetHandle()), ownsHandle: true));   // as a service manager does
+        // as a service manager does
+        var held = new Socket(new SafeSocketHandle(dup((int)socket.SafeHandle.DangerousGetHandle()), ownsHandle: true));
         var port = ((IPEndPoint)socket.LocalEndPoint!).Port;
         var clients = Enumerable.Range(0, 50).Select(_ => Connect(port)).ToList();
 
@@ -500,7 +514,8 @@ public abstract class TransportContract : IAsyncLifetime
 
     // Sockets alone: an assembly that is loaded meanwhile stays open.
     private static int OpenDescriptors() => Directory.GetFiles("/proc/self/fd")
-        .Count(path => new FileInfo(path).LinkTarget is { } target && target.StartsWith("socket:", StringComparison.Ordinal));
+        .Count(path =>
+            new FileInfo(path).LinkTarget is { } target && target.StartsWith("socket:", StringComparison.Ordinal));
 
     private static void Reset(Socket socket)
     {
@@ -542,7 +557,7 @@ public abstract class TransportContract : IAsyncLifetime
     private static async Task<byte[]> ReadAsync(Socket socket, int length)
     {
         var bytes = new byte[length];
-        using var limit = new CancellationTokenSource(Limit, TimeProvider.System);
+        using var limit = new CancellationTokenSource(s_limit, TimeProvider.System);
         for (var at = 0; at < length;)
         {
             var count = await socket.ReceiveAsync(bytes.AsMemory(at), limit.Token);
@@ -564,7 +579,7 @@ public abstract class TransportContract : IAsyncLifetime
             null);
         if (wait)
         {
-            await done.Task.WaitAsync(Limit, Cancellation);
+            await done.Task.WaitAsync(s_limit, Cancellation);
         }
     }
 
@@ -597,7 +612,8 @@ public abstract class TransportContract : IAsyncLifetime
         var serverSocket = far.AcceptAsync();
         var port = Listen(async client =>
         {
-            var server = await _transport.ConnectAsync(far.LocalEndPoint!, client, SocketTuning.None, CancellationToken.None);
+            var server =
+                await _transport.ConnectAsync(far.LocalEndPoint!, client, SocketTuning.None, CancellationToken.None);
             await PeekAsync(client, fromClient?.Length ?? 0);
             await PeekAsync(server, fromServer?.Length ?? 0);
             var relay = _transport.Join(client, server, tap);
@@ -608,11 +624,11 @@ public abstract class TransportContract : IAsyncLifetime
         });
         var clientSocket = Connect(port);
         await clientSocket.SendAsync(fromClient ?? [], Cancellation);
-        var accepted = await serverSocket.WaitAsync(Limit, Cancellation);
+        var accepted = await serverSocket.WaitAsync(s_limit, Cancellation);
         accepted.NoDelay = true;
         await accepted.SendAsync(fromServer ?? [], Cancellation);
         far.Dispose();
-        var result = await joined.Task.WaitAsync(Limit, Cancellation);
+        var result = await joined.Task.WaitAsync(s_limit, Cancellation);
         (result.Client, result.Server) = (clientSocket, accepted);
         return result;
 
@@ -632,7 +648,8 @@ public abstract class TransportContract : IAsyncLifetime
         }
     }
 
-    private sealed class JoinedPair(IRelay relay, ITransportConnection clientSide, ITransportConnection serverSide) : IAsyncDisposable
+    private sealed class JoinedPair(IRelay relay, ITransportConnection clientSide, ITransportConnection serverSide)
+        : IAsyncDisposable
     {
         public IRelay Relay => relay;
 

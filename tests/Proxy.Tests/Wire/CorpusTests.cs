@@ -5,26 +5,33 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Tests.Wire;
 
-/// <summary>The parsers on the committed corpus, and on whatever becomes of it by mutation: nothing throws, however it is cut.</summary>
+/// <summary>
+/// The parsers on the committed corpus, and on whatever becomes of it by mutation: nothing throws, however it is cut.
+/// </summary>
 public sealed class CorpusTests
 {
     // Each takes a second or less; for a night of it: ROUTING_FUZZ_ROUNDS.
-    private static readonly long Rounds = long.TryParse(Environment.GetEnvironmentVariable("ROUTING_FUZZ_ROUNDS"), out var rounds) ? rounds : 20_000;
+    private static readonly long s_rounds =
+        long.TryParse(Environment.GetEnvironmentVariable("ROUTING_FUZZ_ROUNDS"), out var rounds) ? rounds : 20_000;
 
-    private static readonly IReadOnlyList<Entry> s_corpus = [.. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Wire", "Corpus.txt"))
+    private static readonly IReadOnlyList<Entry> s_corpus = [
+        .. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Wire", "Corpus.txt"))
         .Where(line => !line.StartsWith('#')).Select(line => line.Split('#')[0].Split(' '))
         .Select(words => new Entry(words[0], words[1], Convert.FromHexString(words[2])))];
 
     // A mutation: at a place, some bytes are taken away and others put there.
     private static readonly Gen<(int At, int Gone, byte[] New)[]> s_mutations =
-        Gen.Select(Gen.Int[0, 400], Gen.Int[0, 5], Gen.OneOf(Gen.Byte.Array[0, 5], Gen.OneOf<byte[]>([0], [0xFF], [0, 0, 0, 4], [0x7F, 0xFF, 0xFF, 0xFF])))
+        Gen.Select(Gen.Int[0, 400], Gen.Int[0, 5],
+            Gen.OneOf(Gen.Byte.Array[0, 5], Gen.OneOf<byte[]>([0], [0xFF], [0, 0, 0, 4], [0x7F, 0xFF, 0xFF, 0xFF])))
             .Array[0, 4];
 
-    private static readonly Gen<byte[]> s_bytes = Gen.Select(Gen.OneOf<byte[]>([.. s_corpus.Select(entry => entry.Bytes)]), s_mutations, Mutate);
+    private static readonly Gen<byte[]> s_bytes =
+        Gen.Select(Gen.OneOf<byte[]>([.. s_corpus.Select(entry => entry.Bytes)]), s_mutations, Mutate);
     private static readonly Gen<int[]> s_cuts = Gen.Int[1, 12].Array[1, 20];
 
     [Fact]
-    public void Every_entry_is_read_as_the_corpus_says() => Assert.All(s_corpus, entry => Assert.Equal(entry.Expected, entry.Parser switch
+    public void Every_entry_is_read_as_the_corpus_says() =>
+        Assert.All(s_corpus, entry => Assert.Equal(entry.Expected, entry.Parser switch
     {
         "first" => FirstPacket.Read(new ReadOnlySequence<byte>(entry.Bytes)).Kind.ToString(),
         "proxy" => ProxyHeader.Read(new ReadOnlySequence<byte>(entry.Bytes)).Status.ToString(),
@@ -44,7 +51,8 @@ public sealed class CorpusTests
             var known = new ReadOnlySequence<byte>(bytes, 0, length);
             first = Later(first, FirstPacket.Read(known), first.Kind == FirstPacketKind.Incomplete);
             header = Later(header, ProxyHeader.Read(known).Status, header == ProxyHeaderStatus.Incomplete);
-            opening = Later(opening, ServerOpening.Read(known, mustBePrimary: true), opening.Kind == ServerOpeningKind.Incomplete);
+            opening = Later(opening, ServerOpening.Read(known, mustBePrimary: true),
+                opening.Kind == ServerOpeningKind.Incomplete);
         }
 
         static T Later<T>(T before, T now, bool mayChange)
@@ -52,19 +60,21 @@ public sealed class CorpusTests
             Assert.True(mayChange || Equals(before, now), $"{before} became {now}");
             return now;
         }
-    }, iter: Rounds);
+    }, iter: s_rounds);
 
     [Fact]
-    public void However_the_bytes_are_cut_into_segments_the_parsers_see_the_same() => Gen.Select(s_bytes, s_cuts).Sample((bytes, cuts) =>
+    public void However_the_bytes_are_cut_into_segments_the_parsers_see_the_same() =>
+        Gen.Select(s_bytes, s_cuts).Sample((bytes, cuts) =>
     {
         var (whole, cut) = (new ReadOnlySequence<byte>(bytes), Segments(bytes, cuts));
         Assert.Equal(FirstPacket.Read(whole), FirstPacket.Read(cut));
         Assert.Equal(ProxyHeader.Read(whole), ProxyHeader.Read(cut));
         Assert.Equal(ServerOpening.Read(whole, mustBePrimary: true), ServerOpening.Read(cut, mustBePrimary: true));
-    }, iter: Rounds);
+    }, iter: s_rounds);
 
     [Fact]
-    public void However_the_bytes_arrive_a_login_is_relayed_the_same() => Gen.Select(s_bytes, s_cuts, Gen.Bool).Sample((bytes, cuts, drops) =>
+    public void However_the_bytes_arrive_a_login_is_relayed_the_same() =>
+        Gen.Select(s_bytes, s_cuts, Gen.Bool).Sample((bytes, cuts, drops) =>
     {
         var (state, output) = Login(bytes, [bytes.Length + 1], drops);
         var (stateByPieces, outputByPieces) = Login(bytes, cuts, drops);
@@ -72,10 +82,11 @@ public sealed class CorpusTests
         Assert.Equal(state, stateByPieces);
         Assert.Equal(output, outputByPieces);
         Assert.True(drops || bytes.AsSpan().StartsWith(output), "something was invented");
-    }, iter: Rounds);
+    }, iter: s_rounds);
 
     [Fact]
-    public void However_the_bytes_arrive_the_tap_comes_to_the_same_and_never_throws() => Gen.Select(s_bytes, s_bytes, s_cuts).Sample((up, down, cuts) =>
+    public void However_the_bytes_arrive_the_tap_comes_to_the_same_and_never_throws() =>
+        Gen.Select(s_bytes, s_bytes, s_cuts).Sample((up, down, cuts) =>
     {
         var (whole, pieces) = (new SessionTap(), new SessionTap());
         whole.FromServer(down);
@@ -90,9 +101,11 @@ public sealed class CorpusTests
         }
 
         Assert.Equal(
-            (whole.Outstanding, whole.Status, whole.AtRest, whole.ClientAtBoundary, whole.ServerAtBoundary, whole.IsOutcomeOpen, whole.EndedWithError, whole.IsTerminated),
-            (pieces.Outstanding, pieces.Status, pieces.AtRest, pieces.ClientAtBoundary, pieces.ServerAtBoundary, pieces.IsOutcomeOpen, pieces.EndedWithError, pieces.IsTerminated));
-    }, iter: Rounds);
+            (whole.Outstanding, whole.Status, whole.AtRest, whole.ClientAtBoundary, whole.ServerAtBoundary,
+                whole.IsOutcomeOpen, whole.EndedWithError, whole.IsTerminated),
+            (pieces.Outstanding, pieces.Status, pieces.AtRest, pieces.ClientAtBoundary, pieces.ServerAtBoundary,
+                pieces.IsOutcomeOpen, pieces.EndedWithError, pieces.IsTerminated));
+    }, iter: s_rounds);
 
     [Fact]
     public void A_start_up_that_is_taken_stays_good_with_an_address_in_it() => s_bytes.Sample(bytes =>
@@ -105,8 +118,9 @@ public sealed class CorpusTests
 
         Assert.Equal(changed.Length, BinaryPrimitives.ReadInt32BigEndian(changed));
         Assert.True(StartupMessage.TryRead(changed, out var again, out var fault), fault?.Sentence);
-        Assert.Equal((message.User, message.Database, message.Replication), (again!.User, again.Database, again.Replication));
-    }, iter: Rounds);
+        Assert.Equal((message.User, message.Database, message.Replication),
+            (again!.User, again.Database, again.Replication));
+    }, iter: s_rounds);
 
     private static byte[] Mutate(byte[] bytes, (int At, int Gone, byte[] New)[] mutations)
     {

@@ -32,7 +32,8 @@ public sealed class WireTests
         {
             var early = FirstPacket.Read(new ReadOnlySequence<byte>(packet, 0, length)).Kind.ToString();
             Assert.True(early == "Incomplete" || early == kind, $"{early} after {length} bytes");
-            Assert.True(early == "Incomplete" || kind is not ("Startup" or "CancelRequest"), $"{early} after {length} bytes");
+            Assert.True(early == "Incomplete" || kind is not ("Startup" or "CancelRequest"),
+                $"{early} after {length} bytes");
         }
         Assert.Equal(kind, FirstPacket.Read(new ReadOnlySequence<byte>(packet)).Kind.ToString());
     }
@@ -58,7 +59,8 @@ public sealed class WireTests
         byte[] server =
         [
             .. BackendMessage.Of('R', 0, 0, 0, 0), .. BackendMessage.Ready(), .. BackendMessage.Of('T', new byte[40]),
-            .. BackendMessage.Of('D', new byte[700]), .. BackendMessage.Of('C', "SELECT 1\0"u8), .. BackendMessage.Ready('T'),
+            .. BackendMessage.Of('D', new byte[700]), .. BackendMessage.Of('C', "SELECT 1\0"u8),
+            .. BackendMessage.Ready('T'),
         ];
         byte[] client = [.. BackendMessage.Of('Q', "select 1\0"u8), .. BackendMessage.Of('Q', "commit\0"u8)];
         var whole = new SessionTap();
@@ -77,7 +79,8 @@ public sealed class WireTests
                 (tap.Outstanding, tap.Status, tap.AtRest, tap.ClientAtBoundary, tap.IsOutcomeOpen));
         });
 
-        Assert.Equal((1, (byte)'T', false, true, true), (whole.Outstanding, whole.Status, whole.AtRest, whole.ClientAtBoundary, whole.IsOutcomeOpen));
+        Assert.Equal((1, (byte)'T', false, true, true),
+            (whole.Outstanding, whole.Status, whole.AtRest, whole.ClientAtBoundary, whole.IsOutcomeOpen));
     }
 
     [Theory]
@@ -140,7 +143,8 @@ public sealed class WireTests
         var header = ProxyHeader.Read(new ReadOnlySequence<byte>(bytes));
 
         Assert.Equal((text.Length, source), (header.Length, header.Source?.ToString()));
-        Assert.Equal(ProxyHeaderStatus.Incomplete, ProxyHeader.Read(new ReadOnlySequence<byte>(bytes, 0, text.Length - 1)).Status);
+        Assert.Equal(ProxyHeaderStatus.Incomplete,
+            ProxyHeader.Read(new ReadOnlySequence<byte>(bytes, 0, text.Length - 1)).Status);
     }
 
     [Theory]
@@ -150,19 +154,22 @@ public sealed class WireTests
     [InlineData("PROXY  TCP4 192.0.2.1 192.0.2.2 1234 5432\r\n")]
     [InlineData("GET / HTTP/1.1\r\n\r\n")]
     public void A_broken_PROXY_header_is_refused(string text) =>
-        Assert.Equal(ProxyHeaderStatus.Invalid, ProxyHeader.Read(new ReadOnlySequence<byte>(Encoding.ASCII.GetBytes(text))).Status);
+        Assert.Equal(ProxyHeaderStatus.Invalid,
+            ProxyHeader.Read(new ReadOnlySequence<byte>(Encoding.ASCII.GetBytes(text))).Status);
 
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public void A_PROXY_header_that_is_written_is_read_back(bool isV2)
     {
-        var (source, destination) = (new IPEndPoint(IPAddress.Parse("198.51.100.7"), 40_000), new IPEndPoint(IPAddress.Parse("198.51.100.8"), 5000));
+        var (source, destination) = (new IPEndPoint(IPAddress.Parse("198.51.100.7"), 40_000),
+            new IPEndPoint(IPAddress.Parse("198.51.100.8"), 5000));
 
         var bytes = ProxyHeader.Write(isV2 ? ProxyProtocolVersion.V2 : ProxyProtocolVersion.V1, source, destination);
         var header = ProxyHeader.Read(new ReadOnlySequence<byte>(bytes));
 
-        Assert.Equal((ProxyHeaderStatus.Proxied, bytes.Length, source, destination), (header.Status, header.Length, header.Source, header.Destination));
+        Assert.Equal((ProxyHeaderStatus.Proxied, bytes.Length, source, destination),
+            (header.Status, header.Length, header.Source, header.Destination));
     }
 
     [Fact]
@@ -174,7 +181,8 @@ public sealed class WireTests
 
         Assert.Equal(changed.Length, BinaryPrimitives.ReadInt32BigEndian(changed));
         Assert.True(StartupMessage.TryRead(changed, out var message, out _));
-        Assert.Equal(("alice", "billing [10.0.0.7:5123]", "-c a=b"), (message!.User, message.ApplicationName, message.Options));
+        Assert.Equal(("alice", "billing [10.0.0.7:5123]", "-c a=b"),
+            (message!.User, message.ApplicationName, message.Options));
     }
 
     [Fact]
@@ -197,7 +205,8 @@ public sealed class WireTests
 
         var bytes = output.WrittenSpan;
         Assert.Equal(('E', bytes.Length - 1), ((char)bytes[0], BinaryPrimitives.ReadInt32BigEndian(bytes[1..])));
-        foreach (var (tag, value) in new[] { ('S', "FATAL"), ('V', "FATAL"), ('C', "57P03"), ('M', "no leader"), ('D', "detail"), ('H', "hint") })
+        foreach (var (tag, value) in new[] { ('S', "FATAL"), ('V', "FATAL"), ('C', "57P03"), ('M', "no leader"),
+            ('D', "detail"), ('H', "hint") })
         {
             Assert.Equal(value, ErrorResponse.FieldOf(bytes[5..], tag));
         }

@@ -5,10 +5,14 @@ using Routing.Ha.Health;
 
 namespace Routing.Agent.Postgres.Health;
 
-/// <summary>Looks whether the server's directories have space and take writes: a tiny file, written through to the disk and deleted.</summary>
+/// <summary>
+/// Looks whether the server's directories have space and take writes: a tiny file, written through to the disk and
+/// deleted.
+/// </summary>
 /// <remarks>
-/// The looking is beside the loop, one at a time: a disk that hangs holds up nothing but the next look. A look is slow for many
-/// harmless reasons, so that only one that has not ended after <see cref="HealthRules.Silence"/> counts as hanging.
+/// The looking is beside the loop, one at a time: a disk that hangs holds up nothing but the next look. A look is slow
+/// for many harmless reasons, so that only one that has not ended after <see cref="HealthRules.Silence"/> counts as
+/// hanging.
 /// </remarks>
 /// <param name="time">The clock.</param>
 /// <param name="look">Looks at one directory; tests hand in their own.</param>
@@ -54,13 +58,15 @@ internal sealed class DiskProbe(TimeProvider time, Func<string, long, DiskHealth
             var since = time.GetElapsedTime(_begunAt);
             return since < HealthRules.Silence ? _last
                 : new DiskHealth(HealthProblem.DiskHangs, string.Create(
-                    CultureInfo.InvariantCulture, $"a write to {dataDirectory} has not ended for {since.TotalSeconds:F0} s"));
+                    CultureInfo.InvariantCulture,
+                    $"a write to {dataDirectory} has not ended for {since.TotalSeconds:F0} s"));
         }
         if (_begunAt == 0 || time.GetElapsedTime(_begunAt) >= config.Interval)
         {
             _begunAt = time.GetTimestamp();
             var least = config.MinimumFreeBytes;
-            _running = Task.Run(() => Worse(look(dataDirectory, least), look(Path.Combine(dataDirectory, "pg_wal"), least)));
+            _running =
+                Task.Run(() => Worse(look(dataDirectory, least), look(Path.Combine(dataDirectory, "pg_wal"), least)));
         }
         return _last;
     }

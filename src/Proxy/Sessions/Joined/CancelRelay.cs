@@ -6,8 +6,13 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Sessions.Joined;
 
-/// <summary>Sends a cancel request to the server of the session that it names, and tells the client when the server is done with it.</summary>
-/// <remarks>The client waits for the end of its connection: closed too early, the cancel could hit its next query.</remarks>
+/// <summary>
+/// Sends a cancel request to the server of the session that it names, and tells the client when the server is done with
+/// it.
+/// </summary>
+/// <remarks>
+/// The client waits for the end of its connection: closed too early, the cancel could hit its next query.
+/// </remarks>
 internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long begun)
 {
     /// <summary>Does it, and closes the client. On the client's loop.</summary>
@@ -41,8 +46,9 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         return CancelOutcome.Broadcast;
     }
 
-    // A key that no session here has is not the key of nobody: TLS that passes through hides keys, another process may share the port,
-    // and this one may have been started a moment ago. So it goes to the members that a session of this listener can be at.
+    // A key that no session here has is not the key of nobody: TLS that passes through hides keys, another process may
+    // share the port, and this one may have been started a moment ago. So it goes to the members that a session of this
+    // listener can be at.
     private async ValueTask<CancelOutcome> PassOnAsync(ITransportConnection client, byte[] packet)
     {
         var targets = hub.Router.TargetsOf(listener.Name);
@@ -50,12 +56,14 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         {
             return CancelOutcome.Unknown;
         }
-        var outcomes = await Task.WhenAll(targets.Select(target => DeliverAsync(client, target, listener, packet).AsTask()));
+        var outcomes =
+            await Task.WhenAll(targets.Select(target => DeliverAsync(client, target, listener, packet).AsTask()));
         await new LoopSwitch(client);
         return outcomes.Contains(CancelOutcome.Delivered) ? CancelOutcome.PassedOn : outcomes[0];
     }
 
-    private async ValueTask<CancelOutcome> DeliverAsync(ITransportConnection client, RouteTarget target, ListenerModel model, byte[] packet)
+    private async ValueTask<CancelOutcome> DeliverAsync(
+        ITransportConnection client, RouteTarget target, ListenerModel model, byte[] packet)
     {
         using var limit = new CancellationTokenSource(hub.Settings.CancelTimeout, hub.Time);
         ITransportConnection server;
@@ -69,7 +77,8 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         {
             return CancelOutcome.Failed;
         }
-        await using var abort = limit.Token.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
+        await using var abort =
+            limit.Token.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
         try
         {
             if (model.Config.ProxyProtocolToMember is not ProxyProtocolVersion.None and var version)
@@ -99,7 +108,8 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
                 }
             }
         }
-        catch (Exception error) when (error is IOException or SocketException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception error) when (error is IOException or SocketException or ObjectDisposedException
+            or InvalidOperationException)
         {
             server.Abort();
             // A reset is an end as well: the postmaster is done with it.

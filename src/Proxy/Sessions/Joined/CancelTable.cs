@@ -51,7 +51,8 @@ internal sealed class CancelTable
     {
         lock (_lock)
         {
-            for (var session = _chains[ChainOf(key.Pid, _chains.Length)]; session is not null; session = session.NextInChain)
+            for (var session = _chains[ChainOf(key.Pid, _chains.Length)]; session is not null; session =
+                session.NextInChain)
             {
                 if (session.Key.Matches(key))
                 {

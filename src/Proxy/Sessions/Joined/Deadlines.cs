@@ -1,9 +1,11 @@
 namespace Routing.Proxy.Sessions.Joined;
 
-/// <summary>One coarse timer for all that is in its start-up, instead of one timer each; it rests while there is nothing.</summary>
+/// <summary>
+/// One coarse timer for all that is in its start-up, instead of one timer each; it rests while there is nothing.
+/// </summary>
 internal sealed class Deadlines : IDisposable
 {
-    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(100);
 
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
@@ -40,7 +42,7 @@ internal sealed class Deadlines : IDisposable
             if (!_isTicking)
             {
                 _isTicking = true;
-                _timer.Change(Tick, Tick);
+                _timer.Change(s_tick, s_tick);
             }
         }
     }

@@ -15,6 +15,8 @@ internal abstract class Expiring
         set => Volatile.Write(ref _deadline, value);
     }
 
-    /// <summary>Its time is over. On a timer's thread; must be quick. May come again until it is taken off the list.</summary>
+    /// <summary>
+    /// Its time is over. On a timer's thread; must be quick. May come again until it is taken off the list.
+    /// </summary>
     internal abstract void Expire();
 }

@@ -3,10 +3,14 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Sessions.Joined;
 
-/// <summary>The last words to the client of a session that did not end by itself: the code that drivers act on, and a sentence for people.</summary>
+/// <summary>
+/// The last words to the client of a session that did not end by itself: the code that drivers act on, and a sentence
+/// for people.
+/// </summary>
 internal static class Farewell
 {
-    private const string OutcomeUnknown = "A transaction was asked to be committed, and no answer has come: it may or may not have been committed.";
+    private const string OutcomeUnknown =
+        "A transaction was asked to be committed, and no answer has come: it may or may not have been committed.";
     private const string Reconnect = "Connect again: the proxy knows the way to the right server.";
 
     /// <summary>Writes them; only where the client stands between two messages.</summary>
@@ -19,7 +23,8 @@ internal static class Farewell
         var isStopped = end >= SessionEnd.Idle;   // by the proxy; else the server went away
         if (!isStopped && tap.IsClientMalformed)
         {
-            ErrorResponse.WriteFatal(output, SqlState.ProtocolViolation, "the client sent a message with an impossible length");
+            ErrorResponse.WriteFatal(output, SqlState.ProtocolViolation,
+                "the client sent a message with an impossible length");
             return;
         }
         var message = !isStopped ? $"the connection to the server {member} was lost"
@@ -28,11 +33,13 @@ internal static class Farewell
                 SessionEnd.Idle => "terminating connection due to the idle timeout of the proxy",
                 SessionEnd.CutAtRest => $"terminating connection: {member} does not serve this port any more",
                 SessionEnd.Drained => "terminating connection: the proxy is shutting down",
-                _ => $"terminating connection: {member} is not the right server for this port any more, or answers nothing",
+                _ => $"terminating connection: {member} is not the right server for this port any more, or answers "
+                    + "nothing",
             };
         if (tap.IsOutcomeOpen)
         {
-            ErrorResponse.WriteFatal(output, SqlState.TransactionResolutionUnknown, message, OutcomeUnknown, "Look at the data before you try again.");
+            ErrorResponse.WriteFatal(output, SqlState.TransactionResolutionUnknown, message, OutcomeUnknown,
+                "Look at the data before you try again.");
             return;
         }
         var code = end == SessionEnd.Idle ? SqlState.IdleSessionTimeout

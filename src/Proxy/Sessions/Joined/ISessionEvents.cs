@@ -5,9 +5,9 @@ namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>Told what happens to sessions; the host makes metrics of it.</summary>
 /// <remarks>
-/// Called on the loops' threads and on others, at once and often: quick, thread-safe, never throws. Listener and member names
-/// are the only labels. Gauges (sessions by listener and member, bytes of running sessions, pending, held) are read from
-/// <see cref="SessionServer.Count"/> instead.
+/// Called on the loops' threads and on others, at once and often: quick, thread-safe, never throws. Listener and member
+/// names are the only labels. Gauges (sessions by listener and member, bytes of running sessions, pending, held) are
+/// read from <see cref="SessionServer.Count"/> instead.
 /// </remarks>
 internal interface ISessionEvents
 {
@@ -26,7 +26,9 @@ internal interface ISessionEvents
     /// <summary>An attempt at a member failed; the client did not see it unless it was the last one.</summary>
     void AttemptFailed(string listener, string member, LoginFailure failure);
 
-    /// <summary>A login is complete and relayed (or a TLS pass-through is joined); exactly one <see cref="Closed"/> follows.</summary>
+    /// <summary>
+    /// A login is complete and relayed (or a TLS pass-through is joined); exactly one <see cref="Closed"/> follows.
+    /// </summary>
     /// <param name="listener">Its listener.</param>
     /// <param name="member">Where it runs.</param>
     /// <param name="login">From the client's start-up message to the server's ReadyForQuery, holding included.</param>

@@ -3,12 +3,15 @@ using Routing.Proxy.Tls;
 
 namespace Routing.Proxy.Sessions.Joined;
 
-/// <summary>A listener's configuration made usable: its certificates are read. Sessions keep the one they began with.</summary>
+/// <summary>
+/// A listener's configuration made usable: its certificates are read. Sessions keep the one they began with.
+/// </summary>
 /// <param name="Config">What its user wrote.</param>
 /// <param name="Counter">Its sessions; lives on over a reload.</param>
 /// <param name="ClientTls">Terminates TLS; null unless its mode says so.</param>
 /// <param name="MemberTls">Originates TLS; null when off.</param>
-internal sealed record ListenerModel(ListenerConfig Config, SessionCounter Counter, ClientTls? ClientTls, MemberTls? MemberTls)
+internal sealed record ListenerModel(
+    ListenerConfig Config, SessionCounter Counter, ClientTls? ClientTls, MemberTls? MemberTls)
 {
     /// <summary>Its name.</summary>
     public string Name => Config.Name;

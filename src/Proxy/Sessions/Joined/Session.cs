@@ -7,7 +7,9 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Sessions.Joined;
 
-/// <summary>A client and a server that are joined. Holds only what an idle session needs; its start-up is gone by then.</summary>
+/// <summary>
+/// A client and a server that are joined. Holds only what an idle session needs; its start-up is gone by then.
+/// </summary>
 /// <param name="hub">What all share.</param>
 /// <param name="listener">Where the client came in.</param>
 /// <param name="target">Where the server is.</param>
@@ -19,7 +21,8 @@ namespace Routing.Proxy.Sessions.Joined;
 /// <param name="place">Given back at the end.</param>
 /// <param name="isReplication">Whether it streams: never idle, never at rest.</param>
 internal sealed partial class Session(
-    SessionHub hub, ListenerModel listener, RouteTarget target, ITransportConnection client, ITransportConnection server,
+    SessionHub hub, ListenerModel listener, RouteTarget target, ITransportConnection client,
+    ITransportConnection server,
     SessionTap? tap, BackendKey? key, IDisposable? ticket, SessionPlace place, bool isReplication)
 {
     private IRelay? _relay;
@@ -63,7 +66,9 @@ internal sealed partial class Session(
         }
     }
 
-    /// <summary>Undoes everything when the client went away before it could be joined. The connections stay the caller's.</summary>
+    /// <summary>
+    /// Undoes everything when the client went away before it could be joined. The connections stay the caller's.
+    /// </summary>
     public void Abandon()
     {
         if (HasKey)
@@ -105,7 +110,8 @@ internal sealed partial class Session(
             case SessionVerdict.Stay:
                 Volatile.Write(ref _cutAt, 0);
                 return null;
-            case SessionVerdict.MoveBack when hub.Settings.FallbackStay - hub.Time.GetElapsedTime(_joinedAt, now) is var left && left > TimeSpan.Zero:
+            case SessionVerdict.MoveBack when hub.Settings.FallbackStay
+                - hub.Time.GetElapsedTime(_joinedAt, now) is var left && left > TimeSpan.Zero:
                 Volatile.Write(ref _cutAt, 0);
                 return now + (long)(left.TotalSeconds * hub.Time.TimestampFrequency) + 1;
             case SessionVerdict.CutAtRest or SessionVerdict.MoveBack:
@@ -114,7 +120,8 @@ internal sealed partial class Session(
                 return null;
             default:
                 // First the server's own words get their time, then it is cut.
-                if (Interlocked.CompareExchange(ref _cutAt, hub.After(hub.Settings.CutGrace), 0) is not 0 and var due && due <= now)
+                if (Interlocked.CompareExchange(ref _cutAt, hub.After(hub.Settings.CutGrace), 0) is not 0 and var due
+                    && due <= now)
                 {
                     End(SessionEnd.Cut, atRest: false, hub.Settings.BoundaryGrace);
                     return null;
@@ -123,7 +130,9 @@ internal sealed partial class Session(
         }
     }
 
-    /// <summary>Ends it at rest within a time; replication at once; what can't be read when the time is over. Any thread.</summary>
+    /// <summary>
+    /// Ends it at rest within a time; replication at once; what can't be read when the time is over. Any thread.
+    /// </summary>
     public void Drain(TimeSpan left)
     {
         if (isReplication || left <= TimeSpan.Zero)
@@ -145,8 +154,8 @@ internal sealed partial class Session(
         {
             return;
         }
-        // Read from another thread, but nothing has moved for long: what it says is true, or the client speaks at this very
-        // moment, and then the stop waits until it has its answer.
+        // Read from another thread, but nothing has moved for long: what it says is true, or the client speaks at this
+        // very moment, and then the stop waits until it has its answer.
         if (tap is null || tap.AtRest)
         {
             End(SessionEnd.Idle, atRest: tap is not null, hub.Settings.RestGrace);
@@ -186,7 +195,8 @@ internal sealed partial class Session(
         {
             await TakeLeaveAsync(end);
         }
-        catch (Exception error) when (error is IOException or SocketException or InvalidOperationException or ObjectDisposedException)
+        catch (Exception error) when (error is IOException or SocketException or InvalidOperationException
+            or ObjectDisposedException)
         {
             client.Abort();   // the peer broke while we took leave of it
             server.Abort();
@@ -235,7 +245,8 @@ internal sealed partial class Session(
 
     private SessionEnd EndOf(RelayEnd end) => end switch
     {
-        RelayEnd.Stopped => (SessionEnd)(_stop >> 1) is var told && told == SessionEnd.Cut && tap is { IsOutcomeOpen: true }
+        RelayEnd.Stopped =>
+            (SessionEnd)(_stop >> 1) is var told && told == SessionEnd.Cut && tap is { IsOutcomeOpen: true }
             ? SessionEnd.CutInCommit
             : told,
         _ when tap is { IsTerminated: true } => SessionEnd.ClientTerminated,
@@ -253,6 +264,7 @@ internal sealed partial class Session(
         server.Output.Advance(terminate.Length);
     }
 
-    [LoggerMessage(EventId = 6001, Level = LogLevel.Error, Message = "A session could not be ended in good order: a fault of this program")]
+    [LoggerMessage(EventId = 6001, Level = LogLevel.Error,
+        Message = "A session could not be ended in good order: a fault of this program")]
     private static partial void LogFault(ILogger logger, Exception error);
 }

@@ -1,6 +1,9 @@
 namespace Routing.Proxy.Sessions.Joined;
 
-/// <summary>How a session that was open ended. Every ending has its value; of those that the proxy makes, a later one is sharper.</summary>
+/// <summary>
+/// How a session that was open ended. Every ending has its value; of those that the proxy makes, a later one is
+/// sharper.
+/// </summary>
 internal enum SessionEnd
 {
     /// <summary>The client said Terminate and closed.</summary>

@@ -9,7 +9,8 @@ namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>What all sessions of the process share.</summary>
 internal sealed class SessionHub(
-    ITransport transport, Router router, ISessionEvents events, TimeProvider time, ILogger logger, SessionSettings settings) : IDisposable
+    ITransport transport, Router router, ISessionEvents events, TimeProvider time, ILogger logger,
+    SessionSettings settings) : IDisposable
 {
     private volatile SessionSettings _settings = settings;
     private volatile bool _isDraining;

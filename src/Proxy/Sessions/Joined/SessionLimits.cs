@@ -16,7 +16,8 @@ internal sealed class SessionLimits
     /// <param name="user">Who; null under TLS pass-through.</param>
     /// <param name="place">To be given back when the session is over.</param>
     /// <returns>Null when there was room, else which limit was met.</returns>
-    public RefusalReason? TryTake(SessionSettings settings, ListenerModel listener, string? user, out SessionPlace place)
+    public RefusalReason? TryTake(
+        SessionSettings settings, ListenerModel listener, string? user, out SessionPlace place)
     {
         place = default;
         if (!_all.TryTake(settings.MaximumSessions))
@@ -29,7 +30,8 @@ internal sealed class SessionLimits
             return RefusalReason.TooManyOnListener;
         }
         SessionCounter? ofUser = null;
-        if (settings.MaximumSessionsPerUser > 0 && user is not null && !TryTake(user, settings.MaximumSessionsPerUser, out ofUser))
+        if (settings.MaximumSessionsPerUser > 0 && user is not null
+            && !TryTake(user, settings.MaximumSessionsPerUser, out ofUser))
         {
             _all.Release();
             listener.Counter.Release();

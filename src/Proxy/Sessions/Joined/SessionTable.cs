@@ -1,6 +1,9 @@
 namespace Routing.Proxy.Sessions.Joined;
 
-/// <summary>All open sessions, chained through fields of their own, in one list for each loop so that loops don't get in each other's way.</summary>
+/// <summary>
+/// All open sessions, chained through fields of their own, in one list for each loop so that loops don't get in each
+/// other's way.
+/// </summary>
 internal sealed class SessionTable
 {
     private readonly Shard[] _shards;

@@ -5,11 +5,14 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Sessions.Login;
 
-/// <summary>How long one attempt waits for a member's first answer: for long while the member is slow, briefly when it is silent.</summary>
+/// <summary>
+/// How long one attempt waits for a member's first answer: for long while the member is slow, briefly when it is
+/// silent.
+/// </summary>
 /// <remarks>
-/// After half of each answer time-out the member's postmaster is asked for a sign of life, and gets the other half to answer. While it
-/// gives one, the attempt waits on, up to the login time-out, and its client is watched, so that a login that nobody waits for any more
-/// is given up. A second attempt would only add to the load of a slow server.
+/// After half of each answer time-out the member's postmaster is asked for a sign of life, and gets the other half to
+/// answer. While it gives one, the attempt waits on, up to the login time-out, and its client is watched, so that a
+/// login that nobody waits for any more is given up. A second attempt would only add to the load of a slow server.
 /// </remarks>
 /// <param name="hub">What all sessions share.</param>
 /// <param name="target">The member.</param>
@@ -18,7 +21,8 @@ namespace Routing.Proxy.Sessions.Login;
 /// <param name="isSlow">Called once, on any thread, when the member has turned out to be slow.</param>
 /// <param name="giveUp">Ends the attempt; called on any thread, and never once <see cref="End"/> has returned.</param>
 internal sealed class AnswerPatience(
-    SessionHub hub, RouteTarget target, ProxyProtocolVersion header, SessionSettings settings, Action isSlow, Action giveUp)
+    SessionHub hub, RouteTarget target, ProxyProtocolVersion header, SessionSettings settings, Action isSlow,
+    Action giveUp)
 {
     private readonly Lock _lock = new();
     private readonly long _latest = hub.After(settings.LoginTimeout);
@@ -40,7 +44,9 @@ internal sealed class AnswerPatience(
         }
     }
 
-    /// <summary>The deadline has passed: asks the member, and then moves the deadline or gives the attempt up.</summary>
+    /// <summary>
+    /// The deadline has passed: asks the member, and then moves the deadline or gives the attempt up.
+    /// </summary>
     public void Expire(Expiring owner)
     {
         if (hub.Time.GetTimestamp() < _latest && !(hub.IsDraining && hub.DrainLeft <= TimeSpan.Zero))

@@ -11,9 +11,9 @@ namespace Routing.Proxy.Sessions.Login;
 
 /// <summary>The login of one client: from what it asks for to the joined session. On the client's loop.</summary>
 /// <remarks>
-/// A machine: it chooses a member, or waits until there is one; it attempts a login there, unseen by the client, and after a failure
-/// pauses and chooses again; it relays the login of the member that has answered; and it ends with a session, a refusal, or a
-/// member's no to TLS that was to pass through.
+/// A machine: it chooses a member, or waits until there is one; it attempts a login there, unseen by the client, and
+/// after a failure pauses and chooses again; it relays the login of the member that has answered; and it ends with a
+/// session, a refusal, or a member's no to TLS that was to pass through.
 /// </remarks>
 internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest request)
 {
@@ -61,7 +61,9 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
     private string Listener => client.Listener.Name;
 
     /// <summary>Leads the client to a session, or turns it away.</summary>
-    /// <returns>False: the member has declined TLS that was to pass through, and nothing has become of the client.</returns>
+    /// <returns>
+    /// False: the member has declined TLS that was to pass through, and nothing has become of the client.
+    /// </returns>
     /// <exception cref="IOException">The client went away.</exception>
     public async ValueTask<bool> RunAsync()
     {
@@ -100,7 +102,8 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
         try
         {
             var choice = await ClientWatch.WhileStayingAsync(
-                client.Connection, gone => hub.Router.HoldAsync(Listener, _tried, gone), static late => late.Ticket?.Dispose());
+                client.Connection, gone => hub.Router.HoldAsync(Listener, _tried, gone),
+                static late => late.Ticket?.Dispose());
             routed = choice.Target is not null;
             _refusal = routed ? null : Refusal.NoTarget(choice);
             return Adopt(choice, State.Refusing);
@@ -117,7 +120,8 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
         var isWatched = _failures > 0;
         var attempt = new LoginAttempt(hub, client, request, _target!, isWatched);
         var (server, failure) = !isWatched ? await attempt.MakeAsync(CancellationToken.None)
-            : await ClientWatch.WhileStayingAsync(client.Connection, attempt.MakeAsync, static late => late.Server?.Abort());
+            : await ClientWatch.WhileStayingAsync(
+                client.Connection, attempt.MakeAsync, static late => late.Server?.Abort());
         if (failure is null)
         {
             _server = server;
@@ -229,7 +233,8 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
     private Refusal BrokenOff(LoginRelay relay) => !relay.Tap.ClientAtBoundary
         ? new Refusal(RefusalReason.MemberFailed)   // in the middle of a message there are no words
         : Refusal.LoginBroke(
-            relay.IsLate ? RefusalReason.LoginTimeout : RefusalReason.MemberFailed, _target!.Member, isLost: relay.IsServerGone);
+            relay.IsLate ? RefusalReason.LoginTimeout : RefusalReason.MemberFailed, _target!.Member,
+            isLost: relay.IsServerGone);
 
     private State Refuse(Refusal refusal)
     {
@@ -260,7 +265,8 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
     }
 
     private Session NewSession(SessionTap? tap, BackendKey? key) => new(
-        hub, client.Listener, _target!, client.Connection, _server!, tap, key, _ticket, client.Place, request.IsReplication);
+        hub, client.Listener, _target!, client.Connection, _server!, tap, key, _ticket, client.Place,
+        request.IsReplication);
 
     // Connections, ticket and place are the session's from now on.
     private void Join(Session session)

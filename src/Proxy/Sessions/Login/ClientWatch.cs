@@ -44,7 +44,9 @@ internal static class ClientWatch
         throw new IOException("The client went away while it waited.");
     }
 
-    /// <summary>Cancels when the client ends or breaks; returns then, and when the pending read is cancelled or bytes come.</summary>
+    /// <summary>
+    /// Cancels when the client ends or breaks; returns then, and when the pending read is cancelled or bytes come.
+    /// </summary>
     public static async Task UntilGoneAsync(ITransportConnection client, CancellationTokenSource gone)
     {
         try

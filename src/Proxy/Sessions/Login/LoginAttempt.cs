@@ -8,13 +8,16 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Sessions.Login;
 
-/// <summary>One attempt at a member, up to its first answer, of which the client sees nothing. On the client's loop.</summary>
+/// <summary>
+/// One attempt at a member, up to its first answer, of which the client sees nothing. On the client's loop.
+/// </summary>
 /// <param name="hub">What all sessions share.</param>
 /// <param name="client">The client.</param>
 /// <param name="request">What it asks for.</param>
 /// <param name="target">The member.</param>
 /// <param name="isWatched">The caller watches the client and cancels when it goes away.</param>
-internal sealed class LoginAttempt(SessionHub hub, NewClient client, LoginRequest request, RouteTarget target, bool isWatched)
+internal sealed class LoginAttempt(
+    SessionHub hub, NewClient client, LoginRequest request, RouteTarget target, bool isWatched)
 {
     private ProxyProtocolVersion Header => client.Listener.Config.ProxyProtocolToMember;
 
@@ -81,7 +84,8 @@ internal sealed class LoginAttempt(SessionHub hub, NewClient client, LoginReques
         try
         {
             return new(await Dialer.DialAsync(
-                hub.Transport, target, client.Connection, client.Listener.Config.MemberTuning, hub.Time, limit.Token), null);
+                hub.Transport, target, client.Connection, client.Listener.Config.MemberTuning, hub.Time, limit.Token),
+                null);
         }
         catch (OperationCanceledException)
         {
@@ -94,7 +98,8 @@ internal sealed class LoginAttempt(SessionHub hub, NewClient client, LoginReques
             return new(null, refusal.SocketErrorCode switch
             {
                 SocketError.ConnectionRefused => LoginFailure.Refused,
-                SocketError.TooManyOpenSockets or SocketError.AddressNotAvailable or SocketError.NoBufferSpaceAvailable =>
+                SocketError.TooManyOpenSockets or SocketError.AddressNotAvailable
+                    or SocketError.NoBufferSpaceAvailable =>
                     LoginFailure.NoSocket,
                 _ => LoginFailure.Unreachable,
             });
@@ -152,8 +157,8 @@ internal sealed class LoginAttempt(SessionHub hub, NewClient client, LoginReques
         _ => null,   // for the client: its password, its database, or a leader without a free slot
     };
 
-    // The answer to an SSLRequest or a ClientHello that the client sent through the proxy. Bytes behind the one that answers a
-    // request would be clear text ahead of the handshake: an injection.
+    // The answer to an SSLRequest or a ClientHello that the client sent through the proxy. Bytes behind the one that
+    // answers a request would be clear text ahead of the handshake: an injection.
     private ServerOpening ReadOpaque(in ReadOnlySequence<byte> answer)
     {
         const byte TlsAlert = 0x15;
@@ -169,11 +174,15 @@ internal sealed class LoginAttempt(SessionHub hub, NewClient client, LoginReques
                 'E' => new(ServerOpeningKind.Refused, StartupErrorKind.NotReady),
                 _ => new(ServerOpeningKind.NotPostgres),
             }
-            : new(first is FirstPacket.TlsHandshake or TlsAlert ? ServerOpeningKind.Relay : ServerOpeningKind.NotPostgres);
+            : new(first is FirstPacket.TlsHandshake or TlsAlert
+                ? ServerOpeningKind.Relay
+                : ServerOpeningKind.NotPostgres);
     }
 }
 
 /// <summary>How an attempt ended.</summary>
-/// <param name="Server">The server's connection, with its first answer in its pipe; null when the attempt failed.</param>
+/// <param name="Server">
+/// The server's connection, with its first answer in its pipe; null when the attempt failed.
+/// </param>
 /// <param name="Failure">Why it failed; null when it did not.</param>
 internal readonly record struct LoginAttemptEnd(ITransportConnection? Server, LoginFailure? Failure);

@@ -5,7 +5,9 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Sessions.Login;
 
-/// <summary>Relays a login in both directions, from the server's first answer until the server is ready or the login is over.</summary>
+/// <summary>
+/// Relays a login in both directions, from the server's first answer until the server is ready or the login is over.
+/// </summary>
 internal sealed class LoginRelay
 {
     private readonly NewClient _client;
@@ -24,7 +26,8 @@ internal sealed class LoginRelay
         (_client, _server) = (client, server);
         _filter = new LoginFilter(
             Tap, mustBePrimary,
-            dropChannelBinding: client.Listener.MemberTls is not null && client.Listener.Config.MemberTls.HideChannelBinding
+            dropChannelBinding: client.Listener.MemberTls is not null
+                && client.Listener.Config.MemberTls.HideChannelBinding
                 && !client.IsEncrypted);
     }
 
@@ -51,7 +54,9 @@ internal sealed class LoginRelay
 
     private ITransportConnection Client => _client.Connection;
 
-    /// <summary>Relays until the server has nothing more to say. Its ReadyForQuery is written for the client and not flushed.</summary>
+    /// <summary>
+    /// Relays until the server has nothing more to say. Its ReadyForQuery is written for the client and not flushed.
+    /// </summary>
     /// <param name="deadline">The timestamp at which the login has taken too long.</param>
     public async ValueTask RelayAsync(long deadline)
     {
@@ -114,7 +119,8 @@ internal sealed class LoginRelay
                 await _server.Output.FlushAsync();
                 if (result.IsCompleted)
                 {
-                    // Statements may have come with the start-up message: the server answers what it has, and then ends.
+                    // Statements may have come with the start-up message: the server answers what it has, and then
+                    // ends.
                     _hasClientEnded = true;
                     await _server.EndSendingAsync();
                     return false;

@@ -2,11 +2,14 @@ using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Sessions.Login;
 
-/// <summary>Watches the client of a first attempt from the moment at which the member has turned out to be slow.</summary>
+/// <summary>
+/// Watches the client of a first attempt from the moment at which the member has turned out to be slow.
+/// </summary>
 /// <param name="client">The client.</param>
 /// <param name="server">The connection to the member: it is aborted when the client goes away.</param>
 /// <param name="isWatched">The client is watched already: this is a later attempt.</param>
-internal sealed class SlowMemberWatch(ITransportConnection client, ITransportConnection server, bool isWatched) : IDisposable
+internal sealed class SlowMemberWatch(ITransportConnection client, ITransportConnection server, bool isWatched)
+    : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _gone = new();

@@ -25,9 +25,12 @@ internal sealed record Refusal(
 
     /// <summary>The proxy is about to end.</summary>
     public static readonly Refusal Draining = new(
-        RefusalReason.Draining, SqlState.CannotConnectNow, "the proxy is shutting down", Hint: "Connect again in a moment.");
+        RefusalReason.Draining, SqlState.CannotConnectNow, "the proxy is shutting down",
+        Hint: "Connect again in a moment.");
 
-    /// <summary>A message during the login whose length is impossible: the server hangs up on it without a word.</summary>
+    /// <summary>
+    /// A message during the login whose length is impossible: the server hangs up on it without a word.
+    /// </summary>
     public static readonly Refusal BadMessage = new(
         RefusalReason.BadMessage, SqlState.ProtocolViolation, "the client sent a message with an impossible length");
 
@@ -42,7 +45,8 @@ internal sealed record Refusal(
     /// <summary>This kind of replication is not served on the listener.</summary>
     public static Refusal Replication(ReplicationKind kind, string listener) => new(
         RefusalReason.Replication, SqlState.FeatureNotSupported,
-        $"{(kind == ReplicationKind.Physical ? "physical" : "logical")} replication is not served on the listener \"{listener}\"",
+        $"{(kind == ReplicationKind.Physical ? "physical" : "logical")} replication is not served on the listener "
+            + $"\"{listener}\"",
         Hint: "Use the port for writes, or allow it there with the setting \"replication\" of the listener.");
 
     /// <summary>A limit was met.</summary>
@@ -62,13 +66,16 @@ internal sealed record Refusal(
     /// <param name="member">The member that it happened at.</param>
     /// <param name="retryTime">For how long attempts were repeated.</param>
     /// <param name="tried">All members that were tried.</param>
-    public static Refusal MemberFailed(LoginFailure last, string member, TimeSpan retryTime, IEnumerable<string> tried) => new(
+    public static Refusal MemberFailed(
+        LoginFailure last, string member, TimeSpan retryTime, IEnumerable<string> tried) => new(
         RefusalReason.MemberFailed, last.Code, last.SentenceOf(member),
-        string.Create(CultureInfo.InvariantCulture, $"Tried for {retryTime.TotalSeconds:0.#} s: {string.Join(", ", tried)}."),
+        string.Create(CultureInfo.InvariantCulture,
+            $"Tried for {retryTime.TotalSeconds:0.#} s: {string.Join(", ", tried)}."),
         "Connect again in a moment.");
 
     /// <summary>The server refused the login; its own words were relayed.</summary>
-    public static Refusal ByServer(string member, string? code) => new(RefusalReason.ServerRefused, Message: $"{member} said {code}");
+    public static Refusal ByServer(string member, string? code) =>
+        new(RefusalReason.ServerRefused, Message: $"{member} said {code}");
 
     /// <summary>The server said at the end of the login that it is in recovery.</summary>
     public static Refusal WrongRole(string member) => new(

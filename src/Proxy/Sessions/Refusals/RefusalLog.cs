@@ -4,8 +4,12 @@ using Routing.Proxy.Configuration;
 
 namespace Routing.Proxy.Sessions.Refusals;
 
-/// <summary>Names clients that were turned away, at most one line for each listener and reason in ten seconds.</summary>
-/// <remarks>A probe of a load balancer, and a client that went away by itself, are ordinary: only the metrics count them.</remarks>
+/// <summary>
+/// Names clients that were turned away, at most one line for each listener and reason in ten seconds.
+/// </summary>
+/// <remarks>
+/// A probe of a load balancer, and a client that went away by itself, are ordinary: only the metrics count them.
+/// </remarks>
 internal sealed partial class RefusalLog(TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(10);
@@ -28,7 +32,8 @@ internal sealed partial class RefusalLog(TimeProvider time, ILogger logger)
         lock (_lock)
         {
             var now = time.GetTimestamp();
-            if (_entries.TryGetValue((listener, reason), out var entry) && time.GetElapsedTime(entry.NamedAt, now) < s_pause)
+            if (_entries.TryGetValue((listener, reason), out var entry)
+                && time.GetElapsedTime(entry.NamedAt, now) < s_pause)
             {
                 entry.Unnamed++;
                 return;
@@ -41,7 +46,8 @@ internal sealed partial class RefusalLog(TimeProvider time, ILogger logger)
             (sentence is null ? "" : $": {sentence}") + (unnamed == 0 ? "" : $" ({unnamed} more like it before)"));
     }
 
-    [LoggerMessage(EventId = 6012, Level = LogLevel.Warning, Message = "A client from {Client} was turned away on {Listener} ({Reason}){Sentence}")]
+    [LoggerMessage(EventId = 6012, Level = LogLevel.Warning,
+        Message = "A client from {Client} was turned away on {Listener} ({Reason}){Sentence}")]
     private partial void LogRefused(string client, string listener, string reason, string sentence);
 
     private sealed class Entry

@@ -21,7 +21,9 @@ internal enum RefusalReason
     /// <summary>A protocol or encryption that is not served, or an encryption asked for twice: 0A000.</summary>
     Unsupported,
 
-    /// <summary>Bytes ahead of the TLS handshake that was just agreed on: an injection, closed without a word.</summary>
+    /// <summary>
+    /// Bytes ahead of the TLS handshake that was just agreed on: an injection, closed without a word.
+    /// </summary>
     Injected,
 
     /// <summary>The start-up took too long.</summary>

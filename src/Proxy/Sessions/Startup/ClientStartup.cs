@@ -10,10 +10,10 @@ namespace Routing.Proxy.Sessions.Startup;
 
 /// <summary>The start-up of one client: from its first byte to what it asks for.</summary>
 /// <remarks>
-/// A machine of four states. A PROXY header, where one is due, comes first; then packets are read. A wish for encryption leads to a
-/// handshake and back to packets, or stays there when it is declined; every other packet ends the start-up with an outcome.
-/// A member that declines TLS that was to pass through leads back as well: <see cref="DeclineTlsAsync"/>, and then
-/// <see cref="RunAsync"/> again.
+/// A machine of four states. A PROXY header, where one is due, comes first; then packets are read. A wish for
+/// encryption leads to a handshake and back to packets, or stays there when it is declined; every other packet ends the
+/// start-up with an outcome. A member that declines TLS that was to pass through leads back as well:
+/// <see cref="DeclineTlsAsync"/>, and then <see cref="RunAsync"/> again.
 /// </remarks>
 internal sealed class ClientStartup(SessionHub hub, NewClient client)
 {
@@ -188,7 +188,8 @@ internal sealed class ClientStartup(SessionHub hub, NewClient client)
         }
         catch (Exception error) when (ConnectionFault.Is(error))
         {
-            throw new AuthenticationException(client.Limit.HasPassed ? "the handshake took too long" : error.Message, error);
+            throw new AuthenticationException(
+                client.Limit.HasPassed ? "the handshake took too long" : error.Message, error);
         }
         client.Limit.Deadline = startup;
         client.IsEncrypted = true;
@@ -214,7 +215,8 @@ internal sealed class ClientStartup(SessionHub hub, NewClient client)
                 Connection.Input.AdvanceTo(buffer.Start);
                 return (packet, [], false);
             }
-            var length = packet.Kind == FirstPacketKind.Incomplete ? buffer.Length : Math.Min(packet.Length, buffer.Length);
+            var length =
+                packet.Kind == FirstPacketKind.Incomplete ? buffer.Length : Math.Min(packet.Length, buffer.Length);
             var bytes = buffer.Slice(0, length).ToArray();
             var isMore = buffer.Length > length;
             Connection.Input.AdvanceTo(buffer.GetPosition(length));

@@ -7,7 +7,9 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Sessions.Startup;
 
-/// <summary>A client that is not joined to a server yet: its connection, what is known of it, and its time limit.</summary>
+/// <summary>
+/// A client that is not joined to a server yet: its connection, what is known of it, and its time limit.
+/// </summary>
 internal sealed class NewClient
 {
     private readonly SessionHub _hub;
@@ -15,7 +17,8 @@ internal sealed class NewClient
     /// <summary>Takes the connection over.</summary>
     public NewClient(SessionHub hub, ListenerModel listener, ITransportConnection connection)
     {
-        (_hub, Listener, Settings, Connection, Limit) = (hub, listener, hub.Settings, connection, new ClientLimit(connection));
+        (_hub, Listener, Settings, Connection, Limit) =
+            (hub, listener, hub.Settings, connection, new ClientLimit(connection));
         connection.Tune(listener.Config.ClientTuning);
     }
 

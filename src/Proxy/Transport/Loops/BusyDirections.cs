@@ -1,21 +1,27 @@
 namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>The directions of one loop's relays that move much. The loop looks at them by the clock, instead of being woken for them.</summary>
+/// <summary>
+/// The directions of one loop's relays that move much. The loop looks at them by the clock, instead of being woken for
+/// them.
+/// </summary>
 /// <remarks>
-/// PostgreSQL sends a COPY in pieces of 8 KiB, and to wake up for each piece costs more than to move it. The sender pays, too: it wakes the
-/// receiver, and as long as that empties its buffer at once it is answered with an acknowledgement for every second piece (so it is with
-/// SO_RCVLOWAT). What moves much is therefore not reported by the kernel at all: four times in a millisecond the loop takes all that
-/// is there. Each millisecond it is decided anew who moves much. On the loop's thread.
+/// PostgreSQL sends a COPY in pieces of 8 KiB, and to wake up for each piece costs more than to move it. The sender
+/// pays, too: it wakes the receiver, and as long as that empties its buffer at once it is answered with an
+/// acknowledgement for every second piece (so it is with SO_RCVLOWAT). What moves much is therefore not reported by the
+/// kernel at all: four times in a millisecond the loop takes all that is there. Each millisecond it is decided anew who
+/// moves much. On the loop's thread.
 /// </remarks>
 internal sealed class BusyDirections(EventLoop loop)
 {
-    /// <summary>Who moves so much in a millisecond is looked at by the clock, bytes: at least two pieces a look.</summary>
+    /// <summary>
+    /// Who moves so much in a millisecond is looked at by the clock, bytes: at least two pieces a look.
+    /// </summary>
     private const int MuchInReview = 64 * 1024;
 
     /// <summary>A millisecond.</summary>
     private const int LooksPerReview = 4;
 
-    private static readonly TimeSpan Interval = TimeSpan.FromMicroseconds(250);
+    private static readonly TimeSpan s_interval = TimeSpan.FromMicroseconds(250);
 
     private readonly List<Entry> _all = [];
     private bool _isTicking;
@@ -44,7 +50,7 @@ internal sealed class BusyDirections(EventLoop loop)
         }
     }
 
-    private void Tick() => loop.After(Interval, static self => ((BusyDirections)self!).Look(), this);
+    private void Tick() => loop.After(s_interval, static self => ((BusyDirections)self!).Look(), this);
 
     private void Look()
     {

@@ -10,7 +10,8 @@ internal sealed unsafe class EpollLoop : EventLoop
     private const int SystemWait = 441;   // epoll_pwait2
 
     private readonly int _epoll;
-    private readonly Kernel.EpollEvent* _events = (Kernel.EpollEvent*)NativeMemory.Alloc(BatchSize, (nuint)sizeof(Kernel.EpollEvent));
+    private readonly Kernel.EpollEvent* _events =
+        (Kernel.EpollEvent*)NativeMemory.Alloc(BatchSize, (nuint)sizeof(Kernel.EpollEvent));
     private bool _isCoarse;   // the kernel waits for whole milliseconds only
 
     /// <summary>Creates it and starts its thread.</summary>
@@ -86,10 +87,12 @@ internal sealed unsafe class EpollLoop : EventLoop
             }
             _isCoarse = true;   // older than 5.11
         }
-        var milliseconds = patience < TimeSpan.Zero ? -1 : (int)Math.Min(Math.Ceiling(patience.TotalMilliseconds), int.MaxValue);
+        var milliseconds =
+            patience < TimeSpan.Zero ? -1 : (int)Math.Min(Math.Ceiling(patience.TotalMilliseconds), int.MaxValue);
         return Kernel.EpollWait(_epoll, events, BatchSize, milliseconds);
     }
 
     /// <inheritdoc/>
-    protected override void Close(LoopSource source) => source.Release();   // a closed descriptor leaves the set by itself
+    // a closed descriptor leaves the set by itself
+    protected override void Close(LoopSource source) => source.Release();
 }

@@ -4,7 +4,10 @@ using Microsoft.Extensions.Logging;
 
 namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>One event loop: a thread, its queue of posted work, its timers and its relay buffer. How it waits is for others to say.</summary>
+/// <summary>
+/// One event loop: a thread, its queue of posted work, its timers and its relay buffer. How it waits is for others to
+/// say.
+/// </summary>
 internal abstract unsafe partial class EventLoop : IDisposable
 {
     /// <summary>The relay's buffer for ordinary traffic.</summary>
@@ -13,10 +16,14 @@ internal abstract unsafe partial class EventLoop : IDisposable
     /// <summary>The relay's buffer for a busy direction: fewer system calls for each byte.</summary>
     public const int LargeBuffer = 512 * 1024;
 
-    /// <summary>A direction that receives so much at once is busy: what PostgreSQL sends at once in a COPY, bytes.</summary>
+    /// <summary>
+    /// A direction that receives so much at once is busy: what PostgreSQL sends at once in a COPY, bytes.
+    /// </summary>
     public const int BusyFrom = 8 * 1024;
 
-    /// <summary>With so many bytes waiting for slow receivers, all directions use the small buffer: it bounds what each adds.</summary>
+    /// <summary>
+    /// With so many bytes waiting for slow receivers, all directions use the small buffer: it bounds what each adds.
+    /// </summary>
     public const int MostUnsent = 32 * 1024 * 1024;
 
     private readonly ILogger _logger;
@@ -78,7 +85,10 @@ internal abstract unsafe partial class EventLoop : IDisposable
         }
     }
 
-    /// <summary>Runs something on this loop when a time has passed. On the loop's thread; can't be taken back: the action looks at the state.</summary>
+    /// <summary>
+    /// Runs something on this loop when a time has passed. On the loop's thread; can't be taken back: the action looks
+    /// at the state.
+    /// </summary>
     public void After(TimeSpan delay, Action<object?> action, object? state) =>
         _timers.Enqueue((action, state), Time.GetTimestamp() + (long)(delay.TotalSeconds * Time.TimestampFrequency));
 
@@ -88,14 +98,18 @@ internal abstract unsafe partial class EventLoop : IDisposable
 
     /// <summary>Takes the bytes that are being received, to send them with all others at the end of the turn.</summary>
     /// <param name="to">Whom to; <see cref="LoopSource.OnUnsent"/> tells what was not taken.</param>
-    /// <param name="received">What <see cref="LoopSource.OnReceived"/> brought, within its call; or bytes from elsewhere, which are not taken.</param>
+    /// <param name="received">
+    /// What <see cref="LoopSource.OnReceived"/> brought, within its call; or bytes from elsewhere, which are not taken.
+    /// </param>
     /// <returns>False: not taken. What was taken before has to be sent ahead: <see cref="TakeBack"/>.</returns>
     public virtual bool TrySendLater(LoopSource to, ReadOnlySpan<byte> received) => false;
 
     /// <summary>What was to be sent later is not; the caller sends it at once.</summary>
     public virtual ReadOnlySpan<byte> TakeBack(LoopSource to) => default;
 
-    /// <summary>Closes a source between this batch and the next. On the loop's thread, or before the loop knows the source.</summary>
+    /// <summary>
+    /// Closes a source between this batch and the next. On the loop's thread, or before the loop knows the source.
+    /// </summary>
     public void CloseLater(LoopSource source)
     {
         lock (_closeLock)
@@ -136,7 +150,9 @@ internal abstract unsafe partial class EventLoop : IDisposable
     }
 
     /// <summary>Waits for events, calls <see cref="BeginBatch"/>, and dispatches them.</summary>
-    /// <param name="patience">How long to wait at most; zero: not at all; <see cref="Timeout.InfiniteTimeSpan"/>: for ever.</param>
+    /// <param name="patience">
+    /// How long to wait at most; zero: not at all; <see cref="Timeout.InfiniteTimeSpan"/>: for ever.
+    /// </param>
     protected abstract void Turn(TimeSpan patience);
 
     /// <summary>Lets go of a closed source, and releases it when nothing in the kernel refers to it any more.</summary>
@@ -171,10 +187,12 @@ internal abstract unsafe partial class EventLoop : IDisposable
     }
 
     /// <summary>An event could not be handled.</summary>
-    [LoggerMessage(EventId = 6101, Level = LogLevel.Error, Message = "An event could not be handled: a fault of this program")]
+    [LoggerMessage(
+        EventId = 6101, Level = LogLevel.Error, Message = "An event could not be handled: a fault of this program")]
     protected partial void LogFault(Exception error);
 
-    [LoggerMessage(EventId = 6105, Level = LogLevel.Warning, Message = "The loop interrupts others as ever (sched_setscheduler: {Reason})")]
+    [LoggerMessage(EventId = 6105, Level = LogLevel.Warning,
+        Message = "The loop interrupts others as ever (sched_setscheduler: {Reason})")]
     private partial void LogNotDeferring(string reason);
 
     private void Run()

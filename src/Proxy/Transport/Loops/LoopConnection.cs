@@ -106,14 +106,16 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
             return;
         }
         var guard = new LingerGuard(this);
-        Owner.After(linger > TimeSpan.Zero ? linger : TimeSpan.FromMilliseconds(1), static state => ((LingerGuard)state!).Expire(), guard);
+        Owner.After(linger > TimeSpan.Zero ? linger : TimeSpan.FromMilliseconds(1),
+            static state => ((LingerGuard)state!).Expire(), guard);
         try
         {
             await Writer.FlushAsync();
             ShutDownSending();
             while (linger > TimeSpan.Zero && !IsClosed)
             {
-                // What the peer still sends is taken off the kernel, so that closing is no reset and our last words arrive.
+                // What the peer still sends is taken off the kernel, so that closing is no reset and our last words
+                // arrive.
                 var result = await Reader.ReadAsync();
                 Reader.AdvanceTo(result.Buffer.End);
                 if (result.IsCompleted || result.IsCanceled)
@@ -208,7 +210,9 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
         }
     }
 
-    /// <summary>The peer is told that nothing more comes. An error shows with the next read: the peer is gone.</summary>
+    /// <summary>
+    /// The peer is told that nothing more comes. An error shows with the next read: the peer is gone.
+    /// </summary>
     internal void ShutDownSending()
     {
         if (!IsClosed)
@@ -224,8 +228,8 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
     internal void WantWrite() => Guarded(Watched | Kernel.EPOLLOUT);
 
     /// <summary>
-    /// For the relay: exactly these events. With none the peer is not watched at all, so that an end that it has reported does not
-    /// come again and again while what it sent before still has to be delivered.
+    /// For the relay: exactly these events. With none the peer is not watched at all, so that an end that it has
+    /// reported does not come again and again while what it sent before still has to be delivered.
     /// </summary>
     internal void WatchOnly(uint events)
     {
@@ -265,7 +269,9 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
     }
 
     /// <summary>Takes the connection back from its relay.</summary>
-    /// <param name="unsent">Bytes for this peer that the kernel has not taken: they go ahead of all that is written from now on.</param>
+    /// <param name="unsent">
+    /// Bytes for this peer that the kernel has not taken: they go ahead of all that is written from now on.
+    /// </param>
     internal void Leave(ReadOnlySpan<byte> unsent)
     {
         _relay = null;

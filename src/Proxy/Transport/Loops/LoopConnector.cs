@@ -95,7 +95,8 @@ internal sealed class LoopConnector : LoopSource, IValueTaskSource<ITransportCon
         if (_token.CanBeCanceled)
         {
             _registration = _token.UnsafeRegister(
-                static self => ((LoopConnector)self!).Owner.Post(static own => ((LoopConnector)own!).Cancel(), self), this);
+                static self => ((LoopConnector)self!).Owner.Post(static own => ((LoopConnector)own!).Cancel(), self),
+                this);
         }
     }
 

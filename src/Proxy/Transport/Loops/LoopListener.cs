@@ -9,7 +9,7 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
 {
     private const int MostAtOnce = 64;
     private const int MostStops = 100;   // pauses in which a stop waits for descriptors
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
 
     private readonly LoopTransport _transport;
     private readonly Socket _socket;
@@ -20,7 +20,8 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
     private int _stops;
     private volatile bool _leavesQueue;
 
-    public LoopListener(LoopTransport transport, EventLoop loop, Socket socket, Action<ITransportConnection> accepted, ILogger logger)
+    public LoopListener(
+        LoopTransport transport, EventLoop loop, Socket socket, Action<ITransportConnection> accepted, ILogger logger)
         : base(loop, DescriptorOf(socket))
     {
         (_transport, _socket, _accepted, _logger) = (transport, socket, accepted, logger);
@@ -37,7 +38,7 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
         if (!Accept(MostAtOnce))
         {
             StopWatching();
-            Owner.After(Pause, static self => ((LoopListener)self!).GoOn(), this);
+            Owner.After(s_pause, static self => ((LoopListener)self!).GoOn(), this);
         }
     }
 
@@ -80,7 +81,7 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
         // Who is in the queue was promised a connection. Without descriptors it waits until sessions have ended.
         if (!_leavesQueue && !Accept(int.MaxValue) && ++_stops < MostStops)
         {
-            Owner.After(Pause, static self => ((LoopListener)self!).Stop(), this);
+            Owner.After(s_pause, static self => ((LoopListener)self!).Stop(), this);
             return;
         }
         CloseLater();
@@ -146,10 +147,12 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
     }
 
     [LoggerMessage(EventId = 6102, Level = LogLevel.Error,
-        Message = "No descriptors or memory for a new connection (error {Error}): accepting pauses until some are free; raise the limit of open files or lower max_sessions")]
+        Message = "No descriptors or memory for a new connection (error {Error}): accepting pauses until some are "
+            + "free; raise the limit of open files or lower max_sessions")]
     private partial void LogShort(int error);
 
-    [LoggerMessage(EventId = 6103, Level = LogLevel.Warning, Message = "A connection could not be accepted (error {Error})")]
+    [LoggerMessage(
+        EventId = 6103, Level = LogLevel.Warning, Message = "A connection could not be accepted (error {Error})")]
     private partial void LogAccept(int error);
 
     // An accepted connection on its way to the loop that will own it.

@@ -3,7 +3,10 @@ using System.IO.Pipelines;
 
 namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>Reads from a connection on demand: the kernel's buffer is the pipe's back-pressure, ours exists only while it holds bytes.</summary>
+/// <summary>
+/// Reads from a connection on demand: the kernel's buffer is the pipe's back-pressure, ours exists only while it holds
+/// bytes.
+/// </summary>
 /// <remarks>Used on the connection's loop; cancelling alone may come from any thread.</remarks>
 internal sealed class LoopReader(LoopConnection connection) : PipeReader
 {

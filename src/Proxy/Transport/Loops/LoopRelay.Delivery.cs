@@ -53,7 +53,9 @@ internal sealed partial class LoopRelay
     // Keeps what the receiver does not take yet, ahead of a rest that is there already or behind it.
     private void Keep(ref Direction direction, ReadOnlySpan<byte> bytes, bool isAhead)
     {
-        var before = direction.Rest is null ? default : direction.Rest.AsSpan(direction.RestStart, direction.RestEnd - direction.RestStart);
+        var before = direction.Rest is null
+            ? default
+            : direction.Rest.AsSpan(direction.RestStart, direction.RestEnd - direction.RestStart);
         var rest = ArrayPool<byte>.Shared.Rent(before.Length + bytes.Length);
         bytes.CopyTo(rest.AsSpan(isAhead ? 0 : before.Length));
         before.CopyTo(rest.AsSpan(isAhead ? bytes.Length : 0));

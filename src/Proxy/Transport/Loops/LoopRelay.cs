@@ -5,10 +5,10 @@ namespace Routing.Proxy.Transport.Loops;
 
 /// <summary>Moves bytes between two connections of one loop: receive into a buffer of the loop, look, send.</summary>
 /// <remarks>
-/// A direction holds a buffer of its own only while its receiver takes less than was received; then its sender is not read. A
-/// direction that receives much at once is busy (<see cref="BusyDirections"/>) and gets the loop's large buffer. The two directions
-/// never wait for each other, so that a server that complains in the middle of a COPY is heard. Where the loop can receive and send by
-/// itself (io_uring) it does so, except for busy directions.
+/// A direction holds a buffer of its own only while its receiver takes less than was received; then its sender is not
+/// read. A direction that receives much at once is busy (<see cref="BusyDirections"/>) and gets the loop's large
+/// buffer. The two directions never wait for each other, so that a server that complains in the middle of a COPY is
+/// heard. Where the loop can receive and send by itself (io_uring) it does so, except for busy directions.
 /// </remarks>
 internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
 {
@@ -140,7 +140,9 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
     /// <summary>Whether it moves bytes.</summary>
     internal bool IsRunning => _progress == Progress.Running;
 
-    /// <summary>A busy direction is to be reported by the kernel no more, or again: <see cref="Look"/> is called instead.</summary>
+    /// <summary>
+    /// A busy direction is to be reported by the kernel no more, or again: <see cref="Look"/> is called instead.
+    /// </summary>
     internal void LookByClock(bool isUp, bool isWanted)
     {
         ref var direction = ref isUp ? ref _up : ref _down;
@@ -204,7 +206,9 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         }
     }
 
-    /// <summary>The loop can't receive any more for a connection: the end of its stream, or an error. On the loop.</summary>
+    /// <summary>
+    /// The loop can't receive any more for a connection: the end of its stream, or an error. On the loop.
+    /// </summary>
     public void OnReceiveEnded(LoopConnection connection, int error)
     {
         var isClient = ReferenceEquals(connection, _client);
@@ -265,7 +269,9 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         ref var direction = ref isClient ? ref _up : ref _down;
         var from = SourceOf(isClient);
         var loop = from.Owner;
-        var size = direction.IsBusy && loop.UnsentBytes < EventLoop.MostUnsent ? EventLoop.LargeBuffer : EventLoop.SmallBuffer;
+        var size = direction.IsBusy && loop.UnsentBytes < EventLoop.MostUnsent
+            ? EventLoop.LargeBuffer
+            : EventLoop.SmallBuffer;
         var buffer = loop.Buffer;
         var count = Kernel.Receive(from.Fd, buffer, size);
         if (count > 0)
@@ -300,8 +306,10 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         {
             return;
         }
-        _client.WatchOnly((IsRead(isUp: true) && !_up.IsByClock ? Kernel.EPOLLIN : 0) | (_down.Rest is null ? 0 : Kernel.EPOLLOUT));
-        _server.WatchOnly((IsRead(isUp: false) && !_down.IsByClock ? Kernel.EPOLLIN : 0) | (_up.Rest is null ? 0 : Kernel.EPOLLOUT));
+        _client.WatchOnly(
+            (IsRead(isUp: true) && !_up.IsByClock ? Kernel.EPOLLIN : 0) | (_down.Rest is null ? 0 : Kernel.EPOLLOUT));
+        _server.WatchOnly(
+            (IsRead(isUp: false) && !_down.IsByClock ? Kernel.EPOLLIN : 0) | (_up.Rest is null ? 0 : Kernel.EPOLLOUT));
     }
 
     // Whether a direction takes bytes at present, told by the kernel or by the clock.
@@ -373,7 +381,8 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         _end.SetResult(end);
 
         static ReadOnlySpan<byte> Take(ref Direction direction) =>
-            direction.Rest is { } rest ? rest.AsSpan(direction.RestStart, direction.RestEnd - direction.RestStart) : default;
+            direction.Rest is { } rest ? rest.AsSpan(direction.RestStart, direction.RestEnd - direction.RestStart)
+                : default;
 
         void Give(ref Direction direction)
         {

@@ -30,8 +30,8 @@ internal abstract class LoopSource
     public bool IsWatched { get; private set; }
 
     /// <summary>
-    /// Whether bytes are wanted by <see cref="OnReceived"/> instead of the news that there are some. Where the loop can't receive
-    /// by itself the news comes all the same.
+    /// Whether bytes are wanted by <see cref="OnReceived"/> instead of the news that there are some. Where the loop
+    /// can't receive by itself the news comes all the same.
     /// </summary>
     public bool Receives
     {
@@ -83,7 +83,9 @@ internal abstract class LoopSource
     /// <summary>The source of a handle that was not released.</summary>
     internal static LoopSource Of(nint handle) => (LoopSource)GCHandle.FromIntPtr(handle).Target!;
 
-    /// <summary>Closes the descriptor. Called by the loop alone, between two batches, when nothing in the kernel refers to it.</summary>
+    /// <summary>
+    /// Closes the descriptor. Called by the loop alone, between two batches, when nothing in the kernel refers to it.
+    /// </summary>
     internal void Release()
     {
         if (_handle.IsAllocated)
@@ -93,7 +95,9 @@ internal abstract class LoopSource
         OnReleased(_isPassed);
     }
 
-    /// <summary>Begins to watch, or changes what is watched. EPOLLERR and EPOLLHUP are reported without being asked for.</summary>
+    /// <summary>
+    /// Begins to watch, or changes what is watched. EPOLLERR and EPOLLHUP are reported without being asked for.
+    /// </summary>
     protected void Watch(uint events)
     {
         if (!IsClosed && !(IsWatched && events == Watched))
@@ -113,10 +117,12 @@ internal abstract class LoopSource
         }
     }
 
-    /// <summary>Gives it up: no more events are acted on; the descriptor is closed after the present batch of events.</summary>
+    /// <summary>
+    /// Gives it up: no more events are acted on; the descriptor is closed after the present batch of events.
+    /// </summary>
     /// <remarks>
-    /// Closed at once, its number could be taken again by another thread's accept, and an event that waits in this batch would
-    /// hit the wrong connection.
+    /// Closed at once, its number could be taken again by another thread's accept, and an event that waits in this
+    /// batch would hit the wrong connection.
     /// </remarks>
     protected void CloseLater()
     {

@@ -2,7 +2,10 @@ using System.Threading.Tasks.Sources;
 
 namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>What somebody on a loop waits for, one wait after another: continued inline on the loop, given up when a token says so.</summary>
+/// <summary>
+/// What somebody on a loop waits for, one wait after another: continued inline on the loop, given up when a token says
+/// so.
+/// </summary>
 /// <remarks>Used on the loop; a token may be cancelled from any thread.</remarks>
 internal sealed class LoopWait<T>(EventLoop loop) : IValueTaskSource<T>
 {

@@ -3,7 +3,9 @@ using System.IO.Pipelines;
 
 namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>Writes to a connection: a flush hands everything to the kernel, and waits only while that takes no more.</summary>
+/// <summary>
+/// Writes to a connection: a flush hands everything to the kernel, and waits only while that takes no more.
+/// </summary>
 /// <remarks>Used on the connection's loop; cancelling alone may come from any thread.</remarks>
 internal sealed class LoopWriter(LoopConnection connection) : PipeWriter
 {

@@ -24,7 +24,9 @@ internal struct Registration
     /// <summary>The wait was told to end.</summary>
     public bool IsPollingCancelled;
 
-    /// <summary>Where, from 1, what is to be sent to it stands among all that is to be sent with the next turn; 0: nothing is.</summary>
+    /// <summary>
+    /// Where, from 1, what is to be sent to it stands among all that is to be sent with the next turn; 0: nothing is.
+    /// </summary>
     public ushort Sending;
 
     /// <summary>The events that are waited for; none of them outside the lower sixteen bits.</summary>

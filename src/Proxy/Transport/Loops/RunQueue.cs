@@ -3,12 +3,15 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>How long a thread waits for a processor, and how long its messages may therefore wait for each other.</summary>
+/// <summary>
+/// How long a thread waits for a processor, and how long its messages may therefore wait for each other.
+/// </summary>
 /// <remarks>
-/// Where processors are short a loop that has been woken waits for its turn anyway. To sleep for half as long beforehand makes that little
-/// worse and lets more messages come together, and who is not interrupted for each of them is done sooner. Where there is a free
-/// processor nothing waits. The kernel tells by <c>/proc/thread-self/schedstat</c>: nanoseconds run, nanoseconds waited for a
-/// processor, how often (Documentation/scheduler/sched-stats); a kernel that keeps no such account says 0. On the thread alone.
+/// Where processors are short a loop that has been woken waits for its turn anyway. To sleep for half as long
+/// beforehand makes that little worse and lets more messages come together, and who is not interrupted for each of them
+/// is done sooner. Where there is a free processor nothing waits. The kernel tells by
+/// <c>/proc/thread-self/schedstat</c>: nanoseconds run, nanoseconds waited for a processor, how often
+/// (Documentation/scheduler/sched-stats); a kernel that keeps no such account says 0. On the thread alone.
 /// </remarks>
 internal sealed class RunQueue(TimeProvider time) : IDisposable
 {
@@ -21,7 +24,7 @@ internal sealed class RunQueue(TimeProvider time) : IDisposable
     /// <summary>Processors are short when the thread waits for one for this part of the time.</summary>
     private const double Short = 0.25;
 
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(20);
 
     private SafeFileHandle? _account = Open();
     private long _at = time.GetTimestamp();
@@ -34,7 +37,7 @@ internal sealed class RunQueue(TimeProvider time) : IDisposable
     public void Look(long now)
     {
         var elapsed = time.GetElapsedTime(_at, now);
-        if (elapsed >= Interval && _account is { } account)
+        if (elapsed >= s_interval && _account is { } account)
         {
             var read = Read(account);
             Wait = WaitFor(elapsed, read.Nanoseconds - _seen.Nanoseconds, read.Times - _seen.Times);

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>An io_uring of one thread, with a ring of buffers that the kernel receives into (man 7 io_uring; linux/io_uring.h).</summary>
+/// <summary>
+/// An io_uring of one thread, with a ring of buffers that the kernel receives into (man 7 io_uring; linux/io_uring.h).
+/// </summary>
 /// <remarks>Kernel 6.1 and later. Made by any thread, used by the one that calls <see cref="Enable"/>.</remarks>
 internal sealed unsafe class Uring : IDisposable
 {
@@ -14,9 +16,11 @@ internal sealed unsafe class Uring : IDisposable
 
     private const int SystemSetup = 425, SystemEnter = 426, SystemRegister = 427;
     private const uint
-        SetupCompletionSize = 1 << 3, SetupClamp = 1 << 4, SetupDisabled = 1 << 6, SetupSubmitAll = 1 << 7, SetupSingleIssuer = 1 << 12,
+        SetupCompletionSize = 1 << 3, SetupClamp = 1 << 4, SetupDisabled = 1 << 6, SetupSubmitAll =
+            1 << 7, SetupSingleIssuer = 1 << 12,
         SetupDeferTaskRun = 1 << 13;
-    private const uint FeatureSingleMap = 1 << 0, FeatureNoDrop = 1 << 1, FeatureExtendedArgument = 1 << 8, FeatureLeastWait = 1 << 15;
+    private const uint FeatureSingleMap = 1 << 0, FeatureNoDrop = 1 << 1, FeatureExtendedArgument =
+        1 << 8, FeatureLeastWait = 1 << 15;
     private const uint FlagOverflow = 1 << 1;
     private const int RegisterEnable = 12, RegisterBuffers = 22;
     private const uint EnterGetEvents = 1 << 0, EnterExtendedArgument = 1 << 3;
@@ -41,12 +45,15 @@ internal sealed unsafe class Uring : IDisposable
     private ushort _bufferTail;
 
     /// <summary>Makes it.</summary>
-    /// <exception cref="System.Net.Sockets.SocketException">The kernel has none, is too old, or does not allow it.</exception>
+    /// <exception cref="System.Net.Sockets.SocketException">
+    /// The kernel has none, is too old, or does not allow it.
+    /// </exception>
     public Uring()
     {
         var parameters = new Parameters
         {
-            Flags = SetupCompletionSize | SetupClamp | SetupDisabled | SetupSubmitAll | SetupSingleIssuer | SetupDeferTaskRun,
+            Flags = SetupCompletionSize | SetupClamp | SetupDisabled | SetupSubmitAll | SetupSingleIssuer
+                | SetupDeferTaskRun,
             CompletionEntries = Completions,
         };
         _fd = (int)Check(Kernel.SystemCall(SystemSetup, (nint)Entries, (nint)(&parameters), 0, 0, 0, 0));
@@ -116,17 +123,24 @@ internal sealed unsafe class Uring : IDisposable
     }
 
     /// <summary>Submits, and waits for a completion.</summary>
-    /// <param name="patience">How long to wait at most; zero: not at all; <see cref="Timeout.InfiniteTimeSpan"/>: for ever.</param>
+    /// <param name="patience">
+    /// How long to wait at most; zero: not at all; <see cref="Timeout.InfiniteTimeSpan"/>: for ever.
+    /// </param>
     /// <param name="several">As many completions are waited for at first.</param>
-    /// <param name="microseconds">For so long, then for one; 0: for one from the beginning. Where <see cref="HasLeastWait"/>.</param>
+    /// <param name="microseconds">
+    /// For so long, then for one; 0: for one from the beginning. Where <see cref="HasLeastWait"/>.
+    /// </param>
     public void Enter(TimeSpan patience, int several = 1, int microseconds = 0)
     {
-        var isSeveral = microseconds > 0 && several > 1 && (patience < TimeSpan.Zero || patience.TotalMicroseconds > microseconds);
+        var isSeveral =
+            microseconds > 0 && several > 1 && (patience < TimeSpan.Zero || patience.TotalMicroseconds > microseconds);
         Volatile.Write(ref *_submissionTail, _tail);
         var limit = new Kernel.TimeLimit(patience);
-        var argument = new EnterArgument { Limit = patience > TimeSpan.Zero ? (ulong)&limit : 0, LeastWait = isSeveral ? (uint)microseconds : 0 };
+        var argument = new EnterArgument { Limit = patience > TimeSpan.Zero ? (ulong)&limit : 0,
+            LeastWait = isSeveral ? (uint)microseconds : 0 };
         var result = Kernel.SystemCall(
-            SystemEnter, _fd, (nint)(_tail - Volatile.Read(ref *_submissionHead)), patience == TimeSpan.Zero ? 0 : isSeveral ? several : 1,
+            SystemEnter, _fd, (nint)(_tail - Volatile.Read(ref *_submissionHead)),
+            patience == TimeSpan.Zero ? 0 : isSeveral ? several : 1,
             (nint)(EnterGetEvents | EnterExtendedArgument), (nint)(&argument), sizeof(EnterArgument));
         if (result < 0 && Kernel.Error is not (Kernel.EINTR or ETIME or Kernel.EAGAIN or Kernel.EBUSY))
         {

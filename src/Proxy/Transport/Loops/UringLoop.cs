@@ -4,11 +4,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Routing.Proxy.Transport.Loops;
 
-/// <summary>A loop that waits on an io_uring, which receives for the relays by itself and sends for them: one system call for all that can be done at a time.</summary>
+/// <summary>
+/// A loop that waits on an io_uring, which receives for the relays by itself and sends for them: one system call for
+/// all that can be done at a time.
+/// </summary>
 /// <remarks>
-/// Sources are told of events as on epoll: a wait for one event is asked for anew after each. What a source wants is compared with what
-/// the kernel was asked for once in a turn, so that changes that undo each other cost nothing. While the kernel receives for a
-/// source nobody else may, or bytes would change their order; so one kind of request begins only when the other has ended.
+/// Sources are told of events as on epoll: a wait for one event is asked for anew after each. What a source wants is
+/// compared with what the kernel was asked for once in a turn, so that changes that undo each other cost nothing. While
+/// the kernel receives for a source nobody else may, or bytes would change their order; so one kind of request begins
+/// only when the other has ended.
 /// </remarks>
 internal sealed unsafe class UringLoop : EventLoop
 {
@@ -18,9 +22,11 @@ internal sealed unsafe class UringLoop : EventLoop
     private const uint PollMultishot = 1;
     private const ulong TagMask = 7, TagWakeUp = 0, TagPoll = 1, TagReceive = 2, TagCancel = 3, TagSend = 4;
     private const int TagBits = 3;
-    private const uint SendFlags = 0x40 | 0x100 | Kernel.MSG_NOSIGNAL;   // at once (MSG_DONTWAIT), and all of it or an error (MSG_WAITALL)
+    // at once (MSG_DONTWAIT), and all of it or an error (MSG_WAITALL)
+    private const uint SendFlags = 0x40 | 0x100 | Kernel.MSG_NOSIGNAL;
     private const int NoBuffer = -1;
-    private const int MoreThanLast = 2, MostAwaited = 16;   // where messages wait for each other: for so many more than last time, for so many at most
+    // where messages wait for each other: for so many more than last time, for so many at most
+    private const int MoreThanLast = 2, MostAwaited = 16;
     private const int ECANCELED = 125;
 
     private readonly Uring _ring;
@@ -80,7 +86,8 @@ internal sealed unsafe class UringLoop : EventLoop
     /// <inheritdoc/>
     public override bool TrySendLater(LoopSource to, ReadOnlySpan<byte> received)
     {
-        if (_received == NoBuffer || !Unsafe.AreSame(in MemoryMarshal.GetReference(received), in *_ring.BufferOf(_received)))
+        if (_received == NoBuffer
+            || !Unsafe.AreSame(in MemoryMarshal.GetReference(received), in *_ring.BufferOf(_received)))
         {
             return false;
         }
@@ -172,7 +179,8 @@ internal sealed unsafe class UringLoop : EventLoop
         }
     }
 
-    // The kernel sends all of it within the next entry, and reports only what it did not take; these reports come first.
+    // The kernel sends all of it within the next entry, and reports only what it did not take; these reports come
+    // first.
     private void Send()
     {
         (_orders, _sent) = (_sent, _orders);
@@ -188,7 +196,8 @@ internal sealed unsafe class UringLoop : EventLoop
             if (!to.IsClosed)
             {
                 var entry = _ring.Next();
-                (entry->Operation, entry->Fd, entry->Flags, entry->OperationFlags) = (OperationSend, to.Fd, FlagSkipSuccess, SendFlags);
+                (entry->Operation, entry->Fd, entry->Flags, entry->OperationFlags) =
+                    (OperationSend, to.Fd, FlagSkipSuccess, SendFlags);
                 (entry->Address, entry->Length) = ((ulong)_ring.BufferOf(order.Buffer), (uint)order.Length);
                 entry->UserData = ((ulong)at << TagBits) | TagSend;
             }
@@ -255,7 +264,8 @@ internal sealed unsafe class UringLoop : EventLoop
         {
             known.IsReceiving = true;
             var entry = _ring.Next();
-            (entry->Operation, entry->Fd, entry->Flags, entry->Priority) = (OperationReceive, source.Fd, FlagBufferSelect, ReceiveMultishot);
+            (entry->Operation, entry->Fd, entry->Flags, entry->Priority) =
+                (OperationReceive, source.Fd, FlagBufferSelect, ReceiveMultishot);
             entry->UserData = (ulong)source.Handle | TagReceive;
         }
         if (known.IsDying && !known.IsPolling && !known.IsReceiving)
@@ -320,7 +330,8 @@ internal sealed unsafe class UringLoop : EventLoop
         var taken = Math.Max(result, 0);
         try
         {
-            to.OnUnsent(new ReadOnlySpan<byte>(_ring.BufferOf(order.Buffer) + taken, order.Length - taken), result >= 0 ? Kernel.EAGAIN : -result);
+            to.OnUnsent(new ReadOnlySpan<byte>(_ring.BufferOf(order.Buffer) + taken, order.Length - taken),
+                result >= 0 ? Kernel.EAGAIN : -result);
         }
         catch (Exception error)
         {
@@ -339,7 +350,8 @@ internal sealed unsafe class UringLoop : EventLoop
     private void WatchWakeUp()
     {
         var entry = _ring.Next();
-        (entry->Operation, entry->Fd, entry->OperationFlags, entry->Length) = (OperationPoll, WakeUp, Kernel.EPOLLIN, PollMultishot);
+        (entry->Operation, entry->Fd, entry->OperationFlags, entry->Length) =
+            (OperationPoll, WakeUp, Kernel.EPOLLIN, PollMultishot);
         entry->UserData = TagWakeUp;
     }
 

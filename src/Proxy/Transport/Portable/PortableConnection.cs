@@ -5,7 +5,9 @@ using Pipelines.Sockets.Unofficial;
 
 namespace Routing.Proxy.Transport.Portable;
 
-/// <summary>A connection on Pipelines.Sockets.Unofficial. Its "loop" is whatever thread the socket's completion runs on.</summary>
+/// <summary>
+/// A connection on Pipelines.Sockets.Unofficial. Its "loop" is whatever thread the socket's completion runs on.
+/// </summary>
 internal sealed class PortableConnection : ITransportConnection
 {
     private static readonly PipeOptions s_pipes = new(
@@ -28,7 +30,8 @@ internal sealed class PortableConnection : ITransportConnection
             socket.NoDelay = true;
         }
         _pipes = SocketConnection.Create(
-            socket, s_pipes, SocketConnectionOptions.InlineReads | SocketConnectionOptions.InlineWrites | SocketConnectionOptions.ZeroLengthReads);
+            socket, s_pipes, SocketConnectionOptions.InlineReads | SocketConnectionOptions.InlineWrites
+                | SocketConnectionOptions.ZeroLengthReads);
     }
 
     /// <inheritdoc/>
@@ -83,7 +86,8 @@ internal sealed class PortableConnection : ITransportConnection
         {
             return;
         }
-        using var over = new CancellationTokenSource(linger > TimeSpan.Zero ? linger : TimeSpan.FromMilliseconds(1), _time);
+        using var over =
+            new CancellationTokenSource(linger > TimeSpan.Zero ? linger : TimeSpan.FromMilliseconds(1), _time);
         try
         {
             await Output.FlushAsync(over.Token);
@@ -98,7 +102,8 @@ internal sealed class PortableConnection : ITransportConnection
                 }
             }
         }
-        catch (Exception error) when (error is IOException or SocketException or OperationCanceledException or InvalidOperationException)
+        catch (Exception error) when (error is IOException or SocketException or OperationCanceledException
+            or InvalidOperationException)
         {
             // The peer is gone, or took too long: that is the end, too.
         }

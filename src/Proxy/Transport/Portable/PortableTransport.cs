@@ -4,7 +4,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Routing.Proxy.Transport.Portable;
 
-/// <summary>The transport on .NET's own sockets and Pipelines.Sockets.Unofficial: for where the kernel refuses the others.</summary>
+/// <summary>
+/// The transport on .NET's own sockets and Pipelines.Sockets.Unofficial: for where the kernel refuses the others.
+/// </summary>
 internal sealed partial class PortableTransport(TimeProvider time, ILogger logger) : ITransport
 {
     private readonly TimeProvider _time = time;
@@ -17,14 +19,16 @@ internal sealed partial class PortableTransport(TimeProvider time, ILogger logge
     public int Loops => 1;
 
     /// <inheritdoc/>
-    public ITransportListener Listen(Socket listening, Action<ITransportConnection> accepted) => new Listener(this, listening, accepted);
+    public ITransportListener Listen(Socket listening, Action<ITransportConnection> accepted) =>
+        new Listener(this, listening, accepted);
 
     /// <inheritdoc/>
     public async ValueTask<ITransportConnection> ConnectAsync(
         EndPoint address, ITransportConnection? beside, SocketTuning options, CancellationToken cancellationToken)
     {
         var isUnix = address.AddressFamily == AddressFamily.Unix;
-        var socket = new Socket(address.AddressFamily, SocketType.Stream, isUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
+        var socket =
+            new Socket(address.AddressFamily, SocketType.Stream, isUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
         try
         {
             await socket.ConnectAsync(address, cancellationToken);
@@ -40,7 +44,8 @@ internal sealed partial class PortableTransport(TimeProvider time, ILogger logge
     }
 
     /// <inheritdoc/>
-    public IRelay Join(ITransportConnection client, ITransportConnection server, RelayTap? tap) => new PipeRelay(client, server, tap, _time);
+    public IRelay Join(ITransportConnection client, ITransportConnection server, RelayTap? tap) =>
+        new PipeRelay(client, server, tap, _time);
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
@@ -50,7 +55,7 @@ internal sealed partial class PortableTransport(TimeProvider time, ILogger logge
 
     private sealed class Listener : ITransportListener
     {
-        private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+        private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
 
         private readonly PortableTransport _transport;
         private readonly Socket _socket;
@@ -88,7 +93,8 @@ internal sealed partial class PortableTransport(TimeProvider time, ILogger logge
                     {
                         return;
                     }
-                    var socket = await _socket.AcceptAsync(_stop.IsCancellationRequested ? CancellationToken.None : _stop.Token);
+                    var socket = await _socket.AcceptAsync(
+                        _stop.IsCancellationRequested ? CancellationToken.None : _stop.Token);
                     accepted(new PortableConnection(socket, _transport._time));
                 }
                 catch (OperationCanceledException)
@@ -98,7 +104,7 @@ internal sealed partial class PortableTransport(TimeProvider time, ILogger logge
                 catch (SocketException error)
                 {
                     _transport.LogPause(error.Message);
-                    await Task.Delay(Pause, _transport._time, CancellationToken.None);
+                    await Task.Delay(s_pause, _transport._time, CancellationToken.None);
                 }
             }
         }
