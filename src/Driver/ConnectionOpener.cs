@@ -457,7 +457,10 @@ internal sealed class ConnectionOpener
     private string ReasonOf(Picture picture, TargetSessionAttributes target) =>
         !picture.IsKnown ? $"{RoutingConnectionString.SourceOf(_router.Options)} has not answered yet"
         : Targets.MustBePrimary(target) ? picture.NoLeaderReason ?? "the leader is out"
-        : $"no member fits: {string.Join("; ", picture.RouteFor(target).Hosts.Verdicts.Select(one => $"{one.Member.Name} {one.Reason}"))}";
+        : $"no member fits: {string.Join("; ", Verdicts(picture, target))}";
+
+    private static IEnumerable<string> Verdicts(Picture picture, TargetSessionAttributes target) =>
+        picture.RouteFor(target).Hosts.Verdicts.Select(one => $"{one.Member.Name} {one.Reason}");
 
     private static OperationCanceledException Cancelled(NoHostException why, CancellationToken token) =>
         new(why.Message, why, token);

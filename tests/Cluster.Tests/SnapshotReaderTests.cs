@@ -46,9 +46,9 @@ public class SnapshotReaderTests
     [Fact]
     public void A_member_that_is_a_bare_url_is_understood()
     {
-        var member = Keys.Read(
-            ("members/old",
-                "postgres://rep:pw@192.0.2.9:5433/postgres?application_name=http://192.0.2.9:8008/patroni")).Members["old"];
+        const string value = "postgres://rep:pw@192.0.2.9:5433/postgres?application_name=http://192.0.2.9:8008/patroni";
+
+        var member = Keys.Read(("members/old", value)).Members["old"];
 
         Assert.Equal(new HostPort("192.0.2.9", 5433), member.Address);
         Assert.Equal("http://192.0.2.9:8008/patroni", member.ApiUrl);

@@ -53,7 +53,7 @@ public sealed class EtcdLifeTests : IAsyncLifetime
     [Theory]
     [InlineData(null)]
     [InlineData("another-token")]
-    public async Task A_leader_key_that_came_back_with_a_snapshot_is_not_proven_and_gives_way_to_the_leader_that_goes_on(string? token)
+    public async Task A_leader_key_that_came_back_with_a_snapshot_gives_way_to_the_leader_that_goes_on(string? token)
     {
         var (topology, lease, _) = await LedByAAsync();
         await using var __ = topology;

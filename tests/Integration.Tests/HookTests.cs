@@ -7,7 +7,7 @@ namespace Routing.Integration.Tests;
 public sealed class HookTests
 {
     [Fact]
-    public async Task Callbacks_are_called_with_event_role_and_cluster_and_a_change_of_role_takes_the_place_of_the_start()
+    public async Task Callbacks_get_event_role_and_cluster_and_a_change_of_role_takes_the_place_of_the_start()
     {
         await using var cluster = await TestCluster.StartAsync(new() { Nodes = 2, Configure = AddHooks });
         var leader = await cluster.HealthyAsync();

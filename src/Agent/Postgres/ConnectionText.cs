@@ -70,5 +70,6 @@ internal static class ConnectionText
     private static string Quote(string value) =>
         value.Length > 0 && value.AsSpan().IndexOfAny(s_special) < 0
             ? value
-            : $"'{value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "\\'", StringComparison.Ordinal)}'";
+            : "'" + value.Replace("\\", "\\\\", StringComparison.Ordinal)
+                .Replace("'", "\\'", StringComparison.Ordinal) + "'";
 }

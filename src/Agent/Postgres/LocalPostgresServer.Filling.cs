@@ -14,7 +14,8 @@ internal sealed partial class LocalPostgresServer
     private DataFilling Filling => new(DataDirectory);
 
     [GeneratedRegex(
-        "^([0-9A-F]{24}(\\.partial|\\.[0-9A-F]{8}\\.backup)?|[0-9A-F]{8}\\.history|archive_status|summaries|lost\\+found|\\..*)$")]
+        "^([0-9A-F]{24}(\\.partial|\\.[0-9A-F]{8}\\.backup)?|[0-9A-F]{8}\\.history"
+            + "|archive_status|summaries|lost\\+found|\\..*)$")]
     private static partial Regex WalName { get; }
 
     /// <summary>A cluster whose bootstrap an earlier agent began and did not end: its server must not go on.</summary>

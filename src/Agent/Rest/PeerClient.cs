@@ -251,7 +251,7 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
         }
         else
         {
-#pragma warning disable CA5359 // Patroni's agents have self-signed certificates by default, and nothing secret is asked for.
+#pragma warning disable CA5359 // Patroni's agents have self-signed certificates by default; no secret is asked for.
             handler.SslOptions.RemoteCertificateValidationCallback = (_, _, _, _) => true;
 #pragma warning restore CA5359
         }

@@ -14,7 +14,8 @@ public static class RoutingServiceCollectionExtensions
     /// <summary>
     /// Registers a data source by one string: <c>Cluster=orders;Etcd=10.0.0.1:2379;Database=…;Username=…</c>.
     /// </summary>
-    /// <inheritdoc cref="AddRoutingDataSource(IServiceCollection, Action{RoutingOptions}, Action{IServiceProvider, RoutingDataSourceBuilder}?, string?)"/>
+    /// <inheritdoc cref="AddRoutingDataSource(IServiceCollection, Action{RoutingOptions},
+    /// Action{IServiceProvider, RoutingDataSourceBuilder}?, string?)"/>
     public static IServiceCollection AddRoutingDataSource(
         this IServiceCollection services, string connectionString,
         Action<IServiceProvider, RoutingDataSourceBuilder>? configure = null, string? name = null)
@@ -30,7 +31,8 @@ public static class RoutingServiceCollectionExtensions
     /// options, or keywords of the connection string, Npgsql's too; a key that is neither is refused when the host
     /// starts.
     /// </summary>
-    /// <inheritdoc cref="AddRoutingDataSource(IServiceCollection, Action{RoutingOptions}, Action{IServiceProvider, RoutingDataSourceBuilder}?, string?)"/>
+    /// <inheritdoc cref="AddRoutingDataSource(IServiceCollection, Action{RoutingOptions},
+    /// Action{IServiceProvider, RoutingDataSourceBuilder}?, string?)"/>
     public static IServiceCollection AddRoutingDataSource(
         this IServiceCollection services, IConfiguration section,
         Action<IServiceProvider, RoutingDataSourceBuilder>? configure = null, string? name = null)

@@ -1,4 +1,5 @@
-#pragma warning disable NPG9001, NPG9002, NPG9003 // Experimental; the one place where Npgsql tells that it loads types. Tests hold it to that.
+// Experimental; the one place where Npgsql tells that it loads types. Tests hold it to that.
+#pragma warning disable NPG9001, NPG9002, NPG9003
 using System.Data;
 using Npgsql;
 using Npgsql.Internal;

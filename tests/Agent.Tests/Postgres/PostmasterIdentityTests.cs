@@ -60,7 +60,7 @@ public sealed class PostmasterIdentityTests
     /// Two containers on one machine may each call their directory the same, and see each other's processes.
     /// </summary>
     [Fact]
-    public async Task Another_members_server_whose_directory_has_the_same_path_in_its_own_mount_namespace_is_left_alone()
+    public async Task Another_members_server_with_the_same_path_in_its_own_mount_namespace_is_left_alone()
     {
         await using var node = await TestNode.PrimaryAsync("mine");
         await node.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
@@ -102,7 +102,7 @@ public sealed class PostmasterIdentityTests
     }
 
     [Fact]
-    public async Task An_agent_that_is_started_again_finds_the_fence_that_guards_its_postmaster_though_its_name_would_be_another_now()
+    public async Task An_agent_that_is_started_again_finds_the_fence_that_guards_its_postmaster_by_its_old_name()
     {
         await using var node = await TestNode.PrimaryAsync("found");
         var pid = (await node.ObserveAsync()).PostmasterPid;

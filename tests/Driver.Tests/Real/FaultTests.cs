@@ -52,10 +52,10 @@ public sealed class FaultTests(DriverCluster fixture)
         await load.MoreAsync(20);
         var result = await load.StopAsync();
 
+        var failures = result.Failures.CountBy(KindOf).Select(one => $"{one.Value} x {one.Key}");
         TestContext.Current.TestOutputHelper?.WriteLine(
             $"{result.Acknowledged} writes, longest outage {result.LongestOutage.TotalSeconds:0.00} s, slowest answer "
-                + $"{result.Slowest.TotalSeconds:0.00} s, "
-            + $"failures: {string.Join(", ", result.Failures.CountBy(KindOf).Select(one => $"{one.Value} x {one.Key}"))}");
+            + $"{result.Slowest.TotalSeconds:0.00} s, failures: {string.Join(", ", failures)}");
         Assert.True(result.Slowest < Load.Deadline + TimeSpan.FromSeconds(1), $"an answer took {result.Slowest}");
         // The dead leader's lease has to run out first, and no other one: a lease of 20 s would show here.
         Assert.True(result.LongestOutage < 2 * cluster.Ttl,

@@ -35,7 +35,8 @@ public sealed class TypesTests(DriverCluster fixture)
             await DriverCluster.RunAsync(cleaner, "DROP TABLE IF EXISTS coloured; DROP TYPE IF EXISTS colour");
         }
         await using var source = new RoutingDataSourceBuilder(
-                $"Cluster={cluster.Scope};Etcd={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port};{DriverCluster.Login};Read Policy=round-robin")
+                $"Cluster={cluster.Scope};Etcd={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port}"
+                + $";{DriverCluster.Login};Read Policy=round-robin")
             .ConfigureMember(npgsql => npgsql.MapEnum<Colour>("colour")).Build();
         for (var turn = 0; turn < 4; turn++)   // all pools are open, with the types of before
         {
@@ -100,7 +101,8 @@ public sealed class TypesTests(DriverCluster fixture)
     {
         var (cluster, _) = await fixture.TakeAsync();
         await using var source = new RoutingDataSourceBuilder(
-                $"Cluster={cluster.Scope};Etcd={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port};{DriverCluster.Login};No Reset On Close=true")
+                $"Cluster={cluster.Scope};Etcd={cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port}"
+                + $";{DriverCluster.Login};No Reset On Close=true")
             .ConfigureMember(npgsql => npgsql.UsePhysicalConnectionInitializer(
                 one => Say(one, "SET my.builder = 'yes'"), one => SayAsync(one, "SET my.builder = 'yes'")))
             .UsePhysicalConnectionInitializer(

@@ -137,7 +137,8 @@ public sealed class QuorumResolverTests
     }));
 
     private static string Print(QuorumSituation s) =>
-        $"{s.Quorum};{string.Concat(s.Voters)};{s.Count};{string.Concat(s.Names)};{s.Confirmed};{string.Concat(s.Active)};{s.Wanted}";
+        $"{s.Quorum};{string.Concat(s.Voters)};{s.Count};{string.Concat(s.Names)};{s.Confirmed};"
+        + $"{string.Concat(s.Active)};{s.Wanted}";
 
     private static IEnumerable<HashSet<string>> Subsets(ImmutableSortedSet<string> set, int size) =>
         from bits in Enumerable.Range(0, 1 << set.Count)

@@ -31,7 +31,7 @@ public sealed class MemberProbeTests
     [InlineData("io_uring")]
     [InlineData("epoll")]
     [InlineData("portable")]
-    public async Task A_leader_that_answers_nothing_while_etcd_is_silent_loses_its_sessions_and_gets_new_ones_when_it_answers_again(string transport)
+    public async Task A_silent_leader_loses_its_sessions_and_gets_new_ones_when_it_answers(string transport)
     {
         using var server = new PretendServer { Answer = _ => [] };
         await using var rig = new Rig(transport, s_quick).With("a", server, Role.Primary).Lead("a").Publish();

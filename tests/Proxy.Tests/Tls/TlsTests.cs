@@ -119,7 +119,7 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
-    public async Task A_server_without_TLS_behind_pass_through_is_reached_in_clear_text_with_all_that_the_proxy_does_for_it()
+    public async Task A_server_without_TLS_behind_pass_through_is_reached_in_clear_text_with_the_proxys_checks()
     {
         using var server = new PretendServer();
         await using var rig =

@@ -234,7 +234,8 @@ internal sealed unsafe class Uring : IDisposable
     [StructLayout(LayoutKind.Sequential)]
     private struct Parameters
     {
-        public uint SubmissionEntries, CompletionEntries, Flags, ThreadProcessor, ThreadIdle, Features, WorkQueue, Reserved1, Reserved2, Reserved3;
+        public uint SubmissionEntries, CompletionEntries, Flags, ThreadProcessor, ThreadIdle, Features, WorkQueue;
+        public uint Reserved1, Reserved2, Reserved3;
         public SubmissionOffsets Submission;
         public CompletionOffsets Completion;
     }
