@@ -59,6 +59,23 @@ public sealed class HealthTests
         Keeps(o with { Peers = null, Memory = o.Memory with { HealthAskedAt = Every.Now - TimeSpan.FromSeconds(2) } });
     }
 
+    /// <summary>Each look at it waits for the whole time-out.</summary>
+    [Fact]
+    public void A_server_that_hangs_does_not_make_the_answers_of_the_others_too_old()
+    {
+        var o = Leader(Failover, since: 31, local => local with { Disk = DiskHealth.Good, Server = ServerState.Unresponsive });
+        o = o with
+        {
+            Memory = o.Memory with { Health = Since(HealthProblem.Hangs, 31) with { SilentSince = Every.Now - TimeSpan.FromSeconds(46) } },
+            Peers = Every.Answers(200, isPrimary: false),
+            Now = Every.Now + TimeSpan.FromSeconds(2.6),
+            Took = TimeSpan.FromSeconds(2.6),
+        };
+
+        Assert.Equal(new HaAction.Demote(DemoteMode.Immediate), Assert.Single(HaLoop.Decide(o).Actions));
+        Keeps(o with { Took = TimeSpan.Zero });
+    }
+
     [Fact]
     public void Exhausted_connections_are_reported_and_never_cost_the_leadership()
     {

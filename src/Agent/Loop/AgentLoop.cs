@@ -393,6 +393,7 @@ internal sealed partial class AgentLoop : IDisposable
                 PingSlots = consent?.Slots,
             },
             Now = Now(),
+            Took = _time.GetElapsedTime(observedAt),
             Clock = _time.GetUtcNow(),
             Order = Orders.Open,
             ScheduledRestart = Orders.Scheduled,
