@@ -93,12 +93,12 @@ public sealed class PublishedPositionTests(PublishedPositionTests.TwoNodes fixtu
         await cluster.UntilAsync(
             () =>
             {
-                frozen = leader.Backends("startup").FirstOrDefault();
-                if (frozen != 0)
+                if (leader.Backends("startup") is not [var recovering, ..])
                 {
-                    OrdinaryProcess.Send(frozen, ProcessSignal.Stop);
+                    return false;
                 }
-                return frozen != 0;
+                OrdinaryProcess.Send(frozen = recovering, ProcessSignal.Stop);
+                return true;
             },
             "PostgreSQL recovers");
         return frozen;
