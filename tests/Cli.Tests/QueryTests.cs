@@ -1,3 +1,6 @@
+using System.Text.Json.Nodes;
+using Routing.Cli.Output;
+using Routing.Cli.Sql;
 using Routing.TestKit;
 
 namespace Routing.Cli.Tests;
@@ -28,7 +31,7 @@ public sealed class QueryTests
 
         Assert.Equal(new(0, "2026-08-01 12:00:00|No connection to member pg-x is available\n", ""), byName);
         Assert.Equal(
-            """[{"0": "2026-08-01 12:00:00", "1": "No connection to role standby-leader is available"}]""" + "\n",
+            """[{"0": "2026-08-01 12:00:00", "1": "No connection to role=standby-leader is available"}]""" + "\n",
             byRole.Output);
     }
 
@@ -42,7 +45,7 @@ public sealed class QueryTests
 
         var ended = await ctl.RunAsync("query pay -c SELECT");
 
-        Assert.Equal((0, "2026-08-01 12:00:00\tNo connection to role leader is available\n"),
+        Assert.Equal((0, "2026-08-01 12:00:00\tNo connection to role=leader is available\n"),
             (ended.ExitCode, ended.Output));
         Assert.Contains("PostgreSQL of pg-a can't be reached: ", ended.Error, StringComparison.Ordinal);
     }
@@ -56,5 +59,24 @@ public sealed class QueryTests
 
         Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
         Assert.Equal("http://localhost:2379/", ctl.Opened[0].Options.Endpoints[0].ToString());
+    }
+
+    [Theory]
+    [InlineData(nameof(OutputFormat.Tsv), "a|b|a\nTrue|None|1.50\nFalse|x|7\n")]
+    [InlineData(nameof(OutputFormat.Json), """[{"a": true, "b": null, "a_2": 1.50}, {"a": false, "b": "x", "a_2": 7}]""" + "\n")]
+    [InlineData(nameof(OutputFormat.Yaml), "- a: true\n  a_2: 1.50\n  b: null\n- a: false\n  a_2: 7\n  b: x\n")]
+    [InlineData(
+        nameof(OutputFormat.Pretty),
+        "+-------+------+------+\n| a     | b    |    a |\n+-------+------+------+\n| True  | None | 1.50 |\n| False | x    |    7 |\n+-------+------+------+\n")]
+    public void Rows_are_printed_in_every_form(string format, string expected)
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        var result = new QueryResult(
+            [new("a"), new("b"), new("a", AlignRight: true)],
+            [[true, null, JsonNode.Parse("1.50")], [false, "x", 7]]);
+
+        result.Print(output, Enum.Parse<OutputFormat>(format), "|");
+
+        Assert.Equal(expected, output.ToString());
     }
 }

@@ -22,7 +22,7 @@ public sealed class OperatorTests(ClusterFixture fixture)
         var (code, wrong) = await cluster.CtlAsync("query", cluster.Scope, "-c", "SELEC 1");
 
         Assert.Equal("""[{"standby": true, "n": 1.50, "i": 7, "t": null, "s": "a b"}]""" + "\n", onStandby);
-        Assert.Equal("standby|n|i|t|s\nf|1.50|7||a b\n", onPrimary);
+        Assert.Equal("standby|n|i|t|s\nFalse|1.50|7|None|a b\n", onPrimary);
         Assert.Equal($"port\n{leader.Port}\n", byName);
         Assert.Equal(0, code);
         Assert.Matches(@"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\tERROR, SQLSTATE: 42601 syntax error at or near ""SELEC""\n$",

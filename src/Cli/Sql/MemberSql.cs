@@ -39,7 +39,7 @@ internal sealed class MemberSql(Session session, IClusterStore store, MemberQuer
             }
             if (_connection is null)
             {
-                var whom = target.Name is { } name ? $"member {name}" : $"role {target.Role}";
+                var whom = target.Name is { } name ? $"member {name}" : $"role={target.Role}";
                 return [
                     QueryResult.Error(session.Timestamp(withFraction: false), $"No connection to {whom} is available")];
             }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Routing.Cli.Output;
 
@@ -10,13 +11,13 @@ internal sealed record QueryResult(IReadOnlyList<Column> Columns, IReadOnlyList<
 {
     public static QueryResult Error(string timestamp, string message) => new([], [[timestamp, message]]);
 
-    /// <summary>Prints the rows in a form.</summary>
+    /// <summary>Prints the rows in a form. Where they are text, scripts know true, false and null as True, False and None.</summary>
     public void Print(TextWriter output, OutputFormat format, string delimiter)
     {
         if (format == OutputFormat.Tsv)
         {
-            foreach (var line in (Columns.Count == 0 ? [] : new[] { Columns.Select(column => column.Key) })
-                .Concat(Rows.Select(row => row.Select(cell => Table.CellText(cell, flowObjects: true)))))
+            var lines = Rows.Select(row => row.Select(cell => Table.CellText(AsText(cell), flowObjects: true)));
+            foreach (var line in Columns.Count == 0 ? lines : lines.Prepend(Columns.Select(column => column.Key)))
             {
                 output.WriteLine(string.Join(delimiter, line));
             }
@@ -28,6 +29,15 @@ internal sealed record QueryResult(IReadOnlyList<Column> Columns, IReadOnlyList<
             (Columns.Count > 0 ? Columns : [.. Enumerable.Range(0, Rows[0].Count).Select(i => new Column($"{i}"))])
             .Select((column, i) => names.Add(column.Key) ? column : column with { Key = $"{column.Key}_{i}" })
             .ToArray();
-        new Table(columns, Rows) { HasNulls = true }.Print(output, format);
+        var rows = format.IsForPeople() ? [.. Rows.Select(row => row.Select(AsText).ToArray())] : Rows;
+        new Table(columns, rows) { HasNulls = true }.Print(output, format);
     }
+
+    private static JsonNode? AsText(JsonNode? cell) => cell?.GetValueKind() switch
+    {
+        null => "None",
+        JsonValueKind.True => "True",
+        JsonValueKind.False => "False",
+        _ => cell,
+    };
 }
