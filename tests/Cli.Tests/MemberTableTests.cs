@@ -341,6 +341,32 @@ public sealed class MemberTableTests
         Assert.Contains("WARNING - Nothing to list", ended.Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_member_that_makes_a_copy_is_asked_how_far_it_is()
+    {
+        await using var rest = RestStub.Start(
+            200,
+            """{"state":"creating replica","routing":{"job":{"progress":"512 MB of 2 GB copied, 64 MB/s, 24 s left"}}}""");
+        var ctl = new Ctl().WithPay(apiOfLeader: rest.ApiUrl, apiOfStandby: rest.ApiUrl);
+
+        var before = await ctl.RunAsync("list pay -f json");
+        ctl.PutMember("pg-b", $$"""
+            {"conn_url":"postgres://10.1.0.12/postgres","api_url":"{{rest.ApiUrl}}","role":"replica",
+             "state":"creating replica"}
+            """);
+        var during = await ctl.RunAsync("list pay -f json");
+        var silent = await ctl.RunAsync("list pay");
+
+        Assert.DoesNotContain("Progress", before.Output, StringComparison.Ordinal);
+        Assert.EndsWith(
+            """ "State": "creating replica", "Receive LSN": "unknown", "Replay LSN": "unknown","""
+            + """ "Progress": "512 MB of 2 GB copied, 64 MB/s, 24 s left"}]""" + "\n",
+            during.Output,
+            StringComparison.Ordinal);
+        Assert.Contains("| Progress ", silent.Output, StringComparison.Ordinal);
+        Assert.Equal(["GET /patroni", "GET /patroni"], rest.Calls.Select(call => call.Line));
+    }
+
     private static IEnumerable<string?> Values(Ctl.Ended ended, string key) =>
         JsonNode.Parse(ended.Output)!.AsArray().Select(row => row![key]?.ToString());
 

@@ -63,11 +63,14 @@ public sealed class QueryTests
 
     [Theory]
     [InlineData(nameof(OutputFormat.Tsv), "a|b|a\nTrue|None|1.50\nFalse|x|7\n")]
-    [InlineData(nameof(OutputFormat.Json), """[{"a": true, "b": null, "a_2": 1.50}, {"a": false, "b": "x", "a_2": 7}]""" + "\n")]
+    [InlineData(
+        nameof(OutputFormat.Json),
+        """[{"a": true, "b": null, "a_2": 1.50}, {"a": false, "b": "x", "a_2": 7}]""" + "\n")]
     [InlineData(nameof(OutputFormat.Yaml), "- a: true\n  a_2: 1.50\n  b: null\n- a: false\n  a_2: 7\n  b: x\n")]
     [InlineData(
         nameof(OutputFormat.Pretty),
-        "+-------+------+------+\n| a     | b    |    a |\n+-------+------+------+\n| True  | None | 1.50 |\n| False | x    |    7 |\n+-------+------+------+\n")]
+        "+-------+------+------+\n| a     | b    |    a |\n+-------+------+------+\n"
+        + "| True  | None | 1.50 |\n| False | x    |    7 |\n+-------+------+------+\n")]
     public void Rows_are_printed_in_every_form(string format, string expected)
     {
         using var output = new StringWriter { NewLine = "\n" };

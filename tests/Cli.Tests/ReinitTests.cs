@@ -74,7 +74,8 @@ public sealed class ReinitTests
             """{"state":"running","postmaster_start_time":"1"}""",   // before the request
             """{"state":"running","postmaster_start_time":"1"}""",   // the agent has not begun yet
             """{"state":"stopping"}""",
-            """{"state":"creating replica"}""",
+            """{"state":"creating replica","routing":{"job":{"progress":"1 MB of 9 MB copied"}}}""",
+            """{"state":"creating replica","routing":{"job":{"progress":"2 MB of 9 MB copied"}}}""",
             """{"state":"starting"}""",
             """{"state":"running","postmaster_start_time":"2"}""",
         ];
@@ -99,6 +100,7 @@ public sealed class ReinitTests
                 """
                 Success: reinitialize for member pg-b
                 Waiting for reinitialize to complete on: pg-b
+                pg-b: 1 MB of 9 MB copied
                 Reinitialize is completed on: pg-b
 
                 """,

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Routing.Cli.Members;
 using Routing.Cli.Output;
 using Routing.Dcs;
 
@@ -47,7 +48,13 @@ internal static partial class MemberListing
             foreach (var (name, store) in stores)
             {
                 var snapshot = await store.ReadAsync(cancellationToken);
-                MemberTable.Print(text, snapshot, name, group, request.Format, request.Extended, isColoured);
+                var options = new MemberTable.Options
+                {
+                    Extended = request.Extended,
+                    IsColoured = isColoured,
+                    Progress = await CopyProgress.AskAsync(session, snapshot, cancellationToken),
+                };
+                MemberTable.Print(text, snapshot, name, group, request.Format, options);
                 session.HintIfUnknown(snapshot, name, group);
             }
         }

@@ -14,6 +14,8 @@ internal sealed class CopyWatch(Session session)
 
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(2);
 
+    private static readonly TimeSpan s_tellEvery = TimeSpan.FromSeconds(10);
+
     private readonly List<Copy> _copies = [];
 
     /// <summary>Notes which server runs now: to be called before the copy is asked for.</summary>
@@ -39,6 +41,7 @@ internal sealed class CopyWatch(Session session)
             {
                 var status = await StatusAsync(copy.Member, cancellationToken);
                 copy.WasSeen |= status is { State: Creating };
+                Tell(copy, status?.Progress);
                 if (status is not null && IsDone(copy, status))
                 {
                     session.Screen.WriteLine($"Reinitialize is completed on: {copy.Member.Name}");
@@ -60,6 +63,20 @@ internal sealed class CopyWatch(Session session)
 
     private static bool IsDone(Copy copy, MemberStatus status) =>
         status is { State: "running", StartedAt: not null } && (copy.WasSeen || status.StartedAt != copy.StartedBefore);
+
+    /// <summary>Says how far a copy is, when that has changed and was not said a moment ago.</summary>
+    private void Tell(Copy copy, string? progress)
+    {
+        var now = session.Time.GetTimestamp();
+        var wasJustTold = copy.Told is not null && session.Time.GetElapsedTime(copy.ToldAt, now) < s_tellEvery;
+        if (progress is null || progress == copy.Told || wasJustTold)
+        {
+            return;
+        }
+        (copy.Told, copy.ToldAt) = (progress, now);
+        session.Screen.WriteLine($"{copy.Member.Name}: {progress}");
+        session.Screen.Output.Flush();
+    }
 
     private void SayWhoIsMissing()
     {
@@ -89,5 +106,9 @@ internal sealed class CopyWatch(Session session)
         public string? StartedBefore => startedBefore;
 
         public bool WasSeen { get; set; }
+
+        public string? Told { get; set; }
+
+        public long ToldAt { get; set; }
     }
 }

@@ -25,12 +25,22 @@ internal sealed record MemberStatus(
     public bool PendingRestart =>
         Document["pending_restart"] is JsonValue value && value.TryGetValue<bool>(out var pending) && pending;
 
+    /// <summary>How far its job is, in a sentence; null without one. Only our agents say it.</summary>
+    public string? Progress =>
+        (Document["routing"] as JsonObject)?["job"] is JsonObject job ? Text(job, "progress") : null;
+
     /// <summary>Asks the member.</summary>
     /// <exception cref="NoAnswerException">There was no answer, or none that can be read.</exception>
-    public static async Task<MemberStatus> AskAsync(MemberApi api, Member member, CancellationToken cancellationToken)
+    public static Task<MemberStatus> AskAsync(MemberApi api, Member member, CancellationToken cancellationToken) =>
+        AskAsync(api, member, MemberCalls.QuickTimeout, cancellationToken);
+
+    /// <summary>Asks the member, and waits no longer than said.</summary>
+    /// <exception cref="NoAnswerException">There was no answer, or none that can be read.</exception>
+    public static async Task<MemberStatus> AskAsync(
+        MemberApi api, Member member, TimeSpan timeout, CancellationToken cancellationToken)
     {
         var answer = await api.SendAsync(
-            member, HttpMethod.Get, path: null, jsonBody: null, MemberCalls.QuickTimeout, cancellationToken);
+            member, HttpMethod.Get, path: null, jsonBody: null, timeout, cancellationToken);
         try
         {
             if (JsonNode.Parse(answer.Text) is JsonObject document)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Routing.Cluster;
@@ -11,21 +12,33 @@ internal static class MemberTable
     private const int LongestReason = 50;
     internal const string Unknown = "unknown";
 
+    /// <summary>What a table shows beyond the ordinary.</summary>
+    internal sealed record Options
+    {
+        /// <summary>Show the optional columns though no member has anything in them.</summary>
+        public bool Extended { get; init; }
+
+        /// <summary>Make what matters visible from afar.</summary>
+        public bool IsColoured { get; init; }
+
+        /// <summary>How far members are that make a copy, by name: a column of its own while there is any.</summary>
+        public ImmutableDictionary<string, string> Progress { get; init; } = ImmutableDictionary<string, string>.Empty;
+    }
+
     /// <summary>Prints the table.</summary>
     /// <param name="output">Where to.</param>
     /// <param name="snapshot">The cluster.</param>
     /// <param name="cluster">Its name.</param>
     /// <param name="group">Its Citus group, or null.</param>
     /// <param name="format">The form.</param>
-    /// <param name="extended">Show the optional columns though no member has anything in them.</param>
-    /// <param name="isColoured">Make what matters visible from afar.</param>
+    /// <param name="options">What it shows beyond the ordinary; null for nothing.</param>
     public static void Print(
         TextWriter output, ClusterSnapshot snapshot, string cluster, int? group, OutputFormat format,
-        bool extended = false,
-        bool isColoured = false)
+        Options? options = null)
     {
+        options ??= new Options();
         var overview = ClusterOverview.From(snapshot);
-        Build(overview, snapshot.Initialize, cluster, group, format, extended).Print(output, format, isColoured);
+        Build(overview, snapshot.Initialize, cluster, group, format, options).Print(output, format, options.IsColoured);
         if (format.IsForPeople())
         {
             PrintRemarks(output, overview);
@@ -34,7 +47,7 @@ internal static class MemberTable
 
     private static Table Build(
         ClusterOverview overview, InitializeKey initialize, string cluster, int? group, OutputFormat format,
-        bool extended)
+        Options options)
     {
         var members = overview.Members;
         var isTopology = format == OutputFormat.Topology;
@@ -73,6 +86,10 @@ internal static class MemberTable
         AddOptional(new("Pending restart reason"), (_, member) => Reason(member, hideLong: format.IsForPeople()));
         AddOptional(new("Scheduled restart"), (_, member) => Schedule(member.ScheduledRestart));
         AddOptional(new("Tags"), (_, member) => Tags(member.Tags));
+        if (!options.Progress.IsEmpty)
+        {
+            columns.Add((new("Progress"), (_, member) => options.Progress.GetValueOrDefault(member.Name)));
+        }
 
         return new Table(
             [.. columns.Select(column => column.Column)],
@@ -84,7 +101,7 @@ internal static class MemberTable
 
         void AddOptional(Column column, Func<string, MemberOverview, JsonNode?> cell)
         {
-            if (extended || members.Any(member => cell(member.Name, member) is not null))
+            if (options.Extended || members.Any(member => cell(member.Name, member) is not null))
             {
                 columns.Add((column, cell));
             }

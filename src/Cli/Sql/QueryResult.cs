@@ -11,7 +11,8 @@ internal sealed record QueryResult(IReadOnlyList<Column> Columns, IReadOnlyList<
 {
     public static QueryResult Error(string timestamp, string message) => new([], [[timestamp, message]]);
 
-    /// <summary>Prints the rows in a form. Where they are text, scripts know true, false and null as True, False and None.</summary>
+    /// <summary>Prints the rows in a form.</summary>
+    /// <remarks>Where they are text, scripts know true, false and null as True, False and None.</remarks>
     public void Print(TextWriter output, OutputFormat format, string delimiter)
     {
         if (format == OutputFormat.Tsv)
