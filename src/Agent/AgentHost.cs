@@ -118,7 +118,8 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     public string Id { get; } = Guid.NewGuid().ToString("N");
 
     /// <inheritdoc/>
-    public AgentStatus Status => _board.Current;
+    public AgentStatus Status =>
+        _board.Current is var status && _loop.Job is { } job ? status with { Job = job } : status;
 
     /// <inheritdoc/>
     public IClusterStore Store => _store;

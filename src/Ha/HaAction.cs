@@ -101,8 +101,18 @@ public abstract record HaAction
     /// <summary>Put a failed bootstrap aside and free the initialize key.</summary>
     public sealed record AbandonBootstrap : HaAction;
 
-    /// <summary>Clone another member; null: by a method that needs no source.</summary>
-    public sealed record CopyMember(string? Source) : HaAction;
+    /// <summary>Copy another member; null: by a method that needs no source.</summary>
+    public sealed record CopyMember(string? Source) : HaAction
+    {
+        /// <summary>An operator asked for it: the data are marked until the copy has taken their place.</summary>
+        public bool Replaces { get; init; }
+
+        /// <summary>By <c>pg_basebackup</c> alone, whatever methods are configured.</summary>
+        public bool FromLeader { get; init; }
+
+        /// <summary>The order that it begins; 0: none.</summary>
+        public long OrderId { get; init; }
+    }
 
     /// <summary>Start as primary: only with the leader key.</summary>
     public sealed record StartPrimary(TimeSpan Timeout) : HaAction;

@@ -28,6 +28,10 @@ public static partial class HaLoop
     /// </summary>
     private static string? WhyDamaged(Observation o)
     {
+        if (o.Local.Damage == DataDamage.ToBeReplaced)
+        {
+            return "an operator has asked to replace its data";
+        }
         if (o.Local.Damage == DataDamage.HalfRewound)
         {
             return "a rewind of its data was begun and not finished";

@@ -20,6 +20,10 @@ public static partial class HaLoop
                 : Act(o, "lost_leader", $"demotes itself: {leader} holds the leader key", s_soon,
                     new HaAction.Demote(DemoteMode.ImmediateNoLock));
         }
+        if (DecideReplacement(o, leader) is { } replacement)
+        {
+            return replacement;
+        }
         var member = o.Cluster!.Members.GetValueOrDefault(leader);
         var upstream = UpstreamOf(o, leader);
         if (upstream is null)

@@ -122,11 +122,13 @@ public static partial class HaLoop
     {
         (JobKind.Bootstrap, JobResult.Done) => memory with { BootstrapDone = true },
         (JobKind.Bootstrap, _) => memory with { BootstrapFailure = ended.Detail },
-        (JobKind.Clone, JobResult.Done) =>
-            memory with { FailedClones = 0, Divergence = DivergenceState.Fits, RetryAt = null },
-        (JobKind.Clone, _) =>
-            memory with { FailedClones = memory.FailedClones + 1,
-                RetryAt = ended.EndedAt + Backoff(memory.FailedClones) },
+        (JobKind.Clone or JobKind.Reinitialize, JobResult.Done) =>
+            memory with { FailedClones = 0, Divergence = DivergenceState.Fits, RetryAt = null, CopiesLeader = false },
+        (JobKind.Clone or JobKind.Reinitialize, _) =>
+            memory with
+            {
+                FailedClones = memory.FailedClones + 1, RetryAt = ended.EndedAt + Backoff(memory.FailedClones),
+            },
         (JobKind.StartPrimary, JobResult.Failed) => memory with { StartFailure = ended.Detail },
         // The leader key is given up for the one, a standby tries again later for the other; a server that runs takes
         // both back.

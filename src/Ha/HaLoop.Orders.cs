@@ -10,7 +10,11 @@ public static partial class HaLoop
     /// </summary>
     private static Decision? DecideOrder(Observation o) => o.Order switch
     {
+        // A primary without the key takes it or stops, before all else.
+        _ when o.Local.AcceptsWrites && !o.Leads && !o.FailsafeHolds && !o.Paused => null,
+
         RestartOrder restart => DecideRestart(o, restart),
+        ReinitializeOrder reinitialize => DecideReinitialize(o, reinitialize),
         _ => null,
     };
 

@@ -10,6 +10,10 @@ public static partial class HaLoop
     /// <summary>PostgreSQL does not run, and its directory is ready.</summary>
     private static Decision DecideStopped(Observation o)
     {
+        if (o.Leader is { } other && other != o.Self && DecideReplacement(o, other) is { } replacement)
+        {
+            return replacement;   // in a pause too: an operator has asked for it
+        }
         if (o.Paused)
         {
             return o.Leader == o.Self
@@ -31,7 +35,7 @@ public static partial class HaLoop
         }
         if (WhyDamaged(o) is { } damage)
         {
-            return Wait(o, "damaged", $"stays down: {damage}, and there is no leader to rewind it to", s_second);
+            return Wait(o, "damaged", $"stays down: {damage}, and there is no leader to join", s_second);
         }
         if (o.Memory.SteppedDownAt is { } at && o.Now - at < s_courtesy)
         {

@@ -169,8 +169,8 @@ public static partial class HaLoop
         {
             return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: {lost}", s_soon, new HaAction.CancelJob());
         }
-        if (job.Kind is JobKind.Clone or JobKind.Rewind or JobKind.CheckDivergence && o.Leader == o.Self
-            && !o.Local.AcceptsWrites)
+        if (job.Kind is JobKind.Clone or JobKind.Reinitialize or JobKind.Rewind or JobKind.CheckDivergence
+            && o.Leader == o.Self && !o.Local.AcceptsWrites)
         {
             return Act(o, "releasing", $"gives the leader key up: {Name(job.Kind)} runs", null,
                 new HaAction.ReleaseLeader(null));
@@ -248,6 +248,7 @@ public static partial class HaLoop
         JobKind.Follow => "changing the upstream",
         JobKind.CheckDivergence => "comparing histories",
         JobKind.Rewind => "rewinding",
+        JobKind.Reinitialize => "reinitialize",
         _ => "restart",
     };
 }

@@ -63,9 +63,7 @@ public enum ControlState
     InProduction,
 }
 
-/// <summary>
-/// What a comparison or a rewind found out about the local data: a mark in the data directory keeps it.
-/// </summary>
+/// <summary>What is known against the local data, by a mark that stands in the data directory.</summary>
 public enum DataDamage
 {
     /// <summary>Nothing is known against them.</summary>
@@ -78,6 +76,9 @@ public enum DataDamage
 
     /// <summary>A rewind was begun and has not ended well: only another rewind, or a copy, makes them whole.</summary>
     HalfRewound,
+
+    /// <summary>An operator asked to replace them by a copy, and no copy has taken their place yet.</summary>
+    ToBeReplaced,
 }
 
 /// <summary>What pg_controldata says of the data directory.</summary>

@@ -163,6 +163,9 @@ public sealed record LoopMemory
     /// <summary>When a checkpoint after the promotion was last asked for.</summary>
     public TimeSpan? CheckpointAskedAt { get; init; }
 
+    /// <summary>An operator wants the leader copied, and no other member.</summary>
+    public bool CopiesLeader { get; init; }
+
     /// <summary>Clones that failed in a row.</summary>
     public int FailedClones { get; init; }
 

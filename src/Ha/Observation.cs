@@ -201,6 +201,9 @@ public enum JobKind
 
     /// <summary>A restart by request.</summary>
     Restart,
+
+    /// <summary>A copy of another member, by request, that replaces the local data.</summary>
+    Reinitialize,
 }
 
 /// <summary>A running job.</summary>
@@ -225,6 +228,9 @@ public sealed record JobView(JobKind Kind, TimeSpan StartedAt, string Progress)
 
     /// <summary>The member that the job reads from; null: from none.</summary>
     public string? Source { get; init; }
+
+    /// <summary>How far a copy is; null: it does not tell, or copies nothing.</summary>
+    public CopyProgress? Copied { get; init; }
 
     /// <summary>When it last reported progress; at first when it started.</summary>
     public TimeSpan ProgressedAt { get; init; } = StartedAt;

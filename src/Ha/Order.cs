@@ -14,6 +14,14 @@ public abstract record Order(long Id);
 /// <param name="Timeout">How long the start may take; null: <c>primary_start_timeout</c>.</param>
 public sealed record RestartOrder(long Id, RestartFilter Filter, TimeSpan? Timeout) : Order(Id);
 
+/// <summary>Replace the local data by a copy of another member, whatever they are.</summary>
+/// <param name="Id">Tells it from others.</param>
+/// <param name="Force">End the job that runs.</param>
+/// <param name="FromLeader">
+/// Copy the leader, by <c>pg_basebackup</c>; else the member and the way that a new member would take.
+/// </param>
+public sealed record ReinitializeOrder(long Id, bool Force, bool FromLeader) : Order(Id);
+
 /// <summary>Why an order is not carried out.</summary>
 public enum OrderRefusal
 {
@@ -25,6 +33,12 @@ public enum OrderRefusal
 
     /// <summary>PostgreSQL has not started yet.</summary>
     StillStarting,
+
+    /// <summary>Nobody leads, so there is nothing to copy.</summary>
+    NoLeader,
+
+    /// <summary>This member leads: its data are the cluster's.</summary>
+    IsLeader,
 
     /// <summary>It would fail; the detail says why.</summary>
     Failed,

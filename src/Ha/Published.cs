@@ -8,7 +8,7 @@ public static class Published
     /// <summary>The state of its PostgreSQL.</summary>
     public static PostgresState State(Observation o) => o switch
     {
-        { Job.Kind: JobKind.Clone } => PostgresState.CreatingReplica,
+        { Job.Kind: JobKind.Clone or JobKind.Reinitialize } => PostgresState.CreatingReplica,
         { Job.Kind: JobKind.Bootstrap, Local.Server: ServerState.Running } => PostgresState.Running,
         { Job.Kind: JobKind.Bootstrap, Local.HasProcess: true } => PostgresState.Starting,
         { Job.Kind: JobKind.Bootstrap } => PostgresState.Initdb,
@@ -39,8 +39,8 @@ public static class Published
     /// <summary>Its role.</summary>
     public static Role Role(Observation o) => o switch
     {
-        { Local.Data: DataDirectory.Empty } or { Job.Kind: JobKind.Clone or JobKind.Bootstrap } =>
-            Cluster.Role.Uninitialized,
+        { Local.Data: DataDirectory.Empty }
+            or { Job.Kind: JobKind.Clone or JobKind.Reinitialize or JobKind.Bootstrap } => Cluster.Role.Uninitialized,
         // It has written its last WAL record, and waits only until its standbys have it.
         { Job.Kind: JobKind.Demote, Local: { IsPrimary: true, Control.State: ControlState.ShutDown } }
             when o.Leader != o.Self => Cluster.Role.Demoted,

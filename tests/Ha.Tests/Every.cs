@@ -31,7 +31,7 @@ internal static class Every
         new(null, "b", null, 70),
     ];
 
-    private static readonly Order[] s_orders = [new RestartOrder(1, RestartFilter.None, null)];
+    private static readonly Order[] s_orders = [new RestartOrder(1, RestartFilter.None, null), new ReinitializeOrder(2, Force: true, FromLeader: true)];
 
     /// <summary>The departed member <c>d</c> still runs as a primary.</summary>
     private static readonly PeerAnswers s_departedAlive = Answers(100, false) with
@@ -190,7 +190,7 @@ internal static class Every
         }
         yield return Server(ServerState.Stopped, isPrimary: false);
         yield return Server(ServerState.Stopped, isPrimary: true) with { IsPrimary = false };
-        foreach (var damage in new[] { DataDamage.Diverged, DataDamage.HalfRewound })
+        foreach (var damage in new[] { DataDamage.Diverged, DataDamage.HalfRewound, DataDamage.ToBeReplaced })
         {
             yield return Server(ServerState.Stopped, isPrimary: false) with { Damage = damage };
             yield return Server(ServerState.Running, isPrimary: false) with { Damage = damage };

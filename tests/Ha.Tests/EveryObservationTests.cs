@@ -14,6 +14,11 @@ public sealed class EveryObservationTests
         decision.Actions.Any(a => a is HaAction.Restart { AsPrimary: true }) && !o.Leads && !o.Paused);
 
     [Fact]
+    public void The_data_of_a_leader_are_never_replaced() => Never((o, decision) =>
+        decision.Actions.OfType<HaAction.CopyMember>().Any(copy =>
+            o.Leader == o.Self || (copy.OrderId != 0 && (o.Lease.IsUncertain || o.FailsafeHolds))));
+
+    [Fact]
     public void A_restart_of_a_primary_ends_with_the_leader_key() => Never((o, decision) =>
         o is { Job.RestartsPrimary: true, Leads: false, FailsafeHolds: false, Paused: false }
         && !decision.Actions.Any(a => a is HaAction.CancelJob));
@@ -77,15 +82,13 @@ public sealed class EveryObservationTests
             or HaAction.Restart));
 
     [Fact]
-    public void Half_rewound_data_never_start() => Never((o, decision) =>
-        o.Local.Damage == DataDamage.HalfRewound
-            && decision.Actions.Any(a => a is HaAction.StartPrimary or HaAction.StartStandby));
+    public void Half_rewound_data_and_those_to_be_replaced_never_start() => Never((o, decision) =>
+        o.Local.Damage is DataDamage.HalfRewound or DataDamage.ToBeReplaced && decision.Actions.Any(a => a is HaAction.StartPrimary or HaAction.StartStandby));
 
     [Fact]
     public void Nothing_starts_or_stops_in_a_pause_without_a_request() => Never((o, decision) =>
-        o is { Paused: true, Cluster.Failover: null }
-        && decision.Actions.Any(
-            a => a is HaAction.Promote or HaAction.StartPrimary or HaAction.StartStandby or HaAction.Bootstrap
+        o is { Paused: true, Cluster.Failover: null, Order: null, Local.Damage: not DataDamage.ToBeReplaced }
+        && decision.Actions.Any(a => a is HaAction.Promote or HaAction.StartPrimary or HaAction.StartStandby or HaAction.Bootstrap
             or HaAction.CopyMember or HaAction.Rewind or HaAction.Demote { Mode: not DemoteMode.Immediate }));
 
     [Fact]

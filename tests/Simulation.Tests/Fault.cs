@@ -27,6 +27,9 @@ internal enum Fault
     /// <summary>An operator plans a restart of PostgreSQL.</summary>
     PlanRestart,
 
+    /// <summary>An operator asks for a new copy in place of a member's data.</summary>
+    ReinitializeServer,
+
     Pause,
     ChangeTimes,
 

@@ -15,6 +15,8 @@ internal static class Mixes
 
     private static readonly Fault[] s_restarts = [Fault.RestartServer, Fault.RestartServer, Fault.PlanRestart];
 
+    private static readonly Fault[] s_reinitializations = [Fault.ReinitializeServer, Fault.ReinitializeServer, Fault.ReinitializeServer];
+
     private static readonly Fault[] s_requests = [Fault.Switchover, Fault.Failover];
 
     // A pause switches the guards off: only what leaves a paused cluster with one primary happens here.
@@ -46,6 +48,10 @@ internal static class Mixes
         ["RestartsAndCrashes"] = [.. s_restarts, Fault.KillAgent, Fault.KillPostmaster, Fault.FreezeAgent,
             Fault.StopAgent, Fault.FailStarts],
         ["PausedRestarts"] = [Fault.Pause, Fault.Pause, .. s_restarts, Fault.Switchover],
+        ["CalmReinitializations"] = [Fault.ReinitializeServer, Fault.ReinitializeServer, Fault.RestartServer],
+        ["Reinitializations"] =
+            [.. s_reinitializations, Fault.KillAgent, Fault.KillNode, Fault.CutFromPeers, Fault.CutFromDcs, Fault.SlowCopy, Fault.Switchover],
+        ["PausedReinitializations"] = [Fault.Pause, .. s_reinitializations, Fault.Switchover],
         ["Paused"] = s_paused,
         ["CalmTimes"] = [Fault.ChangeTimes],
         ["Times"] = s_times,

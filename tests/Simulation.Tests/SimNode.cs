@@ -370,6 +370,10 @@ internal sealed class SimAgent : SimMember
         async Task AwaitAsync() => LastRestart = await Orders.RestartAsync(filter, null, CancellationToken.None);
     }
 
+    /// <summary>An operator asks for a new copy in place of its data.</summary>
+    public void OrderReinitialize(bool force, bool fromLeader) =>
+        Process.Run(() => _ = Orders.ReinitializeAsync(force, fromLeader, CancellationToken.None));
+
     /// <summary>An operator plans a restart.</summary>
     public void PlanRestart(TimeSpan ahead) => Process.Run(() =>
         Orders.TrySchedule(new ScheduledRestart(_time.GetUtcNow() + ahead, null, null, null, false, null)));

@@ -185,8 +185,7 @@ internal sealed partial class SimPatroni : SimMember
             if (!_config.Pause && leader is not null
                 && cluster.Members.GetValueOrDefault(leader) is { Role: Role.Primary } source)
             {
-                Begin("copies the leader",
-                    async () => (await _postgres.CloneAsync(source, s_silent, CancellationToken.None)).Ok);
+                Begin("copies the leader", async () => (await _postgres.CloneAsync(new ClonePlan(source), s_silent, CancellationToken.None)).Ok);
             }
         }
         else if (cluster.Initialize.SystemId is { } id && id != _local.Control?.SystemId)
@@ -268,7 +267,7 @@ internal sealed partial class SimPatroni : SimMember
         {
             var healed = leader.CheckpointAfterPromotePending ? StepResult.Failed("waits for the leader's checkpoint")
                 : _local.RewindPossible ? await _postgres.RewindAsync(leader, s_silent, CancellationToken.None)
-                : await _postgres.CloneAsync(leader, s_silent, CancellationToken.None);
+                : await _postgres.CloneAsync(new ClonePlan(leader), s_silent, CancellationToken.None);
             if (!healed.Ok)
             {
                 return false;

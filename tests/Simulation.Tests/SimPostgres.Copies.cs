@@ -46,9 +46,9 @@ internal sealed partial class SimPostgres
         return StepResult.Done("moved away");
     }
 
-    public async Task<StepResult> CloneAsync(
-        Member? source, IProgress<string> progress, CancellationToken cancellationToken)
+    public async Task<StepResult> CloneAsync(ClonePlan plan, IProgress<string> progress, CancellationToken cancellationToken)
     {
+        var source = plan.Source;
         if (source?.Address is not { } address)
         {
             return StepResult.Failed("no source");
@@ -59,6 +59,10 @@ internal sealed partial class SimPostgres
             await Delay(5, 500, cancellationToken);
             return StepResult.Failed("no space left on device");
         }
+        if (plan.Replaces && !server.IsEmpty)
+        {
+            return await ReplaceAsync(source, address, cancellationToken);
+        }
         if (server.RewindObstacle is { } obstacle && !server.IsEmpty)
         {
             server.Corrupted?.Invoke($"{server.Name} removes its data because of a passing obstacle: {obstacle}");
@@ -68,6 +72,23 @@ internal sealed partial class SimPostgres
         if (await ReadFromAsync(from, options.CopyTime ?? server.Times.Copy(), cancellationToken) is { } problem)
         {
             server.Erase();
+            return StepResult.Failed($"{source.Name}: {problem}");
+        }
+        server.CopyFrom(from!);
+        return StepResult.Done("copied");
+    }
+
+    /// <summary>By an operator's order: the data are marked, and stay until the copy is whole.</summary>
+    private async Task<StepResult> ReplaceAsync(Member source, HostPort address, CancellationToken cancellationToken)
+    {
+        if (server.AcceptsWrites)
+        {
+            server.Corrupted?.Invoke($"{server.Name}: the data of a running primary are replaced");
+        }
+        server.MarkToBeReplaced();
+        var from = network.ServerAt(address.Port);
+        if (await ReadFromAsync(from, options.CopyTime ?? server.Times.Copy(), cancellationToken) is { } problem)
+        {
             return StepResult.Failed($"{source.Name}: {problem}");
         }
         server.CopyFrom(from!);

@@ -260,7 +260,8 @@ internal sealed partial class SimPostgres(
                 server.Timeline, true, true),
             Server = state,
             IsPrimary = server.IsPrimary,
-            Damage = options.LeavesNoMark ? DataDamage.None
+            Damage = server.IsToBeReplaced ? DataDamage.ToBeReplaced
+                : options.LeavesNoMark ? DataDamage.None
                 : server.Damage == SimDamage.HalfRewound ? DataDamage.HalfRewound
                 : server.IsKnownDiverged ? DataDamage.Diverged : DataDamage.None,
             IsWalEndUnknown = !isEndKnown,

@@ -56,6 +56,9 @@ internal sealed partial class SimServer
     /// <summary>A comparison found that the data left the primary's history, and no later one took that back.</summary>
     public bool IsKnownDiverged { get; set; }
 
+    /// <summary>An operator wants the data replaced: the mark stands in the directory.</summary>
+    public bool IsToBeReplaced { get; private set; }
+
     /// <summary>The mark of a filling that has begun stands beside the directory.</summary>
     public bool IsMarkedUnfinished { get; private set; }
 
@@ -95,7 +98,7 @@ internal sealed partial class SimServer
         {
             Corrupted?.Invoke($"{name}: the data that were restored by hand are removed");
         }
-        SystemId = null;
+        (SystemId, IsToBeReplaced) = (null, false);
         (Wal, Replayed, History, Damage, IsKnownDiverged, IsByHand) = ([], 0, [], SimDamage.None, false, false);
     }
 
@@ -113,6 +116,13 @@ internal sealed partial class SimServer
         (Timeline, ControlTimeline) = (1, 1);
     }
 
+    /// <summary>An operator's order to replace the data is carried out.</summary>
+    public void MarkToBeReplaced()
+    {
+        Kill("its data are to be replaced");
+        IsToBeReplaced = true;
+    }
+
     /// <summary>pg_rewind begins to change files.</summary>
     public void BeginRewind() => Damage = SimDamage.HalfRewound;
 
@@ -120,6 +130,7 @@ internal sealed partial class SimServer
     public void CopyFrom(SimServer source)
     {
         Kill("its data are replaced");
+        IsToBeReplaced = false;
         SystemId = source.SystemId;
         (Wal, Replayed) = ([.. source.Wal], source.Replayed);
         (History, HighestKnownTimeline) = ([.. source.History], source.HighestKnownTimeline);

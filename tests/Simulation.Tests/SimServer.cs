@@ -89,6 +89,10 @@ internal sealed partial class SimServer(SimWorld world, SimNetwork network, stri
         {
             return;
         }
+        if (IsToBeReplaced)
+        {
+            Corrupted?.Invoke($"{name} starts on data that an operator wants replaced");
+        }
         if (Damage != SimDamage.None)
         {
             Corrupted?.Invoke($"{name} starts on data that are {Describe(Damage)}");

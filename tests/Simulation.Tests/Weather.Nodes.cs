@@ -27,6 +27,9 @@ internal sealed partial class Weather
             case Fault.RestartServer:
                 (node.Agent as SimAgent)?.OrderRestart(RestartFilter.None);
                 return true;
+            case Fault.ReinitializeServer:
+                (node.Agent as SimAgent)?.OrderReinitialize(chance.Happens(0.5), chance.Happens(0.3));
+                return true;
             case Fault.PlanRestart:
                 (node.Agent as SimAgent)?.PlanRestart(chance.Between(100, 4000));
                 return true;

@@ -104,7 +104,7 @@ internal sealed partial class AgentLoop
             FailsafeUntil = _keeper.VouchedUntil,
             ReasonCode = decision.Code,
             Reason = decision.Reason,
-            JobInProgress = o.Job is { } job ? HaLoop.Name(job.Kind) : null,
+            Job = o.Job,
             Fence = !_guard.IsFenced ? FenceState.None : o.Local.AcceptsWrites ? FenceState.Armed : FenceState.Idle,
         });
     }

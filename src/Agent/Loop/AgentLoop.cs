@@ -89,6 +89,9 @@ internal sealed partial class AgentLoop : IDisposable
     /// <summary>Wakes the loop.</summary>
     public LoopSignal Signal { get; }
 
+    /// <summary>The job that runs now; null: none.</summary>
+    public JobView? Job => _jobs.Current;
+
     /// <summary>What operators ask of this member.</summary>
     public OrderDesk Orders { get; }
 
@@ -233,8 +236,10 @@ internal sealed partial class AgentLoop : IDisposable
         }
         var decision = Decide(observation);
         _memory = decision.Memory with { PreviousPosition = observation.Local.WalPosition };
-        KeepMembers?.Invoke(_memory.Members,
-            observation.Ended is { Kind: JobKind.Clone or JobKind.Rewind or JobKind.Bootstrap });
+        KeepMembers?.Invoke(_memory.Members, observation.Ended is
+        {
+            Kind: JobKind.Clone or JobKind.Reinitialize or JobKind.Rewind or JobKind.Bootstrap
+        });
         Announce(observation, decision);
         Publish(observation, decision);
         var carried = _learned;

@@ -3,6 +3,9 @@ using Routing.Ha;
 
 namespace Routing.Agent.Loop;
 
+/// <summary>Where a job tells how far it is: in a sentence, and in numbers.</summary>
+internal interface IJobProgress : IProgress<string>, IProgress<CopyProgress>;
+
 /// <summary>The one long job that runs beside the loop.</summary>
 internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<JobSlot> logger) : IDisposable
 {
@@ -55,7 +58,7 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
     /// <param name="restartsPrimary">A restart that starts a primary again.</param>
     public bool TryStart(
         JobKind kind, string? source,
-        Func<IProgress<string>, CancellationToken, Task<(JobResult Result, string Detail)>> work,
+        Func<IJobProgress, CancellationToken, Task<(JobResult Result, string Detail)>> work,
         DemoteMode? demotion = null, bool restartsPrimary = false)
     {
         lock (_lock)
@@ -89,7 +92,7 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
     private TimeSpan Now() => now();
 
     private async Task RunAsync(
-        JobKind kind, Func<IProgress<string>, CancellationToken, Task<(JobResult, string)>> work,
+        JobKind kind, Func<IJobProgress, CancellationToken, Task<(JobResult, string)>> work,
         CancellationTokenSource cancel)
     {
         await Task.Yield();
@@ -129,8 +132,18 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
         wake();
     }
 
-    private sealed class Progress(JobSlot slot) : IProgress<string>
+    private sealed class Progress(JobSlot slot) : IJobProgress
     {
+        public void Report(CopyProgress value)
+        {
+            lock (slot._lock)
+            {
+                slot._current = slot._current is { } current
+                    ? current with { Copied = value, ProgressedAt = slot.Now() }
+                    : null;
+            }
+        }
+
         public void Report(string value)
         {
             lock (slot._lock)

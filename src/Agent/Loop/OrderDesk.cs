@@ -10,14 +10,14 @@ namespace Routing.Agent.Loop;
 internal readonly record struct OrderEnd(JobResult? Result, OrderRefusal? Refusal, string Detail);
 
 /// <summary>
-/// What operators ask of this member through REST, on its way to the loop and back. One order is open or under way at a
-/// time.
+/// What operators ask of this member through REST, on its way to the loop and back. One order is open at a time.
 /// </summary>
 /// <param name="wake">Lets the loop run.</param>
 internal sealed class OrderDesk(Action wake)
 {
     private readonly Lock _lock = new();
-    private Entry? _current;
+    private Entry? _open;
+    private Entry? _begun;
     private ScheduledRestart? _scheduled;
     private long _lastId;
     private bool _hasRecalled;
@@ -29,7 +29,7 @@ internal sealed class OrderDesk(Action wake)
         {
             lock (_lock)
             {
-                return _current is { HasBegun: false } entry ? entry.Order : null;
+                return _open?.Order;
             }
         }
     }
@@ -52,6 +52,13 @@ internal sealed class OrderDesk(Action wake)
     /// <param name="cancellationToken">Nobody waits any more: an order that has not begun is taken back.</param>
     public Task<OrderEnd> RestartAsync(RestartFilter filter, TimeSpan? timeout, CancellationToken cancellationToken) =>
         SubmitAsync(id => new RestartOrder(id, filter, timeout), cancellationToken);
+
+    /// <summary>Hands a reinitialization to the loop, and waits until it has begun or was refused.</summary>
+    /// <param name="force">End the job that runs.</param>
+    /// <param name="fromLeader">Copy the leader, by pg_basebackup.</param>
+    /// <param name="cancellationToken">Nobody waits any more: an order that has not begun is taken back.</param>
+    public Task<OrderEnd> ReinitializeAsync(bool force, bool fromLeader, CancellationToken cancellationToken) =>
+        SubmitAsync(id => new ReinitializeOrder(id, force, fromLeader), cancellationToken);
 
     /// <summary>Plans a restart; false: another one is planned.</summary>
     public bool TrySchedule(ScheduledRestart restart)
@@ -103,9 +110,9 @@ internal sealed class OrderDesk(Action wake)
     {
         lock (_lock)
         {
-            if (_current is null && _scheduled is { } due)
+            if (_open is null && _scheduled is { } due)
             {
-                _current = new Entry(new RestartOrder(++_lastId, due.Filter, due.Timeout));
+                _open = new Entry(new RestartOrder(++_lastId, due.Filter, due.Timeout));
                 _scheduled = null;
             }
         }
@@ -116,9 +123,9 @@ internal sealed class OrderDesk(Action wake)
     {
         lock (_lock)
         {
-            if (_current is { } entry && entry.Order.Id == id)
+            if (_open?.Order.Id == id)
             {
-                entry.HasBegun = true;
+                (_begun, _open) = (_open, null);
             }
         }
     }
@@ -129,9 +136,13 @@ internal sealed class OrderDesk(Action wake)
         Entry? ended = null;
         lock (_lock)
         {
-            if (_current is { } entry && entry.Order.Id == id)
+            if (_open?.Order.Id == id)
             {
-                (ended, _current) = (entry, null);
+                (ended, _open) = (_open, null);
+            }
+            else if (_begun?.Order.Id == id)
+            {
+                (ended, _begun) = (_begun, null);
             }
         }
         ended?.Ended.TrySetResult(end);
@@ -142,11 +153,11 @@ internal sealed class OrderDesk(Action wake)
         Entry entry;
         lock (_lock)
         {
-            if (_current is { } running)
+            if (_open is { } before)
             {
-                return new OrderEnd(null, OrderRefusal.Busy, NameOf(running.Order));
+                return new OrderEnd(null, OrderRefusal.Busy, NameOf(before.Order));
             }
-            entry = _current = new Entry(make(++_lastId));
+            entry = _open = new Entry(make(++_lastId));
         }
         wake();
         try
@@ -157,9 +168,9 @@ internal sealed class OrderDesk(Action wake)
         {
             lock (_lock)
             {
-                if (ReferenceEquals(_current, entry) && !entry.HasBegun)
+                if (ReferenceEquals(_open, entry))
                 {
-                    _current = null;
+                    _open = null;
                 }
             }
             throw;
@@ -169,14 +180,13 @@ internal sealed class OrderDesk(Action wake)
     private static string NameOf(Order order) => order switch
     {
         RestartOrder => HaLoop.Name(JobKind.Restart),
+        ReinitializeOrder => HaLoop.Name(JobKind.Reinitialize),
         _ => throw new InvalidOperationException($"The desk does not know the order {order}."),
     };
 
     private sealed class Entry(Order order)
     {
         public Order Order => order;
-
-        public bool HasBegun { get; set; }
 
         public TaskCompletionSource<OrderEnd> Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

@@ -1,4 +1,5 @@
 using Routing.Agent.Postgres;
+using Routing.Cluster;
 using Routing.Ha;
 
 namespace Routing.Agent.Loop;
@@ -8,6 +9,26 @@ internal sealed partial class Performer
 {
     /// <summary>A server that answers nobody does not end by a fast stop either: it gets this long.</summary>
     private static readonly TimeSpan s_unresponsiveStop = TimeSpan.FromSeconds(30);
+
+    private void TellBegun(HaAction action)
+    {
+        if (action is HaAction.Restart restart)
+        {
+            orders.Begin(restart.Order.Id);
+        }
+        else if (action is HaAction.CopyMember { OrderId: not 0 } copy)
+        {
+            orders.End(copy.OrderId, new OrderEnd(JobResult.Done, null, "has begun"));   // nobody waits for hours
+        }
+    }
+
+    private static ClonePlan PlanOf(HaAction.CopyMember copy, Member? source, IProgress<CopyProgress> progress) =>
+        new(source)
+        {
+            Replaces = copy.Replaces,
+            OnlyBaseBackup = copy.FromLeader,
+            OnCopied = progress.Report,
+        };
 
     /// <summary>Restarts in place, and tells the operator how it ended, whatever ends it.</summary>
     private async Task<(JobResult, string)> RestartAsync(

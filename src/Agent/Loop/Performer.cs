@@ -346,12 +346,12 @@ internal sealed partial class Performer(
         {
             guard.Arm(pid);
         }
-        var restart = action as HaAction.Restart;
-        var hasBegun = jobs.TryStart(kind, SourceOf(action), work, (action as HaAction.Demote)?.Mode,
-            restart is { AsPrimary: true });
-        if (hasBegun && restart is not null)
+        var hasBegun = jobs.TryStart(
+            kind, SourceOf(action), work, (action as HaAction.Demote)?.Mode,
+            action is HaAction.Restart { AsPrimary: true });
+        if (hasBegun)
         {
-            orders.Begin(restart.Order.Id);
+            TellBegun(action);
         }
         return hasBegun;
     }
@@ -368,8 +368,7 @@ internal sealed partial class Performer(
     private bool LeadsStill() =>
         keeper.View.Leads || (keeper.VouchedUntil is { } until && time.GetTimestamp() < until);
 
-    private (JobKind, Func<IProgress<string>, CancellationToken, Task<(JobResult, string)>>) Job(
-        HaAction action, Run run)
+    private (JobKind, Func<IJobProgress, CancellationToken, Task<(JobResult, string)>>) Job(HaAction action, Run run)
     {
         // Before the first answer of the DCS only a demotion can be begun, which needs no member.
         var members = (run.Observation.Cluster ?? ClusterSnapshot.Empty).Members;
@@ -377,8 +376,8 @@ internal sealed partial class Performer(
         {
             HaAction.Bootstrap => (JobKind.Bootstrap, async (p, t) => End(await postgres.BootstrapAsync(p, t))),
             HaAction.AbandonBootstrap => (JobKind.AbandonBootstrap, (_, t) => AbandonAsync(run, t)),
-            HaAction.CopyMember copy => (JobKind.Clone, async (p, t) =>
-                End(await postgres.CloneAsync(copy.Source is null ? null : members[copy.Source], p, t))),
+            HaAction.CopyMember copy => (copy.Replaces ? JobKind.Reinitialize : JobKind.Clone, async (p, t) =>
+                End(await postgres.CloneAsync(PlanOf(copy, copy.Source is null ? null : members[copy.Source], p), p, t))),
             HaAction.StartPrimary start => (JobKind.StartPrimary, async (_, t) =>
                 End(await postgres.StartAsync(
                     new StartPlan(true, null, start.Timeout) { OnPostmaster = guard.Arm }, t))),

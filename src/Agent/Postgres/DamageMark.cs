@@ -5,8 +5,7 @@ using Routing.Ha;
 namespace Routing.Agent.Postgres;
 
 /// <summary>
-/// What a comparison or a rewind found out about the data, kept in the data directory: it outlives the agent and goes
-/// with the data.
+/// What is known against the data, kept in the data directory: it outlives the agent and goes with the data.
 /// </summary>
 /// <remarks>
 /// A rewind that runs is marked by a named pipe: pg_rewind removes regular files, directories and links that its source
@@ -20,15 +19,21 @@ internal sealed class DamageMark(string dataDirectory)
     /// <summary>Stands from the start of a rewind until it has ended well.</summary>
     public const string RewindingName = "routing.rewinding";
 
+    /// <summary>Stands from an operator's request to replace the data until a copy has taken their place.</summary>
+    public const string ReinitializeName = "routing.reinitialize";
+
     private const uint OwnerOnly = 0b110_000_000;
 
     private string Diverged => Path.Combine(dataDirectory, DivergedName);
+
+    private string Reinitialize => Path.Combine(dataDirectory, ReinitializeName);
 
     private string Rewinding => Path.Combine(dataDirectory, RewindingName);
 
     /// <summary>The mark that stands there now.</summary>
     public DataDamage Read() =>
-        File.Exists(Rewinding) ? DataDamage.HalfRewound
+        File.Exists(Reinitialize) ? DataDamage.ToBeReplaced
+        : File.Exists(Rewinding) ? DataDamage.HalfRewound
         : File.Exists(Diverged) ? DataDamage.Diverged
         : DataDamage.None;
 
@@ -39,6 +44,17 @@ internal sealed class DamageMark(string dataDirectory)
         if (Read() == DataDamage.None)
         {
             DurableFile.Write(Diverged, reason + "\n");
+        }
+    }
+
+    /// <summary>An operator wants the data replaced by a copy.</summary>
+    /// <exception cref="IOException">The mark cannot be written.</exception>
+    public void SetToBeReplaced()
+    {
+        if (!File.Exists(Reinitialize))
+        {
+            DurableFile.Write(
+                Reinitialize, "An operator asked to replace these data by a copy. Remove this file to keep them.\n");
         }
     }
 
@@ -68,6 +84,7 @@ internal sealed class DamageMark(string dataDirectory)
     {
         Remove(Diverged);
         Remove(Rewinding);
+        Remove(Reinitialize);
     }
 
     private void Remove(string path)

@@ -18,6 +18,9 @@ internal sealed class DataFilling(string directory)
     /// <summary>Where initdb and pg_basebackup write to.</summary>
     private const string StagingName = ".routing-filling";
 
+    /// <summary>Where replaced data stand until they are put beside the data directory.</summary>
+    private const string ReplacedName = ".routing-replaced";
+
     /// <summary>Holds the system identifier of a cluster whose bootstrap has not ended.</summary>
     private const string HalfMadeName = "routing.bootstrapping";
 
@@ -103,6 +106,38 @@ internal sealed class DataFilling(string directory)
     {
         Directory.CreateDirectory(directory, DataDirectoryMode);
         Drop();
+    }
+
+    /// <summary>
+    /// The content of the filled directory takes the place of the data that stood there. Those are kept beside the data
+    /// directory, or removed where nothing can be put there. Whatever ends this before its time leaves an empty place,
+    /// by what <see cref="IsUnfinished"/> says.
+    /// </summary>
+    /// <returns>Where the old data are, or that they were removed; null: there were none.</returns>
+    /// <exception cref="IOException">Something cannot be moved.</exception>
+    public string? Replace()
+    {
+        if (!HoldsData)
+        {
+            MoveUp();
+            return null;
+        }
+        var old = Path.Combine(directory, ReplacedName);
+        if (Directory.Exists(old))
+        {
+            Directory.Delete(old, recursive: true);
+        }
+        Directory.CreateDirectory(old, DataDirectoryMode);
+        // Without PG_VERSION this is no database any more, and what is half moved cannot be taken for one.
+        File.Move(Path.Combine(directory, "PG_VERSION"), Path.Combine(old, "PG_VERSION"));
+        DurableFile.FlushDirectory(directory);
+        var entries = new DirectoryInfo(directory).EnumerateFileSystemInfos();
+        foreach (var entry in entries.Where(entry => !IsNothing(entry.FullName)).ToList())
+        {
+            Directory.Move(entry.FullName, Path.Combine(old, entry.Name));
+        }
+        MoveUp();
+        return DataRemoval.PutBeside(old, directory);
     }
 
     /// <summary>The content of the filled directory becomes that of the data directory, PG_VERSION last.</summary>

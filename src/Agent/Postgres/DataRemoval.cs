@@ -31,6 +31,16 @@ internal static class DataRemoval
         return null;
     }
 
+    /// <summary>
+    /// Whether the data can stay in place while a copy is made inside their directory: the disk has room for both, and
+    /// nothing of them stands elsewhere, where the copy would have to go too.
+    /// </summary>
+    public static bool CanStayBeside(string directory)
+    {
+        RemoveEarlier(directory);
+        return LinkedDirectories(directory).Count == 0 && HasRoomForAnother(directory);
+    }
+
     /// <summary>Renames a data directory and the directories that its links lead to; the links go along.</summary>
     /// <returns>Its new name.</returns>
     /// <exception cref="IOException">It cannot be renamed.</exception>
@@ -56,6 +66,20 @@ internal static class DataRemoval
         }
         Directory.CreateDirectory(real, mode);
         return aside;
+    }
+
+    /// <summary>Puts replaced data from inside a data directory beside it; where that cannot be, removes them.</summary>
+    /// <returns>Where they are, or what became of them.</returns>
+    public static string PutBeside(string inside, string directory)
+    {
+        if (CanRename(directory))
+        {
+            var aside = Free(Real(directory) + Replaced);
+            Directory.Move(inside, aside);
+            return aside;
+        }
+        Directory.Delete(inside, recursive: true);
+        return "nothing: they cannot be put beside the data directory";
     }
 
     /// <summary>

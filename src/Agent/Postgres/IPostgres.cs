@@ -46,6 +46,20 @@ internal sealed record StartPlan(bool AsPrimary, Upstream? Upstream, TimeSpan? T
     public Action<int>? OnPostmaster { get; init; }
 }
 
+/// <summary>A copy of another member.</summary>
+/// <param name="Source">Where from; null: only methods that need no source.</param>
+internal sealed record ClonePlan(Member? Source)
+{
+    /// <summary>An operator wants the data replaced: they are marked, so that the agent goes on with it.</summary>
+    public bool Replaces { get; init; }
+
+    /// <summary>By <c>pg_basebackup</c> alone, whatever methods are configured.</summary>
+    public bool OnlyBaseBackup { get; init; }
+
+    /// <summary>Told about once a second how far the copy is, where the program says so.</summary>
+    public Action<CopyProgress>? OnCopied { get; init; }
+}
+
 /// <summary>A restart of the server in its present role.</summary>
 /// <param name="Stop">How it stops.</param>
 /// <param name="Start">How it starts again.</param>
@@ -146,10 +160,10 @@ internal interface IPostgres
     Task<StepResult> MoveDataDirectoryAwayAsync(CancellationToken cancellationToken);
 
     /// <summary>Fills the empty (or to be replaced) directory from another member. Does not start it.</summary>
-    /// <param name="source">Where from; null: only methods that need no source.</param>
+    /// <param name="plan">Where from, and how.</param>
     /// <param name="progress">Short sentences.</param>
     /// <param name="cancellationToken">Stops the copy and removes what it wrote.</param>
-    Task<StepResult> CloneAsync(Member? source, IProgress<string> progress, CancellationToken cancellationToken);
+    Task<StepResult> CloneAsync(ClonePlan plan, IProgress<string> progress, CancellationToken cancellationToken);
 
     /// <summary>Writes the configuration and starts the postmaster.</summary>
     Task<StartOutcome> StartAsync(StartPlan plan, CancellationToken cancellationToken);

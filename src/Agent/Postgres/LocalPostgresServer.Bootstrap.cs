@@ -378,18 +378,28 @@ internal sealed partial class LocalPostgresServer
     }
 
     /// <summary>Runs a program of PostgreSQL's; its last words go into the answer when it fails.</summary>
+    /// <param name="name">The program.</param>
+    /// <param name="command">How it is called.</param>
+    /// <param name="progress">Gets each line.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="onLine">
+    /// Sees each line; true: it has dealt with it, and the line is neither logged nor a last word.
+    /// </param>
     private async Task<StepResult> RunAsync(
         string name, Command command, IProgress<string> progress, CancellationToken cancellationToken,
-        Action<string>? onLine = null)
+        Func<string, bool>? onLine = null)
     {
         var last = new Queue<string>();
         var result = await _commands.RunAsync(
             command,
             line =>
             {
+                if (onLine?.Invoke(line.Text) == true)
+                {
+                    return;
+                }
                 LogProgram(name, line.Text);
                 progress.Report(line.Text);
-                onLine?.Invoke(line.Text);
                 last.Enqueue(line.Text);
                 if (last.Count > 5)
                 {

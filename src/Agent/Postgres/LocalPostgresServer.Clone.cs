@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Native;
 using Routing.Cluster;
+using Routing.Ha;
 
 namespace Routing.Agent.Postgres;
 
@@ -11,14 +12,20 @@ internal sealed partial class LocalPostgresServer
     private const int BaseBackupTries = 2;
 
     private static readonly TimeSpan s_betweenTries = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_betweenReports = TimeSpan.FromSeconds(10);
 
     /// <inheritdoc/>
     public async Task<StepResult> CloneAsync(
-        Member? source, IProgress<string> progress, CancellationToken cancellationToken)
+        ClonePlan plan, IProgress<string> progress, CancellationToken cancellationToken)
     {
+        var source = plan.Source;
         var failures = new List<string>();
         try
         {
+            if (plan.Replaces && HasData)
+            {
+                MarkToBeReplaced();
+            }
             var stopped = await StopAsync(new StopPlan(StopMode.Immediate), cancellationToken);
             if (!stopped.Ok)
             {
@@ -26,7 +33,7 @@ internal sealed partial class LocalPostgresServer
             }
             await EndLeftoversAsync(cancellationToken);
             var effective = await EffectiveAsync(Role.Replica, cancellationToken);
-            foreach (var method in effective.Config.CreateReplicaMethods)
+            foreach (var method in plan.OnlyBaseBackup ? [BaseBackup] : effective.Config.CreateReplicaMethods)
             {
                 var isBaseBackup = method == BaseBackup;
                 if (source?.Address is null && (isBaseBackup || !effective.Config.ReplicaMethods[method].NoLeader))
@@ -35,7 +42,7 @@ internal sealed partial class LocalPostgresServer
                 }
                 progress.Report($"creating replica by {method}");
                 var result = isBaseBackup
-                    ? await RunBaseBackupAsync(source!.Address!.Value, effective, progress, cancellationToken)
+                    ? await RunBaseBackupAsync(source!.Address!.Value, effective, plan, progress, cancellationToken)
                     : await RunReplicaMethodAsync(method, source?.Address, effective, progress, cancellationToken);
                 if (result.Ok)
                 {
@@ -63,7 +70,8 @@ internal sealed partial class LocalPostgresServer
     }
 
     private async Task<StepResult> RunBaseBackupAsync(
-        HostPort source, Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
+        HostPort source, Effective effective, ClonePlan plan, IProgress<string> progress,
+        CancellationToken cancellationToken)
     {
         var postgres = _settings.Postgres;
         var connection = ProgramConnection.ForProgram(
@@ -79,14 +87,14 @@ internal sealed partial class LocalPostgresServer
         }
         for (var attempt = 1; ; attempt++)
         {
-            PrepareEmptyDirectory();
+            PrepareForCopy(progress);
             EmptyWalDirectory(options);
             PasswordFile.Write(postgres.PasswordFile, source, Users);
             StepResult result;
             try
             {
                 var command = new Command(_programs.BaseBackup, arguments) { Environment = connection.Environment };
-                result = await RunAsync("pg_basebackup", command, progress, cancellationToken);
+                result = await RunCopyAsync("pg_basebackup", command, plan, progress, cancellationToken);
             }
             catch (OperationCanceledException)
             {
@@ -95,7 +103,10 @@ internal sealed partial class LocalPostgresServer
             }
             if (result.Ok)
             {
-                Filling.MoveUp();
+                if (Filling.Replace() is { } aside)
+                {
+                    LogReplaced(aside);
+                }
                 return result;
             }
             Filling.Drop();
@@ -105,6 +116,41 @@ internal sealed partial class LocalPostgresServer
             }
             LogCloneFailed(BaseBackup, result.Detail);
             await Task.Delay(s_betweenTries, _time, cancellationToken);
+        }
+    }
+
+    /// <summary>Runs a program that tells how far it is: the log has that every ten seconds.</summary>
+    private Task<StepResult> RunCopyAsync(
+        string name, Command command, ClonePlan plan, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var meter = new CopyMeter(_time);
+        long? told = null;
+        return RunAsync(name, command, progress, cancellationToken, line =>
+        {
+            if (meter.Read(line) is not { } copied)
+            {
+                return false;
+            }
+            plan.OnCopied?.Invoke(copied);
+            progress.Report(copied.ToString());
+            if (told is not { } at || _time.GetElapsedTime(at) >= s_betweenReports)
+            {
+                told = _time.GetTimestamp();
+                LogCopied(name, copied);
+            }
+            return true;
+        });
+    }
+
+    private void MarkToBeReplaced()
+    {
+        try
+        {
+            _damage.SetToBeReplaced();
+        }
+        catch (IOException error)
+        {
+            LogNotMarkedToBeReplaced(error.Message);   // a full disk is a reason to ask for a copy, not to refuse it
         }
     }
 
@@ -156,6 +202,14 @@ internal sealed partial class LocalPostgresServer
     [LoggerMessage(
         EventId = 2070, Level = LogLevel.Warning, Message = "Making a replica by {Method} failed: {Problem}")]
     private partial void LogCloneFailed(string method, string problem);
+
+    [LoggerMessage(EventId = 2075, Level = LogLevel.Information, Message = "{Program}: {Copied}")]
+    private partial void LogCopied(string program, CopyProgress copied);
+
+    [LoggerMessage(EventId = 2076, Level = LogLevel.Warning,
+        Message = "The data to be replaced cannot be marked: an agent that ends before the copy is whole goes on with "
+            + "them: {Problem}")]
+    private partial void LogNotMarkedToBeReplaced(string problem);
 
     [LoggerMessage(EventId = 2071, Level = LogLevel.Information, Message = "{Program}: {Text}")]
     private partial void LogProgram(string program, string text);

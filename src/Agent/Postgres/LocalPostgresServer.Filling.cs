@@ -54,6 +54,25 @@ internal sealed partial class LocalPostgresServer
         Filling.Prepare();
     }
 
+    /// <summary>Room for a copy: beside the data where the disk allows, so that they stay until it is whole.</summary>
+    /// <exception cref="IOException">What stands there can be neither moved nor removed.</exception>
+    private void PrepareForCopy(IProgress<string> progress)
+    {
+        if (DataDirectoryState.Look(DataDirectory).Kind != Ha.DataDirectory.Ready)
+        {
+            PrepareEmptyDirectory();
+            return;
+        }
+        Filling.Drop();
+        if (DataRemoval.CanStayBeside(DataDirectory))
+        {
+            progress.Report("copies; the data stay until the copy is whole");
+            return;
+        }
+        progress.Report("makes room: the data cannot stay in place until the copy is whole");
+        PrepareEmptyDirectory();
+    }
+
     /// <summary>A script gets the data directory itself, and a marker stands beside it meanwhile.</summary>
     private void PrepareForScript(string name)
     {

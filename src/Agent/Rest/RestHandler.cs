@@ -24,6 +24,7 @@ internal sealed partial class RestHandler(
     private readonly LeaderChange _leaderChange = new(control, time, logger);
     private readonly ConfigChange _configChange = new(control, logger);
     private readonly RestartRequest _restart = new(control, time, logger);
+    private readonly ReinitializeRequest _reinitialize = new(control, logger);
     private Rules? _rules;
 
     /// <summary>Takes settings for the requests that begin from now on.</summary>
@@ -90,6 +91,8 @@ internal sealed partial class RestHandler(
                 GuardedAsync(context, rules, () => PostFailsafeAsync(context, settings), isFailsafe: true),
             ("POST", "reload") => GuardedAsync(context, rules, () => ReloadAsync(context, settings)),
             ("POST", "restart") => GuardedAsync(context, rules, () => _restart.RequestAsync(context, settings)),
+            ("POST", "reinitialize") => GuardedAsync(
+                context, rules, () => _reinitialize.RequestAsync(context, settings)),
             ("DELETE", "restart") => GuardedAsync(context, rules, () => _restart.CancelAsync(context, settings)),
             ("POST", "sigterm") => GuardedAsync(
                 context, rules, () => context.SayAsync(settings, StatusCodes.Status202Accepted, "shutdown scheduled")),

@@ -66,6 +66,10 @@ internal static class StatusDocument
         {
             json.WriteString("unhealthy", HealthRules.Name(status.Health));
         }
+        if (status.Job is { } job)
+        {
+            WriteJob(json, job);
+        }
         json.WriteEndObject();
         json.WriteEndObject();
     }
@@ -174,6 +178,29 @@ internal static class StatusDocument
         if (restart.TimeoutSeconds is { } timeout)
         {
             json.WriteNumber("timeout", timeout);
+        }
+        json.WriteEndObject();
+    }
+
+    /// <summary>The job that runs, and how far a copy is: bytes, bytes per second, seconds.</summary>
+    private static void WriteJob(Utf8JsonWriter json, JobView job)
+    {
+        json.WriteStartObject("job");
+        json.WriteString("name", HaLoop.Name(job.Kind));
+        json.WriteString("progress", job.Progress);
+        if (job.Source is { } source)
+        {
+            json.WriteString("source", source);
+        }
+        if (job.Copied is { } copied)
+        {
+            json.WriteNumber("bytes", copied.Bytes);
+            json.WriteNumber("total", copied.Total);
+            json.WriteNumber("rate", copied.BytesPerSecond);
+            if (copied.Left is { } left)
+            {
+                json.WriteNumber("seconds_left", Math.Round(left.TotalSeconds));
+            }
         }
         json.WriteEndObject();
     }

@@ -108,10 +108,8 @@ internal sealed record AgentStatus
     /// <summary>The sentence of the last decision.</summary>
     public string Reason { get; init; } = "";
 
-    /// <summary>
-    /// The long work that runs beside the loop, in a few words (<c>restart</c>, <c>reinitialize</c>…); null for none.
-    /// </summary>
-    public string? JobInProgress { get; init; }
+    /// <summary>The long job that runs beside the loop; null for none.</summary>
+    public JobView? Job { get; init; }
 
     /// <summary>What the fence does.</summary>
     public FenceState Fence { get; init; }

@@ -22,7 +22,7 @@ public sealed class FillingTests
             new TestNode("b", extra: "  create_replica_methods: [broken, basebackup]\n  broken: {command: 'false'}");
         var nobody = primary.Member with { Address = new Routing.Cluster.HostPort("127.0.0.2", FreePorts.Take()) };
 
-        var failed = await node.Server.CloneAsync(nobody, node.Progress, Cancellation);
+        var failed = await node.Server.CloneAsync(new ClonePlan(nobody), node.Progress, Cancellation);
         var empty = await node.ObserveAsync();
         await RestoreAsync(primary, node);
         await node.RestartAgentAsync();
@@ -43,7 +43,7 @@ public sealed class FillingTests
         await File.WriteAllTextAsync(Path.Combine(node.Data, "pg_xact"), "moved up already", Cancellation);
 
         Assert.Equal(DataDirectory.Empty, (await node.ObserveAsync()).Data);
-        var cloned = await node.Server.CloneAsync(primary.Member, node.Progress, Cancellation);
+        var cloned = await node.Server.CloneAsync(new ClonePlan(primary.Member), node.Progress, Cancellation);
         Directory.CreateDirectory(left);
 
         Assert.True(cloned.Ok, cloned.Detail);
@@ -59,7 +59,7 @@ public sealed class FillingTests
         await RestoreAsync(primary, node);
 
         var doubtful = await node.ObserveAsync();
-        var cloned = await node.Server.CloneAsync(primary.Member, node.Progress, Cancellation);
+        var cloned = await node.Server.CloneAsync(new ClonePlan(primary.Member), node.Progress, Cancellation);
         File.Delete(node.Data + ".unfinished");
         var decided = await node.ObserveAsync();
 
@@ -133,10 +133,69 @@ public sealed class FillingTests
             LogFile = node["left"],
         });
 
-        var cloned = await node.Server.CloneAsync(primary.Member, node.Progress, Cancellation);
+        var cloned = await node.Server.CloneAsync(new ClonePlan(primary.Member), node.Progress, Cancellation);
 
         Assert.True(cloned.Ok, cloned.Detail);
         Assert.True(pid.HasExited);
+    }
+
+    [Fact]
+    public async Task Data_stay_in_place_until_the_copy_that_replaces_them_is_whole()
+    {
+        await using var primary = await TestNode.PrimaryAsync("a");
+        await using var node = await primary.StandbyAsync("b");
+        var nobody = primary.Member with { Address = new Routing.Cluster.HostPort("127.0.0.2", FreePorts.Take()) };
+        await File.WriteAllTextAsync(Path.Combine(node.Data, "old"), "", Cancellation);
+
+        var failed = await node.Server.CloneAsync(new ClonePlan(nobody) { Replaces = true }, node.Progress, Cancellation);
+        await node.RestartAgentAsync();
+        var kept = await node.ObserveAsync();
+        var told = new List<CopyProgress>();
+        var copied = await node.Server.CloneAsync(
+            new ClonePlan(primary.Member) { Replaces = true, OnCopied = told.Add }, node.Progress, Cancellation);
+        var replaced = await node.ObserveAsync();
+
+        Assert.False(failed.Ok);
+        Assert.Equal((DataDirectory.Ready, DataDamage.ToBeReplaced, ServerState.Stopped), (kept.Data, kept.Damage, kept.Server));
+        Assert.True(copied.Ok, copied.Detail);
+        Assert.Equal((DataDirectory.Ready, DataDamage.None), (replaced.Data, replaced.Damage));
+        Assert.False(File.Exists(Path.Combine(node.Data, "old")));
+        Assert.True(File.Exists(Path.Combine(node.Data + DataRemoval.Replaced, "old")));
+        Assert.True(File.Exists(Path.Combine(node.Data + DataRemoval.Replaced, "PG_VERSION")));
+        Assert.Equal(told[^1].Total, told[^1].Bytes);
+        Assert.Equal(StartOutcome.Running, await node.StartStandbyOfAsync(primary));
+    }
+
+    [Fact]
+    public async Task A_replacement_that_is_interrupted_while_it_moves_leaves_an_empty_place()
+    {
+        await using var primary = await TestNode.PrimaryAsync("a");
+        await using var node = await primary.StandbyAsync("b");
+        await node.Server.StopAsync(new StopPlan(StopMode.Immediate), Cancellation);
+        var filling = new DataFilling(node.Data);
+        Directory.CreateDirectory(Path.Combine(filling.Staging, "global"));
+        var old = Directory.CreateDirectory(Path.Combine(node.Data, ".routing-replaced")).FullName;
+        File.Move(Path.Combine(node.Data, "PG_VERSION"), Path.Combine(old, "PG_VERSION"));
+
+        Assert.Equal(DataDirectory.Empty, (await node.ObserveAsync()).Data);
+        Assert.True((await node.Server.CloneAsync(new ClonePlan(primary.Member), node.Progress, Cancellation)).Ok);
+        Assert.Equal(StartOutcome.Running, await node.StartStandbyOfAsync(primary));
+    }
+
+    [Fact]
+    public void How_fast_a_copy_goes_is_that_of_the_last_seconds()
+    {
+        var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
+        var meter = new CopyMeter(time);
+
+        var first = meter.Read("     0/20480 kB (0%), 0/1 tablespace");
+        time.Advance(TimeSpan.FromSeconds(2));
+        var second = meter.Read(" 10240/20480 kB (50%), 0/1 tablespace (base/1/2619)");
+
+        Assert.Equal(new CopyProgress(0, 20480 * 1024, 0), first);
+        Assert.Equal(new CopyProgress(10240 * 1024, 20480 * 1024, 5120 * 1024), second);
+        Assert.Equal(TimeSpan.FromSeconds(2), second!.Left);
+        Assert.Null(meter.Read("waiting for checkpoint"));
     }
 
     [Fact]
@@ -151,11 +210,11 @@ public sealed class FillingTests
         Directory.CreateDirectory(primary["space"]);
         await primary.ExecuteAsync($"CREATE TABLESPACE s LOCATION '{primary["space"]}'");
         await primary.ExecuteAsync("CREATE TABLE t TABLESPACE s AS SELECT 1 AS x");
-        var first = await node.Server.CloneAsync(primary.Member, node.Progress, Cancellation);
+        var first = await node.Server.CloneAsync(new ClonePlan(primary.Member), node.Progress, Cancellation);
         Assert.True(first.Ok, first.Detail);
         var before = PgControl.Read(node.Data).File;
 
-        var second = await node.Server.CloneAsync(primary.Member, node.Progress, Cancellation);
+        var second = await node.Server.CloneAsync(new ClonePlan(primary.Member), node.Progress, Cancellation);
         var aside = node.Data + DataRemoval.Replaced;
 
         Assert.True(second.Ok, second.Detail);
@@ -168,7 +227,7 @@ public sealed class FillingTests
         // An operator moves the data away and forgets the WAL.
         Directory.Move(node.Data, node["elsewhere"]);
         Directory.Move(node["space"], node["space.elsewhere"]);
-        var third = await node.Server.CloneAsync(primary.Member, node.Progress, Cancellation);
+        var third = await node.Server.CloneAsync(new ClonePlan(primary.Member), node.Progress, Cancellation);
         Assert.True(third.Ok, third.Detail);
         Assert.Equal(StartOutcome.Running,
             await node.Server.StartAsync(new StartPlan(false, null, TimeSpan.FromSeconds(30)), Cancellation));

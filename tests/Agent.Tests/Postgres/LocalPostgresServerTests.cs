@@ -445,7 +445,7 @@ public sealed class LocalPostgresServerTests
         await File.WriteAllTextAsync(Path.Combine(node.Data, "PG_VERSION"), "15\n", Cancellation);
 
         var before = await node.ObserveAsync();
-        var cloned = await node.Server.CloneAsync(primary.Member, node.Progress, Cancellation);
+        var cloned = await node.Server.CloneAsync(new ClonePlan(primary.Member), node.Progress, Cancellation);
         var after = await node.ObserveAsync();
 
         Assert.Equal(DataDirectory.Empty, before.Data);
@@ -485,7 +485,7 @@ public sealed class LocalPostgresServerTests
         var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
         Assert.True(made.Ok, made.Detail);
         await node.ExecuteAsync("SELECT pg_create_physical_replication_slot('b', true)");
-        var cloned = await copy.Server.CloneAsync(node.Member, copy.Progress, Cancellation);
+        var cloned = await copy.Server.CloneAsync(new ClonePlan(node.Member), copy.Progress, Cancellation);
         var started = await copy.StartStandbyOfAsync(node);
 
         Assert.Equal($"--scope=demo --datadir={node.Data} --flavour=plain vanilla",

@@ -77,7 +77,7 @@ internal sealed class TestNode : IAsyncDisposable
         return await OrDisposedAsync(node, async () =>
         {
             await ExecuteAsync($"SELECT pg_create_physical_replication_slot('{name}', true)");
-            var copied = await node.Server.CloneAsync(Member, node.Progress, Cancellation);
+            var copied = await node.Server.CloneAsync(new ClonePlan(Member), node.Progress, Cancellation);
             Assert.True(copied.Ok, copied.Detail);
             Assert.Equal(StartOutcome.Running, await node.StartStandbyOfAsync(this));
             await node.UntilAsync(seen => seen.IsStreaming);

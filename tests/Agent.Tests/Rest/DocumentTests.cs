@@ -193,7 +193,6 @@ public sealed class DocumentTests
 
     [Theory]
     [InlineData("POST", "/nothing", 501)]
-    [InlineData("POST", "/reinitialize", 501)]
     [InlineData("PUT", "/patroni", 501)]
     [InlineData("DELETE", "/failover", 501)]
     [InlineData("DELETE", "/restart", 404)]
