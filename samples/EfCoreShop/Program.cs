@@ -1,19 +1,17 @@
-using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Routing.EfCoreShop;
 
 var builder = Host.CreateApplicationBuilder();
-builder.Services.AddShop(args[0], isPooled: true);
+builder.Services.AddShop(args[0], isPooled: true).AddScoped<Shop>();
 using var host = builder.Build();
 await host.StartAsync();
 using (var scope = host.Services.CreateScope())
 {
-    var shop = scope.ServiceProvider.GetRequiredService<ShopContext>();
-    await shop.Database.ExecuteSqlRawAsync(
-        "CREATE TABLE IF NOT EXISTS ef_orders (\"Id\" bigserial PRIMARY KEY, \"Article\" text NOT NULL)");
-    shop.Orders.Add(new Order { Article = "umbrella" });
-    await shop.SaveChangesAsync();
-    Console.WriteLine($"{await shop.Orders.CountAsync()} orders.");
+    var shop = scope.ServiceProvider.GetRequiredService<Shop>();
+    await shop.MigrateAsync(default);
+    await shop.OrderAsync("umbrella", default);
+    await shop.SendAllAsync(default);
+    Console.WriteLine($"{(await shop.CountSentAsync()).Count} orders were sent.");
 }
 await host.StopAsync();

@@ -10,16 +10,17 @@ public static class ShopServices
 {
     public static IServiceCollection AddShop(this IServiceCollection services, string connectionString, bool isPooled)
     {
-        services.AddRoutingDataSource(connectionString);
-        return isPooled ? services.AddDbContextPool<ShopContext>(Configure)
-            : services.AddDbContext<ShopContext>(Configure);
+        services.AddRoutingDataSource(
+            connectionString, (_, source) => source.ConfigureMember(npgsql => npgsql.MapEnum<OrderState>("order_state")));
+        return isPooled ? services.AddDbContextPool<ShopContext>(Configure) : services.AddDbContext<ShopContext>(Configure);
     }
 
     private static void Configure(IServiceProvider provider, DbContextOptionsBuilder options)
     {
         var source = provider.GetRequiredService<RoutingDataSource>();
-        // 25006 means that nothing was written: safe to repeat.
-        options.UseNpgsql(source, npgsql => npgsql.EnableRetryOnFailure([PostgresErrorCodes.ReadOnlySqlTransaction]))
-            .UseRouting(source);
+        options.UseNpgsql(source, npgsql => npgsql
+            .MapEnum<OrderState>("order_state")
+            // 25006 means that nothing was written: safe to repeat.
+            .EnableRetryOnFailure([PostgresErrorCodes.ReadOnlySqlTransaction])).UseRouting(source);
     }
 }

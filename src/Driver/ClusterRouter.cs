@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Cluster;
@@ -19,6 +20,8 @@ namespace Routing.Driver;
 /// </remarks>
 internal sealed class ClusterRouter : IAsyncDisposable
 {
+    private static readonly TimeSpan FirstPicture = TimeSpan.FromMilliseconds(250);
+
     private readonly SharedTopology _topology;
     private readonly MemberPools _pools;
     private readonly ILogger _logger;
@@ -27,6 +30,8 @@ internal sealed class ClusterRouter : IAsyncDisposable
     private volatile Picture _current;
     private volatile bool _isDisposed;
     private volatile Exception? _mistake;
+    private volatile bool _hasWaited;
+    private volatile string _lastConnectionString = "";
 
     public ClusterRouter(RoutingOptions options, SharedTopology topology, MemberPoolFactory factory,
         ILoggerFactory loggerFactory, TimeProvider time)
@@ -62,6 +67,12 @@ internal sealed class ClusterRouter : IAsyncDisposable
     public Exception? Mistake => _mistake;
 
     public BackgroundTasks Background { get; }
+
+    /// <summary>Where the connections came from that live on when they are closed: those of EF Core's contexts.</summary>
+    public ConditionalWeakTable<NpgsqlConnection, Origin> Origins { get; } = [];
+
+    /// <summary>A pool for closed connections while no member is known. Nothing can be opened there.</summary>
+    public MemberPool Nobody => _pools.Nobody;
 
     /// <summary>What is known of changes of the database's types.</summary>
     public TypeChanges Types { get; } = new();
@@ -104,9 +115,35 @@ internal sealed class ClusterRouter : IAsyncDisposable
         return member is null ? null : _pools[member.Name, member.Address!.Value, purpose];
     }
 
-    /// <summary>
-    /// A session turned out not to be what it should: its pool is emptied, others come first for a moment.
-    /// </summary>
+    /// <summary>As <see cref="BestGuess"/>; waits a moment for the very first picture, which is mostly there within milliseconds. Once.</summary>
+    public MemberPool? BestGuessSoon(TargetSessionAttributes target)
+    {
+        if (!_hasWaited)
+        {
+            _current.Superseded.Task.Wait(_current.IsKnown ? TimeSpan.Zero : FirstPicture);
+            _hasWaited = true;
+        }
+        return BestGuess(target);
+    }
+
+    /// <summary>Npgsql's settings for the member that connections for a target go to.</summary>
+    public string ConnectionStringFor(TargetSessionAttributes target)
+    {
+        if (!_isDisposed)
+        {
+            try
+            {
+                _lastConnectionString = (_current.RouteFor(target).First ?? BestGuess(target) ?? Nobody).ConnectionString;
+            }
+            catch (ObjectDisposedException)
+            {
+                // between the question and the answer
+            }
+        }
+        return _lastConnectionString;
+    }
+
+    /// <summary>A session turned out not to be what it should: its pool is emptied, others come first for a moment.</summary>
     public void Evict(MemberPool pool, string reason)
     {
         pool.Health.Failed();

@@ -57,14 +57,9 @@ internal sealed class ConnectionOpener
         }
         var connection = pool.Create();
         var opening = connection.OpenAsync(end);
-        if (opening.IsCompletedSuccessfully && MemberPool.MayServe(connection, target)
-            && pool.TypesVersion == _router.Types.Version)
+        if (opening.IsCompletedSuccessfully && IsReady(pool, connection, target))
         {
-            if (began != 0)
-            {
-                DriverMetrics.Opened(_router.Name, Targets.Word(target), pool.Member,
-                    _router.Time.GetElapsedTime(began));
-            }
+            Measure(pool, target, began);
             return new ValueTask<NpgsqlConnection>(connection);
         }
         return OpenSlowlyAsync(target, null, new Attempt(pool, connection, opening, end), isAsync: true,
@@ -73,12 +68,39 @@ internal sealed class ConnectionOpener
 
     /// <summary>Opens a connection for a target; blocks the thread.</summary>
     /// <exception cref="NoHostException">None could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
-    public NpgsqlConnection Open(TargetSessionAttributes target)
+    /// <param name="target">What it is for.</param>
+    /// <param name="first">The pool to begin with; null: the choice is free.</param>
+    public NpgsqlConnection Open(TargetSessionAttributes target, MemberPool? first = null)
     {
-        var opening = OpenSlowlyAsync(target, null, null, isAsync: false, CancellationToken.None);
+        var opening = OpenSlowlyAsync(target, null, Begin(first), isAsync: false, CancellationToken.None);
         Debug.Assert(opening.IsCompleted, "without await there is nothing to wait for");
         return opening.GetAwaiter().GetResult();
     }
+
+    /// <summary>Whether an opened connection may be handed out as it is.</summary>
+    public bool IsReady(MemberPool pool, NpgsqlConnection connection, TargetSessionAttributes target) =>
+        MemberPool.MayServe(connection, target) && pool.TypesVersion == _router.Types.Version;
+
+    private void Measure(MemberPool pool, TargetSessionAttributes target, long began)
+    {
+        if (began != 0)
+        {
+            DriverMetrics.Opened(_router.Name, Targets.Word(target), pool.Member, _router.Time.GetElapsedTime(began));
+        }
+    }
+
+    /// <summary>Opens a connection for a target, to a certain member where that is possible.</summary>
+    /// <param name="target">What it is for.</param>
+    /// <param name="first">The pool to begin with; null: the choice is free.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="NoHostException">None could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
+    public ValueTask<NpgsqlConnection> OpenAsync(TargetSessionAttributes target, MemberPool? first, CancellationToken cancellationToken) =>
+        Begin(first) is { } begun && !cancellationToken.IsCancellationRequested
+            ? OpenSlowlyAsync(target, null, begun, isAsync: true, cancellationToken)
+            : OpenAsync(target, cancellationToken);
+
+    private static Attempt? Begin(MemberPool? first) =>
+        first is { IsSilent: false, Health.IsOut: false } ? new Attempt(first, first.Create(), null, first.Attempts) : null;
 
     /// <summary>Opens a connection by a route of the caller's; for causal reads.</summary>
     /// <param name="target">What it is for, in messages.</param>

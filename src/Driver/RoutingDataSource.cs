@@ -1,4 +1,6 @@
+using System.Data;
 using System.Data.Common;
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Npgsql;
 using Npgsql.Replication;
@@ -31,11 +33,12 @@ public sealed class RoutingDataSource : DbDataSource
     /// <summary>The category of the driver's log messages.</summary>
     public const string LoggerCategory = "Routing.Driver";
 
-    // Whose the connections are that live on when they are closed: those of EF Core's contexts.
-    private static readonly ConditionalWeakTable<NpgsqlConnection, MemberPool> s_owners = [];
+    // Connections to a type change that is not committed yet.
+    private static readonly ConditionalWeakTable<NpgsqlConnection, object> s_changing = [];
 
     private readonly ClusterRouter _router;
     private readonly ConnectionOpener _opener;
+    private readonly KeptConnections _kept;
     private readonly CausalReads _causal;
     private readonly UnitOfWorkRunner _units;
     private readonly Random _random;
@@ -48,9 +51,9 @@ public sealed class RoutingDataSource : DbDataSource
         _isOwner = isOwner;
         Target = target;
         _opener = new ConnectionOpener(router);
+        _kept = new KeptConnections(router, _opener, target);
         _causal = new CausalReads(router, _opener);
         _units = new UnitOfWorkRunner(router, _opener, random);
-        ConnectionString = RoutingConnectionString.Describe(router.Options, target);
     }
 
     /// <summary>
@@ -70,8 +73,12 @@ public sealed class RoutingDataSource : DbDataSource
     /// <summary>Whom connections go to when nothing else is asked for.</summary>
     public TargetSessionAttributes Target { get; }
 
-    /// <summary>The settings in force, without passwords.</summary>
-    public override string ConnectionString { get; }
+    /// <summary>
+    /// Npgsql's settings in force for the member that connections go to now, without password: what <see cref="CreateConnection"/> would be
+    /// made with. While no member is known its host is none.
+    /// </summary>
+    /// <remarks>It changes with the leader, so it is nothing to keep. <see cref="ToString"/> tells the cluster's settings.</remarks>
+    public override string ConnectionString => _router.ConnectionStringFor(Target);
 
     /// <summary>What is known of the cluster now.</summary>
     public ClusterTopology Topology => _router.Describe();
@@ -97,16 +104,8 @@ public sealed class RoutingDataSource : DbDataSource
     /// It does not wait for a leader: without one it belongs to the member that led last. Opened later, it may fail
     /// where <see cref="OpenConnectionAsync(CancellationToken)"/> would not; it never writes to a standby.
     /// </remarks>
-    /// <exception cref="NoHostException">
-    /// No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.
-    /// </exception>
-    public new NpgsqlConnection CreateConnection()
-    {
-        var pool = Guess();
-        var connection = pool.Create();
-        s_owners.Add(connection, pool);
-        return connection;
-    }
+    /// <exception cref="NoHostException">No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
+    public new NpgsqlConnection CreateConnection() => _kept.Create(Guess());
 
     /// <summary>Opens a connection; blocks the thread.</summary>
     /// <exception cref="NoHostException">None could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
@@ -229,19 +228,52 @@ public sealed class RoutingDataSource : DbDataSource
         return _router.PoolOf(connection, Target)?.Reign ?? new CancellationToken(canceled: true);
     }
 
-    /// <summary>
-    /// Whether a closed connection may be opened where it is bound to: its member still serves this target.
-    /// </summary>
-    internal bool IsRight(NpgsqlConnection connection) =>
-        s_owners.TryGetValue(connection, out var pool) && !pool.IsRetired
-            && _router.Current.RouteFor(Target).Serves(pool);
+    /// <summary>The driver's settings in force, without passwords: the cluster, where its topology comes from, the target, and Npgsql's.</summary>
+    public override string ToString() => RoutingConnectionString.Describe(_router.Options, Target);
 
-    /// <summary>Opens a connection that will be opened again later.</summary>
-    internal NpgsqlConnection OpenForLater() => Note(OpenConnection());
+    /// <inheritdoc cref="KeptConnections.Owns"/>
+    internal bool Owns(NpgsqlConnection connection) => _kept.Owns(connection);
 
-    /// <summary>Opens a connection that will be opened again later.</summary>
-    internal async ValueTask<NpgsqlConnection> OpenForLaterAsync(CancellationToken cancellationToken) =>
-        Note(await OpenConnectionAsync(cancellationToken).ConfigureAwait(false));
+    /// <inheritdoc cref="KeptConnections.IsRight"/>
+    internal bool IsRight(NpgsqlConnection connection) => _kept.IsRight(connection);
+
+    /// <summary>A closed connection that is to be opened by <see cref="OpenForLaterAsync"/>; waits for etcd hardly at all.</summary>
+    internal NpgsqlConnection CreateForLater() => _kept.Create(_router.BestGuessSoon(Target) ?? _router.Nobody);
+
+    /// <inheritdoc cref="KeptConnections.OpenAsync"/>
+    internal NpgsqlConnection OpenForLater(NpgsqlConnection? own)
+    {
+        var opening = _kept.OpenAsync(own, isAsync: false, CancellationToken.None);
+        Debug.Assert(opening.IsCompleted, "without await there is nothing to wait for");
+        return opening.GetAwaiter().GetResult();
+    }
+
+    /// <inheritdoc cref="KeptConnections.OpenAsync"/>
+    internal ValueTask<NpgsqlConnection> OpenForLaterAsync(NpgsqlConnection? own, CancellationToken cancellationToken) =>
+        _kept.OpenAsync(own, isAsync: true, cancellationToken);
+
+    /// <summary>The database's types have changed, or may have.</summary>
+    internal void TypesMayHaveChanged() => _opener.Types.Changed(position: null);
+
+    /// <summary>A statement on this connection has changed the database's types: at once, or when its transaction is over.</summary>
+    internal void TypesMayHaveChanged(NpgsqlConnection connection)
+    {
+        TypesMayHaveChanged();
+        if (s_changing.TryAdd(connection, s_changing))
+        {
+            connection.StateChange += OnStateChange;
+        }
+
+        void OnStateChange(object sender, StateChangeEventArgs change)
+        {
+            if (change.CurrentState != ConnectionState.Open)
+            {
+                connection.StateChange -= OnStateChange;
+                s_changing.Remove(connection);
+                TypesMayHaveChanged();
+            }
+        }
+    }
 
     /// <summary>
     /// A command for one execution on the member that is right now; like <see cref="CreateConnection"/> it does not
@@ -338,15 +370,6 @@ public sealed class RoutingDataSource : DbDataSource
             await _router.DisposeAsync().ConfigureAwait(false);
         }
         await base.DisposeAsyncCore().ConfigureAwait(false);
-    }
-
-    private NpgsqlConnection Note(NpgsqlConnection connection)
-    {
-        if (_router.PoolOf(connection, Target) is { } pool)
-        {
-            s_owners.AddOrUpdate(connection, pool);
-        }
-        return connection;
     }
 
     private MemberPool Guess()

@@ -1,10 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
-using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.DependencyInjection;
 using Routing.DapperShop;
 using Routing.Driver;
-using Routing.EfCoreShop;
 using Routing.TestKit;
 
 namespace Routing.Samples.Tests;
@@ -46,64 +43,6 @@ public sealed class SampleTests(SampleCluster fixture)
 
         Assert.True(await shop.OrderAsync("boots") > first);
         await cluster.UntilAsync(async () => await shop.CountAsync() >= 2, "the replicas know of both orders");
-    }
-
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task EF_Core(bool isPooled)
-    {
-        var (cluster, leader) = await fixture.TakeAsync();
-        await using var provider =
-            new ServiceCollection().AddShop(SampleCluster.ConnectionString(cluster), isPooled).BuildServiceProvider();
-        await WithContextAsync(async shop =>
-        {
-            await shop.Database.ExecuteSqlRawAsync(
-                "CREATE TABLE IF NOT EXISTS ef_orders (\"Id\" bigserial PRIMARY KEY, \"Article\" text NOT NULL)",
-                Cancellation);
-            await OrderAsync(shop, "umbrella");
-            Assert.Equal(leader.Port, await PortAsync(shop));
-        });
-
-        var now = await SampleCluster.SwitchOverAsync(cluster, leader);
-
-        // A context that is leased anew, with the connection of before where it is pooled; without an error, so without
-        // EF's own retries.
-        await WithContextAsync(async shop =>
-        {
-            await OrderAsync(shop, "boots");
-            Assert.Equal(now.Port, await PortAsync(shop));
-            await shop.Database.CreateExecutionStrategy().ExecuteAsync(async () =>
-            {
-                await using var begun = await shop.Database.BeginTransactionAsync(Cancellation);
-                await OrderAsync(shop, "hat");
-                await begun.CommitAsync(Cancellation);
-            });
-            Assert.True(await shop.Orders.AnyAsync(order => order.Article == "hat", Cancellation));
-        });
-        now = await SampleCluster.SwitchOverAsync(cluster, now);
-        await WithContextAsync(async shop =>
-        {
-            shop.Database.OpenConnection();   // in sync, too; and open over several commands
-            Assert.Equal(now.Port, await PortAsync(shop));
-            await OrderAsync(shop, "gloves");
-            shop.Database.CloseConnection();
-        });
-
-        async Task WithContextAsync(Func<ShopContext, Task> work)
-        {
-            await using var scope = provider.CreateAsyncScope();
-            await work(scope.ServiceProvider.GetRequiredService<ShopContext>());
-        }
-
-        static async Task OrderAsync(ShopContext shop, string article)
-        {
-            shop.Orders.Add(new Order { Article = article });
-            await shop.SaveChangesAsync(Cancellation);
-        }
-
-        static Task<int> PortAsync(ShopContext shop) =>
-            shop.Database.SqlQueryRaw<int>("SELECT inet_server_port() AS \"Value\"").SingleAsync(Cancellation);
     }
 
     [Fact]

@@ -42,6 +42,9 @@ internal sealed class MemberPool : IDisposable
 
     public MemberHealth Health { get; }
 
+    /// <summary>Its settings, without password.</summary>
+    public string ConnectionString => _source.ConnectionString;
+
     /// <summary>Tells whether the member answers at all.</summary>
     public SignOfLife SignOfLife { get; }
 

@@ -8,11 +8,16 @@ namespace Routing.Driver.Members;
 /// <summary>The pools of all members; made when first needed.</summary>
 internal sealed class MemberPools(MemberPoolFactory factory, TypeChanges types) : IDisposable
 {
-    private readonly ConcurrentDictionary<(string Member, HostPort Address, PoolPurpose Purpose), MemberPool> _pools =
-        new();
+    private readonly ConcurrentDictionary<(string Member, HostPort Address, PoolPurpose Purpose), MemberPool> _pools = new();
+    // No name that could be one of a host: what is opened there fails at once, and the message says why.
+    private readonly Lazy<MemberPool> _nobody = new(
+        () => factory.Create("nobody", new HostPort("/no-member-is-known-yet", 5432), PoolPurpose.Read, new TypeChanges()));
     private volatile bool _isDisposed;
 
     public IEnumerable<MemberPool> All => _pools.Values;
+
+    /// <summary>A pool for closed connections while no member is known.</summary>
+    public MemberPool Nobody => _nobody.Value;
 
     /// <summary>The pool of a member, for one purpose.</summary>
     /// <exception cref="ObjectDisposedException">All are closed.</exception>
@@ -67,6 +72,10 @@ internal sealed class MemberPools(MemberPoolFactory factory, TypeChanges types) 
         foreach (var pool in _pools.Values)
         {
             pool.Dispose();
+        }
+        if (_nobody.IsValueCreated)
+        {
+            _nobody.Value.Dispose();
         }
     }
 }

@@ -25,6 +25,9 @@ internal sealed class Route(HostPolicy policy, HostSet hosts, MemberPool[] pools
         return at < 0 ? null : pools[at];
     }
 
+    /// <summary>Its first member's pool, always the same one; null: there is none.</summary>
+    public MemberPool? First => pools.Length > 0 ? pools[0] : null;
+
     /// <summary>Whether a member is left that was not tried.</summary>
     /// <param name="tried">Those that were.</param>
     /// <param name="but">One that does not count either.</param>
