@@ -41,7 +41,7 @@ internal sealed class KeptConnections(ClusterRouter router, ConnectionOpener ope
     public async ValueTask<NpgsqlConnection> OpenAsync(NpgsqlConnection? own, bool isAsync, CancellationToken cancellationToken)
     {
         var first = own is not null && IsRight(own) ? OriginOf(own) : null;
-        if (own is not null && first is not null && await TryOpenAsync(own, OnlyIfIdle, isAsync).ConfigureAwait(false))
+        if (own is not null && first is not null && await TryOpenAsync(own, isAsync, OnlyIfIdle).ConfigureAwait(false))
         {
             return own;
         }
@@ -51,8 +51,8 @@ internal sealed class KeptConnections(ClusterRouter router, ConnectionOpener ope
         {
             // The member answers, and has room for one more: where another caller was quicker, its pool is waited for in turn.
             await CloseAsync(other, isAsync).ConfigureAwait(false);
-            if (await TryOpenAsync(own, OnlyIfIdle, isAsync).ConfigureAwait(false)
-                || await TryOpenAsync(own, cancellationToken, isAsync).ConfigureAwait(false))
+            if (await TryOpenAsync(own, isAsync, OnlyIfIdle).ConfigureAwait(false)
+                || await TryOpenAsync(own, isAsync, cancellationToken).ConfigureAwait(false))
             {
                 return own;
             }
@@ -66,7 +66,7 @@ internal sealed class KeptConnections(ClusterRouter router, ConnectionOpener ope
         return other;
     }
 
-    private async ValueTask<bool> TryOpenAsync(NpgsqlConnection own, CancellationToken limit, bool isAsync)
+    private async ValueTask<bool> TryOpenAsync(NpgsqlConnection own, bool isAsync, CancellationToken limit)
     {
         try
         {
