@@ -20,7 +20,7 @@ namespace Routing.Driver;
 /// </remarks>
 internal sealed class ClusterRouter : IAsyncDisposable
 {
-    private static readonly TimeSpan FirstPicture = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_firstPicture = TimeSpan.FromMilliseconds(250);
 
     private readonly SharedTopology _topology;
     private readonly MemberPools _pools;
@@ -120,7 +120,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
     {
         if (!_hasWaited)
         {
-            _current.Superseded.Task.Wait(_current.IsKnown ? TimeSpan.Zero : FirstPicture);
+            _current.Superseded.Task.Wait(_current.IsKnown ? TimeSpan.Zero : s_firstPicture);
             _hasWaited = true;
         }
         return BestGuess(target);

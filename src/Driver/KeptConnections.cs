@@ -12,7 +12,7 @@ namespace Routing.Driver;
 internal sealed class KeptConnections(ClusterRouter router, ConnectionOpener opener, TargetSessionAttributes target)
 {
     // Npgsql gives a connection that is idle all the same, and begins nothing where there is none.
-    private static readonly CancellationToken OnlyIfIdle = new(canceled: true);
+    private static readonly CancellationToken s_onlyIfIdle = new(canceled: true);
 
     /// <summary>Where the connections came from, in all targets of the source.</summary>
     private readonly ConditionalWeakTable<NpgsqlConnection, Origin> _origins = router.Origins;
@@ -41,7 +41,7 @@ internal sealed class KeptConnections(ClusterRouter router, ConnectionOpener ope
     public async ValueTask<NpgsqlConnection> OpenAsync(NpgsqlConnection? own, bool isAsync, CancellationToken cancellationToken)
     {
         var first = own is not null && IsRight(own) ? OriginOf(own) : null;
-        if (own is not null && first is not null && await TryOpenAsync(own, isAsync, OnlyIfIdle).ConfigureAwait(false))
+        if (own is not null && first is not null && await TryOpenAsync(own, isAsync, s_onlyIfIdle).ConfigureAwait(false))
         {
             return own;
         }
@@ -51,7 +51,7 @@ internal sealed class KeptConnections(ClusterRouter router, ConnectionOpener ope
         {
             // The member answers, and has room for one more: where another caller was quicker, its pool is waited for in turn.
             await CloseAsync(other, isAsync).ConfigureAwait(false);
-            if (await TryOpenAsync(own, isAsync, OnlyIfIdle).ConfigureAwait(false)
+            if (await TryOpenAsync(own, isAsync, s_onlyIfIdle).ConfigureAwait(false)
                 || await TryOpenAsync(own, isAsync, cancellationToken).ConfigureAwait(false))
             {
                 return own;
@@ -77,7 +77,7 @@ internal sealed class KeptConnections(ClusterRouter router, ConnectionOpener ope
             }
             await opening.ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (limit == OnlyIfIdle)
+        catch (OperationCanceledException) when (limit == s_onlyIfIdle)
         {
             return false;
         }
