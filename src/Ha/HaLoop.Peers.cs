@@ -61,7 +61,8 @@ public static partial class HaLoop
         !IsEarly(o) && o.Cluster!.Members.GetValueOrDefault(name)?.ApiUrl is null;
 
     /// <summary>
-    /// They were asked in the last run. However slow the look at our own server was since, asking again would not make them newer.
+    /// They were asked in the last run. However slow the look at our own server was since, asking again would not make
+    /// them newer.
     /// </summary>
     private static bool AreFresh(Observation o, ImmutableArray<string> names, TimeSpan notBefore) =>
         o.Peers is { } peers && peers.AskedAt >= notBefore && o.Now - o.Took - peers.AnsweredAt <= s_answersAge

@@ -45,7 +45,10 @@ public sealed record Observation
     /// <summary>Monotonic time since the process started.</summary>
     public TimeSpan Now { get; init; }
 
-    /// <summary>How long it took to see all this. A server that does not answer is waited for: what peers said before is older by that.</summary>
+    /// <summary>
+    /// How long it took to see all this. A server that does not answer is waited for: what peers said before is older
+    /// by that.
+    /// </summary>
     public TimeSpan Took { get; init; }
 
     /// <summary>The wall clock: for schedules only.</summary>

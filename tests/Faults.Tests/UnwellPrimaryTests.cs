@@ -42,7 +42,9 @@ public sealed class UnwellPrimaryTests(UnwellPrimaryTests.TwoNodes fixture) : IC
         await GivesWayAsync(cluster, leader, "disk full", () => Disk.Fill(filler), () => File.Delete(filler));
     }
 
-    /// <summary>Nobody writes: the first write would end its server, and an end of the server is another fault.</summary>
+    /// <summary>
+    /// Nobody writes: the first write would end its server, and an end of the server is another fault.
+    /// </summary>
     [Fact]
     public async Task An_idle_primary_whose_data_directory_takes_no_writes_gives_way_to_a_healthy_standby()
     {
@@ -51,7 +53,8 @@ public sealed class UnwellPrimaryTests(UnwellPrimaryTests.TwoNodes fixture) : IC
         // After the last transaction the server itself writes one record more, within 15 s, and then no other.
         var written = await leader.SqlAsync("SELECT pg_current_wal_insert_lsn()");
         await cluster.UntilAsync(
-            async () => await leader.SqlAsync("SELECT pg_current_wal_insert_lsn()") != written, "the server has nothing more to write");
+            async () => await leader.SqlAsync("SELECT pg_current_wal_insert_lsn()") != written,
+            "the server has nothing more to write");
         var before = leader.CountInLog(Said("disk read only"));
         TestNode next;
         try
@@ -78,7 +81,8 @@ public sealed class UnwellPrimaryTests(UnwellPrimaryTests.TwoNodes fixture) : IC
         await GivesWayAsync(cluster, leader, "hangs", () => frozen = leader.FreezePostgres(), () => frozen?.Dispose());
     }
 
-    private static async Task GivesWayAsync(TestCluster cluster, TestNode leader, string problem, Action harm, Action heal)
+    private static async Task GivesWayAsync(
+        TestCluster cluster, TestNode leader, string problem, Action harm, Action heal)
     {
         var before = leader.CountInLog(Said(problem));
         await using var judge = await Judge.StartAsync(cluster, leader);
@@ -106,7 +110,8 @@ public sealed class UnwellPrimaryTests(UnwellPrimaryTests.TwoNodes fixture) : IC
         var (cluster, leader) = await fixture.TakeAsync();
         await cluster.ConfigureAsync(new JsonObject
         {
-            ["routing_health"] = new JsonObject { ["policy"] = policy, ["interval"] = 1, ["patience"] = (int)s_patience.TotalSeconds },
+            ["routing_health"] =
+                new JsonObject { ["policy"] = policy, ["interval"] = 1, ["patience"] = (int)s_patience.TotalSeconds },
         });
         return (cluster, leader);
     }
@@ -131,7 +136,8 @@ public sealed class UnwellPrimaryTests(UnwellPrimaryTests.TwoNodes fixture) : IC
     {
         var (_, metrics) = await node.SendAsync("GET", "/metrics");
         var line = metrics.Split('\n').FirstOrDefault(line =>
-            line.StartsWith("routing_postgres_unhealthy", StringComparison.Ordinal) && line.Contains($"\"{problem}\"", StringComparison.Ordinal));
+            line.StartsWith("routing_postgres_unhealthy", StringComparison.Ordinal)
+                && line.Contains($"\"{problem}\"", StringComparison.Ordinal));
         return line is null ? -1 : int.Parse(line.Split(' ')[^1], null);
     }
 

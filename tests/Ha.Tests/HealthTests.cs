@@ -63,10 +63,13 @@ public sealed class HealthTests
     [Fact]
     public void A_server_that_hangs_does_not_make_the_answers_of_the_others_too_old()
     {
-        var o = Leader(Failover, since: 31, local => local with { Disk = DiskHealth.Good, Server = ServerState.Unresponsive });
+        var o = Leader(Failover, since: 31,
+            local => local with { Disk = DiskHealth.Good, Server = ServerState.Unresponsive });
         o = o with
         {
-            Memory = o.Memory with { Health = Since(HealthProblem.Hangs, 31) with { SilentSince = Every.Now - TimeSpan.FromSeconds(46) } },
+            Memory =
+                o.Memory with { Health =
+                    Since(HealthProblem.Hangs, 31) with { SilentSince = Every.Now - TimeSpan.FromSeconds(46) } },
             Peers = Every.Answers(200, isPrimary: false),
             Now = Every.Now + TimeSpan.FromSeconds(2.6),
             Took = TimeSpan.FromSeconds(2.6),

@@ -4,15 +4,19 @@ using Routing.TestKit;
 namespace Routing.Integration.Tests;
 
 /// <summary>
-/// The position that the leader publishes bars standbys that lack more than <c>maximum_lag_on_failover</c>: no way in which a leader goes, or
-/// comes up, may lower it.
+/// The position that the leader publishes bars standbys that lack more than <c>maximum_lag_on_failover</c>: no way in
+/// which a leader goes, or comes up, may lower it.
 /// </summary>
-public sealed class PublishedPositionTests(PublishedPositionTests.TwoNodes fixture) : IClassFixture<PublishedPositionTests.TwoNodes>
+public sealed class PublishedPositionTests(PublishedPositionTests.TwoNodes fixture)
+    : IClassFixture<PublishedPositionTests.TwoNodes>
 {
     private const int Limit = 1 << 20;
     private const long Behind = 128L << 20;
 
-    /// <summary>Its server was stopped in haste, so that its files tell the last checkpoint, from before all that the standby lacks.</summary>
+    /// <summary>
+    /// Its server was stopped in haste, so that its files tell the last checkpoint, from before all that the standby
+    /// lacks.
+    /// </summary>
     [Fact]
     public async Task An_immediate_demotion_does_not_let_a_standby_lead_that_lacks_128_MB()
     {
@@ -24,12 +28,15 @@ public sealed class PublishedPositionTests(PublishedPositionTests.TwoNodes fixtu
 
         // Its next agent finds a required watchdog that is not there, and steps down at once.
         await leader.KillAgentAsync();
-        leader.Config["watchdog"] = new JsonObject { ["mode"] = "required", ["device"] = leader.DirectoryPath + "/none" };
+        leader.Config["watchdog"] =
+            new JsonObject { ["mode"] = "required", ["device"] = leader.DirectoryPath + "/none" };
         leader.WriteConfig();
         leader.Start();
-        await cluster.UntilAsync(async () => await cluster.LeaderNameAsync() is null, "the leader has given its key up");
+        await cluster.UntilAsync(async () => await cluster.LeaderNameAsync() is null,
+            "the leader has given its key up");
         await cluster.UntilAsync(
-            () => replica.CountInLog("more than maximum_lag_on_failover") > refused, "the standby says why it does not lead");
+            () => replica.CountInLog("more than maximum_lag_on_failover") > refused,
+            "the standby says why it does not lead");
         // For as long as it takes to win a race many times.
         var lowest = await LowestPublishedAsync(cluster, cluster.Ttl);
         var during = await cluster.LeaderNameAsync();
@@ -54,7 +61,8 @@ public sealed class PublishedPositionTests(PublishedPositionTests.TwoNodes fixtu
 
         // Longer than primary_start_timeout.
         await cluster.UntilAsync(
-            () => leader.CountInLog("waits until PostgreSQL has started: n") > 0, "the leader has asked whether another can take over");
+            () => leader.CountInLog("waits until PostgreSQL has started: n") > 0,
+            "the leader has asked whether another can take over");
         var lowest = await LowestPublishedAsync(cluster, cluster.Ttl);
         var during = await cluster.LeaderNameAsync();
         OrdinaryProcess.Send(frozen, ProcessSignal.Continue);
@@ -81,11 +89,14 @@ public sealed class PublishedPositionTests(PublishedPositionTests.TwoNodes fixtu
             await leader.SqlAsync($"INSERT INTO {table} SELECT repeat('x', 1000) FROM generate_series(1, 20000)");
         }
         var written = await PositionAsync(leader);
-        await cluster.UntilAsync(async () => await PublishedAsync(cluster) >= written, "the leader has told its position");
+        await cluster.UntilAsync(async () => await PublishedAsync(cluster) >= written,
+            "the leader has told its position");
         return written;
     }
 
-    /// <summary>Kills the server, and freezes the process that recovers it when the agent has started it again.</summary>
+    /// <summary>
+    /// Kills the server, and freezes the process that recovers it when the agent has started it again.
+    /// </summary>
     private static async Task<int> FreezeInRecoveryAsync(TestCluster cluster, TestNode leader)
     {
         var frozen = 0;
@@ -124,7 +135,8 @@ public sealed class PublishedPositionTests(PublishedPositionTests.TwoNodes fixtu
         var rows = await leader.SqlAsync($"SELECT count(*) FROM {table}");
         Assert.True(long.Parse(rows!, null) >= 100_000, $"{rows} rows");
         await cluster.UntilAsync(
-            async () => await cluster.ReplicasOf(leader)[0].SqlAsync($"SELECT count(*) FROM {table}") == rows, "the other has it all");
+            async () => await cluster.ReplicasOf(leader)[0].SqlAsync($"SELECT count(*) FROM {table}") == rows,
+            "the other has it all");
     }
 
     private static async Task<long> PublishedAsync(TestCluster cluster) =>
