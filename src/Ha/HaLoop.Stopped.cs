@@ -42,7 +42,9 @@ public static partial class HaLoop
             return Wait(o, "stepped_down", "has stepped down and waits for the new leader", s_courtesy - (o.Now - at));
         }
         return MustWait(o, out var left)
-            ? Wait(o, "start_retry", $"tries to start again in {left.TotalSeconds:F0} s{AfterFailedStart(o)}", left)
+            ? Wait(o, "start_retry", o.Memory.StandbyStartFailure is { } failure
+                ? $"waits before it starts again: {failure}"
+                : $"tries to start again in {left.TotalSeconds:F0} s", left)
             : Act(o, "starts_to_race", "starts as a standby: there is no leader to follow", null,
                 new HaAction.StartStandby(null));
     }
@@ -67,7 +69,7 @@ public static partial class HaLoop
         if (o.Local.HasRecoverySignal)
         {
             return o.Memory.FailedStandbyStarts > 0
-                ? Act(o, "releasing", $"gives the leader key up: PostgreSQL does not start{AfterFailedStart(o)}",
+                ? Act(o, "releasing", $"gives the leader key up: PostgreSQL does not start: {o.Memory.StandbyStartFailure}",
                     s_second, new HaAction.ReleaseLeader(null))
                 : Act(o, "starts_to_lead", "starts as a standby, to be promoted", null,
                     new HaAction.StartStandby(null));
@@ -108,8 +110,9 @@ public static partial class HaLoop
         {
             return o.Memory.RewindProblem is { } problem
                 ? Wait(o, "rewind_retry", $"tries to rewind to {leader} again: {problem}", left)
-                : Wait(o, "start_retry",
-                    $"tries to join {leader} again in {left.TotalSeconds:F0} s{AfterFailedStart(o)}", left);
+                : Wait(o, "start_retry", o.Memory.StandbyStartFailure is { } failure
+                    ? $"waits before it joins {leader} again: {failure}"
+                    : $"tries to join {leader} again in {left.TotalSeconds:F0} s", left);
         }
         var member = o.Cluster!.Members.GetValueOrDefault(leader);
         var wasPrimary = !o.Local.HasRecoverySignal;
@@ -139,9 +142,6 @@ public static partial class HaLoop
                         new HaAction.StartStandby(upstream));
         }
     }
-
-    private static string AfterFailedStart(Observation o) =>
-        o.Memory.StandbyStartFailure is { } failure ? $": {failure}" : "";
 
     private static Decision DecideWithoutRewind(Observation o, string leader)
     {

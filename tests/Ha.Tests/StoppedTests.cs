@@ -118,7 +118,7 @@ public sealed class StoppedTests
         };
 
         Assert.Equal("start_retry", HaLoop.Decide(o).Code);
-        Assert.Contains("s: no", HaLoop.Decide(o).Reason, StringComparison.Ordinal);
+        Assert.Contains("again: no", HaLoop.Decide(o).Reason, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -232,6 +232,7 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
     {
         Replace(StandbySignal, "");
         File.Delete(RecoverySignal);
+        PutRecoveryConfAside();
     }
 
     /// <summary>Makes the next start one of a recovery that ends by itself (custom bootstrap).</summary>
@@ -239,6 +240,7 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
     {
         Replace(RecoverySignal, "");
         File.Delete(StandbySignal);
+        PutRecoveryConfAside();
     }
 
     /// <summary>Makes the next start one of a primary.</summary>
@@ -246,6 +248,17 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
     {
         File.Delete(StandbySignal);
         File.Delete(RecoverySignal);
+        PutRecoveryConfAside();
+    }
+
+    /// <summary>What an upgrade or an old backup has left: no server since PostgreSQL 12 starts beside it.</summary>
+    private void PutRecoveryConfAside()
+    {
+        var file = Path.Combine(_data, "recovery.conf");
+        if (File.Exists(file))
+        {
+            File.Move(file, file + ".old", overwrite: true);
+        }
     }
 
     /// <summary>The value of a parameter in the main file; null when it is not there.</summary>

@@ -103,6 +103,9 @@ internal sealed partial class LocalPostgresServer
     private async Task<PidFd> SpawnAsync(StartPlan plan, Effective effective, CancellationToken cancellationToken)
     {
         Filling.MarkFinished();
+        // A file that is gone comes back as PostgreSQL accepted it last; a new configuration directory gets what the data directory has.
+        _files.TakeOverFromDataDirectory();
+        _files.RestoreCopies();
         var raised = plan.AsPrimary ? [] : RaisedForStandby(effective.Config);
         await WriteFilesAsync(effective, plan.AsPrimary, plan.Upstream, raised, cancellationToken);
         if (plan.AsPrimary)
@@ -120,6 +123,7 @@ internal sealed partial class LocalPostgresServer
     private PidFd SpawnWithFiles(PostgresConfig config, Dictionary<string, string> raised)
     {
         CreateDirectories(config);
+        RemoveForeignSocketLocks(config);
         _output.Begin();
         foreach (var (name, value) in raised)
         {
@@ -131,6 +135,20 @@ internal sealed partial class LocalPostgresServer
         _last = null;
         return _postmaster.Start(
             new SpawnRequest(_programs.Postgres, Arguments(config, raised)) { LogFile = _output.File });
+    }
+
+    private void RemoveForeignSocketLocks(PostgresConfig config)
+    {
+        // Where nobody has said it, it depends on how PostgreSQL was built.
+        var directories = _files.UsersValue("unix_socket_directories", config) ?? "/var/run/postgresql,/tmp";
+        foreach (var directory in directories.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Where(directory => directory.StartsWith('/')))
+        {
+            if (SocketLock.RemoveForeign(directory, _settings.Postgres.Port) is { } pid)
+            {
+                LogForeignLock(directory, pid);
+            }
+        }
     }
 
     private List<string> Arguments(PostgresConfig config, Dictionary<string, string> raised)

@@ -371,6 +371,10 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
             + "postgresql.auto.conf")]
     private partial void LogOverruled(string parameter);
 
+    [LoggerMessage(EventId = 2029, Level = LogLevel.Warning,
+        Message = "The lock file of the socket in {Directory} names process {Pid}, which is not the PostgreSQL that made it: the file is removed")]
+    private partial void LogForeignLock(string directory, int pid);
+
     [LoggerMessage(EventId = 2017, Level = LogLevel.Error,
         Message = "PostgreSQL does not accept the new {File}; what it accepted last stays: {Problem}")]
     private partial void LogRefused(string file, string problem);

@@ -42,6 +42,50 @@ public sealed class PostmasterIdentityTests
         }
     }
 
+    /// <summary>The same of the socket's lock file, which lies where a container may keep it longer than the server.</summary>
+    [Fact]
+    public async Task A_stale_lock_of_the_socket_that_names_another_living_process_does_not_keep_PostgreSQL_down()
+    {
+        await using var node = await TestNode.PrimaryAsync("lock");
+        var sockets = (await node.ValueAsync("SHOW unix_socket_directories"))!;
+        await node.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
+        using var other = Process.Start("sleep", "1000");
+        try
+        {
+            var file = Path.Combine(sockets, $".s.PGSQL.{node.Port}.lock");
+            await File.WriteAllTextAsync(file, $"{other.Id}\n{node.Data}\n1\n{node.Port}\n{sockets}\n", Cancellation);
+
+            Assert.Equal(StartOutcome.Running, await node.StartPrimaryAsync());
+
+            Assert.False(other.HasExited);
+            Assert.Null(SocketLock.RemoveForeign(sockets, node.Port));   // the server's own
+            Assert.True(File.Exists(file));
+        }
+        finally
+        {
+            other.Kill();
+        }
+    }
+
+    [Fact]
+    public async Task Files_that_are_gone_and_a_recovery_conf_that_was_left_do_not_keep_it_down()
+    {
+        await using var node = await TestNode.PrimaryAsync("gone");
+        await node.Server.ApplyConfigurationAsync(
+            TestNode.Config("""{"postgresql": {"parameters": {"work_mem": "7MB"}}}"""), force: true, Cancellation);
+        await node.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
+        foreach (var name in new[] { "postgresql.conf", "pg_hba.conf", "pg_ident.conf" })
+        {
+            File.Delete(Path.Combine(node.Data, name));
+        }
+        await File.WriteAllTextAsync(Path.Combine(node.Data, "recovery.conf"), "restore_command = 'x'\n", Cancellation);
+
+        Assert.Equal(StartOutcome.Running, await node.StartPrimaryAsync());
+
+        Assert.Equal("7MB", await node.ValueAsync("SHOW work_mem"));
+        Assert.True(File.Exists(Path.Combine(node.Data, "recovery.conf.old")));
+    }
+
     [Fact]
     public async Task A_server_that_runs_is_found_through_any_path_that_leads_to_its_directory()
     {
