@@ -48,7 +48,7 @@ public static partial class HaLoop
                 RewindProblem = null,
             };
         }
-        memory = WithRewindBasis(o, memory);
+        memory = WithRewindBasis(o, WithPause(o, memory));
         if (o.Local.Server == ServerState.Running && o.Job?.Kind != JobKind.Restart)
         {
             memory = memory with { DownSince = null, StartLimit = null, StartFailure = null, RestartFailed = false,
@@ -69,7 +69,11 @@ public static partial class HaLoop
             }
             else
             {
-                memory = memory with { Promoting = false, NotStreamingSince = null };
+                // What a primary writes from here on fits no other: should it stop, its data are compared first.
+                memory = memory with
+                {
+                    Promoting = false, NotStreamingSince = null, Divergence = DivergenceState.Unchecked,
+                };
             }
         }
         else
@@ -179,6 +183,27 @@ public static partial class HaLoop
         (JobKind.Demote, JobResult.Done) => memory with { SteppedDownAt = ended.EndedAt, DownSince = null },
         _ => memory,
     };
+
+    /// <summary>In a pause people promote, stop and copy by hand: with its end nothing is known of the data any more.</summary>
+    private static LoopMemory WithPause(Observation o, LoopMemory memory)
+    {
+        if (o.Cluster is null || memory.WasPaused == o.Paused)
+        {
+            return memory;
+        }
+        memory = memory with { WasPaused = o.Paused };
+        return o.Paused
+            ? memory
+            : memory with
+            {
+                Divergence = DivergenceState.Unchecked,
+                DivergenceCheckedAt = null,
+                RewindFailures = 0,
+                RewindObstacles = 0,
+                RewindProblem = null,
+                RetryAt = null,
+            };
+    }
 
     /// <summary>
     /// A changed configuration, or a leader that went on to another timeline, gives failed rewinds another chance at

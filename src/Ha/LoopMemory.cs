@@ -183,6 +183,9 @@ public sealed record LoopMemory
     /// <summary>When other members were last asked whether one could take over from an unwell server.</summary>
     public TimeSpan? HealthAskedAt { get; init; }
 
+    /// <summary>The cluster was paused at the last run.</summary>
+    public bool WasPaused { get; init; }
+
     /// <summary>The server has been running under this agent at least once.</summary>
     public bool HasRun { get; init; }
 

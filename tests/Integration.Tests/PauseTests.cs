@@ -96,6 +96,28 @@ public sealed class PauseTests(ClusterFixture fixture)
         Assert.Equal(before, replica.PostmasterPid);
     }
 
+    [Fact]
+    public async Task What_people_stop_and_promote_is_adopted_and_the_old_primary_joins_when_the_pause_ends()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var replica = cluster.ReplicasOf(leader)[0];
+        await PauseAsync(cluster);
+        try
+        {
+            leader.SignalPostmaster(ProcessSignal.Quit);
+            await cluster.UntilAsync(
+                async () => await cluster.LeaderNameAsync() is null, "the stopped leader gives its key up");
+            await replica.SqlAsync("SELECT pg_promote()");
+            Assert.Equal(replica, await cluster.LeaderAsync(not: leader));
+            Assert.Null(leader.PostmasterPid);
+        }
+        finally
+        {
+            await ResumeAsync(cluster);
+        }
+        Assert.Equal(replica, await cluster.HealthyAsync());
+    }
+
     private static async Task PauseAsync(TestCluster cluster) => await SetAsync(cluster, true);
 
     private static async Task ResumeAsync(TestCluster cluster) => await SetAsync(cluster, null);
