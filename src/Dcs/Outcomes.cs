@@ -8,7 +8,24 @@ namespace Routing.Dcs;
 /// <param name="LastContact">
 /// Timestamp (of the store's <see cref="TimeProvider"/>) of the last answer of any kind from the store.
 /// </param>
-public sealed record ClusterView(ClusterSnapshot Snapshot, bool IsLive, long LastContact);
+public sealed record ClusterView(ClusterSnapshot Snapshot, bool IsLive, long LastContact)
+{
+    /// <summary>Before the first answer of the store.</summary>
+    public static readonly ClusterView Unknown = new(ClusterSnapshot.Empty, IsLive: false, LastContact: 0);
+
+    /// <summary>
+    /// The highest term that was seen up to this view, see <see cref="After"/>: it never falls, even when the leader key is gone.
+    /// </summary>
+    public Term HighestTerm { get; init; }
+
+    /// <summary>This view as it follows another one: with the highest term of both and of its own leader key.</summary>
+    public ClusterView After(ClusterView before)
+    {
+        ArgumentNullException.ThrowIfNull(before);
+        var highest = before.HighestTerm > HighestTerm ? before.HighestTerm : HighestTerm;
+        return this with { HighestTerm = Snapshot.Leader is { } leader && leader.Term > highest ? leader.Term : highest };
+    }
+}
 
 /// <summary>A granted lease.</summary>
 /// <param name="Id">Its number.</param>

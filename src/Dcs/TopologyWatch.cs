@@ -15,9 +15,8 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
-    private volatile State _state = new(new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0));
+    private volatile State _state = new(ClusterView.Unknown);
     private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private Term _highestTerm;
     private Task _running = Task.CompletedTask;
 
     /// <summary>Creates it; <see cref="Start"/> makes it run.</summary>
@@ -36,20 +35,8 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     /// </summary>
     public event Action<ClusterView>? Changed;
 
-    /// <summary>The newest view.</summary>
+    /// <summary>The newest view, with the highest term that was ever seen here.</summary>
     public ClusterView Current => _state.View;
-
-    /// <summary>The highest term that was ever seen here: it never falls, even when the leader key is gone.</summary>
-    public Term HighestTerm
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _highestTerm;
-            }
-        }
-    }
 
     /// <summary>
     /// Fails when the watch broke by a mistake of its own: nothing is followed any more, and its owner should end.
@@ -136,14 +123,10 @@ public sealed partial class TopologyWatch : IAsyncDisposable
 
     private static void Cancel(CancellationTokenSource source) => source.Cancel();
 
-    private void Publish(ClusterView view)
+    private void Publish(ClusterView next)
     {
-        lock (_gate)
-        {
-            _highestTerm =
-                view.Snapshot.Leader is { } leader && leader.Term > _highestTerm ? leader.Term : _highestTerm;
-        }
         var before = _state;
+        var view = next.After(before.View);
         _state = new State(view);
         foreach (var handler in Changed?.GetInvocationList() ?? [])
         {

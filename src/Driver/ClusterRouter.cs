@@ -41,8 +41,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
         _topology = topology;
         _logger = loggerFactory.CreateLogger(RoutingDataSource.LoggerCategory);
         _pools = new MemberPools(factory, Types);
-        _current = new Picture(new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0), default, options,
-            _pools);
+        _current = new Picture(ClusterView.Unknown, options, _pools);
         Background = new BackgroundTasks(Name, _logger);
         _announcer = new TopologyAnnouncer(this, _logger);
         DriverMetrics.Add(this);
@@ -214,12 +213,10 @@ internal sealed class ClusterRouter : IAsyncDisposable
             {
                 return;
             }
-            var highest =
-                view.Snapshot.Leader is { } key && key.Term > before.HighestTerm ? key.Term : before.HighestTerm;
             try
             {
                 // first of all: no new connection goes the old way
-                _current = now = new Picture(view, highest, Options, _pools);
+                _current = now = new Picture(view, Options, _pools);
                 _mistake = null;
                 Follow(before, now);
             }

@@ -46,7 +46,7 @@ public sealed class EtcdLifeTests : IAsyncLifetime
         Assert.Equal(RenewOutcome.Gone, await _store.RenewLeaseAsync(lease, Token));
         Assert.Equal((LeaseOutcome.Held, 1), (carried.Outcome, carried.Life));
         Assert.True(carried.Leader!.Term > old.Term && carried.Leader.Term.Revision < old.Term.Revision);
-        Assert.Equal(carried.Leader.Term, topology.HighestTerm);
+        Assert.Equal(carried.Leader.Term, topology.Current.HighestTerm);
         Assert.True(topology.Current.Snapshot.IsLeaderProven);
     }
 
@@ -125,7 +125,7 @@ public sealed class EtcdLifeTests : IAsyncLifetime
         Assert.True(now.Leader!.Term.Revision < old.Term.Revision,
             "the test needs a restored store whose leader is older");
         Assert.Equal(1, topology.Current.Snapshot.Life.Number);
-        Assert.Equal(new Term(now.Leader.Term.Revision, 1), topology.HighestTerm);
+        Assert.Equal(new Term(now.Leader.Term.Revision, 1), topology.Current.HighestTerm);
     }
 
     [Theory]

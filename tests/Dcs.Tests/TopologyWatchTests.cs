@@ -28,7 +28,7 @@ public sealed class TopologyWatchTests
 
         Assert.Equal(0, topology.Current.Snapshot.Revision);
         Assert.False(topology.Current.IsLive);
-        Assert.Equal(default, topology.HighestTerm);
+        Assert.Equal(default, topology.Current.HighestTerm);
     }
 
     [Fact]
@@ -58,7 +58,7 @@ public sealed class TopologyWatchTests
         _dcs.Delete(ClusterKeys.Leader);
         await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader is null);
 
-        Assert.Equal(new Term(created), topology.HighestTerm);
+        Assert.Equal(new Term(created), topology.Current.HighestTerm);
     }
 
     [Fact]

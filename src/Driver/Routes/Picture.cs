@@ -15,20 +15,19 @@ internal sealed class Picture
     private readonly MemberPools _pools;
     private readonly Route?[] _routes = new Route?[Targets.Count];
 
-    public Picture(ClusterView view, Term highestTerm, RoutingOptions options, MemberPools pools)
+    public Picture(ClusterView view, RoutingOptions options, MemberPools pools)
     {
         View = view;
-        HighestTerm = highestTerm;
         _options = options;
         _pools = pools;
-        var leader = HostChooser.LeaderOf(view.Snapshot, highestTerm, out var reason);
+        var leader = HostChooser.LeaderOf(view.Snapshot, view.HighestTerm, out var reason);
         NoLeaderReason = leader is null ? reason : null;
         LeaderPool = leader is null ? null : pools[leader.Name, leader.Address!.Value, PoolPurpose.Write];
     }
 
     public ClusterView View { get; }
 
-    public Term HighestTerm { get; }
+    public Term HighestTerm => View.HighestTerm;
 
     /// <summary>The pool for writes; null: nobody may be written to.</summary>
     public MemberPool? LeaderPool { get; }

@@ -32,7 +32,7 @@ internal static class RoutesDocument
         json.WriteString("version", RoutingVersion.Own);
         json.WriteString("transport", transport);
         json.WriteBoolean("draining", isDraining);
-        json.WriteNumber("term", table.HighestTerm.Revision);
+        json.WriteNumber("term", table.View.HighestTerm.Revision);
         json.WriteNumber("revision", snapshot.Revision);
         json.WriteString("source", router.Source);
         json.WriteBoolean("stale", !table.View.IsLive);

@@ -148,7 +148,7 @@ internal sealed class ProxyMetrics : ISessionEvents
         _pending.Set(counts.Pending);
         _starting.Set(counts.Starting);
         _waiting.Set(router.Waiting);
-        _term.Set(table.HighestTerm.Revision);
+        _term.Set(table.View.HighestTerm.Revision);
         _stale.Set(table.View.IsLive ? 0 : 1);
         _age.Set(age?.TotalSeconds ?? 0);
         foreach (var listener in table.Listeners.Values)

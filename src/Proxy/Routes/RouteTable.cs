@@ -12,15 +12,12 @@ internal sealed record RouteTable
     /// <summary>Before the first view.</summary>
     public static readonly RouteTable Empty = new()
     {
-        View = new ClusterView(ClusterSnapshot.Empty, IsLive: false, LastContact: 0),
+        View = ClusterView.Unknown,
         Listeners = FrozenDictionary<string, ListenerState>.Empty,
     };
 
     /// <summary>The view.</summary>
     public required ClusterView View { get; init; }
-
-    /// <summary>The highest term that was ever seen.</summary>
-    public Term HighestTerm { get; init; }
 
     /// <summary>What follows for each listener.</summary>
     public required FrozenDictionary<string, ListenerState> Listeners { get; init; }

@@ -249,12 +249,10 @@ internal sealed partial class Router : IDisposable
             {
                 return;   // no answer of the store yet
             }
-            var highest = snapshot.Leader is { } key && key.Term > before.HighestTerm ? key.Term : before.HighestTerm;
             _table = before with
             {
                 View = view,
-                HighestTerm = highest,
-                Listeners = _listeners.Values.Select(one => StateOf(one, snapshot, highest))
+                Listeners = _listeners.Values.Select(one => StateOf(one, view))
                     .ToFrozenDictionary(one => one.Config.Name, StringComparer.Ordinal),
             };
             _health.Note(_table);
@@ -275,16 +273,16 @@ internal sealed partial class Router : IDisposable
     // Where writes go from now on, in words; null: where they went before.
     private static string? ChangeOf(RouteTable before, RouteTable now)
     {
-        var leader = HostChooser.LeaderOf(now.View.Snapshot, now.HighestTerm, out var reason);
-        var leaderBefore = HostChooser.LeaderOf(before.View.Snapshot, before.HighestTerm, out _);
+        var leader = HostChooser.LeaderOf(now.View.Snapshot, now.View.HighestTerm, out var reason);
+        var leaderBefore = HostChooser.LeaderOf(before.View.Snapshot, before.View.HighestTerm, out _);
         return leader?.Name == leaderBefore?.Name && before.View.Snapshot.Revision != 0 ? null
             : leader is null ? $"nowhere: {reason}"
-            : $"to {leader.Name} at {leader.Address} (term {now.HighestTerm})";
+            : $"to {leader.Name} at {leader.Address} (term {now.View.HighestTerm})";
     }
 
-    private ListenerState StateOf(ListenerConfig listener, ClusterSnapshot snapshot, Term highest)
+    private ListenerState StateOf(ListenerConfig listener, ClusterView view)
     {
-        var hosts = HostChooser.Select(snapshot, highest, listener.Request);
+        var hosts = HostChooser.Select(view.Snapshot, view.HighestTerm, listener.Request);
         var targets = new RouteTarget?[hosts.Members.Length];
         var health = new MemberRecord[hosts.Members.Length];
         for (var at = 0; at < targets.Length; at++)
@@ -294,7 +292,7 @@ internal sealed partial class Router : IDisposable
             health[at] = _health.Of(member.Name);
             targets[at] = _names.Find(host) is { IsEmpty: false } found
                 ? new RouteTarget(
-                    member.Name, [.. found.Select(address => new IPEndPoint(address, port))], host, highest,
+                    member.Name, [.. found.Select(address => new IPEndPoint(address, port))], host, view.HighestTerm,
                     listener.MustBePrimary)
                 : null;
             health[at].Target = targets[at] ?? health[at].Target;

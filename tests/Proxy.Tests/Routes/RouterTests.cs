@@ -173,6 +173,8 @@ public sealed class RouterTests : IDisposable
 
     private long _revision = 100;
 
+    private ClusterView _view = ClusterView.Unknown;
+
     private void Adopt(long term, string? leader, bool isLive = true, long lag = 0)
     {
         const long Position = 1_000_000;
@@ -189,7 +191,7 @@ public sealed class RouterTests : IDisposable
                 ModRevision = ++_revision,
             };
         }
-        _router.Adopt(new ClusterView(
+        _view = new ClusterView(
             new ClusterSnapshot
             {
                 Revision = ++_revision,
@@ -197,6 +199,7 @@ public sealed class RouterTests : IDisposable
                 Members = members.ToImmutable(),
                 Status = LeaderStatus.None with { Optime = new Lsn(Position) },
             },
-            isLive, 1));
+            isLive, 1).After(_view);
+        _router.Adopt(_view);
     }
 }

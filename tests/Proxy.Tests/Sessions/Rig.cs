@@ -29,6 +29,7 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
     private readonly ConcurrentQueue<string> _diary = new();
     private ImmutableSortedDictionary<string, Member> _members = ImmutableSortedDictionary<string, Member>.Empty;
     private LeaderKey? _leader;
+    private ClusterView _view = ClusterView.Unknown;
     private long _revision = 1;
 
     public Rig(string transport = "epoll", SessionSettings? settings = null,
@@ -107,8 +108,9 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
     /// <summary>Makes it known.</summary>
     public Rig Publish(bool isLive = true)
     {
-        Router.Adopt(new ClusterView(
-            new ClusterSnapshot { Revision = ++_revision, Leader = _leader, Members = _members }, isLive, 1));
+        _view = new ClusterView(
+            new ClusterSnapshot { Revision = ++_revision, Leader = _leader, Members = _members }, isLive, 1).After(_view);
+        Router.Adopt(_view);
         return this;
     }
 
