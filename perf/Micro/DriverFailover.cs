@@ -53,7 +53,7 @@ internal static class DriverFailover
         var published = 0L;
         void See(ClusterView view)
         {
-            if (HostChooser.LeaderOf(view.Snapshot, watch.HighestTerm, out _) is { } member
+            if (HostChooser.LeaderOf(view.Snapshot, watch.Current.HighestTerm, out _) is { } member
                 && member.Name != leader.Name)
             {
                 Interlocked.CompareExchange(ref published, Stopwatch.GetTimestamp(), 0);

@@ -5,7 +5,8 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
 using Routing.Agent.Fence;
-using Routing.Logging;
+using Routing.Hosting.Logging;
+using Routing.Hosting.Service;
 using Routing.Agent.Loop;
 using Routing.Agent.Metrics;
 using Routing.Agent.Native;
@@ -38,6 +39,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ProgramLog _log;
     private readonly ILogger _logger;
+    private readonly ServiceNotifier _service;
     private readonly StatusBoard _board;
     private readonly LocalPostgresServer _postgres;
     private readonly PeerClient _peers;
@@ -64,6 +66,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     {
         (_path, _environment, _settings, _log, _time) = (path, environment, settings, log, time);
         _logger = loggers.CreateLogger("agent");
+        _service = ServiceNotifier.TakeFromProcess(time, _logger);   // ahead of every child
         _startedAt = time.GetTimestamp();
         var member = LocalMemberOf(settings);
         var initial = DynamicConfig.Parse(member.InitialConfig, 0);
@@ -240,6 +243,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         var guarding = _guard.RunAsync(stop.Token);
         var naming = NameIsTakenAsync(stop.Token);
         var looping = _loop.RunAsync(stop.Token);
+        // REST answers: the agent works, also while it waits for the DCS.
+        _service.Ready();
+        var signsOfLife = _service.GiveSignsOfLifeAsync(stop.Token);
         try
         {
             var code = await BackgroundTasks.UntilOneEndsAsync(looping, naming, [guarding, _watch.Broken], LogBroke);
@@ -253,7 +259,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         finally
         {
             await stop.CancelAsync();
-            await Task.WhenAny(Task.WhenAll(looping, guarding, naming),
+            await Task.WhenAny(Task.WhenAll(looping, guarding, naming, signsOfLife),
                 Task.Delay(s_patienceAtExit, _time, CancellationToken.None));
         }
     }
@@ -292,6 +298,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     {
         context.Cancel = true;
         LogSignal(context.Signal);
+        _service.Stopping("stopping PostgreSQL");
         _loop.RequestShutdown();
     }
 
@@ -343,7 +350,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         do
         {
             seen = Volatile.Read(ref _reloads);
+            _service.Reloading();
             await ReloadOnceAsync();
+            _service.Ready();
         }
         while (Interlocked.CompareExchange(ref _reloads, 0, seen) != seen);
     }

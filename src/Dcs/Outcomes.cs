@@ -14,7 +14,8 @@ public sealed record ClusterView(ClusterSnapshot Snapshot, bool IsLive, long Las
     public static readonly ClusterView Unknown = new(ClusterSnapshot.Empty, IsLive: false, LastContact: 0);
 
     /// <summary>
-    /// The highest term that was seen up to this view, see <see cref="After"/>: it never falls, even when the leader key is gone.
+    /// The highest term that was seen up to this view, see <see cref="After"/>: it never falls, even when the leader
+    /// key is gone.
     /// </summary>
     public Term HighestTerm { get; init; }
 
@@ -23,7 +24,10 @@ public sealed record ClusterView(ClusterSnapshot Snapshot, bool IsLive, long Las
     {
         ArgumentNullException.ThrowIfNull(before);
         var highest = before.HighestTerm > HighestTerm ? before.HighestTerm : HighestTerm;
-        return this with { HighestTerm = Snapshot.Leader is { } leader && leader.Term > highest ? leader.Term : highest };
+        return this with
+        {
+            HighestTerm = Snapshot.Leader is { } leader && leader.Term > highest ? leader.Term : highest,
+        };
     }
 }
 

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Routing.Cluster;
 
 namespace Routing.Dcs;
 

@@ -1,3 +1,4 @@
+using Routing.Hosting.Sections;
 using Xunit;
 
 namespace Routing.Settings.Tests;

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using Routing.Dcs;
-using Routing.Logging;
+using Routing.Hosting.Logging;
 
 namespace Routing.Agent.Config;
 

@@ -3,7 +3,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Routing.Agent.Postgres;
 using Routing.Cluster;
-using Routing.Logging;
+using Routing.Hosting.Logging;
+using Routing.Hosting.Sections;
 using Routing.Settings;
 
 namespace Routing.Agent.Config;

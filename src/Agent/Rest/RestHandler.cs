@@ -3,7 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
-using Routing.Logging;
+using Routing.Hosting.Logging;
 using Routing.Agent.Metrics;
 using Routing.Agent.Status;
 using Routing.Cluster;

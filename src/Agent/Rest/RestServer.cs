@@ -1,27 +1,20 @@
-using System.Net;
 using System.Net.Sockets;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
-using Routing.Logging;
+using Routing.Hosting.Http;
+using Routing.Hosting.Logging;
 using Routing.Agent.Metrics;
 using Routing.Agent.Status;
 using Routing.Cluster;
 
 namespace Routing.Agent.Rest;
 
-/// <summary>
-/// The agent's REST interface: Kestrel and nothing else of the web framework, one handler, one answer per connection.
-/// </summary>
+/// <summary>The agent's REST interface: one handler, one answer per connection.</summary>
 internal sealed partial class RestServer : IAsyncDisposable
 {
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(10);
@@ -35,7 +28,7 @@ internal sealed partial class RestServer : IAsyncDisposable
     private readonly ProbeMiddleware _probes;
     private readonly ServerCertificate _certificate = new();
     private RestSettings _settings;
-    private WebApplication? _host;
+    private HttpHost? _host;
 
     /// <param name="settings">The <c>restapi</c> section.</param>
     /// <param name="control">The agent.</param>
@@ -126,41 +119,21 @@ internal sealed partial class RestServer : IAsyncDisposable
 
     private async Task ListenAsync(CancellationToken cancellationToken)
     {
-        var endpoints = await EndpointsAsync(_settings.Listen, cancellationToken);
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddSingleton(_loggers);
-        builder.WebHost.UseKestrelCore();
-        builder.WebHost.UseSockets(sockets =>
+        var options = new HttpHostOptions
         {
-            sockets.Backlog = Math.Max(1, _settings.RequestQueueSize);
-            sockets.IOQueueCount = 1;
-        });
-        builder.WebHost.ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxConcurrentConnections = MaximumConnections;
-            kestrel.Limits.MaxRequestBodySize = MaximumBodyBytes;
-            kestrel.Limits.RequestHeadersTimeout = s_keepAlive;
-            kestrel.Limits.KeepAliveTimeout = s_keepAlive;
-            foreach (var endpoint in endpoints)
-            {
-                kestrel.Listen(endpoint, Configure);
-            }
-        });
-        _host = builder.Build();   // never run: its server is all that is wanted of it
-        try
-        {
-            await _host.Services.GetRequiredService<IServer>().StartAsync(new Application(_handler), cancellationToken);
-        }
-        catch (SocketException problem)
-        {
-            throw new IOException($"REST cannot listen on {_settings.Listen}: {problem.Message}", problem);
-        }
+            Name = "REST",
+            Listen = _settings.Listen,
+            Backlog = Math.Max(1, _settings.RequestQueueSize),
+            MaximumConnections = MaximumConnections,
+            MaximumBodyBytes = MaximumBodyBytes,
+            KeepAlive = s_keepAlive,
+            Configure = Configure,
+        };
+        _host = await HttpHost.StartAsync(options, _handler.HandleAsync, _loggers, cancellationToken);
     }
 
     private void Configure(ListenOptions listen)
     {
-        listen.Protocols = HttpProtocols.Http1;
         listen.Use(next => connection =>
         {
             KeepAlive(connection);
@@ -182,8 +155,7 @@ internal sealed partial class RestServer : IAsyncDisposable
         if (_host is { } host)
         {
             _host = null;
-            await host.Services.GetRequiredService<IServer>().StopAsync(cancellationToken);
-            await host.DisposeAsync();
+            await host.StopAsync(cancellationToken);
         }
     }
 
@@ -192,26 +164,6 @@ internal sealed partial class RestServer : IAsyncDisposable
         if (settings is { CertificateFile: not null, Ciphers: not null })
         {
             LogCiphers();
-        }
-    }
-
-    private static async ValueTask<IReadOnlyList<IPEndPoint>> EndpointsAsync(
-        HostPort listen, CancellationToken cancellationToken)
-    {
-        if (listen.Host is "*" or "::")
-        {
-            return [new IPEndPoint(Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any, listen.Port)];
-        }
-        try
-        {
-            var addresses = IPAddress.TryParse(listen.Host, out var address)
-                ? [address]
-                : await Dns.GetHostAddressesAsync(listen.Host, cancellationToken);
-            return [.. addresses.Distinct().Select(found => new IPEndPoint(found, listen.Port))];
-        }
-        catch (SocketException problem)
-        {
-            throw new IOException($"REST cannot listen on {listen}: {problem.Message}", problem);
         }
     }
 
@@ -235,17 +187,4 @@ internal sealed partial class RestServer : IAsyncDisposable
     [LoggerMessage(EventId = 4005, Level = LogLevel.Warning,
         Message = "restapi.ciphers is not used: the system's OpenSSL policy decides which ciphers are offered")]
     private partial void LogCiphers();
-
-    /// <summary>The smallest thing that Kestrel can call.</summary>
-    private sealed class Application(RestHandler handler) : IHttpApplication<HttpContext>
-    {
-        public HttpContext CreateContext(IFeatureCollection contextFeatures) => new DefaultHttpContext(contextFeatures);
-
-        public Task ProcessRequestAsync(HttpContext context) => handler.HandleAsync(context);
-
-        public void DisposeContext(HttpContext context, Exception? exception)
-        {
-            // A DefaultHttpContext owns nothing: Kestrel releases the features.
-        }
-    }
 }

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using Routing.Logging;
+using Routing.Hosting.Logging;
 using Routing.Cluster;
 using Routing.Ha;
 using Routing.Ha.Health;

@@ -2,6 +2,7 @@ using Routing.Cli.Rest;
 using Routing.Cli.Sql;
 using Routing.Cluster;
 using Routing.Dcs;
+using Routing.Hosting.Sections;
 using Routing.Settings;
 
 namespace Routing.Cli.Configuration;

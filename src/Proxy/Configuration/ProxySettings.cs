@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Routing.Cluster;
 using Routing.Dcs;
-using Routing.Logging;
+using Routing.Hosting.Logging;
 using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Configuration;

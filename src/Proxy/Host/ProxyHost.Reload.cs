@@ -11,7 +11,7 @@ internal sealed partial class ProxyHost
         await _reloading.WaitAsync();
         try
         {
-            _manager.Notify("RELOADING=1");
+            _service.Reloading();
             var result = ProxySettingsReader.Load(_path, _environment);
             foreach (var warning in result.Warnings)
             {
@@ -41,14 +41,14 @@ internal sealed partial class ProxyHost
         }
         finally
         {
-            _manager.Notify("READY=1");
+            _service.Ready();
             _reloading.Release();
         }
     }
 
     private async ValueTask TakeAsync(ProxySettings next)
     {
-        var opened = _listeners.Open(next.Listeners, _settings.ReusePort, ServiceManager.NoSockets);
+        var opened = _listeners.Open(next.Listeners, _settings.ReusePort, GivenSockets.None);
         try
         {
             _sessions.Reload(next.Listeners, next.Sessions);
@@ -70,7 +70,7 @@ internal sealed partial class ProxyHost
             ReusePort = _settings.ReusePort,
         };
         _router.Reload(next.Listeners);
-        await _listeners.AdoptAsync(next.Listeners, opened, ServiceManager.NoSockets);
+        await _listeners.AdoptAsync(next.Listeners, opened, GivenSockets.None);
         _log.Reload(next.Log);
     }
 

@@ -2,7 +2,8 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Routing.Cluster;
 using Routing.Dcs;
-using Routing.Logging;
+using Routing.Hosting.Logging;
+using Routing.Hosting.Service;
 using Routing.Proxy.Admin;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Metrics;
@@ -29,7 +30,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly ILoggerFactory _loggers;
-    private readonly ServiceManager _manager;
+    private readonly ServiceNotifier _service;
     private readonly ProxyTopology _source;
     private readonly TopologyWatch _watch;
     private readonly ProxyMetrics _metrics = new();
@@ -52,7 +53,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         (_path, _environment, _log, _time, _loggers) = (path, environment, log, time, loggers);
         _logger = loggers.CreateLogger("proxy");
         _settings = settings = WithinDescriptors(settings);
-        _manager = new ServiceManager(_logger);
+        _service = ServiceNotifier.TakeFromProcess(time, _logger);
         _source = new ProxyTopology(settings, time, loggers);
         _watch = new TopologyWatch(_source.Views, loggers.CreateLogger<TopologyWatch>());
         _router = new Router(settings.Listeners, time, new Random(), loggers.CreateLogger("routes"))
@@ -190,12 +191,12 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         {
             await _admin.StartAsync(CancellationToken.None);
         }
-        var given = _manager.TakeSockets([.. _settings.Listeners.Select(one => one.Name)]);
+        var given = GivenSockets.Take([.. _settings.Listeners.Select(one => one.Name)], _logger);
         await _listeners.AdoptAsync(_settings.Listeners,
             _listeners.Open(_settings.Listeners, _settings.ReusePort, given), given);
-        _manager.Notify("READY=1\nSTATUS=serving");
+        _service.Ready("serving");
         using var stopped = new CancellationTokenSource();
-        var signsOfLife = GiveSignsOfLifeAsync(stopped.Token);
+        var signsOfLife = _service.GiveSignsOfLifeAsync(stopped.Token);
         await _stop.Task;
         await DrainAsync();
         await stopped.CancelAsync();
@@ -206,7 +207,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
 
     private async Task DrainAsync()
     {
-        _manager.Notify("STOPPING=1\nSTATUS=draining");
+        _service.Stopping("draining");
         _isDraining = true;
         LogDraining(_settings.DrainTime.TotalSeconds);
         if (_settings.ReusePort && _admin is not null)
@@ -241,26 +242,6 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         if (!_stop.TrySetResult())
         {
             _stopNow.TrySetResult();   // told twice: at once
-        }
-    }
-
-    private async Task GiveSignsOfLifeAsync(CancellationToken cancellationToken)
-    {
-        if (_manager.WatchdogInterval is not { } interval)
-        {
-            return;
-        }
-        using var timer = new PeriodicTimer(interval, _time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(cancellationToken))
-            {
-                _manager.Notify("WATCHDOG=1");
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // about to end
         }
     }
 

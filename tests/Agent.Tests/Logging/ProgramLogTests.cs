@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
-using Routing.Logging;
+using Routing.Hosting.Logging;
 using Routing.TestKit;
 
 namespace Routing.Agent.Tests.Logging;

@@ -5,7 +5,7 @@ using System.Text;
 using System.Text.Json;
 using Routing.Agent.Config;
 using Routing.Agent.Loop;
-using Routing.Logging;
+using Routing.Hosting.Logging;
 using Routing.Agent.Metrics;
 using Routing.Agent.Rest;
 using Routing.Agent.Status;

@@ -109,7 +109,8 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
     public Rig Publish(bool isLive = true)
     {
         _view = new ClusterView(
-            new ClusterSnapshot { Revision = ++_revision, Leader = _leader, Members = _members }, isLive, 1).After(_view);
+            new ClusterSnapshot { Revision = ++_revision, Leader = _leader, Members = _members }, isLive, 1)
+            .After(_view);
         Router.Adopt(_view);
         return this;
     }

@@ -2,8 +2,9 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Routing.Cluster;
+using Routing.Settings;
 
-namespace Routing.Settings;
+namespace Routing.Hosting.Sections;
 
 /// <summary>Reads addresses as a section has them: host, host:port or a URL.</summary>
 /// <param name="section">The section.</param>

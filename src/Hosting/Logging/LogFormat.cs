@@ -5,7 +5,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 
-namespace Routing.Logging;
+namespace Routing.Hosting.Logging;
 
 /// <summary>
 /// Turns a record into a line, plain or JSON, with the placeholders of the <c>log.format</c> setting.

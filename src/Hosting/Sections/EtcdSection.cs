@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using Routing.Dcs;
+using Routing.Settings;
 
-namespace Routing.Settings;
+namespace Routing.Hosting.Sections;
 
 /// <summary>
 /// Reads the <c>etcd3</c> section (or <c>etcd</c>, which means the same here) into what the store needs.

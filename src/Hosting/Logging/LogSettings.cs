@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 
-namespace Routing.Logging;
+namespace Routing.Hosting.Logging;
 
 /// <summary><c>log</c>: what is written where.</summary>
 public sealed record LogSettings

@@ -1,4 +1,4 @@
-namespace Routing.Logging;
+namespace Routing.Hosting.Logging;
 
 /// <summary>The lines that wait to be written, as REST shows them.</summary>
 internal interface ILogQueue

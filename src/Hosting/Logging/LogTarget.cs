@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Routing.Logging;
+namespace Routing.Hosting.Logging;
 
 /// <summary>Where lines are written to.</summary>
 internal abstract class LogTarget

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using Routing.Settings;
 
-namespace Routing.Logging;
+namespace Routing.Hosting.Logging;
 
 /// <summary>Reads the <c>log</c> section, the same for every program.</summary>
 public static class LogSection

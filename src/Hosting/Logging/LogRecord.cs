@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Routing.Logging;
+namespace Routing.Hosting.Logging;
 
 /// <summary>One line that waits to be written.</summary>
 /// <param name="Time">When it was logged.</param>

@@ -1,7 +1,7 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 
-namespace Routing.Logging;
+namespace Routing.Hosting.Logging;
 
 /// <summary>
 /// A program's log: a bounded queue, and one task that writes it to the console or to rotating files.

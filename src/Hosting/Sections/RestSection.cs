@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Routing.Dcs;
+using Routing.Settings;
 
-namespace Routing.Settings;
+namespace Routing.Hosting.Sections;
 
 /// <summary>Reads the <c>rest</c> section of a router: the agents to ask, where etcd may not be reached.</summary>
 public static class RestSection
