@@ -18,7 +18,8 @@ internal sealed class First : Migration
             columns: table => new
             {
                 Id = table.Column<long>("bigint", nullable: false)
-                    .Annotation("Npgsql:ValueGenerationStrategy", NpgsqlValueGenerationStrategy.IdentityByDefaultColumn),
+                    .Annotation("Npgsql:ValueGenerationStrategy",
+                        NpgsqlValueGenerationStrategy.IdentityByDefaultColumn),
                 Article = table.Column<string>("text", nullable: false),
                 State = table.Column<OrderState>("order_state", nullable: false),
             },
@@ -38,7 +39,8 @@ internal sealed class ShopSnapshot : ModelSnapshot
 {
     protected override void BuildModel(ModelBuilder modelBuilder)
     {
-        modelBuilder.HasAnnotation("Relational:MaxIdentifierLength", 63).HasPostgresEnum("order_state", ["open", "sent"]);
+        modelBuilder.HasAnnotation("Relational:MaxIdentifierLength", 63)
+            .HasPostgresEnum("order_state", ["open", "sent"]);
         modelBuilder.UseIdentityByDefaultColumns();
         modelBuilder.Entity("Routing.EfCoreShop.Order", order =>
         {

@@ -17,7 +17,9 @@ public sealed class Shop(ShopContext context)
         return order.Id;
     }
 
-    /// <summary>Several steps in one transaction: repeated as a whole by the execution strategy, from the query on.</summary>
+    /// <summary>
+    /// Several steps in one transaction: repeated as a whole by the execution strategy, from the query on.
+    /// </summary>
     public Task SendAllAsync(CancellationToken cancellationToken)
     {
         var strategy = context.Database.CreateExecutionStrategy();
@@ -26,7 +28,8 @@ public sealed class Shop(ShopContext context)
             {
                 context.ChangeTracker.Clear();   // what an attempt in vain has left behind
                 await using var transaction = await context.Database.BeginTransactionAsync(token);
-                await foreach (var order in context.Orders.Where(order => order.State == OrderState.Open).AsAsyncEnumerable().WithCancellation(token))
+                await foreach (var order in context.Orders.Where(order => order.State == OrderState.Open)
+                    .AsAsyncEnumerable().WithCancellation(token))
                 {
                     order.State = OrderState.Sent;
                 }
@@ -40,6 +43,7 @@ public sealed class Shop(ShopContext context)
     public async Task<(long Count, int Port)> CountSentAsync()
     {
         var connection = context.Database.GetDbConnection();
-        return await connection.QuerySingleAsync<(long, int)>("SELECT count(*), inet_server_port() FROM ef_orders WHERE \"State\" = 'sent'");
+        return await connection.QuerySingleAsync<(long, int)>(
+            "SELECT count(*), inet_server_port() FROM ef_orders WHERE \"State\" = 'sent'");
     }
 }

@@ -11,8 +11,10 @@ public static class ShopServices
     public static IServiceCollection AddShop(this IServiceCollection services, string connectionString, bool isPooled)
     {
         services.AddRoutingDataSource(
-            connectionString, (_, source) => source.ConfigureMember(npgsql => npgsql.MapEnum<OrderState>("order_state")));
-        return isPooled ? services.AddDbContextPool<ShopContext>(Configure) : services.AddDbContext<ShopContext>(Configure);
+            connectionString,
+            (_, source) => source.ConfigureMember(npgsql => npgsql.MapEnum<OrderState>("order_state")));
+        return isPooled ? services.AddDbContextPool<ShopContext>(Configure)
+            : services.AddDbContext<ShopContext>(Configure);
     }
 
     private static void Configure(IServiceProvider provider, DbContextOptionsBuilder options)

@@ -5,10 +5,11 @@ using Npgsql;
 namespace Routing.Driver.EntityFrameworkCore;
 
 /// <summary>
-/// Takes the closed connection from a pooled context when its lease ends. The next lease makes one, to the member that is right then, also
-/// for whoever opens what <c>GetDbConnection()</c> gives without EF Core.
+/// Takes the closed connection from a pooled context when its lease ends. The next lease makes one, to the member that
+/// is right then, also for whoever opens what <c>GetDbConnection()</c> gives without EF Core.
 /// </summary>
-internal sealed class ConnectionRelease(IRelationalConnection connection, IDbContextOptions options) : IResettableService
+internal sealed class ConnectionRelease(IRelationalConnection connection, IDbContextOptions options)
+    : IResettableService
 {
     private readonly RoutingDataSource _source = options.FindExtension<RoutingOptionsExtension>()!.Source;
 

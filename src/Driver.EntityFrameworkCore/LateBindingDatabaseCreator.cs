@@ -2,20 +2,25 @@ using Microsoft.EntityFrameworkCore.Storage;
 
 namespace Routing.Driver.EntityFrameworkCore;
 
-/// <summary>Creates and deletes databases as the provider does, at the leader, with pools that are in nobody's way.</summary>
+/// <summary>
+/// Creates and deletes databases as the provider does, at the leader, with pools that are in nobody's way.
+/// </summary>
 /// <remarks>
-/// The provider asks whether a database exists with a connection of its own, made after the context's. So within these methods the context's
-/// connection is bound to the right member and left closed.
+/// The provider asks whether a database exists with a connection of its own, made after the context's. So within these
+/// methods the context's connection is bound to the right member and left closed.
 /// </remarks>
-internal sealed class LateBindingDatabaseCreator(RoutingDataSource source, IRelationalDatabaseCreator creator) : IRelationalDatabaseCreator
+internal sealed class LateBindingDatabaseCreator(RoutingDataSource source, IRelationalDatabaseCreator creator)
+    : IRelationalDatabaseCreator
 {
     public bool Exists() => Run(creator.Exists);
 
-    public Task<bool> ExistsAsync(CancellationToken cancellationToken = default) => RunAsync(creator.ExistsAsync, cancellationToken);
+    public Task<bool> ExistsAsync(CancellationToken cancellationToken = default) =>
+        RunAsync(creator.ExistsAsync, cancellationToken);
 
     public bool HasTables() => Run(creator.HasTables);
 
-    public Task<bool> HasTablesAsync(CancellationToken cancellationToken = default) => RunAsync(creator.HasTablesAsync, cancellationToken);
+    public Task<bool> HasTablesAsync(CancellationToken cancellationToken = default) =>
+        RunAsync(creator.HasTablesAsync, cancellationToken);
 
     public void Create() => Change(() =>
     {
@@ -63,15 +68,18 @@ internal sealed class LateBindingDatabaseCreator(RoutingDataSource source, IRela
 
     public bool EnsureDeleted() => Change(creator.EnsureDeleted);
 
-    public Task<bool> EnsureDeletedAsync(CancellationToken cancellationToken = default) => ChangeAsync(creator.EnsureDeletedAsync, cancellationToken);
+    public Task<bool> EnsureDeletedAsync(CancellationToken cancellationToken = default) =>
+        ChangeAsync(creator.EnsureDeletedAsync, cancellationToken);
 
     public bool EnsureCreated() => Run(creator.EnsureCreated);
 
-    public Task<bool> EnsureCreatedAsync(CancellationToken cancellationToken = default) => RunAsync(creator.EnsureCreatedAsync, cancellationToken);
+    public Task<bool> EnsureCreatedAsync(CancellationToken cancellationToken = default) =>
+        RunAsync(creator.EnsureCreatedAsync, cancellationToken);
 
     public bool CanConnect() => Run(creator.CanConnect);
 
-    public Task<bool> CanConnectAsync(CancellationToken cancellationToken = default) => RunAsync(creator.CanConnectAsync, cancellationToken);
+    public Task<bool> CanConnectAsync(CancellationToken cancellationToken = default) =>
+        RunAsync(creator.CanConnectAsync, cancellationToken);
 
     private static T Run<T>(Func<T> work)
     {

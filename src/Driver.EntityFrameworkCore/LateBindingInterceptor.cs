@@ -7,10 +7,12 @@ using Npgsql;
 
 namespace Routing.Driver.EntityFrameworkCore;
 
-/// <summary>Opens the connections of a context as the data source does: to the member that is right when they are opened.</summary>
+/// <summary>
+/// Opens the connections of a context as the data source does: to the member that is right when they are opened.
+/// </summary>
 /// <remarks>
-/// Connections from elsewhere are left alone. One whose member is still right stays the same object, for the application may hold it; another
-/// takes its place only where it could not be opened.
+/// Connections from elsewhere are left alone. One whose member is still right stays the same object, for the
+/// application may hold it; another takes its place only where it could not be opened.
 /// </remarks>
 internal sealed class LateBindingInterceptor(RoutingDataSource source) : DbConnectionInterceptor
 {
@@ -29,14 +31,17 @@ internal sealed class LateBindingInterceptor(RoutingDataSource source) : DbConne
         return restore;
     }
 
-    /// <summary>Makes a context's connection without waiting for etcd: it may be wanted for its parameters alone.</summary>
+    /// <summary>
+    /// Makes a context's connection without waiting for etcd: it may be wanted for its parameters alone.
+    /// </summary>
     public override InterceptionResult<DbConnection> ConnectionCreating(
         ConnectionCreatingEventData eventData, InterceptionResult<DbConnection> result) =>
         !result.HasResult && eventData.Context?.Database.GetConnectionString() == source.ConnectionString
             ? InterceptionResult<DbConnection>.SuppressWithResult(source.CreateForLater())
             : result;   // the application has given the context a string of its own
 
-    public override InterceptionResult ConnectionOpening(DbConnection connection, ConnectionEventData eventData, InterceptionResult result)
+    public override InterceptionResult ConnectionOpening(
+        DbConnection connection, ConnectionEventData eventData, InterceptionResult result)
     {
         if (!IsOurs(connection, eventData, result, out var own, out var context))
         {
@@ -132,7 +137,8 @@ internal sealed class LateBindingInterceptor(RoutingDataSource source) : DbConne
             }
             catch (InvalidOperationException) when (nested < MostNestedOpens)
             {
-                // The application opened it by OpenConnection, and it broke. EF Core counts it as open until it is closed as often.
+                // The application opened it by OpenConnection, and it broke. EF Core counts it as open until it is
+                // closed as often.
                 context.Database.CloseConnection();
             }
         }

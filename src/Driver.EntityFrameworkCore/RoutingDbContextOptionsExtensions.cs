@@ -8,12 +8,13 @@ namespace Microsoft.EntityFrameworkCore;
 public static class RoutingDbContextOptionsExtensions
 {
     /// <summary>
-    /// Lets a context open its connections as the data source does: to the member that is right at that moment, waiting for a leader, for a free
-    /// connection, or going elsewhere. After <c>UseNpgsql(source)</c> with the same data source.
+    /// Lets a context open its connections as the data source does: to the member that is right at that moment, waiting
+    /// for a leader, for a free connection, or going elsewhere. After <c>UseNpgsql(source)</c> with the same data
+    /// source.
     /// </summary>
     /// <remarks>
-    /// Connections that the application gives to the context (<c>SetDbConnection</c>, <c>SetConnectionString</c>) are left alone.
-    /// <c>Migrate</c>, <c>EnsureCreated</c> and <c>EnsureDeleted</c> work at the leader.
+    /// Connections that the application gives to the context (<c>SetDbConnection</c>, <c>SetConnectionString</c>) are
+    /// left alone. <c>Migrate</c>, <c>EnsureCreated</c> and <c>EnsureDeleted</c> work at the leader.
     /// </remarks>
     /// <param name="builder">The context's options.</param>
     /// <param name="source">The data source; its target decides who is right.</param>

@@ -16,7 +16,8 @@ internal sealed class RoutingOptionsExtension(RoutingDataSource source) : IDbCon
 
     public void ApplyServices(IServiceCollection services)
     {
-        if (services.LastOrDefault(one => one.ServiceType == typeof(IRelationalDatabaseCreator)) is not { ImplementationType: { } creator } provided)
+        if (services.LastOrDefault(one =>
+            one.ServiceType == typeof(IRelationalDatabaseCreator)) is not { ImplementationType: { } creator } provided)
         {
             throw NoProviderYet();
         }
@@ -43,7 +44,8 @@ internal sealed class RoutingOptionsExtension(RoutingDataSource source) : IDbCon
         // The source is looked up in each context's options: one set of services serves all.
         public override int GetServiceProviderHashCode() => 0;
 
-        public override bool ShouldUseSameServiceProvider(DbContextOptionsExtensionInfo other) => other is ExtensionInfo;
+        public override bool ShouldUseSameServiceProvider(DbContextOptionsExtensionInfo other) =>
+            other is ExtensionInfo;
 
         public override void PopulateDebugInfo(IDictionary<string, string> debugInfo) => debugInfo["Routing"] = "1";
     }

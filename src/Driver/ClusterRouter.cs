@@ -67,7 +67,9 @@ internal sealed class ClusterRouter : IAsyncDisposable
 
     public BackgroundTasks Background { get; }
 
-    /// <summary>Where the connections came from that live on when they are closed: those of EF Core's contexts.</summary>
+    /// <summary>
+    /// Where the connections came from that live on when they are closed: those of EF Core's contexts.
+    /// </summary>
     public ConditionalWeakTable<NpgsqlConnection, Origin> Origins { get; } = [];
 
     /// <summary>A pool for closed connections while no member is known. Nothing can be opened there.</summary>
@@ -114,7 +116,10 @@ internal sealed class ClusterRouter : IAsyncDisposable
         return member is null ? null : _pools[member.Name, member.Address!.Value, purpose];
     }
 
-    /// <summary>As <see cref="BestGuess"/>; waits a moment for the very first picture, which is mostly there within milliseconds. Once.</summary>
+    /// <summary>
+    /// As <see cref="BestGuess"/>; waits a moment for the very first picture, which is mostly there within
+    /// milliseconds. Once.
+    /// </summary>
     public MemberPool? BestGuessSoon(TargetSessionAttributes target)
     {
         if (!_hasWaited)
@@ -132,7 +137,8 @@ internal sealed class ClusterRouter : IAsyncDisposable
         {
             try
             {
-                _lastConnectionString = (_current.RouteFor(target).First ?? BestGuess(target) ?? Nobody).ConnectionString;
+                _lastConnectionString =
+                    (_current.RouteFor(target).First ?? BestGuess(target) ?? Nobody).ConnectionString;
             }
             catch (ObjectDisposedException)
             {
@@ -142,7 +148,9 @@ internal sealed class ClusterRouter : IAsyncDisposable
         return _lastConnectionString;
     }
 
-    /// <summary>A session turned out not to be what it should: its pool is emptied, others come first for a moment.</summary>
+    /// <summary>
+    /// A session turned out not to be what it should: its pool is emptied, others come first for a moment.
+    /// </summary>
     public void Evict(MemberPool pool, string reason)
     {
         pool.Health.Failed();

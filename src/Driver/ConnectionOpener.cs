@@ -94,13 +94,16 @@ internal sealed class ConnectionOpener
     /// <param name="first">The pool to begin with; null: the choice is free.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="NoHostException">None could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
-    public ValueTask<NpgsqlConnection> OpenAsync(TargetSessionAttributes target, MemberPool? first, CancellationToken cancellationToken) =>
+    public ValueTask<NpgsqlConnection> OpenAsync(
+        TargetSessionAttributes target, MemberPool? first, CancellationToken cancellationToken) =>
         Begin(first) is { } begun && !cancellationToken.IsCancellationRequested
             ? OpenSlowlyAsync(target, null, begun, isAsync: true, cancellationToken)
             : OpenAsync(target, cancellationToken);
 
     private static Attempt? Begin(MemberPool? first) =>
-        first is { IsSilent: false, Health.IsOut: false } ? new Attempt(first, first.Create(), null, first.Attempts) : null;
+        first is { IsSilent: false, Health.IsOut: false }
+            ? new Attempt(first, first.Create(), null, first.Attempts)
+            : null;
 
     /// <summary>Opens a connection by a route of the caller's; for causal reads.</summary>
     /// <param name="target">What it is for, in messages.</param>

@@ -6,8 +6,9 @@ namespace Routing.Driver;
 
 /// <summary>Connections that live on when they are closed, and are opened again: those of EF Core's contexts.</summary>
 /// <remarks>
-/// The application may hold such an object (<c>GetDbConnection()</c>), perhaps for a transaction that begins later. So it stays in its place
-/// while its member is right. But an attempt that it has begun can't be left; hence another connection tries, waits and goes elsewhere first.
+/// The application may hold such an object (<c>GetDbConnection()</c>), perhaps for a transaction that begins later. So
+/// it stays in its place while its member is right. But an attempt that it has begun can't be left; hence another
+/// connection tries, waits and goes elsewhere first.
 /// </remarks>
 internal sealed class KeptConnections(ClusterRouter router, ConnectionOpener opener, TargetSessionAttributes target)
 {
@@ -20,7 +21,9 @@ internal sealed class KeptConnections(ClusterRouter router, ConnectionOpener ope
     /// <summary>Whether a connection came from here, for this target, and has its settings still.</summary>
     public bool Owns(NpgsqlConnection connection) => OriginOf(connection) is not null;
 
-    /// <summary>Whether a closed connection may be opened where it is bound to: its member still serves this target.</summary>
+    /// <summary>
+    /// Whether a closed connection may be opened where it is bound to: its member still serves this target.
+    /// </summary>
     public bool IsRight(NpgsqlConnection connection) =>
         OriginOf(connection) is { IsRetired: false } pool && router.Current.RouteFor(target).Serves(pool);
 
@@ -38,25 +41,30 @@ internal sealed class KeptConnections(ClusterRouter router, ConnectionOpener ope
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The same one, or another one where its member is not right, or could not be had.</returns>
     /// <exception cref="NoHostException">None could be had within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
-    public async ValueTask<NpgsqlConnection> OpenAsync(NpgsqlConnection? own, bool isAsync, CancellationToken cancellationToken)
+    public async ValueTask<NpgsqlConnection> OpenAsync(
+        NpgsqlConnection? own, bool isAsync, CancellationToken cancellationToken)
     {
         var first = own is not null && IsRight(own) ? OriginOf(own) : null;
-        if (own is not null && first is not null && await TryOpenAsync(own, isAsync, s_onlyIfIdle).ConfigureAwait(false))
+        if (own is not null && first is not null
+            && await TryOpenAsync(own, isAsync, s_onlyIfIdle).ConfigureAwait(false))
         {
             return own;
         }
-        var other = isAsync ? await opener.OpenAsync(target, first, cancellationToken).ConfigureAwait(false) : opener.Open(target, first);
+        var other = isAsync ? await opener.OpenAsync(target, first, cancellationToken).ConfigureAwait(false)
+            : opener.Open(target, first);
         var pool = router.PoolOf(other, target);
         if (own is not null && pool is not null && ReferenceEquals(pool, first) && IsRight(own))
         {
-            // The member answers, and has room for one more: where another caller was quicker, its pool is waited for in turn.
+            // The member answers, and has room for one more: where another caller was quicker, its pool is waited for
+            // in turn.
             await CloseAsync(other, isAsync).ConfigureAwait(false);
             if (await TryOpenAsync(own, isAsync, s_onlyIfIdle).ConfigureAwait(false)
                 || await TryOpenAsync(own, isAsync, cancellationToken).ConfigureAwait(false))
             {
                 return own;
             }
-            other = isAsync ? await opener.OpenAsync(target, cancellationToken).ConfigureAwait(false) : opener.Open(target);
+            other = isAsync ? await opener.OpenAsync(target, cancellationToken).ConfigureAwait(false)
+                : opener.Open(target);
             pool = router.PoolOf(other, target);
         }
         if (pool is not null)
@@ -108,7 +116,8 @@ internal sealed class KeptConnections(ClusterRouter router, ConnectionOpener ope
 
     // An application may give a connection another string: then it is its own.
     private MemberPool? OriginOf(NpgsqlConnection connection) =>
-        _origins.TryGetValue(connection, out var origin) && origin.Target == target && origin.ConnectionString == connection.ConnectionString
+        _origins.TryGetValue(connection, out var origin) && origin.Target == target
+            && origin.ConnectionString == connection.ConnectionString
             ? origin.Pool
             : null;
 }

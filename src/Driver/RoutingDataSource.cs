@@ -74,10 +74,12 @@ public sealed class RoutingDataSource : DbDataSource
     public TargetSessionAttributes Target { get; }
 
     /// <summary>
-    /// Npgsql's settings in force for the member that connections go to now, without password: what <see cref="CreateConnection"/> would be
-    /// made with. While no member is known its host is none.
+    /// Npgsql's settings in force for the member that connections go to now, without password: what
+    /// <see cref="CreateConnection"/> would be made with. While no member is known its host is none.
     /// </summary>
-    /// <remarks>It changes with the leader, so it is nothing to keep. <see cref="ToString"/> tells the cluster's settings.</remarks>
+    /// <remarks>
+    /// It changes with the leader, so it is nothing to keep. <see cref="ToString"/> tells the cluster's settings.
+    /// </remarks>
     public override string ConnectionString => _router.ConnectionStringFor(Target);
 
     /// <summary>What is known of the cluster now.</summary>
@@ -104,7 +106,9 @@ public sealed class RoutingDataSource : DbDataSource
     /// It does not wait for a leader: without one it belongs to the member that led last. Opened later, it may fail
     /// where <see cref="OpenConnectionAsync(CancellationToken)"/> would not; it never writes to a standby.
     /// </remarks>
-    /// <exception cref="NoHostException">No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.</exception>
+    /// <exception cref="NoHostException">
+    /// No member is known, and none became known within <see cref="RoutingOptions.OpenTimeout"/>.
+    /// </exception>
     public new NpgsqlConnection CreateConnection() => _kept.Create(Guess());
 
     /// <summary>Opens a connection; blocks the thread.</summary>
@@ -228,7 +232,10 @@ public sealed class RoutingDataSource : DbDataSource
         return _router.PoolOf(connection, Target)?.Reign ?? new CancellationToken(canceled: true);
     }
 
-    /// <summary>The driver's settings in force, without passwords: the cluster, where its topology comes from, the target, and Npgsql's.</summary>
+    /// <summary>
+    /// The driver's settings in force, without passwords: the cluster, where its topology comes from, the target, and
+    /// Npgsql's.
+    /// </summary>
     public override string ToString() => RoutingConnectionString.Describe(_router.Options, Target);
 
     /// <inheritdoc cref="KeptConnections.Owns"/>
@@ -237,7 +244,9 @@ public sealed class RoutingDataSource : DbDataSource
     /// <inheritdoc cref="KeptConnections.IsRight"/>
     internal bool IsRight(NpgsqlConnection connection) => _kept.IsRight(connection);
 
-    /// <summary>A closed connection that is to be opened by <see cref="OpenForLaterAsync"/>; waits for etcd hardly at all.</summary>
+    /// <summary>
+    /// A closed connection that is to be opened by <see cref="OpenForLaterAsync"/>; waits for etcd hardly at all.
+    /// </summary>
     internal NpgsqlConnection CreateForLater() => _kept.Create(_router.BestGuessSoon(Target) ?? _router.Nobody);
 
     /// <inheritdoc cref="KeptConnections.OpenAsync"/>
@@ -249,13 +258,16 @@ public sealed class RoutingDataSource : DbDataSource
     }
 
     /// <inheritdoc cref="KeptConnections.OpenAsync"/>
-    internal ValueTask<NpgsqlConnection> OpenForLaterAsync(NpgsqlConnection? own, CancellationToken cancellationToken) =>
+    internal ValueTask<NpgsqlConnection> OpenForLaterAsync(
+        NpgsqlConnection? own, CancellationToken cancellationToken) =>
         _kept.OpenAsync(own, isAsync: true, cancellationToken);
 
     /// <summary>The database's types have changed, or may have.</summary>
     internal void TypesMayHaveChanged() => _opener.Types.Changed(position: null);
 
-    /// <summary>A statement on this connection has changed the database's types: at once, or when its transaction is over.</summary>
+    /// <summary>
+    /// A statement on this connection has changed the database's types: at once, or when its transaction is over.
+    /// </summary>
     internal void TypesMayHaveChanged(NpgsqlConnection connection)
     {
         TypesMayHaveChanged();

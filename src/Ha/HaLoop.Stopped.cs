@@ -69,7 +69,8 @@ public static partial class HaLoop
         if (o.Local.HasRecoverySignal)
         {
             return o.Memory.FailedStandbyStarts > 0
-                ? Act(o, "releasing", $"gives the leader key up: PostgreSQL does not start: {o.Memory.StandbyStartFailure}",
+                ? Act(o, "releasing",
+                    $"gives the leader key up: PostgreSQL does not start: {o.Memory.StandbyStartFailure}",
                     s_second, new HaAction.ReleaseLeader(null))
                 : Act(o, "starts_to_lead", "starts as a standby, to be promoted", null,
                     new HaAction.StartStandby(null));

@@ -18,7 +18,8 @@ public sealed class EntityFrameworkTests : IDisposable
     [Fact]
     public async Task A_query_s_text_needs_no_etcd()
     {
-        await using var source = RoutingDataSource.Create("Cluster=orders;Etcd=127.0.0.1:1;Open Timeout=60;Database=shop");
+        await using var source =
+            RoutingDataSource.Create("Cluster=orders;Etcd=127.0.0.1:1;Open Timeout=60;Database=shop");
         await using var context = new Context(Options(source));
         var began = Stopwatch.GetTimestamp();
 
@@ -74,7 +75,8 @@ public sealed class EntityFrameworkTests : IDisposable
         var source = _topology.Build();
         _topology.Lead("a");
         await using var provider = new ServiceCollection()
-            .AddDbContextPool<Context>(options => options.UseNpgsql(source).UseRouting(source), poolSize: 1).BuildServiceProvider();
+            .AddDbContextPool<Context>(options => options.UseNpgsql(source).UseRouting(source), poolSize: 1)
+                .BuildServiceProvider();
         await using (var scope = provider.CreateAsyncScope())
         {
             await RunAsync(scope.ServiceProvider.GetRequiredService<Context>(), isAsync: true);
@@ -122,8 +124,10 @@ public sealed class EntityFrameworkTests : IDisposable
         var first = await source.OpenConnectionAsync(Cancellation);
         await using var context = new Context(Options(source));
 
-        var running = Task.Factory.StartNew(() => RunAsync(context, isAsync), Cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
-        await Task.WhenAny(running, Task.Delay(TimeSpan.FromSeconds(2.5), TimeProvider.System, Cancellation));   // twice the time for silence
+        var running = Task.Factory.StartNew(() => RunAsync(context, isAsync), Cancellation,
+            TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
+        // twice the time for silence
+        await Task.WhenAny(running, Task.Delay(TimeSpan.FromSeconds(2.5), TimeProvider.System, Cancellation));
         Assert.False(running.IsCompleted);
         await first.DisposeAsync();
         await running;
@@ -136,7 +140,8 @@ public sealed class EntityFrameworkTests : IDisposable
     [InlineData(false)]
     public async Task A_reader_s_context_goes_elsewhere_when_its_member_is_silent(bool isAsync)
     {
-        var source = _topology.Build(options => options.OpenTimeout = TimeSpan.FromSeconds(60)).WithTarget(TargetSessionAttributes.Standby);
+        var source = _topology.Build(options => options.OpenTimeout = TimeSpan.FromSeconds(60))
+            .WithTarget(TargetSessionAttributes.Standby);
         _topology.Lead("a");
         await using var context = new Context(Options(source));
         await RunAsync(context, isAsync);
@@ -223,9 +228,11 @@ public sealed class EntityFrameworkTests : IDisposable
     }
 
     private string Bare(string name) =>
-        $"Host=127.0.0.1;Port={_topology[name].Port};Username=u;Database=d;SSL Mode=Disable;Server Compatibility Mode=NoTypeLoading";
+        $"Host=127.0.0.1;Port={_topology[name].Port};Username=u;Database=d;SSL Mode=Disable;Server Compatibility "
+            + "Mode=NoTypeLoading";
 
-    private int Writes(string name) => _topology[name].Statements.Count(sql => sql.StartsWith("INSERT", StringComparison.Ordinal));
+    private int Writes(string name) =>
+        _topology[name].Statements.Count(sql => sql.StartsWith("INSERT", StringComparison.Ordinal));
 
     private sealed class Context(DbContextOptions<Context> options) : DbContext(options)
     {

@@ -79,7 +79,8 @@ public sealed class SettingsTests
             Assert.DoesNotContain("secret", first.ToString(), StringComparison.Ordinal);
             Assert.DoesNotContain("hidden", first.ToString(), StringComparison.Ordinal);
             Assert.Contains("orders", first.ToString(), StringComparison.Ordinal);
-            Assert.Equal("shop", new NpgsqlConnectionStringBuilder(first.ConnectionString).Database);   // Npgsql's own, for whoever reads it
+            // Npgsql's own, for whoever reads it
+            Assert.Equal("shop", new NpgsqlConnectionStringBuilder(first.ConnectionString).Database);
         }
         Assert.Equal(before, SharedTopology.Count);
     }

@@ -19,7 +19,9 @@ public sealed class ReinitializeTests
     public void A_member_tagged_clonefrom_is_preferred_unless_it_has_to_be_the_leader()
     {
         var o = Asked(Standby());
-        var c = o.Cluster!.Members["c"] with { Tags = new MemberTags(MemberTags.Empty.Values.Add("clonefrom", System.Text.Json.JsonElement.Parse("true"))) };
+        var c =
+            o.Cluster!.Members["c"] with { Tags =
+                new MemberTags(MemberTags.Empty.Values.Add("clonefrom", System.Text.Json.JsonElement.Parse("true"))) };
         o = o with { Cluster = o.Cluster with { Members = o.Cluster.Members.SetItem("c", c) } };
 
         Assert.Equal("c", Copy(o).Source);
@@ -36,14 +38,17 @@ public sealed class ReinitializeTests
     }
 
     [Fact]
-    public void The_leader_is_never_replaced() => Refused(Asked(Leader(), force: true), OrderRefusal.IsLeader, "it leads");
+    public void The_leader_is_never_replaced() =>
+        Refused(Asked(Leader(), force: true), OrderRefusal.IsLeader, "it leads");
 
     [Fact]
     public void While_it_is_not_known_whether_it_leads_it_waits()
     {
-        var o = Asked(Standby(), force: true) with { Lease = new LeaseView(false, default, TimeSpan.Zero, IsUncertain: true, TimeSpan.FromSeconds(30)) };
+        var o = Asked(Standby(), force: true)
+            with { Lease = new LeaseView(false, default, TimeSpan.Zero, IsUncertain: true, TimeSpan.FromSeconds(30)) };
 
-        Assert.DoesNotContain(HaLoop.Decide(o).Actions, action => action is HaAction.CopyMember or HaAction.RefuseOrder);
+        Assert.DoesNotContain(HaLoop.Decide(o).Actions,
+            action => action is HaAction.CopyMember or HaAction.RefuseOrder);
     }
 
     [Fact]
@@ -61,7 +66,8 @@ public sealed class ReinitializeTests
 
     [Fact]
     public void Data_that_cannot_be_used_are_not_removed() => Refused(
-        Asked(Standby()) with { Local = new LocalPostgres { Data = DataDirectory.Inaccessible, DataProblem = "it holds photographs" } },
+        Asked(Standby()) with { Local =
+            new LocalPostgres { Data = DataDirectory.Inaccessible, DataProblem = "it holds photographs" } },
         OrderRefusal.Failed, "photographs");
 
     [Fact]
@@ -83,10 +89,12 @@ public sealed class ReinitializeTests
     [Fact]
     public void After_a_failure_it_is_tried_again_with_growing_pauses()
     {
-        var o = Marked(Standby(), ServerState.Stopped) with { Ended = new JobEnd(JobKind.Reinitialize, JobResult.Failed, "", Every.Now) };
+        var o = Marked(Standby(),
+            ServerState.Stopped) with { Ended = new JobEnd(JobKind.Reinitialize, JobResult.Failed, "", Every.Now) };
 
         var first = HaLoop.Decide(o);
-        var second = HaLoop.Decide(o with { Ended = null, Memory = first.Memory, Now = Every.Now + TimeSpan.FromSeconds(2) });
+        var second =
+            HaLoop.Decide(o with { Ended = null, Memory = first.Memory, Now = Every.Now + TimeSpan.FromSeconds(2) });
 
         Assert.Equal(("clone_retry", "reinitializes"), (first.Code, second.Code));
     }
@@ -116,7 +124,8 @@ public sealed class ReinitializeTests
     public void Progress_reads_as_a_sentence(long bytes, long total, long rate, string expected) =>
         Assert.Equal(expected, new CopyProgress(bytes, total, rate).ToString());
 
-    private static HaAction.CopyMember Copy(Observation o) => Assert.IsType<HaAction.CopyMember>(Assert.Single(HaLoop.Decide(o).Actions));
+    private static HaAction.CopyMember Copy(Observation o) =>
+        Assert.IsType<HaAction.CopyMember>(Assert.Single(HaLoop.Decide(o).Actions));
 
     private static void Refused(Observation o, OrderRefusal refusal, string detail)
     {
@@ -125,7 +134,8 @@ public sealed class ReinitializeTests
         Assert.Contains(detail, action.Detail, StringComparison.Ordinal);
     }
 
-    private static Observation Asked(Observation o, bool force = false) => o with { Order = new ReinitializeOrder(7, force, FromLeader: false) };
+    private static Observation Asked(Observation o, bool force = false) =>
+        o with { Order = new ReinitializeOrder(7, force, FromLeader: false) };
 
     private static Observation Marked(Observation o, ServerState state) => o with
     {
@@ -137,7 +147,8 @@ public sealed class ReinitializeTests
         new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)));
 
     private static Observation Standby(string config = "{}") => Every.Of(
-        Every.Server(ServerState.Running, isPrimary: false, isStreaming: true), "b", default, config: Every.Config(config)) with
+        Every.Server(ServerState.Running, isPrimary: false, isStreaming: true), "b", default,
+        config: Every.Config(config)) with
     {
         Memory = LoopMemory.Empty with { DivergenceTerm = new Term(50) },
     };

@@ -40,7 +40,8 @@ public sealed class ReinitializeTests(ClusterFixture fixture)
 
         Assert.Equal((200, "reinitialize started"), await replica.SendAsync("POST", "/reinitialize"));
         await cluster.UntilAsync(
-            () => File.Exists(Path.Combine(replica.DataDirectory, "routing.reinitialize")) || !File.Exists(old), "the data are marked");
+            () => File.Exists(Path.Combine(replica.DataDirectory, "routing.reinitialize")) || !File.Exists(old),
+            "the data are marked");
         await replica.KillAgentAsync();
         replica.Start();
         await cluster.UntilAsync(() => !File.Exists(old), "the data are replaced");

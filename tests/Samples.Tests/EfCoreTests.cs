@@ -46,7 +46,8 @@ public sealed class EfCoreTests(SampleCluster fixture)
         await cluster.UntilAsync(async () => await CountAsync(read) == 2, "the replica knows of both orders");
         await using var reader = new ShopContext(new DbContextOptionsBuilder<ShopContext>()
             .UseNpgsql(read, npgsql => npgsql.MapEnum<OrderState>("order_state")).UseRouting(read).Options);
-        Assert.Equal([OrderState.Sent, OrderState.Open], await reader.Orders.OrderBy(order => order.Id).Select(order => order.State).ToListAsync(Cancellation));
+        Assert.Equal([OrderState.Sent, OrderState.Open],
+            await reader.Orders.OrderBy(order => order.Id).Select(order => order.State).ToListAsync(Cancellation));
     }
 
     [Theory]
@@ -57,7 +58,8 @@ public sealed class EfCoreTests(SampleCluster fixture)
         var (cluster, leader) = await fixture.TakeAsync();
         await leader.SqlAsync("DROP DATABASE IF EXISTS ef_passing");
         await using var provider = Provide(cluster, "ef_passing", isPooled: true);
-        await WithContextAsync(provider, async context => Assert.False(await context.Database.CanConnectAsync(Cancellation)));
+        await WithContextAsync(provider,
+            async context => Assert.False(await context.Database.CanConnectAsync(Cancellation)));
 
         await WithContextAsync(provider, async context =>
         {
@@ -87,8 +89,10 @@ public sealed class EfCoreTests(SampleCluster fixture)
             isAsync ? await context.Database.EnsureDeletedAsync(Cancellation) : context.Database.EnsureDeleted();
     }
 
-    private static ServiceProvider Provide(TestCluster cluster, string database, bool isPooled) => new ServiceCollection()
-        .AddShop(SampleCluster.ConnectionString(cluster).Replace("Database=postgres", $"Database={database}", StringComparison.Ordinal), isPooled)
+    private static ServiceProvider Provide(TestCluster cluster, string database, bool isPooled) =>
+        new ServiceCollection()
+        .AddShop(SampleCluster.ConnectionString(cluster)
+            .Replace("Database=postgres", $"Database={database}", StringComparison.Ordinal), isPooled)
         .BuildServiceProvider();
 
     private static async Task WithContextAsync(ServiceProvider provider, Func<ShopContext, Task> work)

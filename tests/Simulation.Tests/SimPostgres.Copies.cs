@@ -46,7 +46,8 @@ internal sealed partial class SimPostgres
         return StepResult.Done("moved away");
     }
 
-    public async Task<StepResult> CloneAsync(ClonePlan plan, IProgress<string> progress, CancellationToken cancellationToken)
+    public async Task<StepResult> CloneAsync(
+        ClonePlan plan, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var source = plan.Source;
         if (source?.Address is not { } address)

@@ -377,7 +377,8 @@ internal sealed partial class Performer(
             HaAction.Bootstrap => (JobKind.Bootstrap, async (p, t) => End(await postgres.BootstrapAsync(p, t))),
             HaAction.AbandonBootstrap => (JobKind.AbandonBootstrap, (_, t) => AbandonAsync(run, t)),
             HaAction.CopyMember copy => (copy.Replaces ? JobKind.Reinitialize : JobKind.Clone, async (p, t) =>
-                End(await postgres.CloneAsync(PlanOf(copy, copy.Source is null ? null : members[copy.Source], p), p, t))),
+                End(await postgres.CloneAsync(
+                    PlanOf(copy, copy.Source is null ? null : members[copy.Source], p), p, t))),
             HaAction.StartPrimary start => (JobKind.StartPrimary, async (_, t) =>
                 End(await postgres.StartAsync(
                     new StartPlan(true, null, start.Timeout) { OnPostmaster = guard.Arm }, t))),

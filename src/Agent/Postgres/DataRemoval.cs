@@ -68,7 +68,9 @@ internal static class DataRemoval
         return aside;
     }
 
-    /// <summary>Puts replaced data from inside a data directory beside it; where that cannot be, removes them.</summary>
+    /// <summary>
+    /// Puts replaced data from inside a data directory beside it; where that cannot be, removes them.
+    /// </summary>
     /// <returns>Where they are, or what became of them.</returns>
     public static string PutBeside(string inside, string directory)
     {

@@ -103,7 +103,8 @@ internal sealed partial class LocalPostgresServer
     private async Task<PidFd> SpawnAsync(StartPlan plan, Effective effective, CancellationToken cancellationToken)
     {
         Filling.MarkFinished();
-        // A file that is gone comes back as PostgreSQL accepted it last; a new configuration directory gets what the data directory has.
+        // A file that is gone comes back as PostgreSQL accepted it last; a new configuration directory gets what the
+        // data directory has.
         _files.TakeOverFromDataDirectory();
         _files.RestoreCopies();
         var raised = plan.AsPrimary ? [] : RaisedForStandby(effective.Config);
@@ -141,7 +142,8 @@ internal sealed partial class LocalPostgresServer
     {
         // Where nobody has said it, it depends on how PostgreSQL was built.
         var directories = _files.UsersValue("unix_socket_directories", config) ?? "/var/run/postgresql,/tmp";
-        foreach (var directory in directories.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+        foreach (var directory in directories.Split(
+            ',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
             .Where(directory => directory.StartsWith('/')))
         {
             if (SocketLock.RemoveForeign(directory, _settings.Postgres.Port) is { } pid)

@@ -372,7 +372,8 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     private partial void LogOverruled(string parameter);
 
     [LoggerMessage(EventId = 2029, Level = LogLevel.Warning,
-        Message = "The lock file of the socket in {Directory} names process {Pid}, which is not the PostgreSQL that made it: the file is removed")]
+        Message = "The lock file of the socket in {Directory} names process {Pid}, which is not the PostgreSQL that "
+            + "made it: the file is removed")]
     private partial void LogForeignLock(string directory, int pid);
 
     [LoggerMessage(EventId = 2017, Level = LogLevel.Error,

@@ -4,12 +4,14 @@ using Routing.Agent.Native;
 
 namespace Routing.Agent.Postgres;
 
-/// <summary>The file beside a socket (<c>.s.PGSQL.PORT.lock</c>) by which a server says that the socket is its own.</summary>
+/// <summary>
+/// The file beside a socket (<c>.s.PGSQL.PORT.lock</c>) by which a server says that the socket is its own.
+/// </summary>
 internal static class SocketLock
 {
     /// <summary>
-    /// Removes one of an earlier life of the machine or container whose number belongs to another process by now: PostgreSQL takes any
-    /// living process of its user for the socket's owner, and does not start.
+    /// Removes one of an earlier life of the machine or container whose number belongs to another process by now:
+    /// PostgreSQL takes any living process of its user for the socket's owner, and does not start.
     /// </summary>
     /// <param name="directory">Where the socket is to be.</param>
     /// <param name="port">The server's port.</param>
@@ -22,7 +24,8 @@ internal static class SocketLock
         {
             if (!File.Exists(file)
                 || File.ReadAllText(file).Split('\n') is not [var number, var data, ..]
-                || !int.TryParse(number.Trim().TrimStart('-'), NumberStyles.None, CultureInfo.InvariantCulture, out var pid)
+                || !int.TryParse(number.Trim().TrimStart('-'), NumberStyles.None, CultureInfo.InvariantCulture,
+                    out var pid)
                 || ProcessStat.Read(pid) is not { IsAlive: true }
                 || !IsAnother(pid, data.Trim())
                 || IsAnswered(socket))
@@ -38,13 +41,17 @@ internal static class SocketLock
         }
     }
 
-    /// <summary>No PostgreSQL, or one that works in another directory than the owner did. False also when it cannot be told.</summary>
+    /// <summary>
+    /// No PostgreSQL, or one that works in another directory than the owner did. False also when it cannot be told.
+    /// </summary>
     private static bool IsAnother(int pid, string dataDirectory) =>
         File.ResolveLinkTarget($"/proc/{pid}/exe", returnFinalTarget: false) is { } program
         && (!program.Name.StartsWith("postgres", StringComparison.Ordinal)
             || (FileIdentity.Of($"/proc/{pid}/cwd") is { } works && works != FileIdentity.Of(dataDirectory)));
 
-    /// <summary>Somebody listens: a server whose processes are numbered apart from ours, in another container.</summary>
+    /// <summary>
+    /// Somebody listens: a server whose processes are numbered apart from ours, in another container.
+    /// </summary>
     private static bool IsAnswered(string socket)
     {
         using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);

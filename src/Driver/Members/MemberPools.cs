@@ -8,10 +8,12 @@ namespace Routing.Driver.Members;
 /// <summary>The pools of all members; made when first needed.</summary>
 internal sealed class MemberPools(MemberPoolFactory factory, TypeChanges types) : IDisposable
 {
-    private readonly ConcurrentDictionary<(string Member, HostPort Address, PoolPurpose Purpose), MemberPool> _pools = new();
+    private readonly ConcurrentDictionary<(string Member, HostPort Address, PoolPurpose Purpose), MemberPool> _pools =
+        new();
     // No name that could be one of a host: what is opened there fails at once, and the message says why.
     private readonly Lazy<MemberPool> _nobody = new(
-        () => factory.Create("nobody", new HostPort("/no-member-is-known-yet", 5432), PoolPurpose.Read, new TypeChanges()));
+        () => factory.Create("nobody", new HostPort("/no-member-is-known-yet", 5432), PoolPurpose.Read,
+            new TypeChanges()));
     private volatile bool _isDisposed;
 
     public IEnumerable<MemberPool> All => _pools.Values;

@@ -42,7 +42,9 @@ public sealed class PostmasterIdentityTests
         }
     }
 
-    /// <summary>The same of the socket's lock file, which lies where a container may keep it longer than the server.</summary>
+    /// <summary>
+    /// The same of the socket's lock file, which lies where a container may keep it longer than the server.
+    /// </summary>
     [Fact]
     public async Task A_stale_lock_of_the_socket_that_names_another_living_process_does_not_keep_PostgreSQL_down()
     {

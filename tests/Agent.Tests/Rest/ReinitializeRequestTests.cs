@@ -13,7 +13,8 @@ public sealed class ReinitializeRequestTests
     [InlineData(OrderRefusal.IsLeader, "it leads", 503, "I am the leader, can not reinitialize")]
     [InlineData(OrderRefusal.Busy, "restart", 503, "restart already in progress")]
     [InlineData(OrderRefusal.Failed, "it holds photographs", 503, "can not reinitialize: it holds photographs")]
-    public async Task The_answer_is_that_of_the_decision(OrderRefusal? refusal, string detail, int code, string sentence)
+    public async Task The_answer_is_that_of_the_decision(
+        OrderRefusal? refusal, string detail, int code, string sentence)
     {
         await using var host = await RestHost.StartAsync(Nodes.Primary);
 
