@@ -11,7 +11,8 @@ public sealed class PauseTests
     private static readonly LeaseView s_held =
         new(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30));
 
-    private static LocalPostgres StoppedPrimary => Every.Server(ServerState.Stopped, isPrimary: true) with { IsPrimary = false };
+    private static LocalPostgres StoppedPrimary =>
+        Every.Server(ServerState.Stopped, isPrimary: true) with { IsPrimary = false };
 
     private static LocalPostgres Primary => Every.Server(ServerState.Running, isPrimary: true);
 
