@@ -42,6 +42,21 @@ public sealed class ConfigurationTests
     }
 
     [Fact]
+    public void The_superuser_is_read_and_what_is_wrong_with_it_does_not_matter()
+    {
+        using var directory = new TempDirectory();
+        File.WriteAllText(
+            directory["agent.yml"], "postgresql: {authentication: {superuser: {username: boss, password: 12}}}\n");
+        File.WriteAllText(directory["wrong.yml"], "postgresql: {authentication: {superuser: [boss]}}\nscope: demo\n");
+
+        var settings = Load(new(), file: directory["agent.yml"]);
+        var wrong = Load(new(), file: directory["wrong.yml"]);
+
+        Assert.Equal(new("boss", "12", "postgres"), settings.Superuser);
+        Assert.Equal("demo", wrong.Scope);
+    }
+
+    [Fact]
     public void The_environment_lies_over_the_file_and_options_lie_over_both()
     {
         using var directory = new TempDirectory();

@@ -15,8 +15,8 @@ public sealed class RestartOperatorTests(ClusterFixture fixture)
         var standby = cluster.ReplicasOf(leader)[0];
         var before = (standby.PostmasterPid, leader.PostmasterPid);
 
-        var (code, output) =
-            await cluster.CtlAsync("restart", cluster.Scope, standby.Name, leader.Name, "--force", "--timeout", "60");
+        var (code, output) = await cluster.CtlAsync(
+            "restart", cluster.Scope, standby.Name, leader.Name, "--force", "--timeout", "60");
 
         Assert.True(code == 0, output);
         Assert.Equal($"Success: restart on member {standby.Name}\nSuccess: restart on member {leader.Name}\n", output);
@@ -30,13 +30,10 @@ public sealed class RestartOperatorTests(ClusterFixture fixture)
     {
         var (cluster, leader) = await fixture.TakeAsync();
         var standby = cluster.ReplicasOf(leader)[0];
-        var at =
-            DateTimeOffset.UtcNow.AddHours(1).ToString("yyyy-MM-dd'T'HH:mm:ss'+00:00'", CultureInfo.InvariantCulture);
-        var later =
-            DateTimeOffset.UtcNow.AddHours(2).ToString("yyyy-MM-dd'T'HH:mm:ss'+00:00'", CultureInfo.InvariantCulture);
+        var (at, later) = (InHours(1), InHours(2));
 
-        var (scheduled, first) =
-            await cluster.CtlAsync("restart", cluster.Scope, standby.Name, "--force", "--scheduled", at);
+        var (scheduled, first) = await cluster.CtlAsync(
+            "restart", cluster.Scope, standby.Name, "--force", "--scheduled", at);
         await ListedAsync(at);
         var (replaced, second) = await cluster.CtlAsync(
             "restart", cluster.Scope, standby.Name, "--force", "--scheduled", later, "--pg-version", "99.1");
@@ -50,9 +47,9 @@ public sealed class RestartOperatorTests(ClusterFixture fixture)
         await ListedAsync(null);
 
         Task ListedAsync(string? plan) => cluster.UntilAsync(
-            async () => JsonNode.Parse((await cluster.CtlAsync("list", cluster.Scope, "-f", "json")).Output)!.AsArray()
-                .Select(member => (string?)member!["Scheduled restart"]).SingleOrDefault(text => text is not null)
-                == plan,
+            async () => (await ListAsync(cluster))
+                .Select(member => (string?)member!["Scheduled restart"])
+                .SingleOrDefault(text => text is not null) == plan,
             $"the plan {plan ?? "is gone"}");
     }
 
@@ -61,11 +58,10 @@ public sealed class RestartOperatorTests(ClusterFixture fixture)
     {
         var (cluster, leader) = await fixture.TakeAsync();
 
-        var (edited, text) =
-            await cluster.CtlAsync("edit-config", cluster.Scope, "-q", "--force", "-p", "max_connections=60");
+        var (edited, text) = await cluster.CtlAsync(
+            "edit-config", cluster.Scope, "-q", "--force", "-p", "max_connections=60");
         await cluster.UntilAsync(
-            async () => JsonNode.Parse((await cluster.CtlAsync("list", cluster.Scope, "-f", "json")).Output)!.AsArray()
-                .All(member => (string?)member!["Pending restart"] == "*"),
+            async () => (await ListAsync(cluster)).All(member => (string?)member!["Pending restart"] == "*"),
             "every member says that it waits for a restart");
         var (code, output) = await cluster.CtlAsync("rolling-restart", cluster.Scope, "--pending", "--force");
 
@@ -79,4 +75,10 @@ public sealed class RestartOperatorTests(ClusterFixture fixture)
             Assert.Equal("60", await node.SqlAsync("SHOW max_connections"));
         }
     }
+
+    private static async Task<JsonArray> ListAsync(TestCluster cluster) =>
+        JsonNode.Parse((await cluster.CtlAsync("list", cluster.Scope, "-f", "json")).Output)!.AsArray();
+
+    private static string InHours(int hours) => DateTimeOffset.UtcNow.AddHours(hours)
+        .ToString("yyyy-MM-dd'T'HH:mm:ss'+00:00'", CultureInfo.InvariantCulture);
 }

@@ -258,7 +258,10 @@ public sealed class TestCluster : IAsyncDisposable
     /// Runs routingctl against this cluster. Its file names the superuser, as the agent's own does; libpq's variables
     /// do too.
     /// </summary>
-    public async Task<(int Code, string Output)> CtlAsync(params string[] arguments)
+    public Task<(int Code, string Output)> CtlAsync(params string[] arguments) => CtlWithInputAsync("", arguments);
+
+    /// <summary>Runs routingctl, which reads the answers to its questions from a text.</summary>
+    public async Task<(int Code, string Output)> CtlWithInputAsync(string input, params string[] arguments)
     {
         var config = _directory["ctl.yml"];
         var superuser = new JsonObject { ["username"] = "postgres", ["password"] = "super" };
@@ -270,8 +273,11 @@ public sealed class TestCluster : IAsyncDisposable
         }.ToJsonString());
         var log = _directory[$"ctl-{Guid.NewGuid():N}.log"];
         string[] login = ["/usr/bin/env", "PGUSER=postgres", "PGPASSWORD=super", "PGDATABASE=postgres"];
-        using var ctl =
-            OrdinaryProcess.Start(log, _directory.Path, [.. login, Programs.Ctl, "-c", config, .. arguments]);
+        var answers = _directory[$"ctl-{Guid.NewGuid():N}.in"];
+        await File.WriteAllTextAsync(answers, input);
+        string[] reading = ["/bin/sh", "-c", """in="$1"; shift; exec "$@" < "$in" """, "sh", answers];
+        using var ctl = OrdinaryProcess.Start(
+            log, _directory.Path, [.. login, .. reading, Programs.Ctl, "-c", config, .. arguments]);
         var code = await ctl.WaitForExitAsync(Patience);
         return (code, await File.ReadAllTextAsync(log));
     }

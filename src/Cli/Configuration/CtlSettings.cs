@@ -58,7 +58,9 @@ internal sealed record CtlSettings
         var api = ReadApi(root);
         var scope = root.Text("scope");
         var clusterNamespace = dcsUrl?.Namespace ?? root.Text("namespace");
-        var superuser = root.Section("postgresql").Section("authentication").Section("superuser");
+        // The agent's own section: what is wrong there is no concern of this program.
+        var superuser = new SectionReader(root.Tree, new SettingsReport())
+            .Section("postgresql").Section("authentication").Section("superuser");
         var login = new SqlLogin(superuser.Text("username"), superuser.Text("password"), "postgres");
         var group = root.Section("citus").Number("group", minimum: 0);
         if (!report.Errors.IsEmpty)
