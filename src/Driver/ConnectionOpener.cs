@@ -47,12 +47,12 @@ internal sealed class ConnectionOpener
         {
             return OpenSlowlyAsync(target, null, null, isAsync: true, cancellationToken);
         }
-        // The token is the member's, not the caller's: an attempt ends with the member's reign. A caller who gives up
+        // The token is the member's, not the caller's: an attempt ends with the member's term. A caller who gives up
         // sooner leaves it behind.
         var end = pool.Attempts;
         if (!ReferenceEquals(picture, _router.Current))
         {
-            // it may be the token of the member's next reign
+            // it may be the token of the member's next term
             return OpenSlowlyAsync(target, null, null, isAsync: true, cancellationToken);
         }
         var connection = pool.Create();
@@ -184,7 +184,7 @@ internal sealed class ConnectionOpener
                 var end = pool.Attempts;
                 if (!ReferenceEquals(picture, _router.Current))
                 {
-                    continue;   // the picture is swapped before a reign ends: this may be the next one's token already
+                    continue;   // the picture is swapped before a term ends: this may be the next one's token already
                 }
                 attempt = new Attempt(pool, pool.Create(), null, end);
             }
@@ -423,7 +423,7 @@ internal sealed class ConnectionOpener
     private static bool MayTryAgain(Exception problem, Attempt attempt, CancellationToken cancellationToken) =>
         problem switch
     {
-        // the member's reign ended, or it is silent
+        // the member's term ended, or it is silent
         OperationCanceledException => !cancellationToken.IsCancellationRequested,
         ObjectDisposedException => attempt.Pool.IsRetired,
         NpgsqlException npgsql => npgsql.IsTransient,

@@ -226,10 +226,10 @@ public sealed class RoutingDataSource : DbDataSource
     /// Ends when the member that an open connection goes to ceases to lead (or leaves). Given to a command, it
     /// interrupts what still runs there after a failover.
     /// </summary>
-    public CancellationToken ReignOf(NpgsqlConnection connection)
+    public CancellationToken TermOf(NpgsqlConnection connection)
     {
         ArgumentNullException.ThrowIfNull(connection);
-        return _router.PoolOf(connection, Target)?.Reign ?? new CancellationToken(canceled: true);
+        return _router.PoolOf(connection, Target)?.EndOfTerm ?? new CancellationToken(canceled: true);
     }
 
     /// <summary>

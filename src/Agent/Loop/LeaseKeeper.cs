@@ -462,8 +462,8 @@ internal sealed partial class LeaseKeeper(
             var before = Held;
             Foresee(lease, sentAt);
             var write = await store.TryKeepLeaderAsync(self, lease.Id, limit.Token);
-            if (before is { } reign && write.Outcome is LeaseOutcome.Held or LeaseOutcome.Lost
-                && write.Life > reign.Term.Life
+            if (before is { } earlier && write.Outcome is LeaseOutcome.Held or LeaseOutcome.Lost
+                && write.Life > earlier.Term.Life
                 && IsBelieved())
             {
                 // The store was set up anew or restored: who is believed to lead goes on, and says so there.

@@ -13,7 +13,7 @@ internal sealed class MemberPool : IDisposable
     private readonly NpgsqlDataSource _source;
     private readonly StateChangeEventHandler _onStateChange;
     private readonly int _size;
-    private CancellationTokenSource _reign = new();
+    private CancellationTokenSource _endOfTerm = new();
     private CancellationTokenSource _attempts = new();
     private int _busy;
     private int _pending;
@@ -83,11 +83,11 @@ internal sealed class MemberPool : IDisposable
     public bool IsRetired { get; private set; }
 
     /// <summary>Ends when the member ceases to be fit for this purpose.</summary>
-    public CancellationToken Reign => Volatile.Read(ref _reign).Token;
+    public CancellationToken EndOfTerm => Volatile.Read(ref _endOfTerm).Token;
 
     /// <summary>
-    /// Ends with <see cref="Reign"/>, or when the member turns out to be silent: the attempts of that time are given up
-    /// then.
+    /// Ends with <see cref="EndOfTerm"/>, or when the member turns out to be silent: the attempts of that time are
+    /// given up then.
     /// </summary>
     public CancellationToken Attempts => Volatile.Read(ref _attempts).Token;
 
@@ -176,7 +176,7 @@ internal sealed class MemberPool : IDisposable
     {
         // The old source has no timer, so it needs no disposal; callbacks run elsewhere, as the caller must not wait
         // for them.
-        _ = Interlocked.Exchange(ref _reign, new CancellationTokenSource()).CancelAsync();
+        _ = Interlocked.Exchange(ref _endOfTerm, new CancellationTokenSource()).CancelAsync();
         GiveUpAttempts();
         _source.Clear();
     }
@@ -185,7 +185,7 @@ internal sealed class MemberPool : IDisposable
     public void Dispose()
     {
         IsRetired = true;
-        _ = Volatile.Read(ref _reign).CancelAsync();
+        _ = Volatile.Read(ref _endOfTerm).CancelAsync();
         _ = Volatile.Read(ref _attempts).CancelAsync();
         _source.Dispose();
     }

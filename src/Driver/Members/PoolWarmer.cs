@@ -11,11 +11,11 @@ internal static class PoolWarmer
 {
     public static async Task WarmAsync(ClusterRouter router, MemberPool pool)
     {
-        var reign = pool.Reign;
+        var term = pool.EndOfTerm;
         var opened = new List<NpgsqlConnection>();
         try
         {
-            while (opened.Count < router.Options.WarmConnections && !reign.IsCancellationRequested)
+            while (opened.Count < router.Options.WarmConnections && !term.IsCancellationRequested)
             {
                 var connection = pool.Create();
                 opened.Add(connection);

@@ -86,7 +86,7 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
     /// <summary>One attempt.</summary>
     private sealed class Run<T>(ClusterRouter router, ConnectionOpener opener, UnitOfWorkOptions options)
     {
-        private CancellationToken _reign;
+        private CancellationToken _term;
         private MemberPool? _pool;
 
         public async Task<T> RunAsync(
@@ -96,8 +96,8 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
                 await opener.OpenAsync(TargetSessionAttributes.Primary, cancellationToken).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
             _pool = router.WritePoolOf(connection);
-            _reign = options.InterruptOnFailover && _pool is not null ? ReignOf(_pool) : CancellationToken.None;
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(_reign, cancellationToken);
+            _term = options.InterruptOnFailover && _pool is not null ? TermOf(_pool) : CancellationToken.None;
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(_term, cancellationToken);
             T result;
             var transaction =
                 await connection.BeginTransactionAsync(options.IsolationLevel, either.Token).ConfigureAwait(false);
@@ -156,12 +156,12 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
                 hasEnded |= notice.Notice.SqlState == PostgresErrorCodes.NoActiveSqlTransaction;
         }
 
-        // The picture is swapped before a reign ends: one that is read first and still in the picture afterwards is
+        // The picture is swapped before a term ends: one that is read first and still in the picture afterwards is
         // this leader's.
-        private CancellationToken ReignOf(MemberPool pool)
+        private CancellationToken TermOf(MemberPool pool)
         {
-            var reign = pool.Reign;
-            return ReferenceEquals(router.Current.LeaderPool, pool) ? reign : new CancellationToken(canceled: true);
+            var term = pool.EndOfTerm;
+            return ReferenceEquals(router.Current.LeaderPool, pool) ? term : new CancellationToken(canceled: true);
         }
 
         /// <summary>Whether nothing of the attempt can have been committed, and another may fare better.</summary>
@@ -171,7 +171,7 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
             RepeatException => true,
             PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction } => _pool is not null,
             NpgsqlException npgsql => npgsql.IsTransient,
-            OperationCanceledException or ObjectDisposedException => _reign.IsCancellationRequested,
+            OperationCanceledException or ObjectDisposedException => _term.IsCancellationRequested,
             _ => false,
         };
 
