@@ -113,7 +113,7 @@ public sealed record DynamicConfig
     public ImmutableArray<string> Problems { get; init; } = [];
 
     /// <summary>Every default, as when the key holds <c>{}</c>.</summary>
-    public static DynamicConfig Default => Parse(JsonElement.Parse("{}"), 0);
+    public static DynamicConfig Default { get; } = Parse(JsonElement.Parse("{}"), 0);
 
     /// <summary>Reads the object. Never throws for a value: see <see cref="Problems"/>.</summary>
     /// <param name="raw">A JSON object.</param>

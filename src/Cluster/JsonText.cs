@@ -25,7 +25,8 @@ public static class JsonText
         problem = "";
         try
         {
-            json = Readable(JsonElement.Parse(Encoding.UTF8.GetBytes(text)));   // half surrogates become U+FFFD
+            json = JsonElement.Parse(Encoding.UTF8.GetBytes(text));   // half surrogates become U+FFFD
+            json = text.Contains('\\') ? Readable(json) : json;   // and so do those that are written as escapes
             return true;
         }
         catch (JsonException exception)
@@ -64,7 +65,7 @@ public static class JsonText
     /// </summary>
     internal static string Write(Action<Utf8JsonWriter> content)
     {
-        var buffer = new ArrayBufferWriter<byte>();
+        var buffer = new ArrayBufferWriter<byte>(512);
         using (var writer = new Utf8JsonWriter(buffer, s_compact))
         {
             content(writer);
@@ -146,7 +147,7 @@ public static class JsonText
 
     private static string InAscii(string json)
     {
-        if (json.All(c => c < 0x80 && c != '\\'))
+        if (Ascii.IsValid(json) && !json.Contains('\\'))
         {
             return json;
         }

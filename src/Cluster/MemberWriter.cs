@@ -19,7 +19,10 @@ internal static class MemberWriter
         {
             json.WriteBoolean("checkpoint_after_promote", false);
         }
-        Tags(json, EffectiveTags.From(member.Tags.Values));
+        if (!member.Tags.Values.IsEmpty)
+        {
+            Tags(json, EffectiveTags.From(member.Tags.Values));
+        }
         if (member.PendingRestart)
         {
             json.WriteBoolean("pending_restart", true);

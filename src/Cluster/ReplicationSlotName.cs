@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -8,12 +9,18 @@ public static class ReplicationSlotName
 {
     private const int MaximumLength = 63;
 
+    private static readonly SearchValues<char> s_allowed = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789_");
+
     /// <summary>
     /// Lower case; '-' and '.' become '_'; any other character outside [a-z0-9_] becomes 'u' and its code point in
     /// decimal, padded to four digits; cut to 63 characters.
     /// </summary>
     public static string FromMember(string name)
     {
+        if (name.Length <= MaximumLength && !name.AsSpan().ContainsAnyExcept(s_allowed))
+        {
+            return name;
+        }
         var result = new StringBuilder(name.Length);
         foreach (var rune in name.ToLowerInvariant().EnumerateRunes())
         {

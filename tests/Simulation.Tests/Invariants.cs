@@ -7,7 +7,7 @@ namespace Routing.Simulation.Tests;
 internal sealed partial class Invariants(SimCluster cluster)
 {
     private readonly List<Commit> _acknowledged = [];
-    private readonly Dictionary<string, (SimMember Agent, Term Term, int Life, long Revision)> _seen = [];
+    private readonly List<Sight> _seen = [];
     private Term _term;
     private int _life;
     private long _lifeBegan;
@@ -42,8 +42,9 @@ internal sealed partial class Invariants(SimCluster cluster)
     public void Check()
     {
         SimNode? primary = null;
-        foreach (var node in cluster.Nodes)
+        for (var i = 0; i < cluster.Nodes.Count; i++)
         {
+            var node = cluster.Nodes[i];
             if (node.AcceptsWrites && !IsForeign(node.Server) && node.ExcusedUntil <= cluster.World.Now)
             {
                 if (primary is not null)
@@ -59,25 +60,36 @@ internal sealed partial class Invariants(SimCluster cluster)
                 }
                 primary = node;
             }
-            if (node.Agent is { } agent && agent.Seen is { } seen)
-            {
-                var last = _seen.GetValueOrDefault(node.Name);
-                var term = seen.Leader?.Term ?? default;
-                if (last.Agent == agent)
-                {
-                    var isOlder =
-                        seen.Life.Number == last.Life ? seen.Revision < last.Revision : seen.Life.Number < last.Life;
-                    if (isOlder || (term.Revision > 0 && term < last.Term))
-                    {
-                        Violated(
-                            $"{node.Name} went back from revision {last.Revision}, term {last.Term}, to "
-                                + $"{seen.Revision}, term {term}");
-                    }
-                    term = term < last.Term ? last.Term : term;
-                }
-                _seen[node.Name] = (agent, term, seen.Life.Number, seen.Revision);
-            }
+            CheckSight(node, i);
         }
+    }
+
+    /// <summary>What an agent believes never goes back.</summary>
+    private void CheckSight(SimNode node, int index)
+    {
+        if (index == _seen.Count)
+        {
+            _seen.Add(new Sight(null, null, default));
+        }
+        var last = _seen[index];
+        if (node.Agent is not { Seen: { } seen } agent || (ReferenceEquals(seen, last.Snapshot) && agent == last.Agent))
+        {
+            return;
+        }
+        var term = seen.Leader?.Term ?? default;
+        if (last.Snapshot is { } before && last.Agent == agent)
+        {
+            var isOlder = seen.Life.Number == before.Life.Number
+                ? seen.Revision < before.Revision : seen.Life.Number < before.Life.Number;
+            if (isOlder || (term.Revision > 0 && term < last.Term))
+            {
+                Violated(
+                    $"{node.Name} went back from revision {before.Revision}, term {last.Term}, to "
+                        + $"{seen.Revision}, term {term}");
+            }
+            term = term < last.Term ? last.Term : term;
+        }
+        _seen[index] = new Sight(agent, seen, term);
     }
 
     /// <summary>
@@ -266,4 +278,7 @@ internal sealed partial class Invariants(SimCluster cluster)
             Violated($"{node.Name} demotes itself though nothing happened: {decision.Reason}");
         }
     }
+
+    /// <summary>What an agent saw last, and the highest term that it has seen.</summary>
+    private sealed record Sight(SimMember? Agent, ClusterSnapshot? Snapshot, Term Term);
 }

@@ -5,20 +5,23 @@ namespace Routing.Simulation.Tests;
 /// </summary>
 internal sealed class SimProcess(SimWorld world) : SynchronizationContext
 {
-    private readonly Queue<Action> _backlog = new();
+    private readonly Queue<(SendOrPostCallback Work, object? State)> _backlog = new();
 
     public bool IsAlive { get; private set; } = true;
 
     public bool IsFrozen { get; private set; }
 
-    public override void Post(SendOrPostCallback d, object? state) => world.Post(this, () => d(state));
+    public override void Post(SendOrPostCallback d, object? state) => world.Post(this, d, state);
 
     public override void Send(SendOrPostCallback d, object? state) => d(state);
 
     public override SynchronizationContext CreateCopy() => this;
 
     /// <summary>Runs work in this process: now, when it thaws, or never.</summary>
-    public void Run(Action work)
+    public void Run(Action work) => Run(static state => ((Action)state!)(), work);
+
+    /// <summary>Runs work in this process: now, when it thaws, or never.</summary>
+    public void Run(SendOrPostCallback work, object? state)
     {
         if (!IsAlive)
         {
@@ -26,14 +29,14 @@ internal sealed class SimProcess(SimWorld world) : SynchronizationContext
         }
         if (IsFrozen)
         {
-            _backlog.Enqueue(work);
+            _backlog.Enqueue((work, state));
             return;
         }
         var before = Current;
         SetSynchronizationContext(this);
         try
         {
-            work();
+            work(state);
         }
         finally
         {
@@ -52,9 +55,9 @@ internal sealed class SimProcess(SimWorld world) : SynchronizationContext
     public void Thaw()
     {
         IsFrozen = false;
-        while (_backlog.TryDequeue(out var work))
+        while (_backlog.TryDequeue(out var held))
         {
-            world.Post(this, work);
+            world.Post(this, held.Work, held.State);
         }
     }
 }

@@ -9,6 +9,8 @@ namespace Routing.Simulation.Tests;
 internal sealed partial class SimServer
 {
     private readonly Dictionary<SimServer, Sender> _senders = [];
+    private SyncStandbyNames _names = SyncStandbyNames.None;
+    private string _namesOf = "";
 
     /// <summary>The server that this one streams from now.</summary>
     public SimServer? StreamsFrom { get; private set; }
@@ -47,8 +49,7 @@ internal sealed partial class SimServer
     /// <summary>Rows of pg_stat_replication.</summary>
     public ImmutableArray<StandbyRow> Rows()
     {
-        _ = SyncStandbyNames.TryParse(SynchronousStandbyNames, out var names);
-        names ??= SyncStandbyNames.None;
+        var names = NamesInForce();
         return
         [
             .. _senders.Values.OrderBy(s => s.Standby.Name, StringComparer.Ordinal).Select(sender => new StandbyRow(
@@ -203,11 +204,7 @@ internal sealed partial class SimServer
         {
             return;
         }
-        if (!SyncStandbyNames.TryParse(SynchronousStandbyNames, out var names))
-        {
-            names = SyncStandbyNames.None;
-        }
-        var position = Position(names);
+        var position = Position(NamesInForce());
         while (_waiting.Count > 0 && _waiting[0].Record.End <= position)
         {
             var commit = _waiting[0].Commit;
@@ -215,6 +212,17 @@ internal sealed partial class SimServer
             (commit.AcknowledgedAt, commit.AcknowledgedBy) = (world.Now, name);
             Acknowledged?.Invoke(this, commit);
         }
+    }
+
+    /// <summary>What PostgreSQL makes of <see cref="SynchronousStandbyNames"/>.</summary>
+    private SyncStandbyNames NamesInForce()
+    {
+        if (_namesOf != SynchronousStandbyNames)
+        {
+            _namesOf = SynchronousStandbyNames;
+            _names = SyncStandbyNames.TryParse(_namesOf, out var names) ? names : SyncStandbyNames.None;
+        }
+        return _names;
     }
 
     /// <summary>Up to where the standbys in force have confirmed.</summary>

@@ -4,7 +4,7 @@ namespace Routing.Simulation.Tests;
 internal sealed class SimWorld(int seed)
 {
     private readonly PriorityQueue<Action, (long At, int Tie, long Number)> _events = new();
-    private readonly List<(SimProcess Process, Action Work)> _ready = [];
+    private readonly List<(SimProcess Process, SendOrPostCallback Work, object? State)> _ready = [];
     private long _number;
 
     /// <summary>The only source of chance.</summary>
@@ -26,7 +26,7 @@ internal sealed class SimWorld(int seed)
         _events.Enqueue(work, (Now + Math.Max(0, delay.Ticks), Random.Next(), ++_number));
 
     /// <summary>A continuation of a process: runs now, in an order that chance decides.</summary>
-    public void Post(SimProcess process, Action work) => _ready.Add((process, work));
+    public void Post(SimProcess process, SendOrPostCallback work, object? state) => _ready.Add((process, work, state));
 
     public void RunUntil(Func<bool> done, TimeSpan atMost)
     {
@@ -61,10 +61,10 @@ internal sealed class SimWorld(int seed)
         if (_ready.Count > 0)
         {
             var index = Random.Next(_ready.Count);
-            var (process, work) = _ready[index];
+            var (process, work, state) = _ready[index];
             _ready[index] = _ready[^1];
             _ready.RemoveAt(_ready.Count - 1);
-            process.Run(work);
+            process.Run(work, state);
         }
         else if (_events.TryPeek(out var happening, out var key) && key.At <= end)
         {

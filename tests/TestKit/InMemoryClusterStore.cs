@@ -249,14 +249,14 @@ public sealed class InMemoryClusterStore : IClusterStore
     private async ValueTask<T> TryAskAsync<T>(
         Func<T> serve, Func<string, T> unknown, CancellationToken cancellationToken, bool isJudged = false)
     {
-        try
-        {
-            return await AskAsync(serve, cancellationToken, isJudged);
-        }
-        catch (ClusterStoreException problem)
-        {
-            return unknown(problem.Message);
-        }
+        var (answer, problem) = await RequestAsync(serve, cancellationToken, isJudged);
+        return problem is null ? answer! : unknown(problem);
+    }
+
+    private async ValueTask<T> AskAsync<T>(Func<T> serve, CancellationToken cancellationToken, bool isJudged = false)
+    {
+        var (answer, problem) = await RequestAsync(serve, cancellationToken, isJudged);
+        return problem is null ? answer! : throw new ClusterStoreException(problem);
     }
 
     /// <summary>The snapshot, with the life as this client saw it begin.</summary>
@@ -290,10 +290,11 @@ public sealed class InMemoryClusterStore : IClusterStore
         }
     }
 
-    private ValueTask<T> AskAsync<T>(Func<T> serve, CancellationToken cancellationToken, bool isJudged = false)
+    /// <summary>One request. What goes wrong is told as a text: silence is too common to be worth an exception.</summary>
+    private ValueTask<(T? Answer, string? Problem)> RequestAsync<T>(Func<T> serve, CancellationToken cancellationToken, bool isJudged)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var answer = new TaskCompletionSource<(T? Answer, string? Problem)>(TaskCreationOptions.RunContinuationsAsynchronously);
         After(RequestDelay, () =>
         {
             if (!Arrives)
@@ -303,8 +304,8 @@ public sealed class InMemoryClusterStore : IClusterStore
             if (isJudged && IsInDoubt())
             {
                 // Refused, and asked again a moment later, like a client that goes from endpoint to endpoint.
-                After(static () => s_pause, () => answer.TrySetException(new ClusterStoreException(
-                    $"The store does not answer {_name} in the life that is known.")));
+                After(static () => s_pause, () => answer.TrySetResult(
+                    (default, $"The store does not answer {_name} in the life that is known.")));
                 return;
             }
             var result = serve();
@@ -314,7 +315,7 @@ public sealed class InMemoryClusterStore : IClusterStore
                 {
                     if (ComesBack)
                     {
-                        answer.TrySetResult(result);
+                        answer.TrySetResult((result, null));
                     }
                 });
             }
@@ -323,33 +324,25 @@ public sealed class InMemoryClusterStore : IClusterStore
     }
 
     // Not Task.WaitAsync, whose promise hops over the thread pool: equal calls shall give equal histories.
-    private async ValueTask<T> WaitAsync<T>(TaskCompletionSource<T> answer, CancellationToken cancellationToken)
+    private async ValueTask<(T? Answer, string? Problem)> WaitAsync<T>(
+        TaskCompletionSource<(T? Answer, string? Problem)> answer, CancellationToken cancellationToken)
     {
         using var patience = _dcs.Time.CreateTimer(
-            _ => answer.TrySetException(new TimeoutException()), null, RequestTimeout, Timeout.InfiniteTimeSpan);
+            _ => answer.TrySetResult(
+                (default, $"The store did not answer {_name} within {RequestTimeout.TotalSeconds} s.")),
+            null, RequestTimeout, Timeout.InfiniteTimeSpan);
         using var given = cancellationToken.UnsafeRegister((_, token) => answer.TrySetCanceled(token), null);
-        try
-        {
-            return await answer.Task;
-        }
-        catch (TimeoutException problem)
-        {
-            throw new ClusterStoreException(
-                $"The store did not answer {_name} within {RequestTimeout.TotalSeconds} s.", problem);
-        }
+        return await answer.Task;
     }
 
     private async ValueTask<ClusterSnapshot> ReadUntilAnsweredAsync(CancellationToken cancellationToken)
     {
         while (true)
         {
-            try
+            // Silence is what a watch waits out; each try has waited for its own time-out.
+            if (await RequestAsync(() => InLife(_dcs.Snapshot), cancellationToken, isJudged: true) is { Answer: { } read })
             {
-                return await ReadAsync(cancellationToken);
-            }
-            catch (ClusterStoreException)
-            {
-                // Silence is what a watch waits out; each try has waited for its own time-out.
+                return read;
             }
         }
     }

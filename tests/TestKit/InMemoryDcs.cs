@@ -28,16 +28,7 @@ public sealed class InMemoryDcs(TimeProvider time)
     public TimeProvider Time { get; } = time;
 
     /// <summary>What it holds now.</summary>
-    public ClusterSnapshot Snapshot
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _snapshot;
-            }
-        }
-    }
+    public ClusterSnapshot Snapshot => Volatile.Read(ref _snapshot);
 
     /// <summary>The keys as they are stored.</summary>
     public ImmutableSortedDictionary<string, RawKey> Keys

@@ -78,21 +78,24 @@ internal sealed partial class AgentLoop
 
     private async Task TendLeaderKeysAsync(Observation o, CancellationToken cancellationToken)
     {
-        var plan = PlanSlots(o, new SlotBasis(o.Cluster!, DcsIsSilent: false));
-        var seen = o.Cluster!.Status;
-        var status = new LeaderStatus(o.Local.WalPosition, plan.PublishedSlots ?? seen.Slots,
-            // Our own slot too: should we go, the next leader keeps the WAL that we need to come back.
-            (plan.RetainSlots ?? seen.RetainSlots).Add(ReplicationSlotName.FromMember(_member.Name)));
-        if (_time.GetElapsedTime(_statusWrittenAt) >= _timing.LoopWait * 0.9
-            && await _status.PublishAsync(status, o.Cluster, o.Lease.Term, _memory.PromotedIn,
-                cancellationToken) is { IsDone: true, Revision: > 0 })
+        if (_time.GetElapsedTime(_statusWrittenAt) >= _timing.LoopWait * 0.9)
         {
-            _statusWrittenAt = _time.GetTimestamp();
+            var plan = PlanSlots(o, new SlotBasis(o.Cluster!, DcsIsSilent: false));
+            var seen = o.Cluster!.Status;
+            var status = new LeaderStatus(o.Local.WalPosition, plan.PublishedSlots ?? seen.Slots,
+                // Our own slot too: should we go, the next leader keeps the WAL that we need to come back.
+                (plan.RetainSlots ?? seen.RetainSlots).Add(ReplicationSlotName.FromMember(_member.Name)));
+            var outcome = await _status.PublishAsync(
+                status, o.Cluster, o.Lease.Term, _memory.PromotedIn, cancellationToken);
+            if (outcome is { IsDone: true, Revision: > 0 })
+            {
+                _statusWrittenAt = _time.GetTimestamp();
+            }
         }
         // While others vouch, the list stays that of those who do: a member that is added now has not been asked.
         if (o.Config.FailsafeMode && _keeper.VouchedUntil is null)
         {
-            var members = o.Cluster.Members.Values.Where(m => m.ApiUrl is not null && m.Name != _member.Name)
+            var members = o.Cluster!.Members.Values.Where(m => m.ApiUrl is not null && m.Name != _member.Name)
                 .Select(m => KeyValuePair.Create(m.Name, m.ApiUrl!))
                 .Append(KeyValuePair.Create(_member.Name, _member.ApiUrl))
                 .ToImmutableSortedDictionary(StringComparer.Ordinal);
@@ -103,7 +106,7 @@ internal sealed partial class AgentLoop
                 _failsafePossible = (_failsafePossible ?? members).SetItems(members);
                 var outcome =
                     await _store.PutAsync(ClusterKeys.Failsafe, failsafe, WriteCondition.Always, 0, cancellationToken);
-                _failsafeWritten = outcome.IsDone ? failsafe : "";
+                _failsafeWritten = written.IsDone ? failsafe : "";
             }
         }
     }

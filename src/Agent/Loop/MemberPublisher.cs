@@ -12,7 +12,6 @@ internal sealed partial class MemberPublisher(
     IClusterStore store, LeaseKeeper keeper, TimeProvider time, ILogger<MemberPublisher> logger)
 {
     private string? _written;
-    private string? _writtenWithoutPositions;
     private Member? _unmoved;
     private long _writtenLease;
     private long _writtenAt;
@@ -39,13 +38,12 @@ internal sealed partial class MemberPublisher(
             return;   // nothing but positions can differ: most runs end here, before a text is made
         }
         var value = KeyWriter.Member(member);
-        var withoutPositions = KeyWriter.Member(unmoved);
         var isMissing = seen is null || seen.LeaseId != lease;
         if (lease == _writtenLease && value == _written && (!isMissing || recently))
         {
             return;
         }
-        if (lease == _writtenLease && withoutPositions == _writtenWithoutPositions && recently)
+        if (lease == _writtenLease && recently && _unmoved is not null && KeyWriter.Member(unmoved) == KeyWriter.Member(_unmoved))
         {
             return;
         }
@@ -54,8 +52,7 @@ internal sealed partial class MemberPublisher(
         switch (outcome.Status)
         {
             case WriteStatus.Done:
-                (_written, _writtenWithoutPositions, _unmoved) = (value, withoutPositions, unmoved);
-                (_writtenLease, _writtenAt) = (lease, time.GetTimestamp());
+                (_written, _unmoved, _writtenLease, _writtenAt) = (value, unmoved, lease, time.GetTimestamp());
                 break;
             case WriteStatus.LeaseGone:
                 keeper.LeaseIsGone();

@@ -29,19 +29,21 @@ internal static class RetainedSlots
             var silence = o.Now - o.Memory.At;
             seen = seen.SetItems(seen.Select(entry => KeyValuePair.Create(entry.Key, entry.Value + silence)));
         }
-        var present = o.Slots.Select(slot => slot.Name).ToHashSet(StringComparer.Ordinal);
-        seen = seen.SetItems(
-            from member in o.Cluster.Members.Values
-            where member.Name != o.Self && present.Contains(member.SlotName)
-            group member by member.SlotName into slot
-            select KeyValuePair.Create(slot.Key, o.Now));
+        foreach (var member in o.Cluster.Members.Values)
+        {
+            if (member.Name != o.Self && o.Slots.Any(slot => slot.Name == member.SlotName))
+            {
+                seen = seen.SetItem(member.SlotName, o.Now);
+            }
+        }
         var own = ReplicationSlotName.FromMember(o.Self);
-        seen = seen.RemoveRange(
-            from entry in seen
-            where entry.Key == own
-                || o.Now - entry.Value > o.Config.MemberSlotsTtl
-                || o.Config.PermanentSlots.ContainsKey(entry.Key)
-            select entry.Key);
+        foreach (var (name, at) in seen)
+        {
+            if (name == own || o.Now - at > o.Config.MemberSlotsTtl || o.Config.PermanentSlots.ContainsKey(name))
+            {
+                seen = seen.Remove(name);
+            }
+        }
         return (s_none.Union(seen.Keys), new SlotMemory(true, seen) { At = o.Now });
     }
 }

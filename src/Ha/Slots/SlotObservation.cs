@@ -49,6 +49,8 @@ public sealed record ReplicationSlot
 /// <summary>What this member knows when it looks after its replication slots.</summary>
 public sealed record SlotObservation
 {
+    private static readonly ImmutableSortedSet<string> s_none = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
+
     /// <summary>This member's name.</summary>
     public required string Self { get; init; }
 
@@ -80,7 +82,7 @@ public sealed record SlotObservation
     public Lsn ReplayLsn { get; init; }
 
     /// <summary>Logical slots that could not be advanced locally and have to be copied anew.</summary>
-    public ImmutableSortedSet<string> Broken { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
+    public ImmutableSortedSet<string> Broken { get; init; } = s_none;
 
     /// <summary>
     /// The DCS is silent and failsafe mode is active: slots are advanced by what the leader said directly (put into

@@ -74,8 +74,13 @@ public sealed record SyncStandbyNames(SyncMethod Method, int Count, ImmutableSor
     /// <returns>False when PostgreSQL would not accept the text.</returns>
     public static bool TryParse(string? text, [NotNullWhen(true)] out SyncStandbyNames? result)
     {
+        if (string.IsNullOrEmpty(text))
+        {
+            result = None;
+            return true;
+        }
         result = null;
-        if (!TryTokens(text ?? "", out var tokens))
+        if (!TryTokens(text, out var tokens))
         {
             return false;
         }
