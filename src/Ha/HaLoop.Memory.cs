@@ -12,9 +12,9 @@ public static partial class HaLoop
         var memory = o.Ended is { } ended ? Absorb(o.Memory, ended) : o.Memory;
         var leader = o.Leader;
         memory = RememberLife(o, memory);
-        memory = memory with { Health = HealthRules.Remember(memory.Health, o.Local, o.Now) };
         memory = memory with
         {
+            Health = HealthRules.Remember(memory.Health, o.Local, o.Now),
             UnlockedSince = leader is null && o.Cluster is not null ? memory.UnlockedSince ?? o.Now : null,
             Request = o.Cluster?.Failover is not { } request ? null
                 : memory.Request is { } known && known.Revision == request.ModRevision ? known
@@ -28,11 +28,8 @@ public static partial class HaLoop
                 o.Cluster is { } cluster ? memory.Members.After(cluster, o.Self, o.Paused, o.Now) : memory.Members,
             PreparingSince = leader == o.Self ? memory.PreparingSince : null,
             LeavingSince = o.ShutdownRequested || o.Order is not null || o.Job is not null ? memory.LeavingSince : null,
+            SteppedDownAt = leader is null || leader == o.Self ? memory.SteppedDownAt : null,
         };
-        if (leader is not null && leader != o.Self)
-        {
-            memory = memory with { SteppedDownAt = null };
-        }
         if (o.Cluster?.Leader is { } key && key.Term > memory.DivergenceTerm)
         {
             // A new term: what fitted the old primary may not fit the new one.
@@ -48,39 +45,44 @@ public static partial class HaLoop
                 RewindProblem = null,
             };
         }
-        memory = WithRewindBasis(o, WithPause(o, memory));
-        if (o.Local.Server == ServerState.Running && o.Job?.Kind != JobKind.Restart)
+        return WithServer(o, WithRewindBasis(o, WithPause(o, memory)));
+    }
+
+    /// <summary>What the state of the local server adds.</summary>
+    private static LoopMemory WithServer(Observation o, LoopMemory memory)
+    {
+        if (o.Local.Server != ServerState.Running || o.Job?.Kind == JobKind.Restart)
         {
-            memory = memory with { DownSince = null, StartLimit = null, StartFailure = null, RestartFailed = false,
-                StaysPrimary = false };
-            if (!o.Local.IsPrimary)
-            {
-                memory = memory with
-                {
-                    Demoted = false,
-                    FailedStandbyStarts = 0,
-                    StandbyStartFailure = null,
-                    NotStreamingSince = o.Local.IsStreaming ? null : memory.NotStreamingSince ?? o.Now,
-                };
-                if (o.Local is { IsStreaming: true, Damage: DataDamage.None })
-                {
-                    memory = memory with { Divergence = DivergenceState.Fits };
-                }
-            }
-            else
-            {
-                // What a primary writes from here on fits no other: should it stop, its data are compared first.
-                memory = memory with
-                {
-                    Promoting = false, NotStreamingSince = null, Divergence = DivergenceState.Unchecked,
-                };
-            }
+            return memory.NotStreamingSince is null ? memory : memory with { NotStreamingSince = null };
         }
-        else
+        memory = memory with
         {
-            memory = memory with { NotStreamingSince = null };
+            DownSince = null,
+            StartLimit = null,
+            StartFailure = null,
+            RestartFailed = false,
+            StaysPrimary = false,
+        };
+        if (o.Local.IsPrimary)
+        {
+            // What a primary writes from here on fits no other: should it stop, its data are compared first.
+            return memory with
+            {
+                Promoting = false,
+                NotStreamingSince = null,
+                Divergence = DivergenceState.Unchecked,
+            };
         }
-        return memory;
+        return memory with
+        {
+            Demoted = false,
+            FailedStandbyStarts = 0,
+            StandbyStartFailure = null,
+            NotStreamingSince = o.Local.IsStreaming ? null : memory.NotStreamingSince ?? o.Now,
+            Divergence = o.Local is { IsStreaming: true, Damage: DataDamage.None }
+                ? DivergenceState.Fits
+                : memory.Divergence,
+        };
     }
 
     /// <summary>

@@ -20,6 +20,6 @@ public readonly record struct PublishedPosition(Lsn Highest, Term Term)
         return cluster.Leader is { } leader && leader.Term != Term
             && status.ModRevision > Math.Max(leader.Term.Revision, cluster.Life.From)
             ? new PublishedPosition(status.Optime, leader.Term)
-            : this with { Highest = Lsn.Max(Highest, status.Optime) };
+            : status.Optime > Highest ? this with { Highest = status.Optime } : this;
     }
 }

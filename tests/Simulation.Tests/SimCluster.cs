@@ -52,14 +52,46 @@ internal sealed class SimCluster
     public bool IsPaused => Dcs.Snapshot.Config?.Pause == true;
 
     /// <summary>The node that the leader key names and whose server accepts writes.</summary>
-    public SimNode? Leader => Nodes.Find(n => n.Name == Dcs.Snapshot.Leader?.Holder && n.AcceptsWrites);
+    public SimNode? Leader
+    {
+        get
+        {
+            // Asked after every step.
+            if (Dcs.Snapshot.Leader is not { } key)
+            {
+                return null;
+            }
+            foreach (var node in Nodes)
+            {
+                if (node.AcceptsWrites && node.Name == key.Holder)
+                {
+                    return node;
+                }
+            }
+            return null;
+        }
+    }
 
     /// <summary>A leader, and every other node has its key and streams from the leader's history.</summary>
-    public bool IsWhole => Leader is not null && Nodes.TrueForAll(n =>
-        n.Agent is not null && Dcs.Snapshot.Members.ContainsKey(n.Name)
-            && (n == Leader
-                || (n.Server is { Life: Life.Up, IsPrimary: false, StreamsFrom: not null }
-                    && n.Server.Timeline == Leader.Server.Timeline)));
+    public bool IsWhole
+    {
+        get
+        {
+            if (Leader is not { } leader)
+            {
+                return false;
+            }
+            foreach (var node in Nodes)
+            {
+                if (node.Agent is null || !Dcs.Snapshot.Members.ContainsKey(node.Name)
+                    || (node != leader && !Follows(node, leader)))
+                {
+                    return false;
+                }
+            }
+            return true;
+        }
+    }
 
     /// <summary>Forms the cluster, lets things go wrong, and waits until all is well again.</summary>
     /// <returns>The violation; null: none.</returns>
@@ -147,6 +179,9 @@ internal sealed class SimCluster
     public string Describe() => string.Join("; ", Nodes.Select(n =>
         $"{n.Name}: {n.Server.Life}{(n.Server.IsPrimary ? " primary" : "")} timeline {n.Server.Timeline}, "
         + (n.Agent is { } agent ? agent.Reason : "no agent")));
+
+    private static bool Follows(SimNode node, SimNode leader) =>
+        node.Server is { Life: Life.Up, IsPrimary: false, StreamsFrom: not null } && node.Server.Timeline == leader.Server.Timeline;
 
     private bool IsOver => Invariants.Violation is not null;
 

@@ -106,7 +106,7 @@ internal sealed partial class AgentLoop
                 _failsafePossible = (_failsafePossible ?? members).SetItems(members);
                 var outcome =
                     await _store.PutAsync(ClusterKeys.Failsafe, failsafe, WriteCondition.Always, 0, cancellationToken);
-                _failsafeWritten = written.IsDone ? failsafe : "";
+                _failsafeWritten = outcome.IsDone ? failsafe : "";
             }
         }
     }
