@@ -31,7 +31,7 @@ internal sealed partial class Invariants(SimCluster cluster)
 
     public void Violated(string what)
     {
-        if (Violation is null && !Array.Exists(s_open, what.Contains))
+        if (Violation is null)
         {
             Violation = what;
             cluster.World.Note("!!!", what);

@@ -8,7 +8,7 @@ namespace Routing.Simulation.Tests;
 /// </summary>
 public sealed class ScheduleTests(ITestOutputHelper output)
 {
-    private static readonly int s_count = Replay.Count ?? 2000;
+    private static readonly int s_count = Schedules.Count;
 
     [Fact]
     public void No_schedule_breaks_an_invariant() =>

@@ -8,6 +8,9 @@ internal static class Schedules
 {
     private const int Most = 10;
 
+    /// <summary>Schedules of the mix of all; of each other mix a tenth as many. By default 10,000 in all, which takes two idle cores about a minute.</summary>
+    public static int Count => Replay.Count ?? 4000;
+
     /// <summary>Runs schedules side by side; fails with what the first ten of them broke.</summary>
     public static void Hold(Func<int, SimOptions> optionsOf, int count, ITestOutputHelper output)
     {
