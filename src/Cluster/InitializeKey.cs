@@ -17,5 +17,6 @@ public readonly record struct InitializeKey(string? Value)
     public bool IsInProgress => Value is { Length: 0 };
 
     /// <summary>The system identifier, when the value is one: digits only, at least ten.</summary>
-    public string? SystemId => Value is { Length: >= 10 } value && !value.AsSpan().ContainsAnyExceptInRange('0', '9') ? value : null;
+    public string? SystemId =>
+        Value is { Length: >= 10 } value && !value.AsSpan().ContainsAnyExceptInRange('0', '9') ? value : null;
 }

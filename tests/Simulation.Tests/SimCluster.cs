@@ -181,7 +181,8 @@ internal sealed class SimCluster
         + (n.Agent is { } agent ? agent.Reason : "no agent")));
 
     private static bool Follows(SimNode node, SimNode leader) =>
-        node.Server is { Life: Life.Up, IsPrimary: false, StreamsFrom: not null } && node.Server.Timeline == leader.Server.Timeline;
+        node.Server is { Life: Life.Up, IsPrimary: false, StreamsFrom: not null }
+            && node.Server.Timeline == leader.Server.Timeline;
 
     private bool IsOver => Invariants.Violation is not null;
 

@@ -249,13 +249,13 @@ public sealed class InMemoryClusterStore : IClusterStore
     private async ValueTask<T> TryAskAsync<T>(
         Func<T> serve, Func<string, T> unknown, CancellationToken cancellationToken, bool isJudged = false)
     {
-        var (answer, problem) = await RequestAsync(serve, cancellationToken, isJudged);
+        var (answer, problem) = await RequestAsync(serve, isJudged, cancellationToken);
         return problem is null ? answer! : unknown(problem);
     }
 
     private async ValueTask<T> AskAsync<T>(Func<T> serve, CancellationToken cancellationToken, bool isJudged = false)
     {
-        var (answer, problem) = await RequestAsync(serve, cancellationToken, isJudged);
+        var (answer, problem) = await RequestAsync(serve, isJudged, cancellationToken);
         return problem is null ? answer! : throw new ClusterStoreException(problem);
     }
 
@@ -290,11 +290,15 @@ public sealed class InMemoryClusterStore : IClusterStore
         }
     }
 
-    /// <summary>One request. What goes wrong is told as a text: silence is too common to be worth an exception.</summary>
-    private ValueTask<(T? Answer, string? Problem)> RequestAsync<T>(Func<T> serve, CancellationToken cancellationToken, bool isJudged)
+    /// <summary>
+    /// One request. What goes wrong is told as a text: silence is too common to be worth an exception.
+    /// </summary>
+    private ValueTask<(T? Answer, string? Problem)> RequestAsync<T>(
+        Func<T> serve, bool isJudged, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var answer = new TaskCompletionSource<(T? Answer, string? Problem)>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var answer = new TaskCompletionSource<(T? Answer, string? Problem)>(
+            TaskCreationOptions.RunContinuationsAsynchronously);
         After(RequestDelay, () =>
         {
             if (!Arrives)
@@ -340,7 +344,8 @@ public sealed class InMemoryClusterStore : IClusterStore
         while (true)
         {
             // Silence is what a watch waits out; each try has waited for its own time-out.
-            if (await RequestAsync(() => InLife(_dcs.Snapshot), cancellationToken, isJudged: true) is { Answer: { } read })
+            var (read, _) = await RequestAsync(() => InLife(_dcs.Snapshot), isJudged: true, cancellationToken);
+            if (read is not null)
             {
                 return read;
             }

@@ -43,7 +43,8 @@ internal sealed partial class MemberPublisher(
         {
             return;
         }
-        if (lease == _writtenLease && recently && _unmoved is not null && KeyWriter.Member(unmoved) == KeyWriter.Member(_unmoved))
+        if (lease == _writtenLease && recently && _unmoved is not null
+            && KeyWriter.Member(unmoved) == KeyWriter.Member(_unmoved))
         {
             return;
         }

@@ -49,7 +49,8 @@ public sealed record ReplicationSlot
 /// <summary>What this member knows when it looks after its replication slots.</summary>
 public sealed record SlotObservation
 {
-    private static readonly ImmutableSortedSet<string> s_none = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
+    private static readonly ImmutableSortedSet<string> s_none =
+        ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
 
     /// <summary>This member's name.</summary>
     public required string Self { get; init; }
