@@ -9,8 +9,8 @@ internal static class Schedules
     private const int Most = 10;
 
     /// <summary>
-    /// Schedules of the mix of all; of each other mix a tenth as many. By default 10,400 in all: about 140 s of processor
-    /// time on a loaded machine.
+    /// Schedules of the mix of all; of each other mix a tenth as many. By default 10,400 in all: about 140 s of
+    /// processor time on a loaded machine.
     /// </summary>
     public static int Count => Replay.Count ?? 4000;
 
