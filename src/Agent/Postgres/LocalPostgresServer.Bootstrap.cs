@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Verbs;
 using Routing.Cluster;
 using Routing.Ha;
 
@@ -23,7 +24,7 @@ internal sealed partial class LocalPostgresServer
     /// <inheritdoc/>
     public async Task<StepResult> BootstrapAsync(IProgress<string> progress, CancellationToken cancellationToken)
     {
-        var bootstrap = _settings.Bootstrap;
+        var bootstrap = Settings.Bootstrap;
         if (bootstrap is null)
         {
             return StepResult.Failed("has no bootstrap section, so it does not make a new cluster");
@@ -32,7 +33,7 @@ internal sealed partial class LocalPostgresServer
         {
             var effective = await EffectiveAsync(Role.Primary, cancellationToken);
             await EndLeftoversAsync(cancellationToken);
-            _isBootstrapping = true;
+            Memory.IsBootstrapping = true;
             string? hba = null;
             var made = bootstrap.Custom is { } custom
                 ? await RunCustomBootstrapAsync(custom, effective, own => hba = own, progress, cancellationToken)
@@ -59,7 +60,7 @@ internal sealed partial class LocalPostgresServer
         }
         finally
         {
-            _isBootstrapping = false;
+            Memory.IsBootstrapping = false;
         }
     }
 
@@ -102,7 +103,7 @@ internal sealed partial class LocalPostgresServer
     }
 
     private async Task<StepResult> RunInitDbAsync(
-        BootstrapSettings bootstrap, Effective effective, IProgress<string> progress,
+        BootstrapSettings bootstrap, EffectiveSettings effective, IProgress<string> progress,
         CancellationToken cancellationToken)
     {
         PrepareEmptyDirectory();
@@ -120,7 +121,7 @@ internal sealed partial class LocalPostgresServer
             }
             arguments.AddRange(bootstrap.InitDb.Select(option => option.ToString()));
             progress.Report("initializing new cluster");
-            if (await RunAsync("initdb", new Command(_programs.InitDb, arguments), progress,
+            if (await Runner.RunAsync("initdb", new Command(Programs.InitDb, arguments), progress,
                 cancellationToken) is { Ok: false } failed)
             {
                 return failed;
@@ -135,11 +136,11 @@ internal sealed partial class LocalPostgresServer
         }
         DataFilling.MarkHalfMade(Filling.Staging);
         Filling.MoveUp();
-        _files.TakeOverFromDataDirectory();
+        Files.TakeOverFromDataDirectory();
         if (effective.Config.PgHba is null && !bootstrap.PgHba.IsEmpty
             && !effective.Config.Parameters.ContainsKey("hba_file"))
         {
-            _files.AppendHba(bootstrap.PgHba);
+            Files.AppendHba(bootstrap.PgHba);
         }
         progress.Report("starting");
         return await StartAsync(new StartPlan(AsPrimary: true, null, TimeSpan.MaxValue), cancellationToken)
@@ -149,26 +150,26 @@ internal sealed partial class LocalPostgresServer
     }
 
     private async Task<StepResult> RunCustomBootstrapAsync(
-        CustomBootstrapSettings custom, Effective effective, Action<string?> keepHba, IProgress<string> progress,
-        CancellationToken cancellationToken)
+        CustomBootstrapSettings custom, EffectiveSettings effective, Action<string?> keepHba,
+        IProgress<string> progress, CancellationToken cancellationToken)
     {
         PrepareForScript(custom.Name);
         progress.Report("running custom bootstrap script");
         List<string> arguments =
-            custom.NoParameters ? [] : [$"--scope={_settings.Scope}", $"--datadir={DataDirectory}"];
+            custom.NoParameters ? [] : [$"--scope={Settings.Scope}", $"--datadir={DataDirectory}"];
         arguments.AddRange(custom.Arguments.Select(argument => $"--{argument.Key}={argument.Value}"));
-        var result =
-            await RunScriptAsync(custom.Name, CommandFor(custom.Command, [.. arguments]), progress, cancellationToken);
+        var command = ProgramRunner.CommandFor(custom.Command, [.. arguments]);
+        var result = await Runner.RunScriptAsync(custom.Name, command, progress, cancellationToken);
         if (!result.Ok)
         {
             return result;
         }
         DataFilling.MarkHalfMade(DataDirectory);
         Filling.MarkFinished();
-        _files.RestoreCopies();
-        _files.TakeOverFromDataDirectory();
+        Files.RestoreCopies();
+        Files.TakeOverFromDataDirectory();
         File.Delete(Path.Combine(DataDirectory, "promote"));
-        keepHba(_files.ReadHba());
+        keepHba(Files.ReadHba());
         progress.Report("starting after custom bootstrap");
         var process = await SpawnAfterCustomBootstrapAsync(custom, effective, cancellationToken);
         if (await WaitUntilReadyAsync(process, TimeSpan.MaxValue, cancellationToken) != StartOutcome.Running)
@@ -179,22 +180,22 @@ internal sealed partial class LocalPostgresServer
     }
 
     private async Task<PidFd> SpawnAfterCustomBootstrapAsync(
-        CustomBootstrapSettings custom, Effective effective, CancellationToken cancellationToken)
+        CustomBootstrapSettings custom, EffectiveSettings effective, CancellationToken cancellationToken)
     {
         var recovery = custom.RecoveryConf;
         var asStandby = recovery is not null
             && Scalars.TryBoolean(recovery.GetValueOrDefault("standby_mode"), out var standby) && standby;
         if (recovery is not null && asStandby)
         {
-            _files.SignalStandby();
+            Files.SignalStandby();
         }
         else if (recovery is not null)
         {
-            _files.SignalRecovery();
+            Files.SignalRecovery();
         }
         else if (!custom.KeepExistingRecoveryConf)
         {
-            _files.RemoveSignals();
+            Files.RemoveSignals();
         }
         var raised = new Dictionary<string, string>(StringComparer.Ordinal);
         if (recovery?.GetValueOrDefault("recovery_target_action") == "promote" || custom.KeepExistingRecoveryConf)
@@ -210,7 +211,7 @@ internal sealed partial class LocalPostgresServer
             var plan = new FilePlan(
                 effective.Config with { PgHba = ["local all all trust", "host all all samehost trust"] },
                 recovery?.Where(item => item.Key != "standby_mode").ToDictionary() ?? [], null, raised);
-            await _files.WriteAsync(plan, file => _programs.ComplaintAsync(file, DataDirectory, cancellationToken));
+            await Files.WriteAsync(plan, file => Programs.ComplaintAsync(file, DataDirectory, cancellationToken));
         }
         finally
         {
@@ -229,7 +230,7 @@ internal sealed partial class LocalPostgresServer
             {
                 return StepResult.Failed($"PostgreSQL ended during recovery; {StartProblem}");
             }
-            await Task.Delay(s_longPoll, _time, cancellationToken);
+            await Task.Delay(s_longPoll, Time, cancellationToken);
         }
         return StepResult.Done("recovered");
     }
@@ -239,7 +240,7 @@ internal sealed partial class LocalPostgresServer
     {
         if (hba is not null)
         {
-            _files.Replace(_files.Hba, hba);
+            Files.Replace(Files.Hba, hba);
         }
         var stopped = await StopAsync(new StopPlan(StopMode.Fast), cancellationToken);
         if (!stopped.Ok)
@@ -339,77 +340,22 @@ internal sealed partial class LocalPostgresServer
     private async Task RunPostBootstrapCommandAsync(
         string text, IProgress<string> progress, CancellationToken cancellationToken)
     {
-        var process = _postmaster.Find() ?? throw new IOException("PostgreSQL ended before the post-bootstrap script.");
-        var file = _postmaster.ReadFile(process) ?? throw new IOException("PostgreSQL has no postmaster.pid.");
+        var process = Postmaster.Find() ?? throw new IOException("PostgreSQL ended before the post-bootstrap script.");
+        var file = Postmaster.ReadFile(process) ?? throw new IOException("PostgreSQL has no postmaster.pid.");
         var effective = await EffectiveAsync(Role.Primary, cancellationToken);
-        var address = LocalAddress(file, effective.Config);
-        PasswordFile.Write(_settings.Postgres.PasswordFile, [(address.Host, address.Port, Users.Superuser)]);
+        var address = _context.Connections.AddressOf(file, effective.Config);
+        PasswordFile.Write(Settings.Postgres.PasswordFile, [(address.Host, address.Port, Users.Superuser)]);
         var connection =
-            ProgramConnection.ForScript(_settings, Users.Superuser, address, effective.Config, effective.Major);
-        var command = CommandFor(text, connection.Text) with
+            ProgramConnection.ForScript(Settings, Users.Superuser, address, effective.Config, effective.Major);
+        var command = ProgramRunner.CommandFor(text, connection.Text) with
         {
             Environment =
                 connection.Environment.SetItem("PGOPTIONS", "-c synchronous_commit=local -c statement_timeout=0"),
         };
-        if (await RunScriptAsync("post_bootstrap", command, progress, cancellationToken) is { Ok: false } failed)
+        if (await Runner.RunScriptAsync("post_bootstrap", command, progress, cancellationToken) is { Ok: false } failed)
         {
             throw new IOException(failed.Detail);
         }
-    }
-
-    /// <summary>
-    /// Runs a user's script. What it prints goes to the agent's log alone: it may hold secrets, and progress and answer
-    /// are told to everybody.
-    /// </summary>
-    private async Task<StepResult> RunScriptAsync(
-        string name, Command command, IProgress<string> progress, CancellationToken cancellationToken)
-    {
-        var result = await _commands.RunAsync(
-            command,
-            line =>
-            {
-                LogProgram(name, line.Text);
-                progress.Report($"{name} runs");
-            },
-            cancellationToken);
-        return result.IsSuccess
-            ? StepResult.Done($"{name} done")
-            : StepResult.Failed($"{name} failed with {result}; the agent's log has what it printed");
-    }
-
-    /// <summary>Runs a program of PostgreSQL's; its last words go into the answer when it fails.</summary>
-    /// <param name="name">The program.</param>
-    /// <param name="command">How it is called.</param>
-    /// <param name="progress">Gets each line.</param>
-    /// <param name="cancellationToken">Ends it.</param>
-    /// <param name="onLine">
-    /// Sees each line; true: it has dealt with it, and the line is neither logged nor a last word.
-    /// </param>
-    private async Task<StepResult> RunAsync(
-        string name, Command command, IProgress<string> progress, CancellationToken cancellationToken,
-        Func<string, bool>? onLine = null)
-    {
-        var last = new Queue<string>();
-        var result = await _commands.RunAsync(
-            command,
-            line =>
-            {
-                if (onLine?.Invoke(line.Text) == true)
-                {
-                    return;
-                }
-                LogProgram(name, line.Text);
-                progress.Report(line.Text);
-                last.Enqueue(line.Text);
-                if (last.Count > 5)
-                {
-                    last.Dequeue();
-                }
-            },
-            cancellationToken);
-        return result.IsSuccess
-            ? StepResult.Done($"{name} done")
-            : StepResult.Failed($"{name} failed with {result}: {string.Join(" | ", last)}");
     }
 
     /// <summary>

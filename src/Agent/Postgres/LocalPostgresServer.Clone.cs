@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Verbs;
 using Routing.Cluster;
 using Routing.Ha;
 
@@ -49,10 +50,10 @@ internal sealed partial class LocalPostgresServer
                     Filling.MarkFinished();
                     if (!isBaseBackup && effective.Config.ReplicaMethods[method].KeepData)
                     {
-                        _damage.Clear();   // the marks of what stood there before; those of a source come with its copy
+                        Damage.Clear();   // the marks of what stood there before; those of a source come with its copy
                     }
-                    _files.RestoreCopies();
-                    _files.TakeOverFromDataDirectory();
+                    Files.RestoreCopies();
+                    Files.TakeOverFromDataDirectory();
                     return StepResult.Done(
                         $"created a replica by {method}{(source is null ? "" : $" from {source.Name}")}");
                 }
@@ -70,12 +71,12 @@ internal sealed partial class LocalPostgresServer
     }
 
     private async Task<StepResult> RunBaseBackupAsync(
-        HostPort source, Effective effective, ClonePlan plan, IProgress<string> progress,
+        HostPort source, EffectiveSettings effective, ClonePlan plan, IProgress<string> progress,
         CancellationToken cancellationToken)
     {
-        var postgres = _settings.Postgres;
+        var postgres = Settings.Postgres;
         var connection = ProgramConnection.ForProgram(
-            _settings, Users.Replication, source, effective.Config, effective.Major, _settings.Name);
+            Settings, Users.Replication, source, effective.Config, effective.Major, Settings.Name);
         List<string> arguments = [$"--pgdata={Filling.Staging}", "-X", "stream", $"--dbname={connection.Text}",
             "--progress"];
         var options = effective.Config.BaseBackup;
@@ -93,7 +94,7 @@ internal sealed partial class LocalPostgresServer
             StepResult result;
             try
             {
-                var command = new Command(_programs.BaseBackup, arguments) { Environment = connection.Environment };
+                var command = new Command(Programs.BaseBackup, arguments) { Environment = connection.Environment };
                 result = await RunCopyAsync("pg_basebackup", command, plan, progress, cancellationToken);
             }
             catch (OperationCanceledException)
@@ -115,7 +116,7 @@ internal sealed partial class LocalPostgresServer
                 return result;
             }
             LogCloneFailed(BaseBackup, result.Detail);
-            await Task.Delay(s_betweenTries, _time, cancellationToken);
+            await Task.Delay(s_betweenTries, Time, cancellationToken);
         }
     }
 
@@ -123,9 +124,9 @@ internal sealed partial class LocalPostgresServer
     private Task<StepResult> RunCopyAsync(
         string name, Command command, ClonePlan plan, IProgress<string> progress, CancellationToken cancellationToken)
     {
-        var meter = new CopyMeter(_time);
+        var meter = new CopyMeter(Time);
         long? told = null;
-        return RunAsync(name, command, progress, cancellationToken, line =>
+        return Runner.RunAsync(name, command, progress, cancellationToken, line =>
         {
             if (meter.Read(line) is not { } copied)
             {
@@ -133,9 +134,9 @@ internal sealed partial class LocalPostgresServer
             }
             plan.OnCopied?.Invoke(copied);
             progress.Report(copied.ToString());
-            if (told is not { } at || _time.GetElapsedTime(at) >= s_betweenReports)
+            if (told is not { } at || Time.GetElapsedTime(at) >= s_betweenReports)
             {
-                told = _time.GetTimestamp();
+                told = Time.GetTimestamp();
                 LogCopied(name, copied);
             }
             return true;
@@ -146,7 +147,7 @@ internal sealed partial class LocalPostgresServer
     {
         try
         {
-            _damage.SetToBeReplaced();
+            Damage.SetToBeReplaced();
         }
         catch (IOException error)
         {
@@ -155,17 +156,17 @@ internal sealed partial class LocalPostgresServer
     }
 
     private async Task<StepResult> RunReplicaMethodAsync(
-        string name, HostPort? source, Effective effective, IProgress<string> progress,
+        string name, HostPort? source, EffectiveSettings effective, IProgress<string> progress,
         CancellationToken cancellationToken)
     {
         var method = effective.Config.ReplicaMethods[name];
-        var postgres = _settings.Postgres;
+        var postgres = Settings.Postgres;
         ProgramConnection? connection = null;
         if (source is { } address)
         {
             PasswordFile.Write(postgres.PasswordFile, address, Users);
             connection =
-                ProgramConnection.ForScript(_settings, Users.Replication, address, effective.Config, effective.Major);
+                ProgramConnection.ForScript(Settings, Users.Replication, address, effective.Config, effective.Major);
         }
         if (!method.KeepData)
         {
@@ -173,10 +174,10 @@ internal sealed partial class LocalPostgresServer
         }
         List<string> arguments = method.NoParameters
             ? []
-            : [$"--scope={_settings.Scope}", "--role=replica", $"--datadir={DataDirectory}",
+            : [$"--scope={Settings.Scope}", "--role=replica", $"--datadir={DataDirectory}",
                 $"--connstring={connection?.Text}"];
         arguments.AddRange(method.Arguments.Select(argument => $"--{argument.Key}={argument.Value}"));
-        var command = CommandFor(method.Command, [.. arguments]) with
+        var command = ProgramRunner.CommandFor(method.Command, [.. arguments]) with
         {
             Environment = connection?.Environment
                 ?? new Dictionary<string, string?> { ["PGPASSFILE"] = postgres.PasswordFile }
@@ -185,7 +186,7 @@ internal sealed partial class LocalPostgresServer
         var done = false;
         try
         {
-            var result = await RunScriptAsync(name, command, progress, cancellationToken);
+            var result = await Runner.RunScriptAsync(name, command, progress, cancellationToken);
             done = result.Ok;
             return result;
         }
@@ -210,7 +211,4 @@ internal sealed partial class LocalPostgresServer
         Message = "The data to be replaced cannot be marked: an agent that ends before the copy is whole goes on with "
             + "them: {Problem}")]
     private partial void LogNotMarkedToBeReplaced(string problem);
-
-    [LoggerMessage(EventId = 2071, Level = LogLevel.Information, Message = "{Program}: {Text}")]
-    private partial void LogProgram(string program, string text);
 }

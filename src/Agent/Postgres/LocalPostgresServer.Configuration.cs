@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Verbs;
 using Routing.Cluster;
 using Routing.Ha;
 
@@ -26,13 +27,13 @@ internal sealed partial class LocalPostgresServer
         await _filesGate.WaitAsync(cancellationToken);
         (_synchronousNames, _knowsSynchronousNames) = (names, true);
         _filesGate.Release();
-        if (_postmaster.Find() is not { } process)
+        if (Postmaster.Find() is not { } process)
         {
             return StepResult.Done("will be set at the next start");
         }
         try
         {
-            var isPrimary = !_files.HasRecoverySignal;
+            var isPrimary = !Files.HasRecoverySignal;
             var effective = await EffectiveAsync(isPrimary ? Role.Primary : Role.Replica, cancellationToken);
             await RewriteAsync(effective, cancellationToken);
             await using var session = await OpenLocalAsync(ServerSession.Heartbeat, cancellationToken);
@@ -61,25 +62,25 @@ internal sealed partial class LocalPostgresServer
     public async Task<StepResult> ApplyConfigurationAsync(
         DynamicConfig config, bool force, CancellationToken cancellationToken)
     {
-        _dynamic = config;
+        _context.Settings.Dynamic = config;
         try
         {
             _owesReload |= force;   // also when something below fails
             DynamicConfigCache.Write(DataDirectory, config);
-            if (_postmaster.Find() is not { } process)
+            if (Postmaster.Find() is not { } process)
             {
                 return StepResult.Done("will be used at the next start");
             }
-            var isPrimary = !_files.HasRecoverySignal;
+            var isPrimary = !Files.HasRecoverySignal;
             var effective = await EffectiveAsync(isPrimary ? Role.Primary : Role.Replica, cancellationToken);
-            var access = _files.AccessFiles;
+            var access = Files.AccessFiles;
             _owesReload |= await RewriteAsync(effective, cancellationToken);
             await using var session = await OpenLocalAsync(ServerSession.Heartbeat, cancellationToken);
             if (!_owesReload)
             {
                 // A standby's file keeps a limit that may not be lower than its primary's: what is wanted differs from
                 // it all the same.
-                _pendingRestart = await PendingRestartAsync(session, effective, cancellationToken);
+                Memory.PendingRestart = await PendingRestartAsync(session, effective, cancellationToken);
                 return StepResult.Done("nothing changed");
             }
             await AcceptsAccessFilesAsync(session, access, effective.Major, cancellationToken);
@@ -98,10 +99,10 @@ internal sealed partial class LocalPostgresServer
                 _owesReload = false;
                 KeepCopies();
             }
-            _pendingRestart = await PendingRestartAsync(session, effective, cancellationToken);
-            return StepResult.Done(_pendingRestart.IsEmpty
+            Memory.PendingRestart = await PendingRestartAsync(session, effective, cancellationToken);
+            return StepResult.Done(Memory.PendingRestart.IsEmpty
                 ? "reloaded"
-                : $"reloaded; a restart is needed for {string.Join(", ", _pendingRestart.Keys)}");
+                : $"reloaded; a restart is needed for {string.Join(", ", Memory.PendingRestart.Keys)}");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or NpgsqlException
             or InvalidDataException)
@@ -120,10 +121,10 @@ internal sealed partial class LocalPostgresServer
     {
         try
         {
-            var major = await _programs.VersionAsync(cancellationToken) / 10000;
-            var role = _files.HasRecoverySignal ? Role.Replica : Role.Primary;
+            var major = await Programs.VersionAsync(cancellationToken) / 10000;
+            var role = Files.HasRecoverySignal ? Role.Replica : Role.Primary;
             var known = Free(present).ToHashSet();
-            var refused = await _programs.RefusedAsync(
+            var refused = await Programs.RefusedAsync(
                 Free(next).Where(pair => !known.Contains(pair)), DataDirectory, cancellationToken);
             return
             [
@@ -134,7 +135,7 @@ internal sealed partial class LocalPostgresServer
 
             IEnumerable<KeyValuePair<string, string>> Free(DynamicConfig config)
             {
-                var combined = EffectivePostgresConfig.Combine(_settings, config, role, major);
+                var combined = EffectivePostgresConfig.Combine(Settings, config, role, major);
                 return combined.Parameters.RemoveRange(combined.ControlledParameters.Keys)
                     .Concat(combined.RecoveryParameters);
             }
@@ -146,18 +147,18 @@ internal sealed partial class LocalPostgresServer
     }
 
     /// <summary>Writes the files for the role that the server has now, following whom it follows now.</summary>
-    private Task<bool> RewriteAsync(Effective effective, CancellationToken cancellationToken)
+    private Task<bool> RewriteAsync(EffectiveSettings effective, CancellationToken cancellationToken)
     {
         var asPrimary = effective.Role == Role.Primary;
         var upstream = asPrimary
             ? null
-            : RecoverySettings.Read(_files.Find("primary_conninfo"), _files.Find("primary_slot_name"));
+            : RecoverySettings.Read(Files.Find("primary_conninfo"), Files.Find("primary_slot_name"));
         var raised = asPrimary ? [] : RaisedForStandby(effective.Config);
         return WriteFilesAsync(effective, asPrimary, upstream, raised, cancellationToken);
     }
 
     private async Task<bool> WriteFilesAsync(
-        Effective effective, bool asPrimary, Upstream? upstream, IReadOnlyDictionary<string, string> raised,
+        EffectiveSettings effective, bool asPrimary, Upstream? upstream, IReadOnlyDictionary<string, string> raised,
         CancellationToken cancellationToken)
     {
         await _filesGate.WaitAsync(cancellationToken);
@@ -165,14 +166,14 @@ internal sealed partial class LocalPostgresServer
         {
             var recovery = asPrimary
                 ? []
-                : RecoverySettings.ForStandby(effective.Settings, effective.Config, upstream, effective.Major);
+                : RecoverySettings.ForStandby(effective.Local, effective.Config, upstream, effective.Major);
             if (upstream is not null)
             {
-                PasswordFile.Write(_settings.Postgres.PasswordFile, upstream.Address, Users);
+                PasswordFile.Write(Settings.Postgres.PasswordFile, upstream.Address, Users);
             }
-            var changed = await _files.WriteAsync(
+            var changed = await Files.WriteAsync(
                 new FilePlan(effective.Config, recovery, ManagedSynchronousNames(effective.Dynamic), raised),
-                file => _programs.ComplaintAsync(file, DataDirectory, cancellationToken));
+                file => Programs.ComplaintAsync(file, DataDirectory, cancellationToken));
             _owesCopies |= changed;
             return changed;
         }
@@ -187,7 +188,7 @@ internal sealed partial class LocalPostgresServer
     {
         if (_owesCopies)
         {
-            _files.SaveCopies();
+            Files.SaveCopies();
             _owesCopies = false;
         }
     }
@@ -202,8 +203,8 @@ internal sealed partial class LocalPostgresServer
     {
         var files = new (string Path, string? Last, string View, int Since)[]
         {
-            (_files.Hba, before.Hba, "pg_hba_file_rules", 10),
-            (_files.Ident, before.Ident, "pg_ident_file_mappings", 15),
+            (Files.Hba, before.Hba, "pg_hba_file_rules", 10),
+            (Files.Ident, before.Ident, "pg_ident_file_mappings", 15),
         };
         var accepted = true;
         foreach (var (path, last, view, since) in files.Where(file => majorVersion >= file.Since))
@@ -212,9 +213,9 @@ internal sealed partial class LocalPostgresServer
                 $"SELECT 'line ' || line_number || ': ' || error FROM {view} WHERE error IS NOT NULL ORDER BY "
                     + "line_number LIMIT 1",
                 cancellationToken);
-            if (complaint is not null && _files.Refuse(path, last))
+            if (complaint is not null && Files.Refuse(path, last))
             {
-                LogRefused(path, complaint);
+                _context.Notes.Refused(path, complaint);
                 accepted = false;
             }
         }
@@ -232,21 +233,21 @@ internal sealed partial class LocalPostgresServer
         if (!_knowsSynchronousNames)
         {
             _knowsSynchronousNames = true;
-            _synchronousNames = isOn ? _files.Find(SynchronousNames) : null;
+            _synchronousNames = isOn ? Files.Find(SynchronousNames) : null;
         }
         return isOn ? _synchronousNames ?? "" : _synchronousNames;
     }
 
     private async Task<bool> WaitForAsync(Func<Task<bool>> condition, CancellationToken cancellationToken)
     {
-        var start = _time.GetTimestamp();
+        var start = Time.GetTimestamp();
         while (!await condition())
         {
-            if (_time.GetElapsedTime(start) > s_reloadLimit)
+            if (Time.GetElapsedTime(start) > s_reloadLimit)
             {
                 return false;
             }
-            await Task.Delay(s_shortPoll, _time, cancellationToken);
+            await Task.Delay(s_shortPoll, Time, cancellationToken);
         }
         return true;
     }
@@ -257,7 +258,7 @@ internal sealed partial class LocalPostgresServer
     /// recovery: a promoted primary has them in force and not in its files any more, and needs no restart for that.
     /// </summary>
     private static async Task<ImmutableSortedDictionary<string, ParameterChange>> PendingRestartAsync(
-        ServerSession session, Effective effective, CancellationToken cancellationToken)
+        ServerSession session, EffectiveSettings effective, CancellationToken cancellationToken)
     {
         const string query =
             """

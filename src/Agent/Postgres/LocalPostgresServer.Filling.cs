@@ -9,9 +9,7 @@ namespace Routing.Agent.Postgres;
 /// <content>Room for a new cluster or a copy, and what tells it from a whole one until it is.</content>
 internal sealed partial class LocalPostgresServer
 {
-    private volatile bool _isBootstrapping;
-
-    private DataFilling Filling => new(DataDirectory);
+    private DataFilling Filling => _context.Filling;
 
     [GeneratedRegex(
         "^([0-9A-F]{24}(\\.partial|\\.[0-9A-F]{8}\\.backup)?|[0-9A-F]{8}\\.history"
@@ -20,13 +18,13 @@ internal sealed partial class LocalPostgresServer
 
     /// <summary>A cluster whose bootstrap an earlier agent began and did not end: its server must not go on.</summary>
     private bool IsHalfMade(LocalPostgres seen) =>
-        !_isBootstrapping && seen.Control is { } control && Filling.IsHalfMade(control.SystemId);
+        !Memory.IsBootstrapping && seen.Control is { } control && Filling.IsHalfMade(control.SystemId);
 
     /// <summary>A program that outlived an earlier agent must not write beside ours.</summary>
     /// <exception cref="IOException">One does not end.</exception>
     private async Task EndLeftoversAsync(CancellationToken cancellationToken)
     {
-        if (await LeftoverPrograms.EndAsync(DataDirectory, _time, cancellationToken) is > 0 and var ended)
+        if (await LeftoverPrograms.EndAsync(DataDirectory, Time, cancellationToken) is > 0 and var ended)
         {
             LogLeftovers(ended, DataDirectory);
         }

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Verbs;
 using Routing.Cluster;
 using Routing.Ha;
 using Routing.Ha.Rewind;
@@ -29,7 +30,7 @@ internal sealed partial class LocalPostgresServer
                 return new(Divergence.CannotTell, $"pg_control cannot be read: {seen.DataProblem}");
             }
             await using var session =
-                await ReplicationSession.OpenAsync(address, Users.Replication, _settings.Name, cancellationToken);
+                await ReplicationSession.OpenAsync(address, Users.Replication, Settings.Name, cancellationToken);
             if (await session.IsInRecoveryAsync(cancellationToken))
             {
                 return new(Divergence.CannotTell, $"{primary.Name} is not a primary yet");
@@ -88,15 +89,15 @@ internal sealed partial class LocalPostgresServer
             }
             var effective = await EffectiveAsync(Role.Replica, cancellationToken);
             await EndLeftoversAsync(cancellationToken);
-            if (!await _postmaster.WaitForOrphansAsync(s_orphanLimit, cancellationToken))
+            if (!await Postmaster.WaitForOrphansAsync(s_orphanLimit, cancellationToken))
             {
                 LogOrphans(DataDirectory);
-                _postmaster.KillAll();
+                Postmaster.KillAll();
             }
-            _postmaster.RemoveForeignFile();
+            Postmaster.RemoveForeignFile();
             if (HasRewoundAlready())
             {
-                _damage.Clear();
+                Damage.Clear();
                 return StepResult.Done("an earlier rewind had copied everything when it was interrupted");
             }
             if (await RecoverInSingleUserModeAsync(effective, progress, cancellationToken) is { Ok: false } unclean)
@@ -107,8 +108,8 @@ internal sealed partial class LocalPostgresServer
             {
                 return notYet;
             }
-            await ArchiveReadyWalAsync(effective, progress, cancellationToken);
-            PasswordFile.Write(_settings.Postgres.PasswordFile, address, Users);
+            await _archiving.RunAsync(effective, progress, cancellationToken);
+            PasswordFile.Write(Settings.Postgres.PasswordFile, address, Users);
             progress.Report($"rewinding to {primary.Name}");
             return await RunRewindAsync(RewindCommand(address, effective), progress, cancellationToken);
         }
@@ -125,7 +126,7 @@ internal sealed partial class LocalPostgresServer
     /// to the disk, PostgreSQL does itself when it starts with such a pg_control.
     /// </summary>
     private bool HasRewoundAlready() =>
-        _damage.Read() == DataDamage.HalfRewound
+        Damage.Read() == DataDamage.HalfRewound
         && File.Exists(Path.Combine(DataDirectory, "backup_label"))
         && PgControl.Read(DataDirectory).File.State == ControlState.InArchiveRecovery;
 
@@ -133,17 +134,17 @@ internal sealed partial class LocalPostgresServer
     private async Task<StepResult> RunRewindAsync(
         Command command, IProgress<string> progress, CancellationToken cancellationToken)
     {
-        var wasHalfRewound = _damage.Read() == DataDamage.HalfRewound;
+        var wasHalfRewound = Damage.Read() == DataDamage.HalfRewound;
         var hasBegun = false;
-        _damage.BeginRewind();
+        Damage.BeginRewind();
         try
         {
-            var result = await RunAsync(
+            var result = await Runner.RunAsync(
                 "pg_rewind", command, progress, cancellationToken,
                 line => hasBegun |= line.Contains("need to copy", StringComparison.Ordinal));
             if (result.Ok)
             {
-                _damage.Clear();
+                Damage.Clear();
                 return result;
             }
             return result with { IsObstacle = RewindObstacle.Passes(result.Detail) };
@@ -152,25 +153,25 @@ internal sealed partial class LocalPostgresServer
         {
             if (!hasBegun && !wasHalfRewound)
             {
-                _damage.RewindNotBegun();
+                Damage.RewindNotBegun();
             }
         }
     }
 
     private static readonly Dictionary<string, string?> s_englishMessages = new() { ["LC_ALL"] = "C" };
 
-    private Command RewindCommand(HostPort source, Effective effective)
+    private Command RewindCommand(HostPort source, EffectiveSettings effective)
     {
-        var postgres = _settings.Postgres;
+        var postgres = Settings.Postgres;
         var connection = ProgramConnection.ForProgram(
-            _settings, Users.RewindOrSuperuser, source, effective.Config, effective.Major);
+            Settings, Users.RewindOrSuperuser, source, effective.Config, effective.Major);
         List<string> arguments = [$"--target-pgdata={DataDirectory}", $"--source-server={connection.Text}",
             "--progress"];
         var configurationOutside = postgres.ConfigDirectory != DataDirectory;
         var restores = effective.Config.RecoveryParameters.ContainsKey("restore_command");
         if (configurationOutside && effective.Major >= 15)
         {
-            arguments.Add($"--config-file={_files.Main}");
+            arguments.Add($"--config-file={Files.Main}");
         }
         if (restores && (effective.Major >= 15 || !configurationOutside))
         {
@@ -178,7 +179,7 @@ internal sealed partial class LocalPostgresServer
         }
         arguments.AddRange(effective.Config.Rewind.Where(option => option.Name is not ("progress" or "P"))
             .Select(option => option.ToString()));
-        return new Command(_programs.Rewind, arguments) { Environment = connection.Environment.SetItem("LC_ALL", "C") };
+        return new Command(Programs.Rewind, arguments) { Environment = connection.Environment.SetItem("LC_ALL", "C") };
     }
 
     /// <summary>
@@ -186,7 +187,7 @@ internal sealed partial class LocalPostgresServer
     /// settings, no archiving.
     /// </summary>
     private async Task<StepResult> RecoverInSingleUserModeAsync(
-        Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
+        EffectiveSettings effective, IProgress<string> progress, CancellationToken cancellationToken)
     {
         if (PgControl.Read(DataDirectory).File.State is ControlState.ShutDown or ControlState.ShutDownInRecovery)
         {
@@ -201,12 +202,12 @@ internal sealed partial class LocalPostgresServer
         }
         progress.Report("recovering from the crash in single-user mode");
         await WriteFilesAsync(effective, asPrimary: true, null, RaisedForStandby(effective.Config), cancellationToken);
-        _files.RemoveSignals();
+        Files.RemoveSignals();
         var arguments = Arguments(effective.Config, RaisedForStandby(effective.Config));
         arguments.InsertRange(0, ["--single"]);
         arguments.AddRange(["--archive_mode=on", "--archive_command=false", "template1"]);
-        var command = new Command(_programs.Postgres, arguments) { Environment = s_englishMessages };
-        var recovered = await RunAsync("postgres --single", command, progress, cancellationToken);
+        var command = new Command(Programs.Postgres, arguments) { Environment = s_englishMessages };
+        var recovered = await Runner.RunAsync("postgres --single", command, progress, cancellationToken);
         return recovered.Ok ? recovered : recovered with { IsObstacle = RewindObstacle.Passes(recovered.Detail) };
     }
 
@@ -219,7 +220,7 @@ internal sealed partial class LocalPostgresServer
     {
         await using var session = await OpenRemoteAsync(address, cancellationToken);
         var timeline = await TimelineOfAsync(session, cancellationToken);
-        var start = _time.GetTimestamp();
+        var start = Time.GetTimestamp();
         while (true)
         {
             var checkpoint =
@@ -228,18 +229,18 @@ internal sealed partial class LocalPostgresServer
             {
                 return StepResult.Done($"{name} has written a checkpoint on timeline {timeline}");
             }
-            if (_time.GetElapsedTime(start) > s_sourceCheckpointLimit)
+            if (Time.GetElapsedTime(start) > s_sourceCheckpointLimit)
             {
                 return StepResult.Failed(
                     $"{name} has not written a checkpoint since its promotion") with { IsObstacle = true };
             }
-            await Task.Delay(s_sourcePoll, _time, cancellationToken);
+            await Task.Delay(s_sourcePoll, Time, cancellationToken);
         }
     }
 
     private Task<ServerSession> OpenRemoteAsync(HostPort address, CancellationToken cancellationToken) =>
         ServerSession.OpenAsync(
-        address, Users.RewindOrSuperuser, _settings.Postgres.Database, "Patroni", ServerSession.Heartbeat,
+        address, Users.RewindOrSuperuser, Settings.Postgres.Database, "Patroni", ServerSession.Heartbeat,
         cancellationToken);
 
     private static async Task<uint> TimelineOfAsync(ServerSession session, CancellationToken cancellationToken) =>
@@ -256,11 +257,11 @@ internal sealed partial class LocalPostgresServer
         {
             if (decision.IsDiverged)
             {
-                _damage.SetDiverged(decision.Reason);
+                Damage.SetDiverged(decision.Reason);
             }
             else
             {
-                _damage.Fits();
+                Damage.Fits();
             }
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -274,10 +275,6 @@ internal sealed partial class LocalPostgresServer
         Message = "The data could not be marked: {Problem}. If the agent ends now, the next one does not know whether "
             + "they have diverged")]
     private partial void LogNotMarked(string problem);
-
-    [LoggerMessage(EventId = 2082, Level = LogLevel.Warning,
-        Message = "WAL that waits for the archive was not archived before the rewind: {Problem}")]
-    private partial void LogNotArchived(string problem);
 
     [LoggerMessage(
         EventId = 2080, Level = LogLevel.Information, Message = "Compared with the primary: this member {Reason}")]

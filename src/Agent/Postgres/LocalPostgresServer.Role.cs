@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Verbs;
 using Routing.Cluster;
 using Routing.Ha;
 
@@ -8,29 +9,27 @@ namespace Routing.Agent.Postgres;
 /// <content>Promotion, following, callbacks.</content>
 internal sealed partial class LocalPostgresServer
 {
-    private volatile int _promotionAskedOf;
-
     private static readonly TimeSpan s_promotePoll = TimeSpan.FromMilliseconds(2);
 
     /// <inheritdoc/>
     public async Task<StepResult> PromoteAsync(uint usedTimeline, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        var config = (await EffectiveAsync(_effective?.Role ?? Role.Replica, cancellationToken)).Config;
+        var config = (await EffectiveAsync(_context.Settings.Latest?.Role ?? Role.Replica, cancellationToken)).Config;
         if (config.PrePromote is { } command
             && await RunPrePromoteAsync(command, cancellationToken) is { Ok: false } refused)
         {
             return refused;
         }
         cancellationToken.ThrowIfCancellationRequested();   // the point of no return
-        if (_postmaster.Find() is not { } process)
+        if (Postmaster.Find() is not { } process)
         {
             return StepResult.Failed("is not running");
         }
-        var start = _time.GetTimestamp();
+        var start = Time.GetTimestamp();
         await ReserveTimelinesAsync(usedTimeline);
         if (DataDirectoryState.Look(DataDirectory, inUse: true).Control?.File.State != ControlState.InProduction)
         {
-            _promotionAskedOf = process.Pid;
+            Memory.PromotionAskedOf = process.Pid;
             // What pg_promote() does, without a connection: the startup process looks for the file on the signal.
             await File.WriteAllTextAsync(Path.Combine(DataDirectory, "promote"), "", CancellationToken.None);
             process.TrySignal(Signals.User1);
@@ -41,14 +40,14 @@ internal sealed partial class LocalPostgresServer
             {
                 return StepResult.Failed("ended during the promotion");
             }
-            if (_time.GetElapsedTime(start) >= timeout)
+            if (Time.GetElapsedTime(start) >= timeout)
             {
                 return StepResult.Failed(
                     $"is still in recovery {timeout.TotalSeconds:0} s after the promotion was asked for");
             }
-            await Task.Delay(s_promotePoll, _time, cancellationToken);
+            await Task.Delay(s_promotePoll, Time, cancellationToken);
         }
-        var milliseconds = _time.GetElapsedTime(start).TotalMilliseconds;
+        var milliseconds = Time.GetElapsedTime(start).TotalMilliseconds;
         LogPromoted(milliseconds);
         return StepResult.Done($"is a primary after {milliseconds:0} ms");
     }
@@ -95,11 +94,11 @@ internal sealed partial class LocalPostgresServer
     /// <inheritdoc/>
     public async Task<StepResult> FollowAsync(Upstream? upstream, CancellationToken cancellationToken)
     {
-        if (_postmaster.Find() is not { } process)
+        if (Postmaster.Find() is not { } process)
         {
             return StepResult.Failed("is not running");
         }
-        if (!_files.HasRecoverySignal)
+        if (!Files.HasRecoverySignal)
         {
             return StepResult.Failed("is not a standby; it has to be stopped first");
         }
@@ -121,18 +120,18 @@ internal sealed partial class LocalPostgresServer
     /// <inheritdoc/>
     public void RunCallback(string action, Role role)
     {
-        if (_effective?.Config.Callbacks.GetValueOrDefault(action) is not { } text)
+        if (_context.Settings.Latest?.Config.Callbacks.GetValueOrDefault(action) is not { } text)
         {
             return;
         }
         try
         {
             var shown = role == Role.Promoted ? Role.Primary : role;
-            _callbacks.Start(action, CommandFor(text, action, shown.ToWire(), _settings.Scope));
+            _callbacks.Start(action, ProgramRunner.CommandFor(text, action, shown.ToWire(), Settings.Scope));
         }
         catch (FormatException error)
         {
-            LogScriptFailed(action, error.Message);
+            Runner.LogScriptFailed(action, error.Message);
         }
     }
 
@@ -143,9 +142,8 @@ internal sealed partial class LocalPostgresServer
     {
         try
         {
-            var result = await _commands.RunAsync(
-                CommandFor(text) with { Timeout = s_prePromoteLimit }, line => LogScript("pre_promote", line.Text),
-                cancellationToken);
+            var command = ProgramRunner.CommandFor(text) with { Timeout = s_prePromoteLimit };
+            var result = await Runner.RunHookAsync("pre_promote", command, cancellationToken);
             return result.IsSuccess ? StepResult.Done("pre_promote agreed")
                 : StepResult.Failed($"pre_promote refused: {result}");
         }

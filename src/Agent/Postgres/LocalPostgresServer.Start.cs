@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Verbs;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres;
@@ -21,19 +22,19 @@ internal sealed partial class LocalPostgresServer
     {
         var effective = await EffectiveAsync(plan.AsPrimary ? Role.Primary : Role.Replica, cancellationToken);
         var timeout = plan.Timeout ?? effective.Config.StartStopTimeout;
-        if (_postmaster.Find() is { } running)
+        if (Postmaster.Find() is { } running)
         {
             plan.OnPostmaster?.Invoke(running.Pid);
             return await WaitUntilReadyAsync(running, timeout, cancellationToken);
         }
         try
         {
-            if (!await _postmaster.WaitForOrphansAsync(s_orphanLimit, cancellationToken))
+            if (!await Postmaster.WaitForOrphansAsync(s_orphanLimit, cancellationToken))
             {
                 LogOrphans(DataDirectory);
-                _postmaster.KillAll();
+                Postmaster.KillAll();
             }
-            _postmaster.RemoveForeignFile();
+            Postmaster.RemoveForeignFile();
             var process = await SpawnAsync(plan, effective, cancellationToken);
             plan.OnPostmaster?.Invoke(process.Pid);
             var outcome = await WaitUntilReadyAsync(process, timeout, cancellationToken);
@@ -88,35 +89,36 @@ internal sealed partial class LocalPostgresServer
     private bool PutAccessFilesBack()
     {
         var changed = false;
-        foreach (var path in new[] { _files.Hba, _files.Ident }.Where(
+        foreach (var path in new[] { Files.Hba, Files.Ident }.Where(
             path => StartProblem.Contains(path, StringComparison.Ordinal)))
         {
-            if (_files.Refuse(path, _files.LastGood(path)))
+            if (Files.Refuse(path, Files.LastGood(path)))
             {
-                LogRefused(path, StartProblem);
+                _context.Notes.Refused(path, StartProblem);
                 changed = true;
             }
         }
         return changed;
     }
 
-    private async Task<PidFd> SpawnAsync(StartPlan plan, Effective effective, CancellationToken cancellationToken)
+    private async Task<PidFd> SpawnAsync(
+        StartPlan plan, EffectiveSettings effective, CancellationToken cancellationToken)
     {
         Filling.MarkFinished();
         // A file that is gone comes back as PostgreSQL accepted it last; a new configuration directory gets what the
         // data directory has.
-        _files.TakeOverFromDataDirectory();
-        _files.RestoreCopies();
+        Files.TakeOverFromDataDirectory();
+        Files.RestoreCopies();
         var raised = plan.AsPrimary ? [] : RaisedForStandby(effective.Config);
         await WriteFilesAsync(effective, plan.AsPrimary, plan.Upstream, raised, cancellationToken);
         if (plan.AsPrimary)
         {
-            _files.RemoveSignals();
+            Files.RemoveSignals();
         }
         else
         {
             DropReservations();
-            _files.SignalStandby();
+            Files.SignalStandby();
         }
         return SpawnWithFiles(effective.Config, raised);
     }
@@ -125,28 +127,28 @@ internal sealed partial class LocalPostgresServer
     {
         CreateDirectories(config);
         RemoveForeignSocketLocks(config);
-        _output.Begin();
+        Output.Begin();
         foreach (var (name, value) in raised)
         {
             LogRaised(name, value, config.Parameters.GetValueOrDefault(name) ?? "");
         }
-        _pendingRestart = raised.ToImmutableSortedDictionary(
+        Memory.PendingRestart = raised.ToImmutableSortedDictionary(
             item => item.Key, item => new ParameterChange(item.Value, config.Parameters.GetValueOrDefault(item.Key)),
             StringComparer.Ordinal);
-        _last = null;
-        return _postmaster.Start(
-            new SpawnRequest(_programs.Postgres, Arguments(config, raised)) { LogFile = _output.File });
+        Memory.LastReport = null;
+        return Postmaster.Start(
+            new SpawnRequest(Programs.Postgres, Arguments(config, raised)) { LogFile = Output.File });
     }
 
     private void RemoveForeignSocketLocks(PostgresConfig config)
     {
         // Where nobody has said it, it depends on how PostgreSQL was built.
-        var directories = _files.UsersValue("unix_socket_directories", config) ?? "/var/run/postgresql,/tmp";
+        var directories = Files.UsersValue("unix_socket_directories", config) ?? "/var/run/postgresql,/tmp";
         foreach (var directory in directories.Split(
             ',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
             .Where(directory => directory.StartsWith('/')))
         {
-            if (SocketLock.RemoveForeign(directory, _settings.Postgres.Port) is { } pid)
+            if (SocketLock.RemoveForeign(directory, Settings.Postgres.Port) is { } pid)
             {
                 LogForeignLock(directory, pid);
             }
@@ -155,7 +157,7 @@ internal sealed partial class LocalPostgresServer
 
     private List<string> Arguments(PostgresConfig config, Dictionary<string, string> raised)
     {
-        List<string> arguments = ["-D", DataDirectory, $"--config-file={_files.Main}"];
+        List<string> arguments = ["-D", DataDirectory, $"--config-file={Files.Main}"];
         arguments.AddRange(
             from parameter in config.ControlledParameters
             select $"--{parameter.Key}={raised.GetValueOrDefault(parameter.Key, parameter.Value)}");
@@ -166,28 +168,28 @@ internal sealed partial class LocalPostgresServer
     private async Task<StartOutcome> WaitUntilReadyAsync(
         PidFd process, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        var start = _time.GetTimestamp();
+        var start = Time.GetTimestamp();
         while (true)
         {
             if (process.HasExited)
             {
                 var exit = await process.Exited;
-                StartProblem = $"the postmaster ended ({exit}): {_output.LastWords()}";
+                StartProblem = $"the postmaster ended ({exit}): {Output.LastWords()}";
                 LogStartFailed(StartProblem);
                 return StartOutcome.Failed;
             }
-            if (_postmaster.ReadFile(process)?.Status == PostmasterStatus.Ready)
+            if (Postmaster.ReadFile(process)?.Status == PostmasterStatus.Ready)
             {
                 StartProblem = "";
                 KeepCopies();
                 return StartOutcome.Running;
             }
-            var elapsed = _time.GetElapsedTime(start);
+            var elapsed = Time.GetElapsedTime(start);
             if (elapsed >= timeout)
             {
                 return StartOutcome.StillStarting;
             }
-            await Task.Delay(elapsed < s_shortPollsFor ? s_shortPoll : s_longPoll, _time, cancellationToken);
+            await Task.Delay(elapsed < s_shortPollsFor ? s_shortPoll : s_longPoll, Time, cancellationToken);
         }
     }
 

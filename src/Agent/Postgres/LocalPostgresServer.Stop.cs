@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Agent.Loop;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Verbs;
 using Routing.Cluster;
 using Routing.Ha;
 
@@ -16,7 +17,7 @@ internal sealed partial class LocalPostgresServer
     /// <inheritdoc/>
     public async Task<StepResult> StopAsync(StopPlan plan, CancellationToken cancellationToken)
     {
-        if (_postmaster.Find() is not { } process)
+        if (Postmaster.Find() is not { } process)
         {
             return StepResult.Done("was not running");
         }
@@ -29,7 +30,7 @@ internal sealed partial class LocalPostgresServer
             await RunBeforeStopAsync(plan.BeforeStopLimit, cancellationToken);
             if (plan.Mode == StopMode.Fast)
             {
-                await _heartbeat.CloseAsync().WaitAsync(cancellationToken);
+                await Heartbeat.CloseAsync().WaitAsync(cancellationToken);
             }
         }
         cancellationToken.ThrowIfCancellationRequested();
@@ -49,9 +50,9 @@ internal sealed partial class LocalPostgresServer
         {
             return await FinishStopAsync(watch, "stopped at once, without a shutdown checkpoint", cancellationToken);
         }
-        _postmaster.KillAll();
+        Postmaster.KillAll();
         return await WaitForExitAsync(process, s_killLimit, watch, cancellationToken)
-            && await _postmaster.WaitForOrphansAsync(s_killLimit, cancellationToken)
+            && await Postmaster.WaitForOrphansAsync(s_killLimit, cancellationToken)
             ? await FinishStopAsync(watch, "killed", cancellationToken)
             : StepResult.Failed($"postmaster {process.Pid} did not end, not even by SIGKILL");
     }
@@ -62,16 +63,16 @@ internal sealed partial class LocalPostgresServer
     private async Task<bool> WaitForExitAsync(
         PidFd process, TimeSpan? limit, StopWatch watch, CancellationToken cancellationToken)
     {
-        var start = _time.GetTimestamp();
+        var start = Time.GetTimestamp();
         while (!process.HasExited)
         {
             await watch.LookAsync(cancellationToken);
-            var elapsed = _time.GetElapsedTime(start);
+            var elapsed = Time.GetElapsedTime(start);
             if (limit is { } end && elapsed >= end)
             {
                 return false;
             }
-            var pause = Task.Delay(elapsed < s_shortPollsFor ? s_shortPoll : s_longPoll, _time, cancellationToken);
+            var pause = Task.Delay(elapsed < s_shortPollsFor ? s_shortPoll : s_longPoll, Time, cancellationToken);
             await await Task.WhenAny(process.Exited, pause);
         }
         return true;
@@ -80,14 +81,14 @@ internal sealed partial class LocalPostgresServer
     private async Task<StepResult> FinishStopAsync(StopWatch watch, string detail, CancellationToken cancellationToken)
     {
         await watch.FinishAsync(cancellationToken);
-        _last = null;
+        Memory.LastReport = null;
         return StepResult.Done(detail);
     }
 
     private async Task TryCheckpointAsync(TimeSpan? limit, CancellationToken cancellationToken)
     {
         using var bound =
-            limit is { } time ? TimedToken.After(time, _time, cancellationToken) : TimedToken.With(cancellationToken);
+            limit is { } time ? TimedToken.After(time, Time, cancellationToken) : TimedToken.With(cancellationToken);
         try
         {
             // Not longer than it may last: a server that hangs answers no cancellation either.
@@ -123,33 +124,24 @@ internal sealed partial class LocalPostgresServer
         {
             return;
         }
-        var config = (await EffectiveAsync(_effective?.Role ?? Role.Replica, cancellationToken)).Config;
+        var config = (await EffectiveAsync(_context.Settings.Latest?.Role ?? Role.Replica, cancellationToken)).Config;
         if (config.BeforeStop is not { } text)
         {
             return;
         }
         try
         {
-            var result = await _commands.RunAsync(
-                CommandFor(text) with { Timeout = limit, Grace = s_beforeStopGrace },
-                line => LogScript("before_stop", line.Text), cancellationToken);
+            var command = ProgramRunner.CommandFor(text) with { Timeout = limit, Grace = s_beforeStopGrace };
+            var result = await Runner.RunHookAsync("before_stop", command, cancellationToken);
             if (!result.IsSuccess)
             {
-                LogScriptFailed("before_stop", result.ToString());
+                Runner.LogScriptFailed("before_stop", result.ToString());
             }
         }
         catch (Exception error) when (error is IOException or FormatException)
         {
-            LogScriptFailed("before_stop", error.Message);
+            Runner.LogScriptFailed("before_stop", error.Message);
         }
-    }
-
-    private static Command CommandFor(string text, params ReadOnlySpan<string> arguments)
-    {
-        var words = ShellWords.Split(text);
-        return words.Count == 0
-            ? throw new FormatException("The command is empty.")
-            : new Command(words[0], [.. words.Skip(1), .. arguments]);
     }
 
     /// <summary>Tells the two moments of a shutdown that others wait for, each once.</summary>
@@ -209,10 +201,4 @@ internal sealed partial class LocalPostgresServer
 
     [LoggerMessage(EventId = 2041, Level = LogLevel.Warning, Message = "No checkpoint before the stop: {Problem}")]
     private partial void LogNoCheckpoint(string problem);
-
-    [LoggerMessage(EventId = 2042, Level = LogLevel.Information, Message = "{Script}: {Text}")]
-    private partial void LogScript(string script, string text);
-
-    [LoggerMessage(EventId = 2043, Level = LogLevel.Warning, Message = "{Script} failed: {Problem}")]
-    private partial void LogScriptFailed(string script, string problem);
 }

@@ -1,4 +1,5 @@
 using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Verbs;
 
 namespace Routing.Agent.Tests.Postgres;
 
@@ -21,7 +22,7 @@ public sealed class RewindTextTests
     [InlineData("x %%p 100% %q", "x %p 100% %q")]
     [InlineData("", "")]
     public void An_archive_command_gets_path_and_name(string template, string text) =>
-        Assert.Equal(text, LocalPostgresServer.ForWal(template, "00000001"));
+        Assert.Equal(text, WalArchiving.CommandOf(template, "00000001"));
 
     [Theory]
     [InlineData("-77\n/d\n5\n", true)]

@@ -2,15 +2,18 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Ha.Slots;
 
-namespace Routing.Agent.Postgres;
+namespace Routing.Agent.Postgres.Verbs;
 
-/// <content>Replication slots.</content>
-internal sealed partial class LocalPostgresServer
+/// <summary>Creates, drops and advances replication slots.</summary>
+internal sealed partial class SlotMaintenance(ServerContext context)
 {
+    private const string DuplicateObject = "42710";
     private const string UndefinedObject = "42704";
 
-    /// <inheritdoc/>
-    public async Task<StepResult> MaintainSlotsAsync(SlotPlan plan, CancellationToken cancellationToken)
+    private readonly ILogger _logger = context.Logger;
+
+    /// <summary>Does what the plan says; what one slot refuses keeps no other one from its turn.</summary>
+    public async Task<StepResult> PerformAsync(SlotPlan plan, CancellationToken cancellationToken)
     {
         var problems = new List<string>();
         try
@@ -18,14 +21,14 @@ internal sealed partial class LocalPostgresServer
             // Logical slots belong to a database and are only touched from there.
             foreach (var database in plan.Actions.GroupBy(DatabaseOf))
             {
-                if (database.Key is null && await _heartbeat.LendAsync(
+                if (database.Key is null && await context.Heartbeat.LendAsync(
                     (session, token) => PerformAsync(session, database, problems, token), cancellationToken))
                 {
                     // physical slots, on the connection that is there: they are moved as often as WAL arrives
                     continue;
                 }
-                await using var session = await OpenLocalAsync(
-                    ServerSession.Heartbeat, cancellationToken, database.Key ?? _settings.Postgres.Database);
+                await using var session = await context.Connections.OpenAsync(
+                    ServerSession.Heartbeat, cancellationToken, database.Key ?? context.Settings.Postgres.Database);
                 await PerformAsync(session, database, problems, cancellationToken);
             }
         }

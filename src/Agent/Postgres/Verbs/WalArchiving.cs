@@ -1,11 +1,15 @@
+using System.Text;
+using Microsoft.Extensions.Logging;
 using Routing.Agent.Native;
 
-namespace Routing.Agent.Postgres;
+namespace Routing.Agent.Postgres.Verbs;
 
-/// <content>WAL that still waits for the archive when its server has ended.</content>
-internal sealed partial class LocalPostgresServer
+/// <summary>Archives the WAL that still waits for it when its server has ended.</summary>
+internal sealed partial class WalArchiving(ServerContext context)
 {
     private static readonly TimeSpan s_archiveLimit = TimeSpan.FromMinutes(2);
+
+    private readonly ILogger _logger = context.Logger;
 
     /// <summary>
     /// Hands finished segments to <c>archive_command</c>: a rewind removes what the new primary does not have.
@@ -13,8 +17,8 @@ internal sealed partial class LocalPostgresServer
     /// <remarks>
     /// It stops at the first that fails: the archive must have no gap. The rewind goes on all the same.
     /// </remarks>
-    private async Task ArchiveReadyWalAsync(
-        Effective effective, IProgress<string> progress, CancellationToken cancellationToken)
+    public async Task RunAsync(
+        EffectiveSettings effective, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var parameters = effective.Config.Parameters;
         if (parameters.GetValueOrDefault("archive_mode") is not ("on" or "always" or "true" or "yes" or "1")
@@ -22,7 +26,7 @@ internal sealed partial class LocalPostgresServer
         {
             return;
         }
-        var status = Path.Combine(DataDirectory, "pg_wal", "archive_status");
+        var status = Path.Combine(context.DataDirectory, "pg_wal", "archive_status");
         var ready = Directory.Exists(status)
             ? Directory.EnumerateFiles(status, "*.ready").Order(StringComparer.Ordinal).ToList()
             : [];
@@ -30,10 +34,11 @@ internal sealed partial class LocalPostgresServer
         {
             var name = Path.GetFileNameWithoutExtension(mark);
             progress.Report($"archiving {name}");
-            var text = ForWal(template, name);
-            var command = new Command("/bin/sh", "-c", "cd \"$1\" && exec /bin/sh -c \"$2\"", "sh", DataDirectory,
-                text) { Timeout = s_archiveLimit };
-            if (await RunScriptAsync("archive_command", command, progress, cancellationToken) is { Ok: false } failed)
+            var text = CommandOf(template, name);
+            var command = new Command("/bin/sh", "-c", "cd \"$1\" && exec /bin/sh -c \"$2\"", "sh",
+                context.DataDirectory, text) { Timeout = s_archiveLimit };
+            if (await context.Runner.RunScriptAsync("archive_command", command, progress, cancellationToken)
+                is { Ok: false } failed)
             {
                 LogNotArchived($"{name}: {failed.Detail}");
                 return;
@@ -45,9 +50,9 @@ internal sealed partial class LocalPostgresServer
     /// <summary>
     /// Puts path and name into an archive_command as PostgreSQL does: %p, %f, and %% for a percent sign.
     /// </summary>
-    internal static string ForWal(string template, string name)
+    internal static string CommandOf(string template, string name)
     {
-        var text = new System.Text.StringBuilder();
+        var text = new StringBuilder();
         for (var i = 0; i < template.Length; i++)
         {
             var next = template[i] == '%' && i + 1 < template.Length ? template[i + 1] : ' ';
@@ -63,4 +68,8 @@ internal sealed partial class LocalPostgresServer
         }
         return text.ToString();
     }
+
+    [LoggerMessage(EventId = 2082, Level = LogLevel.Warning,
+        Message = "WAL that waits for the archive was not archived before the rewind: {Problem}")]
+    private partial void LogNotArchived(string problem);
 }
