@@ -186,9 +186,7 @@ public static partial class HaLoop
         _ => memory,
     };
 
-    /// <summary>
-    /// In a pause people promote, stop and copy by hand: with its end nothing is known of the data any more.
-    /// </summary>
+    /// <summary>In a pause people promote, stop and copy by hand: with its end nothing is known of the data.</summary>
     private static LoopMemory WithPause(Observation o, LoopMemory memory)
     {
         if (o.Cluster is null || memory.WasPaused == o.Paused)

@@ -31,8 +31,8 @@ internal static class Every
         new(null, "b", null, 70),
     ];
 
-    private static readonly Order[] s_orders = [new RestartOrder(1, RestartFilter.None, null),
-        new ReinitializeOrder(2, Force: true, FromLeader: true)];
+    private static readonly Order[] s_orders =
+        [new RestartOrder(1, RestartFilter.None, null), new ReinitializeOrder(2, Force: true, FromLeader: true)];
 
     /// <summary>The departed member <c>d</c> still runs as a primary.</summary>
     private static readonly PeerAnswers s_departedAlive = Answers(100, false) with

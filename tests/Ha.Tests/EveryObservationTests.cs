@@ -84,7 +84,7 @@ public sealed class EveryObservationTests
     [Fact]
     public void Half_rewound_data_and_those_to_be_replaced_never_start() => Never((o, decision) =>
         o.Local.Damage is DataDamage.HalfRewound or DataDamage.ToBeReplaced
-            && decision.Actions.Any(a => a is HaAction.StartPrimary or HaAction.StartStandby));
+        && decision.Actions.Any(a => a is HaAction.StartPrimary or HaAction.StartStandby));
 
     [Fact]
     public void Nothing_starts_or_stops_in_a_pause_without_a_request() => Never((o, decision) =>

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Routing.Cluster;
 using Xunit;
 
@@ -19,9 +20,8 @@ public sealed class ReinitializeTests
     public void A_member_tagged_clonefrom_is_preferred_unless_it_has_to_be_the_leader()
     {
         var o = Asked(Standby());
-        var c =
-            o.Cluster!.Members["c"] with { Tags =
-                new MemberTags(MemberTags.Empty.Values.Add("clonefrom", System.Text.Json.JsonElement.Parse("true"))) };
+        var tags = new MemberTags(MemberTags.Empty.Values.Add("clonefrom", JsonElement.Parse("true")));
+        var c = o.Cluster!.Members["c"] with { Tags = tags };
         o = o with { Cluster = o.Cluster with { Members = o.Cluster.Members.SetItem("c", c) } };
 
         Assert.Equal("c", Copy(o).Source);
@@ -44,11 +44,13 @@ public sealed class ReinitializeTests
     [Fact]
     public void While_it_is_not_known_whether_it_leads_it_waits()
     {
-        var o = Asked(Standby(), force: true)
-            with { Lease = new LeaseView(false, default, TimeSpan.Zero, IsUncertain: true, TimeSpan.FromSeconds(30)) };
+        var o = Asked(Standby(), force: true) with
+        {
+            Lease = new LeaseView(false, default, TimeSpan.Zero, IsUncertain: true, TimeSpan.FromSeconds(30)),
+        };
 
-        Assert.DoesNotContain(HaLoop.Decide(o).Actions,
-            action => action is HaAction.CopyMember or HaAction.RefuseOrder);
+        Assert.DoesNotContain(
+            HaLoop.Decide(o).Actions, action => action is HaAction.CopyMember or HaAction.RefuseOrder);
     }
 
     [Fact]
@@ -66,8 +68,10 @@ public sealed class ReinitializeTests
 
     [Fact]
     public void Data_that_cannot_be_used_are_not_removed() => Refused(
-        Asked(Standby()) with { Local =
-            new LocalPostgres { Data = DataDirectory.Inaccessible, DataProblem = "it holds photographs" } },
+        Asked(Standby()) with
+        {
+            Local = new LocalPostgres { Data = DataDirectory.Inaccessible, DataProblem = "it holds photographs" },
+        },
         OrderRefusal.Failed, "photographs");
 
     [Fact]
@@ -89,12 +93,16 @@ public sealed class ReinitializeTests
     [Fact]
     public void After_a_failure_it_is_tried_again_with_growing_pauses()
     {
-        var o = Marked(Standby(),
-            ServerState.Stopped) with { Ended = new JobEnd(JobKind.Reinitialize, JobResult.Failed, "", Every.Now) };
+        var o = Marked(Standby(), ServerState.Stopped) with
+        {
+            Ended = new JobEnd(JobKind.Reinitialize, JobResult.Failed, "", Every.Now),
+        };
 
         var first = HaLoop.Decide(o);
-        var second =
-            HaLoop.Decide(o with { Ended = null, Memory = first.Memory, Now = Every.Now + TimeSpan.FromSeconds(2) });
+        var second = HaLoop.Decide(o with
+        {
+            Ended = null, Memory = first.Memory, Now = Every.Now + TimeSpan.FromSeconds(2),
+        });
 
         Assert.Equal(("clone_retry", "reinitializes"), (first.Code, second.Code));
     }

@@ -39,14 +39,13 @@ public sealed class ReinitializeTests(ClusterFixture fixture)
         await File.WriteAllTextAsync(old, "", TestContext.Current.CancellationToken);
 
         Assert.Equal((200, "reinitialize started"), await replica.SendAsync("POST", "/reinitialize"));
-        await cluster.UntilAsync(
-            () => File.Exists(Path.Combine(replica.DataDirectory, "routing.reinitialize")) || !File.Exists(old),
-            "the data are marked");
+        var mark = Path.Combine(replica.DataDirectory, "routing.reinitialize");
+        await cluster.UntilAsync(() => File.Exists(mark) || !File.Exists(old), "the data are marked");
         await replica.KillAgentAsync();
         replica.Start();
         await cluster.UntilAsync(() => !File.Exists(old), "the data are replaced");
 
         Assert.Equal(leader, await cluster.HealthyAsync());
-        Assert.False(File.Exists(Path.Combine(replica.DataDirectory, "routing.reinitialize")));
+        Assert.False(File.Exists(mark));
     }
 }

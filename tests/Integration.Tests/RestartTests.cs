@@ -30,6 +30,9 @@ public sealed class RestartTests(ClusterFixture fixture)
         Assert.Equal(term, (await cluster.Keys.GetAsync("leader"))!.CreateRevision);
         Assert.NotEqual(before, leader.PostmasterPid);
         Assert.Empty(await writer.MissingOnAsync(leader));
+        Assert.InRange(writer.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(8));
+        TestContext.Current.SendDiagnosticMessage(
+            $"outage of a writer: {writer.LongestOutage.TotalMilliseconds:F0} ms");
         Assert.Null((await leader.DocumentAsync("/patroni"))["pending_restart"]);
         Assert.Equal("1234", await leader.SqlAsync("SHOW max_files_per_process"));
         Assert.Equal(

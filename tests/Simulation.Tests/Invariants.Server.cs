@@ -112,8 +112,8 @@ internal sealed partial class Invariants
 
     private static TimeSpan BoundOf(JobKind kind) => TimeSpan.FromSeconds(kind switch
     {
-        JobKind.Clone or JobKind.Rewind => 150,
-        JobKind.StartPrimary => 330,
+        JobKind.Clone or JobKind.Reinitialize or JobKind.Rewind => 150,
+        JobKind.StartPrimary or JobKind.Restart => 330,
         JobKind.Demote => 150,
         _ => 90,
     });

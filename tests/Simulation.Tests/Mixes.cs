@@ -15,8 +15,8 @@ internal static class Mixes
 
     private static readonly Fault[] s_restarts = [Fault.RestartServer, Fault.RestartServer, Fault.PlanRestart];
 
-    private static readonly Fault[] s_reinitializations = [Fault.ReinitializeServer, Fault.ReinitializeServer,
-        Fault.ReinitializeServer];
+    private static readonly Fault[] s_reinitializations =
+        [Fault.ReinitializeServer, Fault.ReinitializeServer, Fault.ReinitializeServer];
 
     private static readonly Fault[] s_requests = [Fault.Switchover, Fault.Failover];
 
@@ -51,8 +51,10 @@ internal static class Mixes
         ["PausedRestarts"] = [Fault.Pause, Fault.Pause, .. s_restarts, Fault.Switchover],
         ["CalmReinitializations"] = [Fault.ReinitializeServer, Fault.ReinitializeServer, Fault.RestartServer],
         ["Reinitializations"] =
-            [.. s_reinitializations, Fault.KillAgent, Fault.KillNode, Fault.CutFromPeers, Fault.CutFromDcs,
-                Fault.SlowCopy, Fault.Switchover],
+        [
+            .. s_reinitializations, Fault.KillAgent, Fault.KillNode, Fault.CutFromPeers, Fault.CutFromDcs,
+            Fault.SlowCopy, Fault.Switchover,
+        ],
         ["PausedReinitializations"] = [Fault.Pause, .. s_reinitializations, Fault.Switchover],
         ["Paused"] = s_paused,
         ["CalmTimes"] = [Fault.ChangeTimes],

@@ -23,6 +23,7 @@ internal static partial class Scenario
         [nameof(LaggingStandby)] = LaggingStandby,
         [nameof(WithoutFence)] = WithoutFence,
         [nameof(InterruptedWork)] = InterruptedWork,
+        [nameof(InterruptedReplacement)] = InterruptedReplacement,
         [nameof(RestoredByHand)] = RestoredByHand,
         [nameof(PreparedConfiguration)] = PreparedConfiguration,
         [nameof(PinnedNames)] = PinnedNames,
@@ -103,6 +104,18 @@ internal static partial class Scenario
         ],
         MeanPause = TimeSpan.FromSeconds(1.5),
         Storm = TimeSpan.FromSeconds(40),
+    };
+
+    /// <summary>Copies that replace data by request, and restarts, are interrupted in the middle.</summary>
+    public static SimOptions InterruptedReplacement => InterruptedWork with
+    {
+        Patience = 90,   // a stop takes a minute until it turns immediate
+        Faults =
+        [
+            Fault.ReinitializeServer, Fault.ReinitializeServer, Fault.ReinitializeServer, Fault.RestartServer,
+            Fault.Interrupt, Fault.Interrupt, Fault.SlowCopy, Fault.KillNode, Fault.CutFromPeers, Fault.DcsOutage,
+            Fault.SlowStop,
+        ],
     };
 
     /// <summary>A person restores a backup where a copy was interrupted.</summary>

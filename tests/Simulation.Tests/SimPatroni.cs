@@ -185,8 +185,9 @@ internal sealed partial class SimPatroni : SimMember
             if (!_config.Pause && leader is not null
                 && cluster.Members.GetValueOrDefault(leader) is { Role: Role.Primary } source)
             {
-                Begin("copies the leader", async () =>
-                    (await _postgres.CloneAsync(new ClonePlan(source), s_silent, CancellationToken.None)).Ok);
+                var plan = new ClonePlan(source);
+                Begin("copies the leader",
+                    async () => (await _postgres.CloneAsync(plan, s_silent, CancellationToken.None)).Ok);
             }
         }
         else if (cluster.Initialize.SystemId is { } id && id != _local.Control?.SystemId)

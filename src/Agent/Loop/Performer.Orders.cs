@@ -7,6 +7,12 @@ namespace Routing.Agent.Loop;
 // The jobs that operators ask for.
 internal sealed partial class Performer
 {
+    /// <summary>
+    /// A fast stop waits for the archiver and for stuck standbys, and the leader key is held meanwhile. The same data
+    /// are started again, so a stop that turns immediate loses nothing.
+    /// </summary>
+    private static readonly TimeSpan s_stopForRestart = TimeSpan.FromSeconds(60);
+
     /// <summary>A server that answers nobody does not end by a fast stop either: it gets this long.</summary>
     private static readonly TimeSpan s_unresponsiveStop = TimeSpan.FromSeconds(30);
 
@@ -54,10 +60,12 @@ internal sealed partial class Performer
         HaAction.Restart restart, Run run, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var answers = run.Observation.Local.Server == ServerState.Running;
-        var limit = restart.AsPrimary ? StopLimit(run) : null;
+        var longest = answers ? s_stopForRestart : s_unresponsiveStop;
+        var limit = restart.AsPrimary && StopLimit(run) is { } configured && configured < longest
+            ? configured
+            : longest;
         var plan = new RestartPlan(
-            new StopPlan(StopMode.Fast, Checkpoint: answers,
-                EscalateAfter: answers ? limit : limit ?? s_unresponsiveStop),
+            new StopPlan(StopMode.Fast, Checkpoint: answers, EscalateAfter: limit),
             new StartPlan(restart.AsPrimary, restart.Upstream,
                 restart.Timeout) { OnPostmaster = restart.AsPrimary ? guard.Arm : null })
         {

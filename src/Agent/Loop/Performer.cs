@@ -378,7 +378,7 @@ internal sealed partial class Performer(
             HaAction.AbandonBootstrap => (JobKind.AbandonBootstrap, (_, t) => AbandonAsync(run, t)),
             HaAction.CopyMember copy => (copy.Replaces ? JobKind.Reinitialize : JobKind.Clone, async (p, t) =>
                 End(await postgres.CloneAsync(
-                    PlanOf(copy, copy.Source is null ? null : members[copy.Source], p), p, t))),
+                    PlanOf(copy, copy.Source is { } source ? members[source] : null, p), p, t))),
             HaAction.StartPrimary start => (JobKind.StartPrimary, async (_, t) =>
                 End(await postgres.StartAsync(
                     new StartPlan(true, null, start.Timeout) { OnPostmaster = guard.Arm }, t))),

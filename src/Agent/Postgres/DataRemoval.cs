@@ -68,9 +68,7 @@ internal static class DataRemoval
         return aside;
     }
 
-    /// <summary>
-    /// Puts replaced data from inside a data directory beside it; where that cannot be, removes them.
-    /// </summary>
+    /// <summary>Puts replaced data from inside a data directory beside it, or removes them if it cannot.</summary>
     /// <returns>Where they are, or what became of them.</returns>
     public static string PutBeside(string inside, string directory)
     {

@@ -43,9 +43,7 @@ internal sealed partial class ReinitializeRequest(IAgentControl control, ILogger
         static (int, string) Not(string sentence) => (StatusCodes.Status503ServiceUnavailable, sentence);
     }
 
-    /// <summary>
-    /// A boolean, or a word or number for one; false when it is missing; null when it is something else.
-    /// </summary>
+    /// <summary>A boolean, or a word or number for one; false when it is missing; null for anything else.</summary>
     private static bool? Flag(JsonElement body, string name) =>
         !body.TryGetProperty(name, out var value) ? false : value.ValueKind switch
         {

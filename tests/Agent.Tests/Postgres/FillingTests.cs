@@ -147,8 +147,8 @@ public sealed class FillingTests
         var nobody = primary.Member with { Address = new Routing.Cluster.HostPort("127.0.0.2", FreePorts.Take()) };
         await File.WriteAllTextAsync(Path.Combine(node.Data, "old"), "", Cancellation);
 
-        var failed =
-            await node.Server.CloneAsync(new ClonePlan(nobody) { Replaces = true }, node.Progress, Cancellation);
+        var failed = await node.Server.CloneAsync(
+            new ClonePlan(nobody) { Replaces = true }, node.Progress, Cancellation);
         await node.RestartAgentAsync();
         var kept = await node.ObserveAsync();
         var told = new List<CopyProgress>();
@@ -157,8 +157,8 @@ public sealed class FillingTests
         var replaced = await node.ObserveAsync();
 
         Assert.False(failed.Ok);
-        Assert.Equal((DataDirectory.Ready, DataDamage.ToBeReplaced, ServerState.Stopped),
-            (kept.Data, kept.Damage, kept.Server));
+        Assert.Equal(
+            (DataDirectory.Ready, DataDamage.ToBeReplaced, ServerState.Stopped), (kept.Data, kept.Damage, kept.Server));
         Assert.True(copied.Ok, copied.Detail);
         Assert.Equal((DataDirectory.Ready, DataDamage.None), (replaced.Data, replaced.Damage));
         Assert.False(File.Exists(Path.Combine(node.Data, "old")));

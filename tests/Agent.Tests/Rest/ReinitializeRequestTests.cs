@@ -69,7 +69,8 @@ public sealed class ReinitializeRequestTests
         var job = (await host.JsonAsync("/patroni")).GetProperty("routing").GetProperty("job");
 
         Assert.Equal(
-            """{"name":"reinitialize","progress":"half of it","source":"pg-b","bytes":50,"total":100,"rate":10,"seconds_left":5}""",
+            """{"name":"reinitialize","progress":"half of it","source":"pg-b","bytes":50,"total":100,"""
+                + "\"rate\":10,\"seconds_left\":5}",
             job.GetRawText());
     }
 }
