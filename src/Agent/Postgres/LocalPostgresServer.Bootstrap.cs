@@ -172,7 +172,7 @@ internal sealed partial class LocalPostgresServer
         keepHba(Files.ReadHba());
         progress.Report("starting after custom bootstrap");
         var process = await SpawnAfterCustomBootstrapAsync(custom, effective, cancellationToken);
-        if (await WaitUntilReadyAsync(process, TimeSpan.MaxValue, cancellationToken) != StartOutcome.Running)
+        if (await _launch.WaitUntilReadyAsync(process, TimeSpan.MaxValue, cancellationToken) != StartOutcome.Running)
         {
             return StepResult.Failed($"PostgreSQL does not start after the bootstrap script; {StartProblem}");
         }
@@ -203,21 +203,12 @@ internal sealed partial class LocalPostgresServer
             // Without reads in between, lower limits than the old cluster's do not stop the recovery.
             raised["hot_standby"] = "off";
         }
-        await _filesGate.WaitAsync(cancellationToken);
-        try
-        {
-            // The passwords of the cluster that the script brought back are not ours yet: let in what comes from this
-            // host.
-            var plan = new FilePlan(
-                effective.Config with { PgHba = ["local all all trust", "host all all samehost trust"] },
-                recovery?.Where(item => item.Key != "standby_mode").ToDictionary() ?? [], null, raised);
-            await Files.WriteAsync(plan, file => Programs.ComplaintAsync(file, DataDirectory, cancellationToken));
-        }
-        finally
-        {
-            _filesGate.Release();
-        }
-        return SpawnWithFiles(effective.Config, raised);
+        // The passwords of the cluster that the script brought back are not ours yet: let in what comes from this host.
+        var plan = new FilePlan(
+            effective.Config with { PgHba = ["local all all trust", "host all all samehost trust"] },
+            recovery?.Where(item => item.Key != "standby_mode").ToDictionary() ?? [], null, raised);
+        await _files.WriteAsync(plan, cancellationToken);
+        return _launch.Spawn(effective.Config, raised);
     }
 
     private async Task<StepResult> WaitForEndOfRecoveryAsync(
@@ -230,7 +221,7 @@ internal sealed partial class LocalPostgresServer
             {
                 return StepResult.Failed($"PostgreSQL ended during recovery; {StartProblem}");
             }
-            await Task.Delay(s_longPoll, Time, cancellationToken);
+            await Task.Delay(ServerWait.Long, Time, cancellationToken);
         }
         return StepResult.Done("recovered");
     }

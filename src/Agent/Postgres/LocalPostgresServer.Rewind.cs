@@ -89,12 +89,7 @@ internal sealed partial class LocalPostgresServer
             }
             var effective = await EffectiveAsync(Role.Replica, cancellationToken);
             await EndLeftoversAsync(cancellationToken);
-            if (!await Postmaster.WaitForOrphansAsync(s_orphanLimit, cancellationToken))
-            {
-                LogOrphans(DataDirectory);
-                Postmaster.KillAll();
-            }
-            Postmaster.RemoveForeignFile();
+            await _launch.ClearGroundAsync(cancellationToken);
             if (HasRewoundAlready())
             {
                 Damage.Clear();
@@ -201,9 +196,10 @@ internal sealed partial class LocalPostgresServer
                 "holds a restored backup whose recovery has not ended (backup_label): it cannot be rewound");
         }
         progress.Report("recovering from the crash in single-user mode");
-        await WriteFilesAsync(effective, asPrimary: true, null, RaisedForStandby(effective.Config), cancellationToken);
+        var raised = StandbyLimits.Raised(effective.Config, DataDirectory);
+        await _files.WriteAsync(effective, asPrimary: true, null, raised, cancellationToken);
         Files.RemoveSignals();
-        var arguments = Arguments(effective.Config, RaisedForStandby(effective.Config));
+        var arguments = _launch.Arguments(effective.Config, raised);
         arguments.InsertRange(0, ["--single"]);
         arguments.AddRange(["--archive_mode=on", "--archive_command=false", "template1"]);
         var command = new Command(Programs.Postgres, arguments) { Environment = s_englishMessages };

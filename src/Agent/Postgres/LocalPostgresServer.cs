@@ -23,7 +23,18 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
 
     private readonly ServerContext _context;
     private readonly ILogger _logger;
-    private readonly CallbackRunner _callbacks;
+    private readonly ServerFiles _files;
+    private readonly PostmasterLaunch _launch;
+    private readonly ServerStart _start;
+    private readonly ServerStop _stop;
+    private readonly ServerRestart _restart;
+    private readonly ServerCheckpoint _checkpoint;
+    private readonly Promotion _promotion;
+    private readonly UpstreamChange _upstream;
+    private readonly ReplayResumption _replay;
+    private readonly ConfigurationReload _reload;
+    private readonly SynchronousNames _synchronousNames;
+    private readonly Callbacks _callbacks;
     private readonly WalEndWatch _walEnd;
     private readonly DiskProbe _disk;
     private readonly SlotMaintenance _slots;
@@ -45,7 +56,18 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     {
         _logger = logger;
         _context = new ServerContext(settings, dynamicConfig, time, wakeUp, logger);
-        _callbacks = new CallbackRunner(_context.Commands, logger);
+        _files = new ServerFiles(_context);
+        _launch = new PostmasterLaunch(_context, _files);
+        _checkpoint = new ServerCheckpoint(_context);
+        _start = new ServerStart(_context, _files, _launch);
+        _stop = new ServerStop(_context, _checkpoint);
+        _restart = new ServerRestart(_stop, _start, _context.Memory);
+        _promotion = new Promotion(_context);
+        _upstream = new UpstreamChange(_context, _files);
+        _replay = new ReplayResumption(_context);
+        _reload = new ConfigurationReload(_context, _files);
+        _synchronousNames = new SynchronousNames(_context, _files);
+        _callbacks = new Callbacks(_context);
         _walEnd = new WalEndWatch(settings.Postgres.DataDirectory, wakeUp, time, logger);
         _disk = new DiskProbe(time);
         _slots = new SlotMaintenance(_context);
@@ -84,7 +106,7 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     /// <summary>Ends what runs beside the server. The server itself goes on.</summary>
     public async ValueTask DisposeAsync()
     {
-        _filesGate.Dispose();
+        _files.Dispose();
         await _callbacks.DisposeAsync();
         _walEnd.Dispose();
         await _context.DisposeAsync();
@@ -93,6 +115,55 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     /// <inheritdoc/>
     public Task<StepResult> MaintainSlotsAsync(SlotPlan plan, CancellationToken cancellationToken) =>
         _slots.PerformAsync(plan, cancellationToken);
+
+    /// <inheritdoc/>
+    public string StartProblem => _context.Memory.StartProblem;
+
+    /// <inheritdoc/>
+    public Task<StartOutcome> StartAsync(StartPlan plan, CancellationToken cancellationToken) =>
+        _start.StartAsync(plan, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> StopAsync(StopPlan plan, CancellationToken cancellationToken) =>
+        _stop.StopAsync(plan, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<RestartResult> RestartAsync(
+        RestartPlan plan, IProgress<string> progress, CancellationToken cancellationToken) =>
+        _restart.RestartAsync(plan, progress, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> CheckpointAsync(CancellationToken cancellationToken) =>
+        _checkpoint.WriteAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> PromoteAsync(uint usedTimeline, TimeSpan timeout, CancellationToken cancellationToken) =>
+        _promotion.PromoteAsync(usedTimeline, timeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> FollowAsync(Upstream? upstream, CancellationToken cancellationToken) =>
+        _upstream.FollowAsync(upstream, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> ResumeReplayAsync(CancellationToken cancellationToken) =>
+        _replay.ResumeAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> ApplyConfigurationAsync(
+        DynamicConfig config, bool force, CancellationToken cancellationToken) =>
+        _reload.ApplyAsync(config, force, cancellationToken);
+
+    /// <inheritdoc cref="ConfigurationReload.RefusalsAsync"/>
+    public Task<ImmutableArray<string>> RefusalsAsync(
+        DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken) =>
+        _reload.RefusalsAsync(present, next, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> SetSynchronousStandbyNamesAsync(string? names, CancellationToken cancellationToken) =>
+        _synchronousNames.SetAsync(names, cancellationToken);
+
+    /// <inheritdoc/>
+    public void RunCallback(string action, Role role) => _callbacks.Start(action, role);
 
     /// <inheritdoc/>
     public async ValueTask<LocalPostgres> ObserveAsync(CancellationToken cancellationToken)
@@ -120,8 +191,8 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
             Damage = Damage.Read(),
             PendingRestart = Memory.PendingRestart,
             UserSynchronousStandbyNames = Memory.LastReport?.Report.SynchronousStandbyNames is { Length: > 0 }
-                ? Files.UsersValue(SynchronousNames, config.Config)
-                    : config.Config.Parameters.GetValueOrDefault(SynchronousNames),
+                ? Files.UsersValue(ServerFiles.SynchronousNames, config.Config)
+                    : config.Config.Parameters.GetValueOrDefault(ServerFiles.SynchronousNames),
             HasRestoreCommand = config.Config.RecoveryParameters.ContainsKey("restore_command"),
             RewindPossible = config.Config.UseRewind && control is ({ WalLogHints: true } or { DataChecksums: true }),
             MayRemoveDivergedData = config.Config.RemoveDataDirectoryOnDivergedTimelines,
@@ -302,14 +373,4 @@ internal sealed partial class LocalPostgresServer : IPostgres, IAsyncDisposable
     [LoggerMessage(
         EventId = 2011, Level = LogLevel.Warning, Message = "Cannot read the timeline history {Path}: {Problem}")]
     private partial void LogHistoryUnreadable(string path, string problem);
-
-    [LoggerMessage(EventId = 2029, Level = LogLevel.Warning,
-        Message = "The lock file of the socket in {Directory} names process {Pid}, which is not the PostgreSQL that "
-            + "made it: the file is removed")]
-    private partial void LogForeignLock(string directory, int pid);
-
-    [LoggerMessage(EventId = 2013, Level = LogLevel.Warning,
-        Message = "PostgreSQL was told to read its configuration again and has not taken it within {Seconds} s: its "
-            + "own log says whether a file has an error")]
-    private partial void LogNotReloaded(double seconds);
 }

@@ -1,6 +1,7 @@
 using Npgsql;
 using Routing.Agent.Native;
 using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Verbs;
 using Routing.Cluster;
 using Routing.Ha;
 using Routing.Ha.Health;
@@ -258,7 +259,7 @@ public sealed class LocalPostgresServerTests
         await using var standby = await primary.StandbyAsync("b");
         await standby.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
         var file = Path.Combine(standby.Data, "pg_wal", "00000002.history");
-        await File.WriteAllTextAsync(file, LocalPostgresServer.Reservation, Cancellation);
+        await File.WriteAllTextAsync(file, TimelineReservations.Text, Cancellation);
 
         var started = await standby.StartStandbyOfAsync(primary);
 

@@ -1,0 +1,43 @@
+using System.Globalization;
+using Npgsql;
+
+namespace Routing.Agent.Postgres.Verbs;
+
+/// <summary>Lets a standby go on that has stopped to replay because its primary has higher limits.</summary>
+internal sealed class ReplayResumption(ServerContext context)
+{
+    /// <summary>Lets replay go on where a limit has stopped it; one that was paused by hand stays so.</summary>
+    public async Task<StepResult> ResumeAsync(CancellationToken cancellationToken)
+    {
+        const string query =
+            """
+            SELECT string_agg(name || '=' || setting, ',') FROM pg_settings
+             WHERE name IN ('max_connections', 'max_prepared_transactions', 'max_locks_per_transaction', 'max_worker_processes', 'max_wal_senders')
+            """;
+        try
+        {
+            var control = PgControl.Read(context.DataDirectory);
+            await using var session = await context.Connections.OpenAsync(ServerSession.Heartbeat, cancellationToken);
+            var settings =
+                (await session.TextAsync(query, cancellationToken) ?? "").Split(',').Select(pair => pair.Split('='))
+                .ToDictionary(pair => pair[0], pair => int.Parse(pair[1], CultureInfo.InvariantCulture),
+                    StringComparer.Ordinal);
+            var tooLow = StandbyLimits.Least(control)
+                .Where(least => settings.GetValueOrDefault(least.Name) < least.Value).ToList();
+            if (tooLow.Count == 0)
+            {
+                return StepResult.Done("replay was paused by hand");
+            }
+            // The server ends with that, and its next start takes the values that its primary has.
+            await session.ExecuteAsync("SELECT pg_wal_replay_resume()", cancellationToken);
+            return StepResult.Done(
+                $"resumed replay, which had stopped for {string.Join(", ", tooLow.Select(least => least.Name))}: "
+                    + "PostgreSQL restarts");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NpgsqlException
+            or InvalidDataException)
+        {
+            return StepResult.Failed($"replay could not be resumed: {error.Message}");
+        }
+    }
+}
