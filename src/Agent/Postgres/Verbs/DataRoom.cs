@@ -2,82 +2,78 @@ using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
-using Routing.Ha;
 
-namespace Routing.Agent.Postgres;
+namespace Routing.Agent.Postgres.Verbs;
 
-/// <content>Room for a new cluster or a copy, and what tells it from a whole one until it is.</content>
-internal sealed partial class LocalPostgresServer
+/// <summary>Makes room for a new cluster or a copy, and marks what is not whole yet.</summary>
+internal sealed partial class DataRoom(ServerContext context)
 {
-    private DataFilling Filling => _context.Filling;
+    private readonly ILogger _logger = context.Logger;
 
     [GeneratedRegex(
         "^([0-9A-F]{24}(\\.partial|\\.[0-9A-F]{8}\\.backup)?|[0-9A-F]{8}\\.history"
             + "|archive_status|summaries|lost\\+found|\\..*)$")]
     private static partial Regex WalName { get; }
 
-    /// <summary>A cluster whose bootstrap an earlier agent began and did not end: its server must not go on.</summary>
-    private bool IsHalfMade(LocalPostgres seen) =>
-        !Memory.IsBootstrapping && seen.Control is { } control && Filling.IsHalfMade(control.SystemId);
-
     /// <summary>A program that outlived an earlier agent must not write beside ours.</summary>
     /// <exception cref="IOException">One does not end.</exception>
-    private async Task EndLeftoversAsync(CancellationToken cancellationToken)
+    public async Task EndLeftoversAsync(CancellationToken cancellationToken)
     {
-        if (await LeftoverPrograms.EndAsync(DataDirectory, Time, cancellationToken) is > 0 and var ended)
+        if (await LeftoverPrograms.EndAsync(context.DataDirectory, context.Time, cancellationToken)
+            is > 0 and var ended)
         {
-            LogLeftovers(ended, DataDirectory);
+            LogLeftovers(ended, context.DataDirectory);
         }
     }
 
     /// <summary>Makes the data directory, with room for what is to come.</summary>
     /// <exception cref="IOException">What stands there can be neither moved nor removed.</exception>
-    private void PrepareEmptyDirectory()
+    public void PrepareEmpty()
     {
-        if (Directory.Exists(DataDirectory) && !DataFilling.IsEmpty(DataDirectory))
+        if (Directory.Exists(context.DataDirectory) && !DataFilling.IsEmpty(context.DataDirectory))
         {
-            var seen = DataDirectoryState.Look(DataDirectory);
+            var seen = DataDirectoryState.Look(context.DataDirectory);
             switch (seen.Kind)
             {
                 case Ha.DataDirectory.Ready:
-                    LogReplaced(DataRemoval.MakeRoom(DataDirectory) ?? "nothing: there is no room for both");
+                    LogReplaced(DataRemoval.MakeRoom(context.DataDirectory) ?? "nothing: there is no room for both");
                     break;
                 case Ha.DataDirectory.Empty:
-                    DataRemoval.Clear(DataDirectory);   // what a filling of ours left
+                    DataRemoval.Clear(context.DataDirectory);   // what a filling of ours left
                     break;
                 default:
                     throw new IOException(seen.Problem);
             }
         }
-        Filling.Prepare();
+        context.Filling.Prepare();
     }
 
     /// <summary>Room for a copy: beside the data where the disk allows, so that they stay until it is whole.</summary>
     /// <exception cref="IOException">What stands there can be neither moved nor removed.</exception>
-    private void PrepareForCopy(IProgress<string> progress)
+    public void PrepareForCopy(IProgress<string> progress)
     {
-        if (DataDirectoryState.Look(DataDirectory).Kind != Ha.DataDirectory.Ready)
+        if (DataDirectoryState.Look(context.DataDirectory).Kind != Ha.DataDirectory.Ready)
         {
-            PrepareEmptyDirectory();
+            PrepareEmpty();
             return;
         }
-        Filling.Drop();
-        if (DataRemoval.CanStayBeside(DataDirectory))
+        context.Filling.Drop();
+        if (DataRemoval.CanStayBeside(context.DataDirectory))
         {
             progress.Report("copies; the data stay until the copy is whole");
             return;
         }
         progress.Report("makes room: the data cannot stay in place until the copy is whole");
-        PrepareEmptyDirectory();
+        PrepareEmpty();
     }
 
     /// <summary>A script gets the data directory itself, and a marker stands beside it meanwhile.</summary>
-    private void PrepareForScript(string name)
+    public void PrepareForScript(string name)
     {
-        PrepareEmptyDirectory();
-        if (!Filling.TryMarkUnfinished())
+        PrepareEmpty();
+        if (!context.Filling.TryMarkUnfinished())
         {
-            LogNoMarker(Filling.Marker, name);
+            LogNoMarker(context.Filling.Marker, name);
         }
     }
 
@@ -85,7 +81,7 @@ internal sealed partial class LocalPostgresServer
     /// A separate WAL directory has to be empty too: what stands there belongs to data that were moved away.
     /// </summary>
     /// <exception cref="IOException">It holds something else, or somebody uses it.</exception>
-    private static void EmptyWalDirectory(ImmutableArray<ProgramOption> options)
+    public static void EmptyWalDirectory(ImmutableArray<ProgramOption> options)
     {
         if (options.FirstOrDefault(option => option.Name is "waldir" or "X")?.Value is not { } directory
             || !Directory.Exists(directory) || !Directory.EnumerateFileSystemEntries(directory).Any())
@@ -112,6 +108,16 @@ internal sealed partial class LocalPostgresServer
             Directory.Delete(aside, recursive: true);
         }
         Directory.Move(directory, aside);
+    }
+
+    /// <summary>The whole copy takes the place of the data that it was made beside.</summary>
+    /// <exception cref="IOException">Something in the data directory cannot be moved.</exception>
+    public void ReplaceByCopy()
+    {
+        if (context.Filling.Replace() is { } aside)
+        {
+            LogReplaced(aside);
+        }
     }
 
     [LoggerMessage(

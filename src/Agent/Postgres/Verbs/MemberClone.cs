@@ -1,13 +1,12 @@
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Native;
-using Routing.Agent.Postgres.Verbs;
 using Routing.Cluster;
 using Routing.Ha;
 
-namespace Routing.Agent.Postgres;
+namespace Routing.Agent.Postgres.Verbs;
 
-/// <content>A copy of another member.</content>
-internal sealed partial class LocalPostgresServer
+/// <summary>Copies another member: by pg_basebackup, or by a user's script.</summary>
+internal sealed partial class MemberClone(ServerContext context, ServerStop stop, DataRoom room)
 {
     private const string BaseBackup = "basebackup";
     private const int BaseBackupTries = 2;
@@ -15,7 +14,10 @@ internal sealed partial class LocalPostgresServer
     private static readonly TimeSpan s_betweenTries = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_betweenReports = TimeSpan.FromSeconds(10);
 
-    /// <inheritdoc/>
+    private readonly ILogger _logger = context.Logger;
+    private readonly ReplicaMethods _methods = new(context, room);
+
+    /// <summary>Fills the data directory from another member. Does not start the server.</summary>
     public async Task<StepResult> CloneAsync(
         ClonePlan plan, IProgress<string> progress, CancellationToken cancellationToken)
     {
@@ -23,17 +25,17 @@ internal sealed partial class LocalPostgresServer
         var failures = new List<string>();
         try
         {
-            if (plan.Replaces && HasData)
+            if (plan.Replaces && context.Settings.HasData)
             {
                 MarkToBeReplaced();
             }
-            var stopped = await StopAsync(new StopPlan(StopMode.Immediate), cancellationToken);
+            var stopped = await stop.StopAsync(new StopPlan(StopMode.Immediate), cancellationToken);
             if (!stopped.Ok)
             {
                 return stopped;
             }
-            await EndLeftoversAsync(cancellationToken);
-            var effective = await EffectiveAsync(Role.Replica, cancellationToken);
+            await room.EndLeftoversAsync(cancellationToken);
+            var effective = await context.Settings.ForAsync(Role.Replica, cancellationToken);
             foreach (var method in plan.OnlyBaseBackup ? [BaseBackup] : effective.Config.CreateReplicaMethods)
             {
                 var isBaseBackup = method == BaseBackup;
@@ -44,16 +46,17 @@ internal sealed partial class LocalPostgresServer
                 progress.Report($"creating replica by {method}");
                 var result = isBaseBackup
                     ? await RunBaseBackupAsync(source!.Address!.Value, effective, plan, progress, cancellationToken)
-                    : await RunReplicaMethodAsync(method, source?.Address, effective, progress, cancellationToken);
+                    : await _methods.RunAsync(method, source?.Address, effective, progress, cancellationToken);
                 if (result.Ok)
                 {
-                    Filling.MarkFinished();
+                    context.Filling.MarkFinished();
                     if (!isBaseBackup && effective.Config.ReplicaMethods[method].KeepData)
                     {
-                        Damage.Clear();   // the marks of what stood there before; those of a source come with its copy
+                        // the marks of what stood there before; those of a source come with its copy
+                        context.Damage.Clear();
                     }
-                    Files.RestoreCopies();
-                    Files.TakeOverFromDataDirectory();
+                    context.Files.RestoreCopies();
+                    context.Files.TakeOverFromDataDirectory();
                     return StepResult.Done(
                         $"created a replica by {method}{(source is null ? "" : $" from {source.Name}")}");
                 }
@@ -74,10 +77,11 @@ internal sealed partial class LocalPostgresServer
         HostPort source, EffectiveSettings effective, ClonePlan plan, IProgress<string> progress,
         CancellationToken cancellationToken)
     {
-        var postgres = Settings.Postgres;
+        var postgres = context.Settings.Postgres;
         var connection = ProgramConnection.ForProgram(
-            Settings, Users.Replication, source, effective.Config, effective.Major, Settings.Name);
-        List<string> arguments = [$"--pgdata={Filling.Staging}", "-X", "stream", $"--dbname={connection.Text}",
+            context.Settings.Local, context.Users.Replication, source, effective.Config, effective.Major,
+            context.Settings.Local.Name);
+        List<string> arguments = [$"--pgdata={context.Filling.Staging}", "-X", "stream", $"--dbname={connection.Text}",
             "--progress"];
         var options = effective.Config.BaseBackup;
         arguments.AddRange(options.Where(option => option.Name != "progress").Select(option => option.ToString()));
@@ -88,35 +92,33 @@ internal sealed partial class LocalPostgresServer
         }
         for (var attempt = 1; ; attempt++)
         {
-            PrepareForCopy(progress);
-            EmptyWalDirectory(options);
-            PasswordFile.Write(postgres.PasswordFile, source, Users);
+            room.PrepareForCopy(progress);
+            DataRoom.EmptyWalDirectory(options);
+            PasswordFile.Write(postgres.PasswordFile, source, context.Users);
             StepResult result;
             try
             {
-                var command = new Command(Programs.BaseBackup, arguments) { Environment = connection.Environment };
+                var command =
+                    new Command(context.Programs.BaseBackup, arguments) { Environment = connection.Environment };
                 result = await RunCopyAsync("pg_basebackup", command, plan, progress, cancellationToken);
             }
             catch (OperationCanceledException)
             {
-                Filling.Drop();
+                context.Filling.Drop();
                 throw;
             }
             if (result.Ok)
             {
-                if (Filling.Replace() is { } aside)
-                {
-                    LogReplaced(aside);
-                }
+                room.ReplaceByCopy();
                 return result;
             }
-            Filling.Drop();
+            context.Filling.Drop();
             if (attempt == BaseBackupTries)
             {
                 return result;
             }
             LogCloneFailed(BaseBackup, result.Detail);
-            await Task.Delay(s_betweenTries, Time, cancellationToken);
+            await Task.Delay(s_betweenTries, context.Time, cancellationToken);
         }
     }
 
@@ -124,9 +126,9 @@ internal sealed partial class LocalPostgresServer
     private Task<StepResult> RunCopyAsync(
         string name, Command command, ClonePlan plan, IProgress<string> progress, CancellationToken cancellationToken)
     {
-        var meter = new CopyMeter(Time);
+        var meter = new CopyMeter(context.Time);
         long? told = null;
-        return Runner.RunAsync(name, command, progress, cancellationToken, line =>
+        return context.Runner.RunAsync(name, command, progress, cancellationToken, line =>
         {
             if (meter.Read(line) is not { } copied)
             {
@@ -134,9 +136,9 @@ internal sealed partial class LocalPostgresServer
             }
             plan.OnCopied?.Invoke(copied);
             progress.Report(copied.ToString());
-            if (told is not { } at || Time.GetElapsedTime(at) >= s_betweenReports)
+            if (told is not { } at || context.Time.GetElapsedTime(at) >= s_betweenReports)
             {
-                told = Time.GetTimestamp();
+                told = context.Time.GetTimestamp();
                 LogCopied(name, copied);
             }
             return true;
@@ -147,56 +149,11 @@ internal sealed partial class LocalPostgresServer
     {
         try
         {
-            Damage.SetToBeReplaced();
+            context.Damage.SetToBeReplaced();
         }
         catch (IOException error)
         {
             LogNotMarkedToBeReplaced(error.Message);   // a full disk is a reason to ask for a copy, not to refuse it
-        }
-    }
-
-    private async Task<StepResult> RunReplicaMethodAsync(
-        string name, HostPort? source, EffectiveSettings effective, IProgress<string> progress,
-        CancellationToken cancellationToken)
-    {
-        var method = effective.Config.ReplicaMethods[name];
-        var postgres = Settings.Postgres;
-        ProgramConnection? connection = null;
-        if (source is { } address)
-        {
-            PasswordFile.Write(postgres.PasswordFile, address, Users);
-            connection =
-                ProgramConnection.ForScript(Settings, Users.Replication, address, effective.Config, effective.Major);
-        }
-        if (!method.KeepData)
-        {
-            PrepareForScript(name);
-        }
-        List<string> arguments = method.NoParameters
-            ? []
-            : [$"--scope={Settings.Scope}", "--role=replica", $"--datadir={DataDirectory}",
-                $"--connstring={connection?.Text}"];
-        arguments.AddRange(method.Arguments.Select(argument => $"--{argument.Key}={argument.Value}"));
-        var command = ProgramRunner.CommandFor(method.Command, [.. arguments]) with
-        {
-            Environment = connection?.Environment
-                ?? new Dictionary<string, string?> { ["PGPASSFILE"] = postgres.PasswordFile }
-                    as IReadOnlyDictionary<string, string?>,
-        };
-        var done = false;
-        try
-        {
-            var result = await Runner.RunScriptAsync(name, command, progress, cancellationToken);
-            done = result.Ok;
-            return result;
-        }
-        finally
-        {
-            if (!done && !method.KeepData)
-            {
-                DataRemoval.Clear(DataDirectory);
-                Filling.MarkFinished();   // an empty directory needs no marker: what comes next is not ours
-            }
         }
     }
 

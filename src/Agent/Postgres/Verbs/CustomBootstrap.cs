@@ -1,0 +1,113 @@
+using Routing.Agent.Config;
+using Routing.Agent.Native;
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Agent.Postgres.Verbs;
+
+/// <summary>Makes one new cluster by a user's script.</summary>
+internal sealed class CustomBootstrap(
+    ServerContext context, ServerFiles files, PostmasterLaunch launch, ServerStart start, ServerStop stop,
+    DataRoom room)
+{
+    private string? _hba;
+
+    /// <summary>Runs the script, and the server until its recovery has ended.</summary>
+    public async Task<StepResult> RunAsync(
+        CustomBootstrapSettings custom, EffectiveSettings effective, IProgress<string> progress,
+        CancellationToken cancellationToken)
+    {
+        room.PrepareForScript(custom.Name);
+        progress.Report("running custom bootstrap script");
+        List<string> arguments = custom.NoParameters
+            ? []
+            : [$"--scope={context.Settings.Local.Scope}", $"--datadir={context.DataDirectory}"];
+        arguments.AddRange(custom.Arguments.Select(argument => $"--{argument.Key}={argument.Value}"));
+        var command = ProgramRunner.CommandFor(custom.Command, [.. arguments]);
+        var result = await context.Runner.RunScriptAsync(custom.Name, command, progress, cancellationToken);
+        if (!result.Ok)
+        {
+            return result;
+        }
+        DataFilling.MarkHalfMade(context.DataDirectory);
+        context.Filling.MarkFinished();
+        context.Files.RestoreCopies();
+        context.Files.TakeOverFromDataDirectory();
+        File.Delete(Path.Combine(context.DataDirectory, "promote"));
+        _hba = context.Files.ReadHba();
+        progress.Report("starting after custom bootstrap");
+        var process = await SpawnAsync(custom, effective, cancellationToken);
+        if (await launch.WaitUntilReadyAsync(process, TimeSpan.MaxValue, cancellationToken) != StartOutcome.Running)
+        {
+            return StepResult.Failed(
+                $"PostgreSQL does not start after the bootstrap script; {context.Memory.StartProblem}");
+        }
+        return await WaitForEndOfRecoveryAsync(process, progress, cancellationToken);
+    }
+
+    private async Task<PidFd> SpawnAsync(
+        CustomBootstrapSettings custom, EffectiveSettings effective, CancellationToken cancellationToken)
+    {
+        var recovery = custom.RecoveryConf;
+        var asStandby = recovery is not null
+            && Scalars.TryBoolean(recovery.GetValueOrDefault("standby_mode"), out var standby) && standby;
+        if (recovery is not null && asStandby)
+        {
+            context.Files.SignalStandby();
+        }
+        else if (recovery is not null)
+        {
+            context.Files.SignalRecovery();
+        }
+        else if (!custom.KeepExistingRecoveryConf)
+        {
+            context.Files.RemoveSignals();
+        }
+        var raised = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (recovery?.GetValueOrDefault("recovery_target_action") == "promote" || custom.KeepExistingRecoveryConf)
+        {
+            // Without reads in between, lower limits than the old cluster's do not stop the recovery.
+            raised["hot_standby"] = "off";
+        }
+        // The passwords of the cluster that the script brought back are not ours yet: let in what comes from this host.
+        var plan = new FilePlan(
+            effective.Config with { PgHba = ["local all all trust", "host all all samehost trust"] },
+            recovery?.Where(item => item.Key != "standby_mode").ToDictionary() ?? [], null, raised);
+        await files.WriteAsync(plan, cancellationToken);
+        return launch.Spawn(effective.Config, raised);
+    }
+
+    private async Task<StepResult> WaitForEndOfRecoveryAsync(
+        PidFd process, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        progress.Report("waiting for end of recovery after bootstrap");
+        while (DataDirectoryState.Look(context.DataDirectory, inUse: true).Control?.File.State
+            != ControlState.InProduction)
+        {
+            if (process.HasExited)
+            {
+                return StepResult.Failed($"PostgreSQL ended during recovery; {context.Memory.StartProblem}");
+            }
+            await Task.Delay(ServerWait.Long, context.Time, cancellationToken);
+        }
+        return StepResult.Done("recovered");
+    }
+
+    /// <summary>Recovery settings, lower limits and the open pg_hba.conf were for the bootstrap alone.</summary>
+    public async Task<StepResult> RestartAsync(CancellationToken cancellationToken)
+    {
+        if (_hba is { } hba)
+        {
+            context.Files.Replace(context.Files.Hba, hba);
+        }
+        var stopped = await stop.StopAsync(new StopPlan(StopMode.Fast), cancellationToken);
+        if (!stopped.Ok)
+        {
+            return stopped;
+        }
+        return await start.StartAsync(new StartPlan(AsPrimary: true, null, TimeSpan.MaxValue), cancellationToken)
+            == StartOutcome.Running
+            ? StepResult.Done("initialized a new cluster by a script")
+            : StepResult.Failed($"PostgreSQL does not start again after the bootstrap; {context.Memory.StartProblem}");
+    }
+}

@@ -1,0 +1,194 @@
+using System.Globalization;
+using Npgsql;
+using Routing.Agent.Native;
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Agent.Postgres.Verbs;
+
+/// <summary>Rewinds diverged data by pg_rewind.</summary>
+internal sealed class DataRewind(
+    ServerContext context, ServerFiles files, PostmasterLaunch launch, ServerStop stop, DataRoom room)
+{
+    private static readonly TimeSpan s_sourceCheckpointLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_sourcePoll = TimeSpan.FromMilliseconds(100);
+    private static readonly Dictionary<string, string?> s_englishMessages = new() { ["LC_ALL"] = "C" };
+
+    private readonly WalArchiving _archiving = new(context);
+
+    /// <summary>Stops the server if it runs, and rewinds the data to the history of a primary.</summary>
+    public async Task<StepResult> RewindAsync(
+        Member primary, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        if (primary.Address is not { } address)
+        {
+            return StepResult.Failed($"{primary.Name} publishes no address");
+        }
+        try
+        {
+            var stopped = await stop.StopAsync(
+                new StopPlan(StopMode.Fast, EscalateAfter: TimeSpan.FromSeconds(60)), cancellationToken);
+            if (!stopped.Ok)
+            {
+                return stopped;
+            }
+            var effective = await context.Settings.ForAsync(Role.Replica, cancellationToken);
+            await room.EndLeftoversAsync(cancellationToken);
+            await launch.ClearGroundAsync(cancellationToken);
+            if (HasRewoundAlready())
+            {
+                context.Damage.Clear();
+                return StepResult.Done("an earlier rewind had copied everything when it was interrupted");
+            }
+            if (await RecoverInSingleUserModeAsync(effective, progress, cancellationToken) is { Ok: false } unclean)
+            {
+                return unclean;
+            }
+            if (await WaitForSourceCheckpointAsync(primary.Name, address, cancellationToken) is { Ok: false } notYet)
+            {
+                return notYet;
+            }
+            await _archiving.RunAsync(effective, progress, cancellationToken);
+            PasswordFile.Write(context.Settings.Postgres.PasswordFile, address, context.Users);
+            progress.Report($"rewinding to {primary.Name}");
+            return await RunRewindAsync(RewindCommand(address, effective), progress, cancellationToken);
+        }
+        catch (Exception error) when (error is NpgsqlException or IOException or UnauthorizedAccessException
+            or InvalidDataException)
+        {
+            return StepResult.Failed(
+                $"could not rewind: {error.Message}") with { IsObstacle = RewindObstacle.Passes(error.Message) };
+        }
+    }
+
+    /// <summary>
+    /// pg_rewind writes backup_label and then pg_control when all is copied; what it does after that, writing through
+    /// to the disk, PostgreSQL does itself when it starts with such a pg_control.
+    /// </summary>
+    private bool HasRewoundAlready() =>
+        context.Damage.Read() == DataDamage.HalfRewound
+        && File.Exists(Path.Combine(context.DataDirectory, "backup_label"))
+        && PgControl.Read(context.DataDirectory).File.State == ControlState.InArchiveRecovery;
+
+    /// <summary>Runs pg_rewind under a mark. It touches nothing before it has told how much it will copy.</summary>
+    private async Task<StepResult> RunRewindAsync(
+        Command command, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var wasHalfRewound = context.Damage.Read() == DataDamage.HalfRewound;
+        var hasBegun = false;
+        context.Damage.BeginRewind();
+        try
+        {
+            var result = await context.Runner.RunAsync(
+                "pg_rewind", command, progress, cancellationToken,
+                line => hasBegun |= line.Contains("need to copy", StringComparison.Ordinal));
+            if (result.Ok)
+            {
+                context.Damage.Clear();
+                return result;
+            }
+            return result with { IsObstacle = RewindObstacle.Passes(result.Detail) };
+        }
+        finally
+        {
+            if (!hasBegun && !wasHalfRewound)
+            {
+                context.Damage.RewindNotBegun();
+            }
+        }
+    }
+
+    private Command RewindCommand(HostPort source, EffectiveSettings effective)
+    {
+        var postgres = context.Settings.Postgres;
+        var connection = ProgramConnection.ForProgram(
+            context.Settings.Local, context.Users.RewindOrSuperuser, source, effective.Config, effective.Major);
+        List<string> arguments = [$"--target-pgdata={context.DataDirectory}", $"--source-server={connection.Text}",
+            "--progress"];
+        var configurationOutside = postgres.ConfigDirectory != context.DataDirectory;
+        var restores = effective.Config.RecoveryParameters.ContainsKey("restore_command");
+        if (configurationOutside && effective.Major >= 15)
+        {
+            arguments.Add($"--config-file={context.Files.Main}");
+        }
+        if (restores && (effective.Major >= 15 || !configurationOutside))
+        {
+            arguments.Add("--restore-target-wal");
+        }
+        arguments.AddRange(effective.Config.Rewind.Where(option => option.Name is not ("progress" or "P"))
+            .Select(option => option.ToString()));
+        return new Command(context.Programs.Rewind, arguments)
+        {
+            Environment = connection.Environment.SetItem("LC_ALL", "C"),
+        };
+    }
+
+    /// <summary>
+    /// pg_rewind wants data that were shut down. A crashed server is recovered by a server without sessions: no standby
+    /// settings, no archiving.
+    /// </summary>
+    private async Task<StepResult> RecoverInSingleUserModeAsync(
+        EffectiveSettings effective, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        if (PgControl.Read(context.DataDirectory).File.State
+            is ControlState.ShutDown or ControlState.ShutDownInRecovery)
+        {
+            return StepResult.Done("was shut down");
+        }
+        if (File.Exists(Path.Combine(context.DataDirectory, "backup_label")))
+        {
+            // Recovery would begin where the backup did, and without its standby settings end wherever the WAL here
+            // ends.
+            return StepResult.Failed(
+                "holds a restored backup whose recovery has not ended (backup_label): it cannot be rewound");
+        }
+        progress.Report("recovering from the crash in single-user mode");
+        var raised = StandbyLimits.Raised(effective.Config, context.DataDirectory);
+        await files.WriteAsync(effective, asPrimary: true, null, raised, cancellationToken);
+        context.Files.RemoveSignals();
+        var arguments = launch.Arguments(effective.Config, raised);
+        arguments.InsertRange(0, ["--single"]);
+        arguments.AddRange(["--archive_mode=on", "--archive_command=false", "template1"]);
+        var command = new Command(context.Programs.Postgres, arguments) { Environment = s_englishMessages };
+        var recovered = await context.Runner.RunAsync("postgres --single", command, progress, cancellationToken);
+        return recovered.Ok ? recovered : recovered with { IsObstacle = RewindObstacle.Passes(recovered.Detail) };
+    }
+
+    /// <summary>
+    /// pg_rewind reads the source's pg_control: until the checkpoint after its promotion that names the old timeline,
+    /// and a rewind would do nothing.
+    /// </summary>
+    private async Task<StepResult> WaitForSourceCheckpointAsync(
+        string name, HostPort address, CancellationToken cancellationToken)
+    {
+        await using var session = await OpenRemoteAsync(address, cancellationToken);
+        var timeline = await TimelineOfAsync(session, cancellationToken);
+        var start = context.Time.GetTimestamp();
+        while (true)
+        {
+            var checkpoint =
+                await session.TextAsync("SELECT timeline_id FROM pg_control_checkpoint()", cancellationToken);
+            if (checkpoint == timeline.ToString(CultureInfo.InvariantCulture))
+            {
+                return StepResult.Done($"{name} has written a checkpoint on timeline {timeline}");
+            }
+            if (context.Time.GetElapsedTime(start) > s_sourceCheckpointLimit)
+            {
+                return StepResult.Failed(
+                    $"{name} has not written a checkpoint since its promotion") with { IsObstacle = true };
+            }
+            await Task.Delay(s_sourcePoll, context.Time, cancellationToken);
+        }
+    }
+
+    private Task<ServerSession> OpenRemoteAsync(HostPort address, CancellationToken cancellationToken) =>
+        ServerSession.OpenAsync(
+        address, context.Users.RewindOrSuperuser, context.Settings.Postgres.Database, "Patroni",
+        ServerSession.Heartbeat,
+        cancellationToken);
+
+    private static async Task<uint> TimelineOfAsync(ServerSession session, CancellationToken cancellationToken) =>
+        uint.Parse(
+        (await session.TextAsync("SELECT pg_walfile_name(pg_current_wal_lsn())", cancellationToken) ?? "00000000")[..8],
+        NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+}
