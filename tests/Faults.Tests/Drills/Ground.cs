@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Routing.TestKit;
 
@@ -5,12 +6,18 @@ namespace Routing.Faults.Tests.Drills;
 
 /// <summary>
 /// The cluster that is drilled: three nodes and three members of etcd, each on a machine of its own. A drill that
-/// failed costs it.
+/// failed costs it, and so does its twentieth timeline.
 /// </summary>
+/// <remarks>
+/// PostgreSQL keeps one or two WAL files of each timeline whose segments are still young. With thirty timelines the
+/// small disks of all nodes are full, and no promotion succeeds any more.
+/// </remarks>
 public sealed class Ground : IAsyncDisposable
 {
     /// <summary>The limit of a cluster that was not given another one.</summary>
     public const int MaximumLag = 1 << 20;
+
+    private const int MostTimelines = 20;
 
     private static readonly TimeSpan s_patienceToReturn = TimeSpan.FromSeconds(90);
     private TestCluster? _cluster;
@@ -29,6 +36,12 @@ public sealed class Ground : IAsyncDisposable
     {
         var cluster = _cluster ??= await StartAsync();
         var leader = await cluster.HealthyAsync(s_patienceToReturn);
+        if (await TimelineOfAsync(leader) >= MostTimelines)
+        {
+            await AbandonAsync();
+            cluster = _cluster = await StartAsync();
+            leader = await cluster.HealthyAsync(s_patienceToReturn);
+        }
         await cluster.ConfigureAsync(new JsonObject
         {
             ["synchronous_mode"] = mode switch { CommitMode.Async => false, CommitMode.Sync => true, _ => "quorum" },
@@ -41,6 +54,9 @@ public sealed class Ground : IAsyncDisposable
         var standbys = await InForceAsync(cluster, leader, mode);
         return (cluster, leader, cluster[standbys[0]]);
     }
+
+    private static async Task<int> TimelineOfAsync(TestNode leader) => int.Parse(
+        await leader.SqlAsync("SELECT timeline_id FROM pg_control_checkpoint()") ?? "0", CultureInfo.InvariantCulture);
 
     /// <summary>Ends the cluster: the next drill gets a new one.</summary>
     internal async Task AbandonAsync()
