@@ -135,10 +135,9 @@ public sealed class EtcdClusterStore : IClusterStore
 
     /// <inheritdoc/>
     public async ValueTask<LeaderWrite> TryAcquireLeaderAsync(
-        string member, long leaseId, CancellationToken cancellationToken)
-    {
-        return await TryAcquireLeaderAsync(_client.Begin("write the leader key", cancellationToken), member, leaseId);
-    }
+        string member, long leaseId, RaceBasis? basis, CancellationToken cancellationToken) =>
+        await TryAcquireLeaderAsync(
+            _client.Begin("write the leader key", cancellationToken), member, leaseId, basis);
 
     /// <inheritdoc/>
     public async ValueTask<LeaderWrite> TryKeepLeaderAsync(
@@ -198,7 +197,7 @@ public sealed class EtcdClusterStore : IClusterStore
             }
             if (cluster.Leader is null)
             {
-                return await TryAcquireLeaderAsync(operation, member, leaseId);
+                return await TryAcquireLeaderAsync(operation, member, leaseId, null);
             }
             var seen = cluster.Leader;
             if (seen.Holder == member)
@@ -329,13 +328,16 @@ public sealed class EtcdClusterStore : IClusterStore
         return answer;
     }
 
-    private async ValueTask<LeaderWrite> TryAcquireLeaderAsync(EtcdOperation operation, string member, long leaseId)
+    private async ValueTask<LeaderWrite> TryAcquireLeaderAsync(
+        EtcdOperation operation, string member, long leaseId, RaceBasis? basis)
     {
         // May be repeated: created twice it can't be, and when it is there, name and lease tell whose it is.
         var transaction = _keys.Transaction(
             ClusterKeys.Leader,
             _keys.Put(ClusterKeys.Leader, member, leaseId),
-            _keys.Condition(ClusterKeys.Leader, WriteCondition.Absent));
+            _keys.Condition(ClusterKeys.Leader, WriteCondition.Absent),
+            basis is { } seen ? _keys.ModIs(ClusterKeys.Sync, seen.SyncRevision) : null,
+            basis is { } known ? _keys.ModIs(ClusterKeys.Status, known.StatusRevision) : null);
         return await WriteLeaderAsync(operation, transaction, member, leaseId);
     }
 

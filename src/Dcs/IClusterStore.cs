@@ -39,9 +39,17 @@ public interface IClusterStore : IClusterViews, IAsyncDisposable
     /// <remarks>
     /// Held also when the key turns out to be ours already on this very lease (an earlier answer was lost). Lost with
     /// our own name: it hangs on another lease; <see cref="TryKeepLeaderAsync"/> moves it. Lost without a leader, with
-    /// a problem: the store refused the write.
+    /// a problem: the store refused the write. Lost without both: what the member went by is not so any more.
     /// </remarks>
-    ValueTask<LeaderWrite> TryAcquireLeaderAsync(string member, long leaseId, CancellationToken cancellationToken);
+    /// <param name="member">Our name.</param>
+    /// <param name="leaseId">Our lease.</param>
+    /// <param name="basis">
+    /// What the decision to race was made by: the key is taken only while it still stands. A request may be under way
+    /// for long, and another member may have led in between. Null: whatever stands there.
+    /// </param>
+    /// <param name="cancellationToken">Gives up waiting for the answer.</param>
+    ValueTask<LeaderWrite> TryAcquireLeaderAsync(
+        string member, long leaseId, RaceBasis? basis, CancellationToken cancellationToken);
 
     /// <summary>
     /// Confirms, linearizably, that the leader key is still ours. When it carries our name on another lease (the agent

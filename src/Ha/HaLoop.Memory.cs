@@ -1,3 +1,4 @@
+using Routing.Cluster;
 using Routing.Ha.Health;
 
 namespace Routing.Ha;
@@ -12,10 +13,15 @@ public static partial class HaLoop
         var memory = o.Ended is { } ended ? Absorb(o.Memory, ended) : o.Memory;
         var leader = o.Leader;
         memory = RememberLife(o, memory);
+        RaceBasis? unlocked = leader is null && o.Cluster is { } free ? RaceBasis.Of(free) : null;
         memory = memory with
         {
             Health = HealthRules.Remember(memory.Health, o.Local, o.Now),
-            UnlockedSince = leader is null && o.Cluster is not null ? memory.UnlockedSince ?? o.Now : null,
+            UnlockedSince = unlocked is null ? null
+                // Another basis: a member has led since, and its term was over before this member saw it.
+                : memory.UnlockedBasis is { } before && before != unlocked ? o.Now
+                : memory.UnlockedSince ?? o.Now,
+            UnlockedBasis = unlocked,
             Request = o.Cluster?.Failover is not { } request ? null
                 : memory.Request is { } known && known.Revision == request.ModRevision ? known
                 : (request.ModRevision, o.Now),

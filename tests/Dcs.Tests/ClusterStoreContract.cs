@@ -105,7 +105,7 @@ public abstract class ClusterStoreContract
         Assert.Equal(RenewOutcome.Gone, await store.RenewLeaseAsync(unknown, Token));
         Assert.Equal(WriteStatus.LeaseGone,
             (await store.PutAsync("members/a", "{}", WriteCondition.Always, unknown, Token)).Status);
-        Assert.Equal(LeaseOutcome.LeaseGone, (await store.TryAcquireLeaderAsync("a", unknown, Token)).Outcome);
+        Assert.Equal(LeaseOutcome.LeaseGone, (await store.TryAcquireLeaderAsync("a", unknown, null, Token)).Outcome);
     }
 
     [Fact]
@@ -116,8 +116,8 @@ public abstract class ClusterStoreContract
         var (leaseA, leaseB) = (await a.GrantLeaseAsync(s_ttl, Token), await b.GrantLeaseAsync(s_ttl, Token));
 
         var results = await Task.WhenAll(
-            a.TryAcquireLeaderAsync("a", leaseA.Id, Token).AsTask(),
-            b.TryAcquireLeaderAsync("b", leaseB.Id, Token).AsTask());
+            a.TryAcquireLeaderAsync("a", leaseA.Id, null, Token).AsTask(),
+            b.TryAcquireLeaderAsync("b", leaseB.Id, null, Token).AsTask());
 
         var winner = Assert.Single(results, result => result.Outcome == LeaseOutcome.Held);
         var loser = Assert.Single(results, result => result.Outcome == LeaseOutcome.Lost);
@@ -131,11 +131,31 @@ public abstract class ClusterStoreContract
         await using var store = Connect();
         var lease = await store.GrantLeaseAsync(s_ttl, Token);
 
-        var first = await store.TryAcquireLeaderAsync("a", lease.Id, Token);
-        var again = await store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        var first = await store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
+        var again = await store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
 
         Assert.Equal(LeaseOutcome.Held, again.Outcome);
         Assert.Equal(first.Leader, again.Leader);
+    }
+
+    [Fact]
+    public async Task The_leader_key_is_not_taken_by_what_has_changed_since()
+    {
+        await using var store = Connect();
+        var lease = await store.GrantLeaseAsync(s_ttl, Token);
+        var before = RaceBasis.Of(await store.ReadAsync(Token));
+        await store.PutAsync(ClusterKeys.Sync, """{"leader":"b"}""", WriteCondition.Always, 0, Token);
+        var between = RaceBasis.Of(await store.ReadAsync(Token));
+        await store.PutAsync(ClusterKeys.Status, """{"optime":1}""", WriteCondition.Always, 0, Token);
+        var now = RaceBasis.Of(await store.ReadAsync(Token));
+
+        var late = await store.TryAcquireLeaderAsync("a", lease.Id, before, Token);
+        var lessLate = await store.TryAcquireLeaderAsync("a", lease.Id, between, Token);
+        var inTime = await store.TryAcquireLeaderAsync("a", lease.Id, now, Token);
+
+        Assert.Equal((LeaseOutcome.Lost, null, null), (late.Outcome, late.Leader, late.Problem));
+        Assert.Equal((LeaseOutcome.Lost, null, null), (lessLate.Outcome, lessLate.Leader, lessLate.Problem));
+        Assert.Equal((LeaseOutcome.Held, "a"), (inTime.Outcome, inTime.Leader?.Holder));
     }
 
     [Fact]
@@ -143,7 +163,7 @@ public abstract class ClusterStoreContract
     {
         await using var store = Connect();
         var lease = await store.GrantLeaseAsync(s_ttl, Token);
-        var acquired = await store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        var acquired = await store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
 
         var kept = await store.TryKeepLeaderAsync("a", lease.Id, Token);
 
@@ -156,7 +176,7 @@ public abstract class ClusterStoreContract
     {
         await using var store = Connect();
         var old = await store.GrantLeaseAsync(s_ttl, Token);
-        var acquired = await store.TryAcquireLeaderAsync("a", old.Id, Token);
+        var acquired = await store.TryAcquireLeaderAsync("a", old.Id, null, Token);
         var lease = await store.GrantLeaseAsync(s_ttl, Token);
 
         var kept = await store.TryKeepLeaderAsync("a", lease.Id, Token);
@@ -174,7 +194,7 @@ public abstract class ClusterStoreContract
         var (leaseA, leaseB) = (await store.GrantLeaseAsync(s_ttl, Token), await store.GrantLeaseAsync(s_ttl, Token));
 
         var missing = await store.TryKeepLeaderAsync("a", leaseA.Id, Token);
-        await store.TryAcquireLeaderAsync("b", leaseB.Id, Token);
+        await store.TryAcquireLeaderAsync("b", leaseB.Id, null, Token);
         var foreign = await store.TryKeepLeaderAsync("a", leaseA.Id, Token);
 
         Assert.Equal(LeaseOutcome.Lost, missing.Outcome);
@@ -188,7 +208,7 @@ public abstract class ClusterStoreContract
     {
         await using var store = Connect();
         var lease = await store.GrantLeaseAsync(s_ttl, Token);
-        await store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        await store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
 
         var kept = await store.TryKeepLeaderAsync("a", 4711, Token);
 
@@ -200,12 +220,12 @@ public abstract class ClusterStoreContract
     {
         await using var store = Connect();
         var lease = await store.GrantLeaseAsync(s_ttl, Token);
-        var first = await store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        var first = await store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
 
         var foreign = await store.ReleaseLeaderAsync("b", Token);
         var released = await store.ReleaseLeaderAsync("a", Token);
         var nothing = await store.ReleaseLeaderAsync("a", Token);
-        var second = await store.TryAcquireLeaderAsync("b", lease.Id, Token);
+        var second = await store.TryAcquireLeaderAsync("b", lease.Id, null, Token);
 
         Assert.Equal(WriteStatus.Conflict, foreign.Status);
         Assert.Equal(WriteStatus.Done, released.Status);
@@ -218,7 +238,7 @@ public abstract class ClusterStoreContract
     {
         await using var store = Connect();
         var lease = await store.GrantLeaseAsync(TimeSpan.FromSeconds(1), Token);
-        await store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        await store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
         await store.PutAsync(ClusterKeys.Member("a"), "{}", WriteCondition.Always, lease.Id, Token);
 
         await WaitUntil.TrueAsync(async () => (await store.ReadAsync(Token)) is { Leader: null, Members.Count: 0 });
@@ -231,14 +251,14 @@ public abstract class ClusterStoreContract
     {
         await using var store = Connect();
         var lease = await store.GrantLeaseAsync(s_ttl, Token);
-        await store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        await store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
         await store.PutAsync(ClusterKeys.Initialize, "1", WriteCondition.Always, 0, Token);
 
         await store.DeleteClusterAsync(Token);
 
         Assert.Equal(WriteStatus.Done,
             (await store.PutAsync(ClusterKeys.Initialize, "2", WriteCondition.Absent, 0, Token)).Status);
-        Assert.Equal(LeaseOutcome.Held, (await store.TryAcquireLeaderAsync("b", lease.Id, Token)).Outcome);
+        Assert.Equal(LeaseOutcome.Held, (await store.TryAcquireLeaderAsync("b", lease.Id, null, Token)).Outcome);
     }
 
     [Fact]
@@ -247,7 +267,7 @@ public abstract class ClusterStoreContract
         await using var store = Connect();
         await using var other = Connect();
         var lease = await other.GrantLeaseAsync(s_ttl, Token);
-        await other.TryAcquireLeaderAsync("a", lease.Id, Token);
+        await other.TryAcquireLeaderAsync("a", lease.Id, null, Token);
         await using var views = store.WatchAsync(Token).GetAsyncEnumerator(Token);
 
         await views.MoveNextAsync();

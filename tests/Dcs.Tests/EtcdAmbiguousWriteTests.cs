@@ -57,7 +57,7 @@ public sealed class EtcdAmbiguousWriteTests : IClassFixture<EtcdFixture>, IAsync
         var lease = await _store.GrantLeaseAsync(s_ttl, Token);
 
         _relay.SwallowsAnswers = true;
-        var written = await _store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        var written = await _store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
 
         var leader = (await _other.ReadAsync(Token)).Leader;
         Assert.True(_relay.Swallowed > 0);
@@ -69,7 +69,7 @@ public sealed class EtcdAmbiguousWriteTests : IClassFixture<EtcdFixture>, IAsync
     public async Task A_leader_key_that_was_moved_unheard_to_another_lease_is_known_to_be_held()
     {
         var old = await _store.GrantLeaseAsync(s_ttl, Token);
-        await _store.TryAcquireLeaderAsync("a", old.Id, Token);
+        await _store.TryAcquireLeaderAsync("a", old.Id, null, Token);
         var lease = await _store.GrantLeaseAsync(s_ttl, Token);
 
         _relay.SwallowsAnswers = true;
@@ -83,7 +83,7 @@ public sealed class EtcdAmbiguousWriteTests : IClassFixture<EtcdFixture>, IAsync
     public async Task A_release_that_was_unheard_is_known_to_be_done()
     {
         var lease = await _store.GrantLeaseAsync(s_ttl, Token);
-        await _store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        await _store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
 
         _relay.SwallowsAnswers = true;
         var released = await _store.ReleaseLeaderAsync("a", Token);
@@ -141,7 +141,7 @@ public sealed class EtcdAmbiguousWriteTests : IClassFixture<EtcdFixture>, IAsync
         await Promise.KeptAsync(async () =>
         {
             var started = TimeProvider.System.GetTimestamp();
-            var acquired = await alone.TryAcquireLeaderAsync("a", lease.Id, Token);
+            var acquired = await alone.TryAcquireLeaderAsync("a", lease.Id, null, Token);
             var took = TimeProvider.System.GetElapsedTime(started);
 
             Assert.Equal(LeaseOutcome.Unknown, acquired.Outcome);

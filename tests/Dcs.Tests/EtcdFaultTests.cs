@@ -33,7 +33,7 @@ public sealed class EtcdFaultTests : IAsyncLifetime
     public async Task After_a_restart_of_the_server_lease_leader_and_watch_go_on(bool killed)
     {
         var lease = await _store.GrantLeaseAsync(s_ttl, Token);
-        var acquired = await _store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        var acquired = await _store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
         await using var topology = await WatchAsync(view => view.Snapshot.Leader?.Holder == "a");
 
         await (killed ? _etcd.KillAsync() : _etcd.StopAsync());
@@ -53,7 +53,7 @@ public sealed class EtcdFaultTests : IAsyncLifetime
     public async Task While_the_server_is_frozen_everything_ends_in_time_and_afterwards_all_works_again()
     {
         var lease = await _store.GrantLeaseAsync(s_ttl, Token);
-        await _store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        await _store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
         await using var topology = await WatchAsync(view => view.IsLive);
 
         await Promise.KeptAsync(async () =>
@@ -164,7 +164,7 @@ public sealed class EtcdFaultTests : IAsyncLifetime
             await EtcdServer.StartAsync(new() { ExtraArguments = ["--quota-backend-bytes", "200000"] });
         await using var store = Stores.Connect([small.Endpoint], _scope);
         var lease = await store.GrantLeaseAsync(s_ttl, Token);
-        await store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        await store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
 
         WriteOutcome written = default;
         await WaitUntil.TrueAsync(async () =>
@@ -246,7 +246,7 @@ public sealed class EtcdFailoverTests : IAsyncLifetime
         await using var store = Stores.Connect([frozen.Endpoint, .. others.Select(member => member.Endpoint)], scope);
         await using var writer = Stores.Connect(others.Select(member => member.Endpoint), scope);
         var lease = await store.GrantLeaseAsync(TimeSpan.FromSeconds(30), Token);
-        await store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        await store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
         await using var topology = new TopologyWatch(store, Stores.Logger<TopologyWatch>());
         topology.Start();
         await WaitUntil.TrueAsync(() => topology.Current.IsLive);

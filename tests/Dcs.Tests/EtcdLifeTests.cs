@@ -60,7 +60,7 @@ public sealed class EtcdLifeTests : IAsyncLifetime
         var snapshot = await _etcd.SaveSnapshotAsync();
         await _store.ReleaseLeaderAsync("a", Token);
         var other = await _store.GrantLeaseAsync(s_ttl, Token);
-        var second = await _store.TryAcquireLeaderAsync("b", other.Id, Token);
+        var second = await _store.TryAcquireLeaderAsync("b", other.Id, null, Token);
         await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Leader?.Holder == "b", s_bound);
 
         await _etcd.RestoreAsync(snapshot, token);
@@ -113,7 +113,7 @@ public sealed class EtcdLifeTests : IAsyncLifetime
         await _etcd.RestoreAsync(snapshot);
         await using var store = Connect(_etcd.Endpoint);
         var fresh = await store.GrantLeaseAsync(s_ttl, Token);
-        var now = await store.TryAcquireLeaderAsync("b", fresh.Id, Token);
+        var now = await store.TryAcquireLeaderAsync("b", fresh.Id, null, Token);
         for (var i = 0; i < 10; i++)
         {
             await store.PutAsync(ClusterKeys.Initialize, $"{i}", WriteCondition.Always, 0, Token);
@@ -181,7 +181,7 @@ public sealed class EtcdLifeTests : IAsyncLifetime
     private async Task<(long Lease, LeaderKey Leader)> LeadAsync(string member)
     {
         var lease = await _store.GrantLeaseAsync(s_ttl, Token);
-        return (lease.Id, (await _store.TryAcquireLeaderAsync(member, lease.Id, Token)).Leader!);
+        return (lease.Id, (await _store.TryAcquireLeaderAsync(member, lease.Id, null, Token)).Leader!);
     }
 
     private async Task<(TopologyWatch Topology, long Lease, LeaderKey Leader)> LedByAAsync()

@@ -33,7 +33,7 @@ public sealed class EtcdLoginTests : IAsyncLifetime
     {
         await using var store = Connect(Password);
         var lease = await store.GrantLeaseAsync(TimeSpan.FromSeconds(30), Token);
-        var acquired = await store.TryAcquireLeaderAsync("a", lease.Id, Token);
+        var acquired = await store.TryAcquireLeaderAsync("a", lease.Id, null, Token);
         var logins = store.Status.Logins;
 
         await Task.Delay(s_tokenLife * 2, Token);   // each use would prolong the token: only time ends it

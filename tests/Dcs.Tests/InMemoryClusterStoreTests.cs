@@ -48,12 +48,12 @@ public sealed class InMemoryClusterStoreTests
         var lease = await _a.GrantLeaseAsync(TimeSpan.FromSeconds(30), Token);
         _a.LoseAnswers();
 
-        var acquire = _a.TryAcquireLeaderAsync("a", lease.Id, Token).AsTask();
+        var acquire = _a.TryAcquireLeaderAsync("a", lease.Id, null, Token).AsTask();
         _time.Advance(_a.RequestTimeout);
 
         Assert.Equal(LeaseOutcome.Unknown, (await acquire).Outcome);
         Assert.Equal("a", _dcs.Keys[ClusterKeys.Leader].Value);
-        Assert.Equal(LeaseOutcome.Held, (await _a.TryAcquireLeaderAsync("a", lease.Id, Token)).Outcome);
+        Assert.Equal(LeaseOutcome.Held, (await _a.TryAcquireLeaderAsync("a", lease.Id, null, Token)).Outcome);
     }
 
     [Fact]
@@ -76,7 +76,7 @@ public sealed class InMemoryClusterStoreTests
     public async Task A_lease_ends_exactly_when_its_life_is_over_counted_from_its_last_renewal()
     {
         var lease = await _a.GrantLeaseAsync(TimeSpan.FromSeconds(30), Token);
-        await _a.TryAcquireLeaderAsync("a", lease.Id, Token);
+        await _a.TryAcquireLeaderAsync("a", lease.Id, null, Token);
 
         _time.Advance(TimeSpan.FromSeconds(20));
         await _a.RenewLeaseAsync(lease.Id, Token);
@@ -92,7 +92,7 @@ public sealed class InMemoryClusterStoreTests
     public async Task While_the_store_is_down_no_lease_ends_and_afterwards_each_has_its_full_life()
     {
         var lease = await _a.GrantLeaseAsync(TimeSpan.FromSeconds(30), Token);
-        await _a.TryAcquireLeaderAsync("a", lease.Id, Token);
+        await _a.TryAcquireLeaderAsync("a", lease.Id, null, Token);
 
         _dcs.IsDown = true;
         _time.Advance(TimeSpan.FromMinutes(5));

@@ -282,6 +282,22 @@ public sealed class RaceTests
         });
 
     [Fact]
+    public void Answers_from_before_a_term_that_was_not_seen_do_not_count()
+    {
+        var raced = Standby();
+        Assert.Equal("races", HaLoop.Decide(raced).Code);
+
+        // Another member led meanwhile, and is gone again: it has taken the synchronous state over.
+        var later = raced with
+        {
+            Memory = HaLoop.Decide(raced).Memory,
+            Cluster = raced.Cluster! with { Sync = SyncState.None with { ModRevision = 77 } },
+        };
+
+        Assert.Equal("asks_peers", HaLoop.Decide(later).Code);
+    }
+
+    [Fact]
     public void An_old_position_is_no_vote()
     {
         var o = Synced(Configured(Standby(), """{"synchronous_mode":"quorum"}"""), "x", 1, "a", "b");

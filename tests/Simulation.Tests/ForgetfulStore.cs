@@ -34,8 +34,8 @@ internal sealed class ForgetfulStore(IClusterStore store, SimWorld world) : IClu
         store.RenewLeaseAsync(leaseId, cancellationToken);
 
     public ValueTask<LeaderWrite> TryAcquireLeaderAsync(
-        string member, long leaseId, CancellationToken cancellationToken) =>
-        store.TryAcquireLeaderAsync(member, leaseId, cancellationToken);
+        string member, long leaseId, RaceBasis? basis, CancellationToken cancellationToken) =>
+        store.TryAcquireLeaderAsync(member, leaseId, basis, cancellationToken);
 
     public ValueTask<LeaderWrite> TryKeepLeaderAsync(
         string member, long leaseId, CancellationToken cancellationToken) =>

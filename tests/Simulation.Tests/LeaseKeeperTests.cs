@@ -197,7 +197,7 @@ public sealed class LeaseKeeperTests : IDisposable
         _store.IsMute = true;
         Run(_keeper.ReleaseAsync);
 
-        var again = Run(token => _keeper.AcquireAsync(null, token));
+        var again = Run(token => _keeper.AcquireAsync(null, null, token));
         _store.IsMute = false;
         _world.RunUntil(() => _dcs.Snapshot.Leader is null, TimeSpan.FromSeconds(5));
 
@@ -220,7 +220,8 @@ public sealed class LeaseKeeperTests : IDisposable
         Assert.Equal(isKept, _keeper.View.HoldsLeader);
     }
 
-    private void Acquire() => Assert.Equal(LeaseOutcome.Held, Run(token => _keeper.AcquireAsync(null, token)).Outcome);
+    private void Acquire() =>
+        Assert.Equal(LeaseOutcome.Held, Run(token => _keeper.AcquireAsync(null, null, token)).Outcome);
 
     private T Run<T>(Func<CancellationToken, Task<T>> act)
     {

@@ -81,7 +81,7 @@ public sealed class LeaseTimesTests
             };
             Adopt(ttl);
             _process.Run(() => _ = Keeper.RunAsync(CancellationToken.None));
-            _process.Run(() => _ = Keeper.AcquireAsync(null, CancellationToken.None));
+            _process.Run(() => _ = Keeper.AcquireAsync(null, null, CancellationToken.None));
             _world.RunUntil(() => Keeper.View.HoldsLeader, TimeSpan.FromSeconds(1));
         }
 

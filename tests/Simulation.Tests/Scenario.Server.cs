@@ -10,6 +10,7 @@ internal static partial class Scenario
     private static readonly string[] s_open =
         [
             nameof(BadDisk),
+            nameof(DarkSource),
         ];
 
     /// <summary>The names of those that every change has to withstand; or of the one that is asked for.</summary>

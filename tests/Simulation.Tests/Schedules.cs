@@ -9,10 +9,10 @@ internal static class Schedules
     private const int Most = 10;
 
     /// <summary>
-    /// Schedules of the mix of all; of each other mix a tenth as many. By default 10,400 in all: about 140 s of
-    /// processor time on a loaded machine.
+    /// Schedules of the mix of all; of each other mix a tenth as many. By default 5,200 in all: about 70 s of
+    /// processor time.
     /// </summary>
-    public static int Count => Replay.Count ?? 4000;
+    public static int Count => Replay.Count ?? 2000;
 
     /// <summary>Runs schedules side by side; fails with what the first ten of them broke.</summary>
     public static void Hold(Func<int, SimOptions> optionsOf, int count, ITestOutputHelper output)

@@ -113,7 +113,7 @@ internal sealed partial class SimPatroni
         }
         Say("races");
         await RenewAsync();
-        var write = await Store.TryAcquireLeaderAsync(Self, _lease, CancellationToken.None);
+        var write = await Store.TryAcquireLeaderAsync(Self, _lease, null, CancellationToken.None);
         if (write.Outcome == LeaseOutcome.Unknown)
         {
             throw new ClusterStoreException("no answer to the race");

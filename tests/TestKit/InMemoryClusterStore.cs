@@ -171,8 +171,8 @@ public sealed class InMemoryClusterStore : IClusterStore
 
     /// <inheritdoc/>
     public ValueTask<LeaderWrite> TryAcquireLeaderAsync(
-        string member, long leaseId, CancellationToken cancellationToken) =>
-        TryAskAsync(() => _dcs.Acquire(member, leaseId), UnknownLeader, cancellationToken, isJudged: true);
+        string member, long leaseId, RaceBasis? basis, CancellationToken cancellationToken) =>
+        TryAskAsync(() => _dcs.Acquire(member, leaseId, basis), UnknownLeader, cancellationToken, isJudged: true);
 
     /// <inheritdoc/>
     public ValueTask<LeaderWrite> TryKeepLeaderAsync(

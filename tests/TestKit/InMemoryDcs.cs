@@ -248,7 +248,7 @@ public sealed class InMemoryDcs(TimeProvider time)
         }
     }
 
-    internal LeaderWrite Acquire(string member, long leaseId)
+    internal LeaderWrite Acquire(string member, long leaseId, RaceBasis? basis)
     {
         lock (_gate)
         {
@@ -258,7 +258,9 @@ public sealed class InMemoryDcs(TimeProvider time)
                     ? new LeaderWrite(LeaseOutcome.Held, held) { Life = _life }
                     : new LeaderWrite(LeaseOutcome.Lost, held) { Life = _life };
             }
-            return PutLeader(member, leaseId);
+            return basis is { } seen && seen != RaceBasis.Of(_snapshot)
+                ? new LeaderWrite(LeaseOutcome.Lost) { Life = _life }
+                : PutLeader(member, leaseId);
         }
     }
 

@@ -178,9 +178,14 @@ internal sealed partial class LeaseKeeper(
     /// <param name="atMost">
     /// The longest that it may take; null: as long as any request. Without an answer the key is uncertain.
     /// </param>
+    /// <param name="basis">
+    /// What the decision to race was made by: without it the key is not taken. Null: whatever stands there.
+    /// </param>
     /// <param name="cancellationToken">Gives up; then nothing is concluded.</param>
-    public Task<LeaderWrite> AcquireAsync(TimeSpan? atMost, CancellationToken cancellationToken) =>
-        WriteLeaderAsync(static (store, self, lease, token) => store.TryAcquireLeaderAsync(self, lease, token), atMost,
+    public Task<LeaderWrite> AcquireAsync(
+        TimeSpan? atMost, RaceBasis? basis, CancellationToken cancellationToken) =>
+        WriteLeaderAsync(
+            (store, self, lease, token) => store.TryAcquireLeaderAsync(self, lease, basis, token), atMost,
             cancellationToken);
 
     /// <summary>Confirms a key that carries our name, perhaps on the lease of an earlier life.</summary>

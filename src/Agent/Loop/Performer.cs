@@ -114,7 +114,8 @@ internal sealed partial class Performer(
                     LogNotDone(nameof(HaAction.AcquireLeader), "not begun", guard.WatchdogProblem ?? "");
                     return (false, learned);
                 }
-                var won = await keeper.AcquireAsync(AcquireLimit(run.Observation), cancellationToken);
+                var won = await keeper.AcquireAsync(
+                    AcquireLimit(run.Observation), RaceBasis.Of(run.Observation.Cluster!), cancellationToken);
                 if (won is { Outcome: LeaseOutcome.Lost, Leader: { } winner })
                 {
                     LogRaceLost(winner.Holder);
