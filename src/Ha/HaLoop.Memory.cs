@@ -13,15 +13,10 @@ public static partial class HaLoop
         var memory = o.Ended is { } ended ? Absorb(o.Memory, ended) : o.Memory;
         var leader = o.Leader;
         memory = RememberLife(o, memory);
-        RaceBasis? unlocked = leader is null && o.Cluster is { } free ? RaceBasis.Of(free) : null;
+        memory = RememberUnlocked(o, memory);
         memory = memory with
         {
             Health = HealthRules.Remember(memory.Health, o.Local, o.Now),
-            UnlockedSince = unlocked is null ? null
-                // Another basis: a member has led since, and its term was over before this member saw it.
-                : memory.UnlockedBasis is { } before && before != unlocked ? o.Now
-                : memory.UnlockedSince ?? o.Now,
-            UnlockedBasis = unlocked,
             Request = o.Cluster?.Failover is not { } request ? null
                 : memory.Request is { } known && known.Revision == request.ModRevision ? known
                 : (request.ModRevision, o.Now),
@@ -88,6 +83,25 @@ public static partial class HaLoop
             Divergence = o.Local is { IsStreaming: true, Damage: DataDamage.None }
                 ? DivergenceState.Fits
                 : memory.Divergence,
+        };
+    }
+
+    /// <summary>
+    /// Since when nobody leads. When the keys that a leader writes have changed since, another member has led in
+    /// between, and its term was over before this member saw it: the time counts from now.
+    /// </summary>
+    private static LoopMemory RememberUnlocked(Observation o, LoopMemory memory)
+    {
+        if (o.Leader is not null || o.Cluster is not { } cluster)
+        {
+            return memory with { UnlockedSince = null, UnlockedBasis = null };
+        }
+        var basis = RaceBasis.Of(cluster);
+        var hasLedSince = memory.UnlockedBasis is { } before && before != basis;
+        return memory with
+        {
+            UnlockedSince = hasLedSince ? o.Now : memory.UnlockedSince ?? o.Now,
+            UnlockedBasis = basis,
         };
     }
 

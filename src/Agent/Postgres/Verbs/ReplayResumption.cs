@@ -12,7 +12,8 @@ internal sealed class ReplayResumption(ServerContext context)
         const string query =
             """
             SELECT string_agg(name || '=' || setting, ',') FROM pg_settings
-             WHERE name IN ('max_connections', 'max_prepared_transactions', 'max_locks_per_transaction', 'max_worker_processes', 'max_wal_senders')
+             WHERE name IN ('max_connections', 'max_prepared_transactions', 'max_locks_per_transaction',
+                 'max_worker_processes', 'max_wal_senders')
             """;
         try
         {
