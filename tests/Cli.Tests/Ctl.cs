@@ -55,6 +55,17 @@ internal sealed class Ctl
         return new Ended(exitCode, output.ToString(), error.ToString());
     }
 
+    /// <summary>A command line that ends with 1 and this error, on the cluster of <see cref="WithPay"/>.</summary>
+    public static async Task RefusesAsync(string commandLine, string error)
+    {
+        var ctl = new Ctl().WithPay();
+
+        var ended = await ctl.RunAsync(commandLine);
+
+        Assert.Equal(1, ended.ExitCode);
+        Assert.StartsWith($"Error: {error}", ended.Error, StringComparison.Ordinal);
+    }
+
     /// <summary>A primary and a quorum standby on two hosts, named pay.</summary>
     public Ctl WithPay(
         string apiOfLeader = "http://10.1.0.11:8008/patroni", string apiOfStandby = "http://10.1.0.12:8008/patroni")
