@@ -212,7 +212,10 @@ public sealed class TestCluster : IAsyncDisposable
             Text(member["replication_state"]) == "streaming"
             && leaderStatus["replication"] is JsonArray standbys
             && standbys.Any(standby => Text(standby?["application_name"]) == node.Name)
-            && Text((await node.GetAsync("/patroni"))?["replication_state"]) == "streaming";
+            && await node.GetAsync("/patroni") is { } status
+            && Text(status["replication_state"]) == "streaming"
+            // A standby that was started a moment ago tells 0 until it knows where its WAL ends: it cannot lead yet.
+            && Text(status["xlog"]?["received_location"]) is not (null or "0");
     }
 
     /// <summary>The nodes that run and are not the leader.</summary>
