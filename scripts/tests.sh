@@ -56,7 +56,7 @@ count() {
 failed_tests() {
     awk '/^    [^ ].* \[FAIL\]$/ || /Cleanup Failure \(/ { on = 1; lines = 0 }
          /^ ? ? ? ?[^ ]/ && !/\[FAIL\]$/ && !/Cleanup Failure \(/ { on = 0 }
-         on && lines++ < 40' "$results/$1.log"
+         on && lines++ < 120 { print substr($0, 1, 260) }' "$results/$1.log"
 }
 
 # Adds a run that has ended to the counts, and prints one line about it, and what failed in it.

@@ -24,12 +24,14 @@ public sealed record EtcdServerOptions
     public IReadOnlyList<string> ExtraArguments { get; init; } = [];
 }
 
-/// <summary>A real etcd member on free ports of 127.0.0.1, with its data below /tmp; gone with the test.</summary>
+/// <summary>
+/// A real etcd member on free ports of 127.0.0.1, with its data in memory where it can be; gone with the test.
+/// </summary>
 public sealed class EtcdServer : IAsyncDisposable
 {
     private const string Program = "etcd";
     private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(2) };
-    private readonly TempDirectory _directory = new("etcd");
+    private readonly TempDirectory _directory = TempDirectory.InMemory("etcd");
     private readonly string[] _arguments;
     private readonly string _initialCluster;
     private readonly int _peerPort;

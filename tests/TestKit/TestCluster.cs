@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
+using Xunit;
 
 namespace Routing.TestKit;
 
@@ -39,6 +40,7 @@ public sealed class TestCluster : IAsyncDisposable
     private readonly TempDirectory _directory = new("cluster");
     private readonly List<TestNode> _nodes = [];
     private readonly TestClusterOptions _options;
+    private readonly string? _collection = TestContext.Current.TestCollection?.UniqueID;
 
     private static readonly PosixSignalRegistration s_onTerminate;
 
@@ -320,6 +322,16 @@ public sealed class TestCluster : IAsyncDisposable
     public string Report() => string.Concat(_nodes.Select(node =>
         $"\n--- {node.Name} ({(node.IsStarted ? "started" : "ended")}, PostgreSQL "
             + $"{node.PostmasterPid?.ToString((IFormatProvider?)null) ?? "down"})\n{node.LogTail()}"));
+
+    /// <summary>The ends of the agents' logs of all clusters that tests of a collection have started.</summary>
+    internal static string ReportOf(string? collection)
+    {
+        lock (s_running)
+        {
+            return string.Concat(
+                s_running.Where(cluster => cluster._collection == collection).Select(cluster => cluster.Report()));
+        }
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

@@ -289,7 +289,7 @@ public sealed class TestNode : IDisposable
     }
 
     /// <summary>The end of the agent's log.</summary>
-    public string LogTail(int lines = 15) =>
+    public string LogTail(int lines = 25) =>
         File.Exists(LogFile) ? string.Join('\n', File.ReadLines(LogFile).TakeLast(lines)) : "(no log)";
 
     /// <summary>How often a word stands in the agent's log.</summary>

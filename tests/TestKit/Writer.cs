@@ -143,9 +143,15 @@ public sealed class Writer : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private static async Task MakeTableAsync(TestCluster cluster) =>
-        await (await cluster.LeaderAsync()).SqlAsync(
-            "CREATE TABLE IF NOT EXISTS written (client int, id bigint, PRIMARY KEY (client, id))");
+    private static Task MakeTableAsync(TestCluster cluster) =>
+        cluster.UntilAsync(
+            async () =>
+            {
+                await (await cluster.LeaderAsync()).SqlAsync(
+                    "CREATE TABLE IF NOT EXISTS written (client int, id bigint, PRIMARY KEY (client, id))");
+                return true;
+            },
+            "a leader makes the table of the writers");
 
     private static Writer Begin(TestCluster cluster, ImmutableArray<TestNode> nodes, TimeSpan? patience)
     {
