@@ -132,6 +132,10 @@ public sealed class FillingTests
         {
             LogFile = node["left"],
         });
+        // While the program is being loaded its command line is empty.
+        await WaitUntil.TrueAsync(
+            async () => (await File.ReadAllTextAsync($"/proc/{pid.Pid}/cmdline", Cancellation)).Length > 0,
+            TimeSpan.FromSeconds(30), "the program has a command line");
 
         var cloned = await node.Server.CloneAsync(new ClonePlan(primary.Member), node.Progress, Cancellation);
 
