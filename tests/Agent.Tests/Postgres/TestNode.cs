@@ -10,6 +10,8 @@ using Routing.Ha;
 using Routing.Settings;
 using Routing.TestKit;
 
+[assembly: AssemblyFixture(typeof(Routing.TestKit.OrdinaryUser))]
+
 namespace Routing.Agent.Tests.Postgres;
 
 /// <summary>A real PostgreSQL server with its supervisor, in a directory of its own.</summary>

@@ -1,0 +1,96 @@
+using Routing.Agent.Postgres;
+using Routing.Ha;
+
+namespace Routing.Agent.Tests.Postgres;
+
+/// <summary>A new cluster on a real PostgreSQL.</summary>
+[Trait("Category", "Integration")]
+public sealed class ClusterBootstrapTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_new_cluster_has_its_roles_and_options()
+    {
+        await using var node = await TestNode.PrimaryAsync("a");
+
+        var seen = await node.ObserveAsync();
+
+        Assert.Equal((ServerState.Running, true, 1u), (seen.Server, seen.IsPrimary, seen.Timeline));
+        Assert.True(seen.Control!.DataChecksums);
+        Assert.True(seen.RewindPossible);
+        Assert.Equal("C", await node.ValueAsync("SELECT datcollate FROM pg_database WHERE datname = 'postgres'"));
+        Assert.Equal("True", await node.ValueAsync("SELECT rolreplication FROM pg_roles WHERE rolname = 'repl'"));
+        Assert.Equal("True", await node.ValueAsync(
+            "SELECT has_function_privilege('rewinder', 'pg_read_binary_file(text)', 'EXECUTE')", "rewinder"));
+    }
+
+    [Fact]
+    public async Task A_list_of_statements_may_name_roles_that_exist()
+    {
+        const string script = """
+            post_bootstrap:
+            - type: sql
+              command: |
+                -- the superuser is there already
+                CREATE USER boss WITH PASSWORD 'it''s a:b\c "d" $e ''f'' #g%h' SUPERUSER CONNECTION LIMIT 7;
+                CREATE USER app WITH PASSWORD 'x;y';
+                CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;
+            - type: sql
+              command: CREATE DATABASE shop OWNER app
+            """;
+        await using var node = new TestNode("a", topLevel: script);
+
+        var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+
+        Assert.True(made.Ok, made.Detail);
+        Assert.Equal("7", await node.ValueAsync("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'boss'"));
+        Assert.Equal("1", await node.ValueAsync("SELECT f()", "app", "x;y"));
+        Assert.Equal("shop", await node.ValueAsync("SELECT datname FROM pg_database WHERE datname = 'shop'"));
+    }
+
+    [Fact]
+    public async Task A_script_makes_the_cluster_and_another_one_the_replica()
+    {
+        await using var node = new TestNode("a", topLevel: "  post_bootstrap: sh DIRECTORY/after", bootstrap: """
+              method: mine
+              mine:
+                command: sh DIRECTORY/make
+                flavour: plain vanilla
+                recovery_conf: {recovery_target_action: promote, restore_command: 'false'}
+            """);
+        await File.WriteAllTextAsync(node["make"], $"""
+            echo "$*" > {node["arguments"]}
+            exec {TestNode.Binaries}/initdb -D {node.Data} -U boss -A scram-sha-256 --pwfile=/dev/stdin <<END
+            another password
+            END
+            """, Cancellation);
+        await File.WriteAllTextAsync(node["after"],
+            $"exec {TestNode.Binaries}/psql -X -d \"$1\" -c 'CREATE TABLE made (x int)'", Cancellation);
+        await using var copy = new TestNode("b", extra: """
+              create_replica_methods: [broken, script, basebackup]
+              broken: {command: 'false'}
+              script: {command: sh DIRECTORY/copy, level: 3}
+            """);
+        await File.WriteAllTextAsync(copy["copy"], $"""
+            echo "$*" > {copy["arguments"]}
+            mkdir -m 700 {copy.Data}
+            exec {TestNode.Binaries}/pg_basebackup -D {copy.Data} -c fast -d "$(echo "$*" | sed 's/.*--connstring=\(.*\) --level=3$/\1/')"
+            """, Cancellation);
+
+        var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+        Assert.True(made.Ok, made.Detail);
+        await node.ExecuteAsync("SELECT pg_create_physical_replication_slot('b', true)");
+        var cloned = await copy.Server.CloneAsync(new ClonePlan(node.Member), copy.Progress, Cancellation);
+        var started = await copy.StartStandbyOfAsync(node);
+
+        Assert.Equal($"--scope=demo --datadir={node.Data} --flavour=plain vanilla",
+            (await File.ReadAllTextAsync(node["arguments"], Cancellation)).Trim());
+        Assert.Equal("0", await node.ValueAsync("SELECT count(*) FROM made"));
+        Assert.Equal("0", await node.ValueAsync("SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'trust'"));
+        Assert.True(cloned.Ok, cloned.Detail);
+        Assert.Contains("by script", cloned.Detail, StringComparison.Ordinal);
+        Assert.Equal(StartOutcome.Running, started);
+        await copy.UntilAsync(seen => seen.IsStreaming);
+    }
+}
