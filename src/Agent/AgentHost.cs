@@ -82,7 +82,6 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _peers = new PeerClient(settings.Ctl, time) { OwnId = Id };
         _postgres =
             new LocalPostgresServer(settings, initial, time, signal.Wake, loggers.CreateLogger<LocalPostgresServer>());
-        _keeper = new LeaseKeeper(_store, settings.Name, time, loggers.CreateLogger<LeaseKeeper>());
         var fenceDirectory = FenceDirectory.For(settings.Postgres.DataDirectory, null);
         if (FenceSweep.BesideOf(fenceDirectory, time.GetUtcNow()) is > 0 and var swept)
         {
@@ -94,6 +93,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
                 static path => new LinuxWatchdogDevice(path), s_deviceLimit), time, LogWatchdog);
         _guard = new PrimaryGuard(_fence, watchdog, () => _board.Current.Timing, time,
             loggers.CreateLogger<PrimaryGuard>());
+        var pulse = new LoopPulse(time);
+        _keeper = new LeaseKeeper(_store, settings.Name, new LeaseListener(_guard, _board, signal, pulse), time,
+            loggers.CreateLogger<LeaseKeeper>());
         var consentFile = new ConsentFile(settings.Postgres.DataDirectory, time);
         var earlierConsent = consentFile.Recall();
         _consents = new FailsafeConsents(_board, earlierConsent, consentFile.Keep, time);
@@ -106,7 +108,8 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             LongestTtl = initial.Timing.Corrected(Timing.CommonMinimum).Ttl,
         });
         _loop = new AgentLoop(
-            member, _store, _watch, _postgres, _peers, _guard, _keeper, _board, events, signal, time, loggers)
+            member, _store, _watch, _postgres, _peers, _guard, _keeper, _board, events, signal, pulse,
+            time, loggers)
         {
             RunEnded = OnRunEnded,
             NameIsOurs = () => Volatile.Read(ref _nameIsOurs),

@@ -13,7 +13,7 @@ public sealed class BackgroundTaskTests
         cluster.World.RunUntil(() => cluster.IsWhole, TimeSpan.FromSeconds(60));
         var leader = cluster.Nodes.Single(node => node.AcceptsWrites);
 
-        ((SimAgent)leader.Agent!).Keeper.LoopIsAlive = () => throw new InvalidOperationException("planted");
+        leader.KeeperBreaks = new InvalidOperationException("planted");
 
         cluster.World.RunUntil(() => cluster.Invariants.Violation is not null, TimeSpan.FromSeconds(10));
         Assert.Contains($"the agent of {leader.Name} broke", cluster.Invariants.Violation, StringComparison.Ordinal);

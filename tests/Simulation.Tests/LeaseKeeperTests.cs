@@ -15,6 +15,7 @@ public sealed class LeaseKeeperTests : IDisposable
     private readonly SimClock _clock;
     private readonly InMemoryDcs _dcs;
     private readonly InMemoryClusterStore _store;
+    private readonly FakeLeaseListener _listener = new();
     private readonly LeaseKeeper _keeper;
     private Task? _keeping;
 
@@ -25,7 +26,7 @@ public sealed class LeaseKeeperTests : IDisposable
         _dcs = new InMemoryDcs(_clock.For(null));
         _store = _dcs.Connect("a");
         _store.RequestDelay = _store.AnswerDelay = () => TimeSpan.FromMilliseconds(5);
-        _keeper = new LeaseKeeper(_store, "a", _clock, NullLogger<LeaseKeeper>.Instance);
+        _keeper = new LeaseKeeper(_store, "a", _listener, _clock, NullLogger<LeaseKeeper>.Instance);
         _process.Run(() => _keeping = _keeper.RunAsync(CancellationToken.None));
     }
 
@@ -69,16 +70,15 @@ public sealed class LeaseKeeperTests : IDisposable
     [Fact]
     public void The_guards_act_and_requests_end_earlier_while_a_hardware_watchdog_is_active()
     {
-        Conviction? told = null;
-        _keeper.ConvictionChanged = conviction => told = conviction ?? told;
-        _keeper.ReserveOf = _ => TimeSpan.FromSeconds(5);
+        _listener.Reserve = TimeSpan.FromSeconds(5);
 
         Acquire();
 
         var view = _keeper.View;
+        var told = _listener.LastHeld!.Value;
         Assert.Equal(TimeSpan.FromSeconds(10), view.SafetyMargin);   // of the watchdog, and of the lease that it leaves
         Assert.Equal(TimeSpan.FromSeconds(7.5), new TimeSpan(
-            (told!.Value.Until - told.Value.Deadline) * TimeSpan.TicksPerSecond / _clock.TimestampFrequency));
+            (told.Until - told.Deadline) * TimeSpan.TicksPerSecond / _clock.TimestampFrequency));
 
         _store.IsCutOff = true;
         var lastPossible = _world.Now;
@@ -108,21 +108,18 @@ public sealed class LeaseKeeperTests : IDisposable
         Acquire();
         _store.IsCutOff = true;
         _world.RunFor(TimeSpan.FromSeconds(40));   // the lease is over
-        Conviction? told = null;
-        _process.Run(() =>
-        {
-            _keeper.ConvictionChanged = conviction => told = conviction;
-            _keeper.Vouch(_clock.GetTimestamp(), _clock.GetTimestamp() + (30 * _clock.TimestampFrequency));
-        });
-        var vouched = told!.Value;
+        _process.Run(
+            () => _keeper.Vouch(_clock.GetTimestamp(), _clock.GetTimestamp() + (30 * _clock.TimestampFrequency)));
+        var vouched = _listener.Conviction!.Value;
 
         _process.Run(_keeper.Withdraw);
 
+        var told = _listener.Conviction!.Value;
         Assert.Null(_keeper.VouchedUntil);
         Assert.True(vouched.Until > _clock.GetTimestamp());
-        Assert.True(told!.Value.Until < _clock.GetTimestamp());
+        Assert.True(told.Until < _clock.GetTimestamp());
         Assert.InRange(
-            _clock.GetElapsedTime(_clock.GetTimestamp(), told.Value.Deadline), TimeSpan.FromSeconds(0.1),
+            _clock.GetElapsedTime(_clock.GetTimestamp(), told.Deadline), TimeSpan.FromSeconds(0.1),
             TimeSpan.FromSeconds(2.5));
     }
 
@@ -132,7 +129,7 @@ public sealed class LeaseKeeperTests : IDisposable
         Acquire();
         _world.RunFor(TimeSpan.FromSeconds(5));
 
-        _keeper.LoopIsAlive = () => false;
+        _listener.IsLoopAlive = false;
         _world.RunFor(TimeSpan.FromSeconds(45));
 
         Assert.Null(_dcs.Snapshot.Leader);
@@ -160,14 +157,13 @@ public sealed class LeaseKeeperTests : IDisposable
         Assert.Equal(WriteStatus.Unknown, Run(_keeper.ReleaseAsync).Status);
         Assert.True(_keeper.View.ReleaseLeft > TimeSpan.Zero);
 
-        var woken = false;
-        _keeper.Wake = () => woken = true;
+        var woken = _listener.Woken;
         (_store.IsMute, _store.IsDeaf) = (false, false);
         _world.RunUntil(() => _keeper.View.ReleaseLeft == TimeSpan.Zero, TimeSpan.FromSeconds(10));
 
         Assert.Null(_dcs.Snapshot.Leader);
         Assert.Equal(TimeSpan.Zero, _keeper.View.ReleaseLeft);
-        Assert.True(woken);
+        Assert.True(_listener.Woken > woken);
     }
 
     [Fact]

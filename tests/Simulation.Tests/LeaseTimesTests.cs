@@ -66,7 +66,7 @@ public sealed class LeaseTimesTests
         private readonly SimWorld _world = new(1);
         private readonly SimProcess _process;
         private readonly SimClock _clock;
-        private Conviction? _told;
+        private readonly FakeLeaseListener _listener = new();
 
         public Leader(int ttl)
         {
@@ -75,10 +75,7 @@ public sealed class LeaseTimesTests
             Dcs = new InMemoryDcs(_clock.For(null));
             Store = Dcs.Connect("a");
             Store.RequestDelay = Store.AnswerDelay = () => TimeSpan.FromMilliseconds(5);
-            Keeper = new LeaseKeeper(Store, "a", _clock, NullLogger<LeaseKeeper>.Instance)
-            {
-                ConvictionChanged = conviction => _told = conviction ?? _told,
-            };
+            Keeper = new LeaseKeeper(Store, "a", _listener, _clock, NullLogger<LeaseKeeper>.Instance);
             Adopt(ttl);
             _process.Run(() => _ = Keeper.RunAsync(CancellationToken.None));
             _process.Run(() => _ = Keeper.AcquireAsync(null, null, CancellationToken.None));
@@ -95,7 +92,8 @@ public sealed class LeaseTimesTests
         public TimeSpan Until => Now + Keeper.View.LeaderLeft;
 
         /// <summary>What the guards were told last, as a time of the world.</summary>
-        public TimeSpan Deadline => Now + _clock.GetElapsedTime(_clock.GetTimestamp(), _told!.Value.Deadline);
+        public TimeSpan Deadline =>
+            Now + _clock.GetElapsedTime(_clock.GetTimestamp(), _listener.LastHeld!.Value.Deadline);
 
         private TimeSpan Now => TimeSpan.FromTicks(_world.Now);
 

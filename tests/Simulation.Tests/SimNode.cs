@@ -57,6 +57,9 @@ internal sealed class SimNode
     /// <summary>A planted mistake in the task that looks after the fence; null: none.</summary>
     public Exception? GuardBreaks { get; set; }
 
+    /// <summary>A planted mistake in the task that keeps the lease; null: none.</summary>
+    public Exception? KeeperBreaks { get; set; }
+
     /// <summary>Its agent is not started again.</summary>
     public bool StaysWithoutAgent { get; set; }
 
@@ -310,7 +313,6 @@ internal sealed class SimAgent : SimMember
         Store.PushDelay = () => world.Between(0.3, 15);
         IClusterStore store = options.ShowsOldSnapshots ? new ForgetfulStore(Store, world) : Store;
         _watch = new TopologyWatch(store, NullLogger<TopologyWatch>.Instance);
-        Keeper = new LeaseKeeper(store, node.Name, time, NullLogger<LeaseKeeper>.Instance);
         Board =
             new StatusBoard(new AgentStatus { Scope = "sim", Name = node.Name, LastLeader = node.Members.Leader,
                 Config = node.Config });
@@ -326,10 +328,12 @@ internal sealed class SimAgent : SimMember
         var earlierConsent = options.ForgetsConsents ? null : node.Consent;
         _consents = new FailsafeConsents(Board, earlierConsent, consent => node.Consent = consent, time);
         _guard = new SimGuard(node, world, process, options, () => Board.Current.Timing, time);
+        var (signal, pulse) = (new LoopSignal(time), new LoopPulse(time));
+        var listener = new SimLeaseListener(node, new LeaseListener(_guard, Board, signal, pulse));
+        Keeper = new LeaseKeeper(store, node.Name, listener, time, NullLogger<LeaseKeeper>.Instance);
         _loop = new AgentLoop(
             _member, store, _watch, postgres, new SimPeers(world, cluster.Network, node.Name, time, cluster.Nodes),
-            _guard, Keeper, Board, new AgentEvents(time, 4),
-            new LoopSignal(time), time, NullLoggerFactory.Instance)
+            _guard, Keeper, Board, new AgentEvents(time, 4), signal, pulse, time, NullLoggerFactory.Instance)
         {
             Decide = Decide,
             EarlierConsent = earlierConsent,

@@ -28,6 +28,7 @@ internal sealed partial class AgentLoop : IDisposable
     private readonly StatusBoard _board;
     private readonly AgentEvents _events;
     private readonly JobSlot _jobs;
+    private readonly LoopPulse _pulse;
     private readonly TimeProvider _time;
     private readonly ILogger<AgentLoop> _logger;
     private readonly long _startedAt;
@@ -50,7 +51,6 @@ internal sealed partial class AgentLoop : IDisposable
     private (Term Term, TimeSpan Ttl) _longestTtl;
     private long _statusWrittenAt;
     private string _failsafeWritten = "";
-    private long _lastRunAt;
     private long _observedAt;
     private long _confirmedAt;
     private Role _lastRole = Role.Unknown;
@@ -62,28 +62,23 @@ internal sealed partial class AgentLoop : IDisposable
 
     public AgentLoop(
         LocalMember member, IClusterStore store, TopologyWatch watch, IPostgres postgres, IPeers peers,
-        IPrimaryGuard guard,
-        LeaseKeeper keeper, StatusBoard board, AgentEvents events, LoopSignal signal, TimeProvider time,
-        ILoggerFactory loggers)
+        IPrimaryGuard guard, LeaseKeeper keeper, StatusBoard board, AgentEvents events, LoopSignal signal,
+        LoopPulse pulse, TimeProvider time, ILoggerFactory loggers)
     {
         (_member, _store, _watch, _postgres, _guard, _keeper, _board, _events, _time) =
             (member, store, watch, postgres, guard, keeper, board, events, time);
-        Signal = signal;
+        (Signal, _pulse) = (signal, pulse);
         _logger = loggers.CreateLogger<AgentLoop>();
-        _startedAt = _lastRunAt = time.GetTimestamp();
+        _startedAt = time.GetTimestamp();
         _config = DynamicConfig.Parse(member.InitialConfig, 0);
         _timing = _config.Timing.Corrected(Timing.CommonMinimum);
         Orders = new OrderDesk(signal.Wake);
         _jobs = new JobSlot(Now, signal.Wake, loggers.CreateLogger<JobSlot>());
         _status = new StatusKey(store, member.Name);
-        _performer = new Performer(store, keeper, _status, postgres, peers, guard, _jobs, Orders, time,
-            loggers.CreateLogger<Performer>());
+        _performer = new Performer(store, keeper, _status, postgres, peers, guard, _jobs, Orders,
+            signal, time, loggers.CreateLogger<Performer>());
         _publisher = new MemberPublisher(store, keeper, time, loggers.CreateLogger<MemberPublisher>());
-        keeper.Wake = signal.Wake;
-        keeper.LoopIsAlive = IsAlive;
-        keeper.ConvictionChanged = OnConviction;
-        keeper.DeadlineForeseen = guard.BringForward;
-        keeper.ReserveOf = guard.ReserveOf;
+        pulse.Adopt(_timing);
     }
 
     /// <summary>Wakes the loop.</summary>
@@ -198,19 +193,6 @@ internal sealed partial class AgentLoop : IDisposable
 
     private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
 
-    /// <summary>A run finished within loop_wait and the time of its two longest requests.</summary>
-    private bool IsAlive() =>
-        _time.GetElapsedTime(Volatile.Read(ref _lastRunAt)) < _timing.LoopWait + (2 * _timing.RetryTimeout);
-
-    private void OnConviction(Conviction? conviction)
-    {
-        if (conviction is { } held)
-        {
-            _guard.Adopt(held);
-        }
-        _board.Update(status => status with { LeaderUntil = conviction?.Until });
-    }
-
     private void OnWatch(ClusterView view)
     {
         _keeper.Observe(view.Snapshot);
@@ -272,7 +254,7 @@ internal sealed partial class AgentLoop : IDisposable
             await TendServerAsync(observation, bound.Token);
         }
         cancellationToken.ThrowIfCancellationRequested();
-        Volatile.Write(ref _lastRunAt, _time.GetTimestamp());
+        _pulse.Beat();
         RunEnded?.Invoke(_time.GetElapsedTime(began), decision.Code);
         return NextRun(observation, decision);
     }
@@ -476,6 +458,7 @@ internal sealed partial class AgentLoop : IDisposable
         {
             _timing = timing;
             LogTiming(timing.Ttl.TotalSeconds, timing.LoopWait.TotalSeconds, timing.RetryTimeout.TotalSeconds);
+            _pulse.Adopt(timing);
             _keeper.Adopt(timing);
         }
     }

@@ -16,7 +16,8 @@ namespace Routing.Agent.Loop;
 /// the shorter of the two leases gives; the guards are told before the request is sent.</para>
 /// </remarks>
 internal sealed partial class LeaseKeeper(
-    IClusterStore store, string self, TimeProvider time, ILogger<LeaseKeeper> logger) : IDisposable
+    IClusterStore store, string self, ILeaseListener listener, TimeProvider time, ILogger<LeaseKeeper> logger)
+        : IDisposable
 {
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly LoopSignal _sleep = new(time);
@@ -40,32 +41,6 @@ internal sealed partial class LeaseKeeper(
     private TimeSpan _requestLimit = Timing.Default.RetryTimeout;
     private long _renewedAt;
 
-    /// <summary>
-    /// Called when the leader key was won or lost, or is believed in for another time; null: it is not ours. One call
-    /// at a time.
-    /// </summary>
-    public Action<Conviction?>? ConvictionChanged { get; set; }
-
-    /// <summary>
-    /// Called before the key may come to hang on a lease although it is not known to be ours: the deadline that an
-    /// order of an earlier agent must not exceed from then on.
-    /// </summary>
-    public Action<long>? DeadlineForeseen { get; set; }
-
-    /// <summary>Called when something happened that the loop should look at.</summary>
-    public Action? Wake { get; set; }
-
-    /// <summary>
-    /// Whether the loop has shown a sign of life within its bound. A stuck agent must lose its lease.
-    /// </summary>
-    public Func<bool> LoopIsAlive { get; set; } = () => true;
-
-    /// <summary>
-    /// The last part of a lease of this ttl, in which a hardware watchdog may reset the machine; zero: none runs. Must
-    /// not wait for anything.
-    /// </summary>
-    public Func<TimeSpan, TimeSpan> ReserveOf { get; set; } = static _ => TimeSpan.Zero;
-
     /// <summary>Count of renewals that got no answer.</summary>
     public long FailedRenewals { get; private set; }
 
@@ -80,7 +55,7 @@ internal sealed partial class LeaseKeeper(
                 return _held is { } held
                     ? new LeaseView(true, held.Term, time.GetElapsedTime(now, _leaderUntil), _uncertain, _leaderTtl)
                     {
-                        Reserve = ReserveOf(_leaderTtl),
+                        Reserve = listener.ReserveOf(_leaderTtl),
                     }
                     : new LeaseView(false, default, TimeSpan.Zero, _uncertain, _ttl)
                     {
@@ -139,7 +114,7 @@ internal sealed partial class LeaseKeeper(
             var good = true;
             try
             {
-                if (LoopIsAlive())
+                if (listener.IsLoopAlive)
                 {
                     good = await TickAsync(cancellationToken);
                 }
@@ -355,7 +330,7 @@ internal sealed partial class LeaseKeeper(
             (_vouchedUntil, _vouchedDeadline) = (0, Math.Min(_vouchedDeadline, soon));
         }
         Tell();
-        Wake?.Invoke();
+        listener.Wake();
     }
 
     /// <summary>The lease for a key that is about to be put; grants one when there is none.</summary>
@@ -408,7 +383,7 @@ internal sealed partial class LeaseKeeper(
         {
             lock (_lock)
             {
-                var ttl = _ttl - ReserveOf(_ttl);
+                var ttl = _ttl - listener.ReserveOf(_ttl);
                 var pace = WatchPace.For(ttl);
                 return pace < ttl / 5 ? pace : ttl / 5;
             }
@@ -448,7 +423,7 @@ internal sealed partial class LeaseKeeper(
                 {
                     return false;   // a renewal would keep the key alive
                 }
-                Wake?.Invoke();   // the agent may be waiting for this, to end
+                listener.Wake();   // the agent may be waiting for this, to end
             }
             if (await RenewAsync(limit.Token) is not { } lease)
             {
@@ -590,7 +565,7 @@ internal sealed partial class LeaseKeeper(
                 _lease = isInForce ? granted : null;
             }
             _renewedAt = sentAt;
-            Wake?.Invoke();
+            listener.Wake();
             return isInForce ? granted : null;
         }
         catch (ClusterStoreException problem)
@@ -622,11 +597,11 @@ internal sealed partial class LeaseKeeper(
         }
         if (!isHeld)
         {
-            DeadlineForeseen?.Invoke(DeadlineOf(until, lease.Ttl));
+            listener.DeadlineForeseen(DeadlineOf(until, lease.Ttl));
             return;
         }
         Tell();
-        Wake?.Invoke();   // the loop's next run was set by the longer one
+        listener.Wake();   // the loop's next run was set by the longer one
     }
 
     /// <summary>Draws the conclusion from an answer about the leader key.</summary>
@@ -677,7 +652,7 @@ internal sealed partial class LeaseKeeper(
         if (changed)
         {
             LogSettled(write.Outcome, write.Problem ?? write.Leader?.Holder ?? "");
-            Wake?.Invoke();
+            listener.Wake();
         }
     }
 
@@ -699,13 +674,13 @@ internal sealed partial class LeaseKeeper(
                         _leaderLoopWait);
                 }
             }
-            ConvictionChanged?.Invoke(conviction);
+            listener.ConvictionChanged(conviction);
         }
     }
 
     private long DeadlineOf(long until, TimeSpan ttl)
     {
-        var reserve = ReserveOf(ttl);
+        var reserve = listener.ReserveOf(ttl);
         return until - Ticks(reserve) - (Ticks(Observation.SafetyMarginOf(ttl - reserve)) / 2);
     }
 
@@ -718,7 +693,7 @@ internal sealed partial class LeaseKeeper(
         {
             // While the key hangs on a shorter lease, requests have to fit into that one.
             var ttl = _held is not null && _leaderTtl < _ttl ? _leaderTtl : _ttl;
-            var reserve = ReserveOf(ttl);
+            var reserve = listener.ReserveOf(ttl);
             limit = TimeSpan.FromTicks(Math.Min(_requestLimit.Ticks, (ttl - reserve).Ticks / 4));
             if (reserve > TimeSpan.Zero && limit > reserve)
             {

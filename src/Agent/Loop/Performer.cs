@@ -13,8 +13,7 @@ namespace Routing.Agent.Loop;
 /// <summary>Does what the decision says. The only place of the loop with effects.</summary>
 internal sealed partial class Performer(
     IClusterStore store, LeaseKeeper keeper, StatusKey status, IPostgres postgres, IPeers peers, IPrimaryGuard guard,
-    JobSlot jobs,
-    OrderDesk orders, TimeProvider time, ILogger<Performer> logger)
+    JobSlot jobs, OrderDesk orders, LoopSignal signal, TimeProvider time, ILogger<Performer> logger)
 {
     /// <summary>The longest that a peer may take to answer before it counts as unreachable.</summary>
     private static readonly TimeSpan s_peerLimit = TimeSpan.FromSeconds(2);
@@ -249,7 +248,7 @@ internal sealed partial class Performer(
         {
             LogNotDone(nameof(HaAction.BeginCheckpoint), "failed", problem.Message);
         }
-        keeper.Wake?.Invoke();
+        signal.Wake();
     }
 
     /// <summary>Publishes the position (carrying over what else stands there), then gives the key up.</summary>
