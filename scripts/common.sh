@@ -27,6 +27,7 @@ has_postgres() { postgres_bin >/dev/null; }
 has_etcd() { command -v etcd >/dev/null; }
 has_etcdctl() { command -v etcdctl >/dev/null; }
 has_psycopg2() { /usr/bin/python3 -c 'import psycopg2' 2>/dev/null; }
+has_patronictl() { [ -x /usr/bin/patronictl ]; }
 has_node() { command -v node >/dev/null; }
 has_npm() { command -v npm >/dev/null; }
 has_ip() { command -v ip >/dev/null; }
@@ -88,10 +89,11 @@ need_servers() { need "postgres postgresql-server" "etcd etcd-server" "etcdctl e
 # The drills make network namespaces where the kernel lets them.
 need_network() { need "ip iproute2"; }
 
-# The clients of other languages that Integration.Tests speaks with; node's own packages by their lock file.
+# The clients of other languages that Integration.Tests speaks with, node's own packages by their lock file; and the
+# tools around Patroni. No service of theirs is started.
 need_clients() {
     local folder=tests/Integration.Tests/Clients
-    need "psycopg2 python3-psycopg2" "node nodejs" "npm npm"
+    need "psycopg2 python3-psycopg2" "node nodejs" "npm npm" "patronictl patroni python3-etcd"
     # npm notes what it installed; nothing to do while that is younger than the lock file.
     if [ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]; then
         say "Installing node-postgres"
