@@ -34,7 +34,7 @@ public static class SettingsLoader
         if (path is not null && !exists)
         {
             var problem = new SettingsProblem(path, "", null, "there is no such file or directory");
-            if (environment.Values.IsEmpty)
+            if (environment.IsEmpty)
             {
                 report.Error(problem);
                 return new SettingsTree();

@@ -17,7 +17,7 @@ public static class SampleConfig
         var tree = new SettingsTree();
         SettingsTree.Patch(tree.Root, Defaults(hostName, address));
         var report = new SettingsReport();
-        if (!environment.Values.IsEmpty)
+        if (!environment.IsEmpty)
         {
             tree.Patch(SettingsLoader.Load(null, environment, EnvironmentSchema.Agent, report));
         }

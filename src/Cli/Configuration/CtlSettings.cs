@@ -89,7 +89,7 @@ internal sealed record CtlSettings
                 "See --config-file and PATRONICTL_CONFIG_FILE.");
         }
         var variables = SettingsEnvironment.From(Prefix, environment.Variables);
-        return !exists && variables.Values.IsEmpty
+        return !exists && variables.IsEmpty
             ? new SettingsTree()
             : SettingsLoader.Load(exists ? file : null, variables, EnvironmentSchema.Agent, report);
     }
