@@ -288,6 +288,17 @@ public sealed class TestNode : IDisposable
         return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
+    /// <summary>A REST answer as it comes: its code, its type without parameters, and its text.</summary>
+    public async Task<(int Code, string? Type, string Text)> AnswerAsync(
+        string method, string path, string? body = null)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), Rest(path));
+        request.Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json");
+        using var answer = await s_http.SendAsync(request);
+        return ((int)answer.StatusCode, answer.Content.Headers.ContentType?.MediaType,
+            await answer.Content.ReadAsStringAsync());
+    }
+
     /// <summary>The end of the agent's log.</summary>
     public string LogTail(int lines = 25) =>
         File.Exists(LogFile) ? string.Join('\n', File.ReadLines(LogFile).TakeLast(lines)) : "(no log)";

@@ -18,6 +18,47 @@ internal sealed partial class RestHandler(
     /// <summary>A header of <c>/liveness</c>: a random name of this life of the agent.</summary>
     public const string AgentHeader = "Routing-Agent";
 
+    /// <summary>What has an answer of its own, by method and first segment of the path.</summary>
+    public static readonly RestRoutes Routes = new(
+    [
+        RestRoute.Open("GET", "patroni", (rest, context, settings) => rest.PatroniAsync(context, settings)),
+        RestRoute.Open("GET", "liveness", (rest, context, _) => rest.Liveness(context)),
+        RestRoute.Open("GET", "readiness",
+            (rest, context, _) => StatusOnly(context, HealthCheck.IsReady(rest.View(), context.Request.Query))),
+        RestRoute.Open("GET", "cluster", (rest, context, settings) => rest.ClusterAsync(context, settings)),
+        RestRoute.Open("GET", "history", (rest, context, settings) => rest.HistoryAsync(context, settings)),
+        RestRoute.Open("GET", "config", (rest, context, settings) => rest.ConfigAsync(context, settings)),
+        RestRoute.Open("GET", "failsafe", (rest, context, settings) => rest.FailsafeAsync(context, settings)),
+        RestRoute.Open("GET", "metrics", (rest, context, settings) => rest.MetricsAsync(context, settings)),
+        RestRoute.Open("GET", "events", (rest, context, settings) => rest.EventsAsync(context, settings)),
+        RestRoute.Open("GET", OpenApi.FileName, (_, context, settings) => OpenApi.AnswerAsync(context, settings)),
+        RestRoute.Guarded("PATCH", "config",
+            (rest, context, settings) => rest._configChange.PatchAsync(context, settings)),
+        RestRoute.Guarded("PUT", "config",
+            (rest, context, settings) => rest._configChange.ReplaceAsync(context, settings)),
+        RestRoute.Guarded("POST", "switchover",
+            (rest, context, settings) => rest._leaderChange.RequestAsync(context, settings, "switchover")),
+        RestRoute.Guarded("POST", "failover",
+            (rest, context, settings) => rest._leaderChange.RequestAsync(context, settings, "failover")),
+        RestRoute.Guarded("DELETE", "switchover",
+            (rest, context, settings) => rest._leaderChange.CancelAsync(context, settings)),
+        new RestRoute("POST", "failsafe", RouteAccess.Failsafe,
+            (rest, context, settings) => rest.PostFailsafeAsync(context, settings)),
+        RestRoute.Guarded("POST", "reload", (rest, context, settings) => rest.ReloadAsync(context, settings)),
+        RestRoute.Guarded("POST", "restart",
+            (rest, context, settings) => rest._restart.RequestAsync(context, settings)),
+        RestRoute.Guarded("DELETE", "restart",
+            (rest, context, settings) => rest._restart.CancelAsync(context, settings)),
+        RestRoute.Guarded("POST", "reinitialize",
+            (rest, context, settings) => rest._reinitialize.RequestAsync(context, settings)),
+        RestRoute.Guarded("POST", "sigterm", (_, context, settings) =>
+            context.SayAsync(settings, StatusCodes.Status202Accepted, "shutdown scheduled")),
+        RestRoute.Guarded("POST", "citus",
+            (_, context, settings) => context.SayAsync(settings, StatusCodes.Status200OK, "OK")),
+        RestRoute.Open("POST", "mpp",
+            (_, context, settings) => context.SayAsync(settings, StatusCodes.Status200OK, "OK")),
+    ]);
+
     private static readonly TimeSpan s_freshEnough = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan s_longestWaitForEvents = TimeSpan.FromSeconds(60);
 
@@ -63,44 +104,20 @@ internal sealed partial class RestHandler(
 
     private Task RouteAsync(HttpContext context, Rules rules)
     {
+        var method = context.Request.Method;
         var path = context.Request.Path.Value is { Length: > 0 } text ? text : "/";
-        var word = path.TrimStart('/').Split('/')[0];
-        var settings = rules.Settings;
-        return (context.Request.Method, word) switch
+        if (Routes.Find(method, path.TrimStart('/').Split('/')[0]) is { } route)
         {
-            ("GET", "patroni") => PatroniAsync(context, settings, StatusCodes.Status200OK),
-            ("GET", "liveness") => Liveness(context),
-            ("GET", "readiness") => StatusOnly(context, HealthCheck.IsReady(View(), context.Request.Query)),
-            ("GET", "cluster") => ClusterAsync(context, settings),
-            ("GET", "history") => HistoryAsync(context, settings),
-            ("GET", "config") => ConfigAsync(context, settings),
-            ("GET", "failsafe") => FailsafeAsync(context, settings),
-            ("GET", "metrics") => MetricsAsync(context, settings),
-            ("GET", "events") => EventsAsync(context, settings),
-            ("GET", _) => HealthAsync(context, settings, path),
-            ("HEAD" or "OPTIONS", _) => StatusOnly(context, HealthCheck.Passes(View(), path, context.Request.Query)),
-            ("PATCH", "config") => GuardedAsync(context, rules, () => _configChange.PatchAsync(context, settings)),
-            ("PUT", "config") => GuardedAsync(context, rules, () => _configChange.ReplaceAsync(context, settings)),
-            ("POST", "switchover") =>
-                GuardedAsync(context, rules, () => _leaderChange.RequestAsync(context, settings, "switchover")),
-            ("POST", "failover") =>
-                GuardedAsync(context, rules, () => _leaderChange.RequestAsync(context, settings, "failover")),
-            ("DELETE", "switchover") =>
-                GuardedAsync(context, rules, () => _leaderChange.CancelAsync(context, settings)),
-            ("POST", "failsafe") =>
-                GuardedAsync(context, rules, () => PostFailsafeAsync(context, settings), isFailsafe: true),
-            ("POST", "reload") => GuardedAsync(context, rules, () => ReloadAsync(context, settings)),
-            ("POST", "restart") => GuardedAsync(context, rules, () => _restart.RequestAsync(context, settings)),
-            ("POST", "reinitialize") => GuardedAsync(
-                context, rules, () => _reinitialize.RequestAsync(context, settings)),
-            ("DELETE", "restart") => GuardedAsync(context, rules, () => _restart.CancelAsync(context, settings)),
-            ("POST", "sigterm") => GuardedAsync(
-                context, rules, () => context.SayAsync(settings, StatusCodes.Status202Accepted, "shutdown scheduled")),
-            ("POST", "citus") =>
-                GuardedAsync(context, rules, () => context.SayAsync(settings, StatusCodes.Status200OK, "OK")),
-            ("POST", "mpp") => context.SayAsync(settings, StatusCodes.Status200OK, "OK"),
-            (var method, _) => context.ErrorAsync(
-                settings, StatusCodes.Status501NotImplemented, $"Unsupported method ({method} {path})"),
+            return route.Access == RouteAccess.Open
+                ? route.AnswerAsync(this, context, rules.Settings)
+                : GuardedAsync(context, rules, route);
+        }
+        return method switch
+        {
+            "GET" => HealthAsync(context, rules.Settings, path),
+            "HEAD" or "OPTIONS" => StatusOnly(context, HealthCheck.Passes(View(), path, context.Request.Query)),
+            _ => context.ErrorAsync(
+                rules.Settings, StatusCodes.Status501NotImplemented, $"Unsupported method ({method} {path})"),
         };
     }
 
@@ -118,8 +135,9 @@ internal sealed partial class RestHandler(
         return Task.CompletedTask;
     }
 
-    private async Task GuardedAsync(HttpContext context, Rules rules, Func<Task> act, bool isFailsafe = false)
+    private async Task GuardedAsync(HttpContext context, Rules rules, RestRoute route)
     {
+        var isFailsafe = route.Access == RouteAccess.Failsafe;
         if (await rules.Access.CheckAsync(context, isFailsafe, control.Status.Cluster, time) is { } refusal)
         {
             if (refusal.Code == StatusCodes.Status401Unauthorized)
@@ -129,7 +147,7 @@ internal sealed partial class RestHandler(
             await context.SayAsync(rules.Settings, refusal.Code, refusal.Sentence);
             return;
         }
-        await act();
+        await route.AnswerAsync(this, context, rules.Settings);
     }
 
     private Task HealthAsync(HttpContext context, RestSettings settings, string path)
@@ -141,7 +159,7 @@ internal sealed partial class RestHandler(
         return context.JsonAsync(settings, code, json => StatusDocument.Write(json, view, log));
     }
 
-    private Task PatroniAsync(HttpContext context, RestSettings settings, int code)
+    private Task PatroniAsync(HttpContext context, RestSettings settings)
     {
         var view = View();
         if (view.Age > s_freshEnough
@@ -150,7 +168,7 @@ internal sealed partial class RestHandler(
             // A member that races or hands over asks again when our position is old: the loop looks at the server now.
             control.LookNow();
         }
-        return context.JsonAsync(settings, code, json => StatusDocument.Write(json, view, log));
+        return context.JsonAsync(settings, StatusCodes.Status200OK, json => StatusDocument.Write(json, view, log));
     }
 
     private async Task ClusterAsync(HttpContext context, RestSettings settings)
