@@ -45,6 +45,8 @@ public static partial class HaLoop
         {
             return Refuse(o, order, OrderRefusal.Failed, problem);
         }
+        // A primary that was demoted has given its leadership up: it starts as a standby, and may be elected again.
+        asPrimary &= o.Local.HasProcess || !o.Memory.Demoted;
         if (asPrimary && !o.Paused
             && (!o.Leads || o.Lease.Term.Life < o.Cluster!.Life.Number || o.Options.WatchdogProblem is not null))
         {

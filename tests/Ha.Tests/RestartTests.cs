@@ -237,6 +237,20 @@ public sealed class RestartTests
             o with { Cluster = o.Cluster! with { Leader = null } }).Actions)).AsPrimary);
     }
 
+    [Fact]
+    public void In_a_pause_a_primary_that_was_demoted_starts_as_a_standby()
+    {
+        var o = Asked(Standby(pause: true));
+        o = o with
+        {
+            Local = Every.Server(ServerState.Stopped, isPrimary: true) with { IsPrimary = false },
+            Cluster = o.Cluster! with { Leader = null },
+            Memory = o.Memory with { Demoted = true },
+        };
+
+        Assert.False(Assert.IsType<HaAction.Restart>(Assert.Single(HaLoop.Decide(o).Actions)).AsPrimary);
+    }
+
     [Theory]
     [InlineData(60, null, "follows", 0)]
     [InlineData(6, null, "follows", 6)]

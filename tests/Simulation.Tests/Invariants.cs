@@ -138,6 +138,14 @@ internal sealed partial class Invariants(SimCluster cluster)
         && cluster.World.Now - node.RobbedAt < TimeSpan.FromSeconds(cluster.Options.LongestTtl).Ticks;
 
     /// <summary>
+    /// Its machine stood still in the middle of a promotion, until its lease had ended, and no fence has run yet. The
+    /// cluster's primary is another one: <see cref="Check"/> sees to it that this one ends in time.
+    /// </summary>
+    private bool IsExcused(SimServer server) =>
+        cluster.Dcs.Snapshot.Leader?.Holder != server.Name
+        && cluster.Nodes.Find(n => n.Server == server) is { } node && node.ExcusedUntil > cluster.World.Now;
+
+    /// <summary>
     /// An operator who switches synchronous mode off gives the promise up for what was committed before, too.
     /// </summary>
     private void SeeMode(ClusterSnapshot snapshot)
@@ -197,7 +205,7 @@ internal sealed partial class Invariants(SimCluster cluster)
     /// <summary>A server has become writable: what was promised has to be there.</summary>
     public void BecamePrimary(SimServer server, bool wasPromoted)
     {
-        if (IsForeign(server))
+        if (IsForeign(server) || IsExcused(server))
         {
             return;
         }

@@ -23,6 +23,17 @@ public sealed class ScheduleTests(ITestOutputHelper output)
     [InlineData(nameof(Scenario.ShortLeaseFailsafe))]
     public void What_broke_once_holds(string name) => Schedules.Hold(_ => Scenario.Rare[name], s_count / 10, output);
 
+    /// <summary>A restart in a pause after a switchover; a machine that stands still while it promotes.</summary>
+    [Theory]
+    [InlineData(13374)]
+    [InlineData(18054)]
+    [InlineData(22651)]
+    [InlineData(30479)]
+    [InlineData(31280)]
+    [InlineData(36016)]
+    public void A_seed_that_broke_once_holds(int seed) =>
+        Assert.Null(new SimCluster(seed, Scenario.Of(seed)).Run());
+
     [Fact]
     public void A_mixed_cluster_breaks_none_either() => Schedules.Hold(Scenario.Mixed, s_count / 10, output);
 
