@@ -107,6 +107,13 @@ public static partial class HaLoop
         {
             return Act(o, "bootstraps", "makes a new cluster", null, new HaAction.Bootstrap());
         }
+        if (o.Local is { Data: DataDirectory.Ready, HasProcess: false, Control.SystemId: { } made }
+            && o.Cluster?.Initialize.SystemId == made)
+        {
+            // The cluster's identity is written: these data are the only ones of it, and are never put aside.
+            return new Decision("initialized", "has initialized a new cluster, whose server has ended", [],
+                o.Memory with { InitializeRevision = 0, BootstrapDone = false }, TimeSpan.Zero);
+        }
         if (o.Local is not { Server: ServerState.Running, IsPrimary: true, Control: { } control })
         {
             return new Decision("bootstrap_failed", "lost the server of the new cluster",

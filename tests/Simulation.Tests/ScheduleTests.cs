@@ -23,10 +23,15 @@ public sealed class ScheduleTests(ITestOutputHelper output)
     [InlineData(nameof(Scenario.ShortLeaseFailsafe))]
     public void What_broke_once_holds(string name) => Schedules.Hold(_ => Scenario.Rare[name], s_count / 10, output);
 
-    /// <summary>A restart in a pause after a switchover; a machine that stands still while it promotes.</summary>
+    /// <summary>
+    /// A restart in a pause after a switchover; a machine that stands still while it promotes; a new cluster whose
+    /// server ends just after its keys are written.
+    /// </summary>
     [Theory]
     [InlineData(13374)]
+    [InlineData(16007)]
     [InlineData(18054)]
+    [InlineData(19745)]
     [InlineData(22651)]
     [InlineData(30479)]
     [InlineData(31280)]
