@@ -69,10 +69,18 @@ public static partial class HaLoop
         { Options.MayBootstrap: false } => "waits for another member to bootstrap: it has no bootstrap section",
         { Options.Tags.NoFailover: true } => "waits for another member to bootstrap: it is tagged nofailover",
         { Options.WatchdogProblem: { } problem } => $"does not make a new cluster: {problem}",
+        { Memory.EarlierLeaseUntil: not null } =>
+            "does not make a new cluster: the store was set up anew or restored, and a leader may come back",
+        _ when o.Cluster!.Members.Values.FirstOrDefault(m => m.Name != o.Self && HasData(m)) is { } other =>
+            $"does not make a new cluster: {other.Name} has data of one",
         _ when o.Failsafe.PingLeft > TimeSpan.Zero =>
             $"does not make a new cluster: {o.Failsafe.PingedBy} leads by failsafe mode",
         _ => null,
     };
+
+    /// <summary>By its own record it could make the cluster come back: the store lost its keys, not the data.</summary>
+    private static bool HasData(Member member) =>
+        member is { XlogLocation: not null, Role: Role.Primary or Role.StandbyLeader or Role.Replica };
 
     /// <summary>A running member tagged clonefrom, else the leader.</summary>
     private static string? CloneSource(Observation o, string leader)
@@ -107,12 +115,18 @@ public static partial class HaLoop
         {
             return Act(o, "bootstraps", "makes a new cluster", null, new HaAction.Bootstrap());
         }
-        if (o.Local is { Data: DataDirectory.Ready, HasProcess: false, Control.SystemId: { } made }
+        if (o.Local is { Data: DataDirectory.Ready, Server: not ServerState.Running, Control.SystemId: { } made }
             && o.Cluster?.Initialize.SystemId == made)
         {
             // The cluster's identity is written: these data are the only ones of it, and are never put aside.
-            return new Decision("initialized", "has initialized a new cluster, whose server has ended", [],
+            return new Decision("initialized", "has initialized a new cluster, whose server does not answer", [],
                 o.Memory with { InitializeRevision = 0, BootstrapDone = false }, TimeSpan.Zero);
+        }
+        if (!o.IsDcsLive && o.Local is { Data: DataDirectory.Ready, Server: not ServerState.Running })
+        {
+            // The answer to the write may have been lost: then the data are the cluster's.
+            return Wait(o, "bootstrap_waits",
+                "has made a new cluster, whose server has ended: waits for the DCS, which may have its keys", s_second);
         }
         if (o.Local is not { Server: ServerState.Running, IsPrimary: true, Control: { } control })
         {

@@ -73,6 +73,65 @@ public sealed class BootstrapTests
         Assert.Equal(new HaAction.Bootstrap(), Assert.Single(HaLoop.Decide(o with { Memory = found.Memory }).Actions));
     }
 
+    /// <summary>Its server ended after the keys were written: the data are the only ones of the cluster.</summary>
+    [Theory]
+    [InlineData(ServerState.Stopped)]
+    [InlineData(ServerState.Unresponsive)]
+    public void Data_whose_identity_is_written_are_kept(ServerState state)
+    {
+        var o = Made(new InitializeKey(Own) { ModRevision = 41 }, config: true);
+        o = o with { Local = o.Local with { Server = state, IsPrimary = false } };
+
+        var decision = HaLoop.Decide(o);
+
+        Assert.Equal("initialized", decision.Code);
+        Assert.Null(HaLoop.Decide(o with { Memory = decision.Memory }).Memory.BootstrapFailure);
+    }
+
+    /// <summary>The write may have been carried out though its answer did not come.</summary>
+    [Fact]
+    public void Data_whose_identity_may_be_written_are_kept_until_the_DCS_answers()
+    {
+        var o = Made(Empty(40), config: true);
+        o = o with { Local = Every.Server(ServerState.Stopped, isPrimary: false), IsDcsLive = false };
+
+        Assert.Equal("bootstrap_waits", HaLoop.Decide(o).Code);
+        Assert.Equal("bootstrap_failed", HaLoop.Decide(o with { IsDcsLive = true }).Code);
+    }
+
+    /// <summary>
+    /// The store lost its keys, and the others still have the data: a new cluster would make them foreign.
+    /// </summary>
+    [Theory]
+    [InlineData(Role.Replica, 200ul, "bootstrap_waits")]
+    [InlineData(Role.Replica, 0ul, "initialize_race")]
+    [InlineData(Role.Uninitialized, 200ul, "initialize_race")]
+    public void Nobody_makes_a_new_cluster_where_a_member_has_data(Role role, ulong position, string code)
+    {
+        var o = Every.Of(new LocalPostgres { Data = DataDirectory.Empty }, null, default);
+        var b = Every.Member("b", role) with { XlogLocation = position == 0 ? null : new Lsn(position) };
+        var c = Every.Member("c", Role.Uninitialized);
+
+        Assert.Equal(code, HaLoop.Decide(o with
+        {
+            Cluster = o.Cluster! with
+            {
+                Initialize = default,
+                Members = o.Cluster.Members.SetItem("b", b).SetItem("c", c),
+            },
+        }).Code);
+    }
+
+    [Fact]
+    public void Nobody_makes_a_new_cluster_while_a_leader_of_the_stores_earlier_life_may_come_back()
+    {
+        var o = Every.Of(new LocalPostgres { Data = DataDirectory.Empty }, null, default);
+        o = o with { Cluster = o.Cluster! with { Initialize = default, Life = new StoreLife(1, 5) } };
+
+        Assert.Equal("bootstrap_waits", HaLoop.Decide(o).Code);
+        Assert.Equal("initialize_race", HaLoop.Decide(o with { Memory = new LoopMemory { Life = 1 } }).Code);
+    }
+
     private static InitializeKey Empty(long revision) => new("") { ModRevision = revision };
 
     private static Observation Made(InitializeKey initialize, bool config)
