@@ -23,23 +23,30 @@ public static partial class HaLoop
     };
 
     /// <summary>
+    /// Why the local data must never lead, as the others are told; null when nothing is known against them. That they
+    /// left the cluster's history the others see by timeline and position.
+    /// </summary>
+    public static string? DamageOf(Observation o) =>
+        o.Local.AcceptsWrites || o.Local.Data != DataDirectory.Ready ? null : WhyMarked(o);
+
+    private static string? WhyMarked(Observation o) => (o.Local.Damage, o.Memory.Divergence) switch
+    {
+        (DataDamage.ToBeReplaced, _) => "an operator has asked to replace its data",
+        (DataDamage.HalfRewound, _) => "a rewind of its data was begun and not finished",
+        (DataDamage.Diverged, _) or (_, DivergenceState.Diverged or DivergenceState.RewindFailed) =>
+            "its history has diverged",
+        _ => null,
+    };
+
+    /// <summary>
     /// Why these data must not be started without a leader, and must never lead; null when nothing is known against
     /// them.
     /// </summary>
     private static string? WhyDamaged(Observation o)
     {
-        if (o.Local.Damage == DataDamage.ToBeReplaced)
+        if (WhyMarked(o) is { } damage)
         {
-            return "an operator has asked to replace its data";
-        }
-        if (o.Local.Damage == DataDamage.HalfRewound)
-        {
-            return "a rewind of its data was begun and not finished";
-        }
-        if (o.Local.Damage == DataDamage.Diverged
-            || o.Memory.Divergence is DivergenceState.Diverged or DivergenceState.RewindFailed)
-        {
-            return "its history has diverged";
+            return damage;
         }
         if (o.Cluster!.Failover is { IsSwitchover: false } request && request.Candidate == o.Self)
         {
@@ -62,13 +69,14 @@ public static partial class HaLoop
         }
         foreach (var line in history.Lines)
         {
-            if (line.Timeline == timeline)
+            if (line.Timeline == timeline && line.SwitchPoint > Lsn.Zero)
             {
                 return position > line.SwitchPoint ? line.SwitchPoint : null;
             }
         }
-        // Old lines may have been dropped from the front; a number missing in between was never a part of this history.
-        var before = history.Lines.LastOrDefault(line => line.Timeline < timeline);
+        // Old lines may have been dropped from the front; a number missing in between, or of which nothing was taken
+        // over, was never a part of this history.
+        var before = history.Lines.LastOrDefault(line => line.Timeline < timeline && line.SwitchPoint > Lsn.Zero);
         return before is null ? null : before.SwitchPoint;
     }
 }

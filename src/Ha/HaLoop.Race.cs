@@ -274,7 +274,9 @@ public static partial class HaLoop
                 continue;   // the only primary keeps its place
             }
             usable.Add(new PeerPosition(peer.Name, peer.Position, peer.Timeline));
-            if (IsBarredByTimeline(o, peer) || IsOutsideFailsafe(o, peer.Name) || IsGoneForLong(o, peer.Name)
+            // A member that waits for the WAL of one that must not lead waits for ever.
+            if (peer.Damage is not null || IsBarredByTimeline(o, peer) || IsOutsideFailsafe(o, peer.Name)
+                || IsGoneForLong(o, peer.Name) || LeavesTheKeyToUs(o, peer)
                 || HasLeft(cluster.History, peer.Timeline, peer.Position) is not null)
             {
                 continue;
@@ -318,6 +320,14 @@ public static partial class HaLoop
             && o.Local.Timeline >= ClusterTimeline(o);
 
     /// <summary>
+    /// It runs Patroni, and a request makes it leave the key to this member for as long as the request stands, which
+    /// only a leader takes away: this member is the candidate, or that one was asked to step down.
+    /// </summary>
+    private static bool LeavesTheKeyToUs(Observation o, PeerReport peer) =>
+        peer.Age is null && !IsEarly(o) && !IsSyncActive(o) && o.Cluster!.Failover is { ScheduledAt: null } request
+        && (request.Candidate == o.Self || request.Leader == peer.Name);
+
+    /// <summary>
     /// It may not lead while failsafe mode is on, whatever WAL it has: a member that waits for it waits for ever.
     /// </summary>
     private static bool IsOutsideFailsafe(Observation o, string name) =>
@@ -334,6 +344,7 @@ public static partial class HaLoop
         {
             { NoFailover: true } => $"{name} is tagged nofailover",
             { WatchdogFailed: true } => $"{name} has no usable watchdog",
+            { Damage: { } damage } => $"{name} must not lead: {damage}",
             _ when IsOutsideFailsafe(o, name) => $"{name} is not among the failsafe members",
             _ when IsGoneForLong(o, name) => $"{name} has lost its member key",
             _ => null,

@@ -29,15 +29,16 @@ public static class HistoryUpdate
         {
             return null;
         }
-        if (local.History.IsEmpty || local.History[^1].Timeline != local.Timeline - 1)
+        if (local.History.IsEmpty)
         {
             return null;   // the history file has not been read yet
         }
         var stored = (known?.Lines ?? []).ToLookup(line => (line.Timeline, line.SwitchPoint));
-        var lines = local.History.Select((line, index) =>
+        var file = WithoutGap(local.History, local.Timeline);
+        var lines = file.Select((line, index) =>
         {
             var old = stored[(line.Timeline, line.SwitchPoint)].FirstOrDefault();
-            var isNewest = index == local.History.Length - 1;
+            var isNewest = index >= local.History.Length - 1;
             return line with
             {
                 Timestamp = old?.Timestamp ?? line.Timestamp,
@@ -48,4 +49,16 @@ public static class HistoryUpdate
         // A server that does not tell the time of a change leaves a gap; writing the same again would not fill it.
         return known is not null && known.Lines.SequenceEqual(lines) ? null : new TimelineHistory(lines);
     }
+
+    /// <summary>
+    /// A promotion steps over timelines that another member may have opened. Every reader takes the last line's
+    /// timeline plus 1 for the cluster's: one more line names the timeline before it, of which nothing was taken over.
+    /// </summary>
+    private static ImmutableArray<HistoryLine> WithoutGap(ImmutableArray<HistoryLine> file, uint timeline) =>
+        file[^1].Timeline == timeline - 1
+            ? file
+            : file.Add(file[^1] with
+            {
+                Timeline = timeline - 1, SwitchPoint = Lsn.Zero, Reason = "not a part of this history",
+            });
 }

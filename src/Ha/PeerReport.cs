@@ -40,6 +40,9 @@ public sealed record PeerReport(
     /// <summary>It has seen that the cluster is paused: then no guard stops its server.</summary>
     public bool Paused { get; init; }
 
+    /// <summary>Why its data must never lead, in one sentence; null when it knows of nothing against them.</summary>
+    public string? Damage { get; init; }
+
     /// <summary>Why it could not be asked, in one sentence; null when it answered.</summary>
     public string? Problem { get; init; }
 

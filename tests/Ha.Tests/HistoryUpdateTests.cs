@@ -58,7 +58,22 @@ public sealed class HistoryUpdateTests
 
     [Fact]
     public void A_file_that_was_not_read_yet_writes_nothing() =>
-        Assert.Null(HistoryUpdate.Of(null, Primary(3, [s_file[0]]), "a", 0));
+        Assert.Null(HistoryUpdate.Of(null, Primary(3, []), "a", 0));
+
+    /// <summary>
+    /// A promotion steps over timelines that another member may have opened: the key names the present one all the
+    /// same.
+    /// </summary>
+    [Fact]
+    public void A_timeline_that_was_stepped_over_leaves_no_gap()
+    {
+        var history = HistoryUpdate.Of(null, Primary(5, s_file), "a", 0);
+
+        Assert.Equal(5u, history!.CurrentTimeline);
+        Assert.Equal([1u, 2u, 4u], history.Lines.Select(line => line.Timeline));
+        Assert.Equal(Lsn.Zero, history.Lines[^1].SwitchPoint);
+        Assert.Null(HistoryUpdate.Of(history, Primary(5, s_file), "a", 0));
+    }
 
     [Fact]
     public void The_first_timeline_clears_an_older_history() =>

@@ -56,6 +56,61 @@ public sealed class RaceTests
                 Memory = seen.Memory with { UnlockedSince = seen.Now - TimeSpan.FromSeconds(3) } });
     }
 
+    /// <summary>A member that waited for the WAL of one that must not lead would wait for ever.</summary>
+    [Fact]
+    public void A_member_whose_data_are_marked_holds_nobody_up()
+    {
+        var ahead = new PeerReport("b", true, false, new Lsn(300), 1);
+
+        Refuses("behind", o => Peer(o, ahead));
+        Races(o => Peer(o, ahead with { Damage = "its history has diverged" }));
+    }
+
+    /// <summary>The cluster left timeline 1 at 0/12C (300), and stepped over timelines 2 and 3.</summary>
+    [Theory]
+    [InlineData(2u, 310ul)]
+    [InlineData(3u, 250ul)]
+    public void A_timeline_that_was_stepped_over_is_no_part_of_the_history(uint timeline, ulong position)
+    {
+        var history = HistoryUpdate.Of(null, Every.Server(ServerState.Running, isPrimary: true) with
+        {
+            Timeline = 4,
+            History = [new HistoryLine(1, new Lsn(300), "", "then", null)],
+        }, "b", 0);
+
+        Refuses("damaged", o => o with
+        {
+            Cluster = o.Cluster! with { History = history },
+            Local = o.Local with { Timeline = timeline, WalPosition = new Lsn(position) },
+        });
+    }
+
+    /// <summary>
+    /// Patroni leaves the key to the candidate of a request, and so does the leader that was asked to step down, for as
+    /// long as the request stands.
+    /// </summary>
+    [Theory]
+    [InlineData("b", null, null, "races")]
+    [InlineData("c", "a", null, "races")]
+    [InlineData("c", null, null, "behind")]
+    [InlineData("b", null, 1.0, "behind")]   // one of ours takes the key in its turn
+    public void A_member_that_leaves_the_key_to_this_one_holds_it_up_for_one_ttl(
+        string leader, string? candidate, double? age, string code)
+    {
+        var ahead = new PeerReport("b", true, false, new Lsn(300), 1)
+        {
+            Age = age is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+        };
+        Observation At(int sinceUnlocked, Observation o) => o with
+        {
+            Memory = o.Memory with { UnlockedSince = o.Now - TimeSpan.FromSeconds(sinceUnlocked) },
+        };
+        var o = Peer(Optime(Requested(Standby(), new FailoverRequest(leader, candidate, null, 70)), 300), ahead);
+
+        Assert.Equal("behind", HaLoop.Decide(At(29, o)).Code);
+        Assert.Equal(code, HaLoop.Decide(At(31, o)).Code);
+    }
+
     [Theory]
     [InlineData("nofailover", "true")]
     [InlineData("failover_priority", "0")]

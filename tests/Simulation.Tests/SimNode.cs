@@ -401,6 +401,7 @@ internal sealed class SimAgent : SimMember
             Role = status.Role,
             State = status.State,
             Age = _time.GetElapsedTime(status.ObservedAt),
+            Damage = status.Damage,
             Paused = status.Config.Pause,
         };
     }

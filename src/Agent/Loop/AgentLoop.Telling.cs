@@ -96,6 +96,7 @@ internal sealed partial class AgentLoop
             Term = o.Lease.HoldsLeader ? o.Lease.Term : o.Cluster?.Leader?.Term ?? default,
             Tags = _member.Tags,
             WatchdogProblem = o.Options.WatchdogProblem,
+            Damage = HaLoop.DamageOf(o with { Memory = decision.Memory }),
             LastLeader = _memory.Members.Leader ?? status.LastLeader,
             LongestTtl = LongestTtl(o),
             Health = decision.Memory.Health.Problem,

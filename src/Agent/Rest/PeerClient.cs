@@ -124,6 +124,9 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
             State = WireNames.ParseState(RequestBody.Text(status, "state")),
             SystemId = RequestBody.Text(status, "database_system_identifier"),
             Age = Age(status),
+            Damage = status.TryGetProperty("routing", out var own) && own.ValueKind == JsonValueKind.Object
+                ? RequestBody.Text(own, "damage")
+                : null,
             Paused = status.TryGetProperty("pause", out var pause) && Scalars.TryBoolean(pause, out var isPaused)
                 && isPaused,
         };

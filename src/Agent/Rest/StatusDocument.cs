@@ -66,6 +66,10 @@ internal static class StatusDocument
         {
             json.WriteString("unhealthy", HealthRules.Name(status.Health));
         }
+        if (status.Damage is { } damage)
+        {
+            json.WriteString("damage", damage);
+        }
         if (status.Job is { } job)
         {
             WriteJob(json, job);

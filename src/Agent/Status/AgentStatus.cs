@@ -78,6 +78,9 @@ internal sealed record AgentStatus
     /// <summary>Why the required watchdog cannot be used; null when there is nothing to complain about.</summary>
     public string? WatchdogProblem { get; init; }
 
+    /// <summary>Why the local data must never lead, in one sentence; null when nothing is known against them.</summary>
+    public string? Damage { get; init; }
+
     /// <summary>The member that held the leader key last, as far as this one has seen; null: none.</summary>
     public string? LastLeader { get; init; }
 

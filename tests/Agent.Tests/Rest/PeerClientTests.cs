@@ -47,6 +47,7 @@ public sealed class PeerClientTests
         await using var replica = await RestHost.StartAsync(Nodes.Replica with
         {
             WatchdogProblem = "no device",
+            Damage = "its history has diverged",
             Tags = Nodes.Tags(("nofailover", "true")),
         });
         using var mute = new TcpListener(IPAddress.Loopback, 0);
@@ -74,6 +75,7 @@ public sealed class PeerClientTests
         Assert.Equal(new Ha.PeerReport("pg-b", true, false, new Lsn(117441000), 4, true, 0, true)
         {
             Role = Role.Replica, State = PostgresState.Running, SystemId = "7412345678901234567",
+            Damage = "its history has diverged",
         }, reports[1] with { Age = null });
         Assert.All(reports.Take(2), report => Assert.NotNull(report.Age));
         Assert.All(reports.Skip(2), report => Assert.False(report.Reachable));
