@@ -35,7 +35,9 @@ public static partial class HaLoop
                 ? Act(o, "watchdog", $"demotes itself: {problem}", s_soon, new HaAction.Demote(DemoteMode.Immediate))
                 : Act(o, "watchdog", $"gives the leader key up: {problem}", s_second, new HaAction.ReleaseLeader(null));
         }
-        return !o.Local.IsPrimary ? DecidePromotion(o) : DecideHealth(o) ?? WithHealth(o, DecideLeadingPrimary(o));
+        return !o.Local.IsPrimary
+            ? DecidePromotion(o)
+            : DecideHealth(o) ?? WithHealth(o, NotBeyondSwitchover(o, DecideLeadingPrimary(o)));
     }
 
     /// <summary>This member holds the leader key and is a standby: promote.</summary>
@@ -56,7 +58,7 @@ public static partial class HaLoop
         }
         if (o.Local.Server != ServerState.Running)
         {
-            return Wait(o, "unresponsive", "does not promote: PostgreSQL does not answer", s_soon);
+            return DecideSilentPromotion(o);
         }
         var memory = o.Memory;
         if (o.Memory.Sync?.Unanswered(o.Cluster!.Sync) is { } unanswered)
@@ -101,6 +103,19 @@ public static partial class HaLoop
         return o.Cluster!.Failover is { ScheduledAt: null } && !o.Paused
             ? promote.Then(new HaAction.ClearFailover(null))
             : promote;
+    }
+
+    /// <summary>
+    /// This member won the race, and its server fell silent before the promotion: another member gets its turn. A server
+    /// that this agent never saw as a standby may be anything, and the key stays.
+    /// </summary>
+    private static Decision DecideSilentPromotion(Observation o)
+    {
+        var since = o.Memory.PreparingSince ?? o.Now;
+        return o.Memory.HasRun && o.Now - since >= Longest(o.Timing.LoopWait, s_preparation)
+            ? GiveUpPromotion(o, $"PostgreSQL has not answered for {(o.Now - since).TotalSeconds:F0} s")
+            : new Decision("unresponsive", "does not promote: PostgreSQL does not answer", [],
+                o.Memory with { PreparingSince = since }, s_soon);
     }
 
     /// <summary>

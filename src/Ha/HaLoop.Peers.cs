@@ -96,11 +96,8 @@ public static partial class HaLoop
                 // Its position is from before the leader was gone: it may have received more since.
                 return $"{peer.Name} has not looked since the leader is gone";
             }
-            if (peer is { Reachable: true, IsPrimary: false, State: PostgresState.Running, Age: not null }
-                && peer.Position == Lsn.Zero
-                && IsCompared(o, peer.Name))
+            if (IsWalUnread(peer) && IsCompared(o, peer.Name))
             {
-                // It was started a moment ago: until it has read its WAL it tells no position.
                 return $"{peer.Name} does not know yet where its WAL ends";
             }
             if (IsLivingPrimary(o, peer) && !o.Local.IsPrimary)
@@ -111,6 +108,11 @@ public static partial class HaLoop
         }
         return null;
     }
+
+    /// <summary>It was started a moment ago: until it has read its WAL it tells no position.</summary>
+    private static bool IsWalUnread(PeerReport peer) =>
+        peer is { Reachable: true, IsPrimary: false, State: PostgresState.Running, Age: not null }
+        && peer.Position == Lsn.Zero;
 
     /// <summary>The position that it reported is older than the end of the last leader's term.</summary>
     private static bool IsStale(Observation o, PeerReport report) =>

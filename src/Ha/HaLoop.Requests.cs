@@ -5,6 +5,11 @@ namespace Routing.Ha;
 
 public static partial class HaLoop
 {
+    /// <summary>
+    /// How long a request waits for a member that was started a moment ago and has not read its WAL yet.
+    /// </summary>
+    private static readonly TimeSpan s_settling = TimeSpan.FromSeconds(5);
+
     /// <summary>A request asks the leader to step down. Null: nothing to do about it now.</summary>
     private static Decision? DecideRequest(Observation o, FailoverRequest request)
     {
@@ -32,9 +37,7 @@ public static partial class HaLoop
             var left = at - o.Clock;
             if (left > TimeSpan.Zero)
             {
-                return left > o.Timing.LoopWait ? null
-                    : Wait(o, "switchover_soon", $"is the leader; a switchover is due in {left.TotalSeconds:F0} s",
-                        left);
+                return null;
             }
             if (-left > o.Timing.LoopWait * 1.5)
             {
@@ -46,11 +49,19 @@ public static partial class HaLoop
             return Act(o, "request_refused", "drops the request: a paused cluster switches only to a named candidate",
                 s_soon, clear);
         }
+        if (ConsentsLeft(o) > TimeSpan.Zero)
+        {
+            return null;   // the others would elect nobody until their consents have ended
+        }
         var possible = CanHandOver(o, request.Candidate, isFailover: !request.IsSwitchover, required: null,
             isSwitchover: request.IsSwitchover);
         if (possible.AskFirst is { } ask)
         {
             return ask;
+        }
+        if (possible.AskAgain is { } again && SinceDue(o, request) < s_settling)
+        {
+            return again;
         }
         return possible.Ok
             ? new Decision("steps_down", $"steps down by request: {possible.Detail}",
@@ -58,7 +69,50 @@ public static partial class HaLoop
             : Act(o, "request_refused", $"drops the request for a {request.Kind}: {possible.Detail}", s_soon, clear);
     }
 
-    private readonly record struct HandOver(bool Ok, string Detail, Decision? AskFirst);
+    /// <summary>
+    /// How long the members' consents of failsafe mode may last: what was asked for in vain may have been given, too.
+    /// </summary>
+    private static TimeSpan ConsentsLeft(Observation o) =>
+        o.Failsafe.LastAskedAt is { } at ? o.Timing.Ttl + s_second - (o.Now - at) : TimeSpan.Zero;
+
+    /// <summary>
+    /// The decision of a leader that has a switchover to make soon: it goes on with its work, and looks again in time.
+    /// </summary>
+    private static Decision NotBeyondSwitchover(Observation o, Decision decision)
+    {
+        if (o.Cluster!.Failover is not { } request || (o.Paused && request.ScheduledAt is not null))
+        {
+            return decision;
+        }
+        var consents = ConsentsLeft(o);
+        var left = Longest(consents, request.ScheduledAt - o.Clock ?? TimeSpan.Zero);
+        if (left <= TimeSpan.Zero || (left > o.Timing.LoopWait && left != consents))
+        {
+            return decision;
+        }
+        var wakeIn = decision.WakeIn < left ? decision.WakeIn : left;
+        return decision.Code == "leads"
+            ? new Decision("switchover_soon", $"is the leader; a {request.Kind} is due in {left.TotalSeconds:F0} s"
+                + (left == consents ? ", when the members' consents in failsafe mode have ended" : ""), [],
+                decision.Memory, wakeIn)
+            : decision with { WakeIn = wakeIn };
+    }
+
+    /// <summary>Since when the request waits to be carried out.</summary>
+    private static TimeSpan SinceDue(Observation o, FailoverRequest request)
+    {
+        var seen = o.Now - (o.Memory.Request?.SeenAt ?? o.Now);
+        return request.ScheduledAt is { } at && o.Clock - at < seen ? o.Clock - at : seen;
+    }
+
+    /// <param name="Ok">Another member could lead.</param>
+    /// <param name="Detail">Which, or why none.</param>
+    /// <param name="AskFirst">They have to be asked before it is known; null: they were.</param>
+    private readonly record struct HandOver(bool Ok, string Detail, Decision? AskFirst)
+    {
+        /// <summary>None could lead, and one of them may in a moment; null: none may.</summary>
+        public Decision? AskAgain { get; init; }
+    }
 
     /// <summary>Whether another member could lead, by its own answer.</summary>
     /// <param name="o">What is known.</param>
@@ -91,10 +145,11 @@ public static partial class HaLoop
                 ? "there is no other member that may lead"
                 : $"{candidate} is not a member that may lead{(needSync ? " (synchronous mode)" : "")}", null);
         }
+        var ask = new HaAction.ProbePeers([.. names.Select(name => cluster.Members[name])]);
         if (!AreFresh(o, names, o.Memory.Request?.SeenAt ?? TimeSpan.Zero))
         {
-            return new HandOver(false, "", Act(o, "asks_peers", "asks the members that could take over", TimeSpan.Zero,
-                new HaAction.ProbePeers([.. names.Select(name => cluster.Members[name])])));
+            return new HandOver(
+                false, "", Act(o, "asks_peers", "asks the members that could take over", TimeSpan.Zero, ask));
         }
         // Down or starting, this server knows no more than its last checkpoint: what was published last counts then.
         var end = required ?? (o.Local.Server == ServerState.Running
@@ -111,6 +166,7 @@ public static partial class HaLoop
             var lag = end.BytesAheadOf(Lsn.Max(report.Position, row?.FlushLsn ?? Lsn.Zero));
             var problem = CannotLead(o, name) ?? (report switch
             {
+                _ when IsWalUnread(report) && row is null => $"{name} does not know yet where its WAL ends",
                 _ when lag > (required is null ? (ulong)Math.Max(0, o.Config.MaximumLagOnFailoverBytes) : 0) =>
                     $"{name} lacks {lag} bytes of WAL",
                 _ when isSwitchover && row is null && cluster.Members[name].Tags.ReplicateFrom is null =>
@@ -129,7 +185,13 @@ public static partial class HaLoop
         }
         return good.Count > 0
             ? new HandOver(true, $"{string.Join(", ", good)} can take over", null)
-            : new HandOver(false, string.Join("; ", problems), null);
+            : new HandOver(false, string.Join("; ", problems), null)
+            {
+                AskAgain = names.FirstOrDefault(name => IsWalUnread(o.Peers!.Reports[name])) is { } unread
+                    ? Act(o, "asks_peers", $"asks again: {unread} does not know yet where its WAL ends",
+                        TimeSpan.FromMilliseconds(100), ask)
+                    : null,
+            };
     }
 
     /// <summary>The agent was told to end.</summary>

@@ -103,6 +103,27 @@ public sealed class PromotionTests
         Assert.InRange(o.Now - Every.Now, o.Timing.LoopWait, o.Timing.Ttl);
     }
 
+    /// <summary>A server that fell silent between the race and the promotion holds nobody up for ever.</summary>
+    [Theory]
+    [InlineData(9, true, "unresponsive")]
+    [InlineData(10, true, "promotion_failed")]
+    [InlineData(60, false, "unresponsive")]   // this agent has not seen it as a standby
+    public void A_winner_whose_server_does_not_answer_gives_the_key_up(int seconds, bool hasRun, string code)
+    {
+        var o = Winner(wasAsked: false);
+        o = o with
+        {
+            Local = o.Local with { Server = ServerState.Unresponsive },
+            Memory = o.Memory with { HasRun = hasRun },
+        };
+
+        var first = HaLoop.Decide(o);
+        var later = HaLoop.Decide(o with { Memory = first.Memory, Now = o.Now + TimeSpan.FromSeconds(seconds) });
+
+        Assert.Equal(("unresponsive", code), (first.Code, later.Code));
+        Assert.Equal(code == "promotion_failed", later.Actions.Contains(new HaAction.ReleaseLeader(null)));
+    }
+
     private static Observation Winner(bool wasAsked) => Every.Of(
         s_standby with { PromotionAsked = wasAsked }, "a",
         new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)))

@@ -154,6 +154,63 @@ public sealed class RequestTests
     public void A_scheduled_switchover_has_its_time(int seconds, string code) =>
         Assert.Equal(code, HaLoop.Decide(Leader(new FailoverRequest("a", "b", s_clock.AddSeconds(seconds), 70))).Code);
 
+    /// <summary>It was started a moment ago: what it holds is known in a moment, too.</summary>
+    [Theory]
+    [InlineData(1, "asks_peers")]
+    [InlineData(5, "request_refused")]
+    public void A_candidate_that_has_not_read_its_WAL_yet_is_asked_again_for_a_moment(int seconds, string code)
+    {
+        var o = Leader(new FailoverRequest("a", "b", null, 70));
+        o = o with
+        {
+            Local = o.Local with { Standbys = [] },
+            Peers = o.Peers! with
+            {
+                Reports = o.Peers.Reports.SetItem(
+                    "b", new PeerReport("b", true) { State = PostgresState.Running, Age = TimeSpan.Zero }),
+            },
+            Memory = new LoopMemory { Request = (70, Every.Now - TimeSpan.FromSeconds(seconds)) },
+        };
+
+        Assert.Equal(code, HaLoop.Decide(o).Code);
+    }
+
+    [Fact]
+    public void A_candidate_whose_data_are_marked_is_refused()
+    {
+        var o = Leader(new FailoverRequest("a", "b", null, 70));
+        var b = o.Peers!.Reports["b"] with { Damage = "its history has diverged" };
+
+        Drops(o with { Peers = o.Peers with { Reports = o.Peers.Reports.SetItem("b", b) } });
+    }
+
+    /// <summary>The members have consented to this leader: they elect no other until that has ended.</summary>
+    [Theory]
+    [InlineData(5, "switchover_soon")]
+    [InlineData(31, "steps_down")]
+    public void A_switchover_waits_for_the_consents_of_failsafe_mode_to_end(int seconds, string code)
+    {
+        var o = Leader(new FailoverRequest("a", "b", null, 70));
+
+        var decision = HaLoop.Decide(
+            o with { Failsafe = o.Failsafe with { LastAskedAt = Every.Now - TimeSpan.FromSeconds(seconds) } });
+
+        Assert.Equal(code, decision.Code);
+    }
+
+    /// <summary>What the leader owes besides goes on while a switchover is near.</summary>
+    [Fact]
+    public void A_switchover_that_is_near_does_not_hold_up_the_synchronous_state()
+    {
+        var o = Configured(
+            Leader(new FailoverRequest("a", "b", s_clock.AddSeconds(5), 70)), """{"synchronous_mode":true}""");
+
+        var decision = HaLoop.Decide(o);
+
+        Assert.StartsWith("synchronous", decision.Code, StringComparison.Ordinal);
+        Assert.True(decision.WakeIn <= TimeSpan.FromSeconds(5));
+    }
+
     [Fact]
     public void A_paused_cluster_switches_only_to_a_named_candidate() =>
         Drops(Configured(Leader(new FailoverRequest("a", null, null, 70)), """{"pause":true}"""));
