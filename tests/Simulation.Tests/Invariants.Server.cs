@@ -65,7 +65,7 @@ internal sealed partial class Invariants
         {
             return;
         }
-        if (_published is { } published && LossAllowedTo != server.Name)
+        if (_published is { } published && LossAllowedTo != server.Name && !MayPatroniLag(server))
         {
             var own = server.Wal.ToHashSet();
             var shared = published;
@@ -83,6 +83,10 @@ internal sealed partial class Invariants
         }
         (_optime, _published) = (0, null);
     }
+
+    private bool MayPatroniLag(SimServer server) =>
+        cluster.Options.PatroniNodes > 0
+        && cluster.Nodes.Find(n => n.Server == server) is { Agent: SimPatroni { WonByRequest: true } };
 
     private void CheckGuards(SimNode node, Observation o)
     {

@@ -10,6 +10,9 @@ namespace Routing.Simulation.Tests;
 // Its keys, the race for the leader key, and what it does as the leader.
 internal sealed partial class SimPatroni
 {
+    /// <summary>It won its last race while a request stood: then Patroni does not ask how far it lags.</summary>
+    public bool WonByRequest { get; private set; }
+
     /// <summary>Tries again for retry_timeout.</summary>
     private async Task<T> RetryAsync<T>(Func<CancellationToken, ValueTask<T>> request)
     {
@@ -120,7 +123,8 @@ internal sealed partial class SimPatroni
         }
         if (write.Outcome == LeaseOutcome.Held)
         {
-            if (cluster.Failover is { ScheduledAt: null })
+            WonByRequest = cluster.Failover is { ScheduledAt: null };
+            if (WonByRequest)
             {
                 await Store.PutAsync(ClusterKeys.Failover, "{}", WriteCondition.Always, 0, CancellationToken.None);
             }
@@ -148,9 +152,8 @@ internal sealed partial class SimPatroni
         {
             return true;
         }
-        var lag = cluster.Status.Optime.BytesAheadOf(_local.WalPosition);
-        if (lag > (ulong)_config.MaximumLagOnFailoverBytes
-            || (_config.CheckTimeline && _local.Timeline < cluster.Timeline))
+        if ((request is null && IsLagging(cluster, _local.WalPosition))
+            || (_config.CheckTimeline && _local.Timeline < cluster.Timeline && request?.Leader != Self))
         {
             return false;
         }
@@ -159,13 +162,24 @@ internal sealed partial class SimPatroni
             .DistinctBy(m => m.Name).ToList();
         var answers =
             (await _peers.ProbeAsync(peers, s_restTimeout, CancellationToken.None)).Where(a => a.Reachable).ToList();
-        if (request is not null
-            && answers.Exists(a => !a.NoFailover && (request.Candidate == a.Name || request.Leader == Self)))
+        if (request is not null && answers.Exists(a => !a.NoFailover && request.Candidate == a.Name))
         {
             return false;
         }
-        return answers.TrueForAll(a => !a.IsPrimary && (a.NoFailover || a.Position <= _local.WalPosition));
+        if (request?.Leader == Self)
+        {
+            // It was asked to step down: it leads again only when no other member could.
+            return !answers.Exists(a => a.Name != request.Candidate && !a.NoFailover
+                && !IsLagging(cluster, a.Position)
+                && (!_config.CheckTimeline || a.Timeline >= cluster.Timeline));
+        }
+        // The leader that was asked to step down is compared with no more.
+        return answers.TrueForAll(a => a.Name == request?.Leader
+            || (!a.IsPrimary && (a.NoFailover || a.Position <= _local.WalPosition)));
     }
+
+    private bool IsLagging(ClusterSnapshot cluster, Lsn position) =>
+        cluster.Status.Optime.BytesAheadOf(position) > (ulong)_config.MaximumLagOnFailoverBytes;
 
     private async Task LeadAsync(ClusterSnapshot cluster)
     {

@@ -76,9 +76,12 @@ internal sealed partial class SimPatroni : SimMember
     public override void Adopt(MemberTags tags) => _tags = tags;
 
     /// <summary>Its loop hangs in some call; its REST goes on answering.</summary>
-    public void Hang() => _isHung = true;
+    public void Hang() => (_isHung, IsBehind) = (true, true);
 
     public void GoOn() => _isHung = false;
+
+    /// <summary>Its loop has hung, and has not run to its end since.</summary>
+    public bool IsBehind { get; private set; }
 
     public override PeerReport Report()
     {
@@ -165,6 +168,7 @@ internal sealed partial class SimPatroni : SimMember
         {
             await WithoutDcsAsync();
         }
+        IsBehind = _isHung;
         return true;
     }
 

@@ -68,6 +68,11 @@ internal sealed partial class SimPostgres
         {
             server.Corrupted?.Invoke($"{server.Name} removes its data because of a passing obstacle: {obstacle}");
         }
+        if (server.IsKnownDiverged && options.MayRemoveDivergedData)
+        {
+            // remove_data_directory_on_diverged_timelines says so, whoever has put the data there.
+            server.GiveUpByHand();
+        }
         var from = network.ServerAt(address.Port);
         server.BeginFilling(from?.SystemId);
         if (await ReadFromAsync(from, options.CopyTime ?? server.Times.Copy(), cancellationToken) is { } problem)

@@ -65,6 +65,9 @@ internal sealed partial class SimServer
     /// <summary>A person has put these data here, and no server has run on them yet.</summary>
     public bool IsByHand { get; private set; }
 
+    /// <summary>The configuration allows to remove data that have diverged, these too.</summary>
+    public void GiveUpByHand() => IsByHand = false;
+
     /// <summary>A server without sessions runs (<c>postgres --single</c>).</summary>
     public bool IsAlone { get; private set; }
 
