@@ -106,8 +106,8 @@ public static partial class HaLoop
     }
 
     /// <summary>
-    /// This member won the race, and its server fell silent before the promotion: another member gets its turn. A server
-    /// that this agent never saw as a standby may be anything, and the key stays.
+    /// This member won the race, and its server fell silent before the promotion: another member gets its turn. What
+    /// this agent never saw as a standby may be a primary, and the key stays.
     /// </summary>
     private static Decision DecideSilentPromotion(Observation o)
     {
