@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
+using Routing.Agent.Events;
 using Routing.Agent.Fence;
 using Routing.Hosting.Logging;
 using Routing.Hosting.Service;
@@ -15,6 +16,7 @@ using Routing.Agent.Rest;
 using Routing.Agent.Status;
 using Routing.Agent.Watchdog;
 using Routing.Cluster;
+using Routing.Cluster.Events;
 using Routing.Dcs;
 using Routing.Settings;
 
@@ -27,6 +29,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
 
     /// <summary>What does not end with the loop must not keep the process.</summary>
     private static readonly TimeSpan s_patienceAtExit = TimeSpan.FromSeconds(5);
+
+    /// <summary>A disk that hangs must not keep the process either.</summary>
+    private static readonly TimeSpan s_patienceWithEvents = TimeSpan.FromSeconds(1);
 
     /// <summary>A start, a clone of a small database included, is over after this.</summary>
     private static readonly TimeSpan s_settled = TimeSpan.FromSeconds(20);
@@ -52,6 +57,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly FailsafeConsents _consents;
     private readonly MembersFile _members;
     private readonly StoreFile _storeFile;
+    private readonly EventFile _eventFile;
     private readonly RestServer _rest;
     private readonly AgentMetrics _metrics;
     private AgentSettings _settings;
@@ -72,7 +78,11 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         var initial = DynamicConfig.Parse(member.InitialConfig, 0);
         _board = new StatusBoard(
             new AgentStatus { Scope = settings.Scope, Name = settings.Name, Config = initial, Tags = member.Tags });
-        var events = new AgentEvents(time);
+        _eventFile = new EventFile(EventFile.PathFor(settings.Postgres.DataDirectory), _logger);
+        var events = new AgentEvents(time, member: settings.Name, file: _eventFile);
+        events.Recall();
+        events.Append(EventKind.Agent, "agent_started", $"the agent {RoutingVersion.Own} has begun", default, 0,
+            EventFigures.Of("version", RoutingVersion.Own));
         _metrics = new AgentMetrics(settings.Scope, settings.Name);
         var signal = new LoopSignal(time);
         _store = new EtcdClusterStore(settings.Etcd, settings.Namespace, settings.Scope, time, loggers);
@@ -316,6 +326,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _fence.Dispose();
         _keeper.Dispose();
         _loop.Dispose();
+        await Task.WhenAny(_eventFile.Written, Task.Delay(s_patienceWithEvents, _time, CancellationToken.None));
     }
 
     /// <summary>

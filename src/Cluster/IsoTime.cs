@@ -21,6 +21,10 @@ public static class IsoTime
             : "yyyy-MM-ddTHH:mm:ss.ffffffzzz",
         CultureInfo.InvariantCulture);
 
+    /// <summary>In UTC, to the millisecond: 2026-09-01T03:00:00.123Z.</summary>
+    public static string FormatUtc(DateTimeOffset time) =>
+        time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);
+
     /// <summary>Reads date and time, parted by 'T' or a blank; without a zone it is UTC.</summary>
     public static bool TryParse(string? text, out DateTimeOffset time) => DateTimeOffset.TryParseExact(
         text?.Trim(), s_formats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out time);

@@ -244,7 +244,11 @@ public sealed record JobView(JobKind Kind, TimeSpan StartedAt, string Progress)
 /// <param name="Result">How it ended.</param>
 /// <param name="Detail">One sentence.</param>
 /// <param name="EndedAt">When.</param>
-public sealed record JobEnd(JobKind Kind, JobResult Result, string Detail, TimeSpan EndedAt);
+public sealed record JobEnd(JobKind Kind, JobResult Result, string Detail, TimeSpan EndedAt)
+{
+    /// <summary>When it began.</summary>
+    public TimeSpan StartedAt { get; init; } = EndedAt;
+}
 
 /// <summary>How a job ended.</summary>
 public enum JobResult

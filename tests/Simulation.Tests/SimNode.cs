@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Agent;
+using Routing.Agent.Events;
 using Routing.Agent.Loop;
 using Routing.Agent.Status;
 using Routing.Cluster;

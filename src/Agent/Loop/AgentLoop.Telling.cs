@@ -8,30 +8,26 @@ namespace Routing.Agent.Loop;
 // What a run tells: the log, the diary, callbacks, the status board.
 internal sealed partial class AgentLoop
 {
-    /// <summary>One sentence of reason per change of decision, to the log and to the diary.</summary>
+    /// <summary>
+    /// One sentence of reason per change of decision to the log; what has changed to the diary.
+    /// </summary>
     private void Announce(Observation o, Decision decision)
     {
+        _chronicle.See(o, decision);
         var term = o.Cluster?.Leader?.Term ?? default;
         var reason = $"{(o.Paused ? "PAUSE: " : "")}{decision.Reason}";
         if (reason != _lastReason)
         {
             _lastReason = reason;
             LogDecision(reason, decision.Code);
-            _events.Append("reason", decision.Code, reason, term, o.Local.Timeline);
         }
         if (o.Leader != _lastLeader)
         {
             LogLeader(o.Leader ?? "nobody", _member.Name, term.Revision);
-            _events.Append("leader", o.Leader is null ? "leader_gone" : "leader_changed",
-                $"the leader is {o.Leader ?? "nobody"}", term, o.Local.Timeline);
             _lastLeader = o.Leader;
         }
         var role = Published.Role(o);
-        if (role != _lastRole)
-        {
-            _events.Append("role", role.ToWire(), $"the role is {role.ToWire()}", term, o.Local.Timeline);
-            _lastRole = role;
-        }
+        _lastRole = role;
         if (o.Ended is { Result: JobResult.Done } ended)
         {
             RunCallback(ended.Kind);
@@ -106,6 +102,7 @@ internal sealed partial class AgentLoop
             ReasonCode = decision.Code,
             Reason = decision.Reason,
             Job = o.Job,
+            Seen = o with { Memory = decision.Memory },
             Fence = !_guard.IsFenced ? FenceState.None : o.Local.AcceptsWrites ? FenceState.Armed : FenceState.Idle,
         });
     }

@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
+using Routing.Agent.Events;
 using Routing.Agent.Postgres;
 using Routing.Agent.Status;
 using Routing.Cluster;
+using Routing.Cluster.Events;
 using Routing.Dcs;
 using Routing.Ha;
 
@@ -27,6 +29,8 @@ internal sealed partial class AgentLoop : IDisposable
     private readonly StatusKey _status;
     private readonly StatusBoard _board;
     private readonly AgentEvents _events;
+    private readonly Chronicle _chronicle;
+    private readonly FirstWriteWatch _firstWrite;
     private readonly JobSlot _jobs;
     private readonly LoopPulse _pulse;
     private readonly TimeProvider _time;
@@ -67,6 +71,7 @@ internal sealed partial class AgentLoop : IDisposable
     {
         (_member, _store, _watch, _postgres, _guard, _keeper, _board, _events, _time) =
             (member, store, watch, postgres, guard, keeper, board, events, time);
+        (_chronicle, _firstWrite) = (new Chronicle(events), new FirstWriteWatch(postgres, events, time));
         (Signal, _pulse) = (signal, pulse);
         _logger = loggers.CreateLogger<AgentLoop>();
         _startedAt = time.GetTimestamp();
@@ -182,6 +187,7 @@ internal sealed partial class AgentLoop : IDisposable
 
     public void Dispose()
     {
+        _firstWrite.Dispose();
         _jobs.Dispose();
         Signal.Dispose();
     }
@@ -213,9 +219,11 @@ internal sealed partial class AgentLoop : IDisposable
         await ApplyConfigurationAsync(observation, cancellationToken);
         if (_failover.See(observation) is { } phases)
         {
-            _events.Append("failover", "promoted", phases, observation.Lease.Term, observation.Local.Timeline);
+            _events.Append(EventKind.Failover, "promoted", phases, observation.Lease.Term, observation.Local.Timeline,
+                EventFigures.Phases(_failover.Last));
             LogFailover(phases);
         }
+        WatchForWrites(observation);
         var decision = Decide(observation);
         _memory = decision.Memory with { PreviousPosition = observation.Local.WalPosition };
         KeepMembers?.Invoke(_memory.Members, observation.Ended is
@@ -257,6 +265,19 @@ internal sealed partial class AgentLoop : IDisposable
         _pulse.Beat();
         RunEnded?.Invoke(_time.GetElapsedTime(began), decision.Code);
         return NextRun(observation, decision);
+    }
+
+    /// <summary>From the end of a promotion until somebody has written.</summary>
+    private void WatchForWrites(Observation o)
+    {
+        if (o is { Ended: { Kind: JobKind.Promote, Result: JobResult.Done }, Lease.HoldsLeader: true })
+        {
+            _firstWrite.Begin(o.Lease.Term, o.Local.Timeline);
+        }
+        else if (!o.Lease.HoldsLeader || !o.Local.HasProcess)
+        {
+            _firstWrite.Stop();
+        }
     }
 
     /// <summary>

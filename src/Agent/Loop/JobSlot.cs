@@ -124,7 +124,8 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
         }
         lock (_lock)
         {
-            _ended = new JobEnd(kind, result, detail, now());
+            var endedAt = now();
+            _ended = new JobEnd(kind, result, detail, endedAt) { StartedAt = _current?.StartedAt ?? endedAt };
             _current = null;
             _cancel = null;
         }

@@ -20,6 +20,8 @@ internal sealed class AgentMetrics
     private readonly Gauge.Child _storeLife;
     private readonly Gauge _unhealthy;
     private readonly Gauge _failoverPhases;
+    private readonly Counter.Child _eventsDropped;
+    private readonly Gauge.Child _eventStreams;
 
     public AgentMetrics(string scope, string name)
     {
@@ -50,6 +52,11 @@ internal sealed class AgentMetrics
             "routing_dcs_reconnects_total", "Times that the connection to the DCS was found dead and made anew.",
             s_labels)
             .WithLabels(_self);
+        _eventsDropped = factory.CreateCounter(
+            "routing_events_dropped_total", "Events that could not be kept on disk since the agent began.", s_labels)
+            .WithLabels(_self);
+        _eventStreams = factory.CreateGauge(
+            "routing_event_streams", "Readers that have a stream of events open now.", s_labels).WithLabels(_self);
         _failoverPhases = factory.CreateGauge(
             "routing_last_failover_phase_seconds", "Duration of each phase of the last change of leader seen here.",
             ["scope", "name", "phase"]);
@@ -64,6 +71,15 @@ internal sealed class AgentMetrics
 
     /// <summary>The DCS was lost and found again.</summary>
     public void DcsReconnected() => _dcsReconnects.Inc();
+
+    /// <summary>How the diary fares.</summary>
+    /// <param name="dropped">So many events were not kept on disk so far.</param>
+    /// <param name="streams">So many readers have a stream open now.</param>
+    public void Diary(long dropped, int streams)
+    {
+        _eventsDropped.IncTo(dropped);
+        _eventStreams.Set(streams);
+    }
 
     /// <summary>Writes every instrument in the text form of Prometheus.</summary>
     public Task WriteAsync(Stream stream, AgentStatus status, TimeProvider time, CancellationToken cancellationToken)

@@ -219,6 +219,10 @@ internal interface IPostgres
     Task<StepResult> ResumeReplayAsync(CancellationToken cancellationToken) =>
         Task.FromResult(StepResult.Done("nothing is paused"));
 
+    /// <summary>How many transactions have written; null: this server cannot tell.</summary>
+    ValueTask<ServerWrites?> WritesAsync(CancellationToken cancellationToken) =>
+        ValueTask.FromResult<ServerWrites?>(null);
+
     /// <summary>Runs a callback (on_start, on_stop, on_restart, on_reload, on_role_change) in the background.</summary>
     void RunCallback(string action, Role role);
 }

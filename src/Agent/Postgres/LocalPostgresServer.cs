@@ -31,6 +31,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
     private readonly ConfigurationReload _reload;
     private readonly SynchronousNames _synchronousNames;
     private readonly Callbacks _callbacks;
+    private readonly WriteCount _writes;
 
     /// <summary>The server of these settings. Nothing is touched before the first verb.</summary>
     /// <param name="settings">The local configuration.</param>
@@ -65,6 +66,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _reload = new ConfigurationReload(_context, _files);
         _synchronousNames = new SynchronousNames(_context, _files);
         _callbacks = new Callbacks(_context);
+        _writes = new WriteCount(_context);
     }
 
     /// <summary>Takes re-read local settings; <see cref="ApplyConfigurationAsync"/> puts them into force.</summary>
@@ -154,6 +156,10 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
     /// <inheritdoc/>
     public Task<StepResult> SetSynchronousStandbyNamesAsync(string? names, CancellationToken cancellationToken) =>
         _synchronousNames.SetAsync(names, cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask<ServerWrites?> WritesAsync(CancellationToken cancellationToken) =>
+        await _writes.AskAsync(cancellationToken);
 
     /// <inheritdoc/>
     public void RunCallback(string action, Role role) => _callbacks.Start(action, role);

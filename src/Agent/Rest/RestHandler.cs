@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
+using Routing.Agent.Events;
 using Routing.Hosting.Logging;
 using Routing.Agent.Metrics;
 using Routing.Agent.Status;
@@ -14,6 +15,7 @@ namespace Routing.Agent.Rest;
 /// <summary>Finds the answer to one request: by its method and the first segment of its path.</summary>
 internal sealed partial class RestHandler(
     IAgentControl control, AgentEvents events, AgentMetrics metrics, ILogQueue log, TimeProvider time, ILogger logger)
+    : IDisposable
 {
     /// <summary>A header of <c>/liveness</c>: a random name of this life of the agent.</summary>
     public const string AgentHeader = "Routing-Agent";
@@ -30,7 +32,8 @@ internal sealed partial class RestHandler(
         RestRoute.Open("GET", "config", (rest, context, settings) => rest.ConfigAsync(context, settings)),
         RestRoute.Open("GET", "failsafe", (rest, context, settings) => rest.FailsafeAsync(context, settings)),
         RestRoute.Open("GET", "metrics", (rest, context, settings) => rest.MetricsAsync(context, settings)),
-        RestRoute.Open("GET", "events", (rest, context, settings) => rest.EventsAsync(context, settings)),
+        RestRoute.Open("GET", "events", (rest, context, settings) => rest._events.AnswerAsync(context, settings)),
+        RestRoute.Open("GET", "why", (rest, context, settings) => rest.WhyAsync(context, settings)),
         RestRoute.Open("GET", OpenApi.FileName, (_, context, settings) => OpenApi.AnswerAsync(context, settings)),
         RestRoute.Guarded("PATCH", "config",
             (rest, context, settings) => rest._configChange.PatchAsync(context, settings)),
@@ -60,18 +63,23 @@ internal sealed partial class RestHandler(
     ]);
 
     private static readonly TimeSpan s_freshEnough = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan s_longestWaitForEvents = TimeSpan.FromSeconds(60);
 
     private readonly LeaderChange _leaderChange = new(control, time, logger);
     private readonly ConfigChange _configChange = new(control, logger);
     private readonly RestartRequest _restart = new(control, time, logger);
     private readonly ReinitializeRequest _reinitialize = new(control, logger);
+    private readonly EventsRequest _events = new(control, events, time);
     private Rules? _rules;
 
     /// <summary>Takes settings for the requests that begin from now on.</summary>
     public async Task UseAsync(RestSettings settings, CancellationToken cancellationToken) =>
         Volatile.Write(ref _rules,
             new Rules(settings, await AccessControl.CreateAsync(settings, time, logger, cancellationToken)));
+
+    /// <summary>The listener is about to close: what never ends by itself ends now.</summary>
+    public void EndStreams() => _events.EndStreams();
+
+    public void Dispose() => _events.Dispose();
 
     /// <summary>Answers one request.</summary>
     public async Task HandleAsync(HttpContext context)
@@ -217,57 +225,17 @@ internal sealed partial class RestHandler(
             ? context.JsonAsync(settings, StatusCodes.Status200OK, KeyWriter.Failsafe(members))
             : context.ErrorAsync(settings, StatusCodes.Status502BadGateway, "No failsafe members are known.");
 
+    private Task WhyAsync(HttpContext context, RestSettings settings) => context.JsonAsync(
+        settings, StatusCodes.Status200OK, json => WhyDocument.Write(json, View(), events.After(0), time));
+
     private async Task MetricsAsync(HttpContext context, RestSettings settings)
     {
         using var text = new MemoryStream(16 * 1024);
         var view = View();
         text.Write(Encoding.UTF8.GetBytes(StatusMetrics.Write(view)));
+        metrics.Diary(events.Dropped, _events.Streams);
         await metrics.WriteAsync(text, view.Status, time, context.RequestAborted);
         await context.WriteAsync(settings, StatusCodes.Status200OK, "text/plain", text.ToArray());
-    }
-
-    /// <summary>
-    /// The diary: <c>after</c> leaves out what the caller has seen, <c>wait</c> (seconds) waits for the next event.
-    /// </summary>
-    private async Task EventsAsync(HttpContext context, RestSettings settings)
-    {
-        var after = Number(context, "after");
-        var wait =
-            TimeSpan.FromSeconds(Math.Clamp(Number(context, "wait"), 0, (long)s_longestWaitForEvents.TotalSeconds));
-        if (wait > TimeSpan.Zero)
-        {
-            using var patience = new CancellationTokenSource(wait, time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, context.RequestAborted);
-            try
-            {
-                await events.WaitAsync(after, either.Token);
-            }
-            catch (OperationCanceledException) when (patience.IsCancellationRequested)
-            {
-                // Nothing happened meanwhile: an empty list says so.
-            }
-        }
-        var known = events.After(after);
-        await context.JsonAsync(settings, StatusCodes.Status200OK, json =>
-        {
-            json.WriteStartObject();
-            json.WriteNumber("last", known.Count > 0 ? known[^1].Id : events.LastId);
-            json.WriteStartArray("events");
-            foreach (var item in known)
-            {
-                json.WriteStartObject();
-                json.WriteNumber("id", item.Id);
-                json.WriteString("time", IsoTime.Format(item.Time));
-                json.WriteString("kind", item.Kind);
-                json.WriteString("code", item.Code);
-                json.WriteString("text", item.Text);
-                json.WriteNumber("term", item.Term.Revision);
-                json.WriteNumber("timeline", item.Timeline);
-                json.WriteEndObject();
-            }
-            json.WriteEndArray();
-            json.WriteEndObject();
-        });
     }
 
     private async Task PostFailsafeAsync(HttpContext context, RestSettings settings)
@@ -308,10 +276,6 @@ internal sealed partial class RestHandler(
         control.RequestReload();
         return context.SayAsync(settings, StatusCodes.Status202Accepted, "reload scheduled");
     }
-
-    private static long Number(HttpContext context, string name) =>
-        long.TryParse(context.Request.Query[name].ToString(), NumberStyles.None, CultureInfo.InvariantCulture,
-            out var number) ? number : 0;
 
     [LoggerMessage(EventId = 4004, Level = LogLevel.Warning, Message = "{Method} {Path} failed")]
     private partial void LogFailed(string method, string path, Exception problem);

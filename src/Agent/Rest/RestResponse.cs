@@ -56,10 +56,17 @@ internal static class RestResponse
     public static async Task WriteAsync(
         this HttpContext context, RestSettings settings, int code, string contentType, ReadOnlyMemory<byte> body)
     {
+        context.Begin(settings, code, contentType);
+        context.Response.ContentLength = body.Length;
+        await context.Response.Body.WriteAsync(body, context.RequestAborted);
+    }
+
+    /// <summary>Status and headers of an answer whose body is written by the caller.</summary>
+    public static void Begin(this HttpContext context, RestSettings settings, int code, string contentType)
+    {
         var response = context.Response;
         response.StatusCode = code;
         response.ContentType = contentType;
-        response.ContentLength = body.Length;
         response.Headers.Connection = "close";
         response.Headers.Server = settings.ServerTokens switch
         {
@@ -71,6 +78,5 @@ internal static class RestResponse
         {
             response.Headers[name] = value;
         }
-        await response.Body.WriteAsync(body, context.RequestAborted);
     }
 }

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
+using Routing.Agent.Events;
 using Routing.Hosting.Http;
 using Routing.Hosting.Logging;
 using Routing.Agent.Metrics;
@@ -96,6 +97,7 @@ internal sealed partial class RestServer : IAsyncDisposable
         using var now = new CancellationTokenSource();
         await now.CancelAsync();   // what is still being answered is cut off
         await CloseAsync(now.Token);
+        _handler.Dispose();
         _certificate.Dispose();
     }
 
@@ -155,6 +157,7 @@ internal sealed partial class RestServer : IAsyncDisposable
         if (_host is { } host)
         {
             _host = null;
+            _handler.EndStreams();   // they would be waited for
             await host.StopAsync(cancellationToken);
         }
     }

@@ -111,6 +111,11 @@ internal sealed record AgentStatus
     /// <summary>The sentence of the last decision.</summary>
     public string Reason { get; init; } = "";
 
+    /// <summary>
+    /// What the last run saw, with what it remembered after; null before the first. For questions that begin there.
+    /// </summary>
+    public Observation? Seen { get; init; }
+
     /// <summary>The long job that runs beside the loop; null for none.</summary>
     public JobView? Job { get; init; }
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Routing.Agent.Config;
+using Routing.Agent.Events;
 using Routing.Agent.Rest;
 using Routing.Cluster;
 
@@ -93,6 +94,8 @@ public sealed class OpenApiTests
             host.Length = 5;
             host.LostRecords = 1;
             host.Events.Append("role", "x", "This is an event.", new Term(1), 1);
+            host.Events.Append("leader", "leader_changed", "This is a story.", new Term(1), 1,
+                EventFigures.Of("leader", "pg-a"));
             foreach (var route in RestHandler.Routes.All.Where(route => route.Method is "GET" or "DELETE"))
             {
                 Assert.Null((await AskAsync(host, route.Method, $"/{route.Word}")).Problem);

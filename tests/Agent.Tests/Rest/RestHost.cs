@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Routing.Agent.Config;
+using Routing.Agent.Events;
 using Routing.Agent.Loop;
 using Routing.Hosting.Logging;
 using Routing.Agent.Metrics;

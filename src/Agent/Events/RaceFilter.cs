@@ -1,0 +1,25 @@
+using Routing.Ha;
+
+namespace Routing.Agent.Events;
+
+/// <summary>Tells which answers of other members are news: while nobody leads they are asked twice a second.</summary>
+internal sealed class RaceFilter
+{
+    private string _last = "";
+
+    /// <summary>Whether somebody says something else than before; then it counts as told.</summary>
+    public bool IsNews(LocalPostgres own, PeerAnswers answers)
+    {
+        var said = $"{own.WalPosition} {own.Timeline} " + string.Join(' ', answers.Reports.Values.Select(report =>
+            $"{report.Name} {report.Reachable} {report.IsPrimary} {report.Position} {report.Timeline}"));
+        if (said == _last)
+        {
+            return false;
+        }
+        _last = said;
+        return true;
+    }
+
+    /// <summary>Another race.</summary>
+    public void Forget() => _last = "";
+}
