@@ -28,6 +28,8 @@ has_etcd() { command -v etcd >/dev/null; }
 has_etcdctl() { command -v etcdctl >/dev/null; }
 has_psycopg2() { /usr/bin/python3 -c 'import psycopg2' 2>/dev/null; }
 has_patronictl() { [ -x /usr/bin/patronictl ]; }
+has_haproxy() { [ -x /usr/sbin/haproxy ]; }
+has_prometheus() { command -v prometheus >/dev/null && command -v promtool >/dev/null; }
 has_node() { command -v node >/dev/null; }
 has_npm() { command -v npm >/dev/null; }
 has_ip() { command -v ip >/dev/null; }
@@ -86,14 +88,15 @@ INSTALL
 need_compiler() { need "compiler gcc libc6-dev" "zlib zlib1g-dev"; }
 need_servers() { need "postgres postgresql-server" "etcd etcd-server" "etcdctl etcd-client" "setpriv util-linux"; }
 
-# The drills make network namespaces where the kernel lets them.
-need_network() { need "ip iproute2"; }
+# The drills make network namespaces where the kernel lets them. Debian's own configuration file is tried, too.
+need_network() { need "ip iproute2" "patronictl patroni python3-etcd"; }
 
 # The clients of other languages that Integration.Tests speaks with, node's own packages by their lock file; and the
 # tools around Patroni. No service of theirs is started.
 need_clients() {
     local folder=tests/Integration.Tests/Clients
-    need "psycopg2 python3-psycopg2" "node nodejs" "npm npm" "patronictl patroni python3-etcd"
+    need "psycopg2 python3-psycopg2" "node nodejs" "npm npm" "patronictl patroni python3-etcd" \
+        "haproxy haproxy" "prometheus prometheus"
     # npm notes what it installed; nothing to do while that is younger than the lock file.
     if [ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]; then
         say "Installing node-postgres"
