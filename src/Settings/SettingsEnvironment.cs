@@ -75,7 +75,7 @@ public sealed record SettingsEnvironment(
             }
             try
             {
-                Put(tree, variable.Path, Read(text, variable.Kind, name), name);
+                Put(tree, variable.Path, Read(text, variable.Kind, name, report), name);
             }
             catch (SettingsFormatException)
             {
@@ -152,7 +152,8 @@ public sealed record SettingsEnvironment(
                 .Select(file => Path.GetFileName(file))
                 .Order(StringComparer.Ordinal);
 
-    private static JsonNode? Read(string text, EnvironmentKind kind, string name)
+    private static JsonNode? Read(
+        string text, EnvironmentKind kind, string name, SettingsReport report)
     {
         var trimmed = text.Trim();
         var isList = trimmed.StartsWith('-') || trimmed.StartsWith('[');
@@ -164,16 +165,17 @@ public sealed record SettingsEnvironment(
                     && !trimmed.StartsWith("[::", StringComparison.Ordinal);
                 if (bracketed || trimmed.StartsWith('-'))
                 {
-                    return YamlText.ReadValue(trimmed, name) as JsonArray ?? throw NotOfKind(name);
+                    return YamlText.ReadValue(trimmed, name, report.Warning) as JsonArray ?? throw NotOfKind(name);
                 }
                 return new JsonArray(
                     [.. trimmed.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
                     .Select(word => (JsonNode?)JsonValue.Create(word.Trim('\'', '"')))]);
             case EnvironmentKind.Map:
-                return YamlText.ReadValue(trimmed.StartsWith('{') ? trimmed : $"{{{trimmed}}}", name) as JsonObject
+                return YamlText.ReadValue(
+                    trimmed.StartsWith('{') ? trimmed : $"{{{trimmed}}}", name, report.Warning) as JsonObject
                     ?? throw NotOfKind(name);
             case EnvironmentKind.TextOrList when isList && !trimmed.Contains("%(", StringComparison.Ordinal):
-                return YamlText.ReadValue(trimmed, name) as JsonArray ?? throw NotOfKind(name);
+                return YamlText.ReadValue(trimmed, name, report.Warning) as JsonArray ?? throw NotOfKind(name);
             default:
                 return JsonValue.Create(text);
         }

@@ -1,7 +1,7 @@
 namespace Routing.Settings;
 
 /// <summary>
-/// A text that is no configuration at all: broken YAML, a list where a mapping must be, a key that stands twice.
+/// A text that is no configuration at all: broken YAML, a list where a mapping must be.
 /// </summary>
 public sealed class SettingsFormatException : Exception
 {

@@ -84,7 +84,7 @@ public static class SettingsLoader
     {
         try
         {
-            return YamlText.ReadMapping(text, source);
+            return YamlText.ReadMapping(text, source, report.Warning);
         }
         catch (SettingsFormatException e)
         {

@@ -6,19 +6,23 @@ using YamlDotNet.Core.Events;
 namespace Routing.Settings;
 
 /// <summary>
-/// Reads YAML into JSON nodes: anchors, merge keys, YAML 1.1 words; a key that stands twice is refused.
+/// Reads YAML into JSON nodes: anchors, merge keys, YAML 1.1 words. Of a key that stands twice the last value counts,
+/// as in Patroni, where the caller takes the warning; else it is refused.
 /// </summary>
 public static class YamlText
 {
     /// <summary>Reads one document whose root is a mapping; an empty text gives an empty tree.</summary>
     /// <param name="text">The YAML.</param>
     /// <param name="source">The file's or the variable's name, for messages.</param>
+    /// <param name="warn">
+    /// Takes a warning for each key that stands twice in one mapping; without it such a key is an error.
+    /// </param>
     /// <exception cref="SettingsFormatException">It is no YAML, or no mapping.</exception>
-    public static SettingsTree ReadMapping(string text, string source)
+    public static SettingsTree ReadMapping(string text, string source, Action<SettingsProblem>? warn = null)
     {
         var tree = new SettingsTree();
         tree.SetOrigin("", source);
-        var composer = new Composer(text, source, tree);
+        var composer = new Composer(text, source, tree, warn);
         switch (composer.ReadDocument())
         {
             case null:
@@ -38,10 +42,15 @@ public static class YamlText
     }
 
     /// <summary>Reads one value of any kind.</summary>
+    /// <param name="text">The YAML.</param>
+    /// <param name="source">The variable's or the setting's name, for messages.</param>
+    /// <param name="warn">As for <see cref="ReadMapping"/>.</param>
     /// <exception cref="SettingsFormatException">It is no YAML.</exception>
-    public static JsonNode? ReadValue(string text, string source) => new Composer(text, source, null).ReadDocument();
+    public static JsonNode? ReadValue(string text, string source, Action<SettingsProblem>? warn = null) =>
+        new Composer(text, source, null, warn).ReadDocument();
 
-    private sealed class Composer(string text, string source, SettingsTree? tree)
+    private sealed class Composer(
+        string text, string source, SettingsTree? tree, Action<SettingsProblem>? warn)
     {
         /// <summary>
         /// No real configuration reaches these limits; texts that grow without end by aliases or nesting do.
@@ -133,6 +142,7 @@ public static class YamlText
         private JsonNode? ReadMappingNode(MappingStart start, string path)
         {
             var own = new JsonObject();
+            var lines = new Dictionary<string, long>(StringComparer.Ordinal);
             var merged = new JsonObject();
             while (!_parser.TryConsume<MappingEnd>(out _))
             {
@@ -148,10 +158,11 @@ public static class YamlText
                     continue;
                 }
                 var keyPath = SettingsTree.Join(path, key.Value);
-                if (own.ContainsKey(key.Value))
+                if (lines.TryGetValue(key.Value, out var earlier))
                 {
-                    throw Wrong(keyAt, keyPath, null, "this key stands twice in the same mapping");
+                    NoteRepeated(keyAt, keyPath, earlier);
                 }
+                lines[key.Value] = keyAt.Line;
                 tree?.SetOrigin(keyPath, At(keyAt));
                 own[key.Value] = Read(keyPath);
             }
@@ -165,8 +176,21 @@ public static class YamlText
             return Remember(start.Anchor, own);
         }
 
+        private void NoteRepeated(Mark at, string path, long earlier)
+        {
+            const string twice = "this key stands twice in the same mapping";
+            if (warn is null)
+            {
+                throw Wrong(at, path, null, twice);
+            }
+            warn(Problem(at, path, null, string.Create(CultureInfo.InvariantCulture,
+                $"{twice}: what stands here counts, and what stands in line {earlier} has no effect")));
+        }
+
+        /// <summary>In a list of mappings the first that has a key counts; of two merge keys the last.</summary>
         private void Merge(JsonObject merged, JsonNode? value, Mark at, string path)
         {
+            var ofThis = new HashSet<string>(StringComparer.Ordinal);
             foreach (var item in value is JsonArray list ? list : [value?.DeepClone()])
             {
                 if (item is not JsonObject mapping)
@@ -175,7 +199,7 @@ public static class YamlText
                 }
                 foreach (var (key, inner) in mapping)
                 {
-                    if (!merged.ContainsKey(key))
+                    if (ofThis.Add(key))
                     {
                         merged[key] = inner?.DeepClone();
                     }
@@ -227,6 +251,9 @@ public static class YamlText
         private string At(Mark mark) => string.Create(CultureInfo.InvariantCulture, $"{source}:{mark.Line}");
 
         private SettingsFormatException Wrong(Mark at, string path, string? value, string message) =>
-            new(new SettingsProblem(At(at), path, value, message) { IsOfSyntax = true });
+            new(Problem(at, path, value, message));
+
+        private SettingsProblem Problem(Mark at, string path, string? value, string message) =>
+            new(At(at), path, value, message) { IsOfSyntax = true };
     }
 }

@@ -77,6 +77,10 @@ public class YamlText_reads_what_Patroni_writes
             two:
               <<: [*base, *more]
             three: *base
+            four:
+              <<: *base
+              <<: *more
+              sslmode: own
             """;
 
         var root = YamlText.ReadMapping(Yaml, "a.yml").Root;
@@ -84,6 +88,7 @@ public class YamlText_reads_what_Patroni_writes
         Assert.Equal("""{"username":"own","sslmode":"require"}""", root["one"]!.ToJsonString());
         Assert.Equal("""{"sslmode":"require","username":"a","sslcert":"c"}""", root["two"]!.ToJsonString());
         Assert.True(JsonNode.DeepEquals(root["base"], root["three"]));
+        Assert.Equal("""{"sslmode":"own","username":"b","sslcert":"c"}""", root["four"]!.ToJsonString());
     }
 
     [Fact]

@@ -164,5 +164,25 @@ internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner 
         return true;
     }
 
-    private string PathOf(string name) => settings.BinDirectory is { } directory ? Path.Combine(directory, name) : name;
+    /// <exception cref="IOException">There is no such program; the text names the setting.</exception>
+    private string PathOf(string name)
+    {
+        if (settings.BinDirectory is { } directory)
+        {
+            var path = Path.Combine(directory, name);
+            return File.Exists(path)
+                ? path
+                : throw new IOException(
+                    $"there is no program {path}: postgresql.bin_dir ('{directory}') must be the folder of "
+                        + "PostgreSQL's programs");
+        }
+        var folders = name.Contains('/', StringComparison.Ordinal)
+            ? [""]
+            : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
+        return folders.Any(folder => File.Exists(Path.Combine(folder, name)))
+            ? name
+            : throw new IOException(
+                $"no folder of PATH contains the program {name}: set postgresql.bin_dir to the folder of PostgreSQL's "
+                    + "programs");
+    }
 }

@@ -447,9 +447,6 @@ public sealed class Files_as_people_write_them
     [InlineData("a: 'unclosed\nb: 1\n", ":1: ")]
     [InlineData("a: [1, 2\nb: 1\n", ":1: is no valid YAML")]
     [InlineData("a: b: c\n", ":1: ")]
-    [InlineData("scope: pg\nname: a\nname: b\n", ":3: name this key stands twice")]
-    [InlineData(
-        "postgresql:\n  parameters: {a: 1}\n  parameters: {b: 1}\n", ":3: postgresql.parameters this key stands twice")]
     [InlineData("a: !vault |\n  x\n", ":1: a")]
     [InlineData("a: !!binary aGFsbG8=\n", ":1: a")]
     [InlineData("scope: a\n---\nscope: b\n", ":2: a second document begins here")]
@@ -464,6 +461,41 @@ public sealed class Files_as_people_write_them
         var error = Assert.Single(read.Errors);
         Assert.Contains(where, error.ToReportLine(), StringComparison.Ordinal);
         Assert.Null(read.Settings);
+    }
+
+    /// <summary>As in Patroni, whose users have such files: each part may be whole, and the last one counts.</summary>
+    [Theory]
+    [InlineData("postgresql:\n  data_dir: /one\n  data_dir: /two\n", 3, "postgresql.data_dir", 2)]
+    [InlineData("postgresql: {data_dir: /one}\npostgresql: {data_dir: /two}\n", 2, "postgresql", 1)]
+    [InlineData("postgresql:\n  data_dir: /two\n  parameters: {a: 1}\n  parameters: {port: 1}\n", 4,
+        "postgresql.parameters", 3)]
+    [InlineData("tags: {nofailover: true,\n  nofailover: false}\npostgresql: {data_dir: /two}\n", 2,
+        "tags.nofailover", 1)]
+    [InlineData("postgresql:\n  data_dir: /two\n  authentication:\n    superuser: {password: one,\n"
+        + "      password: two}\n", 5, "postgresql.authentication.superuser.password", 4)]
+    public void Of_a_key_that_stands_twice_the_last_value_counts_and_a_warning_names_both(
+        string text, int line, string path, int earlier)
+    {
+        var read = Yaml.Load(text);
+
+        Assert.Empty(read.Errors);
+        Assert.Equal("/two", read.Settings!.Postgres.DataDirectory);
+        var warning = Assert.Single(read.Warnings, one => one.Message.Contains("twice", StringComparison.Ordinal));
+        Assert.EndsWith(
+            $"2.yml:{line}: {path} this key stands twice in the same mapping: what stands here counts, and what stands "
+                + $"in line {earlier} has no effect",
+            warning.ToReportLine(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_key_that_stands_twice_in_a_variable_is_told_with_the_variables_name()
+    {
+        var read = Yaml.Load("", ("PATRONI_LOG_LOGGERS", "{rest: INFO, rest: DEBUG}"));
+
+        Assert.Empty(read.Errors);
+        Assert.Contains(read.Warnings,
+            one => one.ToString().StartsWith("PATRONI_LOG_LOGGERS:1: rest: this key stands twice",
+                StringComparison.Ordinal));
     }
 
     /// <summary>

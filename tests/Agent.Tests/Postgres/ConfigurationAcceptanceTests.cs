@@ -1,4 +1,7 @@
+using System.Net.Sockets;
+using Npgsql;
 using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Verbs;
 using Routing.Ha;
 
 namespace Routing.Agent.Tests.Postgres;
@@ -175,6 +178,26 @@ public sealed class ConfigurationAcceptanceTests
         await standby.Server.ResumeReplayAsync(Cancellation);
         Assert.True((await standby.ObserveAsync()).ReplayPaused);   // paused by hand: it stays so
     }
+
+    /// <summary>The server that resumes may end before it answers; silence and refusals are something else.</summary>
+    [Theory]
+    [InlineData("57P01", true)]
+    [InlineData("57P02", true)]
+    [InlineData("57P03", true)]
+    [InlineData("57014", false)]
+    [InlineData("42501", false)]
+    [InlineData("55000", false)]
+    [InlineData("end", true)]
+    [InlineData("reset", true)]
+    [InlineData("silence", false)]
+    public void The_end_of_a_server_is_told_from_its_refusal_and_from_its_silence(string answer, bool isEnd) =>
+        Assert.Equal(isEnd, ReplayResumption.IsEndOfServer(answer switch
+        {
+            "end" => new NpgsqlException("reading", new EndOfStreamException()),
+            "reset" => new NpgsqlException("reading", new IOException("reset", new SocketException())),
+            "silence" => new NpgsqlException("reading", new TimeoutException()),
+            _ => new PostgresException("it says so", "FATAL", "FATAL", answer),
+        }));
 
     [Fact]
     public async Task The_servers_words_on_a_failed_statement_of_post_bootstrap_are_not_told_to_everybody()

@@ -29,8 +29,7 @@ internal sealed class ReplayResumption(ServerContext context)
             {
                 return StepResult.Done("replay was paused by hand");
             }
-            // The server ends with that, and its next start takes the values that its primary has.
-            await session.ExecuteAsync("SELECT pg_wal_replay_resume()", cancellationToken);
+            await ResumeAndEndAsync(session, cancellationToken);
             return StepResult.Done(
                 $"resumed replay, which had stopped for {string.Join(", ", tooLow.Select(least => least.Name))}: "
                     + "PostgreSQL restarts");
@@ -39,6 +38,27 @@ internal sealed class ReplayResumption(ServerContext context)
             or InvalidDataException)
         {
             return StepResult.Failed($"replay could not be resumed: {error.Message}");
+        }
+    }
+
+    /// <summary>The server ended, or shuts down (class 57P): not a refusal, and not silence.</summary>
+    internal static bool IsEndOfServer(NpgsqlException problem) => problem is PostgresException refusal
+        ? refusal.SqlState.StartsWith("57P", StringComparison.Ordinal)
+        : problem.InnerException is IOException;   // of silence it is a TimeoutException
+
+    /// <summary>
+    /// Resumes a replay that lacks room. The server ends by that, and its next start takes the values that its primary
+    /// has; it may end before it has answered, which is as good as an answer.
+    /// </summary>
+    private static async Task ResumeAndEndAsync(ServerSession session, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await session.ExecuteAsync("SELECT pg_wal_replay_resume()", cancellationToken);
+        }
+        catch (NpgsqlException problem) when (IsEndOfServer(problem))
+        {
+            // What was wanted has come about.
         }
     }
 }
