@@ -13,4 +13,7 @@ public sealed class ClusterStoreException : Exception
 
     /// <summary>True for a definite refusal (credentials, permission, space); false when there was no answer.</summary>
     public bool IsRefusal { get; init; }
+
+    /// <summary>True when the user, the password or the user's rights are what is wrong.</summary>
+    public bool IsOfLogin { get; init; }
 }

@@ -67,6 +67,9 @@ public sealed class EtcdClusterStore : IClusterStore
         _client.Failures,
         _watchCounters.Reconnects, _watchCounters.Resyncs, _client.Login.Count, _client.LastContact);
 
+    /// <inheritdoc/>
+    public string? Problem => _client.Problem;
+
     /// <summary>What a later process should know of this store.</summary>
     public StoreMark Mark => _client.Lives.Mark;
 

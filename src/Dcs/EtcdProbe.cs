@@ -49,7 +49,8 @@ public sealed class EtcdProbe : IDisposable
         }
         catch (Exception e) when (e is HttpRequestException or JsonException)
         {
-            return new EtcdReport(endpoint, null, false, e.InnerException?.Message ?? e.Message);
+            return new EtcdReport(
+                endpoint, null, false, e is JsonException ? "its answer is not etcd's" : TransportProblem.Describe(e));
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

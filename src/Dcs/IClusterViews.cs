@@ -9,4 +9,10 @@ public interface IClusterViews
     /// with <see cref="ClusterView.IsLive"/> false, then reconnects (another endpoint first), reads anew and goes on.
     /// </summary>
     IAsyncEnumerable<ClusterView> WatchAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Why the source does not answer, such as <c>http://10.0.0.1:2379: connection refused</c>; null while it does, or
+    /// where it is not known.
+    /// </summary>
+    string? Problem => null;
 }

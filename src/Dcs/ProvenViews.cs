@@ -17,6 +17,9 @@ namespace Routing.Dcs;
 public sealed class ProvenViews(IClusterViews views, TimeProvider time) : IClusterViews
 {
     /// <inheritdoc/>
+    public string? Problem => views.Problem;
+
+    /// <inheritdoc/>
     public async IAsyncEnumerable<ClusterView> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         ClusterView? last = null;

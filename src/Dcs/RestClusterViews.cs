@@ -34,6 +34,7 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
     private readonly TimeSpan _interval;
     private readonly ImmutableHashSet<Uri> _seeds;
     private long _lastContact;
+    private string? _problem;
 
     /// <summary>Creates it; nothing is asked before <see cref="WatchAsync"/>.</summary>
     /// <exception cref="ClusterStoreException">A certificate file can't be used.</exception>
@@ -59,6 +60,13 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
     /// Thread-safe.
     /// </summary>
     public long LastContact => Interlocked.Read(ref _lastContact);
+
+    /// <inheritdoc/>
+    public string? Problem
+    {
+        get => Volatile.Read(ref _problem);
+        private set => Volatile.Write(ref _problem, value);
+    }
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<ClusterView> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -191,17 +199,32 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
             var text = await _http.GetStringAsync(new Uri(address, "/cluster"), either.Token).ConfigureAwait(false);
             if (!ClusterOverviewReader.TryRead(text, revision, out var snapshot, out var problem))
             {
-                LogNoAnswer(address, problem);
+                Note(address, problem);
                 return null;
             }
             Interlocked.Exchange(ref _lastContact, _time.GetTimestamp());
+            Problem = null;
             return snapshot;
         }
-        catch (Exception silent) when (silent is HttpRequestException or OperationCanceledException)
+        catch (HttpRequestException silent)
         {
-            LogNoAnswer(address, silent.Message);
+            Note(address, TransportProblem.Describe(silent));
             return null;
         }
+        catch (OperationCanceledException)
+        {
+            if (limit.IsCancellationRequested)
+            {
+                Note(address, $"no answer within {s_longestAnswer.TotalSeconds:0.###} s");
+            }
+            return null;
+        }
+    }
+
+    private void Note(Uri address, string problem)
+    {
+        Problem = $"{address}cluster: {problem}";
+        LogNoAnswer(address, problem);
     }
 
     [LoggerMessage(EventId = 3041, Level = LogLevel.Warning,

@@ -91,7 +91,13 @@ internal sealed class ClusterRouter : IAsyncDisposable
     public ClusterTopology Describe() => Describe(_current);
 
     public ClusterTopology Describe(Picture picture) =>
-        ClusterTopology.From(Name, picture.View, picture.HighestTerm, Time);
+        ClusterTopology.From(Name, picture.View, picture.HighestTerm, Time,
+            picture.View.IsLive ? null : _topology.Problem);
+
+    /// <summary>That the source has not answered yet, and why where that is known.</summary>
+    public string Unanswered => _topology.Problem is { } problem
+        ? $"{RoutingConnectionString.SourceOf(Options)} has not answered yet ({problem})"
+        : $"{RoutingConnectionString.SourceOf(Options)} has not answered yet";
 
     /// <summary>
     /// A pool to bind a closed connection to: the right one, else the last leader's, else any member's; null: no member

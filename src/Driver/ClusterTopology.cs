@@ -34,12 +34,18 @@ public sealed record ClusterTopology
     /// <summary>When the source last gave a sign of life, counted back from now; null: never.</summary>
     public TimeSpan? Age { get; init; }
 
+    /// <summary>
+    /// Why the source does not answer, such as <c>http://10.0.0.1:2379: connection refused</c>; null while it does, or
+    /// where it is not known.
+    /// </summary>
+    public string? Problem { get; init; }
+
     /// <summary>One sentence for people.</summary>
     public override string ToString()
     {
         if (!IsKnown)
         {
-            return "its source has not answered yet";
+            return Problem is null ? "its source has not answered yet" : $"its source has not answered yet ({Problem})";
         }
         var text = new StringBuilder();
         text.Append(Leader is null ? $"no leader ({NoLeaderReason})" : $"{Leader} leads");
@@ -49,17 +55,20 @@ public sealed record ClusterTopology
         {
             text.Append(CultureInfo.InvariantCulture,
                 $"; its source has been silent for {Age?.TotalSeconds ?? 0:0.0} s");
+            text.Append(Problem is null ? "" : $" ({Problem})");
         }
         return text.ToString();
     }
 
-    internal static ClusterTopology From(string cluster, ClusterView view, Term highestTerm, TimeProvider time)
+    internal static ClusterTopology From(
+        string cluster, ClusterView view, Term highestTerm, TimeProvider time, string? problem)
     {
         var snapshot = view.Snapshot;
         var leader = HostChooser.LeaderOf(snapshot, highestTerm, out var reason);
         return new ClusterTopology
         {
             Cluster = cluster,
+            Problem = problem,
             Term = highestTerm.Revision,
             Leader = leader?.Name,
             NoLeaderReason = leader is null ? reason : null,

@@ -480,7 +480,7 @@ internal sealed class ConnectionOpener
     }
 
     private string ReasonOf(Picture picture, TargetSessionAttributes target) =>
-        !picture.IsKnown ? $"{RoutingConnectionString.SourceOf(_router.Options)} has not answered yet"
+        !picture.IsKnown ? _router.Unanswered
         : Targets.MustBePrimary(target) ? picture.NoLeaderReason ?? "the leader is out"
         : $"no member fits: {string.Join("; ", Verdicts(picture, target))}";
 

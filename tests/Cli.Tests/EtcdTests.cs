@@ -52,10 +52,13 @@ public sealed class EtcdTests
     {
         var ctl = new Ctl { UsesEtcd = true };
 
-        var ended = await ctl.RunAsync($"-d 127.0.0.1:{FreePorts.Take()} list pay");
+        var port = FreePorts.Take();
+        var ended = await ctl.RunAsync($"-d 127.0.0.1:{port} list pay");
 
         Assert.Equal(1, ended.ExitCode);
         Assert.Contains("Error: ", ended.Error, StringComparison.Ordinal);
+        Assert.Contains($"http://127.0.0.1:{port}: connection refused", ended.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("Exception", ended.Error, StringComparison.Ordinal);
         Assert.Single(ended.Error.Split('\n'), line => line.Contains(" - WARNING - ", StringComparison.Ordinal));
         Assert.Contains("Hint: Is etcd running", ended.Error, StringComparison.Ordinal);
     }

@@ -93,7 +93,8 @@ public sealed class EtcdLoginTests : IAsyncLifetime
         var refusal = await Assert.ThrowsAsync<ClusterStoreException>(() => store.ReadAsync(Token).AsTask());
         var written = await store.PutAsync("config", "{}", WriteCondition.Always, 0, Token);
 
-        Assert.True(refusal.IsRefusal);
+        Assert.True(refusal.IsRefusal && refusal.IsOfLogin);
+        Assert.Contains(": the user name or the password is wrong (", refusal.Message, StringComparison.Ordinal);
         Assert.Equal(WriteStatus.Refused, written.Status);
     }
 
@@ -104,7 +105,8 @@ public sealed class EtcdLoginTests : IAsyncLifetime
 
         var refusal = await Assert.ThrowsAsync<ClusterStoreException>(() => store.ReadAsync(Token).AsTask());
 
-        Assert.True(refusal.IsRefusal);
+        Assert.True(refusal.IsRefusal && refusal.IsOfLogin);
+        Assert.Contains(": it wants a user name and a password (", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -123,7 +123,8 @@ public sealed class SettingsTests
         Assert.Equal("bills", other.Topology.Cluster);
         Assert.Same(causal, scope.ServiceProvider.GetRequiredKeyedService<DbDataSource>(RoutingServiceKeys.Causal));
         Assert.Equal(HealthStatus.Unhealthy, health.Status);
-        Assert.Contains("has not answered yet", health.Entries["postgresql"].Description, StringComparison.Ordinal);
+        Assert.Contains("has not answered yet (http://127.0.0.1:1: connection refused)",
+            health.Entries["postgresql"].Description, StringComparison.Ordinal);
         await host.StopAsync(Cancellation);
     }
 

@@ -48,8 +48,10 @@ public sealed class ProcessStartTests : IAsyncLifetime
         var node = _cluster.Nodes[0];
         await _cluster.Etcd.StopAsync();
         node.Start();
-        await _cluster.UntilAsync(() => File.Exists(node.LogFile) && node.CountInLog("etcd") > 0,
-            "the agent has asked etcd");
+        await _cluster.UntilAsync(
+            () => File.Exists(node.LogFile) && node.CountInLog("connection refused") > 0,
+            "the agent has asked etcd, and says why there is no answer");
+        Assert.Equal(0, node.CountInLog("RequestException"));
         var began = Stopwatch.GetTimestamp();
 
         node.SignalAgent(ProcessSignal.Terminate);

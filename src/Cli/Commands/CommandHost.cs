@@ -50,7 +50,7 @@ internal sealed class CommandHost(CtlEnvironment environment, GlobalOptions glob
     {
         { IsRefusal: true, InnerException: IOException or UnauthorizedAccessException or CryptographicException } =>
             "See cacert, cert and key of the etcd3 section.",
-        { IsRefusal: true } => "See username and password of the etcd3 section.",
+        { IsOfLogin: true } => "See username and password of the etcd3 section.",
         _ => "Is etcd running, and is its address right? See --config-file and --dcs-url.",
     };
 }

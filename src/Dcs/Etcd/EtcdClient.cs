@@ -16,6 +16,7 @@ internal sealed partial class EtcdClient : IDisposable
     private readonly ILogger _logger;
     private long _lastContact;
     private long _failures;
+    private string? _problem;
 
     private readonly EtcdAddresses _addresses;
 
@@ -45,6 +46,13 @@ internal sealed partial class EtcdClient : IDisposable
 
     /// <summary>Timestamp of the last answer of any kind.</summary>
     public long LastContact => Volatile.Read(ref _lastContact);
+
+    /// <summary>The last failure, with its endpoint; null after an answer.</summary>
+    public string? Problem
+    {
+        get => Volatile.Read(ref _problem);
+        private set => Volatile.Write(ref _problem, value);
+    }
 
     /// <summary>Attempts that failed.</summary>
     public long Failures => Interlocked.Read(ref _failures);
@@ -113,6 +121,7 @@ internal sealed partial class EtcdClient : IDisposable
             Contact();
             if (header is null || Lives.Judge(header(value), asked) is not { } doubt)
             {
+                Problem = null;
                 if (Endpoints.Answered(endpoint))
                 {
                     LogAnswers(endpoint.Name);
@@ -143,7 +152,8 @@ internal sealed partial class EtcdClient : IDisposable
         }
         catch (Exception problem) when (EtcdFailure.IsOfTransport(problem))
         {
-            failure = new EtcdFailure(EtcdFailureKind.Ambiguous, problem.Message, problem);
+            failure = new EtcdFailure(
+                EtcdFailureKind.Ambiguous, TransportProblem.Describe(problem), problem);
         }
 
         if (failure.Kind == EtcdFailureKind.NeedsLogin)
@@ -155,7 +165,7 @@ internal sealed partial class EtcdClient : IDisposable
         {
             return new(null, failure with { Message = operation.LastProblem! });
         }
-        operation.LastProblem = $"{endpoint.Name}: {failure.Message}";
+        Problem = operation.LastProblem = $"{endpoint.Name}: {failure.Message}";
         // A lost lease and an expired token are ordinary; every other failure is logged once.
         if (failure.Kind is not (EtcdFailureKind.LeaseGone or EtcdFailureKind.NeedsLogin)
             && Endpoints.Failed(endpoint, failure.Kind))
@@ -215,7 +225,7 @@ internal sealed partial class EtcdClient : IDisposable
         }
         catch (ClusterStoreException problem)
         {
-            operation.LastProblem = problem.Message;
+            Problem = operation.LastProblem = problem.Message;
             Interlocked.Increment(ref _failures);
             LogFailure("(not found yet)", operation.What, problem.Message);
             await Task.Delay(
@@ -290,5 +300,6 @@ internal sealed class EtcdOperation(string what, TimeProvider time, TimeSpan lim
         new($"etcd did not {What}: {failure.Message}", failure.Cause)
         {
             IsRefusal = failure.Kind is EtcdFailureKind.Refused or EtcdFailureKind.LeaseGone,
+            IsOfLogin = failure.IsOfLogin,
         };
 }

@@ -31,6 +31,12 @@ internal enum EtcdFailureKind
 /// <summary>A failed attempt.</summary>
 internal sealed record EtcdFailure(EtcdFailureKind Kind, string Message, Exception? Cause = null)
 {
+    private const string NotEtcd = "another service answers there";
+    private const string WrongPassword = "invalid user ID or password";
+
+    /// <summary>Whether the user, the password or the user's rights are what is wrong.</summary>
+    public bool IsOfLogin { get; init; }
+
     /// <summary>Whether the request was surely not applied.</summary>
     public bool IsWithoutEffect => Kind is not (EtcdFailureKind.Silent or EtcdFailureKind.Ambiguous);
 
@@ -40,6 +46,7 @@ internal sealed record EtcdFailure(EtcdFailureKind Kind, string Message, Excepti
         var text = exception.Status.Detail;
         var kind = exception.StatusCode switch
         {
+            _ when IsOfAnotherService(exception) => EtcdFailureKind.Ambiguous,
             _ when Says("requested lease not found") => EtcdFailureKind.LeaseGone,
             _ when Says("invalid auth token") || Says("revision of auth store is old") || Says("user name is empty") =>
                 EtcdFailureKind.NeedsLogin,
@@ -55,7 +62,10 @@ internal sealed record EtcdFailure(EtcdFailureKind Kind, string Message, Excepti
             // primary lessor"), Aborted, DataLoss: a server was there, and whether it applied the request is not known.
             _ => EtcdFailureKind.Ambiguous,
         };
-        return new EtcdFailure(kind, $"{exception.StatusCode}: {text}", exception);
+        return new EtcdFailure(kind, Words(exception), exception)
+        {
+            IsOfLogin = kind == EtcdFailureKind.NeedsLogin || Says(WrongPassword),
+        };
 
         bool Says(string part) => text.Contains(part, StringComparison.OrdinalIgnoreCase);
     }
@@ -63,6 +73,32 @@ internal sealed record EtcdFailure(EtcdFailureKind Kind, string Message, Excepti
     /// <summary>Whether an exception tells of a broken connection, outside of gRPC's own words.</summary>
     public static bool IsOfTransport(Exception problem) =>
         problem is IOException or HttpRequestException or SocketException;
+
+    /// <summary>What the server says, or why there is no server that says anything.</summary>
+    private static string Words(RpcException exception)
+    {
+        if (exception.Status.DebugException is not null)
+        {
+            return TransportProblem.Describe(exception);
+        }
+        var text = exception.Status.Detail;
+        return text switch
+        {
+            "" => $"{exception.StatusCode}, without words",
+            _ when IsOfAnotherService(exception) => $"{NotEtcd} ({text})",
+            _ when Says(WrongPassword) => $"the user name or the password is wrong ({text})",
+            _ when Says("user name is empty") => $"it wants a user name and a password ({text})",
+            _ when Says("permission denied") => $"the user lacks the right to it ({text})",
+            _ => text,
+        };
+
+        bool Says(string part) => text.Contains(part, StringComparison.OrdinalIgnoreCase);
+    }
+
+    /// <summary>gRPC's words on an answer without a status of its own, or on a service that is not known.</summary>
+    private static bool IsOfAnotherService(RpcException exception) =>
+        exception.Status.Detail.StartsWith("Bad gRPC response", StringComparison.Ordinal)
+            || exception.Status.Detail.StartsWith("unknown service", StringComparison.Ordinal);
 
     private static bool NeverConnected(RpcException exception) =>
         exception.Status.DebugException is HttpRequestException

@@ -156,7 +156,7 @@ internal sealed partial class EtcdWatch(
         }
         catch (Exception problem) when (EtcdFailure.IsOfTransport(problem))
         {
-            return new EtcdFailure(EtcdFailureKind.Unreachable, problem.Message, problem);
+            return new EtcdFailure(EtcdFailureKind.Unreachable, TransportProblem.Describe(problem), problem);
         }
         finally
         {

@@ -23,6 +23,9 @@ internal sealed class SharedTopology
     /// <summary>The watch.</summary>
     public TopologyWatch Watch { get; }
 
+    /// <summary>Why the source does not answer; null while it does, or where it is not known.</summary>
+    public string? Problem => _views.Problem;
+
     /// <summary>Takes part in the watch of a cluster; begins it when nobody has it yet. To be given back.</summary>
     public static SharedTopology Take(RoutingOptions options, ILoggerFactory loggerFactory, TimeProvider time)
     {

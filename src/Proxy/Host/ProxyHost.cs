@@ -93,7 +93,9 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             var table = _router.Table;
             if (table.View.Snapshot.Revision == 0)
             {
-                return (false, $"{_source.Name} has not answered yet");
+                return (false, _source.Views.Problem is { } problem
+                    ? $"{_source.Name} has not answered yet ({problem})"
+                    : $"{_source.Name} has not answered yet");
             }
             var empty = table.Listeners.Values.Where(one => table.UsableOf(one) == 0).Select(one => one.Config.Name)
                 .Order(StringComparer.Ordinal).ToList();

@@ -129,15 +129,17 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
     [Fact]
     public async Task Without_etcd_it_waits_for_its_first_answer()
     {
-        await using var proxy = await ProxyProcess.StartAsync(
-            "nobody", new Uri($"http://127.0.0.1:{FreePorts.Take()}"), new ProxyOptions { UntilReady = false });
+        var etcd = $"http://127.0.0.1:{FreePorts.Take()}";
+        await using var proxy =
+            await ProxyProcess.StartAsync("nobody", new Uri(etcd), new ProxyOptions { UntilReady = false });
 
         await proxy.UntilAsync(
             async () =>
             {
                 try
                 {
-                    return await proxy.GetAsync("/readyz") == (503, "etcd has not answered yet\n");
+                    return await proxy.GetAsync("/readyz")
+                        == (503, $"etcd has not answered yet ({etcd}: connection refused)\n");
                 }
                 catch (HttpRequestException)
                 {
