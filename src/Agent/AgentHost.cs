@@ -409,7 +409,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         }
     }
 
-    private static LocalMember LocalMemberOf(AgentSettings settings) => new(
+    private LocalMember LocalMemberOf(AgentSettings settings) => new(
         settings.Scope,
         settings.Name,
         $"postgres://{settings.Postgres.ConnectAddress}/{settings.Postgres.Database}",
@@ -418,7 +418,8 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         EffectiveTags.From(settings.Tags, leavesSynchronousSet: false),
         settings.Bootstrap is { IsUsable: true },
         settings.Postgres.Shared.ReplicaMethods.Any(method => method.Value.NoLeader),
-        DynamicConfigCache.Read(settings.Postgres.DataDirectory) ?? settings.Bootstrap?.Dcs ?? JsonElement.Parse("{}"));
+        DynamicConfigCache.Read(settings.Postgres.DataDirectory, LogCache) ?? settings.Bootstrap?.Dcs
+            ?? JsonElement.Parse("{}"));
 
     [LoggerMessage(EventId = 1601, Level = LogLevel.Information,
         Message = "routing-agent {Version} (compatible with {Compatible}): cluster {Scope}, member {Name}")]
@@ -472,6 +473,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     [LoggerMessage(
         EventId = 1622, Level = LogLevel.Warning, Message = "No consent to {Name} in failsafe mode: {Problem}")]
     private partial void LogNoConsent(string name, string problem);
+
+    [LoggerMessage(EventId = 1631, Level = LogLevel.Warning, Message = "{Problem}")]
+    private partial void LogCache(string problem);
 
     [LoggerMessage(EventId = 1630, Level = LogLevel.Debug,
         Message = "Which etcd this is could not be kept in the data directory: {Problem}")]

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace Routing.Settings;
@@ -13,6 +14,8 @@ namespace Routing.Settings;
 /// <param name="Message">What is wrong and what would be right.</param>
 public sealed record SettingsProblem(string Origin, string Path, string? Value, string Message)
 {
+    private const int LongestValue = 200;
+
     /// <summary>The value as it may be shown; null when it is missing or secret.</summary>
     public string? Value { get; } = SecretText.Shown(Path, Value);
 
@@ -33,14 +36,51 @@ public sealed record SettingsProblem(string Origin, string Path, string? Value, 
         }
         if (Value is not null)
         {
-            text.Append('\'').Append(Value).Append("': ");
+            text.Append('\'').Append(Short(Value)).Append("': ");
         }
-        return text.Append(Message).ToString();
+        return Printable(text.Append(Message).ToString());
     }
 
-    /// <summary>The form of a validation report: <c>path value error</c>; what concerns no setting, or the text
-    /// itself, begins with its file and line.</summary>
-    public string ToReportLine() => string.Join(' ',
-        new[] { Origin.Length > 0 && (IsOfSyntax || Path.Length == 0) ? Origin + ":" : "", Path, Value, Message }.Where(
-            part => !string.IsNullOrEmpty(part)));
+    /// <summary>
+    /// The form of a validation report: <c>path value error (file.yml:12)</c>; what concerns no setting, or the text
+    /// itself, begins with its file and line.
+    /// </summary>
+    public string ToReportLine()
+    {
+        var isAhead = IsOfSyntax || Path.Length == 0;
+        string?[] parts =
+        [
+            Origin.Length > 0 && isAhead ? Origin + ":" : "", Path, Value is null ? null : Short(Value), Message,
+            Origin.Length > 0 && !isAhead ? $"({Origin})" : "",
+        ];
+        return Printable(string.Join(' ', parts.Where(part => !string.IsNullOrEmpty(part))));
+    }
+
+    private static string Short(string value) => value.Length <= LongestValue ? value
+        : string.Create(CultureInfo.InvariantCulture, $"{value[..LongestValue]}… ({value.Length} characters)");
+
+    /// <summary>One line without characters that a terminal obeys, or that nobody sees.</summary>
+    private static string Printable(string text)
+    {
+        if (!text.Any(IsUnseen))
+        {
+            return text;
+        }
+        var shown = new StringBuilder();
+        foreach (var letter in text)
+        {
+            if (IsUnseen(letter))
+            {
+                shown.Append(CultureInfo.InvariantCulture, $"\\u{(int)letter:X4}");
+            }
+            else
+            {
+                shown.Append(letter);
+            }
+        }
+        return shown.ToString();
+    }
+
+    private static bool IsUnseen(char letter) => char.GetUnicodeCategory(letter) is UnicodeCategory.Control
+        or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
@@ -65,6 +66,7 @@ public static class YamlText
 
         public JsonNode? ReadDocument()
         {
+            CheckCharacters();
             try
             {
                 _parser.Consume<StreamStart>();
@@ -93,6 +95,28 @@ public static class YamlText
                 // The parser itself stumbles over some texts, such as a bracket that is not closed.
                 throw Wrong(_parser.Current?.End ?? Mark.Empty, "", null,
                     $"is no valid YAML from here on: {e.Message}");
+            }
+        }
+
+        /// <summary>Whoever looks at the text does not see what YAML forbids: it is told by its number.</summary>
+        private void CheckCharacters()
+        {
+            var line = 1;
+            for (var at = 0; at < text.Length; at++)
+            {
+                var letter = text[at];
+                line += letter == '\n' ? 1 : 0;
+                var isAllowed = letter is '\t' or '\n' or '\r' or '\u0085' or '\uFEFF'
+                    || !(char.IsControl(letter) || char.IsSurrogate(letter) || letter > '\uFFFD');
+                if (isAllowed || char.IsHighSurrogate(letter) && at + 1 < text.Length
+                    && char.IsLowSurrogate(text[at + 1]))
+                {
+                    at += isAllowed ? 0 : 1;
+                    continue;
+                }
+                throw Wrong(new Mark(at, line, 1), "", null, string.Create(CultureInfo.InvariantCulture,
+                    $"has the character U+{(int)letter:X4}, which YAML does not allow")
+                    + (letter == '\0' ? " (is this UTF-16, or no text at all?)" : ""));
             }
         }
 
@@ -217,8 +241,10 @@ public static class YamlText
                     : JsonValue.Create(scalar.Value),
                 "!" or "tag:yaml.org,2002:str" => JsonValue.Create(scalar.Value),
                 "tag:yaml.org,2002:int" or "tag:yaml.org,2002:float" or "tag:yaml.org,2002:bool"
-                    or "tag:yaml.org,2002:null" =>
-                    YamlScalar.Resolve(scalar.Value),
+                    or "tag:yaml.org,2002:null" when YamlScalar.Resolve(scalar.Value) is var resolved =>
+                    resolved?.GetValueKind() == JsonValueKind.String
+                        ? throw Wrong(scalar.Start, path, scalar.Value, $"is not what its YAML tag {tag} says")
+                        : resolved,
                 _ => throw Wrong(scalar.Start, path, scalar.Value, $"the YAML tag {tag} is not understood"),
             };
         }

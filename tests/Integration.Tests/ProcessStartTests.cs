@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Runtime.Versioning;
+using System.Text;
 using System.Text.Json.Nodes;
 using Routing.TestKit;
 
@@ -7,9 +9,12 @@ namespace Routing.Integration.Tests;
 /// <summary>
 /// An agent that cannot begin says why and ends with an exit code; one that waits can be told to stop.
 /// </summary>
+[SupportedOSPlatform("linux")]
 public sealed class ProcessStartTests : IAsyncLifetime
 {
     private TestCluster _cluster = null!;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     public async ValueTask InitializeAsync() => _cluster = await TestCluster.PrepareAsync(new() { Nodes = 1 });
 
@@ -40,6 +45,51 @@ public sealed class ProcessStartTests : IAsyncLifetime
         Assert.Equal(1, code);
         Assert.True(node.CountInLog(named) > 0, node.LogTail());
         Assert.Equal(0, node.CountInLog("Unhandled exception"));
+    }
+
+    /// <summary>The file itself can't be used: a start and a check end with 1, its name, and what is wrong.</summary>
+    [Theory]
+    [InlineData("rights", "can't be read: Access to the path")]
+    [InlineData("utf-16", ":1: has the character U+0000, which YAML does not allow (is this UTF-16")]
+    [InlineData("latin-1", ": is not UTF-8")]
+    [InlineData("tag", ":2: name the YAML tag tag:yaml.org,2002:python/object is not understood")]
+    [InlineData("directory", ": the configuration is empty")]
+    public async Task A_file_that_can_not_be_used_is_named(string what, string words)
+    {
+        var file = Path.Combine(_cluster.Nodes[0].DirectoryPath, $"odd-{what}.yml");
+        var text = "scope: pay\nname: grün\n";
+        switch (what)
+        {
+            case "directory":
+                Directory.CreateDirectory(file);
+                break;
+            case "tag":
+                await File.WriteAllTextAsync(file, "scope: pay\nname: !!python/object x\n", Cancellation);
+                break;
+            default:
+                await File.WriteAllBytesAsync(file,
+                    what == "utf-16" ? Encoding.Unicode.GetBytes("scope: pay\n") : Encoding.Latin1.GetBytes(text),
+                    Cancellation);
+                break;
+        }
+        if (what == "rights")
+        {
+            File.SetUnixFileMode(file, UnixFileMode.None);
+        }
+
+        foreach (var command in (string[][])[[Programs.Agent, file], [Programs.Agent, "--validate-config", file]])
+        {
+            var log = Path.Combine(_cluster.Nodes[0].DirectoryPath, $"odd-{what}.log");
+            using var agent = OrdinaryProcess.Start(log, _cluster.Nodes[0].DirectoryPath, command);
+            var code = await agent.WaitForExitAsync(TimeSpan.FromSeconds(60));
+            var said = await File.ReadAllTextAsync(log, TestContext.Current.CancellationToken);
+
+            Assert.Equal(1, code);
+            Assert.Contains($"odd-{what}.yml", said, StringComparison.Ordinal);
+            Assert.Contains(words, said.Replace(": name: 'x': ", ": name ", StringComparison.Ordinal)
+                .Replace(": name x ", ": name ", StringComparison.Ordinal), StringComparison.Ordinal);
+            Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -24,6 +24,22 @@ public sealed class SecretText_keeps_secrets
     }
 
     [Fact]
+    public void A_report_line_of_a_setting_ends_with_its_place() => Assert.Equal(
+        "log.file_num -1 must be at least 0 (a.yml:3)",
+        new SettingsProblem("a.yml:3", "log.file_num", "-1", "must be at least 0").ToReportLine());
+
+    [Fact]
+    public void What_a_terminal_obeys_is_shown_by_its_number_and_what_is_long_is_cut()
+    {
+        var problem = new SettingsProblem("a.yml:1", "name", "a\u0007\n\u202E" + new string('x', 300), "is wrong");
+
+        Assert.Equal($@"a.yml:1: name: 'a\u0007\u000A\u202E{new string('x', 196)}… (304 characters)': is wrong",
+            problem.ToString());
+        Assert.StartsWith(@"name a\u0007\u000A\u202Exx", problem.ToReportLine(), StringComparison.Ordinal);
+        Assert.Equal("name: 'zoë 😀': ok", new SettingsProblem("", "name", "zoë 😀", "ok").ToString());
+    }
+
+    [Fact]
     public void A_report_line_without_a_setting_begins_with_its_place() => Assert.Equal(
         "a.yml:3: is no valid YAML", new SettingsProblem("a.yml:3", "", null, "is no valid YAML").ToReportLine());
 }

@@ -92,6 +92,16 @@ public class YamlText_reads_what_Patroni_writes
     }
 
     [Fact]
+    public void Letters_of_all_scripts_and_values_with_their_tags_are_read()
+    {
+        var root = YamlText.ReadMapping(
+            "name: ümläut 😀 \u202Ex\nport: !!int 5432\n'on': !!bool yes\nnone: !!null ''\n", "a.yml").Root;
+
+        Assert.Equal("ümläut 😀 \u202Ex", root["name"]!.GetValue<string>());
+        Assert.Equal("5432, true, null", $"{root["port"]}, {root["on"]!.ToJsonString()}, {root["none"] ?? "null"}");
+    }
+
+    [Fact]
     public void A_block_text_keeps_its_lines() =>
         Assert.Equal("one;\ntwo;\n",
             YamlText.ReadMapping("command: |\n  one;\n  two;\n", "a.yml").Root["command"]!.GetValue<string>());
@@ -100,6 +110,10 @@ public class YamlText_reads_what_Patroni_writes
     [InlineData("a: 1\nb: 2\na: 3\n", "a.yml:3: a: this key stands twice in the same mapping")]
     [InlineData("x:\n  a: 1\n  a: 1\n", "a.yml:3: x.a: this key stands twice in the same mapping")]
     [InlineData("- a\n- b\n", "a.yml: must be a mapping of keys to values")]
+    [InlineData("a: 1\nb: \"x\0y\"\n",
+        "a.yml:2: has the character U+0000, which YAML does not allow (is this UTF-16, or no text at all?)")]
+    [InlineData("a: 1\r\n# \u0007\r\n", "a.yml:2: has the character U+0007, which YAML does not allow")]
+    [InlineData("a: !!int abc\n", "a.yml:1: a: 'abc': is not what its YAML tag tag:yaml.org,2002:int says")]
     [InlineData("just words\n", "a.yml: must be a mapping of keys to values")]
     [InlineData("a: 1\n---\nb: 2\n", "a.yml:2: a second document begins here; only one is read")]
     [InlineData("a:\n  <<: 3\n", "a.yml:2: a: the merge key << needs a mapping or a list of mappings")]

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Routing.Agent.Postgres;
@@ -34,6 +35,8 @@ public static class AgentSettingsReader
 
     /// <summary>Begins the message of a configuration that breaks the reader.</summary>
     internal const string Unforeseen = "cannot be read, for a reason that was not foreseen";
+
+    private const int LongestServerName = 63;   // bytes: NAMEDATALEN - 1
 
     private const string ForbiddenName = "__patroni_strict_sync_replica_placeholder__";
 
@@ -87,6 +90,11 @@ public static class AgentSettingsReader
             {
                 root.Wrong(key, "a text without / and control characters: it becomes part of a key's name");
             }
+        }
+        if (Encoding.UTF8.GetByteCount(name) > LongestServerName)
+        {
+            root.Warn("name", "is longer than 63 bytes, where PostgreSQL cuts application_name: this member can't be a "
+                + "synchronous standby");
         }
         var rest = ReadRest(root.Section("restapi"));
         var settings = new AgentSettings

@@ -20,6 +20,7 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
     private static readonly string[] s_clusterFiles = ["global/pg_control", "PG_VERSION"];
 
     private readonly SettingsReport _report = new();
+    private SettingsTree _tree = new();
 
     /// <summary>Checks everything; one line per failure goes to the error output.</summary>
     /// <param name="path">The file or directory; null: the environment alone.</param>
@@ -33,6 +34,7 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         CancellationToken cancellationToken)
     {
         var result = AgentSettingsReader.Load(path, environment);
+        _tree = result.Tree;
         foreach (var warning in result.Warnings)
         {
             await errors.WriteLineAsync(warning.ToReportLine());
@@ -321,5 +323,5 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
     }
 
     private void Fail(string path, string? value, string message) =>
-        _report.Error(new SettingsProblem("", path, value, message));
+        _report.Error(new SettingsProblem(_tree.OriginOf(path), path, value, message));
 }

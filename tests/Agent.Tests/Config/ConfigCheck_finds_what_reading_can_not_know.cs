@@ -79,10 +79,10 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
     }
 
     [Fact]
-    public async Task A_wrong_value_is_a_line_of_path_value_and_error() => Assert.Equal(
+    public async Task A_wrong_value_is_a_line_of_path_value_error_and_place() => Assert.Equal(
         (1, "",
-            "watchdog.mode always must be one of off, automatic, required, disabled, disable, auto, require\nname is "
-                + "not defined.\n"),
+            "watchdog.mode always must be one of off, automatic, required, disabled, disable, auto, require "
+                + $"({_directory}/files/3.yml:1)\nname is not defined. ({_directory}/files/3.yml:2)\n"),
         Sorted(await Check("watchdog: {mode: always}\nname: null")));
 
     [Fact]
@@ -91,7 +91,10 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
         using var busy = new TcpListener(IPAddress.Parse("127.0.0.2"), _restPort);
         busy.Start();
 
-        Assert.Equal((1, "", $"restapi.listen 127.0.0.2:{_restPort} the port is already in use\n"), await Check());
+        Assert.Equal(
+            (1, "",
+                $"restapi.listen 127.0.0.2:{_restPort} the port is already in use ({_directory}/files/2.yml:1)\n"),
+            await Check());
         Assert.Equal((0, "", ""), await Check(ignoreBusyPorts: true));
     }
 
@@ -130,7 +133,10 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
     {
         File.Delete(Path.Combine(_directory, "bin", "pg_rewind"));
 
-        Assert.Equal((1, "", $"postgresql.bin_dir {_directory}/bin does not contain the program pg_rewind\n"),
+        Assert.Equal(
+            (1, "",
+                $"postgresql.bin_dir {_directory}/bin does not contain the program pg_rewind "
+                    + $"({_directory}/files/2.yml:3)\n"),
             await Check());
     }
 
@@ -150,7 +156,8 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
         }
 
         Assert.Equal(
-            complaint.Length == 0 ? (0, "", "") : (1, "", $"postgresql.data_dir {Data} {complaint}\n"),
+            complaint.Length == 0 ? (0, "", "") : (1, "",
+                $"postgresql.data_dir {Data} {complaint} ({_directory}/files/2.yml:3)\n"),
             await Check());
     }
 

@@ -12,6 +12,7 @@ internal sealed partial class ConfigurationReload(ServerContext context, ServerF
 {
     private readonly ILogger _logger = context.Logger;
     private volatile bool _owesReload;
+    private volatile string? _notKept;
 
     /// <summary>Rewrites the files, reloads where something changed, and finds pending restarts.</summary>
     /// <param name="config">The dynamic configuration from now on.</param>
@@ -24,7 +25,7 @@ internal sealed partial class ConfigurationReload(ServerContext context, ServerF
         try
         {
             _owesReload |= force;   // also when something below fails
-            DynamicConfigCache.Write(context.DataDirectory, config);
+            KeepCopy(config);
             if (context.Postmaster.Find() is not { } process)
             {
                 return StepResult.Done("will be used at the next start");
@@ -171,6 +172,28 @@ internal sealed partial class ConfigurationReload(ServerContext context, ServerF
         }
         return changes.ToImmutable();
     }
+
+    /// <summary>What cannot be kept for a later start keeps nothing from being in force now.</summary>
+    private void KeepCopy(DynamicConfig config)
+    {
+        try
+        {
+            DynamicConfigCache.Write(context.DataDirectory, config);
+            _notKept = null;
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            if (_notKept != problem.Message)
+            {
+                LogNotKept(problem.Message);
+            }
+            _notKept = problem.Message;
+        }
+    }
+
+    [LoggerMessage(EventId = 2014, Level = LogLevel.Warning,
+        Message = "The dynamic configuration could not be kept in the data directory: {Problem}")]
+    private partial void LogNotKept(string problem);
 
     [LoggerMessage(EventId = 2013, Level = LogLevel.Warning,
         Message = "PostgreSQL was told to read its configuration again and has not taken it within {Seconds} s: its "
