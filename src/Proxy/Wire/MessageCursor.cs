@@ -8,6 +8,11 @@ namespace Routing.Proxy.Wire;
 /// <remarks>A mutable struct of 12 bytes, kept in a field; nothing is buffered and nothing is allocated.</remarks>
 internal struct MessageCursor
 {
+    /// <summary>
+    /// Both ends keep a message in one piece of memory, of less than 1 GiB: a longer one is refused by either.
+    /// </summary>
+    private const uint LongestMessage = (1u << 30) + sizeof(int);
+
     // bytes of the body that have not passed yet; while the header is partial: what is known of its length
     private uint _left;
     private byte _header;      // bytes of a partial header that have passed
@@ -74,7 +79,7 @@ internal struct MessageCursor
 
     private bool EndHeader()
     {
-        if (_left is < sizeof(int) or > int.MaxValue)
+        if (_left is < sizeof(int) or > LongestMessage)
         {
             _isLost = true;
             _left = 0;

@@ -58,8 +58,9 @@ internal sealed record StartupMessage
             else if (parameters.Name.SequenceEqual("replication"u8)
                 && !TryReadReplication(parameters.Value, out replication))
             {
-                fault = new(SqlState.ProtocolViolation,
-                    "The start-up parameter \"replication\" must be a Boolean or \"database\".");
+                fault = new(SqlState.InvalidParameterValue,
+                    $"invalid value for parameter \"replication\": \"{Encoding.UTF8.GetString(parameters.Value)}\"; "
+                        + "it must be a Boolean or \"database\"");
                 return false;
             }
         }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text;
 using Routing.Cluster;
 using Routing.Cluster.HostChoice;
@@ -104,8 +105,24 @@ public sealed class SessionTests
         Assert.Equal("28000", await client.UntilReadyAsync());
     }
 
-    [Fact]
-    public async Task A_message_with_an_impossible_length_is_the_client_s_fault_not_the_server_s()
+    [Theory]
+    [InlineData("maybe")]
+    [InlineData("")]
+    public async Task Replication_that_is_none_is_refused_as_PostgreSQL_does(string value)
+    {
+        await using var rig = new Rig();
+        using var client = new RawClient(rig.WritePort);
+
+        await client.SendAsync(RawClient.Startup("user", "alice", "replication", value));
+
+        Assert.Equal("22023", await client.UntilReadyAsync());
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(-1)]
+    [InlineData(int.MaxValue)]
+    public async Task A_message_with_an_impossible_length_is_the_client_s_fault_not_the_server_s(int length)
     {
         using var server = new PretendServer { Mechanisms = ["SCRAM-SHA-256"] };
         await using var rig = new Rig().With("a", server, Role.Primary).Lead("a").Publish();
@@ -114,7 +131,9 @@ public sealed class SessionTests
         await client.SendAsync(RawClient.Startup("user", "alice"));
         Assert.Equal('R', (await client.ReadMessageAsync()).Type);
         server.HangsUpOnAnswers = true;
-        await client.SendAsync([(byte)'p', 0, 0, 0, 1]);
+        byte[] header = [(byte)'p', 0, 0, 0, 0];
+        BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(1), length);
+        await client.SendAsync(header);
 
         Assert.Equal("08P01", await client.UntilReadyAsync());
         Assert.DoesNotContain(rig.Diary, line => line.StartsWith("failed", StringComparison.Ordinal));
