@@ -59,6 +59,8 @@ internal sealed class Routingctl(CtlEnvironment environment)
             FlushCommand.Create(host),
             RemoveCommand.Create(host),
             CheckCommand.Create(host),
+            WhyCommand.Create(host),
+            EventsCommand.Create(host),
             DsnCommand.Create(host),
             QueryCommand.Create(host),
             ShowConfigCommand.Create(host),

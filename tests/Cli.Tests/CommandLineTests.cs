@@ -21,6 +21,8 @@ public sealed class CommandLineTests
     [InlineData("completion tcsh", "'tcsh'")]
     [InlineData("flush pay everything", "'everything' can't be taken back")]
     [InlineData("flush pay", "Required argument")]
+    [InlineData("events pay --kind gossip", "'gossip'")]
+    [InlineData("events pay --last many", "'many' is no number of events")]
     public async Task A_wrong_command_line_ends_with_2_and_says_what_is_wrong(string commandLine, string error)
     {
         var ctl = new Ctl().WithPay();

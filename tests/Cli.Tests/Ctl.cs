@@ -38,8 +38,18 @@ internal sealed class Ctl
 
     public async Task<Ended> RunAsync(string[] arguments, string[] answers, CancellationToken cancellationToken)
     {
-        using var input = new StringReader(string.Concat(answers.Select(answer => answer + "\n")));
         using var output = new StringWriter { NewLine = "\n" };
+        return await RunAsync(arguments, answers, output, cancellationToken);
+    }
+
+    /// <summary>Runs a command line that has no end of its own; its output is read meanwhile.</summary>
+    public Task<Ended> FollowAsync(string[] arguments, SharedText output, CancellationToken cancellationToken) =>
+        RunAsync(arguments, [], output, cancellationToken);
+
+    private async Task<Ended> RunAsync(
+        string[] arguments, string[] answers, TextWriter output, CancellationToken cancellationToken)
+    {
+        using var input = new StringReader(string.Concat(answers.Select(answer => answer + "\n")));
         using var error = new StringWriter { NewLine = "\n" };
         var real = new CtlEnvironment(new Screen(input, output, error, IsTerminal, useColours: false, HasColours), Time,
             Variables);
@@ -52,7 +62,7 @@ internal sealed class Ctl
             },
         };
         var exitCode = await new Routingctl(environment).RunAsync(arguments, cancellationToken);
-        return new Ended(exitCode, output.ToString(), error.ToString());
+        return new Ended(exitCode, output.ToString() ?? "", error.ToString());
     }
 
     /// <summary>A command line that ends with 1 and this error, on the cluster of <see cref="WithPay"/>.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
@@ -31,6 +32,9 @@ internal sealed class NoAnswerException(string message, Exception? innerExceptio
 /// </summary>
 internal sealed class MemberApi : IDisposable
 {
+    /// <summary>The type of an answer that never ends.</summary>
+    public const string StreamType = "text/event-stream";
+
     private static readonly TimeSpan s_connectTimeout = TimeSpan.FromSeconds(5);
 
     private readonly HttpClient _client;
@@ -60,11 +64,7 @@ internal sealed class MemberApi : IDisposable
         Member member, HttpMethod method, string? path, string? jsonBody, TimeSpan timeout,
         CancellationToken cancellationToken)
     {
-        if (!Uri.TryCreate(member.ApiUrl, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
-        {
-            throw new NoAnswerException($"member {member.Name} has no usable api_url in the DCS");
-        }
-        url = path is null ? url : new Uri(url, path);
+        var url = UrlOf(member, path);
         using var request = new HttpRequestMessage(method, url);
         if (jsonBody is not null)
         {
@@ -79,23 +79,64 @@ internal sealed class MemberApi : IDisposable
             var text = await response.Content.ReadAsStringAsync(either.Token);
             return new ApiAnswer(response.StatusCode, text.Trim());
         }
-        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (IsNoAnswer(e, cancellationToken))
         {
-            var inTime = deadline.IsCancellationRequested ? timeout : s_connectTimeout;
-            throw new NoAnswerException($"no answer from {url} within {inTime.TotalSeconds:0.#} s", e)
-            {
-                MayHaveArrived = deadline.IsCancellationRequested,
-            };
-        }
-        catch (HttpRequestException e)
-        {
-            throw new NoAnswerException($"no answer from {url}: {Explain(e)}", e)
-            {
-                MayHaveArrived = e.HttpRequestError is not (HttpRequestError.ConnectionError
-                    or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError),
-            };
+            throw NoAnswer(url, e, timeout, deadline.IsCancellationRequested);
         }
     }
+
+    /// <summary>Asks for a stream of server-sent events. The answer's end is the caller's to wait for.</summary>
+    /// <param name="member">Who is asked.</param>
+    /// <param name="path">Replaces the path of the member's api_url.</param>
+    /// <param name="since">The number of the last event that is known; 0: none.</param>
+    /// <param name="timeout">The longest to wait for the head of the answer.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="NoAnswerException">No answer came.</exception>
+    public async Task<HttpResponseMessage> OpenStreamAsync(
+        Member member, string path, long since, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        var url = UrlOf(member, path);
+        using var request = new HttpRequestMessage(HttpMethod.Get, url);
+        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(StreamType));
+        request.Headers.Add("Last-Event-ID", since.ToString(CultureInfo.InvariantCulture));
+        using var deadline = new CancellationTokenSource(timeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            return await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+        }
+        catch (Exception e) when (IsNoAnswer(e, cancellationToken))
+        {
+            throw NoAnswer(url, e, timeout, deadline.IsCancellationRequested);
+        }
+    }
+
+    private static Uri UrlOf(Member member, string? path)
+    {
+        if (!Uri.TryCreate(member.ApiUrl, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
+        {
+            throw new NoAnswerException($"member {member.Name} has no usable api_url in the DCS");
+        }
+        return path is null ? url : new Uri(url, path);
+    }
+
+    private static bool IsNoAnswer(Exception e, CancellationToken cancellationToken) =>
+        e is HttpRequestException
+        || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested);
+
+    private static NoAnswerException NoAnswer(Uri url, Exception e, TimeSpan timeout, bool isLate) => e switch
+    {
+        HttpRequestException failure => new NoAnswerException($"no answer from {url}: {Explain(failure)}", failure)
+        {
+            MayHaveArrived = failure.HttpRequestError is not (HttpRequestError.ConnectionError
+                or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError),
+        },
+        _ => new NoAnswerException(
+            $"no answer from {url} within {(isLate ? timeout : s_connectTimeout).TotalSeconds:0.#} s", e)
+        {
+            MayHaveArrived = isLate,
+        },
+    };
 
     public void Dispose() => _client.Dispose();
 
