@@ -235,6 +235,10 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken) =>
         await _postgres.RefusalsAsync(present, next, cancellationToken);
 
+    /// <inheritdoc/>
+    public async ValueTask<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(
+        CancellationToken cancellationToken) => await _postgres.CatalogueAsync(cancellationToken);
+
     private async Task<int> RunAsync()
     {
         LogStarting(RoutingVersion.Own, RoutingVersion.Compatible, _settings.Scope, _settings.Name);

@@ -54,7 +54,7 @@ public static class JsonText
     }
 
     /// <summary>The value as it stands in the document, shortened for a message.</summary>
-    internal static string Quote(JsonElement json)
+    public static string Quote(JsonElement json)
     {
         var raw = json.GetRawText();
         return raw.Length <= LongestQuote ? raw : string.Concat(raw.AsSpan(0, LongestQuote), "…");

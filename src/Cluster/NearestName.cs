@@ -1,7 +1,7 @@
 namespace Routing.Cluster;
 
 /// <summary>Finds the name that somebody probably meant.</summary>
-internal static class NearestName
+public static class NearestName
 {
     /// <summary>More differences than these are another word.</summary>
     private const int MostDifferences = 3;

@@ -22,6 +22,29 @@ public sealed record ParameterDefinition(
     private static readonly (string Name, double Milliseconds)[] s_times =
         [("us", 0.001), ("ms", 1), ("s", 1000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
+    /// <summary>
+    /// Asks a server for all that it has: the columns of <see cref="FromRow"/>, all as texts. No rows when the user may
+    /// not see all of them.
+    /// </summary>
+    public const string Query =
+        """
+        SELECT name, vartype, unit, min_val, max_val, array_to_string(enumvals, ','), context FROM pg_settings
+        WHERE pg_has_role(current_user, 'pg_read_all_settings', 'member')
+        """;
+
+    /// <summary>Reads a row of <see cref="Query"/>.</summary>
+    /// <param name="text">The text of a column, from 0; null for none.</param>
+    public static ParameterDefinition FromRow(Func<int, string?> text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return new(
+            text(0) ?? "", text(1) ?? "", text(2), Number(text(3)), Number(text(4)),
+            text(5) is { } words ? [.. words.Split(',')] : [], text(6) ?? "");
+
+        static double? Number(string? value) =>
+            value is null ? null : double.Parse(value, CultureInfo.InvariantCulture);
+    }
+
     /// <summary>Whether a change takes effect at the next start of the server only.</summary>
     public bool NeedsRestart => Context == "postmaster";
 
@@ -53,8 +76,13 @@ public sealed record ParameterDefinition(
             word => word.StartsWith(text, StringComparison.OrdinalIgnoreCase)))
         || string.Equals(text, "of", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>An enum that has the words on and off takes the other spellings of these too.</summary>
+    /// <summary>
+    /// An enum that has the words on and off takes the other spellings of these too. The levels of messages have a
+    /// word that the catalogue does not show.
+    /// </summary>
     private bool IsWord(string text) => Words.Contains(text, StringComparer.OrdinalIgnoreCase)
+        || (Words.Contains("debug2", StringComparer.Ordinal)
+            && string.Equals(text, "debug", StringComparison.OrdinalIgnoreCase))
         || (Words.Contains("on", StringComparer.Ordinal) && IsBoolean(text));
 
     private string? NumberProblem(string text)

@@ -74,6 +74,31 @@ public sealed class OperatorTests(ClusterFixture fixture)
     }
 
     [Fact]
+    public async Task REST_asks_the_same_catalogue_and_tells_which_members_need_a_restart()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var before = (await cluster.Keys.GetAsync("config"))!.Value;
+
+        var (unknown, _, why) =
+            await leader.AnswerAsync("PATCH", "/config", """{"postgresql":{"parameters":{"max_conections":5}}}""");
+        var (wrong, _, how) =
+            await leader.AnswerAsync("PATCH", "/config", """{"postgresql":{"parameters":{"work_mem":"64M"}}}""");
+        var kept = (await cluster.Keys.GetAsync("config"))!.Value;
+        var restart = await leader.HeadersAsync(
+            "PATCH", "/config", """{"postgresql":{"parameters":{"max_logical_replication_workers":5,"a.b":"1"}}}""");
+        await leader.AnswerAsync(
+            "PATCH", "/config", """{"postgresql":{"parameters":{"max_logical_replication_workers":null,"a.b":null}}}""");
+
+        Assert.Equal((400, 400, before), (unknown, wrong, kept));
+        Assert.Contains("is no parameter of this server; max_connections is.", why, StringComparison.Ordinal);
+        Assert.Contains("has the unit M; possible are B, kB, MB, GB, TB.", how, StringComparison.Ordinal);
+        Assert.Equal("max_logical_replication_workers", Assert.Single(restart.GetValues("Routing-Restart")));
+        Assert.Equal(string.Join(", ", cluster.Nodes.Select(node => node.Name).Order(StringComparer.Ordinal)),
+            Assert.Single(restart.GetValues("Routing-Restart-Members")));
+        Assert.False(restart.Contains("Routing-Remark"));
+    }
+
+    [Fact]
     public async Task A_reload_is_taken_on_by_every_member()
     {
         var (cluster, _) = await fixture.TakeAsync();

@@ -299,6 +299,16 @@ public sealed class TestNode : IDisposable
             await answer.Content.ReadAsStringAsync());
     }
 
+    /// <summary>The headers of a REST answer that has to be a success.</summary>
+    public async Task<System.Net.Http.Headers.HttpResponseHeaders> HeadersAsync(
+        string method, string path, string body)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), Rest(path));
+        request.Content = new StringContent(body, Encoding.UTF8, "application/json");
+        using var answer = await s_http.SendAsync(request);
+        return answer.EnsureSuccessStatusCode().Headers;
+    }
+
     /// <summary>The end of the agent's log.</summary>
     public string LogTail(int lines = 25) =>
         File.Exists(LogFile) ? string.Join('\n', File.ReadLines(LogFile).TakeLast(lines)) : "(no log)";

@@ -2,11 +2,11 @@ using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Routing.Agent.Postgres;
 using Routing.Cluster;
 using Routing.Hosting.Logging;
 using Routing.Hosting.Sections;
 using Routing.Settings;
+using Routing.Settings.Postgres;
 
 namespace Routing.Agent.Config;
 
@@ -408,7 +408,7 @@ public static class AgentSettingsReader
     private static ImmutableSortedDictionary<string, string>? ParameterNames(
         SectionReader section, ImmutableSortedDictionary<string, string>? parameters)
     {
-        if (parameters?.Keys.FirstOrDefault(name => !ConfigurationText.IsName(name)) is { } odd)
+        if (parameters?.Keys.FirstOrDefault(name => !ParameterName.IsValid(name)) is { } odd)
         {
             section.Wrong("recovery_conf", $"a mapping of parameters' names to values, and '{odd}' is no such name");
         }

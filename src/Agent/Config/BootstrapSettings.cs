@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using Routing.Settings.Postgres;
 
 namespace Routing.Agent.Config;
 

@@ -1,10 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Nodes;
-using Routing.Agent.Postgres;
 using Routing.Cluster;
-using Routing.Settings;
+using Routing.Settings.Postgres;
 
 namespace Routing.Agent.Config;
 
@@ -13,9 +10,6 @@ namespace Routing.Agent.Config;
 /// </summary>
 public static class EffectivePostgresConfig
 {
-    private static readonly string[] s_neverFromDcs =
-        ["connect_address", "proxy_address", "listen", "config_dir", "data_dir", "pgpass", "authentication"];
-
     /// <summary>The settings in force.</summary>
     /// <param name="settings">The local configuration.</param>
     /// <param name="dynamicConfig">The dynamic configuration; its default when the cluster has none yet.</param>
@@ -29,7 +23,7 @@ public static class EffectivePostgresConfig
     {
         var problems = ImmutableArray.CreateBuilder<string>();
         var local = settings.Postgres.Shared;
-        var shared = ReadDynamic(dynamicConfig, problems);
+        var shared = DynamicPostgresSection.Read(dynamicConfig, problems);
         var roleName = RoleName(role);
 
         var wanted = Writable(
@@ -96,49 +90,6 @@ public static class EffectivePostgresConfig
         };
     }
 
-    /// <summary>
-    /// What is wrong in the dynamic configuration's <c>postgresql</c> by itself, whatever the file of a node says.
-    /// </summary>
-    public static ImmutableArray<string> ProblemsOf(DynamicConfig dynamicConfig)
-    {
-        ArgumentNullException.ThrowIfNull(dynamicConfig);
-        var problems = ImmutableArray.CreateBuilder<string>();
-        var shared = ReadDynamic(dynamicConfig, problems);
-        var given = shared.Parameters ?? SharedPostgresSettings.NoParameters;
-        foreach (var parameters in shared.RoleParameters.Values.Append(given)
-            .Append(shared.RecoveryConf ?? SharedPostgresSettings.NoParameters))
-        {
-            problems.AddRange(Unwritable(parameters).Values);
-        }
-        foreach (var _ in ControlledParameters.From(given, (problem, _) => problems.Add(problem)))
-        {
-            // each is read, and complains if it must
-        }
-        return problems.ToImmutable();
-    }
-
-    /// <summary>
-    /// The dynamic configuration's <c>postgresql</c>; a wrong value there counts as missing and is named.
-    /// </summary>
-    private static SharedPostgresSettings ReadDynamic(
-        DynamicConfig dynamicConfig, ImmutableArray<string>.Builder problems)
-    {
-        if (dynamicConfig.Postgresql.ValueKind != JsonValueKind.Object)
-        {
-            return new SharedPostgresSettings();
-        }
-        var report = new SettingsReport();
-        var section =
-            new SectionReader(new SettingsTree(), report, "postgresql", JsonObject.Create(dynamicConfig.Postgresql));
-        section.Ignore(s_neverFromDcs);
-        var shared = PostgresSectionReader.ReadShared(section);
-        problems.AddRange(report.Errors
-            .Where(error =>
-                !dynamicConfig.Problems.Any(known => known.StartsWith($"{error.Path} ", StringComparison.Ordinal)))
-            .Select(error => error.ToString()));
-        return shared;
-    }
-
     private static IEnumerable<KeyValuePair<string, string>> Free(
         ImmutableSortedDictionary<string, string>? parameters) =>
         (parameters ?? SharedPostgresSettings.NoParameters)
@@ -149,18 +100,10 @@ public static class EffectivePostgresConfig
     private static ImmutableSortedDictionary<string, string> Writable(
         ImmutableSortedDictionary<string, string> parameters, ImmutableArray<string>.Builder problems)
     {
-        var odd = Unwritable(parameters);
+        var odd = DynamicPostgresSection.Unwritable(parameters);
         problems.AddRange(odd.Values.Select(problem => $"{problem}; it is left out"));
         return parameters.RemoveRange(odd.Keys);
     }
-
-    /// <summary>What no configuration file can hold, by name, with the reason.</summary>
-    private static Dictionary<string, string> Unwritable(ImmutableSortedDictionary<string, string> parameters) =>
-        parameters
-        .Where(pair => !ConfigurationText.IsName(pair.Key) || pair.Value.Contains('\0', StringComparison.Ordinal))
-        .ToDictionary(pair => pair.Key, pair => ConfigurationText.IsName(pair.Key)
-            ? $"postgresql.parameters.{pair.Key}: its value holds a null character"
-            : $"postgresql.parameters: '{pair.Key}' is no name of a parameter");
 
     private static IEnumerable<KeyValuePair<string, string>> RoleParameters(
         SharedPostgresSettings local, SharedPostgresSettings shared, string roleName,

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Routing.Settings.Postgres;
 
 namespace Routing.Agent.Config;
 

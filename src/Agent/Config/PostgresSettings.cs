@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Routing.Cluster;
+using Routing.Settings.Postgres;
 
 namespace Routing.Agent.Config;
 

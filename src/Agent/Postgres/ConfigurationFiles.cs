@@ -1,4 +1,5 @@
 using Routing.Agent.Config;
+using Routing.Settings.Postgres;
 
 namespace Routing.Agent.Postgres;
 

@@ -29,6 +29,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
     private readonly DataRewind _rewind;
     private readonly SlotMaintenance _slots;
     private readonly ConfigurationReload _reload;
+    private readonly ServerCatalogue _catalogue;
     private readonly SynchronousNames _synchronousNames;
     private readonly Callbacks _callbacks;
     private readonly WriteCount _writes;
@@ -64,6 +65,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _rewind = new DataRewind(_context, _files, launch, _stop, room);
         _slots = new SlotMaintenance(_context);
         _reload = new ConfigurationReload(_context, _files);
+        _catalogue = new ServerCatalogue(_context);
         _synchronousNames = new SynchronousNames(_context, _files);
         _callbacks = new Callbacks(_context);
         _writes = new WriteCount(_context);
@@ -147,6 +149,10 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
     public Task<StepResult> ApplyConfigurationAsync(
         DynamicConfig config, bool force, CancellationToken cancellationToken) =>
         _reload.ApplyAsync(config, force, cancellationToken);
+
+    /// <inheritdoc cref="ServerCatalogue.ReadAsync"/>
+    public Task<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(
+        CancellationToken cancellationToken) => _catalogue.ReadAsync(cancellationToken);
 
     /// <inheritdoc cref="ConfigurationReload.RefusalsAsync"/>
     public Task<ImmutableArray<string>> RefusalsAsync(

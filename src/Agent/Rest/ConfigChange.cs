@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -5,18 +6,28 @@ using Routing.Agent.Config;
 using Routing.Agent.Status;
 using Routing.Cluster;
 using Routing.Dcs;
+using Routing.Settings.Review;
 
 namespace Routing.Agent.Rest;
 
 /// <summary>Changes of the dynamic configuration: <c>PATCH</c> and <c>PUT /config</c>.</summary>
 /// <remarks>
-/// A change that brings a wrong value is refused, with the value's name: no member could use it. So is what this
-/// version cannot do at all: a cluster that has it configured gets no new leader. So is a parameter's value that this
-/// node's PostgreSQL does not accept. What was there before does not hinder a change of something else. What nobody
-/// here knows is kept: it may be meant for another tool, or for another version of PostgreSQL.
+/// A change is judged before it is written (<see cref="ConfigReview"/>): what is wrong for certain is refused, with its
+/// name. So is what this version cannot do at all: a cluster that has it configured gets no new leader. What was there
+/// before does not hinder a change of something else. The query <c>force=true</c> writes all the same. Headers of the
+/// answer tell what may be a mistake, and which members will need a restart.
 /// </remarks>
 internal sealed partial class ConfigChange(IAgentControl control, ILogger logger)
 {
+    /// <summary>A header for each remark on a change that was accepted.</summary>
+    public const string RemarkHeader = "Routing-Remark";
+
+    /// <summary>A header with the parameters that take effect with a restart only.</summary>
+    public const string RestartHeader = "Routing-Restart";
+
+    /// <summary>A header with the members that need this restart.</summary>
+    public const string RestartMembersHeader = "Routing-Restart-Members";
+
     /// <summary>
     /// Merges the body into the configuration: null deletes. Nothing is written when nothing changes.
     /// </summary>
@@ -37,7 +48,7 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
         }
         if (KeyWriter.PatchConfig(present.Raw, patch) is { } changed)
         {
-            if (await IsRefusedAsync(context, settings, present, JsonElement.Parse(changed)))
+            if (await IsRefusedAsync(context, settings, cluster, JsonElement.Parse(changed)))
             {
                 return;
             }
@@ -70,7 +81,7 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
         var cluster = await control.Store.ReadAsync(context.RequestAborted);
         if (cluster.Config is not { } present || KeyWriter.Config(present.Raw) != text)
         {
-            if (await IsRefusedAsync(context, settings, cluster.Config, wanted))
+            if (await IsRefusedAsync(context, settings, cluster, wanted))
             {
                 return;
             }
@@ -88,47 +99,73 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
     }
 
     /// <summary>
-    /// What stands there already may stay: a change of something else, or its removal, has to be possible.
+    /// Answers a change that is wrong. What stands there already may stay: a change of something else, or its removal,
+    /// has to be possible.
     /// </summary>
     private async Task<bool> IsRefusedAsync(
-        HttpContext context, RestSettings settings, DynamicConfig? present, JsonElement wanted)
+        HttpContext context, RestSettings settings, ClusterSnapshot cluster, JsonElement wanted)
     {
+        var present = cluster.Config ?? DynamicConfig.Default;
         var next = DynamicConfig.Parse(wanted, 0);
-        if (present?.Unsupported is null && next.Unsupported is { } unsupported)
+        var review = ConfigReview.Of(
+            present.Raw, next.Raw, ConfigReview.ChangesParameters(present.Raw, next.Raw)
+                ? await control.CatalogueAsync(context.RequestAborted)
+                : null);
+        var problems = review.Problems.IsEmpty
+            ? await control.RefusalsAsync(present, next, context.RequestAborted)
+            : review.Problems;
+        if (problems.IsEmpty || IsForced(context))
         {
-            LogRefused(unsupported);
-            await context.ErrorAsync(
-                settings, StatusCodes.Status501NotImplemented,
-                $"The configuration was not changed: {unsupported} (standby_cluster).");
-            return true;
-        }
-        var before = present is null ? [] : present.Problems.Concat(DynamicConfigCheck.Problems(present));
-        var problems = next.Problems.Concat(DynamicConfigCheck.Problems(next)).Except(before).ToList();
-        if (problems.Count == 0)
-        {
-            problems = [.. await control.RefusalsAsync(present ?? DynamicConfig.Default, next, context.RequestAborted)];
-        }
-        if (problems.Count == 0)
-        {
-            if (DynamicConfigCheck.Correction(next) is { } correction
-                && (present is null || DynamicConfigCheck.Correction(present) != correction))
-            {
-                LogCorrected(correction);
-            }
+            Tell(context, review, problems, cluster);
             return false;
         }
         LogRefused(string.Join(' ', problems));
         await context.ErrorAsync(
-            settings, StatusCodes.Status400BadRequest,
-            $"The configuration was not changed: {string.Join(' ', problems)}");
+            settings,
+            present.Unsupported is null && next.Unsupported is not null
+                ? StatusCodes.Status501NotImplemented
+                : StatusCodes.Status400BadRequest,
+            $"The configuration was not changed: {string.Join(' ', problems)} With ?force=true it is written all the "
+                + "same.");
         return true;
     }
+
+    private static bool IsForced(HttpContext context) =>
+        context.Request.Query.TryGetValue("force", out var values)
+        && Scalars.TryBoolean(values.ToString(), out var forced) && forced;
+
+    /// <summary>Tells the log, and the caller in headers, what a change brings with it.</summary>
+    private void Tell(
+        HttpContext context, ConfigReview review, ImmutableArray<string> problems, ClusterSnapshot cluster)
+    {
+        var headers = context.Response.Headers;
+        foreach (var remark in problems.Concat(review.Remarks))
+        {
+            LogRemark(remark);
+            headers.Append(RemarkHeader, Printable(remark));
+        }
+        if (!review.RestartParameters.IsEmpty)
+        {
+            var parameters = string.Join(", ", review.RestartParameters);
+            var members = string.Join(", ", cluster.Members.Keys);
+            LogRestart(parameters, members);
+            headers[RestartHeader] = Printable(parameters);
+            headers[RestartMembersHeader] = Printable(members);
+        }
+    }
+
+    /// <summary>A header holds one line of ASCII.</summary>
+    private static string Printable(string text) =>
+        string.Concat(text.Replace('×', 'x').Select(letter => letter is >= ' ' and <= '~' ? letter : '?'));
 
     [LoggerMessage(
         EventId = 4011, Level = LogLevel.Warning, Message = "A change of the configuration was refused: {Problem}")]
     private partial void LogRefused(string problem);
 
-    [LoggerMessage(EventId = 4012, Level = LogLevel.Warning,
-        Message = "The configuration was changed, but does not hold as written: {Correction}")]
-    private partial void LogCorrected(string correction);
+    [LoggerMessage(EventId = 4012, Level = LogLevel.Warning, Message = "The configuration was changed: {Remark}")]
+    private partial void LogRemark(string remark);
+
+    [LoggerMessage(EventId = 4013, Level = LogLevel.Information,
+        Message = "The configuration was changed: {Parameters} will need a restart of {Members}")]
+    private partial void LogRestart(string parameters, string members);
 }

@@ -39,6 +39,11 @@ internal interface IAgentControl
     ValueTask<ImmutableArray<string>> RefusalsAsync(
         DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// The parameters that this node's PostgreSQL knows, by name; null while it does not answer.
+    /// </summary>
+    ValueTask<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(CancellationToken cancellationToken);
+
     /// <summary>Reads the local configuration again, as SIGHUP does.</summary>
     void RequestReload();
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Npgsql;
 using Routing.Cli.Sql;
 using Routing.Cluster;
+using Routing.Settings.Review;
 
 namespace Routing.Cli.Editing;
 
@@ -13,9 +14,7 @@ internal sealed class ConfigCheck(Session session, ClusterSnapshot snapshot, str
     /// <returns>Whether nothing is wrong.</returns>
     public async Task<bool> PassesAsync(JsonElement before, JsonElement wanted, CancellationToken cancellationToken)
     {
-        var catalogue = JsonElement.DeepEquals(Parameters(before), Parameters(wanted))
-            ? null
-            : await CatalogueAsync(cancellationToken);
+        var catalogue = ConfigReview.ChangesParameters(before, wanted) ? await CatalogueAsync(cancellationToken) : null;
         var review = ConfigReview.Of(before, wanted, catalogue);
         foreach (var problem in review.Problems)
         {
@@ -34,12 +33,6 @@ internal sealed class ConfigCheck(Session session, ClusterSnapshot snapshot, str
         }
         return review.Problems.IsEmpty;
     }
-
-    private static JsonElement Parameters(JsonElement config) =>
-        config.TryGetProperty("postgresql", out var postgresql) && postgresql.ValueKind == JsonValueKind.Object
-            && postgresql.TryGetProperty("parameters", out var parameters)
-            ? parameters
-            : JsonElement.Parse("{}");
 
     /// <summary>What the leader's server says of its parameters; null, with a hint, when it can't be asked.</summary>
     private async Task<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(

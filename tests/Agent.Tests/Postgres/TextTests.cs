@@ -2,6 +2,7 @@ using Routing.Agent.Config;
 using Routing.Agent.Postgres;
 using Routing.Cluster;
 using Routing.Ha;
+using Routing.Settings.Postgres;
 using Routing.TestKit;
 
 namespace Routing.Agent.Tests.Postgres;
@@ -112,7 +113,7 @@ public sealed class TextTests
     [InlineData("a=b")]
     public void What_is_no_name_is_never_written(string name)
     {
-        Assert.False(ConfigurationText.IsName(name));
+        Assert.False(ParameterName.IsValid(name));
         Assert.Throws<InvalidDataException>(() => ConfigurationText.MainFile("base.conf", [new(name, "x")], []));
     }
 

@@ -193,6 +193,64 @@ public sealed class ConfigTests
         Assert.Equal("""{"ttl":30}""", Value(host, "config"));
     }
 
+    private static readonly Dictionary<string, ParameterDefinition> s_catalogue = new ParameterDefinition[]
+    {
+        new("max_connections", "integer", null, 1, 262143, [], "postmaster"),
+        new("shared_buffers", "integer", "8kB", 16, 1073741823, [], "postmaster"),
+        new("work_mem", "integer", "kB", 64, 2147483647, [], "user"),
+    }.ToDictionary(one => one.Name, StringComparer.OrdinalIgnoreCase);
+
+    [Theory]
+    [InlineData("""{"postgresql":{"parameters":{"max_conections":100}}}""",
+        "max_conections is no parameter of this server; max_connections is.")]
+    [InlineData("""{"postgresql":{"parameters":{"work_mem":"64M"}}}""", "has the unit M; possible are B, kB, MB")]
+    [InlineData("""{"postgresql":{"parameters":{"work_mem":1}}}""", "must be from 64 to 2147483647 (in units of kB)")]
+    [InlineData("""{"mamimum_lag_on_failover":1}""", "is no setting; maximum_lag_on_failover is.")]
+    [InlineData("""{"ttl":20,"loop_wait":10,"retry_timeout":10}""", "loop_wait + 2 × retry_timeout must not exceed ttl")]
+    public async Task What_the_servers_catalogue_or_a_rule_refuses_is_written_by_force_alone(
+        string patch, string complaint)
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Catalogue = s_catalogue;
+        foreach (var method in new[] { "PATCH", "PUT" })
+        {
+            host.Dcs.Put("config", """{"ttl":30}""");
+
+            var (code, text) = await host.SendAsync(method, "/config", patch);
+            Assert.Equal(400, code);
+            Assert.Contains(complaint, WebUtility.HtmlDecode(text), StringComparison.Ordinal);
+            Assert.Contains("?force=true", text, StringComparison.Ordinal);
+            Assert.Equal(400, (await host.SendAsync(method, "/config?force=no", patch)).Code);
+            Assert.Equal("""{"ttl":30}""", Value(host, "config"));
+
+            var (forced, written) = await host.SendAsync(method, "/config?force=true", patch);
+            Assert.Equal((200, Value(host, "config")), (forced, written));
+            Assert.NotEqual("""{"ttl":30}""", written);
+        }
+    }
+
+    [Fact]
+    public async Task An_accepted_change_tells_in_headers_what_it_brings_and_answers_as_Patroni_does()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Catalogue = s_catalogue;
+        host.Dcs.Put("config", """{"ttl":30}""");
+        host.Dcs.Put("members/pg-a", """{"conn_url":"postgres://10.1.0.11:5432/postgres"}""");
+        host.Dcs.Put("members/pg-b", """{"conn_url":"postgres://10.1.0.12:5432/postgres"}""");
+
+        using var content = new StringContent(
+            """{"my_töol":1,"postgresql":{"parameters":{"shared_buffers":"1GB","work_mem":"8MB","my.setting":"x"}}}""");
+        using var answer = await host.Http.PatchAsync("/config", content, TestContext.Current.CancellationToken);
+        var text = await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Equal(Value(host, "config"), text);
+        Assert.Equal(["shared_buffers"], answer.Headers.GetValues("Routing-Restart"));
+        Assert.Equal(["pg-a, pg-b"], answer.Headers.GetValues("Routing-Restart-Members"));
+        Assert.StartsWith("my_t?ol is no setting of the agent",
+            Assert.Single(answer.Headers.GetValues("Routing-Remark")), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Times_that_do_not_fit_together_are_taken_as_Patroni_takes_them_and_the_log_says_how()
     {

@@ -114,6 +114,12 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
         DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken) =>
         ValueTask.FromResult(Refusals(next));
 
+    public ValueTask<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(
+        CancellationToken cancellationToken) => ValueTask.FromResult(Catalogue);
+
+    /// <summary>The parameters that the server knows; null: it does not answer.</summary>
+    public IReadOnlyDictionary<string, ParameterDefinition>? Catalogue { get; set; }
+
     /// <summary>What the server would say of a configuration.</summary>
     public Func<DynamicConfig, ImmutableArray<string>> Refusals { get; set; } = _ => [];
 

@@ -4,6 +4,7 @@ using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
 using Routing.Cluster;
+using Routing.Settings.Postgres;
 
 namespace Routing.Agent.Postgres.Verbs;
 

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
-using Routing.Agent.Config;
+using Routing.Settings.Postgres;
 
 namespace Routing.Agent.Postgres.Verbs;
 

@@ -1,10 +1,19 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
+using Routing.Cluster;
+using Routing.Settings.Postgres;
 
-namespace Routing.Cluster;
+namespace Routing.Settings.Review;
 
-/// <summary>What there is to say about a change of the dynamic configuration before it is written.</summary>
+/// <summary>
+/// What there is to say about a change of the dynamic configuration before it is written: the one judge of all that
+/// writes it.
+/// </summary>
+/// <remarks>
+/// Only what is wrong for certain is a problem. What Patroni keeps and this program does not know is a remark: it may
+/// be meant for another tool.
+/// </remarks>
 /// <param name="Problems">
 /// What is wrong and was not wrong before, one sentence each: path, value, what is allowed.
 /// </param>
@@ -23,9 +32,19 @@ public sealed record ConfigReview(
         "routing_health",
     ];
 
-    /// <summary>These are read from each member's own file; here they have no effect.</summary>
-    private static readonly string[] s_local = ["connect_address", "proxy_address", "listen", "config_dir", "data_dir",
-        "pgpass", "authentication"];
+    private static readonly string[] s_postgresqlNames =
+    [
+        "parameters", "parameters_primary", "parameters_replica", "parameters_standby_leader", "pg_hba",
+        "pg_hba_primary", "pg_hba_replica", "pg_hba_standby_leader", "pg_ident", "pg_ident_primary",
+        "pg_ident_replica", "pg_ident_standby_leader", "recovery_conf", "custom_conf", "callbacks",
+        "create_replica_methods", "create_replica_method", "basebackup", "rewind", "use_pg_rewind",
+        "remove_data_directory_on_rewind_failure", "remove_data_directory_on_diverged_timelines", "use_unix_socket",
+        "use_unix_socket_repl", "pg_ctl_timeout", "krbsrvname", "pre_promote", "before_stop", "use_slots", "bin_dir",
+        "bin_name", "database",
+    ];
+
+    /// <summary>Names of before that the server still takes, though its catalogue does not show them.</summary>
+    private static readonly string[] s_formerNames = ["sort_mem", "vacuum_mem", "force_parallel_mode"];
 
     /// <summary>Parameters that the agent sets itself, or that belong to one member.</summary>
     private static readonly string[] s_controlled =
@@ -65,7 +84,7 @@ public sealed record ConfigReview(
     {
         var old = DynamicConfig.Parse(before, 0);
         var wanted = DynamicConfig.Parse(after, 0);
-        var problems = wanted.Problems.Except(old.Problems).ToList();
+        var problems = ProblemsOf(wanted).Except(ProblemsOf(old)).ToList();
         var remarks = new List<string>();
         if (wanted.Unsupported is { } unsupported && old.Unsupported is null)
         {
@@ -73,7 +92,7 @@ public sealed record ConfigReview(
         }
         if (wanted.Timing != old.Timing)
         {
-            ReviewTiming(wanted.Timing, problems, remarks);
+            ReviewTiming(wanted, problems, remarks);
         }
         ReviewNames(old.Raw, wanted.Raw, problems, remarks);
         var changed = ChangedParameters(old, wanted).ToArray();
@@ -88,19 +107,46 @@ public sealed record ConfigReview(
         return new ConfigReview([.. problems], [.. remarks], [.. atStart.Order(StringComparer.Ordinal)]);
     }
 
-    private static void ReviewTiming(Timing timing, List<string> problems, List<string> remarks)
+    /// <summary>Whether a change touches parameters of PostgreSQL, so that a server has to be asked.</summary>
+    public static bool ChangesParameters(JsonElement before, JsonElement after) =>
+        ChangedParameters(DynamicConfig.Parse(before, 0), DynamicConfig.Parse(after, 0)).Any();
+
+    /// <summary>What no member can use, whatever was there before.</summary>
+    private static IEnumerable<string> ProblemsOf(DynamicConfig config)
     {
-        var (ttl, loopWait, retry) =
-            (timing.Ttl.TotalSeconds, timing.LoopWait.TotalSeconds, timing.RetryTimeout.TotalSeconds);
-        if (timing.Corrected(Timing.FencedMinimum) != timing)
+        var least = Timing.FencedMinimum;
+        var tooSmall = new[]
         {
-            problems.Add(string.Create(
-                CultureInfo.InvariantCulture,
-                $"ttl {ttl}, loop_wait {loopWait} and retry_timeout {retry} do not fit: loop_wait + 2 × retry_timeout "
-                    + $"must not exceed ttl, "
-                + $"and the least values are {Timing.FencedMinimum.Ttl.TotalSeconds}, "
-                + $"{Timing.FencedMinimum.LoopWait.TotalSeconds} and "
-                + $"{Timing.FencedMinimum.RetryTimeout.TotalSeconds} s."));
+            TooSmall("ttl", config.Timing.Ttl, least.Ttl),
+            TooSmall("loop_wait", config.Timing.LoopWait, least.LoopWait),
+            TooSmall("retry_timeout", config.Timing.RetryTimeout, least.RetryTimeout),
+        };
+        return [.. config.Problems, .. tooSmall.OfType<string>(), .. DynamicPostgresSection.ProblemsOf(config)];
+    }
+
+    private static string? TooSmall(string key, TimeSpan value, TimeSpan least) =>
+        value >= least ? null : string.Create(
+            CultureInfo.InvariantCulture,
+            $"{key} is {value.TotalSeconds}, but must be at least {least.TotalSeconds} seconds.");
+
+    /// <summary>
+    /// Three times that are all written and do not fit together are a mistake. Where one is not written, Patroni bends
+    /// what holds in its place: its own manual shows such a request, which changes two.
+    /// </summary>
+    private static void ReviewTiming(DynamicConfig config, List<string> problems, List<string> remarks)
+    {
+        var timing = config.Timing;
+        if (timing.Corrected(Timing.FencedMinimum) is var corrected && corrected != timing)
+        {
+            var rule = $"{Text(timing)} do not fit together: loop_wait + 2 × retry_timeout must not exceed ttl";
+            if (!((string[])["ttl", "loop_wait", "retry_timeout"]).All(name => config.Raw.TryGetProperty(name, out _)))
+            {
+                remarks.Add($"{rule}; they are taken as {Text(corrected)}.");
+            }
+            else if (!problems.Exists(known => known.Contains("but must be at least", StringComparison.Ordinal)))
+            {
+                problems.Add($"{rule}.");
+            }
         }
         else if (timing.Corrected(Timing.CommonMinimum) != timing)
         {
@@ -109,6 +155,11 @@ public sealed record ConfigReview(
                     + "fence.");
         }
     }
+
+    private static string Text(Timing timing) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"ttl {timing.Ttl.TotalSeconds}, loop_wait {timing.LoopWait.TotalSeconds}, retry_timeout "
+            + $"{timing.RetryTimeout.TotalSeconds}");
 
     private static void ReviewNames(JsonElement before, JsonElement after, List<string> problems, List<string> remarks)
     {
@@ -128,9 +179,18 @@ public sealed record ConfigReview(
         {
             return;
         }
-        remarks.AddRange(s_local
+        remarks.AddRange(DynamicPostgresSection.LocalNames
             .Where(name => postgresql.TryGetProperty(name, out _) && !Has(before, "postgresql", name))
             .Select(name => $"postgresql.{name} belongs into each member's own file; here it has no effect."));
+        foreach (var field in postgresql.EnumerateObject().Where(field =>
+            field.Value.ValueKind != JsonValueKind.Object && !Has(before, "postgresql", field.Name)
+                && !s_postgresqlNames.Contains(field.Name, StringComparer.Ordinal)
+                && !DynamicPostgresSection.LocalNames.Contains(field.Name)))
+        {
+            remarks.Add(NearestName.Of(field.Name, s_postgresqlNames) is { } meant
+                ? $"postgresql.{field.Name} is no setting; {meant} is. It is kept, and nothing reads it."
+                : $"postgresql.{field.Name} is no setting of the agent: it is kept, and nothing reads it.");
+        }
     }
 
     private static bool Has(JsonElement json, string outer, string inner) =>
@@ -175,7 +235,11 @@ public sealed record ConfigReview(
         {
             remarks.Add($"{path} is set by the agent: what stands here has no effect.");
         }
-        if (catalogue is null)
+        // All members must agree on a controlled parameter, and it has bounds of its own. Those of recovery had other
+        // names in former versions.
+        if (catalogue is null || ControlledParameters.Contains(name) || RecoveryParameterNames.All.Contains(name)
+            || s_formerNames.Contains(name, StringComparer.OrdinalIgnoreCase)
+            || problems.Exists(known => known.StartsWith($"{path}: ", StringComparison.Ordinal)))
         {
             return;
         }

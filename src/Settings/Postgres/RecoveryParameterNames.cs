@@ -1,6 +1,6 @@
 using System.Collections.Frozen;
 
-namespace Routing.Agent.Config;
+namespace Routing.Settings.Postgres;
 
 /// <summary>
 /// The parameters that steer recovery: PostgreSQL reads them from its configuration since 12, but they belong to a

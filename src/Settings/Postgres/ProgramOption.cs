@@ -1,4 +1,4 @@
-namespace Routing.Agent.Config;
+namespace Routing.Settings.Postgres;
 
 /// <summary>One long option of a PostgreSQL program.</summary>
 /// <param name="Name">Without dashes, for example <c>data-checksums</c>.</param>

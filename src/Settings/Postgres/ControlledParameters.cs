@@ -2,13 +2,13 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Routing.Cluster;
 
-namespace Routing.Agent.Config;
+namespace Routing.Settings.Postgres;
 
 /// <summary>
 /// The server parameters that every member must agree on: they come from the dynamic configuration alone, and have
 /// bounds.
 /// </summary>
-internal static class ControlledParameters
+public static class ControlledParameters
 {
     private const int WalSegmentMegabytes = 16;
 

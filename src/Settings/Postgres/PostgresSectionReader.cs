@@ -2,12 +2,11 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Routing.Settings;
 
-namespace Routing.Agent.Config;
+namespace Routing.Settings.Postgres;
 
 /// <summary>Reads the parts of a <c>postgresql</c> section, local or dynamic.</summary>
-internal static class PostgresSectionReader
+public static class PostgresSectionReader
 {
     private const string BaseBackupSection = "basebackup";
 

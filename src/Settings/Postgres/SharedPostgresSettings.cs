@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 
-namespace Routing.Agent.Config;
+namespace Routing.Settings.Postgres;
 
 /// <summary>
 /// The <c>postgresql</c> settings that both the local file and the dynamic configuration may hold. Null: not said.
