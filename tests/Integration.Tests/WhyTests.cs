@@ -1,0 +1,106 @@
+using System.Text.Json.Nodes;
+using Routing.Cluster;
+using Routing.TestKit;
+
+namespace Routing.Integration.Tests;
+
+/// <summary>A cluster tells how its leader changed: by each member, and by routingctl over all of them.</summary>
+[Collection(SharedCluster.Name)]
+public sealed class WhyTests(ClusterFixture fixture)
+{
+    private static readonly string[] s_phases = ["detected", "lease_free", "elected", "promoted", "first_write"];
+
+    [Fact]
+    public async Task After_a_switchover_the_story_has_all_its_phases_in_order()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await using var writer = await Writer.StartAsync(cluster);
+        var candidate = cluster.ReplicasOf(leader)[0];
+        var (code, text) = await leader.SendAsync(
+            "POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["candidate"] = candidate.Name });
+        Assert.True(code == 200, text);
+
+        var story = await StoryAsync(cluster, story => (string?)story["kind"] == "switchover"
+            && (string?)story["from"] == leader.Name && (string?)story["to"] == candidate.Name);
+
+        IsWholeAndInOrder(story);
+        Assert.Equal("switchover_requested", (string?)story["cause"]!["code"]);
+        Assert.Equal("races", (string?)story["rule"]!["code"]);
+        Assert.Equal(candidate.Name, (string?)story["rule"]!["member"]);
+    }
+
+    [Fact]
+    public async Task After_a_crash_the_story_says_who_was_asked_and_the_dead_member_tells_its_part_when_it_is_back()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await using var writer = await Writer.StartAsync(cluster, Writer.LongPatience);
+        await writer.MoreAsync(10);
+        var before = await leader.DocumentAsync("/events");
+        await leader.KillAsync();
+
+        var story = await StoryAsync(cluster, story => (string?)story["kind"] == "failover"
+            && (string?)story["from"] == leader.Name && (string?)story["to"] != leader.Name);
+
+        IsWholeAndInOrder(story);
+        var others = cluster.Nodes.Select(node => node.Name).Where(name => name != (string?)story["to"]);
+        Assert.Equal(others.Order(StringComparer.Ordinal),
+            story["asked"]!.AsArray().Select(asked => (string)asked!["name"]!));
+        Assert.False((bool)story["asked"]!.AsArray().Single(asked => (string?)asked!["name"] == leader.Name)![
+            "reachable"]!);
+        leader.Start();
+        await cluster.UntilAsync(async () => (await leader.DocumentAsync("/events"))["events"]!.AsArray()
+            .Any(item => (long)item!["id"]! > (long)before["last"]!), "the agent's next life tells of itself");
+        var after = (await leader.DocumentAsync("/events"))["events"]!.AsArray().Select(item => (long)item!["id"]!);
+        Assert.Subset(after.ToHashSet(),
+            before["events"]!.AsArray().Select(item => (long)item!["id"]!).TakeLast(20).ToHashSet());
+    }
+
+    [Fact]
+    public async Task Every_member_says_why_it_leads_or_not()
+    {
+        var (cluster, _) = await fixture.TakeAsync();
+
+        var (code, output) = await cluster.CtlAsync("why", "pay", "-f", "json");
+        var (commitCode, commit) = await cluster.CtlAsync("why", "--commit", "-f", "json");
+
+        Assert.True((code, commitCode) == (0, 0), output + commit);
+        var members = Json(output, '[')!.AsArray();
+        Assert.Equal(cluster.Nodes.Select(node => node.Name).Order(StringComparer.Ordinal),
+            members.Select(member => (string)member!["member"]!).Order(StringComparer.Ordinal));
+        Assert.All(members, member => Assert.NotEmpty((string)member!["answer"]!));
+        Assert.Equal("off", (string?)Json(commit, '{')!["mode"]);
+    }
+
+    /// <summary>The last story that fits and has all its phases, as routingctl makes it of all diaries.</summary>
+    private static async Task<JsonNode> StoryAsync(TestCluster cluster, Func<JsonNode, bool> fits)
+    {
+        JsonNode? story = null;
+        var said = "";
+        await cluster.UntilAsync(async () =>
+        {
+            (var code, said) = await cluster.CtlAsync("why", "--last", "-f", "json");
+            story = code == 0 ? Json(said, '{') : null;
+            return story is not null && fits(story) && (bool)story["complete"]!;
+        }, () => $"the story is whole: {said}", TimeSpan.FromSeconds(120));
+        return story!;
+    }
+
+    private static void IsWholeAndInOrder(JsonNode story)
+    {
+        var phases = story["phases"]!.AsArray();
+        Assert.Equal(s_phases, phases.Select(phase => (string)phase!["name"]!));
+        var times = phases.Select(phase =>
+        {
+            Assert.True(IsoTime.TryParse((string?)phase!["time"], out var time));
+            return time;
+        }).ToList();
+        Assert.Equal(times.Order(), times);
+        Assert.All(phases, phase => Assert.True((long)phase!["took_ms"]! >= 0));
+        Assert.InRange(
+            (long)story["total_ms"]!, 1, (long)(times[^1] - times[0]).TotalMilliseconds + s_phases.Length);
+    }
+
+    /// <summary>The document in an output that may have hints of members that do not answer before it.</summary>
+    private static JsonNode? Json(string output, char first) =>
+        output.Split('\n').LastOrDefault(line => line.StartsWith(first)) is { } line ? JsonNode.Parse(line) : null;
+}
