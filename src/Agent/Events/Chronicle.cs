@@ -190,7 +190,7 @@ internal sealed class Chronicle(AgentEvents events)
             ? $"{report.Name} is {report.Role.ToWire()} at {report.Position}, timeline {report.Timeline}"
             : $"{report.Name} does not answer"));
         Tell(o, EventKind.Race, "peers_answered",
-            $"asked before a race, being at {o.Local.WalPosition}, timeline {o.Local.Timeline}: {text}",
+            $"asked the others, being at {o.Local.WalPosition}, timeline {o.Local.Timeline}: {text}",
             EventFigures.Race(o.Local, answers, o.Cluster), answers.AnsweredAt);
     }
 
