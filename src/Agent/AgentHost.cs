@@ -118,13 +118,10 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             LongestTtl = initial.Timing.Corrected(Timing.CommonMinimum).Ttl,
         });
         _loop = new AgentLoop(
-            member, _store, _watch, _postgres, _peers, _guard, _keeper, _board, events, signal, pulse,
-            time, loggers)
+            member, _store, _watch, _postgres, _peers, _guard, _keeper, _board, _consents, events, signal, pulse,
+            new LoopStart(earlierMembers, () => Volatile.Read(ref _nameIsOurs)), time, loggers)
         {
             RunEnded = OnRunEnded,
-            NameIsOurs = () => Volatile.Read(ref _nameIsOurs),
-            EarlierConsent = earlierConsent,
-            EarlierMembers = earlierMembers,
             KeepMembers = _members.Keep,
         };
         _rest = new RestServer(settings.Rest, this, events, _metrics, log, time, loggers);

@@ -334,11 +334,10 @@ internal sealed class SimAgent : SimMember
         Keeper = new LeaseKeeper(store, node.Name, listener, time, NullLogger<LeaseKeeper>.Instance);
         _loop = new AgentLoop(
             _member, store, _watch, postgres, new SimPeers(world, cluster.Network, node.Name, time, cluster.Nodes),
-            _guard, Keeper, Board, new AgentEvents(time, 4), signal, pulse, time, NullLoggerFactory.Instance)
+            _guard, Keeper, Board, _consents, new AgentEvents(time, 4), signal, pulse,
+            new LoopStart(node.Members, static () => true), time, NullLoggerFactory.Instance)
         {
             Decide = Decide,
-            EarlierConsent = earlierConsent,
-            EarlierMembers = node.Members,
             KeepMembers = (members, _) => node.Members = members,
         };
     }

@@ -1,89 +1,85 @@
-using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Events;
 using Routing.Agent.Postgres;
 using Routing.Agent.Status;
 using Routing.Cluster;
-using Routing.Cluster.Events;
 using Routing.Dcs;
 using Routing.Ha;
 
 namespace Routing.Agent.Loop;
 
-/// <summary>Observe, decide, perform; again when something happens, and at the latest after <c>loop_wait</c>.</summary>
+/// <summary>
+/// Observe, decide, perform, tend; again when something happens, and at the latest after <c>loop_wait</c>.
+/// </summary>
 /// <remarks>
 /// Woken at once by: a watch event that can change the decision, the postmaster's exit, a REST request, a finished job,
 /// a deadline. A run that has nothing to do costs one query. Long work is a job beside the loop.
 /// </remarks>
-internal sealed partial class AgentLoop : IDisposable
+internal sealed class AgentLoop : IDisposable
 {
-    private static readonly TimeSpan s_barrier = TimeSpan.FromMilliseconds(500);
-
-    private readonly IClusterStore _store;
     private readonly TopologyWatch _watch;
-    private readonly IPostgres _postgres;
     private readonly IPrimaryGuard _guard;
     private readonly LeaseKeeper _keeper;
-    private readonly Performer _performer;
-    private readonly MemberPublisher _publisher;
-    private readonly StatusKey _status;
-    private readonly StatusBoard _board;
-    private readonly AgentEvents _events;
-    private readonly Chronicle _chronicle;
-    private readonly FirstWriteWatch _firstWrite;
-    private readonly JobSlot _jobs;
     private readonly LoopPulse _pulse;
     private readonly TimeProvider _time;
-    private readonly ILogger<AgentLoop> _logger;
-    private readonly long _startedAt;
+    private readonly JobSlot _jobs;
+    private readonly LastLife _lastLife;
+    private readonly OwnWrites _writes;
+    private readonly ConfigInForce _config;
+    private readonly LoopObserver _observer;
+    private readonly ConfigApplier _applier;
     private readonly FailoverClock _failover = new();
+    private readonly FirstWriteWatch _firstWrite;
+    private readonly Announcer _announcer;
+    private readonly RoleCallbacks _callbacks;
+    private readonly StatusPublisher _status;
+    private readonly Performer _performer;
+    private readonly KeyTender _keys;
+    private readonly SlotTender _slots;
+    private readonly LoopPace _pace;
 
-    private LoopMemory _memory = LoopMemory.Empty;
-    private Performer.Learned _learned = new();
     private LocalMember _member;
-    private DynamicConfig _config;
-    private long _appliedConfigRevision = -1;
-    private ImmutableSortedDictionary<string, string>? _failsafeAttempt;
-    private ImmutableSortedDictionary<string, string>? _failsafePossible;
-    private int _inheritedPid;
-    private TimeSpan? _applyFailedAt;
-    private string? _applyProblem;
-    private bool? _appliedAsPrimary;
-    private ImmutableArray<KeyProblem> _keyProblems = [];
-    private int _configLife;
-    private Timing _timing;
-    private (Term Term, TimeSpan Ttl) _longestTtl;
-    private long _statusWrittenAt;
-    private string _failsafeWritten = "";
-    private long _observedAt;
-    private long _confirmedAt;
-    private Role _lastRole = Role.Unknown;
-    private Role? _callbackRole;
-    private string? _lastLeader;
-    private string _lastReason = "";
-    private bool _reload;
+    private LoopMemory _memory;
+    private Learned _learned = new();
+    private volatile Observation? _seen;
     private volatile bool _shutdown;
 
     public AgentLoop(
         LocalMember member, IClusterStore store, TopologyWatch watch, IPostgres postgres, IPeers peers,
-        IPrimaryGuard guard, LeaseKeeper keeper, StatusBoard board, AgentEvents events, LoopSignal signal,
-        LoopPulse pulse, TimeProvider time, ILoggerFactory loggers)
+        IPrimaryGuard guard, LeaseKeeper keeper, StatusBoard board, FailsafeConsents consents, AgentEvents events,
+        LoopSignal signal, LoopPulse pulse, LoopStart start, TimeProvider time, ILoggerFactory loggers)
     {
-        (_member, _store, _watch, _postgres, _guard, _keeper, _board, _events, _time) =
-            (member, store, watch, postgres, guard, keeper, board, events, time);
-        (_chronicle, _firstWrite) = (new Chronicle(events), new FirstWriteWatch(postgres, events, time));
-        (Signal, _pulse) = (signal, pulse);
-        _logger = loggers.CreateLogger<AgentLoop>();
-        _startedAt = time.GetTimestamp();
-        _config = DynamicConfig.Parse(member.InitialConfig, 0);
-        _timing = _config.Timing.Corrected(Timing.CommonMinimum);
+        (_member, _watch, _guard, _keeper, _pulse, _time) = (member, watch, guard, keeper, pulse, time);
+        Signal = signal;
         Orders = new OrderDesk(signal.Wake);
-        _jobs = new JobSlot(Now, signal.Wake, loggers.CreateLogger<JobSlot>());
-        _status = new StatusKey(store, member.Name);
-        _performer = new Performer(store, keeper, _status, postgres, peers, guard, _jobs, Orders,
-            signal, time, loggers.CreateLogger<Performer>());
-        _publisher = new MemberPublisher(store, keeper, time, loggers.CreateLogger<MemberPublisher>());
-        pulse.Adopt(_timing);
+        _memory = LoopMemory.Empty with { Members = start.Members };
+        var clock = new LoopClock(time);
+        _jobs = new JobSlot(() => clock.Now, signal.Wake, loggers.CreateLogger<JobSlot>());
+        _lastLife = new LastLife(keeper, clock, member.Name);
+        _writes = new OwnWrites(watch, keeper, member.Name, time);
+        _config = new ConfigInForce(
+            DynamicConfig.Parse(member.InitialConfig, 0), member.Name, guard, keeper, pulse,
+            loggers.CreateLogger<ConfigInForce>());
+        _observer = new LoopObserver(
+            postgres,
+            new ClusterObserver(
+                watch, _lastLife, _writes, _config, start.NameIsOurs, loggers.CreateLogger<ClusterObserver>()),
+            _config, keeper, guard, consents, _jobs, Orders, clock, time);
+        _applier = new ConfigApplier(postgres, _jobs, clock, loggers.CreateLogger<ConfigApplier>());
+        _announcer = new Announcer(events, loggers.CreateLogger<Announcer>());
+        _callbacks = new RoleCallbacks(postgres);
+        _firstWrite = new FirstWriteWatch(postgres, events, time);
+        _status = new StatusPublisher(board, keeper, guard, _failover, time);
+        _slots = new SlotTender(postgres, loggers.CreateLogger<SlotTender>());
+        var status = new StatusKey(store, member.Name);
+        _performer = new Performer(
+            store, keeper, status, postgres, peers, guard, _jobs, Orders, signal, clock, time,
+            loggers.CreateLogger<Performer>());
+        _keys = new KeyTender(
+            new MemberPublisher(store, keeper, time, loggers.CreateLogger<MemberPublisher>()),
+            new LeaderKeys(store, status, keeper, _writes, _slots, time),
+            keeper, guard, Orders, time, loggers.CreateLogger<KeyTender>());
+        _pace = new LoopPace(keeper, time);
     }
 
     /// <summary>Wakes the loop.</summary>
@@ -99,33 +95,13 @@ internal sealed partial class AgentLoop : IDisposable
     public Func<Observation, Decision> Decide { get; init; } = HaLoop.Decide;
 
     /// <summary>
-    /// What this member consented to in an earlier life of its agent; null: nothing that could still bind it.
-    /// </summary>
-    public FailsafeNotice? EarlierConsent { get; init; }
-
-    /// <summary>
-    /// Whether it is known that no other agent has this member's name. Until then the loop looks after its own
-    /// PostgreSQL alone, as if the DCS had not answered yet.
-    /// </summary>
-    public Func<bool> NameIsOurs { get; init; } = static () => true;
-
-    /// <summary>The members that an earlier life of this agent has seen.</summary>
-    public KnownMembers EarlierMembers
-    {
-        init => _memory = _memory with { Members = value };
-    }
-
-    /// <summary>
     /// Called after each decision: the members to be known to the agent's next life, and whether the data directory has
     /// been filled anew.
     /// </summary>
     public Action<KnownMembers, bool>? KeepMembers { get; init; }
 
-    /// <summary>Number of runs so far.</summary>
-    public long Runs { get; private set; }
-
     /// <summary>Called after each run with its duration and the decision's code.</summary>
-    public Action<TimeSpan, string>? RunEnded { get; set; }
+    public Action<TimeSpan, string>? RunEnded { get; init; }
 
     /// <summary>Runs until the decision ends the process.</summary>
     /// <returns>The exit code.</returns>
@@ -136,8 +112,8 @@ internal sealed partial class AgentLoop : IDisposable
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         _watch.Changed += OnWatch;
-        _keeper.Adopt(_timing);
-        _inheritedPid = _guard.ArmedPid;
+        _keeper.Adopt(_config.Timing);
+        _observer.Begin();
         var keeping = _keeper.RunAsync(stop.Token);
         // Whatever ends the keeper: nobody renews the lease any more, and the loop must not wait for its next run to
         // notice.
@@ -157,7 +133,7 @@ internal sealed partial class AgentLoop : IDisposable
                 {
                     return code;
                 }
-                _board.Update(status => status with { NextRunAt = _time.GetTimestamp() + Ticks(wait) });
+                _status.PlanRun(wait);
                 await Signal.SleepAsync(wait, cancellationToken);
             }
         }
@@ -181,7 +157,7 @@ internal sealed partial class AgentLoop : IDisposable
     public void Adopt(LocalMember member)
     {
         _member = member;
-        _reload = true;
+        _applier.Reload();
         Signal.Wake();
     }
 
@@ -195,15 +171,11 @@ internal sealed partial class AgentLoop : IDisposable
     // Not CancelAsync, which goes over the thread pool: what hangs on this token ends at once.
     private static void Cancel(CancellationTokenSource source) => source.Cancel();
 
-    private TimeSpan Now() => _time.GetElapsedTime(_startedAt);
-
-    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
-
     private void OnWatch(ClusterView view)
     {
         _keeper.Observe(view.Snapshot);
-        if (WakeRules.Matters(_board.Current.Cluster, view.Snapshot, _member.Name)
-            || view.IsLive == _board.Current.IsDcsSilent)
+        if (_seen is not { } seen || WakeRules.Matters(seen.Cluster, view.Snapshot, seen.Self)
+            || view.IsLive != seen.IsDcsLive)
         {
             Signal.Wake();
         }
@@ -212,311 +184,73 @@ internal sealed partial class AgentLoop : IDisposable
     private async Task<TimeSpan> RunOnceAsync(CancellationToken cancellationToken)
     {
         var began = _time.GetTimestamp();
-        Runs++;
-        await SeeOwnWritesAsync(cancellationToken);
-        var observation = await ObserveAsync(cancellationToken);
-        GuardPrimary(observation);
-        await ApplyConfigurationAsync(observation, cancellationToken);
-        if (_failover.See(observation) is { } phases)
-        {
-            _events.Append(EventKind.Failover, "promoted", phases, observation.Lease.Term, observation.Local.Timeline,
-                EventFigures.Phases(_failover.Last));
-            LogFailover(phases);
-        }
-        WatchForWrites(observation);
+        var member = _member;
+        await _writes.SeeAsync(_learned.WrittenRevision, _lastLife.Seen, cancellationToken);
+        var sighting = await _observer.ObserveAsync(member, _memory, _learned, _shutdown, cancellationToken);
+        var observation = _seen = sighting.Observation;
+        GuardRule.Apply(observation, _guard);
+        await _applier.ApplyChangeAsync(observation, cancellationToken);
+        _firstWrite.See(observation);
         var decision = Decide(observation);
+        Remember(decision, observation);
+        Tell(sighting, decision);
+        using var bound = _pace.WithinLease(observation.Config, cancellationToken);
+        await PerformAsync(observation, decision, member, bound.Token);
+        if (decision.WakeIn != TimeSpan.Zero)
+        {
+            // In the middle of a race or a promotion every write would only delay the next step.
+            await TendAsync(observation, member, bound.Token);
+        }
+        cancellationToken.ThrowIfCancellationRequested();
+        _pulse.Beat();
+        RunEnded?.Invoke(_time.GetElapsedTime(began), decision.Code);
+        return _pace.UntilNextRun(observation, decision);
+    }
+
+    private void Remember(Decision decision, Observation observation)
+    {
         _memory = decision.Memory with { PreviousPosition = observation.Local.WalPosition };
         KeepMembers?.Invoke(_memory.Members, observation.Ended is
         {
             Kind: JobKind.Clone or JobKind.Reinitialize or JobKind.Rewind or JobKind.Bootstrap
         });
-        Announce(observation, decision);
-        Publish(observation, decision);
-        var carried = _learned;
-        using var bound = WithinLease(cancellationToken);
-        _learned = await _performer.PerformAsync(
-            decision.Actions,
-            new Performer.Run(observation with { Memory = _memory }, _member, _config) { Now = Now,
-                Slots = () => SlotsToTell(observation) },
-            bound.Token);
-        if (_learned.SyncRefused && _memory.Sync is { } planned
-            && observation.Memory.Sync?.Unanswered(observation.Cluster!.Sync) is null)
-        {
-            // Unless an earlier attempt had no answer, nothing can land any more: the planner is free again.
-            _memory = _memory with { Sync = planned with { Wrote = null } };
-        }
-        if (_learned.InitializeRevision != 0)
-        {
-            _memory = _memory with { InitializeRevision = _learned.InitializeRevision };
-        }
-        _learned = _learned with
-        {
-            Peers = _learned.Peers ?? carried.Peers,
-            FailsafeAskedAt = _learned.FailsafeAskedAt ?? carried.FailsafeAskedAt,
-            FailsafePositions = _learned.FailsafePositions ?? carried.FailsafePositions,
-        };
-        if (decision.WakeIn != TimeSpan.Zero)
-        {
-            // In the middle of a race or a promotion every write would only delay the next step.
-            await TendKeysAsync(observation, bound.Token);
-            await TendServerAsync(observation, bound.Token);
-        }
-        cancellationToken.ThrowIfCancellationRequested();
-        _pulse.Beat();
-        RunEnded?.Invoke(_time.GetElapsedTime(began), decision.Code);
-        return NextRun(observation, decision);
     }
 
-    /// <summary>From the end of a promotion until somebody has written.</summary>
-    private void WatchForWrites(Observation o)
+    private void Tell(Sighting sighting, Decision decision)
     {
-        if (o is { Ended: { Kind: JobKind.Promote, Result: JobResult.Done }, Lease.HoldsLeader: true })
+        var observation = sighting.Observation;
+        if (_failover.See(observation) is { } phases)
         {
-            _firstWrite.Begin(o.Lease.Term, o.Local.Timeline);
+            _announcer.TellFailover(phases, _failover.Last, observation);
         }
-        else if (!o.Lease.HoldsLeader || !o.Local.HasProcess)
-        {
-            _firstWrite.Stop();
-        }
+        _announcer.Tell(observation, decision);
+        _callbacks.Run(observation, decision);
+        _status.Publish(sighting, decision);
     }
 
-    /// <summary>
-    /// What a run does may not outlast the lease: then a primary has to be stopped, and only the next run does that.
-    /// </summary>
-    private TimedToken WithinLease(CancellationToken cancellationToken)
+    private async Task PerformAsync(
+        Observation observation, Decision decision, LocalMember member, CancellationToken cancellationToken)
     {
-        var lease = _keeper.View;
-        // In failsafe mode the members are asked when half of the lease is over: that needs the rest of it.
-        var half = lease.Ttl / 2;
-        var left = lease.LeaderLeft - (_config.FailsafeMode && lease.LeaderLeft > half ? half : lease.SafetyMargin);
-        return lease.HoldsLeader && left > TimeSpan.Zero
-            ? TimedToken.After(left, _time, cancellationToken)
-            : TimedToken.With(cancellationToken);
+        var run = new PerformedRun(
+            observation with { Memory = _memory }, member, () => _slots.SlotsToTell(observation));
+        var learned = await _performer.PerformAsync(decision.Actions, run, cancellationToken);
+        _memory = learned.AddTo(_memory, observation);
+        _learned = learned.After(_learned);
     }
 
-    /// <summary>The next run at the latest: what the decision says, the end of the lease, the heartbeat.</summary>
-    private TimeSpan NextRun(Observation observation, Decision decision)
+    /// <summary>Keeps the keys, the settings and the slots in step with what this member is.</summary>
+    private async Task TendAsync(Observation observation, LocalMember member, CancellationToken cancellationToken)
     {
-        // On whole multiples of loop_wait, where the watch and the keeper have their moments too: an idle agent wakes
-        // once for all three.
-        var aligned = WatchPace.UntilNext(_timing.LoopWait, _time);
-        var wait = aligned < _timing.LoopWait ? aligned : _timing.LoopWait;
-        if (decision.WakeIn is { } soon && soon < wait)
+        if (_learned.ExitCode is null)
         {
-            wait = soon;
+            // What the job that has just been started changes is told at once, not with the next run.
+            var present = observation with { Job = _jobs.Current, Ended = null, Memory = _memory };
+            await _keys.TendAsync(present, member, cancellationToken);
         }
-        var lease = _keeper.View;
-        if (lease.HoldsLeader && observation.Local.HasProcess)
+        if (_jobs.Current is null && observation.Cluster is not null)
         {
-            var margin = lease.LeaderLeft - lease.SafetyMargin;
-            if (margin > TimeSpan.Zero && margin < wait)
-            {
-                wait = margin + TimeSpan.FromMilliseconds(1);
-            }
-            // In failsafe mode the members have to be asked while there is time: as soon as half of the lease is over,
-            // which may have happened during this run, by its requests that nobody answered.
-            var untilHalf = lease.LeaderLeft - (lease.Ttl / 2);
-            if (_config.FailsafeMode && untilHalf < wait && observation.Lease.LeaderLeft >= observation.Lease.Ttl / 2)
-            {
-                wait = untilHalf > TimeSpan.Zero
-                    ? untilHalf + TimeSpan.FromMilliseconds(1)
-                    : TimeSpan.FromMilliseconds(1);
-            }
-        }
-        return wait;
-    }
-
-    /// <summary>Waits until the watch shows what this agent wrote last, so that no decision is taken twice.</summary>
-    private async Task SeeOwnWritesAsync(CancellationToken cancellationToken)
-    {
-        if (_learned.WrittenRevision == 0)
-        {
-            return;
-        }
-        using var limit = TimedToken.After(s_barrier, _time, cancellationToken);
-        try
-        {
-            var view = _watch.Current;
-            while (view.IsLive && view.Snapshot.Revision < _learned.WrittenRevision
-                && view.Snapshot.Life == _seen?.Life)
-            {
-                view = await _watch.WaitForNewerAsync(view, limit.Token);
-            }
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // The watch lags: decide on what there is; every write is conditional.
+            await _applier.TendAsync(observation, cancellationToken);
+            await _slots.TendAsync(observation, cancellationToken);
         }
     }
-
-    private async Task<Observation> ObserveAsync(CancellationToken cancellationToken)
-    {
-        var ended = _jobs.TakeEnded();
-        var job = _jobs.Current;
-        var observedAt = _time.GetTimestamp();
-        var local = await _postgres.ObserveAsync(cancellationToken);
-        if (local.PostmasterPid > 0 && local.PostmasterPid == _inheritedPid)
-        {
-            // an earlier agent's order names it: a primary, or to be one
-            local = local with { PromotionAsked = true };
-        }
-        _observedAt = observedAt;
-        var view = _watch.Current;
-        // A watch that is live has had a sign of life a moment ago, though nothing changed for long.
-        _confirmedAt = view.IsLive ? observedAt : view.LastContact;
-        var snapshot = view.Snapshot.Revision == 0 || !NameIsOurs()
-            ? null
-            : WithOwnFailsafe(WithOwnLeaderKey(WithEarlierLife(view.Snapshot)));
-        if (snapshot is not null)
-        {
-            NameKeyProblems(snapshot);
-            AdoptConfig(snapshot);
-            Orders.Recall(snapshot.Members.GetValueOrDefault(_member.Name)?.ScheduledRestart);
-        }
-        var status = _board.Current;
-        var consent = status.Failsafe ?? EarlierConsent;
-        var now = _time.GetTimestamp();
-        return new Observation
-        {
-            Self = _member.Name,
-            Options = new MemberOptions(
-                _member.Tags, _member.MayBootstrap, _guard.WatchdogProblem, _member.CanCloneWithoutLeader,
-                _config.Unsupported),
-            Cluster = snapshot,
-            IsDcsLive = view.IsLive,
-            Config = _config,
-            Timing = _timing,
-            Local = local,
-            Lease = _keeper.View,
-            Job = job,
-            Ended = ended,
-            Peers = _learned.Peers,
-            Failsafe = new FailsafeView(
-                _keeper.VouchedUntil is { } until ? _time.GetElapsedTime(now, until) : TimeSpan.Zero,
-                _learned.FailsafeAskedAt,
-                consent?.Name,
-                consent?.Left(_timing.Ttl, now, _time) ?? TimeSpan.Zero)
-            {
-                Positions = _learned.FailsafePositions,
-                PingSlots = consent?.Slots,
-            },
-            Now = Now(),
-            Took = _time.GetElapsedTime(observedAt),
-            Clock = _time.GetUtcNow(),
-            Order = Orders.Open,
-            ScheduledRestart = Orders.Scheduled,
-            ShutdownRequested = _shutdown,
-            Memory = _memory,
-        };
-    }
-
-    /// <summary>What we know of the leader key from our own writes may be newer than the watch.</summary>
-    private ClusterSnapshot WithOwnLeaderKey(ClusterSnapshot snapshot)
-    {
-        if (_keeper.Held is { } held && (held.Term.Life > snapshot.Life.Number
-            || (held.Term.Life == snapshot.Life.Number && held.ModRevision > snapshot.Revision)))
-        {
-            return snapshot with { Leader = held };
-        }
-        if (snapshot.Leader is { } leader && leader.Holder == _member.Name && leader.Term <= _keeper.ReleasedTerm)
-        {
-            return snapshot with { Leader = null };
-        }
-        return snapshot;
-    }
-
-    /// <summary>
-    /// Until the view shows the list that we wrote last, each list that may be in force counts: a member that one of
-    /// them names may race, and has to be asked.
-    /// </summary>
-    private ClusterSnapshot WithOwnFailsafe(ClusterSnapshot snapshot)
-    {
-        if (_failsafePossible is null || _keeper.Held is null || snapshot.Failsafe is not { } seen)
-        {
-            return snapshot;
-        }
-        if (seen.Count == _failsafeAttempt!.Count
-            && seen.All(pair => _failsafeAttempt.GetValueOrDefault(pair.Key) == pair.Value))
-        {
-            _failsafePossible = null;
-            return snapshot;
-        }
-        return snapshot with { Failsafe = seen.SetItems(_failsafePossible) };
-    }
-
-    /// <summary>Keys that cannot be read count as nothing; somebody should know.</summary>
-    private void NameKeyProblems(ClusterSnapshot snapshot)
-    {
-        if (snapshot.Problems != _keyProblems)
-        {
-            foreach (var problem in snapshot.Problems.Except(_keyProblems))
-            {
-                LogKeyProblem(problem.Key, problem.Problem);
-            }
-            _keyProblems = snapshot.Problems;
-        }
-    }
-
-    private void AdoptConfig(ClusterSnapshot snapshot)
-    {
-        if (snapshot.Config is { } config
-            && (config.ModRevision != _config.ModRevision || snapshot.Life.Number != _configLife))
-        {
-            (_config, _configLife) = (config.After(_config), snapshot.Life.Number);
-            foreach (var problem in _config.Problems)
-            {
-                LogConfigProblem(problem);
-            }
-            if (config.Unsupported is { } unsupported)
-            {
-                LogUnsupported(unsupported);
-            }
-        }
-        var allFenced = _guard.IsFenced
-            && snapshot.Members.Values.All(m => m.Name == _member.Name || m.Routing is { Fence: true });
-        var timing = _config.Timing.Corrected(allFenced ? Timing.FencedMinimum : Timing.CommonMinimum);
-        if (timing != _timing)
-        {
-            _timing = timing;
-            LogTiming(timing.Ttl.TotalSeconds, timing.LoopWait.TotalSeconds, timing.RetryTimeout.TotalSeconds);
-            _pulse.Adopt(timing);
-            _keeper.Adopt(timing);
-        }
-    }
-
-    private void GuardPrimary(Observation o)
-    {
-        // What a silent server was last is known, not what it is: its files and what it was asked for tell more.
-        var mayWrite = o.Job is { MakesPrimary: true }
-            || o.Local.AcceptsWrites || o.Local.PromotionAsked
-            || o.Local is { HasProcess: true, HasRecoverySignal: false };
-        if (mayWrite && !o.Paused && o.Local.PostmasterPid > 0 && o.Lease.HoldsLeader && o.Job?.Kind != JobKind.Demote)
-        {
-            _guard.Arm(o.Local.PostmasterPid);
-        }
-        else if (o.Paused || (!mayWrite && !(o.Leads && o.Local.HasProcess)))
-        {
-            _guard.Disarm();   // not of a standby that is about to be promoted: what was prepared for it stays
-        }
-    }
-
-    [LoggerMessage(EventId = 1003, Level = LogLevel.Warning, Message = "Dynamic configuration: {Problem}")]
-    private partial void LogConfigProblem(string problem);
-
-    [LoggerMessage(EventId = 1009, Level = LogLevel.Error,
-        Message = "{Problem}: no member takes the leader key anew, and there is no failover or switchover, until "
-            + "standby_cluster is removed")]
-    private partial void LogUnsupported(string problem);
-
-    [LoggerMessage(EventId = 1004, Level = LogLevel.Information,
-        Message = "Times in force: ttl {Ttl} s, loop_wait {LoopWait} s, retry_timeout {RetryTimeout} s")]
-    private partial void LogTiming(double ttl, double loopWait, double retryTimeout);
-
-    [LoggerMessage(
-        EventId = 1008, Level = LogLevel.Warning, Message = "The key {Key} cannot be used as it is: {Problem}")]
-    private partial void LogKeyProblem(string key, string problem);
-
-    [LoggerMessage(EventId = 1007, Level = LogLevel.Information,
-        Message = "promoted self to leader by acquiring session lock; {Phases}")]
-    private partial void LogFailover(string phases);
 }

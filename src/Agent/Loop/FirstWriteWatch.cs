@@ -3,6 +3,7 @@ using Routing.Agent.Events;
 using Routing.Agent.Postgres;
 using Routing.Cluster;
 using Routing.Cluster.Events;
+using Routing.Ha;
 
 namespace Routing.Agent.Loop;
 
@@ -33,6 +34,19 @@ internal sealed class FirstWriteWatch(IPostgres postgres, AgentEvents events, Ti
 
     /// <summary>The end of the search that was begun last.</summary>
     public Task Ended { get; private set; } = Task.CompletedTask;
+
+    /// <summary>Looks from the end of a promotion until somebody has written.</summary>
+    public void See(Observation o)
+    {
+        if (o is { Ended: { Kind: JobKind.Promote, Result: JobResult.Done }, Lease.HoldsLeader: true })
+        {
+            Begin(o.Lease.Term, o.Local.Timeline);
+        }
+        else if (!o.Lease.HoldsLeader || !o.Local.HasProcess)
+        {
+            Stop();
+        }
+    }
 
     /// <summary>Begins to look; a search that is under way ends.</summary>
     /// <param name="term">The term in which this member was promoted.</param>

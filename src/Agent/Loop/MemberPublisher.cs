@@ -15,17 +15,21 @@ internal sealed partial class MemberPublisher(
     private Member? _unmoved;
     private long _writtenLease;
     private long _writtenAt;
-
-    /// <summary>The store was set up anew or restored: what stands there is not what was written last.</summary>
-    public void Forget() => _writtenLease = 0;
+    private int _life;
 
     /// <summary>Puts the key if it differs from what stands there.</summary>
     /// <param name="member">What to publish.</param>
-    /// <param name="seen">The key as the DCS has it; null when it is missing.</param>
+    /// <param name="cluster">The keys as the DCS has them.</param>
     /// <param name="loopWait">How often positions alone are published.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public async Task PublishAsync(Member member, Member? seen, TimeSpan loopWait, CancellationToken cancellationToken)
+    public async Task PublishAsync(
+        Member member, ClusterSnapshot cluster, TimeSpan loopWait, CancellationToken cancellationToken)
     {
+        if (cluster.Life.Number != _life)
+        {
+            // The store was set up anew or restored: what stands there is not what was written last.
+            (_writtenLease, _life) = (0, cluster.Life.Number);
+        }
         var unmoved = member with { XlogLocation = null, ReceiveLsn = null, ReplayLsn = null };
         var lease = await keeper.LeaseForKeysAsync(cancellationToken);
         if (lease == 0)
@@ -38,7 +42,7 @@ internal sealed partial class MemberPublisher(
             return;   // nothing but positions can differ: most runs end here, before a text is made
         }
         var value = KeyWriter.Member(member);
-        var isMissing = seen is null || seen.LeaseId != lease;
+        var isMissing = cluster.Members.GetValueOrDefault(member.Name)?.LeaseId != lease;
         if (lease == _writtenLease && value == _written && (!isMissing || recently))
         {
             return;

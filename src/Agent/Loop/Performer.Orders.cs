@@ -38,7 +38,7 @@ internal sealed partial class Performer
 
     /// <summary>Restarts in place, and tells the operator how it ended, whatever ends it.</summary>
     private async Task<(JobResult, string)> RestartAsync(
-        HaAction.Restart restart, Run run, IProgress<string> progress, CancellationToken cancellationToken)
+        HaAction.Restart restart, PerformedRun run, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var end = (Result: JobResult.Cancelled, Detail: "it was cancelled");
         try
@@ -57,7 +57,7 @@ internal sealed partial class Performer
     }
 
     private async Task<(JobResult, string)> RestartInPlaceAsync(
-        HaAction.Restart restart, Run run, IProgress<string> progress, CancellationToken cancellationToken)
+        HaAction.Restart restart, PerformedRun run, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var answers = run.Observation.Local.Server == ServerState.Running;
         var longest = answers ? s_stopForRestart : s_unresponsiveStop;

@@ -13,7 +13,7 @@ namespace Routing.Agent.Loop;
 /// <summary>Does what the decision says. The only place of the loop with effects.</summary>
 internal sealed partial class Performer(
     IClusterStore store, LeaseKeeper keeper, StatusKey status, IPostgres postgres, IPeers peers, IPrimaryGuard guard,
-    JobSlot jobs, OrderDesk orders, LoopSignal signal, TimeProvider time, ILogger<Performer> logger)
+    JobSlot jobs, OrderDesk orders, LoopSignal signal, LoopClock clock, TimeProvider time, ILogger<Performer> logger)
 {
     /// <summary>The longest that a peer may take to answer before it counts as unreachable.</summary>
     private static readonly TimeSpan s_peerLimit = TimeSpan.FromSeconds(2);
@@ -28,44 +28,9 @@ internal sealed partial class Performer(
 
     private Task _checkpoint = Task.CompletedTask;
 
-    /// <summary>What the performer needs to know of the run that it performs.</summary>
-    public sealed record Run(Observation Observation, LocalMember Member, DynamicConfig Config)
-    {
-        /// <summary>Monotonic time since the process started.</summary>
-        public required Func<TimeSpan> Now { get; init; }
-
-        /// <summary>
-        /// The replication slots of this leader and their positions, to tell its members while the DCS is silent.
-        /// </summary>
-        public required Func<ImmutableSortedDictionary<string, Lsn>> Slots { get; init; }
-    }
-
-    /// <summary>Effects that the next observation has to know of, and that no key or server tells.</summary>
-    public sealed record Learned
-    {
-        public PeerAnswers? Peers { get; init; }
-
-        /// <summary>The revision of the empty initialize key that is ours; 0: it was not won in this run.</summary>
-        public long InitializeRevision { get; init; }
-
-        /// <summary>The store refused to write the synchronous state: it is certain that it was not written.</summary>
-        public bool SyncRefused { get; init; }
-
-        public TimeSpan? FailsafeAskedAt { get; init; }
-
-        /// <summary>
-        /// How far the members are that have consented; null: they were not asked, or not all of them have.
-        /// </summary>
-        public ImmutableSortedDictionary<string, Lsn>? FailsafePositions { get; init; }
-
-        public long WrittenRevision { get; init; }
-
-        public int? ExitCode { get; init; }
-    }
-
     /// <summary>Performs the actions in order; one that fails ends the run.</summary>
     public async Task<Learned> PerformAsync(
-        ImmutableArray<HaAction> actions, Run run, CancellationToken cancellationToken)
+        ImmutableArray<HaAction> actions, PerformedRun run, CancellationToken cancellationToken)
     {
         var learned = new Learned();
         foreach (var action in actions)
@@ -81,7 +46,7 @@ internal sealed partial class Performer(
     }
 
     private async Task<(bool Ok, Learned Learned)> TryPerformAsync(
-        HaAction action, Run run, Learned learned, CancellationToken cancellationToken)
+        HaAction action, PerformedRun run, Learned learned, CancellationToken cancellationToken)
     {
         try
         {
@@ -99,7 +64,7 @@ internal sealed partial class Performer(
     }
 
     private async Task<(bool Ok, Learned Learned)> PerformAsync(
-        HaAction action, Run run, Learned learned, CancellationToken cancellationToken)
+        HaAction action, PerformedRun run, Learned learned, CancellationToken cancellationToken)
     {
         if (action.IsJob)
         {
@@ -252,7 +217,7 @@ internal sealed partial class Performer(
     }
 
     /// <summary>Publishes the position (carrying over what else stands there), then gives the key up.</summary>
-    private async Task<WriteOutcome> ReleaseAsync(Lsn? optime, Run run, CancellationToken cancellationToken)
+    private async Task<WriteOutcome> ReleaseAsync(Lsn? optime, PerformedRun run, CancellationToken cancellationToken)
     {
         if (optime is { } position && position > Lsn.Zero && keeper.Held is { } held)
         {
@@ -268,9 +233,10 @@ internal sealed partial class Performer(
         return await keeper.ReleaseAsync(cancellationToken);
     }
 
-    private async Task<PeerAnswers> ProbeAsync(HaAction.ProbePeers probe, Run run, CancellationToken cancellationToken)
+    private async Task<PeerAnswers> ProbeAsync(
+        HaAction.ProbePeers probe, PerformedRun run, CancellationToken cancellationToken)
     {
-        var askedAt = run.Now();
+        var askedAt = clock.Now;
         var limit = !probe.Patient && probe.Members.All(m => m.Routing is not null) ? s_fastPeerLimit : s_peerLimit;
         var reports = await peers.ProbeAsync(probe.Members, limit, cancellationToken);
         foreach (var report in reports)
@@ -282,13 +248,13 @@ internal sealed partial class Performer(
                     : report.Problem ?? "unreachable");
             }
         }
-        return new PeerAnswers(askedAt, run.Now(),
+        return new PeerAnswers(askedAt, clock.Now,
             reports.ToImmutableSortedDictionary(r => r.Name, r => r, StringComparer.Ordinal));
     }
 
-    private async Task<Learned> AskFailsafeAsync(Run run, Learned learned, CancellationToken cancellationToken)
+    private async Task<Learned> AskFailsafeAsync(PerformedRun run, Learned learned, CancellationToken cancellationToken)
     {
-        var askedAt = run.Now();
+        var askedAt = clock.Now;
         var sentAt = time.GetTimestamp();
         var cluster = run.Observation.Cluster!;
         learned = learned with { FailsafeAskedAt = askedAt };
@@ -325,7 +291,7 @@ internal sealed partial class Performer(
         };
     }
 
-    private bool StartJob(HaAction action, Run run)
+    private bool StartJob(HaAction action, PerformedRun run)
     {
         // Frozen since the decision, or held up by another action, we may lead no more.
         var makesPrimary = action is HaAction.Promote or HaAction.StartPrimary or HaAction.Restart { AsPrimary: true };
@@ -368,7 +334,8 @@ internal sealed partial class Performer(
     private bool LeadsStill() =>
         keeper.View.Leads || (keeper.VouchedUntil is { } until && time.GetTimestamp() < until);
 
-    private (JobKind, Func<IJobProgress, CancellationToken, Task<(JobResult, string)>>) Job(HaAction action, Run run)
+    private (JobKind, Func<IJobProgress, CancellationToken, Task<(JobResult, string)>>) Job(
+        HaAction action, PerformedRun run)
     {
         // Before the first answer of the DCS only a demotion can be begun, which needs no member.
         var members = (run.Observation.Cluster ?? ClusterSnapshot.Empty).Members;
@@ -397,7 +364,7 @@ internal sealed partial class Performer(
         };
     }
 
-    private static TimeSpan PromotionLimit(Run run) =>
+    private static TimeSpan PromotionLimit(PerformedRun run) =>
         TimeSpan.FromSeconds(Math.Max(10, run.Observation.Timing.LoopWait.TotalSeconds * 6));
 
     private static (JobResult, string) End(StepResult result) =>
@@ -438,7 +405,7 @@ internal sealed partial class Performer(
             : (JobResult.Failed, rewound.Detail);
     }
 
-    private async Task<(JobResult, string)> AbandonAsync(Run run, CancellationToken cancellationToken)
+    private async Task<(JobResult, string)> AbandonAsync(PerformedRun run, CancellationToken cancellationToken)
     {
         var moved = await postgres.MoveDataDirectoryAwayAsync(cancellationToken);
         // Only our own empty key: when it is another's by now, that member makes the cluster. It hangs on our lease
@@ -455,7 +422,7 @@ internal sealed partial class Performer(
     /// Stops accepting writes, in the way that the mode says, and gives the leader key up where it should.
     /// </summary>
     private async Task<(JobResult, string)> DemoteAsync(
-        HaAction.Demote demote, Run run, IProgress<string> progress, CancellationToken cancellationToken)
+        HaAction.Demote demote, PerformedRun run, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var leads = keeper.View.HoldsLeader;
         var orderly = demote.Mode is DemoteMode.Graceful or DemoteMode.Shutdown;
@@ -520,7 +487,7 @@ internal sealed partial class Performer(
     /// <summary>
     /// primary_stop_timeout: in a synchronous mode nothing acknowledged is lost by a stop that turns immediate.
     /// </summary>
-    private static TimeSpan? StopLimit(Run run) =>
+    private static TimeSpan? StopLimit(PerformedRun run) =>
         run.Config.SynchronousMode != SynchronousMode.Off && run.Config.PrimaryStopTimeout > TimeSpan.Zero
             ? run.Config.PrimaryStopTimeout
             : null;
@@ -547,7 +514,7 @@ internal sealed partial class Performer(
     /// stop is over.
     /// </summary>
     private async Task<bool> SomebodyHasAsync(
-        Lsn checkpoint, string? candidate, Run run, CancellationToken cancellationToken)
+        Lsn checkpoint, string? candidate, PerformedRun run, CancellationToken cancellationToken)
     {
         var members = run.Observation.Cluster!.Members.Values
             .Where(m => m.Name != run.Member.Name && m.ApiUrl is not null && !m.Tags.NoFailover)

@@ -16,6 +16,9 @@ internal sealed class FailsafeConsents(
 {
     private readonly Lock _lock = new();
 
+    /// <summary>What this member consented to last, also in an earlier life of its agent; null: nothing.</summary>
+    public FailsafeNotice? Newest => board.Current.Failsafe ?? earlier;
+
     /// <summary>A leader asks whether it may stay.</summary>
     public FailsafeAnswer Receive(FailsafeMessage message)
     {

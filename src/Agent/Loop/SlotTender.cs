@@ -1,28 +1,30 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
+using Routing.Agent.Postgres;
 using Routing.Cluster;
 using Routing.Ha;
 using Routing.Ha.Slots;
 
 namespace Routing.Agent.Loop;
 
-// The replication slots that a run looks after.
-internal sealed partial class AgentLoop
+/// <summary>Keeps this server's replication slots as the members need them.</summary>
+internal sealed partial class SlotTender(IPostgres postgres, ILogger<SlotTender> logger)
 {
-    private SlotMemory _slotMemory = SlotMemory.Empty;
+    private SlotMemory _memory = SlotMemory.Empty;
 
-    private async Task TendSlotsAsync(Observation o, CancellationToken cancellationToken)
+    /// <summary>Creates, advances and drops slots.</summary>
+    public async Task TendAsync(Observation o, CancellationToken cancellationToken)
     {
         if (o.Local.Server != ServerState.Running || !o.Config.UseSlots || SlotBasis.Of(o) is not { } basis)
         {
             return;
         }
-        var plan = PlanSlots(o, basis);
+        var plan = Plan(o, basis);
         if (plan.Actions.Length > 0)
         {
             try
             {
-                var result = await _postgres.MaintainSlotsAsync(plan, cancellationToken);
+                var result = await postgres.MaintainSlotsAsync(plan, cancellationToken);
                 if (!result.Ok)
                 {
                     LogSlots(result.Detail);
@@ -38,20 +40,30 @@ internal sealed partial class AgentLoop
     /// <summary>
     /// What a leader without the DCS tells its members of its slots: as they are now, not as the status key had them.
     /// </summary>
-    private ImmutableSortedDictionary<string, Lsn> SlotsToTell(Observation o) =>
+    public ImmutableSortedDictionary<string, Lsn> SlotsToTell(Observation o) =>
         (o.Local.Server == ServerState.Running
-            ? PlanSlots(o, new SlotBasis(o.Cluster!, DcsIsSilent: true)).PublishedSlots
+            ? Plan(o, new SlotBasis(o.Cluster!, DcsIsSilent: true)).PublishedSlots
             : null)
         ?? o.Cluster!.Status.Slots;
 
-    private SlotPlan PlanSlots(Observation o, SlotBasis basis)
+    /// <summary>What a leader publishes in the status key.</summary>
+    public LeaderStatus StatusOf(Observation o)
+    {
+        var plan = Plan(o, new SlotBasis(o.Cluster!, DcsIsSilent: false));
+        var seen = o.Cluster!.Status;
+        return new LeaderStatus(o.Local.WalPosition, plan.PublishedSlots ?? seen.Slots,
+            // Our own slot too: should we go, the next leader keeps the WAL that we need to come back.
+            (plan.RetainSlots ?? seen.RetainSlots).Add(ReplicationSlotName.FromMember(o.Self)));
+    }
+
+    private SlotPlan Plan(Observation o, SlotBasis basis)
     {
         var plan = SlotPlanner.Plan(new SlotObservation
         {
-            Self = _member.Name,
+            Self = o.Self,
             Cluster = basis.Cluster,
             Config = o.Config,
-            Tags = _member.Tags,
+            Tags = o.Options.Tags,
             IsLeader = o.Lease.HoldsLeader,
             IsPrimary = o.Local.IsPrimary,
             ServerMajor = o.Local.ServerVersion / 10000,
@@ -60,9 +72,9 @@ internal sealed partial class AgentLoop
             ReplayLsn = o.Local.ReplayedLsn,
             DcsIsSilent = basis.DcsIsSilent,
             Now = o.Now,
-            Memory = _slotMemory,
+            Memory = _memory,
         });
-        _slotMemory = plan.Memory;
+        _memory = plan.Memory;
         return plan;
     }
 
