@@ -72,7 +72,7 @@ internal sealed class AgentLoop : IDisposable
         _status = new StatusPublisher(board, keeper, guard, _failover, time);
         _slots = new SlotTender(postgres, loggers.CreateLogger<SlotTender>());
         var status = new StatusKey(store, member.Name);
-        _performer = new Performer(
+        _performer = Performer.Create(
             store, keeper, status, postgres, peers, guard, _jobs, Orders, signal, clock, time,
             loggers.CreateLogger<Performer>());
         _keys = new KeyTender(

@@ -1,49 +1,30 @@
 using Routing.Agent.Postgres;
-using Routing.Cluster;
 using Routing.Ha;
 
 namespace Routing.Agent.Loop;
 
-// The jobs that operators ask for.
-internal sealed partial class Performer
+/// <summary>
+/// Restarts PostgreSQL in place for an operator, and tells the operator how it ended, whatever ends it.
+/// </summary>
+internal sealed class RestartJob(IPostgres postgres, IPrimaryGuard guard, OrderDesk orders, Func<bool> leadsStill)
 {
     /// <summary>
     /// A fast stop waits for the archiver and for stuck standbys, and the leader key is held meanwhile. The same data
     /// are started again, so a stop that turns immediate loses nothing.
     /// </summary>
-    private static readonly TimeSpan s_stopForRestart = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_stopLimit = TimeSpan.FromSeconds(60);
 
     /// <summary>A server that answers nobody does not end by a fast stop either: it gets this long.</summary>
-    private static readonly TimeSpan s_unresponsiveStop = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_unresponsiveStopLimit = TimeSpan.FromSeconds(30);
 
-    private void TellBegun(HaAction action)
-    {
-        if (action is HaAction.Restart restart)
-        {
-            orders.Begin(restart.Order.Id);
-        }
-        else if (action is HaAction.CopyMember { OrderId: not 0 } copy)
-        {
-            orders.End(copy.OrderId, new OrderEnd(JobResult.Done, null, "has begun"));   // nobody waits for hours
-        }
-    }
-
-    private static ClonePlan PlanOf(HaAction.CopyMember copy, Member? source, IProgress<CopyProgress> progress) =>
-        new(source)
-        {
-            Replaces = copy.Replaces,
-            OnlyBaseBackup = copy.FromLeader,
-            OnCopied = progress.Report,
-        };
-
-    /// <summary>Restarts in place, and tells the operator how it ended, whatever ends it.</summary>
-    private async Task<(JobResult, string)> RestartAsync(
+    /// <summary>Does it.</summary>
+    public async Task<(JobResult, string)> RunAsync(
         HaAction.Restart restart, PerformedRun run, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var end = (Result: JobResult.Cancelled, Detail: "it was cancelled");
         try
         {
-            return end = await RestartInPlaceAsync(restart, run, progress, cancellationToken);
+            return end = await RestartAsync(restart, run, progress, cancellationToken);
         }
         catch (Exception problem) when (problem is not OperationCanceledException)
         {
@@ -56,12 +37,12 @@ internal sealed partial class Performer
         }
     }
 
-    private async Task<(JobResult, string)> RestartInPlaceAsync(
+    private async Task<(JobResult, string)> RestartAsync(
         HaAction.Restart restart, PerformedRun run, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var answers = run.Observation.Local.Server == ServerState.Running;
-        var longest = answers ? s_stopForRestart : s_unresponsiveStop;
-        var limit = restart.AsPrimary && StopLimit(run) is { } configured && configured < longest
+        var longest = answers ? s_stopLimit : s_unresponsiveStopLimit;
+        var limit = restart.AsPrimary && DemotionJob.StopLimit(run.Config) is { } configured && configured < longest
             ? configured
             : longest;
         var plan = new RestartPlan(
@@ -69,7 +50,7 @@ internal sealed partial class Performer
             new StartPlan(restart.AsPrimary, restart.Upstream,
                 restart.Timeout) { OnPostmaster = restart.AsPrimary ? guard.Arm : null })
         {
-            MayStart = () => !restart.AsPrimary || run.Config.Pause || LeadsStill(),
+            MayStart = () => !restart.AsPrimary || run.Config.Pause || leadsStill(),
         };
         var restarted = await postgres.RestartAsync(plan, progress, cancellationToken);
         return restarted switch

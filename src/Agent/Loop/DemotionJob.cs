@@ -1,0 +1,106 @@
+using Routing.Agent.Postgres;
+using Routing.Cluster;
+using Routing.Ha;
+
+namespace Routing.Agent.Loop;
+
+/// <summary>
+/// Stops accepting writes, in the way that the mode says, and gives the leader key up where it should.
+/// </summary>
+internal sealed class DemotionJob(
+    IPostgres postgres, LeaseKeeper keeper, IPrimaryGuard guard, PeerQuestions peers, LeaderRelease release,
+    KeyWrites keys, TimeProvider time)
+{
+    /// <summary>An immediate stop needs some 30 ms; a server that takes this long is killed.</summary>
+    private static readonly TimeSpan s_quitLimit = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan s_leastLimit = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>
+    /// primary_stop_timeout: in a synchronous mode nothing acknowledged is lost by a stop that turns immediate.
+    /// </summary>
+    public static TimeSpan? StopLimit(DynamicConfig config) =>
+        config.SynchronousMode != SynchronousMode.Off && config.PrimaryStopTimeout > TimeSpan.Zero
+            ? config.PrimaryStopTimeout
+            : null;
+
+    /// <summary>Does it.</summary>
+    public async Task<(JobResult, string)> RunAsync(
+        HaAction.Demote demote, PerformedRun run, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var leads = keeper.View.HoldsLeader;
+        var released = false;
+        var plan = PlanOf(demote.Mode, run);
+        if (leads && run.Observation.Local.IsPrimary && demote.Mode is DemoteMode.Graceful or DemoteMode.Shutdown)
+        {
+            plan = plan with
+            {
+                OnShutdownCheckpoint = async (checkpoint, token) =>
+                {
+                    progress.Report($"waits until a standby has the shutdown checkpoint at {checkpoint}");
+                    if (await peers.SomebodyHasAsync(checkpoint, demote.Candidate, run, token))
+                    {
+                        guard.Disarm();
+                        released = (await release.ReleaseAsync(checkpoint, run, token)).IsDone;
+                    }
+                },
+            };
+        }
+        if (demote.Mode == DemoteMode.ImmediateNoLock)
+        {
+            keeper.Forget();
+        }
+        progress.Report($"stops PostgreSQL ({plan.Mode})");
+        var stopped = await postgres.StopAsync(plan, cancellationToken);
+        if (!stopped.Ok)
+        {
+            return (JobResult.Failed, $"PostgreSQL could not be stopped, so the leader key is kept: {stopped.Detail}");
+        }
+        guard.Disarm();
+        if (leads && !released && demote.Mode == DemoteMode.Graceful
+            && run.Observation.Cluster!.Failover is { IsSwitchover: true } request)
+        {
+            // A switchover loses nothing: without a standby that has everything this member stays the primary.
+            await keys.DropRequestAsync(request.ModRevision, cancellationToken);
+            return (JobResult.Failed,
+                "no standby received everything: keeps the leader key, and the request is dropped");
+        }
+        if (leads && !released && demote.Mode is DemoteMode.Graceful or DemoteMode.Shutdown or DemoteMode.Immediate)
+        {
+            var local = await postgres.ObserveAsync(cancellationToken);
+            // A standby's checkpoint lies behind what it has received: it says nothing about the cluster's end.
+            await release.ReleaseAsync(run.Observation.Local is { PromotionAsked: true, IsPrimary: false }
+                ? null
+                : local.Control?.Checkpoint, run, cancellationToken);
+        }
+        return (JobResult.Done, stopped.Detail);
+    }
+
+    private StopPlan PlanOf(DemoteMode mode, PerformedRun run) => mode switch
+    {
+        DemoteMode.Graceful => new StopPlan(StopMode.Fast, Checkpoint: true, StopLimit(run.Config)),
+        DemoteMode.Shutdown => new StopPlan(StopMode.Fast, EscalateAfter: StopLimit(run.Config)),
+        DemoteMode.Offline => new StopPlan(
+            StopMode.Fast, EscalateAfter: OfflineLimit()) { IsUrgent = true, KillAfter = s_quitLimit },
+        DemoteMode.Immediate =>
+            new StopPlan(StopMode.Immediate, EscalateAfter: s_quitLimit) { BeforeStopLimit = LeaseLeft() },
+        _ => new StopPlan(StopMode.Immediate, EscalateAfter: s_quitLimit) { IsUrgent = true },
+    };
+
+    /// <summary>Time until the lease, should it not be renewed again, reaches its margin.</summary>
+    private TimeSpan LeaseLeft()
+    {
+        var lease = keeper.View;
+        return lease.HoldsLeader ? lease.LeaderLeft - lease.SafetyMargin : TimeSpan.Zero;
+    }
+
+    /// <summary>
+    /// A third of the time until the fence acts: then the stop turns immediate, and has as long again before PostgreSQL
+    /// is killed.
+    /// </summary>
+    private TimeSpan OfflineLimit()
+    {
+        var limit = time.GetElapsedTime(time.GetTimestamp(), keeper.Deadline) / 3;
+        return limit > s_leastLimit ? limit < s_quitLimit ? limit : s_quitLimit : s_leastLimit;
+    }
+}

@@ -1,0 +1,160 @@
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Postgres;
+using Routing.Cluster;
+using Routing.Dcs;
+using Routing.Ha;
+
+namespace Routing.Agent.Loop;
+
+/// <summary>Begins the job that an action asks for.</summary>
+internal sealed class JobStarter(
+    IPostgres postgres, LeaseKeeper keeper, IPrimaryGuard guard, JobSlot jobs, OrderDesk orders, KeyWrites keys,
+    DemotionJob demotion, TimeProvider time, ILogger logger)
+{
+    /// <summary>
+    /// Starts the job beside the loop, unless another one runs, or it would make a primary that may not be.
+    /// </summary>
+    public bool TryStart(HaAction action, PerformedRun run)
+    {
+        // Frozen since the decision, or held up by another action, we may lead no more.
+        var makesPrimary = action is HaAction.Promote or HaAction.StartPrimary or HaAction.Restart { AsPrimary: true };
+        if (makesPrimary && !run.Config.Pause && !LeadsStill())
+        {
+            logger.NotDone(action.GetType().Name, "not begun", "the lease ran out in the meantime");
+            return false;
+        }
+        if (makesPrimary && !run.Config.Pause && !guard.Prepare(run.Observation.Timing))
+        {
+            // The key may be held for long: the device that could be opened then is asked again.
+            logger.NotDone(action.GetType().Name, "not begun", guard.WatchdogProblem ?? "");
+            return false;
+        }
+        var (kind, work) = Job(action, run);
+        if (action is HaAction.StartPrimary or HaAction.Promote
+            && run.Observation.Local.PostmasterPid is > 0 and var pid)
+        {
+            guard.Arm(pid);
+        }
+        var hasBegun = jobs.TryStart(
+            kind, SourceOf(action), work, (action as HaAction.Demote)?.Mode,
+            action is HaAction.Restart { AsPrimary: true });
+        if (hasBegun)
+        {
+            TellBegun(action);
+        }
+        return hasBegun;
+    }
+
+    /// <summary>The member that a job reads from.</summary>
+    private static string? SourceOf(HaAction action) => action switch
+    {
+        HaAction.CopyMember copy => copy.Source,
+        HaAction.CheckDivergence check => check.Primary,
+        HaAction.Rewind rewind => rewind.Primary,
+        _ => null,
+    };
+
+    private bool LeadsStill() =>
+        keeper.View.Leads || (keeper.VouchedUntil is { } until && time.GetTimestamp() < until);
+
+    private void TellBegun(HaAction action)
+    {
+        if (action is HaAction.Restart restart)
+        {
+            orders.Begin(restart.Order.Id);
+        }
+        else if (action is HaAction.CopyMember { OrderId: not 0 } copy)
+        {
+            orders.End(copy.OrderId, new OrderEnd(JobResult.Done, null, "has begun"));   // nobody waits for hours
+        }
+    }
+
+    private (JobKind, Func<IJobProgress, CancellationToken, Task<(JobResult, string)>>) Job(
+        HaAction action, PerformedRun run)
+    {
+        // Before the first answer of the DCS only a demotion can be begun, which needs no member.
+        var members = (run.Observation.Cluster ?? ClusterSnapshot.Empty).Members;
+        return action switch
+        {
+            HaAction.Bootstrap => (JobKind.Bootstrap, async (p, t) => End(await postgres.BootstrapAsync(p, t))),
+            HaAction.AbandonBootstrap => (JobKind.AbandonBootstrap, (_, t) => AbandonAsync(run, t)),
+            HaAction.CopyMember copy => (copy.Replaces ? JobKind.Reinitialize : JobKind.Clone, async (p, t) =>
+                End(await postgres.CloneAsync(
+                    PlanOf(copy, copy.Source is { } source ? members[source] : null, p), p, t))),
+            HaAction.StartPrimary start => (JobKind.StartPrimary, async (_, t) =>
+                End(await postgres.StartAsync(
+                    new StartPlan(true, null, start.Timeout) { OnPostmaster = guard.Arm }, t))),
+            HaAction.StartStandby start => (JobKind.StartStandby, async (_, t) =>
+                End(await postgres.StartAsync(new StartPlan(false, start.Upstream, null), t))),
+            HaAction.Promote promote => (JobKind.Promote, async (_, t) =>
+                End(await postgres.PromoteAsync(promote.UsedTimeline, PromotionLimit(run), t))),
+            HaAction.Demote demote => (JobKind.Demote, (p, t) => demotion.RunAsync(demote, run, p, t)),
+            HaAction.Follow follow =>
+                (JobKind.Follow, async (_, t) => End(await postgres.FollowAsync(follow.Upstream, t))),
+            HaAction.CheckDivergence check => (JobKind.CheckDivergence, async (_, t) =>
+                End(await postgres.CheckDivergenceAsync(members[check.Primary], t))),
+            HaAction.Rewind rewind => (JobKind.Rewind, (p, t) => RewindAsync(members[rewind.Primary], p, t)),
+            HaAction.Restart restart => (JobKind.Restart, (p, t) =>
+                new RestartJob(postgres, guard, orders, LeadsStill).RunAsync(restart, run, p, t)),
+            _ => throw new InvalidOperationException($"The performer does not know the job {action}."),
+        };
+    }
+
+    private static ClonePlan PlanOf(HaAction.CopyMember copy, Member? source, IProgress<CopyProgress> progress) =>
+        new(source)
+        {
+            Replaces = copy.Replaces,
+            OnlyBaseBackup = copy.FromLeader,
+            OnCopied = progress.Report,
+        };
+
+    private static TimeSpan PromotionLimit(PerformedRun run) =>
+        TimeSpan.FromSeconds(Math.Max(10, run.Observation.Timing.LoopWait.TotalSeconds * 6));
+
+    private static (JobResult, string) End(StepResult result) =>
+        (result.Ok ? JobResult.Done : JobResult.Failed, result.Detail);
+
+    private (JobResult, string) End(StartOutcome outcome) => outcome switch
+    {
+        StartOutcome.Running => (JobResult.Done, "PostgreSQL accepts connections"),
+        StartOutcome.StillStarting => (JobResult.StillStarting, "PostgreSQL is still starting"),
+        _ => (JobResult.Failed, $"PostgreSQL did not start: {postgres.StartProblem}"),
+    };
+
+    private static (JobResult, string) End(DivergenceResult result) => result.Divergence switch
+    {
+        Divergence.None => (JobResult.Done, result.Detail),
+        Divergence.Diverged => (JobResult.Diverged, result.Detail),
+        _ => (JobResult.CannotTell, result.Detail),
+    };
+
+    /// <summary>
+    /// A rewind that failed because its source went away says nothing about the data: it is tried again later.
+    /// </summary>
+    private async Task<(JobResult, string)> RewindAsync(
+        Member primary, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        var rewound = await postgres.RewindAsync(primary, progress, cancellationToken);
+        if (rewound.Ok)
+        {
+            return (JobResult.Done, rewound.Detail);
+        }
+        if (rewound.IsObstacle)
+        {
+            return (JobResult.CannotTell, rewound.Detail);
+        }
+        var source = await postgres.CheckDivergenceAsync(primary, cancellationToken);
+        return source.Divergence == Divergence.CannotTell
+            ? (JobResult.CannotTell, $"{rewound.Detail}; {source.Detail}")
+            : (JobResult.Failed, rewound.Detail);
+    }
+
+    private async Task<(JobResult, string)> AbandonAsync(PerformedRun run, CancellationToken cancellationToken)
+    {
+        var moved = await postgres.MoveDataDirectoryAwayAsync(cancellationToken);
+        var freed = await keys.FreeInitializeAsync(run.Observation.Memory.InitializeRevision, cancellationToken);
+        return (moved.Ok && freed.Status is WriteStatus.Done or WriteStatus.Conflict
+            ? JobResult.Done
+            : JobResult.Failed, moved.Detail);
+    }
+}

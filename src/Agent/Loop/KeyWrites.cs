@@ -1,0 +1,77 @@
+using System.Globalization;
+using System.Text.Json;
+using Routing.Cluster;
+using Routing.Dcs;
+using Routing.Ha;
+
+namespace Routing.Agent.Loop;
+
+/// <summary>Writes the keys that a decision names, each under the condition that its action carries.</summary>
+internal sealed class KeyWrites(IClusterStore store, LeaseKeeper keeper)
+{
+    /// <summary>Writes or deletes the key of this action.</summary>
+    /// <returns>The outcome; null: the action is about no key.</returns>
+    public async ValueTask<WriteOutcome?> TryPerformAsync(
+        HaAction action, PerformedRun run, CancellationToken cancellationToken)
+    {
+        switch (action)
+        {
+            case HaAction.WriteInitialize write:
+                return await store.PutAsync(
+                    ClusterKeys.Initialize, write.SystemId, UnchangedOrAlways(write.Revision), 0, cancellationToken);
+            case HaAction.WriteConfig:
+                var config = run.Config.Raw.EnumerateObject().Any() ? run.Config.Raw : run.Member.InitialConfig;
+                return await store.PutAsync(
+                    ClusterKeys.Config, JsonSerializer.Serialize(config, JsonContext.Default.JsonElement),
+                    run.Observation.Cluster?.Config is null ? WriteCondition.Always : WriteCondition.Absent, 0,
+                    cancellationToken);
+            case HaAction.ClearFailover clear:
+                return await store.PutAsync(
+                    ClusterKeys.Failover, KeyWriter.NoFailover, UnchangedOrAlways(clear.Revision), 0,
+                    cancellationToken);
+            case HaAction.WriteSync sync:
+                return await store.PutAsync(
+                    ClusterKeys.Sync, KeyWriter.Sync(sync.State.Leader, sync.State.Standbys, sync.State.Quorum),
+                    WriteCondition.Unchanged(sync.State.ModRevision), 0, cancellationToken);
+            case HaAction.DeleteSync delete:
+                return await store.DeleteAsync(
+                    ClusterKeys.Sync, WriteCondition.Unchanged(delete.Revision), cancellationToken);
+            case HaAction.ReserveTimeline reserve:
+                return await store.PutAsync(
+                    ClusterKeys.Timeline, reserve.Timeline.ToString(CultureInfo.InvariantCulture),
+                    WriteCondition.Always, 0, cancellationToken);
+            case HaAction.WriteHistory history:
+                return await store.PutAsync(
+                    ClusterKeys.History, KeyWriter.History(history.History), WriteCondition.Always, 0,
+                    cancellationToken);
+            default:
+                return null;
+        }
+    }
+
+    /// <summary>Takes the empty initialize key: the winner makes the cluster.</summary>
+    /// <returns>The outcome; null: there is no lease to put the key on.</returns>
+    public async ValueTask<WriteOutcome?> RaceInitializeAsync(CancellationToken cancellationToken)
+    {
+        var lease = await keeper.LeaseForKeysAsync(cancellationToken);
+        // On our lease: should we die while bootstrapping, the scope is free again.
+        return lease == 0
+            ? null
+            : await store.PutAsync(ClusterKeys.Initialize, "", WriteCondition.Absent, lease, cancellationToken);
+    }
+
+    /// <summary>
+    /// Frees the initialize key, if it is still the empty one of this revision: when it is another's by now, that
+    /// member makes the cluster. It hangs on our lease besides.
+    /// </summary>
+    public ValueTask<WriteOutcome> FreeInitializeAsync(long revision, CancellationToken cancellationToken) =>
+        store.DeleteAsync(ClusterKeys.Initialize, WriteCondition.Unchanged(revision), cancellationToken);
+
+    /// <summary>Drops the request for a switchover that was written at this revision.</summary>
+    public ValueTask<WriteOutcome> DropRequestAsync(long revision, CancellationToken cancellationToken) =>
+        store.PutAsync(
+            ClusterKeys.Failover, KeyWriter.NoFailover, WriteCondition.Unchanged(revision), 0, cancellationToken);
+
+    private static WriteCondition UnchangedOrAlways(long? revision) =>
+        revision is { } seen ? WriteCondition.Unchanged(seen) : WriteCondition.Always;
+}

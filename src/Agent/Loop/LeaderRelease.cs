@@ -1,0 +1,29 @@
+using Microsoft.Extensions.Logging;
+using Routing.Cluster;
+using Routing.Dcs;
+
+namespace Routing.Agent.Loop;
+
+/// <summary>Gives the leader key up, after the last position was published.</summary>
+internal sealed class LeaderRelease(StatusKey status, LeaseKeeper keeper, ILogger logger)
+{
+    /// <summary>Publishes the position (carrying over what else stands there), then gives the key up.</summary>
+    /// <param name="optime">The position; null: nothing is published.</param>
+    /// <param name="run">The run that gives it up.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task<WriteOutcome> ReleaseAsync(Lsn? optime, PerformedRun run, CancellationToken cancellationToken)
+    {
+        if (optime is { } position && position > Lsn.Zero && keeper.Held is { } held)
+        {
+            var seen = run.Observation.Cluster ?? ClusterSnapshot.Empty;
+            var published = await status.PublishAsync(
+                seen.Status with { Optime = position }, seen, held.Term, run.Observation.Memory.PromotedIn,
+                cancellationToken);
+            if (!published.IsDone)
+            {
+                logger.NotDone("the last position", published.Status.ToString(), published.Problem ?? "");
+            }
+        }
+        return await keeper.ReleaseAsync(cancellationToken);
+    }
+}
