@@ -23,47 +23,28 @@ internal sealed partial class LeaseKeeper(
     private readonly LoopSignal _sleep = new(time);
     private readonly Lock _lock = new();
     private readonly Lock _telling = new();
-    private LeaderKey? _held;
-    private long _leaderUntil;
-    private TimeSpan _leaderTtl = Timing.Default.Ttl;
-    private TimeSpan _leaderLoopWait = Timing.Default.LoopWait;
-    private long _confirmedAt;
-    private long _vouchedUntil;
-    private long _vouchedDeadline;
-    private bool _uncertain;
-    private bool _wanted;
-    private Term _releasedTerm;
-    private bool _releasePending;
-    private long _releaseUntil;
-    private OwnLease? _lease;
-    private TimeSpan _ttl = Timing.Default.Ttl;
-    private TimeSpan _loopWait = Timing.Default.LoopWait;
-    private TimeSpan _requestLimit = Timing.Default.RetryTimeout;
-    private long _renewedAt;
-
-    /// <summary>Count of renewals that got no answer.</summary>
-    public long FailedRenewals { get; private set; }
+    private volatile LeaseBelief _belief = new();
 
     /// <summary>What may be believed now.</summary>
     public LeaseView View
     {
         get
         {
-            lock (_lock)
-            {
-                var now = time.GetTimestamp();
-                return _held is { } held
-                    ? new LeaseView(true, held.Term, time.GetElapsedTime(now, _leaderUntil), _uncertain, _leaderTtl)
-                    {
-                        Reserve = listener.ReserveOf(_leaderTtl),
-                    }
-                    : new LeaseView(false, default, TimeSpan.Zero, _uncertain, _ttl)
-                    {
-                        ReleaseLeft = _releasePending && now < _releaseUntil
-                            ? time.GetElapsedTime(now, _releaseUntil)
-                            : TimeSpan.Zero,
-                    };
-            }
+            var belief = _belief;
+            var now = time.GetTimestamp();
+            return belief.Held is { } held
+                ? new LeaseView(
+                    true, held.Term, time.GetElapsedTime(now, belief.LeaderUntil), belief.IsUncertain,
+                    belief.LeaderTtl)
+                {
+                    Reserve = listener.ReserveOf(belief.LeaderTtl),
+                }
+                : new LeaseView(false, default, TimeSpan.Zero, belief.IsUncertain, belief.Ttl)
+                {
+                    ReleaseLeft = belief.IsReleasePending && now < belief.ReleaseUntil
+                        ? time.GetElapsedTime(now, belief.ReleaseUntil)
+                        : TimeSpan.Zero,
+                };
         }
     }
 
@@ -71,40 +52,18 @@ internal sealed partial class LeaseKeeper(
     /// Until when a primary here may run at the latest: the timestamp at which the fence acts. In the past when nothing
     /// is believed.
     /// </summary>
-    public long Deadline
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return Math.Max(_held is null ? 0 : DeadlineOf(_leaderUntil, _leaderTtl), _vouchedDeadline);
-            }
-        }
-    }
+    public long Deadline => DeadlineOf(_belief);
 
     /// <summary>The key that we hold, for a snapshot that is older than it; null when we hold none.</summary>
-    public LeaderKey? Held
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _held;
-            }
-        }
-    }
+    public LeaderKey? Held => _belief.Held;
 
     /// <summary>The newest term that we gave up: a snapshot that still shows it as ours is old.</summary>
-    public Term ReleasedTerm
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _releasedTerm;
-            }
-        }
-    }
+    public Term ReleasedTerm => _belief.ReleasedTerm;
+
+    /// <summary>
+    /// Until when others vouch for this leader (failsafe mode); null when nobody does. The DCS's own word ends it.
+    /// </summary>
+    public long? VouchedUntil => _belief.VouchedUntil is not 0 and var until ? until : null;
 
     /// <summary>Renews until cancelled. Owns every grant and keep-alive.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -135,15 +94,9 @@ internal sealed partial class LeaseKeeper(
     /// <summary>Adopts the times in force. A changed ttl means a new lease, and the keys are put on it.</summary>
     public void Adopt(Timing timing)
     {
-        lock (_lock)
+        if (Change(belief => belief.WithTimes(timing)).Ttl == timing.Ttl)
         {
-            (_requestLimit, _loopWait) = (timing.RetryTimeout, timing.LoopWait);
-            if (_ttl == timing.Ttl)
-            {
-                return;
-            }
-            _ttl = timing.Ttl;
-            _lease = null;
+            return;
         }
         _sleep.Wake();   // a shorter ttl can be over before the present sleep is
         LogTtl(timing.Ttl.TotalSeconds);
@@ -174,19 +127,13 @@ internal sealed partial class LeaseKeeper(
     /// </summary>
     public async Task<WriteOutcome> ReleaseAsync(CancellationToken cancellationToken)
     {
-        lock (_lock)
-        {
-            _releasedTerm = _held is { } held && held.Term > _releasedTerm ? held.Term : _releasedTerm;
-            PromiseRelease();
-        }
+        Change(static belief => belief.WithTermReleased());
+        PromiseRelease();
         Forget();
         await EnterAsync();
         try
         {
-            lock (_lock)
-            {
-                PromiseRelease();   // the gate's last holder may have renewed the lease
-            }
+            PromiseRelease();   // the gate's last holder may have renewed the lease
             using var limit = Limit(cancellationToken);
             return await DeleteKeyAsync(limit.Token);
         }
@@ -204,14 +151,8 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    /// <summary>
-    /// The key has to go. The lease is not renewed from here on, so that the key ends with it at the latest. Needs the
-    /// lock.
-    /// </summary>
     private void PromiseRelease() =>
-        (_releasePending, _releaseUntil) = (true, time.GetTimestamp() + Ticks(Longer(_ttl, _leaderTtl)));
-
-    private static TimeSpan Longer(TimeSpan left, TimeSpan right) => left > right ? left : right;
+        Change(belief => belief.WithReleasePromised(time.GetTimestamp() + Ticks(belief.LongestTtl)));
 
     /// <summary>Deletes the key. The promise is kept when the answer is clear.</summary>
     private async Task<WriteOutcome> DeleteKeyAsync(CancellationToken cancellationToken)
@@ -219,10 +160,7 @@ internal sealed partial class LeaseKeeper(
         var outcome = await store.ReleaseLeaderAsync(self, cancellationToken);
         if (outcome.Status is WriteStatus.Done or WriteStatus.Conflict)
         {
-            lock (_lock)
-            {
-                _releasePending = false;
-            }
+            Change(static belief => belief with { IsReleasePending = false });
         }
         return outcome;
     }
@@ -230,64 +168,29 @@ internal sealed partial class LeaseKeeper(
     /// <summary>Whether a key that was given up may still be there.</summary>
     private bool HasToRelease()
     {
-        lock (_lock)
-        {
-            _releasePending &= _held is null && time.GetTimestamp() < _releaseUntil;
-            return _releasePending;
-        }
+        Change(belief => belief.WithReleaseLookedAt(time.GetTimestamp()));
+        return _belief.IsReleasePending;
     }
 
     /// <summary>Stops believing in the leader key.</summary>
     public void Forget()
     {
-        lock (_lock)
-        {
-            _held = null;
-            _uncertain = false;
-            _wanted = false;
-        }
+        Change(static belief => belief.WithoutKey());
         Tell();
     }
 
     /// <summary>A pushed snapshot may tell that the key is gone or belongs to another.</summary>
     public void Observe(ClusterSnapshot snapshot)
     {
-        lock (_lock)
+        if (_belief.Held is { } held && snapshot.Life.Number > held.Term.Life)
         {
-            if (_held is not { } held || snapshot.Life.Number < held.Term.Life)
-            {
-                return;
-            }
-            if (snapshot.Life.Number > held.Term.Life)
-            {
-                _sleep.Wake();   // of the key in an earlier life it tells nothing; the next renewal carries it over
-                return;
-            }
-            // A key that was written over, not deleted, keeps its term.
-            if (snapshot.Revision < held.ModRevision
-                || (snapshot.Leader is { } leader && leader.Term == held.Term && leader.Holder == held.Holder))
-            {
-                return;
-            }
-            _held = null;
-            _uncertain = false;
-            _wanted = false;
+            _sleep.Wake();   // of the key in an earlier life it tells nothing; the next renewal carries it over
+            return;
         }
-        LogLost(snapshot.Leader?.Holder ?? "nobody");
-        Tell();
-    }
-
-    /// <summary>
-    /// Until when others vouch for this leader (failsafe mode); null when nobody does. The DCS's own word ends it.
-    /// </summary>
-    public long? VouchedUntil
-    {
-        get
+        if (Change(belief => belief.IsLostIn(snapshot) ? belief.WithoutKey() : belief).IsLostIn(snapshot))
         {
-            lock (_lock)
-            {
-                return _vouchedUntil == 0 ? null : _vouchedUntil;
-            }
+            LogLost(snapshot.Leader?.Holder ?? "nobody");
+            Tell();
         }
     }
 
@@ -300,16 +203,10 @@ internal sealed partial class LeaseKeeper(
     /// <param name="until">How long they do.</param>
     public void Vouch(long sentAt, long until)
     {
-        lock (_lock)
+        if (Change(belief => belief.WithVouched(sentAt, until, DeadlineOf(until, belief.Ttl))).ConfirmedAt <= sentAt)
         {
-            if (_confirmedAt > sentAt)
-            {
-                return;
-            }
-            _vouchedUntil = Math.Max(_vouchedUntil, until);
-            _vouchedDeadline = Math.Max(_vouchedDeadline, DeadlineOf(until, _ttl));
+            Tell();
         }
-        Tell();
     }
 
     /// <summary>
@@ -320,24 +217,21 @@ internal sealed partial class LeaseKeeper(
     /// </remarks>
     public void Withdraw()
     {
-        lock (_lock)
+        var before = Change(belief => belief.VouchedUntil == 0
+            ? belief
+            : belief.WithConsentWithdrawn(time.GetTimestamp() + (Ticks(Observation.SafetyMarginOf(belief.Ttl)) / 2)));
+        if (before.VouchedUntil != 0)
         {
-            if (_vouchedUntil == 0)
-            {
-                return;
-            }
-            var soon = time.GetTimestamp() + (Ticks(Observation.SafetyMarginOf(_ttl)) / 2);
-            (_vouchedUntil, _vouchedDeadline) = (0, Math.Min(_vouchedDeadline, soon));
+            Tell();
+            listener.Wake();
         }
-        Tell();
-        listener.Wake();
     }
 
     /// <summary>The lease for a key that is about to be put; grants one when there is none.</summary>
     /// <returns>0 when none can be had now.</returns>
     public async Task<long> LeaseForKeysAsync(CancellationToken cancellationToken)
     {
-        if (_lease is { } lease)
+        if (_belief.Lease is { } lease)
         {
             return lease.Id;
         }
@@ -358,13 +252,7 @@ internal sealed partial class LeaseKeeper(
     }
 
     /// <summary>The store says that our lease does not exist: grant a new one before the next use.</summary>
-    public void LeaseIsGone()
-    {
-        lock (_lock)
-        {
-            _lease = null;
-        }
-    }
+    public void LeaseIsGone() => Change(static belief => belief with { Lease = null });
 
     public void Dispose()
     {
@@ -381,12 +269,10 @@ internal sealed partial class LeaseKeeper(
     {
         get
         {
-            lock (_lock)
-            {
-                var ttl = _ttl - listener.ReserveOf(_ttl);
-                var pace = WatchPace.For(ttl);
-                return pace < ttl / 5 ? pace : ttl / 5;
-            }
+            var ttl = _belief.Ttl;
+            ttl -= listener.ReserveOf(ttl);
+            var pace = WatchPace.For(ttl);
+            return pace < ttl / 5 ? pace : ttl / 5;
         }
     }
 
@@ -394,14 +280,8 @@ internal sealed partial class LeaseKeeper(
     /// A lease that carries no leader key may rest until two fifths of its life are over: it is renewed at every second
     /// moment.
     /// </summary>
-    private bool MayRest()
-    {
-        lock (_lock)
-        {
-            return _held is null && !_uncertain && !_wanted && !_releasePending && _lease is not null
-                && time.GetElapsedTime(_renewedAt) + Interval <= _ttl * 0.4;
-        }
-    }
+    private bool MayRest() =>
+        _belief is { MayRest: true } belief && time.GetElapsedTime(belief.RenewedAt) + Interval <= belief.Ttl * 0.4;
 
     private static TimeSpan RetryInterval => TimeSpan.FromMilliseconds(250);
 
@@ -427,15 +307,9 @@ internal sealed partial class LeaseKeeper(
             }
             if (await RenewAsync(limit.Token) is not { } lease)
             {
-                FailedRenewals++;
                 return false;
             }
-            bool keeps;
-            lock (_lock)
-            {
-                keeps = _held is not null || (_uncertain && _wanted);
-            }
-            if (!keeps)
+            if (!_belief.KeepsKey)
             {
                 return true;
             }
@@ -455,7 +329,6 @@ internal sealed partial class LeaseKeeper(
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            FailedRenewals++;
             return false;
         }
         finally
@@ -465,13 +338,8 @@ internal sealed partial class LeaseKeeper(
     }
 
     /// <summary>Whether the key may be believed in now: by its lease, or because others vouch.</summary>
-    private bool IsBelieved()
-    {
-        lock (_lock)
-        {
-            return _held is not null && time.GetTimestamp() < Math.Max(_leaderUntil, _vouchedUntil);
-        }
-    }
+    private bool IsBelieved() =>
+        _belief is { Held: not null } belief && time.GetTimestamp() < belief.Until;
 
     private async Task<LeaderWrite> WriteLeaderAsync(
         Func<IClusterStore, string, long, CancellationToken, ValueTask<LeaderWrite>> write, TimeSpan? atMost,
@@ -482,20 +350,15 @@ internal sealed partial class LeaseKeeper(
         {
             var sentAt = time.GetTimestamp();
             using var limit = Limit(cancellationToken, atMost);
-            lock (_lock)
-            {
-                _wanted = true;
-            }
+            Change(static belief => belief with { IsWanted = true });
             for (var attempt = 0; ; attempt++)
             {
                 if (await RenewAsync(limit.Token) is not { } lease)
                 {
                     return new LeaderWrite(LeaseOutcome.Unknown, null, "the lease could not be renewed");
                 }
-                lock (_lock)
-                {
-                    _releasePending = false;   // only now: a key that was given up and is not asked for again has to go
-                }
+                // Only now: a key that was given up and is not asked for again has to go.
+                Change(static belief => belief with { IsReleasePending = false });
                 Foresee(lease, sentAt);
                 var result = await write(store, self, lease.Id, limit.Token);
                 if (result.Outcome == LeaseOutcome.LeaseGone && attempt == 0)
@@ -523,13 +386,13 @@ internal sealed partial class LeaseKeeper(
     /// <returns>The lease that lives now, whatever is adopted meanwhile; null: none could be had.</returns>
     private async Task<OwnLease?> RenewAsync(CancellationToken cancellationToken)
     {
-        if (_lease is { } lease)
+        if (_belief.Lease is { } lease)
         {
             var sentAt = time.GetTimestamp();
             switch (await store.RenewLeaseAsync(lease.Id, cancellationToken))
             {
                 case RenewOutcome.Renewed:
-                    _renewedAt = sentAt;
+                    Change(belief => belief with { RenewedAt = sentAt });
                     return lease;
                 case RenewOutcome.Unknown:
                     return null;
@@ -544,29 +407,20 @@ internal sealed partial class LeaseKeeper(
 
     private async Task<OwnLease?> GrantIfNoneAsync(CancellationToken cancellationToken)
     {
-        if (_lease is { } present)
+        var belief = _belief;
+        if (belief.Lease is { } present)
         {
             return present;
         }
-        TimeSpan ttl;
-        lock (_lock)
-        {
-            ttl = _ttl;
-        }
+        var ttl = belief.Ttl;
         try
         {
             var sentAt = time.GetTimestamp();
             var granted = new OwnLease((await store.GrantLeaseAsync(ttl, cancellationToken)).Id, ttl);
-            bool isInForce;
-            lock (_lock)
-            {
-                // A ttl that changed meanwhile makes this lease useless; the next round grants the right one.
-                isInForce = ttl == _ttl;
-                _lease = isInForce ? granted : null;
-            }
-            _renewedAt = sentAt;
+            // A ttl that changed meanwhile makes this lease useless; the next round grants the right one.
+            var before = Change(next => next with { Lease = next.Ttl == ttl ? granted : null, RenewedAt = sentAt });
             listener.Wake();
-            return isInForce ? granted : null;
+            return before.Ttl == ttl ? granted : null;
         }
         catch (ClusterStoreException problem)
         {
@@ -582,22 +436,14 @@ internal sealed partial class LeaseKeeper(
     private void Foresee(OwnLease lease, long sentAt)
     {
         var until = sentAt + Ticks(lease.Ttl);
-        bool isHeld;
-        lock (_lock)
-        {
-            isHeld = _held is not null;
-            if (isHeld && until >= _leaderUntil)
-            {
-                return;
-            }
-            if (isHeld)
-            {
-                (_leaderUntil, _leaderTtl, _leaderLoopWait) = (until, lease.Ttl, _loopWait);
-            }
-        }
-        if (!isHeld)
+        var before = Change(belief => belief.WithShorterLease(lease, until));
+        if (before.Held is null)
         {
             listener.DeadlineForeseen(DeadlineOf(until, lease.Ttl));
+            return;
+        }
+        if (until >= before.LeaderUntil)
+        {
             return;
         }
         Tell();
@@ -613,47 +459,34 @@ internal sealed partial class LeaseKeeper(
     /// </param>
     private void Settle(LeaderWrite write, long sentAt, TimeSpan ttl, LeaderKey? asked)
     {
-        var changed = false;
-        lock (_lock)
+        var before = Change(belief => IsOfThePast(belief) ? belief : write.Outcome switch
         {
-            if ((asked is not null && _held != asked) || (write.Outcome == LeaseOutcome.Held && _releasePending))
-            {
-                return;
-            }
-            switch (write.Outcome)
-            {
-                case LeaseOutcome.Held:
-                    changed = _held is null || _uncertain;
-                    _held = write.Leader ?? _held;
-                    _uncertain = false;
-                    (_leaderUntil, _leaderTtl) = (sentAt + Ticks(ttl), ttl);
-                    _leaderLoopWait = ttl == _ttl ? _loopWait : _leaderLoopWait;
-                    // Who is asked next time is known by the DCS from here on, and may be others than those who have
-                    // vouched.
-                    (_confirmedAt, _vouchedUntil, _vouchedDeadline) = (time.GetTimestamp(), 0, 0);
-                    break;
-                case LeaseOutcome.Lost or LeaseOutcome.LeaseGone:
-                    changed = _held is not null || _uncertain;
-                    _held = null;
-                    _uncertain = false;
-                    _wanted = false;
-                    break;
-                default:
-                    changed = !_uncertain;
-                    _uncertain = true;
-                    break;
-            }
+            LeaseOutcome.Held => belief.WithKey(write.Leader, sentAt + Ticks(ttl), ttl, time.GetTimestamp()),
+            LeaseOutcome.Lost or LeaseOutcome.LeaseGone => belief.WithoutKey(),
+            _ => belief with { IsUncertain = true },
+        });
+        if (IsOfThePast(before))
+        {
+            return;
         }
         if (write.Outcome == LeaseOutcome.LeaseGone)
         {
             LeaseIsGone();
         }
         Tell();
-        if (changed)
+        if (write.Outcome switch
+        {
+            LeaseOutcome.Held => before.Held is null || before.IsUncertain,
+            LeaseOutcome.Lost or LeaseOutcome.LeaseGone => before.Held is not null || before.IsUncertain,
+            _ => !before.IsUncertain,
+        })
         {
             LogSettled(write.Outcome, write.Problem ?? write.Leader?.Holder ?? "");
             listener.Wake();
         }
+
+        bool IsOfThePast(LeaseBelief belief) => (asked is not null && belief.Held != asked)
+            || (write.Outcome == LeaseOutcome.Held && belief.IsReleasePending);
     }
 
     /// <summary>
@@ -663,20 +496,27 @@ internal sealed partial class LeaseKeeper(
     {
         lock (_telling)
         {
-            Conviction? conviction = null;
-            lock (_lock)
-            {
-                if (_held is not null)
-                {
-                    conviction = new Conviction(
-                        Math.Max(_leaderUntil, _vouchedUntil),
-                        Math.Max(DeadlineOf(_leaderUntil, _leaderTtl), _vouchedDeadline), _leaderTtl,
-                        _leaderLoopWait);
-                }
-            }
-            listener.ConvictionChanged(conviction);
+            var belief = _belief;
+            listener.ConvictionChanged(belief.Held is null
+                ? null
+                : new Conviction(belief.Until, DeadlineOf(belief), belief.LeaderTtl, belief.LeaderLoopWait));
         }
     }
+
+    /// <summary>Swaps what is believed for what follows from it.</summary>
+    /// <returns>What was believed before.</returns>
+    private LeaseBelief Change(Func<LeaseBelief, LeaseBelief> next)
+    {
+        lock (_lock)
+        {
+            var before = _belief;
+            _belief = next(before);
+            return before;
+        }
+    }
+
+    private long DeadlineOf(LeaseBelief belief) => Math.Max(
+        belief.Held is null ? 0 : DeadlineOf(belief.LeaderUntil, belief.LeaderTtl), belief.VouchedDeadline);
 
     private long DeadlineOf(long until, TimeSpan ttl)
     {
@@ -688,17 +528,13 @@ internal sealed partial class LeaseKeeper(
 
     private TimedToken Limit(CancellationToken cancellationToken, TimeSpan? atMost = null)
     {
-        TimeSpan limit;
-        lock (_lock)
+        var belief = _belief;
+        var ttl = belief.BindingTtl;
+        var reserve = listener.ReserveOf(ttl);
+        var limit = TimeSpan.FromTicks(Math.Min(belief.RequestLimit.Ticks, (ttl - reserve).Ticks / 4));
+        if (reserve > TimeSpan.Zero && limit > reserve)
         {
-            // While the key hangs on a shorter lease, requests have to fit into that one.
-            var ttl = _held is not null && _leaderTtl < _ttl ? _leaderTtl : _ttl;
-            var reserve = listener.ReserveOf(ttl);
-            limit = TimeSpan.FromTicks(Math.Min(_requestLimit.Ticks, (ttl - reserve).Ticks / 4));
-            if (reserve > TimeSpan.Zero && limit > reserve)
-            {
-                limit = reserve;   // the watchdog counts from the answer, the lease from the question
-            }
+            limit = reserve;   // the watchdog counts from the answer, the lease from the question
         }
         limit = atMost < limit ? atMost.Value : limit;
         return TimedToken.After(limit, time, cancellationToken);
@@ -730,9 +566,4 @@ internal sealed partial class LeaseKeeper(
         Message = "The store was set up anew or restored, and its leader key names {Holder}: this member leads, and "
             + "puts its own there")]
     private partial void LogNewLife(string holder);
-
-    /// <summary>A lease of ours.</summary>
-    /// <param name="Id">Its number.</param>
-    /// <param name="Ttl">What we asked for, not what was granted: the DCS may round up, we never do.</param>
-    private sealed record OwnLease(long Id, TimeSpan Ttl);
 }
