@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using Routing.Agent.Native;
-using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Files;
 
 namespace Routing.Agent.Fence;
 

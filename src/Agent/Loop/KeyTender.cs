@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Routing.Agent.Native;
 using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Ha;

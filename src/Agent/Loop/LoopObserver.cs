@@ -1,6 +1,5 @@
 using Routing.Agent.Postgres;
 using Routing.Agent.Status;
-using Routing.Cluster;
 using Routing.Ha;
 
 namespace Routing.Agent.Loop;

@@ -1,3 +1,4 @@
+using Routing.Agent.Native;
 using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Ha;

@@ -1,3 +1,5 @@
+using Routing.Agent.Native;
+
 namespace Routing.Agent.Loop;
 
 /// <summary>Wakes the loop: many callers, one sleeper; a wake-up while it is awake is not lost.</summary>

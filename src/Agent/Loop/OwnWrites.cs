@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Routing.Agent.Native;
 using Routing.Cluster;
 using Routing.Dcs;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using Routing.Agent.Rest;
+using Routing.Agent.Status;
 using Routing.Cluster;
 
 namespace Routing.Agent.Metrics;

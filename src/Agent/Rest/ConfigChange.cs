@@ -3,7 +3,6 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
-using Routing.Agent.Status;
 using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Settings.Review;

@@ -3,7 +3,6 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Routing.Agent.Config;
 using Routing.Agent.Events;
-using Routing.Agent.Status;
 using Routing.Cluster.Events;
 
 namespace Routing.Agent.Rest;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Routing.Agent.Status;
 using Routing.Cluster;
 
 namespace Routing.Agent.Rest;

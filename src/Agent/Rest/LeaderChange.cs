@@ -2,7 +2,6 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
-using Routing.Agent.Status;
 using Routing.Cluster;
 using Routing.Dcs;
 

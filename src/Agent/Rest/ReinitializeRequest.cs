@@ -2,7 +2,6 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
-using Routing.Agent.Status;
 using Routing.Ha;
 
 namespace Routing.Agent.Rest;

@@ -10,7 +10,6 @@ using Routing.Agent.Events;
 using Routing.Hosting.Http;
 using Routing.Hosting.Logging;
 using Routing.Agent.Metrics;
-using Routing.Agent.Status;
 using Routing.Cluster;
 
 namespace Routing.Agent.Rest;

@@ -1,9 +1,10 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using Routing.Hosting.Logging;
+using Routing.Agent.Status;
 using Routing.Cluster;
 using Routing.Ha;
 using Routing.Ha.Health;
+using Routing.Hosting.Logging;
 
 namespace Routing.Agent.Rest;
 

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Npgsql;
 using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Programs;
 using Routing.Agent.Postgres.Verbs;
 using Routing.Ha;
 

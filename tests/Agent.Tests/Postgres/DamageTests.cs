@@ -1,5 +1,6 @@
 using Routing.Agent.Native;
 using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Files;
 using Routing.Ha;
 using Routing.TestKit;
 

@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Time.Testing;
-using Routing.Agent.Postgres.Health;
+using Routing.Agent.Postgres.Files;
 using Routing.Cluster;
 using Routing.Ha.Health;
 using Routing.TestKit;

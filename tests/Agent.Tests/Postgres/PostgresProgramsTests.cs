@@ -1,5 +1,5 @@
 using Routing.Agent.Native;
-using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Programs;
 using Routing.Agent.Tests.Config;
 
 namespace Routing.Agent.Tests.Postgres;

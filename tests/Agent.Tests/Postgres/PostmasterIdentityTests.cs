@@ -3,6 +3,8 @@ using System.Globalization;
 using Routing.Agent.Fence;
 using Routing.Agent.Native;
 using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Files;
+using Routing.Agent.Postgres.Programs;
 using Routing.Ha;
 using Routing.TestKit;
 

@@ -1,4 +1,5 @@
-using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Files;
+using Routing.Agent.Postgres.Programs;
 using Routing.Agent.Postgres.Verbs;
 
 namespace Routing.Agent.Tests.Postgres;

@@ -1,5 +1,6 @@
 using Npgsql;
 using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Files;
 using Routing.Ha;
 using Routing.Ha.Health;
 using Routing.TestKit;

@@ -5,6 +5,7 @@ using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
 using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Verbs;
 using Routing.Cluster;
 using Routing.Ha;
 using Routing.Settings;

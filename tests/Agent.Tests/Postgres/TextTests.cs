@@ -1,5 +1,8 @@
 using Routing.Agent.Config;
-using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Configuration;
+using Routing.Agent.Postgres.Files;
+using Routing.Agent.Postgres.Programs;
+using Routing.Agent.Postgres.Sessions;
 using Routing.Cluster;
 using Routing.Ha;
 using Routing.Settings.Postgres;

@@ -1,4 +1,5 @@
 using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Files;
 using Routing.Cluster;
 using Routing.Ha;
 using Routing.TestKit;

@@ -1,3 +1,4 @@
+using Routing.Agent.Postgres.Programs;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Verbs;

@@ -1,6 +1,8 @@
 using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Configuration;
+using Routing.Agent.Postgres.Files;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Verbs;

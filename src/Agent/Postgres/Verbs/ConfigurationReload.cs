@@ -3,6 +3,8 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Configuration;
+using Routing.Agent.Postgres.Sessions;
 using Routing.Cluster;
 using Routing.Settings.Postgres;
 

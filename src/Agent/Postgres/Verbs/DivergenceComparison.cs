@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using Routing.Agent.Postgres.Files;
+using Routing.Agent.Postgres.Sessions;
 using Routing.Cluster;
 using Routing.Ha;
 using Routing.Ha.Rewind;

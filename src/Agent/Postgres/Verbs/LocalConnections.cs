@@ -1,5 +1,8 @@
 using System.Collections.Immutable;
 using Routing.Agent.Config;
+using Routing.Agent.Postgres.Files;
+using Routing.Agent.Postgres.Programs;
+using Routing.Agent.Postgres.Sessions;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Verbs;

@@ -1,5 +1,8 @@
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Configuration;
+using Routing.Agent.Postgres.Files;
+using Routing.Agent.Postgres.Programs;
 using Routing.Cluster;
 using Routing.Ha;
 

@@ -1,6 +1,9 @@
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Agent.Config;
+using Routing.Agent.Postgres.Configuration;
+using Routing.Agent.Postgres.Programs;
+using Routing.Agent.Postgres.Sessions;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Verbs;

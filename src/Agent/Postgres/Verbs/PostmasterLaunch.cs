@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Files;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Verbs;

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Programs;
 
 namespace Routing.Agent.Postgres.Verbs;
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Files;
 using Routing.Ha;
 
 namespace Routing.Agent.Postgres.Verbs;

@@ -1,5 +1,7 @@
 using System.Globalization;
 using Npgsql;
+using Routing.Agent.Postgres.Files;
+using Routing.Agent.Postgres.Sessions;
 
 namespace Routing.Agent.Postgres.Verbs;
 

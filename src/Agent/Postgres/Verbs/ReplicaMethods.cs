@@ -1,3 +1,6 @@
+using Routing.Agent.Postgres.Configuration;
+using Routing.Agent.Postgres.Files;
+using Routing.Agent.Postgres.Programs;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Verbs;

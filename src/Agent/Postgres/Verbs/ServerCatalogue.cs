@@ -1,5 +1,6 @@
 using System.Globalization;
 using Npgsql;
+using Routing.Agent.Postgres.Sessions;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Verbs;

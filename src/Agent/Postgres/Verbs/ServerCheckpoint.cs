@@ -1,4 +1,5 @@
 using Npgsql;
+using Routing.Agent.Postgres.Sessions;
 
 namespace Routing.Agent.Postgres.Verbs;
 

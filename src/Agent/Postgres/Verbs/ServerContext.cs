@@ -1,6 +1,10 @@
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Configuration;
+using Routing.Agent.Postgres.Files;
+using Routing.Agent.Postgres.Programs;
+using Routing.Agent.Postgres.Sessions;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Verbs;

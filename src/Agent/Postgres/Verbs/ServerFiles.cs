@@ -1,3 +1,4 @@
+using Routing.Agent.Postgres.Configuration;
 using Routing.Cluster;
 using Routing.Ha;
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Routing.Agent.Postgres.Sessions;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Verbs;

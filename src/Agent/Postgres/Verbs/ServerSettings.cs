@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
+using Routing.Agent.Postgres.Programs;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Verbs;

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Routing.Agent.Loop;
 using Routing.Agent.Native;
 
 namespace Routing.Agent.Postgres.Verbs;

@@ -1,3 +1,4 @@
+using Routing.Agent.Postgres.Files;
 using Routing.Ha;
 
 namespace Routing.Agent.Postgres.Verbs;

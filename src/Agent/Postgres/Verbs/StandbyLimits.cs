@@ -1,5 +1,6 @@
 using System.Globalization;
 using Routing.Agent.Config;
+using Routing.Agent.Postgres.Files;
 
 namespace Routing.Agent.Postgres.Verbs;
 

@@ -1,5 +1,6 @@
 using Npgsql;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Sessions;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Verbs;

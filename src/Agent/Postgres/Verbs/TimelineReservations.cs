@@ -1,3 +1,4 @@
+using Routing.Agent.Postgres.Files;
 
 namespace Routing.Agent.Postgres.Verbs;
 

@@ -1,0 +1,64 @@
+using System.Globalization;
+using System.Text;
+using Routing.Agent.Config;
+using Routing.Cluster;
+
+namespace Routing.Agent.Postgres.Configuration;
+
+/// <summary>
+/// The password file that libpq's programs and the WAL receiver read (PostgreSQL manual, "The Password File").
+/// </summary>
+internal static class PasswordFile
+{
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    /// <summary>
+    /// Writes one line per address and user that has a password; whole or not at all, readable by nobody else.
+    /// </summary>
+    public static void Write(string path, IEnumerable<(string Host, int Port, PostgresUser User)> entries)
+    {
+        var text = new StringBuilder();
+        foreach (var (host, port, user) in entries)
+        {
+            if (user.Password is not { } password)
+            {
+                continue;
+            }
+            Append(host);
+            if (host.StartsWith('/'))
+            {
+                Append("localhost");   // what libpq looks for when it connects by the default socket directory
+            }
+
+            void Append(string name) => text.Append(CultureInfo.InvariantCulture,
+                $"{Escape(name)}:{port}:*:{Escape(user.Username)}:{Escape(password)}\n");
+        }
+        WriteWhole(path, text.ToString(), OwnerOnly);
+    }
+
+    /// <summary>As above, for the users that connect to one member: replication and rewinding.</summary>
+    public static void Write(string path, HostPort address, AuthenticationSettings users) => Write(
+        path,
+        from user in new[] { users.Replication, users.RewindOrSuperuser }.DistinctBy(user => user.Username)
+        select (address.Host, address.Port, user));
+
+    /// <summary>Replaces a file by one with the text, so that no reader ever sees half of it.</summary>
+    internal static void WriteWhole(string path, string text, UnixFileMode mode)
+    {
+        var temporary = path + ".new";
+        File.Delete(temporary);
+        using (var stream = new FileStream(temporary, new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            UnixCreateMode = mode,
+        }))
+        {
+            stream.Write(Encoding.UTF8.GetBytes(text));
+        }
+        File.Move(temporary, path, overwrite: true);
+    }
+
+    private static string Escape(string value) =>
+        value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace(":", "\\:", StringComparison.Ordinal);
+}

@@ -1,0 +1,96 @@
+using System.Globalization;
+using System.Text;
+using Routing.Agent.Native;
+using Routing.Agent.Postgres.Files;
+
+namespace Routing.Agent.Postgres.Programs;
+
+/// <summary>
+/// Programs that an earlier agent started on the data directory and that outlived it: pg_rewind, pg_basebackup, initdb,
+/// scripts.
+/// </summary>
+/// <remarks>
+/// They are known by their arguments. Two that write to one directory spoil it, and none of them says so.
+/// </remarks>
+internal static class LeftoverPrograms
+{
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(10);
+
+    /// <summary>Kills them and waits until they are gone. The caller runs none itself.</summary>
+    /// <returns>How many there were.</returns>
+    /// <exception cref="IOException">One does not end.</exception>
+    public static async Task<int> EndAsync(string dataDirectory, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var arguments = ArgumentsOf(dataDirectory);
+        var ended = 0;
+        foreach (var stat in Find(arguments))
+        {
+            using var process = PidFd.TryOpen(stat.Pid, stat.StartTicks);
+            if (process is null)
+            {
+                continue;
+            }
+            process.TrySignal(Signals.Kill);
+            try
+            {
+                await process.Exited.WaitAsync(s_limit, time, cancellationToken);
+            }
+            catch (TimeoutException error)
+            {
+                throw new IOException(
+                    $"Process {stat.Pid}, which an earlier agent started on {dataDirectory}, does not end.", error);
+            }
+            ended++;
+        }
+        return ended;
+    }
+
+    private static string[] ArgumentsOf(string dataDirectory)
+    {
+        var staging = new DataFilling(dataDirectory).Staging;
+        return [$"--target-pgdata={dataDirectory}", $"--pgdata={staging}", $"--datadir={dataDirectory}", staging];
+    }
+
+    private static List<ProcessStat> Find(string[] arguments)
+    {
+        var found = new List<ProcessStat>();
+        var mounts = MountsOf("self");
+        foreach (var path in Directory.EnumerateDirectories("/proc"))
+        {
+            var name = Path.GetFileName(path);
+            if (int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var pid)
+                && pid != Environment.ProcessId
+                && CommandOf(name).Any(arguments.Contains) && MountsOf(name) == mounts
+                && ProcessStat.Read(pid) is { IsAlive: true } stat)
+            {
+                found.Add(stat);
+            }
+        }
+        return found;
+    }
+
+    private static string[] CommandOf(string process)
+    {
+        try
+        {
+            return Encoding.UTF8.GetString(File.ReadAllBytes($"/proc/{process}/cmdline")).Split('\0');
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return [];   // it has ended, or belongs to somebody else
+        }
+    }
+
+    /// <summary>The same path is another directory in another mount namespace.</summary>
+    private static string? MountsOf(string process)
+    {
+        try
+        {
+            return File.ResolveLinkTarget($"/proc/{process}/ns/mnt", returnFinalTarget: false)?.Name;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+}

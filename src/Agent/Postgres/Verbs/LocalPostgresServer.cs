@@ -1,0 +1,171 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Config;
+using Routing.Cluster;
+using Routing.Ha;
+using Routing.Ha.Slots;
+
+namespace Routing.Agent.Postgres.Verbs;
+
+/// <summary>The PostgreSQL server of this node: its directory, its files, its postmaster.</summary>
+/// <remarks>Each verb has a class of its own; this one makes them, over one context, and hands the calls on.</remarks>
+internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
+{
+    private readonly ServerContext _context;
+    private readonly ServerFiles _files;
+    private readonly ServerObserver _observer;
+    private readonly ServerStart _start;
+    private readonly ServerStop _stop;
+    private readonly ServerRestart _restart;
+    private readonly ServerCheckpoint _checkpoint;
+    private readonly Promotion _promotion;
+    private readonly UpstreamChange _upstream;
+    private readonly ReplayResumption _replay;
+    private readonly ClusterBootstrap _bootstrap;
+    private readonly FailedBootstrap _failedBootstrap;
+    private readonly MemberClone _clone;
+    private readonly DivergenceComparison _divergence;
+    private readonly DataRewind _rewind;
+    private readonly SlotMaintenance _slots;
+    private readonly ConfigurationReload _reload;
+    private readonly ServerCatalogue _catalogue;
+    private readonly SynchronousNames _synchronousNames;
+    private readonly Callbacks _callbacks;
+    private readonly WriteCount _writes;
+
+    /// <summary>The server of these settings. Nothing is touched before the first verb.</summary>
+    /// <param name="settings">The local configuration.</param>
+    /// <param name="dynamicConfig">The dynamic configuration known so far; its default when there is none yet.</param>
+    /// <param name="time">For all waiting.</param>
+    /// <param name="wakeUp">
+    /// Called within milliseconds when the postmaster ends, on a thread of the pool; must return at once.
+    /// </param>
+    /// <param name="logger">For what happens to the server.</param>
+    public LocalPostgresServer(
+        AgentSettings settings, DynamicConfig dynamicConfig, TimeProvider time, Action wakeUp,
+        ILogger<LocalPostgresServer> logger)
+    {
+        _context = new ServerContext(settings, dynamicConfig, time, wakeUp, logger);
+        _files = new ServerFiles(_context);
+        var launch = new PostmasterLaunch(_context, _files);
+        var room = new DataRoom(_context);
+        _observer = new ServerObserver(_context);
+        _checkpoint = new ServerCheckpoint(_context);
+        _start = new ServerStart(_context, _files, launch);
+        _stop = new ServerStop(_context, _checkpoint);
+        _restart = new ServerRestart(_stop, _start, _context.Memory);
+        _promotion = new Promotion(_context);
+        _upstream = new UpstreamChange(_context, _files);
+        _replay = new ReplayResumption(_context);
+        _bootstrap = new ClusterBootstrap(_context, _files, launch, _start, _stop, room);
+        _failedBootstrap = new FailedBootstrap(_context, _stop);
+        _clone = new MemberClone(_context, _stop, room);
+        _divergence = new DivergenceComparison(_context, _observer);
+        _rewind = new DataRewind(_context, _files, launch, _stop, room);
+        _slots = new SlotMaintenance(_context);
+        _reload = new ConfigurationReload(_context, _files);
+        _catalogue = new ServerCatalogue(_context);
+        _synchronousNames = new SynchronousNames(_context, _files);
+        _callbacks = new Callbacks(_context);
+        _writes = new WriteCount(_context);
+    }
+
+    /// <summary>Takes re-read local settings; <see cref="ApplyConfigurationAsync"/> puts them into force.</summary>
+    public void Use(AgentSettings settings) => _context.Settings.Local = settings;
+
+    /// <summary>Ends what runs beside the server. The server itself goes on.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _files.Dispose();
+        await _callbacks.DisposeAsync();
+        _observer.Dispose();
+        await _context.DisposeAsync();
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<LocalPostgres> ObserveAsync(CancellationToken cancellationToken) =>
+        _observer.ObserveAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> BootstrapAsync(IProgress<string> progress, CancellationToken cancellationToken) =>
+        _bootstrap.BootstrapAsync(progress, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> MoveDataDirectoryAwayAsync(CancellationToken cancellationToken) =>
+        _failedBootstrap.MoveAwayAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> CloneAsync(
+        ClonePlan plan, IProgress<string> progress, CancellationToken cancellationToken) =>
+        _clone.CloneAsync(plan, progress, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<DivergenceResult> CheckDivergenceAsync(Member primary, CancellationToken cancellationToken) =>
+        _divergence.CompareAsync(primary, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> RewindAsync(
+        Member primary, IProgress<string> progress, CancellationToken cancellationToken) =>
+        _rewind.RewindAsync(primary, progress, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> MaintainSlotsAsync(SlotPlan plan, CancellationToken cancellationToken) =>
+        _slots.PerformAsync(plan, cancellationToken);
+
+    /// <inheritdoc/>
+    public string StartProblem => _context.Memory.StartProblem;
+
+    /// <inheritdoc/>
+    public Task<StartOutcome> StartAsync(StartPlan plan, CancellationToken cancellationToken) =>
+        _start.StartAsync(plan, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> StopAsync(StopPlan plan, CancellationToken cancellationToken) =>
+        _stop.StopAsync(plan, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<RestartResult> RestartAsync(
+        RestartPlan plan, IProgress<string> progress, CancellationToken cancellationToken) =>
+        _restart.RestartAsync(plan, progress, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> CheckpointAsync(CancellationToken cancellationToken) =>
+        _checkpoint.WriteAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> PromoteAsync(uint usedTimeline, TimeSpan timeout, CancellationToken cancellationToken) =>
+        _promotion.PromoteAsync(usedTimeline, timeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> FollowAsync(Upstream? upstream, CancellationToken cancellationToken) =>
+        _upstream.FollowAsync(upstream, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> ResumeReplayAsync(CancellationToken cancellationToken) =>
+        _replay.ResumeAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> ApplyConfigurationAsync(
+        DynamicConfig config, bool force, CancellationToken cancellationToken) =>
+        _reload.ApplyAsync(config, force, cancellationToken);
+
+    /// <inheritdoc cref="ServerCatalogue.ReadAsync"/>
+    public Task<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(
+        CancellationToken cancellationToken) => _catalogue.ReadAsync(cancellationToken);
+
+    /// <inheritdoc cref="ConfigurationReload.RefusalsAsync"/>
+    public Task<ImmutableArray<string>> RefusalsAsync(
+        DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken) =>
+        _reload.RefusalsAsync(present, next, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> SetSynchronousStandbyNamesAsync(string? names, CancellationToken cancellationToken) =>
+        _synchronousNames.SetAsync(names, cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask<ServerWrites?> WritesAsync(CancellationToken cancellationToken) =>
+        await _writes.AskAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public void RunCallback(string action, Role role) => _callbacks.Start(action, role);
+}

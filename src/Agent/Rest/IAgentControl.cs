@@ -1,0 +1,50 @@
+using System.Collections.Immutable;
+using Routing.Agent.Loop;
+using Routing.Agent.Status;
+using Routing.Cluster;
+using Routing.Dcs;
+
+namespace Routing.Agent.Rest;
+
+/// <summary>What REST may ask of the agent. None of it waits for the loop, save for what says so.</summary>
+internal interface IAgentControl
+{
+    /// <summary>A random name of this life of the agent, by which it knows its own answers.</summary>
+    string Id => "";
+
+    /// <summary>The newest status.</summary>
+    AgentStatus Status { get; }
+
+    /// <summary>The DCS: for requests that write a key (failover, config) or must read anew (cluster).</summary>
+    IClusterStore Store { get; }
+
+    /// <summary>The members as their REST tells them.</summary>
+    IPeers Peers { get; }
+
+    /// <summary>What operators ask of this member.</summary>
+    OrderDesk Orders { get; }
+
+    /// <summary>Lets the loop run now: something changed that it should look at.</summary>
+    void WakeLoop();
+
+    /// <summary>A member would like a newer position than the last observation's: look at the server now.</summary>
+    void LookNow() => WakeLoop();
+
+    /// <summary>A leader that lost the DCS asks whether it may stay. The answer must come at once.</summary>
+    FailsafeAnswer ReceiveFailsafe(FailsafeMessage message);
+
+    /// <summary>
+    /// The values that <paramref name="next"/> changes and that this node's PostgreSQL does not accept, one sentence
+    /// each.
+    /// </summary>
+    ValueTask<ImmutableArray<string>> RefusalsAsync(
+        DynamicConfig present, DynamicConfig next, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// The parameters that this node's PostgreSQL knows, by name; null while it does not answer.
+    /// </summary>
+    ValueTask<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(CancellationToken cancellationToken);
+
+    /// <summary>Reads the local configuration again, as SIGHUP does.</summary>
+    void RequestReload();
+}
