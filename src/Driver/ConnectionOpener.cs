@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Npgsql.Replication;
+using Routing.Cluster;
 using Routing.Driver.Diagnostics;
 using Routing.Driver.Members;
 using Routing.Driver.Routes;
@@ -15,9 +16,8 @@ namespace Routing.Driver;
 /// </summary>
 internal sealed class ConnectionOpener
 {
-    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(20);
+    private static readonly Backoff s_pauses = new(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(500));
     private static readonly TimeSpan s_shortestWait = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan s_longestPause = TimeSpan.FromMilliseconds(500);
 
     private readonly ClusterRouter _router;
     private readonly SharedTypes _types;
@@ -165,7 +165,7 @@ internal sealed class ConnectionOpener
         var attempts = new List<OpenAttempt>();
         var tried = new HashSet<string>(StringComparer.Ordinal);
         Exception? last = null;
-        var pause = s_firstPause;
+        var failures = 0;
         var hasWaited = false;
         using var place = new PlaceInLine();
         while (true)
@@ -254,8 +254,7 @@ internal sealed class ConnectionOpener
                 }
             }
             // Without anybody to try only a change helps; after a failure a little time may.
-            var wait = attempt is null ? Left() : Shorter(Left(), pause);
-            pause = Shorter(pause * 2, s_longestPause);
+            var wait = attempt is null ? Left() : Shorter(Left(), s_pauses.After(++failures));
             try
             {
                 await ForChangeAsync(picture, wait, isAsync, cancellationToken).ConfigureAwait(false);

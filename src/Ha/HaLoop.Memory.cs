@@ -5,6 +5,8 @@ namespace Routing.Ha;
 
 public static partial class HaLoop
 {
+    private static readonly Backoff s_pauses = new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30));
+
     /// <summary>
     /// The memory with what this observation adds to it: the job that ended, and what began or ended to be true.
     /// </summary>
@@ -153,7 +155,7 @@ public static partial class HaLoop
         (JobKind.Clone or JobKind.Reinitialize, _) =>
             memory with
             {
-                FailedClones = memory.FailedClones + 1, RetryAt = ended.EndedAt + Backoff(memory.FailedClones),
+                FailedClones = memory.FailedClones + 1, RetryAt = ended.EndedAt + PauseAfter(memory.FailedClones),
             },
         (JobKind.StartPrimary, JobResult.Failed) => memory with { StartFailure = ended.Detail },
         // The leader key is given up for the one, a standby tries again later for the other; a server that runs takes
@@ -163,13 +165,13 @@ public static partial class HaLoop
             RestartFailed = true,
             StartFailure = ended.Detail,
             FailedStandbyStarts = memory.FailedStandbyStarts + 1,
-            RetryAt = ended.EndedAt + Backoff(memory.FailedStandbyStarts),
+            RetryAt = ended.EndedAt + PauseAfter(memory.FailedStandbyStarts),
         },
         (JobKind.StartStandby, JobResult.Failed) => memory with
         {
             FailedStandbyStarts = memory.FailedStandbyStarts + 1,
             StandbyStartFailure = ended.Detail,
-            RetryAt = ended.EndedAt + Backoff(memory.FailedStandbyStarts),
+            RetryAt = ended.EndedAt + PauseAfter(memory.FailedStandbyStarts),
             Divergence = DivergenceState.Unchecked,
         },
         (JobKind.Promote, JobResult.Failed) => memory with { Promoting = false, PromotionFailure = ended.Detail },
@@ -189,14 +191,14 @@ public static partial class HaLoop
             RewindObstacles = memory.RewindObstacles + 1,
             RewindProblem = ended.Detail,
             RewindFailedAt = ended.EndedAt,
-            RetryAt = ended.EndedAt + Backoff(memory.RewindObstacles),
+            RetryAt = ended.EndedAt + PauseAfter(memory.RewindObstacles),
         },
         (JobKind.Rewind, JobResult.Failed) => memory with
         {
             RewindFailures = memory.RewindFailures + 1,
             RewindProblem = ended.Detail,
             RewindFailedAt = ended.EndedAt,
-            RetryAt = ended.EndedAt + Backoff(memory.RewindFailures),
+            RetryAt = ended.EndedAt + PauseAfter(memory.RewindFailures),
             Divergence =
                 memory.RewindFailures + 1 < MostRewinds ? DivergenceState.Diverged : DivergenceState.RewindFailed,
         },
@@ -253,8 +255,8 @@ public static partial class HaLoop
             };
     }
 
-    /// <summary>1, 2, 4 … at most 30 s.</summary>
-    private static TimeSpan Backoff(int failures) => TimeSpan.FromSeconds(Math.Min(30, 1 << Math.Min(failures, 5)));
+    /// <summary>1, 2, 4 … at most 30 s, by the number of failures before this one.</summary>
+    private static TimeSpan PauseAfter(int earlierFailures) => s_pauses.After(earlierFailures + 1);
 
     private static bool MustWait(Observation o, out TimeSpan left)
     {

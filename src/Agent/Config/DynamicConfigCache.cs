@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Routing.Agent.Native;
 using Routing.Cluster;
 
 namespace Routing.Agent.Config;
@@ -62,10 +63,7 @@ internal static class DynamicConfigCache
         {
             return;
         }
-        var next = file + ".new";
-        File.WriteAllText(next, text);
-        File.SetUnixFileMode(next, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        File.Move(next, file, overwrite: true);
+        WholeFile.Replace(file, text);
     }
 
     private static bool Holds(string file, string text)

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using Routing.Cluster;
-using Routing.Dcs;
 
 namespace Routing.Agent.Loop;
 

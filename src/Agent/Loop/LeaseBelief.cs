@@ -1,6 +1,4 @@
 using Routing.Cluster;
-using Routing.Dcs;
-using Routing.Ha;
 
 namespace Routing.Agent.Loop;
 

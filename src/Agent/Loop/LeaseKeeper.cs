@@ -153,7 +153,7 @@ internal sealed partial class LeaseKeeper(
     }
 
     private void PromiseRelease() =>
-        Change(belief => belief.WithReleasePromised(time.GetTimestamp() + Ticks(belief.LongestTtl)));
+        Change(belief => belief.WithReleasePromised(time.GetTimestamp() + time.TimestampsIn(belief.LongestTtl)));
 
     /// <summary>Deletes the key. The promise is kept when the answer is clear.</summary>
     private async Task<WriteOutcome> DeleteKeyAsync(CancellationToken cancellationToken)
@@ -220,7 +220,8 @@ internal sealed partial class LeaseKeeper(
     {
         var before = Change(belief => belief.VouchedUntil == 0
             ? belief
-            : belief.WithConsentWithdrawn(time.GetTimestamp() + (Ticks(Observation.SafetyMarginOf(belief.Ttl)) / 2)));
+            : belief.WithConsentWithdrawn(
+                time.GetTimestamp() + (time.TimestampsIn(Observation.SafetyMarginOf(belief.Ttl)) / 2)));
         if (before.VouchedUntil != 0)
         {
             Tell();
@@ -436,7 +437,7 @@ internal sealed partial class LeaseKeeper(
     /// </summary>
     private void Foresee(OwnLease lease, long sentAt)
     {
-        var until = sentAt + Ticks(lease.Ttl);
+        var until = sentAt + time.TimestampsIn(lease.Ttl);
         var before = Change(belief => belief.WithShorterLease(lease, until));
         if (before.Held is null)
         {
@@ -462,7 +463,8 @@ internal sealed partial class LeaseKeeper(
     {
         var before = Change(belief => IsOfThePast(belief) ? belief : write.Outcome switch
         {
-            LeaseOutcome.Held => belief.WithKey(write.Leader, sentAt + Ticks(ttl), ttl, time.GetTimestamp()),
+            LeaseOutcome.Held =>
+                belief.WithKey(write.Leader, sentAt + time.TimestampsIn(ttl), ttl, time.GetTimestamp()),
             LeaseOutcome.Lost or LeaseOutcome.LeaseGone => belief.WithoutKey(),
             _ => belief with { IsUncertain = true },
         });
@@ -522,10 +524,8 @@ internal sealed partial class LeaseKeeper(
     private long DeadlineOf(long until, TimeSpan ttl)
     {
         var reserve = listener.ReserveOf(ttl);
-        return until - Ticks(reserve) - (Ticks(Observation.SafetyMarginOf(ttl - reserve)) / 2);
+        return until - time.TimestampsIn(reserve) - (time.TimestampsIn(Observation.SafetyMarginOf(ttl - reserve)) / 2);
     }
-
-    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
 
     private TimedToken Limit(CancellationToken cancellationToken, TimeSpan? atMost = null)
     {

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Status;
 using Routing.Cluster;
+using Routing.Dcs;
 using Routing.Ha;
 
 namespace Routing.Agent.Loop;
@@ -68,7 +69,7 @@ internal sealed class PeerQuestions(
         {
             return learned;
         }
-        var until = sentAt + (long)(ttl.TotalSeconds * time.TimestampFrequency);
+        var until = sentAt + time.TimestampsIn(ttl);
         keeper.Vouch(sentAt, until);
         return learned with
         {

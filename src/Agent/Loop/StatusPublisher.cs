@@ -53,7 +53,7 @@ internal sealed class StatusPublisher(
     /// <summary>The loop runs again after this time at the latest.</summary>
     public void PlanRun(TimeSpan wait)
     {
-        var at = time.GetTimestamp() + (long)(wait.TotalSeconds * time.TimestampFrequency);
+        var at = time.TimestampAfter(wait);
         board.Update(status => status with { NextRunAt = at });
     }
 

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Routing.Agent.Fence;
+using Routing.Agent.Native;
+using Routing.Dcs;
 
 namespace Routing.Agent.Status;
 
@@ -41,12 +43,7 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
         {
             return;
         }
-        var next = Path + ".new";
-        using (var stream = new FileStream(next, new FileStreamOptions
-        {
-            Mode = FileMode.Create, Access = FileAccess.Write,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        }))
+        using var stream = new MemoryStream();
         using (var writer = new Utf8JsonWriter(stream))
         {
             writer.WriteStartObject();
@@ -61,7 +58,7 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
             }
             writer.WriteEndObject();
         }
-        File.Move(next, Path, overwrite: true);
+        WholeFile.Replace(Path, stream.ToArray());
     }
 
     /// <summary>What an earlier life consented to last. Its age decides whether it still binds.</summary>
@@ -83,7 +80,7 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
             {
                 return new FailsafeNotice(
                     Text(kept, "leader"), Text(kept, "conn_url"), Text(kept, "api_url"), null,
-                    timestamp - Ticks(now - new BootInstant(nanoseconds)))
+                    timestamp - time.TimestampsIn(now - new BootInstant(nanoseconds)))
                 {
                     Binds = FailsafeNotice.Seconds(kept, BindsField),
                 };
@@ -95,13 +92,11 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
             // Unreadable is like lost.
         }
         return new FailsafeNotice("a leader from before this machine's start", "", "", null,
-            timestamp - Ticks(now - boot));
+            timestamp - time.TimestampsIn(now - boot));
     }
 
     private static string Text(JsonElement kept, string name) =>
         kept.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
 
     private static string BootId() => File.ReadAllText(BootIdFile).Trim();
-
-    private long Ticks(TimeSpan age) => (long)(age.TotalSeconds * time.TimestampFrequency);
 }

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Routing.Cluster;
-using Routing.Dcs;
 
 namespace Routing.Agent.Status;
 

@@ -135,10 +135,7 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
         {
             return;
         }
-        var next = Path + ".new";
-        File.WriteAllText(next, text);
-        File.SetUnixFileMode(next, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        File.Move(next, Path, overwrite: true);
+        WholeFile.Replace(Path, text);
         _written = text;
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Routing.Agent.Native;
 using Routing.Dcs;
 
 namespace Routing.Agent.Status;
@@ -54,12 +55,7 @@ internal sealed class StoreFile(string dataDirectory)
         {
             return;
         }
-        var next = Path + ".new";
-        using (var stream = new FileStream(next, new FileStreamOptions
-        {
-            Mode = FileMode.Create, Access = FileAccess.Write,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        }))
+        using var stream = new MemoryStream();
         using (var writer = new Utf8JsonWriter(stream))
         {
             writer.WriteStartObject();
@@ -67,7 +63,7 @@ internal sealed class StoreFile(string dataDirectory)
             writer.WriteNumber("leader_created", mark.LeaderCreated);
             writer.WriteEndObject();
         }
-        File.Move(next, Path, overwrite: true);
+        WholeFile.Replace(Path, stream.ToArray());
         _kept = mark;
     }
 }

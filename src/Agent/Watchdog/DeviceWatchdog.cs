@@ -1,4 +1,5 @@
 using Routing.Agent.Config;
+using Routing.Cluster;
 
 namespace Routing.Agent.Watchdog;
 
@@ -14,7 +15,7 @@ internal sealed class DeviceWatchdog(
     /// <summary>A shorter timeout leaves no time for a renewal that is late once.</summary>
     private static readonly TimeSpan s_leastTimeout = TimeSpan.FromSeconds(3);
 
-    private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(30), s_longestPause = TimeSpan.FromMinutes(30);
+    private static readonly Backoff s_pauses = new(TimeSpan.FromSeconds(30), TimeSpan.FromMinutes(30));
 
     private IWatchdogDevice? _device;
     private bool _canClose;
@@ -122,10 +123,9 @@ internal sealed class DeviceWatchdog(
             // Left open: it runs, and closing would not stop it for certain.
             if (Volatile.Read(ref _isProven))
             {
-                _losses = time.GetElapsedTime(_lostAt) > 2 * s_longestPause ? 1 : _losses + 1;
+                _losses = time.GetElapsedTime(_lostAt) > 2 * s_pauses.Longest ? 1 : _losses + 1;
                 _lostAt = time.GetTimestamp();
-                var pause = s_firstPause * Math.Pow(2, Math.Min(_losses - 1, 10));
-                _pause = pause < s_longestPause ? pause : s_longestPause;
+                _pause = s_pauses.After(_losses);
             }
 
             Fail(exception.Message);

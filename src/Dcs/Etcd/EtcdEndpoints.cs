@@ -136,7 +136,7 @@ internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimePr
         };
         lock (_gate)
         {
-            endpoint.AvoidUntil = time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency);
+            endpoint.AvoidUntil = time.TimestampAfter(pause);
             var isNews = endpoint.Failing != kind;
             endpoint.Failing = kind;
             return isNews;

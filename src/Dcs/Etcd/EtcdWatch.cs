@@ -32,11 +32,10 @@ internal sealed partial class EtcdWatch(
     EtcdClient client, EtcdKeys keys, WatchPace pace, EtcdWatchCounters counters, ChannelWriter<ClusterView> views,
     ILogger logger)
 {
-    private static readonly TimeSpan s_shortestPause = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(2);
+    private static readonly Backoff s_pauses = new(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(2));
 
     private ClusterSnapshot? _snapshot;
-    private TimeSpan _pause = TimeSpan.Zero;
+    private int _failures;
 
     /// <summary>Runs until the token ends it; an unforeseen error closes the views with it.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -50,10 +49,8 @@ internal sealed partial class EtcdWatch(
                 {
                     Publish(isLive: false);
                 }
-                await Task.Delay(_pause, client.Time, cancellationToken);
-                _pause = _pause < s_shortestPause
-                    ? s_shortestPause
-                    : _pause * 2 < s_longestPause ? _pause * 2 : s_longestPause;
+                await Task.Delay(s_pauses.After(_failures), client.Time, cancellationToken);
+                _failures++;
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -185,7 +182,7 @@ internal sealed partial class EtcdWatch(
         }
         if (answer.Created)
         {
-            _pause = TimeSpan.Zero;
+            _failures = 0;
         }
         return null;
     }

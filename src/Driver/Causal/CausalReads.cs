@@ -1,5 +1,6 @@
 using Npgsql;
 using NpgsqlTypes;
+using Routing.Cluster;
 using Routing.Driver.Diagnostics;
 
 namespace Routing.Driver.Causal;
@@ -17,8 +18,7 @@ internal sealed class CausalReads(ClusterRouter router, ConnectionOpener opener)
 {
     private const TargetSessionAttributes Replica = TargetSessionAttributes.Standby;
     private const TargetSessionAttributes Leader = TargetSessionAttributes.Primary;
-    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(1);
-    private static readonly TimeSpan s_longestPause = TimeSpan.FromMilliseconds(5);
+    private static readonly Backoff s_pauses = new(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(5));
 
     // The name of the segment begins with the timeline that is written to now; the control file tells it only after a
     // checkpoint.
@@ -82,20 +82,17 @@ internal sealed class CausalReads(ClusterRouter router, ConnectionOpener opener)
         }
         try
         {
-            var waited = false;
-            var pause = s_firstPause;
+            var questions = 0;
             while (!await HasReachedAsync(connection, token, cancellationToken).ConfigureAwait(false))
             {
-                waited = true;
                 if (router.Time.GetElapsedTime(began) >= router.Options.CausalWait || !IsOfTheLeadersTimeline(token))
                 {
                     await connection.DisposeAsync().ConfigureAwait(false);
                     return null;
                 }
-                await Task.Delay(pause, router.Time, cancellationToken).ConfigureAwait(false);
-                pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause;
+                await Task.Delay(s_pauses.After(++questions), router.Time, cancellationToken).ConfigureAwait(false);
             }
-            DriverMetrics.CausalRead(router.Name, waited ? "caught_up" : "replica");
+            DriverMetrics.CausalRead(router.Name, questions > 0 ? "caught_up" : "replica");
             return connection;
         }
         catch (NpgsqlException problem) when (problem.IsTransient)

@@ -1,3 +1,6 @@
+using Routing.Cluster;
+using Routing.Dcs;
+
 namespace Routing.Driver.Members;
 
 /// <summary>
@@ -6,8 +9,7 @@ namespace Routing.Driver.Members;
 /// </summary>
 internal sealed class MemberHealth(TimeProvider time)
 {
-    private static readonly TimeSpan s_firstOut = TimeSpan.FromMilliseconds(250);
-    private const int MostDoublings = 5;   // 8 s
+    private static readonly Backoff s_out = new(TimeSpan.FromMilliseconds(250), TimeSpan.FromSeconds(8));
 
     private int _failures;
     private long _outUntil;
@@ -32,8 +34,7 @@ internal sealed class MemberHealth(TimeProvider time)
         {
             return false;
         }
-        var pause = s_firstOut * (1 << Math.Min(Interlocked.Increment(ref _failures) - 1, MostDoublings));
-        Volatile.Write(ref _outUntil, time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency));
+        Volatile.Write(ref _outUntil, time.TimestampAfter(s_out.After(Interlocked.Increment(ref _failures))));
         return true;
     }
 }

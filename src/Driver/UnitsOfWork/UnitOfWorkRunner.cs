@@ -1,4 +1,5 @@
 using Npgsql;
+using Routing.Cluster;
 using Routing.Driver.Diagnostics;
 using Routing.Driver.Members;
 
@@ -16,7 +17,7 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
         using var activity = DriverActivities.Unit(router.Name);
         using var limit = new CancellationTokenSource(options.Deadline, router.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        var bound = s_firstPause;
+        var pauses = new Backoff(s_firstPause, options.LongestPause);
         Exception? last = null;
         for (var attempt = 1; ; attempt++)
         {
@@ -54,13 +55,12 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
             }
             try
             {
-                await Task.Delay(Draw(bound), router.Time, either.Token).ConfigureAwait(false);
+                await Task.Delay(Draw(pauses.After(attempt)), router.Time, either.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
                 throw Overdue(last);
             }
-            bound = bound * 2 < options.LongestPause ? bound * 2 : options.LongestPause;
         }
 
         TimeoutException Overdue(Exception? problem)

@@ -1,3 +1,5 @@
+using Routing.Dcs;
+
 namespace Routing.Proxy.Routes;
 
 /// <summary>What this proxy has seen of the members, by name. Guarded by the router's lock.</summary>
@@ -31,7 +33,7 @@ internal sealed class HealthBook(TimeProvider time)
     /// </summary>
     public void Refuse(MemberRecord health, long revision)
     {
-        health.RefusedUntil = time.GetTimestamp() + (long)(s_refusedFor.TotalSeconds * time.TimestampFrequency);
+        health.RefusedUntil = time.TimestampAfter(s_refusedFor);
         health.RefusedAt = revision;
     }
 

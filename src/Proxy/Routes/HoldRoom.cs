@@ -1,3 +1,4 @@
+using Routing.Dcs;
 using Routing.Proxy.Configuration;
 
 namespace Routing.Proxy.Routes;
@@ -76,8 +77,7 @@ internal sealed class HoldRoom : IDisposable
                     RouteReason.QueueFull,
                     $"{queue.Count} sessions wait for a server already, and no more may (hold_queue)");
             }
-            waiter = queue.Add(_time.GetTimestamp() + (long)(listener.HoldTime.TotalSeconds * _time.TimestampFrequency),
-                tried);
+            waiter = queue.Add(_time.TimestampAfter(listener.HoldTime), tried);
             Interlocked.Increment(ref _waiting);
             if (!_isTicking)
             {

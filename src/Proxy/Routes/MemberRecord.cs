@@ -1,3 +1,5 @@
+using Routing.Cluster;
+using Routing.Dcs;
 using Routing.Proxy.Members;
 
 namespace Routing.Proxy.Routes;
@@ -5,8 +7,7 @@ namespace Routing.Proxy.Routes;
 /// <summary>What this proxy has seen of one member. Guarded by the router's lock, except for the count.</summary>
 internal sealed class MemberRecord
 {
-    private static readonly TimeSpan s_firstOut = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan s_longestOut = TimeSpan.FromSeconds(30);
+    private static readonly Backoff s_out = new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30));
     private static readonly TimeSpan s_notReadyOut = TimeSpan.FromMilliseconds(500);
 
     private int _busy;
@@ -49,11 +50,9 @@ internal sealed class MemberRecord
     }
 
     /// <summary>An attempt failed: out for a while, that doubles with each failure in a row.</summary>
-    public void Failed(LoginFailure failure, long now, long frequency)
+    public void Failed(LoginFailure failure, TimeProvider time)
     {
-        var pause = failure.Blame == Blame.Briefly ? s_notReadyOut
-            : s_firstOut * (1 << Math.Min(_failures, 5)) is var grown && grown < s_longestOut ? grown : s_longestOut;
         _failures++;
-        OutUntil = now + (long)(pause.TotalSeconds * frequency);
+        OutUntil = time.TimestampAfter(failure.Blame == Blame.Briefly ? s_notReadyOut : s_out.After(_failures));
     }
 }

@@ -150,7 +150,7 @@ internal sealed partial class Router : IDisposable
                     LogWrongRole(target.Member, target.Term);
                     break;
                 default:
-                    health.Failed(failure, _time.GetTimestamp(), _time.TimestampFrequency);
+                    health.Failed(failure, _time);
                     break;
             }
         }

@@ -1,4 +1,5 @@
 using Routing.Agent.Config;
+using Routing.Agent.Native;
 using Routing.Settings.Postgres;
 
 namespace Routing.Agent.Postgres.Configuration;
@@ -286,7 +287,7 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
         {
             return false;
         }
-        PasswordFile.WriteWhole(path, text, ModeFor(path));
+        WholeFile.Replace(path, text, ModeFor(path));
         return true;
     }
 

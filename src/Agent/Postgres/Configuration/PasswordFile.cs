@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Routing.Agent.Config;
+using Routing.Agent.Native;
 using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Configuration;
@@ -10,8 +11,6 @@ namespace Routing.Agent.Postgres.Configuration;
 /// </summary>
 internal static class PasswordFile
 {
-    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-
     /// <summary>
     /// Writes one line per address and user that has a password; whole or not at all, readable by nobody else.
     /// </summary>
@@ -33,7 +32,7 @@ internal static class PasswordFile
             void Append(string name) => text.Append(CultureInfo.InvariantCulture,
                 $"{Escape(name)}:{port}:*:{Escape(user.Username)}:{Escape(password)}\n");
         }
-        WriteWhole(path, text.ToString(), OwnerOnly);
+        WholeFile.Replace(path, text.ToString());
     }
 
     /// <summary>As above, for the users that connect to one member: replication and rewinding.</summary>
@@ -41,23 +40,6 @@ internal static class PasswordFile
         path,
         from user in new[] { users.Replication, users.RewindOrSuperuser }.DistinctBy(user => user.Username)
         select (address.Host, address.Port, user));
-
-    /// <summary>Replaces a file by one with the text, so that no reader ever sees half of it.</summary>
-    internal static void WriteWhole(string path, string text, UnixFileMode mode)
-    {
-        var temporary = path + ".new";
-        File.Delete(temporary);
-        using (var stream = new FileStream(temporary, new FileStreamOptions
-        {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.Write,
-            UnixCreateMode = mode,
-        }))
-        {
-            stream.Write(Encoding.UTF8.GetBytes(text));
-        }
-        File.Move(temporary, path, overwrite: true);
-    }
 
     private static string Escape(string value) =>
         value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace(":", "\\:", StringComparison.Ordinal);

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using Routing.Agent.Native;
 
 namespace Routing.Agent.Postgres.Files;
@@ -9,23 +8,11 @@ namespace Routing.Agent.Postgres.Files;
 /// </summary>
 internal static class DurableFile
 {
-    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-
     /// <summary>Replaces a file, whole or not at all.</summary>
     /// <exception cref="IOException">It cannot be written.</exception>
     public static void Write(string path, string text)
     {
-        var next = path + ".new";
-        File.Delete(next);
-        using (var stream = new FileStream(next, new FileStreamOptions
-        {
-            Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly,
-        }))
-        {
-            stream.Write(Encoding.UTF8.GetBytes(text));
-            stream.Flush(flushToDisk: true);
-        }
-        File.Move(next, path, overwrite: true);
+        WholeFile.Replace(path, text, flushes: true);
         FlushDirectory(Path.GetDirectoryName(path)!);
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Routing.Agent.Config;
+using Routing.Agent.Native;
 using Routing.Agent.Postgres.Configuration;
 using Routing.Cluster;
 
@@ -88,7 +89,6 @@ internal sealed record ProgramConnection(string Text, ImmutableDictionary<string
                 "sslpassword has a line break or a blank at its end; libpq's service file, which keeps it off the "
                     + "command line, cannot hold that");
         }
-        PasswordFile.WriteWhole(file, $"[{Service}]\n{SecretKeyword}={secret}\n",
-            UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        WholeFile.Replace(file, $"[{Service}]\n{SecretKeyword}={secret}\n");
     }
 }

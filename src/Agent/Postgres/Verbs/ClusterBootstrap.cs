@@ -1,7 +1,6 @@
 using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
-using Routing.Agent.Postgres.Configuration;
 using Routing.Agent.Postgres.Files;
 using Routing.Cluster;
 
@@ -73,8 +72,7 @@ internal sealed class ClusterBootstrap(
             List<string> arguments = ["--pgdata", context.Filling.Staging, $"--username={superuser.Username}"];
             if (passwordFile is not null)
             {
-                PasswordFile.WriteWhole(
-                    passwordFile, superuser.Password + "\n", UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                WholeFile.Replace(passwordFile, superuser.Password + "\n");
                 arguments.Add($"--pwfile={passwordFile}");
             }
             arguments.AddRange(bootstrap.InitDb.Select(option => option.ToString()));

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using Routing.Dcs;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Transport;
@@ -113,7 +114,7 @@ internal sealed partial class Session(
             case SessionVerdict.MoveBack when hub.Settings.FallbackStay
                 - hub.Time.GetElapsedTime(_joinedAt, now) is var left && left > TimeSpan.Zero:
                 Volatile.Write(ref _cutAt, 0);
-                return now + (long)(left.TotalSeconds * hub.Time.TimestampFrequency) + 1;
+                return now + hub.Time.TimestampsIn(left) + 1;
             case SessionVerdict.CutAtRest or SessionVerdict.MoveBack:
                 Volatile.Write(ref _cutAt, 0);
                 End(SessionEnd.CutAtRest, atRest: tap is not null && !isReplication, hub.Settings.RestGrace);

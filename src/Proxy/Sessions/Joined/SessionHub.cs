@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Routing.Dcs;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
@@ -78,7 +79,7 @@ internal sealed class SessionHub(
     public SessionLimits Limits { get; } = new();
 
     /// <summary>The timestamp at which something is over that begins now.</summary>
-    public long After(TimeSpan limit) => time.GetTimestamp() + (long)(limit.TotalSeconds * time.TimestampFrequency);
+    public long After(TimeSpan limit) => time.TimestampAfter(limit);
 
     /// <inheritdoc/>
     public void Dispose() => Deadlines.Dispose();

@@ -1,3 +1,4 @@
+using Routing.Cluster;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
@@ -152,7 +153,7 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
     {
         if (_failures > 1)
         {
-            var pause = Settings.RetryPause * Math.Min(1 << Math.Min(_failures - 2, 8), LongestPause);
+            var pause = new Backoff(Settings.RetryPause, Settings.RetryPause * LongestPause).After(_failures - 1);
             await ClientWatch.WhileStayingAsync(
                 client.Connection,
                 async gone =>

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
+using Routing.Dcs;
 
 namespace Routing.Proxy.Transport.Loops;
 
@@ -90,7 +91,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
     /// at the state.
     /// </summary>
     public void After(TimeSpan delay, Action<object?> action, object? state) =>
-        _timers.Enqueue((action, state), Time.GetTimestamp() + (long)(delay.TotalSeconds * Time.TimestampFrequency));
+        _timers.Enqueue((action, state), Time.TimestampAfter(delay));
 
     /// <summary>What a source wants has changed. On the loop's thread.</summary>
     /// <exception cref="System.Net.Sockets.SocketException">The kernel refuses.</exception>
