@@ -1,6 +1,4 @@
 using System.Net.Security;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 
 namespace Routing.Dcs;
 
@@ -17,24 +15,13 @@ internal static class TlsFiles
         var ssl = new SslClientAuthenticationOptions();
         if (caFile is not null)
         {
-            var trust = new X509ChainPolicy
-            {
-                TrustMode = X509ChainTrustMode.CustomRootTrust,
-                RevocationMode = X509RevocationMode.NoCheck,
-            };
-            Use(caFile, () => trust.CustomTrustStore.ImportFromPemFile(caFile));
-            ssl.CertificateChainPolicy = trust;
+            Use(caFile, () => ssl.CertificateChainPolicy = PemFiles.TrustOnly(caFile));
         }
         if (certificateFile is not null)
         {
-            keyFile ??= certificateFile;
-            Use($"{certificateFile} with key {keyFile}", () =>
-            {
-                var certificate = X509Certificate2.CreateFromPemFile(certificateFile, keyFile);
-                var others = new X509Certificate2Collection();
-                others.ImportFromPemFile(certificateFile);
-                ssl.ClientCertificateContext = SslStreamCertificateContext.Create(certificate, others, offline: true);
-            });
+            Use(
+                $"{certificateFile} with key {keyFile ?? certificateFile}",
+                () => ssl.ClientCertificateContext = PemFiles.IdentityWithChain(certificateFile, keyFile));
         }
         return ssl;
     }
@@ -45,7 +32,7 @@ internal static class TlsFiles
         {
             read();
         }
-        catch (Exception problem) when (problem is CryptographicException or IOException or UnauthorizedAccessException)
+        catch (Exception problem) when (PemFiles.IsOfTheFile(problem))
         {
             throw new ClusterStoreException(
                 $"Cannot use the certificate file {file}: {problem.Message}", problem) { IsRefusal = true };

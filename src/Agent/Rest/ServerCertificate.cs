@@ -1,7 +1,7 @@
 using System.Net.Security;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Routing.Agent.Config;
+using Routing.Dcs;
 
 namespace Routing.Agent.Rest;
 
@@ -37,7 +37,7 @@ internal sealed class ServerCertificate : IDisposable
         var options = new SslServerAuthenticationOptions
         {
             ServerCertificateContext = SslStreamCertificateContext.Create(
-                certificate, Pem.ReadChain(settings.CertificateFile!), offline: true),
+                certificate, Pem.ReadAuthorities(settings.CertificateFile!), offline: true),
             ClientCertificateRequired = settings.VerifyClient != ClientVerification.None,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             RemoteCertificateValidationCallback = (_, client, _, _) =>
@@ -62,26 +62,13 @@ internal static class Pem
     {
         try
         {
-            return password is null
-                ? X509Certificate2.CreateFromPemFile(file, keyFile ?? file)
-                : X509Certificate2.CreateFromEncryptedPemFile(file, password, keyFile ?? file);
+            return PemFiles.Identity(file, keyFile, password);
         }
-        catch (Exception problem) when (problem is CryptographicException or IOException or UnauthorizedAccessException)
+        catch (Exception problem) when (PemFiles.IsOfTheFile(problem))
         {
             throw new InvalidOperationException(
                 $"The certificate {file} (key: {keyFile ?? file}) cannot be used: {problem.Message}", problem);
         }
-    }
-
-    /// <summary>The certificates of a file after the first: intermediate authorities to send along.</summary>
-    public static X509Certificate2Collection ReadChain(string file)
-    {
-        var all = ReadAuthorities(file);
-        if (all.Count > 0)
-        {
-            all.RemoveAt(0);
-        }
-        return all;
     }
 
     /// <summary>All certificates of a file.</summary>
@@ -89,11 +76,9 @@ internal static class Pem
     {
         try
         {
-            var found = new X509Certificate2Collection();
-            found.ImportFromPemFile(file);
-            return found;
+            return PemFiles.Certificates(file);
         }
-        catch (Exception problem) when (problem is CryptographicException or IOException or UnauthorizedAccessException)
+        catch (Exception problem) when (PemFiles.IsOfTheFile(problem))
         {
             throw new InvalidOperationException(
                 $"The certificates in {file} cannot be read: {problem.Message}", problem);

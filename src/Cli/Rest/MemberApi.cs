@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Routing.Cluster;
+using Routing.Dcs;
 
 namespace Routing.Cli.Rest;
 
@@ -175,33 +175,24 @@ internal sealed class MemberApi : IDisposable
 
     private static X509ChainPolicy TrustOnly(string file)
     {
-        var policy = new X509ChainPolicy
-        {
-            TrustMode = X509ChainTrustMode.CustomRootTrust,
-            RevocationMode = X509RevocationMode.NoCheck,
-        };
         try
         {
-            policy.CustomTrustStore.ImportFromPemFile(file);
+            return PemFiles.TrustOnly(file);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
+        catch (Exception e) when (PemFiles.IsOfTheFile(e))
         {
             throw new CtlException($"The CA file {file} can't be read: {e.Message}",
                 "See ctl.cacert and restapi.cafile.", e);
         }
-        return policy;
     }
 
     private static X509Certificate2 LoadCertificate(ApiSettings settings)
     {
         try
         {
-            return settings.KeyPassword is null
-                ? X509Certificate2.CreateFromPemFile(settings.CertificateFile!, settings.KeyFile)
-                : X509Certificate2.CreateFromEncryptedPemFile(
-                    settings.CertificateFile!, settings.KeyPassword, settings.KeyFile);
+            return PemFiles.Identity(settings.CertificateFile!, settings.KeyFile, settings.KeyPassword);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
+        catch (Exception e) when (PemFiles.IsOfTheFile(e))
         {
             throw new CtlException(
                 $"The client certificate {settings.CertificateFile} can't be used: {e.Message}",

@@ -44,7 +44,7 @@ internal sealed class ClientTls
         }
         var options = new SslServerAuthenticationOptions
         {
-            ServerCertificateContext = PemFiles.ReadIdentity(certificate, settings.KeyFile),
+            ServerCertificateContext = TlsIdentity.Read(certificate, settings.KeyFile),
             ApplicationProtocols = [PostgresAlpn.Protocol],
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
             AllowRenegotiation = false,
@@ -58,7 +58,7 @@ internal sealed class ClientTls
             }
             var isRequired = settings.ClientCertificates == ClientCertificates.Required;
             options.ClientCertificateRequired = true;
-            options.CertificateChainPolicy = PemFiles.ReadAuthorities(authorities);
+            options.CertificateChainPolicy = TlsIdentity.ReadAuthorities(authorities);
             options.CertificateRevocationCheckMode = X509RevocationMode.NoCheck;
             options.RemoteCertificateValidationCallback =
                 (_, shown, _, errors) => shown is null ? !isRequired : errors == SslPolicyErrors.None;

@@ -21,8 +21,8 @@ internal sealed class MemberTls
     {
         _settings = settings;
         _identity = new([settings.AuthorityFile, settings.CertificateFile, settings.KeyFile], () => new Identity(
-            settings.AuthorityFile is { } authorities ? PemFiles.ReadAuthorities(authorities) : null,
-            settings.CertificateFile is { } certificate ? PemFiles.ReadIdentity(certificate, settings.KeyFile) : null));
+            settings.AuthorityFile is { } authorities ? TlsIdentity.ReadAuthorities(authorities) : null,
+            settings.CertificateFile is { } certificate ? TlsIdentity.Read(certificate, settings.KeyFile) : null));
     }
 
     /// <summary>Reads the certificates again if they have changed.</summary>

@@ -15,7 +15,7 @@ internal static class Trust
         this CertificateFiles certificates, string? protocol = null) => new()
     {
         TargetHost = "localhost",
-        CertificateChainPolicy = PemFiles.ReadAuthorities(certificates.Authority),
+        CertificateChainPolicy = TlsIdentity.ReadAuthorities(certificates.Authority),
         CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
         RemoteCertificateValidationCallback = (_, _, _, errors) =>
             (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None,
