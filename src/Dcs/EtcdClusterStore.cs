@@ -40,19 +40,12 @@ public sealed class EtcdClusterStore : IClusterStore
     /// <exception cref="ArgumentException">No endpoint.</exception>
     public EtcdClusterStore(
         EtcdOptions options, string? clusterNamespace, string scope, TimeProvider time, ILoggerFactory loggerFactory)
-        : this(options, clusterNamespace, scope, time, loggerFactory, addresses: null)
-    {
-    }
-
-    internal EtcdClusterStore(
-        EtcdOptions options, string? clusterNamespace, string scope, TimeProvider time, ILoggerFactory loggerFactory,
-        EtcdAddresses? addresses)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(loggerFactory);
         _logger = loggerFactory.CreateLogger<EtcdClusterStore>();
         _keys = new EtcdKeys(ClusterKeys.BasePath(clusterNamespace, scope));
-        _client = new EtcdClient(options, time, _logger, addresses);
+        _client = new EtcdClient(options, time, _logger);
         _discovery = new EtcdDiscovery(_client, options, _logger);
         _inquiry = new EtcdInquiry(_client, _keys.ReadOne(ClusterKeys.Leader), _logger);
         _client.Doubted = _inquiry.Begin;

@@ -3,7 +3,7 @@ namespace Routing.Dcs;
 /// <summary>How to reach etcd: the <c>etcd3</c> section of a configuration.</summary>
 public sealed record EtcdOptions
 {
-    /// <summary>Endpoints such as <c>http://10.0.0.1:2379</c>; at least one (or <see cref="DiscoverySrv"/>).</summary>
+    /// <summary>Endpoints such as <c>http://10.0.0.1:2379</c>; at least one (or <see cref="Source"/>).</summary>
     public required IReadOnlyList<Uri> Endpoints { get; init; }
 
     /// <summary>User name, or null for no authentication.</summary>
@@ -24,11 +24,8 @@ public sealed record EtcdOptions
     /// <summary>The endpoints are proxies: do not ask for the members' own addresses.</summary>
     public bool UseProxies { get; init; }
 
-    /// <summary>DNS domain for SRV discovery, or null.</summary>
-    public string? DiscoverySrv { get; init; }
-
-    /// <summary>Suffix of the SRV service names, or null.</summary>
-    public string? DiscoverySrvSuffix { get; init; }
+    /// <summary>Where endpoints are found while <see cref="Endpoints"/> is empty, or null.</summary>
+    public IEndpointSource? Source { get; init; }
 
     /// <summary>
     /// The longest that one operation may take with all its retries (<c>retry_timeout</c>). Default 10 s.

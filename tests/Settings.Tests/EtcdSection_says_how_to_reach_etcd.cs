@@ -1,3 +1,5 @@
+using Routing.Dcs;
+using Routing.Hosting.Discovery;
 using Routing.Hosting.Sections;
 using Xunit;
 
@@ -45,9 +47,8 @@ public class EtcdSection_says_how_to_reach_etcd
         var options = Read("etcd3: {srv: d, srv_suffix: s, use_proxies: 'on', cacert: /ca, cert: /c, key: /k}\n")!;
 
         Assert.Equal(
-            ("d", "s", true, "/ca", "/c", "/k"),
-            (options.DiscoverySrv, options.DiscoverySrvSuffix, options.UseProxies, options.CaFile,
-                options.CertificateFile, options.KeyFile));
+            ((IEndpointSource?)new SrvEndpoints("d", "s"), true, "/ca", "/c", "/k"),
+            (options.Source, options.UseProxies, options.CaFile, options.CertificateFile, options.KeyFile));
         Assert.True(Read("etcd3: {proxy: 'http://p:1'}\n")!.UseProxies);
     }
 

@@ -51,8 +51,7 @@ public sealed record SettingsChange(AgentSettings Effective, ImmutableArray<stri
     {
         if (!current.Endpoints.SequenceEqual(next.Endpoints)
             || current.UseProxies != next.UseProxies
-            || current.DiscoverySrv != next.DiscoverySrv
-            || current.DiscoverySrvSuffix != next.DiscoverySrvSuffix)
+            || !Equals(current.Source, next.Source))
         {
             changed.Add("etcd3.hosts");
         }
@@ -60,8 +59,7 @@ public sealed record SettingsChange(AgentSettings Effective, ImmutableArray<stri
         {
             Endpoints = current.Endpoints,
             UseProxies = current.UseProxies,
-            DiscoverySrv = current.DiscoverySrv,
-            DiscoverySrvSuffix = current.DiscoverySrvSuffix,
+            Source = current.Source,
         };
     }
 }

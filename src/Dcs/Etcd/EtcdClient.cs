@@ -20,9 +20,9 @@ internal sealed partial class EtcdClient : IDisposable
 
     private readonly EtcdAddresses _addresses;
 
-    public EtcdClient(EtcdOptions options, TimeProvider time, ILogger logger, EtcdAddresses? addresses = null)
+    public EtcdClient(EtcdOptions options, TimeProvider time, ILogger logger)
     {
-        _addresses = addresses ?? new EtcdAddresses(options, time);
+        _addresses = new EtcdAddresses(options, time);
         _options = options;
         _transport = new EtcdTransport(options);
         _logger = logger;

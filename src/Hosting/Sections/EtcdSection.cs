@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Routing.Dcs;
+using Routing.Hosting.Discovery;
 using Routing.Settings;
 
 namespace Routing.Hosting.Sections;
@@ -99,8 +100,7 @@ public static class EtcdSection
             CertificateFile = certificateFile,
             KeyFile = keyFile,
             UseProxies = useProxies || proxy is not null,
-            DiscoverySrv = srv,
-            DiscoverySrvSuffix = srvSuffix,
+            Source = srv is null ? null : new SrvEndpoints(srv, srvSuffix),
         };
     }
 }

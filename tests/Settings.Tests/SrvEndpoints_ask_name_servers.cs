@@ -2,30 +2,15 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using Microsoft.Extensions.Logging.Abstractions;
-using Routing.Dcs.Etcd;
-using Routing.TestKit;
+using Routing.Dcs;
+using Routing.Hosting.Discovery;
+using Xunit;
 
-namespace Routing.Dcs.Tests;
+namespace Routing.Settings.Tests;
 
-public sealed class SrvDiscoveryTests
+public sealed class SrvEndpoints_ask_name_servers
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
-
-    [Fact]
-    public async Task Targets_come_best_first()
-    {
-        await using var names = new NameServer(new()
-        {
-            ["_etcd-client._tcp.example.test"] = [new("b.example.test", 2380, 20, 1),
-                new("a.example.test", 2379, 10, 5), new("c.example.test", 2379, 10, 9)],
-        });
-
-        var targets = await names.Lookup.FindAsync("_etcd-client._tcp.example.test", Token);
-
-        Assert.Equal(["c.example.test", "a.example.test", "b.example.test"], targets.Select(target => target.Host));
-        Assert.Equal([2379, 2379, 2380], targets.Select(target => target.Port));
-    }
 
     [Fact]
     public async Task The_first_service_name_that_has_records_counts_and_says_whether_it_is_tls()
@@ -35,21 +20,33 @@ public sealed class SrvDiscoveryTests
             ["_etcd-client-blue._tcp.example.test"] = [new("clear.example.test", 2379, 0, 0)],
             ["_etcd-ssl-blue._tcp.example.test"] = [new("late.example.test", 2379, 0, 0)],
         });
-        var options = new EtcdOptions { Endpoints = [], DiscoverySrv = "example.test", DiscoverySrvSuffix = "blue" };
 
-        var found = await new EtcdAddresses(options, TimeProvider.System, () => names.Lookup).DiscoverAsync(Token);
+        var found = await FindAsync(new SrvEndpoints("example.test", "blue") { Lookup = names.Lookup });
 
         Assert.Equal([new Uri("http://clear.example.test:2379")], found);
+    }
+
+    [Fact]
+    public async Task A_lower_priority_comes_first()
+    {
+        await using var names = new NameServer(new()
+        {
+            ["_etcd-client._tcp.example.test"] =
+                [new("b.example.test", 2380, 20, 1), new("a.example.test", 2379, 10, 5)],
+        });
+
+        var found = await FindAsync(new SrvEndpoints("example.test", null) { Lookup = names.Lookup });
+
+        Assert.Equal([new Uri("http://a.example.test:2379"), new Uri("http://b.example.test:2380")], found);
     }
 
     [Fact]
     public async Task A_domain_without_records_is_named()
     {
         await using var names = new NameServer([]);
-        var options = new EtcdOptions { Endpoints = [], DiscoverySrv = "example.test" };
 
         var problem = await Assert.ThrowsAsync<ClusterStoreException>(
-            () => new EtcdAddresses(options, TimeProvider.System, () => names.Lookup).DiscoverAsync(Token));
+            () => FindAsync(new SrvEndpoints("example.test", null) { Lookup = names.Lookup }));
 
         Assert.Contains("example.test", problem.Message, StringComparison.Ordinal);
     }
@@ -68,39 +65,31 @@ public sealed class SrvDiscoveryTests
     }
 
     [Fact]
-    public async Task A_store_that_knows_only_a_domain_names_it_until_the_domain_answers()
+    public void Targets_of_one_priority_are_drawn_by_their_weights()
     {
-        var options = new EtcdOptions { Endpoints = [], DiscoverySrv = "example.test",
-            OperationTimeout = TimeSpan.FromSeconds(1) };
-        var addresses = new EtcdAddresses(options, TimeProvider.System, () => new SrvLookup([], TimeProvider.System));
-        await using var store = new EtcdClusterStore(
-            options, null, Stores.NewScope(), TimeProvider.System, NullLoggerFactory.Instance, addresses);
+        SrvTarget[] targets = [new("light", 1, 0, 10), new("heavy", 1, 0, 30), new("none", 1, 0, 0)];
+        var random = new Random(1);
+        const int Draws = 20_000;
 
-        var problem = await Assert.ThrowsAsync<ClusterStoreException>(() => store.ReadAsync(Token).AsTask());
+        var orders = Enumerable.Range(0, Draws).Select(_ => SrvOrder.Draw(targets, random)).ToList();
 
-        Assert.Contains("example.test", problem.Message, StringComparison.Ordinal);
-        Assert.Equal("", store.Status.Endpoint);
+        Assert.All(orders, order => Assert.Equal(3, order.Distinct().Count()));
+        var first = orders.CountBy(order => order[0].Host).ToDictionary();
+        // 41 numbers from 0 to 40: 0 draws the one without weight, 10 and 30 of the others each of the rest.
+        Assert.InRange(first["none"] / (double)Draws, 0.015, 0.035);
+        Assert.InRange(first["light"] / (double)Draws, 0.22, 0.27);
+        Assert.InRange(first["heavy"] / (double)Draws, 0.70, 0.76);
     }
 
     [Fact]
-    [Trait("Category", "Integration")]
-    public async Task A_store_that_knows_only_a_domain_works_on_what_the_records_name()
+    public void Two_that_would_ask_the_same_are_equal()
     {
-        await using var etcd = await EtcdServer.StartAsync();
-        await using var names = new NameServer(new()
-        {
-            ["_etcd._tcp.example.test"] = [new("localhost", etcd.Endpoint.Port, 0, 0)],
-        });
-        var options = new EtcdOptions { Endpoints = [], DiscoverySrv = "example.test" };
-        var addresses = new EtcdAddresses(options, TimeProvider.System, () => names.Lookup);
-        await using var store = new EtcdClusterStore(
-            options, null, Stores.NewScope(), TimeProvider.System, NullLoggerFactory.Instance, addresses);
-
-        var written = await store.PutAsync("config", "{}", WriteCondition.Absent, 0, Token);
-
-        Assert.True(written.IsDone, $"{written}");
-        Assert.Equal($"http://localhost:{etcd.Endpoint.Port}", store.Status.Endpoint);
+        Assert.Equal(new SrvEndpoints("d", "s"), new SrvEndpoints("d", "s"));
+        Assert.NotEqual(new SrvEndpoints("d", "s"), new SrvEndpoints("d", null));
     }
+
+    private static Task<IReadOnlyList<Uri>> FindAsync(SrvEndpoints endpoints) =>
+        endpoints.FindAsync(TimeProvider.System, new Random(1), Token);
 
     /// <summary>A name server on loopback that knows some SRV records.</summary>
     private sealed class NameServer : IAsyncDisposable

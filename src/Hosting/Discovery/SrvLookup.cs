@@ -2,8 +2,9 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Routing.Dcs;
 
-namespace Routing.Dcs.Etcd;
+namespace Routing.Hosting.Discovery;
 
 /// <summary>A target that an SRV record names.</summary>
 internal readonly record struct SrvTarget(string Host, int Port, int Priority, int Weight);
@@ -28,7 +29,7 @@ internal sealed class SrvLookup(IReadOnlyList<IPEndPoint> servers, TimeProvider 
                 .Select(address => new IPEndPoint(address, DnsPort)),
         ], time);
 
-    /// <summary>The targets, best first; empty when the name has none.</summary>
+    /// <summary>The targets as they stand in the answer; empty when the name has none.</summary>
     /// <exception cref="ClusterStoreException">No server answered.</exception>
     public async Task<IReadOnlyList<SrvTarget>> FindAsync(string name, CancellationToken cancellationToken)
     {
@@ -134,7 +135,7 @@ internal sealed class SrvLookup(IReadOnlyList<IPEndPoint> servers, TimeProvider 
             }
             reader.At = end;
         }
-        return [.. targets.OrderBy(target => target.Priority).ThenByDescending(target => target.Weight)];
+        return targets;
     }
 
     private sealed class Reader(byte[] message)
