@@ -58,6 +58,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly MembersFile _members;
     private readonly StoreFile _storeFile;
     private readonly EventFile _eventFile;
+    private readonly AgentEvents _events;
     private readonly RestServer _rest;
     private readonly AgentMetrics _metrics;
     private AgentSettings _settings;
@@ -81,6 +82,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _eventFile = new EventFile(EventFile.PathFor(settings.Postgres.DataDirectory), _logger);
         var events = new AgentEvents(time, member: settings.Name, file: _eventFile);
         events.Recall();
+        _events = events;
         events.Append(EventKind.Agent, "agent_started", $"the agent {RoutingVersion.Own} has begun", default, 0,
             EventFigures.Of("version", RoutingVersion.Own));
         _metrics = new AgentMetrics(settings.Scope, settings.Name);
@@ -239,6 +241,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private async Task<int> RunAsync()
     {
         LogStarting(RoutingVersion.Own, RoutingVersion.Compatible, _settings.Scope, _settings.Name);
+        TellConflicts(_board.Current.Tags);
         using var stop = new CancellationTokenSource();
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnStop);
@@ -400,13 +403,24 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             _peers.Reload(_settings.Ctl);
             _postgres.Use(_settings);
             await _rest.ReloadAsync(_settings.Rest, CancellationToken.None);
-            _loop.Adopt(LocalMemberOf(_settings));
+            var member = LocalMemberOf(_settings);
+            _loop.Adopt(member);
+            TellConflicts(member.Tags);
             LogReloaded();
         }
         catch (Exception problem)
         {
             // Whatever it was: nobody waits for this, and the next reload must not find one that never ended.
             LogReloadFailed(problem);
+        }
+    }
+
+    /// <summary>The log has them among the warnings of the settings.</summary>
+    private void TellConflicts(MemberTags tags)
+    {
+        foreach (var conflict in tags.Conflicts)
+        {
+            _events.Append(EventKind.Warning, "tags_conflict", conflict, default, 0);
         }
     }
 

@@ -12,7 +12,7 @@ public sealed record MemberTags(ImmutableSortedDictionary<string, JsonElement> V
         new(ImmutableSortedDictionary<string, JsonElement>.Empty.WithComparers(StringComparer.Ordinal));
 
     /// <summary>Never leads: <c>nofailover</c> when it is set, else a <c>failover_priority</c> of 0 or less.</summary>
-    public bool NoFailover => FailoverPriority <= 0;
+    public bool NoFailover => Flag("nofailover") ?? FailoverPriority <= 0;
 
     /// <summary>
     /// Larger wins at equal WAL; 0 = never leads; 1 when it is not set. <c>nofailover</c> has precedence.
@@ -20,7 +20,7 @@ public sealed record MemberTags(ImmutableSortedDictionary<string, JsonElement> V
     public int FailoverPriority => Priority("nofailover", "failover_priority");
 
     /// <summary>Never synchronous: <c>nosync</c> when it is set, else a <c>sync_priority</c> of 0 or less.</summary>
-    public bool NoSync => SyncPriority <= 0;
+    public bool NoSync => Flag("nosync") ?? SyncPriority <= 0;
 
     /// <summary>Larger is preferred as a synchronous standby; 0 = never.</summary>
     public int SyncPriority => Priority("nosync", "sync_priority");
@@ -40,6 +40,24 @@ public sealed record MemberTags(ImmutableSortedDictionary<string, JsonElement> V
             && value.GetString() is { Length: > 0 } name
             ? name
             : null;
+
+    /// <summary>Tags that contradict each other, one sentence each: the flag holds.</summary>
+    public ImmutableArray<string> Conflicts =>
+    [
+        .. Conflict("nofailover", "failover_priority", "leads", "may lead"),
+        .. Conflict("nosync", "sync_priority", "is synchronous", "may be synchronous"),
+    ];
+
+    private IEnumerable<string> Conflict(string flag, string number, string never, string may)
+    {
+        if (Flag(flag) is { } isOn && Values.TryGetValue(number, out var value)
+            && Scalars.TryInteger(value, out var priority) && isOn == priority > 0)
+        {
+            var word = isOn ? "true" : "false";
+            yield return $"Conflicting configuration between {flag}: {word} and {number}: {priority}: {flag} holds, so "
+                + (isOn ? $"this member never {never}" : $"this member {may}");
+        }
+    }
 
     private int Priority(string flag, string number)
     {

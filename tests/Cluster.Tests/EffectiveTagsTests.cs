@@ -47,4 +47,23 @@ public class EffectiveTagsTests
         Assert.Equal((failover, sync), (tags.FailoverPriority, tags.SyncPriority));
         Assert.Equal((failover == 0, sync == 0), (tags.NoFailover, tags.NoSync));
     }
+
+    [Theory]
+    [InlineData("""{"nofailover":true,"failover_priority":"2"}""", true, false,
+        "nofailover: true and failover_priority: 2: nofailover holds, so this member never leads")]
+    [InlineData("""{"nofailover":false,"failover_priority":0}""", false, false,
+        "nofailover: false and failover_priority: 0: nofailover holds, so this member may lead")]
+    [InlineData("""{"nosync":true,"sync_priority":1}""", false, true,
+        "nosync: true and sync_priority: 1: nosync holds, so this member never is synchronous")]
+    [InlineData("""{"nofailover":true,"failover_priority":0,"nosync":false,"sync_priority":3}""", true, false, null)]
+    [InlineData("""{"nofailover":true,"failover_priority":"high"}""", true, false, null)]
+    [InlineData("""{"failover_priority":0}""", true, false, null)]
+    public void Where_a_flag_and_a_number_contradict_each_other_the_flag_holds(
+        string json, bool noFailover, bool noSync, string? conflict)
+    {
+        var tags = EffectiveTags.From(JsonElement.Parse(json));
+
+        Assert.Equal((noFailover, noSync), (tags.NoFailover, tags.NoSync));
+        Assert.Equal(conflict is null ? [] : [$"Conflicting configuration between {conflict}"], tags.Conflicts);
+    }
 }

@@ -26,6 +26,7 @@ internal sealed class Chronicle(AgentEvents events)
     private string? _primaryTold;
     private Role _role = Role.Unknown;
     private (string Code, string Text)? _requestTold;
+    private bool _notAllowedTold;
 
     /// <summary>Looks at one run.</summary>
     /// <param name="o">What it saw.</param>
@@ -111,7 +112,7 @@ internal sealed class Chronicle(AgentEvents events)
                 Tell(o, EventKind.Leader, _knowsLeader ? "leader_changed" : "leader_seen",
                     $"{o.Leader} holds the leader key", EventFigures.Of("leader", o.Leader, "was", was));
             }
-            (_leader, _leaderTerm) = (o.Leader, term);
+            (_leader, _leaderTerm, _notAllowedTold) = (o.Leader, term, false);
             _reasons.Forget();
             _races.Forget();
         }
@@ -233,6 +234,11 @@ internal sealed class Chronicle(AgentEvents events)
                     "took_ms", Math.Round((ended.EndedAt - ended.StartedAt).TotalMilliseconds))),
                 ended.EndedAt);
         }
+        if (o.Ended is { Kind: JobKind.StartPrimary or JobKind.StartStandby or JobKind.Restart,
+            Result: JobResult.Failed } failed)
+        {
+            Tell(o, EventKind.Warning, "start_failed", failed.Detail, at: failed.EndedAt);
+        }
         if (o.Job is { } job && job.StartedAt != _jobTold)
         {
             TellBegun(o, job.Kind, job.Source, job.Demotion, job.StartedAt);
@@ -293,7 +299,16 @@ internal sealed class Chronicle(AgentEvents events)
         {
             Tell(o, EventKind.Reason, decision.Code, reason);
         }
+        if (o.Leader is null && IsNotAllowed(decision) && !_notAllowedTold)
+        {
+            _notAllowedTold = true;
+            Tell(o, EventKind.Warning, "not_allowed_to_promote", decision.Reason);
+        }
     }
+
+    /// <summary>It is kept from leading by what is configured, whatever WAL it has.</summary>
+    public static bool IsNotAllowed(Decision decision) =>
+        decision.Code is "nofailover" or "not_failsafe_member" or "cannot_lead" or "watchdog";
 
     private void Tell(
         Observation o, string kind, string code, string text, JsonElement? figures = null, TimeSpan? at = null,

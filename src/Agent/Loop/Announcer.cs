@@ -30,13 +30,15 @@ internal sealed partial class Announcer(AgentEvents events, ILogger<Announcer> l
     /// </summary>
     public void Tell(Observation o, Decision decision)
     {
-        _chronicle.See(o, decision);
+        TellDiary(o, decision);
         var term = o.Cluster?.Leader?.Term ?? default;
         var reason = $"{(o.Paused ? "PAUSE: " : "")}{decision.Reason}";
         if (reason != _lastReason)
         {
             _lastReason = reason;
-            LogDecision(reason, decision.Code);
+            LogDecision(
+                o.Leader is null && Chronicle.IsNotAllowed(decision) ? LogLevel.Warning : LogLevel.Information, reason,
+                decision.Code);
         }
         if (o.Leader != _lastLeader)
         {
@@ -45,8 +47,24 @@ internal sealed partial class Announcer(AgentEvents events, ILogger<Announcer> l
         }
     }
 
-    [LoggerMessage(EventId = 1001, Level = LogLevel.Information, Message = "This member {Reason} [{Code}]")]
-    private partial void LogDecision(string reason, string code);
+    /// <summary>Nothing depends on the diary: whatever is wrong with it, the loop goes on.</summary>
+    private void TellDiary(Observation o, Decision decision)
+    {
+        try
+        {
+            _chronicle.See(o, decision);
+        }
+        catch (Exception problem)
+        {
+            LogDiary(problem);
+        }
+    }
+
+    [LoggerMessage(EventId = 1001, Message = "This member {Reason} [{Code}]")]
+    private partial void LogDecision(LogLevel level, string reason, string code);
+
+    [LoggerMessage(EventId = 1011, Level = LogLevel.Error, Message = "What happened could not be told as an event")]
+    private partial void LogDiary(Exception problem);
 
     [LoggerMessage(
         EventId = 1002, Level = LogLevel.Information, Message = "Lock owner: {Leader}; I am {Self} (term {Term})")]

@@ -138,6 +138,25 @@ public sealed class ChronicleTests
         Assert.Contains("server/server_started", See(Follows("b", 20) with { Lease = Lease(20) }, "leads"));
     }
 
+    [Fact]
+    public void What_an_alert_should_know_of_is_a_warning()
+    {
+        See(Follows("a", 10), "follows");
+
+        Assert.Contains("warning/not_allowed_to_promote", See(Follows(null, 0), "nofailover"));
+        Assert.DoesNotContain("warning/not_allowed_to_promote",
+            See(Follows(null, 0) with { Now = TimeSpan.FromMinutes(5) }, "nofailover"));
+        See(Follows("a", 12), "follows");
+        Assert.Contains("warning/not_allowed_to_promote", See(Follows(null, 0), "nofailover"));
+        Assert.Contains("warning/start_failed", See(
+            Follows("a", 13) with
+            {
+                Ended = new JobEnd(
+                    JobKind.StartStandby, JobResult.Failed, "it did not start", TimeSpan.FromSeconds(100)),
+            },
+            "start_retry"));
+    }
+
     private List<string> See(Observation o, string code)
     {
         _chronicle.See(o, Decision(code, code));
