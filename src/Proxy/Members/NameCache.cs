@@ -10,27 +10,43 @@ namespace Routing.Proxy.Members;
 /// <summary>
 /// Addresses of members' names, looked up beside the connect path: a resolver can block for half a minute.
 /// </summary>
-/// <param name="changed">Called when a name has got addresses, or others.</param>
+/// <param name="changed">
+/// Called when a name has got addresses, or others; and some time after a lookup in vain: the names that are still in
+/// use are to be found anew then.
+/// </param>
 /// <param name="time">For how old an answer is.</param>
 /// <param name="logger">For names that can't be resolved.</param>
-internal sealed partial class NameCache(Action changed, TimeProvider time, ILogger logger)
+/// <param name="lookup">Asks the resolver; null: the system's.</param>
+internal sealed partial class NameCache(
+    Action changed, TimeProvider time, ILogger logger, Func<string, Task<IPAddress[]>>? lookup = null) : IDisposable
 {
     private static readonly TimeSpan s_lifetime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_retryPause = TimeSpan.FromSeconds(1);
 
+    private readonly Func<string, Task<IPAddress[]>> _lookup = lookup ?? Dns.GetHostAddressesAsync;
+    private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>
     /// The addresses of a name, in the order in which they are to be tried; none while they are not known yet. Never
     /// blocks.
     /// </summary>
-    public ImmutableArray<IPAddress> Find(string host)
+    public ImmutableArray<IPAddress> Find(string host) => Find(host, s_lifetime);
+
+    /// <summary>Somebody could not be reached under a name: it is looked up again unless that was just done.</summary>
+    public void Doubt(string host) => Find(host, s_retryPause);
+
+    /// <summary>Nothing is looked up again.</summary>
+    public void Dispose() => _stop.Cancel();   // not disposed of: a lookup may still come back to it
+
+    private ImmutableArray<IPAddress> Find(string host, TimeSpan lifetime)
     {
         if (IPAddress.TryParse(host, out var address))
         {
             return [address];
         }
         var entry = _entries.GetOrAdd(host, static _ => new Entry());
-        if (entry.IsStale(time, s_lifetime) && entry.TryBegin())
+        if (entry.IsStale(time, lifetime) && entry.TryBegin())
         {
             _ = ResolveAsync(host, entry);
         }
@@ -42,17 +58,30 @@ internal sealed partial class NameCache(Action changed, TimeProvider time, ILogg
         ImmutableArray<IPAddress> found = [];
         try
         {
-            found = Interleave(await Dns.GetHostAddressesAsync(host));
+            // The caller of Find may hold a lock: what follows happens outside of it.
+            found = Interleave(await _lookup(host).ConfigureAwait(ConfigureAwaitOptions.ForceYielding));
+            entry.Problem = null;
         }
         catch (Exception problem) when (problem is SocketException or ArgumentException)
         {
-            LogUnresolved(host, problem.Message);   // what was known before stays in use
+            if (entry.Problem != problem.Message)
+            {
+                LogUnresolved(host, problem.Message);   // what was known before stays in use
+            }
+            entry.Problem = problem.Message;
         }
         var before = entry.Addresses;
         // A resolver that answers with the same addresses in turns has no news.
         var isNews = !found.IsEmpty && !found.ToHashSet().SetEquals(before);
-        entry.End(isNews ? found : before, time.GetTimestamp());
-        if (isNews)
+        if (found.IsEmpty)
+        {
+            // The lookup counts as running until then, so that there is one at a time whoever asks.
+            await Task.Delay(s_retryPause, time, _stop.Token)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        entry.End(isNews ? found : before, found.IsEmpty ? 0 : time.GetTimestamp());
+        // In a cluster at rest nothing else would ever ask anew for a name that was looked up in vain.
+        if (isNews || (found.IsEmpty && !_stop.IsCancellationRequested))
         {
             changed();
         }
@@ -83,6 +112,9 @@ internal sealed partial class NameCache(Action changed, TimeProvider time, ILogg
         private int _isRunning;
 
         private IPAddress[] _addresses = [];
+
+        /// <summary>Why the last lookup was in vain; null: it was not.</summary>
+        public string? Problem { get; set; }
 
         public ImmutableArray<IPAddress> Addresses =>
             ImmutableCollectionsMarshal.AsImmutableArray(Volatile.Read(ref _addresses));

@@ -32,11 +32,17 @@ internal sealed partial class Router : IDisposable
     private uint _turn;
 
     /// <summary>Routes nothing before the first <see cref="Adopt"/>.</summary>
-    public Router(IEnumerable<ListenerConfig> listeners, TimeProvider time, Random random, ILogger logger)
+    /// <param name="listeners">The listeners.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="random">For choices among equals.</param>
+    /// <param name="logger">For what has changed.</param>
+    /// <param name="lookup">Asks for the addresses of a name; null: the system's resolver.</param>
+    public Router(IEnumerable<ListenerConfig> listeners, TimeProvider time, Random random, ILogger logger,
+        Func<string, Task<IPAddress[]>>? lookup = null)
     {
         (_time, _random, _logger) = (time, random, logger);
         _listeners = listeners.ToFrozenDictionary(one => one.Name, StringComparer.Ordinal);
-        _names = new NameCache(Rebuild, time, logger);
+        _names = new NameCache(Rebuild, time, logger, lookup);
         _health = new HealthBook(time);
         _room =
             new HoldRoom((listener, tried) =>
@@ -154,6 +160,10 @@ internal sealed partial class Router : IDisposable
                     break;
             }
         }
+        if (failure == LoginFailure.Refused || failure == LoginFailure.Unreachable || failure == LoginFailure.TimedOut)
+        {
+            _names.Doubt(target.HostName);   // its name may have moved
+        }
     }
 
     /// <summary>Whether a session that runs on <paramref name="target"/> may stay there.</summary>
@@ -214,13 +224,30 @@ internal sealed partial class Router : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _room.Dispose();
+    public void Dispose()
+    {
+        _names.Dispose();
+        _room.Dispose();
+    }
 
-    private static RouteChoice None(ListenerState table) => table.Config.MustBePrimary
+    private static RouteChoice None(ListenerState table) => WithoutAddress(table) is { } nameless
+        ? RouteChoice.None(table.Config.MustBePrimary ? RouteReason.NoLeader : RouteReason.NoReplica, nameless)
+        : table.Config.MustBePrimary
         ? RouteChoice.None(RouteReason.NoLeader,
             "there is no primary at present, and none was elected within the time to wait")
         : RouteChoice.None(RouteReason.NoReplica,
             "no replica serves at present, and none came back within the time to wait");
+
+    /// <summary>That somebody would serve whose name nobody can resolve; null: nobody would.</summary>
+    private static string? WithoutAddress(ListenerState table)
+    {
+        if (table.Targets.Length == 0 || table.Targets.Any(target => target is not null))
+        {
+            return null;
+        }
+        var member = table.Hosts.Members[0];
+        return $"the name {member.Address!.Value.Host} of {member.Name} can't be resolved at present";
+    }
 
     private RouteChoice Pick(ListenerState table, IReadOnlyCollection<string> tried)
     {

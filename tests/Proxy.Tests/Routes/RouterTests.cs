@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Routing.Cluster;
@@ -7,6 +9,7 @@ using Routing.Dcs;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
+using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Routes;
 
@@ -16,6 +19,9 @@ public sealed class RouterTests : IDisposable
     private readonly FakeTimeProvider _time = new();
     private readonly Router _router;
 
+    private readonly List<string> _lookedUp = [];
+    private Func<IPAddress[]> _resolve = () => throw new SocketException((int)SocketError.HostNotFound);
+
     public RouterTests() => _router = new Router(
         [
             new ListenerConfig { Name = "write", Address = ListenAddress.Unknown,
@@ -23,7 +29,7 @@ public sealed class RouterTests : IDisposable
             new ListenerConfig { Name = "read", Address = ListenAddress.Unknown,
                 Request = new HostRequest { Role = WantedRole.Replica, MaximumLagBytes = 1000 } },
         ],
-        _time, new Random(1), NullLogger.Instance);
+        _time, new Random(1), NullLogger.Instance, ResolveAsync);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -168,6 +174,71 @@ public sealed class RouterTests : IDisposable
         Assert.Equal(RouteReason.Draining, (await waiting).Reason);
     }
 
+    [Fact]
+    public async Task A_name_that_can_not_be_resolved_is_told_and_asked_for_again_though_nothing_else_happens()
+    {
+        Adopt(term: 20, leader: "a", host: "db.example");
+        Adopt(term: 20, leader: "a", host: "db.example");
+        var refused = _router.Choose("write", []);
+        var first = LookUps;
+        await UntilAsync(() => LookUps > 3);
+        _resolve = () => [IPAddress.Parse("10.0.0.1")];
+
+        await UntilAsync(() => _router.Choose("write", []).Target is not null);
+        Assert.Equal((RouteReason.NoLeader, "the name db.example of a can't be resolved at present"),
+            (refused.Reason, refused.Sentence));
+        Assert.Equal(1, first);   // one at a time, however often the name is met
+
+        Task UntilAsync(Func<bool> condition) => WaitUntil.TrueAsync(() =>
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(100));
+            return condition();
+        });
+    }
+
+    [Fact]
+    public async Task A_name_whose_address_has_changed_is_found_out_by_the_attempt_that_fails()
+    {
+        _resolve = () => [IPAddress.Parse("10.0.0.1")];
+        Adopt(term: 20, leader: "a", host: "db.example");
+        await WaitUntil.TrueAsync(() => _router.Choose("write", []).Target is not null);
+        var before = _router.Choose("write", []).Target!;
+        _resolve = () => [IPAddress.Parse("10.0.0.2")];
+        _time.Advance(TimeSpan.FromSeconds(2));
+
+        _router.NoteFailure(before, LoginFailure.Refused);
+
+        await WaitUntil.TrueAsync(() => _router.Choose("write", []).Target is { } target
+            && target.Addresses[0].Equals(new IPEndPoint(IPAddress.Parse("10.0.0.2"), 5432 + 'a')));
+    }
+
+    private int LookUps
+    {
+        get
+        {
+            lock (_lookedUp)
+            {
+                return _lookedUp.Count;
+            }
+        }
+    }
+
+    private Task<IPAddress[]> ResolveAsync(string name)
+    {
+        lock (_lookedUp)
+        {
+            _lookedUp.Add(name);
+        }
+        try
+        {
+            return Task.FromResult(_resolve());
+        }
+        catch (SocketException unknown)
+        {
+            return Task.FromException<IPAddress[]>(unknown);
+        }
+    }
+
     private static (string? Member, long Term) Named(RouteChoice choice) =>
         (choice.Target?.Member, choice.Target?.Term.Revision ?? 0);
 
@@ -175,7 +246,7 @@ public sealed class RouterTests : IDisposable
 
     private ClusterView _view = ClusterView.Unknown;
 
-    private void Adopt(long term, string? leader, bool isLive = true, long lag = 0)
+    private void Adopt(long term, string? leader, bool isLive = true, long lag = 0, string host = "127.0.0.1")
     {
         const long Position = 1_000_000;
         var members = ImmutableSortedDictionary.CreateBuilder<string, Member>();
@@ -184,7 +255,7 @@ public sealed class RouterTests : IDisposable
             members[name] = new Member
             {
                 Name = name,
-                Address = new HostPort("127.0.0.1", 5432 + name[0]),
+                Address = new HostPort(host, 5432 + name[0]),
                 State = PostgresState.Running,
                 Role = name == leader ? Role.Primary : Role.Replica,
                 XlogLocation = new Lsn((ulong)(name == leader ? Position : Position - lag)),
