@@ -545,6 +545,11 @@ public static class AgentSettingsReader
             if (section.Text(keyword) is { Length: > 0 } value)
             {
                 options[keyword] = value;
+                // libpq refuses every connection with another word; the agent's own would be less strict than meant.
+                if (PostgresUser.WordsOf(keyword) is { IsEmpty: false } words && !words.Contains(value))
+                {
+                    section.Wrong(keyword, $"one of {string.Join(", ", words)}");
+                }
                 if (keyword is "sslcrl" or "sslcrldir")
                 {
                     section.Warn(keyword,

@@ -30,6 +30,15 @@ public sealed record PostgresUser
         "sslnegotiation",
     ];
 
+    /// <summary>The values that libpq takes for a keyword; empty: any text.</summary>
+    internal static ImmutableArray<string> WordsOf(string keyword) => keyword switch
+    {
+        "sslmode" => ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+        "gssencmode" or "channel_binding" => ["disable", "prefer", "require"],
+        "sslnegotiation" => ["postgres", "direct"],
+        _ => [],
+    };
+
     /// <summary>Without the password.</summary>
     public override string ToString() => $"{nameof(PostgresUser)} {{ Username = {Username} }}";
 

@@ -70,6 +70,13 @@ public class AgentSettingsReader_checks_every_value
     [InlineData("postgresql: {basebackup: {format: tar}}",
         "postgresql.basebackup.format: 'tar': must be left out: the agent sets format itself")]
     [InlineData(
+        "postgresql: {authentication: {superuser: {username: a, sslmode: verify_full}}}",
+        "postgresql.authentication.superuser.sslmode: 'verify_full': must be one of disable, allow, prefer, require, "
+            + "verify-ca, verify-full")]
+    [InlineData(
+        "postgresql: {authentication: {replication: {username: a, channel_binding: 'on'}}}",
+        "postgresql.authentication.replication.channel_binding: 'on': must be one of disable, prefer, require")]
+    [InlineData(
         "postgresql: {parameters: [a]}", """postgresql.parameters: '(a list)': must be a mapping of names to values""")]
     [InlineData("bootstrap: {initdb: [pwfile: /x]}",
         "bootstrap.initdb[0]: '/x': must be left out: the agent sets pwfile itself")]
