@@ -1,3 +1,5 @@
+using Routing.Dcs;
+
 namespace Routing.Cli.Tests;
 
 public sealed class CommandLineTests
@@ -92,5 +94,23 @@ public sealed class CommandLineTests
         Assert.Equal(1, ended.ExitCode);
         Assert.StartsWith("Error: ", ended.Error, StringComparison.Ordinal);
         Assert.Contains("Hint: Is etcd running", ended.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("certificate", "Error: it says so\nHint: See cacert, cert and key of the etcd3 section.\n")]
+    [InlineData("login", "Error: it says so\nHint: See username and password of the etcd3 section.\n")]
+    [InlineData("space", "Error: it says so\n")]
+    public async Task A_refusal_of_etcd_comes_with_the_hint_that_fits_it(string kind, string said)
+    {
+        var ctl = new Ctl().WithPay();
+        var cause = kind == "certificate" ? new IOException() : null;
+        ctl.Store = () => throw new ClusterStoreException("it says so", cause)
+        {
+            IsRefusal = true, IsOfLogin = kind == "login",
+        };
+
+        var ended = await ctl.RunAsync("list pay");
+
+        Assert.Equal((1, said), (ended.ExitCode, ended.Error));
     }
 }

@@ -46,11 +46,12 @@ internal sealed class CommandHost(CtlEnvironment environment, GlobalOptions glob
         return ExitCode.Failure;
     }
 
-    private static string HintFor(ClusterStoreException problem) => problem switch
+    private static string? HintFor(ClusterStoreException problem) => problem switch
     {
         { IsRefusal: true, InnerException: IOException or UnauthorizedAccessException or CryptographicException } =>
             "See cacert, cert and key of the etcd3 section.",
         { IsOfLogin: true } => "See username and password of the etcd3 section.",
+        { IsRefusal: true } => null,   // the error says it all
         _ => "Is etcd running, and is its address right? See --config-file and --dcs-url.",
     };
 }
