@@ -93,7 +93,7 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
         {
             Listeners = """
                   write: {listen: "127.0.0.1:0", role: primary}
-                  read: {listen: "127.0.0.1:0", role: replica}
+                  read: {listen: "127.0.0.1:0", role: replica, policy: least_connections}
                 """,
         });
 
@@ -101,6 +101,7 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
         var ports = listeners.Select(
             one => Routing.Cluster.HostPort.TryParse((string)one!["listen"]!, 0, out var at) ? at.Port : 0).ToList();
 
+        Assert.Equal("least_connections", (string?)listeners[1]!["policy"]);
         Assert.DoesNotContain(0, ports);
         Assert.Equal(2, ports.Distinct().Count());
         foreach (var port in ports)

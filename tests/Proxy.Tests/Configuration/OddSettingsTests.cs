@@ -1,0 +1,109 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Routing.Proxy.Configuration;
+using Routing.Settings;
+
+namespace Routing.Proxy.Tests.Configuration;
+
+/// <summary>Every setting gets values of every type: each reading ends with an answer.</summary>
+public sealed class OddSettingsTests
+{
+    private const string Everything = """
+        scope: demo
+        namespace: /service/
+        etcd3: {hosts: "127.0.0.1:2379", protocol: http, username: u, password: p, cacert: /a, cert: /c, key: /k, srv: x.invalid}
+        log: {level: INFO, type: json, format: [message], dir: /tmp, file_num: 1, file_size: 1, mode: 0600}
+        transport: auto
+        loops: 1
+        favor: latency
+        reuse_port: on
+        broadcast_unknown_cancels: on
+        limits: {max_sessions: 1, max_sessions_per_user: 1, max_pending: 1}
+        timeouts: {startup: 1, tls: 1, connect: 1, answer: 1, retry: 1, retry_pause: 1, login: 1, cut_grace: 1, silence: 1,
+          rest_grace: 1, fallback_stay: 1, boundary_grace: 1, linger: 1, cancel: 1, cancel_age: 1, drain: 1}
+        admin: {listen: "127.0.0.1:8009"}
+        listeners:
+          write: {listen: "127.0.0.1:5000", role: primary}
+          read: {listen: "unix:/tmp/s", role: synchronous, policy: random_of_two, max_lag: 1048576, zone: a, zone_tag: rack, tags: {kind: big},
+            fallback: when_empty, max_sessions: 7, idle_timeout: 1.5, hold_time: 3, hold_queue: 9, logins_per_second: 11, replication: physical,
+            add_client_address: yes, server_tls: {mode: verify_full, ca: /ca.pem, direct: on, hide_channel_binding: on},
+            tls: {mode: terminate, certificate: /c.pem, key: /k.pem, client_certificates: required, ca: /ca.pem, required: on},
+            proxy_protocol: {from: [10.0.0.0/8, 192.0.2.1], send: v2}, server_keepalive: {idle: 5, interval: 1, count: 3, user_timeout: 40},
+            client_keepalive: {idle: 5, interval: 1, count: 3, user_timeout: 40}}
+        """;
+
+    private static readonly string[] s_values =
+    [
+        "null", "''", "' '", "0", "-1", "1", "65536", "99999999999999999999999999", "1.5", "1.0e+300", "1.0e+18",
+        ".inf", ".nan", "true", "off", "[]", "{}", "[null]", "[[]]", "[{}]", "{a: b}", "{'': ''}", "'a\\b'", "\"\\0\"",
+        "\"a\\nb\"", "\"\\uD800\"", "'*'", "'*:1'", "'[::]:1'", "'127.0.0.1, ::1:1'", "'[fe80::1%eth0]:1'", "':1'",
+        "'a:'", "'a:b:c'", "'unix:'", "'unix:/'", "'http://u:p@h/'", "'10.0.0.0/99'", "'::/129'", "2024-01-01",
+    ];
+
+    [Fact]
+    public void Whatever_stands_at_any_path()
+    {
+        var paths = Paths(YamlText.ReadMapping(Everything, "everything").Root, "").ToList();
+        var problems = new List<string>();
+
+        foreach (var (path, value) in from path in paths from value in s_values select (path, value))
+        {
+            try
+            {
+                var text = Placed(path, value);
+                var result = ProxySettingsReader.Load(null, SettingsEnvironment.From(ProxySettingsReader.Prefix,
+                    [new($"{ProxySettingsReader.Prefix}{SettingsEnvironment.WholeConfiguration}", text)]));
+                Assert.All(result.Errors.Concat(result.Warnings), one => Assert.NotEmpty(one.ToString()));
+                Assert.Equal(result.Errors.IsEmpty, result.Settings is not null);
+            }
+            catch (Exception problem)
+            {
+                problems.Add($"{path}: {value}: {problem.GetType().Name}: {problem.Message}");
+            }
+        }
+
+        Assert.InRange(paths.Count, 80, 500);
+        Assert.Empty(problems);
+    }
+
+    /// <summary>The whole configuration with another value at one place.</summary>
+    private static string Placed(string path, string value)
+    {
+        const string mark = "placed-here";
+        var tree = YamlText.ReadMapping(Everything, "everything").Root;
+        var keys = path.Split('/');
+        var at = (JsonNode)tree;
+        foreach (var key in keys[..^1])
+        {
+            at = at is JsonArray list ? list[int.Parse(key, CultureInfo.InvariantCulture)]! : at[key]!;
+        }
+        if (at is JsonArray items)
+        {
+            items[int.Parse(keys[^1], CultureInfo.InvariantCulture)] = mark;
+        }
+        else
+        {
+            at[keys[^1]] = mark;
+        }
+        return tree.ToJsonString().Replace($"\"{mark}\"", value, StringComparison.Ordinal);
+    }
+
+    private static IEnumerable<string> Paths(JsonNode node, string prefix)
+    {
+        IEnumerable<(string, JsonNode?)> inner = node switch
+        {
+            JsonObject map => map.Select(pair => (pair.Key, pair.Value)),
+            JsonArray list => list.Select((item, index) => ($"{index}", item)),
+            _ => [],
+        };
+        foreach (var (key, value) in inner)
+        {
+            var path = prefix.Length == 0 ? key : $"{prefix}/{key}";
+            yield return path;
+            foreach (var deeper in value is null ? [] : Paths(value, path))
+            {
+                yield return deeper;
+            }
+        }
+    }
+}
