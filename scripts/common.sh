@@ -32,6 +32,7 @@ has_haproxy() { [ -x /usr/sbin/haproxy ]; }
 has_prometheus() { command -v prometheus >/dev/null && command -v promtool >/dev/null; }
 has_node() { command -v node >/dev/null; }
 has_npm() { command -v npm >/dev/null; }
+has_browser() { command -v chromium-headless-shell || command -v chromium || command -v google-chrome; } >/dev/null
 has_ip() { command -v ip >/dev/null; }
 has_setpriv() { command -v setpriv >/dev/null; }
 
@@ -101,6 +102,13 @@ need_clients() {
     if [ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]; then
         say "Installing node-postgres"
         npm ci --prefix $folder --no-audit --no-fund --ignore-scripts --loglevel=error >/dev/null </dev/null
+    fi
+}
+
+# The browser that clicks through the dashboard. Where Debian's package is not to be had, that test is skipped by name.
+need_browser() {
+    if ! has_browser && apt-cache show chromium-headless-shell >/dev/null 2>&1; then
+        need "browser chromium-headless-shell"
     fi
 }
 

@@ -34,6 +34,7 @@ internal sealed partial class RestHandler(
         RestRoute.Open("GET", "metrics", (rest, context, settings) => rest.MetricsAsync(context, settings)),
         RestRoute.Open("GET", "events", (rest, context, settings) => rest._events.AnswerAsync(context, settings)),
         RestRoute.Open("GET", "why", (rest, context, settings) => rest.WhyAsync(context, settings)),
+        RestRoute.Open("GET", "ui", (_, context, settings) => DashboardPage.AnswerAsync(context, settings)),
         RestRoute.Open("GET", OpenApi.FileName, (_, context, settings) => OpenApi.AnswerAsync(context, settings)),
         RestRoute.Guarded("PATCH", "config",
             (rest, context, settings) => rest._configChange.PatchAsync(context, settings)),

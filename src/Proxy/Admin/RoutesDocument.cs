@@ -80,6 +80,7 @@ internal static class RoutesDocument
             json.WriteStartObject();
             json.WriteString("name", member.Name);
             json.WriteString("address", member.Address?.ToString());
+            json.WriteString("api_url", member.ApiUrl);
             json.WriteString("role", ReferenceEquals(member, table?.Hosts.Leader) ? "leader" : member.Role.ToWire());
             json.WriteString("state", member.State.ToWire());
             if (HostChooser.LagOf(snapshot, member) is { } lag)

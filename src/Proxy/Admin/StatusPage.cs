@@ -29,7 +29,7 @@ internal static class StatusPage
         th { text-align: left; font-weight: 500; color: var(--soft); font-size: .85rem; }
         th, td { padding: .35rem 1rem .35rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
         tr:last-child td { border-bottom: 0; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
-        td.why { white-space: normal; min-width: 14rem; }
+        td.why { white-space: normal; min-width: 14rem; } a { color: light-dark(#2b66b1, #7fb0ef); }
         </style>
         </head>
         <body>
@@ -39,7 +39,9 @@ internal static class StatusPage
         <script>
         'use strict';
         const tag = (name, text, look) => { const e = document.createElement(name); if (text !== undefined) e.textContent = text; if (look) e.className = look; return e; };
-        const row = (kind, cells) => { const r = tag('tr'); for (const [text, look] of cells) r.append(tag(kind, text, look)); return r; };
+        const link = m => { const url = URL.canParse(m.api_url) ? new URL('/ui', m.api_url) : null, a = tag('a', m.name);
+          if (!url || !/^https?:$/.test(url.protocol)) return m.name; a.href = url.href; a.rel = 'noreferrer'; a.title = 'dashboard of its agent'; return a; };
+        const row = (kind, cells) => { const r = tag('tr'); for (const [what, look] of cells) { const c = tag(kind, undefined, look); c.append(what); r.append(c); } return r; };
         const size = n => { const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']; let u = 0; while (n >= 1024 && u < 4) { n /= 1024; u++; } return (u ? n.toFixed(1) : n) + ' ' + units[u]; };
         function show(d) {
           scope.textContent = d.scope + ' · version ' + d.version + ' · ' + d.transport;
@@ -53,7 +55,7 @@ internal static class StatusPage
             head.append(tag('h2', l.name), tag('span', l.listen, 'soft'), tag('span', l.role + ', ' + l.policy, 'soft'),
               l.would_choose.length ? tag('span', '→ ' + l.would_choose.join(', '), 'good') : tag('span', 'nobody serves: clients wait', 'bad'));
             table.append(row('th', [['member'], ['address'], ['role'], ['state'], ['lag', 'n'], ['sessions', 'n'], ['from clients', 'n'], ['from server', 'n'], ['']]));
-            for (const m of l.members) table.append(row('td', [[m.name], [m.address ?? ''], [m.role], [m.state, m.state === 'running' ? '' : 'bad'],
+            for (const m of l.members) table.append(row('td', [[link(m)], [m.address ?? ''], [m.role], [m.state, m.state === 'running' ? '' : 'bad'],
               [m.lag_bytes === undefined ? '' : size(m.lag_bytes), 'n'], [m.sessions, 'n'], [size(m.bytes_from_clients), 'n'], [size(m.bytes_from_server), 'n'],
               [m.reason, 'why ' + (m.serves ? 'good' : 'soft')]]));
             card.append(head, table); return card;

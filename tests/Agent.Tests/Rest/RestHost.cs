@@ -24,14 +24,15 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
     private readonly StatusBoard _board;
     private int _wakes;
 
-    private RestHost(AgentStatus status, RestSettings? settings, CtlSettings? ctl, TimeProvider? time)
+    private RestHost(
+        AgentStatus status, RestSettings? settings, CtlSettings? ctl, TimeProvider? time, int events)
     {
         Time = time ?? TimeProvider.System;
         Dcs = new InMemoryDcs(TimeProvider.System);
         Link = Dcs.Connect("agent");
         _board = new StatusBoard(status);
         _peers = new PeerClient(ctl ?? new CtlSettings(), TimeProvider.System);
-        Events = new AgentEvents(Time, capacity: 4);
+        Events = new AgentEvents(Time, capacity: events, member: status.Name);
         Metrics = new AgentMetrics(status.Scope, status.Name);
         Settings = settings is null ? Loopback() : settings;
         Orders = new OrderDesk(WakeLoop);
@@ -40,9 +41,10 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
     }
 
     public static async Task<RestHost> StartAsync(
-        AgentStatus status, RestSettings? settings = null, CtlSettings? ctl = null, TimeProvider? time = null)
+        AgentStatus status, RestSettings? settings = null, CtlSettings? ctl = null, TimeProvider? time = null,
+        int events = 4)
     {
-        var host = new RestHost(status, settings, ctl, time);
+        var host = new RestHost(status, settings, ctl, time, events);
         await host._server.StartAsync(TestContext.Current.CancellationToken);
         return host;
     }

@@ -87,6 +87,22 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
     }
 
     [Fact]
+    [Trait("Category", "Integration")]
+    public async Task The_page_leads_to_the_dashboards_of_the_agents()
+    {
+        Assert.SkipWhen(Chromium.Program is null, "There is no Chromium (Debian: chromium-headless-shell).");
+        await using var proxy = await cluster.ProxyAsync();
+        await using var page = await Chromium.StartAsync();
+
+        await page.OpenAsync(proxy.Admin("/"));
+        await page.UntilAsync("document.querySelectorAll('td a').length === 4", "two members of two listeners");
+
+        Assert.Equal("http://127.0.0.1:1/ui", (string?)await page.EvaluateAsync("document.querySelector('td a').href"));
+        Assert.Equal("a", (string?)await page.EvaluateAsync("document.querySelector('td a').textContent"));
+        Assert.Empty(page.Complaints);
+    }
+
+    [Fact]
     public async Task Routes_show_the_ports_that_the_kernel_chose()
     {
         await using var proxy = await cluster.ProxyAsync(new ProxyOptions
