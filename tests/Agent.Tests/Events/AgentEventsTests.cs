@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Routing.Agent.Events;
@@ -91,6 +92,32 @@ public sealed class AgentEventsTests : IDisposable
         events.Append(EventKind.Reason, "three", "a sentence", default, 1);
         await file.Written;
         Assert.Equal(["three"], Anew().Events.After(0).Select(item => item.Code));
+    }
+
+    /// <summary>A pipe that nobody reads is a disk that does not answer: to open it waits for ever.</summary>
+    [Fact]
+    public async Task A_disk_that_hangs_holds_nobody_up()
+    {
+        using (var mkfifo = Process.Start("mkfifo", [Path]))
+        {
+            await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+        var file = new EventFile(Path, NullLogger.Instance);
+        var events = new AgentEvents(_time, 100, "pg1", file);
+
+        for (var i = 1; i <= 5000; i++)
+        {
+            events.Append(EventKind.Reason, $"code-{i}", "a sentence", default, 1);
+        }
+
+        Assert.False(file.Written.IsCompleted);
+        Assert.Equal("code-5000", events.After(0)[^1].Code);
+        Assert.InRange(events.Dropped, 1, 5000);
+        // The disk is back: what was waiting is written, or counted, and the task ends.
+        await using var reader = new FileStream(Path, FileMode.Open, FileAccess.Read);
+        var reading = reader.CopyToAsync(Stream.Null, TestContext.Current.CancellationToken);
+        await file.Written.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        await reading.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
     }
 
     [Fact]
