@@ -9,8 +9,7 @@ internal static class Schedules
     private const int Most = 10;
 
     /// <summary>
-    /// Schedules of the mix of all; of each other mix a tenth as many. By default 5,200 in all: about 70 s of
-    /// processor time.
+    /// Schedules of the mix of all; of each other mix a tenth as many. By default 5,400 in all.
     /// </summary>
     public static int Count => Replay.Count ?? 2000;
 
