@@ -1,7 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
+using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres.Sessions;
 using Routing.Cluster;
 using Routing.Settings;
 
@@ -14,6 +17,7 @@ internal static class Arguments
         Usage: routing-agent [FILE.yml | DIRECTORY]
                routing-agent --validate-config [-i] [-p] [FILE.yml | DIRECTORY]
                routing-agent --generate-sample-config [FILE]
+               routing-agent --generate-config [--dsn DSN] [FILE]
                routing-agent --version
 
         Runs the high-availability agent of one PostgreSQL node. The configuration is a YAML file, or a directory of
@@ -23,6 +27,8 @@ internal static class Arguments
             -i, --ignore-listen-port  a port that is in use is no failure
             -p, --print               print the merged configuration, secrets as ***
           --generate-sample-config  write a sample configuration
+          --generate-config         write the configuration of a PostgreSQL that runs already, asked as a superuser
+            --dsn DSN                 how to log in: a URL or keyword=value; else PGHOST, PGUSER and so on
           --version                 print the version
         """;
 
@@ -40,10 +46,19 @@ internal static class Arguments
             case ["--validate-config", .. var rest]:
                 return await ValidateAsync(rest, time);
             case ["--generate-sample-config"]:
-                Console.Write(Sample());
-                return 0;
-            case ["--generate-sample-config", var file]:
-                return WriteSample(file);
+                return Give(Sample(), null);
+            case ["--generate-sample-config", [not '-', ..] file]:
+                return Give(Sample(), file);
+            case ["--generate-config"]:
+                return await GenerateAsync(null, null);
+            case ["--generate-config", "--dsn", var dsn]:
+                return await GenerateAsync(dsn, null);
+            case ["--generate-config", "--dsn", var dsn, [not '-', ..] file]:
+                return await GenerateAsync(dsn, file);
+            case ["--generate-config", [not '-', ..] file]:
+                return await GenerateAsync(null, file);
+            case ["--generate-config", [not '-', ..] file, "--dsn", var dsn]:
+                return await GenerateAsync(dsn, file);
             case [] or [[not '-', ..]]:
                 return await AgentHost.RunAsync(
                     args.FirstOrDefault(), SettingsEnvironment.TakeFromProcess("PATRONI_"), KernelTime.Shared,
@@ -70,11 +85,52 @@ internal static class Arguments
             CancellationToken.None);
     }
 
-    private static int WriteSample(string file)
+    private static async Task<int> GenerateAsync(string? dsn, string? file)
     {
+        RunningServer server;
         try
         {
-            File.WriteAllText(file, Sample());
+            server = await RunningServerReader.ReadAsync(
+                dsn, Environment.GetEnvironmentVariable, CancellationToken.None);
+        }
+        catch (Exception problem) when (problem is NpgsqlException or InvalidOperationException or FormatException
+            or ArgumentException)
+        {
+            await Console.Error.WriteLineAsync($"The server cannot be asked: {problem.Message}");
+            return 1;
+        }
+        var (host, address) = ThisMachine();
+        return Give(
+            GeneratedConfig.Write(server, host, address, SettingsEnvironment.TakeFromProcess("PATRONI_")), file);
+    }
+
+    private static string Sample()
+    {
+        var (host, address) = ThisMachine();
+        return SampleConfig.Write(host, address, SettingsEnvironment.TakeFromProcess("PATRONI_"));
+    }
+
+    /// <summary>
+    /// Prints a configuration, or writes it to a file that its owner alone may read: it has passwords.
+    /// </summary>
+    private static int Give(string configuration, string? file)
+    {
+        if (file is null)
+        {
+            Console.Write(configuration);
+            return 0;
+        }
+        try
+        {
+            using var stream = new FileStream(file, new FileStreamOptions
+            {
+                Mode = FileMode.Create,
+                Access = FileAccess.Write,
+                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            });
+            // One that was there keeps its permissions otherwise.
+            File.SetUnixFileMode(stream.SafeFileHandle, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            stream.Write(Encoding.UTF8.GetBytes(configuration));
             return 0;
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
@@ -84,19 +140,17 @@ internal static class Arguments
         }
     }
 
-    private static string Sample()
+    private static (string Host, string Address) ThisMachine()
     {
         var host = Dns.GetHostName();
-        string address;
         try
         {
-            address =
-                Dns.GetHostAddresses(host, AddressFamily.InterNetwork).FirstOrDefault()?.ToString() ?? "127.0.0.1";
+            return (host,
+                Dns.GetHostAddresses(host, AddressFamily.InterNetwork).FirstOrDefault()?.ToString() ?? "127.0.0.1");
         }
         catch (SocketException)
         {
-            address = "127.0.0.1";
+            return (host, "127.0.0.1");
         }
-        return SampleConfig.Write(host, address, SettingsEnvironment.TakeFromProcess("PATRONI_"));
     }
 }

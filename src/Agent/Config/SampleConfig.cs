@@ -6,20 +6,30 @@ namespace Routing.Agent.Config;
 /// <summary><c>--generate-sample-config</c>: a configuration to fill in, with the environment's values in it.</summary>
 public static class SampleConfig
 {
-    private const string FillIn = "#FIXME";
+    /// <summary>Stands where only the user knows the value.</summary>
+    internal const string FillIn = "#FIXME";
 
     /// <summary>The YAML text.</summary>
     /// <param name="hostName">This machine's name.</param>
     /// <param name="address">An address that other members can reach.</param>
     /// <param name="environment">The agent's variables.</param>
-    public static string Write(string hostName, string address, SettingsEnvironment environment)
+    public static string Write(string hostName, string address, SettingsEnvironment environment) =>
+        Write(Tree(hostName, address), environment);
+
+    /// <summary>The configuration to fill in.</summary>
+    internal static SettingsTree Tree(string hostName, string address)
     {
         var tree = new SettingsTree();
         SettingsTree.Patch(tree.Root, Defaults(hostName, address));
-        var report = new SettingsReport();
+        return tree;
+    }
+
+    /// <summary>The YAML text, with the variables over the configuration.</summary>
+    internal static string Write(SettingsTree tree, SettingsEnvironment environment)
+    {
         if (!environment.IsEmpty)
         {
-            tree.Patch(SettingsLoader.Load(null, environment, EnvironmentSchema.Agent, report));
+            tree.Patch(SettingsLoader.Load(null, environment, EnvironmentSchema.Agent, new SettingsReport()));
         }
         return YamlWriter.Write(tree.Root);
     }

@@ -72,6 +72,23 @@ public sealed class TextTests
         Assert.Equal(("h", value, "1"), (pairs["host"], pairs["password"], pairs["port"]));
     }
 
+    [Theory]
+    [InlineData("host=h port=6432 user='the user' password=geheim", "host=h,password=geheim,port=6432,user=the user")]
+    [InlineData("postgresql://u:a%40b@h:6432/db?sslmode=require",
+        "dbname=db,host=h,password=a@b,port=6432,sslmode=require,user=u")]
+    [InlineData("postgres://h", "host=h")]
+    [InlineData("postgresql:///db?host=%2Frun%2Fpg", "dbname=db,host=/run/pg")]
+    public void A_DSN_is_read_in_each_of_its_forms(string dsn, string expected) => Assert.Equal(
+        expected,
+        string.Join(',', ConnectionText.ReadAny(dsn).OrderBy(pair => pair.Key, StringComparer.Ordinal)
+            .Select(pair => $"{pair.Key}={pair.Value}")));
+
+    [Theory]
+    [InlineData("nonsense")]
+    [InlineData("postgresql://:::")]
+    public void A_DSN_that_is_none_is_refused(string dsn) =>
+        Assert.Throws<FormatException>(() => ConnectionText.ReadAny(dsn));
+
     [Fact]
     public void The_main_file_is_sorted_and_quoted_and_can_be_read_back()
     {

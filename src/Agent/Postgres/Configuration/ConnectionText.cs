@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text;
 
 namespace Routing.Agent.Postgres.Configuration;
@@ -62,6 +63,45 @@ internal static class ConnectionText
             }
             at++;
             pairs[key] = value.ToString();
+        }
+    }
+
+    /// <summary>
+    /// Reads what a user wrote: pairs, or a URL such as <c>postgresql://user:password@host:port/database?key=value</c>.
+    /// </summary>
+    /// <exception cref="FormatException">It is neither.</exception>
+    public static Dictionary<string, string> ReadAny(string text)
+    {
+        if (!text.StartsWith("postgres://", StringComparison.Ordinal)
+            && !text.StartsWith("postgresql://", StringComparison.Ordinal))
+        {
+            var read = Read(text);
+            return read.Count > 0 ? read : throw new FormatException("The DSN is neither a URL nor keyword=value.");
+        }
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var url))
+        {
+            throw new FormatException("The DSN is no URL that can be read.");
+        }
+        var pairs = new Dictionary<string, string>(StringComparer.Ordinal);
+        Add("host", url.Host);
+        Add("port", url.Port > 0 ? url.Port.ToString(CultureInfo.InvariantCulture) : "");
+        var user = url.UserInfo.Split(':', 2);
+        Add("user", user[0]);
+        Add("password", user.Length > 1 ? user[1] : "");
+        Add("dbname", url.AbsolutePath.TrimStart('/'));
+        foreach (var pair in url.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var equals = pair.IndexOf('=', StringComparison.Ordinal);
+            Add(equals < 0 ? pair : pair[..equals], equals < 0 ? "" : pair[(equals + 1)..]);
+        }
+        return pairs;
+
+        void Add(string key, string value)
+        {
+            if (value.Length > 0)
+            {
+                pairs[key] = Uri.UnescapeDataString(value);
+            }
         }
     }
 
