@@ -4,7 +4,7 @@ using Routing.TestKit;
 
 namespace Routing.Samples.Tests.Monitoring;
 
-/// <summary>A real Prometheus that scrapes every second.</summary>
+/// <summary>A real Prometheus that scrapes every other second.</summary>
 internal sealed class PrometheusServer : IAsyncDisposable
 {
     private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(30) };
@@ -27,7 +27,7 @@ internal sealed class PrometheusServer : IAsyncDisposable
                 static_configs: [{targets: [{{string.Join(", ", job.Value.Select(port => $"\"127.0.0.1:{port}\""))}}]}]
             """);
         await File.WriteAllTextAsync(server._directory["prometheus.yml"], $"""
-            global: {"{"}scrape_interval: 1s, evaluation_interval: 1s{"}"}
+            global: {"{"}scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 1s{"}"}
             rule_files: [rules.yml]
             scrape_configs:
             {string.Join('\n', scrapes)}

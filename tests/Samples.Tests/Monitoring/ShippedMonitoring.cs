@@ -33,7 +33,7 @@ internal static partial class ShippedMonitoring
            select new PanelQuery(
                Path.GetFileNameWithoutExtension(file), (string)panel["title"]!,
                Variable().Replace(
-                   ((string)target!["expr"]!).Replace("$__rate_interval", "5s", StringComparison.Ordinal), ".*")),
+                   ((string)target!["expr"]!).Replace("$__rate_interval", "10s", StringComparison.Ordinal), ".*")),
     ];
 
     /// <summary>The rules with all times to wait shortened: a minute becomes some seconds.</summary>
