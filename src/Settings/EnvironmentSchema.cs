@@ -27,26 +27,11 @@ public sealed record EnvironmentVariable(string Suffix, string Path, Environment
 /// <summary>The variables that each program understands.</summary>
 public static class EnvironmentSchema
 {
-    private static readonly string[] s_stores = ["etcd", "etcd3", "consul", "zookeeper", "exhibitor", "kubernetes",
-        "raft", "citus"];
-
-    private static readonly string[] s_storeTexts =
+    private static readonly string[] s_etcdKeys =
     [
-        "HOST", "PORT", "USE_PROXIES", "PROTOCOL", "SRV", "SRV_SUFFIX", "URL", "PROXY", "USERNAME", "PASSWORD",
-        "CACERT", "CERT", "KEY",
-        "VERIFY", "TOKEN", "DC", "CONSISTENCY", "REGISTER_SERVICE", "SERVICE_CHECK_INTERVAL",
-        "SERVICE_CHECK_TLS_SERVER_NAME", "SCHEME",
-        "NAMESPACE", "CONTEXT", "USE_ENDPOINTS", "SCOPE_LABEL", "ROLE_LABEL", "POD_IP", "BYPASS_API_SERVICE",
-        "KEY_PASSWORD", "USE_SSL",
-        "GROUP", "DATABASE", "LEADER_LABEL_VALUE", "FOLLOWER_LABEL_VALUE", "STANDBY_LEADER_LABEL_VALUE",
-        "TMP_ROLE_LABEL", "SELF_ADDR",
-        "BIND_ADDR", "DATA_DIR",
+        "host", "port", "use_proxies", "protocol", "srv", "srv_suffix", "url", "proxy", "username", "password",
+        "cacert", "cert", "key",
     ];
-
-    private static readonly string[] s_storeLists =
-        ["HOSTS", "PORTS", "CHECKS", "SERVICE_TAGS", "RETRIABLE_HTTP_CODES", "PARTNER_ADDRS"];
-
-    private static readonly string[] s_storeMaps = ["LABELS", "SET_ACLS", "AUTH_DATA", "BOOTSTRAP_LABELS"];
 
     private static readonly string[] s_userKeys =
     [
@@ -55,20 +40,43 @@ public static class EnvironmentSchema
         "channel_binding", "sslnegotiation",
     ];
 
-    /// <summary>Scope, namespace, and the sections of the DCS: what every program takes.</summary>
+    /// <summary>Scope, namespace, and the section of etcd by both its names: what every program takes.</summary>
     public static ImmutableArray<EnvironmentVariable> Common { get; } =
     [
         .. Of("", ["scope", "namespace"]),
-        .. s_stores.SelectMany(store =>
-            s_storeTexts.Select(suffix => Store(store, suffix, EnvironmentKind.Text))
-                .Concat(s_storeLists.Select(suffix => Store(store, suffix, EnvironmentKind.List)))
-                .Concat(s_storeMaps.Select(suffix => Store(store, suffix, EnvironmentKind.Map)))),
+        .. Of("etcd", s_etcdKeys), .. Of("etcd", ["hosts"], EnvironmentKind.List),
+        .. Of("etcd3", s_etcdKeys), .. Of("etcd3", ["hosts"], EnvironmentKind.List),
+    ];
+
+    /// <summary>
+    /// The sections of other stores, which Patroni's files may hold beside that of etcd: they are known, and refused or
+    /// named in a warning.
+    /// </summary>
+    private static ImmutableArray<EnvironmentVariable> OtherStores { get; } =
+    [
+        .. Of("consul", ["host", "port", "url", "scheme", "token", "verify", "cacert", "cert", "key", "dc",
+            "consistency", "register_service", "service_check_interval", "service_check_tls_server_name"]),
+        .. Of("consul", ["checks", "service_tags"], EnvironmentKind.List),
+        .. Of("zookeeper", ["use_ssl", "cacert", "cert", "key", "key_password", "verify"]),
+        .. Of("zookeeper", ["hosts"], EnvironmentKind.List),
+        .. Of("zookeeper", ["set_acls", "auth_data"], EnvironmentKind.Map),
+        .. Of("exhibitor", ["port"]),
+        .. Of("exhibitor", ["hosts"], EnvironmentKind.List),
+        .. Of("kubernetes", ["namespace", "context", "use_endpoints", "scope_label", "role_label",
+            "leader_label_value", "follower_label_value", "standby_leader_label_value", "tmp_role_label", "pod_ip",
+            "bypass_api_service", "cacert"]),
+        .. Of("kubernetes", ["ports", "retriable_http_codes"], EnvironmentKind.List),
+        .. Of("kubernetes", ["labels", "bootstrap_labels"], EnvironmentKind.Map),
+        .. Of("raft", ["self_addr", "bind_addr", "data_dir", "password"]),
+        .. Of("raft", ["partner_addrs"], EnvironmentKind.List),
+        .. Of("citus", ["group", "database"]),
     ];
 
     /// <summary>What the agent takes.</summary>
     public static ImmutableArray<EnvironmentVariable> Agent { get; } =
     [
         .. Common,
+        .. OtherStores,
         .. Of("", ["name", "thread_pool_size", "thread_stack_size"]),
         // The legacy spellings stand before the present ones, which win.
         new("LOGLEVEL", "log.level"), new("LOGFORMAT", "log.format", EnvironmentKind.TextOrList),
@@ -99,13 +107,9 @@ public static class EnvironmentSchema
             new EnvironmentVariable($"{user}_{key}".ToUpperInvariant(), $"postgresql.authentication.{user}.{key}"))),
     ];
 
-    private static IEnumerable<EnvironmentVariable> Of(string section, string[] keys) =>
+    private static IEnumerable<EnvironmentVariable> Of(
+        string section, string[] keys, EnvironmentKind kind = EnvironmentKind.Text) =>
         keys.Select(key => new EnvironmentVariable(
-            (section.Length == 0 ? key : $"{section}_{key}").ToUpperInvariant(), SettingsTree.Join(section, key)));
-
-    private static EnvironmentVariable Store(string store, string suffix, EnvironmentKind kind) =>
-        new($"{store.ToUpperInvariant()}_{suffix}", $"{store}.{Lower(suffix)}", kind);
-
-    private static string Lower(string suffix) =>
-        string.Create(suffix.Length, suffix, (span, text) => text.AsSpan().ToLowerInvariant(span));
+            (section.Length == 0 ? key : $"{section}_{key}").ToUpperInvariant(), SettingsTree.Join(section, key),
+            kind));
 }

@@ -4,9 +4,6 @@ namespace Routing.Settings.Tests;
 
 public class EnvironmentSchema_knows_every_variable
 {
-    private static readonly string[] s_stores = ["etcd", "etcd3", "consul", "zookeeper", "exhibitor", "kubernetes",
-        "raft", "citus"];
-
     /// <summary>The agent's variables beside those of a DCS: a section, and its keys.</summary>
     [Theory]
     [InlineData("", "scope namespace name thread_pool_size thread_stack_size")]
@@ -70,27 +67,33 @@ public class EnvironmentSchema_knows_every_variable
     public void A_variable_with_a_name_of_its_own_has_its_place(string suffix, string path) =>
         Assert.Contains(EnvironmentSchema.Agent, variable => variable.Suffix == suffix && variable.Path == path);
 
-    [Fact]
-    public void The_suffixes_of_a_store_hold_for_each_of_them()
+    [Theory]
+    [InlineData("consul",
+        "host port url scheme token verify cacert cert key dc consistency checks register_service service_tags "
+            + "service_check_interval service_check_tls_server_name")]
+    [InlineData("zookeeper", "hosts use_ssl cacert cert key key_password verify set_acls auth_data")]
+    [InlineData("exhibitor", "hosts port")]
+    [InlineData("kubernetes",
+        "namespace context use_endpoints scope_label role_label leader_label_value follower_label_value "
+            + "standby_leader_label_value tmp_role_label pod_ip ports labels cacert bypass_api_service "
+            + "retriable_http_codes bootstrap_labels")]
+    [InlineData("raft", "self_addr bind_addr partner_addrs data_dir password")]
+    [InlineData("citus", "group database")]
+    public void Another_store_has_its_own_variables_and_no_others(string store, string keys)
     {
-        const string suffixes =
-            "HOST HOSTS PORT USE_PROXIES PROTOCOL SRV SRV_SUFFIX URL PROXY CACERT CERT KEY VERIFY TOKEN CHECKS DC "
-                + "CONSISTENCY "
-            + "REGISTER_SERVICE SERVICE_CHECK_INTERVAL SERVICE_CHECK_TLS_SERVER_NAME SERVICE_TAGS NAMESPACE CONTEXT "
-            + "USE_ENDPOINTS "
-            + "SCOPE_LABEL ROLE_LABEL POD_IP PORTS LABELS BYPASS_API_SERVICE RETRIABLE_HTTP_CODES KEY_PASSWORD "
-            + "USE_SSL SET_ACLS GROUP "
-            + "DATABASE LEADER_LABEL_VALUE FOLLOWER_LABEL_VALUE STANDBY_LEADER_LABEL_VALUE TMP_ROLE_LABEL AUTH_DATA "
-            + "BOOTSTRAP_LABELS";
+        var known = EnvironmentSchema.Agent.Where(
+            variable => variable.Path.StartsWith(store + ".", StringComparison.Ordinal)).ToList();
 
-        foreach (var store in s_stores)
-        {
-            foreach (var suffix in suffixes.Split(' '))
-            {
-                var variable = Assert.Single(
-                    EnvironmentSchema.Common, known => known.Suffix == $"{store.ToUpperInvariant()}_{suffix}");
-                Assert.Equal($"{store}.{suffix}", variable.Path, ignoreCase: true);
-            }
-        }
+        Assert.Equal(
+            keys.Split(' ').Select(key => $"{store}.{key}").Order(StringComparer.Ordinal),
+            known.Select(variable => variable.Path).Order(StringComparer.Ordinal));
+        Assert.All(known, variable =>
+            Assert.Equal(variable.Path.Replace('.', '_'), variable.Suffix, ignoreCase: true));
+        Assert.DoesNotContain(EnvironmentSchema.Common, known.Contains);
     }
+
+    [Fact]
+    public void No_variable_stands_twice() =>
+        Assert.Equal(
+            EnvironmentSchema.Agent.Length, EnvironmentSchema.Agent.DistinctBy(variable => variable.Suffix).Count());
 }
