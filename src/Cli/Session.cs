@@ -83,14 +83,14 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
     private static StandardErrorLogger CreateLogger(CtlEnvironment environment) =>
         new(environment.Screen.Error, environment.Time, StandardErrorLogger.LevelFrom(environment.Variable));
 
-    [LoggerMessage(EventId = 3002, Level = LogLevel.Error, Message = "The member's REST API failed: {Problem}")]
+    [LoggerMessage(EventId = 8002, Level = LogLevel.Error, Message = "The member's REST API failed: {Problem}")]
     private static partial void LogNoAnswer(ILogger logger, string problem);
 
     [LoggerMessage(
-        EventId = 3004, Level = LogLevel.Warning, Message = "PostgreSQL of {Member} can't be reached: {Problem}")]
+        EventId = 8004, Level = LogLevel.Warning, Message = "PostgreSQL of {Member} can't be reached: {Problem}")]
     private static partial void LogNoServer(ILogger logger, string member, string problem);
 
-    [LoggerMessage(EventId = 3003, Level = LogLevel.Warning,
+    [LoggerMessage(EventId = 8003, Level = LogLevel.Warning,
         Message = "Only Citus group {Group} of the configuration is shown; see --group for others")]
     private static partial void LogOnlyGroup(ILogger logger, int group);
 }

@@ -60,7 +60,7 @@ internal static partial class MemberListing
         }
     }
 
-    [LoggerMessage(EventId = 3001, Level = LogLevel.Warning,
+    [LoggerMessage(EventId = 8001, Level = LogLevel.Warning,
         Message = "Nothing to list: no cluster is named, and the configuration has no scope")]
     private static partial void LogNoNames(ILogger logger);
 }

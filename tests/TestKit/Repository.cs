@@ -1,0 +1,48 @@
+namespace Routing.TestKit;
+
+/// <summary>The sources and documents that a test project was built from.</summary>
+public static class Repository
+{
+    private static readonly Lazy<string> s_root = new(() =>
+    {
+        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
+        {
+            if (File.Exists(Path.Combine(at.FullName, "Routing.sln")))
+            {
+                return at.FullName;
+            }
+        }
+        throw new InvalidOperationException($"No repository stands above {AppContext.BaseDirectory}.");
+    });
+
+    /// <summary>A document's text.</summary>
+    /// <param name="name">For example <c>operations.md</c>.</param>
+    public static string Document(string name) => File.ReadAllText(Path.Combine(s_root.Value, "docs", name));
+
+    /// <summary>
+    /// The part of a document that stands under a heading, up to the next one of its level or a higher one.
+    /// </summary>
+    /// <param name="name">The document.</param>
+    /// <param name="heading">The whole line, with its number signs.</param>
+    public static string Section(string name, string heading)
+    {
+        var lines = Document(name).Split('\n');
+        var begin = Array.IndexOf(lines, heading);
+        if (begin < 0)
+        {
+            throw new InvalidOperationException($"docs/{name} has no heading '{heading}'.");
+        }
+        var level = heading.IndexOf(' ', StringComparison.Ordinal);
+        var end = Array.FindIndex(lines, begin + 1, line =>
+            line.StartsWith('#') && line.IndexOf(' ', StringComparison.Ordinal) <= level);
+        return string.Join('\n', lines[begin..(end < 0 ? lines.Length : end)]);
+    }
+
+    /// <summary>The text of each source file in a folder of <c>src</c> and below it, by its path from there.</summary>
+    public static IReadOnlyDictionary<string, string> Sources(string folder = "")
+    {
+        var src = Path.Combine(s_root.Value, "src");
+        return Directory.EnumerateFiles(Path.Combine(src, folder), "*.cs", SearchOption.AllDirectories)
+            .ToDictionary(file => Path.GetRelativePath(src, file), File.ReadAllText, StringComparer.Ordinal);
+    }
+}
