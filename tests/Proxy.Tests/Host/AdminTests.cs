@@ -179,8 +179,7 @@ public sealed class AdminTests(PretendCluster cluster) : IClassFixture<PretendCl
 
         var html = await page.Content.ReadAsStringAsync(Cancellation);
         Assert.StartsWith("<!doctype html>", html, StringComparison.Ordinal);
-        Assert.DoesNotContain("http", html.Replace("http-equiv", "", StringComparison.Ordinal),
-            StringComparison.Ordinal);
+        Assert.DoesNotContain("://", html, StringComparison.Ordinal);   // it names no address
         Assert.Contains("default-src 'none'", page.Headers.GetValues("Content-Security-Policy").Single(),
             StringComparison.Ordinal);
         Assert.Equal(200, (int)head.StatusCode);
