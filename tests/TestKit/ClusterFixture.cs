@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace Routing.TestKit;
 
 /// <summary>
@@ -19,6 +21,11 @@ public class ClusterFixture : IAsyncDisposable
             {
                 used.StartMissing();
                 var first = await used.HealthyAsync(TimeSpan.FromSeconds(30));
+                if ((await used.Keys.GetAsync("config"))?.JsonOrNull is JsonObject config
+                    && config["pause"]?.ToString() == "true")
+                {
+                    throw new TimeoutException("The last test has left the cluster paused.");
+                }
                 await UntilReadyAsync(used);
                 return (used, first);
             }
