@@ -23,11 +23,13 @@ public static partial class HaLoop
     };
 
     /// <summary>
-    /// Why the local data must never lead, as the others are told; null when nothing is known against them. That they
-    /// left the cluster's history the others see by timeline and position.
+    /// Why the local data must never lead, as the others are told; null when nothing is known against them. Of a server
+    /// that runs the others see by timeline and position that it left the cluster's history.
     /// </summary>
     public static string? DamageOf(Observation o) =>
-        o.Local.AcceptsWrites || o.Local.Data != DataDirectory.Ready ? null : WhyMarked(o);
+        o.Local.AcceptsWrites || o.Local.Data != DataDirectory.Ready ? null
+        : o.Local.HasProcess || o.Cluster is null ? WhyMarked(o)
+        : WhyDamaged(o);
 
     private static string? WhyMarked(Observation o) => (o.Local.Damage, o.Memory.Divergence) switch
     {

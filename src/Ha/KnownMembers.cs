@@ -22,7 +22,8 @@ public sealed record DepartedMember(Member Member, TimeSpan Since, bool Led, boo
 /// </summary>
 /// <remarks>
 /// <para>A departed member is kept until its key is back or another member leads as a primary, since the winner of that
-/// race has asked it. One that was lost in a pause is kept for an hour after the pause.</para>
+/// race has asked it (a former leader, until a member that runs this agent leads). One that was lost in a pause is kept
+/// for an hour after the pause.</para>
 /// <para>The agent keeps this in the data directory, so that its next life asks the same members.</para>
 /// </remarks>
 public sealed record KnownMembers
@@ -112,8 +113,9 @@ public sealed record KnownMembers
         {
             return !paused && now - member.Since > KeptAfterPause;
         }
-        // A standby that went while another led is no part of the last leader's view; a former leader's race is over.
+        // A standby that went while another led is no part of the last leader's view; a former leader's race is over. A
+        // winner with Patroni may have asked nobody.
         return cluster.LeaderMember is { Role: Role.Primary or Role.StandbyLeader, State: PostgresState.Running } leader
-            && leader.Name != member.Member.Name;
+            && leader.Name != member.Member.Name && (leader.Routing is not null || !member.MayBePrimary);
     }
 }

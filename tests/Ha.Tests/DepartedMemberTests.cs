@@ -64,6 +64,22 @@ public sealed class DepartedMemberTests
     public void A_departed_leader_is_forgotten_when_another_leads_as_a_primary() =>
         Assert.Equal(["c"], Asked(After(Led("b"), Gone("b"), Without(Led("c"), "b"), Without(Led(null), "b"))));
 
+    /// <summary>As the candidate of a request Patroni takes the key without asking anybody.</summary>
+    [Fact]
+    public void It_is_not_forgotten_when_a_member_with_Patroni_leads()
+    {
+        var led = Without(Led("c"), "b");
+        led = led with
+        {
+            Cluster = led.Cluster! with
+            {
+                Members = led.Cluster.Members.SetItem("c", Every.Member("c", Role.Primary) with { Routing = null }),
+            },
+        };
+
+        Assert.Equal(["b", "c"], Asked(After(Led("b"), Gone("b"), led, Without(Led(null), "b"))));
+    }
+
     [Fact]
     public void It_is_not_forgotten_when_another_only_took_the_key()
     {

@@ -186,10 +186,10 @@ internal sealed partial class Invariants(SimCluster cluster)
     /// <summary>A client was told that its commit is done.</summary>
     public void CommitAcknowledged(SimServer server, Commit commit)
     {
-        if (cluster.Options.PatroniNodes > 1 && cluster.Dcs.Snapshot.Leader is { } key && key.Holder != server.Name
-            && cluster.Nodes.Find(n => n.Server == server) is { } node && IsBetweenPatronis(node, key.Holder))
+        if (cluster.Options.PatroniNodes > 1 && cluster.Dcs.Snapshot.Leader?.Holder != server.Name
+            && cluster.Nodes.Find(n => n.Server == server) is { Agent: SimPatroni { IsBehind: true } })
         {
-            return;
+            return;   // it hangs, and has lost the key: its commits are lost with it, whoever leads next
         }
         var sync = cluster.Dcs.Snapshot.Sync;
         commit.IsProtected = _mode is not (null or SynchronousMode.Off) && sync.IsOwner(server.Name)

@@ -132,7 +132,8 @@ internal sealed class SimCluster
             Invariants.Violated($"not every node came back: {Describe()}");
         }
         var before = Invariants.Acknowledged;
-        World.RunUntil(() => IsOver || Invariants.Acknowledged > before, TimeSpan.FromSeconds(30));
+        // What was asked for in the storm may begin only now: a switchover, and promotions that fail.
+        World.RunUntil(() => IsOver || Invariants.Acknowledged > before, TimeSpan.FromSeconds(30) + leaderBound);
         if (!IsOver && Invariants.Acknowledged == before)
         {
             Invariants.Violated($"no commit is acknowledged any more: {Describe()}");
