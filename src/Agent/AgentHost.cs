@@ -398,6 +398,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             {
                 LogNeedsRestart(path);
             }
+            _store.Use(change.Effective.Etcd);   // first: a certificate that cannot be used refuses all of it
             _settings = change.Effective;
             _log.Reload(_settings.Log);
             _peers.Reload(_settings.Ctl);
@@ -407,6 +408,11 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             _loop.Adopt(member);
             TellConflicts(member.Tags);
             LogReloaded();
+        }
+        catch (ClusterStoreException problem)
+        {
+            LogSettings(problem.Message);
+            LogNotReloaded();
         }
         catch (Exception problem)
         {

@@ -71,6 +71,17 @@ public sealed class EtcdClusterStore : IClusterStore
     /// </summary>
     public void Recall(StoreMark mark) => _client.Lives.Recall(mark);
 
+    /// <summary>
+    /// Takes over user, password and certificates, also those that stand in the same files as before; what runs goes
+    /// on, and what is asked from now on uses them. Nothing else of the options is looked at.
+    /// </summary>
+    /// <exception cref="ClusterStoreException">A certificate file cannot be used; nothing was changed.</exception>
+    public void Use(EtcdOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _client.Use(options);
+    }
+
     /// <inheritdoc/>
     public async ValueTask<ClusterSnapshot> ReadAsync(CancellationToken cancellationToken)
     {

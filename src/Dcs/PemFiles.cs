@@ -46,6 +46,8 @@ public static class PemFiles
             RevocationMode = X509RevocationMode.NoCheck,
         };
         policy.CustomTrustStore.ImportFromPemFile(file);
-        return policy;
+        return policy.CustomTrustStore.Count > 0
+            ? policy
+            : throw new CryptographicException("It holds no certificate in PEM form.");
     }
 }

@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Security.Cryptography;
 
 namespace Routing.Dcs;
 
@@ -24,6 +25,22 @@ internal static class TlsFiles
                 () => ssl.ClientCertificateContext = PemFiles.IdentityWithChain(certificateFile, keyFile));
         }
         return ssl;
+    }
+
+    /// <summary>What tells whether the files that <see cref="Read"/> takes, or what is in them, have changed.</summary>
+    /// <exception cref="ClusterStoreException">A file can't be read; it says which.</exception>
+    public static string Digest(params IEnumerable<string?> files)
+    {
+        using var digest = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var file in files)
+        {
+            if (file is not null)
+            {
+                Use(file, () => digest.AppendData(SHA256.HashData(File.ReadAllBytes(file))));
+            }
+            digest.AppendData([file is null ? (byte)0 : (byte)1]);
+        }
+        return Convert.ToHexString(digest.GetHashAndReset());
     }
 
     private static void Use(string file, Action read)

@@ -99,6 +99,26 @@ public sealed class EtcdLoginTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_password_that_was_changed_is_taken_over_while_the_store_runs()
+    {
+        const string changed = "agent-secret-2";
+        await using var store = Connect(Password);
+        await using var topology = new TopologyWatch(store, Stores.Logger<TopologyWatch>());
+        topology.Start();
+        await WaitUntil.TrueAsync(() => topology.Current.IsLive);
+
+        await RawEtcd.ChangePasswordAsync(_etcd.Endpoint, User, changed);
+        var refusal = await Assert.ThrowsAsync<ClusterStoreException>(() => store.ReadAsync(Token).AsTask());
+        store.Use(OptionsOf(changed));
+        var written = await store.PutAsync("config", "{}", WriteCondition.Absent, 0, Token);
+
+        Assert.True(refusal.IsOfLogin, refusal.Message);
+        Assert.True(written.IsDone, $"{written}");
+        await WaitUntil.TrueAsync(
+            () => topology.Current is { IsLive: true } view && view.Snapshot.Revision >= written.Revision);
+    }
+
+    [Fact]
     public async Task Without_a_user_a_server_that_wants_one_refuses()
     {
         await using var store = Stores.Connect([_etcd.Endpoint], _scope);
@@ -134,6 +154,9 @@ public sealed class EtcdLoginTests : IAsyncLifetime
 
     private EtcdClusterStore Connect(string password, string? scope = null) => Stores.Connect(
         [_etcd.Endpoint], scope ?? _scope, options => options with { Username = User, Password = password });
+
+    private EtcdOptions OptionsOf(string password) =>
+        new() { Endpoints = [_etcd.Endpoint], Username = User, Password = password };
 }
 
 [Trait("Category", "Integration")]
@@ -195,6 +218,40 @@ public sealed class EtcdTlsTests : IAsyncLifetime
         await using var store = Connect("client.pem", "client.key", ca: "other.pem");
 
         await Assert.ThrowsAsync<ClusterStoreException>(() => store.ReadAsync(Token).AsTask());
+    }
+
+    [Fact]
+    public async Task Certificates_that_were_replaced_are_taken_over_while_the_store_runs()
+    {
+        using var other = new TestAuthority();
+        other.Write(_files["mine.pem"]);
+        var options = new EtcdOptions
+        {
+            Endpoints = [_etcd.Endpoint], CaFile = _files["mine.pem"], CertificateFile = _files["both.pem"],
+        };
+        await using var store = Connect("both.pem", null, ca: "mine.pem");
+        await Assert.ThrowsAsync<ClusterStoreException>(() => store.ReadAsync(Token).AsTask());
+
+        _authority.Write(_files["mine.pem"]);
+        store.Use(options);
+        await using var topology = new TopologyWatch(store, Stores.Logger<TopologyWatch>());
+        topology.Start();
+        await WaitUntil.TrueAsync(() => topology.Current.IsLive);
+        var reconnects = store.Status.WatchReconnects;
+        other.Write(_files["mine.pem"]);
+        store.Use(options);
+        var distrusted = await Assert.ThrowsAsync<ClusterStoreException>(() => store.ReadAsync(Token).AsTask());
+        File.WriteAllText(_files["mine.pem"], "no certificate");
+        var unusable = Assert.Throws<ClusterStoreException>(() => store.Use(options));
+        _authority.Write(_files["mine.pem"]);
+        store.Use(options);
+        var written = await store.PutAsync("config", "{}", WriteCondition.Always, 0, Token);
+
+        Assert.False(distrusted.IsRefusal, distrusted.Message);
+        Assert.Contains("mine.pem", unusable.Message, StringComparison.Ordinal);
+        Assert.True(written.IsDone, $"{written}");
+        await WaitUntil.TrueAsync(() => topology.Current.Snapshot.Revision >= written.Revision);
+        Assert.InRange(store.Status.WatchReconnects - reconnects, 0, 1);
     }
 
     [Fact]

@@ -42,4 +42,15 @@ internal static class RawEtcd
         await auth.UserGrantRoleAsync(new AuthUserGrantRoleRequest { User = user, Role = "agents" });
         await auth.AuthEnableAsync(new AuthEnableRequest());
     }
+
+    /// <summary>Gives a user another password, as the administrator.</summary>
+    public static async Task ChangePasswordAsync(Uri endpoint, string user, string password)
+    {
+        using var channel = GrpcChannel.ForAddress(endpoint);
+        var auth = new Auth.AuthClient(channel);
+        var login = await auth.AuthenticateAsync(new AuthenticateRequest { Name = "root", Password = "root-secret" });
+        await auth.UserChangePasswordAsync(
+            new AuthUserChangePasswordRequest { Name = user, Password = password },
+            new Grpc.Core.Metadata { { "authorization", login.Token } });
+    }
 }

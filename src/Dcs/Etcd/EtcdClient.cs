@@ -12,7 +12,7 @@ internal sealed partial class EtcdClient : IDisposable
     private const int MostLoginsAfterDenial = 1;   // "permission denied" is rarely cured by a new login
 
     private readonly EtcdOptions _options;
-    private readonly EtcdTransport _transport;
+    private volatile EtcdTransport _transport;
     private readonly ILogger _logger;
     private long _lastContact;
     private long _failures;
@@ -58,6 +58,32 @@ internal sealed partial class EtcdClient : IDisposable
     public long Failures => Interlocked.Read(ref _failures);
 
     public EtcdEndpoint Open(Uri address) => new(address, _transport);
+
+    /// <summary>
+    /// Adds an endpoint that was opened before; certificates that were taken over meanwhile hold for it.
+    /// </summary>
+    public void Add(EtcdEndpoint endpoint)
+    {
+        Endpoints.Add(endpoint);
+        endpoint.Use(_transport);
+    }
+
+    /// <summary>Takes over user, password and certificates; nothing else of the options.</summary>
+    /// <exception cref="ClusterStoreException">A certificate file can't be used; nothing was changed.</exception>
+    public void Use(EtcdOptions options)
+    {
+        var transport = new EtcdTransport(options);
+        transport.Read();
+        Login.Use(options.Username, options.Password);
+        if (!_transport.HasSameFiles(transport))
+        {
+            _transport = transport;
+            foreach (var endpoint in Endpoints.All)
+            {
+                endpoint.Use(transport);
+            }
+        }
+    }
 
     public EtcdOperation Begin(string what, CancellationToken cancellationToken) =>
         new(what, Time, _options.OperationTimeout, cancellationToken);

@@ -81,7 +81,7 @@ internal sealed partial class EtcdDiscovery(EtcdClient client, EtcdOptions optio
             var list = await ListAsync(endpoint);
             if (list.Header.MemberId == memberId && list.Header.ClusterId == clusterId)
             {
-                client.Endpoints.Add(endpoint);
+                client.Add(endpoint);
                 LogAdded(endpoint.Name);
                 return;
             }

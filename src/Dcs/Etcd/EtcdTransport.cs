@@ -15,8 +15,18 @@ internal sealed class EtcdTransport(EtcdOptions options)
     private static readonly TimeSpan s_connectTimeout = TimeSpan.FromSeconds(1);
     private const int LongestAnswer = 256 * 1024 * 1024;
 
-    private readonly Lazy<SslClientAuthenticationOptions> _ssl =
-        new(() => TlsFiles.Read(options.CaFile, options.CertificateFile, options.KeyFile));
+    private readonly Lazy<(string Digest, SslClientAuthenticationOptions Ssl)> _files = new(() =>
+        // The digest first: of a file that is replaced in between the next reload sees that it has changed.
+        (TlsFiles.Digest(options.CaFile, options.CertificateFile, options.KeyFile),
+            TlsFiles.Read(options.CaFile, options.CertificateFile, options.KeyFile)));
+
+    /// <summary>Reads the certificate files now instead of with the first connection.</summary>
+    /// <exception cref="ClusterStoreException">A file can't be used; it says which.</exception>
+    public void Read() => _ = _files.Value;
+
+    /// <summary>Whether the other one, which was read, has the same certificates.</summary>
+    public bool HasSameFiles(EtcdTransport read) =>
+        _files.IsValueCreated && _files.Value.Digest == read._files.Value.Digest;
 
     public GrpcChannel Open(Uri address)
     {
@@ -31,7 +41,7 @@ internal sealed class EtcdTransport(EtcdOptions options)
         };
         if (address.Scheme == Uri.UriSchemeHttps)
         {
-            handler.SslOptions = _ssl.Value;
+            handler.SslOptions = _files.Value.Ssl;
         }
         return GrpcChannel.ForAddress(address, new GrpcChannelOptions
         {
