@@ -4,7 +4,7 @@ namespace Routing.Demo;
 internal sealed record DemoOptions
 {
     public const string Usage =
-        "./demo [--scenario switchover|crash-primary|stop-agent|kill-node|stop-etcd]";
+        "./demo [--scenario switchover|crash-primary|stop-agent|kill-node|stop-etcd|operator]";
 
     /// <summary>Runs unattended when given; else the cluster is shown until Ctrl-C.</summary>
     public ScenarioKind? Scenario { get; init; }

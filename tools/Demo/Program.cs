@@ -25,7 +25,8 @@ try
     Console.WriteLine($"Running: {observer}");
     if (options.Scenario is { } scenario)
     {
-        return await new Verdict(cluster, observer, Console.WriteLine).RunAsync(scenario).WaitAsync(stop.Token);
+        return await new Verdict(options, cluster, observer, Console.WriteLine).RunAsync(scenario)
+            .WaitAsync(stop.Token);
     }
     await new LiveView(options, cluster, observer, AnsiConsole.Console).RunAsync(stop.Token);
     return 0;

@@ -10,12 +10,13 @@ internal enum ScenarioKind
     StopAgent,
     KillNode,
     StopEtcd,
+    Operator,
 }
 
 /// <summary>
 /// The things that happen, each of which ends when they did: not when the cluster has dealt with them.
 /// </summary>
-internal sealed class Scenarios(DemoCluster cluster, Observer observer, Action<string> say)
+internal sealed class Scenarios(DemoOptions options, DemoCluster cluster, Observer observer, Action<string> say)
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan s_etcdAway = TimeSpan.FromSeconds(12);
@@ -27,6 +28,7 @@ internal sealed class Scenarios(DemoCluster cluster, Observer observer, Action<s
         "stop-agent" => ScenarioKind.StopAgent,
         "kill-node" => ScenarioKind.KillNode,
         "stop-etcd" => ScenarioKind.StopEtcd,
+        "operator" => ScenarioKind.Operator,
         _ => null,
     };
 
@@ -40,6 +42,7 @@ internal sealed class Scenarios(DemoCluster cluster, Observer observer, Action<s
             ScenarioKind.CrashPrimary => CrashPrimaryAsync(primary),
             ScenarioKind.StopAgent => StopAgentAsync(primary),
             ScenarioKind.KillNode => KillNodeAsync(primary),
+            ScenarioKind.Operator => OperatorAsync(),
             _ => StopEtcdAsync(),
         };
     }
@@ -93,6 +96,12 @@ internal sealed class Scenarios(DemoCluster cluster, Observer observer, Action<s
             "another member is the primary");
         say($"{observer.Primary?.Name} is the primary; the agent of {old.Name} starts again");
         old.Start();
+    }
+
+    private async Task OperatorAsync()
+    {
+        using var day = new OperatorDay(options, cluster, observer, say);
+        await day.RunAsync();
     }
 
     private async Task StopEtcdAsync()

@@ -7,7 +7,7 @@ namespace Routing.Demo;
 /// <summary>
 /// One scenario from beginning to end: the outage that the writer saw, and what of its work is missing.
 /// </summary>
-internal sealed class Verdict(DemoCluster cluster, Observer observer, Action<string> say)
+internal sealed class Verdict(DemoOptions options, DemoCluster cluster, Observer observer, Action<string> say)
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(120);
     private const int WritesBefore = 200, WritesAfter = 200;
@@ -22,12 +22,14 @@ internal sealed class Verdict(DemoCluster cluster, Observer observer, Action<str
         say($"Before: {observer}");
 
         var (writesBefore, errorsBefore, began) = (writer.Count, writer.Errors, DateTimeOffset.Now);
-        await new Scenarios(cluster, observer, say).RunAsync(kind);
+        await new Scenarios(options, cluster, observer, say).RunAsync(kind);
         var problem = await RecoverAsync(writer);
         var outage = writer.LongestGap(writesBefore);
         await writer.StopAsync();
 
-        foreach (var entry in observer.Events.Where(entry => entry.Time >= began))
+        // The operator's day has shown what it is about, and would be buried.
+        foreach (var entry in observer.Events.Where(
+            entry => entry.Time >= began && kind != ScenarioKind.Operator))
         {
             say($"  {entry}");
         }
