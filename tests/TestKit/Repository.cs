@@ -1,10 +1,17 @@
 namespace Routing.TestKit;
 
-/// <summary>The sources and documents that a test project was built from.</summary>
+/// <summary>
+/// The sources and documents that a test project was built from: where <c>ROUTING_REPOSITORY</c> says, or above the
+/// test program.
+/// </summary>
 public static class Repository
 {
     private static readonly Lazy<string> s_root = new(() =>
     {
+        if (Environment.GetEnvironmentVariable("ROUTING_REPOSITORY") is { Length: > 0 } told)
+        {
+            return told;
+        }
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
         {
             if (File.Exists(Path.Combine(at.FullName, "Routing.sln")))
