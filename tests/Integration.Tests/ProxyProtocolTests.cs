@@ -10,6 +10,7 @@ namespace Routing.Integration.Tests;
 public sealed class ProxyProtocolTests(ClusterFixture fixture)
 {
     private const int Version30 = 3 << 16, SslRequest = 80_877_103, CancelRequest = 80_877_102;
+    private const int AuthenticationOk = 0;
     private const int LongestStartup = 10_000;   // without its length
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
 
@@ -136,7 +137,10 @@ public sealed class ProxyProtocolTests(ClusterFixture fixture)
                 (byte)'v' => Encoding.UTF8.GetString(body[4..]),
                 _ => "",
             });
-            if (untilReady && type[0] is (byte)'Z' or (byte)'E')
+            // Where the server wants a password it waits for the next part, too.
+            if (untilReady
+                && (type[0] is (byte)'Z' or (byte)'E'
+                    || (type[0] == (byte)'R' && BinaryPrimitives.ReadInt32BigEndian(body) != AuthenticationOk)))
             {
                 return;
             }

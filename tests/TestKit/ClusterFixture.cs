@@ -29,6 +29,7 @@ public class ClusterFixture : IAsyncDisposable
                 {
                     throw new TimeoutException("The last test has left the cluster paused.");
                 }
+                await used.UntilAsync(() => IsUnpausedAsync(used), "no member believes in a pause", s_patience);
                 first = await WithoutPendingRestartAsync(used, first);
                 await UntilReadyAsync(used);
                 return (used, first);
@@ -48,6 +49,19 @@ public class ClusterFixture : IAsyncDisposable
 
     /// <summary>What its tests need besides health.</summary>
     protected virtual Task UntilReadyAsync(TestCluster cluster) => Task.CompletedTask;
+
+    /// <summary>The configuration has no pause; a member may not have heard of that yet.</summary>
+    private static async Task<bool> IsUnpausedAsync(TestCluster cluster)
+    {
+        foreach (var node in cluster.Nodes)
+        {
+            if (await node.GetAsync("/patroni") is not { } status || status["pause"] is not null)
+            {
+                return false;
+            }
+        }
+        return true;
+    }
 
     /// <summary>
     /// The last test may have put a setting back that needs a restart: whoever looks at what waits for one finds
