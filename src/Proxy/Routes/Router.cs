@@ -263,16 +263,17 @@ internal sealed partial class Router : IDisposable
             : None(table);
     }
 
-    private void Rebuild() => Build(_table.View);
+    private void Rebuild() => Build(null);
 
-    private void Build(ClusterView view)
+    /// <param name="adopted">A new view; null: the newest one stays, and what else routes are made of is new.</param>
+    private void Build(ClusterView? adopted)
     {
         string? change;
         lock (_lock)
         {
             var before = _table;
-            var snapshot = view.Snapshot;
-            if (snapshot.Revision == 0)
+            var view = adopted ?? before.View;   // read under the lock: a view that was adopted meanwhile is newer
+            if (view.Snapshot.Revision == 0)
             {
                 return;   // no answer of the store yet
             }

@@ -212,6 +212,27 @@ public sealed class RouterTests : IDisposable
             && target.Addresses[0].Equals(new IPEndPoint(IPAddress.Parse("10.0.0.2"), 5432 + 'a')));
     }
 
+    [Fact]
+    public async Task A_name_that_is_resolved_while_a_view_is_adopted_does_not_bring_an_older_view_back()
+    {
+        Adopt(term: 20, leader: "a");
+        _resolve = () =>
+        {
+            // This runs while the router adopts the view of term 21. The second lookup lasts until the answer of the
+            // first has come to the router, and waits there.
+            var contentions = Monitor.LockContentionCount;
+            SpinWait.SpinUntil(
+                () => LookUps > 1 && Monitor.LockContentionCount > contentions, TimeSpan.FromMilliseconds(200));
+            return [IPAddress.Parse("10.0.0.1")];
+        };
+
+        Adopt(term: 21, leader: "b", host: "{0}.example");
+
+        await WaitUntil.TrueAsync(() => _router.Choose("write", []).Target is not null);
+        await WaitUntil.TrueAsync(() => _router.TargetsOf("read").Length == 2);
+        Assert.Equal(("b", 21L), Named(_router.Choose("write", [])));
+    }
+
     private int LookUps
     {
         get
@@ -255,7 +276,7 @@ public sealed class RouterTests : IDisposable
             members[name] = new Member
             {
                 Name = name,
-                Address = new HostPort(host, 5432 + name[0]),
+                Address = new HostPort(host.Replace("{0}", name, StringComparison.Ordinal), 5432 + name[0]),
                 State = PostgresState.Running,
                 Role = name == leader ? Role.Primary : Role.Replica,
                 XlogLocation = new Lsn((ulong)(name == leader ? Position : Position - lag)),
