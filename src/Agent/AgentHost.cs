@@ -15,6 +15,7 @@ using Routing.Agent.Status;
 using Routing.Agent.Watchdog;
 using Routing.Cluster;
 using Routing.Cluster.Events;
+using Routing.Cluster.Keys;
 using Routing.Dcs;
 using Routing.Hosting.Logging;
 using Routing.Hosting.Service;
@@ -76,7 +77,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _service = ServiceNotifier.TakeFromProcess(time, _logger);   // ahead of every child
         _startedAt = time.GetTimestamp();
         var member = LocalMemberOf(settings);
-        var initial = DynamicConfig.Parse(member.InitialConfig, 0);
+        var initial = DynamicConfigReader.Read(member.InitialConfig, 0);
         _board = new StatusBoard(
             new AgentStatus { Scope = settings.Scope, Name = settings.Name, Config = initial, Tags = member.Tags });
         _eventFile = new EventFile(EventFile.PathFor(settings.Postgres.DataDirectory), _logger);

@@ -5,6 +5,7 @@ using Routing.Agent.Config;
 using Routing.Agent.Native;
 using Routing.Agent.Rest;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Settings;
 
 namespace Routing.Agent;
@@ -165,7 +166,7 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         {
             return;
         }
-        var dynamicConfig = DynamicConfig.Parse(bootstrap.Dcs, 0);
+        var dynamicConfig = DynamicConfigReader.Read(bootstrap.Dcs, 0);
         var least = Timing.FencedMinimum;
         AtLeast("ttl", dynamicConfig.Timing.Ttl, least.Ttl);
         AtLeast("loop_wait", dynamicConfig.Timing.LoopWait, least.LoopWait);

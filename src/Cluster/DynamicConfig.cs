@@ -113,60 +113,7 @@ public sealed record DynamicConfig
     public ImmutableArray<string> Problems { get; init; } = [];
 
     /// <summary>Every default, as when the key holds <c>{}</c>.</summary>
-    public static DynamicConfig Default { get; } = Parse(JsonElement.Parse("{}"), 0);
-
-    /// <summary>Reads the object. Never throws for a value: see <see cref="Problems"/>.</summary>
-    /// <param name="raw">A JSON object.</param>
-    /// <param name="modRevision">The revision of its last write.</param>
-    public static DynamicConfig Parse(JsonElement raw, long modRevision) => DynamicConfigReader.Read(raw, modRevision);
-
-    /// <summary>
-    /// This configuration as it comes into force after <paramref name="before"/>: where a single value is wrong the one
-    /// before stays, so that a typing error neither switches synchronous replication off nor ends a pause.
-    /// </summary>
-    /// <param name="before">What is in force.</param>
-    /// <returns>With <see cref="Raw"/> as it is in force, and the problems of this one.</returns>
-    public DynamicConfig After(DynamicConfig before)
-    {
-        ArgumentNullException.ThrowIfNull(before);
-        if (Problems.IsEmpty)
-        {
-            return this;
-        }
-        var stays = Raw.EnumerateObject()
-            .Where(
-                field => field.Value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)
-                    && IsWrong(field.Name, field.Value))
-            .Select(field => field.Name).ToList();
-        var patch = JsonText.Write(writer =>
-        {
-            writer.WriteStartObject();
-            foreach (var name in stays)
-            {
-                writer.WritePropertyName(name);
-                (before.Raw.TryGetProperty(name, out var value) ? value : JsonElement.Parse("null")).WriteTo(writer);
-            }
-            writer.WriteEndObject();
-        });
-        return KeyWriter.PatchConfig(Raw, JsonElement.Parse(patch)) is { } merged
-            ? Parse(JsonElement.Parse(merged), ModRevision) with
-            {
-                Problems = [.. Problems, .. stays.Select(name => $"{name} stays as it was before.")],
-            }
-            : this;
-    }
-
-    private static bool IsWrong(string name, JsonElement value)
-    {
-        var alone = JsonText.Write(writer =>
-        {
-            writer.WriteStartObject();
-            writer.WritePropertyName(name);
-            value.WriteTo(writer);
-            writer.WriteEndObject();
-        });
-        return !Parse(JsonElement.Parse(alone), 0).Problems.IsEmpty;
-    }
+    public static DynamicConfig Default { get; } = new() { Raw = JsonElement.Parse("{}") };
 }
 
 /// <summary>A slot that always exists.</summary>

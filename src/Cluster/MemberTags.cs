@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using Routing.Cluster.Text;
 
 namespace Routing.Cluster;
 

@@ -1,3 +1,5 @@
+using Routing.Cluster.Text;
+
 namespace Routing.Cluster;
 
 /// <summary>When a restart by request takes place at all.</summary>

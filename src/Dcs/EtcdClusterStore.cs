@@ -5,6 +5,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Mvccpb;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Dcs.Etcd;
 
 namespace Routing.Dcs;

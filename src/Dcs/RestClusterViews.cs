@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Routing.Cluster;
+using Routing.Cluster.Overview;
 
 namespace Routing.Dcs;
 

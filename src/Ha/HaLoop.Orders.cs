@@ -1,4 +1,4 @@
-using Routing.Cluster;
+using Routing.Cluster.Text;
 using Routing.Ha.Synchronous;
 
 namespace Routing.Ha;

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Routing.Cluster;
+using Routing.Cluster.Text;
 
 namespace Routing.Settings;
 

@@ -187,7 +187,7 @@ public sealed partial class DocumentationTests
     private static partial Regex Name();
 
     [GeneratedRegex(@"^(?:Agent/Config|Settings/Postgres|Hosting)/.*(?:Reader|Section)\.cs$"
-        + @"|^Cluster/(?:Dynamic|Slot)ConfigReader\.cs$")]
+        + @"|^Cluster/Keys/(?:Dynamic|Slot)ConfigReader\.cs$")]
     private static partial Regex SettingsFile();
 
     [GeneratedRegex(@"^(?:consul|zookeeper|exhibitor|kubernetes|raft|citus)\.")]

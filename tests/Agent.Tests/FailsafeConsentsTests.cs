@@ -3,6 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 using Routing.Agent.Status;
 using Routing.Agent.Tests.Rest;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 
 namespace Routing.Agent.Tests;
 
@@ -10,7 +11,7 @@ namespace Routing.Agent.Tests;
 public sealed class FailsafeConsentsTests
 {
     private static readonly DynamicConfig s_on =
-        DynamicConfig.Parse(JsonElement.Parse("""{"failsafe_mode":true}"""), 1);
+        DynamicConfigReader.Read(JsonElement.Parse("""{"failsafe_mode":true}"""), 1);
     private readonly FakeTimeProvider _time = new();
     private readonly List<FailsafeNotice> _kept = [];
     private readonly StatusBoard _board =

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Dcs;
 using Routing.TestKit;
 

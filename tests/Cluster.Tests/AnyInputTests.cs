@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json;
 using CsCheck;
+using Routing.Cluster.Keys;
+using Routing.Cluster.Overview;
 
 namespace Routing.Cluster.Tests;
 
@@ -89,7 +91,7 @@ public class AnyInputTests
         s_json.Sample(
             json =>
             {
-                var config = DynamicConfig.Parse(JsonElement.Parse(json), 1);
+                var config = DynamicConfigReader.Read(JsonElement.Parse(json), 1);
                 _ = config.Timing.Corrected(Timing.CommonMinimum);
                 _ = KeyWriter.Config(config.Raw);
             },
@@ -104,7 +106,7 @@ public class AnyInputTests
             {
                 byte[] json = [.. "{\"ttl\":\""u8, .. bytes, .. "\",\"loop_wait\":7}"u8];
                 using var document = JsonDocument.Parse(json);
-                var config = DynamicConfig.Parse(document.RootElement, 1);
+                var config = DynamicConfigReader.Read(document.RootElement, 1);
                 return config.Timing.LoopWait.TotalSeconds == 7 && config.Problems.Length == 1;
             },
             iter: 2_000);

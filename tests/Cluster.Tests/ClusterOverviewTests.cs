@@ -1,3 +1,5 @@
+using Routing.Cluster.Overview;
+
 namespace Routing.Cluster.Tests;
 
 public class ClusterOverviewTests

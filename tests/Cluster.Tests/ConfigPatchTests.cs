@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Routing.Cluster.Keys;
 
 namespace Routing.Cluster.Tests;
 

@@ -1,10 +1,11 @@
 using System.Text.Json;
+using Routing.Cluster.Keys;
 
 namespace Routing.Cluster.Tests;
 
 public class DynamicConfigTests
 {
-    private static DynamicConfig Parse(string json) => DynamicConfig.Parse(JsonElement.Parse(json), 12);
+    private static DynamicConfig Parse(string json) => DynamicConfigReader.Read(JsonElement.Parse(json), 12);
 
     [Fact]
     public void An_empty_object_gives_every_default_and_no_problem()
@@ -246,7 +247,7 @@ public class DynamicConfigTests
         DynamicConfig config;
         using (var document = JsonDocument.Parse("""{"postgresql":{"parameters":{"a":1}}}"""))
         {
-            config = DynamicConfig.Parse(document.RootElement, 1);
+            config = DynamicConfigReader.Read(document.RootElement, 1);
         }
 
         Assert.Equal(1, config.Postgresql.GetProperty("parameters").GetProperty("a").GetInt32());
@@ -260,7 +261,7 @@ public class DynamicConfigTests
     public void What_is_no_object_gives_every_default_and_a_problem(string json)
     {
         Assert.Single(Parse(json).Problems);
-        Assert.Single(DynamicConfig.Parse(default, 1).Problems);
+        Assert.Single(DynamicConfigReader.Read(default, 1).Problems);
     }
 
     [Theory]
@@ -272,10 +273,10 @@ public class DynamicConfigTests
     [InlineData("""{"ttl":50}""", """{"ttl":40}""", """{"ttl":40}""")]
     public void A_wrong_value_leaves_the_one_before_in_force(string before, string written, string inForce)
     {
-        var config = DynamicConfig.Parse(JsonElement.Parse(written), 7);
+        var config = DynamicConfigReader.Read(JsonElement.Parse(written), 7);
 
-        var after = config.After(DynamicConfig.Parse(JsonElement.Parse(before), 6));
-        var expected = DynamicConfig.Parse(JsonElement.Parse(inForce), 7);
+        var after = config.After(DynamicConfigReader.Read(JsonElement.Parse(before), 6));
+        var expected = DynamicConfigReader.Read(JsonElement.Parse(inForce), 7);
 
         Assert.Equal((expected.SynchronousMode, expected.Pause, expected.Timing, 7),
             (after.SynchronousMode, after.Pause, after.Timing, after.ModRevision));

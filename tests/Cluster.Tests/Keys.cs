@@ -1,3 +1,5 @@
+using Routing.Cluster.Keys;
+
 namespace Routing.Cluster.Tests;
 
 /// <summary>Short ways to a snapshot.</summary>

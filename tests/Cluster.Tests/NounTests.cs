@@ -1,3 +1,5 @@
+using Routing.Cluster.Text;
+
 namespace Routing.Cluster.Tests;
 
 public class NounTests

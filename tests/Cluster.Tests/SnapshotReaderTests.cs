@@ -1,3 +1,5 @@
+using Routing.Cluster.Keys;
+
 namespace Routing.Cluster.Tests;
 
 public class SnapshotReaderTests

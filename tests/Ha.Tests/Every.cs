@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 
 namespace Routing.Ha.Tests;
 
@@ -97,7 +98,7 @@ internal static class Every
         }
     }
 
-    public static DynamicConfig Config(string json) => DynamicConfig.Parse(JsonElement.Parse(json), 10);
+    public static DynamicConfig Config(string json) => DynamicConfigReader.Read(JsonElement.Parse(json), 10);
 
     public static ControlFile Control(string systemId = "7000000000000000001") =>
         new(systemId, ControlState.InProduction, 1, new Lsn(150), default, 0, true, true);

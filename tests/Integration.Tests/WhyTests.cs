@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Routing.Cluster;
+using Routing.Cluster.Text;
 using Routing.TestKit;
 
 namespace Routing.Integration.Tests;

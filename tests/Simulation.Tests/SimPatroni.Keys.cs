@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Routing.Agent.Postgres;
 using Routing.Agent.Status;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Dcs;
 using Routing.Ha;
 

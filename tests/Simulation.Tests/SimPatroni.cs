@@ -3,6 +3,7 @@ using Routing.Agent.Loop;
 using Routing.Agent.Postgres;
 using Routing.Agent.Status;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Dcs;
 using Routing.Ha;
 
@@ -53,7 +54,7 @@ internal sealed partial class SimPatroni : SimMember
         };
         _peers = new SimPeers(cluster.World, cluster.Network, node.Name, time, cluster.Nodes);
         _signal = new LoopSignal(time);
-        _config = DynamicConfig.Parse(cluster.ConfigElement, 0);
+        _config = DynamicConfigReader.Read(cluster.ConfigElement, 0);
         _timing = _config.Timing.Corrected(Timing.CommonMinimum);
     }
 

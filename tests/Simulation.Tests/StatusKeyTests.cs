@@ -1,5 +1,6 @@
 using Routing.Agent.Loop;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Dcs;
 using Routing.TestKit;
 using Xunit;

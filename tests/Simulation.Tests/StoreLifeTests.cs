@@ -1,4 +1,5 @@
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Ha;
 using Routing.TestKit;
 using Xunit;

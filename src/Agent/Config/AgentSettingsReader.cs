@@ -3,6 +3,8 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
+using Routing.Cluster.Text;
 using Routing.Hosting.Logging;
 using Routing.Hosting.Sections;
 using Routing.Settings;
@@ -315,7 +317,7 @@ public static class AgentSettingsReader
             section.WarnUnknownKeys();
         }
         var element = SectionReader.ToElement(merged);
-        var initial = DynamicConfig.Parse(element, 0);
+        var initial = DynamicConfigReader.Read(element, 0);
         foreach (var problem in initial.Problems)
         {
             bootstrap.Report.Error(

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Routing.Agent.Native;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 
 namespace Routing.Agent.Config;
 

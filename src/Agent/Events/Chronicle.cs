@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Routing.Cluster;
 using Routing.Cluster.Events;
+using Routing.Cluster.Text;
 using Routing.Ha;
 
 namespace Routing.Agent.Events;

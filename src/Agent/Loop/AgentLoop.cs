@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 using Routing.Agent.Events;
 using Routing.Agent.Postgres;
 using Routing.Agent.Status;
-using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Dcs;
 using Routing.Ha;
 
@@ -58,7 +58,7 @@ internal sealed class AgentLoop : IDisposable
         _lastLife = new LastLife(keeper, clock, member.Name);
         _writes = new OwnWrites(watch, keeper, member.Name, time);
         _config = new ConfigInForce(
-            DynamicConfig.Parse(member.InitialConfig, 0), member.Name, guard, keeper, pulse,
+            DynamicConfigReader.Read(member.InitialConfig, 0), member.Name, guard, keeper, pulse,
             loggers.CreateLogger<ConfigInForce>());
         _observer = new LoopObserver(
             postgres,

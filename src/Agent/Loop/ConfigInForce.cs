@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 
 namespace Routing.Agent.Loop;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Dcs;
 using Routing.Ha;
 

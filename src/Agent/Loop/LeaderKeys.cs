@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Dcs;
 using Routing.Ha;
 

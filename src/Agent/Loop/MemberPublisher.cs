@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Dcs;
 
 namespace Routing.Agent.Loop;

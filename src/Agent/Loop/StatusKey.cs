@@ -1,4 +1,5 @@
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Dcs;
 
 namespace Routing.Agent.Loop;

@@ -4,6 +4,8 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
+using Routing.Cluster.Text;
 using Routing.Dcs;
 using Routing.Settings.Review;
 
@@ -105,7 +107,7 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
         HttpContext context, RestSettings settings, ClusterSnapshot cluster, JsonElement wanted)
     {
         var present = cluster.Config ?? DynamicConfig.Default;
-        var next = DynamicConfig.Parse(wanted, 0);
+        var next = DynamicConfigReader.Read(wanted, 0);
         var review = ConfigReview.Of(
             present.Raw, next.Raw, ConfigReview.ChangesParameters(present.Raw, next.Raw)
                 ? await control.CatalogueAsync(context.RequestAborted)

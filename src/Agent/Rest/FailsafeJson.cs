@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Routing.Agent.Status;
 using Routing.Cluster;
+using Routing.Cluster.Text;
 
 namespace Routing.Agent.Rest;
 

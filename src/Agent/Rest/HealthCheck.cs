@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Routing.Agent.Status;
 using Routing.Cluster;
+using Routing.Cluster.Text;
 
 namespace Routing.Agent.Rest;
 

@@ -8,6 +8,7 @@ using System.Text.Json;
 using Routing.Agent.Config;
 using Routing.Agent.Status;
 using Routing.Cluster;
+using Routing.Cluster.Text;
 using Routing.Ha;
 
 namespace Routing.Agent.Rest;

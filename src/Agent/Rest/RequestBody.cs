@@ -2,7 +2,7 @@ using System.Text.Json;
 using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Routing.Cluster;
+using Routing.Cluster.Text;
 
 namespace Routing.Agent.Rest;
 

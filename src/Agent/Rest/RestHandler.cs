@@ -4,11 +4,13 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
 using Routing.Agent.Events;
-using Routing.Hosting.Logging;
 using Routing.Agent.Metrics;
 using Routing.Agent.Status;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
+using Routing.Cluster.Overview;
 using Routing.Dcs;
+using Routing.Hosting.Logging;
 
 namespace Routing.Agent.Rest;
 

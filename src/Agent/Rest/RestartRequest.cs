@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
 using Routing.Cluster;
+using Routing.Cluster.Text;
 using Routing.Ha;
 
 namespace Routing.Agent.Rest;

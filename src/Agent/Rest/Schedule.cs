@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http;
-using Routing.Cluster;
+using Routing.Cluster.Text;
 
 namespace Routing.Agent.Rest;
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Routing.Agent.Status;
 using Routing.Cluster;
+using Routing.Cluster.Text;
 using Routing.Ha;
 using Routing.Ha.Health;
 using Routing.Hosting.Logging;

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Routing.Agent.Status;
 using Routing.Cluster;
 using Routing.Cluster.Events;
+using Routing.Cluster.Text;
 using Routing.Ha;
 using Routing.Ha.Synchronous;
 

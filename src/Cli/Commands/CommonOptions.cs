@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Routing.Cli.Members;
 using Routing.Cli.Output;
-using Routing.Cluster;
+using Routing.Cluster.Text;
 
 namespace Routing.Cli.Commands;
 

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Routing.Cli.Editing;
 using Routing.Cli.Output;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Dcs;
 using Routing.Settings;
 

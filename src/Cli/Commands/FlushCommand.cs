@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Net;
 using Routing.Cli.Members;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Dcs;
 
 namespace Routing.Cli.Commands;

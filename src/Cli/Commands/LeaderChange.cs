@@ -4,6 +4,8 @@ using System.Text.Json.Nodes;
 using Routing.Cli.Output;
 using Routing.Cli.Rest;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
+using Routing.Cluster.Text;
 using Routing.Dcs;
 
 namespace Routing.Cli.Commands;

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Routing.Cli.Members;
 using Routing.Cluster;
+using Routing.Cluster.Text;
 
 namespace Routing.Cli.Commands;
 

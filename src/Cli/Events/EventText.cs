@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Routing.Cli.Output;
-using Routing.Cluster;
 using Routing.Cluster.Events;
+using Routing.Cluster.Text;
 
 namespace Routing.Cli.Events;
 

@@ -1,5 +1,6 @@
 using Routing.Cli.Output;
 using Routing.Cluster;
+using Routing.Cluster.Text;
 
 namespace Routing.Cli.Members;
 

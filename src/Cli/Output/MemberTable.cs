@@ -2,6 +2,8 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Routing.Cluster;
+using Routing.Cluster.Overview;
+using Routing.Cluster.Text;
 
 namespace Routing.Cli.Output;
 

@@ -1,4 +1,4 @@
-using Routing.Cluster;
+using Routing.Cluster.Overview;
 
 namespace Routing.Cli.Output;
 

@@ -6,6 +6,7 @@ using Routing.Cli.Events;
 using Routing.Cli.Output;
 using Routing.Cluster;
 using Routing.Cluster.Events;
+using Routing.Cluster.Text;
 
 namespace Routing.Cli.Why;
 

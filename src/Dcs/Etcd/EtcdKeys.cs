@@ -2,6 +2,7 @@ using Etcdserverpb;
 using Google.Protobuf;
 using Mvccpb;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 
 namespace Routing.Dcs.Etcd;
 

@@ -4,6 +4,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Mvccpb;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 
 namespace Routing.Dcs.Etcd;
 

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Routing.Cluster;
+using Routing.Cluster.Text;
 
 namespace Routing.Settings.Postgres;
 

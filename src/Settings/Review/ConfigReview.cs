@@ -2,6 +2,8 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
+using Routing.Cluster.Text;
 using Routing.Settings.Postgres;
 
 namespace Routing.Settings.Review;
@@ -82,8 +84,8 @@ public sealed record ConfigReview(
     public static ConfigReview Of(
         JsonElement before, JsonElement after, IReadOnlyDictionary<string, ParameterDefinition>? catalogue = null)
     {
-        var old = DynamicConfig.Parse(before, 0);
-        var wanted = DynamicConfig.Parse(after, 0);
+        var old = DynamicConfigReader.Read(before, 0);
+        var wanted = DynamicConfigReader.Read(after, 0);
         var problems = ProblemsOf(wanted).Except(ProblemsOf(old)).ToList();
         var remarks = new List<string>();
         if (wanted.Unsupported is { } unsupported && old.Unsupported is null)
@@ -109,7 +111,7 @@ public sealed record ConfigReview(
 
     /// <summary>Whether a change touches parameters of PostgreSQL, so that a server has to be asked.</summary>
     public static bool ChangesParameters(JsonElement before, JsonElement after) =>
-        ChangedParameters(DynamicConfig.Parse(before, 0), DynamicConfig.Parse(after, 0)).Any();
+        ChangedParameters(DynamicConfigReader.Read(before, 0), DynamicConfigReader.Read(after, 0)).Any();
 
     /// <summary>What no member can use, whatever was there before.</summary>
     private static IEnumerable<string> ProblemsOf(DynamicConfig config)

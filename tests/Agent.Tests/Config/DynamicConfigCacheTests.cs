@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Routing.Agent.Config;
-using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.TestKit;
 
 namespace Routing.Agent.Tests.Config;
@@ -23,7 +23,7 @@ public sealed class DynamicConfigCacheTests : IDisposable
     {
         File.WriteAllText(_data["patroni.dynamic.json"], text);
 
-        Assert.Equal(20, DynamicConfig.Parse(Read()!.Value, 0).Timing.Ttl.TotalSeconds);
+        Assert.Equal(20, DynamicConfigReader.Read(Read()!.Value, 0).Timing.Ttl.TotalSeconds);
         Assert.Empty(_warnings);
     }
 
@@ -71,7 +71,7 @@ public sealed class DynamicConfigCacheTests : IDisposable
         File.WriteAllText(Copy, "{}");
         File.SetUnixFileMode(Copy, UnixFileMode.None);
 
-        DynamicConfigCache.Write(_data.Path, DynamicConfig.Parse(JsonElement.Parse("{\"ttl\":20}"), 7));
+        DynamicConfigCache.Write(_data.Path, DynamicConfigReader.Read(JsonElement.Parse("{\"ttl\":20}"), 7));
 
         Assert.Equal("{\"ttl\":20}", File.ReadAllText(Copy));
     }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Routing.Agent.Config;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 
 namespace Routing.Agent.Tests.Config;
 
@@ -244,7 +245,8 @@ public class EffectivePostgresConfig_takes_everything_together
 
     private static PostgresConfig Combine(
         string local, string dynamicYaml, Role role = Role.Primary, int version = 17) =>
-        EffectivePostgresConfig.Combine(Yaml.Settings(local), DynamicConfig.Parse(Json(dynamicYaml), 0), role, version);
+        EffectivePostgresConfig.Combine(
+            Yaml.Settings(local), DynamicConfigReader.Read(Json(dynamicYaml), 0), role, version);
 
     private static JsonElement Json(string yaml) =>
         Routing.Settings.SectionReader.ToElement(Routing.Settings.YamlText.ReadValue(yaml, "the DCS"));

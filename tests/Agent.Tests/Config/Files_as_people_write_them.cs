@@ -1,5 +1,6 @@
 using Routing.Agent.Config;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 
 namespace Routing.Agent.Tests.Config;
 
@@ -411,7 +412,7 @@ public sealed class Files_as_people_write_them
             Assert.NotEmpty(settings.Etcd.Endpoints);
             var config = EffectivePostgresConfig.Combine(
                 settings, settings.Bootstrap is { } bootstrap
-                    ? DynamicConfig.Parse(bootstrap.Dcs, 0)
+                    ? DynamicConfigReader.Read(bootstrap.Dcs, 0)
                     : DynamicConfig.Default, Role.Primary, 16);
             Assert.Empty(config.Problems);
         }

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Routing.Agent.Config;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Settings;
 
 namespace Routing.Agent.Tests.Config;
@@ -137,8 +138,9 @@ public sealed class Odd_values_never_end_in_an_exception
         var result = Load(over);
         if (result.Draft is { } settings)
         {
-            var dynamicConfig =
-                settings.Bootstrap is { } bootstrap ? DynamicConfig.Parse(bootstrap.Dcs, 0) : DynamicConfig.Default;
+            var dynamicConfig = settings.Bootstrap is { } bootstrap
+                ? DynamicConfigReader.Read(bootstrap.Dcs, 0)
+                : DynamicConfig.Default;
             EffectivePostgresConfig.Combine(settings, dynamicConfig, Role.Primary, 17);
             EffectivePostgresConfig.Combine(settings, dynamicConfig.After(DynamicConfig.Default), Role.Replica, 13);
         }

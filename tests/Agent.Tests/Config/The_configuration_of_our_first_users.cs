@@ -1,5 +1,6 @@
 using Routing.Agent.Config;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 
 namespace Routing.Agent.Tests.Config;
 
@@ -96,7 +97,7 @@ public class The_configuration_of_our_first_users
 
     private AgentSettings Settings => _result.Settings!;
 
-    private DynamicConfig Initial => DynamicConfig.Parse(Settings.Bootstrap!.Dcs, 0);
+    private DynamicConfig Initial => DynamicConfigReader.Read(Settings.Bootstrap!.Dcs, 0);
 
     [Fact]
     public void It_is_read_without_an_error_or_a_warning()

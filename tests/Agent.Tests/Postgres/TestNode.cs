@@ -7,6 +7,7 @@ using Routing.Agent.Native;
 using Routing.Agent.Postgres;
 using Routing.Agent.Postgres.Verbs;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Ha;
 using Routing.Settings;
 using Routing.TestKit;
@@ -59,7 +60,7 @@ internal sealed class TestNode : IAsyncDisposable
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    public static DynamicConfig Config(string json) => DynamicConfig.Parse(JsonElement.Parse(json), 1);
+    public static DynamicConfig Config(string json) => DynamicConfigReader.Read(JsonElement.Parse(json), 1);
 
     /// <summary>A node that runs as a primary.</summary>
     public static async Task<TestNode> PrimaryAsync(

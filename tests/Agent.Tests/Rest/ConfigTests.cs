@@ -1,5 +1,6 @@
 using System.Net;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 
 namespace Routing.Agent.Tests.Rest;
 

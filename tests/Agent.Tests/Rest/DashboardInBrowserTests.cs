@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Routing.Agent.Config;
 using Routing.Cluster;
 using Routing.Cluster.Events;
+using Routing.Cluster.Keys;
 using Routing.TestKit;
 
 namespace Routing.Agent.Tests.Rest;
@@ -156,7 +157,7 @@ public sealed class DashboardInBrowserTests
                 ReasonCode = "leads",
                 Reason = "leads",
                 LeaderUntil = Nodes.In(lease),
-                Config = DynamicConfig.Parse(JsonElement.Parse(config), 0),
+                Config = DynamicConfigReader.Read(JsonElement.Parse(config), 0),
             },
             RestHost.Loopback() with { Authentication = s_login }, events: 64);
         host.Dcs.Put("config", config);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Routing.Agent.Loop;
 using Routing.Cluster;
+using Routing.Cluster.Text;
 using Routing.Ha;
 using Routing.TestKit;
 

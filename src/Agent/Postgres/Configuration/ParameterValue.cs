@@ -1,5 +1,5 @@
 using System.Globalization;
-using Routing.Cluster;
+using Routing.Cluster.Text;
 
 namespace Routing.Agent.Postgres.Configuration;
 

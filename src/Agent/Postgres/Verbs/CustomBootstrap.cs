@@ -2,7 +2,7 @@ using Routing.Agent.Config;
 using Routing.Agent.Native;
 using Routing.Agent.Postgres.Configuration;
 using Routing.Agent.Postgres.Files;
-using Routing.Cluster;
+using Routing.Cluster.Text;
 using Routing.Ha;
 
 namespace Routing.Agent.Postgres.Verbs;

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Overview;
 
 /// <summary>
 /// What an operator wants to see of a cluster: the answer of <c>GET /cluster</c> and the table of the command line.

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Text;
 
 /// <summary>Reads scalars as Patroni writes them: numbers as text, on/off for booleans.</summary>
 public static class Scalars

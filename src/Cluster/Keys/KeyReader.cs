@@ -1,13 +1,14 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using Routing.Cluster.Text;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Keys;
 
 /// <summary>Reads the values of the small keys: what can't be read becomes a problem and the key's "nothing".</summary>
 internal static class KeyReader
 {
     public static DynamicConfig? Config(RawKey key, List<string> problems) =>
-        Object(key, problems) is { } json ? DynamicConfig.Parse(json, key.ModRevision) : null;
+        Object(key, problems) is { } json ? DynamicConfigReader.Read(json, key.ModRevision) : null;
 
     public static TimelineHistory? History(RawKey key, List<string> problems)
     {

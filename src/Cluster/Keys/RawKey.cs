@@ -1,4 +1,4 @@
-namespace Routing.Cluster;
+namespace Routing.Cluster.Keys;
 
 /// <summary>One key as the DCS stores it.</summary>
 /// <param name="Key">The part below the base path, such as <c>members/a</c>.</param>

@@ -5,7 +5,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Text;
 
 /// <summary>JSON in and out, in Patroni's dialect: read without trust, written compact and in ASCII.</summary>
 public static class JsonText

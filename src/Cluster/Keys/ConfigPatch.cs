@@ -1,6 +1,7 @@
 using System.Text.Json;
+using Routing.Cluster.Text;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Keys;
 
 /// <summary>Merges a patch into a configuration; the order of existing fields stays.</summary>
 internal static class ConfigPatch

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Text;
 
 /// <summary>Times in keys, requests and tables: ISO-8601 with a zone.</summary>
 public static class IsoTime

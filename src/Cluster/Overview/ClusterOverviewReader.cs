@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using Routing.Cluster.Keys;
+using Routing.Cluster.Text;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Overview;
 
 /// <summary>
 /// Reads the document of <c>GET /cluster</c> back into a snapshot, as far as the document goes: for clients that cannot

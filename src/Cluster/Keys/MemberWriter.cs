@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using Routing.Cluster.Text;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Keys;
 
 /// <summary>Writes a member key, its fields in Patroni's order.</summary>
 internal static class MemberWriter

@@ -1,6 +1,8 @@
 using System.Text.Json;
+using Routing.Cluster.Keys;
+using Routing.Cluster.Text;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Overview;
 
 /// <summary>Writes a <see cref="ClusterOverview"/> as the document of <c>GET /cluster</c>.</summary>
 public static class ClusterOverviewJson

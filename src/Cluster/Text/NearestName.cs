@@ -1,4 +1,4 @@
-namespace Routing.Cluster;
+namespace Routing.Cluster.Text;
 
 /// <summary>Finds the name that somebody probably meant.</summary>
 public static class NearestName

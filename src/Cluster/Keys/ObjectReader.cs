@@ -1,6 +1,7 @@
 using System.Text.Json;
+using Routing.Cluster.Text;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Keys;
 
 /// <summary>
 /// Reads the fields of one JSON object. A wrong value gives the fallback and one sentence among the problems.

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Keys;
 
 /// <summary>
 /// Turns the raw keys of a cluster into a snapshot. Accepts every form that a version of Patroni has written.

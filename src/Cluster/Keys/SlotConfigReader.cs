@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Keys;
 
 /// <summary>Reads <c>slots</c> and <c>ignore_slots</c> of the dynamic configuration.</summary>
 internal static class SlotConfigReader

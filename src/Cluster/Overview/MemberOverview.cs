@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Overview;
 
 /// <summary>One line of a <see cref="ClusterOverview"/>.</summary>
 public sealed record MemberOverview

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Text;
 
 /// <summary>
 /// Reads the version of a PostgreSQL as operators write it: <c>X.Y</c> from 10 on, <c>X.Y.Z</c> before.

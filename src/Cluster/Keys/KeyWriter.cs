@@ -1,6 +1,7 @@
 using System.Text.Json;
+using Routing.Cluster.Text;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Keys;
 
 /// <summary>Writes the values of the cluster's keys, byte for byte as Patroni would.</summary>
 public static class KeyWriter

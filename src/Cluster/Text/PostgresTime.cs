@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Text;
 
 /// <summary>A moment as the status document and the member key show it.</summary>
 public static class PostgresTime

@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using Routing.Cluster.Text;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Keys;
 
 /// <summary>Reads a member key.</summary>
 internal static class MemberReader

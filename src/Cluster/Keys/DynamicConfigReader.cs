@@ -1,11 +1,17 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using Routing.Cluster.Text;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Keys;
 
 /// <summary>Reads the dynamic configuration, value by value.</summary>
-internal static class DynamicConfigReader
+public static class DynamicConfigReader
 {
+    /// <summary>
+    /// Reads the object. Never throws for a value: see <see cref="DynamicConfig.Problems"/>.
+    /// </summary>
+    /// <param name="raw">A JSON object.</param>
+    /// <param name="modRevision">The revision of its last write.</param>
     public static DynamicConfig Read(JsonElement raw, long modRevision)
     {
         var problems = new List<string>();
@@ -49,6 +55,58 @@ internal static class DynamicConfigReader
             UseRewind = postgresql?.Boolean("use_pg_rewind", false) ?? false,
         };
         return config with { Problems = [.. problems] };   // last: every reader above may have added one
+    }
+
+    /// <summary>
+    /// A configuration as it comes into force after another one: where a single value is wrong the one before stays, so
+    /// that a typing error neither switches synchronous replication off nor ends a pause.
+    /// </summary>
+    /// <param name="config">The new one.</param>
+    /// <param name="before">What is in force.</param>
+    /// <returns>
+    /// With <see cref="DynamicConfig.Raw"/> as it is in force, and the problems of <paramref name="config"/>.
+    /// </returns>
+    public static DynamicConfig After(this DynamicConfig config, DynamicConfig before)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(before);
+        if (config.Problems.IsEmpty)
+        {
+            return config;
+        }
+        var stays = config.Raw.EnumerateObject()
+            .Where(
+                field => field.Value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)
+                    && IsWrong(field.Name, field.Value))
+            .Select(field => field.Name).ToList();
+        var patch = JsonText.Write(writer =>
+        {
+            writer.WriteStartObject();
+            foreach (var name in stays)
+            {
+                writer.WritePropertyName(name);
+                (before.Raw.TryGetProperty(name, out var value) ? value : JsonElement.Parse("null")).WriteTo(writer);
+            }
+            writer.WriteEndObject();
+        });
+        return KeyWriter.PatchConfig(config.Raw, JsonElement.Parse(patch)) is { } merged
+            ? Read(JsonElement.Parse(merged), config.ModRevision) with
+            {
+                Problems = [.. config.Problems, .. stays.Select(name => $"{name} stays as it was before.")],
+            }
+            : config;
+    }
+
+    private static bool IsWrong(string name, JsonElement value)
+    {
+        var alone = JsonText.Write(writer =>
+        {
+            writer.WriteStartObject();
+            writer.WritePropertyName(name);
+            value.WriteTo(writer);
+            writer.WriteEndObject();
+        });
+        return !Read(JsonElement.Parse(alone), 0).Problems.IsEmpty;
     }
 
     private static HealthConfig Health(ObjectReader section)

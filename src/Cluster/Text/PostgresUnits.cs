@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Routing.Cluster;
+namespace Routing.Cluster.Text;
 
 /// <summary>
 /// Reads sizes and times as PostgreSQL writes them in its configuration: <c>16MB</c>, <c>1.5GB</c>, <c>30min</c>.
