@@ -6,7 +6,9 @@ using Npgsql;
 using Npgsql.Replication;
 using Routing.Driver.Causal;
 using Routing.Driver.Members;
+using Routing.Driver.Opening;
 using Routing.Driver.Routes;
+using Routing.Driver.Settings;
 using Routing.Driver.UnitsOfWork;
 
 namespace Routing.Driver;
@@ -38,6 +40,7 @@ public sealed class RoutingDataSource : DbDataSource
 
     private readonly ClusterRouter _router;
     private readonly ConnectionOpener _opener;
+    private readonly ReplicationOpener _replication;
     private readonly KeptConnections _kept;
     private readonly CausalReads _causal;
     private readonly UnitOfWorkRunner _units;
@@ -51,6 +54,7 @@ public sealed class RoutingDataSource : DbDataSource
         _isOwner = isOwner;
         Target = target;
         _opener = new ConnectionOpener(router);
+        _replication = new ReplicationOpener(_opener);
         _kept = new KeptConnections(router, _opener, target);
         _causal = new CausalReads(router, _opener);
         _units = new UnitOfWorkRunner(router, _opener, random);
@@ -156,7 +160,7 @@ public sealed class RoutingDataSource : DbDataSource
     /// <exception cref="PostgresException">The server is not a primary.</exception>
     public static ValueTask<CausalToken> CaptureTokenAsync(
         NpgsqlConnection connection, CancellationToken cancellationToken = default) =>
-        CausalReads.CaptureAsync(connection, cancellationToken);
+        LogEnd.CaptureAsync(connection, cancellationToken);
 
     /// <summary>Runs a transaction, and repeats it as a whole when a failover or a conflict undid it.</summary>
     /// <param name="work">
@@ -314,7 +318,7 @@ public sealed class RoutingDataSource : DbDataSource
     /// <exception cref="OperationCanceledException">The token ended it.</exception>
     public ValueTask<LogicalReplicationConnection> OpenLogicalReplicationConnectionAsync(
         CancellationToken cancellationToken = default) =>
-        _opener.OpenReplicationAsync(Target, static text => new LogicalReplicationConnection(text), cancellationToken);
+        _replication.OpenAsync(Target, static text => new LogicalReplicationConnection(text), cancellationToken);
 
     /// <summary>
     /// Opens a connection for physical replication, as <see cref="OpenLogicalReplicationConnectionAsync"/> does.
@@ -323,7 +327,7 @@ public sealed class RoutingDataSource : DbDataSource
     /// <exception cref="OperationCanceledException">The token ended it.</exception>
     public ValueTask<PhysicalReplicationConnection> OpenPhysicalReplicationConnectionAsync(
         CancellationToken cancellationToken = default) =>
-        _opener.OpenReplicationAsync(Target, static text => new PhysicalReplicationConnection(text), cancellationToken);
+        _replication.OpenAsync(Target, static text => new PhysicalReplicationConnection(text), cancellationToken);
 
     /// <summary>Closes the idle connections to all members; those in use are closed when they come back.</summary>
     /// <remarks>All facades of the source share their pools: theirs are closed, too.</remarks>

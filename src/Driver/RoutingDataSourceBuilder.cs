@@ -4,6 +4,8 @@ using Npgsql;
 using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Driver.Members;
+using Routing.Driver.Routes;
+using Routing.Driver.Settings;
 using Routing.Driver.Topology;
 
 namespace Routing.Driver;

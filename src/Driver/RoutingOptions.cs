@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Npgsql;
+using Routing.Driver.Settings;
 
 namespace Routing.Driver;
 

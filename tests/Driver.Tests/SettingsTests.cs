@@ -5,6 +5,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using Routing.Driver.Settings;
 using Routing.Driver.Topology;
 
 namespace Routing.Driver.Tests;

@@ -33,10 +33,14 @@ public sealed class NamespaceGraph
     }
 
     /// <summary>Reads an assembly.</summary>
-    public NamespaceGraph(Assembly assembly)
+    /// <param name="assembly">The assembly.</param>
+    /// <param name="apart">
+    /// A namespace that does not count: the public face of a library, which lies above and below everything.
+    /// </param>
+    public NamespaceGraph(Assembly assembly, string? apart = null)
     {
         _assembly = assembly;
-        foreach (var type in assembly.GetTypes())
+        foreach (var type in assembly.GetTypes().Where(type => type.Namespace != apart))
         {
             Read(type);
         }

@@ -2,6 +2,8 @@ using Npgsql;
 using NpgsqlTypes;
 using Routing.Cluster;
 using Routing.Driver.Diagnostics;
+using Routing.Driver.Opening;
+using Routing.Driver.Routes;
 
 namespace Routing.Driver.Causal;
 
@@ -20,31 +22,9 @@ internal sealed class CausalReads(ClusterRouter router, ConnectionOpener opener)
     private const TargetSessionAttributes Leader = TargetSessionAttributes.Primary;
     private static readonly Backoff s_pauses = new(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(5));
 
-    // The name of the segment begins with the timeline that is written to now; the control file tells it only after a
-    // checkpoint.
-    private const string EndOfLog = "SELECT pg_current_wal_insert_lsn(), pg_walfile_name(pg_current_wal_insert_lsn())";
-
     // A replica that was promoted in the meantime answers for its own log.
     private const string Reached =
         "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END";
-
-    public static async ValueTask<CausalToken> CaptureAsync(
-        NpgsqlConnection connection, CancellationToken cancellationToken)
-    {
-        ArgumentNullException.ThrowIfNull(connection);
-        var command = new NpgsqlCommand(EndOfLog, connection);
-        await using (command.ConfigureAwait(false))
-        {
-            var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-            await using (reader.ConfigureAwait(false))
-            {
-                await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
-                var segment = reader.GetString(1);
-                return new CausalToken(Convert.ToUInt32(segment[..8], 16),
-                    reader.GetFieldValue<NpgsqlLogSequenceNumber>(0));
-            }
-        }
-    }
 
     public async ValueTask<NpgsqlConnection> OpenAsync(CausalToken token, CancellationToken cancellationToken)
     {

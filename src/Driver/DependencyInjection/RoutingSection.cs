@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Microsoft.Extensions.Configuration;
 using Npgsql;
+using Routing.Driver.Settings;
 
 namespace Routing.Driver;
 

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using Routing.Driver;
+using Routing.Driver.Settings;
 
 namespace Microsoft.Extensions.DependencyInjection;
 

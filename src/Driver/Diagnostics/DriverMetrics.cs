@@ -1,5 +1,4 @@
 using System.Diagnostics.Metrics;
-using Routing.Driver.Members;
 
 namespace Routing.Driver.Diagnostics;
 
@@ -9,7 +8,7 @@ internal static class DriverMetrics
 {
     private static readonly Meter s_meter = new(RoutingDataSource.MeterName);
     private static readonly Lock s_gate = new();
-    private static readonly List<ClusterRouter> s_routers = [];
+    private static readonly List<ClusterMeasures> s_clusters = [];
 
     private static readonly Histogram<double> s_openDuration = s_meter.CreateHistogram<double>(
         "routing.driver.open.duration", "s", "Time to open a connection: from the pool, or with waiting and attempts.");
@@ -53,19 +52,21 @@ internal static class DriverMetrics
 
     public static bool CountsConnections => s_busy.Enabled;
 
-    public static void Add(ClusterRouter router)
+    /// <summary>A cluster is in use from now on: the observable instruments ask for its measures.</summary>
+    public static void Add(ClusterMeasures cluster)
     {
         lock (s_gate)
         {
-            s_routers.Add(router);
+            s_clusters.Add(cluster);
         }
     }
 
-    public static void Remove(ClusterRouter router)
+    /// <summary>The cluster is not in use any more.</summary>
+    public static void Remove(ClusterMeasures cluster)
     {
         lock (s_gate)
         {
-            s_routers.Remove(router);
+            s_clusters.Remove(cluster);
         }
     }
 
@@ -95,31 +96,26 @@ internal static class DriverMetrics
 
     private static KeyValuePair<string, object?> Tag(string name, string value) => new(name, value);
 
-    private static ClusterRouter[] Routers()
+    private static ClusterMeasures[] Clusters()
     {
         lock (s_gate)
         {
-            return [.. s_routers];
+            return [.. s_clusters];
         }
     }
 
     private static IEnumerable<Measurement<long>> Terms() =>
-        Routers()
-            .Select(router => new Measurement<long>(router.Current.HighestTerm.Revision, Tag("cluster", router.Name)));
+        Clusters().Select(one => new Measurement<long>(one.Term(), Tag("cluster", one.Cluster)));
 
     private static IEnumerable<Measurement<int>> Leaders() =>
-        Routers().Select(
-            router => new Measurement<int>(router.Current.LeaderPool is null ? 0 : 1, Tag("cluster", router.Name)));
+        Clusters().Select(one => new Measurement<int>(one.HasLeader() ? 1 : 0, Tag("cluster", one.Cluster)));
 
     private static IEnumerable<Measurement<int>> Stale() =>
-        Routers()
-            .Select(router => new Measurement<int>(router.Current.View.IsLive ? 0 : 1, Tag("cluster", router.Name)));
+        Clusters().Select(one => new Measurement<int>(one.IsLive() ? 0 : 1, Tag("cluster", one.Cluster)));
 
     private static IEnumerable<Measurement<int>> BusyConnections() =>
-        from router in Routers()
-        from pool in router.Pools
-        select new Measurement<int>(pool.InUse, Tag("cluster", router.Name), Tag("member", pool.Member),
-            Tag("purpose", PurposeName(pool)));
-
-    private static string PurposeName(MemberPool pool) => pool.Purpose == PoolPurpose.Write ? "write" : "read";
+        from cluster in Clusters()
+        from pool in cluster.Pools()
+        select new Measurement<int>(pool.InUse, Tag("cluster", cluster.Cluster), Tag("member", pool.Member),
+            Tag("purpose", pool.Purpose));
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Routing.Dcs;
+using Routing.Driver.Settings;
 
 namespace Routing.Driver.Topology;
 

@@ -2,6 +2,8 @@ using Npgsql;
 using Routing.Cluster;
 using Routing.Driver.Diagnostics;
 using Routing.Driver.Members;
+using Routing.Driver.Opening;
+using Routing.Driver.Routes;
 
 namespace Routing.Driver.UnitsOfWork;
 

@@ -1,6 +1,6 @@
 using Routing.Driver.Members;
 
-namespace Routing.Driver;
+namespace Routing.Driver.Opening;
 
 /// <summary>A caller's place before a full pool: first come, first served.</summary>
 /// <remarks>

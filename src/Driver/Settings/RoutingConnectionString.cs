@@ -2,7 +2,7 @@ using System.Data.Common;
 using System.Globalization;
 using Npgsql;
 
-namespace Routing.Driver;
+namespace Routing.Driver.Settings;
 
 /// <summary>
 /// One string for everything: <c>Cluster=orders;Etcd=10.0.0.1:2379,10.0.0.2:2379;Target Session

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Routing.Driver.Diagnostics;
 
-namespace Routing.Driver;
+namespace Routing.Driver.Routes;
 
 /// <summary>Work that nobody waits for at once; awaited at the end, and its failures are told.</summary>
 internal sealed class BackgroundTasks(string cluster, ILogger logger)

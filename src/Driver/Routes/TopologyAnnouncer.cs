@@ -1,8 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Routing.Driver.Diagnostics;
-using Routing.Driver.Routes;
 
-namespace Routing.Driver;
+namespace Routing.Driver.Routes;
 
 /// <summary>
 /// Tells the application of changes, away from the watch: one at a time, in order; what comes close together becomes

@@ -1,11 +1,11 @@
 using System.Transactions;
 using Npgsql;
 using NpgsqlTypes;
-using Routing.Driver.Causal;
 using Routing.Driver.Diagnostics;
 using Routing.Driver.Members;
+using Routing.Driver.Routes;
 
-namespace Routing.Driver;
+namespace Routing.Driver.Opening;
 
 /// <summary>Keeps what the pools know of the database's types alike: Npgsql loads them once for each pool.</summary>
 /// <remarks>
@@ -30,7 +30,7 @@ internal sealed class SharedTypes(ClusterRouter router, ConnectionOpener opener)
         var leader = await opener.OpenAsync(TargetSessionAttributes.Primary, cancellationToken).ConfigureAwait(false);
         await using (leader.ConfigureAwait(false))
         {
-            Changed(await CausalReads.CaptureAsync(leader, cancellationToken).ConfigureAwait(false));
+            Changed(await LogEnd.CaptureAsync(leader, cancellationToken).ConfigureAwait(false));
             if (router.WritePoolOf(leader) is { } pool)
             {
                 await EnsureAsync(pool, leader, cancellationToken).ConfigureAwait(false);
@@ -120,7 +120,7 @@ internal sealed class SharedTypes(ClusterRouter router, ConnectionOpener opener)
                 either.Token).ConfigureAwait(false);
             await using (leader.ConfigureAwait(false))
             {
-                return await CausalReads.CaptureAsync(leader, either.Token).ConfigureAwait(false);
+                return await LogEnd.CaptureAsync(leader, either.Token).ConfigureAwait(false);
             }
         }
         catch (Exception problem) when (!cancellationToken.IsCancellationRequested

@@ -1,5 +1,5 @@
 
-namespace Routing.Driver;
+namespace Routing.Driver.Members;
 
 /// <summary>The changes of the database's types that are known; the newest counts.</summary>
 internal sealed class TypeChanges

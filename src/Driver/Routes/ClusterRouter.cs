@@ -5,10 +5,10 @@ using Routing.Cluster;
 using Routing.Dcs;
 using Routing.Driver.Diagnostics;
 using Routing.Driver.Members;
-using Routing.Driver.Routes;
+using Routing.Driver.Settings;
 using Routing.Driver.Topology;
 
-namespace Routing.Driver;
+namespace Routing.Driver.Routes;
 
 /// <summary>
 /// Follows the topology for one data source and all its facades: holds the newest picture, and keeps the pools true to
@@ -26,6 +26,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
     private readonly MemberPools _pools;
     private readonly ILogger _logger;
     private readonly TopologyAnnouncer _announcer;
+    private readonly ClusterMeasures _measures;
     private readonly Lock _gate = new();
     private volatile Picture _current;
     private volatile bool _isDisposed;
@@ -44,7 +45,11 @@ internal sealed class ClusterRouter : IAsyncDisposable
         _current = new Picture(ClusterView.Unknown, options, _pools);
         Background = new BackgroundTasks(Name, _logger);
         _announcer = new TopologyAnnouncer(this, _logger);
-        DriverMetrics.Add(this);
+        _measures = new ClusterMeasures(
+            Name, () => _current.HighestTerm.Revision, () => _current.LeaderPool is not null,
+            () => _current.View.IsLive,
+            () => _pools.All.Select(pool => new PoolMeasure(pool.Member, NameOf(pool.Purpose), pool.InUse)));
+        DriverMetrics.Add(_measures);
         lock (_gate)   // a view that comes meanwhile waits for the one that is there
         {
             topology.Watch.Changed += OnView;
@@ -207,7 +212,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
             }
             _isDisposed = true;
         }
-        DriverMetrics.Remove(this);
+        DriverMetrics.Remove(_measures);
         _topology.Watch.Changed -= OnView;
         _pools.Dispose();
         _current.Superseded.TrySetResult();   // those who wait see that it is over
@@ -318,6 +323,9 @@ internal sealed class ClusterRouter : IAsyncDisposable
     private void Cleared(MemberPool pool, string reason)
     {
         DriverMetrics.PoolCleared(Name, pool.Member);
-        _logger.PoolCleared(Name, pool.Purpose == PoolPurpose.Write ? "write" : "read", pool.Member, reason);
+        var purpose = NameOf(pool.Purpose);
+        _logger.PoolCleared(Name, purpose, pool.Member, reason);
     }
+
+    private static string NameOf(PoolPurpose purpose) => purpose == PoolPurpose.Write ? "write" : "read";
 }

@@ -1,7 +1,8 @@
 using Npgsql;
 using Routing.Driver.Diagnostics;
+using Routing.Driver.Members;
 
-namespace Routing.Driver.Members;
+namespace Routing.Driver.Routes;
 
 /// <summary>
 /// Opens a few connections to a new leader before the first callers need them: one after the other, so that no herd of

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Options;
 
-namespace Routing.Driver;
+namespace Routing.Driver.Settings;
 
 /// <summary>Checks every setting; generated.</summary>
 [OptionsValidator]

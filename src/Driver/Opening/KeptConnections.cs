@@ -1,8 +1,9 @@
 using System.Runtime.CompilerServices;
 using Npgsql;
 using Routing.Driver.Members;
+using Routing.Driver.Routes;
 
-namespace Routing.Driver;
+namespace Routing.Driver.Opening;
 
 /// <summary>Connections that live on when they are closed, and are opened again: those of EF Core's contexts.</summary>
 /// <remarks>

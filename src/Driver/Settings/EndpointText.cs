@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Routing.Cluster;
 
-namespace Routing.Driver;
+namespace Routing.Driver.Settings;
 
 /// <summary>Addresses as people write them: <c>host:port</c>, or a URL.</summary>
 internal static class EndpointText
