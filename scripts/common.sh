@@ -116,6 +116,16 @@ need_dotnet() {
     command -v dotnet >/dev/null || die "the .NET SDK 10 is missing: https://dotnet.microsoft.com/download/dotnet/10.0"
 }
 
+# One compiler process for all projects that this script builds: started for each of them, it would load and compile
+# itself and the analyzers every time. It has a name of its own, and goes when end_compiler is called.
+share_compiler() { export UseSharedCompilation=true SharedCompilationId=routing-$$; }
+end_compiler() {
+    local sdk
+    sdk=$(dotnet --list-sdks | sed -n "s:^\($(dotnet --version)\) \[\(.*\)\]\$:\2/\1:p")
+    "$sdk/Roslyn/bincore/VBCSCompiler" "-pipename:$SharedCompilationId" -shutdown ||
+        say "The compiler $SharedCompilationId could not be ended: it ends by itself after ten idle minutes."
+}
+
 # PostgreSQL refuses to run as root: "${AS_POSTGRES[@]}" before a command makes it an ordinary user's.
 AS_POSTGRES=()
 if [ "$(id -u)" = 0 ]; then

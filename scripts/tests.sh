@@ -1,13 +1,35 @@
 # The parts of ./test: what runs of a project, how it is started, what came of it. Sourced after common.sh.
 # $category is what ./test was asked for, $work a folder that the user postgres can read, $results where reports go.
 
-# Whether a project starts the programs that ./build makes.
-needs_programs() { grep -rqE --include='*.cs' '\b(Programs|TestCluster|ClusterFixture|ProxyProcess)\b' "tests/$1"; }
+# Whether a pattern stands in the sources of a project.
+has() { grep -rqE --include='*.cs' "$2" "tests/$1"; }
+
+# Prints what a project needs of what ./build makes: packages, programs or nothing.
+needs() {
+    if has "$1" '\bPrograms\.Sample\b'; then
+        echo packages
+    elif has "$1" '\b(Programs\.[A-Z]|TestCluster\b|ClusterFixture\b|ProxyProcess\b)'; then
+        echo programs
+    fi
+}
+
+# Whether everything is built that a project needs: $built lists what is. In the category unit tests start the programs
+# that stand beside them.
+may_start() {
+    local needed
+    needed=$(needs "$1")
+    [ -z "$needed" ] || [ "$category" = unit ] || [[ " $built " == *" $needed "* ]]
+}
+
+# Prints "server" for a project that starts servers, and "quiet" for one that only computes.
+kind() {
+    if [ -n "$(needs "$1")" ] || has_category "$1" '(Integration|Faults)'; then echo server; else echo quiet; fi
+}
 
 # Whether a project has tests that measure time: they run alone, after all others.
-has_alone() { grep -rqE --include='*.cs' 'Trait\("Runs", *"Alone"\)' "tests/$1"; }
+has_alone() { has "$1" 'Trait\("Runs", *"Alone"\)'; }
 
-has_category() { grep -rqE --include='*.cs' "Trait\(\"Category\", *\"$2\"\)" "tests/$1"; }
+has_category() { has "$1" "Trait\(\"Category\", *\"$2\"\)"; }
 
 # Prints xunit's query for a project in the chosen category, or fails when the project has nothing there.
 # $2 is "beside" for what may run beside other projects, and "alone" for the rest.
@@ -33,14 +55,16 @@ query() {
 # exit code with the seconds that it took to $results/$2.end.
 # $1 is the project, $2 the name of this run; what follows is xunit's selection.
 run_project() {
-    local name=$1 run=$2 started=$SECONDS code=0 program=$PWD/artifacts/build/bin/$1/release
+    local name=$1 run=$2 started=$SECONDS code=0 program=$PWD/artifacts/build/bin/$1/release yielding=()
     shift 2
+    [ "$(kind "$name")" = server ] || yielding=(nice)   # their clocks are made up: they have time
     if [ ${#AS_POSTGRES[@]} != 0 ]; then
         [ -e "$work/$name" ] || cp -r "$program" "$work/$name"   # the user postgres need not see the checkout
         program=$work/$name
     fi
-    (cd "$work" && HOME=$work exec timeout -k 30 "$limit" "${AS_POSTGRES[@]}" dotnet "$program/Routing.$name.dll" \
-        -noLogo -noColor -noAutoReporters -longRunning 120 -result-xml "$work/$run.xml" "$@" </dev/null) \
+    (cd "$work" && HOME=$work exec "${yielding[@]}" timeout -k 30 "$limit" "${AS_POSTGRES[@]}" \
+        dotnet "$program/Routing.$name.dll" -noLogo -noColor -noAutoReporters -longRunning 120 \
+        -result-xml "$work/$run.xml" "$@" </dev/null) \
         >"$results/$run.log" 2>&1 || code=$?
     [ ! -e "$work/$run.xml" ] || cp "$work/$run.xml" "$results/$run.xml"
     echo "$code $((SECONDS - started))" >"$results/$run.end"
@@ -120,7 +144,7 @@ repeat_failed() {
         again=()
         for method in "${methods[@]}"; do again+=(-method "$method"); done
         say "Once more, alone: ${methods[*]}"
-        start "$name $run-again" run_project "$name" "$run-again" "${again[@]}"
+        start "server $name $run-again" run_project "$name" "$run-again" "${again[@]}"
         code=0
         wait "$!" || true
         running=()
