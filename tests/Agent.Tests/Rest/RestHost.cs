@@ -69,6 +69,9 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
 
     public FailsafeAnswer FailsafeAnswer { get; set; } = new(FailsafeVerdict.Accepted, new Lsn(117440896));
 
+    /// <summary>The rule that answers instead of <see cref="FailsafeAnswer"/>.</summary>
+    public Func<FailsafeMessage, FailsafeAnswer>? OnFailsafe { get; set; }
+
     public FailsafeMessage? FailsafeReceived { get; private set; }
 
     public int Reloads { get; private set; }
@@ -80,6 +83,9 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
         get => _board.Current;
         set => _board.Publish(value);
     }
+
+    /// <summary>Where the status stands.</summary>
+    public StatusBoard Board => _board;
 
     public OrderDesk Orders { get; }
 
@@ -97,7 +103,14 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
         return new RestSettings { Listen = address, ConnectAddress = address };
     }
 
-    public void WakeLoop() => Interlocked.Increment(ref _wakes);
+    /// <summary>What the loop does when it is woken.</summary>
+    public Action OnWake { get; set; } = () => { };
+
+    public void WakeLoop()
+    {
+        Interlocked.Increment(ref _wakes);
+        OnWake();
+    }
 
     public void LookNow()
     {
@@ -107,7 +120,7 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
     public FailsafeAnswer ReceiveFailsafe(FailsafeMessage message)
     {
         FailsafeReceived = message;
-        return FailsafeAnswer;
+        return OnFailsafe?.Invoke(message) ?? FailsafeAnswer;
     }
 
     public void RequestReload() => Reloads++;
