@@ -52,4 +52,11 @@ public static class Repository
         return Directory.EnumerateFiles(Path.Combine(src, folder), "*.cs", SearchOption.AllDirectories)
             .ToDictionary(file => Path.GetRelativePath(src, file), File.ReadAllText, StringComparer.Ordinal);
     }
+
+    /// <summary>Whether there is a class of tests of this name: it stands in a file of its own.</summary>
+    public static bool HasTests(string name) => s_tests.Value.Contains(name);
+
+    private static readonly Lazy<HashSet<string>> s_tests = new(() => Directory
+        .EnumerateFiles(Path.Combine(s_root.Value, "tests"), "*.cs", SearchOption.AllDirectories)
+        .Select(file => Path.GetFileNameWithoutExtension(file)).ToHashSet(StringComparer.Ordinal));
 }

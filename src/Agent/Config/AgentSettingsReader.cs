@@ -169,7 +169,6 @@ public static class AgentSettingsReader
             KeyFile = rest.Text("keyfile"),
             KeyFilePassword = rest.Text("keyfile_password"),
             CaFile = rest.Text("cafile"),
-            Ciphers = rest.Text("ciphers"),
             VerifyClient = rest.Choice(
                 "verify_client", ("none", ClientVerification.None), ("optional", ClientVerification.Optional),
                 ("required", ClientVerification.Required)) ?? ClientVerification.None,
@@ -183,6 +182,8 @@ public static class AgentSettingsReader
                 ("original", ServerTokens.Original)) ?? ServerTokens.Original,
         };
         PostgresSectionReader.WithoutEffect(rest, "thread_pool_size", "there is no pool to size");
+        PostgresSectionReader.WithoutEffect(
+            rest, "ciphers", "the system's OpenSSL policy decides which ciphers are offered");
         rest.WarnUnknownKeys();
         return settings;
     }
@@ -457,6 +458,7 @@ public static class AgentSettingsReader
             Shared = PostgresSectionReader.ReadShared(postgresql),
         };
         programs.WarnUnknownKeys();
+        WarnOfControlled(postgresql, settings.Shared.Parameters);
         if (postgresql.Has("use_slots"))
         {
             postgresql.Ignore("use_slots");
@@ -465,6 +467,22 @@ public static class AgentSettingsReader
         postgresql.Ignore("name");
         postgresql.WarnUnknownKeys();
         return settings;
+    }
+
+    /// <summary>What all members have to agree on does not stand in the file of one.</summary>
+    private static void WarnOfControlled(
+        SectionReader postgresql, ImmutableSortedDictionary<string, string>? parameters)
+    {
+        foreach (var name in parameters?.Keys ?? [])
+        {
+            if (ControlledParameters.Contains(name))
+            {
+                postgresql.Warn($"parameters.{name}", ControlledParameters.IsSetByAgent(name)
+                    ? "has no effect: it is set by the agent"
+                    : "has no effect here: all members have to agree on it, and it belongs into the dynamic "
+                        + "configuration");
+            }
+        }
     }
 
     private static (ImmutableArray<string> Hosts, int Port) ReadListen(SectionReader postgresql)

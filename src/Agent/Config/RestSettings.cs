@@ -62,9 +62,6 @@ public sealed record RestSettings
     /// <summary><c>cafile</c>: the authorities that client certificates must come from.</summary>
     public string? CaFile { get; init; }
 
-    /// <summary><c>ciphers</c> in OpenSSL's form.</summary>
-    public string? Ciphers { get; init; }
-
     /// <summary><c>verify_client</c>. Default none.</summary>
     public ClientVerification VerifyClient { get; init; }
 

@@ -61,7 +61,6 @@ internal sealed partial class RestServer : IAsyncDisposable
         {
             _certificate.Load(_settings);
         }
-        WarnOfCiphers(_settings);
         await ListenAsync(cancellationToken);
         LogListening(_settings.Scheme, _settings.Listen);
     }
@@ -82,7 +81,6 @@ internal sealed partial class RestServer : IAsyncDisposable
         var before = _settings;
         _settings = settings;
         await _handler.UseAsync(settings, cancellationToken);
-        WarnOfCiphers(settings);
         if (listensAnew)
         {
             await ListenInsteadAsync(before, cancellationToken);
@@ -161,14 +159,6 @@ internal sealed partial class RestServer : IAsyncDisposable
         }
     }
 
-    private void WarnOfCiphers(RestSettings settings)
-    {
-        if (settings is { CertificateFile: not null, Ciphers: not null })
-        {
-            LogCiphers();
-        }
-    }
-
     private static void KeepAlive(ConnectionContext connection)
     {
         if (connection.Features.Get<IConnectionSocketFeature>()?.Socket is { } socket)
@@ -185,8 +175,4 @@ internal sealed partial class RestServer : IAsyncDisposable
     [LoggerMessage(EventId = 4002, Level = LogLevel.Information,
         Message = "REST shows a new certificate, serial number {SerialNumber}")]
     private partial void LogCertificate(string serialNumber);
-
-    [LoggerMessage(EventId = 4005, Level = LogLevel.Warning,
-        Message = "restapi.ciphers is not used: the system's OpenSSL policy decides which ciphers are offered")]
-    private partial void LogCiphers();
 }

@@ -27,10 +27,13 @@ public static class ControlledParameters
     private static readonly (string Name,
         string Default)[] s_flags = [("track_commit_timestamp", "off"), ("wal_log_hints", "on")];
 
+    /// <summary>Whether the agent alone sets a parameter, by what stands elsewhere in its configuration.</summary>
+    public static bool IsSetByAgent(string name) =>
+        name.ToLowerInvariant() is "listen_addresses" or "port" or "cluster_name";
+
     /// <summary>Whether a parameter is controlled.</summary>
-    public static bool Contains(string name) => name.ToLowerInvariant() is
-        "listen_addresses" or "port" or "cluster_name" or "wal_level" or "hot_standby" or "wal_keep_segments"
-            or "wal_keep_size"
+    public static bool Contains(string name) => IsSetByAgent(name)
+        || name.ToLowerInvariant() is "wal_level" or "hot_standby" or "wal_keep_segments" or "wal_keep_size"
         || s_numbers.Any(number => number.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
         || s_flags.Any(flag => flag.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
 

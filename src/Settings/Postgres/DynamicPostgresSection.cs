@@ -10,7 +10,10 @@ public static class DynamicPostgresSection
 {
     /// <summary>What stands in each member's own file: here it has no effect.</summary>
     public static ImmutableArray<string> LocalNames { get; } =
-        ["connect_address", "proxy_address", "listen", "config_dir", "data_dir", "pgpass", "authentication"];
+    [
+        "connect_address", "proxy_address", "listen", "config_dir", "config_base_name", "data_dir", "bin_dir",
+        "bin_name", "database", "pgpass", "authentication",
+    ];
 
     /// <summary>Reads it. A wrong value counts as missing.</summary>
     /// <param name="config">The dynamic configuration.</param>

@@ -8,6 +8,9 @@ namespace Routing.Settings.Postgres;
 /// <summary>Reads the parts of a <c>postgresql</c> section, local or dynamic.</summary>
 public static class PostgresSectionReader
 {
+    /// <summary>Why <c>use_unix_socket_repl</c> has no effect.</summary>
+    public const string NoReplicationToItself = "the agent makes no replication connection to its own server";
+
     private const string BaseBackupSection = "basebackup";
 
     private static readonly string[] s_roles = ["primary", "replica", "standby_leader"];
@@ -53,7 +56,7 @@ public static class PostgresSectionReader
             PrePromote = section.Text("pre_promote"),
             BeforeStop = section.Text("before_stop"),
         };
-        WithoutEffect(section, "use_unix_socket_repl", "the agent makes no replication connection to its own server");
+        WithoutEffect(section, "use_unix_socket_repl", NoReplicationToItself);
         return shared with { ReplicaMethods = ReadMethods(section, shared.CreateReplicaMethods ?? []) };
     }
 

@@ -41,8 +41,7 @@ public sealed record ConfigReview(
         "pg_ident_replica", "pg_ident_standby_leader", "recovery_conf", "custom_conf", "callbacks",
         "create_replica_methods", "create_replica_method", "basebackup", "rewind", "use_pg_rewind",
         "remove_data_directory_on_rewind_failure", "remove_data_directory_on_diverged_timelines", "use_unix_socket",
-        "use_unix_socket_repl", "pg_ctl_timeout", "krbsrvname", "pre_promote", "before_stop", "use_slots", "bin_dir",
-        "bin_name", "database",
+        "use_unix_socket_repl", "pg_ctl_timeout", "krbsrvname", "pre_promote", "before_stop", "use_slots",
     ];
 
     /// <summary>Names of before that the server still takes, though its catalogue does not show them.</summary>
@@ -184,6 +183,11 @@ public sealed record ConfigReview(
         remarks.AddRange(DynamicPostgresSection.LocalNames
             .Where(name => postgresql.TryGetProperty(name, out _) && !Has(before, "postgresql", name))
             .Select(name => $"postgresql.{name} belongs into each member's own file; here it has no effect."));
+        const string repl = "use_unix_socket_repl";
+        if (postgresql.TryGetProperty(repl, out _) && !Has(before, "postgresql", repl))
+        {
+            remarks.Add($"postgresql.{repl} has no effect: {PostgresSectionReader.NoReplicationToItself}.");
+        }
         foreach (var field in postgresql.EnumerateObject().Where(field =>
             field.Value.ValueKind != JsonValueKind.Object && !Has(before, "postgresql", field.Name)
                 && !s_postgresqlNames.Contains(field.Name, StringComparer.Ordinal)

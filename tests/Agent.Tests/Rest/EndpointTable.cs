@@ -3,9 +3,9 @@ namespace Routing.Agent.Tests.Rest;
 /// <summary>Every request of the interface, and its code on a member in every state.</summary>
 /// <remarks>
 /// One line per kind of request: a code for each column, or one for <c>every</c> column; behind the bar the method,
-/// the paths, and a body. <c>?</c> stands for GET, HEAD and OPTIONS; <c>___</c>: not
-/// asked, as the loop answers later (it stops the primary first), or for a kind of cluster that is not supported. The lines are a script:
-/// they are sent in this order, and what one of them plans the next ones find.
+/// the paths, and a body. <c>?</c> stands for GET, HEAD and OPTIONS; <c>___</c>: not asked, as the loop answers later
+/// (it stops the primary first), or as that kind of cluster is not supported. The lines are a script: they are sent in
+/// this order, and what one of them plans the next ones find.
 /// </remarks>
 internal static class EndpointTable
 {

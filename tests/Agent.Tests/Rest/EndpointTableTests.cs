@@ -82,9 +82,10 @@ public sealed class EndpointTableTests
     [InlineData("200 200 200 200", "GET /patroni")]
     public async Task What_changes_something_asks_who_it_is(string codes, string request)
     {
-        var login = new BasicCredentials("admin", "secret");
-        await using var guarded = await EndpointNode.StartAsync("P", RestHost.Loopback() with { Authentication = login });
-        await using var far = await EndpointNode.StartAsync("P", RestHost.Loopback() with { AllowList = ["10.0.0.0/8"] });
+        var login = RestHost.Loopback() with { Authentication = new BasicCredentials("admin", "secret") };
+        var list = RestHost.Loopback() with { AllowList = ["10.0.0.0/8"] };
+        await using var guarded = await EndpointNode.StartAsync("P", login);
+        await using var far = await EndpointNode.StartAsync("P", list);
         var (method, path, body) = Row.Split(request);
 
         Assert.Equal(codes, string.Join(' ',
