@@ -6,6 +6,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Routing.Agent.Config;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Settings;
 using Routing.Settings.Review;
 using Routing.TestKit;
@@ -91,7 +92,7 @@ public sealed partial class SettingsTableTests
 
         static string Told(JsonElement json)
         {
-            var config = DynamicConfig.Parse(json, 0);
+            var config = DynamicConfigReader.Read(json, 0);
             return string.Concat(
                 Described.Of(config with { Raw = default, Postgresql = default }),
                 string.Concat(s_roles.Select(role =>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Routing.Agent.Config;
+using Routing.Agent.Rest;
 
 namespace Routing.Agent.Tests.Rest;
 
@@ -54,8 +55,8 @@ public sealed class EndpointTableTests
         var asked = Rows().SelectMany(row => row.Requests)
             .Select(request => (request.Method, request.Path.Trim('/').Split('?')[0])).ToHashSet();
 
-        Assert.Empty(Routing.Agent.Rest.RestHandler.Routes.All
-            .Select(route => (route.Method, route.Word)).Where(route => !asked.Contains(route)));
+        Assert.Superset(
+            RestHandler.Routes.All.Select(route => (route.Method, route.Word)).ToHashSet(), asked);
     }
 
     /// <summary>Who may: no credentials, wrong ones, the right ones; then an address that is not on the list.</summary>
