@@ -107,7 +107,19 @@ internal sealed class AgentEvents(TimeProvider time, int capacity = 512, string 
     {
         lock (_lock)
         {
-            return [.. after > _last ? _ring : _ring.Where(item => item.Id > after)];
+            return Behind(after);
+        }
+    }
+
+    /// <summary>
+    /// As <see cref="After"/>, with the numbers of the oldest and of the newest event that are known at this moment: a
+    /// reader that goes on from the newest number has missed none.
+    /// </summary>
+    public (IReadOnlyList<ClusterEvent> Events, long First, long Last) Page(long after)
+    {
+        lock (_lock)
+        {
+            return (Behind(after), _ring.TryPeek(out var first) ? first.Id : 0, _last);
         }
     }
 
@@ -121,6 +133,8 @@ internal sealed class AgentEvents(TimeProvider time, int capacity = 512, string 
                 : _appended.Task.WaitAsync(cancellationToken);
         }
     }
+
+    private ClusterEvent[] Behind(long after) => [.. after > _last ? _ring : _ring.Where(item => item.Id > after)];
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

@@ -174,6 +174,11 @@ internal sealed class AgentLoop : IDisposable
     private void OnWatch(ClusterView view)
     {
         _keeper.Observe(view.Snapshot);
+        WakeFor(view);
+    }
+
+    private void WakeFor(ClusterView view)
+    {
         if (_seen is not { } seen || WakeRules.Matters(seen.Cluster, view.Snapshot, seen.Self)
             || view.IsLive != seen.IsDcsLive)
         {
@@ -188,6 +193,11 @@ internal sealed class AgentLoop : IDisposable
         await _writes.SeeAsync(_learned.WrittenRevision, _lastLife.Seen, cancellationToken);
         var sighting = await _observer.ObserveAsync(member, _memory, _learned, _shutdown, cancellationToken);
         var observation = _seen = sighting.Observation;
+        Interlocked.MemoryBarrier();
+        if (_watch.Current is var newest && !ReferenceEquals(newest, sighting.View))
+        {
+            WakeFor(newest);   // it came after the look, and was compared with what was seen before
+        }
         GuardRule.Apply(observation, _guard);
         await _applier.ApplyChangeAsync(observation, cancellationToken);
         _firstWrite.See(observation);

@@ -21,11 +21,14 @@ internal sealed partial class ClusterObserver(
 {
     private ImmutableArray<KeyProblem> _problems = [];
 
+    /// <summary>The view that was looked at last.</summary>
+    public ClusterView Seen { get; private set; } = ClusterView.Unknown;
+
     /// <summary>Looks, and adopts the configuration that it sees.</summary>
     /// <returns>The snapshot, null before the first; whether the DCS answers; and the last sign of life.</returns>
     public (ClusterSnapshot? Cluster, bool IsLive, long LastContact) Look()
     {
-        var view = watch.Current;
+        var view = Seen = watch.Current;
         if (view.Snapshot.Revision == 0 || !nameIsOurs())
         {
             return (null, view.IsLive, view.LastContact);

@@ -13,12 +13,12 @@ internal sealed partial class ConfigApplier(
     private TimeSpan? _failedAt;
     private string? _problem;
     private string? _replayNote;
-    private volatile bool _reload;
+    private bool _reload;
 
     /// <summary>
     /// The local configuration has changed: it is applied with the next run. May be called by any thread.
     /// </summary>
-    public void Reload() => _reload = true;
+    public void Reload() => Volatile.Write(ref _reload, true);
 
     /// <summary>Applies a change ahead of every job that uses it: a start, a copy, a bootstrap.</summary>
     public async Task ApplyChangeAsync(Observation o, CancellationToken cancellationToken)
@@ -28,13 +28,12 @@ internal sealed partial class ConfigApplier(
             return;
         }
         var revision = (o.Cluster.Life.Number, o.Config.ModRevision);
-        if ((!_reload && _applied == revision)
-            || (_failedAt is { } failedAt && !_reload && !MayApplyAgain(failedAt, o)))
+        if ((!Volatile.Read(ref _reload) && _applied == revision)
+            || (_failedAt is { } failedAt && !Volatile.Read(ref _reload) && !MayApplyAgain(failedAt, o)))
         {
             return;
         }
-        var reload = _reload;
-        _reload = false;
+        var reload = Interlocked.Exchange(ref _reload, false);   // one that comes at this moment is not lost
         var result = await postgres.ApplyConfigurationAsync(o.Config, reload, cancellationToken);
         if (result.Ok)
         {

@@ -39,14 +39,17 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
         }
     }
 
-    /// <summary>The job that ended since the last call.</summary>
-    public JobEnd? TakeEnded()
+    /// <summary>
+    /// The running job, and the one that ended since the last call: of one moment, or one that ends in between would be
+    /// neither.
+    /// </summary>
+    public (JobView? Running, JobEnd? Ended) Take()
     {
         lock (_lock)
         {
             var ended = _ended;
             _ended = null;
-            return ended;
+            return (_current, ended);
         }
     }
 

@@ -253,8 +253,12 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    /// <summary>The store says that our lease does not exist: grant a new one before the next use.</summary>
-    public void LeaseIsGone() => Change(static belief => belief with { Lease = null });
+    /// <summary>
+    /// The store says that this lease of ours does not exist: a new one is granted before the next use, unless that was
+    /// done meanwhile.
+    /// </summary>
+    public void LeaseIsGone(long id) =>
+        Change(belief => belief.Lease?.Id == id ? belief with { Lease = null } : belief);
 
     public void Dispose()
     {
@@ -326,7 +330,7 @@ internal sealed partial class LeaseKeeper(
                 LogNewLife(write.Leader?.Holder ?? "nobody");
                 write = await store.TryCarryLeaderAsync(self, lease.Id, limit.Token);
             }
-            Settle(write, sentAt, lease.Ttl, before);
+            Settle(write, sentAt, lease, before);
             return write.Outcome != LeaseOutcome.Unknown;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -365,17 +369,17 @@ internal sealed partial class LeaseKeeper(
                 var result = await write(store, self, lease.Id, limit.Token);
                 if (result.Outcome == LeaseOutcome.LeaseGone && attempt == 0)
                 {
-                    LeaseIsGone();
+                    LeaseIsGone(lease.Id);
                     continue;
                 }
-                Settle(result, sentAt, lease.Ttl, null);
+                Settle(result, sentAt, lease, null);
                 return result;
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             var lost = new LeaderWrite(LeaseOutcome.Unknown, null, "no answer in time");
-            Settle(lost, 0, TimeSpan.Zero, null);
+            Settle(lost, 0, null, null);
             return lost;
         }
         finally
@@ -400,7 +404,7 @@ internal sealed partial class LeaseKeeper(
                     return null;
                 default:
                     LogLeaseGone();
-                    LeaseIsGone();
+                    LeaseIsGone(lease.Id);
                     break;
             }
         }
@@ -455,12 +459,13 @@ internal sealed partial class LeaseKeeper(
     /// <summary>Draws the conclusion from an answer about the leader key.</summary>
     /// <param name="write">The answer.</param>
     /// <param name="sentAt">The timestamp before the request was sent.</param>
-    /// <param name="ttl">Life of the lease that the request named.</param>
+    /// <param name="lease">The lease that the request named; null: none was sent.</param>
     /// <param name="asked">
     /// The key that was asked about; when it was lost or released meanwhile, the answer is about the past. Null: any.
     /// </param>
-    private void Settle(LeaderWrite write, long sentAt, TimeSpan ttl, LeaderKey? asked)
+    private void Settle(LeaderWrite write, long sentAt, OwnLease? lease, LeaderKey? asked)
     {
+        var ttl = lease?.Ttl ?? TimeSpan.Zero;
         var before = Change(belief => IsOfThePast(belief) ? belief : write.Outcome switch
         {
             LeaseOutcome.Held =>
@@ -472,9 +477,9 @@ internal sealed partial class LeaseKeeper(
         {
             return;
         }
-        if (write.Outcome == LeaseOutcome.LeaseGone)
+        if (write.Outcome == LeaseOutcome.LeaseGone && lease is not null)
         {
-            LeaseIsGone();
+            LeaseIsGone(lease.Id);
         }
         Tell();
         if (write.Outcome switch

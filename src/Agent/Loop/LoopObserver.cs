@@ -26,8 +26,7 @@ internal sealed class LoopObserver(
         LocalMember member, LoopMemory memory, Learned learned, bool shutdownRequested,
         CancellationToken cancellationToken)
     {
-        var ended = jobs.TakeEnded();
-        var job = jobs.Current;
+        var (job, ended) = jobs.Take();
         var observedAt = time.GetTimestamp();
         var local = await postgres.ObserveAsync(cancellationToken);
         if (local.PostmasterPid > 0 && local.PostmasterPid == _inheritedPid)
@@ -75,6 +74,6 @@ internal sealed class LoopObserver(
             Memory = memory,
         };
         // A watch that is live has had a sign of life a moment ago, though nothing changed for long.
-        return new Sighting(observation, observedAt, isLive ? observedAt : lastContact);
+        return new Sighting(observation, observedAt, isLive ? observedAt : lastContact) { View = cluster.Seen };
     }
 }

@@ -61,7 +61,7 @@ internal sealed partial class MemberPublisher(
                 (_written, _unmoved, _writtenLease, _writtenAt) = (value, unmoved, lease, time.GetTimestamp());
                 break;
             case WriteStatus.LeaseGone:
-                keeper.LeaseIsGone();
+                keeper.LeaseIsGone(lease);
                 break;
             default:
                 LogNotPublished(outcome.Status, outcome.Problem ?? "");

@@ -99,6 +99,10 @@ internal sealed class Performer(
                 if (_checkpoint.IsCompleted)
                 {
                     _checkpoint = CheckpointAsync(action);
+                    // Behind its end: a loop that is woken while it still runs could not begin the next one.
+                    _ = _checkpoint.ContinueWith(
+                        _ => signal.Wake(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
+                        TaskScheduler.Default);
                 }
                 return (true, learned);
             case HaAction.CancelJob:
@@ -181,6 +185,5 @@ internal sealed class Performer(
         {
             logger.NotDone(action.GetType().Name, "failed", problem.Message);
         }
-        signal.Wake();
     }
 }

@@ -69,6 +69,10 @@ internal sealed partial class PrimaryGuard(
             // After the fence: the device may hang.
             lock (_watching)
             {
+                lock (_lock)
+                {
+                    conviction = _conviction;   // the keeper may have told a newer one meanwhile
+                }
                 if (isAnother || !_isWatching || _watchdogTimes != (conviction.Ttl, conviction.LoopWait))
                 {
                     Watch((conviction.Ttl, conviction.LoopWait));

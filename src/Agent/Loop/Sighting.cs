@@ -1,3 +1,4 @@
+using Routing.Dcs;
 using Routing.Ha;
 
 namespace Routing.Agent.Loop;
@@ -6,4 +7,8 @@ namespace Routing.Agent.Loop;
 /// <param name="Observation">What was seen.</param>
 /// <param name="ObservedAt">The timestamp at which PostgreSQL was asked.</param>
 /// <param name="ConfirmedAt">The timestamp of the last sign of life of the watch.</param>
-internal sealed record Sighting(Observation Observation, long ObservedAt, long ConfirmedAt);
+internal sealed record Sighting(Observation Observation, long ObservedAt, long ConfirmedAt)
+{
+    /// <summary>The view of the cluster that the observation was made of.</summary>
+    public required ClusterView View { get; init; }
+}

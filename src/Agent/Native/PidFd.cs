@@ -71,8 +71,9 @@ internal sealed unsafe class PidFd : IDisposable
             {
                 if (_exit is null)
                 {
-                    _exit = new TaskCompletionSource<ProcessExit>(TaskCreationOptions.RunContinuationsAsynchronously);
+                    // First what may fail: nobody would end a task that is not watched.
                     _watchKey = _handle.Use(this, static (fd, self) => ExitWatcher.Shared.Add(self, fd));
+                    _exit = new TaskCompletionSource<ProcessExit>(TaskCreationOptions.RunContinuationsAsynchronously);
                 }
 
                 return _exit.Task;

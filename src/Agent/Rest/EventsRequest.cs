@@ -80,13 +80,13 @@ internal sealed class EventsRequest(IAgentControl control, AgentEvents events, T
                 // Nothing happened meanwhile: an empty list says so.
             }
         }
-        var known = events.After(since);
+        var (known, first, last) = events.Page(since);
         await context.JsonAsync(settings, StatusCodes.Status200OK, json =>
         {
             json.WriteStartObject();
             json.WriteString("member", control.Status.Name);
-            json.WriteNumber("first", events.FirstId);
-            json.WriteNumber("last", known.Count > 0 ? known[^1].Id : events.LastId);
+            json.WriteNumber("first", first);
+            json.WriteNumber("last", known.Count > 0 ? known[^1].Id : last);
             json.WriteStartArray("events");
             foreach (var item in known)
             {

@@ -29,6 +29,7 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
     private KnownMembers? _kept;
     private KnownMembers? _next;
     private string _written = "";
+    private int _fillings;
     private string _problem = "";
     private Task _writing = Task.CompletedTask;
 
@@ -44,6 +45,7 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
             if (anew)
             {
                 (_kept, _written) = (null, "");
+                _fillings++;
             }
             if (members == _kept)
             {
@@ -131,12 +133,23 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
             return;
         }
         var text = Text(members);
-        if (text == _written)
+        int filling;
+        lock (_lock)
         {
-            return;
+            if (text == _written)
+            {
+                return;
+            }
+            filling = _fillings;
         }
         WholeFile.Replace(Path, text);
-        _written = text;
+        lock (_lock)
+        {
+            if (filling == _fillings)   // else the directory may have been emptied meanwhile
+            {
+                _written = text;
+            }
+        }
     }
 
     private string Text(KnownMembers members)

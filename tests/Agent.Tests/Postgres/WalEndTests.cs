@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Agent.Postgres;
 using Routing.Agent.Postgres.Files;
 using Routing.Cluster;
@@ -45,6 +46,19 @@ public sealed class WalEndTests
         var end = WalEnd.Read(node.Data, Cancellation);
         // the server may have written a record of its own meanwhile
         Assert.Equal((1u, true), (end.Timeline, end.Position >= before));
+        Assert.Equal((end.Position, end.Timeline), await WhoeverIsWokenFindsAsync());
+
+        async Task<(Lsn Position, uint Timeline)?> WhoeverIsWokenFindsAsync()
+        {
+            var found = new TaskCompletionSource<(Lsn, uint)?>(TaskCreationOptions.RunContinuationsAsynchronously);
+            WalEndWatch? watch = null;
+            using (watch = new WalEndWatch(
+                node.Data, () => found.TrySetResult(watch!.Of(1, 1)), TimeProvider.System, NullLogger.Instance))
+            {
+                watch.Of(1, 1);
+                return await found.Task.WaitAsync(TimeSpan.FromSeconds(60), Cancellation);
+            }
+        }
 
         async Task<Lsn> TellAsync() => Lsn.Parse(await node.ValueAsync("SELECT pg_current_wal_flush_lsn()::text"));
 

@@ -191,6 +191,19 @@ public sealed class DocumentTests
         Assert.Equal(7, awaited.GetProperty("last").GetInt32());
     }
 
+    [Fact]
+    public async Task An_event_that_comes_while_an_answer_is_written_stands_in_it_or_behind_its_last_number()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.StatusAsked = () => host.Events.Append("role", "promoted", "became the primary", new Term(43), 5);
+
+        var empty = await host.JsonAsync("/events");
+        host.StatusAsked = null;
+        var later = await host.JsonAsync($"/events?after={empty.GetProperty("last").GetInt32()}");
+
+        Assert.NotEqual(0, empty.GetProperty("events").GetArrayLength() + later.GetProperty("events").GetArrayLength());
+    }
+
     [Theory]
     [InlineData("POST", "/nothing", 501)]
     [InlineData("PUT", "/patroni", 501)]

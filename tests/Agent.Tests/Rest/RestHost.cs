@@ -80,12 +80,19 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
 
     public AgentStatus Status
     {
-        get => _board.Current;
+        get
+        {
+            StatusAsked?.Invoke();
+            return _board.Current;
+        }
         set => _board.Publish(value);
     }
 
     /// <summary>Where the status stands.</summary>
     public StatusBoard Board => _board;
+
+    /// <summary>Called whenever an answer looks at the status.</summary>
+    public Action? StatusAsked { get; set; }
 
     public OrderDesk Orders { get; }
 

@@ -80,6 +80,9 @@ internal sealed partial class WalEndWatch(string dataDirectory, Action wakeUp, T
     {
         var stop = _stop.Token;
         _reading = Task.Run(() => Read(stop));
+        // Behind its end: whoever is woken while it still runs finds nothing, and is not woken again.
+        _ = _reading.ContinueWith(
+            _ => wakeUp(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
     private WalEnd? Read(CancellationToken stop)
@@ -105,7 +108,6 @@ internal sealed partial class WalEndWatch(string dataDirectory, Action wakeUp, T
         finally
         {
             Volatile.Write(ref _readAt, time.GetTimestamp());
-            wakeUp();
         }
     }
 
