@@ -176,6 +176,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         _router.Dispose();
         await _transport.DisposeAsync();
         _reloading.Dispose();
+        _metrics.Dispose();
     }
 
     private async Task<int> RunAsync()

@@ -12,11 +12,13 @@ namespace Routing.Proxy.Metrics;
 /// The proxy's instruments, by the names of docs/proxy.md. Labels are listeners, members and reasons, never users or
 /// addresses.
 /// </summary>
-internal sealed class ProxyMetrics : ISessionEvents
+internal sealed class ProxyMetrics : ISessionEvents, IDisposable
 {
     private static readonly double[] s_loginBuckets = [.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5,
         10];
 
+    // One at a time: a scrape sets the gauges of what there is no more to zero first, and another would read that.
+    private readonly SemaphoreSlim _scraping = new(1, 1);
     private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
     private readonly Counter _accepted;
     private readonly Counter _refused;
@@ -86,6 +88,9 @@ internal sealed class ProxyMetrics : ISessionEvents
     }
 
     /// <inheritdoc/>
+    public void Dispose() => _scraping.Dispose();
+
+    /// <inheritdoc/>
     public void Accepted(string listener) => _accepted.WithLabels(listener).Inc();
 
     /// <inheritdoc/>
@@ -129,8 +134,22 @@ internal sealed class ProxyMetrics : ISessionEvents
     public void Routed(TimeSpan took) => _route.Observe(took.TotalSeconds);
 
     /// <summary>Writes every instrument in the text form of Prometheus.</summary>
-    public Task WriteAsync(
+    public async Task WriteAsync(
         Stream stream, SessionCounts counts, Router router, TimeSpan? age, CancellationToken cancellationToken)
+    {
+        await _scraping.WaitAsync(cancellationToken);
+        try
+        {
+            Set(counts, router, age);
+            await _registry.CollectAndExportAsTextAsync(stream, cancellationToken);
+        }
+        finally
+        {
+            _scraping.Release();
+        }
+    }
+
+    private void Set(SessionCounts counts, Router router, TimeSpan? age)
     {
         foreach (var labels in _sessions.GetAllLabelValues())
         {
@@ -155,6 +174,5 @@ internal sealed class ProxyMetrics : ISessionEvents
         {
             _hasTarget.WithLabels(listener.Config.Name).Set(table.UsableOf(listener));
         }
-        return _registry.CollectAndExportAsTextAsync(stream, cancellationToken);
     }
 }

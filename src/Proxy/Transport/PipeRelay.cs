@@ -16,10 +16,17 @@ internal sealed class PipeRelay(
     private long _fromServer;
     private long _lastActivity = time.GetTimestamp();
     private int _end = -1;
-    private bool? _waitsForRest;   // null: nobody asked it to stop; false: it stops at a boundary
+    private volatile Stopping _stopping;
     private ITimer? _grace;
     private volatile bool _hasClientEnded;
     private int _clientBusy;   // bytes that were taken from the server and are not flushed to the client yet
+
+    private enum Stopping
+    {
+        No,
+        AtRest,
+        AtBoundary,
+    }
 
     /// <inheritdoc/>
     public long FromClient => Interlocked.Read(ref _fromClient);
@@ -38,7 +45,12 @@ internal sealed class PipeRelay(
         var up = PumpAsync(client.Input, server.Output, isUp: true);
         var down = PumpAsync(server.Input, client.Output, isUp: false);
         await Task.WhenAll(up, down);
-        if (_grace is { } grace)
+        ITimer? grace;
+        lock (_lock)
+        {
+            grace = _grace;
+        }
+        if (grace is not null)
         {
             await grace.DisposeAsync();
         }
@@ -48,7 +60,7 @@ internal sealed class PipeRelay(
     /// <inheritdoc/>
     public void StopAtBoundary(TimeSpan grace)
     {
-        if (TryBeginStop(atRest: false, grace))
+        if (TryBeginStop(Stopping.AtBoundary, grace))
         {
             client.Input.CancelPendingRead();   // nothing more is taken from it
             CheckStop();
@@ -58,21 +70,21 @@ internal sealed class PipeRelay(
     /// <inheritdoc/>
     public void StopAtRest(TimeSpan grace)
     {
-        if (TryBeginStop(atRest: true, grace))
+        if (TryBeginStop(Stopping.AtRest, grace))
         {
             CheckStop();
         }
     }
 
-    private bool TryBeginStop(bool atRest, TimeSpan grace)
+    private bool TryBeginStop(Stopping wanted, TimeSpan grace)
     {
         lock (_lock)
         {
-            if (IsOver || _waitsForRest == false || _waitsForRest == atRest)
+            if (IsOver || wanted <= _stopping)
             {
                 return false;
             }
-            _waitsForRest = atRest;
+            _stopping = wanted;
             _grace?.Dispose();
             _grace = time.CreateTimer(
                 static self => ((PipeRelay)self!).Finish(RelayEnd.Stopped), this, grace, Timeout.InfiniteTimeSpan);
@@ -90,21 +102,20 @@ internal sealed class PipeRelay(
                 isWriting = false;
                 var result = await from.ReadAsync();
                 var bytes = result.Buffer;
-                if (IsOver || (isUp && _waitsForRest == false))
+                if (!TryPass(bytes, to, isUp))
                 {
                     from.AdvanceTo(bytes.Start);
                     return;
                 }
                 if (!bytes.IsEmpty)
                 {
-                    Interlocked.Exchange(ref _lastActivity, time.GetTimestamp());
-                    Pass(bytes, to, isUp);
                     from.AdvanceTo(bytes.End);
                     isWriting = true;
                     var flushed = await to.FlushAsync();
                     if (!isUp)
                     {
-                        Volatile.Write(ref _clientBusy, 0);
+                        // A fence: else a stop could find the client busy, and this find no stop.
+                        Interlocked.Exchange(ref _clientBusy, 0);
                     }
                     if (flushed.IsCompleted)
                     {
@@ -139,14 +150,24 @@ internal sealed class PipeRelay(
         }
     }
 
-    private void Pass(in ReadOnlySequence<byte> bytes, PipeWriter to, bool isUp)
+    // False: they are not taken, for the relay is over, or stops where it is.
+    private bool TryPass(in ReadOnlySequence<byte> bytes, PipeWriter to, bool isUp)
     {
-        if (!isUp)
+        lock (_lock)   // the tap is not made for two directions at once; and none is passed on once it was seen at rest
         {
-            Volatile.Write(ref _clientBusy, 1);
-        }
-        lock (_lock)   // the tap is not made for two directions at once
-        {
+            if (IsOver || (isUp && _stopping == Stopping.AtBoundary))
+            {
+                return false;
+            }
+            if (bytes.IsEmpty)
+            {
+                return true;
+            }
+            Interlocked.Exchange(ref _lastActivity, time.GetTimestamp());
+            if (!isUp)
+            {
+                Volatile.Write(ref _clientBusy, 1);
+            }
             foreach (var segment in bytes)
             {
                 if (isUp)
@@ -161,35 +182,46 @@ internal sealed class PipeRelay(
             }
         }
         Interlocked.Add(ref isUp ? ref _fromClient : ref _fromServer, bytes.Length);
+        return true;
     }
 
     private void CheckStop()
     {
-        if (_waitsForRest is not { } atRest || Volatile.Read(ref _clientBusy) != 0)
+        if (_stopping == Stopping.No || Volatile.Read(ref _clientBusy) != 0)
         {
             return;
         }
-        bool isThere;
+        bool isEnd;
         lock (_lock)
         {
-            isThere = atRest ? tap is { AtRest: true } : tap is null or { ClientAtBoundary: true };
+            isEnd = (_stopping == Stopping.AtRest ? tap is { AtRest: true } : tap is null or { ClientAtBoundary: true })
+                && TryEnd(RelayEnd.Stopped);
         }
-        if (isThere)
+        if (isEnd)
         {
-            Finish(RelayEnd.Stopped);
+            WakePumps();   // not under the lock: what waits for the end may go on right here
         }
     }
 
     private void Finish(RelayEnd end)
     {
+        if (TryEnd(end))
+        {
+            WakePumps();
+        }
+    }
+
+    private bool TryEnd(RelayEnd end)
+    {
         if (_hasClientEnded && end is RelayEnd.ServerClosed or RelayEnd.ClientBroke)
         {
             end = RelayEnd.ClientClosed;
         }
-        if (Interlocked.CompareExchange(ref _end, (int)end, -1) != -1)
-        {
-            return;
-        }
+        return Interlocked.CompareExchange(ref _end, (int)end, -1) == -1;
+    }
+
+    private void WakePumps()
+    {
         client.Input.CancelPendingRead();
         server.Input.CancelPendingRead();
         client.Output.CancelPendingFlush();

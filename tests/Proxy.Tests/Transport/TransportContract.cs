@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Win32.SafeHandles;
 using Routing.Proxy.Host;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Transport.Loops;
@@ -319,8 +320,11 @@ public abstract class TransportContract : IAsyncLifetime
         Assert.False(tap.ClientAtBoundary);
     }
 
-    [Fact]
-    public async Task A_last_message_reaches_a_peer_that_keeps_sending()
+    /// <summary>A relay cancels reads when it ends, also where nobody reads at that moment.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_last_message_reaches_a_peer_that_keeps_sending(bool wasReadCancelled)
     {
         var accepted =
             new TaskCompletionSource<ITransportConnection>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -331,12 +335,43 @@ public abstract class TransportContract : IAsyncLifetime
 
         await OnLoopAsync(connection, async () =>
         {
+            if (wasReadCancelled)
+            {
+                connection.Input.CancelPendingRead();
+                connection.Output.CancelPendingFlush();
+            }
             connection.Output.Write("goodbye"u8);
-            await connection.EndAsync(TimeSpan.FromSeconds(5));
+            await connection.EndAsync(s_limit);
         }, wait: false);
 
         Assert.Equal("goodbye"u8.ToArray(), await ReadAsync(peer, 7));
         Assert.Equal(0, await peer.ReceiveAsync(new byte[1], Cancellation));
+        // It is closed, and so reset, only when the peer has ended, too.
+        Assert.Equal(1, await peer.SendAsync(new byte[1], Cancellation));
+        Assert.Equal(1, await peer.SendAsync(new byte[1], Cancellation));
+    }
+
+    /// <summary>
+    /// Timers and other threads may be late: what they wake is closed, and its number may be somebody else's.
+    /// </summary>
+    [Fact]
+    public async Task What_is_posted_to_a_transport_that_has_ended_is_written_nowhere()
+    {
+        var transport =
+            TransportFactory.Create(Name, 1, Favors, TimeProvider.System, NullLogger.Instance, out _);
+        using var far = NewListener();
+        var connection =
+            await transport.ConnectAsync(far.LocalEndPoint!, null, SocketTuning.None, Cancellation);
+        await transport.DisposeAsync();
+        const int Flags = Kernel.EFD_CLOEXEC | Kernel.EFD_NONBLOCK;
+        var others =
+            Enumerable.Range(0, 32).Select(_ => new SafeFileHandle(Kernel.EventFd(0, Flags), true)).ToList();
+
+        connection.Post(static _ => { }, null);
+
+        Assert.All(others, static other => Assert.Matches(
+            @"eventfd-count:\s+0\b", File.ReadAllText($"/proc/self/fdinfo/{other.DangerousGetHandle()}")));
+        others.ForEach(static other => other.Dispose());
     }
 
     [Fact]

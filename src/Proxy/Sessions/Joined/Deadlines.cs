@@ -47,7 +47,7 @@ internal sealed class Deadlines : IDisposable
         }
     }
 
-    /// <summary>Takes one off; it may be told once more at this very moment.</summary>
+    /// <summary>Takes one off; it may be told at this very moment.</summary>
     public void Remove(Expiring item)
     {
         lock (_lock)
@@ -99,6 +99,12 @@ internal sealed class Deadlines : IDisposable
                 }
             }
         }
-        due?.ForEach(item => item.Expire());
+        foreach (var item in due ?? [])
+        {
+            if (item.TryTake(now))   // it may have got more time meanwhile
+            {
+                item.Expire();
+            }
+        }
     }
 }

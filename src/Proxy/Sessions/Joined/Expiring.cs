@@ -16,7 +16,15 @@ internal abstract class Expiring
     }
 
     /// <summary>
-    /// Its time is over. On a timer's thread; must be quick. May come again until it is taken off the list.
+    /// Takes the deadline off when it has passed, so that each is told once. One that was set anew since it was looked
+    /// at stays.
     /// </summary>
+    internal bool TryTake(long now)
+    {
+        var seen = Deadline;
+        return seen <= now && Interlocked.CompareExchange(ref _deadline, long.MaxValue, seen) == seen;
+    }
+
+    /// <summary>Its time is over. On a timer's thread; must be quick.</summary>
     internal abstract void Expire();
 }

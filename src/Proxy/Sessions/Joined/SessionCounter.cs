@@ -13,13 +13,21 @@ internal sealed class SessionCounter
     /// <returns>False, and nothing taken, when there are as many as allowed.</returns>
     public bool TryTake(int limit)
     {
-        if (Interlocked.Increment(ref _count) <= limit || limit == 0)
+        // Never above the limit, not even for a moment: another one would be refused for a place that is free.
+        for (var seen = Count; limit == 0 || seen < limit;)
         {
-            return true;
+            var before = Interlocked.CompareExchange(ref _count, seen + 1, seen);
+            if (before == seen)
+            {
+                return true;
+            }
+            seen = before;
         }
-        Interlocked.Decrement(ref _count);
         return false;
     }
+
+    /// <summary>Whether there are fewer than allowed; 0: no limit.</summary>
+    public bool HasRoom(int limit) => limit == 0 || Count < limit;
 
     /// <summary>Counts without a limit.</summary>
     public void Add(int change) => Interlocked.Add(ref _count, change);

@@ -20,25 +20,29 @@ internal sealed class SessionLimits
         SessionSettings settings, ListenerModel listener, string? user, out SessionPlace place)
     {
         place = default;
-        if (!_all.TryTake(settings.MaximumSessions))
+        // Looked at together, and taken only when there is room in each: a place that is taken for a moment, by one who
+        // is refused for another limit, would keep somebody else out.
+        lock (_lock)
         {
-            return RefusalReason.TooManySessions;
+            if (!_all.HasRoom(settings.MaximumSessions))
+            {
+                return RefusalReason.TooManySessions;
+            }
+            if (!listener.Counter.HasRoom(listener.Config.MaximumSessions))
+            {
+                return RefusalReason.TooManyOnListener;
+            }
+            var ofUser = settings.MaximumSessionsPerUser > 0 && user is not null ? CounterOf(user) : null;
+            if (ofUser?.HasRoom(settings.MaximumSessionsPerUser) == false)
+            {
+                return RefusalReason.TooManyOfUser;
+            }
+            _all.Add(1);
+            listener.Counter.Add(1);
+            ofUser?.Add(1);
+            place = new SessionPlace(listener.Counter, ofUser);
+            return null;
         }
-        if (!listener.Counter.TryTake(listener.Config.MaximumSessions))
-        {
-            _all.Release();
-            return RefusalReason.TooManyOnListener;
-        }
-        SessionCounter? ofUser = null;
-        if (settings.MaximumSessionsPerUser > 0 && user is not null
-            && !TryTake(user, settings.MaximumSessionsPerUser, out ofUser))
-        {
-            _all.Release();
-            listener.Counter.Release();
-            return RefusalReason.TooManyOfUser;
-        }
-        place = new SessionPlace(listener.Counter, ofUser);
-        return null;
     }
 
     /// <summary>Gives a place back; one that was never taken changes nothing.</summary>
@@ -53,29 +57,26 @@ internal sealed class SessionLimits
         place.OfUser?.Release();
     }
 
-    private bool TryTake(string user, int limit, out SessionCounter counter)
+    private SessionCounter CounterOf(string user)
     {
         const int ManyUsers = 1_024;
-        lock (_lock)
+        if (_users.TryGetValue(user, out var counter))
         {
-            if (_users.TryGetValue(user, out counter!))
+            return counter;
+        }
+        if (_users.Count >= ManyUsers)
+        {
+            // Names come from clients: those without a session are forgotten, so that they can't fill the memory.
+            foreach (var (name, idle) in _users)
             {
-                return counter.TryTake(limit);
-            }
-            if (_users.Count >= ManyUsers)
-            {
-                // Names come from clients: those without a session are forgotten, so that they can't fill the memory.
-                foreach (var (name, idle) in _users)
+                if (idle.Count == 0)
                 {
-                    if (idle.Count == 0)
-                    {
-                        _users.Remove(name);
-                    }
+                    _users.Remove(name);
                 }
             }
-            counter = new SessionCounter();
-            _users.Add(user, counter);
-            return counter.TryTake(limit);
         }
+        counter = new SessionCounter();
+        _users.Add(user, counter);
+        return counter;
     }
 }

@@ -41,11 +41,6 @@ internal sealed class ClientLimit(ITransportConnection client) : Expiring
     /// <inheritdoc/>
     internal override void Expire()
     {
-        if (Deadline == long.MaxValue)
-        {
-            return;   // it was lifted at this very moment
-        }
-        Deadline = long.MaxValue;
         if (Volatile.Read(ref _instead) is { } instead)
         {
             instead(this);

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
 using Routing.Dcs;
 
 namespace Routing.Proxy.Transport.Loops;
@@ -34,6 +35,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
     private readonly PriorityQueue<(Action<object?> Action, object? State), long> _timers = new();
     private readonly Lock _closeLock = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SafeFileHandle _wakeUp;
     private int _isWoken;
     private volatile bool _stop;
 
@@ -43,7 +45,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
         (Index, Favor, Time, _logger) = (index, favor, time, logger);
         Busy = new BusyDirections(this);
         Buffer = (byte*)NativeMemory.AlignedAlloc(LargeBuffer, 4096);
-        WakeUp = Check(Kernel.EventFd(0, Kernel.EFD_CLOEXEC | Kernel.EFD_NONBLOCK));
+        _wakeUp = new SafeFileHandle(Check(Kernel.EventFd(0, Kernel.EFD_CLOEXEC | Kernel.EFD_NONBLOCK)), true);
         Now = time.GetTimestamp();
         _thread = new Thread(Run) { IsBackground = true, Name = $"loop {index}" };
     }
@@ -73,16 +75,17 @@ internal abstract unsafe partial class EventLoop : IDisposable
     protected TimeProvider Time { get; }
 
     /// <summary>The descriptor that becomes readable when work was posted.</summary>
-    protected int WakeUp { get; }
+    protected int WakeUp => (int)_wakeUp.DangerousGetHandle();
 
-    /// <summary>Runs something on this loop, after the present batch. Any thread.</summary>
+    /// <summary>
+    /// Runs something on this loop, after the present batch. Any thread. A loop that has ended runs nothing.
+    /// </summary>
     public void Post(Action<object?> action, object? state)
     {
         _posted.Enqueue((action, state));
         if (!IsCurrent && Interlocked.Exchange(ref _isWoken, 1) == 0)
         {
-            var one = 1UL;
-            _ = Kernel.Write(WakeUp, &one, sizeof(ulong));
+            Wake();
         }
     }
 
@@ -133,7 +136,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
     /// <summary>Frees what it holds; after <see cref="StopAsync"/>.</summary>
     public virtual void Dispose()
     {
-        _ = Kernel.Close(WakeUp);
+        _wakeUp.Dispose();
         NativeMemory.AlignedFree(Buffer);
         GC.SuppressFinalize(this);
     }
@@ -213,6 +216,29 @@ internal abstract unsafe partial class EventLoop : IDisposable
         CloseDue();
         End();
         _ended.TrySetResult();
+    }
+
+    // Held while it is written to: the number of a descriptor that was closed may be somebody else's.
+    private void Wake()
+    {
+        var isHeld = false;
+        try
+        {
+            _wakeUp.DangerousAddRef(ref isHeld);
+            var one = 1UL;
+            _ = Kernel.Write(WakeUp, &one, sizeof(ulong));
+        }
+        catch (ObjectDisposedException)
+        {
+            // the loop has ended
+        }
+        finally
+        {
+            if (isHeld)
+            {
+                _wakeUp.DangerousRelease();
+            }
+        }
     }
 
     private TimeSpan Patience()

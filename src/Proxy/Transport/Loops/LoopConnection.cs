@@ -116,9 +116,9 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
             {
                 // What the peer still sends is taken off the kernel, so that closing is no reset and our last words
                 // arrive.
-                var result = await Reader.ReadAsync();
+                var result = await Reader.ReadAsync();   // one that was cancelled before it began is no end
                 Reader.AdvanceTo(result.Buffer.End);
-                if (result.IsCompleted || result.IsCanceled)
+                if (result.IsCompleted)
                 {
                     break;
                 }
