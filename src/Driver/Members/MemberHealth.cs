@@ -30,11 +30,18 @@ internal sealed class MemberHealth(TimeProvider time)
     /// <returns>False: it was out already.</returns>
     public bool Failed()
     {
-        if (IsOut)
+        var until = Volatile.Read(ref _outUntil);
+        if (until != 0 && until > time.GetTimestamp())
         {
             return false;
         }
-        Volatile.Write(ref _outUntil, time.TimestampAfter(s_out.After(Interlocked.Increment(ref _failures))));
+        var failures = Volatile.Read(ref _failures) + 1;
+        var next = time.TimestampAfter(s_out.After(failures));
+        if (Interlocked.CompareExchange(ref _outUntil, next, until) != until)
+        {
+            return false;   // of those that failed at the same moment another one counts
+        }
+        Volatile.Write(ref _failures, failures);
         return true;
     }
 }

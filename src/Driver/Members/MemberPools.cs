@@ -39,6 +39,11 @@ internal sealed class MemberPools(MemberPoolFactory factory, TypeChanges types) 
             {
                 made.Dispose();   // another was quicker; nothing was opened here
             }
+            if (_isDisposed)
+            {
+                pool.Dispose();   // all were closed while this one was made: nobody else closes it
+                throw new ObjectDisposedException(typeof(RoutingDataSource).FullName);
+            }
             return pool;
         }
     }
