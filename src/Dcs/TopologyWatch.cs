@@ -14,7 +14,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
-    private volatile State _state = new(ClusterView.Unknown);
+    private volatile State _state = new(ClusterView.Unknown, Task.CompletedTask);
     private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _running = Task.CompletedTask;
 
@@ -68,6 +68,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
             var state = _state;
             if (!ReferenceEquals(state.View, seen))
             {
+                await EitherAsync(state.Told, cancellationToken);
                 return state.View;
             }
             await EitherAsync(state.Superseded.Task, cancellationToken);
@@ -88,6 +89,10 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     /// </summary>
     private static async Task EitherAsync(Task task, CancellationToken cancellationToken)
     {
+        if (task.IsCompletedSuccessfully)
+        {
+            return;
+        }
         var either = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var given = cancellationToken.UnsafeRegister(
             static (state, token) => ((TaskCompletionSource)state!).TrySetCanceled(token), either);
@@ -126,7 +131,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     {
         var before = _state;
         var view = next.After(before.View);
-        _state = new State(view);
+        _state = new State(view, before.Superseded.Task);
         foreach (var handler in Changed?.GetInvocationList() ?? [])
         {
             try
@@ -155,9 +160,12 @@ public sealed partial class TopologyWatch : IAsyncDisposable
         EventId = 3031, Level = LogLevel.Critical, Message = "The topology watch broke; nothing is followed any more")]
     private partial void LogBroken(Exception problem);
 
-    private sealed class State(ClusterView view)
+    private sealed class State(ClusterView view, Task told)
     {
         public ClusterView View { get; } = view;
+
+        /// <summary>Completes when all handlers of <see cref="Changed"/> have been called with it.</summary>
+        public Task Told { get; } = told;
 
         /// <summary>Completes when a newer view is there.</summary>
         public TaskCompletionSource Superseded { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

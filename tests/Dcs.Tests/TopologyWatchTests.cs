@@ -49,6 +49,26 @@ public sealed class TopologyWatchTests
     }
 
     [Fact]
+    public async Task Nobody_who_waits_gets_a_view_before_the_handlers_have()
+    {
+        await using var topology = await StartedAsync();
+        var seen = topology.Current;
+        Task<ClusterView>? early = null;
+        bool? wasEarly = null;
+        topology.Changed += _ =>
+        {
+            early = topology.WaitForNewerAsync(seen, Token).AsTask();
+            wasEarly = early.IsCompleted;
+        };
+
+        var revision = _dcs.Put("config", "{}");
+        var newer = await topology.WaitForNewerAsync(seen, Token);
+
+        Assert.Equal((revision, false), (newer.Snapshot.Revision, wasEarly));
+        Assert.Same(newer, await early!);
+    }
+
+    [Fact]
     public async Task The_highest_term_stays_when_the_leader_goes()
     {
         await using var topology = await StartedAsync();
