@@ -42,11 +42,12 @@ postgres_package() {
 }
 
 # Installs what is missing. Each argument is "check package…": the packages are for when the check fails.
+are_lists_fresh=false
 need() {
-    local entry missing=() packages=() check
+    local entry missing=() packages=() check checks=() packages_of
     for entry in "$@"; do
         read -r check packages_of <<<"$entry"
-        if ! "has_$check"; then missing+=("$packages_of"); fi
+        if ! "has_$check"; then missing+=("$packages_of") checks+=("$check"); fi
     done
     [ ${#missing[@]} -gt 0 ] || return 0
 
@@ -63,12 +64,15 @@ need() {
         fi
     fi
     say "Installing Debian packages: ${missing[*]}"
-    "${sudo[@]}" apt-get update -qq
+    if ! $are_lists_fresh; then
+        "${sudo[@]}" apt-get update -qq -o Acquire::Retries=3 || die "apt-get update failed, for what it says above."
+        are_lists_fresh=true
+    fi
     for entry in "${missing[@]}"; do
         # shellcheck disable=SC2206 # several packages in one entry
         packages+=(${entry/postgresql-server/$(postgres_package)})
     done
-    "${sudo[@]}" bash -s -- "${packages[@]}" <<'INSTALL'
+    "${sudo[@]}" bash -s -- "${packages[@]}" <<'INSTALL' ||
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1
 # No server of Debian's own: neither a "main" cluster of PostgreSQL nor an etcd service is made or started.
@@ -81,8 +85,14 @@ if [ ! -e /usr/sbin/policy-rc.d ]; then
     chmod 755 /usr/sbin/policy-rc.d
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 fi
-apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold "$@" >/dev/null </dev/null
+apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold -o Acquire::Retries=3 \
+    -o DPkg::Lock::Timeout=300 "$@" >/dev/null </dev/null
 INSTALL
+        die "apt-get could not install ${packages[*]}, for what it says above. Without a network or with another" \
+            "release of Debian, install them by hand and try again."
+    for check in "${checks[@]}"; do
+        "has_$check" || die "${packages[*]} are installed, and $check is missing still."
+    done
 }
 
 # What each script needs.
@@ -101,7 +111,8 @@ need_clients() {
     # npm notes what it installed; nothing to do while that is younger than the lock file.
     if [ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]; then
         say "Installing node-postgres"
-        npm ci --prefix $folder --no-audit --no-fund --ignore-scripts --loglevel=error >/dev/null </dev/null
+        npm ci --prefix $folder --no-audit --no-fund --ignore-scripts --loglevel=error >/dev/null </dev/null ||
+            die "npm could not install what $folder/package-lock.json names, for what it says above."
     fi
 }
 
