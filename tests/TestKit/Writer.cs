@@ -122,8 +122,24 @@ public sealed class Writer : IAsyncDisposable
         await _work;
     }
 
-    /// <summary>Acknowledged writes that this node does not have.</summary>
+    /// <summary>
+    /// Acknowledged writes that this node does not have, as soon as it answers: a lead may move at any moment, and who
+    /// led is started anew then.
+    /// </summary>
     public async Task<IReadOnlyList<AcknowledgedWrite>> MissingOnAsync(TestNode node)
+    {
+        IReadOnlyList<AcknowledgedWrite> missing = [];
+        await _cluster.UntilAsync(
+            async () =>
+            {
+                missing = await MissingNowOnAsync(node);
+                return true;
+            },
+            $"{node} tells which writes it has");
+        return missing;
+    }
+
+    private async Task<IReadOnlyList<AcknowledgedWrite>> MissingNowOnAsync(TestNode node)
     {
         await using var connection = await node.OpenAsync();
         await using var command = new NpgsqlCommand($"SELECT id FROM written WHERE client = {_id}", connection);

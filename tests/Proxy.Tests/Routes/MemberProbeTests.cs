@@ -13,10 +13,10 @@ public sealed class MemberProbeTests
     private static readonly SessionSettings s_quick = new()
     {
         CutGrace = TimeSpan.FromMilliseconds(50),
-        AnswerTimeout = TimeSpan.FromMilliseconds(300),
-        ConnectTimeout = TimeSpan.FromMilliseconds(300),
+        AnswerTimeout = TimeSpan.FromSeconds(1),
+        ConnectTimeout = TimeSpan.FromSeconds(1),
         SilenceTime = TimeSpan.FromMilliseconds(500),
-        RetryTime = TimeSpan.FromSeconds(1),
+        RetryTime = TimeSpan.FromSeconds(3),
     };
 
     // Half a second of silence counts, and each question may take its time: who lives is not taken for dead on a slow
