@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 
@@ -18,6 +19,7 @@ public sealed class BlackHole : IDisposable
     private const int SolSocket = 1, SoProtocol = 38, SoDomain = 39;
     private const int Inet = 2, Inet6 = 10, Tcp = 6, TcpMd5Signature = 14;
     private const int SignatureBytes = 216, KeyLengthAt = 130, KeyAt = 136;
+    private static readonly TimeSpan s_endLimit = TimeSpan.FromSeconds(30);
     private readonly List<int> _held = [];
 
     private BlackHole()
@@ -124,14 +126,23 @@ public sealed class BlackHole : IDisposable
     /// <summary>The numbers of its sockets; none when it has just ended.</summary>
     private static List<int> SocketsOf(int pid)
     {
-        try
+        var began = Stopwatch.GetTimestamp();
+        while (true)
         {
-            return [.. Directory.EnumerateFiles($"/proc/{pid}/fd").Where(IsSocket)
-                .Select(entry => int.Parse(Path.GetFileName(entry), null))];
-        }
-        catch (Exception) when (!OrdinaryProcess.IsAlive(pid))
-        {
-            return [];
+            try
+            {
+                return [.. Directory.EnumerateFiles($"/proc/{pid}/fd").Where(IsSocket)
+                    .Select(entry => int.Parse(Path.GetFileName(entry), null))];
+            }
+            catch (Exception) when (!OrdinaryProcess.IsAlive(pid))
+            {
+                return [];
+            }
+            catch (UnauthorizedAccessException) when (Stopwatch.GetElapsedTime(began) < s_endLimit)
+            {
+                // It ends just now: without memory of its own it is root's until it is gone.
+                Thread.Sleep(1);
+            }
         }
     }
 
