@@ -168,8 +168,8 @@ public sealed class TestCluster : IAsyncDisposable
                 return await found.GetAsync("/patroni") is { } status && Text(status["role"]) == "primary"
                     && Text(status["state"]) == "running";
             },
-            not is null ? "a primary leads" : $"a primary other than {not.Name} leads",
-            within);
+            () => not is null ? "a primary leads" : $"a primary other than {not.Name} leads",
+            within, isDear: true);
         return found!;
     }
 
@@ -207,7 +207,7 @@ public sealed class TestCluster : IAsyncDisposable
                 // What somebody damaged is no member; its owner writes it again.
                 JsonObject? Member(string of) => keys.GetValueOrDefault($"members/{of}")?.JsonOrNull as JsonObject;
             },
-            "one leads and the others stream", within);
+            static () => "one leads and the others stream", within, isDear: true);
         return leader!;
 
         static async Task<bool> StreamsAsync(TestNode node, JsonObject member, JsonNode leaderStatus) =>
@@ -302,11 +302,14 @@ public sealed class TestCluster : IAsyncDisposable
         UntilAsync(condition, () => what, within);
 
     /// <summary>Waits for a condition; when it does not come true, the agents' logs are told.</summary>
-    public async Task UntilAsync(Func<Task<bool>> condition, Func<string> what, TimeSpan? within = null)
+    public Task UntilAsync(Func<Task<bool>> condition, Func<string> what, TimeSpan? within = null) =>
+        UntilAsync(condition, what, within, isDear: false);
+
+    private async Task UntilAsync(Func<Task<bool>> condition, Func<string> what, TimeSpan? within, bool isDear)
     {
         try
         {
-            await WaitUntil.TrueAsync(condition, within ?? Patience, what);
+            await WaitUntil.TrueAsync(condition, within ?? Patience, what, isDear);
         }
         catch (TimeoutException problem)
         {
