@@ -418,6 +418,7 @@ public sealed class TestCluster : IAsyncDisposable
                 ["data_dir"] = node.DataDirectory,
                 ["bin_dir"] = "/usr/lib/postgresql/15/bin",
                 ["pgpass"] = Path.Combine(node.DirectoryPath, "pgpass"),
+                ["basebackup"] = new JsonArray("no-sync"),
                 ["authentication"] = new JsonObject
                 {
                     ["superuser"] = User("postgres", "super"),

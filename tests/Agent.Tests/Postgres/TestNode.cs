@@ -198,6 +198,7 @@ internal sealed class TestNode : IAsyncDisposable
             {bootstrap}
               initdb:
               - encoding: UTF8
+              - no-sync
               - data-checksums
               - auth-host: scram-sha-256
               - locale: C
@@ -212,6 +213,8 @@ internal sealed class TestNode : IAsyncDisposable
               bin_dir: {Binaries}
               pgpass: {_directory["pgpass"]}
               use_pg_rewind: true
+              basebackup:
+              - no-sync
               authentication:
                 superuser: {"{"}username: boss, password: {Quoted}{"}"}
                 replication: {"{"}username: repl, password: {Quoted}{"}"}
