@@ -4,7 +4,7 @@ using Routing.TestKit;
 namespace Routing.Faults.Tests;
 
 /// <summary>Whole nodes, and what is on them, go.</summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class LostNodeTests(SynchronousCluster fixture)
 {
     [Fact]

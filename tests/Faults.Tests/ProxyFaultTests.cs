@@ -8,7 +8,7 @@ namespace Routing.Faults.Tests;
 /// Clients of the proxy while the cluster behind it is broken: nobody hangs, nobody writes to a read-only server,
 /// nothing is lost.
 /// </summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class ProxyFaultTests(SynchronousCluster fixture)
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

@@ -7,7 +7,7 @@ namespace Routing.Faults.Tests;
 /// <summary>
 /// pgbench and others through the proxy while leaders change, etcd is away, servers freeze and replicas fall behind.
 /// </summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class ProxyLoadTests(SynchronousCluster fixture)
 {
     // The minute that we promise takes a minute: by default it is shortened to what is longer than any lease.

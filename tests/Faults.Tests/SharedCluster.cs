@@ -11,9 +11,23 @@ public sealed class SynchronousCluster : ClusterFixture
     protected override Task UntilReadyAsync(TestCluster cluster) => cluster.SynchronousAsync();
 }
 
-/// <summary>The classes that share one cluster.</summary>
+/// <summary>The classes about agents and their store, which share one cluster.</summary>
 [CollectionDefinition(Name)]
 public sealed class SharedCluster : ICollectionFixture<SynchronousCluster>
 {
     public const string Name = "one synchronous cluster of three";
+}
+
+/// <summary>The classes about clients and lost nodes, which share another one.</summary>
+[CollectionDefinition(Name)]
+public sealed class SecondCluster : ICollectionFixture<SynchronousCluster>
+{
+    public const string Name = "another synchronous cluster of three";
+}
+
+/// <summary>The drills, on a cluster of machines.</summary>
+[CollectionDefinition(Name)]
+public sealed class DrillGround : ICollectionFixture<Drills.Ground>
+{
+    public const string Name = "drills";
 }

@@ -11,7 +11,8 @@ namespace Routing.Faults.Tests.Drills;
 /// ROUTING_FAULTS_MODE and ROUTING_FAULTS_ONLY (a pattern for names) narrow it, ROUTING_FAULTS_RUNS sets the number of
 /// runs.
 /// </remarks>
-public sealed class DrillTests(Ground ground) : IClassFixture<Ground>
+[Collection(DrillGround.Name)]
+public sealed class DrillTests(Ground ground)
 {
     public static TheoryData<string, CommitMode, int> Drills()
     {
