@@ -12,19 +12,24 @@ public static class BusyMachine
     private const int MostPerProcessor = 2;
 
     /// <summary>
-    /// Over the last minute more than two programs for each processor wanted to run: a time says nothing.
+    /// Now, or over the last minute, more than two threads for each processor want to run: a time says nothing.
     /// </summary>
-    public static bool IsBusy =>
-        double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], CultureInfo.InvariantCulture)
-        > MostPerProcessor * Environment.ProcessorCount;
+    public static bool IsBusy
+    {
+        get
+        {
+            // "0.20 0.18 0.12 3/80 11206": over a minute, and at this moment
+            var words = File.ReadAllText("/proc/loadavg").Split(' ', '/');
+            return Math.Max(Number(words[0]), Number(words[3])) > MostPerProcessor * Environment.ProcessorCount;
+
+            static double Number(string word) => double.Parse(word, CultureInfo.InvariantCulture);
+        }
+    }
 
     /// <summary>Something took no longer than this, unless the machine is busy.</summary>
     public static void AssertWithin(TimeSpan bound, TimeSpan took)
     {
-        if (!IsBusy)
-        {
-            Assert.InRange(took, TimeSpan.Zero, bound);
-        }
+        Assert.True(took <= bound || IsBusy, $"it took {took}, and may take {bound} on a machine that is not busy");
     }
 
     /// <summary>Tries something up to three times, until it was not held up.</summary>
