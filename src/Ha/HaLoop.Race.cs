@@ -264,8 +264,9 @@ public static partial class HaLoop
         foreach (var peer in o.Peers?.Reports.Values ?? [])
         {
             var isVoter = quorum && cluster.Sync.Standbys.Contains(peer.Name);
-            if (!peer.Reachable || peer.IsPrimary || (IsStale(o, peer) && quorum) || peer.WatchdogFailed
-                || (peer.NoFailover && !isVoter) || !IsCompared(o, peer.Name))
+            // A voter that may not lead holds what was acknowledged all the same: its position is a vote.
+            if (!peer.Reachable || peer.IsPrimary || (IsStale(o, peer) && quorum)
+                || ((peer.NoFailover || peer.WatchdogFailed) && !isVoter) || !IsCompared(o, peer.Name))
             {
                 continue;
             }
@@ -288,7 +289,7 @@ public static partial class HaLoop
                     $"does not race: {peer.Name} has more WAL ({peer.Position} against {own})");
             }
             if (peer.Position == own && own > Lsn.Zero && peer.FailoverPriority > o.Options.Tags.FailoverPriority
-                && (!quorum || isVoter) && !cluster.Sync.IsOwner(peer.Name))
+                && !peer.WatchdogFailed && (!quorum || isVoter) && !cluster.Sync.IsOwner(peer.Name))
             {
                 return new Refusal("lower_priority", $"does not race: {peer.Name} has the higher failover_priority");
             }

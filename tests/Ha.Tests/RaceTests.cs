@@ -324,6 +324,20 @@ public sealed class RaceTests
         Assert.Equal(wins ? "races" : "no_quorum", HaLoop.Decide(o).Code);
     }
 
+    /// <summary>It holds what was acknowledged as any other voter does, and is not waited for.</summary>
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public void A_voter_that_may_not_lead_votes(bool noFailover, bool watchdogFailed)
+    {
+        var o = Synced(Configured(Standby(), """{"synchronous_mode":"quorum"}"""), "x", 1, "a", "b");
+        o = Peer(o, PeerReport.Unreachable("c", "no answer"));
+        var voter = new PeerReport("b", true, false, new Lsn(200), 1, noFailover, noFailover ? 0 : 2, watchdogFailed);
+
+        Assert.Equal("races", HaLoop.Decide(Peer(o, voter)).Code);
+        Assert.Equal("no_quorum", HaLoop.Decide(Peer(o, voter with { Position = new Lsn(201) })).Code);
+    }
+
     [Fact]
     public void A_position_from_before_the_leader_was_gone_is_asked_for_again() =>
         Assert.Equal("asks_peers", HaLoop.Decide(Peer(

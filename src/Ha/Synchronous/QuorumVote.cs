@@ -28,7 +28,7 @@ public static class QuorumVote
     /// <param name="self">The candidate.</param>
     /// <param name="own">The candidate's WAL position.</param>
     /// <param name="peers">
-    /// The usable answers: reachable, in recovery, with a working watchdog, and eligible or at least a voter.
+    /// The usable answers: reachable, in recovery, and of members that may lead or are at least voters.
     /// </param>
     /// <param name="ownTimeline">The candidate's timeline; 0 when unknown.</param>
     public static QuorumVoteResult Evaluate(
