@@ -103,7 +103,10 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         _fence = new FenceClient(FenceSettings.ForThisProgram(fenceDirectory), time, signal.Wake);
         var watchdog = new DeviceWatchdog(
             settings.Watchdog, BoundedWatchdogDevice.Opener(
-                static path => new LinuxWatchdogDevice(path), s_deviceLimit), time, LogWatchdog);
+                settings.Watchdog.IsPipe
+                    ? static path => new PipeWatchdogDevice(path)
+                    : static path => new LinuxWatchdogDevice(path),
+                s_deviceLimit), time, LogWatchdog);
         _guard = new PrimaryGuard(_fence, watchdog, () => _board.Current.Timing, time,
             loggers.CreateLogger<PrimaryGuard>());
         var pulse = new LoopPulse(time);

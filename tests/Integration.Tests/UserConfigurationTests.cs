@@ -1,152 +1,161 @@
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json.Nodes;
+using Npgsql;
 using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
 
 /// <summary>
 /// A file as users write it: strings for switches, a <c>postgresql</c> section beside <c>dcs</c>, SQL after the
-/// bootstrap.
+/// bootstrap, a watchdog that is required.
 /// </summary>
 public sealed class UserConfigurationTests
 {
+    private static readonly string[] s_names = ["zabbixdb01", "zabbixdb02", "zabbixdb03"];
+
     [Fact]
-    public async Task A_file_in_the_shape_of_our_first_users_makes_a_cluster()
+    public async Task The_file_of_our_first_users_makes_a_cluster_and_only_who_has_a_watchdog_leads()
     {
-        await using var cluster = await TestCluster.PrepareAsync(new() { Nodes = 1 });
-        var node = cluster.Nodes[0];
-        node.WriteConfig(Yaml(cluster, node, watchdog: "off"));
+        await using var cluster = await TestCluster.PrepareAsync(new() { Nodes = 3 });
+        using var keys = new EtcdKeys(cluster.Etcd.Endpoint, "/service/zabbixdb_cluster");
+        using var first = new PretendWatchdog(Device(cluster.Nodes[0]));
+        using var second = new PretendWatchdog(Device(cluster.Nodes[1]));
+        var bare = cluster.Nodes[2];
+        for (var i = 0; i < s_names.Length; i++)
+        {
+            cluster.Nodes[i].WriteConfig(Adapted(cluster, cluster.Nodes[i], s_names[i]));
+        }
 
-        node.Start();
-        await cluster.HealthyAsync();
+        // A member without a device makes no cluster, and says why.
+        bare.Start();
+        await UntilAsync(async () =>
+            (await bare.GetAsync("/patroni"))?["watchdog_failed"]?.GetValue<bool>() == true, "the REST tells it");
+        await UntilAsync(() => Task.FromResult(Log(bare).Contains("does not make a new cluster",
+            StringComparison.Ordinal)), "the log tells it");
+        Assert.Contains(Device(bare), Log(bare), StringComparison.Ordinal);
+        Assert.Null(await keys.GetAsync("leader"));
+        Assert.Null(await keys.GetAsync("initialize"));
+        Assert.Null(bare.PostmasterPid);
 
-        var config = await node.DocumentAsync("/config");
+        // The two others do.
+        var (leader, other) = (cluster.Nodes[0], cluster.Nodes[1]);
+        leader.Start();
+        await UntilAsync(async () => await leader.StatusAsync("/primary") == 200, "the first member leads");
+        other.Start();
+        await UntilAsync(async () =>
+            await other.StatusAsync("/quorum") == 200 && await bare.StatusAsync("/quorum") == 200, "two voters stream");
+        await FedAsync(first);
+        await AssertAppliedAsync(leader, keys);
+        Assert.True(second.Closes > 0);   // it was tried at the start, and rests
+
+        // Nobody can make the member without a device lead: not by request …
+        var (code, sentence) = await SwitchoverAsync(leader, s_names[0], s_names[2]);
+        Assert.Equal((412, "switchover is not possible: no good candidates have been found"), (code, sentence));
+        // … and not by taking the leader away.
+        var closes = first.Closes;
+        await leader.StopAsync();
+        await UntilAsync(async () => await other.StatusAsync("/primary") == 200, "the other member leads");
+        Assert.Equal(s_names[1], (await keys.GetAsync("leader"))!.Value);
+        await FedAsync(second);
+        await UntilAsync(() => Task.FromResult(first.Closes > closes), "the device of the former leader is stopped");
+        await other.StopAsync();
+        await UntilAsync(async () => (await bare.GetAsync("/why"))?["code"]?.ToString() == "watchdog",
+            "the last member says why it does not lead");
+        Assert.Null(await keys.GetAsync("leader"));
+        Assert.Equal("True", await SqlAsync(bare, "SELECT pg_is_in_recovery()"));
+
+        Task UntilAsync(Func<Task<bool>> condition, string what) =>
+            cluster.UntilAsync(condition, () => what + string.Concat(cluster.Nodes.Select(node =>
+                $"\n--- {node.Name}\n{string.Join('\n', Log(node).Split('\n').TakeLast(30))}")),
+                TestCluster.Patience * 2);
+
+        Task FedAsync(PretendWatchdog device)
+        {
+            var before = device.Signs;
+            return cluster.UntilAsync(() => device.Signs > before + 1 && device.TimeoutSeconds == 16, "it is fed");
+        }
+    }
+
+    private static async Task AssertAppliedAsync(TestNode leader, EtcdKeys keys)
+    {
+        var config = await leader.DocumentAsync("/config");
         Assert.Equal("160", config["postgresql"]!["parameters"]!["max_connections"]!.ToString());
         Assert.True(config["postgresql"]!["use_pg_rewind"]!.GetValue<bool>());
         Assert.Equal("quorum", config["synchronous_mode"]!.ToString());
-        Assert.Equal("160", await node.SqlAsync("SHOW max_connections"));
-        Assert.Equal("on", await node.SqlAsync("SHOW data_checksums"));
-        Assert.Equal("UTF8", await node.SqlAsync("SHOW server_encoding"));
-        Assert.Equal("3", await node.SqlAsync(
-            "SELECT count(*) FROM pg_roles WHERE rolname IN ('reporting', 'repl', 'rewind_user')"));
-        Assert.NotNull(await cluster.Keys.GetAsync("failsafe"));
-        Assert.Contains("This member", await File.ReadAllTextAsync(
-            Path.Combine(node.DirectoryPath, "log", "patroni.log"), TestContext.Current.CancellationToken),
-            StringComparison.Ordinal);
+        Assert.Equal("160", await SqlAsync(leader, "SHOW max_connections"));
+        Assert.Equal("on", await SqlAsync(leader, "SHOW data_checksums"));
+        Assert.Equal("UTF8", await SqlAsync(leader, "SHOW server_encoding"));
+        Assert.Equal("2", await SqlAsync(leader,
+            "SELECT count(*) FROM pg_roles WHERE rolname IN ('repl', 'rewind_user')"));
+        Assert.NotNull(await keys.GetAsync("failsafe"));
+        Assert.Contains("This member", Log(leader), StringComparison.Ordinal);
         // Changes need the password of the file; reading does not.
-        Assert.Equal(
-            401,
-            (await node.SendAsync("PATCH", "/config",
-                new System.Text.Json.Nodes.JsonObject { ["loop_wait"] = 2 })).Code);
-        Assert.Equal(200, await node.StatusAsync("/config"));
+        Assert.Equal(401, (await leader.SendAsync("PATCH", "/config", new JsonObject { ["loop_wait"] = 2 })).Code);
+        Assert.Equal(200, await leader.StatusAsync("/config"));
     }
 
-    [Fact]
-    public async Task A_member_whose_required_watchdog_is_missing_never_leads_and_says_why()
+    /// <summary>As the superuser of the file.</summary>
+    private static async Task<string?> SqlAsync(TestNode node, string sql)
     {
-        await using var cluster = await TestCluster.PrepareAsync(new() { Nodes = 1 });
-        var node = cluster.Nodes[0];
-        node.WriteConfig(Yaml(cluster, node, watchdog: "required"));
-
-        node.Start();
-        await cluster.UntilAsync(
-            async () => (await node.GetAsync("/patroni"))?["watchdog_failed"]?.GetValue<bool>() == true,
-            "the REST tells it");
-        var log = Path.Combine(node.DirectoryPath, "log", "patroni.log");
-        await cluster.UntilAsync(
-            () => File.Exists(log) && File.ReadAllText(log)
-                .Contains("does not make a new cluster", StringComparison.Ordinal), "the log tells it");
-
-        Assert.Null(await cluster.Keys.GetAsync("leader"));
-        Assert.Null(await cluster.Keys.GetAsync("initialize"));
-        Assert.Null(node.PostmasterPid);
-        Assert.Contains(Path.Combine(node.DirectoryPath, "no-watchdog"),
-            await File.ReadAllTextAsync(log, TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        var login = new NpgsqlConnectionStringBuilder(node.ConnectionString) { Password = "change-me" };
+        await using var connection = new NpgsqlConnection(login.ConnectionString);
+        await connection.OpenAsync(TestContext.Current.CancellationToken);
+        await using var command = new NpgsqlCommand(sql, connection);
+        return (await command.ExecuteScalarAsync(TestContext.Current.CancellationToken))?.ToString();
     }
 
-    private static string Yaml(TestCluster cluster, TestNode node, string watchdog) => $"""
-        scope: {cluster.Scope}
-        name: {node.Name}
-        log:
-          dir: {node.DirectoryPath}/log
-          level: INFO
-          traceback_level: ERROR
-          max_queue_size: 1000
-          file_num: 10
-        restapi:
-          listen: 127.0.0.1:{node.RestPort}
-          connect_address: 127.0.0.1:{node.RestPort}
-          authentication:
-            username: admin
-            password: secret
-        etcd3:
-          hosts: {cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port}
-          protocol: http
-        bootstrap:
-          dcs:
-            ttl: 20
-            loop_wait: 5
-            retry_timeout: 5
-            maximum_lag_on_failover: 1048576
-            failsafe_mode: 'on'
-            synchronous_mode: quorum
-          postgresql:
-            use_pg_rewind: true
-            remove_data_directory_on_diverged_timelines: true
-            remove_data_directory_on_rewind_failure: true
-            use_slots: true
-            use_unix_socket: true
-            parameters:
-              max_connections: '160'
-          initdb:
-            - encoding: UTF8
-            - data-checksums
-            - auth-host: scram-sha-256
-            - locale: "C.UTF-8"
-            - locale-provider: "libc"
-          pg_hba:
-            - local all all trust
-            - host all all 127.0.0.1/32 trust
-            - host replication repl 0.0.0.0/0 scram-sha-256
-            - host all all 0.0.0.0/0 scram-sha-256
-        post_bootstrap:
-          - type: sql
-            command: |
-              CREATE USER postgres WITH PASSWORD 'super' SUPERUSER;
-              CREATE USER repl WITH PASSWORD 'change-me' REPLICATION;
-              CREATE USER rewind_user WITH PASSWORD 'change-me';
-              CREATE USER reporting WITH PASSWORD 'change-me';
-              GRANT pg_monitor TO reporting;
-        postgresql:
-          listen: 127.0.0.1:{node.Port}
-          connect_address: 127.0.0.1:{node.Port}
-          data_dir: {node.DataDirectory}
-          config_dir: {node.DataDirectory}
-          bin_dir: /usr/lib/postgresql/15/bin
-          pgpass: {node.DirectoryPath}/pgpass
-          authentication:
-            replication:
-              username: repl
-              password: change-me
-            superuser:
-              username: postgres
-              password: super
-            rewind:
-              username: rewind_user
-              password: change-me
-          parameters:
-            unix_socket_directories: '{node.DirectoryPath}'
-          create_replica_methods:
-            - basebackup
-          basebackup:
-            checkpoint: 'fast'
-        watchdog:
-          mode: {(watchdog == "off" ? "'off'" : watchdog)}
-          device: {node.DirectoryPath}/no-watchdog
-          safety_margin: 4
-        tags:
-          nofailover: false
-          failover_priority: 1
-          noloadbalance: false
-          clonefrom: true
-          nosync: false
-        """;
+    private static async Task<(int Code, string Sentence)> SwitchoverAsync(
+        TestNode node, string leader, string candidate)
+    {
+        using var http = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Post,
+            string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{node.RestPort}/switchover"));
+        request.Headers.Authorization = new AuthenticationHeaderValue(
+            "Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes("admin:change-me")));
+        request.Content = new StringContent($$"""{"leader":"{{leader}}","candidate":"{{candidate}}"}""");
+        using var answer = await http.SendAsync(request, TestContext.Current.CancellationToken);
+        return ((int)answer.StatusCode,
+            await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    private static string Device(TestNode node) => Path.Combine(node.DirectoryPath, "watchdog");
+
+    private static string Log(TestNode node)
+    {
+        var file = Path.Combine(node.DirectoryPath, "log", "patroni.log");
+        return File.Exists(file) ? File.ReadAllText(file) : "";
+    }
+
+    /// <summary>The file, with the addresses and paths of this machine, on which all three nodes run.</summary>
+    private static string Adapted(TestCluster cluster, TestNode node, string name)
+    {
+        var etcd = $"{cluster.Etcd.Endpoint.Host}:{cluster.Etcd.Endpoint.Port}";
+        (string Theirs, string Ours)[] changes =
+        [
+            ("name: zabbixdb01", $"name: {name}"),
+            ("listen: 0.0.0.0:8008", $"listen: 127.0.0.1:{node.RestPort}"),
+            ("connect_address: zabbixdb01.example.com:8008", $"connect_address: 127.0.0.1:{node.RestPort}"),
+            ("zabbixdb01.example.com:2379,zabbixdb02.example.com:2379,zabbixdb03.example.com:2379", etcd),
+            ("listen: 0.0.0.0:5432", $"listen: 127.0.0.1:{node.Port}"),
+            ("connect_address: zabbixdb01.example.com:5432", $"connect_address: 127.0.0.1:{node.Port}"),
+            ("dir: /var/log/patroni", $"dir: {node.DirectoryPath}/log"),
+            ("data_dir: /data/patroni", $"data_dir: {node.DataDirectory}"),
+            // The three nodes have one home directory, where the password file would be.
+            ("config_dir: /data/patroni", $"config_dir: {node.DataDirectory}\n  pgpass: {node.DirectoryPath}/pgpass"),
+            ("bin_dir: /usr/pgsql-17/bin", "bin_dir: /usr/lib/postgresql/15/bin"),
+            ("'/var/run/postgresql'", $"'{node.DirectoryPath}'"),
+            ("cs_CZ.UTF-8", "C.UTF-8"),
+            // A pipe in place of the device.
+            ("device: /dev/watchdog", $"driver: testing\n  device: {Device(node)}"),
+        ];
+        var text = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Examples", "three-nodes.yml"));
+        foreach (var (theirs, ours) in changes)
+        {
+            Assert.Contains(theirs, text, StringComparison.Ordinal);
+            text = text.Replace(theirs, ours, StringComparison.Ordinal);
+        }
+        return text;
+    }
 }

@@ -600,7 +600,9 @@ public static class AgentSettingsReader
     private static WatchdogSettings ReadWatchdog(SectionReader watchdog)
     {
         var defaults = new WatchdogSettings();
+        const string testing = "testing";
         var margin = watchdog.Number("safety_margin", -1);
+        var driver = watchdog.Text("driver");
         var settings = new WatchdogSettings
         {
             Mode = watchdog.Choice(
@@ -616,8 +618,13 @@ public static class AgentSettingsReader
                 -1 => null,
                 { } seconds => TimeSpan.FromSeconds(seconds),
             },
+            IsPipe = driver == testing,
         };
-        if (watchdog.Text("driver") is { } driver and not "default")
+        if (driver == testing)
+        {
+            watchdog.Warn("driver", "the device is a named pipe that a test reads: it guards nothing");
+        }
+        else if (driver is not (null or "default"))
         {
             watchdog.Warn(
                 "driver",

@@ -28,6 +28,9 @@ public sealed record WatchdogSettings
     /// </summary>
     public TimeSpan? SafetyMargin { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary><c>driver: testing</c>: the device is a named pipe, which a test reads. Default false.</summary>
+    public bool IsPipe { get; init; }
+
     /// <summary>The device's time-out for a lease of <paramref name="ttl"/>.</summary>
     public TimeSpan TimeoutFor(TimeSpan ttl) =>
         SafetyMargin is { } margin ? ttl - margin : TimeSpan.FromSeconds((long)ttl.TotalSeconds / 2);

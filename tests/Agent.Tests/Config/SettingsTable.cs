@@ -149,7 +149,8 @@ internal static class SettingsTable
         watchdog.mode = required | honoured | WatchdogTests UserConfigurationTests
         watchdog.device = /x | honoured | WatchdogTests UserConfigurationTests
         watchdog.safety_margin = 9 | honoured | DeviceWatchdogTests
-        watchdog.driver = testing | named | whatever its driver
+        watchdog.driver = testing | honoured | UserConfigurationTests
+        watchdog.driver = iTCO_wdt | named | whatever its driver
 
         # tags
         tags.nofailover = on | honoured | EffectiveTagsTests RaceTests

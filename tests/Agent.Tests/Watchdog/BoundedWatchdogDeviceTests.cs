@@ -70,6 +70,26 @@ public sealed class BoundedWatchdogDeviceTests
             () => new LinuxWatchdogDevice(directory["pipe"])).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_pipe_that_a_test_reads_is_told_what_a_device_would_be()
+    {
+        using var directory = new TempDirectory("pipe");
+        using var pretended = new PretendWatchdog(directory["pipe"]);
+
+        using (var device = new PipeWatchdogDevice(pretended.Path))
+        {
+            device.TimeoutSeconds = 16;
+            device.Write((byte)'1');
+            device.Write((byte)'1');
+            device.Write((byte)'V');
+            Assert.Equal(16, device.TimeoutSeconds);
+            Assert.True(device.Support is { CanClose: true, CanSetTimeout: true });
+        }
+
+        await WaitUntil.TrueAsync(() => pretended.Closes == 1, TimeSpan.FromSeconds(30), "it was closed");
+        Assert.Equal((2, 16), (pretended.Signs, pretended.TimeoutSeconds));
+    }
+
     private sealed class Device : IWatchdogDevice
     {
         private readonly List<string> _story = [];
