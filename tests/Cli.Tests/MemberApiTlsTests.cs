@@ -58,6 +58,23 @@ public sealed class MemberApiTlsTests : IDisposable
         Assert.Equal(HttpStatusCode.OK, answer.Status);
     }
 
+    /// <summary>The answer is no version; a certificate that is not trusted would be the problem instead.</summary>
+    [Fact]
+    public async Task The_option_insecure_trusts_everybody()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var serving = ServeAsync(listener);
+        var ctl = new Ctl().WithPay(apiOfLeader: $"https://{listener.LocalEndpoint}/patroni");
+
+        var ended = await ctl.RunAsync("-k version pay pg-a");
+        listener.Stop();
+        await serving;
+
+        Assert.Contains("pg-a: failed to get version", ended.Output + ended.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("certificate", ended.Output + ended.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task The_client_certificate_is_shown_also_with_an_encrypted_key()
     {

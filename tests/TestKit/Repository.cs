@@ -53,6 +53,14 @@ public static class Repository
             .ToDictionary(file => Path.GetRelativePath(src, file), File.ReadAllText, StringComparer.Ordinal);
     }
 
+    /// <summary>The text of each file in a folder of <c>tests</c> and below it, by its path from there.</summary>
+    public static IReadOnlyDictionary<string, string> Tests(string folder)
+    {
+        var root = Path.Combine(s_root.Value, "tests", folder);
+        return Directory.EnumerateFiles(root, "*.cs", SearchOption.AllDirectories)
+            .ToDictionary(file => Path.GetRelativePath(root, file), File.ReadAllText, StringComparer.Ordinal);
+    }
+
     /// <summary>Whether there is a class of tests of this name: it stands in a file of its own.</summary>
     public static bool HasTests(string name) => s_tests.Value.Contains(name);
 
