@@ -109,6 +109,51 @@ public sealed class DashboardInBrowserTests
     }
 
     [Fact]
+    public async Task Somebody_switches_over_and_sees_the_new_leader_and_what_streams_in_truth()
+    {
+        Assert.SkipWhen(Chromium.Program is null, "There is no Chromium (Debian: chromium-headless-shell).");
+        await using var candidate = await RestHost.StartAsync(Nodes.Replica);
+        await using var host = await StartAsync("pg-d", TimeSpan.FromMinutes(5));
+        var standby = host.Status.Postgres.Standbys[0];
+        host.Status = host.Status with
+        {
+            Postgres = host.Status.Postgres with
+            {
+                Standbys = [standby with { ApplicationName = "pg-b" }, standby with { ApplicationName = "pg-d" }],
+            },
+        };
+        host.Dcs.Put("failover", "{}");
+        host.Dcs.Put("members/pg-b", Member(12, "replica", "running", ",'replication_state':'streaming'")
+            .Replace("http://127.1.0.12:8008/patroni", candidate.Settings.ApiUrl, StringComparison.Ordinal));
+        host.OnWake = () =>
+        {
+            if (host.Dcs.Snapshot.Failover is { ScheduledAt: null, Candidate: { } next })
+            {
+                host.Dcs.Put("leader", next);
+                host.Dcs.Put("failover", "{}");
+            }
+        };
+        await using var page = await Chromium.StartAsync();
+        await page.OpenAsync(Address(host));
+        await page.UntilAsync("document.querySelectorAll('#picture [data-member]').length === 4", "four members");
+        // Its tag says pg-b; it was seen on pg-a.
+        Assert.Equal(1, (int)(await page.EvaluateAsync(
+            "document.querySelectorAll('#picture [data-from=\"pg-a\"][data-to=\"pg-d\"]').length"))!);
+        await SignInAsync(page, s_login.Password);
+        await page.UntilAsync("!document.getElementById('control').hidden", "the actions are offered");
+
+        await page.ClickAsync("#switchover");
+        Assert.Equal("pg-b", Text(await page.EvaluateAsync("document.querySelector('[name=candidate]').value")));
+        await page.ClickAsync("#askYes");
+
+        await page.UntilAsync("document.getElementById('said').textContent "
+            + "=== 'Switchover: Successfully switched over to \"pg-b\"'", "it is done");
+        await page.UntilAsync("document.querySelector('#facts b').textContent === 'pg-b'", "pg-b leads");
+        Assert.Equal("pg-b", host.Dcs.Snapshot.Leader!.Holder);
+        Assert.Empty(page.Complaints);
+    }
+
+    [Fact]
     public async Task Without_a_leader_and_without_what_newer_agents_tell_it_shows_what_there_is()
     {
         Assert.SkipWhen(Chromium.Program is null, "There is no Chromium (Debian: chromium-headless-shell).");
