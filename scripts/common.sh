@@ -29,6 +29,7 @@ has_etcdctl() { command -v etcdctl >/dev/null; }
 has_psycopg2() { /usr/bin/python3 -c 'import psycopg2' 2>/dev/null; }
 has_patronictl() { [ -x /usr/bin/patronictl ]; }
 has_haproxy() { [ -x /usr/sbin/haproxy ]; }
+has_pgpool() { [ -x /usr/sbin/pgpool ]; }
 has_prometheus() { command -v prometheus >/dev/null && command -v promtool >/dev/null; }
 has_node() { command -v node >/dev/null; }
 has_npm() { command -v npm >/dev/null; }
@@ -107,7 +108,7 @@ need_network() { need "ip iproute2" "patronictl patroni python3-etcd"; }
 need_clients() {
     local folder=tests/Integration.Tests/Clients
     need "psycopg2 python3-psycopg2" "node nodejs" "npm npm" "patronictl patroni python3-etcd" \
-        "haproxy haproxy" "prometheus prometheus"
+        "haproxy haproxy" "pgpool pgpool2" "prometheus prometheus"
     # npm notes what it installed; nothing to do while that is younger than the lock file.
     if [ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]; then
         say "Installing node-postgres"

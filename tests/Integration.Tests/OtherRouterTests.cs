@@ -60,6 +60,34 @@ public sealed class OtherRouterTests(ClusterFixture fixture)
         }
     }
 
+    /// <summary>
+    /// Pgpool looks for the primary again when a server goes away. Ours stops the former one for its demotion, which a
+    /// session that is open meanwhile lets pgpool notice.
+    /// </summary>
+    [Fact]
+    public async Task Pgpool_finds_the_new_primary_and_takes_the_former_one_back_as_a_standby()
+    {
+        Assert.SkipUnless(File.Exists(PgPool.Program), "There is no pgpool (Debian: pgpool2).");
+        var (cluster, leader) = await fixture.TakeAsync();
+        var next = cluster.ReplicasOf(leader)[0];
+        await using var pool = new PgPool(cluster.Nodes);
+        await LeadsToAsync(leader);
+        await using var session = await pool.OpenAsync();
+
+        var switched = leader.SendAsync(
+            "POST", "/switchover", new JsonObject { ["leader"] = leader.Name, ["candidate"] = next.Name });
+        await LeadsToAsync(next);
+
+        Assert.Equal(200, (await switched).Code);
+
+        Task LeadsToAsync(TestNode primary) => cluster.UntilAsync(
+            async () => await pool.WritesToAsync() == primary.Port
+                && await pool.NodesAsync() is { } nodes
+                && cluster.Nodes.All(node => nodes[node.Port] == (node == primary ? "primary up" : "standby up")),
+            () => $"pgpool leads to {primary.Name}, and has the others as standbys: {pool.Log}",
+            TestCluster.Patience * 2);
+    }
+
     [Theory]
     [InlineData("read-write", true)]
     [InlineData("primary", true)]
