@@ -149,6 +149,15 @@ public abstract record HaAction
     /// <param name="Timeout">How long the start may take; null: <c>pg_ctl_timeout</c>.</param>
     public sealed record Restart(RestartOrder Order, bool AsPrimary, Upstream? Upstream, TimeSpan? Timeout) : HaAction;
 
+    /// <summary>
+    /// Copy these permanent logical slots from the leader, and restart as a standby to load them; those that are not fit
+    /// to be copied are left out, and nothing restarts for none.
+    /// </summary>
+    /// <param name="Leader">The leader.</param>
+    /// <param name="Names">The slots.</param>
+    /// <param name="Upstream">Where this standby streams from.</param>
+    public sealed record CopySlots(string Leader, ImmutableArray<string> Names, Upstream? Upstream) : HaAction;
+
     // --- operators' orders ------------------------------------------------------------------------------------------
 
     /// <summary>Tell the operator why the order is not carried out.</summary>
@@ -169,5 +178,5 @@ public abstract record HaAction
     /// <summary>Whether this starts a long job.</summary>
     public bool IsJob =>
         this is Bootstrap or AbandonBootstrap or CopyMember or StartPrimary or StartStandby or Promote or Demote
-        or Follow or CheckDivergence or Rewind or Restart;
+        or Follow or CheckDivergence or Rewind or Restart or CopySlots;
 }

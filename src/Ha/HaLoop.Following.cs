@@ -51,7 +51,7 @@ public static partial class HaLoop
                     $"streams, though its data are marked as diverged: compares its history with that of {leader}",
                     null,
                     new HaAction.CheckDivergence(leader))
-                : Wait(o, "follows", $"follows {leader}");
+                : DecideSlotCopy(o, leader) ?? Wait(o, "follows", $"follows {leader}");
         }
         var idle = o.Now - (o.Memory.NotStreamingSince ?? o.Now);
         if (DivergenceOf(o) is DivergenceState.Diverged or DivergenceState.RewindFailed && canCheck)

@@ -30,7 +30,10 @@ public static partial class HaLoop
             Members =
                 o.Cluster is { } cluster ? memory.Members.After(cluster, o.Self, o.Paused, o.Now) : memory.Members,
             PreparingSince = leader == o.Self ? memory.PreparingSince : null,
-            LeavingSince = o.ShutdownRequested || o.Order is not null || o.Job is not null ? memory.LeavingSince : null,
+            LeavingSince = memory.LeavingSince is { } since && (o.ShutdownRequested || o.Order is not null
+                || o.Job is not null || CopiesSlotsSoon(o, memory))
+                    ? since
+                    : null,
             SteppedDownAt = leader is null || leader == o.Self ? memory.SteppedDownAt : null,
         };
         if (o.Cluster?.Leader is { } key && key.Term > memory.DivergenceTerm)
@@ -54,7 +57,7 @@ public static partial class HaLoop
     /// <summary>What the state of the local server adds.</summary>
     private static LoopMemory WithServer(Observation o, LoopMemory memory)
     {
-        if (o.Local.Server != ServerState.Running || o.Job?.Kind == JobKind.Restart)
+        if (o.Local.Server != ServerState.Running || o.Job?.Kind is JobKind.Restart or JobKind.CopySlots)
         {
             return memory.NotStreamingSince is null ? memory : memory with { NotStreamingSince = null };
         }
@@ -201,6 +204,12 @@ public static partial class HaLoop
             RetryAt = ended.EndedAt + PauseAfter(memory.RewindFailures),
             Divergence =
                 memory.RewindFailures + 1 < MostRewinds ? DivergenceState.Diverged : DivergenceState.RewindFailed,
+        },
+        (JobKind.CopySlots, _) => memory with
+        {
+            SlotCopies = ended.EndedAt - memory.SlotsCopiedAt < s_slotCopyCalm ? memory.SlotCopies + 1 : 1,
+            SlotsCopiedAt = ended.EndedAt,
+            NotStreamingSince = null,
         },
         (JobKind.Follow, _) => memory with { NotStreamingSince = null, RetryAt = ended.EndedAt + s_soon },
         (JobKind.Demote, JobResult.Failed) => memory with { StaysPrimary = true, Demoted = false },

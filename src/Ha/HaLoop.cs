@@ -189,7 +189,7 @@ public static partial class HaLoop
         {
             return null;
         }
-        if (job.Kind is JobKind.CheckDivergence && o.Leader != source)
+        if (job.Kind is JobKind.CheckDivergence or JobKind.CopySlots && o.Leader != source)
         {
             return $"{source} does not lead any more";   // and without a leader this member may have to race
         }
@@ -249,6 +249,7 @@ public static partial class HaLoop
         JobKind.CheckDivergence => "comparing histories",
         JobKind.Rewind => "rewinding",
         JobKind.Reinitialize => "reinitialize",
+        JobKind.CopySlots => "copying logical slots",
         _ => "restart",
     };
 }

@@ -172,6 +172,12 @@ public sealed record LoopMemory
     /// <summary>Clones that failed in a row.</summary>
     public int FailedClones { get; init; }
 
+    /// <summary>Copies of logical slots that were tried one soon after the other.</summary>
+    public int SlotCopies { get; init; }
+
+    /// <summary>When the last one of them ended.</summary>
+    public TimeSpan? SlotsCopiedAt { get; init; }
+
     /// <summary>Since when this member, about to stop or to restart, asks to leave the synchronous set.</summary>
     public TimeSpan? LeavingSince { get; init; }
 

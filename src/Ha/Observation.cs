@@ -42,6 +42,9 @@ public sealed record Observation
     /// <summary>Failsafe mode's view.</summary>
     public FailsafeView Failsafe { get; init; }
 
+    /// <summary>What the work on logical slots has found out.</summary>
+    public Slots.LogicalSlotReport LogicalSlots { get; init; } = Ha.Slots.LogicalSlotReport.None;
+
     /// <summary>Monotonic time since the process started.</summary>
     public TimeSpan Now { get; init; }
 
@@ -207,6 +210,9 @@ public enum JobKind
 
     /// <summary>A copy of another member, by request, that replaces the local data.</summary>
     Reinitialize,
+
+    /// <summary>A standby copies logical slots from its leader, and restarts to load them.</summary>
+    CopySlots,
 }
 
 /// <summary>A running job.</summary>

@@ -13,7 +13,8 @@ public static class Published
         { Job.Kind: JobKind.Bootstrap, Local.HasProcess: true } => PostgresState.Starting,
         { Job.Kind: JobKind.Bootstrap } => PostgresState.Initdb,
         { Memory.BootstrapFailure: not null } => PostgresState.InitdbFailed,
-        { Job.Kind: JobKind.Restart } => PostgresState.Restarting,
+        { Job.Kind: JobKind.Restart }
+            or { Job.Kind: JobKind.CopySlots, Local.Server: not ServerState.Running } => PostgresState.Restarting,
         { Job.Kind: JobKind.Demote, Local.HasProcess: true } => PostgresState.Stopping,
         { Job.Kind: JobKind.StartPrimary or JobKind.StartStandby, Local.Server: not ServerState.Running } =>
             PostgresState.Starting,

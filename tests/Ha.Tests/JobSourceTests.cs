@@ -13,6 +13,9 @@ public sealed class JobSourceTests
     [InlineData(JobKind.CheckDivergence, "b", "b", 0, "busy")]
     [InlineData(JobKind.CheckDivergence, "b", null, 0, "job_cancelled")]     // this member may have to race
     [InlineData(JobKind.CheckDivergence, "b", "c", 0, "job_cancelled")]
+    [InlineData(JobKind.CopySlots, "b", "b", 0, "busy")]
+    [InlineData(JobKind.CopySlots, "b", null, 0, "job_cancelled")]
+    [InlineData(JobKind.CopySlots, "b", "c", 0, "job_cancelled")]
     [InlineData(JobKind.Rewind, "b", "b", 0, "busy")]
     // a rewind is not broken off for a moment without a leader
     [InlineData(JobKind.Rewind, "b", null, 0, "busy")]

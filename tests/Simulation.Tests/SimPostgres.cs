@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Routing.Agent.Postgres;
 using Routing.Cluster;
 using Routing.Ha;
@@ -163,8 +164,21 @@ internal sealed partial class SimPostgres(
         return StepResult.Done("reloaded");
     }
 
-    public Task<StepResult> MaintainSlotsAsync(SlotPlan plan, CancellationToken cancellationToken) =>
+    public Task<StepResult> MaintainSlotsAsync(
+        ImmutableArray<SlotAction> actions, CancellationToken cancellationToken) =>
         Task.FromResult(StepResult.Done("has its slots"));
+
+    public Task<LogicalSlotOutcome> WorkOnLogicalSlotsAsync(
+        LogicalSlotJob job, CancellationToken cancellationToken) => Task.FromResult(new LogicalSlotOutcome());
+
+    public Task<StepResult> CopySlotsAsync(
+        SlotCopyPlan plan, IProgress<string> progress, CancellationToken cancellationToken) =>
+        Task.FromResult(StepResult.Failed("has no logical slots"));
+
+    public void NeedFeedback(bool isNeeded)
+    {
+        // its primary removes no rows
+    }
 
     public async Task<StepResult> ApplyConfigurationAsync(
         DynamicConfig config, bool force, CancellationToken cancellationToken)

@@ -18,8 +18,12 @@ public static class EffectivePostgresConfig
     /// <c>pg_ident_ROLE</c>.
     /// </param>
     /// <param name="majorVersion">The server's major version, for example 17.</param>
+    /// <param name="needsFeedback">
+    /// Whether hot_standby_feedback has to be on for the sake of logical slots; null: as long as that is not known, it
+    /// is on wherever it may be needed.
+    /// </param>
     public static PostgresConfig Combine(
-        AgentSettings settings, DynamicConfig dynamicConfig, Role role, int majorVersion)
+        AgentSettings settings, DynamicConfig dynamicConfig, Role role, int majorVersion, bool? needsFeedback = null)
     {
         var problems = ImmutableArray.CreateBuilder<string>();
         var local = settings.Postgres.Shared;
@@ -50,9 +54,8 @@ public static class EffectivePostgresConfig
         {
             parameters = parameters.Remove("synchronous_standby_names");
         }
-        if (dynamicConfig.PermanentSlots.Values.Any(slot => slot.IsLogical) && !new MemberTags(settings.Tags).NoStream)
+        if (needsFeedback ?? MayNeedFeedback(settings, dynamicConfig))
         {
-            // logical failover slots need it on every streaming standby
             parameters = parameters.SetItem("hot_standby_feedback", "on");
         }
         var methods = local.CreateReplicaMethods ?? shared.CreateReplicaMethods ?? ["basebackup"];
@@ -89,6 +92,14 @@ public static class EffectivePostgresConfig
             Problems = problems.ToImmutable(),
         };
     }
+
+    /// <summary>
+    /// A copied logical slot is usable only while the leader keeps the catalog rows that it needs, which it learns by
+    /// feedback: from this member, or through it.
+    /// </summary>
+    private static bool MayNeedFeedback(AgentSettings settings, DynamicConfig dynamicConfig) =>
+        dynamicConfig is { UseSlots: true, StandbyCluster: null }
+        && dynamicConfig.PermanentSlots.Values.Any(slot => slot.IsLogical) && !new MemberTags(settings.Tags).NoStream;
 
     private static IEnumerable<KeyValuePair<string, string>> Free(
         ImmutableSortedDictionary<string, string>? parameters) =>

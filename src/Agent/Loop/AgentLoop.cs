@@ -35,6 +35,7 @@ internal sealed class AgentLoop : IDisposable
     private readonly StatusPublisher _status;
     private readonly Performer _performer;
     private readonly KeyTender _keys;
+    private readonly LogicalSlotWorker _slotWorker;
     private readonly SlotTender _slots;
     private readonly LoopPace _pace;
 
@@ -60,17 +61,18 @@ internal sealed class AgentLoop : IDisposable
         _config = new ConfigInForce(
             DynamicConfigReader.Read(member.InitialConfig, 0), member.Name, guard, keeper, pulse,
             loggers.CreateLogger<ConfigInForce>());
+        _slotWorker = new LogicalSlotWorker(postgres, time, loggers.CreateLogger<LogicalSlotWorker>());
         _observer = new LoopObserver(
             postgres,
             new ClusterObserver(
                 watch, _lastLife, _writes, _config, start.NameIsOurs, loggers.CreateLogger<ClusterObserver>()),
-            _config, keeper, guard, consents, _jobs, Orders, clock, time);
+            _config, keeper, guard, consents, _jobs, Orders, _slotWorker, clock, time);
         _applier = new ConfigApplier(postgres, _jobs, clock, loggers.CreateLogger<ConfigApplier>());
         _announcer = new Announcer(events, loggers.CreateLogger<Announcer>());
         _callbacks = new RoleCallbacks(postgres);
         _firstWrite = new FirstWriteWatch(postgres, events, time);
         _status = new StatusPublisher(board, keeper, guard, _failover, time);
-        _slots = new SlotTender(postgres, loggers.CreateLogger<SlotTender>());
+        _slots = new SlotTender(postgres, _slotWorker, _applier, events, loggers.CreateLogger<SlotTender>());
         var status = new StatusKey(store, member.Name);
         _performer = Performer.Create(
             store, keeper, status, postgres, peers, guard, _jobs, Orders, signal, clock, time,
@@ -164,6 +166,7 @@ internal sealed class AgentLoop : IDisposable
     public void Dispose()
     {
         _firstWrite.Dispose();
+        _slotWorker.Dispose();
         _jobs.Dispose();
         Signal.Dispose();
     }
@@ -204,6 +207,7 @@ internal sealed class AgentLoop : IDisposable
         var decision = Decide(observation);
         Remember(decision, observation);
         Tell(sighting, decision);
+        _slots.See(observation, decision);
         using var bound = _pace.WithinLease(observation.Config, cancellationToken);
         await PerformAsync(observation, decision, member, bound.Token);
         if (decision.WakeIn != TimeSpan.Zero)

@@ -20,6 +20,9 @@ internal sealed partial class ConfigApplier(
     /// </summary>
     public void Reload() => Volatile.Write(ref _reload, true);
 
+    /// <summary>What PostgreSQL needs has changed: the configuration is applied again with the next run.</summary>
+    public void Again() => _applied = null;
+
     /// <summary>Applies a change ahead of every job that uses it: a start, a copy, a bootstrap.</summary>
     public async Task ApplyChangeAsync(Observation o, CancellationToken cancellationToken)
     {

@@ -51,6 +51,7 @@ internal sealed class JobStarter(
         HaAction.CopyMember copy => copy.Source,
         HaAction.CheckDivergence check => check.Primary,
         HaAction.Rewind rewind => rewind.Primary,
+        HaAction.CopySlots copy => copy.Leader,
         _ => null,
     };
 
@@ -94,11 +95,16 @@ internal sealed class JobStarter(
             HaAction.CheckDivergence check => (JobKind.CheckDivergence, async (_, t) =>
                 End(await postgres.CheckDivergenceAsync(members[check.Primary], t))),
             HaAction.Rewind rewind => (JobKind.Rewind, (p, t) => RewindAsync(members[rewind.Primary], p, t)),
+            HaAction.CopySlots copy => (JobKind.CopySlots, async (p, t) =>
+                End(await postgres.CopySlotsAsync(PlanOf(copy, members[copy.Leader], run.Config), p, t))),
             HaAction.Restart restart => (JobKind.Restart, (p, t) =>
                 new RestartJob(postgres, guard, orders, LeadsStill).RunAsync(restart, run, p, t)),
             _ => throw new InvalidOperationException($"The performer does not know the job {action}."),
         };
     }
+
+    private static SlotCopyPlan PlanOf(HaAction.CopySlots copy, Member leader, DynamicConfig config) => new(
+        leader, config.PermanentSlots.RemoveRange(config.PermanentSlots.Keys.Except(copy.Names)), copy.Upstream);
 
     private static ClonePlan PlanOf(HaAction.CopyMember copy, Member? source, IProgress<CopyProgress> progress) =>
         new(source)

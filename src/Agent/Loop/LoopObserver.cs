@@ -9,7 +9,8 @@ namespace Routing.Agent.Loop;
 /// </summary>
 internal sealed class LoopObserver(
     IPostgres postgres, ClusterObserver cluster, ConfigInForce config, LeaseKeeper keeper, IPrimaryGuard guard,
-    FailsafeConsents consents, JobSlot jobs, OrderDesk orders, LoopClock clock, TimeProvider time)
+    FailsafeConsents consents, JobSlot jobs, OrderDesk orders, LogicalSlotWorker slots, LoopClock clock,
+    TimeProvider time)
 {
     private int _inheritedPid;
 
@@ -65,6 +66,7 @@ internal sealed class LoopObserver(
                 Positions = learned.FailsafePositions,
                 PingSlots = consent?.Slots,
             },
+            LogicalSlots = slots.Report,
             Now = clock.Now,
             Took = time.GetElapsedTime(observedAt),
             Clock = time.GetUtcNow(),

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Routing.Cluster;
 using Routing.Ha;
 using Routing.Ha.Slots;
@@ -124,6 +125,35 @@ internal sealed record StopPlan(StopMode Mode, bool Checkpoint = false, TimeSpan
     public Func<Lsn, CancellationToken, ValueTask>? OnShutdownCheckpoint { get; init; }
 }
 
+/// <summary>A copy of logical slots from the leader to this standby.</summary>
+/// <param name="Leader">The leader.</param>
+/// <param name="Slots">The slots by name, as they are configured.</param>
+/// <param name="Upstream">Where this standby streams from.</param>
+internal sealed record SlotCopyPlan(
+    Member Leader, ImmutableSortedDictionary<string, PermanentSlot> Slots, Upstream? Upstream);
+
+/// <summary>Work on logical slots that the loop does not wait for.</summary>
+/// <param name="Actions">Logical slots to make or to advance.</param>
+/// <param name="Question">What to ask the leader; null: nothing.</param>
+internal sealed record LogicalSlotJob(ImmutableArray<SlotAction> Actions, LeaderSlotQuestion? Question);
+
+/// <summary>How it ended.</summary>
+internal sealed record LogicalSlotOutcome
+{
+    /// <summary>Slots that can't be advanced: their WAL is gone, or they are invalid.</summary>
+    public ImmutableSortedSet<string> Broken { get; init; } =
+        ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
+
+    /// <summary>The leader's answer; null: there was none.</summary>
+    public LeaderSlotAnswer? Answer { get; init; }
+
+    /// <summary>What went wrong, one sentence each.</summary>
+    public ImmutableArray<string> Problems { get; init; } = [];
+
+    /// <summary>With one problem more.</summary>
+    public LogicalSlotOutcome With(string problem) => this with { Problems = Problems.Add(problem) };
+}
+
 /// <summary>Whether the local data fit the new primary's history.</summary>
 internal enum Divergence
 {
@@ -204,8 +234,21 @@ internal interface IPostgres
     /// <summary>Sets <c>synchronous_standby_names</c>; null restores the user's own value. Reloads.</summary>
     Task<StepResult> SetSynchronousStandbyNamesAsync(string? names, CancellationToken cancellationToken);
 
-    /// <summary>Creates, drops and advances slots.</summary>
-    Task<StepResult> MaintainSlotsAsync(SlotPlan plan, CancellationToken cancellationToken);
+    /// <summary>Creates, drops and advances slots: what of a plan is quick.</summary>
+    Task<StepResult> MaintainSlotsAsync(ImmutableArray<SlotAction> actions, CancellationToken cancellationToken);
+
+    /// <summary>Makes and advances logical slots, and asks the leader about its own. Beside all other verbs.</summary>
+    Task<LogicalSlotOutcome> WorkOnLogicalSlotsAsync(LogicalSlotJob job, CancellationToken cancellationToken);
+
+    /// <summary>Copies logical slots from the leader, and restarts this standby to load them.</summary>
+    Task<StepResult> CopySlotsAsync(
+        SlotCopyPlan plan, IProgress<string> progress, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Says whether hot_standby_feedback has to be on for the sake of logical slots; the next
+    /// <see cref="ApplyConfigurationAsync"/> or start puts it into force.
+    /// </summary>
+    void NeedFeedback(bool isNeeded);
 
     /// <summary>
     /// Takes a changed dynamic configuration (or local settings): rewrites files, reloads, finds pending restarts.

@@ -15,7 +15,7 @@ internal static class RetainedSlots
     {
         if (!o.IsLeader || o.Config.MemberSlotsTtl <= TimeSpan.Zero || !o.Config.UseSlots)
         {
-            return (s_none, SlotMemory.Empty with { WasLeader = o.IsLeader });
+            return (s_none, o.Memory with { WasLeader = o.IsLeader, LastSeen = SlotMemory.Empty.LastSeen });
         }
         var seen = o.Memory.WasLeader ? o.Memory.LastSeen : SlotMemory.Empty.LastSeen;
         if (!o.Memory.WasLeader)
@@ -44,6 +44,6 @@ internal static class RetainedSlots
                 seen = seen.Remove(name);
             }
         }
-        return (s_none.Union(seen.Keys), new SlotMemory(true, seen) { At = o.Now });
+        return (s_none.Union(seen.Keys), o.Memory with { WasLeader = true, LastSeen = seen, At = o.Now });
     }
 }

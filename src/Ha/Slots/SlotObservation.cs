@@ -49,9 +49,6 @@ public sealed record ReplicationSlot
 /// <summary>What this member knows when it looks after its replication slots.</summary>
 public sealed record SlotObservation
 {
-    private static readonly ImmutableSortedSet<string> s_none =
-        ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
-
     /// <summary>This member's name.</summary>
     public required string Self { get; init; }
 
@@ -82,8 +79,11 @@ public sealed record SlotObservation
     /// <summary>Standby: the replayed position.</summary>
     public Lsn ReplayLsn { get; init; }
 
-    /// <summary>Logical slots that could not be advanced locally and have to be copied anew.</summary>
-    public ImmutableSortedSet<string> Broken { get; init; } = s_none;
+    /// <summary>When the local server was started.</summary>
+    public DateTimeOffset? PostmasterStart { get; init; }
+
+    /// <summary>What the work on logical slots, which goes on beside the loop, has found out.</summary>
+    public LogicalSlotReport Report { get; init; } = LogicalSlotReport.None;
 
     /// <summary>
     /// The DCS is silent and failsafe mode is active: slots are advanced by what the leader said directly (put into
@@ -97,6 +97,29 @@ public sealed record SlotObservation
 
     /// <summary>What the run before returned; <see cref="SlotMemory.Empty"/> at the start.</summary>
     public SlotMemory Memory { get; init; } = SlotMemory.Empty;
+
+    /// <summary>What an observation of the loop tells about slots.</summary>
+    /// <param name="o">The observation.</param>
+    /// <param name="basis">Where the slots are planned from.</param>
+    /// <param name="memory">What the run before returned.</param>
+    public static SlotObservation Of(Observation o, SlotBasis basis, SlotMemory memory) => new()
+    {
+        Self = o.Self,
+        Cluster = basis.Cluster,
+        Config = o.Config,
+        Tags = o.Options.Tags,
+        IsLeader = o.Lease.HoldsLeader,
+        IsPrimary = o.Local.IsPrimary,
+        ServerMajor = o.Local.ServerVersion / 10000,
+        Slots = o.Local.Slots,
+        Lsn = o.Local.WalPosition,
+        ReplayLsn = o.Local.ReplayedLsn,
+        PostmasterStart = o.Local.PostmasterStart,
+        Report = o.LogicalSlots,
+        DcsIsSilent = basis.DcsIsSilent,
+        Now = o.Now,
+        Memory = memory,
+    };
 }
 
 /// <summary>What one run of the planner hands to the next.</summary>
@@ -108,6 +131,20 @@ public sealed record SlotMemory(bool WasLeader, ImmutableSortedDictionary<string
 {
     /// <summary>When that run was.</summary>
     public TimeSpan At { get; init; }
+
+    /// <summary>What <see cref="Ready"/> holds for; null: nothing was checked.</summary>
+    public SlotGround? Ground { get; init; }
+
+    /// <summary>Standby: the logical slots that are safe to use, should it be promoted.</summary>
+    public ImmutableSortedSet<string> Ready { get; init; } =
+        ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Standby: the catalog_xmin that each of the leader's logical slots had when the leader was first seen to keep
+    /// catalog rows for this member.
+    /// </summary>
+    public ImmutableSortedDictionary<string, uint> LeaderXmins { get; init; } =
+        ImmutableSortedDictionary<string, uint>.Empty.WithComparers(StringComparer.Ordinal);
 
     /// <summary>Nothing is remembered.</summary>
     public static readonly SlotMemory Empty =

@@ -19,9 +19,6 @@ public abstract record SlotAction(string Name, string Reason)
     public sealed record CreateLogical(string Name, string Database, string Plugin, string Reason)
         : SlotAction(Name, Reason);
 
-    /// <summary>Copy the state of a logical slot from the leader (on a standby); needs a restart.</summary>
-    public sealed record CopyLogical(string Name, string Reason) : SlotAction(Name, Reason);
-
     /// <summary>Advance a slot.</summary>
     /// <param name="Name">The slot's name.</param>
     /// <param name="Database">The database to connect to for a logical slot; null for a physical one.</param>
@@ -31,6 +28,11 @@ public abstract record SlotAction(string Name, string Reason)
 
     /// <summary>Drop a slot that nobody streams from.</summary>
     public sealed record Drop(string Name, string Reason) : SlotAction(Name, Reason);
+
+    /// <summary>
+    /// It may take long: it decodes WAL, or waits for running transactions. The loop does not wait for it.
+    /// </summary>
+    public bool MayTakeLong => this is CreateLogical or Advance { Database: not null };
 }
 
 /// <summary>What to do about the local replication slots, and what to publish about them.</summary>
@@ -55,4 +57,15 @@ public sealed record SlotPlan(
     ImmutableSortedSet<string>? RetainSlots,
     bool NeedsHotStandbyFeedback,
     ImmutableArray<string> Problems,
-    SlotMemory Memory);
+    SlotMemory Memory)
+{
+    /// <summary>
+    /// Standby: logical slots that are not known to be safe, should it be promoted now: the leader may have removed
+    /// catalog rows that they need.
+    /// </summary>
+    public ImmutableSortedSet<string> Unready { get; init; } =
+        ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
+
+    /// <summary>What to ask the leader's server about them; null: nothing.</summary>
+    public LeaderSlotQuestion? Question { get; init; }
+}

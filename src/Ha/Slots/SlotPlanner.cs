@@ -8,8 +8,6 @@ namespace Routing.Ha.Slots;
 /// </summary>
 public static class SlotPlanner
 {
-    private const int FirstMajorWithSlotSync = 17;
-
     /// <summary>What to do now. A slot that is dropped because it is wrong is created by the next run.</summary>
     public static SlotPlan Plan(SlotObservation o)
     {
@@ -43,13 +41,18 @@ public static class SlotPlanner
                 actions.Add(action);
             }
         }
+        var readiness = SlotReadiness.Update(o, wanted, retained.Memory);
         return new SlotPlan(
             actions.ToImmutable(),
             o.IsLeader ? Published(o, wanted, present) : null,
             o.IsLeader ? retained.Names : null,
-            NeedsFeedback(o, wanted),
+            NeedsFeedback(o),
             problems.ToImmutable(),
-            retained.Memory);
+            readiness.Memory)
+        {
+            Unready = readiness.Unready,
+            Question = readiness.Question,
+        };
     }
 
     /// <summary>Why the slot has to go, or null.</summary>
@@ -61,7 +64,7 @@ public static class SlotPlanner
         {
             return null;
         }
-        if (o.ServerMajor >= FirstMajorWithSlotSync && slot.Failover)
+        if (slot.Failover && SlotFeatures.HasSlotSync(o.ServerMajor))
         {
             return !o.IsPrimary && !slot.Synced
                 ? "it stands in the way of PostgreSQL's own slot synchronisation"
@@ -105,19 +108,19 @@ public static class SlotPlanner
         {
             return new SlotAction.CreatePhysical(want.Name, want.Reason);
         }
-        if (o.IsPrimary)
-        {
-            return new SlotAction.CreateLogical(want.Name, want.Database!, want.Plugin!, want.Reason);
-        }
-        return !o.IsLeader && o.Cluster.Leader is not null && o.Cluster.Status.Slots.ContainsKey(want.Name)
-            ? new SlotAction.CopyLogical(want.Name, "the leader has it and this member does not")
+        // A standby copies it from the leader (SlotCopies).
+        return o.IsPrimary
+            ? new SlotAction.CreateLogical(want.Name, want.Database!, want.Plugin!,
+                o.Cluster.Status.Slots.ContainsKey(want.Name)
+                    ? "permanent; the leader before had it, and its consumers have to be set up anew"
+                    : want.Reason)
             : null;
     }
 
     private static SlotAction? Advance(SlotObservation o, WantedSlot want, ReplicationSlot slot)
     {
         if (o.Config.IgnoreSlots.Any(matcher => Matches(matcher, slot))
-            || (slot.Failover && o.ServerMajor >= FirstMajorWithSlotSync))
+            || (slot.Failover && SlotFeatures.HasSlotSync(o.ServerMajor)))
         {
             return null;
         }
@@ -127,11 +130,8 @@ public static class SlotPlanner
             {
                 return null;
             }
-            if (o.Broken.Contains(slot.Name))
-            {
-                return o.DcsIsSilent ? null : new SlotAction.CopyLogical(slot.Name, "the local copy can't be advanced");
-            }
-            return o.Cluster.Status.Slots.TryGetValue(slot.Name, out var published)
+            return !slot.Active && !o.Report.Broken.Contains(slot.Name)
+                && o.Cluster.Status.Slots.TryGetValue(slot.Name, out var published)
                 && Least(published, o.ReplayLsn) is var to && slot.ConfirmedFlushLsn is { } confirmed && to > confirmed
                 ? new SlotAction.Advance(slot.Name, slot.Database, to, "the leader's consumer went on")
                 : null;
@@ -183,20 +183,34 @@ public static class SlotPlanner
     }
 
     /// <summary>
-    /// A copied logical slot only stays usable while the leader keeps the catalog rows that it needs.
+    /// Whether hot_standby_feedback has to be on, now or once this member is a standby: a copied logical slot only stays
+    /// usable while the leader keeps the catalog rows that it needs, and feedback comes through this member.
     /// </summary>
-    private static bool NeedsFeedback(SlotObservation o, ImmutableSortedDictionary<string, WantedSlot> wanted)
+    private static bool NeedsFeedback(SlotObservation o)
     {
-        if (o.IsPrimary || o.Tags.NoStream || !o.Config.UseSlots)
+        if (o.Tags.NoStream || !o.Config.UseSlots || o.Config.StandbyCluster is not null
+            || !o.Config.PermanentSlots.Values.Any(slot => slot.IsLogical))
         {
             return false;
         }
-        return wanted.Values.Any(want => want.IsLogical)
-            || (o.Config.StandbyCluster is null
-                && o.Config.PermanentSlots.Values.Any(slot => slot.IsLogical)
-                && o.Cluster.Members.Values.Any(
-                    member => member.Tags.ReplicateFrom == o.Self && !member.Tags.NoStream));
+        return !o.Tags.NoFailover || IsUpstream(o, o.Self, 0);
     }
+
+    /// <summary>A member that may lead streams through this one.</summary>
+    private static bool IsUpstream(SlotObservation o, string name, int hops) =>
+        hops <= o.Cluster.Members.Count && o.Cluster.Members.Values.Any(
+            member => member.Tags.ReplicateFrom == name && member.Name != name && !member.Tags.NoStream
+                && (!member.Tags.NoFailover || IsUpstream(o, member.Name, hops + 1)));
+
+    /// <summary>Whether agents leave this slot alone, once it is there.</summary>
+    internal static bool Matches(SlotMatcher matcher, WantedSlot want) =>
+        Matches(matcher, new ReplicationSlot
+        {
+            Name = want.Name,
+            IsLogical = want.IsLogical,
+            Database = want.Database,
+            Plugin = want.Plugin,
+        });
 
     private static bool Matches(SlotMatcher matcher, ReplicationSlot slot) =>
         (matcher.Name is null || matcher.Name == slot.Name)

@@ -123,21 +123,72 @@ public sealed class SlotPlannerTests
     }
 
     [Fact]
-    public void Permanent_logical_slot_is_created_on_the_primary_and_copied_to_replicas()
+    public void Permanent_logical_slot_is_created_on_the_primary_and_advanced_on_replicas()
     {
         Check(Leader("a") with { Config = s_logical }, "create cdc app pgoutput");
         var replica = Replica("b", leader: "a", "a") with { Config = s_logical, Slots = [Physical("a", 100)] };
         Check(replica, "");                                    // the leader has not published it yet
-        Check(Publish(replica, ("cdc", 40)), "copy cdc");
+        Check(Publish(replica, ("cdc", 40)), "");              // it has to be copied first: SlotCopiesTests
         Check(Publish(replica with { Slots = [Physical("a", 100), Logical("cdc", 30)] }, ("cdc", 40)),
             "advance cdc 40");
         Check(Publish(replica with { Slots = [Physical("a", 100), Logical("cdc", 30)], ReplayLsn = new Lsn(35) },
             ("cdc", 40)), "advance cdc 35");
-        Check(Publish(replica with { Slots = [Physical("a", 100), Logical("cdc", 30)], Broken = ["cdc"] }, ("cdc", 40)),
-            "copy cdc");
+        Check(Publish(replica with { Slots = [Physical("a", 100), Logical("cdc", 30)],
+            Report = LogicalSlotReport.None with { Broken = ["cdc"] } }, ("cdc", 40)), "");
+        Check(Publish(replica with { Slots = [Physical("a", 100), Logical("cdc", 30) with { Active = true }] },
+            ("cdc", 40)), "");
+        Check(Publish(replica with { DcsIsSilent = true, Slots = [Logical("cdc", 30)] }, ("cdc", 40)),
+            "advance cdc 40");
         Assert.True(SlotPlanner.Plan(replica).NeedsHotStandbyFeedback);
         Assert.False(SlotPlanner.Plan(replica with { Config = DynamicConfig.Default }).NeedsHotStandbyFeedback);
         Assert.False(SlotPlanner.Plan(replica with { Tags = Tags("nostream: true") }).NeedsHotStandbyFeedback);
+    }
+
+    [Fact]
+    public void Feedback_is_needed_where_a_copy_may_be_used_and_where_it_comes_through()
+    {
+        var barred = Replica("b", leader: "a", "a", "c") with { Config = s_logical, Tags = Tags("nofailover: true") };
+
+        Assert.False(NeedsFeedback(barred));
+        Assert.True(NeedsFeedback(With(barred, "c", "replicatefrom: \"b\"")));
+        Assert.True(NeedsFeedback(Leader("a", "b") with { Config = s_logical }));   // it may be a standby next
+        Assert.False(NeedsFeedback(Leader("a", "b") with { Config = s_logical with { UseSlots = false } }));
+        Assert.False(NeedsFeedback(Leader("a", "b") with { Config =
+            s_logical with { StandbyCluster = new StandbyClusterConfig("h", null, null, null, [], null, null) } }));
+
+        static bool NeedsFeedback(SlotObservation o) => SlotPlanner.Plan(o).NeedsHotStandbyFeedback;
+    }
+
+    [Fact]
+    public void A_new_primary_that_has_no_copy_says_that_the_consumers_must_be_set_up_anew()
+    {
+        var made = Assert.Single(SlotPlanner.Plan(Publish(Leader("a") with { Config = s_logical }, ("cdc", 40))).Actions);
+
+        Assert.Contains("set up anew", made.Reason, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_slot_that_leaves_the_configuration_is_dropped_everywhere(bool leads)
+    {
+        var o = (leads ? Leader("a") : Replica("a", leader: "b", "b")) with { Slots = [Physical("b", 100)] };
+        o = leads ? o with { Slots = [] } : o;
+
+        Check(o with { Slots = o.Slots.Add(Logical("cdc", 1)) }, "drop cdc");
+        Check(o with { Slots = o.Slots.Add(Logical("foreign", 1)),
+            Config = DynamicConfig.Default with { IgnoreSlots = [new SlotMatcher("foreign", null, null, null)] } }, "");
+    }
+
+    [Theory]
+    [InlineData(13, "")]
+    [InlineData(16, "")]
+    [InlineData(17, ", failover, synced")]
+    [InlineData(18, ", failover, synced")]
+    public void Only_a_server_with_slot_synchronisation_is_asked_for_it(int major, string columns)
+    {
+        Assert.Equal(columns, SlotFeatures.SyncColumns(major));
+        Assert.Equal(columns.Length > 0, SlotFeatures.HasSlotSync(major));
     }
 
     [Fact]
@@ -297,7 +348,6 @@ public sealed class SlotPlannerTests
         {
             SlotAction.CreatePhysical => $"create {action.Name}",
             SlotAction.CreateLogical create => $"create {create.Name} {create.Database} {create.Plugin}",
-            SlotAction.CopyLogical => $"copy {action.Name}",
             SlotAction.Advance advance => $"advance {advance.Name} {advance.To.Value}",
             _ => $"drop {action.Name}",
         })));

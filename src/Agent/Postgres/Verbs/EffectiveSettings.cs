@@ -10,8 +10,10 @@ namespace Routing.Agent.Postgres.Verbs;
 /// <param name="Dynamic">The dynamic configuration.</param>
 /// <param name="Config">Both together, without what the server program refuses.</param>
 /// <param name="HasData">There were data when the server program was asked.</param>
+/// <param name="NeedsFeedback">See <see cref="ServerSettings.NeedsFeedback"/>.</param>
 internal sealed record EffectiveSettings(
-    Role Role, int Version, AgentSettings Local, DynamicConfig Dynamic, PostgresConfig Config, bool HasData)
+    Role Role, int Version, AgentSettings Local, DynamicConfig Dynamic, PostgresConfig Config, bool HasData,
+    bool? NeedsFeedback)
 {
     public int Major => Version / 10000;
 }

@@ -27,6 +27,8 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
     private readonly DivergenceComparison _divergence;
     private readonly DataRewind _rewind;
     private readonly SlotMaintenance _slots;
+    private readonly LogicalSlotWork _logicalSlots;
+    private readonly SlotCopy _slotCopy;
     private readonly ConfigurationReload _reload;
     private readonly ServerCatalogue _catalogue;
     private readonly SynchronousNames _synchronousNames;
@@ -49,6 +51,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _files = new ServerFiles(_context);
         var launch = new PostmasterLaunch(_context, _files);
         var room = new DataRoom(_context);
+        _callbacks = new Callbacks(_context);
         _observer = new ServerObserver(_context);
         _checkpoint = new ServerCheckpoint(_context);
         _start = new ServerStart(_context, _files, launch);
@@ -63,10 +66,11 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _divergence = new DivergenceComparison(_context, _observer);
         _rewind = new DataRewind(_context, _files, launch, _stop, room);
         _slots = new SlotMaintenance(_context);
+        _logicalSlots = new LogicalSlotWork(_context);
+        _slotCopy = new SlotCopy(_context, _stop, _start, _callbacks);
         _reload = new ConfigurationReload(_context, _files);
         _catalogue = new ServerCatalogue(_context);
         _synchronousNames = new SynchronousNames(_context, _files);
-        _callbacks = new Callbacks(_context);
         _writes = new WriteCount(_context);
     }
 
@@ -109,8 +113,21 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _rewind.RewindAsync(primary, progress, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<StepResult> MaintainSlotsAsync(SlotPlan plan, CancellationToken cancellationToken) =>
-        _slots.PerformAsync(plan, cancellationToken);
+    public Task<StepResult> MaintainSlotsAsync(
+        ImmutableArray<SlotAction> actions, CancellationToken cancellationToken) =>
+        _slots.PerformAsync(actions, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<LogicalSlotOutcome> WorkOnLogicalSlotsAsync(
+        LogicalSlotJob job, CancellationToken cancellationToken) => _logicalSlots.PerformAsync(job, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> CopySlotsAsync(
+        SlotCopyPlan plan, IProgress<string> progress, CancellationToken cancellationToken) =>
+        _slotCopy.CopyAsync(plan, progress, cancellationToken);
+
+    /// <inheritdoc/>
+    public void NeedFeedback(bool isNeeded) => _context.Settings.NeedsFeedback = isNeeded;
 
     /// <inheritdoc/>
     public string StartProblem => _context.Memory.StartProblem;

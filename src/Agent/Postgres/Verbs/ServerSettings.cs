@@ -19,6 +19,8 @@ internal sealed partial class ServerSettings(
     private volatile DynamicConfig _dynamic = dynamicConfig;
     private volatile EffectiveSettings? _latest;
 
+    private volatile object? _needsFeedback;
+
     /// <summary>The local configuration, as it was read last.</summary>
     public AgentSettings Local
     {
@@ -31,6 +33,15 @@ internal sealed partial class ServerSettings(
     {
         get => _dynamic;
         set => _dynamic = value;
+    }
+
+    /// <summary>
+    /// Whether hot_standby_feedback has to be on for the sake of logical slots; null: the configuration alone tells.
+    /// </summary>
+    public bool? NeedsFeedback
+    {
+        get => (bool?)_needsFeedback;
+        set => _needsFeedback = value;
     }
 
     public PostgresSettings Postgres => _local.Postgres;
@@ -57,12 +68,12 @@ internal sealed partial class ServerSettings(
         var version = await programs.VersionAsync(cancellationToken);
         if (_latest is { } known && known.Role == role && known.Version == version
             && ReferenceEquals(known.Local, _local) && ReferenceEquals(known.Dynamic, _dynamic)
-            && known.HasData == HasData)
+            && known.HasData == HasData && known.NeedsFeedback == NeedsFeedback)
         {
             return known;
         }
-        var (settings, dynamic) = (_local, _dynamic);
-        var config = EffectivePostgresConfig.Combine(settings, dynamic, role, version / 10000);
+        var (settings, dynamic, feedback) = (_local, _dynamic, NeedsFeedback);
+        var config = EffectivePostgresConfig.Combine(settings, dynamic, role, version / 10000, feedback);
         var refused = await programs.RefusedAsync(
             config.Parameters.Where(pair => !config.ControlledParameters.ContainsKey(pair.Key))
                 .Concat(config.RecoveryParameters),
@@ -85,7 +96,7 @@ internal sealed partial class ServerSettings(
                 LogProblem(problem);
             }
         }
-        return _latest = new EffectiveSettings(role, version, settings, dynamic, config, HasData);
+        return _latest = new EffectiveSettings(role, version, settings, dynamic, config, HasData, feedback);
     }
 
     [LoggerMessage(EventId = 2012, Level = LogLevel.Warning, Message = "{Problem}")]

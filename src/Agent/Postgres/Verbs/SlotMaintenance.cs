@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Agent.Postgres.Sessions;
@@ -5,7 +6,7 @@ using Routing.Ha.Slots;
 
 namespace Routing.Agent.Postgres.Verbs;
 
-/// <summary>Creates, drops and advances replication slots.</summary>
+/// <summary>Creates and advances physical replication slots, and drops slots of both kinds.</summary>
 internal sealed partial class SlotMaintenance(ServerContext context)
 {
     private const string DuplicateObject = "42710";
@@ -13,24 +14,20 @@ internal sealed partial class SlotMaintenance(ServerContext context)
 
     private readonly ILogger _logger = context.Logger;
 
-    /// <summary>Does what the plan says; what one slot refuses keeps no other one from its turn.</summary>
-    public async Task<StepResult> PerformAsync(SlotPlan plan, CancellationToken cancellationToken)
+    /// <summary>Does what is quick; what one slot refuses keeps no other one from its turn.</summary>
+    public async Task<StepResult> PerformAsync(
+        ImmutableArray<SlotAction> actions, CancellationToken cancellationToken)
     {
         var problems = new List<string>();
         try
         {
-            // Logical slots belong to a database and are only touched from there.
-            foreach (var database in plan.Actions.GroupBy(DatabaseOf))
+            // On the connection that is there: slots are moved as often as WAL arrives.
+            if (!await context.Heartbeat.LendAsync(
+                (session, token) => PerformAsync(session, actions, problems, token), cancellationToken))
             {
-                if (database.Key is null && await context.Heartbeat.LendAsync(
-                    (session, token) => PerformAsync(session, database, problems, token), cancellationToken))
-                {
-                    // physical slots, on the connection that is there: they are moved as often as WAL arrives
-                    continue;
-                }
-                await using var session = await context.Connections.OpenAsync(
-                    ServerSession.Heartbeat, cancellationToken, database.Key ?? context.Settings.Postgres.Database);
-                await PerformAsync(session, database, problems, cancellationToken);
+                await using var session =
+                    await context.Connections.OpenAsync(ServerSession.Heartbeat, cancellationToken);
+                await PerformAsync(session, actions, problems, cancellationToken);
             }
         }
         catch (Exception error) when (error is NpgsqlException or IOException or TimeoutException)
@@ -38,16 +35,9 @@ internal sealed partial class SlotMaintenance(ServerContext context)
             problems.Add(error.Message);
         }
         return problems.Count == 0
-            ? StepResult.Done($"did {plan.Actions.Length} things to replication slots")
+            ? StepResult.Done($"did {actions.Length} things to replication slots")
             : StepResult.Failed(string.Join("; ", problems));
     }
-
-    private static string? DatabaseOf(SlotAction action) => action switch
-    {
-        SlotAction.CreateLogical create => create.Database,
-        SlotAction.Advance advance => advance.Database,
-        _ => null,
-    };
 
     private async Task PerformAsync(
         ServerSession session, IEnumerable<SlotAction> actions, List<string> problems,
@@ -71,12 +61,7 @@ internal sealed partial class SlotMaintenance(ServerContext context)
                     await session.ExecuteAsync(
                         $"SELECT pg_create_physical_replication_slot({name}, true)", cancellationToken);
                     break;
-                case SlotAction.CreateLogical create:
-                    await session.ExecuteAsync(
-                        $"SELECT pg_create_logical_replication_slot({name}, {SqlText.Literal(create.Plugin)})",
-                        cancellationToken);
-                    break;
-                case SlotAction.Advance advance:
+                case SlotAction.Advance { Database: null } advance:
                     await session.ExecuteAsync(
                         $"SELECT pg_replication_slot_advance({name}, '{advance.To}')", cancellationToken);
                     break;
@@ -84,14 +69,13 @@ internal sealed partial class SlotMaintenance(ServerContext context)
                     await session.ExecuteAsync($"SELECT pg_drop_replication_slot({name})", cancellationToken);
                     break;
                 default:
-                    problems.Add($"{action.Name}: {action.GetType().Name} is not supported here");
-                    return;
+                    throw new InvalidOperationException($"{action} takes too long for the loop.");
             }
             LogSlot(action is SlotAction.Advance ? LogLevel.Debug : LogLevel.Information, action.GetType().Name,
                 action.Name, action.Reason);
         }
         catch (PostgresException error) when (
-            error.SqlState == DuplicateObject && action is SlotAction.CreatePhysical or SlotAction.CreateLogical)
+            error.SqlState == DuplicateObject && action is SlotAction.CreatePhysical)
         {
             // Somebody else made it since the last look.
         }

@@ -1,0 +1,36 @@
+using System.Collections.Immutable;
+
+namespace Routing.Ha.Slots;
+
+/// <summary>Decides which logical slots a standby has to copy from its leader.</summary>
+public static class SlotCopies
+{
+    /// <summary>
+    /// Permanent logical slots that the leader has published and that this standby lacks, or can't advance; empty: none
+    /// is due, or nothing may be copied now.
+    /// </summary>
+    public static ImmutableArray<string> Due(Observation observation)
+    {
+        if (observation.Local is not { Server: ServerState.Running, IsPrimary: false }
+            || observation.Lease.HoldsLeader || !observation.Config.PermanentSlots.Values.Any(slot => slot.IsLogical)
+            || SlotBasis.Of(observation) is not { DcsIsSilent: false } basis)
+        {
+            return [];
+        }
+        var o = SlotObservation.Of(observation, basis, SlotMemory.Empty);
+        var problems = ImmutableArray.CreateBuilder<string>();
+        return
+        [
+            .. from want in WantedSlots.Find(o, [], problems).Values
+               where want.IsLogical && o.Cluster.Status.Slots.ContainsKey(want.Name)
+                   && !o.Config.IgnoreSlots.Any(matcher => SlotPlanner.Matches(matcher, want))
+               let present = o.Slots.FirstOrDefault(slot => slot.Name == want.Name)
+               where present is null || IsBroken(o, present, want)
+               select want.Name,
+        ];
+    }
+
+    private static bool IsBroken(SlotObservation o, ReplicationSlot slot, WantedSlot want) =>
+        slot.IsLogical && !slot.Active && slot.Database == want.Database && slot.Plugin == want.Plugin
+        && !(slot.Failover && SlotFeatures.HasSlotSync(o.ServerMajor)) && o.Report.Broken.Contains(slot.Name);
+}
