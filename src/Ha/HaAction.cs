@@ -150,8 +150,8 @@ public abstract record HaAction
     public sealed record Restart(RestartOrder Order, bool AsPrimary, Upstream? Upstream, TimeSpan? Timeout) : HaAction;
 
     /// <summary>
-    /// Copy these permanent logical slots from the leader, and restart as a standby to load them; those that are not fit
-    /// to be copied are left out, and nothing restarts for none.
+    /// Copy these permanent logical slots from the leader, and restart as a standby to load them; those that are not
+    /// fit to be copied are left out, and nothing restarts for none.
     /// </summary>
     /// <param name="Leader">The leader.</param>
     /// <param name="Names">The slots.</param>

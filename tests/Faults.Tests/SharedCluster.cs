@@ -6,7 +6,18 @@ namespace Routing.Faults.Tests;
 /// <summary>A cluster of three in synchronous mode: whatever was acknowledged must survive every fault.</summary>
 public sealed class SynchronousCluster : ClusterFixture
 {
-    protected override TestClusterOptions Options => new() { Dcs = new JsonObject { ["synchronous_mode"] = true } };
+    protected override TestClusterOptions Options => new()
+    {
+        Dcs = new JsonObject
+        {
+            ["synchronous_mode"] = true,
+            ["postgresql"] = new JsonObject
+            {
+                // Feedback tells within a second what a standby's logical slots need.
+                ["parameters"] = new JsonObject { ["wal_level"] = "logical", ["wal_receiver_status_interval"] = "1s" },
+            },
+        },
+    };
 
     protected override Task UntilReadyAsync(TestCluster cluster) => cluster.SynchronousAsync();
 }

@@ -9,8 +9,8 @@ namespace Routing.Agent.Loop;
 /// Works on logical slots beside the loop: advancing one decodes WAL, and making one waits for running transactions.
 /// One piece of work at a time; what comes meanwhile is planned again by a later run.
 /// </summary>
-internal sealed partial class LogicalSlotWorker(IPostgres postgres, TimeProvider time, ILogger<LogicalSlotWorker> logger)
-    : IDisposable
+internal sealed partial class LogicalSlotWorker(
+    IPostgres postgres, TimeProvider time, ILogger<LogicalSlotWorker> logger) : IDisposable
 {
     /// <summary>A server or a network that does not answer keeps the other slots waiting no longer than this.</summary>
     private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(5);

@@ -12,7 +12,9 @@ namespace Routing.Ha.Slots;
 /// <param name="PostmasterStart">When the local server was started.</param>
 public sealed record SlotGround(string Leader, Term Term, DateTimeOffset? PostmasterStart);
 
-/// <summary>What a standby has to ask the leader's server before its copies of logical slots are known to be safe.</summary>
+/// <summary>
+/// What a standby has to ask the leader's server before its copies of logical slots are known to be safe.
+/// </summary>
 /// <param name="Ground">What the answer will hold for.</param>
 /// <param name="Address">The leader's server.</param>
 /// <param name="PhysicalSlot">

@@ -183,8 +183,8 @@ public static class SlotPlanner
     }
 
     /// <summary>
-    /// Whether hot_standby_feedback has to be on, now or once this member is a standby: a copied logical slot only stays
-    /// usable while the leader keeps the catalog rows that it needs, and feedback comes through this member.
+    /// Whether hot_standby_feedback has to be on, now or once this member is a standby: a copied logical slot only
+    /// stays usable while the leader keeps the catalog rows that it needs, and feedback comes through this member.
     /// </summary>
     private static bool NeedsFeedback(SlotObservation o)
     {

@@ -91,6 +91,8 @@ internal static class SlotReadiness
         return slot;
     }
 
-    /// <summary>Transaction numbers go round: of two, the one that is less than half a round behind is the older.</summary>
+    /// <summary>
+    /// Transaction numbers go round: of two, the one that is less than half a round behind is the older.
+    /// </summary>
     private static bool IsBefore(uint left, uint right) => (int)(left - right) < 0;
 }

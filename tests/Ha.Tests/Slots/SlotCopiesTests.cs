@@ -94,7 +94,8 @@ public sealed class SlotCopiesTests
         var pauses = new List<double>();
         for (var i = 0; i < 8; i++)
         {
-            var ended = HaLoop.Decide(o with { Ended = new JobEnd(JobKind.CopySlots, JobResult.Failed, "no WAL", o.Now) });
+            var end = new JobEnd(JobKind.CopySlots, JobResult.Failed, "no WAL", o.Now);
+            var ended = HaLoop.Decide(o with { Ended = end });
             Assert.Empty(ended.Actions);
             var since = o.Now;
             o = o with { Memory = ended.Memory };
@@ -122,7 +123,7 @@ public sealed class SlotCopiesTests
     public void A_synchronous_standby_leaves_the_set_first()
     {
         var o = WithConfig(Standby(), Logical + ",\"synchronous_mode\":true}");
-        o = o with { Cluster = o.Cluster! with { Sync = SyncState.None with { Leader = "b", Standbys = SyncState.None.Standbys.Add("a") } } };
+        o = WithSync(o, "a");
 
         var asks = HaLoop.Decide(o);
         var waits = HaLoop.Decide(o with { Memory = asks.Memory, Now = o.Now + TimeSpan.FromMilliseconds(300) });
@@ -130,8 +131,7 @@ public sealed class SlotCopiesTests
         Assert.Equal(("leaves_sync", o.Now), (asks.Code, asks.Memory.LeavingSince));
         Assert.Empty(asks.Actions);
         Assert.Equal(o.Now, waits.Memory.LeavingSince);   // the time counts on
-        var free = o with { Cluster = o.Cluster with { Sync = SyncState.None with { Leader = "b", Standbys = SyncState.None.Standbys.Add("c") } } };
-        Assert.IsType<HaAction.CopySlots>(Assert.Single(HaLoop.Decide(free).Actions));
+        Assert.IsType<HaAction.CopySlots>(Assert.Single(HaLoop.Decide(WithSync(o, "c")).Actions));
     }
 
     [Fact]
@@ -173,6 +173,14 @@ public sealed class SlotCopiesTests
         var config = Every.Config(json);
         return o with { Config = config, Cluster = o.Cluster! with { Config = config } };
     }
+
+    private static Observation WithSync(Observation o, string standby) => o with
+    {
+        Cluster = o.Cluster! with
+        {
+            Sync = SyncState.None with { Leader = "b", Standbys = SyncState.None.Standbys.Add(standby) },
+        },
+    };
 
     private static Observation WithSlots(Observation o, params ImmutableArray<ReplicationSlot> slots) =>
         o with { Local = o.Local with { Slots = slots } };

@@ -162,7 +162,9 @@ public sealed class SlotPlannerTests
     [Fact]
     public void A_new_primary_that_has_no_copy_says_that_the_consumers_must_be_set_up_anew()
     {
-        var made = Assert.Single(SlotPlanner.Plan(Publish(Leader("a") with { Config = s_logical }, ("cdc", 40))).Actions);
+        var o = Publish(Leader("a") with { Config = s_logical }, ("cdc", 40));
+
+        var made = Assert.Single(SlotPlanner.Plan(o).Actions);
 
         Assert.Contains("set up anew", made.Reason, StringComparison.Ordinal);
     }

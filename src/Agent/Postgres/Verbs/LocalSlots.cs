@@ -65,7 +65,8 @@ internal sealed class LocalSlots : IAsyncDisposable
         LeaderSlot slot, SlotState state, int taken, CancellationToken cancellationToken)
     {
         var database = await _session.TextAsync(
-            string.Create(CultureInfo.InvariantCulture, $"SELECT datname FROM pg_database WHERE oid = {state.Database}"),
+            string.Create(
+                CultureInfo.InvariantCulture, $"SELECT datname FROM pg_database WHERE oid = {state.Database}"),
             cancellationToken);
         if (database != slot.Database)
         {
