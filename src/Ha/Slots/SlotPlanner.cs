@@ -117,7 +117,7 @@ public static class SlotPlanner
             : null;
     }
 
-    private static SlotAction? Advance(SlotObservation o, WantedSlot want, ReplicationSlot slot)
+    private static SlotAction.Advance? Advance(SlotObservation o, WantedSlot want, ReplicationSlot slot)
     {
         if (o.Config.IgnoreSlots.Any(matcher => Matches(matcher, slot))
             || (slot.Failover && SlotFeatures.HasSlotSync(o.ServerMajor)))
