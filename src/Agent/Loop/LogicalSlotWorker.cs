@@ -87,7 +87,7 @@ internal sealed partial class LogicalSlotWorker(
         }
         catch (OperationCanceledException)
         {
-            LogCancelled(string.Join(", ", job.Actions.Select(action => action.Name)));
+            LogCancelled(job.Actions.Length);
         }
         catch (Exception problem)
         {
@@ -123,8 +123,8 @@ internal sealed partial class LogicalSlotWorker(
     private partial void LogProblems(string problem);
 
     [LoggerMessage(EventId = 1021, Level = LogLevel.Debug,
-        Message = "The work on the logical replication slots {Slots} was ended; a later run does the rest")]
-    private partial void LogCancelled(string slots);
+        Message = "The work on {Slots} logical replication slots was ended; a later run does the rest")]
+    private partial void LogCancelled(int slots);
 
     [LoggerMessage(EventId = 1022, Level = LogLevel.Error, Message = "The work on logical replication slots broke")]
     private partial void LogBroken(Exception problem);

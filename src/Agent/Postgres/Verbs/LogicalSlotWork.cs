@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Agent.Postgres.Sessions;
-using Routing.Cluster;
 using Routing.Ha.Slots;
 
 namespace Routing.Agent.Postgres.Verbs;

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Agent.Postgres.Files;
@@ -195,8 +194,7 @@ internal sealed partial class SlotCopy(
                 }
                 _directory.Write(slot.Name, slot.State!);
                 written.Add(slot.Name);
-                LogCopied(slot.Name, slot.Confirmed.ToString(), state.RestartLsn.ToString(),
-                    state.CatalogXmin.ToString(CultureInfo.InvariantCulture));
+                LogCopied(slot.Name, slot.Confirmed, state.RestartLsn, state.CatalogXmin);
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
@@ -209,7 +207,7 @@ internal sealed partial class SlotCopy(
     [LoggerMessage(EventId = 2091, Level = LogLevel.Information,
         Message = "Copied the logical slot {Slot} from the leader: confirmed {Confirmed}, needs WAL from {Restart} and "
             + "catalog rows from transaction {CatalogXmin} on")]
-    private partial void LogCopied(string slot, string confirmed, string restart, string catalogXmin);
+    private partial void LogCopied(string slot, Lsn confirmed, Lsn restart, uint catalogXmin);
 
     private sealed record FitSlot(LeaderSlot Slot, SlotState State, uint SegmentSize);
 }
