@@ -63,7 +63,7 @@ run_project() {
         program=$work/$name
     fi
     (cd "$work" && HOME=$work exec "${yielding[@]}" timeout -k 30 "$limit" "${AS_POSTGRES[@]}" \
-        dotnet "$program/Routing.$name.dll" -noLogo -noColor -noAutoReporters -longRunning 120 \
+        dotnet "$program/Routing.$name.dll" -noLogo -noColor -noAutoReporters -reporter quiet -longRunning 120 \
         -result-xml "$work/$run.xml" "$@" </dev/null) \
         >"$results/$run.log" 2>&1 || code=$?
     [ ! -e "$work/$run.xml" ] || cp "$work/$run.xml" "$results/$run.xml"
