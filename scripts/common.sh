@@ -35,6 +35,13 @@ has_node() { command -v node >/dev/null; }
 has_npm() { command -v npm >/dev/null; }
 has_browser() { command -v chromium-headless-shell || command -v chromium || command -v google-chrome; } >/dev/null
 has_ip() { command -v ip >/dev/null; }
+has_rpmbuild() { command -v rpmbuild >/dev/null; }
+has_objdump() { command -v objdump >/dev/null; }
+has_lintian() { command -v lintian >/dev/null; }
+has_rpmlint() { command -v rpmlint >/dev/null; }
+has_dnf() { command -v dnf >/dev/null; }
+has_createrepo() { command -v createrepo_c >/dev/null; }
+has_debootstrap() { command -v debootstrap >/dev/null; }
 has_setpriv() { command -v setpriv >/dev/null; }
 
 # The Debian package of PostgreSQL's server: 15 where it exists (Debian 12), else the release's own.
@@ -97,6 +104,7 @@ INSTALL
 }
 
 # What each script needs.
+need_packagers() { need "rpmbuild rpm" "objdump binutils"; }
 need_compiler() { need "compiler gcc libc6-dev" "zlib zlib1g-dev"; }
 need_servers() { need "postgres postgresql-server" "etcd etcd-server" "etcdctl etcd-client" "setpriv util-linux"; }
 

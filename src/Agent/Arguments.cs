@@ -15,6 +15,7 @@ internal static class Arguments
 {
     private const string Usage = """
         Usage: routing-agent [FILE.yml | DIRECTORY]
+               routing-agent --installed
                routing-agent --validate-config [-i] [-p] [FILE.yml | DIRECTORY]
                routing-agent --generate-sample-config [FILE]
                routing-agent --generate-config [--dsn DSN] [FILE]
@@ -23,6 +24,8 @@ internal static class Arguments
         Runs the high-availability agent of one PostgreSQL node. The configuration is a YAML file, or a directory of
         them; PATRONI_* variables have precedence; without a file the variables alone are the configuration.
 
+          --installed               run with /etc/routing/agent.yml, as the packages' service does; where there is none,
+                                    with Patroni's /etc/patroni/config.yml or /etc/patroni/patroni.yml
           --validate-config         check the configuration and end: 0, or 1 with one line per failure
             -i, --ignore-listen-port  a port that is in use is no failure
             -p, --print               print the merged configuration, secrets as ***
@@ -59,6 +62,10 @@ internal static class Arguments
                 return await GenerateAsync(null, file);
             case ["--generate-config", [not '-', ..] file, "--dsn", var dsn]:
                 return await GenerateAsync(dsn, file);
+            case ["--installed"]:
+                return InstalledConfig.Find(File.Exists) is { } installed
+                    ? await RunInstalledAsync(installed)
+                    : NoneInstalled();
             case [] or [[not '-', ..]]:
                 return await AgentHost.RunAsync(
                     args.FirstOrDefault(), SettingsEnvironment.TakeFromProcess("PATRONI_"), KernelTime.Shared,
@@ -67,6 +74,24 @@ internal static class Arguments
                 await Console.Error.WriteLineAsync(Usage);
                 return 2;
         }
+    }
+
+    private static async Task<int> RunInstalledAsync(string file)
+    {
+        if (file != InstalledConfig.Own)
+        {
+            await Console.Error.WriteLineAsync(
+                $"There is no {InstalledConfig.Own}: the agent takes Patroni's {file}");
+        }
+        return await AgentHost.RunAsync(
+            file, SettingsEnvironment.TakeFromProcess("PATRONI_"), KernelTime.Shared, Console.Error);
+    }
+
+    private static int NoneInstalled()
+    {
+        Console.Error.WriteLine(
+            $"There is no configuration: {string.Join(", ", InstalledConfig.Files)} do not exist");
+        return 1;
     }
 
     private static async Task<int> ValidateAsync(string[] args, TimeProvider time)
