@@ -77,24 +77,7 @@ internal sealed class Router : IAsyncDisposable
             cluster.Contender.Setting == Contender.Default ? "inter 3s fall 3 rise 2" : "inter 1s fall 1 rise 1";
         var servers = cluster.Nodes.Select(node => string.Create(
             CultureInfo.InvariantCulture,
-            $"    server {node.Name} 127.0.0.1:{node.Port} maxconn 100 check port {node.Rest.Port}\n"));
-        return string.Create(CultureInfo.InvariantCulture, $"""
-            global
-                maxconn 100
-            defaults
-                mode tcp
-                retries 2
-                timeout client 30m
-                timeout connect 4s
-                timeout server 30m
-                timeout check 5s
-            listen primary
-                bind 127.0.0.1:{port}
-                option httpchk OPTIONS /primary
-                http-check expect status 200
-                default-server {checks} on-marked-down shutdown-sessions
-            {string.Concat(servers)}
-
-            """);
+            $"{node.Name} 127.0.0.1:{node.Port} maxconn 100 check port {node.Rest.Port}"));
+        return HaProxyText.Beginning + HaProxyText.Listener(port, "OPTIONS /primary", checks, servers);
     }
 }

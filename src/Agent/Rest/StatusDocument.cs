@@ -1,7 +1,7 @@
-using System.Collections.Immutable;
 using System.Text.Json;
 using Routing.Agent.Status;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 using Routing.Cluster.Text;
 using Routing.Ha;
 using Routing.Ha.Health;
@@ -34,12 +34,13 @@ internal static class StatusDocument
         WriteIf(json, "cluster_unlocked", view.Cluster?.Leader is null);
         WriteIf(json, "failsafe_mode_is_active", view.IsFailsafeActive);
         json.WriteNumber("dcs_last_seen", status.ClusterConfirmedTime?.ToUnixTimeSeconds() ?? 0);
-        WriteTags(json, status.Tags);
+        MemberWriter.Tags(json, status.Tags);
         if (status.SystemId is { } systemId)
         {
             json.WriteString("database_system_identifier", systemId);
         }
-        WritePendingRestart(json, status.Postgres.PendingRestart);
+        WriteIf(json, "pending_restart", !status.Postgres.PendingRestart.IsEmpty);
+        MemberWriter.PendingRestartReason(json, status.Postgres.PendingRestart);
         json.WriteStartObject("patroni");
         json.WriteString("version", RoutingVersion.Compatible);
         json.WriteString("scope", status.Scope);
@@ -132,40 +133,6 @@ internal static class StatusDocument
             json.WriteEndObject();
         }
         json.WriteEndArray();
-    }
-
-    private static void WriteTags(Utf8JsonWriter json, MemberTags tags)
-    {
-        if (tags.Values.IsEmpty)
-        {
-            return;
-        }
-        json.WriteStartObject("tags");
-        foreach (var (name, value) in tags.Values)
-        {
-            json.WritePropertyName(name);
-            value.WriteTo(json);
-        }
-        json.WriteEndObject();
-    }
-
-    private static void WritePendingRestart(
-        Utf8JsonWriter json, ImmutableSortedDictionary<string, ParameterChange> changes)
-    {
-        if (changes.IsEmpty)
-        {
-            return;
-        }
-        json.WriteBoolean("pending_restart", true);
-        json.WriteStartObject("pending_restart_reason");
-        foreach (var (name, change) in changes)
-        {
-            json.WriteStartObject(name);
-            json.WriteString("old_value", change.OldValue);
-            json.WriteString("new_value", change.NewValue);
-            json.WriteEndObject();
-        }
-        json.WriteEndObject();
     }
 
     private static void WriteScheduledRestart(Utf8JsonWriter json, ScheduledRestart restart)

@@ -4,10 +4,12 @@ using Routing.Cluster.Text;
 
 namespace Routing.Cluster.Keys;
 
-/// <summary>Writes a member key, its fields in Patroni's order.</summary>
-internal static class MemberWriter
+/// <summary>
+/// Writes a member key, its fields in Patroni's order, and the fields that other documents share with it.
+/// </summary>
+public static class MemberWriter
 {
-    public static void Write(Utf8JsonWriter json, Member member)
+    internal static void Write(Utf8JsonWriter json, Member member)
     {
         json.WriteStartObject();
         json.WriteString("conn_url", member.ConnUrl);
@@ -58,6 +60,8 @@ internal static class MemberWriter
     /// <summary>The field <c>tags</c>, when there are any.</summary>
     public static void Tags(Utf8JsonWriter json, MemberTags tags)
     {
+        ArgumentNullException.ThrowIfNull(json);
+        ArgumentNullException.ThrowIfNull(tags);
         if (tags.Values.IsEmpty)
         {
             return;
@@ -75,6 +79,8 @@ internal static class MemberWriter
     public static void PendingRestartReason(
         Utf8JsonWriter json, ImmutableSortedDictionary<string, ParameterChange> reason)
     {
+        ArgumentNullException.ThrowIfNull(json);
+        ArgumentNullException.ThrowIfNull(reason);
         if (reason.IsEmpty)
         {
             return;
@@ -91,7 +97,7 @@ internal static class MemberWriter
     }
 
     /// <summary>The field <c>scheduled_restart</c>.</summary>
-    public static void ScheduledRestart(Utf8JsonWriter json, ScheduledRestart restart)
+    internal static void ScheduledRestart(Utf8JsonWriter json, ScheduledRestart restart)
     {
         json.WriteStartObject("scheduled_restart");
         json.WriteString("schedule", IsoTime.Format(restart.Schedule));

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using Npgsql;
 using Routing.TestKit;
 
@@ -24,40 +23,17 @@ internal sealed class HaProxy : IAsyncDisposable
     public int Listen(string check, IEnumerable<TestNode> nodes, string server = "")
     {
         var port = FreePorts.Take();
-        var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"""
-            listen port{port}
-                bind 127.0.0.1:{port}
-                option httpchk {check}
-                http-check expect status 200
-                default-server inter 1s fastinter 1s fall 3 rise 2 on-marked-down shutdown-sessions
-
-            """);
-        foreach (var node in nodes)
-        {
-            text.Append(CultureInfo.InvariantCulture,
-                $"    server {node.Name} 127.0.0.1:{node.Port} check port {node.RestPort} {server}\n");
-        }
-        _sections.Add(text.ToString());
+        _sections.Add(HaProxyText.Listener(
+            port, check, "inter 1s fastinter 1s fall 3 rise 2", nodes.Select(node => string.Create(
+                CultureInfo.InvariantCulture,
+                $"{node.Name} 127.0.0.1:{node.Port} check port {node.RestPort} {server}"))));
         return port;
     }
 
     /// <summary>Starts it with the ports that were added.</summary>
     public void Start()
     {
-        File.WriteAllText(_directory["haproxy.cfg"], $"""
-            global
-                maxconn 100
-            defaults
-                mode tcp
-                retries 2
-                timeout client 30m
-                timeout connect 4s
-                timeout server 30m
-                timeout check 5s
-
-            {string.Join('\n', _sections)}
-            """);
+        File.WriteAllText(_directory["haproxy.cfg"], HaProxyText.Beginning + string.Join('\n', _sections));
         _process = OrdinaryProcess.Start(
             _directory["log"], _directory.Path, Program, "-db", "-f", _directory["haproxy.cfg"]);
     }
