@@ -14,7 +14,7 @@ namespace Routing.Agent.Rest;
 /// <remarks>
 /// The order of the checks and their sentences are part of the interface: command-line tools show them.
 /// </remarks>
-internal sealed partial class LeaderChange(IAgentControl control, TimeProvider time, ILogger logger)
+internal sealed partial class LeaderChangeRequest(IAgentControl control, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan s_probeTimeout = TimeSpan.FromSeconds(2);
 

@@ -67,7 +67,7 @@ internal sealed partial class RestHandler(
 
     private static readonly TimeSpan s_freshEnough = TimeSpan.FromMilliseconds(20);
 
-    private readonly LeaderChange _leaderChange = new(control, time, logger);
+    private readonly LeaderChangeRequest _leaderChange = new(control, time, logger);
     private readonly ConfigChange _configChange = new(control, logger);
     private readonly RestartRequest _restart = new(control, time, logger);
     private readonly ReinitializeRequest _reinitialize = new(control, logger);
