@@ -20,6 +20,12 @@ public sealed record SettingsChange(AgentSettings Effective, ImmutableArray<stri
             Scope = Keep("scope", current.Scope, next.Scope),
             Namespace = Keep("namespace", current.Namespace, next.Namespace),
             Etcd = KeepAddresses(current.Etcd, next.Etcd, changed),
+            Log = next.Log with
+            {
+                MaximumQueueLength =
+                    Keep("log.max_queue_size", current.Log.MaximumQueueLength, next.Log.MaximumQueueLength),
+            },
+            Watchdog = Keep("watchdog", current.Watchdog, next.Watchdog),
             Postgres = next.Postgres with
             {
                 DataDirectory =
@@ -29,6 +35,7 @@ public sealed record SettingsChange(AgentSettings Effective, ImmutableArray<stri
                 ConfigBaseName =
                     Keep("postgresql.config_base_name", current.Postgres.ConfigBaseName, next.Postgres.ConfigBaseName),
                 BinDirectory = Keep("postgresql.bin_dir", current.Postgres.BinDirectory, next.Postgres.BinDirectory),
+                Programs = Keep("postgresql.bin_name", current.Postgres.Programs, next.Postgres.Programs),
                 PasswordFile = Keep("postgresql.pgpass", current.Postgres.PasswordFile, next.Postgres.PasswordFile),
                 Database = Keep("postgresql.database", current.Postgres.Database, next.Postgres.Database),
             },

@@ -58,55 +58,15 @@ internal sealed partial class ProxyHost
             ListenerSet.Close(opened);
             throw;
         }
-        foreach (var name in FixedThatDiffer(_settings, next))
+        var change = ProxySettingsChange.Between(_settings, next);
+        foreach (var name in change.NeedRestart)
         {
             LogNeedsRestart(name);
         }
-        _settings = next with
-        {
-            Scope = _settings.Scope, Namespace = _settings.Namespace, Etcd = _settings.Etcd, Rest = _settings.Rest,
-            Admin = _settings.Admin,
-            Transport = _settings.Transport, Loops = _settings.Loops, Favor = _settings.Favor,
-            ReusePort = _settings.ReusePort,
-        };
+        _settings = change.Effective;
         _router.Reload(next.Listeners);
         await _listeners.AdoptAsync(next.Listeners, opened, GivenSockets.None);
         _log.Reload(next.Log);
-    }
-
-    private static bool Differ(IReadOnlyList<Uri>? before, IReadOnlyList<Uri>? next) =>
-        !(before ?? []).SequenceEqual(next ?? []);
-
-    private static IEnumerable<string> FixedThatDiffer(ProxySettings before, ProxySettings next)
-    {
-        if (before.Scope != next.Scope)
-        {
-            yield return "scope";
-        }
-        if (before.Namespace != next.Namespace)
-        {
-            yield return "namespace";
-        }
-        if (Differ(before.Etcd?.Endpoints, next.Etcd?.Endpoints)
-            || (before.Etcd is { } old && next.Etcd is { } etcd && old with { Endpoints = etcd.Endpoints } != etcd))
-        {
-            yield return "etcd3";
-        }
-        if (Differ(before.Rest?.Endpoints, next.Rest?.Endpoints)
-            || (before.Rest is { } oldRest && next.Rest is { } rest
-                && oldRest with { Endpoints = rest.Endpoints } != rest))
-        {
-            yield return "rest";
-        }
-        if (before.Admin != next.Admin)
-        {
-            yield return "admin.listen";
-        }
-        if ((before.Transport, before.Loops, before.Favor, before.ReusePort)
-            != (next.Transport, next.Loops, next.Favor, next.ReusePort))
-        {
-            yield return "transport, loops, favor, reuse_port";
-        }
     }
 
     [LoggerMessage(EventId = 6411, Level = LogLevel.Error,

@@ -12,6 +12,10 @@ public class SettingsChange_says_what_a_reload_can_not_change
     [InlineData("postgresql: {data_dir: /tmp/x, config_dir: /tmp/y}", "postgresql.data_dir postgresql.config_dir")]
     [InlineData("postgresql: {bin_dir: /x}", "postgresql.bin_dir")]
     [InlineData("postgresql: {pgpass: /x}", "postgresql.pgpass")]
+    [InlineData("postgresql: {bin_name: {postgres: my-postgres}}", "postgresql.bin_name")]
+    [InlineData("log: {max_queue_size: 7, level: DEBUG}", "log.max_queue_size")]
+    [InlineData("watchdog: {mode: required}", "watchdog")]
+    [InlineData("watchdog: {safety_margin: 6}", "watchdog")]
     [InlineData("postgresql: {listen: '127.0.0.9:5'}", "")]
     [InlineData("restapi: {listen: '127.0.0.9:5'}", "")]
     [InlineData("tags: {nofailover: true}", "")]
@@ -30,6 +34,9 @@ public class SettingsChange_says_what_a_reload_can_not_change
                 change.Effective.Postgres.DataDirectory,
                 change.Effective.Postgres.BinDirectory));
         Assert.Equal(current.Etcd.Endpoints, change.Effective.Etcd.Endpoints);
+        Assert.Equal(
+            (current.Watchdog, current.Postgres.Programs, current.Log.MaximumQueueLength),
+            (change.Effective.Watchdog, change.Effective.Postgres.Programs, change.Effective.Log.MaximumQueueLength));
     }
 
     [Fact]

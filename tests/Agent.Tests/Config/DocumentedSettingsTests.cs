@@ -1,0 +1,116 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Routing.Agent.Config;
+using Routing.Cluster;
+using Routing.Cluster.Keys;
+using Routing.Settings;
+using Routing.TestKit;
+
+namespace Routing.Agent.Tests.Config;
+
+/// <summary>
+/// Default, unit, range, words and reload letter of each setting in the documents are those of the reader.
+/// </summary>
+public sealed class DocumentedSettingsTests
+{
+    private const string Document = "configuration.md";
+
+    private static readonly Role[] s_roles = [Role.Primary, Role.Replica, Role.StandbyLeader];
+
+    private static readonly SettingProbe s_local = new(
+        ReadLocal,
+        [
+            Baseline("""{"hosts": "127.0.0.1:2379", "cert": "/tmp/cert"}"""),
+            Baseline("""{"hosts": "127.0.0.1"}"""),
+            Baseline("""{"srv": "example.org"}"""),
+        ],
+        static (before, after) =>
+            !SettingsChange.Between((AgentSettings)before, (AgentSettings)after).NeedProcessRestart.IsEmpty);
+
+    private static readonly SettingProbe s_shared = new(ReadShared, [Baseline("""{"hosts": "127.0.0.1:2379"}""")]);
+
+    private static readonly SettingProbe s_dynamic = new(ReadDynamic, [[]]);
+
+    [Theory]
+    [InlineData("## Global", "")]
+    [InlineData("## `log`", "log.")]
+    [InlineData("## `restapi`", "restapi.")]
+    [InlineData("## `ctl`", "ctl.")]
+    [InlineData("## `etcd3` (or `etcd`)", "etcd3.")]
+    [InlineData("## `postgresql`, local only", "postgresql.")]
+    [InlineData("## `watchdog`", "watchdog.")]
+    public void A_local_setting_is_read_as_its_entry_says(string heading, string prefix) =>
+        AssertAll(s_local, DocumentedSetting.Of(Repository.Section(Document, heading), prefix));
+
+    [Fact]
+    public void A_setting_of_the_server_is_in_force_as_its_entry_says() => AssertAll(
+        s_shared,
+        DocumentedSetting.Of(Repository.Section(Document, "## `postgresql`, local or dynamic"), "postgresql."));
+
+    [Fact]
+    public void A_dynamic_setting_is_read_as_its_entry_says()
+    {
+        var section = Repository.Section(Document, "## The dynamic configuration");
+        var health = section.IndexOf("`routing_health` is our own section", StringComparison.Ordinal);
+
+        AssertAll(s_dynamic, DocumentedSetting.Of(section[..health], ""));
+        AssertAll(s_dynamic, DocumentedSetting.Of(section[health..], "routing_health."));
+    }
+
+    private static void AssertAll(SettingProbe probe, IReadOnlyList<DocumentedSetting> settings)
+    {
+        Assert.NotEmpty(settings);
+        // Names with a gap stand for many; what they are read by has tests of its own.
+        var problems = settings.Where(one => !one.Path.Contains('…', StringComparison.Ordinal))
+            .Select(one => one with { Path = one.Path.Replace("ROLE", "primary", StringComparison.Ordinal) })
+            .SelectMany(probe.ProblemsOf).ToList();
+        Assert.True(problems.Count == 0, string.Join('\n', problems));
+    }
+
+    private static ProbedSettings ReadLocal(JsonObject configuration)
+    {
+        // The whole text in a variable: thousands of configurations are read, and no file is needed.
+        var result = AgentSettingsReader.Load(null, SettingsEnvironment.From(
+            AgentSettingsReader.EnvironmentPrefix,
+            [KeyValuePair.Create("PATRONI_CONFIGURATION", configuration.ToJsonString())]));
+        return new ProbedSettings(
+            result.Settings,
+            [.. result.Errors.Select(error => error.ToString())],
+            [.. result.Warnings.Select(warning => warning.ToString())]);
+    }
+
+    /// <summary>What is in force after local and dynamic settings are combined.</summary>
+    private static ProbedSettings ReadShared(JsonObject configuration)
+    {
+        var read = ReadLocal(configuration);
+        return read with
+        {
+            Settings = read.Settings is AgentSettings settings
+                ? s_roles.Select(role => EffectivePostgresConfig.Combine(settings, DynamicConfig.Default, role, 17))
+                    .ToArray()
+                : null,
+        };
+    }
+
+    private static ProbedSettings ReadDynamic(JsonObject configuration)
+    {
+        var config = DynamicConfigReader.Read(JsonElement.Parse(configuration.ToJsonString()), 0);
+        return new ProbedSettings(config with { Raw = default, Postgresql = default }, config.Problems, []);
+    }
+
+    private static JsonObject Baseline(string etcd) => JsonNode.Parse($$"""
+        {
+          "scope": "orders", "name": "n1", "etcd3": {{etcd}},
+          "restapi": { "listen": "127.0.0.2:8008" , "certfile": "/tmp/cert",
+            "authentication": { "username": "u", "password": "p" } },
+          "ctl": { "authentication": { "username": "u", "password": "p" } },
+          "postgresql": {
+            "listen": "127.0.0.2:5432", "data_dir": "/tmp/routing-nowhere/data",
+            "authentication": {
+              "superuser": { "username": "postgres", "password": "s" },
+              "replication": { "username": "replicator", "password": "r" }
+            }
+          }
+        }
+        """)!.AsObject();
+}
