@@ -4,9 +4,9 @@ namespace Routing.Cluster;
 
 /// <summary>What a member knows of the cluster from before the store was set up anew or restored. Pure.</summary>
 /// <remarks>
-/// The history of the data goes on, whatever became of the store: who is synchronous, how far the last leader had come,
-/// which timelines were opened. A store that lost these facts, or holds older ones, would let a member lead that lacks
-/// acknowledged commits.
+/// The history of the data goes on, whatever became of the store: which members are synchronous, how far the last
+/// leader was, which timelines were opened. A store that lost these facts, or holds older ones, would let a member lead
+/// that lacks acknowledged commits.
 /// </remarks>
 public static class EarlierLife
 {

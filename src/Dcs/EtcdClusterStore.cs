@@ -210,7 +210,7 @@ public sealed class EtcdClusterStore : IClusterStore
             var seen = cluster.Leader;
             if (seen.Holder == member)
             {
-                // Written anew even on the same lease: that shows everybody that it is not a remnant of the snapshot.
+                // Written anew even on the same lease: that shows that it is not a remnant of the snapshot.
                 var transaction = _keys.Transaction(
                     ClusterKeys.Leader,
                     _keys.Put(ClusterKeys.Leader, member, leaseId),
@@ -339,7 +339,7 @@ public sealed class EtcdClusterStore : IClusterStore
     private async ValueTask<LeaderWrite> TryAcquireLeaderAsync(
         EtcdOperation operation, string member, long leaseId, RaceBasis? basis)
     {
-        // May be repeated: created twice it can't be, and when it is there, name and lease tell whose it is.
+        // May be repeated: created twice it can't be, and when it is there, name and lease tell which member made it.
         var transaction = _keys.Transaction(
             ClusterKeys.Leader,
             _keys.Put(ClusterKeys.Leader, member, leaseId),
@@ -406,7 +406,7 @@ public sealed class EtcdClusterStore : IClusterStore
     }
 
     /// <summary>
-    /// Creates a key that hangs on no lease. When the answer is lost, the key does not tell whose it is (two members
+    /// Creates a key that hangs on no lease. When the answer is lost, the key does not tell its maker (two members
     /// begin to bootstrap with the same empty value), so the same transaction leaves a claim with a unique name; it
     /// goes with its own short lease.
     /// </summary>

@@ -34,7 +34,7 @@ public interface IClusterStore : IClusterViews, IAsyncDisposable
     ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Takes the leader key if nobody holds it (create-only). A race lost is an outcome, not an exception.
+    /// Takes the leader key if no member holds it (create-only). A race lost is an outcome, not an exception.
     /// </summary>
     /// <remarks>
     /// Held also when the key turns out to be ours already on this very lease (an earlier answer was lost). Lost with

@@ -8,6 +8,6 @@ public interface IEndpointSource
     /// <param name="time">The clock for time limits.</param>
     /// <param name="random">Draws among endpoints of equal rank.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="ClusterStoreException">Nobody answered, or there are none.</exception>
+    /// <exception cref="ClusterStoreException">No server of names answered, or there are no endpoints.</exception>
     Task<IReadOnlyList<Uri>> FindAsync(TimeProvider time, Random random, CancellationToken cancellationToken);
 }

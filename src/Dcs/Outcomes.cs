@@ -55,7 +55,7 @@ public enum LeaseOutcome
     /// <summary>The key is ours.</summary>
     Held,
 
-    /// <summary>Another member holds the key, or nobody does.</summary>
+    /// <summary>Another member holds the key, or none does.</summary>
     Lost,
 
     /// <summary>Our lease does not exist any more: grant a new one.</summary>

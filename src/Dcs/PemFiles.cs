@@ -37,7 +37,7 @@ public static class PemFiles
         return found;
     }
 
-    /// <summary>A policy that trusts the authorities of a file alone, and asks nobody for revocations.</summary>
+    /// <summary>A policy that trusts the authorities of a file alone, and asks no server for revocations.</summary>
     public static X509ChainPolicy TrustOnly(string file)
     {
         var policy = new X509ChainPolicy

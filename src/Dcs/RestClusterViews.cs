@@ -116,13 +116,13 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    // A change is at hand: nobody leads, or the leader's agent is silent.
+    // A change is at hand: no member leads, or the leader's agent is silent.
     private static bool IsInDoubt(ClusterView view, Dictionary<Uri, ClusterSnapshot> answers) =>
         view.IsLive
             && (view.Snapshot.LeaderMember is not { } leader
                 || (RestOf(leader) is { } rest && !answers.ContainsKey(rest)));
 
-    // Without a leader nobody may be promoted to an older timeline than any member has.
+    // Without a leader no member may be promoted to an older timeline than any member has.
     private static long TimelineOf(ClusterSnapshot snapshot) =>
         snapshot.Leader?.Term.Revision ?? snapshot.Members.Values.Max(member => (long?)member.Timeline) ?? 0;
 

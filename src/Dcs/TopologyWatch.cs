@@ -75,7 +75,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops following. Those who wait are told by an <see cref="ObjectDisposedException"/>.</summary>
+    /// <summary>Stops following. Waits for a newer view end with an <see cref="ObjectDisposedException"/>.</summary>
     public async ValueTask DisposeAsync()
     {
         Cancel(_stop);
@@ -116,7 +116,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
         }
         catch (Exception ownMistake)
         {
-            // A watch promises not to end. Nobody may go on as if the last view were the newest.
+            // A watch promises not to end. No reader may go on as if the last view were the newest.
             LogBroken(ownMistake);
             Publish(Current with { IsLive = false });
             End(ownMistake);

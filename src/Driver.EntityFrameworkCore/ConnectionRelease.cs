@@ -6,7 +6,7 @@ namespace Routing.Driver.EntityFrameworkCore;
 
 /// <summary>
 /// Takes the closed connection from a pooled context when its lease ends. The next lease makes one, to the member that
-/// is right then, also for whoever opens what <c>GetDbConnection()</c> gives without EF Core.
+/// is right then, also for an application that opens what <c>GetDbConnection()</c> gives without EF Core.
 /// </summary>
 internal sealed class ConnectionRelease(IRelationalConnection connection, IDbContextOptions options)
     : IResettableService

@@ -17,7 +17,7 @@ public static class RoutingDbContextOptionsExtensions
     /// left alone. <c>Migrate</c>, <c>EnsureCreated</c> and <c>EnsureDeleted</c> work at the leader.
     /// </remarks>
     /// <param name="builder">The context's options.</param>
-    /// <param name="source">The data source; its target decides who is right.</param>
+    /// <param name="source">The data source; its target decides which members are right.</param>
     public static DbContextOptionsBuilder UseRouting(this DbContextOptionsBuilder builder, RoutingDataSource source)
     {
         ArgumentNullException.ThrowIfNull(builder);

@@ -14,7 +14,7 @@ public enum DemoteMode
     /// <summary>An immediate stop; then the key is released.</summary>
     Immediate,
 
-    /// <summary>An immediate stop; another member has the key by now, or nobody.</summary>
+    /// <summary>An immediate stop; another member has the key by now, or none.</summary>
     ImmediateNoLock,
 
     /// <summary>
@@ -35,7 +35,7 @@ public abstract record HaAction
 
     // --- keys: quick, awaited in the loop, each with its own deadline -------------------------------------------
 
-    /// <summary>Take the leader key, if nobody holds it.</summary>
+    /// <summary>Take the leader key, if no member holds it.</summary>
     public sealed record AcquireLeader : HaAction;
 
     /// <summary>
@@ -69,7 +69,7 @@ public abstract record HaAction
     /// <summary>Delete the synchronous state, if it has not changed since.</summary>
     public sealed record DeleteSync(long Revision) : HaAction;
 
-    /// <summary>Announce the timeline that is about to be opened, so that nobody else ever opens it.</summary>
+    /// <summary>Announce the timeline that is about to be opened, so that no other member ever opens it.</summary>
     public sealed record ReserveTimeline(uint Timeline) : HaAction;
 
     /// <summary>Write the timeline history.</summary>
@@ -78,7 +78,7 @@ public abstract record HaAction
     // --- questions ------------------------------------------------------------------------------------------------
 
     /// <summary>Ask these members for their state.</summary>
-    /// <param name="Members">Whom: name and <c>api_url</c>, also of members whose key has vanished.</param>
+    /// <param name="Members">The members to ask, name and <c>api_url</c>, also those whose key has vanished.</param>
     /// <param name="Patient">Wait for a slow answer, though all of them are ours.</param>
     public sealed record ProbePeers(ImmutableArray<Member> Members, bool Patient = false) : HaAction;
 
@@ -128,7 +128,7 @@ public abstract record HaAction
 
     /// <summary>Stop accepting writes.</summary>
     /// <param name="Mode">How.</param>
-    /// <param name="Candidate">Graceful: who shall take over; null for any.</param>
+    /// <param name="Candidate">Graceful: the member that shall take over; null for any.</param>
     public sealed record Demote(DemoteMode Mode, string? Candidate = null) : HaAction;
 
     /// <summary>Stream from another upstream.</summary>

@@ -227,7 +227,7 @@ public static partial class HaLoop
         && (!request.IsSwitchover || o.Peers!.Reports[request.Candidate!].Position >= o.Memory.Published.Highest);
 
     /// <summary>
-    /// A request decides who goes first for one ttl; then the cluster needs a leader more than the wanted one.
+    /// A request decides for one ttl which member goes first; then the cluster needs a leader more than the wanted one.
     /// </summary>
     private static bool IsEarly(Observation o) => o.Now - (o.Memory.UnlockedSince ?? o.Now) < o.Timing.Ttl;
 

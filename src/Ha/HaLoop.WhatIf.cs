@@ -31,7 +31,7 @@ public static partial class HaLoop
         {
             Cluster = cluster with { Leader = null },
             Lease = o.Lease with { HoldsLeader = false, IsUncertain = false },
-            // The time that a race is put off says nothing about who wins it.
+            // The time that a race is put off says nothing about its winner.
             Config = o.Config with { PrimaryRaceBackoff = TimeSpan.Zero },
             Memory = o.Memory with { UnlockedSince = o.Now },
             Peers = new PeerAnswers(o.Now, o.Now, reports),

@@ -180,7 +180,7 @@ public sealed record LocalPostgres
     /// <summary>Replay is paused.</summary>
     public bool ReplayPaused { get; init; }
 
-    /// <summary>What the recovery settings say now; null for nobody.</summary>
+    /// <summary>The upstream by the recovery settings of now; null: none.</summary>
     public Upstream? Following { get; init; }
 
     /// <summary>server_version_num, for example 150018; 0 when unknown.</summary>

@@ -125,7 +125,7 @@ public sealed record LoopMemory
     /// <summary>When the cluster was first seen without a leader, after the last term that is known of.</summary>
     public TimeSpan? UnlockedSince { get; init; }
 
-    /// <summary>What the last leader has left in the keys; null: somebody leads, or the DCS is unknown.</summary>
+    /// <summary>What the last leader has left in the keys; null: a member leads, or the DCS is unknown.</summary>
     public RaceBasis? UnlockedBasis { get; init; }
 
     /// <summary>The members that were seen, also those whose key has vanished.</summary>

@@ -34,7 +34,7 @@ public enum OrderRefusal
     /// <summary>PostgreSQL has not started yet.</summary>
     StillStarting,
 
-    /// <summary>Nobody leads, so there is nothing to copy.</summary>
+    /// <summary>No member leads, so there is nothing to copy.</summary>
     NoLeader,
 
     /// <summary>This member leads: its data are the cluster's.</summary>

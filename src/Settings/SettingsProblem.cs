@@ -19,7 +19,7 @@ public sealed record SettingsProblem(string Origin, string Path, string? Value, 
     /// <summary>The value as it may be shown; null when it is missing or secret.</summary>
     public string? Value { get; } = SecretText.Shown(Path, Value);
 
-    /// <summary>The text itself is no YAML that can be read: nobody finds such a place by the setting's name.</summary>
+    /// <summary>The text itself is no YAML that can be read: such a place is not found by the setting's name.</summary>
     public bool IsOfSyntax { get; init; }
 
     /// <summary>Origin, path, value and message, in this order, separated by colons.</summary>

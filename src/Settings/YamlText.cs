@@ -98,7 +98,7 @@ public static class YamlText
             }
         }
 
-        /// <summary>Whoever looks at the text does not see what YAML forbids: it is told by its number.</summary>
+        /// <summary>A character that YAML forbids is mostly invisible: it is named by its number.</summary>
         private void CheckCharacters()
         {
             var line = 1;

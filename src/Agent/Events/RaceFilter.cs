@@ -2,12 +2,14 @@ using Routing.Ha;
 
 namespace Routing.Agent.Events;
 
-/// <summary>Tells which answers of other members are news: while nobody leads they are asked twice a second.</summary>
+/// <summary>
+/// Tells which answers of other members are news: while no member leads they are asked twice a second.
+/// </summary>
 internal sealed class RaceFilter
 {
     private string _last = "";
 
-    /// <summary>Whether somebody says something else than before; then it counts as told.</summary>
+    /// <summary>Whether a member answers something else than before; the answer then counts as told.</summary>
     public bool IsNews(LocalPostgres own, PeerAnswers answers)
     {
         var said = $"{own.WalPosition} {own.Timeline} " + string.Join(' ', answers.Reports.Values.Select(report =>

@@ -38,7 +38,9 @@ internal static class FenceDirectory
                     + "writable.");
     }
 
-    /// <summary>Removes the directory of a fence that has ended, but for what somebody should still read.</summary>
+    /// <summary>
+    /// Removes the directory of a fence that has ended, but for a report that an agent has still to read.
+    /// </summary>
     /// <param name="stateFile">The fence's state.</param>
     public static void Remove(string stateFile)
     {

@@ -61,7 +61,7 @@ internal static class FenceSweep
         return !Directory.Exists(directory);
     }
 
-    /// <summary>No agent, no primary to guard, and nothing that somebody should still hear of.</summary>
+    /// <summary>No agent, no primary to guard, and no report that an agent has still to read.</summary>
     private static bool IsForsaken(FencePage page, DateTimeOffset now) =>
         (page.IsOfEarlierBoot
             || (!Runs(page.AgentPid, page.AgentStart)

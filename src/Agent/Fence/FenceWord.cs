@@ -25,7 +25,7 @@ internal readonly record struct FenceWord(long Value)
         return new FenceWord((milliseconds << PidBits) | (uint)postmasterPid);
     }
 
-    /// <summary>The fence has begun to act on that postmaster: nobody may extend this any more.</summary>
+    /// <summary>The fence has begun to act on that postmaster: no agent may extend this any more.</summary>
     public static FenceWord Firing(int postmasterPid) => Armed(postmasterPid, default);
 
     public bool IsArmed => Value != 0;

@@ -39,7 +39,7 @@ internal sealed partial class ClusterObserver(
         return (snapshot, view.IsLive, view.LastContact);
     }
 
-    /// <summary>Keys that cannot be read count as nothing; somebody should know.</summary>
+    /// <summary>Logs the keys that cannot be read: they count as missing.</summary>
     private void NameProblems(ClusterSnapshot snapshot)
     {
         if (snapshot.Problems != _problems)

@@ -26,7 +26,7 @@ internal sealed class FirstWriteWatch(IPostgres postgres, AgentEvents events, Ti
     /// <summary>So long it looks often: clients that wait come back within this time.</summary>
     private static readonly TimeSpan s_quickFor = TimeSpan.FromSeconds(15);
 
-    /// <summary>After that it looks no more: nobody waits to write.</summary>
+    /// <summary>After that it looks no more: no client waits to write.</summary>
     private static readonly TimeSpan s_longest = TimeSpan.FromMinutes(10);
 
     private readonly CancellationTokenSource _end = new();
@@ -35,7 +35,7 @@ internal sealed class FirstWriteWatch(IPostgres postgres, AgentEvents events, Ti
     /// <summary>The end of the search that was begun last.</summary>
     public Task Ended { get; private set; } = Task.CompletedTask;
 
-    /// <summary>Looks from the end of a promotion until somebody has written.</summary>
+    /// <summary>Looks from the end of a promotion until a client has written.</summary>
     public void See(Observation o)
     {
         if (o is { Ended: { Kind: JobKind.Promote, Result: JobResult.Done }, Lease.HoldsLeader: true })

@@ -27,7 +27,7 @@ internal sealed class LeaderKeys(
                 _statusWrittenAt = time.GetTimestamp();
             }
         }
-        // While others vouch, the list stays that of those who do: a member that is added now has not been asked.
+        // While members consent, the list stays that of these members: one that is added now has not been asked.
         if (o.Config.FailsafeMode && keeper.VouchedUntil is null)
         {
             await TendFailsafeAsync(o.Cluster!, member, cancellationToken);

@@ -42,10 +42,10 @@ internal sealed record LeaseBelief
     /// <summary>When the DCS said last that the key is ours.</summary>
     public long ConfirmedAt { get; init; }
 
-    /// <summary>Until when others vouch for this leader; 0: nobody does.</summary>
+    /// <summary>Until when the members consent to this leader; 0: they do not.</summary>
     public long VouchedUntil { get; init; }
 
-    /// <summary>When the guards act if nobody vouches any longer; 0: nobody has.</summary>
+    /// <summary>When the guards act without a further consent; 0: there was none.</summary>
     public long VouchedDeadline { get; init; }
 
     /// <summary>The newest term that was given up.</summary>
@@ -111,7 +111,7 @@ internal sealed record LeaseBelief
             VouchedDeadline = Math.Max(VouchedDeadline, deadline),
         };
 
-    /// <summary>Nobody vouches any more; the guards act at this deadline at the latest.</summary>
+    /// <summary>The members consent no more; the guards act at this deadline at the latest.</summary>
     public LeaseBelief WithConsentWithdrawn(long deadline) =>
         this with { VouchedUntil = 0, VouchedDeadline = Math.Min(VouchedDeadline, deadline) };
 

@@ -62,7 +62,7 @@ internal sealed partial class LeaseKeeper(
     public Term ReleasedTerm => _belief.ReleasedTerm;
 
     /// <summary>
-    /// Until when others vouch for this leader (failsafe mode); null when nobody does. The DCS's own word ends it.
+    /// Until when the members consent to this leader (failsafe mode); null: they do not. An answer of the DCS ends it.
     /// </summary>
     public long? VouchedUntil => _belief.VouchedUntil is not 0 and var until ? until : null;
 
@@ -326,7 +326,7 @@ internal sealed partial class LeaseKeeper(
                 && write.Life > earlier.Term.Life
                 && IsBelieved())
             {
-                // The store was set up anew or restored: who is believed to lead goes on, and says so there.
+                // The store was set up anew or restored: a member that is believed to lead goes on, and says so there.
                 LogNewLife(write.Leader?.Holder ?? "nobody");
                 write = await store.TryCarryLeaderAsync(self, lease.Id, limit.Token);
             }

@@ -105,7 +105,7 @@ internal sealed class OrderDesk(Action wake)
         }
     }
 
-    /// <summary>The planned restart is due: it becomes an order that nobody waits for.</summary>
+    /// <summary>The planned restart is due: it becomes an order without a waiting request.</summary>
     public void OrderScheduled()
     {
         lock (_lock)

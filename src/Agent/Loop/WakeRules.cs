@@ -5,7 +5,7 @@ namespace Routing.Agent.Loop;
 /// <summary>Which changes of the cluster can change a decision.</summary>
 internal static class WakeRules
 {
-    /// <summary>Positions and the leader's status change all the time and wake nobody; everything else does.</summary>
+    /// <summary>Positions and the leader's status change all the time and wake no loop; everything else does.</summary>
     public static bool Matters(ClusterSnapshot? before, ClusterSnapshot after, string self)
     {
         if (before is null || before.Life != after.Life || before.Leader != after.Leader

@@ -4,7 +4,9 @@ using System.Runtime.InteropServices;
 
 namespace Routing.Agent.Native;
 
-/// <summary>One thread that sleeps in epoll on every watched pidfd and tells within a millisecond who ended.</summary>
+/// <summary>
+/// One thread that sleeps in epoll on every watched pidfd and tells within a millisecond which process has ended.
+/// </summary>
 internal sealed unsafe class ExitWatcher
 {
     private const int MaximumEvents = 16;

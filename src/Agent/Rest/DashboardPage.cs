@@ -7,7 +7,7 @@ namespace Routing.Agent.Rest;
 
 /// <summary>
 /// <c>GET /ui</c>: a page for people. It shows what the other answers of this interface tell, and offers the actions to
-/// whom has the credentials.
+/// users that have the credentials.
 /// </summary>
 /// <remarks>
 /// One file in the program, and nothing from elsewhere: the policy that goes with it lets the browser run this style

@@ -72,7 +72,7 @@ internal static class HealthCheck
         }
         if (view.Cluster is null)
         {
-            return false;   // who is synchronous stands in the DCS alone
+            return false;   // which members are synchronous stands in the DCS alone
         }
         return path switch
         {

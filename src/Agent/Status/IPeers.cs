@@ -8,7 +8,7 @@ namespace Routing.Agent.Status;
 internal interface IPeers
 {
     /// <summary>
-    /// Asks each member for its status. One report per member, in the order asked; nobody is left out.
+    /// Asks each member for its status. One report per member, in the order asked; none is left out.
     /// </summary>
     /// <param name="members">Whom to ask.</param>
     /// <param name="timeout">The longest that any of them may take; a refused connection is known at once.</param>
@@ -25,7 +25,7 @@ internal interface IPeers
         IReadOnlyList<KeyValuePair<string, string>> members, FailsafeMessage message, TimeSpan timeout,
         CancellationToken cancellationToken);
 
-    /// <summary>Whether somebody answers at this member's REST (a running agent with our name?).</summary>
+    /// <summary>Whether an agent answers at this member's REST: another one with our name may run.</summary>
     /// <returns>True for any HTTP answer; false when the connection is refused or nothing comes in time.</returns>
     Task<bool> LivenessAsync(string apiUrl, TimeSpan timeout, CancellationToken cancellationToken);
 }

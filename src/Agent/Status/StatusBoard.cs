@@ -1,6 +1,6 @@
 namespace Routing.Agent.Status;
 
-/// <summary>Where the loop hangs its newest status, and everybody else reads it.</summary>
+/// <summary>Holds the newest status of the agent: the loop writes it, all others read it.</summary>
 internal sealed class StatusBoard(AgentStatus first)
 {
     private AgentStatus _current = first;

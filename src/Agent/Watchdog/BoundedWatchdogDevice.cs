@@ -47,7 +47,7 @@ internal sealed class BoundedWatchdogDevice : IWatchdogDevice
         return path => new BoundedWatchdogDevice(path, calls, calls.Do($"opening {path}", () => open(path), TooLate));
     }
 
-    /// <summary>Opened when nobody waited any more: it runs, and nobody would feed it.</summary>
+    /// <summary>Closes a device that was opened too late: it runs, and would not be fed.</summary>
     private static void TooLate(IWatchdogDevice device)
     {
         using (device)

@@ -37,7 +37,7 @@ internal sealed record CtlSettings
     /// <summary>How to talk to the members' REST API.</summary>
     public ApiSettings Api { get; init; } = new();
 
-    /// <summary>The superuser, where the agent's own file names one: who asks a server about its parameters.</summary>
+    /// <summary>The superuser, where the agent's own file names one: it asks a server about its parameters.</summary>
     public SqlLogin Superuser { get; init; } = new(null, null, "postgres");
 
     /// <summary>Where the keys of a cluster, or of one of its Citus groups, stand.</summary>
@@ -71,7 +71,7 @@ internal sealed record CtlSettings
         {
             Scope = string.IsNullOrWhiteSpace(scope) ? null : scope,
             Namespace = clusterNamespace,
-            Etcd = etcd!,   // null: nothing says where; an error only for those who ask
+            Etcd = etcd!,   // null: nothing says where; an error only for commands that ask it
             ConfiguredGroup = group,
             Superuser = login,
             Api = insecureOption ? api with { Insecure = true } : api,

@@ -222,7 +222,7 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
     /// <param name="store">The DCS.</param>
     /// <param name="member">The member.</param>
     /// <param name="startedBefore">The server that has to be gone; null for none.</param>
-    /// <param name="syncBefore">The synchronous state before: who was in it has to be in it again.</param>
+    /// <param name="syncBefore">The synchronous state before: its members have to be in it again.</param>
     /// <param name="cancellationToken">Gives up.</param>
     private async Task<string?> ProblemOfAsync(
         IClusterStore store, Member member, string? startedBefore, SyncState syncBefore,

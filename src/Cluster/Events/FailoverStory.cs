@@ -15,7 +15,7 @@ public sealed record FailoverStory
     /// </summary>
     public required string Kind { get; init; }
 
-    /// <summary>Who led before; null: nobody that is known of.</summary>
+    /// <summary>The member that led before; null: none is known.</summary>
     public string? From { get; init; }
 
     /// <summary>Who leads now; null: the leader key is still free.</summary>
@@ -33,7 +33,7 @@ public sealed record FailoverStory
     /// <summary>The new leader's decision to take the leader key; null when unknown.</summary>
     public ClusterEvent? Rule { get; init; }
 
-    /// <summary>Whom the new leader asked before, and what each answered; null: it asked nobody.</summary>
+    /// <summary>The members that the new leader asked before, with their answers; null: it asked none.</summary>
     public ClusterEvent? Race { get; init; }
 
     /// <summary>One per name of <see cref="PhaseNames"/>, in that order.</summary>

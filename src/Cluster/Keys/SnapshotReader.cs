@@ -91,7 +91,7 @@ public static class SnapshotReader
         snapshot with { LegacyOptime = optime,
             Status = snapshot.HasStatusKey ? snapshot.Status : StatusReader.FromOptime(optime) };
 
-    /// <summary>The member's name when the key is "members/NAME"; keys deeper than that belong to nobody.</summary>
+    /// <summary>The member's name when the key is "members/NAME"; keys deeper than that belong to no member.</summary>
     private static string? MemberName(string key) =>
         key.StartsWith(ClusterKeys.MembersPrefix, StringComparison.Ordinal)
         && key.Length > ClusterKeys.MembersPrefix.Length

@@ -1,6 +1,6 @@
 namespace Routing.Cluster.Text;
 
-/// <summary>Finds the name that somebody probably meant.</summary>
+/// <summary>Finds the known name that a wrong one was probably meant to be.</summary>
 public static class NearestName
 {
     /// <summary>More differences than these are another word.</summary>

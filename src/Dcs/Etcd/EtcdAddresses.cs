@@ -5,7 +5,7 @@ internal sealed class EtcdAddresses(EtcdOptions options, TimeProvider time)
 {
     private readonly Random _random = new();
 
-    /// <summary>What is known without asking anybody.</summary>
+    /// <summary>The addresses that are known without a question to a server.</summary>
     /// <exception cref="ArgumentException">Nothing is configured, or not for http or https.</exception>
     public IReadOnlyList<Uri> Configured()
     {

@@ -49,7 +49,7 @@ internal sealed partial class EtcdInquiry(EtcdClient client, RangeRequest questi
                 var problems = await Task.WhenAll(client.Endpoints.All.Select(AskAsync));
                 if (!client.Lives.IsInDoubt || problems.All(problem => problem is null))
                 {
-                    return;   // the old life answered; or nobody did: the next answer begins the inquiry anew
+                    return;   // the old life answered; or no endpoint did: the next answer begins the inquiry anew
                 }
                 if (client.Lives.TryBegin() is { } life)
                 {

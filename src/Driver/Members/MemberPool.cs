@@ -93,8 +93,8 @@ internal sealed class MemberPool : IDisposable
 
     /// <summary>A closed connection of this pool.</summary>
     /// <remarks>
-    /// What it does is counted where somebody asks for it: the choice between replicas, or whoever listens to the
-    /// metric. Counting allocates nothing, but its atomic steps would be a tenth of an open's time.
+    /// What it does is counted where that is used: for the choice between replicas, or by a listener of the metric.
+    /// Counting allocates nothing, but its atomic steps would be a tenth of an open's time.
     /// </remarks>
     public NpgsqlConnection Create()
     {

@@ -9,7 +9,7 @@ using Npgsql.TypeMapping;
 namespace Routing.Driver.Members;
 
 /// <summary>
-/// Sees when a pool's data source loads the database's types: at its first login, and when somebody asks for it.
+/// Sees when a pool's data source loads the database's types: at its first login, and when the application asks for it.
 /// </summary>
 internal sealed class TypeLoadObserver
 {
@@ -28,7 +28,7 @@ internal sealed class TypeLoadObserver
     /// <summary>Loads the types anew for the driver itself: that is not told to <see cref="Reloaded"/>.</summary>
     public static async Task ReloadAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        s_isOwn.Value = true;   // seen by what is called from here, and by nobody else
+        s_isOwn.Value = true;   // seen only by what is called from here
         await connection.ReloadTypesAsync(cancellationToken).ConfigureAwait(false);
     }
 

@@ -98,10 +98,10 @@ internal sealed class ConnectionOpener
     /// <summary>Opens a connection by a route of the caller's; for causal reads.</summary>
     /// <param name="target">What it is for, in messages.</param>
     /// <param name="routeOf">
-    /// The route by the newest picture. With nobody on it this gives up at once: the caller has another way.
+    /// The route by the newest picture. With no member on it this gives up at once: the caller has another way.
     /// </param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="NoHostException">Nobody is on the route, or none could be had in time.</exception>
+    /// <exception cref="NoHostException">No member is on the route, or none could be had in time.</exception>
     public ValueTask<NpgsqlConnection> OpenAsync(
         TargetSessionAttributes target, Func<Picture, Route> routeOf, CancellationToken cancellationToken) =>
         OpenSlowlyAsync(target, routeOf, null, isAsync: true, cancellationToken);

@@ -15,14 +15,14 @@ namespace Routing.Driver.Opening;
 /// </summary>
 /// <remarks>
 /// A machine. It chooses a member by the newest picture of the cluster; it makes an attempt there; after a failure it
-/// chooses another member, or takes its place before a full pool; and where there is nobody left to try it waits for a
+/// chooses another member, or takes its place before a full pool; and where no member is left to try it waits for a
 /// change of the cluster, or for a little time, and chooses again.
 /// </remarks>
 /// <param name="router">The router of the cluster.</param>
 /// <param name="types">Loads the database's types where a pool does not know them yet.</param>
 /// <param name="target">What the connection is for.</param>
 /// <param name="routeOf">
-/// A route of the caller's, by the newest picture; null: the target's own. With nobody on it the open ends at once.
+/// A route of the caller's, by the newest picture; null: the target's own. With no member on it the open ends at once.
 /// </param>
 /// <param name="begun">The attempt to begin with; null: the choice is free.</param>
 /// <param name="isAsync">False: blocks the thread.</param>
@@ -41,7 +41,7 @@ internal sealed class OpenRun(
     private Attempt? _begun = begun;
     private Picture _picture = router.Current;
     private Route? _route;
-    private Attempt? _attempt;   // null: nobody can be tried
+    private Attempt? _attempt;   // null: no member can be tried
     private NpgsqlConnection? _connection;
     private Exception? _last;
     private int _pauses;         // waits that followed a failure
@@ -58,7 +58,7 @@ internal sealed class OpenRun(
         /// <summary>The member's pool is full: the open waits for its turn there.</summary>
         Queueing,
 
-        /// <summary>There is nobody left to try: the open waits for a change.</summary>
+        /// <summary>No member is left to try: the open waits for a change.</summary>
         Waiting,
 
         /// <summary>There is a connection.</summary>
@@ -203,7 +203,7 @@ internal sealed class OpenRun(
         return State.Choosing;
     }
 
-    // Without anybody to try only a change of the cluster helps; after a failure a little time may.
+    // Without a member to try only a change of the cluster helps; after a failure a little time may.
     private async ValueTask ForChangeAsync()
     {
         var limit = Left;
@@ -244,7 +244,7 @@ internal sealed class OpenRun(
         }
     }
 
-    /// <summary>Why there is nobody to try.</summary>
+    /// <summary>Why there is no member to try.</summary>
     private string Reason() =>
         !_picture.IsKnown ? router.Unanswered
         : Targets.MustBePrimary(target) ? _picture.NoLeaderReason ?? "the leader is out"

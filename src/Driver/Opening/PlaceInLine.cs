@@ -4,9 +4,9 @@ namespace Routing.Driver.Opening;
 
 /// <summary>A caller's place before a full pool: first come, first served.</summary>
 /// <remarks>
-/// Npgsql has one time-out for the wait for a free connection and for a new one to be made, and who runs into it goes
-/// to the end of its queue. So the callers that have found a pool full go on one at a time, in the order of their
-/// arrival.
+/// Npgsql has one time-out for the wait for a free connection and for a new one to be made, and a caller that runs into
+/// it goes to the end of Npgsql's queue. So the callers that have found a pool full go on one at a time, in the order
+/// of their arrival.
 /// </remarks>
 internal sealed class PlaceInLine : IDisposable
 {
@@ -33,7 +33,7 @@ internal sealed class PlaceInLine : IDisposable
         return isTurn;
     }
 
-    /// <summary>The next one's turn.</summary>
+    /// <summary>Gives the turn to the next caller.</summary>
     public void Dispose()
     {
         _held?.Release();

@@ -108,7 +108,7 @@ internal sealed class SharedTypes(ClusterRouter router, ConnectionOpener opener)
     /// <returns>Where the leader's log ends now; null: it does not say so soon.</returns>
     private async ValueTask<CausalToken?> AskLeaderAsync(CancellationToken cancellationToken)
     {
-        // Apart from the transaction of whoever is waiting for a connection to a replica.
+        // Apart from the transaction of the caller that waits for a connection to a replica.
         using var apart =
             new TransactionScope(TransactionScopeOption.Suppress, TransactionScopeAsyncFlowOption.Enabled);
         using var limit = new CancellationTokenSource(s_longestWait, router.Time);

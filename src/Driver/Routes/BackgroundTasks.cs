@@ -4,7 +4,7 @@ using Routing.Driver.Diagnostics;
 
 namespace Routing.Driver.Routes;
 
-/// <summary>Work that nobody waits for at once; awaited at the end, and its failures are told.</summary>
+/// <summary>Work that no caller waits for: it is awaited at the end, and its failures are logged.</summary>
 internal sealed class BackgroundTasks(string cluster, ILogger logger)
 {
     private readonly ConcurrentDictionary<Task, byte> _running = new();

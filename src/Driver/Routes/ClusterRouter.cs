@@ -215,7 +215,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
         DriverMetrics.Remove(_measures);
         _topology.Watch.Changed -= OnView;
         _pools.Dispose();
-        _current.Superseded.TrySetResult();   // those who wait see that it is over
+        _current.Superseded.TrySetResult();   // the opens that wait see that it is over
         await _topology.ReleaseAsync().ConfigureAwait(false);
         await Background.WhenAllAsync().ConfigureAwait(false);
     }
@@ -241,12 +241,12 @@ internal sealed class ClusterRouter : IAsyncDisposable
             }
             catch (Exception problem) when (ReferenceEquals(_current, before))
             {
-                _mistake = problem;   // of the application's callback: told to whoever opens a connection
+                _mistake = problem;   // thrown by the application's callback: the next open reports it
                 return;
             }
             finally
             {
-                before.Superseded.TrySetResult();   // come what may: those who wait would wait until their time is over
+                before.Superseded.TrySetResult();   // in any case, or the opens that wait for it are stuck
             }
         }
         _announcer.Announce(before, now);

@@ -29,7 +29,7 @@ internal sealed class Picture
 
     public Term HighestTerm => View.HighestTerm;
 
-    /// <summary>The pool for writes; null: nobody may be written to.</summary>
+    /// <summary>The pool for writes; null: no member may be written to.</summary>
     public MemberPool? LeaderPool { get; }
 
     /// <summary>Why there is no leader; null: there is one.</summary>

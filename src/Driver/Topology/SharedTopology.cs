@@ -27,7 +27,7 @@ internal sealed class SharedTopology
     /// <summary>Why the source does not answer; null while it does, or where it is not known.</summary>
     public string? Problem => _views.Problem;
 
-    /// <summary>Takes part in the watch of a cluster; begins it when nobody has it yet. To be given back.</summary>
+    /// <summary>Takes part in the watch of a cluster; begins it for the first user. To be released once.</summary>
     public static SharedTopology Take(RoutingOptions options, ILoggerFactory loggerFactory, TimeProvider time)
     {
         var key = KeyOf(options);

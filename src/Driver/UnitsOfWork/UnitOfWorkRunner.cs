@@ -76,7 +76,7 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
         }
     }
 
-    // The whole of it at random: those who were thrown out together do not come back together.
+    // Any part of it, at random: units that were thrown out together do not come back together.
     private TimeSpan Draw(TimeSpan bound)
     {
         lock (random)
@@ -206,7 +206,7 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
             }
             catch (Exception problem) when (problem is not RepeatException)
             {
-                // whoever gave up: it stays open
+                // the question had no answer: the outcome stays open
                 throw new AmbiguousCommitException(member, new AggregateException(lost, problem));
             }
             throw new AmbiguousCommitException(member, lost);

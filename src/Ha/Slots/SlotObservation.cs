@@ -18,7 +18,7 @@ public sealed record ReplicationSlot
     /// <summary><c>plugin</c> of a logical slot.</summary>
     public string? Plugin { get; init; }
 
-    /// <summary><c>active</c>: somebody streams from it.</summary>
+    /// <summary><c>active</c>: a connection streams from it.</summary>
     public bool Active { get; init; }
 
     /// <summary><c>temporary</c>: belongs to a session and ends with it.</summary>

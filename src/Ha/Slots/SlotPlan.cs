@@ -26,7 +26,7 @@ public abstract record SlotAction(string Name, string Reason)
     /// <param name="Reason">Why, in a few words for the log.</param>
     public sealed record Advance(string Name, string? Database, Lsn To, string Reason) : SlotAction(Name, Reason);
 
-    /// <summary>Drop a slot that nobody streams from.</summary>
+    /// <summary>Drop a slot that no connection streams from.</summary>
     public sealed record Drop(string Name, string Reason) : SlotAction(Name, Reason);
 
     /// <summary>

@@ -63,9 +63,9 @@ public abstract record QuorumStep
 /// </summary>
 /// <remarks>
 /// <para>
-/// Two places hold the agreement and can't be written together: the <c>sync</c> key says who may be promoted (a member
-/// that sees q other voters with no more WAL), the parameter says what a commit waits for (k of the names). Any q + 1
-/// voters and any k names must have a member in common, after each single step.
+/// Two places hold the agreement and can't be written together: the <c>sync</c> key says which members may be promoted
+/// (one that sees q other voters with no more WAL), the parameter says what a commit waits for (k of the names). Any
+/// q + 1 voters and any k names must have a member in common, after each single step.
 /// </para>
 /// <para>
 /// The key also answers for commits acknowledged in the past. So a step that lets a smaller set of voters decide needs
@@ -90,7 +90,7 @@ public static class QuorumResolver
             now = ChangeLeader(now, steps);
             if (now.Names.Intersect(now.Active).IsEmpty)
             {
-                return [.. steps];   // nobody has connected to the new primary yet: that says nothing about who is gone
+                return [.. steps];   // no standby has connected to the new primary yet: none counts as gone
             }
         }
         while (Next(now) is { } step)

@@ -8,7 +8,7 @@ namespace Routing.Ha.Synchronous;
 /// <summary>How <c>synchronous_standby_names</c> chooses among its names.</summary>
 public enum SyncMethod
 {
-    /// <summary>Nobody is waited for.</summary>
+    /// <summary>Commits wait for no standby.</summary>
     None,
 
     /// <summary>The first so many of the list that are connected.</summary>

@@ -58,7 +58,7 @@ internal sealed record ListenerConfig
 
     /// <summary>
     /// Networks whose connections must begin with a PROXY header (v1 or v2); connections from elsewhere are refused
-    /// then. Empty (the default): no header is expected from anybody.
+    /// then. Empty (the default): no client has to send a header.
     /// </summary>
     public ImmutableArray<IPNetwork> ProxyProtocolFrom { get; init; } = [];
 

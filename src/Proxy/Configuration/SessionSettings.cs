@@ -73,7 +73,7 @@ internal sealed record SessionSettings
     public TimeSpan FallbackStay { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// A member for whom nobody vouches (the store is silent, or its key is gone) and that has answered no probe for
+    /// A member that nothing proves alive (the store is silent, or its key is gone) and that has answered no probe for
     /// this long is not used, and its sessions are cut. Default 6 s; zero: never.
     /// </summary>
     public TimeSpan SilenceTime { get; init; } = TimeSpan.FromSeconds(6);

@@ -76,7 +76,7 @@ internal static class ListenSockets
         }
     }
 
-    // A file that nobody answers at is what a process that was killed has left.
+    // A file at which no process answers was left by one that was killed.
     private static void RemoveStale(string path)
     {
         if (!File.Exists(path))

@@ -111,7 +111,7 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
     {
         if (_places.TryRemove(address, out var place))
         {
-            // A socket of the service manager stays open: who waits there is served by the process that comes next.
+            // A socket of the service manager stays open: the next process serves the clients that wait there.
             await place.Listener!.StopAsync(leavesQueue: place.IsGiven);
             if (address.Path is { } path && !place.IsGiven)
             {

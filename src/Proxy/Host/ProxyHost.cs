@@ -215,10 +215,10 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         LogDraining(_settings.DrainTime.TotalSeconds);
         if (_settings.ReusePort && _admin is not null)
         {
-            await _admin.DisposeAsync();   // who asks from now on, asks the process that takes over
+            await _admin.DisposeAsync();   // from now on the process that takes over answers
         }
-        // New clients go elsewhere first: to the process that takes over, or nowhere. Those who were in the queue are
-        // let in; where there is no descriptor left for them, they wait until sessions have ended.
+        // New clients go elsewhere first: to the process that takes over, or nowhere. The ones that were in the queue
+        // are let in; where there is no descriptor left for them, they wait until sessions have ended.
         var stopping = _listeners.StopAsync().AsTask();
         await Task.WhenAny(stopping, Task.Delay(s_settle, _time));
         await _sessions.SettleAsync(s_settle);

@@ -33,7 +33,7 @@ internal sealed partial class NameCache(
     /// </summary>
     public ImmutableArray<IPAddress> Find(string host) => Find(host, s_lifetime);
 
-    /// <summary>Somebody could not be reached under a name: it is looked up again unless that was just done.</summary>
+    /// <summary>A member could not be reached under its name: the name is looked up again, but not at once.</summary>
     public void Doubt(string host) => Find(host, s_retryPause);
 
     /// <summary>Nothing is looked up again.</summary>
@@ -75,7 +75,7 @@ internal sealed partial class NameCache(
         var isNews = !found.IsEmpty && !found.ToHashSet().SetEquals(before);
         if (found.IsEmpty)
         {
-            // The lookup counts as running until then, so that there is one at a time whoever asks.
+            // The lookup counts as running until then, so that only one runs at a time.
             await Task.Delay(s_retryPause, time, _stop.Token)
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }

@@ -9,10 +9,10 @@ internal sealed class HealthBook(TimeProvider time)
 
     private readonly Dictionary<string, MemberRecord> _all = new(StringComparer.Ordinal);
 
-    /// <summary>Everybody who was seen.</summary>
+    /// <summary>All members that were ever seen, by name.</summary>
     public IEnumerable<KeyValuePair<string, MemberRecord>> All => _all;
 
-    /// <summary>What was seen of one; begun when nothing was.</summary>
+    /// <summary>The record of one member; an empty one is added for a member that was not seen yet.</summary>
     public MemberRecord Of(string member)
     {
         if (!_all.TryGetValue(member, out var health))

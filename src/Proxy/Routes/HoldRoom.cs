@@ -6,7 +6,7 @@ namespace Routing.Proxy.Routes;
 /// <summary>
 /// Where sessions wait for a target, by listener and in the order of their arrival; lets them through at their pace.
 /// </summary>
-/// <remarks>Thread-safe. While somebody waits, it looks every 20 ms whether it is time.</remarks>
+/// <remarks>Thread-safe. While clients wait, it looks every 20 ms which of them may go on.</remarks>
 internal sealed class HoldRoom : IDisposable
 {
     private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(20);
@@ -37,7 +37,7 @@ internal sealed class HoldRoom : IDisposable
     /// <summary>How many wait.</summary>
     public int Count => Volatile.Read(ref _waiting);
 
-    /// <summary>Whether somebody waits for this listener.</summary>
+    /// <summary>Whether clients of this listener wait.</summary>
     public bool IsWaitedFor(string listener)
     {
         if (Count == 0)
@@ -95,7 +95,9 @@ internal sealed class HoldRoom : IDisposable
         return await waiter.Result.Task;
     }
 
-    /// <summary>Lets those through whose turn it is, oldest first, and sends those away whose time is over.</summary>
+    /// <summary>
+    /// Lets the waiting clients through whose turn it is, oldest first; refuses those whose time is over.
+    /// </summary>
     public void Release()
     {
         if (Count == 0)
@@ -112,7 +114,7 @@ internal sealed class HoldRoom : IDisposable
         }
     }
 
-    /// <summary>Who waits is sent away, and nobody waits any more.</summary>
+    /// <summary>Refuses the clients that wait, and from now on all that would wait.</summary>
     public void Drain()
     {
         lock (_lock)

@@ -31,7 +31,7 @@ internal sealed record ListenerState(
         return false;
     }
 
-    /// <summary>The place of a member among those who serve, or -1.</summary>
+    /// <summary>The index of a member among those that serve, or -1.</summary>
     public int IndexOf(string member)
     {
         for (var at = 0; at < Hosts.Members.Length; at++)

@@ -7,12 +7,13 @@ using Routing.Proxy.Wire;
 namespace Routing.Proxy.Routes;
 
 /// <summary>
-/// Asks members for whom nobody vouches whether they still answer, and tells the router who does not.
+/// Asks the members that nothing proves alive whether they still answer, and tells the router which ones do not.
 /// </summary>
 /// <remarks>
-/// The last known routes are good while the store is silent, but only as long as the servers behind them live: one that
-/// is frozen, or cut off without a reset, would keep its clients for ever. Any <see cref="LifeSign"/> counts, a refusal
-/// and a reset too: then the sessions end by themselves.
+/// A member proves by its key in the store that it is alive. While the store is silent, or when the key is gone, the
+/// last known routes go on, but only as long as the servers behind them live: a server that is frozen, or cut off
+/// without a reset, would keep its clients for ever. Any <see cref="LifeSign"/> counts. A refusal and a reset count,
+/// too: then the sessions end by themselves.
 /// </remarks>
 internal sealed class MemberProbe : IAsyncDisposable
 {
@@ -28,7 +29,7 @@ internal sealed class MemberProbe : IAsyncDisposable
     private readonly Task _running;
 
     /// <summary>Begins.</summary>
-    /// <param name="router">Knows for whom nobody vouches.</param>
+    /// <param name="router">Knows which members nothing proves alive; is told which ones are silent.</param>
     /// <param name="transport">Connects.</param>
     /// <param name="time">The clock.</param>
     /// <param name="settings">The settings of now.</param>

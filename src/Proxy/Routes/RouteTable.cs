@@ -23,7 +23,7 @@ internal sealed record RouteTable
     public required FrozenDictionary<string, ListenerState> Listeners { get; init; }
 
     /// <summary>
-    /// Members that answer nothing while nobody else vouches for them: not routed to, and their sessions are cut.
+    /// Members that answer nothing while nothing else proves them alive: no session goes there, and theirs are cut.
     /// </summary>
     public FrozenSet<string> Silent { get; init; } = FrozenSet<string>.Empty;
 

@@ -82,7 +82,7 @@ internal sealed partial class Router : IDisposable
         Rebuild();
     }
 
-    /// <summary>Who waits is sent away, and nobody waits any more.</summary>
+    /// <summary>Refuses the clients that wait, and from now on all that would wait.</summary>
     public void Drain() => _room.Drain();
 
     /// <summary>
@@ -100,13 +100,13 @@ internal sealed partial class Router : IDisposable
             return RouteChoice.None(RouteReason.TopologyUnknown,
                 $"the proxy does not know the cluster yet: {Source} has not answered");
         }
-        // Who comes now does not overtake those who wait already; who has tried before has waited enough.
+        // A new client does not overtake the ones that wait already; one that has tried before has waited enough.
         return tried.Count == 0 && _room.IsWaitedFor(listener) ? None(table) : Pick(table, tried);
     }
 
     /// <summary>
     /// Waits in the listener's bounded first-in-first-out queue until a session may be routed, and chooses. After a
-    /// change of target those who wait are let through paced, oldest first.
+    /// change of target the waiting clients are let through at a limited rate, oldest first.
     /// </summary>
     /// <returns>A target; or a refusal: queue full (at once), hold time over, or draining.</returns>
     public ValueTask<RouteChoice> HoldAsync(
@@ -181,8 +181,8 @@ internal sealed partial class Router : IDisposable
     }
 
     /// <summary>
-    /// The members for whom nobody vouches at present: all that sessions go to while the store is silent, else those
-    /// with sessions whose member key is gone.
+    /// The members that nothing proves alive at present: while the store is silent all that sessions go to, else the
+    /// members with sessions whose key is gone.
     /// </summary>
     public IReadOnlyList<RouteTarget> Unvouched()
     {
@@ -198,8 +198,8 @@ internal sealed partial class Router : IDisposable
     }
 
     /// <summary>
-    /// Takes note of who does not answer, of those whom nobody vouches for: nobody is led there, and their sessions are
-    /// cut.
+    /// Takes note of the members among <see cref="Unvouched"/> that do not answer: no session goes there, and their
+    /// sessions are cut.
     /// </summary>
     public void Mute(FrozenSet<string> silent)
     {
@@ -238,7 +238,7 @@ internal sealed partial class Router : IDisposable
         : RouteChoice.None(RouteReason.NoReplica,
             "no replica serves at present, and none came back within the time to wait");
 
-    /// <summary>That somebody would serve whose name nobody can resolve; null: nobody would.</summary>
+    /// <summary>A sentence when a member would serve, but its name cannot be resolved; null: none would.</summary>
     private static string? WithoutAddress(ListenerState table)
     {
         if (table.Targets.Length == 0 || table.Targets.Any(target => target is not null))

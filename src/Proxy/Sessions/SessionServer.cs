@@ -73,8 +73,8 @@ internal sealed partial class SessionServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Lets those in who were accepted and are on their way, after their listeners have stopped: returns when nobody is
-    /// in its start-up or login, after 200 ms at the earliest and after <paramref name="limit"/> at the latest.
+    /// Waits for the clients that were accepted before their listeners stopped: returns when none is in its start-up or
+    /// login, after 200 ms at the earliest and after <paramref name="limit"/> at the latest.
     /// </summary>
     public async ValueTask SettleAsync(TimeSpan limit)
     {
@@ -121,7 +121,7 @@ internal sealed partial class SessionServer : IAsyncDisposable
             StringComparer.Ordinal);
         foreach (var gone in before.Values.Where(one => !_retired.Contains(one.Name)))
         {
-            // whom it accepted a moment ago is not turned away: it is forgotten with the next reload
+            // clients that it has just accepted are not turned away: it is forgotten with the next reload
             next.TryAdd(gone.Name, gone);
         }
         _retired = [.. next.Keys.Except(listeners.Select(one => one.Name))];
@@ -152,14 +152,14 @@ internal sealed partial class SessionServer : IAsyncDisposable
     {
         _hub.Router.Changed -= OnChanged;
         await _sweeper.DisposeAsync();
-        // What was not drained is closed: the transport does not know whose its connections are.
+        // What was not drained is closed: the transport does not know the owners of its connections.
         _hub.IsDraining = true;
         _hub.Deadlines.ExpireAll();
         _hub.Sessions.ForEach(0, static (_, session) => session.Abort());
         _hub.Dispose();
     }
 
-    // From the topology's thread: not there, and once for many changes.
+    // Called on the topology's thread: the sweep runs elsewhere, and once for many changes.
     private void OnChanged()
     {
         if (Interlocked.Exchange(ref _isDue, 1) == 0)

@@ -3,9 +3,9 @@ namespace Routing.Proxy.Transport;
 /// <summary>What event loops do when there are fewer processors than programs that want one.</summary>
 internal enum Favor
 {
-    /// <summary>A message goes on at once: the loop interrupts who runs.</summary>
+    /// <summary>A message is sent on at once: the loop interrupts the program that runs.</summary>
     Latency,
 
-    /// <summary>Who runs finishes, and more messages go on together.</summary>
+    /// <summary>The program that runs may finish, and more messages are sent on together.</summary>
     Throughput,
 }

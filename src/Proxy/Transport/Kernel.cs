@@ -31,7 +31,7 @@ internal static unsafe partial class Kernel
     }
 
     /// <summary>
-    /// Makes the calling thread one that interrupts nobody when it is woken (SCHED_BATCH, man 7 sched). False:
+    /// Makes the calling thread one that interrupts no other when it is woken (SCHED_BATCH, man 7 sched). False:
     /// <see cref="Error"/> says why.
     /// </summary>
     public static bool Defer()

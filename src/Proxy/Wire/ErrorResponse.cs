@@ -10,7 +10,7 @@ internal static class ErrorResponse
     private const string Product = "routing-proxy";
 
     /// <summary>
-    /// Writes a FATAL error. The field R names this product, so that nobody looks for the fault in the server.
+    /// Writes a FATAL error. The field R names this product, so that the fault is not looked for in the server.
     /// </summary>
     /// <param name="output">Where to; not flushed.</param>
     /// <param name="code">Five characters, see <see cref="SqlState"/>.</param>

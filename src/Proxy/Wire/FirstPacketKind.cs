@@ -21,7 +21,7 @@ internal enum FirstPacketKind
     /// <summary>A TLS ClientHello without an SSLRequest ahead of it.</summary>
     DirectTls,
 
-    /// <summary>A protocol that is not served: version 2, or a request code that nobody knows.</summary>
+    /// <summary>A protocol that is not served: version 2, or an unknown request code.</summary>
     UnsupportedProtocol,
 
     /// <summary>Not PostgreSQL's protocol, or a length that can't be.</summary>

@@ -93,7 +93,7 @@ public sealed record ReplicaMethodSettings
     /// </summary>
     public bool NoParameters { get; init; }
 
-    /// <summary><c>no_leader</c>: it works while nobody leads.</summary>
+    /// <summary><c>no_leader</c>: the method works without a leader.</summary>
     public bool NoLeader { get; init; }
 
     /// <summary>Every other key, to be passed as <c>--key=value</c>.</summary>

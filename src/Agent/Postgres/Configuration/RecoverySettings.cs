@@ -5,7 +5,9 @@ using Routing.Ha;
 
 namespace Routing.Agent.Postgres.Configuration;
 
-/// <summary>The settings that make a standby follow somebody (PostgreSQL manual, "Standby Server Settings").</summary>
+/// <summary>
+/// The settings that make a standby follow another server (PostgreSQL manual, "Standby Server Settings").
+/// </summary>
 internal static class RecoverySettings
 {
     private const string ConnInfo = "primary_conninfo";
@@ -44,7 +46,7 @@ internal static class RecoverySettings
         return result;
     }
 
-    /// <summary>Where the settings point to; null for nobody.</summary>
+    /// <summary>The server that the settings point to; null: none.</summary>
     public static Upstream? Read(string? connInfo, string? slotName)
     {
         if (string.IsNullOrEmpty(connInfo))

@@ -50,7 +50,7 @@ internal static class SocketLock
             || (FileIdentity.Of($"/proc/{pid}/cwd") is { } works && works != FileIdentity.Of(dataDirectory)));
 
     /// <summary>
-    /// Somebody listens: a server whose processes are numbered apart from ours, in another container.
+    /// A server listens: one whose processes are numbered apart from ours, in another container.
     /// </summary>
     private static bool IsAnswered(string socket)
     {

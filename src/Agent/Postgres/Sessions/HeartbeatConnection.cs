@@ -108,7 +108,7 @@ internal sealed class HeartbeatConnection(TimeProvider time) : IAsyncDisposable
         return ServerReport.Read(reader);
     }
 
-    /// <summary>Lets go of the connection; it is closed as soon as nobody works with it.</summary>
+    /// <summary>Lets go of the connection; it is closed as soon as no statement runs on it.</summary>
     private void Abandon(Task user)
     {
         var (session, query) = (_session, _query);

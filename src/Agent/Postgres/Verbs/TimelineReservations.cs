@@ -10,9 +10,9 @@ internal static class TimelineReservations
     /// <summary>Makes PostgreSQL step over the timelines that others may have opened.</summary>
     /// <remarks>
     /// It opens the timeline after the last one for which it finds a history file (findNewestTimeLine in timeline.c),
-    /// and does not know of a primary that died before anybody had its history. Two histories with one number corrupt
-    /// whoever streams across them, unnoticed. A file without ancestors belongs to no history, so that no standby goes
-    /// there.
+    /// and does not know of a primary that died before another server had its history. Two histories with one number
+    /// corrupt any standby that streams across them, unnoticed. A file without ancestors belongs to no history, so that
+    /// no standby goes there.
     /// </remarks>
     public static async Task MakeAsync(string dataDirectory, uint usedTimeline)
     {

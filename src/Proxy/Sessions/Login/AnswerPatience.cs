@@ -6,13 +6,13 @@ using Routing.Proxy.Wire;
 namespace Routing.Proxy.Sessions.Login;
 
 /// <summary>
-/// How long one attempt waits for a member's first answer: for long while the member is slow, briefly when it is
-/// silent.
+/// How long one attempt waits for a member's first answer: a long time while the member is slow, a short one when it
+/// is silent.
 /// </summary>
 /// <remarks>
 /// After half of each answer time-out the member's postmaster is asked for a sign of life, and gets the other half to
 /// answer. While it gives one, the attempt waits on, up to the login time-out, and its client is watched, so that a
-/// login that nobody waits for any more is given up. A second attempt would only add to the load of a slow server.
+/// login that no client waits for any more is given up. A second attempt would only add to the load of a slow server.
 /// </remarks>
 /// <param name="hub">What all sessions share.</param>
 /// <param name="target">The member.</param>

@@ -50,7 +50,7 @@ internal enum RefusalReason
     /// <summary>The user's limit: 53300.</summary>
     TooManyOfUser,
 
-    /// <summary>The queue of those who wait is full: 53300.</summary>
+    /// <summary>The queue of waiting clients is full: 53300.</summary>
     QueueFull,
 
     /// <summary>No target within the hold time: 57P03.</summary>

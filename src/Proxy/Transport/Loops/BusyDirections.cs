@@ -8,13 +8,13 @@ namespace Routing.Proxy.Transport.Loops;
 /// PostgreSQL sends a COPY in pieces of 8 KiB, and to wake up for each piece costs more than to move it. The sender
 /// pays, too: it wakes the receiver, and as long as that empties its buffer at once it is answered with an
 /// acknowledgement for every second piece (so it is with SO_RCVLOWAT). What moves much is therefore not reported by the
-/// kernel at all: four times in a millisecond the loop takes all that is there. Each millisecond it is decided anew who
-/// moves much. On the loop's thread.
+/// kernel at all: four times in a millisecond the loop takes all that is there. Each millisecond it is decided anew
+/// which directions move much. On the loop's thread.
 /// </remarks>
 internal sealed class BusyDirections(EventLoop loop)
 {
     /// <summary>
-    /// Who moves so much in a millisecond is looked at by the clock, bytes: at least two pieces a look.
+    /// A direction that moves so many bytes in a millisecond is looked at by the clock: at least two pieces a look.
     /// </summary>
     private const int MuchInReview = 64 * 1024;
 

@@ -278,7 +278,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
     {
         lock (_closeLock)
         {
-            // What is closed may close others: a listener hands over whom it finds in its queue at last.
+            // What is closed may close others: a listener hands over the connections that are left in its queue.
             for (var i = 0; i < _closing.Count; i++)
             {
                 Guarded(static source => ((LoopSource)source!).Owner.Close((LoopSource)source), _closing[i]);

@@ -177,7 +177,7 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
         }
         if ((events & Kernel.EPOLLIN) != 0)
         {
-            Unwatch(Kernel.EPOLLIN);   // nobody reads now; the next read watches again
+            Unwatch(Kernel.EPOLLIN);   // no read waits now; the next one watches again
         }
         if ((events & Trouble) != 0 && !isUseful)
         {
@@ -221,10 +221,10 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
         }
     }
 
-    /// <summary>Somebody waits for bytes.</summary>
+    /// <summary>A read waits for bytes.</summary>
     internal void WantRead() => Guarded(Watched | Kernel.EPOLLIN);
 
-    /// <summary>Somebody waits for the kernel to take bytes.</summary>
+    /// <summary>A write waits until the kernel takes bytes.</summary>
     internal void WantWrite() => Guarded(Watched | Kernel.EPOLLOUT);
 
     /// <summary>
@@ -246,7 +246,7 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
     /// <summary>For the relay: whether it wants bytes, or the news that there are some.</summary>
     internal void ReceiveBytes(bool isWanted) => Receives = isWanted;
 
-    /// <summary>Whether the loop receives for it at present: nobody else must.</summary>
+    /// <summary>Whether the loop receives for it at present: nothing else may.</summary>
     internal bool IsReceiving => Registration.IsReceiving;
 
     /// <summary>Hands the connection to a relay. What was read and not taken is the caller's to relay first.</summary>

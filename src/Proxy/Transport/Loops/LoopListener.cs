@@ -56,7 +56,7 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
     /// <inheritdoc/>
     protected override void OnReleased(bool isPassed)
     {
-        // The last look is the last thing before the end: who is in the queue when it is closed is reset.
+        // This look comes last: a connection that is in the queue when the socket is closed is reset.
         if (!_leavesQueue)
         {
             _ = Accept(int.MaxValue, isLast: true);

@@ -23,7 +23,7 @@ internal sealed class LoopReader(LoopConnection connection) : PipeReader
     private bool _isOver;
     private Exception? _error;
 
-    /// <summary>Whether somebody waits for bytes.</summary>
+    /// <summary>Whether a read waits for bytes.</summary>
     public bool IsWaiting => _wait.IsWaiting;
 
     /// <summary>The bytes that were received and not taken.</summary>

@@ -96,7 +96,7 @@ internal sealed partial class LoopRelay
         }
     }
 
-    // What is left of the bytes waits until the kernel takes more. False: there is nobody to send to.
+    // What is left of the bytes waits until the kernel takes more. False: the receiver is gone.
     private static unsafe bool TrySend(LoopConnection to, ref ReadOnlySpan<byte> bytes)
     {
         while (!bytes.IsEmpty && !to.IsClosed)

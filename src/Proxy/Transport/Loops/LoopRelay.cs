@@ -126,7 +126,7 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         }
         else if ((events & (Kernel.EPOLLHUP | Kernel.EPOLLERR)) != 0)
         {
-            // It is not read at present, because the other side is slow or the relay stops: there is nobody to send to.
+            // It is not read at present, because the other side is slow or the relay stops: the bytes have no receiver.
             Finish(isClient ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);
         }
     }

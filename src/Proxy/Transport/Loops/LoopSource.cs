@@ -75,7 +75,7 @@ internal abstract class LoopSource
 
     /// <summary>The kernel did not take all that was to be sent later.</summary>
     /// <param name="unsent">What it has not taken.</param>
-    /// <param name="error">EAGAIN: it will take more when it is writable; else why there is nobody to send to.</param>
+    /// <param name="error">EAGAIN: it will take more when it is writable; else why the receiver is gone.</param>
     public virtual void OnUnsent(ReadOnlySpan<byte> unsent, int error)
     {
     }
@@ -133,7 +133,7 @@ internal abstract class LoopSource
         }
     }
 
-    /// <summary>Gives it up without closing the descriptor, which belongs to somebody else now.</summary>
+    /// <summary>Gives it up without closing the descriptor, which has another owner now.</summary>
     protected void Pass()
     {
         _isPassed = true;
@@ -141,7 +141,7 @@ internal abstract class LoopSource
     }
 
     /// <summary>Nothing in the kernel refers to it any more.</summary>
-    /// <param name="isPassed">The descriptor belongs to somebody else.</param>
+    /// <param name="isPassed">The descriptor has another owner.</param>
     protected virtual void OnReleased(bool isPassed)
     {
         if (!isPassed)

@@ -3,8 +3,8 @@ using System.Threading.Tasks.Sources;
 namespace Routing.Proxy.Transport.Loops;
 
 /// <summary>
-/// What somebody on a loop waits for, one wait after another: continued inline on the loop, given up when a token says
-/// so.
+/// What a reader or a writer on a loop waits for, one wait after another: continued inline on the loop, given up when a
+/// token says so.
 /// </summary>
 /// <remarks>Used on the loop; a token may be cancelled from any thread.</remarks>
 internal sealed class LoopWait<T>(EventLoop loop) : IValueTaskSource<T>
@@ -13,7 +13,7 @@ internal sealed class LoopWait<T>(EventLoop loop) : IValueTaskSource<T>
     private CancellationTokenRegistration _registration;
     private CancellationToken _token;
 
-    /// <summary>Whether somebody waits.</summary>
+    /// <summary>Whether there is a waiter.</summary>
     public bool IsWaiting { get; private set; }
 
     /// <summary>Begins a wait; the one before is over.</summary>

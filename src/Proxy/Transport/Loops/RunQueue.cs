@@ -8,8 +8,8 @@ namespace Routing.Proxy.Transport.Loops;
 /// </summary>
 /// <remarks>
 /// Where processors are short a loop that has been woken waits for its turn anyway. To sleep for half as long
-/// beforehand makes that little worse and lets more messages come together, and who is not interrupted for each of them
-/// is done sooner. Where there is a free processor nothing waits. The kernel tells by
+/// beforehand makes that little worse and lets more messages come together, and a program that is not interrupted for
+/// each of them is done sooner. Where there is a free processor nothing waits. The kernel tells by
 /// <c>/proc/thread-self/schedstat</c>: nanoseconds run, nanoseconds waited for a processor, how often
 /// (Documentation/scheduler/sched-stats); a kernel that keeps no such account says 0. On the thread alone.
 /// </remarks>

@@ -127,7 +127,7 @@ internal sealed unsafe class UringLoop : EventLoop
     protected override void Turn(TimeSpan patience)
     {
         Send();
-        // It may grow meanwhile: a listener that is released lets in who is left in its queue.
+        // It may grow meanwhile: a listener that is released accepts the connections that are left in its queue.
         for (var at = 0; at < _changed.Count; at++)
         {
             var source = _changed[at];

@@ -88,7 +88,7 @@ internal sealed partial class PortableTransport(TimeProvider time, ILogger logge
             {
                 try
                 {
-                    // Told to stop, it takes those who are in the queue already and then ends.
+                    // Told to stop, it accepts the connections that are in the queue already, and then ends.
                     if (_stop.IsCancellationRequested && (_leavesQueue || !_socket.Poll(0, SelectMode.SelectRead)))
                     {
                         return;
