@@ -39,13 +39,13 @@ public readonly record struct LeaseGrant(long Id, TimeSpan Ttl);
 /// <summary>How the renewal of a lease ended.</summary>
 public enum RenewOutcome
 {
-    /// <summary>Full life again, counted from before the request was sent.</summary>
+    /// <summary>The lease has its full life again, counted from before the request was sent.</summary>
     Renewed,
 
     /// <summary>The lease does not exist any more, and with it its keys.</summary>
     Gone,
 
-    /// <summary>No answer in time: it may or may not live on.</summary>
+    /// <summary>No answer came in time: the lease may or may not live on.</summary>
     Unknown,
 }
 
@@ -117,10 +117,10 @@ public readonly record struct WriteCondition
 /// <summary>How a write ended.</summary>
 public enum WriteStatus
 {
-    /// <summary>It happened.</summary>
+    /// <summary>The write happened.</summary>
     Done,
 
-    /// <summary>Its condition did not hold.</summary>
+    /// <summary>The write's condition did not hold.</summary>
     Conflict,
 
     /// <summary>The lease it should hang on does not exist.</summary>
@@ -139,6 +139,6 @@ public enum WriteStatus
 /// <param name="Problem">What went wrong, in one sentence.</param>
 public readonly record struct WriteOutcome(WriteStatus Status, long Revision = 0, string? Problem = null)
 {
-    /// <summary>Whether it happened.</summary>
+    /// <summary>Whether the write happened.</summary>
     public bool IsDone => Status == WriteStatus.Done;
 }

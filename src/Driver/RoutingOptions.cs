@@ -99,7 +99,7 @@ public sealed class RoutingOptions : IValidatableObject
     /// <summary>How a replica is picked. Default least busy.</summary>
     public ReadPolicy ReadPolicy { get; set; }
 
-    /// <summary>When the leader serves those who ask for a standby. Default never.</summary>
+    /// <summary>When the leader serves opens that ask for a standby. Default never.</summary>
     public ReadFallback ReadFallback { get; set; }
 
     /// <summary>

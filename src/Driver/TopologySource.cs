@@ -1,6 +1,6 @@
 namespace Routing.Driver;
 
-/// <summary>Where the driver learns who leads.</summary>
+/// <summary>Where the driver learns which member leads.</summary>
 public enum TopologySource
 {
     /// <summary>From etcd, which pushes each change: milliseconds.</summary>

@@ -9,7 +9,7 @@ public sealed record UnitOfWorkOptions
     /// <summary>The isolation level; default the server's.</summary>
     public IsolationLevel IsolationLevel { get; init; } = IsolationLevel.Unspecified;
 
-    /// <summary>How often it may be begun. Default 20.</summary>
+    /// <summary>How many attempts a unit may have. Default 20.</summary>
     public int MaximumAttempts { get; init; } = 20;
 
     /// <summary>

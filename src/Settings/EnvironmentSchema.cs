@@ -72,7 +72,7 @@ public static class EnvironmentSchema
         .. Of("citus", ["group", "database"]),
     ];
 
-    /// <summary>What the agent takes.</summary>
+    /// <summary>The variables that the agent takes.</summary>
     public static ImmutableArray<EnvironmentVariable> Agent { get; } =
     [
         .. Common,

@@ -48,7 +48,7 @@ internal static partial class YamlScalar
         return JsonNode.Parse((negative ? -value : value).ToString(CultureInfo.InvariantCulture));
     }
 
-    /// <summary>What is too large for a number stays a word.</summary>
+    /// <summary>Digits that are too large for a number stay a word.</summary>
     private static JsonNode? Real(string word, string body, bool negative)
     {
         var value = double.Parse(body, NumberStyles.Float, CultureInfo.InvariantCulture);

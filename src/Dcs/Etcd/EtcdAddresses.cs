@@ -21,7 +21,7 @@ internal sealed class EtcdAddresses(EtcdOptions options, TimeProvider time)
             : throw new ArgumentException("No etcd endpoint is configured.");
     }
 
-    /// <summary>What the source finds.</summary>
+    /// <summary>The addresses that the source finds now.</summary>
     /// <exception cref="ClusterStoreException">It finds none.</exception>
     public async Task<IReadOnlyList<Uri>> DiscoverAsync(CancellationToken cancellationToken) =>
         options.Source is { } source

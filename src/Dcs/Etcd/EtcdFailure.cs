@@ -108,6 +108,6 @@ internal sealed record EtcdFailure(EtcdFailureKind Kind, string Message, Excepti
     };
 }
 
-/// <summary>What an attempt brought: a value, or a failure.</summary>
+/// <summary>The end of an attempt: a value, or a failure.</summary>
 internal readonly record struct EtcdAnswer<T>(T? Value, EtcdFailure? Failure)
     where T : class;

@@ -8,7 +8,7 @@ using Routing.Cluster.Keys;
 
 namespace Routing.Dcs.Etcd;
 
-/// <summary>What the watches of one store went through.</summary>
+/// <summary>Counts of what happened to the watches of one store.</summary>
 internal sealed class EtcdWatchCounters
 {
     private long _reconnects;

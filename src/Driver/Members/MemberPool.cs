@@ -76,7 +76,7 @@ internal sealed class MemberPool : IDisposable
     /// <returns>False: that version was noted already.</returns>
     public bool NoteDown(long modRevision) => Interlocked.Exchange(ref _downAt, modRevision) != modRevision;
 
-    /// <summary>Whether a connection was ever taken from here.</summary>
+    /// <summary>Whether a connection was ever taken from this pool.</summary>
     public bool WasUsed => _wasUsed;
 
     /// <summary>Closed for good: its member left, or has another address now.</summary>

@@ -5,7 +5,7 @@ using Routing.Cluster;
 
 namespace Routing.Driver.Members;
 
-/// <summary>What every pool is made with.</summary>
+/// <summary>Makes the pools of members: the settings that all of them share.</summary>
 /// <param name="Name">The data source's name: part of each pool's name in Npgsql's metrics.</param>
 /// <param name="Options">The settings.</param>
 /// <param name="Configure">The application's own settings of Npgsql.</param>

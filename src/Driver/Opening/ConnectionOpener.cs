@@ -20,7 +20,7 @@ internal sealed class ConnectionOpener
         _types = new SharedTypes(router, this);
     }
 
-    /// <summary>What the pools know of the database's types.</summary>
+    /// <summary>Keeps the database's types of all pools alike.</summary>
     public SharedTypes Types => _types;
 
     /// <summary>Opens a connection for a target.</summary>

@@ -135,7 +135,7 @@ internal static class RoutingConnectionString
         }
     }
 
-    /// <summary>What a person may see of it: without passwords.</summary>
+    /// <summary>The settings as text, without passwords, for people.</summary>
     public static string Describe(RoutingOptions options, TargetSessionAttributes target)
     {
         var text = new DbConnectionStringBuilder();

@@ -24,7 +24,7 @@ internal sealed partial class ServiceNotifier
         (_address, WatchdogInterval, _time, _logger) = (address, watchdogInterval, time, logger);
     }
 
-    /// <summary>How often a sign of life is wanted; null: never.</summary>
+    /// <summary>How often systemd wants a sign of life; null: never.</summary>
     public TimeSpan? WatchdogInterval { get; }
 
     /// <summary>Takes from the environment of this process what systemd has put there.</summary>

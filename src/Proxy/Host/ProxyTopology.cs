@@ -4,7 +4,7 @@ using Routing.Proxy.Configuration;
 
 namespace Routing.Proxy.Host;
 
-/// <summary>Where the proxy learns who leads: etcd, or the agents' REST.</summary>
+/// <summary>Where the proxy learns which member leads: etcd, or the agents' REST.</summary>
 internal sealed class ProxyTopology : IAsyncDisposable
 {
     private readonly EtcdClusterStore? _store;
@@ -25,7 +25,7 @@ internal sealed class ProxyTopology : IAsyncDisposable
         }
     }
 
-    /// <summary>What it tells.</summary>
+    /// <summary>The views of the cluster.</summary>
     public IClusterViews Views { get; }
 
     /// <summary>What people call it: the subject of a sentence in the singular.</summary>

@@ -75,7 +75,7 @@ internal sealed class LoginFailure
     /// <summary>The SQLSTATE that the client is told when this failure was the last one.</summary>
     public string Code { get; }
 
-    /// <summary>What the router makes of it.</summary>
+    /// <summary>What the router concludes about the member.</summary>
     public Blame Blame { get; }
 
     /// <summary>A server that fails in this way does so again: after a second attempt the client is told.</summary>

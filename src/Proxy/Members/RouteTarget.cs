@@ -4,7 +4,7 @@ using Routing.Cluster;
 
 namespace Routing.Proxy.Members;
 
-/// <summary>Where a session goes.</summary>
+/// <summary>The member that was chosen for a session.</summary>
 /// <param name="Member">The member's name: also its label in metrics.</param>
 /// <param name="Addresses">All addresses of its name, in the order in which they are tried; at least one.</param>
 /// <param name="HostName">Its name as published, for verifying its certificate.</param>

@@ -22,10 +22,10 @@ internal sealed class HealthBook(TimeProvider time)
         return health;
     }
 
-    /// <summary>What was seen of one; null: nothing.</summary>
+    /// <summary>The record of one member; null: it was not seen yet.</summary>
     public MemberRecord? Find(string member) => _all.GetValueOrDefault(member);
 
-    /// <summary>Whether it must not be used as a primary now.</summary>
+    /// <summary>Whether a member must not be used as a primary now.</summary>
     public bool IsRefused(MemberRecord health) => health.RefusedUntil > time.GetTimestamp();
 
     /// <summary>

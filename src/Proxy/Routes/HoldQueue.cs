@@ -9,7 +9,7 @@ internal sealed class HoldQueue
     private double _credit;
     private long _creditAt;
 
-    /// <summary>How many wait.</summary>
+    /// <summary>How many clients wait in this queue.</summary>
     public int Count => _waiting.Count;
 
     /// <summary>How many are let through in a second; a tenth of it may come at once.</summary>

@@ -34,7 +34,7 @@ internal sealed class HoldRoom : IDisposable
             Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>How many wait.</summary>
+    /// <summary>How many clients wait, at all listeners.</summary>
     public int Count => Volatile.Read(ref _waiting);
 
     /// <summary>Whether clients of this listener wait.</summary>

@@ -5,13 +5,13 @@ using Routing.Proxy.Members;
 
 namespace Routing.Proxy.Routes;
 
-/// <summary>What follows from a view for one listener.</summary>
+/// <summary>The members that sessions of one listener may go to, by one view of the cluster.</summary>
 /// <param name="Config">What its user wrote.</param>
-/// <param name="Hosts">Who serves.</param>
+/// <param name="Hosts">The members that serve, in order of preference.</param>
 /// <param name="Targets">
-/// Where they are, by place in <see cref="HostSet.Members"/>; null where the name is not resolved yet.
+/// Their addresses, by index in <see cref="HostSet.Members"/>; null where the name is not resolved yet.
 /// </param>
-/// <param name="Health">What was seen of them, by place.</param>
+/// <param name="Health">Their records, by the same index.</param>
 internal sealed record ListenerState(
     ListenerConfig Config, HostSet Hosts, RouteTarget?[] Targets, MemberRecord[] Health)
 {

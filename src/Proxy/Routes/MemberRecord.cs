@@ -4,7 +4,7 @@ using Routing.Proxy.Members;
 
 namespace Routing.Proxy.Routes;
 
-/// <summary>What this proxy has seen of one member. Guarded by the router's lock, except for the count.</summary>
+/// <summary>What attempts at one member have shown. Guarded by the router's lock, except for the count.</summary>
 internal sealed class MemberRecord
 {
     private static readonly Backoff s_out = new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30));
@@ -13,25 +13,25 @@ internal sealed class MemberRecord
     private int _busy;
     private int _failures;
 
-    /// <summary>Sessions and attempts.</summary>
+    /// <summary>How many sessions and attempts the member has now.</summary>
     public int Busy => Volatile.Read(ref _busy);
 
-    /// <summary>The timestamp until which it is out; 0: it is not.</summary>
+    /// <summary>The timestamp until which other members are preferred, after failures; 0: none.</summary>
     public long OutUntil { get; private set; }
 
-    /// <summary>The timestamp until which it must not be used as a primary; 0: it may.</summary>
+    /// <summary>The timestamp until which the member must not be used as a primary; 0: it may be.</summary>
     public long RefusedUntil { get; set; }
 
     /// <summary>The member key's revision at the time of the refusal: a newer one ends it.</summary>
     public long RefusedAt { get; set; }
 
-    /// <summary>Since when it has been fit, for slow start.</summary>
+    /// <summary>Since when the member has been fit, for the slow start.</summary>
     public long FitSince { get; set; }
 
-    /// <summary>Whether it was fit at the last snapshot.</summary>
+    /// <summary>Whether the member was fit at the last snapshot.</summary>
     public bool WasFit { get; set; }
 
-    /// <summary>Where it was last reached, for the probe; null before the first time.</summary>
+    /// <summary>The address at which the member was last reached, for the probe; null: never yet.</summary>
     public RouteTarget? Target { get; set; }
 
     /// <summary>Counts a session or attempt.</summary>
@@ -40,8 +40,8 @@ internal sealed class MemberRecord
     /// <summary>No attempt has failed since the last one that succeeded. Any thread.</summary>
     public bool TakesLogins => Volatile.Read(ref _failures) == 0;
 
-    /// <summary>All is well.</summary>
-    /// <returns>Whether that is news.</returns>
+    /// <summary>Notes an attempt that succeeded.</summary>
+    /// <returns>Whether the member counted as failed before.</returns>
     public bool Succeeded()
     {
         var isNews = _failures != 0;
@@ -49,7 +49,9 @@ internal sealed class MemberRecord
         return isNews;
     }
 
-    /// <summary>An attempt failed: out for a while, that doubles with each failure in a row.</summary>
+    /// <summary>
+    /// Notes an attempt that failed: other members are preferred for a time that doubles with each failure in a row.
+    /// </summary>
     public void Failed(LoginFailure failure, TimeProvider time)
     {
         _failures++;

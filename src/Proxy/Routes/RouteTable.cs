@@ -19,7 +19,7 @@ internal sealed record RouteTable
     /// <summary>The view.</summary>
     public required ClusterView View { get; init; }
 
-    /// <summary>What follows for each listener.</summary>
+    /// <summary>The state of each listener, by its name.</summary>
     public required FrozenDictionary<string, ListenerState> Listeners { get; init; }
 
     /// <summary>

@@ -58,10 +58,10 @@ internal sealed partial class Router : IDisposable
     /// <summary>Where the views come from, for people: the subject of a sentence. Default <c>etcd</c>.</summary>
     public string Source { get; init; } = "etcd";
 
-    /// <summary>What follows from the newest view.</summary>
+    /// <summary>The routes by the newest view of the cluster.</summary>
     public RouteTable Table => _table;
 
-    /// <summary>How many wait.</summary>
+    /// <summary>How many clients wait for a member, at all listeners.</summary>
     public int Waiting => _room.Count;
 
     /// <summary>Told when a view has become routes, with the time that took.</summary>

@@ -3,7 +3,7 @@ namespace Routing.Proxy.Routes;
 /// <summary>What becomes of a running session after a change of the table.</summary>
 internal enum SessionVerdict
 {
-    /// <summary>It stays.</summary>
+    /// <summary>The session stays.</summary>
     Stay,
 
     /// <summary>

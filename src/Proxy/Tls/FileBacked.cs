@@ -11,7 +11,7 @@ internal sealed class FileBacked<T>(IReadOnlyList<string?> files, Func<T> read)
     private volatile T _value = read();
     private DateTime[] _stamps = Stamps(files);
 
-    /// <summary>What the last good files gave.</summary>
+    /// <summary>The value that was made of the last good files.</summary>
     public T Value => _value;
 
     /// <summary>Reads the files again if one of them has changed. One caller at a time.</summary>

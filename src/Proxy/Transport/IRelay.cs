@@ -21,7 +21,10 @@ internal interface IRelay
     /// </summary>
     long LastActivity { get; }
 
-    /// <summary>Runs. Called once, on the connections' loop. Never throws: every ending is a value.</summary>
+    /// <summary>
+    /// Moves the bytes until the relay ends. Called once, on the connections' loop. Never throws: every ending is a
+    /// value.
+    /// </summary>
     ValueTask<RelayEnd> RunAsync();
 
     /// <summary>
@@ -56,7 +59,7 @@ internal enum RelayEnd
     /// <summary>The server's connection broke.</summary>
     ServerBroke,
 
-    /// <summary>It was told to stop.</summary>
+    /// <summary>The relay was told to stop.</summary>
     Stopped,
 }
 

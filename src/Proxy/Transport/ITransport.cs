@@ -48,7 +48,7 @@ internal interface ITransport : IAsyncDisposable
 /// <summary>A listener that accepts until it is stopped.</summary>
 internal interface ITransportListener : IAsyncDisposable
 {
-    /// <summary>Where it listens.</summary>
+    /// <summary>The address of the listening socket.</summary>
     EndPoint LocalEndPoint { get; }
 
     /// <summary>

@@ -5,7 +5,7 @@ namespace Routing.Proxy.Wire;
 /// <summary>How far a login has come.</summary>
 internal enum LoginState
 {
-    /// <summary>It goes on.</summary>
+    /// <summary>The login goes on.</summary>
     Running,
 
     /// <summary>ReadyForQuery has been written for the client: the session can be joined.</summary>

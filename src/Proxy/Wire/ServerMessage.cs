@@ -12,7 +12,7 @@ internal enum ServerMessageState
     /// <summary>Its header is known; its body is not whole yet.</summary>
     Partial,
 
-    /// <summary>It is whole.</summary>
+    /// <summary>The buffer holds the whole message.</summary>
     Whole,
 
     /// <summary>Its length can't be.</summary>

@@ -19,7 +19,7 @@ internal enum ServerOpeningKind
     /// <summary>It refuses; <see cref="ServerOpening.Error"/> tells how.</summary>
     Refused,
 
-    /// <summary>It does not speak PostgreSQL's protocol.</summary>
+    /// <summary>The server does not speak PostgreSQL's protocol.</summary>
     NotPostgres,
 }
 

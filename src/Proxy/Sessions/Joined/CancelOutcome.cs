@@ -18,7 +18,7 @@ internal enum CancelOutcome
     /// <summary>No session here has its key: sent to every member with sessions.</summary>
     Broadcast,
 
-    /// <summary>It got too old before it could be sent.</summary>
+    /// <summary>The request got too old before it could be sent.</summary>
     TooOld,
 
     /// <summary>The server could not be reached.</summary>

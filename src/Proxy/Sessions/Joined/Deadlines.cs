@@ -1,7 +1,8 @@
 namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>
-/// One coarse timer for all that is in its start-up, instead of one timer each; it rests while there is nothing.
+/// Time limits of clients in their start-up and login: one coarse timer for all, which stands still while there are
+/// none.
 /// </summary>
 internal sealed class Deadlines : IDisposable
 {
@@ -13,14 +14,14 @@ internal sealed class Deadlines : IDisposable
     private readonly List<Expiring> _all = [];
     private bool _isTicking;
 
-    /// <summary>Starts at rest.</summary>
+    /// <summary>Makes it without limits: the timer stands still.</summary>
     public Deadlines(TimeProvider time)
     {
         _time = time;
         _timer = time.CreateTimer(_ => Check(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>How many there are.</summary>
+    /// <summary>How many limits are watched.</summary>
     public int Count
     {
         get
@@ -32,7 +33,7 @@ internal sealed class Deadlines : IDisposable
         }
     }
 
-    /// <summary>Puts one on the list.</summary>
+    /// <summary>Watches a limit from now on.</summary>
     public void Add(Expiring item)
     {
         lock (_lock)
@@ -47,7 +48,7 @@ internal sealed class Deadlines : IDisposable
         }
     }
 
-    /// <summary>Takes one off; it may be told at this very moment.</summary>
+    /// <summary>Watches a limit no more; it may still expire on another thread in this moment.</summary>
     public void Remove(Expiring item)
     {
         lock (_lock)
@@ -64,7 +65,7 @@ internal sealed class Deadlines : IDisposable
         }
     }
 
-    /// <summary>Ends all at once.</summary>
+    /// <summary>Lets all limits expire now.</summary>
     public void ExpireAll()
     {
         lock (_lock)

@@ -37,16 +37,16 @@ internal sealed partial class Session(
     /// <summary>The key by which it may be cancelled.</summary>
     public BackendKey Key { get; } = key ?? default;
 
-    /// <summary>Where it came in.</summary>
+    /// <summary>The listener that accepted its client.</summary>
     public ListenerModel Listener => listener;
 
-    /// <summary>Where it runs.</summary>
+    /// <summary>The member that it runs at.</summary>
     public RouteTarget Target => target;
 
     /// <summary>The loop of both of its connections.</summary>
     public int Loop => client.Loop;
 
-    /// <summary>Whether it streams.</summary>
+    /// <summary>Whether it is a connection for replication.</summary>
     public bool IsReplication => isReplication;
 
     /// <summary>Bytes taken from the client since it was joined.</summary>

@@ -5,7 +5,7 @@ internal sealed class SessionCounter
 {
     private int _count;
 
-    /// <summary>How many there are.</summary>
+    /// <summary>How many connections are counted now.</summary>
     public int Count => Volatile.Read(ref _count);
 
     /// <summary>Takes a place.</summary>

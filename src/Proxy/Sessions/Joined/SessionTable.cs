@@ -15,7 +15,7 @@ internal sealed class SessionTable
         _shards = [.. Enumerable.Range(0, Math.Max(1, loops)).Select(_ => new Shard())];
     }
 
-    /// <summary>How many there are.</summary>
+    /// <summary>How many sessions are open.</summary>
     public int Count => Volatile.Read(ref _count);
 
     /// <summary>Puts one in.</summary>

@@ -22,7 +22,7 @@ internal sealed class NewClient
         connection.Tune(listener.Config.ClientTuning);
     }
 
-    /// <summary>Where the client came in.</summary>
+    /// <summary>The listener that accepted the client.</summary>
     public ListenerModel Listener { get; }
 
     /// <summary>The settings that were in force when the client came.</summary>
@@ -46,7 +46,7 @@ internal sealed class NewClient
     /// <summary>TLS passes through: the client has no answer to its wish yet, and can't read words.</summary>
     public bool IsOpaque { get; set; }
 
-    /// <summary>What the client takes of the limits.</summary>
+    /// <summary>The places that the client takes of the limits of sessions.</summary>
     public SessionPlace Place { get; set; }
 
     /// <summary>Turns the client away, in words where the refusal has some and the client can read them.</summary>

@@ -3,7 +3,7 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Sessions.Startup;
 
-/// <summary>What a client's start-up came to.</summary>
+/// <summary>How a client's start-up ended.</summary>
 internal abstract record StartupOutcome
 {
     private StartupOutcome()

@@ -68,7 +68,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
     /// <summary>Whether the caller runs on this loop.</summary>
     public bool IsCurrent => Environment.CurrentManagedThreadId == _thread.ManagedThreadId;
 
-    /// <summary>What it favors.</summary>
+    /// <summary>Whether the loop favors latency or throughput.</summary>
     protected Favor Favor { get; }
 
     /// <summary>The clock.</summary>
