@@ -89,6 +89,26 @@ public sealed class LeaseKeeperTests : IDisposable
         Assert.True(_world.Now - lastPossible <= TimeSpan.FromSeconds(20.1).Ticks);
     }
 
+    /// <summary>It was cut off, and its lease was over; it never saw who led since.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]   // the lease did not come back, only the key
+    public void A_key_that_comes_back_with_a_restored_store_after_its_lease_was_over_is_given_up(bool withLease)
+    {
+        Acquire();
+        var backup = _dcs.Backup();
+        _store.IsCutOff = true;
+        _world.RunFor(TimeSpan.FromSeconds(40));
+        Assert.Null(_dcs.Snapshot.Leader);
+
+        _dcs.Restore(withLease ? backup : backup with { Leases = [] });
+        _store.IsCutOff = false;
+        _world.RunFor(TimeSpan.FromSeconds(15));
+
+        Assert.False(_keeper.View.HoldsLeader);
+        Assert.Null(_dcs.Snapshot.Leader);
+    }
+
     [Fact]
     public void A_ttl_of_years_is_kept_like_any_other()
     {

@@ -323,12 +323,19 @@ internal sealed partial class LeaseKeeper(
             Foresee(lease, sentAt);
             var write = await store.TryKeepLeaderAsync(self, lease.Id, limit.Token);
             if (before is { } earlier && write.Outcome is LeaseOutcome.Held or LeaseOutcome.Lost
-                && write.Life > earlier.Term.Life
-                && IsBelieved())
+                && write.Life > earlier.Term.Life)
             {
-                // The store was set up anew or restored: a member that is believed to lead goes on, and says so there.
-                LogNewLife(write.Leader?.Holder ?? "nobody");
-                write = await store.TryCarryLeaderAsync(self, lease.Id, limit.Token);
+                if (IsBelieved())
+                {
+                    // The store was set up anew or restored: a member that is believed to lead goes on, and says so
+                    // there.
+                    LogNewLife(write.Leader?.Holder ?? "nobody");
+                    write = await store.TryCarryLeaderAsync(self, lease.Id, limit.Token);
+                }
+                else if (write.Outcome == LeaseOutcome.Held)
+                {
+                    return await GiveReturnedKeyUpAsync(limit.Token);
+                }
             }
             Settle(write, sentAt, lease, before);
             return write.Outcome != LeaseOutcome.Unknown;
@@ -341,6 +348,19 @@ internal sealed partial class LeaseKeeper(
         {
             _gate.Release();
         }
+    }
+
+    /// <summary>
+    /// The key came back with an older state of the store, and was over before: another may have led since.
+    /// </summary>
+    private async Task<bool> GiveReturnedKeyUpAsync(CancellationToken cancellationToken)
+    {
+        LogReturnedKey();
+        Change(static belief => belief.WithTermReleased());
+        PromiseRelease();
+        Forget();
+        listener.Wake();
+        return await DeleteKeyAsync(cancellationToken) is { Status: WriteStatus.Done or WriteStatus.Conflict };
     }
 
     /// <summary>Whether the key may be believed in now: by its lease, or because others vouch.</summary>
@@ -572,4 +592,9 @@ internal sealed partial class LeaseKeeper(
         Message = "The store was set up anew or restored, and its leader key names {Holder}: this member leads, and "
             + "puts its own there")]
     private partial void LogNewLife(string holder);
+
+    [LoggerMessage(EventId = 1108, Level = LogLevel.Warning,
+        Message = "The store was restored, and our leader key came back with it, after its lease was over: another "
+            + "member may have led since, so the key is deleted")]
+    private partial void LogReturnedKey();
 }
