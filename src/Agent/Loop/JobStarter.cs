@@ -157,10 +157,14 @@ internal sealed class JobStarter(
 
     private async Task<(JobResult, string)> AbandonAsync(PerformedRun run, CancellationToken cancellationToken)
     {
-        var moved = await postgres.MoveDataDirectoryAwayAsync(cancellationToken);
-        var freed = await keys.FreeInitializeAsync(run.Observation.Memory.InitializeRevision, cancellationToken);
-        return (moved.Ok && freed.Status is WriteStatus.Done or WriteStatus.Conflict
-            ? JobResult.Done
-            : JobResult.Failed, moved.Detail);
+        await postgres.StopAsync(
+            new StopPlan(StopMode.Immediate) { BeforeStopLimit = TimeSpan.Zero }, cancellationToken);
+        // First the key, then the data: a write of the key that is still under way fails from here on.
+        var (isFree, detail) = await keys.FreeInitializeAsync(run.Observation, cancellationToken);
+        if (!isFree)
+        {
+            return (JobResult.Failed, detail);
+        }
+        return End(await postgres.MoveDataDirectoryAwayAsync(cancellationToken));
     }
 }

@@ -62,11 +62,37 @@ internal sealed class KeyWrites(IClusterStore store, LeaseKeeper keeper)
     }
 
     /// <summary>
-    /// Frees the initialize key, if it is still the empty one of this revision: when it is another's by now, that
-    /// member makes the cluster. It hangs on our lease besides.
+    /// Gives the scope up that this member was making a cluster for: deletes the initialize key that it created.
     /// </summary>
-    public ValueTask<WriteOutcome> FreeInitializeAsync(long revision, CancellationToken cancellationToken) =>
-        store.DeleteAsync(ClusterKeys.Initialize, WriteCondition.Unchanged(revision), cancellationToken);
+    /// <returns>
+    /// Whether the key surely names the data of this member neither now nor later; else why it may.
+    /// </returns>
+    public async ValueTask<(bool IsFree, string Detail)> FreeInitializeAsync(
+        Observation o, CancellationToken cancellationToken)
+    {
+        var freed = await store.DeleteAsync(
+            ClusterKeys.Initialize, WriteCondition.Unchanged(o.Memory.InitializeRevision), cancellationToken);
+        if (freed.IsDone || !o.Memory.BootstrapDone)
+        {
+            return (true, "");   // before the bootstrap was done the key was never written
+        }
+        if (freed.Status != WriteStatus.Conflict)
+        {
+            return (false, $"the data stay, as the initialize key may name them: {freed.Problem}");
+        }
+        InitializeKey key;
+        try
+        {
+            key = (await store.ReadAsync(cancellationToken)).Initialize;
+        }
+        catch (ClusterStoreException problem)
+        {
+            return (false, $"the data stay, as the initialize key may name them: {problem.Message}");
+        }
+        return key.SystemId is { } id && id == o.Local.Control?.SystemId
+            ? (false, "the data stay, as the initialize key names them")
+            : (true, "");
+    }
 
     /// <summary>Drops the request for a switchover that was written at this revision.</summary>
     public ValueTask<WriteOutcome> DropRequestAsync(long revision, CancellationToken cancellationToken) =>
