@@ -90,7 +90,7 @@ internal sealed partial class Invariants
 
     private void CheckGuards(SimNode node, Observation o)
     {
-        if (o.Job is { } job && o.Now - job.StartedAt > BoundOf(job.Kind))
+        if (o.Job is { } job && o.Now - job.StartedAt > BoundOf(job))
         {
             Violated(
                 $"{node.Name} is busy for {(o.Now - job.StartedAt).TotalSeconds:F0} s: {HaLoop.Name(job.Kind)}: "
@@ -114,11 +114,12 @@ internal sealed partial class Invariants
         }
     }
 
-    private static TimeSpan BoundOf(JobKind kind) => TimeSpan.FromSeconds(kind switch
+    private static TimeSpan BoundOf(JobView job) => TimeSpan.FromSeconds(job.Kind switch
     {
         JobKind.Clone or JobKind.Reinitialize or JobKind.Rewind => 150,
         JobKind.StartPrimary or JobKind.Restart => 330,
-        JobKind.Demote => 150,
+        // One by request writes a checkpoint first, while clients are still served.
+        JobKind.Demote => job.Demotion == DemoteMode.Graceful ? 450 : 150,
         _ => 90,
     });
 }

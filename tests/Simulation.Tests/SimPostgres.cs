@@ -77,7 +77,7 @@ internal sealed partial class SimPostgres(
         {
             if (plan.Checkpoint)
             {
-                await CheckpointAsync(plan.EscalateAfter, cancellationToken);
+                await CheckpointAsync(plan.CheckpointLimit, cancellationToken);
             }
             var hook = server.Times.BeforeStop();
             await Task.Delay(hook < plan.BeforeStopLimit ? hook : plan.BeforeStopLimit, time, cancellationToken);

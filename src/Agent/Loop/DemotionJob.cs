@@ -17,6 +17,15 @@ internal sealed class DemotionJob(
     private static readonly TimeSpan s_leastLimit = TimeSpan.FromMilliseconds(50);
 
     /// <summary>
+    /// A stop by request that takes longer turns immediate: a fast stop waits for the archiver and for stuck standbys,
+    /// and nobody leads meanwhile. A switchover is called off then, and the same data start again: nothing is lost.
+    /// </summary>
+    private static readonly TimeSpan s_requestedStopLimit = TimeSpan.FromSeconds(60);
+
+    /// <summary>PostgreSQL serves its clients while the checkpoint before a stop by request is written.</summary>
+    private static readonly TimeSpan s_requestedCheckpointLimit = TimeSpan.FromMinutes(5);
+
+    /// <summary>
     /// primary_stop_timeout: in a synchronous mode nothing acknowledged is lost by a stop that turns immediate.
     /// </summary>
     public static TimeSpan? StopLimit(DynamicConfig config) =>
@@ -78,7 +87,12 @@ internal sealed class DemotionJob(
 
     private StopPlan PlanOf(DemoteMode mode, PerformedRun run) => mode switch
     {
-        DemoteMode.Graceful => new StopPlan(StopMode.Fast, Checkpoint: true, StopLimit(run.Config)),
+        DemoteMode.Graceful when StopLimit(run.Config) is { } limit =>
+            new StopPlan(StopMode.Fast, Checkpoint: true, limit),
+        DemoteMode.Graceful => new StopPlan(StopMode.Fast, Checkpoint: true, s_requestedStopLimit)
+        {
+            CheckpointLimit = s_requestedCheckpointLimit,
+        },
         DemoteMode.Shutdown => new StopPlan(StopMode.Fast, EscalateAfter: StopLimit(run.Config)),
         DemoteMode.Offline => new StopPlan(
             StopMode.Fast, EscalateAfter: OfflineLimit()) { IsUrgent = true, KillAfter = s_quitLimit },

@@ -94,7 +94,7 @@ internal enum StopMode
 /// <summary>A stop of the server.</summary>
 /// <param name="Mode">How.</param>
 /// <param name="Checkpoint">
-/// Write a checkpoint first, so that the stop itself is short (bounded by the timeout).
+/// Write a checkpoint first, so that the stop itself is short (bounded by <see cref="CheckpointLimit"/>).
 /// </param>
 /// <param name="EscalateAfter">
 /// Not stopped by then: immediate, then kill. Null: wait for ever (fast), or 5 s (immediate).
@@ -103,6 +103,12 @@ internal sealed record StopPlan(StopMode Mode, bool Checkpoint = false, TimeSpan
 {
     /// <summary>The lease runs out: the signal comes first.</summary>
     public bool IsUrgent { get; init; }
+
+    /// <summary>
+    /// How long the checkpoint before the stop may take, while PostgreSQL still serves; then the stop begins without
+    /// it. Default: as long as the stop (<see cref="EscalateAfter"/>).
+    /// </summary>
+    public TimeSpan? CheckpointLimit { get; init; } = EscalateAfter;
 
     /// <summary>
     /// How long <c>before_stop</c> may take, then it is ended; zero leaves it out. Default 5 minutes; never with

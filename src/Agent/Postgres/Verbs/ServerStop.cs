@@ -22,7 +22,7 @@ internal sealed partial class ServerStop(ServerContext context, ServerCheckpoint
         {
             if (plan.Checkpoint)
             {
-                await TryCheckpointAsync(plan.EscalateAfter, cancellationToken);
+                await TryCheckpointAsync(plan.CheckpointLimit, cancellationToken);
             }
             await RunBeforeStopAsync(plan.BeforeStopLimit, cancellationToken);
             if (plan.Mode == StopMode.Fast)
