@@ -48,11 +48,16 @@ public static partial class HaLoop
                 isFresh ? TimeSpan.FromMilliseconds(20) : TimeSpan.Zero,
                 new HaAction.ProbePeers(peers, Patient: peers.Any(member => IsLostInPause(o, member.Name))));
         }
-        var verdict = Judge(o);
-        return verdict is null
-            ? Act(o, "races", "races for the leader key: it is the healthiest member", s_raceAgain,
-                new HaAction.AcquireLeader())
-            : Refused(o, verdict);
+        return Judge(o) switch
+        {
+            null => Act(o, "races", "races for the leader key: it is the healthiest member", s_raceAgain,
+                new HaAction.AcquireLeader()),
+            { Code: "lagging" } when HeldUpByRequest(o) is { } request => Act(o, "request_refused",
+                $"drops the request for a {request.Kind}: this member lags too far, and one that does not leaves the "
+                    + "leader key to others while the request stands",
+                s_raceAgain, new HaAction.ClearFailover(request.ModRevision)),
+            { } verdict => Refused(o, verdict),
+        };
     }
 
     private static Decision Refused(Observation o, Refusal refusal) =>
@@ -327,6 +332,19 @@ public static partial class HaLoop
     private static bool LeavesTheKeyToUs(Observation o, PeerReport peer) =>
         peer.Age is null && !IsEarly(o) && !IsSyncActive(o) && o.Cluster!.Failover is { ScheduledAt: null } request
         && (request.Candidate == o.Self || request.Leader == peer.Name);
+
+    /// <summary>
+    /// The request that keeps a member with Patroni from leading: that one has the last leader's WAL, and leaves the
+    /// key to the request's candidate, or to any other member, for as long as the request stands. Null: there is none.
+    /// </summary>
+    private static FailoverRequest? HeldUpByRequest(Observation o) =>
+        !o.Paused && !IsEarly(o) && o.Cluster!.Failover is { ScheduledAt: null } request
+        && o.Peers!.Reports.Values.Any(peer => peer is { Reachable: true, Age: null, NoFailover: false }
+            && peer.Name != request.Candidate && (request.Candidate is not null || request.Leader == peer.Name)
+            && o.Memory.Published.Highest.BytesAheadOf(peer.Position)
+                <= (ulong)Math.Max(0, o.Config.MaximumLagOnFailoverBytes))
+            ? request
+            : null;
 
     /// <summary>
     /// It may not lead while failsafe mode is on, whatever WAL it has: a member that waits for it waits for ever.

@@ -111,6 +111,35 @@ public sealed class RaceTests
         Assert.Equal(code, HaLoop.Decide(At(31, o)).Code);
     }
 
+    /// <summary>
+    /// One that runs Patroni could lead, and leaves the key to the candidate of a request, which lags too far.
+    /// </summary>
+    [Theory]
+    [InlineData("b", "a", 5_000_000ul, null, 31, "request_refused")]
+    [InlineData("b", null, 5_000_000ul, null, 31, "request_refused")]
+    [InlineData("c", null, 5_000_000ul, null, 31, "lagging")]    // it is not held up
+    [InlineData("b", "a", 5_000_000ul, null, 29, "lagging")]     // the request's turn is not over
+    [InlineData("b", "a", 5_000_000ul, 1.0, 31, "lagging")]      // one of ours waits for nobody
+    [InlineData("b", "a", 300ul, null, 31, "lagging")]           // it lags, too
+    public void A_request_that_keeps_the_only_possible_leader_back_is_dropped(
+        string leader, string? candidate, ulong position, double? age, int sinceUnlocked, string code)
+    {
+        var other = new PeerReport("b", true, false, new Lsn(position), 1)
+        {
+            Age = age is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+        };
+        var o = Peer(Optime(Requested(Standby(), new FailoverRequest(leader, candidate, null, 70)), 5_000_000), other);
+        o = o with
+        {
+            Memory = o.Memory with { UnlockedSince = o.Now - TimeSpan.FromSeconds(sinceUnlocked) },
+        };
+
+        var decision = HaLoop.Decide(o);
+
+        Assert.Equal(code, decision.Code);
+        Assert.Equal(code == "request_refused", decision.Actions.Contains(new HaAction.ClearFailover(70)));
+    }
+
     [Theory]
     [InlineData("nofailover", "true")]
     [InlineData("failover_priority", "0")]
