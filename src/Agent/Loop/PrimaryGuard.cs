@@ -157,7 +157,7 @@ internal sealed partial class PrimaryGuard(
         while (!cancellationToken.IsCancellationRequested)
         {
             await TendAsync(cancellationToken);
-            await Task.Delay(WatchPace.UntilNext(WatchPace.For(timing().Ttl), time), time, cancellationToken)
+            await Task.Delay(WatchPace.UntilNext(WatchPace.For(ShortestTtl()), time), time, cancellationToken)
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
@@ -196,6 +196,18 @@ internal sealed partial class PrimaryGuard(
                 LogFenced(report.PostmasterPid, report.At, report.Reason, report.Took.TotalMilliseconds);
             }
             _lastFencing = report.Number;
+        }
+    }
+
+    /// <summary>
+    /// The status lags behind the loop. What the fence's order follows is the lease, which may be the shorter one.
+    /// </summary>
+    private TimeSpan ShortestTtl()
+    {
+        var published = timing().Ttl;
+        lock (_lock)
+        {
+            return _conviction.Ttl > TimeSpan.Zero && _conviction.Ttl < published ? _conviction.Ttl : published;
         }
     }
 

@@ -5,6 +5,7 @@ using Routing.Agent.Fence;
 using Routing.Agent.Loop;
 using Routing.Agent.Watchdog;
 using Routing.Cluster;
+using Routing.TestKit;
 
 namespace Routing.Agent.Tests.Loop;
 
@@ -102,6 +103,23 @@ public sealed class PrimaryGuardTests
         Assert.Equal("opened, 1, 1, armed 77, extended, 1", string.Join(", ", _story));
     }
 
+    /// <summary>The status still tells of 30 s: then a fence would be looked after every 5 s.</summary>
+    [Fact]
+    public async Task A_fence_is_looked_after_at_the_pace_of_the_lease_in_force()
+    {
+        var guard = Guard(WatchdogMode.Off);
+        guard.Adopt(Conviction(3) with { Ttl = TimeSpan.FromSeconds(3) });
+        using var stop = new CancellationTokenSource();
+        var running = guard.RunAsync(stop.Token);
+        Assert.Equal(1, _fence.Looks);
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+
+        await WaitUntil.TrueAsync(() => _fence.Looks == 2, TimeSpan.FromSeconds(60));
+        await stop.CancelAsync();
+        await running;
+    }
+
     private PrimaryGuard Guard(WatchdogMode mode) => new(
         _fence,
         new DeviceWatchdog(
@@ -129,6 +147,8 @@ public sealed class PrimaryGuardTests
 
     private sealed class PretendFence(List<string> story) : IFence
     {
+        private int _looks;
+
         public bool IsGuarding => true;
 
         public bool IsArmed => ArmedPid != 0;
@@ -137,7 +157,14 @@ public sealed class PrimaryGuardTests
 
         public FencingReport? LastFencing => null;
 
-        public ValueTask EnsureRunningAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+        /// <summary>How often somebody has looked after it.</summary>
+        public int Looks => Volatile.Read(ref _looks);
+
+        public ValueTask EnsureRunningAsync(CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _looks);
+            return ValueTask.CompletedTask;
+        }
 
         public void Arm(int postmasterPid, ulong postmasterStart, long deadline)
         {
