@@ -191,6 +191,12 @@ internal sealed partial class Invariants(SimCluster cluster)
         {
             return;   // it hangs, and has lost the key: its commits are lost with it, whoever leads next
         }
+        if (_mode is null or SynchronousMode.Off
+            && cluster.Dcs.Snapshot.Leader?.Holder != server.Name
+            && cluster.Nodes.Find(n => n.Server == server) is { } node && node.ExcusedUntil > cluster.World.Now)
+        {
+            return;   // its machine stood still until its lease had ended, and nobody could have stopped it yet
+        }
         var sync = cluster.Dcs.Snapshot.Sync;
         commit.IsProtected = _mode is not (null or SynchronousMode.Off) && sync.IsOwner(server.Name)
             // Just after the mode was switched on the server may not have heard of it: such a commit was promised
@@ -264,7 +270,7 @@ internal sealed partial class Invariants(SimCluster cluster)
                 $"{server.Name} is primary without commit {lost[0].Id}, which {lost[0].AcknowledgedBy} acknowledged, "
                     + "and nothing had failed");
         }
-        else if (cluster.Options is { Mode: SynchronousMode.Off, CheckTimeline: true })
+        else if (cluster.Options is { Mode: SynchronousMode.Off, CheckTimeline: true } && !MayPatroniLag(server))
         {
             var published = dcs.Status.Optime.Value;
             var allowed = (ulong)cluster.Options.MostLag;
