@@ -61,34 +61,46 @@ public static partial class HaLoop
         {
             return memory.NotStreamingSince is null ? memory : memory with { NotStreamingSince = null };
         }
-        memory = memory with
+        if (memory is not
+            { DownSince: null, StartLimit: null, StartFailure: null, RestartFailed: false, StaysPrimary: false })
         {
-            DownSince = null,
-            StartLimit = null,
-            StartFailure = null,
-            RestartFailed = false,
-            StaysPrimary = false,
-        };
-        if (o.Local.IsPrimary)
-        {
-            // What a primary writes from here on fits no other: should it stop, its data are compared first.
-            return memory with
+            memory = memory with
             {
-                Promoting = false,
-                NotStreamingSince = null,
-                Divergence = DivergenceState.Unchecked,
+                DownSince = null,
+                StartLimit = null,
+                StartFailure = null,
+                RestartFailed = false,
+                StaysPrimary = false,
             };
         }
-        return memory with
-        {
-            Demoted = false,
-            FailedStandbyStarts = 0,
-            StandbyStartFailure = null,
-            NotStreamingSince = o.Local.IsStreaming ? null : memory.NotStreamingSince ?? o.Now,
-            Divergence = o.Local is { IsStreaming: true, Damage: DataDamage.None }
-                ? DivergenceState.Fits
-                : memory.Divergence,
-        };
+        return o.Local.IsPrimary ? WithPrimary(memory) : WithStandby(o, memory);
+    }
+
+    /// <summary>
+    /// What a primary writes from here on fits no other: should it stop, its data are compared first.
+    /// </summary>
+    private static LoopMemory WithPrimary(LoopMemory memory) =>
+        memory is { Promoting: false, NotStreamingSince: null, Divergence: DivergenceState.Unchecked }
+            ? memory
+            : memory with { Promoting = false, NotStreamingSince = null, Divergence = DivergenceState.Unchecked };
+
+    private static LoopMemory WithStandby(Observation o, LoopMemory memory)
+    {
+        TimeSpan? notStreamingSince = o.Local.IsStreaming ? null : memory.NotStreamingSince ?? o.Now;
+        var divergence = o.Local is { IsStreaming: true, Damage: DataDamage.None }
+            ? DivergenceState.Fits
+            : memory.Divergence;
+        return memory is { Demoted: false, FailedStandbyStarts: 0, StandbyStartFailure: null }
+            && memory.NotStreamingSince == notStreamingSince && memory.Divergence == divergence
+                ? memory
+                : memory with
+                {
+                    Demoted = false,
+                    FailedStandbyStarts = 0,
+                    StandbyStartFailure = null,
+                    NotStreamingSince = notStreamingSince,
+                    Divergence = divergence,
+                };
     }
 
     /// <summary>
@@ -99,7 +111,9 @@ public static partial class HaLoop
     {
         if (o.Leader is not null || o.Cluster is not { } cluster)
         {
-            return memory with { UnlockedSince = null, UnlockedBasis = null };
+            return memory is { UnlockedSince: null, UnlockedBasis: null }
+                ? memory
+                : memory with { UnlockedSince = null, UnlockedBasis = null };
         }
         var basis = RaceBasis.Of(cluster);
         var hasLedSince = memory.UnlockedBasis is { } before && before != basis;
@@ -140,13 +154,18 @@ public static partial class HaLoop
         }
         var isCarriedOver =
             cluster.Leader is { } key && key.Term.Life == cluster.Life.Number && key.Holder == memory.EarlierLeader;
-        return memory with
-        {
-            Life = cluster.Life.Number,
-            EarlierLeaseUntil = isCarriedOver || o.Now >= memory.EarlierLeaseUntil ? null : memory.EarlierLeaseUntil,
-            LastLeader = o.Leader,
-            LastTtl = o.Timing.Ttl,
-        };
+        TimeSpan? earlierLeaseUntil =
+            isCarriedOver || o.Now >= memory.EarlierLeaseUntil ? null : memory.EarlierLeaseUntil;
+        return memory.Life == cluster.Life.Number && memory.EarlierLeaseUntil == earlierLeaseUntil
+            && memory.LastLeader == o.Leader && memory.LastTtl == o.Timing.Ttl
+                ? memory
+                : memory with
+                {
+                    Life = cluster.Life.Number,
+                    EarlierLeaseUntil = earlierLeaseUntil,
+                    LastLeader = o.Leader,
+                    LastTtl = o.Timing.Ttl,
+                };
     }
 
     private static LoopMemory Absorb(LoopMemory memory, JobEnd ended) => (ended.Kind, ended.Result) switch

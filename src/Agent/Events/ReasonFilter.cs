@@ -14,6 +14,7 @@ internal sealed class ReasonFilter
 
     private readonly Dictionary<string, TimeSpan> _told = new(StringComparer.Ordinal);
     private string _last = "";
+    private (string Code, string Reason) _lastSaid = ("", "");
 
     /// <summary>Whether this is news; then it counts as told.</summary>
     /// <param name="code">The decision's code.</param>
@@ -21,6 +22,11 @@ internal sealed class ReasonFilter
     /// <param name="now">Monotonic time.</param>
     public bool IsNews(string code, string reason, TimeSpan now)
     {
+        if (_lastSaid == (code, reason))
+        {
+            return false;   // word for word: most runs of the loop
+        }
+        _lastSaid = (code, reason);
         var key = $"{code} {WithoutFigures(reason)}";
         if (key == _last)
         {
@@ -44,6 +50,7 @@ internal sealed class ReasonFilter
     {
         _told.Clear();
         _last = "";
+        _lastSaid = ("", "");
     }
 
     /// <summary>Seconds that are left and bytes that are missing change with each run.</summary>
