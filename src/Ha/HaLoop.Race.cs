@@ -279,11 +279,16 @@ public static partial class HaLoop
             {
                 continue;   // the only primary keeps its place
             }
+            var hasLeft = HasLeft(cluster.History, peer.Timeline, peer.Position) is not null;
+            if (hasLeft && peer.Timeline <= o.Local.Timeline && cluster.Sync.IsOwner(o.Self))
+            {
+                // What was acknowledged since is here. More bytes of a history that the cluster has left say nothing.
+                continue;
+            }
             usable.Add(new PeerPosition(peer.Name, peer.Position, peer.Timeline));
             // A member that waits for the WAL of one that must not lead waits for ever.
             if (peer.Damage is not null || IsBarredByTimeline(o, peer) || IsOutsideFailsafe(o, peer.Name)
-                || IsGoneForLong(o, peer.Name) || LeavesTheKeyToUs(o, peer)
-                || HasLeft(cluster.History, peer.Timeline, peer.Position) is not null)
+                || IsGoneForLong(o, peer.Name) || LeavesTheKeyToUs(o, peer) || hasLeft)
             {
                 continue;
             }

@@ -67,6 +67,24 @@ public sealed class RaceTests
     }
 
     /// <summary>The cluster left timeline 1 at 0/12C (300), and stepped over timelines 2 and 3.</summary>
+    /// <summary>
+    /// The last leader, which has all that was acknowledged in its term, and a voter whose WAL went on where the cluster
+    /// had left it.
+    /// </summary>
+    [Theory]
+    [InlineData("a", 1u, "races")]
+    [InlineData("c", 1u, "no_quorum")]   // another one owned the synchronous state
+    [InlineData("a", 2u, "no_quorum")]   // more of the present history
+    public void The_owner_of_the_quorum_waits_for_no_WAL_of_a_history_that_was_left(
+        string owner, uint timeline, string code)
+    {
+        var o = Synced(Configured(Standby(), """{"synchronous_mode":"quorum"}"""), owner, 1, "a", "b", "c");
+        o = OnTimeline(o with { Local = o.Local with { Timeline = 2, WalPosition = new Lsn(320) } }, 2, 1);
+        o = Peer(Peer(o, new PeerReport("b", true, false, new Lsn(400), timeline)), new PeerReport("c", false));
+
+        Assert.Equal(code, HaLoop.Decide(o).Code);
+    }
+
     [Theory]
     [InlineData(2u, 310ul)]
     [InlineData(3u, 250ul)]
