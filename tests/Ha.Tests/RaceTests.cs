@@ -68,8 +68,8 @@ public sealed class RaceTests
 
     /// <summary>The cluster left timeline 1 at 0/12C (300), and stepped over timelines 2 and 3.</summary>
     /// <summary>
-    /// The last leader, which has all that was acknowledged in its term, and a voter whose WAL went on where the cluster
-    /// had left it.
+    /// The last leader, which has all that was acknowledged in its term, and a voter whose WAL went on where the
+    /// cluster had left it.
     /// </summary>
     [Theory]
     [InlineData("a", 1u, "races")]
