@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Postgres;
 using Routing.Cluster;
-using Routing.Dcs;
 using Routing.Ha;
 
 namespace Routing.Agent.Loop;
