@@ -191,19 +191,8 @@ public sealed class ProxyProcess : IAsyncDisposable
     public Task<string> MetricsAsync() => s_http.GetStringAsync(Admin("/metrics"));
 
     /// <summary>Connects through one of its ports as the superuser, without a pool.</summary>
-    public static string ConnectionString(int port) => new NpgsqlConnectionStringBuilder
-    {
-        Host = "127.0.0.1",
-        Port = port,
-        Username = "postgres",
-        Password = "super",
-        Database = "postgres",
-        Pooling = false,
-        Timeout = 15,
-        CommandTimeout = 20,
-        GssEncryptionMode = GssEncryptionMode.Disable,
-        SslMode = SslMode.Disable,
-    }.ConnectionString;
+    public static string ConnectionString(int port) =>
+        Superuser.ConnectionString("127.0.0.1", port, commandTimeout: 20);
 
     /// <summary>A connection through the port.</summary>
     public static async Task<NpgsqlConnection> OpenAsync(int port)

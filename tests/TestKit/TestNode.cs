@@ -91,20 +91,7 @@ public sealed class TestNode : IDisposable
     }
 
     /// <summary>Connects to this node as the superuser, without a pool.</summary>
-    public string ConnectionString => new NpgsqlConnectionStringBuilder
-    {
-        Host = Machine.Address,
-        Port = Port,
-        Username = "postgres",
-        Password = "super",
-        Database = "postgres",
-        Pooling = false,
-        // Both say when to give up, and nothing about how fast a server has to be.
-        Timeout = 15,
-        CommandTimeout = 30,
-        GssEncryptionMode = GssEncryptionMode.Disable,
-        SslMode = SslMode.Disable,
-    }.ConnectionString;
+    public string ConnectionString => Superuser.ConnectionString(Machine.Address, Port, commandTimeout: 30);
 
     /// <summary>Writes the configuration file from <see cref="Config"/>: JSON is YAML too.</summary>
     public void WriteConfig() => WriteConfig(Config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));

@@ -18,7 +18,7 @@ internal sealed partial class LogicalSlotWorker(
     private readonly Lock _lock = new();
     private LogicalSlotReport _report = LogicalSlotReport.None;
     private CancellationTokenSource? _cancel;
-    private string _told = "";
+    private readonly ToldOnce _problems = new();
 
     /// <summary>What it has found out.</summary>
     public LogicalSlotReport Report
@@ -108,15 +108,12 @@ internal sealed partial class LogicalSlotWorker(
         cancel.Dispose();
     }
 
-    /// <summary>The same trouble is told once.</summary>
     private void Tell(ImmutableArray<string> problems)
     {
-        var text = string.Join("; ", problems);
-        if (text != _told && text.Length > 0)
+        if (_problems.News(problems) is { } news)
         {
-            LogProblems(text);
+            LogProblems(news);
         }
-        _told = text;
     }
 
     [LoggerMessage(EventId = 1020, Level = LogLevel.Warning, Message = "Logical replication slots: {Problem}")]

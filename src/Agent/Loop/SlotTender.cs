@@ -17,7 +17,7 @@ internal sealed partial class SlotTender(
     private SlotMemory _memory = SlotMemory.Empty;
     private ImmutableSortedSet<string> _unready = SlotMemory.Empty.Ready;
     private bool? _feedback;
-    private string _problem = "";
+    private readonly ToldOnce _problems = new();
 
     /// <summary>
     /// Takes note of what was decided: a job needs the server for itself, and a promotion makes slots usable that may
@@ -125,15 +125,12 @@ internal sealed partial class SlotTender(
         _unready = plan.Unready;
     }
 
-    /// <summary>The same trouble is told once.</summary>
     private void TellProblems(List<string> problems)
     {
-        var text = string.Join("; ", problems);
-        if (text != _problem && text.Length > 0)
+        if (_problems.News(problems) is { } news)
         {
-            LogSlots(text);
+            LogSlots(news);
         }
-        _problem = text;
     }
 
     [LoggerMessage(EventId = 1006, Level = LogLevel.Warning, Message = "Replication slots: {Problem}")]

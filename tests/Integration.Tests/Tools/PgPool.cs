@@ -90,19 +90,7 @@ internal sealed class PgPool : IAsyncDisposable
     /// <summary>Opens a session, with a connection to each server behind it.</summary>
     public async Task<NpgsqlConnection> OpenAsync()
     {
-        var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder
-        {
-            Host = "127.0.0.1",
-            Port = Port,
-            Username = "postgres",
-            Password = "super",
-            Database = "postgres",
-            Pooling = false,
-            Timeout = 15,
-            CommandTimeout = 30,
-            GssEncryptionMode = GssEncryptionMode.Disable,
-            SslMode = SslMode.Disable,
-        }.ConnectionString);
+        var connection = new NpgsqlConnection(Superuser.ConnectionString("127.0.0.1", Port, commandTimeout: 30));
         await connection.OpenAsync();
         return connection;
     }

@@ -7,19 +7,18 @@ using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Dcs;
 using Routing.Proxy.Configuration;
-using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions.Joined;
-using Routing.Proxy.Sessions.Refusals;
 using Routing.Proxy.Sessions.Startup;
 using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Tests.Sessions;
 
 /// <summary>What start-up and login of one client need, without sockets: one listener for writes, one member.</summary>
-internal sealed class MachineRoom : ITransport, ISessionEvents, IDisposable
+internal sealed class MachineRoom : ITransport, IDisposable
 {
     private readonly Router _router;
+    private readonly SessionDiary _diary = new();
 
     public MachineRoom(
         Func<ListenerConfig, ListenerConfig>? change = null, Func<SessionSettings, SessionSettings>? settings = null)
@@ -34,7 +33,8 @@ internal sealed class MachineRoom : ITransport, ISessionEvents, IDisposable
         _router = new Router([listener], TimeProvider.System, new Random(1), NullLogger.Instance);
         var usual = new SessionSettings();
         Hub = new SessionHub(
-            this, _router, this, TimeProvider.System, NullLogger.Instance, settings is null ? usual : settings(usual));
+            this, _router, _diary, TimeProvider.System, NullLogger.Instance,
+            settings is null ? usual : settings(usual));
         Client = new NewClient(Hub, ListenerModel.Create(listener, null), Connection);
     }
 
@@ -49,7 +49,7 @@ internal sealed class MachineRoom : ITransport, ISessionEvents, IDisposable
     public ConcurrentQueue<PipeConnection> Servers { get; } = new();
 
     /// <summary>What happened, one word each.</summary>
-    public ConcurrentQueue<string> Diary { get; } = new();
+    public IReadOnlyCollection<string> Diary => _diary.Lines;
 
     public string Name => "pretended";
 
@@ -97,23 +97,4 @@ internal sealed class MachineRoom : ITransport, ISessionEvents, IDisposable
         Hub.Dispose();
         _router.Dispose();
     }
-
-    void ISessionEvents.Accepted(string listener)
-    {
-    }
-
-    void ISessionEvents.Refused(string listener, RefusalReason reason) => Diary.Enqueue($"refused {reason}");
-
-    void ISessionEvents.Held(string listener, TimeSpan waited, bool routed) => Diary.Enqueue($"held {routed}");
-
-    void ISessionEvents.AttemptFailed(string listener, string member, LoginFailure failure) =>
-        Diary.Enqueue($"failed {member} {failure}");
-
-    void ISessionEvents.Opened(string listener, string member, TimeSpan login) => Diary.Enqueue($"opened {member}");
-
-    void ISessionEvents.Closed(
-        string listener, string member, SessionEnd end, long bytesFromClient, long bytesFromServer) =>
-        Diary.Enqueue($"closed {member} {end}");
-
-    void ISessionEvents.Cancelled(string listener, CancelOutcome outcome) => Diary.Enqueue($"cancelled {outcome}");
 }

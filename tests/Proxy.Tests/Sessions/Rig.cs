@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
@@ -8,11 +7,8 @@ using Routing.Cluster.HostChoice;
 using Routing.Dcs;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Host;
-using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions;
-using Routing.Proxy.Sessions.Joined;
-using Routing.Proxy.Sessions.Refusals;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
@@ -21,12 +17,12 @@ namespace Routing.Proxy.Tests.Sessions;
 /// <summary>
 /// The proxy without its host: a write and a read listener before pretend servers, and a cluster made by hand.
 /// </summary>
-internal sealed class Rig : ISessionEvents, IAsyncDisposable
+internal sealed class Rig : IAsyncDisposable
 {
     private readonly ITransport _transport;
     private readonly MemberProbe _probe;
     private readonly List<ITransportListener> _listeners = [];
-    private readonly ConcurrentQueue<string> _diary = new();
+    private readonly SessionDiary _diary = new();
     private ImmutableSortedDictionary<string, Member> _members = ImmutableSortedDictionary<string, Member>.Empty;
     private LeaderKey? _leader;
     private ClusterView _view = ClusterView.Unknown;
@@ -49,7 +45,7 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
             _transport, Router, listeners,
             settings ?? new SessionSettings { CutGrace = TimeSpan.FromMilliseconds(50),
                 RetryTime = TimeSpan.FromSeconds(3) },
-            this, TimeProvider.System, NullLoggerFactory.Instance);
+            _diary, TimeProvider.System, NullLoggerFactory.Instance);
         var shared = settings ?? new SessionSettings();
         _probe =
             new MemberProbe(Router, _transport, TimeProvider.System, () => shared, () => ProxyProtocolVersion.None);
@@ -66,7 +62,7 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
     public int ReadPort { get; }
 
     /// <summary>What happened, one word each.</summary>
-    public IReadOnlyCollection<string> Diary => _diary;
+    public IReadOnlyCollection<string> Diary => _diary.Lines;
 
     public int Open => Server.Count().Sessions.Sum(one => one.Open);
 
@@ -151,23 +147,4 @@ internal sealed class Rig : ISessionEvents, IAsyncDisposable
         _listeners.Add(_transport.Listen(socket, connection => Server.Accept(name, connection)));
         return port;
     }
-
-    void ISessionEvents.Accepted(string listener)
-    {
-    }
-
-    void ISessionEvents.Refused(string listener, RefusalReason reason) => _diary.Enqueue($"refused {reason}");
-
-    void ISessionEvents.Held(string listener, TimeSpan waited, bool routed) => _diary.Enqueue($"held {routed}");
-
-    void ISessionEvents.AttemptFailed(string listener, string member, LoginFailure failure) =>
-        _diary.Enqueue($"failed {member} {failure}");
-
-    void ISessionEvents.Opened(string listener, string member, TimeSpan login) => _diary.Enqueue($"opened {member}");
-
-    void ISessionEvents.Closed(
-        string listener, string member, SessionEnd end, long bytesFromClient, long bytesFromServer) =>
-        _diary.Enqueue($"closed {member} {end}");
-
-    void ISessionEvents.Cancelled(string listener, CancelOutcome outcome) => _diary.Enqueue($"cancelled {outcome}");
 }
