@@ -1,64 +1,13 @@
 # Small machines for tests: Debian roots of any suite with a systemd of their own, in namespaces of this kernel.
-# Sourced after common.sh, as root.
+# Sourced after common.sh and roots.sh, as root.
 #
-# A root is made once by debootstrap from this machine's own Debian source, and kept under $roots. A machine runs on an
-# overlay over a root, so that nothing that happens in it stays. It has a network of its own: one address on a bridge
-# that only the machines share, and 127.0.0.1. The bridge is in a network namespace, too: nothing leaves this computer.
+# A machine runs on an overlay over a root, so that nothing that happens in it stays. It has a network of its own: one
+# address on a bridge that only the machines share, and 127.0.0.1. The bridge is in a network namespace, too: nothing
+# leaves this computer.
 
-roots=${ROUTING_ROOTS:-/var/cache/routing/roots}
 network=10.77.0
 machines=''          # the folder of the running machines; $machines/NAME/init has the process id of its systemd
 machines_net=routing-$$
-
-# The source of Debian's packages that this computer uses.
-debian_source() {
-    local found
-    found=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
-        grep -oE 'https?://[^ ]+/debian/?( |$)' | head -n 1)
-    echo "${found:-http://deb.debian.org/debian}"
-}
-
-# Makes a root of a suite with the packages that tests need, unless it is there. $1 is the suite.
-make_root() {
-    local suite=$1 root=$roots/$1 new=$roots/.$1.new
-    [ ! -e "$root" ] || return 0
-    need "debootstrap debootstrap"
-    say "Making a root of Debian $suite in $roots: once, for some minutes"
-    mkdir -p "$roots"
-    rm -rf "$new"
-    debootstrap --variant=minbase --include=ca-certificates "$suite" "$new" "$(debian_source)" \
-        >"$roots/$suite.log" 2>&1 ||
-        { tail -n 20 "$roots/$suite.log" >&2; die "debootstrap of $suite failed"; }
-    # No service starts while packages are installed, and no cluster of PostgreSQL is made.
-    printf '#!/bin/sh\nexit 101\n' >"$new/usr/sbin/policy-rc.d"
-    chmod 755 "$new/usr/sbin/policy-rc.d"
-    mkdir -p "$new/etc/postgresql-common"
-    echo 'create_main_cluster = false' >"$new/etc/postgresql-common/createcluster.conf"
-    in_root "$new" 'export DEBIAN_FRONTEND=noninteractive
-        apt-get update -qq
-        apt-get install -y -qq --no-install-recommends systemd systemd-sysv dbus adduser procps iproute2 \
-            postgresql etcd-server etcd-client bash-completion logrotate
-        systemctl mask console-getty.service getty@tty1.service getty.target systemd-logind.service \
-            e2scrub_reap.service systemd-sysctl.service systemd-remount-fs.service systemd-udevd.service \
-            systemd-modules-load.service sys-kernel-debug.mount sys-fs-fuse-connections.mount dev-hugepages.mount \
-            proc-sys-fs-binfmt_misc.automount apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer
-        systemctl disable etcd' >>"$roots/$suite.log" 2>&1 ||
-        { tail -n 20 "$roots/$suite.log" >&2; die "the packages of $suite could not be installed"; }
-    rm "$new/usr/sbin/policy-rc.d"
-    mv "$new" "$root"
-}
-
-# Runs shell commands in a root, with /proc and /dev, in a mount namespace that ends with them.
-in_root() {
-    # shellcheck disable=SC2016 # expanded by the inner shell
-    unshare --mount --fork --pid --kill-child bash -c '
-        set -e
-        mount --make-rprivate /
-        mount -t proc proc "$0/proc"
-        mount --rbind /dev "$0/dev"
-        cp -L /etc/resolv.conf "$0/etc/resolv.conf" 2>/dev/null || true
-        exec chroot "$0" /bin/bash -ec "$1"' "$1" "$2" </dev/null
-}
 
 # What a machine does before its systemd runs: in new namespaces, with the root of the machine as $1.
 enter_machine() {

@@ -1,5 +1,6 @@
 # The parts of ./test: what runs of a project, how it is started, what came of it. Sourced after common.sh.
-# $category is what ./test was asked for, $work a folder that the user postgres can read, $results where reports go.
+# $category is what ./test was asked for, $only one project or nothing, $work a folder that the user postgres can read,
+# $results where reports go.
 
 # Whether a pattern stands in the sources of a project.
 has() { grep -rqE --include='*.cs' "$2" "tests/$1"; }
@@ -34,7 +35,8 @@ has_category() { has "$1" "Trait\(\"Category\", *\"$2\"\)"; }
 # Prints xunit's query for a project in the chosen category, or fails when the project has nothing there.
 # $2 is "beside" for what may run beside other projects, and "alone" for the rest.
 query() {
-    local name=$1 query
+    local name=$1 query=
+    [ -z "$only" ] || [ "$name" = "$only" ] || return 1
     case $category-$name in
         unit-Integration.Tests | unit-Faults.Tests | unit-Samples.Tests | integration-Faults.Tests) return 1 ;;
         unit-*) query='(Category!=Integration)&(Category!=Faults)' ;;
@@ -62,7 +64,7 @@ run_project() {
         [ -e "$work/$name" ] || cp -r "$program" "$work/$name"   # the user postgres need not see the checkout
         program=$work/$name
     fi
-    (cd "$work" && HOME=$work exec "${yielding[@]}" timeout -k 30 "$limit" "${AS_POSTGRES[@]}" \
+    (cd "$work" && HOME=$work exec "${yielding[@]}" "${inside[@]}" timeout -k 30 "$limit" "${AS_POSTGRES[@]}" \
         dotnet "$program/Routing.$name.dll" -noLogo -noColor -noAutoReporters -reporter quiet -longRunning 120 \
         -result-xml "$work/$run.xml" "$@" </dev/null) \
         >"$results/$run.log" 2>&1 || code=$?
@@ -159,6 +161,19 @@ repeat_failed() {
     done
 }
 
+# Prints the skipped tests of all reports, each with its reason.
+skipped_tests() {
+    local report
+    for report in "$results"/*.xml; do
+        [ -e "$report" ] || continue
+        tr -d '\n' <"$report" | grep -oE '<test [^>]*result="Skip"[^>]*> *<reason>(<!\[CDATA\[)?[^]<]*' |
+            sed -E 's/.* name="([^"]*)".*<reason>(<!\[CDATA\[)?(.*)/    \1: \3/'
+    done | plain_xml | sort || true   # grep finds none in most reports
+}
+
+# Replaces what XML has for some characters by themselves.
+plain_xml() { sed 's/&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g'; }
+
 # Prints the ten tests that took longest, over all reports.
 slowest_tests() {
     local report
@@ -168,5 +183,5 @@ slowest_tests() {
             sed -nE -e 's/.* name="([^"]*)".* time="([0-9.]+)".*/\2 \1/p; t' \
                 -e 's/.* time="([0-9.]+)".* name="([^"]*)".*/\1 \2/p'
     done | sort -rn | sed -n '1,10{s/^\([0-9]*\)\(\.[0-9]\)\{0,1\}[0-9]* \(.*\)/\1\2 s  \3/;p}' |
-        sed 's/&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g; s/^/   /'
+        plain_xml | sed 's/^/   /'
 }

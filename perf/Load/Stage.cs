@@ -28,10 +28,7 @@ internal sealed class Stage : IAsyncDisposable
 
     public static async Task<Stage> StartAsync(Options options)
     {
-        var bin = Environment.GetEnvironmentVariable("ROUTING_POSTGRES_BIN") is { Length: > 0 } named
-            ? named
-            : Directory.GetDirectories("/usr/lib/postgresql").Order().Last() + "/bin";
-        var stage = new Stage(options, bin);
+        var stage = new Stage(options, PostgresUnderTest.Folder);
         OrdinaryProcess.GiveAway(stage.Folder);
         await stage.RunAsync("initdb", "-D", stage._directory["pg"], "-A", "trust", "-U", "postgres", "--no-sync");
         await stage.StartServerAsync("pg", stage.PostgresPort, "1GB");

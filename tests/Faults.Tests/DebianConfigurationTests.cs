@@ -21,6 +21,8 @@ public sealed class DebianConfigurationTests : IAsyncLifetime
         ("createcluster.conf", "/etc/postgresql-common/createcluster.conf"),
     ];
 
+    private static readonly int s_major = PostgresUnderTest.Major;
+
     private readonly TempDirectory _directory = new("debian");
     private readonly List<DebianNode> _nodes = [];
     private EtcdServers _etcd = null!;
@@ -56,8 +58,9 @@ public sealed class DebianConfigurationTests : IAsyncLifetime
     [Fact]
     public async Task The_file_that_Debian_generates_starts_a_cluster_and_a_replica()
     {
+        Installed.Require("patroni");
         Assert.SkipUnless(NamespaceLab.IsInside, NamespaceLab.WhyNot ?? "There are no namespaces here.");
-        using var keys = new EtcdKeys(_etcd.Members[0].Endpoint, "/postgresql-common/15-main");
+        using var keys = new EtcdKeys(_etcd.Members[0].Endpoint, $"/postgresql-common/{s_major}-main");
 
         var first = Start("first");
         await UntilAsync(async () => await first.StatusAsync("/primary") == 200, "the first member leads");
@@ -72,10 +75,11 @@ public sealed class DebianConfigurationTests : IAsyncLifetime
         Assert.Equal("first", (await keys.GetAsync("leader"))!.Value);
         foreach (var node in (DebianNode[])[first, second])
         {
-            Assert.True(File.Exists(Path.Combine(node.Directory, "etc/15/main/postgresql.base.conf")), Report());
-            Assert.True(File.Exists(Path.Combine(node.Directory, "lib/15/main/PG_VERSION")), Report());
-            Assert.False(File.Exists(Path.Combine(node.Directory, "lib/15/main/pg_hba.conf")), Report());
-            Assert.True(File.Exists(Path.Combine(node.Directory, "log/postgresql-15-main.log")), Report());
+            Assert.True(
+                File.Exists(Path.Combine(node.Directory, $"etc/{s_major}/main/postgresql.base.conf")), Report());
+            Assert.True(File.Exists(Path.Combine(node.Directory, $"lib/{s_major}/main/PG_VERSION")), Report());
+            Assert.False(File.Exists(Path.Combine(node.Directory, $"lib/{s_major}/main/pg_hba.conf")), Report());
+            Assert.True(File.Exists(Path.Combine(node.Directory, $"log/postgresql-{s_major}-main.log")), Report());
         }
         Assert.Contains("pg_clonecluster", await File.ReadAllTextAsync(
             second.Log, TestContext.Current.CancellationToken), StringComparison.Ordinal);
@@ -103,8 +107,8 @@ public sealed class DebianConfigurationTests : IAsyncLifetime
             mount -t tmpfs tmpfs /dev/shm
             hostname {name}
             exec setpriv --inh-caps=-all --ambient-caps=-all sh -ec '
-            {Generator} --hostip=127.0.0.1 --network=127.0.0.1/32 --port={port} 15 main
-            {Programs.Agent} /etc/patroni/15-main.yml; exit $?'
+            {Generator} --hostip=127.0.0.1 --network=127.0.0.1/32 --port={port} {s_major} main
+            {Programs.Agent} /etc/patroni/{s_major}-main.yml; exit $?'
             """;
         // The first process of its namespace takes all others with it.
         var process = OrdinaryProcess.Start(

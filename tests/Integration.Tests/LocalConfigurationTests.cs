@@ -54,7 +54,7 @@ public sealed class LocalConfigurationTests : IAsyncLifetime
 
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
         foreach (var line in (string[])
-            ["scope: legacy", "  data_dir: " + node.DataDirectory, "  bin_dir: /usr/lib/postgresql/15/bin",
+            ["scope: legacy", "  data_dir: " + node.DataDirectory, "  bin_dir: " + PostgresUnderTest.Folder,
              "    archive_command: 'true'", $"    unix_socket_directories: {node.DirectoryPath}",
              "  - local   all             all                                     scram-sha-256"])
         {
@@ -91,7 +91,7 @@ public sealed class LocalConfigurationTests : IAsyncLifetime
                 ("POSTGRESQL_LISTEN", $"127.0.0.1:{node.Port}"),
                 ("POSTGRESQL_CONNECT_ADDRESS", $"127.0.0.1:{node.Port}"),
                 ("POSTGRESQL_PGPASS", Path.Combine(node.DirectoryPath, "pgpass")),
-                ("POSTGRESQL_BIN_DIR", "/usr/lib/postgresql/15/bin")), Programs.Agent]);
+                ("POSTGRESQL_BIN_DIR", PostgresUnderTest.Folder)), Programs.Agent]);
         await _cluster.UntilAsync(async () => await node.StatusAsync("/replica") == 200, "it is a replica",
             TestCluster.Patience * 2);
         await _cluster.UntilAsync(

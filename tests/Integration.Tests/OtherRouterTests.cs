@@ -14,6 +14,7 @@ public sealed class OtherRouterTests(ClusterFixture fixture)
     {
         var (cluster, leader) = await fixture.TakeAsync();
         var next = cluster.ReplicasOf(leader)[0];
+        Installed.Require("haproxy");
         await using var proxy = new HaProxy();
         int[] write =
         [
@@ -67,7 +68,7 @@ public sealed class OtherRouterTests(ClusterFixture fixture)
     [Fact]
     public async Task Pgpool_finds_the_new_primary_and_takes_the_former_one_back_as_a_standby()
     {
-        Assert.SkipUnless(File.Exists(PgPool.Program), "There is no pgpool (Debian: pgpool2).");
+        Installed.Require("pgpool");
         var (cluster, leader) = await fixture.TakeAsync();
         var next = cluster.ReplicasOf(leader)[0];
         await using var pool = new PgPool(cluster.Nodes);
@@ -134,6 +135,7 @@ public sealed class HaProxyTlsTests
                     (member, member, certificates.Authority, "required");
             },
         });
+        Installed.Require("haproxy");
         await using var proxy = new HaProxy();
         var trusted = $"check-ssl verify required ca-file {certificates.Authority}";
         var known = proxy.Listen("HEAD /primary", cluster.Nodes, $"{trusted} crt {client}");

@@ -13,6 +13,7 @@ public sealed class PatronictlTests(ClusterFixture fixture)
     public async Task It_shows_members_history_configuration_and_versions()
     {
         var (cluster, leader) = await fixture.TakeAsync();
+        Installed.Require("patroni");
         using var ctl = new Patronictl(cluster);
         string[] query = ["-c", "SELECT pg_is_in_recovery() AS standby", "--format", "json"];
 
@@ -53,6 +54,7 @@ public sealed class PatronictlTests(ClusterFixture fixture)
     public async Task It_edits_the_configuration_pauses_and_reloads()
     {
         var (cluster, leader) = await fixture.TakeAsync();
+        Installed.Require("patroni");
         using var ctl = new Patronictl(cluster);
 
         var (applied, text) = await ctl.RunAsync(
@@ -87,6 +89,7 @@ public sealed class PatronictlTests(ClusterFixture fixture)
     public async Task It_restarts_by_filter_now_and_later()
     {
         var (cluster, leader) = await fixture.TakeAsync();
+        Installed.Require("patroni");
         using var ctl = new Patronictl(cluster);
         var standby = cluster.ReplicasOf(leader)[0];
         var before = cluster.Nodes.ToDictionary(node => node, node => node.PostmasterPid);
@@ -124,6 +127,7 @@ public sealed class PatronictlTests(ClusterFixture fixture)
     public async Task It_changes_the_leader_copies_a_standby_anew_and_asks_before_it_removes()
     {
         var (cluster, leader) = await fixture.TakeAsync();
+        Installed.Require("patroni");
         using var ctl = new Patronictl(cluster);
         var (second, third) = (cluster.ReplicasOf(leader)[0], cluster.ReplicasOf(leader)[1]);
 

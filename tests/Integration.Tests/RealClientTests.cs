@@ -49,6 +49,7 @@ public sealed class RealClientTests(TlsCluster fixture) : IClassFixture<TlsClust
     [MemberData(nameof(Ways))]
     public async Task All_that_an_application_does_works_with_psycopg2(TlsWay way)
     {
+        Installed.Require("psycopg2");
         await using var proxy = await StartAsync(way);
 
         var (code, output) = await ScriptAsync(
@@ -63,6 +64,7 @@ public sealed class RealClientTests(TlsCluster fixture) : IClassFixture<TlsClust
     [MemberData(nameof(Ways))]
     public async Task All_that_an_application_does_works_with_node_postgres(TlsWay way)
     {
+        Installed.Require("node");
         await using var proxy = await StartAsync(way);
 
         var (code, output) =

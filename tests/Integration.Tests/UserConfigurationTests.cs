@@ -172,7 +172,7 @@ public sealed class UserConfigurationTests
             ("data_dir: /data/patroni", $"data_dir: {node.DataDirectory}"),
             // The three nodes have one home directory, where the password file would be.
             ("config_dir: /data/patroni", $"config_dir: {node.DataDirectory}\n  pgpass: {node.DirectoryPath}/pgpass"),
-            ("bin_dir: /usr/pgsql-17/bin", "bin_dir: /usr/lib/postgresql/15/bin"),
+            ("bin_dir: /usr/pgsql-17/bin", "bin_dir: " + PostgresUnderTest.Folder),
             ("'/var/run/postgresql'", $"'{node.DirectoryPath}'"),
             ("cs_CZ.UTF-8", "C.UTF-8"),
             // A pipe in place of the device.

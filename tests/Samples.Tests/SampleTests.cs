@@ -15,6 +15,7 @@ public sealed class SampleTests(SampleCluster fixture)
     [Fact]
     public async Task Plain_ADO_from_the_package()
     {
+        Installed.Require("sample");
         var (cluster, leader) = await fixture.TakeAsync();
         using var directory = new TempDirectory("sample");
         OrdinaryProcess.GiveAway(directory.Path);

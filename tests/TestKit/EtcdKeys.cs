@@ -55,15 +55,15 @@ public sealed class EtcdKeys(IReadOnlyList<Uri> endpoints, string prefix) : IDis
 
     /// <summary>Writes a key without a lease.</summary>
     public Task PutAsync(string suffix, string value) =>
-        PostAsync("/v3/kv/put", new JsonObject { ["key"] = Encode(Key(suffix)), ["value"] = Encode(value) });
+        PostAsync("/kv/put", new JsonObject { ["key"] = Encode(Key(suffix)), ["value"] = Encode(value) });
 
     /// <summary>Deletes a key.</summary>
     public Task DeleteAsync(string suffix) =>
-        PostAsync("/v3/kv/deleterange", new JsonObject { ["key"] = Encode(Key(suffix)) });
+        PostAsync("/kv/deleterange", new JsonObject { ["key"] = Encode(Key(suffix)) });
 
     /// <summary>Revokes a lease; its keys go with it.</summary>
     public Task RevokeAsync(long lease) =>
-        PostAsync("/v3/lease/revoke", new JsonObject { ["ID"] = lease.ToString(CultureInfo.InvariantCulture) });
+        PostAsync("/lease/revoke", new JsonObject { ["ID"] = lease.ToString(CultureInfo.InvariantCulture) });
 
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
@@ -77,7 +77,7 @@ public sealed class EtcdKeys(IReadOnlyList<Uri> endpoints, string prefix) : IDis
         {
             request["range_end"] = Encode(end);
         }
-        var answer = await PostAsync("/v3/kv/range", request);
+        var answer = await PostAsync("/kv/range", request);
         var found = new SortedDictionary<string, EtcdKey>(StringComparer.Ordinal);
         foreach (var kv in answer["kvs"]?.AsArray() ?? [])
         {
@@ -106,7 +106,7 @@ public sealed class EtcdKeys(IReadOnlyList<Uri> endpoints, string prefix) : IDis
 
     private async Task<JsonNode> PostAsync(Uri endpoint, string path, JsonObject request)
     {
-        using var answer = await _http.PostAsJsonAsync(new Uri(endpoint, path), request);
+        using var answer = await _http.PostAsJsonAsync(new Uri(endpoint, EtcdUnderTest.Gateway + path), request);
         var text = await answer.Content.ReadAsStringAsync();
         return answer.IsSuccessStatusCode
             ? JsonNode.Parse(text)!

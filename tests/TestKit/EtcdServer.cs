@@ -29,7 +29,6 @@ public sealed record EtcdServerOptions
 /// </summary>
 public sealed class EtcdServer : IAsyncDisposable
 {
-    private const string Program = "etcd";
     private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(2) };
     private readonly TempDirectory _directory = TempDirectory.InMemory("etcd");
     private readonly string[] _arguments;
@@ -61,7 +60,7 @@ public sealed class EtcdServer : IAsyncDisposable
             "--initial-advertise-peer-urls", $"http://{Machine.Address}:{peerPort}",
             "--initial-cluster", initialCluster,
             "--listen-metrics-urls", $"http://{Machine.Address}:{metricsPort}",
-            "--logger", "zap", "--log-outputs", "stderr",
+            .. EtcdUnderTest.LogArguments,
             .. options.Tls is { } tls
                 ? (string[])["--client-cert-auth", "--trusted-ca-file", tls.Ca, "--cert-file", tls.Certificate,
                     "--key-file", tls.Key]
@@ -112,8 +111,8 @@ public sealed class EtcdServer : IAsyncDisposable
     {
         try
         {
-            using var answer =
-                await s_http.PostAsJsonAsync(new Uri(Endpoint, "/v3/maintenance/status"), new JsonObject());
+            var address = new Uri(Endpoint, $"{EtcdUnderTest.Gateway}/maintenance/status");
+            using var answer = await s_http.PostAsJsonAsync(address, new JsonObject());
             var status = JsonNode.Parse(await answer.Content.ReadAsStringAsync());
             return status?["leader"]?.ToString() is { } leader && leader == status["header"]?["member_id"]?.ToString();
         }
@@ -149,7 +148,8 @@ public sealed class EtcdServer : IAsyncDisposable
         {
             start.Environment.Remove(name);
         }
-        foreach (var word in (string[])[.. Machine.Entrance, Program, .. _arguments, "--initial-cluster-token", _token])
+        foreach (var word in (string[])
+            [.. Machine.Entrance, EtcdUnderTest.Program, .. _arguments, "--initial-cluster-token", _token])
         {
             start.ArgumentList.Add(word);
         }

@@ -8,9 +8,7 @@ public static class PostgresClient
     private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(2);
 
     /// <summary>Where a program is.</summary>
-    public static string PathOf(string program) =>
-        Path.Combine(Environment.GetEnvironmentVariable("ROUTING_POSTGRES_BIN") ?? "/usr/lib/postgresql/15/bin",
-            program);
+    public static string PathOf(string program) => PostgresUnderTest.PathOf(program);
 
     /// <summary>Starts one and waits for its end.</summary>
     /// <param name="directory">For its log and as its home; given away to PostgreSQL's user already.</param>

@@ -416,7 +416,7 @@ public sealed class TestCluster : IAsyncDisposable
                 ["listen"] = $"{address}:{node.Port}",
                 ["connect_address"] = Front(node.Port),
                 ["data_dir"] = node.DataDirectory,
-                ["bin_dir"] = "/usr/lib/postgresql/15/bin",
+                ["bin_dir"] = PostgresUnderTest.Folder,
                 ["pgpass"] = Path.Combine(node.DirectoryPath, "pgpass"),
                 ["basebackup"] = new JsonArray("no-sync"),
                 ["authentication"] = new JsonObject

@@ -9,8 +9,6 @@ namespace Routing.Agent.Tests.Fence;
 /// <summary>A PostgreSQL of the machine's own, run as the user postgres, for the fence to end.</summary>
 internal sealed class RealPostgres : IAsyncDisposable
 {
-    private const string Binaries = "/usr/lib/postgresql/15/bin";
-
     private static readonly CommandRunner s_runner = new(TimeProvider.System);
 
     private readonly string _directory;
@@ -40,8 +38,8 @@ internal sealed class RealPostgres : IAsyncDisposable
         await RunAsPostgresAsync("mkdir", "-m", "700", directory);
         var postgres = new RealPostgres(directory, FreePorts.Take());
         await RunAsPostgresAsync(
-            $"{Binaries}/initdb", "-D", postgres.Data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8",
-            "--locale=C");
+            PostgresUnderTest.PathOf("initdb"), "-D", postgres.Data, "-A", "trust", "-U", "postgres", "--no-sync",
+            "-E", "UTF8", "--locale=C");
         await postgres.StartServerAsync();
         return postgres;
     }
@@ -88,7 +86,7 @@ internal sealed class RealPostgres : IAsyncDisposable
     private async Task StartServerAsync()
     {
         var command = AsPostgres(
-            $"{Binaries}/postgres", "-D", Data, "-p", _port.ToString(CultureInfo.InvariantCulture),
+            PostgresUnderTest.PathOf("postgres"), "-D", Data, "-p", _port.ToString(CultureInfo.InvariantCulture),
             "-c", "listen_addresses=127.0.0.1", "-c", $"unix_socket_directories={_directory}", "-c", "fsync=off",
             "-c", "dynamic_shared_memory_type=mmap");   // in the data directory: nothing stays behind in /dev/shm
         using var starter = Spawner.Start(

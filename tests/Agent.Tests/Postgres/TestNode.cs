@@ -234,9 +234,7 @@ internal sealed class TestNode : IAsyncDisposable
 
     private static string Quoted => $"'{HardPassword.Replace("'", "''", StringComparison.Ordinal)}'";
 
-    public static string Binaries => Directory.GetDirectories("/usr/lib/postgresql").Order(StringComparer.Ordinal)
-        .Select(directory => Path.Combine(directory, "bin"))
-            .Last(directory => File.Exists(Path.Combine(directory, "initdb")));
+    public static string Binaries => PostgresUnderTest.Folder;
 
     /// <summary>Shows the server's log lines beside a failing test.</summary>
     private sealed class TestLog : ILogger<LocalPostgresServer>

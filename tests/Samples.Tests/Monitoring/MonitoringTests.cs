@@ -25,6 +25,7 @@ public sealed partial class MonitoringTests(SampleCluster fixture)
     [Fact]
     public async Task Promtool_accepts_the_scrape_configuration_and_each_alert_fires_in_its_case_and_in_no_other()
     {
+        Installed.Require("prometheus");
         using var directory = new TempDirectory("promtool");
         OrdinaryProcess.GiveAway(directory.Path);
         foreach (var file in Directory.EnumerateFiles(Path.Combine(ShippedMonitoring.Folder, "prometheus")))
@@ -64,6 +65,7 @@ public sealed partial class MonitoringTests(SampleCluster fixture)
     [Fact]
     public async Task A_failover_leaves_no_panel_empty_and_raises_the_alert_of_the_lost_member_alone()
     {
+        Installed.Require("prometheus");
         var (cluster, leader) = await fixture.TakeAsync();
         await leader.SqlAsync("CREATE TABLE IF NOT EXISTS web_orders (id bigserial PRIMARY KEY, article text)");
         var shopPort = FreePorts.Take();
