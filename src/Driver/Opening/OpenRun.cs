@@ -99,7 +99,8 @@ internal sealed class OpenRun(
 
     private State Choose()
     {
-        if (router.Mistake is { } mistake)
+        // An attempt that has begun is brought to its end: its connection would stay open in the pool.
+        if (_begun is null && router.Mistake is { } mistake)
         {
             throw new InvalidOperationException(
                 $"The settings of a member's connections could not be made: {mistake.Message}", mistake);
