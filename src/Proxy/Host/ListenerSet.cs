@@ -16,6 +16,8 @@ namespace Routing.Proxy.Host;
 internal sealed partial class ListenerSet(ITransport transport, SessionServer sessions, ILogger logger)
 {
     private readonly ConcurrentDictionary<ListenAddress, Place> _places = [];   // the admin port reads it at any time
+    private readonly Lock _gate = new();
+    private bool _isStopped;   // under the gate
 
     /// <summary>
     /// Opens the addresses that are not open yet. They queue clients from now on, and accept them from
@@ -57,26 +59,22 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
         }
     }
 
-    /// <summary>Accepts at what was opened, and stops listeners that are no more; their sessions live on.</summary>
+    /// <summary>
+    /// Accepts at what was opened, and stops listeners that are no more; their sessions live on. After
+    /// <see cref="StopAsync"/> it closes what was opened.
+    /// </summary>
     public async ValueTask AdoptAsync(
         IReadOnlyList<ListenerConfig> listeners, IReadOnlyDictionary<ListenAddress, Socket> opened,
         IReadOnlyDictionary<string, Socket> given)
     {
-        foreach (var listener in listeners)
+        lock (_gate)
         {
-            if (_places.TryGetValue(listener.Address, out var known))
+            if (_isStopped)
             {
-                known.Name = listener.Name;
-                continue;
+                Close(opened);
+                return;
             }
-            var isGiven = given.ContainsKey(listener.Name);
-            var place = new Place { Name = listener.Name, IsGiven = isGiven };
-            place.Listener =
-                transport.Listen(opened[listener.Address], connection => sessions.Accept(place.Name, connection));
-            _places[listener.Address] = place;
-            LogListening(listener.Name, isGiven
-                ? "a socket of the service manager"
-                : Where(listener.Address, place.Listener), listener.Request.Role);
+            Add(listeners, opened, given);
         }
         foreach (var gone in _places.Keys.Except(listeners.Select(one => one.Address)).ToList())
         {
@@ -84,9 +82,13 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
         }
     }
 
-    /// <summary>Stops all: after those in the queues were accepted.</summary>
+    /// <summary>Stops all, after those in the queues were accepted, for good.</summary>
     public async ValueTask StopAsync()
     {
+        lock (_gate)
+        {
+            _isStopped = true;
+        }
         foreach (var address in _places.Keys.ToList())
         {
             await CloseAsync(address);
@@ -106,6 +108,28 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
         address.Tcp is { Port: 0, Host: var host } && listener.LocalEndPoint is IPEndPoint chosen
             ? new HostPort(host, chosen.Port).ToString()
             : address.ToString();
+
+    private void Add(
+        IReadOnlyList<ListenerConfig> listeners, IReadOnlyDictionary<ListenAddress, Socket> opened,
+        IReadOnlyDictionary<string, Socket> given)
+    {
+        foreach (var listener in listeners)
+        {
+            if (_places.TryGetValue(listener.Address, out var known))
+            {
+                known.Name = listener.Name;
+                continue;
+            }
+            var isGiven = given.ContainsKey(listener.Name);
+            var place = new Place { Name = listener.Name, IsGiven = isGiven };
+            place.Listener =
+                transport.Listen(opened[listener.Address], connection => sessions.Accept(place.Name, connection));
+            _places[listener.Address] = place;
+            LogListening(listener.Name, isGiven
+                ? "a socket of the service manager"
+                : Where(listener.Address, place.Listener), listener.Request.Role);
+        }
+    }
 
     private async ValueTask CloseAsync(ListenAddress address)
     {

@@ -5,27 +5,44 @@ namespace Routing.Proxy.Host;
 
 internal sealed partial class ProxyHost
 {
-    // All or nothing: what can be refused (values, addresses, certificates) comes first.
+    // One reload at a time. A proxy that shuts down takes none: it would open listeners that it is closing.
     private async Task ReloadAsync()
     {
         await _reloading.WaitAsync();
         try
         {
-            _service.Reloading();
-            var result = ProxySettingsReader.Load(_path, _environment);
-            foreach (var warning in result.Warnings)
-            {
-                LogSettings(warning.ToString());
-            }
-            foreach (var error in result.Errors)
-            {
-                LogSettings(error.ToString());
-            }
             if (_isDraining)
             {
                 LogNotReloaded("the proxy is shutting down");
+                return;
             }
-            else if (result.Settings is { } next)
+            _service.Reloading();
+            try
+            {
+                await ReadAgainAsync();
+            }
+            finally
+            {
+                _service.Ready();
+            }
+        }
+        finally
+        {
+            _reloading.Release();
+        }
+    }
+
+    // All or nothing: what can be refused (values, addresses, certificates) comes first.
+    private async Task ReadAgainAsync()
+    {
+        try
+        {
+            var result = ProxySettingsReader.Load(_path, _environment);
+            foreach (var problem in result.Warnings.Concat(result.Errors))
+            {
+                LogSettings(problem.ToString());
+            }
+            if (result.Settings is { } next)
             {
                 await TakeAsync(WithinDescriptors(next));
                 LogReloaded();
@@ -38,11 +55,6 @@ internal sealed partial class ProxyHost
         catch (Exception problem) when (problem is IOException or InvalidOperationException)
         {
             LogNotReloaded(problem.Message);
-        }
-        finally
-        {
-            _service.Ready();
-            _reloading.Release();
         }
     }
 

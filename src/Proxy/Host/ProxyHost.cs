@@ -16,7 +16,7 @@ using Routing.Settings;
 namespace Routing.Proxy.Host;
 
 /// <summary>
-/// One process out of its parts: topology, router, sessions, listeners, admin port; signals, reload and drain.
+/// Puts the process together (topology, router, sessions, listeners, admin port), and obeys signals: reload, drain.
 /// </summary>
 internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
 {
@@ -210,8 +210,12 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
 
     private async Task DrainAsync()
     {
+        _isDraining = true;   // a reload that begins from now on is refused
+        if (await _reloading.WaitAsync(s_settle))
+        {
+            _reloading.Release();   // one that was under way has ended
+        }
         _service.Stopping("draining");
-        _isDraining = true;
         LogDraining(_settings.DrainTime.TotalSeconds);
         if (_settings.ReusePort && _admin is not null)
         {
@@ -234,7 +238,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         await stopping;
         if (!isQueueEmpty)
         {
-            // those let in last are to hear in words that they have to go elsewhere
+            // The clients that were let in last are told in words to connect elsewhere.
             await _sessions.SettleAsync(s_settle);
         }
     }
@@ -244,11 +248,11 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         context.Cancel = true;
         if (!_stop.TrySetResult())
         {
-            _stopNow.TrySetResult();   // told twice: at once
+            _stopNow.TrySetResult();   // a second signal cuts the drain short
         }
     }
 
-    // A session needs two descriptors: better a refusal in words than an accept that fails.
+    // A session needs two descriptors. Above the limit a client is refused in words, before an accept fails.
     private ProxySettings WithinDescriptors(ProxySettings settings)
     {
         var limit = DescriptorLimit.Raise();
