@@ -51,6 +51,21 @@ public sealed partial class EveryCommandTests
     }
 
     [Fact]
+    public async Task Each_names_defaults_by_words_that_people_can_type()
+    {
+        var odd = new List<string>();
+        foreach (var command in s_options)
+        {
+            var help = (await new Ctl().RunAsync($"{command.Key} --help")).Output;
+            odd.AddRange(Regex.Matches(help, @"\[default: ([^]]*)\]").Where(one => !IsWord(one.Groups[1].Value))
+                .Select(one => $"{command.Key} {one.Value}"));
+        }
+        Assert.True(odd.Count == 0, string.Join('\n', odd));
+
+        static bool IsWord(string text) => text.Length > 0 && text.All(letter => letter is >= 'a' and <= 'z' or '_');
+    }
+
+    [Fact]
     public void Each_is_used_by_a_test()
     {
         var used = CommandLines().ToHashSet();

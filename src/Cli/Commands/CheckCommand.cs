@@ -18,9 +18,9 @@ internal static class CheckCommand
         var group = CommonOptions.Group();
         var format = CommonOptions.Format();
         var lag = CommonOptions.Size("--max-lag",
-            "A standby that lacks more WAL than this is worth a line. Default: 16MB", 16 << 20);
-        var slot = CommonOptions.Size("--max-wal", "A slot that keeps more WAL than this is worth a line. Default: 1GB",
-            1 << 30);
+            "A standby that lacks more WAL than this is worth a line. Default: 16MB");
+        var slot =
+            CommonOptions.Size("--max-wal", "A slot that keeps more WAL than this is worth a line. Default: 1GB");
         var command = new Command(
             "check", "Say what is not as it should be, one line each (exit code 0: nothing, 1: something)")
         {
@@ -31,7 +31,7 @@ internal static class CheckCommand
             session.ClusterName(parsed.GetValue(name)),
             parsed.GetValue(group) ?? session.OnlyGroup(),
             parsed.GetValue(format),
-            new CheckLimits(parsed.GetValue(lag), parsed.GetValue(slot)),
+            new CheckLimits(parsed.GetValue(lag) ?? 16 << 20, parsed.GetValue(slot) ?? 1 << 30),
             cancellationToken));
     }
 

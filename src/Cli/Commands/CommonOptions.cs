@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using Routing.Cli.Members;
 using Routing.Cli.Output;
@@ -46,30 +47,23 @@ internal static class CommonOptions
         },
     };
 
-    public static Option<OutputFormat> Format() => Format(OutputFormat.Pretty, "--format", "-f");
-
-    public static Option<OutputFormat> Format(OutputFormat byDefault, string name, params string[] aliases)
+    /// <summary>The pretty format where it is left out.</summary>
+    public static Option<OutputFormat> Format()
     {
-        var option = new Option<OutputFormat>(name, aliases)
-        {
-            Description = "Output format",
-            HelpName = string.Join('|', OutputFormats.Names),
-            DefaultValueFactory = _ => byDefault,
-            CustomParser = result =>
-            {
-                if (OutputFormats.TryParse(result.Tokens[0].Value, out var format))
-                {
-                    return format;
-                }
-                result.AddError(
-                    $"'{result.Tokens[0].Value}' is no output format: {string.Join(", ", OutputFormats.Names)} are.");
-                return byDefault;
-            },
-        };
-        option.CompletionSources.Add(OutputFormats.Names);
+        var option = Format(new Option<OutputFormat>("--format", "-f"), "pretty");
+        option.CustomParser = result => ParseFormat(result) ?? default;
         return option;
     }
 
+    /// <summary>A format that may be left out.</summary>
+    /// <param name="byDefault">The word of the format that holds then; for the help.</param>
+    /// <param name="name">The option's name.</param>
+    public static Option<OutputFormat?> OptionalFormat(string byDefault, string name)
+    {
+        var option = Format(new Option<OutputFormat?>(name), byDefault);
+        option.CustomParser = ParseFormat;
+        return option;
+    }
     public static Option<bool> Force() => new("--force") { Description = "Ask nothing, take the defaults" };
 
     public static Option<bool> DryRun() =>
@@ -128,11 +122,10 @@ internal static class CommonOptions
         },
     };
 
-    public static Option<long> Size(string name, string description, long byDefault) => new(name)
+    public static Option<long?> Size(string name, string description) => new(name)
     {
         Description = description,
         HelpName = "SIZE",
-        DefaultValueFactory = _ => byDefault,
         CustomParser = result =>
         {
             if (PostgresUnits.TryParseBytes(result.Tokens[0].Value, out var bytes) && bytes >= 0)
@@ -141,15 +134,14 @@ internal static class CommonOptions
             }
             result.AddError(
                 $"'{result.Tokens[0].Value}' is no size: bytes, or a number with a unit, are: 1048576, 16MB.");
-            return byDefault;
+            return null;
         },
     };
 
-    public static Option<TimeSpan?> Time(string name, string description, TimeSpan? byDefault = null) => new(name)
+    public static Option<TimeSpan?> Time(string name, string description) => new(name)
     {
         Description = description,
         HelpName = "TIME",
-        DefaultValueFactory = _ => byDefault,
         CustomParser = result =>
         {
             if (PostgresUnits.TryParseSeconds(result.Tokens[0].Value, out var seconds) && seconds > 0)
@@ -158,9 +150,29 @@ internal static class CommonOptions
             }
             result.AddError(
                 $"'{result.Tokens[0].Value}' is no time-out: seconds, or a number with a unit, are: 60, 90s, 5min.");
-            return byDefault;
+            return null;
         },
     };
+
+    // The library would print the value as .NET calls it; the description says the word that people type.
+    private static Option<T> Format<T>(Option<T> option, string byDefault)
+    {
+        option.Description = $"Output format. Default: {byDefault}";
+        option.HelpName = string.Join('|', OutputFormats.Names);
+        option.CompletionSources.Add(OutputFormats.Names);
+        return option;
+    }
+
+    private static OutputFormat? ParseFormat(ArgumentResult result)
+    {
+        if (OutputFormats.TryParse(result.Tokens[0].Value, out var format))
+        {
+            return format;
+        }
+        result.AddError(
+            $"'{result.Tokens[0].Value}' is no output format: {string.Join(", ", OutputFormats.Names)} are.");
+        return null;
+    }
 
     /// <summary>
     /// Refuses words that begin with a dash: they are misspelt options, which the parser would take for names.

@@ -25,11 +25,10 @@ internal static class EventsCommand
             Arity = ArgumentArity.ZeroOrMore,
         };
         kinds.AcceptOnlyFromAmong([.. EventKind.All]);
-        var most = new Option<int>("--last")
+        var most = new Option<int?>("--last")
         {
             Description = $"At most so many of those that are past. Default: {LastByDefault}",
             HelpName = "N",
-            DefaultValueFactory = _ => LastByDefault,
             CustomParser = result =>
             {
                 if (int.TryParse(result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture,
@@ -62,7 +61,7 @@ internal static class EventsCommand
             ClusterEvent[] shown =
             [
                 .. history.Events.Where(item => wanted.Length == 0 || wanted.Contains(item.Kind))
-                    .TakeLast(parsed.GetValue(most)),
+                    .TakeLast(parsed.GetValue(most) ?? LastByDefault),
             ];
             if (!parsed.GetValue(follow))
             {

@@ -11,7 +11,7 @@ internal static class QueryCommand
     public static Command Create(CommandHost host)
     {
         var name = CommonOptions.ClusterName();
-        var format = CommonOptions.Format(OutputFormat.Tsv, "--format");
+        var format = CommonOptions.OptionalFormat("tsv", "--format");
         var file = new Option<string?>("--file", "-f") { Description = "A file with SQL", HelpName = "FILE" };
         var text = new Option<string?>("--command", "-c") { Description = "The SQL", HelpName = "SQL" };
         var password = new Option<bool>("--password") { Description = "Ask for the password" };
@@ -19,11 +19,10 @@ internal static class QueryCommand
         var database = new Option<string?>("--dbname", "-d") { Description = "Database", HelpName = "NAME" };
         var role = CommonOptions.Role(RoleFilter.Leader);
         var member = CommonOptions.OneMember();
-        var delimiter = new Option<string>("--delimiter")
+        var delimiter = new Option<string?>("--delimiter")
         {
-            Description = "What parts the columns of tsv",
+            Description = "What parts the columns of tsv. Default: a tab",
             HelpName = "TEXT",
-            DefaultValueFactory = _ => "\t",
         };
         var watchByDefault = CommonOptions.WatchByDefault();
         var watch = CommonOptions.Watch();
@@ -50,7 +49,8 @@ internal static class QueryCommand
                 {
                     foreach (var result in await query.RunAsync(sql, cancellationToken))
                     {
-                        result.Print(output, parsed.GetValue(format), parsed.GetValue(delimiter)!);
+                        result.Print(
+                            output, parsed.GetValue(format) ?? OutputFormat.Tsv, parsed.GetValue(delimiter) ?? "\t");
                     }
                 },
                 isInPlace: false,

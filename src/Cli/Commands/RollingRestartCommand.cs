@@ -15,10 +15,9 @@ internal static class RollingRestartCommand
         var pending =
             new Option<bool>("--pending") { Description = "Only where a changed setting waits for a restart" };
         var maximumLag = CommonOptions.Size(
-            "--max-lag", "A standby has to be back within this many bytes before the next is restarted. Default: 1MB",
-            1 << 20);
-        var timeout = CommonOptions.Time(
-            "--timeout", "The longest to wait until a member is well again. Default: 5min", TimeSpan.FromMinutes(5));
+            "--max-lag", "A standby has to be back within this many bytes before the next is restarted. Default: 1MB");
+        var timeout =
+            CommonOptions.Time("--timeout", "The longest to wait until a member is well again. Default: 5min");
         var noSwitchover = new Option<bool>(
             "--no-switchover") { Description = "Restart the leader in its place: no writes meanwhile" };
         var force = CommonOptions.Force();
@@ -35,8 +34,8 @@ internal static class RollingRestartCommand
             new RollingRestart.Request(parsed.GetValue(name)!, parsed.GetValue(group) ?? session.OnlyGroup())
             {
                 Pending = parsed.GetValue(pending),
-                MaximumLagBytes = parsed.GetValue(maximumLag),
-                Patience = parsed.GetValue(timeout)!.Value,
+                MaximumLagBytes = parsed.GetValue(maximumLag) ?? 1 << 20,
+                Patience = parsed.GetValue(timeout) ?? TimeSpan.FromMinutes(5),
                 HandsOver = !parsed.GetValue(noSwitchover),
                 Force = parsed.GetValue(force) || parsed.GetValue(dryRun),
                 DryRun = parsed.GetValue(dryRun),
