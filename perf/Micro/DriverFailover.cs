@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using Routing.Cluster.HostChoice;
 using Routing.Dcs;
+using Routing.Dcs.Etcd;
 using Routing.TestKit;
 
 namespace Routing.Micro;

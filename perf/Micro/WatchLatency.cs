@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Cluster;
 using Routing.Dcs;
+using Routing.Dcs.Etcd;
 using Routing.TestKit;
 
 namespace Routing.Micro;

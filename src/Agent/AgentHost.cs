@@ -17,6 +17,7 @@ using Routing.Cluster;
 using Routing.Cluster.Events;
 using Routing.Cluster.Keys;
 using Routing.Dcs;
+using Routing.Dcs.Etcd;
 using Routing.Hosting.Logging;
 using Routing.Hosting.Service;
 using Routing.Settings;

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Routing.Cli.Terminal;
 using Routing.Dcs;
+using Routing.Dcs.Etcd;
 
 namespace Routing.Cli;
 

@@ -1,6 +1,6 @@
 namespace Routing.Dcs;
 
-/// <summary>The connection of an <see cref="EtcdClusterStore"/>, for metrics and status pages.</summary>
+/// <summary>The connection of an <see cref="Etcd.EtcdClusterStore"/>, for metrics and status pages.</summary>
 /// <param name="Endpoint">The endpoint in use; empty while SRV records have not brought any.</param>
 /// <param name="EndpointCount">The endpoints known, configured and discovered.</param>
 /// <param name="EndpointChanges">How often the endpoint in use changed.</param>

@@ -1,8 +1,9 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Routing.Cluster;
+using Routing.Ha.Synchronous;
 
-namespace Routing.Ha.Synchronous;
+namespace Routing.Ha;
 
 /// <summary>Explains what a commit waits for, by what PostgreSQL itself says of its standbys.</summary>
 public static class CommitExplanation

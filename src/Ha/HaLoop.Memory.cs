@@ -1,5 +1,4 @@
 using Routing.Cluster;
-using Routing.Ha.Health;
 
 namespace Routing.Ha;
 

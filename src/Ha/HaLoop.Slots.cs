@@ -1,5 +1,4 @@
 using Routing.Cluster;
-using Routing.Ha.Slots;
 
 namespace Routing.Ha;
 

@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using Routing.Cluster;
+using Routing.Ha.Slots;
 
-namespace Routing.Ha.Slots;
+namespace Routing.Ha;
 
 /// <summary>
 /// Where a member's replication slots are planned from: the DCS, or the failsafe exchange while the DCS is silent.
@@ -36,6 +37,28 @@ public sealed record SlotBasis(ClusterSnapshot Cluster, bool DcsIsSilent)
             ? new SlotBasis(WithLeader(cluster, leader, o.Failsafe), DcsIsSilent: true)
             : null;
     }
+
+    /// <summary>What an observation of the loop tells about slots.</summary>
+    /// <param name="o">The observation.</param>
+    /// <param name="memory">What the run before returned.</param>
+    public SlotObservation Observe(Observation o, SlotMemory memory) => new()
+    {
+        Self = o.Self,
+        Cluster = Cluster,
+        Config = o.Config,
+        Tags = o.Options.Tags,
+        IsLeader = o.Lease.HoldsLeader,
+        IsPrimary = o.Local.IsPrimary,
+        ServerMajor = o.Local.ServerVersion / 10000,
+        Slots = o.Local.Slots,
+        Lsn = o.Local.WalPosition,
+        ReplayLsn = o.Local.ReplayedLsn,
+        PostmasterStart = o.Local.PostmasterStart,
+        Report = o.LogicalSlots,
+        DcsIsSilent = DcsIsSilent,
+        Now = o.Now,
+        Memory = memory,
+    };
 
     /// <summary>The members' positions by their own answers: their keys are older than the silence.</summary>
     private static ClusterSnapshot WithPositions(ClusterSnapshot cluster, FailsafeView failsafe) => cluster with

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
+using Routing.Ha.Slots;
 
-namespace Routing.Ha.Slots;
+namespace Routing.Ha;
 
 /// <summary>Decides which logical slots a standby has to copy from its leader.</summary>
 public static class SlotCopies
@@ -17,7 +18,7 @@ public static class SlotCopies
         {
             return [];
         }
-        var o = SlotObservation.Of(observation, basis, SlotMemory.Empty);
+        var o = basis.Observe(observation, SlotMemory.Empty);
         var problems = ImmutableArray.CreateBuilder<string>();
         return
         [

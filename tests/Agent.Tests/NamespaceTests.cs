@@ -1,5 +1,7 @@
 using System.Reflection;
 using Routing.Cluster;
+using Routing.Dcs;
+using Routing.Ha;
 using Routing.Hosting.Logging;
 using Routing.Settings;
 using Routing.TestKit;
@@ -12,7 +14,7 @@ public sealed class NamespaceTests
     private static readonly Assembly[] s_assemblies =
     [
         typeof(AgentHost).Assembly, typeof(ProgramLog).Assembly, typeof(SettingsLoader).Assembly,
-        typeof(ClusterSnapshot).Assembly,
+        typeof(ClusterSnapshot).Assembly, typeof(IClusterStore).Assembly, typeof(HaLoop).Assembly,
     ];
 
     [Fact]

@@ -1,5 +1,5 @@
 using Routing.Cli.Checks;
-using Routing.Dcs;
+using Routing.Dcs.Etcd;
 
 namespace Routing.Cli.Tests;
 

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Cluster;
 using Routing.Cluster.Keys;
 using Routing.Dcs;
+using Routing.Dcs.Etcd;
 using Routing.TestKit;
 
 namespace Routing.Cli.Tests;

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Routing.Dcs.Etcd;
 using Routing.TestKit;
 
 namespace Routing.Dcs.Tests;

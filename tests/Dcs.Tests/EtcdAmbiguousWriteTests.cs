@@ -1,4 +1,5 @@
 using Routing.Cluster;
+using Routing.Dcs.Etcd;
 using Routing.TestKit;
 
 namespace Routing.Dcs.Tests;

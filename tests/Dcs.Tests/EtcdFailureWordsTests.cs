@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Routing.Dcs.Etcd;
 using Routing.TestKit;
 
 namespace Routing.Dcs.Tests;

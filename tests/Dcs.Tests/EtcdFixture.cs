@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Routing.Dcs.Etcd;
 using Routing.TestKit;
 
 namespace Routing.Dcs.Tests;

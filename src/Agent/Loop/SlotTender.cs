@@ -99,7 +99,7 @@ internal sealed partial class SlotTender(
 
     private SlotPlan Plan(Observation o, SlotBasis basis)
     {
-        var plan = SlotPlanner.Plan(SlotObservation.Of(o, basis, _memory));
+        var plan = SlotPlanner.Plan(basis.Observe(o, _memory));
         _memory = plan.Memory;
         return plan;
     }

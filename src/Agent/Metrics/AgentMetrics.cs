@@ -1,5 +1,6 @@
 using Prometheus;
 using Routing.Agent.Status;
+using Routing.Ha;
 using Routing.Ha.Health;
 
 namespace Routing.Agent.Metrics;

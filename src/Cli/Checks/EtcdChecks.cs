@@ -1,4 +1,5 @@
 using Routing.Dcs;
+using Routing.Dcs.Etcd;
 
 namespace Routing.Cli.Checks;
 

@@ -6,9 +6,8 @@ using Microsoft.Extensions.Logging;
 using Mvccpb;
 using Routing.Cluster;
 using Routing.Cluster.Keys;
-using Routing.Dcs.Etcd;
 
-namespace Routing.Dcs;
+namespace Routing.Dcs.Etcd;
 
 /// <summary>The cluster store on etcd, version 3.4 or newer.</summary>
 /// <remarks>

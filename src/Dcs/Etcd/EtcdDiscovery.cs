@@ -1,5 +1,4 @@
 using Etcdserverpb;
-using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Routing.Dcs.Etcd;
@@ -12,36 +11,29 @@ namespace Routing.Dcs.Etcd;
 internal sealed partial class EtcdDiscovery(EtcdClient client, EtcdOptions options, ILogger logger) : IAsyncDisposable
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromMinutes(5);
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Lock _gate = new();
-    private Task _running = Task.CompletedTask;
+    private readonly EtcdErrand _errand = new(client);
     private long? _started;
 
     /// <summary>Called after an answer: looks for members now and then, beside everything else.</summary>
     public void Begin()
     {
-        if (options.UseProxies)
+        if (!options.UseProxies)
         {
-            return;
-        }
-        lock (_gate)
-        {
-            var isDue = _started is not { } last || client.Time.GetElapsedTime(last) > s_interval;
-            if (isDue && _running.IsCompleted && !_stop.IsCancellationRequested)
-            {
-                _started = client.Time.GetTimestamp();
-                _running = DiscoverAsync();
-            }
+            _errand.Begin(DiscoverAsync, IsDue);
         }
     }
 
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync() => _errand.DisposeAsync();
+
+    private bool IsDue()
     {
-        await _stop.CancelAsync();
-        await _running;
-        _stop.Dispose();
+        if (_started is { } last && client.Time.GetElapsedTime(last) <= s_interval)
+        {
+            return false;
+        }
+        _started = client.Time.GetTimestamp();
+        return true;
     }
 
     private async Task DiscoverAsync()
@@ -64,9 +56,9 @@ internal sealed partial class EtcdDiscovery(EtcdClient client, EtcdOptions optio
                 }
             }
         }
-        catch (Exception problem) when (problem is RpcException or OperationCanceledException)
+        catch (Exception problem) when (EtcdErrand.IsNoAnswer(problem))
         {
-            if (!_stop.IsCancellationRequested)
+            if (!_errand.Stopped.IsCancellationRequested)
             {
                 LogFailed(problem.Message);
             }
@@ -86,8 +78,8 @@ internal sealed partial class EtcdDiscovery(EtcdClient client, EtcdOptions optio
                 return;
             }
         }
-        catch (Exception problem) when (problem is RpcException or OperationCanceledException
-            && !_stop.IsCancellationRequested)
+        catch (Exception problem) when (EtcdErrand.IsNoAnswer(problem)
+            && !_errand.Stopped.IsCancellationRequested)
         {
             LogFailed(problem.Message);
         }
@@ -100,21 +92,14 @@ internal sealed partial class EtcdDiscovery(EtcdClient client, EtcdOptions optio
         {
             return (await ListAsync(endpoint)).Header.MemberId;
         }
-        catch (Exception problem) when (problem is RpcException or OperationCanceledException)
+        catch (Exception problem) when (EtcdErrand.IsNoAnswer(problem))
         {
             return 0;   // silent: an additional address of a member does no harm
         }
     }
 
-    private async Task<MemberListResponse> ListAsync(EtcdEndpoint endpoint)
-    {
-        using var limit = new CancellationTokenSource(s_patience, client.Time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _stop.Token);
-        var token = await client.Login.TokenAsync(endpoint, either.Token);
-        var headers = EtcdClient.Headers(token);
-        return await endpoint.Members.MemberListAsync(
-            new MemberListRequest(), new CallOptions(headers, cancellationToken: either.Token));
-    }
+    private Task<MemberListResponse> ListAsync(EtcdEndpoint endpoint) => _errand.AskAsync(
+        endpoint, options => endpoint.Members.MemberListAsync(new MemberListRequest(), options));
 
     [LoggerMessage(EventId = 3010, Level = LogLevel.Information, Message = "Found the etcd member {Endpoint}")]
     private partial void LogAdded(string endpoint);

@@ -1,5 +1,4 @@
 using Etcdserverpb;
-using Grpc.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Routing.Dcs.Etcd;
@@ -14,31 +13,14 @@ namespace Routing.Dcs.Etcd;
 /// </remarks>
 internal sealed partial class EtcdInquiry(EtcdClient client, RangeRequest question, ILogger logger) : IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(200);
 
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Lock _gate = new();
-    private Task _running = Task.CompletedTask;
+    private readonly EtcdErrand _errand = new(client);
 
     /// <summary>Called after an answer that is not believed.</summary>
-    public void Begin()
-    {
-        lock (_gate)
-        {
-            if (_running.IsCompleted && !_stop.IsCancellationRequested)
-            {
-                _running = InquireAsync();
-            }
-        }
-    }
+    public void Begin() => _errand.Begin(InquireAsync);
 
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        await _running;
-        _stop.Dispose();
-    }
+    public ValueTask DisposeAsync() => _errand.DisposeAsync();
 
     private async Task InquireAsync()
     {
@@ -56,10 +38,10 @@ internal sealed partial class EtcdInquiry(EtcdClient client, RangeRequest questi
                     LogNewLife(problems.First(problem => problem is not null)!, life.Number);
                     return;
                 }
-                await Task.Delay(s_pause, client.Time, _stop.Token);
+                await Task.Delay(s_pause, client.Time, _errand.Stopped);
             }
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        catch (OperationCanceledException) when (_errand.Stopped.IsCancellationRequested)
         {
             // disposed of
         }
@@ -68,27 +50,15 @@ internal sealed partial class EtcdInquiry(EtcdClient client, RangeRequest questi
     /// <summary>Why an endpoint's answer is not believed; null when it is, or when there is none.</summary>
     private async Task<string?> AskAsync(EtcdEndpoint endpoint)
     {
-        using var limit = new CancellationTokenSource(s_patience, client.Time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _stop.Token);
         var asked = client.Lives.Revision;
-        var token = "";
         try
         {
-            token = await client.Login.TokenAsync(endpoint, either.Token);
-            var options = new CallOptions(EtcdClient.Headers(token), cancellationToken: either.Token);
-            var answer = await endpoint.Kv.RangeAsync(question, options);
+            var answer = await _errand.AskAsync(endpoint, options => endpoint.Kv.RangeAsync(question, options));
             return client.Lives.Judge(answer.Header, asked);
         }
-        catch (RpcException problem) when (EtcdFailure.Of(problem).Kind == EtcdFailureKind.NeedsLogin)
+        catch (Exception problem) when (EtcdErrand.IsNoAnswer(problem))
         {
-            client.Login.Forget(token);   // a store that was set up anew does not know it
-            return null;
-        }
-        catch (Exception problem) when (
-            problem is RpcException or OperationCanceledException or ClusterStoreException
-                || EtcdFailure.IsOfTransport(problem))
-        {
-            _stop.Token.ThrowIfCancellationRequested();
+            _errand.Stopped.ThrowIfCancellationRequested();
             return null;
         }
     }

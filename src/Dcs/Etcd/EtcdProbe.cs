@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Routing.Dcs;
+namespace Routing.Dcs.Etcd;
 
 /// <summary>What one etcd server says of itself.</summary>
 /// <param name="Endpoint">Its address.</param>

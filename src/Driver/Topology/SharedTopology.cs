@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Routing.Dcs;
+using Routing.Dcs.Etcd;
 using Routing.Driver.Settings;
 
 namespace Routing.Driver.Topology;
@@ -87,7 +88,7 @@ internal sealed class SharedTopology
 
     private SharedTopology Begin()
     {
-        // Away from whatever context the application has: the watch stays where it was started.
+        // Without the application's synchronization context: the watch would go on in it.
         Task.Run(Watch.Start).GetAwaiter().GetResult();
         return this;
     }

@@ -97,29 +97,6 @@ public sealed record SlotObservation
 
     /// <summary>What the run before returned; <see cref="SlotMemory.Empty"/> at the start.</summary>
     public SlotMemory Memory { get; init; } = SlotMemory.Empty;
-
-    /// <summary>What an observation of the loop tells about slots.</summary>
-    /// <param name="o">The observation.</param>
-    /// <param name="basis">Where the slots are planned from.</param>
-    /// <param name="memory">What the run before returned.</param>
-    public static SlotObservation Of(Observation o, SlotBasis basis, SlotMemory memory) => new()
-    {
-        Self = o.Self,
-        Cluster = basis.Cluster,
-        Config = o.Config,
-        Tags = o.Options.Tags,
-        IsLeader = o.Lease.HoldsLeader,
-        IsPrimary = o.Local.IsPrimary,
-        ServerMajor = o.Local.ServerVersion / 10000,
-        Slots = o.Local.Slots,
-        Lsn = o.Local.WalPosition,
-        ReplayLsn = o.Local.ReplayedLsn,
-        PostmasterStart = o.Local.PostmasterStart,
-        Report = o.LogicalSlots,
-        DcsIsSilent = basis.DcsIsSilent,
-        Now = o.Now,
-        Memory = memory,
-    };
 }
 
 /// <summary>What one run of the planner hands to the next.</summary>

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Routing.Dcs;
+using Routing.Dcs.Etcd;
 using Routing.Proxy.Configuration;
 
 namespace Routing.Proxy.Host;

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Time.Testing;
 using Routing.Agent.Postgres.Files;
 using Routing.Cluster;
+using Routing.Ha;
 using Routing.Ha.Health;
 using Routing.TestKit;
 

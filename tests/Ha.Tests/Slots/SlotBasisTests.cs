@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Routing.Cluster;
-using Routing.Ha.Slots;
 using Xunit;
 
 namespace Routing.Ha.Tests.Slots;

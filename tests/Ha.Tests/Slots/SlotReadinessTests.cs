@@ -133,7 +133,7 @@ public sealed class SlotReadinessTests
     private static SlotObservation Standby(uint copy)
     {
         var o = SlotCopiesTests.Standby();
-        return SlotObservation.Of(o, SlotBasis.Of(o)!, SlotMemory.Empty) with
+        return SlotBasis.Of(o)!.Observe(o, SlotMemory.Empty) with
         {
             PostmasterStart = s_started,
             Slots = [SlotCopiesTests.Cdc with { CatalogXmin = copy }],

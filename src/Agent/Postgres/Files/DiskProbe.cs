@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using Routing.Cluster;
+using Routing.Ha;
 using Routing.Ha.Health;
 
 namespace Routing.Agent.Postgres.Files;
