@@ -117,7 +117,7 @@ internal sealed class CommandInterceptor(RoutingDataSource source) : DbCommandIn
     }
 
     /// <summary>
-    /// Whether a statement may create types or drop them. A word too many costs a load of the types, one too few an
+    /// Whether a statement may create types or drop them. A false alarm costs a load of the types, a miss costs an
     /// error.
     /// </summary>
     internal static bool ChangesTypes(string sql)

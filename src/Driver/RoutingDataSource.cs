@@ -65,8 +65,8 @@ public sealed class RoutingDataSource : DbDataSource
     /// comes back.
     /// </summary>
     /// <remarks>
-    /// Not from the watch itself: a slow handler delays nothing but the next event. Changes that come close together
-    /// are one event.
+    /// Handlers run on another thread than the watch: a slow one delays the next event and nothing else. Changes that
+    /// come close together are one event.
     /// </remarks>
     public event EventHandler<TopologyChangedEventArgs>? TopologyChanged
     {
@@ -372,7 +372,7 @@ public sealed class RoutingDataSource : DbDataSource
     {
         if (disposing && _isOwner)
         {
-            // Away from a context of the application, in which the end of the watch could wait for this very thread.
+            // Without the application's synchronization context: the end of the watch could wait for this thread there.
             Task.Run(async () => await _router.DisposeAsync().ConfigureAwait(false)).GetAwaiter().GetResult();
         }
         base.Dispose(disposing);

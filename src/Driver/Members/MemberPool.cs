@@ -93,8 +93,8 @@ internal sealed class MemberPool : IDisposable
 
     /// <summary>A closed connection of this pool.</summary>
     /// <remarks>
-    /// What it does is counted where that is used: for the choice between replicas, or by a listener of the metric.
-    /// Counting allocates nothing, but its atomic steps would be a tenth of an open's time.
+    /// Its connections in use are counted only while the number is read: for the choice between replicas, or by a
+    /// listener of the metric. Counting allocates nothing, but its atomic steps would be a tenth of an open's time.
     /// </remarks>
     public NpgsqlConnection Create()
     {

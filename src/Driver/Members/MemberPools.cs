@@ -37,11 +37,11 @@ internal sealed class MemberPools(MemberPoolFactory factory, TypeChanges types) 
             pool = _pools.GetOrAdd(key, made);
             if (!ReferenceEquals(pool, made))
             {
-                made.Dispose();   // another was quicker; nothing was opened here
+                made.Dispose();   // another caller has added one; this one has opened nothing
             }
             if (_isDisposed)
             {
-                pool.Dispose();   // all were closed while this one was made: nobody else closes it
+                pool.Dispose();   // all pools were closed while this one was made
                 throw new ObjectDisposedException(typeof(RoutingDataSource).FullName);
             }
             return pool;

@@ -6,7 +6,7 @@ namespace Routing.Driver.Members;
 /// <summary>Whether a member answers at all: tells one that is silent from one whose logins are slow.</summary>
 /// <remarks>
 /// The question is PostgreSQL's own for TLS, which every server answers with one byte before any login. All attempts at
-/// one member share one question at a time, so that a herd of them adds no load.
+/// one member share one question at a time, so that many of them add no load.
 /// </remarks>
 internal sealed class SignOfLife(HostPort address, TimeProvider time)
 {

@@ -73,7 +73,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
     public BackgroundTasks Background { get; }
 
     /// <summary>
-    /// Where the connections came from that live on when they are closed: those of EF Core's contexts.
+    /// The origins of connection objects that are used again after they were closed: those of EF Core's contexts.
     /// </summary>
     public ConditionalWeakTable<NpgsqlConnection, Origin> Origins { get; } = [];
 
@@ -215,12 +215,12 @@ internal sealed class ClusterRouter : IAsyncDisposable
         DriverMetrics.Remove(_measures);
         _topology.Watch.Changed -= OnView;
         _pools.Dispose();
-        _current.Superseded.TrySetResult();   // the opens that wait see that it is over
+        _current.Superseded.TrySetResult();   // the opens that wait find the router disposed of
         await _topology.ReleaseAsync().ConfigureAwait(false);
         await Background.WhenAllAsync().ConfigureAwait(false);
     }
 
-    // From the watch's own thread: quick, waits for nothing.
+    // Called on the watch's thread: it must be quick and wait for nothing.
     private void OnView(ClusterView view)
     {
         Picture before;

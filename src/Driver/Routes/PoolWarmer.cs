@@ -5,8 +5,8 @@ using Routing.Driver.Members;
 namespace Routing.Driver.Routes;
 
 /// <summary>
-/// Opens a few connections to a new leader before the first callers need them: one after the other, so that no herd of
-/// logins comes.
+/// Opens a few connections to a new leader before the first callers need them: one after the other, so that the logins
+/// do not come all at once.
 /// </summary>
 internal static class PoolWarmer
 {

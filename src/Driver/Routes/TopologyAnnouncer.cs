@@ -4,8 +4,8 @@ using Routing.Driver.Diagnostics;
 namespace Routing.Driver.Routes;
 
 /// <summary>
-/// Tells the application of changes, away from the watch: one at a time, in order; what comes close together becomes
-/// one.
+/// Raises the application's event of changes, on another thread than the watch: one at a time, in order. Changes that
+/// come close together are one event.
 /// </summary>
 internal sealed class TopologyAnnouncer(ClusterRouter router, ILogger logger)
 {

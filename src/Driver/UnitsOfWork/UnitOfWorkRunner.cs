@@ -76,7 +76,7 @@ internal sealed class UnitOfWorkRunner(ClusterRouter router, ConnectionOpener op
         }
     }
 
-    // Any part of it, at random: units that were thrown out together do not come back together.
+    // A random part of the pause: units that failed at the same time do not repeat at the same time.
     private TimeSpan Draw(TimeSpan bound)
     {
         lock (random)

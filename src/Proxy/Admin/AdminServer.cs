@@ -8,10 +8,10 @@ using Routing.Hosting.Http;
 namespace Routing.Proxy.Admin;
 
 /// <summary>The admin port.</summary>
-/// <param name="listen">Where.</param>
+/// <param name="listen">The address.</param>
 /// <param name="bind">Makes a socket that is bound and does not listen yet.</param>
-/// <param name="source">What it shows.</param>
-/// <param name="loggers">For what Kestrel has to say.</param>
+/// <param name="source">Gives readiness, metrics and routes.</param>
+/// <param name="loggers">Take Kestrel's messages.</param>
 internal sealed partial class AdminServer(
     HostPort listen, Func<EndPoint, Socket> bind, IAdminSource source, ILoggerFactory loggers) : IAsyncDisposable
 {

@@ -17,8 +17,8 @@ internal static class RoutesDocument
     /// <param name="router">The routes.</param>
     /// <param name="counts">The sessions.</param>
     /// <param name="transport">The kind of loop.</param>
-    /// <param name="isDraining">Whether the proxy ends.</param>
-    /// <param name="age">Of the view of the cluster.</param>
+    /// <param name="isDraining">Whether the proxy is draining.</param>
+    /// <param name="age">Time since the store's last answer; null before the first.</param>
     public static void Write(
         Stream stream, ProxySettings settings, Func<ListenAddress, string> where, Router router, SessionCounts counts,
         string transport,

@@ -108,7 +108,7 @@ internal static class ProxySettingsReader
         return settings;
     }
 
-    // One of both, and no more: two could contradict each other.
+    // Exactly one of the two: both could contradict each other.
     private static (EtcdOptions?, RestOptions?) ReadSource(SectionReader root)
     {
         if (!root.Has("rest"))

@@ -11,12 +11,12 @@ namespace Routing.Proxy.Host;
 internal static class TransportFactory
 {
     /// <summary>
-    /// Loops when nothing is said: one for two processors, four at most. The kernel's part of the work and others need
-    /// the rest.
+    /// Event loops by default: one for two processors, at least one, four at most. The kernel and other programs need
+    /// the other processors.
     /// </summary>
     public static int DefaultLoops => Math.Clamp(Environment.ProcessorCount / 2, 1, 4);
 
-    /// <summary>Makes it.</summary>
+    /// <summary>Makes the transport, or the next one that the kernel gives.</summary>
     /// <param name="name">
     /// One of <see cref="ProxySettings.Transports"/>; <c>auto</c> is the first of io_uring, epoll and portable that the
     /// kernel gives.

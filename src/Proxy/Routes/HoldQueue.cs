@@ -24,7 +24,7 @@ internal sealed class HoldQueue
     }
 
     /// <summary>Takes one out that gave up.</summary>
-    /// <returns>False: it was let through at this very moment.</returns>
+    /// <returns>False: the session has just been let through.</returns>
     public bool Remove(Waiter waiter)
     {
         if (waiter.Node is not { List: not null } node)

@@ -40,7 +40,7 @@ internal sealed record RouteTable
         }
         if (!Listeners.TryGetValue(listener, out var table))
         {
-            return SessionVerdict.Stay;   // of a listener that is no more: it may end in peace
+            return SessionVerdict.Stay;   // its listener was removed: the session may run to its end
         }
         var member = View.Snapshot.Members.GetValueOrDefault(target.Member);
         if (table.Config.MustBePrimary)

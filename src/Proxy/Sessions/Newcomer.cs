@@ -11,8 +11,8 @@ using Routing.Proxy.Transport;
 namespace Routing.Proxy.Sessions;
 
 /// <summary>
-/// Leads one client in: through its start-up, then through its login, until it is joined to a server or turned away.
-/// All of it is forgotten then.
+/// Takes one client through its start-up and its login, until it is joined to a server or refused. What it holds is
+/// dropped then.
 /// </summary>
 internal sealed partial class Newcomer(SessionHub hub, ListenerModel listener, ITransportConnection connection)
 {

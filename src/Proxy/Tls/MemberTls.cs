@@ -73,7 +73,7 @@ internal sealed class MemberTls
                     'S' when answer.Length == 1 => null,
                     'S' => LoginFailure.TlsFailed,
                     'N' => LoginFailure.TlsRefused,
-                    // a server in distress; its words are not authenticated and go nowhere
+                    // an error of the server; it is not authenticated, so that nothing of it is relayed
                     'E' => LoginFailure.NotReady,
                     _ => LoginFailure.NotPostgres,
                 };

@@ -82,7 +82,7 @@ internal sealed class TlsConnection : ITransportConnection
         catch (Exception error) when (error is IOException or SocketException or InvalidOperationException
             or OperationCanceledException)
         {
-            // It is gone already, or never finished its handshake: nothing to take leave of.
+            // The peer is gone already, or the handshake never ended: there is no TLS session to close.
         }
         await _below.EndAsync(linger);
         _ssl.Dispose();

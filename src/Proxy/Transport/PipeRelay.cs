@@ -145,7 +145,7 @@ internal sealed class PipeRelay(
         catch (Exception error) when (error is IOException or SocketException or OperationCanceledException
             or InvalidOperationException)
         {
-            // Broken, or the pipe was ended under us by an abort: an ending like any other.
+            // The connection broke, or an abort ended the pipe: an ending like any other.
             Finish(isUp ^ isWriting ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);
         }
     }

@@ -15,7 +15,7 @@ internal static class ErrorResponse
     /// <param name="output">Where to; not flushed.</param>
     /// <param name="code">Five characters, see <see cref="SqlState"/>.</param>
     /// <param name="message">One sentence, without its full stop as is the custom.</param>
-    /// <param name="detail">More of it, or null.</param>
+    /// <param name="detail">A second sentence, or null.</param>
     /// <param name="hint">What to do, or null.</param>
     public static void WriteFatal(
         IBufferWriter<byte> output, string code, string message, string? detail = null, string? hint = null)

@@ -46,7 +46,7 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         return CancelOutcome.Broadcast;
     }
 
-    // A key that no session here has is not the key of nobody: TLS that passes through hides keys, another process may
+    // A key that no session here has may be that of a session: TLS that passes through hides keys, another process may
     // share the port, and this one may have been started a moment ago. So it goes to the members that a session of this
     // listener can be at.
     private async ValueTask<CancelOutcome> PassOnAsync(ITransportConnection client, byte[] packet)

@@ -199,7 +199,7 @@ internal sealed partial class Session(
         catch (Exception error) when (error is IOException or SocketException or InvalidOperationException
             or ObjectDisposedException)
         {
-            client.Abort();   // the peer broke while we took leave of it
+            client.Abort();   // the connection broke while the last message was sent
             server.Abort();
         }
         catch (Exception error)

@@ -13,7 +13,7 @@ internal sealed class SessionLimits
     /// <summary>Takes a place in each count.</summary>
     /// <param name="settings">The limits of all listeners together.</param>
     /// <param name="listener">The listener.</param>
-    /// <param name="user">Who; null under TLS pass-through.</param>
+    /// <param name="user">The name of the user; null under TLS pass-through.</param>
     /// <param name="place">To be given back when the session is over.</param>
     /// <returns>Null when there was room, else which limit was met.</returns>
     public RefusalReason? TryTake(

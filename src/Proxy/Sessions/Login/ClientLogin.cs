@@ -63,7 +63,7 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
 
     /// <summary>Leads the client to a session, or turns it away.</summary>
     /// <returns>
-    /// False: the member has declined TLS that was to pass through, and nothing has become of the client.
+    /// False: the member has declined TLS that was to pass through; the client is neither joined nor refused.
     /// </returns>
     /// <exception cref="IOException">The client went away.</exception>
     public async ValueTask<bool> RunAsync()

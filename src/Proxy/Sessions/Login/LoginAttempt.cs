@@ -9,7 +9,8 @@ using Routing.Proxy.Wire;
 namespace Routing.Proxy.Sessions.Login;
 
 /// <summary>
-/// One attempt at a member, up to its first answer, of which the client sees nothing. On the client's loop.
+/// One attempt to log in at a member, up to the member's first answer. The client sees nothing of it. It runs on the
+/// client's loop.
 /// </summary>
 /// <param name="hub">What all sessions share.</param>
 /// <param name="client">The client.</param>

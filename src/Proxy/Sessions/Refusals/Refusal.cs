@@ -9,7 +9,7 @@ namespace Routing.Proxy.Sessions.Refusals;
 /// <param name="Reason">The reason: a label in metrics and in the log.</param>
 /// <param name="Code">The SQLSTATE for the client; null: the connection is closed without a word.</param>
 /// <param name="Message">One sentence for the client and the log, or null.</param>
-/// <param name="Detail">More of it, or null.</param>
+/// <param name="Detail">A second sentence for the client and the log, or null.</param>
 /// <param name="Hint">What to do, or null.</param>
 internal sealed record Refusal(
     RefusalReason Reason, string? Code = null, string? Message = null, string? Detail = null, string? Hint = null)

@@ -7,8 +7,8 @@ using Routing.Dcs;
 namespace Routing.Proxy.Transport.Loops;
 
 /// <summary>
-/// One event loop: a thread, its queue of posted work, its timers and its relay buffer. How it waits is for others to
-/// say.
+/// One event loop: a thread, its queue of posted work, its timers and its relay buffer. Subclasses say how it waits
+/// for the kernel.
 /// </summary>
 internal abstract unsafe partial class EventLoop : IDisposable
 {

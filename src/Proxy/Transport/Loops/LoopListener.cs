@@ -78,7 +78,7 @@ internal sealed partial class LoopListener : LoopSource, ITransportListener
             return;
         }
         StopWatching();
-        // Who is in the queue was promised a connection. Without descriptors it waits until sessions have ended.
+        // The kernel has accepted the clients in the queue. Without descriptors they wait until sessions have ended.
         if (!_leavesQueue && !Accept(int.MaxValue) && ++_stops < MostStops)
         {
             Owner.After(s_pause, static self => ((LoopListener)self!).Stop(), this);
