@@ -5,7 +5,6 @@ using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Host;
-using Routing.Proxy.Sessions;
 using Routing.Proxy.Tests.Sessions;
 using Routing.Proxy.Transport;
 using Routing.TestKit;
