@@ -42,6 +42,9 @@ internal sealed record ListenerConfig
     /// </summary>
     public TimeSpan IdleTimeout { get; init; }
 
+    /// <summary>Which of its sessions move to another server. Replication and TLS that passes through never do.</summary>
+    public MoveMode Move { get; init; }
+
     /// <summary>
     /// Which kinds of replication it serves. Default both; a read listener should have none unless its user asked for
     /// it.

@@ -201,6 +201,9 @@ internal static class ProxySettingsReader
                 ("logical", ReplicationAccess.Logical),
                 ("all", ReplicationAccess.Physical | ReplicationAccess.Logical))
                 ?? (servesWrites ? ReplicationAccess.Physical | ReplicationAccess.Logical : ReplicationAccess.None),
+            Move = section.Choice(
+                "move", ("off", MoveMode.Off), ("clean", MoveMode.Clean), ("assume_clean", MoveMode.AssumeClean))
+                ?? defaults.Move,
             Tls = ReadTls(section.Section("tls")),
             MemberTls = ReadMemberTls(section.Section("server_tls")),
             ProxyProtocolFrom = ReadNetworks(proxyProtocol),

@@ -4,6 +4,7 @@ using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions.Joined;
+using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Sessions.Refusals;
 
 namespace Routing.Proxy.Metrics;
@@ -27,6 +28,9 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
     private readonly Counter _attemptsFailed;
     private readonly Histogram _login;
     private readonly Counter _closed;
+    private readonly Counter _moved;
+    private readonly Counter _notMoved;
+    private readonly Histogram _move;
     private readonly Counter _cancelled;
     private readonly Counter _bytes;
     private readonly Gauge _sessions;
@@ -63,6 +67,17 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
             new HistogramConfiguration { Buckets = s_loginBuckets });
         _closed = factory.CreateCounter(
             "routing_proxy_sessions_closed_total", "Sessions that ended, by how.", ["listener", "member", "end"]);
+        _moved = factory.CreateCounter(
+            "routing_proxy_sessions_moved_total", "Sessions that went on at another server, or anew at their own.",
+            ["listener", "member"]);
+        _notMoved = factory.CreateCounter(
+            "routing_proxy_sessions_not_moved_total",
+            "Sessions that lost their server and did not move although their listener lets sessions move, by reason.",
+            ["listener", "reason"]);
+        _move = factory.CreateHistogram(
+            "routing_proxy_move_seconds", "From the loss of a session's server to the new one being ready.",
+            ["listener"],
+            new HistogramConfiguration { Buckets = [.01, .05, .1, .25, .5, 1, 2, 5, 10, 30] });
         _cancelled = factory.CreateCounter(
             "routing_proxy_cancels_total", "Cancel requests, by outcome.", ["listener", "outcome"]);
         _bytes = factory.CreateCounter(
@@ -118,6 +133,23 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
     public void Closed(string listener, string member, SessionEnd end, long bytesFromClient, long bytesFromServer)
     {
         _closed.WithLabels(listener, member, Words.Of(end)).Inc();
+        CountBytes(listener, member, bytesFromClient, bytesFromServer);
+    }
+
+    /// <inheritdoc/>
+    public void Moved(
+        string listener, string from, string to, TimeSpan pause, long bytesFromClient, long bytesFromServer)
+    {
+        _moved.WithLabels(listener, to).Inc();
+        _move.WithLabels(listener).Observe(pause.TotalSeconds);
+        CountBytes(listener, from, bytesFromClient, bytesFromServer);
+    }
+
+    /// <inheritdoc/>
+    public void NotMoved(string listener, NotMoved reason) => _notMoved.WithLabels(listener, Words.Of(reason)).Inc();
+
+    private void CountBytes(string listener, string member, long bytesFromClient, long bytesFromServer)
+    {
         var (up, down) = _byteChildren.GetOrAdd(
             (listener, member),
             static (key, bytes) => (bytes.WithLabels(key.Item1, key.Item2, "up"),

@@ -6,7 +6,9 @@ namespace Routing.Proxy.Transport;
 /// what it sent was delivered, the relay shuts down the sending side of the server's connection, and goes on until the
 /// server has answered everything and ends. The end of the server's stream ends the relay at once. The relay does not
 /// close the connections: afterwards both belong to the caller again, with working pipes (as far as they live), so that
-/// a last message can be sent to the client.
+/// a last message can be sent to the client, or the client joined again, to the same server or to another one: what a
+/// peer has sent and the relay has not passed on stands in the peer's input, and what it passed on and the kernel has
+/// not taken yet in the receiver's output, which has to be flushed first.
 /// </remarks>
 internal interface IRelay
 {
@@ -61,6 +63,11 @@ internal enum RelayEnd
 
     /// <summary>The relay was told to stop.</summary>
     Stopped,
+
+    /// <summary>
+    /// The tap has withheld a message of the server: it is the first that stands in the server's input.
+    /// </summary>
+    Withheld,
 }
 
 /// <summary>
@@ -73,7 +80,11 @@ internal abstract class RelayTap
     public abstract void FromClient(ReadOnlySpan<byte> bytes);
 
     /// <summary>Bytes that the server sent.</summary>
-    public abstract void FromServer(ReadOnlySpan<byte> bytes);
+    /// <returns>
+    /// How many of them may pass: all; or those ahead of a message that is withheld, with which the relay ends. What is
+    /// withheld counts as not seen.
+    /// </returns>
+    public abstract int FromServer(ReadOnlySpan<byte> bytes);
 
     /// <summary>The client has received whole messages only: a message may be put in here.</summary>
     public abstract bool ClientAtBoundary { get; }

@@ -19,6 +19,7 @@ internal sealed class PipeRelay(
     private volatile Stopping _stopping;
     private ITimer? _grace;
     private volatile bool _hasClientEnded;
+    private bool _hasWithheld;   // guarded by the lock
     private int _clientBusy;   // bytes that were taken from the server and are not flushed to the client yet
 
     private enum Stopping
@@ -102,9 +103,17 @@ internal sealed class PipeRelay(
                 isWriting = false;
                 var result = await from.ReadAsync();
                 var bytes = result.Buffer;
-                if (!TryPass(bytes, to, isUp))
+                if (!TryPass(bytes, to, isUp, out var passed))
                 {
                     from.AdvanceTo(bytes.Start);
+                    return;
+                }
+                if (passed < bytes.Length)
+                {
+                    from.AdvanceTo(bytes.GetPosition(passed));
+                    isWriting = true;
+                    await to.FlushAsync();
+                    Finish(RelayEnd.Withheld);
                     return;
                 }
                 if (!bytes.IsEmpty)
@@ -150,12 +159,14 @@ internal sealed class PipeRelay(
         }
     }
 
-    // False: they are not taken, for the relay is over, or stops where it is.
-    private bool TryPass(in ReadOnlySequence<byte> bytes, PipeWriter to, bool isUp)
+    // False: they are not taken, for the relay is over, or stops where it is. Fewer than all: the rest is withheld, and
+    // nothing is taken from the client any more.
+    private bool TryPass(in ReadOnlySequence<byte> bytes, PipeWriter to, bool isUp, out long passed)
     {
+        passed = 0;
         lock (_lock)   // the tap is not made for two directions at once; and none is passed on once it was seen at rest
         {
-            if (IsOver || (isUp && _stopping == Stopping.AtBoundary))
+            if (IsOver || (isUp && (_stopping == Stopping.AtBoundary || _hasWithheld)))
             {
                 return false;
             }
@@ -170,18 +181,25 @@ internal sealed class PipeRelay(
             }
             foreach (var segment in bytes)
             {
+                var length = segment.Length;
                 if (isUp)
                 {
                     tap?.FromClient(segment.Span);
                 }
                 else
                 {
-                    tap?.FromServer(segment.Span);
+                    length = tap?.FromServer(segment.Span) ?? length;
                 }
-                to.Write(segment.Span);
+                to.Write(segment.Span[..length]);
+                passed += length;
+                if (length < segment.Length)
+                {
+                    _hasWithheld = true;
+                    break;
+                }
             }
         }
-        Interlocked.Add(ref isUp ? ref _fromClient : ref _fromServer, bytes.Length);
+        Interlocked.Add(ref isUp ? ref _fromClient : ref _fromServer, passed);
         return true;
     }
 

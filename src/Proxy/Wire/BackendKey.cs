@@ -35,6 +35,16 @@ internal readonly struct BackendKey
     /// <summary>The backend's process id; several members may have the same.</summary>
     public int Pid { get; }
 
+    /// <summary>How long the secret is.</summary>
+    public int SecretLength => _long?.Length ?? sizeof(int);
+
+    /// <summary>Writes the secret, for a cancel request.</summary>
+    public void CopySecretTo(Span<byte> to)
+    {
+        Span<byte> room = stackalloc byte[sizeof(int)];
+        Secret(room).CopyTo(to);
+    }
+
     /// <summary>Whether both name the same session; takes the same time whatever the secrets are.</summary>
     public bool Matches(in BackendKey other)
     {

@@ -13,6 +13,17 @@ internal static class CancelRequest
     public static bool IsLength(int length) =>
         length is >= HeaderLength + BackendKey.MinimumSecretLength and <= HeaderLength + BackendKey.MaximumSecretLength;
 
+    /// <summary>A whole packet that names a key.</summary>
+    public static byte[] PacketOf(in BackendKey key)
+    {
+        var packet = new byte[HeaderLength + key.SecretLength];
+        BinaryPrimitives.WriteInt32BigEndian(packet, packet.Length);
+        BinaryPrimitives.WriteInt32BigEndian(packet.AsSpan(4), FirstPacket.CancelRequestCode);
+        BinaryPrimitives.WriteInt32BigEndian(packet.AsSpan(8), key.Pid);
+        key.CopySecretTo(packet.AsSpan(HeaderLength));
+        return packet;
+    }
+
     /// <summary>The key that a whole packet names.</summary>
     public static BackendKey KeyOf(ReadOnlySpan<byte> packet) =>
         new(BinaryPrimitives.ReadInt32BigEndian(packet[8..]), packet[HeaderLength..]);

@@ -29,9 +29,18 @@ internal enum LoginState
 /// <param name="tap">Sees all that is written for the client.</param>
 /// <param name="mustBePrimary">Whether a server in recovery is the wrong one.</param>
 /// <param name="dropChannelBinding">Whether <c>SCRAM-SHA-256-PLUS</c> is taken out of the server's offer.</param>
-internal sealed class LoginFilter(SessionTap tap, bool mustBePrimary, bool dropChannelBinding)
+/// <param name="keepsParameters">Whether the parameters that the server tells are kept.</param>
+internal sealed class LoginFilter(
+    SessionTap tap, bool mustBePrimary, bool dropChannelBinding, bool keepsParameters = false)
 {
+    private readonly ArrayBufferWriter<byte>? _parameters = keepsParameters ? new ArrayBufferWriter<byte>() : null;
     private long _raw;   // bytes left of a message that passes unread
+
+    /// <summary>The server has asked the client for something: a password, a token.</summary>
+    public bool HasAskedClient { get; private set; }
+
+    /// <summary>The ParameterStatus messages that have passed, one behind the other, where they are kept.</summary>
+    public ReadOnlySpan<byte> Parameters => _parameters is { } kept ? kept.WrittenSpan : default;
 
     /// <summary>The key by which the session may be cancelled, once it has passed.</summary>
     public BackendKey? Key { get; private set; }
@@ -67,6 +76,7 @@ internal sealed class LoginFilter(SessionTap tap, bool mustBePrimary, bool dropC
                 case ServerMessageState.Broken:
                     return LoginState.Broken;
                 case ServerMessageState.Partial:
+                    HasAskedClient = true;
                     _raw = message.Length;   // a long token of GSSAPI: nothing of interest is that long
                     continue;
             }
@@ -92,15 +102,22 @@ internal sealed class LoginFilter(SessionTap tap, bool mustBePrimary, bool dropC
                         return LoginState.Standby;
                 }
                 break;
-            case MessageType.Authentication when dropChannelBinding
-                && LoginMessages.WithoutChannelBinding(body) is { } rewritten:
-                tap.FromServer(rewritten);
-                client.Write(rewritten);
-                buffer = buffer.Slice(message.Length);
-                return null;
+            case MessageType.Authentication:
+                HasAskedClient = true;
+                if (dropChannelBinding && LoginMessages.WithoutChannelBinding(body) is { } rewritten)
+                {
+                    tap.FromServer(rewritten);
+                    client.Write(rewritten);
+                    buffer = buffer.Slice(message.Length);
+                    return null;
+                }
+                break;
             case MessageType.ParameterStatus when mustBePrimary
                 && LoginMessages.TryReadInHotStandby(body, out var inHotStandby) && inHotStandby:
                 return LoginState.Standby;
+            case MessageType.ParameterStatus when _parameters is not null:
+                _parameters.Write(buffer.Slice(0, message.Length).ToArray());
+                break;
             case MessageType.BackendKeyData when BackendKey.TryRead(body, out var key):
                 Key = key;
                 break;

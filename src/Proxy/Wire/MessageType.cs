@@ -6,6 +6,7 @@ internal static class MessageType
     // Servers'.
     public const byte Authentication = (byte)'R';
     public const byte BackendKeyData = (byte)'K';
+    public const byte CommandComplete = (byte)'C';
     public const byte CopyBothResponse = (byte)'W';
     public const byte CopyInResponse = (byte)'G';
     public const byte ErrorResponse = (byte)'E';
@@ -23,6 +24,7 @@ internal static class MessageType
     public const byte Execute = (byte)'E';
     public const byte Flush = (byte)'H';
     public const byte FunctionCall = (byte)'F';
+    public const byte Password = (byte)'p';
     public const byte Parse = (byte)'P';
     public const byte Query = (byte)'Q';
     public const byte Sync = (byte)'S';

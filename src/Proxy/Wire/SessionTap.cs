@@ -10,6 +10,8 @@ namespace Routing.Proxy.Wire;
 /// It sees every byte from the end of the start-up packet on. Each of Query, FunctionCall and Sync is answered by one
 /// ReadyForQuery, and several may be under way. COPY FROM STDIN bends that: Sync messages that the server reads while
 /// it copies are dropped, so the count starts anew with the first ReadyForQuery behind the copy.
+/// <para>Told to <see cref="Follow"/> a session that may move, it also knows whether the session holds state, and
+/// withholds what the server says unasked while the session may move: that may be the server's farewell.</para>
 /// </remarks>
 internal sealed class SessionTap : RelayTap
 {
@@ -28,6 +30,20 @@ internal sealed class SessionTap : RelayTap
     private bool _isCopySimple;
     private bool _isCopyEnded;
     private bool _isTerminated;
+    private bool _hasAskedEarly;   // statements came ahead of the end of the login
+    private bool _isFollowed;
+    private bool _assumesClean;
+    private bool _isClean;
+    private bool _letsPass;
+    private Discard _discard;
+    private byte _tag;             // bytes of the tag that have matched; more than it has: it is another one
+
+    private enum Discard : byte
+    {
+        None,
+        Asked,       // by a Query, with nothing else under way: any Query, as far as is known
+        Answered,    // as the one command that it was
+    }
 
     /// <inheritdoc/>
     public override bool ClientAtBoundary => _server.AtBoundary;
@@ -38,6 +54,18 @@ internal sealed class SessionTap : RelayTap
     /// <inheritdoc/>
     public override bool AtRest =>
         _outstanding == 0 && _status == Idle && !_isUnsynced && !_inCopy && _client.AtBoundary && _server.AtBoundary;
+
+    /// <summary>
+    /// The session is followed, is at rest, and holds no state: nothing was asked for since its login, or since a
+    /// <c>DISCARD ALL</c> that was answered as such; or it is assumed to hold none.
+    /// </summary>
+    public bool MayMove => _isFollowed && (_isClean || _assumesClean) && AtRest;
+
+    /// <summary>The session is known, or assumed, to hold no state when it is at rest.</summary>
+    public bool IsClean => _isFollowed && (_isClean || _assumesClean);
+
+    /// <summary>The server has told a changed parameter since <see cref="Follow"/>.</summary>
+    public bool HasToldParameters { get; private set; }
 
     /// <summary>Requests that wait for their ReadyForQuery.</summary>
     public int Outstanding => _outstanding;
@@ -92,8 +120,9 @@ internal sealed class SessionTap : RelayTap
     }
 
     /// <inheritdoc/>
-    public override void FromServer(ReadOnlySpan<byte> bytes)
+    public override int FromServer(ReadOnlySpan<byte> bytes)
     {
+        var all = bytes.Length;
         while (bytes.Length > 0)
         {
             if (_server.InBody)
@@ -103,10 +132,18 @@ internal sealed class SessionTap : RelayTap
                 {
                     Ready(part[^1]);
                 }
+                else if (_discard == Discard.Asked && _server.Type == MessageType.CommandComplete)
+                {
+                    FeedTag(part);
+                }
+            }
+            else if (_isFollowed && Withholds(bytes[0]))
+            {
+                return all - bytes.Length;
             }
             else if (_server.IsLost || !_server.TakeHeader(ref bytes))
             {
-                return;
+                return all;
             }
             else if (_server.Type is MessageType.CopyInResponse or MessageType.CopyBothResponse)
             {
@@ -114,11 +151,91 @@ internal sealed class SessionTap : RelayTap
                 _isCopyEnded = false;
                 _isCopySimple = _isSimple;
             }
+            else if (_isFollowed)
+            {
+                Note(_server.Type);
+            }
         }
+        return all;
+    }
+
+    /// <summary>
+    /// Follows from now on whether the session holds state, and withholds what the server says unasked while it may
+    /// move. Called once, when the login is over.
+    /// </summary>
+    /// <param name="assumesClean">Its application keeps no state in sessions.</param>
+    public void Follow(bool assumesClean) =>
+        (_isFollowed, _assumesClean, _isClean) = (true, assumesClean, !_hasAskedEarly);
+
+    /// <summary>The next message that would be withheld passes.</summary>
+    public void LetPass() => _letsPass = true;
+
+    /// <summary>Nothing is withheld any more: the session does not move.</summary>
+    public void StopFollowing() => _isFollowed = false;
+
+    // Only errors and notices: what else a server says unasked is for the client at once.
+    private bool Withholds(byte type)
+    {
+        if (type is not (MessageType.ErrorResponse or MessageType.NoticeResponse) || !MayMove)
+        {
+            return false;
+        }
+        if (!_letsPass)
+        {
+            return true;
+        }
+        _letsPass = false;
+        return false;
+    }
+
+    // A message of the server begins.
+    private void Note(byte type)
+    {
+        if (type == MessageType.ParameterStatus)
+        {
+            HasToldParameters = true;
+        }
+        else if (type == MessageType.CommandComplete)
+        {
+            _tag = 0;
+            _discard = _discard == Discard.Asked ? Discard.Asked : Discard.None;   // it was not the only command
+        }
+    }
+
+    private void FeedTag(ReadOnlySpan<byte> part)
+    {
+        var tag = "DISCARD ALL\0"u8;
+        _tag = _tag <= tag.Length && tag[_tag..].StartsWith(part) ? (byte)(_tag + part.Length) : byte.MaxValue;
+        if (!_server.InBody)
+        {
+            _discard = _tag == tag.Length ? Discard.Answered : Discard.None;
+        }
+    }
+
+    // A message of the client begins; those that leave no trace in a session change nothing.
+    private void NoteAsked(byte type)
+    {
+        if (type is MessageType.Sync or MessageType.Flush or MessageType.Terminate)
+        {
+            return;
+        }
+        if (!_isFollowed)
+        {
+            _hasAskedEarly |= type != MessageType.Password;
+            return;
+        }
+        _discard = type == MessageType.Query && _outstanding == 0 && _status == Idle && !_isUnsynced && !_inCopy
+            ? Discard.Asked
+            : Discard.None;
+        _isClean = false;
     }
 
     private void Ask(byte type)
     {
+        if (_isFollowed || _status == 0)
+        {
+            NoteAsked(type);
+        }
         _statements.Begin(type);
         switch (type)
         {
@@ -167,6 +284,11 @@ internal sealed class SessionTap : RelayTap
 
     private void Ready(byte status)
     {
+        if (_status == 0)
+        {
+            _status = status;   // the end of the login answers nothing that was asked for
+            return;
+        }
         _status = status;
         _outstanding = Math.Max(0, (_inCopy, _isCopySimple, _isCopyEnded) switch
         {
@@ -177,6 +299,8 @@ internal sealed class SessionTap : RelayTap
         _inCopy = false;
         if (_outstanding == 0)
         {
+            _isClean |= _discard == Discard.Answered && status == Idle && !_isUnsynced;
+            _discard = Discard.None;
             _isSimple = false;
             if (!_isUnsynced)
             {

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Routing.Proxy.Members;
 using Routing.Proxy.Sessions.Joined;
+using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Sessions.Refusals;
 
 namespace Routing.Proxy.Tests.Sessions;
@@ -29,6 +30,12 @@ internal sealed class SessionDiary : ISessionEvents
     void ISessionEvents.Closed(
         string listener, string member, SessionEnd end, long bytesFromClient, long bytesFromServer) =>
         _lines.Enqueue($"closed {member} {end}");
+
+    void ISessionEvents.Moved(
+        string listener, string from, string to, TimeSpan pause, long bytesFromClient, long bytesFromServer) =>
+        _lines.Enqueue($"moved {from} {to}");
+
+    void ISessionEvents.NotMoved(string listener, NotMoved reason) => _lines.Enqueue($"not moved {reason}");
 
     void ISessionEvents.Cancelled(string listener, CancelOutcome outcome) => _lines.Enqueue($"cancelled {outcome}");
 }

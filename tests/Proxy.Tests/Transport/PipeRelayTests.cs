@@ -61,9 +61,7 @@ public sealed class PipeRelayTests
 
         public override void FromClient(ReadOnlySpan<byte> bytes) => Statements++;
 
-        public override void FromServer(ReadOnlySpan<byte> bytes)
-        {
-        }
+        public override int FromServer(ReadOnlySpan<byte> bytes) => bytes.Length;
     }
 
     /// <summary>A connection whose peer is the test.</summary>

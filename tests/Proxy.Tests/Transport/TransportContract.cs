@@ -15,7 +15,7 @@ using Routing.TestKit;
 namespace Routing.Proxy.Tests.Transport;
 
 /// <summary>What every transport promises.</summary>
-public abstract class TransportContract : IAsyncLifetime
+public abstract partial class TransportContract : IAsyncLifetime
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
     private readonly List<ITransportListener> _listeners = [];
@@ -608,8 +608,15 @@ public abstract class TransportContract : IAsyncLifetime
         connection.Post(
             async _ =>
             {
-                await work();
-                done.SetResult();
+                try
+                {
+                    await work();
+                    done.SetResult();
+                }
+                catch (Exception error)
+                {
+                    done.SetException(error);
+                }
             },
             null);
         if (wait)
@@ -652,7 +659,7 @@ public abstract class TransportContract : IAsyncLifetime
             await PeekAsync(client, fromClient?.Length ?? 0);
             await PeekAsync(server, fromServer?.Length ?? 0);
             var relay = _transport.Join(client, server, tap);
-            var pair = new JoinedPair(relay, client, server);
+            var pair = new JoinedPair(relay, client, server, tap);
             var running = relay.RunAsync();
             pair.Ended = running.AsTask();
             joined.SetResult(pair);
@@ -683,12 +690,17 @@ public abstract class TransportContract : IAsyncLifetime
         }
     }
 
-    private sealed class JoinedPair(IRelay relay, ITransportConnection clientSide, ITransportConnection serverSide)
+    private sealed class JoinedPair(
+        IRelay relay, ITransportConnection clientSide, ITransportConnection serverSide, RelayTap? tap)
         : IAsyncDisposable
     {
-        public IRelay Relay => relay;
+        public IRelay Relay { get; set; } = relay;
+
+        public RelayTap? Tap => tap;
 
         public ITransportConnection ClientSide => clientSide;
+
+        public ITransportConnection ServerSide { get; set; } = serverSide;
 
         public Task<RelayEnd> Ended { get; set; } = null!;
 
@@ -701,7 +713,7 @@ public abstract class TransportContract : IAsyncLifetime
             Client.Dispose();
             Server.Dispose();
             await clientSide.DisposeAsync();
-            await serverSide.DisposeAsync();
+            await ServerSide.DisposeAsync();
         }
     }
 
@@ -720,7 +732,15 @@ public abstract class TransportContract : IAsyncLifetime
 
         public override void FromClient(ReadOnlySpan<byte> bytes) => Up += bytes.Length;
 
-        public override void FromServer(ReadOnlySpan<byte> bytes) => Down += bytes.Length;
+        /// <summary>From this byte of the server on nothing passes.</summary>
+        public int WithholdsFrom { get; set; } = int.MaxValue;
+
+        public override int FromServer(ReadOnlySpan<byte> bytes)
+        {
+            var passed = Math.Min(bytes.Length, WithholdsFrom - Down);
+            Down += passed;
+            return passed;
+        }
     }
 
     /// <summary>Says everything back.</summary>

@@ -71,9 +71,9 @@ public sealed class WireTests
         Gen.Int[1, 50].Array[1, 200].Sample(cuts =>
         {
             var tap = new SessionTap();
-            Feed(server.AsSpan(0, 15), cuts, tap.FromServer);
+            Feed(server.AsSpan(0, 15), cuts, part => tap.FromServer(part));
             Feed(client, cuts, tap.FromClient);
-            Feed(server.AsSpan(15), cuts, tap.FromServer);
+            Feed(server.AsSpan(15), cuts, part => tap.FromServer(part));
             Assert.Equal(
                 (whole.Outstanding, whole.Status, whole.AtRest, whole.ClientAtBoundary, whole.IsOutcomeOpen),
                 (tap.Outstanding, tap.Status, tap.AtRest, tap.ClientAtBoundary, tap.IsOutcomeOpen));

@@ -31,7 +31,10 @@ internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long b
         }
         if (hub.Cancels.Find(CancelRequest.KeyOf(packet)) is { } session)
         {
-            return await DeliverAsync(client, session.Target, session.Listener, packet);
+            var (target, key) = session.Whereabouts;
+            return await DeliverAsync(client, target, session.Listener, key is { } other
+                ? CancelRequest.PacketOf(other)   // its client has kept the key of the server that it began at
+                : packet);
         }
         if (!hub.Settings.BroadcastUnknownCancels)
         {

@@ -1,4 +1,5 @@
 using Routing.Proxy.Members;
+using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Sessions.Refusals;
 
 namespace Routing.Proxy.Sessions.Joined;
@@ -36,6 +37,21 @@ internal interface ISessionEvents
 
     /// <summary>A session that was opened is over.</summary>
     void Closed(string listener, string member, SessionEnd end, long bytesFromClient, long bytesFromServer);
+
+    /// <summary>
+    /// A session goes on at another server, or anew at its own; it stays open, and its bytes are counted anew.
+    /// </summary>
+    /// <param name="listener">Its listener.</param>
+    /// <param name="from">Where it ran.</param>
+    /// <param name="to">Where it runs now.</param>
+    /// <param name="pause">From the loss of its server to the new one being ready.</param>
+    /// <param name="bytesFromClient">Bytes that were taken from the client for the old server.</param>
+    /// <param name="bytesFromServer">Bytes that were taken from the old server.</param>
+    void Moved(
+        string listener, string from, string to, TimeSpan pause, long bytesFromClient, long bytesFromServer);
+
+    /// <summary>A session of a listener whose sessions may move lost its server and did not move.</summary>
+    void NotMoved(string listener, NotMoved reason);
 
     /// <summary>A cancel request was dealt with.</summary>
     void Cancelled(string listener, CancelOutcome outcome);

@@ -1,8 +1,10 @@
+using System.Buffers;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Routing.Dcs;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
+using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
@@ -21,15 +23,19 @@ namespace Routing.Proxy.Sessions.Joined;
 /// <param name="ticket">The router's; disposed of at the end.</param>
 /// <param name="place">Given back at the end.</param>
 /// <param name="isReplication">Whether it streams: never idle, never at rest.</param>
+/// <param name="again">What another login takes; null: the session never moves.</param>
 internal sealed partial class Session(
     SessionHub hub, ListenerModel listener, RouteTarget target, ITransportConnection client,
     ITransportConnection server,
-    SessionTap? tap, BackendKey? key, IDisposable? ticket, SessionPlace place, bool isReplication)
+    SessionTap? tap, BackendKey? key, IDisposable? ticket, SessionPlace place, bool isReplication,
+    RepeatableLogin? again = null)
 {
     private IRelay? _relay;
     private int _stop;   // what the session was told, see Order; 0: nothing
-    private readonly long _joinedAt = hub.Time.GetTimestamp();
+    private long _joinedAt = hub.Time.GetTimestamp();
     private long _cutAt;
+    private (long FromClient, long FromServer) _bytesBefore;   // by relays that ended before
+    private volatile MovedTo? _moved;   // takes the place of target, server, ticket and key
 
     /// <summary>Links of the lists that it is in; they belong to the lists.</summary>
     internal Session? Next, Previous, NextInChain;
@@ -41,7 +47,11 @@ internal sealed partial class Session(
     public ListenerModel Listener => listener;
 
     /// <summary>The member that it runs at.</summary>
-    public RouteTarget Target => target;
+    public RouteTarget Target => _moved?.Target ?? target;
+
+    /// <summary>The member, and the key that it has given the session where that is not <see cref="Key"/>.</summary>
+    public (RouteTarget Target, BackendKey? ServerKey) Whereabouts =>
+        _moved is { } moved ? (moved.Target, moved.Key) : (target, null);
 
     /// <summary>The loop of both of its connections.</summary>
     public int Loop => client.Loop;
@@ -50,13 +60,15 @@ internal sealed partial class Session(
     public bool IsReplication => isReplication;
 
     /// <summary>Bytes taken from the client since it was joined.</summary>
-    public long FromClient => _relay?.FromClient ?? 0;
+    public long FromClient => _bytesBefore.FromClient + (_relay?.FromClient ?? 0);
 
     /// <summary>Bytes taken from the server since it was joined.</summary>
-    public long FromServer => _relay?.FromServer ?? 0;
+    public long FromServer => _bytesBefore.FromServer + (_relay?.FromServer ?? 0);
 
     /// <summary>Whether a key was announced for it.</summary>
     private bool HasKey => key.HasValue;
+
+    private ITransportConnection Server => _moved?.Server ?? server;
 
     /// <summary>Makes its key known; before the client can know it.</summary>
     public void Announce()
@@ -85,7 +97,12 @@ internal sealed partial class Session(
         hub.Sessions.Add(this);
         _ = RelayAsync(_relay);   // it owns itself from here on: the table knows it, and its end is handled within
         // The routes may have changed since this target was chosen, and a sweep may just have missed it.
-        if (Obey(hub.Router.VerdictOn(listener.Name, target), hub.Time.GetTimestamp()) is { } due)
+        ObeyAtOnce();
+    }
+
+    private void ObeyAtOnce()
+    {
+        if (Obey(hub.Router.VerdictOn(listener.Name, Target), hub.Time.GetTimestamp()) is { } due)
         {
             hub.SweepAt(due);
         }
@@ -99,7 +116,7 @@ internal sealed partial class Session(
     public void Abort()
     {
         client.Abort();
-        server.Abort();
+        Server.Abort();
     }
 
     /// <summary>Acts on what the router says of it. Any thread.</summary>
@@ -120,6 +137,11 @@ internal sealed partial class Session(
                 End(SessionEnd.CutAtRest, atRest: tap is not null && !isReplication, hub.Settings.RestGrace);
                 return null;
             default:
+                if (tap is { MayMove: true } && Volatile.Read(ref _cutAt) == 0)
+                {
+                    // It moves at once; found busy after all, it is cut below like any other.
+                    End(SessionEnd.CutAtRest, atRest: true, hub.Settings.RestGrace);
+                }
                 // First the server's own words get their time, then it is cut.
                 if (Interlocked.CompareExchange(ref _cutAt, hub.After(hub.Settings.CutGrace), 0) is not 0 and var due
                     && due <= now)
@@ -173,17 +195,22 @@ internal sealed partial class Session(
             var seen = Interlocked.CompareExchange(ref _stop, order, before);
             if (seen == before)
             {
-                if (atRest)
-                {
-                    _relay!.StopAtRest(grace);
-                }
-                else
-                {
-                    _relay!.StopAtBoundary(grace);
-                }
+                Stop(atRest, grace);
                 return;
             }
             before = seen;
+        }
+    }
+
+    private void Stop(bool atRest, TimeSpan grace)
+    {
+        if (atRest)
+        {
+            _relay!.StopAtRest(grace);
+        }
+        else
+        {
+            _relay!.StopAtBoundary(grace);
         }
     }
 
@@ -194,18 +221,22 @@ internal sealed partial class Session(
         var end = await relay.RunAsync();
         try
         {
+            while (again is not null && await GoOnAsync(end) is { } next)
+            {
+                end = await next.RunAsync();
+            }
             await TakeLeaveAsync(end);
         }
         catch (Exception error) when (error is IOException or SocketException or InvalidOperationException
             or ObjectDisposedException)
         {
             client.Abort();   // the connection broke while the last message was sent
-            server.Abort();
+            Server.Abort();
         }
         catch (Exception error)
         {
             client.Abort();
-            server.Abort();
+            Server.Abort();
             LogFault(hub.Logger, error);
         }
     }
@@ -215,9 +246,11 @@ internal sealed partial class Session(
         Abandon();
         hub.Sessions.Remove(this);
         hub.Limits.Release(place);
-        ticket?.Dispose();
+        (_moved is { } moved ? moved.Ticket : ticket)?.Dispose();
         var end = EndOf(relayEnd);
-        hub.Events.Closed(listener.Name, target.Member, end, FromClient, FromServer);
+        NoteNotMoved(relayEnd, end);
+        hub.Events.Closed(listener.Name, Target.Member, end, FromClient, FromServer);
+        var server = Server;
         switch (relayEnd)
         {
             case RelayEnd.ClientBroke:
@@ -237,9 +270,13 @@ internal sealed partial class Session(
                 server.Abort();
                 break;
         }
-        if (tap is { ClientAtBoundary: true, EndedWithError: false, IsTerminated: false })
+        if (_words is { } words)
         {
-            Farewell.Write(client.Output, end, tap, target.Member);
+            client.Output.Write(words);
+        }
+        else if (tap is { ClientAtBoundary: true, EndedWithError: false, IsTerminated: false })
+        {
+            Farewell.Write(client.Output, end, tap, Target.Member);
         }
         await client.EndAsync(hub.Settings.Linger);
     }
@@ -253,6 +290,7 @@ internal sealed partial class Session(
         _ when tap is { IsTerminated: true } => SessionEnd.ClientTerminated,
         RelayEnd.ClientClosed => SessionEnd.ClientClosed,
         RelayEnd.ClientBroke => SessionEnd.ClientBroke,
+        RelayEnd.Withheld => SessionEnd.ServerTerminated,
         _ when tap is { EndedWithError: true } => SessionEnd.ServerTerminated,
         RelayEnd.ServerClosed => SessionEnd.ServerClosed,
         _ => SessionEnd.ServerBroke,

@@ -3,6 +3,7 @@ using Routing.Dcs;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
+using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Sessions.Refusals;
 using Routing.Proxy.Transport;
 
@@ -27,6 +28,12 @@ internal sealed class SessionHub(
 
     /// <summary>Tells slow servers from silent ones.</summary>
     public LifeSign Signs { get; } = new(transport, time);
+
+    /// <summary>Tells members that stop from those that have ended one session.</summary>
+    public StoppingMembers Stopping { get; } = new();
+
+    /// <summary>The parameters that clients of sessions that may move were told.</summary>
+    public ParameterShelf Parameters { get; } = new();
 
     /// <summary>Names clients that were turned away.</summary>
     public RefusalLog Refusals { get; } = new(time, logger);

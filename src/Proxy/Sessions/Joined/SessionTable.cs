@@ -57,6 +57,15 @@ internal sealed class SessionTable
         Interlocked.Decrement(ref _count);
     }
 
+    /// <summary>Changes one that is in while no other thread is shown it.</summary>
+    public void Change<T>(Session session, T state, Action<Session, T> change)
+    {
+        lock (Of(session).Lock)
+        {
+            change(session, state);
+        }
+    }
+
     /// <summary>Shows each one to a function, which must be quick: the loop of the list waits.</summary>
     public void ForEach<T>(T state, Action<T, Session> visit)
     {

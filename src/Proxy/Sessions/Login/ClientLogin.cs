@@ -1,8 +1,7 @@
-using Routing.Cluster;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
-using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions.Joined;
+using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Sessions.Refusals;
 using Routing.Proxy.Sessions.Startup;
 using Routing.Proxy.Transport;
@@ -12,37 +11,20 @@ namespace Routing.Proxy.Sessions.Login;
 
 /// <summary>The login of one client: from what it asks for to the joined session. On the client's loop.</summary>
 /// <remarks>
-/// A machine: it chooses a member, or waits until there is one; it attempts a login there, unseen by the client, and
-/// after a failure pauses and chooses again; it relays the login of the member that has answered; and it ends with a
+/// A machine: it searches for a server; it relays the login of the member that has answered; and it ends with a
 /// session, a refusal, or a member's no to TLS that was to pass through.
 /// </remarks>
 internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest request)
 {
-    private const int LongestPause = 8;
-
     private readonly long _begun = hub.Time.GetTimestamp();
-    private readonly List<string> _tried = [];
-    private State _state = State.Choosing;
-    private RouteTarget? _target;
-    private IDisposable? _ticket;           // counts the attempt at its member; the session's once it is joined
-    private ITransportConnection? _server;  // likewise
+    private readonly ServerSearch _search = new(hub, client, request);
+    private State _state = State.Searching;
     private Refusal? _refusal;
-    private long _giveUpAt;
-    private int _failures;   // in a row, at members that have all been tried
 
     private enum State
     {
-        /// <summary>A member is chosen.</summary>
-        Choosing,
-
-        /// <summary>There is no member to choose: the client waits for one.</summary>
-        Holding,
-
-        /// <summary>A member was chosen: one attempt is made there.</summary>
-        Attempting,
-
-        /// <summary>The attempt has failed: the next one waits a little.</summary>
-        Pausing,
+        /// <summary>A server is searched for.</summary>
+        Searching,
 
         /// <summary>The member has given its first answer: the rest of the login is relayed.</summary>
         Relaying,
@@ -61,6 +43,8 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
 
     private string Listener => client.Listener.Name;
 
+    private RouteTarget Target => _search.Target!;
+
     /// <summary>Leads the client to a session, or turns it away.</summary>
     /// <returns>
     /// False: the member has declined TLS that was to pass through; the client is neither joined nor refused.
@@ -74,10 +58,7 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
             {
                 _state = _state switch
                 {
-                    State.Choosing => Adopt(hub.Router.Choose(Listener, _tried), State.Holding),
-                    State.Holding => await HoldAsync(),
-                    State.Attempting => await AttemptAsync(),
-                    State.Pausing => await PauseAsync(),
+                    State.Searching => await SearchAsync(),
                     State.Relaying => await RelayAsync(),
                     _ => await RefuseAsync(),
                 };
@@ -85,92 +66,33 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
         }
         finally
         {
-            LetGo();
+            _search.LetGo();
         }
         return _state != State.Declined;
     }
 
-    private State Adopt(in RouteChoice choice, State otherwise)
+    private async ValueTask<State> SearchAsync()
     {
-        (_target, _ticket) = (choice.Target, choice.Ticket);
-        return choice.Target is null ? otherwise : State.Attempting;
-    }
-
-    private async ValueTask<State> HoldAsync()
-    {
-        var begun = hub.Time.GetTimestamp();
-        var routed = false;
-        try
+        switch (await _search.RunAsync())
         {
-            var choice = await ClientWatch.WhileStayingAsync(
-                client.Connection, gone => hub.Router.HoldAsync(Listener, _tried, gone),
-                static late => late.Ticket?.Dispose());
-            routed = choice.Target is not null;
-            _refusal = routed ? null : Refusal.NoTarget(choice);
-            return Adopt(choice, State.Refusing);
+            case SearchEnd.Declined:
+                return State.Declined;
+            case SearchEnd.Refused:
+                return Refuse(_search.Refusal!);
         }
-        finally
+        if (!request.IsOpaque)
         {
-            hub.Events.Held(Listener, hub.Time.GetElapsedTime(begun), routed);
+            return State.Relaying;
         }
-    }
-
-    private async ValueTask<State> AttemptAsync()
-    {
-        // The first attempt is not watched: it mostly takes no longer than the watching would.
-        var isWatched = _failures > 0;
-        var attempt = new LoginAttempt(hub, client, request, _target!, isWatched);
-        var (server, failure) = !isWatched ? await attempt.MakeAsync(CancellationToken.None)
-            : await ClientWatch.WhileStayingAsync(
-                client.Connection, attempt.MakeAsync, static late => late.Server?.Abort());
-        if (failure is null)
-        {
-            _server = server;
-            hub.Router.NoteSuccess(_target!);
-            if (!request.IsOpaque)
-            {
-                return State.Relaying;
-            }
-            Join(NewSession(null, null));
-            return State.Over;
-        }
-        if (attempt.IsDeclined)
-        {
-            return State.Declined;
-        }
-        Note(failure);
-        LetGo();
-        if (hub.Time.GetTimestamp() < _giveUpAt && !(failure.IsLasting && _failures > 1))
-        {
-            return State.Pausing;
-        }
-        _refusal = Refusal.MemberFailed(failure, _target!.Member, Settings.RetryTime, _tried);
-        return State.Refusing;
-    }
-
-    // Another member is tried at once, the same one again after a pause that grows.
-    private async ValueTask<State> PauseAsync()
-    {
-        if (_failures > 1)
-        {
-            var pause = new Backoff(Settings.RetryPause, Settings.RetryPause * LongestPause).After(_failures - 1);
-            await ClientWatch.WhileStayingAsync(
-                client.Connection,
-                async gone =>
-                {
-                    await Task.Delay(pause, hub.Time, gone);
-                    return true;
-                },
-                static _ => { });
-        }
-        return State.Choosing;
+        Join(NewSession(null, null, null));
+        return State.Over;
     }
 
     private async ValueTask<State> RelayAsync()
     {
-        var relay = new LoginRelay(client, _server!, _target!.MustBePrimary);
+        var relay = new LoginRelay(client, _search.Server!, Target.MustBePrimary, MayMove);
         await relay.RelayAsync(hub.After(Settings.LoginTimeout));
-        var session = relay.State == LoginState.Ready ? NewSession(relay.Tap, relay.Key) : null;
+        var session = relay.State == LoginState.Ready ? NewSession(relay.Tap, relay.Key, Keep(relay)) : null;
         session?.Announce();   // before the client can know its key
         await relay.EndAsync();
         if (relay.IsClientGone || (session is not null && !await TryFlushAsync()))
@@ -187,7 +109,7 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
         return relay.State switch
         {
             LoginState.Refused => await EndRefusedAsync(relay.Refusal),
-            LoginState.Standby => OnFailure(LoginFailure.WrongRole, true, Refusal.WrongRole(_target.Member)),
+            LoginState.Standby => OnFailure(LoginFailure.WrongRole, true, Refusal.WrongRole(Target.Member)),
             LoginState.Broken => OnFailure(LoginFailure.NotPostgres, false, BrokenOff(relay)),
             _ when relay.Tap.IsClientMalformed => Refuse(Refusal.BadMessage),
             // A slow client is no fault of the member.
@@ -212,10 +134,10 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
     // The server's own words were relayed.
     private async ValueTask<State> EndRefusedAsync(string? code)
     {
-        client.Note(Refusal.ByServer(_target!.Member, code));
+        client.Note(Refusal.ByServer(Target.Member, code));
         if (code is SqlState.CannotConnectNow or SqlState.AdminShutdown or SqlState.CrashShutdown)
         {
-            hub.Router.NoteFailure(_target, LoginFailure.NotReady);
+            hub.Router.NoteFailure(Target, LoginFailure.NotReady);
         }
         await client.Connection.EndAsync(Settings.Linger);
         return State.Over;
@@ -223,10 +145,10 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
 
     private State OnFailure(LoginFailure failure, bool isMembersFault, Refusal refusal)
     {
-        hub.Events.AttemptFailed(Listener, _target!.Member, failure);
+        hub.Events.AttemptFailed(Listener, Target.Member, failure);
         if (isMembersFault)
         {
-            hub.Router.NoteFailure(_target, failure);
+            hub.Router.NoteFailure(Target, failure);
         }
         return Refuse(refusal);
     }
@@ -234,7 +156,7 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
     private Refusal BrokenOff(LoginRelay relay) => !relay.Tap.ClientAtBoundary
         ? new Refusal(RefusalReason.MemberFailed)   // in the middle of a message there are no words
         : Refusal.LoginBroke(
-            relay.IsLate ? RefusalReason.LoginTimeout : RefusalReason.MemberFailed, _target!.Member,
+            relay.IsLate ? RefusalReason.LoginTimeout : RefusalReason.MemberFailed, Target.Member,
             isLost: relay.IsServerGone);
 
     private State Refuse(Refusal refusal)
@@ -249,38 +171,29 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
         return State.Over;
     }
 
-    private void Note(LoginFailure failure)
+    private bool MayMove => client.Listener.Config.Move != MoveMode.Off && !request.IsReplication;
+
+    // What another login takes, where the server has asked for nothing that the proxy does not have.
+    private RepeatableLogin? Keep(LoginRelay relay)
     {
-        var target = _target!;
-        if (_failures++ == 0)
+        if (!MayMove || relay.HasAskedClient)
         {
-            _giveUpAt = hub.After(Settings.RetryTime);
+            return null;
         }
-        if (!_tried.Contains(target.Member))
-        {
-            _tried.Add(target.Member);
-            _failures = 1;
-        }
-        hub.Events.AttemptFailed(Listener, target.Member, failure);
-        hub.Router.NoteFailure(target, failure);
+        relay.Tap.Follow(client.Listener.Config.Move == MoveMode.AssumeClean);
+        return new RepeatableLogin(
+            request.Packet, hub.Parameters.Share(relay.Parameters), client.Source, client.Destination);
     }
 
-    private Session NewSession(SessionTap? tap, BackendKey? key) => new(
-        hub, client.Listener, _target!, client.Connection, _server!, tap, key, _ticket, client.Place,
-        request.IsReplication);
+    private Session NewSession(SessionTap? tap, BackendKey? key, RepeatableLogin? again) => new(
+        hub, client.Listener, Target, client.Connection, _search.Server!, tap, key, _search.Ticket, client.Place,
+        request.IsReplication, again);
 
     // Connections, ticket and place are the session's from now on.
     private void Join(Session session)
     {
-        (_server, _ticket, client.Place) = (null, null, default);
-        hub.Events.Opened(Listener, _target!.Member, hub.Time.GetElapsedTime(_begun));
+        (_search.Server, _search.Ticket, client.Place) = (null, null, default);
+        hub.Events.Opened(Listener, Target.Member, hub.Time.GetElapsedTime(_begun));
         session.Start();
-    }
-
-    private void LetGo()
-    {
-        _server?.Abort();
-        _ticket?.Dispose();
-        (_server, _ticket) = (null, null);
     }
 }

@@ -21,15 +21,23 @@ internal sealed class LoginRelay
     /// <param name="client">The client.</param>
     /// <param name="server">The server's connection, with its first answer in its pipe.</param>
     /// <param name="mustBePrimary">Whether a server in recovery is the wrong one.</param>
-    public LoginRelay(NewClient client, ITransportConnection server, bool mustBePrimary)
+    /// <param name="keepsParameters">Whether the parameters that the server tells are kept.</param>
+    public LoginRelay(NewClient client, ITransportConnection server, bool mustBePrimary, bool keepsParameters)
     {
         (_client, _server) = (client, server);
         _filter = new LoginFilter(
             Tap, mustBePrimary,
             dropChannelBinding: client.Listener.MemberTls is not null
                 && client.Listener.Config.MemberTls.HideChannelBinding
-                && !client.IsEncrypted);
+                && !client.IsEncrypted,
+            keepsParameters);
     }
+
+    /// <summary>The server has asked the client for something: a password, a token.</summary>
+    public bool HasAskedClient => _filter.HasAskedClient;
+
+    /// <summary>The ParameterStatus messages that have passed, where they are kept.</summary>
+    public ReadOnlySpan<byte> Parameters => _filter.Parameters;
 
     /// <summary>Follows the messages.</summary>
     public SessionTap Tap { get; } = new();

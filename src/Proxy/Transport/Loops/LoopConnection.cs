@@ -170,6 +170,10 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
         {
             return;
         }
+        if (IsReceiving)
+        {
+            return;   // what the loop has received so far comes first, and ends soon
+        }
         if ((events & (Kernel.EPOLLIN | Trouble)) != 0 && _reader is { IsWaiting: true } reader)
         {
             reader.Receive();
@@ -192,10 +196,30 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
     }
 
     /// <inheritdoc/>
-    public override void OnReceived(ReadOnlySpan<byte> bytes) => _relay?.OnReceived(this, bytes);
+    public override void OnReceived(ReadOnlySpan<byte> bytes)
+    {
+        if (_relay is { } relay)
+        {
+            relay.OnReceived(this, bytes);
+        }
+        else
+        {
+            GiveBack(bytes);
+        }
+    }
 
     /// <inheritdoc/>
-    public override void OnReceiveEnded(int error) => _relay?.OnReceiveEnded(this, error);
+    public override void OnReceiveEnded(int error)
+    {
+        if (_relay is { } relay)
+        {
+            relay.OnReceiveEnded(this, error);
+        }
+        else
+        {
+            GiveBackEnd(error);
+        }
+    }
 
     /// <inheritdoc/>
     public override void OnUnsent(ReadOnlySpan<byte> unsent, int error)
@@ -248,6 +272,22 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
 
     /// <summary>Whether the loop receives for it at present: nothing else may.</summary>
     internal bool IsReceiving => Registration.IsReceiving;
+
+    /// <summary>Bytes that were received and that no relay takes: they stand in the input from now on.</summary>
+    internal void GiveBack(ReadOnlySpan<byte> bytes) => Reader.Append(bytes);
+
+    /// <summary>The end that was received behind them: 0 at the end of the stream, else the error.</summary>
+    internal void GiveBackEnd(int error)
+    {
+        if (error == 0)
+        {
+            Reader.End();
+        }
+        else
+        {
+            Reader.Fail(Kernel.Exception(error));
+        }
+    }
 
     /// <summary>Hands the connection to a relay. What was read and not taken is the caller's to relay first.</summary>
     internal ReadOnlyMemory<byte> JoinTo(LoopRelay relay, out bool isOver, out Exception? failure)

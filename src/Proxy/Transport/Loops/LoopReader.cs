@@ -143,6 +143,28 @@ internal sealed class LoopReader(LoopConnection connection) : PipeReader
         }
     }
 
+    /// <summary>
+    /// Takes bytes that were received by others, behind those that it has: as many as there are. On the loop.
+    /// </summary>
+    public void Append(ReadOnlySpan<byte> bytes)
+    {
+        if (_buffer.Length - _end < bytes.Length)
+        {
+            Grow(bytes.Length);
+        }
+        bytes.CopyTo(_buffer.AsSpan(_end));
+        _end += bytes.Length;
+        _isExamined = false;
+        Wake();
+    }
+
+    /// <summary>Others have received the end of the stream. On the loop.</summary>
+    public void End()
+    {
+        _isOver = true;
+        Wake();
+    }
+
     /// <summary>The connection broke, or is closed.</summary>
     public void Fail(Exception error)
     {
@@ -204,16 +226,23 @@ internal sealed class LoopReader(LoopConnection connection) : PipeReader
             {
                 return false;
             }
-            var larger = ArrayPool<byte>.Shared.Rent(Math.Max(FirstBuffer, _buffer.Length * 2));
-            _buffer.AsSpan(_start, held).CopyTo(larger);
-            if (_buffer.Length > 0)
-            {
-                ArrayPool<byte>.Shared.Return(_buffer);
-            }
-            _buffer = larger;
+            Grow(_buffer.Length);
         }
         (_start, _end) = (0, held);
         return true;
+    }
+
+    // A buffer that is larger by so many bytes at least. The reader may have a slice of the old one, and so has its
+    // positions; it is then not given back, and the bytes keep their places.
+    private void Grow(int more)
+    {
+        var larger = ArrayPool<byte>.Shared.Rent(Math.Max(FirstBuffer, _buffer.Length + more));
+        _buffer.AsSpan(_start, _end - _start).CopyTo(larger.AsSpan(_start));
+        if (_buffer.Length > 0 && _wait.IsWaiting)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+        }
+        _buffer = larger;
     }
 
     private void Release()

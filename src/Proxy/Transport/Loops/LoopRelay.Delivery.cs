@@ -15,11 +15,28 @@ internal sealed partial class LoopRelay
             {
                 tap.FromClient(bytes);
             }
-            else
+            else if (tap.FromServer(bytes) is var passed && passed < bytes.Length)
             {
-                tap.FromServer(bytes);
+                Withhold(bytes, passed);
+                return;
             }
         }
+        Send(ref direction, isUp, bytes);
+    }
+
+    // The server's bytes from a message on are not the client's to see: they stand in the server's input again.
+    private void Withhold(ReadOnlySpan<byte> bytes, int passed)
+    {
+        _server.GiveBack(bytes[passed..]);
+        if (passed > 0)
+        {
+            Send(ref _down, isUp: false, bytes[..passed]);
+        }
+        Finish(RelayEnd.Withheld);
+    }
+
+    private void Send(ref Direction direction, bool isUp, ReadOnlySpan<byte> bytes)
+    {
         Volatile.Write(ref direction.Bytes, direction.Bytes + bytes.Length);
         var to = isUp ? _server : _client;
         if (direction.Rest is null)

@@ -181,7 +181,8 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         var isClient = ReferenceEquals(connection, _client);
         if (_progress != Progress.Running || (isClient && _stopping == Stopping.AtBoundary))
         {
-            return;   // as if it had not been read
+            connection.GiveBack(bytes);   // as if it had not been read
+            return;
         }
         Take(ref isClient ? ref _up : ref _down, isClient, bytes);
     }
@@ -216,7 +217,11 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         {
             return;   // it is read again when all that came before has been delivered
         }
-        if (_progress == Progress.Running && !(isClient && _stopping == Stopping.AtBoundary))
+        if (isClient && _stopping == Stopping.AtBoundary)
+        {
+            connection.GiveBackEnd(error);
+        }
+        else if (_progress == Progress.Running)
         {
             switch (isClient, error)
             {

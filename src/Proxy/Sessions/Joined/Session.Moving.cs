@@ -1,0 +1,146 @@
+using Routing.Proxy.Configuration;
+using Routing.Proxy.Routes;
+using Routing.Proxy.Sessions.Moving;
+using Routing.Proxy.Transport;
+
+namespace Routing.Proxy.Sessions.Joined;
+
+/// <content>How a session goes on when its server is lost to it while it is at rest and may move.</content>
+internal sealed partial class Session
+{
+    private NotMoved? _reason;   // why a move that was tried has failed
+    private byte[]? _words;      // the last words of a server that has refused the session
+    private bool _isTerminated;  // by its server, which lives
+
+    // The relay that carries it on; null: it ends as the relay has ended.
+    private async ValueTask<IRelay?> GoOnAsync(RelayEnd end)
+    {
+        if (end is RelayEnd.ClientClosed or RelayEnd.ClientBroke || tap is not { MayMove: true })
+        {
+            return null;
+        }
+        var lostAt = hub.Time.GetTimestamp();
+        await new LoopSwitch(client);
+        if (end == RelayEnd.Withheld)
+        {
+            var meaning = await WithheldWords.ReadAsync(Server, hub.Settings.BoundaryGrace, hub.Time);
+            if (meaning == WordsMeaning.Others)
+            {
+                tap.LetPass();
+                return await JoinAgainAsync();
+            }
+            _isTerminated = meaning == WordsMeaning.Terminated && !await IsLostToItAsync();
+            await new LoopSwitch(client);
+            if (_isTerminated || hub.IsDraining)
+            {
+                tap.StopFollowing();
+                return await JoinAgainAsync();   // the words are delivered, and the end behind them
+            }
+        }
+        else if (end == RelayEnd.Stopped)
+        {
+            if (hub.IsDraining || (SessionEnd)(_stop >> 1) is not (SessionEnd.Cut or SessionEnd.CutAtRest))
+            {
+                return null;
+            }
+        }
+        var move = new SessionMove(hub, listener, client, again!);
+        if (await move.RunAsync(tap.HasToldParameters) is { } moved)
+        {
+            return Adopt(moved, lostAt, isOldAlive: end == RelayEnd.Stopped);
+        }
+        (_reason, _words) = (move.Reason, move.Words);
+        if (end == RelayEnd.Withheld && _words is null)
+        {
+            tap.StopFollowing();
+            return await JoinAgainAsync();
+        }
+        return null;
+    }
+
+    // Whether the server's end is no decision about this session.
+    private async ValueTask<bool> IsLostToItAsync() =>
+        hub.Router.VerdictOn(listener.Name, Target) != SessionVerdict.Stay
+        || await hub.Stopping.AskAsync(
+            Target.Member, () => new SessionMove(hub, listener, client, again!).IsStoppingAsync(Target).AsTask());
+
+    // To the same server: what has not passed yet passes now.
+    private async ValueTask<IRelay> JoinAgainAsync()
+    {
+        await client.Output.FlushAsync();
+        await Server.Output.FlushAsync();
+        var relay = hub.Transport.Join(client, Server, tap);
+        var settings = hub.Settings;
+        hub.Sessions.Change(this, (relay, settings), static (session, next) =>
+        {
+            session._bytesBefore = (session.FromClient, session.FromServer);
+            session._relay = next.relay;
+            if (session._stop != 0)
+            {
+                // It was told so while no relay was there to obey.
+                var atRest = (session._stop & 1) == 0;
+                session.Stop(atRest, atRest ? next.settings.RestGrace : next.settings.BoundaryGrace);
+            }
+        });
+        return relay;
+    }
+
+    private IRelay Adopt(MovedTo moved, long lostAt, bool isOldAlive)
+    {
+        var (from, old, oldTicket) = (Target.Member, Server, _moved is { } before ? before.Ticket : ticket);
+        var (up, down) = (FromClient, FromServer);
+        var relay = hub.Transport.Join(client, moved.Server, tap);
+        hub.Sessions.Change(this, (moved, relay), static (session, next) =>
+        {
+            (session._moved, session._relay) = next;
+            session._bytesBefore = default;
+            // What it was told was about the old server.
+            (session._stop, session._cutAt) = (0, 0);
+        });
+        _joinedAt = hub.Time.GetTimestamp();
+        oldTicket?.Dispose();
+        _ = LeaveAsync(old, isOldAlive);
+        hub.Events.Moved(
+            listener.Name, from, moved.Target.Member, hub.Time.GetElapsedTime(lostAt), up, down);
+        ObeyAtOnce();
+        return relay;
+    }
+
+    // Never throws.
+    private static async Task LeaveAsync(ITransportConnection server, bool isAlive)
+    {
+        try
+        {
+            if (isAlive)
+            {
+                Goodbye(server);
+                await server.Output.FlushAsync();
+                await server.DisposeAsync();
+                return;
+            }
+        }
+        catch (Exception error) when (ConnectionFault.Is(error))
+        {
+            // it was not alive after all
+        }
+        server.Abort();
+    }
+
+    private void NoteNotMoved(RelayEnd relayEnd, SessionEnd end)
+    {
+        if (tap is null || isReplication || listener.Config.Move == MoveMode.Off
+            || relayEnd is RelayEnd.ClientClosed or RelayEnd.ClientBroke
+            || end is SessionEnd.ClientTerminated or SessionEnd.Idle or SessionEnd.Drained)
+        {
+            return;
+        }
+        hub.Events.NotMoved(
+            listener.Name,
+            _isTerminated ? NotMoved.Terminated
+            : _reason is { } known ? known
+            : hub.IsDraining ? NotMoved.Draining
+            : again is null ? NotMoved.NeedsClient
+            : !tap.AtRest ? NotMoved.Busy
+            : NotMoved.HoldsState);
+    }
+}

@@ -1,0 +1,129 @@
+using System.Buffers;
+using Routing.Proxy.Sessions.Login;
+using Routing.Proxy.Transport;
+using Routing.Proxy.Wire;
+
+namespace Routing.Proxy.Sessions.Moving;
+
+/// <summary>How a login that the proxy makes for a session ended.</summary>
+internal enum OwnLoginEnd
+{
+    /// <summary>The server is ready for the session's next statement.</summary>
+    Ready,
+
+    /// <summary>The server is in recovery, where the primary is wanted.</summary>
+    Standby,
+
+    /// <summary>The server refuses; <see cref="OwnLogin.Words"/> are what it says.</summary>
+    Refused,
+
+    /// <summary>The server asks for something that the proxy does not have.</summary>
+    Asked,
+
+    /// <summary>The server broke the protocol.</summary>
+    Broken,
+
+    /// <summary>The connection ended, broke, or was given up.</summary>
+    Lost,
+}
+
+/// <summary>
+/// The proxy's own part in a login that repeats the one of a session's client, which sees nothing of it. On the
+/// connection's loop.
+/// </summary>
+/// <param name="server">The server's connection: the start-up message was sent.</param>
+/// <param name="mustBePrimary">Whether a server in recovery is the wrong one.</param>
+internal sealed class OwnLogin(ITransportConnection server, bool mustBePrimary)
+{
+    private const int LongestMessage = 64 * 1024;
+
+    private readonly ArrayBufferWriter<byte> _parameters = new();
+    private bool _isWelcome;
+
+    /// <summary>The key by which the new session may be cancelled.</summary>
+    public BackendKey? Key { get; private set; }
+
+    /// <summary>The ParameterStatus messages that the server has sent, one behind the other.</summary>
+    public ReadOnlyMemory<byte> Parameters => _parameters.WrittenMemory;
+
+    /// <summary>The code of the server's refusal.</summary>
+    public string? Code { get; private set; }
+
+    /// <summary>The whole message of the refusal.</summary>
+    public byte[]? Words { get; private set; }
+
+    /// <summary>Logs in. Never throws for what a server does.</summary>
+    public async ValueTask<OwnLoginEnd> RunAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                var result = await server.Input.ReadAsync();
+                var buffer = result.Buffer;
+                var end = Read(ref buffer);
+                server.Input.AdvanceTo(buffer.Start, end is null ? result.Buffer.End : buffer.Start);
+                if (end is not null || result.IsCompleted)
+                {
+                    return end ?? OwnLoginEnd.Lost;
+                }
+            }
+        }
+        catch (Exception error) when (ConnectionFault.Is(error))
+        {
+            return OwnLoginEnd.Lost;
+        }
+    }
+
+    private OwnLoginEnd? Read(ref ReadOnlySequence<byte> buffer)
+    {
+        while (true)
+        {
+            var message = ServerMessage.Peek(buffer);
+            if (message.State == ServerMessageState.NoHeader
+                || (message.State == ServerMessageState.Partial && message.Length <= LongestMessage))
+            {
+                return null;
+            }
+            if (message.State != ServerMessageState.Whole)
+            {
+                return OwnLoginEnd.Broken;
+            }
+            var whole = buffer.Slice(0, message.Length);
+            buffer = buffer.Slice(message.Length);
+            if (Take(message, whole) is { } end)
+            {
+                return end;
+            }
+        }
+    }
+
+    private OwnLoginEnd? Take(ServerMessage message, in ReadOnlySequence<byte> whole)
+    {
+        var body = message.Body(whole);
+        switch (message.Type)
+        {
+            case MessageType.Authentication:
+                _isWelcome = LoginMessages.IsAuthenticationOk(body);
+                return _isWelcome ? null : OwnLoginEnd.Asked;
+            case MessageType.ErrorResponse:
+                (Code, Words) = (ErrorResponse.FieldOf(body, 'C'), whole.ToArray());
+                return OwnLoginEnd.Refused;
+            case MessageType.ParameterStatus when mustBePrimary
+                && LoginMessages.TryReadInHotStandby(body, out var inHotStandby) && inHotStandby:
+                return OwnLoginEnd.Standby;
+            case MessageType.ParameterStatus when _isWelcome:
+                _parameters.Write(whole.ToArray());
+                return null;
+            case MessageType.BackendKeyData when _isWelcome && BackendKey.TryRead(body, out var key):
+                Key = key;
+                return null;
+            case MessageType.ReadyForQuery when _isWelcome && body.SequenceEqual("I"u8):
+                return OwnLoginEnd.Ready;
+            case MessageType.NoticeResponse or MessageType.NegotiateProtocolVersion:
+                return null;   // the client has heard as much at its own login
+            default:
+                return OwnLoginEnd.Broken;
+        }
+    }
+}
