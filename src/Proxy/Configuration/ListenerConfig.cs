@@ -42,8 +42,11 @@ internal sealed record ListenerConfig
     /// </summary>
     public TimeSpan IdleTimeout { get; init; }
 
-    /// <summary>Which of its sessions move to another server. Replication and TLS that passes through never do.</summary>
-    public MoveMode Move { get; init; }
+    /// <summary>
+    /// Which of its sessions go on at another server when they lose theirs at rest. Default those that are known to hold
+    /// no state. Replication and TLS that passes through never do.
+    /// </summary>
+    public MoveMode Move { get; init; } = MoveMode.Clean;
 
     /// <summary>
     /// Which kinds of replication it serves. Default both; a read listener should have none unless its user asked for

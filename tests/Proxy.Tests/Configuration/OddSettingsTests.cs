@@ -25,7 +25,7 @@ public sealed class OddSettingsTests
         listeners:
           write: {listen: "127.0.0.1:5000", role: primary}
           read: {listen: "unix:/tmp/s", role: synchronous, policy: random_of_two, max_lag: 1048576, zone: a, zone_tag: rack, tags: {kind: big},
-            fallback: when_empty, max_sessions: 7, idle_timeout: 1.5, hold_time: 3, hold_queue: 9, logins_per_second: 11, replication: physical,
+            fallback: when_empty, max_sessions: 7, idle_timeout: 1.5, hold_time: 3, hold_queue: 9, logins_per_second: 11, replication: physical, move: off,
             add_client_address: yes, server_tls: {mode: verify_full, ca: /ca.pem, direct: on, hide_channel_binding: on},
             tls: {mode: terminate, certificate: /c.pem, key: /k.pem, client_certificates: required, ca: /ca.pem, required: on},
             proxy_protocol: {from: [10.0.0.0/8, 192.0.2.1], send: v2}, server_keepalive: {idle: 5, interval: 1, count: 3, user_timeout: 40},

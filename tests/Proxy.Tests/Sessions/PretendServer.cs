@@ -13,6 +13,7 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
 {
     private int _pid = 1000;
     private int _cancelRequests;
+    private int _queries;
 
     /// <summary>What it reports at login.</summary>
     public bool InRecovery { get; set; } = inRecovery;
@@ -63,6 +64,12 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
 
     public int Logins { get; private set; }
 
+    /// <summary>Messages that came behind logins, Terminate aside.</summary>
+    public int Queries => _queries;
+
+    /// <summary>The version that it reports at login.</summary>
+    public string Version { get; set; } = "15.1";
+
     /// <summary>How often it was asked for encryption by GSSAPI: by clients that want it, and by probes.</summary>
     public int Probes { get; private set; }
 
@@ -74,6 +81,32 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
 
     /// <summary>Start-up packets as they came.</summary>
     public ConcurrentQueue<byte[]> Startups { get; } = new();
+
+    /// <summary>Says something unasked in every session.</summary>
+    /// <param name="message">What it says.</param>
+    /// <param name="ends">Whether it closes the sessions behind it.</param>
+    public async Task SayAsync(byte[] message, bool ends)
+    {
+        foreach (var (peer, pid) in Open)
+        {
+            if (pid == 0)
+            {
+                continue;   // not logged in
+            }
+            try
+            {
+                await peer.SendAsync(message);
+                if (ends)
+                {
+                    peer.Shutdown(SocketShutdown.Both);
+                }
+            }
+            catch (Exception over) when (over is SocketException or ObjectDisposedException)
+            {
+                // it has gone at this moment
+            }
+        }
+    }
 
     private static async Task<string> ReadHeaderAsync(Stream stream)
     {
@@ -178,7 +211,7 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
         Open[peer] = pid;
         byte[] welcome =
         [
-            .. negotiation, .. BackendMessage.LoggedIn, .. BackendMessage.Parameter("server_version", "15.1"),
+            .. negotiation, .. BackendMessage.LoggedIn, .. BackendMessage.Parameter("server_version", Version),
             .. BackendMessage.Parameter("in_hot_standby", InRecovery ? "on" : "off"),
             .. BackendMessage.Key(pid, SecretLength), .. BackendMessage.Ready(),
         ];
@@ -196,6 +229,7 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
             {
                 return;
             }
+            Interlocked.Increment(ref _queries);
             var text = Encoding.UTF8.GetString(body).TrimEnd('\0');
             byte[] usual = [.. BackendMessage.Of('C', "SELECT 1\0"u8), .. BackendMessage.Ready()];
             await stream.WriteAsync(Answer(text) ?? usual);

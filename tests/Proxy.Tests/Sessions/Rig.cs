@@ -136,6 +136,7 @@ internal sealed class Rig : IAsyncDisposable
         Address = ListenAddress.Unknown,
         Request = new HostRequest { Role = role, Fallback = fallback },
         HoldTime = hold ?? TimeSpan.FromSeconds(10),
+        Move = MoveMode.Off,
     };
 
     private int Listen(string name)

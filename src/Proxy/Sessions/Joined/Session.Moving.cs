@@ -15,9 +15,9 @@ internal sealed partial class Session
     // The relay that carries it on; null: it ends as the relay has ended.
     private async ValueTask<IRelay?> GoOnAsync(RelayEnd end)
     {
-        if (end is RelayEnd.ClientClosed or RelayEnd.ClientBroke || tap is not { MayMove: true })
+        if (end is RelayEnd.ClientClosed or RelayEnd.ClientBroke || tap is not { MayMove: true, EndedWithError: false })
         {
-            return null;
+            return null;   // ended by its client, not at rest, with state, or with the server's words to its client
         }
         var lostAt = hub.Time.GetTimestamp();
         await new LoopSwitch(client);
@@ -102,6 +102,7 @@ internal sealed partial class Session
         _ = LeaveAsync(old, isOldAlive);
         hub.Events.Moved(
             listener.Name, from, moved.Target.Member, hub.Time.GetElapsedTime(lostAt), up, down);
+        hub.Moves.Note(listener.Name, from, moved.Target.Member);
         ObeyAtOnce();
         return relay;
     }

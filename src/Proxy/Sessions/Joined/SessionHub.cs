@@ -38,6 +38,9 @@ internal sealed class SessionHub(
     /// <summary>Names clients that were turned away.</summary>
     public RefusalLog Refusals { get; } = new(time, logger);
 
+    /// <summary>Tells of sessions that moved.</summary>
+    public MoveLog Moves { get; } = new(time, logger);
+
     /// <summary>Is told what happens.</summary>
     public ISessionEvents Events => events;
 
