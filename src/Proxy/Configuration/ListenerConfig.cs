@@ -43,8 +43,8 @@ internal sealed record ListenerConfig
     public TimeSpan IdleTimeout { get; init; }
 
     /// <summary>
-    /// Which of its sessions go on at another server when they lose theirs at rest. Default those that are known to hold
-    /// no state. Replication and TLS that passes through never do.
+    /// Which of its sessions go on at another server when they lose theirs at rest. Default those that are known to
+    /// hold no state. Replication and TLS that passes through never do.
     /// </summary>
     public MoveMode Move { get; init; } = MoveMode.Clean;
 

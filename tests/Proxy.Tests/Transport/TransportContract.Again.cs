@@ -26,7 +26,8 @@ public abstract partial class TransportContract
             Assert.Equal(RelayEnd.Stopped, await relay.Ended.WaitAsync(s_limit, Cancellation));
             await JoinAgainAsync(relay, relay.ServerSide);
             var before = relay.Relay.FromClient;
-            await WaitUntil.TrueAsync(() => relay.Relay.FromClient > before || received.IsCompleted || sent.IsCompleted);
+            await WaitUntil.TrueAsync(
+                () => relay.Relay.FromClient > before || received.IsCompleted || sent.IsCompleted);
         }
 
         await received.WaitAsync(s_limit, Cancellation);

@@ -2,7 +2,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Routing.Proxy.Sessions.Moving;
 
-/// <summary>Tells of sessions that moved: at most one line for each listener and way in ten seconds. Any thread.</summary>
+/// <summary>
+/// Tells of sessions that moved: at most one line for each listener and way in ten seconds. Any thread.
+/// </summary>
 internal sealed partial class MoveLog(TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(10);
