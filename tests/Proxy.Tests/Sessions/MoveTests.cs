@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using System.Text;
 using Routing.Cluster;
 using Routing.Proxy.Configuration;
@@ -300,7 +299,7 @@ public sealed class MoveTests
 
         Assert.Equal("57P01", await client.UntilReadyAsync());
         await WaitUntil.TrueAsync(() => rig.Diary.Contains("not moved NeedsClient"));
-        Assert.Equal(1, old.Startups.Count);
+        Assert.Single(old.Startups);
         Assert.Equal(0, next.Logins);
     }
 

@@ -1,5 +1,4 @@
 using System.Buffers;
-using Routing.Proxy.Sessions.Login;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
