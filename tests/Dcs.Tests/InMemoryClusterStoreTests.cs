@@ -73,6 +73,48 @@ public sealed class InMemoryClusterStoreTests
     }
 
     [Fact]
+    public async Task A_confirmation_that_arrives_late_does_not_put_the_key_back_on_the_lease_before()
+    {
+        var old = await _a.GrantLeaseAsync(TimeSpan.FromSeconds(30), Token);
+        await _a.TryAcquireLeaderAsync("a", old.Id, null, Token);
+        _a.RequestDelay = () => _a.RequestTimeout + TimeSpan.FromSeconds(1);
+
+        var late = _a.TryKeepLeaderAsync("a", old.Id, Token).AsTask();
+        _time.Advance(_a.RequestTimeout);
+        Assert.Equal(LeaseOutcome.Unknown, (await late).Outcome);
+        _a.RequestDelay = null;
+        var lease = await _a.GrantLeaseAsync(TimeSpan.FromSeconds(60), Token);
+        var moved = await _a.TryKeepLeaderAsync("a", lease.Id, Token);
+        _time.Advance(TimeSpan.FromSeconds(1));
+
+        Assert.Equal((LeaseOutcome.Held, lease.Id), (moved.Outcome, moved.Leader!.LeaseId));
+        Assert.Equal(moved.Leader, _dcs.Snapshot.Leader);
+    }
+
+    [Fact]
+    public async Task A_move_of_the_key_that_arrives_late_does_not_undo_a_later_one()
+    {
+        var first = await _a.GrantLeaseAsync(TimeSpan.FromSeconds(30), Token);
+        await _a.TryAcquireLeaderAsync("a", first.Id, null, Token);
+        var (second, third) = (await _a.GrantLeaseAsync(TimeSpan.FromSeconds(30), Token),
+            await _a.GrantLeaseAsync(TimeSpan.FromSeconds(60), Token));
+        var requests = 0;
+        // The look goes through at once, the write that follows it is slow.
+        _a.RequestDelay = () =>
+            requests++ == 0 ? TimeSpan.Zero : _a.RequestTimeout + TimeSpan.FromSeconds(1);
+
+        var late = _a.TryKeepLeaderAsync("a", second.Id, Token).AsTask();
+        _time.Advance(_a.RequestTimeout);
+        Assert.Equal(LeaseOutcome.Unknown, (await late).Outcome);
+        _a.RequestDelay = null;
+        var moved = await _a.TryKeepLeaderAsync("a", third.Id, Token);
+        _time.Advance(TimeSpan.FromSeconds(1));
+
+        Assert.Equal((LeaseOutcome.Held, third.Id), (moved.Outcome, moved.Leader!.LeaseId));
+        Assert.Equal(moved.Leader, _dcs.Snapshot.Leader);
+    }
+
+    [Fact]
     public async Task A_lease_ends_exactly_when_its_life_is_over_counted_from_its_last_renewal()
     {
         var lease = await _a.GrantLeaseAsync(TimeSpan.FromSeconds(30), Token);

@@ -44,6 +44,7 @@ public sealed class ScheduleTests(ITestOutputHelper output)
     [InlineData(66583)]
     [InlineData(69207)]   // a key that comes back with a restored store, to a member whose lease was over
     [InlineData(72762)]   // the last leader in quorum mode, and voters whose data have left its history
+    [InlineData(169159)]   // a confirmation on the lease before, late on a slow link, while the ttl changes
     public void A_seed_that_broke_once_holds(int seed) =>
         Assert.Null(new SimCluster(seed, Scenario.Of(seed)).Run());
 

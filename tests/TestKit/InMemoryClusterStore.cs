@@ -175,9 +175,27 @@ public sealed class InMemoryClusterStore : IClusterStore
         TryAskAsync(() => _dcs.Acquire(member, leaseId, basis), UnknownLeader, cancellationToken, isJudged: true);
 
     /// <inheritdoc/>
-    public ValueTask<LeaderWrite> TryKeepLeaderAsync(
-        string member, long leaseId, CancellationToken cancellationToken) =>
-        TryAskAsync(() => _dcs.Keep(member, leaseId), UnknownLeader, cancellationToken, isJudged: true);
+    public async ValueTask<LeaderWrite> TryKeepLeaderAsync(
+        string member, long leaseId, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            // A look first, as the real client does: a confirmation that arrives late changes nothing.
+            var seen = await TryAskAsync(
+                () => _dcs.Confirm(member), UnknownLeader, cancellationToken, isJudged: true);
+            if (seen is not { Outcome: LeaseOutcome.Held, Leader: { } key } || key.LeaseId == leaseId)
+            {
+                return seen;
+            }
+            var moved = await TryAskAsync(
+                () => _dcs.Move(key, leaseId), UnknownLeader, cancellationToken, isJudged: true);
+            if (moved is not { Outcome: LeaseOutcome.Lost, Leader: { } other } || other.Holder != member)
+            {
+                return moved;
+            }
+            // Ours still, but written in between: look again.
+        }
+    }
 
     /// <inheritdoc/>
     public ValueTask<LeaderWrite> TryCarryLeaderAsync(

@@ -265,17 +265,25 @@ public sealed class InMemoryDcs(TimeProvider time)
         }
     }
 
-    internal LeaderWrite Keep(string member, long leaseId)
+    /// <summary>The leader key as it stands now, for a member that believes that it holds it.</summary>
+    internal LeaderWrite Confirm(string member)
     {
         lock (_gate)
         {
-            return Leader() switch
-            {
-                { } held when held.Holder == member && held.LeaseId == leaseId =>
-                    new LeaderWrite(LeaseOutcome.Held, held) { Life = _life },
-                { } held when held.Holder == member => PutLeader(member, leaseId),
-                var other => new LeaderWrite(LeaseOutcome.Lost, other) { Life = _life },
-            };
+            var held = Leader();
+            return new LeaderWrite(held?.Holder == member ? LeaseOutcome.Held : LeaseOutcome.Lost, held) { Life = _life };
+        }
+    }
+
+    /// <summary>Puts the key on another lease, unless it was written since it was seen like this.</summary>
+    internal LeaderWrite Move(LeaderKey seen, long leaseId)
+    {
+        lock (_gate)
+        {
+            var held = Leader();
+            return held == seen
+                ? PutLeader(seen.Holder, leaseId)
+                : new LeaderWrite(LeaseOutcome.Lost, held) { Life = _life };
         }
     }
 
