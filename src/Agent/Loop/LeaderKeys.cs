@@ -47,6 +47,10 @@ internal sealed class LeaderKeys(
             writes.WritesFailsafe(members, cluster.Life.Number);
             var outcome =
                 await store.PutAsync(ClusterKeys.Failsafe, failsafe, WriteCondition.Always, 0, cancellationToken);
+            if (outcome.IsDone)
+            {
+                writes.HasWrittenFailsafe(outcome.Revision);
+            }
             (_failsafeWritten, _failsafeLife) = (outcome.IsDone ? failsafe : "", cluster.Life.Number);
         }
     }

@@ -13,6 +13,7 @@ internal sealed class OwnWrites(TopologyWatch watch, LeaseKeeper keeper, string 
     private ImmutableSortedDictionary<string, string> _failsafe = ImmutableSortedDictionary<string, string>.Empty;
     private ImmutableSortedDictionary<string, string>? _possible;
     private int _failsafeLife;
+    private long _failsafeRevision;
 
     /// <summary>Waits until the watch shows a write of this agent, so that no decision is taken twice.</summary>
     /// <param name="revision">The revision of the last write; 0: there was none.</param>
@@ -48,8 +49,14 @@ internal sealed class OwnWrites(TopologyWatch watch, LeaseKeeper keeper, string 
     public void WritesFailsafe(ImmutableSortedDictionary<string, string> members, int life)
     {
         var possible = life == _failsafeLife ? _possible : null;
-        (_failsafe, _possible, _failsafeLife) = (members, (possible ?? members).SetItems(members), life);
+        (_failsafe, _possible, _failsafeRevision) =
+            (members, (possible ?? members).SetItems(members), possible is null ? 0 : _failsafeRevision);
+        _failsafeLife = life;
     }
+
+    /// <summary>The list that was about to be written stands in the DCS.</summary>
+    /// <param name="revision">The revision of that write.</param>
+    public void HasWrittenFailsafe(long revision) => _failsafeRevision = revision;
 
     /// <summary>What the keeper knows of the leader key may be newer than the watch.</summary>
     private ClusterSnapshot WithLeaderKey(ClusterSnapshot snapshot)
@@ -76,9 +83,14 @@ internal sealed class OwnWrites(TopologyWatch watch, LeaseKeeper keeper, string 
         {
             _possible = null;   // what was written to the earlier life does not stand in this one
         }
-        if (_possible is null || keeper.Held is null || snapshot.Failsafe is not { } seen)
+        if (_possible is null || keeper.Held is null)
         {
             return snapshot;
+        }
+        if (snapshot.Failsafe is not { } seen)
+        {
+            // Without an answer it is open whether there is a list: where there is none, any member may race.
+            return _failsafeRevision > snapshot.Revision ? snapshot with { Failsafe = _possible } : snapshot;
         }
         if (seen.Count == _failsafe.Count
             && seen.All(pair => _failsafe.GetValueOrDefault(pair.Key) == pair.Value))
