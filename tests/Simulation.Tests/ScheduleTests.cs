@@ -83,8 +83,10 @@ public sealed class ScheduleTests(ITestOutputHelper output)
     [InlineData(20047)]
     [InlineData(22184)]
     [InlineData(34063)]
+    [InlineData(44123)]   // two members with Patroni have both led, and the one that hung comes back
     [InlineData(62683)]   // a request that cannot be carried out keeps the only possible leader back
     [InlineData(65145)]   // the candidate of a request, with Patroni, is not asked how far it lags
+    [InlineData(180994)]  // a leader with Patroni, after which a member comes back on the timeline before
     public void A_mixed_seed_that_broke_once_holds(int seed) =>
         Assert.Null(new SimCluster(seed, Scenario.Mixed(seed)).Run());
 

@@ -211,6 +211,7 @@ internal sealed partial class SimPatroni
             await HandOverAsync(cluster, request);
             return;
         }
+        await TendHistoryAsync(cluster.History?.Lines ?? []);
         if (!_local.CheckpointedSincePromotion)
         {
             Begin("writes a checkpoint", async () => (await _postgres.CheckpointAsync(CancellationToken.None)).Ok);
@@ -222,6 +223,16 @@ internal sealed partial class SimPatroni
             await Store.PutAsync(ClusterKeys.Failsafe, KeyWriter.Failsafe(members), WriteCondition.Always, 0,
                 CancellationToken.None);
             _failsafe = [.. members.Where(m => m.Key != Self)];
+        }
+    }
+
+    /// <summary>The history key, which names the timelines that the cluster has left.</summary>
+    private async Task TendHistoryAsync(ImmutableArray<HistoryLine> known)
+    {
+        if (_local.Timeline > 1 ? known.LastOrDefault()?.Timeline != _local.Timeline - 1 : !known.IsEmpty)
+        {
+            await Store.PutAsync(ClusterKeys.History, KeyWriter.History(new TimelineHistory([.. _local.History])),
+                WriteCondition.Always, 0, CancellationToken.None);
         }
     }
 
