@@ -26,7 +26,7 @@ public sealed class ScheduleTests(ITestOutputHelper output)
     /// <summary>What broke once in the mix of all schedules.</summary>
     [Theory]
     [InlineData(2139)]    // a new cluster whose keys were written unheard, and whose server ended
-    [InlineData(4684)]    // the failsafe list was written a moment before etcd fell silent, and the watch had not shown it
+    [InlineData(4684)]    // the failsafe list was written a moment before etcd fell silent
     [InlineData(13374)]   // a restart in a pause after a switchover
     [InlineData(16007)]   // a new cluster whose server ended just after its keys were written
     [InlineData(18054)]

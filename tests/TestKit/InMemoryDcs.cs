@@ -271,7 +271,8 @@ public sealed class InMemoryDcs(TimeProvider time)
         lock (_gate)
         {
             var held = Leader();
-            return new LeaderWrite(held?.Holder == member ? LeaseOutcome.Held : LeaseOutcome.Lost, held) { Life = _life };
+            var outcome = held?.Holder == member ? LeaseOutcome.Held : LeaseOutcome.Lost;
+            return new LeaderWrite(outcome, held) { Life = _life };
         }
     }
 
