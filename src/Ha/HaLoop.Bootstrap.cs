@@ -46,12 +46,9 @@ public static partial class HaLoop
             return Act(o with { Memory = o.Memory with { AskedForInitialize = true } }, "initialize_race",
                 "tries to be the one that makes the new cluster", s_second, new HaAction.RaceInitialize());
         }
-        if (o.Memory.AskedForInitialize && o.Cluster.Initialize is { IsInProgress: true, LeaseId: not 0 } asked
-            && asked.LeaseId == o.Cluster.Members.GetValueOrDefault(o.Self)?.LeaseId)
+        if (FindInitialize(o) is { } found)
         {
-            // The answer was lost; the key hangs on the lease that carries our own member key.
-            return new Decision("initialize_race", "finds that the empty initialize key is its own", [],
-                o.Memory with { InitializeRevision = asked.ModRevision }, TimeSpan.Zero);
+            return found;
         }
         if (!o.Cluster.Initialize.IsInProgress && o.Options.CanCloneWithoutLeader)
         {
@@ -148,17 +145,26 @@ public static partial class HaLoop
             return new Decision("bootstrap_failed", $"cannot lead the new cluster: {problem}",
                 [], o.Memory with { BootstrapFailure = problem }, TimeSpan.Zero);
         }
+        if (FindInitialize(o) is { } found)
+        {
+            return found;
+        }
         if (LostInitialize(o, control.SystemId) is { } lost)
         {
             return new Decision("bootstrap_failed", $"finds that {lost}", [], o.Memory with { BootstrapFailure = lost },
                 TimeSpan.Zero);
         }
-        var keys = ImmutableArray.CreateBuilder<HaAction>();
-        if (o.Cluster!.Initialize.SystemId != control.SystemId)
+        if (o.Cluster!.Initialize.IsMissing)
         {
-            // Its lease may have ended meanwhile, and the key with it: then it is created, and only if nobody else has.
-            keys.Add(new HaAction.WriteInitialize(
-                control.SystemId, o.Cluster.Initialize.IsMissing ? 0 : o.Memory.InitializeRevision));
+            // Its lease has ended meanwhile, and the key with it. It is created empty, and on a lease, again: a request
+            // that named the data at once could be carried out after they were put aside.
+            return Act(o with { Memory = o.Memory with { AskedForInitialize = true } }, "initialize_race",
+                "takes the empty initialize key again: it went with its lease", s_soon, new HaAction.RaceInitialize());
+        }
+        var keys = ImmutableArray.CreateBuilder<HaAction>();
+        if (o.Cluster.Initialize.SystemId != control.SystemId)
+        {
+            keys.Add(new HaAction.WriteInitialize(control.SystemId, o.Memory.InitializeRevision));
         }
         if (o.Cluster.Config is null)
         {
@@ -168,6 +174,17 @@ public static partial class HaLoop
         return Act(o, "initializes", "writes the keys of the new cluster and takes the leader key", s_soon,
             keys.ToImmutable());
     }
+
+    /// <summary>
+    /// The answer to its creation was lost; the key hangs on the lease that carries our own member key.
+    /// </summary>
+    private static Decision? FindInitialize(Observation o) =>
+        o.Memory.AskedForInitialize && o.Cluster!.Initialize is { IsInProgress: true, LeaseId: not 0 } asked
+            && asked.ModRevision != o.Memory.InitializeRevision
+            && asked.LeaseId == o.Cluster.Members.GetValueOrDefault(o.Self)?.LeaseId
+            ? new Decision("initialize_race", "finds that the empty initialize key is its own", [],
+                o.Memory with { InitializeRevision = asked.ModRevision }, TimeSpan.Zero)
+            : null;
 
     /// <summary>
     /// Another member has begun, or made, the cluster while we made ours; null while the scope is ours, or free.

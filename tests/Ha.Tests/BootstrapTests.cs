@@ -20,10 +20,28 @@ public sealed class BootstrapTests
         [new HaAction.WriteInitialize(Own, 40), new HaAction.AcquireLeader()],
         HaLoop.Decide(Made(Empty(40), config: true)).Actions);
 
+    /// <summary>
+    /// Empty and on the lease first: a creation that names the data, and that arrives after they were put aside, would
+    /// leave a scope in which nobody can lead.
+    /// </summary>
     [Fact]
-    public void An_initialize_key_that_went_with_its_lease_is_created_anew() => Assert.Equal(
-        [new HaAction.WriteInitialize(Own, 0), new HaAction.AcquireLeader()],
-        HaLoop.Decide(Made(default, config: true)).Actions);
+    public void An_initialize_key_that_went_with_its_lease_is_taken_anew_before_it_names_the_data()
+    {
+        var o = Made(default, config: true);
+
+        Assert.Equal(new HaAction.RaceInitialize(), Assert.Single(HaLoop.Decide(o).Actions));
+    }
+
+    [Fact]
+    public void The_key_that_was_taken_anew_is_the_own_although_the_answer_was_lost()
+    {
+        var o = Made(Empty(60) with { LeaseId = 1 }, config: true);
+
+        var found = HaLoop.Decide(o with { Memory = o.Memory with { AskedForInitialize = true } });
+
+        Assert.Equal(60, found.Memory.InitializeRevision);
+        Assert.Contains(new HaAction.WriteInitialize(Own, 60), HaLoop.Decide(o with { Memory = found.Memory }).Actions);
+    }
 
     [Fact]
     public void What_is_written_already_is_not_written_again() => Assert.Equal(
