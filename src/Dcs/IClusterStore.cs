@@ -33,6 +33,10 @@ public interface IClusterStore : IClusterViews, IAsyncDisposable
     /// </summary>
     ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken);
 
+    /// <summary>What is left of a lease when the store answers; null: it has ended, or there was none.</summary>
+    /// <exception cref="ClusterStoreException">No answer, or a refusal.</exception>
+    ValueTask<TimeSpan?> ReadLeaseAsync(long leaseId, CancellationToken cancellationToken);
+
     /// <summary>
     /// Takes the leader key if no member holds it (create-only). A race lost is an outcome, not an exception.
     /// </summary>

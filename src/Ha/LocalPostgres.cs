@@ -174,6 +174,11 @@ public sealed record LocalPostgres
     /// <summary>The WAL receiver streams.</summary>
     public bool IsStreaming { get; init; }
 
+    /// <summary>
+    /// Standby: the server that the WAL receiver is connected to; null where PostgreSQL does not tell (before 11).
+    /// </summary>
+    public HostPort? Sender { get; init; }
+
     /// <summary>A restore_command is configured: without a stream, WAL comes from the archive.</summary>
     public bool HasRestoreCommand { get; init; }
 

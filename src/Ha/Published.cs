@@ -37,6 +37,17 @@ public static class Published
         _ => null,
     };
 
+    /// <summary>
+    /// Whom its WAL receiver streams from: the member, or host and port of a server that is none. Null: it does not
+    /// stream.
+    /// </summary>
+    public static string? Upstream(Observation o) =>
+        o.Local is { IsStandby: true, IsStreaming: true } local
+            && (local.Sender ?? local.Following?.Address) is { } from
+            ? o.Cluster?.Members.Values.FirstOrDefault(member => member.Address == from && member.Name != o.Self)?.Name
+                ?? from.ToString()
+            : null;
+
     /// <summary>Its role.</summary>
     public static Role Role(Observation o) => o switch
     {

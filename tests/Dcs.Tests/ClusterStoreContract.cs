@@ -97,6 +97,18 @@ public abstract class ClusterStoreContract
     }
 
     [Fact]
+    public async Task What_is_left_of_a_lease_can_be_read_and_of_one_that_does_not_exist_nothing_is()
+    {
+        await using var store = Connect();
+        var lease = await store.GrantLeaseAsync(TimeSpan.FromMinutes(5), Token);
+
+        var left = await store.ReadLeaseAsync(lease.Id, Token);
+
+        Assert.InRange(Assert.NotNull(left), TimeSpan.FromSeconds(1), lease.Ttl);
+        Assert.Null(await store.ReadLeaseAsync(4711, Token));
+    }
+
+    [Fact]
     public async Task A_lease_that_does_not_exist_is_gone_for_everything_that_hangs_on_it()
     {
         await using var store = Connect();

@@ -80,6 +80,9 @@ public sealed class MembershipTests(ClusterFixture fixture)
         await cluster.UntilAsync(() => StreamsAsync(middle, end), $"{end.Name} streams from {middle.Name}");
         await cluster.UntilAsync(async () => !await StreamsAsync(leader, end),
             $"{end.Name} streams from the leader no more");
+        // Every agent tells it, also the leader's, which has no part in it.
+        await cluster.UntilAsync(async () => await UpstreamAsync(leader, end) == middle.Name
+            && await UpstreamAsync(end, middle) == leader.Name, "the members tell where they stream from");
         await using var writer = await Writer.StartAsync(cluster);
         await writer.StopAsync();
         await cluster.UntilAsync(async () => (await writer.MissingOnAsync(end)).Count == 0,
@@ -88,6 +91,10 @@ public sealed class MembershipTests(ClusterFixture fixture)
         await cluster.UntilAsync(() => StreamsAsync(leader, end), $"{end.Name} streams from the leader");
 
         Assert.Equal(leader, await cluster.HealthyAsync());
+
+        static async Task<string?> UpstreamAsync(TestNode asked, TestNode of) =>
+            (string?)(await asked.DocumentAsync("/members"))["members"]!.AsArray()
+                .Single(member => (string?)member!["name"] == of.Name)!["upstream"];
 
         static async Task<bool> StreamsAsync(TestNode from, TestNode to) =>
             await from.SqlAsync($"SELECT count(*) FROM pg_stat_replication WHERE application_name = '{to.Name}'")

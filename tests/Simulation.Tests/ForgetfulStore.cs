@@ -30,6 +30,9 @@ internal sealed class ForgetfulStore(IClusterStore store, SimWorld world) : IClu
     public ValueTask<LeaseGrant> GrantLeaseAsync(TimeSpan ttl, CancellationToken cancellationToken) =>
         store.GrantLeaseAsync(ttl, cancellationToken);
 
+    public ValueTask<TimeSpan?> ReadLeaseAsync(long leaseId, CancellationToken cancellationToken) =>
+        store.ReadLeaseAsync(leaseId, cancellationToken);
+
     public ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken) =>
         store.RenewLeaseAsync(leaseId, cancellationToken);
 

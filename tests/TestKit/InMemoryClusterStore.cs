@@ -160,6 +160,10 @@ public sealed class InMemoryClusterStore : IClusterStore
         AskAsync(() => _dcs.Grant(ttl), cancellationToken);
 
     /// <inheritdoc/>
+    public ValueTask<TimeSpan?> ReadLeaseAsync(long leaseId, CancellationToken cancellationToken) =>
+        AskAsync(() => _dcs.LeaseLeft(leaseId), cancellationToken);
+
+    /// <inheritdoc/>
     public async ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken)
     {
         if (BeforeRenewal is { } before)

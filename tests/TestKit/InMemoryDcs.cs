@@ -200,6 +200,15 @@ public sealed class InMemoryDcs(TimeProvider time)
         return new LeaseGrant(lease.Id, lease.Ttl);
     }
 
+    /// <summary>What is left of a lease; null: it has ended, or there was none.</summary>
+    internal TimeSpan? LeaseLeft(long leaseId)
+    {
+        lock (_gate)
+        {
+            return _leases.TryGetValue(leaseId, out var lease) ? lease.Ttl - Time.GetElapsedTime(lease.WoundAt) : null;
+        }
+    }
+
     internal RenewOutcome Renew(long leaseId)
     {
         Lease? lease;
@@ -402,6 +411,7 @@ public sealed class InMemoryDcs(TimeProvider time)
         {
             lease.Timer?.Dispose();
             var winding = ++lease.Winding;
+            lease.WoundAt = Time.GetTimestamp();
             lease.Timer = _isDown
                 ? null
                 : Time.CreateTimer(_ => Expired(lease, winding), null, lease.Ttl, Timeout.InfiniteTimeSpan);
@@ -446,6 +456,8 @@ public sealed class InMemoryDcs(TimeProvider time)
         public SortedSet<string> Keys { get; } = new(StringComparer.Ordinal);
 
         public int Winding { get; set; }
+
+        public long WoundAt { get; set; }
 
         public ITimer? Timer { get; set; }
     }

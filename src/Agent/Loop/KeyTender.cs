@@ -71,7 +71,10 @@ internal sealed partial class KeyTender(
             Timeline = running && o.Local.Timeline > 0 ? o.Local.Timeline : null,
             ScheduledRestart = orders.Scheduled,
             Pause = o.Paused,
-            Routing = new RoutingExtension(RoutingVersion.Own, guard.IsFenced),
+            Routing = new RoutingExtension(RoutingVersion.Own, guard.IsFenced)
+            {
+                Upstream = running ? Published.Upstream(o) : null,
+            },
         };
     }
 

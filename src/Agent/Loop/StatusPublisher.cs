@@ -39,6 +39,7 @@ internal sealed class StatusPublisher(
             LastLeader = decision.Memory.Members.Leader ?? status.LastLeader,
             LongestTtl = longestTtl,
             Health = decision.Memory.Health.Problem,
+            Lags = o.Cluster is null ? status.Lags : status.Lags.With(time.GetUtcNow(), o.Cluster),
             SystemId = o.Local.Control?.SystemId,
             ScheduledRestart = o.ScheduledRestart,
             FailsafeUntil = keeper.VouchedUntil,

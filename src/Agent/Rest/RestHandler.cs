@@ -36,6 +36,7 @@ internal sealed partial class RestHandler(
         RestRoute.Open("GET", "metrics", (rest, context, settings) => rest.MetricsAsync(context, settings)),
         RestRoute.Open("GET", "events", (rest, context, settings) => rest._events.AnswerAsync(context, settings)),
         RestRoute.Open("GET", "why", (rest, context, settings) => rest.WhyAsync(context, settings)),
+        RestRoute.Open("GET", "members", (rest, context, settings) => rest.MembersAsync(context, settings)),
         RestRoute.Open("GET", "ui", (_, context, settings) => DashboardPage.AnswerAsync(context, settings)),
         RestRoute.Open("GET", OpenApi.FileName, (_, context, settings) => OpenApi.AnswerAsync(context, settings)),
         RestRoute.Guarded("PATCH", "config",
@@ -72,6 +73,7 @@ internal sealed partial class RestHandler(
     private readonly RestartRequest _restart = new(control, time, logger);
     private readonly ReinitializeRequest _reinitialize = new(control, logger);
     private readonly EventsRequest _events = new(control, events, time);
+    private readonly LeaseTimes _leases = new(control, time);
     private Rules? _rules;
 
     /// <summary>Takes settings for the requests that begin from now on.</summary>
@@ -230,6 +232,14 @@ internal sealed partial class RestHandler(
 
     private Task WhyAsync(HttpContext context, RestSettings settings) => context.JsonAsync(
         settings, StatusCodes.Status200OK, json => WhyDocument.Write(json, View(), events.After(0), time));
+
+    private async Task MembersAsync(HttpContext context, RestSettings settings)
+    {
+        var snapshot = await ReadOrLastAsync(context);
+        var leases = await _leases.ReadAsync(snapshot, context.RequestAborted);
+        await context.JsonAsync(settings, StatusCodes.Status200OK,
+            json => MembersDocument.Write(json, control.Status, snapshot, leases, time.GetUtcNow()));
+    }
 
     private async Task MetricsAsync(HttpContext context, RestSettings settings)
     {

@@ -119,6 +119,9 @@ internal sealed record AgentStatus
     /// <summary>The long job that runs beside the loop; null for none.</summary>
     public JobView? Job { get; init; }
 
+    /// <summary>How far the members lagged in the last minutes.</summary>
+    public LagHistory Lags { get; init; } = LagHistory.Empty;
+
     /// <summary>What the fence does.</summary>
     public FenceState Fence { get; init; }
 

@@ -99,6 +99,9 @@ internal static class MemberReader
             Pause = json.Boolean("pause", false),
             Routing = json.Object("routing") is { } routing
                 ? new RoutingExtension(routing.Text("version") ?? "", routing.Boolean("fence", false))
+                {
+                    Upstream = routing.Text("upstream"),
+                }
                 : null,
         };
     }

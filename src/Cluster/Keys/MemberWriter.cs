@@ -52,6 +52,7 @@ public static class MemberWriter
             json.WriteStartObject("routing");
             json.WriteString("version", routing.Version);
             json.WriteBoolean("fence", routing.Fence);
+            KeyWriter.WriteIfAny(json, "upstream", routing.Upstream);
             json.WriteEndObject();
         }
         json.WriteEndObject();

@@ -126,6 +126,16 @@ public sealed class EtcdClusterStore : IClusterStore
     }
 
     /// <inheritdoc/>
+    public async ValueTask<TimeSpan?> ReadLeaseAsync(long leaseId, CancellationToken cancellationToken)
+    {
+        var operation = _client.Begin("read a lease", cancellationToken);
+        var request = new LeaseTimeToLiveRequest { ID = leaseId };
+        var answer = await _client.AskAsync(
+            operation, async (endpoint, call) => await endpoint.Lease.LeaseTimeToLiveAsync(request, call));
+        return answer.TTL >= 0 ? TimeSpan.FromSeconds(answer.TTL) : null;
+    }
+
+    /// <inheritdoc/>
     public async ValueTask<RenewOutcome> RenewLeaseAsync(long leaseId, CancellationToken cancellationToken)
     {
         var operation = _client.Begin("renew the lease", cancellationToken);

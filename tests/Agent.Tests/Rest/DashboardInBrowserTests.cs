@@ -1,9 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Routing.Agent.Config;
+using Routing.Agent.Status;
 using Routing.Cluster;
 using Routing.Cluster.Events;
 using Routing.Cluster.Keys;
+using Routing.Dcs;
 using Routing.TestKit;
 
 namespace Routing.Agent.Tests.Rest;
@@ -150,6 +152,39 @@ public sealed class DashboardInBrowserTests
             + "=== 'Switchover: Successfully switched over to \"pg-b\"'", "it is done");
         await page.UntilAsync("document.querySelector('#facts b').textContent === 'pg-b'", "pg-b leads");
         Assert.Equal("pg-b", host.Dcs.Snapshot.Leader!.Holder);
+        Assert.Empty(page.Complaints);
+    }
+
+    [Fact]
+    public async Task It_shows_what_was_before_it_was_opened_and_what_members_tell_of_their_streams_and_leases()
+    {
+        Assert.SkipWhen(Chromium.Program is null, "There is no Chromium (Debian: chromium-headless-shell).");
+        await using var host = await StartAsync("pg-d", TimeSpan.FromMinutes(5));
+        var cancellationToken = TestContext.Current.CancellationToken;
+        var lease = await host.Link.GrantLeaseAsync(TimeSpan.FromHours(1), cancellationToken);
+        await host.Link.PutAsync("members/pg-c",
+            Member(13, "replica", "running", ",'replication_state':'streaming','xlog_location':114294784,"
+                + "'routing':{'version':'1','fence':true,'upstream':'pg-b'}"),
+            WriteCondition.Always, lease.Id, cancellationToken);
+        host.Dcs.Put("members/pg-e", Member(15, "replica", "running",
+            ",'replication_state':'streaming','routing':{'version':'1','fence':true,'upstream':'far.example:5432'}"));
+        host.Status = host.Status with
+        {
+            Lags = LagHistory.Empty.With(host.Time.GetUtcNow().AddMinutes(-4), host.Dcs.Snapshot),
+        };
+        await using var page = await Chromium.StartAsync();
+
+        await page.OpenAsync(Address(host));
+        await page.UntilAsync("document.querySelectorAll('#picture [data-member]').length === 5", "five members");
+
+        Assert.Equal(
+            ["pg-a → pg-b", "pg-b → pg-c", "pg-b → pg-d"],
+            (await page.EvaluateAsync("[...document.querySelectorAll('#picture [data-from]')]"
+                + ".map(line => line.dataset.from + ' → ' + line.dataset.to).sort()"))!.AsArray().Select(Text));
+        Assert.Contains("streaming from far.exam", await TextAsync(page, "#picture"), StringComparison.Ordinal);
+        await page.UntilAsync("Number(document.querySelector('#members polyline').getAttribute('points').split(',')[0])"
+            + " < 30", "the chart begins four minutes ago");
+        Assert.Matches(@"35\d\d\.\d s", await TextAsync(page, "#members"));
         Assert.Empty(page.Complaints);
     }
 

@@ -67,7 +67,7 @@ internal static class EndpointTable
         every 200                                                                       | GET /events /why /ui /openapi.json
         200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 503 503 503 503 | GET /cluster
         200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 503 503 503 503 | GET /history
-        200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 503 503 503 503 | GET /config
+        200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 503 503 503 503 | GET /config /members
         502 502 502 502 502 502 502 502 502 502 502 502 502 502 502 502 200 200 502 502 | GET /failsafe
         every 503                                                                       | HEAD /patroni /liveness /readiness
         every 503                                                                       | HEAD /metrics /config /cluster /nothing

@@ -37,6 +37,9 @@ internal sealed record ServerReport
 
     public bool IsStreaming { get; init; }
 
+    /// <summary>The server that the WAL receiver is connected to; null where PostgreSQL does not tell.</summary>
+    public HostPort? Sender { get; init; }
+
     public ImmutableArray<StandbyRow> Standbys { get; init; } = [];
 
     public ImmutableArray<ReplicationSlot> Slots { get; init; } = [];
@@ -63,7 +66,7 @@ internal sealed record ServerReport
                (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000000)::bigint,
                CASE WHEN r.in_recovery THEN pg_is_wal_replay_paused() ELSE false END,
                (SELECT row_to_json(w)::text FROM (
-                   SELECT status, received_tli, flushed_lsn, latest_end_lsn
+                   SELECT status, received_tli, flushed_lsn, latest_end_lsn{(majorVersion >= 11 ? ", sender_host, sender_port" : "")}
                      FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL) w),
                (SELECT json_agg(s)::text FROM (
                    SELECT application_name, usename, host(client_addr) AS client_addr, state, sync_state, sync_priority,
@@ -112,6 +115,10 @@ internal sealed record ServerReport
             ReceivedTimeline = (uint)(Number(receiver, "received_tli") ?? 0),
             Received = Lsn.Max(report.Received, Location(receiver, "flushed_lsn") ?? Lsn.Zero),
             LatestEnd = Location(receiver, "latest_end_lsn") ?? Lsn.Zero,
+            Sender = String(receiver, "sender_host") is { Length: > 0 } host
+                && Number(receiver, "sender_port") is { } port
+                ? new HostPort(host, (int)port)
+                : null,
         };
     }
 

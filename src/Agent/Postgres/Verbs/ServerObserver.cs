@@ -175,6 +175,7 @@ internal sealed partial class ServerObserver(ServerContext context) : IDisposabl
             LatestEndLsn = report.LatestEnd,
             ReplayedTimestamp = report.ReplayedTimestamp,
             IsStreaming = report.IsStreaming,
+            Sender = report.Sender,
             ReplayPaused = report.ReplayPaused,
             Following = isPrimary ? null : RecoverySettings.Read(report.PrimaryConnInfo, report.PrimarySlotName),
             ServerVersion = report.Version,
