@@ -445,7 +445,10 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         settings.Bootstrap is { IsUsable: true },
         settings.Postgres.Shared.ReplicaMethods.Any(method => method.Value.NoLeader),
         DynamicConfigCache.Read(settings.Postgres.DataDirectory, LogCache) ?? settings.Bootstrap?.Dcs
-            ?? JsonElement.Parse("{}"));
+            ?? JsonElement.Parse("{}"))
+    {
+        Site = settings.Site,
+    };
 
     [LoggerMessage(EventId = 1601, Level = LogLevel.Information,
         Message = "routing-agent {Version} (compatible with {Compatible}): cluster {Scope}, member {Name}")]

@@ -7,6 +7,11 @@ namespace Routing.Cluster;
 /// <param name="ModRevision">The revision to compare with when it is cleared.</param>
 public sealed record FailoverRequest(string? Leader, string? Candidate, DateTimeOffset? ScheduledAt, long ModRevision)
 {
+    /// <summary>
+    /// The site that the new leader shall stand in; null for any. Only a switchover without a candidate has one.
+    /// </summary>
+    public string? Site { get; init; }
+
     /// <summary>Whether the request names the leader that shall step down.</summary>
     public bool IsSwitchover => Leader is not null;
 

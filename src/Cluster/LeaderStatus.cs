@@ -18,6 +18,11 @@ public sealed record LeaderStatus(
         ImmutableSortedSet.Create<string>(StringComparer.Ordinal));
 
     /// <summary>
+    /// The site of the leader that wrote this, such as a data centre; null when it tells none.
+    /// </summary>
+    public string? CurrentSite { get; init; }
+
+    /// <summary>
     /// The revision of the key's last write: larger than that of the term, it was written in it. 0 when there is no
     /// key.
     /// </summary>

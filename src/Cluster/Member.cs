@@ -22,6 +22,9 @@ public sealed record Member
     /// <summary><c>proxy_url</c>, when the member has a pooler in front of it.</summary>
     public string? ProxyUrl { get; init; }
 
+    /// <summary>The site that it stands in, such as a data centre; null when it tells none.</summary>
+    public string? Site { get; init; }
+
     /// <summary>State of its PostgreSQL.</summary>
     public PostgresState State { get; init; } = PostgresState.Unknown;
 

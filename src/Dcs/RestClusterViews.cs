@@ -153,8 +153,9 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
             member => member with
             {
                 ModRevision = before.Members.GetValueOrDefault(member.Name) is { } old
-                    && (old.State, old.Role, old.Address, old.Timeline, old.ReplicationState)
-                        == (member.State, member.Role, member.Address, member.Timeline, member.ReplicationState)
+                    && (old.State, old.Role, old.Address, old.Timeline, old.ReplicationState, old.Site)
+                        == (member.State, member.Role, member.Address, member.Timeline, member.ReplicationState,
+                            member.Site)
                     ? old.ModRevision
                     : now.Revision,
             },

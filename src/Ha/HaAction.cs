@@ -129,7 +129,8 @@ public abstract record HaAction
     /// <summary>Stop accepting writes.</summary>
     /// <param name="Mode">How.</param>
     /// <param name="Candidate">Graceful: the member that shall take over; null for any.</param>
-    public sealed record Demote(DemoteMode Mode, string? Candidate = null) : HaAction;
+    /// <param name="Site">Graceful: the site of the member that shall take over; null for any.</param>
+    public sealed record Demote(DemoteMode Mode, string? Candidate = null, string? Site = null) : HaAction;
 
     /// <summary>Stream from another upstream.</summary>
     public sealed record Follow(Upstream? Upstream) : HaAction;

@@ -79,7 +79,9 @@ public static partial class HaLoop
     private static bool HasData(Member member) =>
         member is { XlogLocation: not null, Role: Role.Primary or Role.StandbyLeader or Role.Replica };
 
-    /// <summary>A running member tagged clonefrom, else the leader.</summary>
+    /// <summary>
+    /// A running member tagged clonefrom, else the leader; those in our own site first, with the leader among them.
+    /// </summary>
     private static string? CloneSource(Observation o, string leader)
     {
         // After a failed copy the next source is tried: a member that cannot serve must not block us for ever.
@@ -94,6 +96,10 @@ public static partial class HaLoop
                 || willing.Count > 0))
         {
             willing.Add(leader);
+        }
+        if (o.Options.Site is { } own)
+        {
+            willing = [.. willing.OrderBy(name => o.Cluster.Members[name].Site == own ? 0 : 1)];   // keeps their order
         }
         return willing.Count == 0 ? null : willing[o.Memory.FailedClones % willing.Count];
     }

@@ -298,10 +298,10 @@ public static partial class HaLoop
                 return new Refusal("behind",
                     $"does not race: {peer.Name} has more WAL ({peer.Position} against {own})");
             }
-            if (peer.Position == own && own > Lsn.Zero && peer.FailoverPriority > o.Options.Tags.FailoverPriority
-                && !peer.WatchdogFailed && (!quorum || isVoter) && !cluster.Sync.IsOwner(peer.Name))
+            if (peer.Position == own && own > Lsn.Zero && !peer.WatchdogFailed && (!quorum || isVoter)
+                && !cluster.Sync.IsOwner(peer.Name) && GoesFirst(o, peer) is { } first)
             {
-                return new Refusal("lower_priority", $"does not race: {peer.Name} has the higher failover_priority");
+                return first;
             }
         }
         if (quorum && !o.Local.IsPrimary)
@@ -319,6 +319,20 @@ public static partial class HaLoop
             }
         }
         return null;
+    }
+
+    /// <summary>Why a peer with just as much WAL goes first: its site, or its priority within a site.</summary>
+    private static Refusal? GoesFirst(Observation o, PeerReport peer)
+    {
+        var (other, own) = (SiteTurn(o, SiteOf(o, peer.Name)), SiteTurn(o, o.Options.Site));
+        if (other < own && CannotLead(o, peer.Name) is null)
+        {
+            return new Refusal("other_site", $"does not race: {peer.Name} is in the site "
+                + $"{SiteOf(o, peer.Name) ?? "that has none"}, which goes first");
+        }
+        return other <= own && peer.FailoverPriority > o.Options.Tags.FailoverPriority
+            ? new Refusal("lower_priority", $"does not race: {peer.Name} has the higher failover_priority")
+            : null;
     }
 
     /// <summary>

@@ -54,7 +54,7 @@ public static partial class HaLoop
             return null;   // the others would elect nobody until their consents have ended
         }
         var possible = CanHandOver(o, request.Candidate, isFailover: !request.IsSwitchover, required: null,
-            isSwitchover: request.IsSwitchover);
+            isSwitchover: request.IsSwitchover, site: request.Site);
         if (possible.AskFirst is { } ask)
         {
             return ask;
@@ -65,7 +65,8 @@ public static partial class HaLoop
         }
         return possible.Ok
             ? new Decision("steps_down", $"steps down by request: {possible.Detail}",
-                [new HaAction.Demote(DemoteMode.Graceful, request.Candidate)], o.Memory with { Demoted = true }, null)
+                [new HaAction.Demote(DemoteMode.Graceful, request.Candidate, request.Site)],
+                o.Memory with { Demoted = true }, null)
             : Act(o, "request_refused", $"drops the request for a {request.Kind}: {possible.Detail}", s_soon, clear);
     }
 
@@ -122,8 +123,10 @@ public static partial class HaLoop
     /// WAL that the new leader must have; null: no more than the allowed lag behind ours.
     /// </param>
     /// <param name="isSwitchover">Planned: it has to stream from here, so that nothing is lost.</param>
+    /// <param name="site">Only the members that stand there; null: any.</param>
     private static HandOver CanHandOver(
-        Observation o, string? candidate, bool isFailover, Lsn? required, bool isSwitchover = false)
+        Observation o, string? candidate, bool isFailover, Lsn? required, bool isSwitchover = false,
+        string? site = null)
     {
         var cluster = o.Cluster!;
         var needSync = IsSyncActive(o) && !(isFailover && candidate is not null);
@@ -132,6 +135,7 @@ public static partial class HaLoop
             .. cluster.Members.Values
                 .Where(m => m.Name != o.Self && m.ApiUrl is not null && !m.Tags.NoFailover)
                 .Where(m => candidate is null || m.Name == candidate)
+                .Where(m => site is null || m.Site == site)
                 .Where(m => !needSync || cluster.Sync.Standbys.Contains(m.Name))
                 .Select(m => m.Name),
         ];
@@ -142,7 +146,7 @@ public static partial class HaLoop
         if (names.IsEmpty)
         {
             return new HandOver(false, candidate is null
-                ? "there is no other member that may lead"
+                ? $"there is no other member{(site is null ? "" : $" in the site {site}")} that may lead"
                 : $"{candidate} is not a member that may lead{(needSync ? " (synchronous mode)" : "")}", null);
         }
         var ask = new HaAction.ProbePeers([.. names.Select(name => cluster.Members[name])]);

@@ -105,6 +105,9 @@ public sealed record MemberOptions(
     MemberTags Tags, bool MayBootstrap, string? WatchdogProblem, bool CanCloneWithoutLeader,
     string? UnsupportedTopology)
 {
+    /// <summary>The site that it stands in, such as a data centre; null: none is configured.</summary>
+    public string? Site { get; init; }
+
     /// <summary>No tags; may bootstrap.</summary>
     public static readonly MemberOptions Default = new(MemberTags.Empty, true, null, false, null);
 }

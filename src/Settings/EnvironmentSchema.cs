@@ -77,7 +77,7 @@ public static class EnvironmentSchema
     [
         .. Common,
         .. OtherStores,
-        .. Of("", ["name", "thread_pool_size", "thread_stack_size"]),
+        .. Of("", ["name", "site", "thread_pool_size", "thread_stack_size"]),
         // The legacy spellings stand before the present ones, which win.
         new("LOGLEVEL", "log.level"), new("LOGFORMAT", "log.format", EnvironmentKind.TextOrList),
         new("LOG_DATEFMT", "log.dateformat"),

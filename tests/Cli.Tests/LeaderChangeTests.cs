@@ -40,6 +40,50 @@ public sealed class LeaderChangeTests
     }
 
     [Fact]
+    public async Task A_switchover_to_a_site_leaves_the_candidate_open_and_asks_for_none()
+    {
+        var ctl = new Ctl();
+        await using var rest = RestStub.Start(_ =>
+        {
+            ctl.HandOverTo("pg-b");
+            return (200, "Successfully switched over to \"pg-b\"");
+        });
+        ctl.WithPay(rest.ApiUrl);
+        var member = JsonNode.Parse(ctl.Dcs.Keys["members/pg-b"].Value)!.AsObject();
+        member["site"] = "dc2";
+        ctl.Dcs.Put("members/pg-b", member.ToJsonString());
+
+        var nowhere = await ctl.RunAsync("switchover pay --site dc9 --force");
+        var both = await ctl.RunAsync("switchover pay --site dc2 --candidate pg-b --force");
+        var ended = await ctl.RunAsync("switchover pay --site dc2", "", "", "y");
+
+        Assert.Equal((1, 1, 0), (nowhere.ExitCode, both.ExitCode, ended.ExitCode));
+        Assert.Contains("No candidates found to switchover to in site dc9", nowhere.Error, StringComparison.Ordinal);
+        Assert.Contains("--candidate and --site can't be used together", both.Error, StringComparison.Ordinal);
+        Assert.Contains("| Site | Member |", ended.Output, StringComparison.Ordinal);
+        Assert.Contains("| dc2  | pg-b   |", ended.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Candidate [", ended.Output, StringComparison.Ordinal);
+        var call = Assert.Single(rest.Calls);
+        Assert.True(JsonNode.DeepEquals(
+            JsonNode.Parse("""{"candidate":null,"leader":"pg-a","site":"dc2"}"""), JsonNode.Parse(call.Body)),
+            call.Body);
+    }
+
+    [Fact]
+    public async Task A_failover_may_offer_the_members_of_one_site_alone()
+    {
+        var ctl = new Ctl();
+        await using var rest = RestStub.Start(_ => (200, ""));
+        ctl.WithPay(rest.ApiUrl);
+
+        var ended = await ctl.RunAsync("failover pay --site dc9 --candidate pg-b --force");
+
+        Assert.Equal(1, ended.ExitCode);
+        Assert.Contains("No candidates found to failover to in site dc9", ended.Error, StringComparison.Ordinal);
+        Assert.Empty(rest.Calls);
+    }
+
+    [Fact]
     public async Task A_forced_switchover_asks_nothing_and_leaves_the_candidate_open()
     {
         var ctl = new Ctl();

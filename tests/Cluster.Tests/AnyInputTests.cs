@@ -16,7 +16,8 @@ public class AnyInputTests
     [
         "leader", "member", "scheduled_at", "sync_standby", "quorum", "optime", "slots", "retain_slots", "conn_url",
         "api_url", "state",
-        "role", "version", "tags", "nofailover", "failover_priority", "timeline", "xlog_location",
+        "role", "version", "site", "current_site", "tags",
+        "nofailover", "failover_priority", "timeline", "xlog_location",
         "pending_restart_reason", "old_value",
         "scheduled_restart", "schedule", "timeout", "routing", "fence", "ttl", "loop_wait", "retry_timeout",
         "synchronous_mode", "pause",

@@ -62,6 +62,22 @@ public sealed class HostChooserTests
     }
 
     [Fact]
+    public void A_zone_is_the_site_of_a_member_that_has_no_such_tag()
+    {
+        var cluster = Cluster("a=primary b=replica#zone=x c=replica d=replica", "a");
+        cluster = cluster with
+        {
+            Members = cluster.Members.SetItem("b", cluster.Members["b"] with { Site = "y" })
+                .SetItem("d", cluster.Members["d"] with { Site = "y" }),
+        };
+
+        Assert.Equal("d b,c",
+            TiersOf(HostChooser.Select(cluster, default, new HostRequest { Role = WantedRole.Replica, Zone = "y" })));
+        Assert.Equal("b c,d",
+            TiersOf(HostChooser.Select(cluster, default, new HostRequest { Role = WantedRole.Replica, Zone = "x" })));
+    }
+
+    [Fact]
     public void A_causal_read_needs_what_was_replayed() =>
         Assert.Equal("c", TiersOf(HostChooser.Select(
             Cluster("a=primary b=replica:100 c=replica:10", "a"), default,

@@ -15,7 +15,7 @@ public class RoundTripTests
     [InlineData(
         """{"conn_url":"postgres://h:1/d","api_url":"http://h:2/patroni","state":"running","role":"replica","version":"4.1.4","pending_restart":true,"pending_restart_reason":{"max_connections":{"old_value":"100","new_value":"200"},"wal_level":{"old_value":null,"new_value":"logical"}}}""")]
     [InlineData(
-        """{"conn_url":"postgres://h:1/d","api_url":"http://h:2/patroni","state":"stopped","role":"uninitialized","version":"4.1.4","scheduled_restart":{"schedule":"2026-11-30T04:05:06.700000+02:00","role":"replica","postgres_version":"17.2","restart_pending":true,"timeout":60,"postmaster_start_time":"2026-11-01 10:00:00.123+00:00"},"pause":true,"routing":{"version":"0.1.0","fence":true,"upstream":"b"}}""")]
+        """{"conn_url":"postgres://h:1/d","api_url":"http://h:2/patroni","state":"stopped","role":"uninitialized","version":"4.1.4","site":"dc1","scheduled_restart":{"schedule":"2026-11-30T04:05:06.700000+02:00","role":"replica","postgres_version":"17.2","restart_pending":true,"timeout":60,"postmaster_start_time":"2026-11-01 10:00:00.123+00:00"},"pause":true,"routing":{"version":"0.1.0","fence":true,"upstream":"b"}}""")]
     public void A_member_is_written_as_it_was_read(string json)
     {
         var snapshot = Keys.Read(("members/a", json));
@@ -68,7 +68,7 @@ public class RoundTripTests
     [InlineData(
         """{"optime":83887000,"slots":{"app_cdc":83880000,"n1":83887000,"n2":83886528},"retain_slots":["n2","n3"]}""")]
     [InlineData("""{"optime":83887000}""")]
-    [InlineData("""{"optime":18446744073,"retain_slots":["n2"]}""")]
+    [InlineData("""{"optime":18446744073,"retain_slots":["n2"],"current_site":"dc1"}""")]
     public void The_status_is_written_as_it_was_read(string json) =>
         Assert.Equal(json, KeyWriter.Status(Keys.Read(("status", json)).Status));
 
@@ -76,11 +76,13 @@ public class RoundTripTests
     [InlineData("""{"leader":"n1","member":"n2","scheduled_at":"2026-12-01T03:00:00+00:00"}""")]
     [InlineData("""{"leader":"n1"}""")]
     [InlineData("""{"member":"n2"}""")]
+    [InlineData("""{"leader":"n1","site":"dc2"}""")]
     public void A_request_is_written_as_it_was_read(string json)
     {
         var request = Keys.Read(("failover", json)).Failover!;
 
-        Assert.Equal(json, KeyWriter.Failover(request.Leader, request.Candidate, request.ScheduledAt));
+        Assert.Equal(json, KeyWriter.Failover(
+            request.Leader, request.Candidate, request.ScheduledAt, request.Site));
     }
 
     [Theory]

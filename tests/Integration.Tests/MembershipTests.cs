@@ -101,6 +101,88 @@ public sealed class MembershipTests(ClusterFixture fixture)
                 == "1";
     }
 
+    [Fact]
+    public async Task A_cluster_stays_in_its_site_and_goes_to_another_when_it_is_told()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        var (near, far) = (cluster.ReplicasOf(leader)[0], cluster.ReplicasOf(leader)[1]);
+        foreach (var (node, site) in new[] { (leader, "dc1"), (near, "dc1"), (far, "dc2") })
+        {
+            await SiteAsync(cluster, node, site);
+        }
+        // By its priority alone it would lead whenever the leader is gone.
+        await TagAsync(cluster, far, new JsonObject { ["failover_priority"] = 5 });
+        var (_, list) = await cluster.CtlAsync("list", "-f", "json");
+        Assert.Equal("dc2", (string?)JsonNode.Parse(list)!.AsArray()
+            .Single(row => (string?)row!["Member"] == far.Name)!["Site"]);
+        Assert.Equal("dc1", (string?)(await leader.DocumentAsync("/patroni"))["site"]);
+
+        Assert.True(await UntilDoneAsync(async () =>
+        {
+            await LedFromAsync("dc1");
+            await cluster.UntilAsync(async () => await ReceivedAsync(near) is { } position
+                && position == await ReceivedAsync(far), "both replicas have received the same");
+            await leader.KillAsync();
+            var next = await cluster.LeaderAsync(not: leader);
+            leader.Start();
+            (leader, near) = next == near ? (near, leader) : (leader, near);
+            return next != far;
+        }), "the site's own member takes over");
+        Assert.True(await UntilDoneAsync(async () =>
+        {
+            await LedFromAsync("dc1");
+            return (await cluster.CtlAsync("switchover", "--site", "dc2", "--force")).Code == 0
+                && await cluster.LeaderNameAsync() == far.Name;
+        }), "a member of the wanted site takes over");
+        await LedFromAsync("dc2");
+
+        await TagAsync(cluster, far, []);
+        foreach (var node in new[] { leader, near, far })
+        {
+            await SiteAsync(cluster, node, null);
+        }
+        await cluster.HealthyAsync();
+
+        // A machine that stands still for a lease's time lets anybody lead: then it is tried again.
+        async Task<bool> UntilDoneAsync(Func<Task<bool>> step)
+        {
+            for (var attempt = 0; attempt < 3; attempt++)
+            {
+                var present = await cluster.HealthyAsync();
+                if (present == far && (await cluster.CtlAsync("switchover", "--site", "dc1", "--force")).Code == 0)
+                {
+                    present = await cluster.HealthyAsync();
+                }
+                (leader, near) = present == near ? (near, leader) : (leader, near);
+                if (present != far && await step())
+                {
+                    return true;
+                }
+            }
+            return false;
+        }
+
+        Task LedFromAsync(string site) => cluster.UntilAsync(
+            async () => (string?)(await cluster.Keys.GetAsync("status"))?.Json["current_site"] == site,
+            $"the status tells that {site} leads");
+
+        static Task<string?> ReceivedAsync(TestNode replica) => replica.SqlAsync("SELECT pg_last_wal_receive_lsn()");
+    }
+
+    private static async Task SiteAsync(TestCluster cluster, TestNode node, string? site)
+    {
+        node.Config.Remove("site");
+        if (site is not null)
+        {
+            node.Config["site"] = site;
+        }
+        node.WriteConfig();
+        node.SignalAgent(ProcessSignal.Hangup);
+        await cluster.UntilAsync(
+            async () => (string?)(await cluster.Keys.GetAsync($"members/{node.Name}"))?.Json["site"] == site,
+            $"the member key of {node.Name} shows the site {site}");
+    }
+
     /// <summary>Writes the tags into the member's file and reloads it (SIGHUP).</summary>
     private static async Task TagAsync(TestCluster cluster, TestNode node, JsonObject tags)
     {

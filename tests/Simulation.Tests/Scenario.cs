@@ -18,6 +18,7 @@ internal static partial class Scenario
         return new SimOptions
         {
             Nodes = Pick(random, 3, 3, 3, 4, 5),
+            Sites = seed % 3 == 0 ? 2 : 0,
             Ttl = ttl,
             LoopWait = loopWait,
             RetryTimeout = retry,

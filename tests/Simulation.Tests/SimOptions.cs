@@ -13,6 +13,9 @@ internal sealed partial record SimOptions
     /// <summary>How many of the nodes run Patroni.</summary>
     public int PatroniNodes { get; init; }
 
+    /// <summary>How many sites the nodes stand in; 0: none has one. Those with Patroni know of none.</summary>
+    public int Sites { get; init; }
+
     public int Ttl { get; init; } = 5;
 
     public int LoopWait { get; init; } = 2;
@@ -128,7 +131,8 @@ internal sealed partial record SimOptions
         """));
 
     public override string ToString() =>
-        $"{Nodes} nodes{(PatroniNodes > 0 ? $" ({PatroniNodes} with Patroni)" : "")}, "
+        $"{Nodes} nodes{(PatroniNodes > 0 ? $" ({PatroniNodes} with Patroni)" : "")}"
+            + $"{(Sites > 0 ? $" in {Sites} sites" : "")}, "
             + $"{Ttl}/{LoopWait}/{RetryTimeout}, {Mode}{(Strict ? " strict" : "")} × {SynchronousNodes}"
         + $"{(Failsafe ? ", failsafe" : "")}, start timeout {PrimaryStartTimeout}, drift "
         + $"{Drift}{(FromStart ? ", from the start" : "")}, "

@@ -97,6 +97,10 @@ internal sealed partial class Weather
         {
             request["member"] = candidate;
         }
+        else if (cluster.Options.Sites > 0 && chance.Happens(0.7))
+        {
+            request["site"] = $"site{chance.Next(cluster.Options.Sites)}";
+        }
         cluster.Dcs.Put(ClusterKeys.Failover, request.ToJsonString());
     }
 

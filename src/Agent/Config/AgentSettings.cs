@@ -23,6 +23,9 @@ public sealed record AgentSettings
     /// <summary><c>namespace</c>: the prefix of the cluster's keys. Default <c>/service</c>. Not reloadable.</summary>
     public string Namespace { get; init; } = "/service";
 
+    /// <summary><c>site</c>: where this node stands, such as a data centre; null: sites play no part.</summary>
+    public string? Site { get; init; }
+
     /// <summary><c>log</c>.</summary>
     public required LogSettings Log { get; init; }
 

@@ -101,6 +101,7 @@ public static class AgentSettingsReader
             Scope = scope,
             Name = name,
             Namespace = root.Text("namespace") ?? "/service",
+            Site = root.Text("site") is { Length: > 0 } site ? site : null,
             Log = LogSection.Read(root.Section("log")),
             Rest = rest,
             Ctl = CtlSection.Read(root.Section("ctl"), rest),

@@ -47,7 +47,7 @@ internal sealed class DemotionJob(
                 OnShutdownCheckpoint = async (checkpoint, token) =>
                 {
                     progress.Report($"waits until a standby has the shutdown checkpoint at {checkpoint}");
-                    if (await peers.SomebodyHasAsync(checkpoint, demote.Candidate, run, token))
+                    if (await peers.SomebodyHasAsync(checkpoint, demote, run, token))
                     {
                         guard.Disarm();
                         released = (await release.ReleaseAsync(checkpoint, run, token)).IsDone;

@@ -55,6 +55,7 @@ internal sealed partial class KeyTender(
             ConnUrl = member.ConnUrl,
             ApiUrl = member.ApiUrl,
             ProxyUrl = member.ProxyUrl,
+            Site = member.Site,
             State = state,
             Role = role,
             Version = RoutingVersion.Compatible,

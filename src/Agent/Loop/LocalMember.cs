@@ -15,4 +15,8 @@ namespace Routing.Agent.Loop;
 /// <param name="InitialConfig">The dynamic configuration to write where there is none.</param>
 internal sealed record LocalMember(
     string Scope, string Name, string ConnUrl, string ApiUrl, string? ProxyUrl, MemberTags Tags,
-    bool MayBootstrap, bool CanCloneWithoutLeader, JsonElement InitialConfig);
+    bool MayBootstrap, bool CanCloneWithoutLeader, JsonElement InitialConfig)
+{
+    /// <summary>Published: the site that it stands in; null: none is configured.</summary>
+    public string? Site { get; init; }
+}

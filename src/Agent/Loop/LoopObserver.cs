@@ -47,7 +47,10 @@ internal sealed class LoopObserver(
             Self = member.Name,
             Options = new MemberOptions(
                 member.Tags, member.MayBootstrap, guard.WatchdogProblem, member.CanCloneWithoutLeader,
-                config.Config.Unsupported),
+                config.Config.Unsupported)
+            {
+                Site = member.Site,
+            },
             Cluster = snapshot,
             IsDcsLive = isLive,
             Config = config.Config,

@@ -84,11 +84,12 @@ internal sealed class PeerQuestions(
     /// stop is over.
     /// </summary>
     public async Task<bool> SomebodyHasAsync(
-        Lsn checkpoint, string? candidate, PerformedRun run, CancellationToken cancellationToken)
+        Lsn checkpoint, HaAction.Demote demote, PerformedRun run, CancellationToken cancellationToken)
     {
         var members = run.Observation.Cluster!.Members.Values
             .Where(m => m.Name != run.Member.Name && m.ApiUrl is not null && !m.Tags.NoFailover)
-            .Where(m => candidate is null || m.Name == candidate)
+            .Where(m => demote.Candidate is null || m.Name == demote.Candidate)
+            .Where(m => demote.Site is null || m.Site == demote.Site)
             .ToList();
         var started = time.GetTimestamp();
         while (members.Count > 0 && time.GetElapsedTime(started) < TimeSpan.FromSeconds(5))

@@ -94,7 +94,10 @@ internal sealed partial class SlotTender(
         var seen = o.Cluster!.Status;
         return new LeaderStatus(o.Local.WalPosition, plan.PublishedSlots ?? seen.Slots,
             // Our own slot too: should we go, the next leader keeps the WAL that we need to come back.
-            (plan.RetainSlots ?? seen.RetainSlots).Add(ReplicationSlotName.FromMember(o.Self)));
+            (plan.RetainSlots ?? seen.RetainSlots).Add(ReplicationSlotName.FromMember(o.Self)))
+        {
+            CurrentSite = o.Options.Site,
+        };
     }
 
     private SlotPlan Plan(Observation o, SlotBasis basis)

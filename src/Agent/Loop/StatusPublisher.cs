@@ -34,6 +34,7 @@ internal sealed class StatusPublisher(
             LastFailover = failover.Last,
             Term = o.Lease.HoldsLeader ? o.Lease.Term : o.Cluster?.Leader?.Term ?? default,
             Tags = o.Options.Tags,
+            Site = o.Options.Site,
             WatchdogProblem = o.Options.WatchdogProblem,
             Damage = HaLoop.DamageOf(o with { Memory = decision.Memory }),
             LastLeader = decision.Memory.Members.Leader ?? status.LastLeader,

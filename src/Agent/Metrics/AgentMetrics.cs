@@ -21,6 +21,7 @@ internal sealed class AgentMetrics
     private readonly Gauge.Child _storeLife;
     private readonly Gauge _unhealthy;
     private readonly Gauge _failoverPhases;
+    private readonly Gauge _site;
     private readonly Counter.Child _eventsDropped;
     private readonly Gauge.Child _eventStreams;
 
@@ -58,6 +59,8 @@ internal sealed class AgentMetrics
             .WithLabels(_self);
         _eventStreams = factory.CreateGauge(
             "routing_event_streams", "Readers that have a stream of events open now.", s_labels).WithLabels(_self);
+        _site = factory.CreateGauge(
+            "routing_site", "1 for the site that this member stands in; none without one.", ["scope", "name", "site"]);
         _failoverPhases = factory.CreateGauge(
             "routing_last_failover_phase_seconds", "Duration of each phase of the last change of leader seen here.",
             ["scope", "name", "phase"]);
@@ -89,6 +92,14 @@ internal sealed class AgentMetrics
         _term.Set(status.Term.Revision);
         _leaseLeft.Set(status.IsLeader(now) ? time.GetElapsedTime(now, status.LeaderUntil!.Value).TotalSeconds : 0);
         _fence.Set((int)status.Fence);
+        foreach (var labels in _site.GetAllLabelValues().Where(labels => labels[2] != status.Site))
+        {
+            _site.RemoveLabelled(labels);   // a reload has changed it
+        }
+        if (status.Site is { } site)
+        {
+            _site.WithLabels(_self[0], _self[1], site).Set(1);
+        }
         _storeLife.Set(status.Cluster?.Life.Number ?? 0);
         foreach (var problem in Enum.GetValues<HealthProblem>().Where(one => one != HealthProblem.None))
         {

@@ -27,7 +27,7 @@ internal sealed partial class LeaderChangeRequest(IAgentControl control, TimePro
             await context.ErrorAsync(settings, code, problem);
             return;
         }
-        if (RequestBody.FirstThatIsNoText(json, "leader", "candidate", "member", "scheduled_at") is { } field)
+        if (RequestBody.FirstThatIsNoText(json, "leader", "candidate", "member", "site", "scheduled_at") is { } field)
         {
             // Taken for missing, a schedule of a wrong kind would mean now.
             await context.SayAsync(settings, StatusCodes.Status400BadRequest, $"{field} has to be a text");
@@ -36,7 +36,7 @@ internal sealed partial class LeaderChangeRequest(IAgentControl control, TimePro
         var answer = await RequestAsync(
             new Wish(action, RequestBody.Text(json, "leader"),
                 RequestBody.Text(json, "candidate") ?? RequestBody.Text(json, "member"),
-                RequestBody.Text(json, "scheduled_at")),
+                RequestBody.Text(json, "scheduled_at"), RequestBody.Text(json, "site")),
             context.RequestAborted);
         await context.SayAsync(settings, answer.Code, answer.Sentence);
     }
@@ -77,6 +77,10 @@ internal sealed partial class LeaderChangeRequest(IAgentControl control, TimePro
         {
             LogTreatedAsSwitchover(wish.Leader);
             wish = wish with { Action = "switchover" };
+        }
+        if (wish.Action == "failover" || wish.Candidate is not null)
+        {
+            wish = wish with { Site = null };   // a candidate says more
         }
         if (wish.Leader is not null && wish.Leader == wish.Candidate)
         {
@@ -147,19 +151,20 @@ internal sealed partial class LeaderChangeRequest(IAgentControl control, TimePro
         }
         else if (config.SynchronousMode == SynchronousMode.Priority)
         {
-            candidates = [.. cluster.Members.Values.Where(member => cluster.Sync.Standbys.Contains(member.Name))];
+            candidates = [.. cluster.Members.Values.Where(member =>
+                cluster.Sync.Standbys.Contains(member.Name) && wish.Allows(member))];
             if (candidates.Count == 0)
             {
-                return $"{wish.Action} is not possible: can not find sync_standby";
+                return $"{wish.Action} is not possible: can not find sync_standby{wish.InSite}";
             }
         }
         else
         {
             candidates = [.. cluster.Members.Values.Where(
-                member => member.Name != cluster.Leader?.Holder && member.ApiUrl is not null)];
+                member => member.Name != cluster.Leader?.Holder && member.ApiUrl is not null && wish.Allows(member))];
             if (candidates.Count == 0)
             {
-                return $"{wish.Action} is not possible: cluster does not have members except leader";
+                return $"{wish.Action} is not possible: cluster does not have members except leader{wish.InSite}";
             }
         }
         var reports = await control.Peers.ProbeAsync(candidates, s_probeTimeout, cancellationToken);
@@ -172,8 +177,8 @@ internal sealed partial class LeaderChangeRequest(IAgentControl control, TimePro
         Wish wish, DateTimeOffset? at, ClusterSnapshot cluster, CancellationToken cancellationToken)
     {
         var written = await control.Store.PutAsync(
-            ClusterKeys.Failover, KeyWriter.Failover(wish.Leader, wish.Candidate, at), WriteCondition.Always, 0,
-            cancellationToken);
+            ClusterKeys.Failover, KeyWriter.Failover(wish.Leader, wish.Candidate, at, wish.Site),
+            WriteCondition.Always, 0, cancellationToken);
         if (!written.IsDone)
         {
             LogNotWritten(wish.Action, written.Problem ?? written.Status.ToString());
@@ -206,10 +211,14 @@ internal sealed partial class LeaderChangeRequest(IAgentControl control, TimePro
                 }
                 if (snapshot.Leader is { } leader && leader.Holder != oldLeader)
                 {
-                    return new Answer(StatusCodes.Status200OK, wish.Candidate is null || wish.Candidate == leader.Holder
+                    var instead = wish.Candidate is { } wanted && wanted != leader.Holder ? $"\"{wanted}\""
+                        : wish.Site is { } site && snapshot.Members.GetValueOrDefault(leader.Holder)?.Site != site
+                            ? $"a member in site {site}"
+                        : null;
+                    return new Answer(StatusCodes.Status200OK, instead is null
                         ? $"Successfully {verb} over to \"{leader.Holder}\""
                         : $"{char.ToUpperInvariant(verb[0])}{verb[1..]} over to \"{leader.Holder}\" instead of "
-                            + $"\"{wish.Candidate}\"");
+                            + instead);
                 }
                 if (snapshot.Failover is null)
                 {
@@ -238,7 +247,14 @@ internal sealed partial class LeaderChangeRequest(IAgentControl control, TimePro
     private partial void LogNotWritten(string action, string problem);
 
     /// <summary>What the caller wants.</summary>
-    private sealed record Wish(string Action, string? Leader, string? Candidate, string? ScheduledAt);
+    private sealed record Wish(string Action, string? Leader, string? Candidate, string? ScheduledAt, string? Site)
+    {
+        /// <summary>The site in words, behind a sentence; empty without one.</summary>
+        public string InSite => Site is null ? "" : $" in site {Site}";
+
+        /// <summary>The member stands where the new leader shall.</summary>
+        public bool Allows(Member member) => Site is null || member.Site == Site;
+    }
 
     /// <summary>What the caller is told.</summary>
     private sealed record Answer(int Code, string Sentence);

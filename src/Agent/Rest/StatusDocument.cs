@@ -46,6 +46,10 @@ internal static class StatusDocument
         json.WriteString("scope", status.Scope);
         json.WriteString("name", status.Name);
         json.WriteEndObject();
+        if (status.Site is { } site)
+        {
+            json.WriteString("site", site);
+        }
         if (status.ScheduledRestart is { } restart)
         {
             WriteScheduledRestart(json, restart);

@@ -21,6 +21,9 @@ internal sealed record AgentStatus
     /// <summary>This member's name.</summary>
     public required string Name { get; init; }
 
+    /// <summary>The site that it stands in; null: none is configured.</summary>
+    public string? Site { get; init; }
+
     /// <summary>The newest snapshot that was seen; null before the first.</summary>
     public ClusterSnapshot? Cluster { get; init; }
 

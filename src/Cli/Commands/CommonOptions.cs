@@ -103,6 +103,12 @@ internal static class CommonOptions
         HelpName = "NAME",
     };
 
+    public static Option<string?> Site(string description) => new("--site")
+    {
+        Description = description,
+        HelpName = "SITE",
+    };
+
     public static Option<bool> WatchByDefault() => new("-W") { Description = "Repeat every 2 seconds" };
 
     public static Option<double?> Watch() => new("--watch", "-w")

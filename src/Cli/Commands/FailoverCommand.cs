@@ -10,13 +10,14 @@ internal static class FailoverCommand
         var name = CommonOptions.ClusterName();
         var group = CommonOptions.Group();
         var candidate = CommonOptions.Candidate();
+        var site = CommonOptions.Site("Offer the members of this site alone");
         var force = CommonOptions.Force();
         var dryRun = CommonOptions.DryRun();
         var command = new Command(
             "failover",
             "Make a given member the leader, also when there is none; waits for the result (exit code 1 when it fails)")
         {
-            name, group, candidate, force, dryRun,
+            name, group, candidate, site, force, dryRun,
         };
         return host.Add(command, (session, parsed, cancellationToken) => new LeaderChange(
             session,
@@ -28,6 +29,9 @@ internal static class FailoverCommand
                 parsed.GetValue(candidate),
                 Scheduled: null,
                 parsed.GetValue(force) || parsed.GetValue(dryRun),
-                parsed.GetValue(dryRun))).RunAsync(cancellationToken));
+                parsed.GetValue(dryRun))
+            {
+                Site = parsed.GetValue(site),
+            }).RunAsync(cancellationToken));
     }
 }

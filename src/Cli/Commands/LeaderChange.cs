@@ -20,7 +20,13 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
     /// <summary>The command line.</summary>
     internal sealed record Request(
         bool IsSwitchover, string Cluster, int? Group, string? Leader, string? Candidate, string? Scheduled, bool Force,
-        bool DryRun);
+        bool DryRun)
+    {
+        /// <summary>
+        /// A switchover: any member of this site shall lead; a failover: the site whose members are offered. Null: any.
+        /// </summary>
+        public string? Site { get; init; }
+    }
 
     /// <summary>What is sent, after every check.</summary>
     /// <param name="Before">The cluster as the operator saw it.</param>
@@ -29,6 +35,9 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
     /// <param name="ScheduledAt">When; null for now.</param>
     private sealed record Plan(ClusterSnapshot Before, string? Leader, string? Candidate, DateTimeOffset? ScheduledAt)
     {
+        /// <summary>The site of the new leader; null for any.</summary>
+        public string? Site { get; init; }
+
         public string? OldLeader => Before.Leader?.Holder;
 
         /// <summary>The member that gets the request: the leader, else the candidate.</summary>
@@ -43,6 +52,10 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
                 if (Leader is not null)
                 {
                     body["leader"] = Leader;
+                }
+                if (Site is not null)
+                {
+                    body["site"] = Site;
                 }
                 if (ScheduledAt is { } at)
                 {
@@ -67,6 +80,10 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
 
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
+        if (request is { IsSwitchover: true, Candidate: not null, Site: not null })
+        {
+            throw new CtlException("--candidate and --site can't be used together", "The candidate's site follows.");
+        }
         var group = await GroupAsync(cancellationToken);
         await using var store = session.Open(request.Cluster, group);
         var before = await store.ReadAsync(cancellationToken);
@@ -109,7 +126,7 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
         {
             await ConfirmAsync(before, scheduledAt, cancellationToken);
         }
-        return new Plan(before, leader, candidate, scheduledAt);
+        return new Plan(before, leader, candidate, scheduledAt) { Site = request.IsSwitchover ? request.Site : null };
     }
 
     private async Task<string> LeaderAsync(ClusterSnapshot before, CancellationToken cancellationToken)
@@ -133,14 +150,20 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
         var leader = before.Leader?.Holder;
         var names = before.Members.Values
             .Where(member => member.Name != leader && !member.Tags.NoFailover)
+            .Where(member => request.Site is null || member.Site == request.Site)
             .Select(member => member.Name)
             .ToArray();
         if (names.Length == 0)
         {
             session.HintIfUnknown(before, request.Cluster, request.Group);
-            throw new CtlException($"No candidates found to {Action} to");
+            throw new CtlException(
+                $"No candidates found to {Action} to{(request.Site is null ? "" : $" in site {request.Site}")}");
         }
         var candidate = request.Candidate;
+        if (request is { IsSwitchover: true, Site: not null })
+        {
+            return null;   // any of the site: the members elect it
+        }
         if (candidate is null && !request.Force)
         {
             var choice = string.Join(", ", names.Select(name => $"'{name}'"));
@@ -263,12 +286,12 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
             var now = await store.ReadAsync(cancellationToken);
             if (plan.IsOverIn(now)
                 || (now.Failover is { } pending && pending.Leader == plan.Leader
-                    && pending.Candidate == plan.Candidate))
+                    && pending.Candidate == plan.Candidate && pending.Site == plan.Site))
             {
                 return await WaitForResultAsync(store, plan, requestedAt: 0, group, cancellationToken);
             }
         }
-        var value = KeyWriter.Failover(plan.Leader, plan.Candidate, plan.ScheduledAt);
+        var value = KeyWriter.Failover(plan.Leader, plan.Candidate, plan.ScheduledAt, plan.Site);
         var write =
             await store.PutAsync(ClusterKeys.Failover, value, WriteCondition.Always, leaseId: 0, cancellationToken);
         if (!write.IsDone)

@@ -12,6 +12,7 @@ internal static class SwitchoverCommand
         var leader =
             new Option<string?>("--leader", "--primary") { Description = "The present leader", HelpName = "NAME" };
         var candidate = CommonOptions.Candidate();
+        var site = CommonOptions.Site("Any member of this site shall lead");
         var scheduled = CommonOptions.Scheduled();
         var force = CommonOptions.Force();
         var dryRun = CommonOptions.DryRun();
@@ -19,7 +20,7 @@ internal static class SwitchoverCommand
             "switchover",
             "Hand the leadership over, now or at a given time; waits for the result (exit code 1 when it fails)")
         {
-            name, group, leader, candidate, scheduled, force, dryRun,
+            name, group, leader, candidate, site, scheduled, force, dryRun,
         };
         return host.Add(command, (session, parsed, cancellationToken) => new LeaderChange(
             session,
@@ -31,6 +32,9 @@ internal static class SwitchoverCommand
                 parsed.GetValue(candidate),
                 parsed.GetValue(scheduled),
                 parsed.GetValue(force) || parsed.GetValue(dryRun),
-                parsed.GetValue(dryRun))).RunAsync(cancellationToken));
+                parsed.GetValue(dryRun))
+            {
+                Site = parsed.GetValue(site),
+            }).RunAsync(cancellationToken));
     }
 }

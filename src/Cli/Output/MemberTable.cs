@@ -67,6 +67,10 @@ internal static class MemberTable
         {
             columns.Add((new("Group", AlignRight: true) { InTitle = true }, (_, _) => (long)group));
         }
+        if (members.Any(member => member.Site is not null))
+        {
+            columns.Add((new("Site"), (_, member) => member.Site));
+        }
         columns.AddRange(
         [
             (new("Member"), (label, _) => label),
@@ -132,11 +136,12 @@ internal static class MemberTable
         if (overview.ScheduledSwitchover is { ScheduledAt: { } at } request)
         {
             output.WriteLine($" Switchover scheduled at: {IsoTime.Format(at)}");
-            foreach (var (word, member) in new[] { ("from", request.Leader), ("to", request.Candidate) })
+            var parts = new[] { ("from", request.Leader), ("to", request.Candidate), ("site", request.Site) };
+            foreach (var (word, value) in parts)
             {
-                if (member is not null)
+                if (value is not null)
                 {
-                    output.WriteLine($"{word,24}: {member}");
+                    output.WriteLine($"{word,24}: {value}");
                 }
             }
         }

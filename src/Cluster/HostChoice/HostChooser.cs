@@ -191,7 +191,7 @@ public static class HostChooser
     }
 
     private static bool IsNear(Member member, HostRequest request) =>
-        request.Zone is null || TagOf(member, request.ZoneTag) == request.Zone;
+        request.Zone is null || (TagOf(member, request.ZoneTag) ?? member.Site) == request.Zone;
 
     private static string? TagOf(Member member, string name) =>
         !member.Tags.Values.TryGetValue(name, out var value) ? null

@@ -12,7 +12,10 @@ public sealed record HostRequest
     /// <summary>A replica that lacks more than this many bytes of WAL is left out; null: no limit.</summary>
     public long? MaximumLagBytes { get; init; }
 
-    /// <summary>Members whose tag <see cref="ZoneTag"/> has this value come first; null: no preference.</summary>
+    /// <summary>
+    /// Members whose tag <see cref="ZoneTag"/> has this value come first, or whose site it is, where they have no such
+    /// tag; null: no preference.
+    /// </summary>
     public string? Zone { get; init; }
 
     /// <summary>The tag that names a member's zone. Default <c>zone</c>.</summary>

@@ -49,7 +49,7 @@ internal static class KeyReader
             var parts = key.Value.Split(':', StringSplitOptions.TrimEntries);
             if (parts.Length == 2 && !key.Value.AsSpan().ContainsAny("{}[]\""))
             {
-                return Request(parts[0], parts[1], null, key.ModRevision);
+                return Request(parts[0], parts[1], null, null, key.ModRevision);
             }
             problems.Add($"The value is neither an object nor \"leader:candidate\"; {problem}");
             return null;
@@ -59,7 +59,7 @@ internal static class KeyReader
             return null;
         }
         var reader = new ObjectReader(json, "", problems);
-        var (leader, candidate) = (reader.Text("leader"), reader.Text("member"));
+        var (leader, candidate, site) = (reader.Text("leader"), reader.Text("member"), reader.Text("site"));
         DateTimeOffset? scheduledAt = null;
         if (reader.TryGet("scheduled_at", out var at) && EffectiveTags.IsTruthy(at))
         {
@@ -73,9 +73,13 @@ internal static class KeyReader
             }
         }
         // Half a request is none: without its time or its leader it would ask for something else.
-        return problems.Count == 0 ? Request(leader, candidate, scheduledAt, key.ModRevision) : null;
+        return problems.Count == 0 ? Request(leader, candidate, site, scheduledAt, key.ModRevision) : null;
     }
 
+    /// <summary>
+    /// A value that cannot be read, as a later version may write one, does not void the record: without it members that
+    /// lack acknowledged commits could be promoted. It counts as what allows least.
+    /// </summary>
     public static SyncState Sync(RawKey key, List<string> problems)
     {
         var nothing = SyncState.None with { ModRevision = key.ModRevision };
@@ -84,17 +88,26 @@ internal static class KeyReader
             return nothing;
         }
         var reader = new ObjectReader(json, "", problems);
-        var leader = reader.Text("leader");
-        var standbys = (reader.Text("sync_standby") ?? "")
-            .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
-        var quorum = reader.Integer("quorum", 0, 0, int.MaxValue, "a number of voters, 0 or more");
-        return problems.Count > 0
-            ? nothing
+        // An owner that is no text is no member that we know, and the standbys count all the same.
+        var leader = reader.Text("leader") ?? (reader.TryGet("leader", out var owner) ? owner.GetRawText() : null);
+        var standbys = ImmutableSortedSet.Create(StringComparer.OrdinalIgnoreCase, SyncStandbys(reader));
+        const int unreadable = -1;
+        var quorum = reader.Integer("quorum", 0, 0, int.MaxValue, "a number of voters, 0 or more", unreadable);
+        return string.IsNullOrEmpty(leader)
+            ? nothing with { Standbys = standbys }
             : new SyncState(
-                string.IsNullOrEmpty(leader) ? null : leader,
-                ImmutableSortedSet.Create(StringComparer.OrdinalIgnoreCase, standbys),
-                string.IsNullOrEmpty(leader) ? 0 : (int)quorum,
+                leader, standbys, quorum == unreadable ? Math.Max(0, standbys.Count - 1) : (int)quorum,
                 key.ModRevision);
+    }
+
+    private static string[] SyncStandbys(ObjectReader sync)
+    {
+        const string name = "sync_standby";
+        return sync.TryGet(name, out var list) && list.ValueKind == JsonValueKind.Array
+            ? [.. list.EnumerateArray().Where(item => item.ValueKind == JsonValueKind.String)
+                .Select(item => item.GetString()!)]
+            : (sync.Text(name) ?? "")
+                .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
     }
 
     public static ImmutableSortedDictionary<string, string>? Failsafe(RawKey key, List<string> problems)
@@ -116,14 +129,19 @@ internal static class KeyReader
     }
 
     private static FailoverRequest? Request(
-        string? leader, string? candidate, DateTimeOffset? scheduledAt, long modRevision) =>
+        string? leader, string? candidate, string? site, DateTimeOffset? scheduledAt, long modRevision) =>
         string.IsNullOrEmpty(leader) && string.IsNullOrEmpty(candidate)
             ? null
             : new FailoverRequest(
                 string.IsNullOrEmpty(leader) ? null : leader,
                 string.IsNullOrEmpty(candidate) ? null : candidate,
                 scheduledAt,
-                modRevision);
+                modRevision)
+            {
+                Site = string.IsNullOrEmpty(leader) || !string.IsNullOrEmpty(candidate) || string.IsNullOrEmpty(site)
+                    ? null
+                    : site,
+            };
 
     private static HistoryLine? HistoryLine(JsonElement item)
     {

@@ -48,16 +48,19 @@ public static class KeyWriter
             }
             json.WriteEndArray();
         }
+        WriteIfAny(json, "current_site", status.CurrentSite);
         json.WriteEndObject();
     });
 
     /// <summary>A request for a change of leader.</summary>
-    public static string Failover(string? leader, string? candidate, DateTimeOffset? scheduledAt) =>
+    public static string Failover(
+        string? leader, string? candidate, DateTimeOffset? scheduledAt, string? site = null) =>
         JsonText.Write(json =>
     {
         json.WriteStartObject();
         WriteIfAny(json, "leader", leader);
         WriteIfAny(json, "member", candidate);
+        WriteIfAny(json, "site", site);
         if (scheduledAt is { } at)
         {
             json.WriteString("scheduled_at", IsoTime.Format(at));

@@ -82,6 +82,7 @@ internal static class MemberReader
             Address = address,
             ApiUrl = json.Text("api_url"),
             ProxyUrl = json.Text("proxy_url"),
+            Site = json.Text("site") is { Length: > 0 } site ? site : null,
             State = WireNames.ParseState(json.Text("state")),
             Role = WireNames.ParseRole(json.Text("role")),
             Version = json.Text("version") ?? "",

@@ -18,6 +18,7 @@ public static class MemberWriter
         json.WriteString("role", member.Role.ToWire());
         json.WriteString("version", member.Version.Length > 0 ? member.Version : RoutingVersion.Compatible);
         KeyWriter.WriteIfAny(json, "proxy_url", member.ProxyUrl);
+        KeyWriter.WriteIfAny(json, "site", member.Site);
         if (member.CheckpointAfterPromotePending)
         {
             json.WriteBoolean("checkpoint_after_promote", false);

@@ -49,7 +49,13 @@ internal sealed class ObjectReader(JsonElement json, string path, List<string> p
     }
 
     /// <summary>A whole number, as a number or as text.</summary>
-    public long Integer(string name, long fallback, long least, long most, string allowed)
+    /// <param name="name">The field.</param>
+    /// <param name="fallback">What counts when it is missing.</param>
+    /// <param name="least">The least that is allowed.</param>
+    /// <param name="most">The most that is allowed.</param>
+    /// <param name="allowed">What is allowed, in words.</param>
+    /// <param name="wrong">What is returned for a wrong value; null: the fallback, and the problem says so.</param>
+    public long Integer(string name, long fallback, long least, long most, string allowed, long? wrong = null)
     {
         if (!TryGet(name, out var value))
         {
@@ -59,8 +65,8 @@ internal sealed class ObjectReader(JsonElement json, string path, List<string> p
         {
             return result;
         }
-        Complain(name, value, allowed, $"{fallback} holds");
-        return fallback;
+        Complain(name, value, allowed, wrong is null ? $"{fallback} holds" : "it is ignored");
+        return wrong ?? fallback;
     }
 
     /// <summary>A WAL position in bytes, as a number or as text; null when missing or wrong.</summary>

@@ -32,7 +32,10 @@ internal static class StatusReader
             return LeaderStatus.None;
         }
         var reader = new ObjectReader(json, "", problems);
-        return new LeaderStatus(reader.Position("optime") ?? default, Slots(reader, problems), RetainSlots(reader));
+        return new LeaderStatus(reader.Position("optime") ?? default, Slots(reader, problems), RetainSlots(reader))
+        {
+            CurrentSite = reader.Text("current_site") is { Length: > 0 } site ? site : null,
+        };
     }
 
     /// <summary>A decimal number.</summary>

@@ -34,6 +34,7 @@ public static class ClusterOverviewJson
             json.WriteString("at", IsoTime.Format(at));
             KeyWriter.WriteIfAny(json, "from", request.Leader);
             KeyWriter.WriteIfAny(json, "to", request.Candidate);
+            KeyWriter.WriteIfAny(json, "site", request.Site);
             json.WriteEndObject();
         }
         json.WriteEndObject();
@@ -51,6 +52,7 @@ public static class ClusterOverviewJson
             json.WriteString("host", host);
             json.WriteNumber("port", port);
         }
+        KeyWriter.WriteIfAny(json, "site", member.Site);
         if (member.Timeline is { } timeline)
         {
             json.WriteNumber("timeline", timeline);

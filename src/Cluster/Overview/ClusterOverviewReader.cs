@@ -92,6 +92,7 @@ public static class ClusterOverviewReader
             Name = name,
             Address = address,
             ApiUrl = json.Text("api_url"),
+            Site = json.Text("site"),
             Role = json.Text("role") switch
             {
                 "leader" => Role.Primary,

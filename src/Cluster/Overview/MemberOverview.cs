@@ -30,6 +30,9 @@ public sealed record MemberOverview
     /// <summary>Port of its PostgreSQL; null when the member's URL can't be used.</summary>
     public int? Port { get; init; }
 
+    /// <summary>The site that it stands in; null when it tells none.</summary>
+    public string? Site { get; init; }
+
     /// <summary>Its timeline, when known.</summary>
     public uint? Timeline { get; init; }
 
@@ -80,6 +83,7 @@ public sealed record MemberOverview
             ApiUrl = member.ApiUrl,
             Host = member.Address?.Host,
             Port = member.Address?.Port,
+            Site = member.Site,
             Timeline = member.Timeline,
             PendingRestart = member.PendingRestart,
             PendingRestartReason = member.PendingRestartReason,

@@ -14,6 +14,7 @@ internal static class SettingsTable
         name = other | honoured | BootstrapTests
         scope = other | honoured | BootstrapTests
         namespace = /db/ | honoured | DebianConfigurationTests
+        site = dc1 | honoured | SiteTests MembershipTests
         thread_pool_size = 9 | named | there is no pool to size
         thread_stack_size = 99999 | named | there is no pool whose threads it could size
         {ttl,loop_wait,retry_timeout} = 40 | named | it belongs into the dynamic configuration

@@ -28,6 +28,9 @@ public sealed class LeaderChangeTests
     [InlineData("switchover", """{"leader":"pg-a","scheduled_at":{}}""", 400, "scheduled_at has to be a text")]
     [InlineData("switchover", """{"leader":"pg-a","candidate":[]}""", 400, "candidate has to be a text")]
     [InlineData("failover", """{"member":true}""", 400, "member has to be a text")]
+    [InlineData("switchover", """{"leader":"pg-a","site":7}""", 400, "site has to be a text")]
+    [InlineData("switchover", """{"leader":"pg-a","site":"dc9"}""", 412,
+        "switchover is not possible: cluster does not have members except leader in site dc9")]
     // 9: what the cluster says to it
     [InlineData("switchover", """{"leader":"pg-z","candidate":"pg-nobody"}""", 412, "leader name does not match")]
     [InlineData("switchover", """{"leader":"pg-a","candidate":"pg-nobody"}""", 412, "candidate does not exists")]
@@ -104,6 +107,12 @@ public sealed class LeaderChangeTests
         "Switched over to \"pg-c\" instead of \"pg-b\"", """{"leader":"pg-a","member":"pg-b"}""")]
     [InlineData("failover", """{"candidate":"pg-b"}""", "pg-b", "Successfully failed over to \"pg-b\"",
         """{"member":"pg-b"}""")]
+    [InlineData("switchover", """{"leader":"pg-a","site":"dc2"}""", "pg-b", "Successfully switched over to \"pg-b\"",
+        """{"leader":"pg-a","site":"dc2"}""")]
+    [InlineData("switchover", """{"leader":"pg-a","site":"dc2"}""", "pg-gone",
+        "Switched over to \"pg-gone\" instead of a member in site dc2", """{"leader":"pg-a","site":"dc2"}""")]
+    [InlineData("switchover", """{"leader":"pg-a","candidate":"pg-b","site":"dc9"}""", "pg-b",
+        "Successfully switched over to \"pg-b\"", """{"leader":"pg-a","member":"pg-b"}""")]
     public async Task The_answer_comes_when_another_member_leads(
         string action, string body, string newLeader, string sentence, string key)
     {
@@ -195,7 +204,7 @@ public sealed class LeaderChangeTests
             """{"conn_url":"postgres://127.0.0.1:1/postgres","api_url":"http://127.0.0.1:1/patroni","state":"running","role":"primary"}""");
         host.Dcs.Put(
             "members/pg-b",
-            $$"""{"conn_url":"postgres://127.0.0.1:1/postgres","api_url":"{{host.Settings.ApiUrl}}","state":"running","role":"replica"}""");
+            $$"""{"conn_url":"postgres://127.0.0.1:1/postgres","api_url":"{{host.Settings.ApiUrl}}","state":"running","role":"replica","site":"dc2"}""");
         host.Dcs.Put(
             "members/pg-gone",
             """{"conn_url":"postgres://127.0.0.1:1/postgres","api_url":"http://127.0.0.1:1/patroni","state":"running","role":"replica"}""");

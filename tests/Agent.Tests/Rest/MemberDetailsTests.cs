@@ -3,7 +3,6 @@ using Microsoft.Extensions.Time.Testing;
 using Routing.Agent.Status;
 using Routing.Cluster;
 using Routing.Dcs;
-using Routing.TestKit;
 
 namespace Routing.Agent.Tests.Rest;
 
