@@ -4,7 +4,6 @@ using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions.Joined;
-using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Sessions.Refusals;
 
 namespace Routing.Proxy.Metrics;

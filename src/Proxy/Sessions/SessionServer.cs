@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions.Joined;
+using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Sessions;
@@ -39,6 +40,7 @@ internal sealed partial class SessionServer : IAsyncDisposable
             listeners.ToDictionary(one => one.Name, one => ListenerModel.Create(one, null), StringComparer.Ordinal);
         _hub = new SessionHub(transport, router, events, time, _logger,
             settings) { SweepAt = due => _ = SweepAgainAsync(due) };
+        _hub.Mover = new SessionMover(_hub);
         _sweeper =
             time.CreateTimer(static self => ((SessionServer)self!).Tend(), this, s_sweepInterval, s_sweepInterval);
         router.Changed += OnChanged;

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Routing.Proxy.Members;
 using Routing.Proxy.Sessions.Joined;
-using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Sessions.Refusals;
 
 namespace Routing.Proxy.Tests.Sessions;

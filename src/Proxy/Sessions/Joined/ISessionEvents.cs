@@ -1,5 +1,4 @@
 using Routing.Proxy.Members;
-using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Sessions.Refusals;
 
 namespace Routing.Proxy.Sessions.Joined;

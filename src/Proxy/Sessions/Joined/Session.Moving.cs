@@ -1,7 +1,7 @@
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Routes;
-using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Transport;
+using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Sessions.Joined;
 
@@ -12,13 +12,27 @@ internal sealed partial class Session
     private byte[]? _words;      // the last words of a server that has refused the session
     private bool _isTerminated;  // by its server, which lives
 
-    // The relay that carries it on; null: it ends as the relay has ended.
+    // The relay that carries it on; null: it ends as the relay has ended. Never throws for what a peer does.
     private async ValueTask<IRelay?> GoOnAsync(RelayEnd end)
     {
-        if (end is RelayEnd.ClientClosed or RelayEnd.ClientBroke || tap is not { MayMove: true, EndedWithError: false })
+        if (hub.Mover is null || end is RelayEnd.ClientClosed or RelayEnd.ClientBroke
+            || tap is not { MayMove: true, EndedWithError: false })
         {
             return null;   // ended by its client, not at rest, with state, or with the server's words to its client
         }
+        try
+        {
+            return await GoOnAsync(end, tap);
+        }
+        catch (Exception error) when (ConnectionFault.Is(error))
+        {
+            _reason = NotMoved.ClientGone;
+            return null;
+        }
+    }
+
+    private async ValueTask<IRelay?> GoOnAsync(RelayEnd end, SessionTap tap)
+    {
         var lostAt = hub.Time.GetTimestamp();
         await new LoopSwitch(client);
         if (end == RelayEnd.Withheld)
@@ -44,8 +58,9 @@ internal sealed partial class Session
                 return null;
             }
         }
-        var move = new SessionMove(hub, listener, client, again!);
-        if (await move.RunAsync(tap.HasToldParameters) is { } moved)
+        var move = await hub.Mover!.MoveAsync(Lost, tap.HasToldParameters);
+        await new LoopSwitch(client);
+        if (move.Moved is { } moved)
         {
             return Adopt(moved, lostAt, isOldAlive: end == RelayEnd.Stopped);
         }
@@ -62,7 +77,9 @@ internal sealed partial class Session
     private async ValueTask<bool> IsLostToItAsync() =>
         hub.Router.VerdictOn(listener.Name, Target) != SessionVerdict.Stay
         || await hub.Stopping.AskAsync(
-            Target.Member, () => new SessionMove(hub, listener, client, again!).IsStoppingAsync(Target).AsTask());
+            Target.Member, () => hub.Mover!.IsStoppingAsync(Lost));
+
+    private MovingSession Lost => new(listener, client, again!, Target);
 
     // To the same server: what has not passed yet passes now.
     private async ValueTask<IRelay> JoinAgainAsync()

@@ -4,7 +4,6 @@ using Microsoft.Extensions.Logging;
 using Routing.Dcs;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
-using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 

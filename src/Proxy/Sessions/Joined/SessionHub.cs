@@ -3,7 +3,6 @@ using Routing.Dcs;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
-using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Sessions.Refusals;
 using Routing.Proxy.Transport;
 
@@ -19,6 +18,9 @@ internal sealed class SessionHub(
 
     /// <summary>Asks for a sweep over all sessions at a timestamp.</summary>
     public Action<long> SweepAt { get; init; } = static _ => { };
+
+    /// <summary>Moves sessions; null: none moves.</summary>
+    public ISessionMover? Mover { get; set; }
 
     /// <summary>Connects and joins.</summary>
     public ITransport Transport => transport;

@@ -1,7 +1,6 @@
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
 using Routing.Proxy.Sessions.Joined;
-using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Sessions.Refusals;
 using Routing.Proxy.Sessions.Startup;
 using Routing.Proxy.Transport;

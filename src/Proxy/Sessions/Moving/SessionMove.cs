@@ -18,42 +18,31 @@ namespace Routing.Proxy.Sessions.Moving;
 /// repeated: it was at rest. What fails for good leaves the session as it was.
 /// </remarks>
 /// <param name="hub">What all sessions share.</param>
-/// <param name="listener">Where the session's client came in.</param>
-/// <param name="connection">The client's connection.</param>
-/// <param name="again">What the login takes.</param>
-internal sealed class SessionMove(
-    SessionHub hub, ListenerModel listener, ITransportConnection connection, RepeatableLogin again)
+/// <param name="session">The session.</param>
+internal sealed class SessionMove(SessionHub hub, MovingSession session)
 {
-    private readonly NewClient _client = new(hub, listener, connection)
+    private readonly RepeatableLogin _again = session.Login;
+    private readonly ITransportConnection _connection = session.Client;
+    private readonly NewClient _client = new(hub, session.Listener, session.Client)
     {
-        Source = again.Source,
-        Destination = again.Destination,
+        Source = session.Login.Source,
+        Destination = session.Login.Destination,
     };
 
-    private readonly long _latest = hub.After(listener.Config.HoldTime + hub.Settings.RetryTime);
-
-    /// <summary>Why it did not move.</summary>
-    public NotMoved Reason { get; private set; } = NotMoved.NoServer;
-
-    /// <summary>What the server has said to refuse the login for good; null: nothing.</summary>
-    public byte[]? Words { get; private set; }
+    private readonly long _latest = hub.After(session.Listener.Config.HoldTime + hub.Settings.RetryTime);
 
     private LoginRequest Request { get; } = new(
-        StartupMessage.TryRead(again.Packet, out var message, out _) ? message : null, again.Packet);
+        StartupMessage.TryRead(session.Login.Packet, out var message, out _) ? message : null, session.Login.Packet);
 
-    /// <summary>
-    /// Whether the member that the session is at is stopping, has stopped, or is the wrong one by now: what it says to
-    /// end a session is then no decision about that session.
-    /// </summary>
-    /// <param name="target">The member.</param>
+    /// <summary>See <see cref="ISessionMover.IsStoppingAsync"/>.</summary>
     /// <exception cref="IOException">The client went away.</exception>
-    public async ValueTask<bool> IsStoppingAsync(RouteTarget target)
+    public async Task<bool> IsStoppingAsync()
     {
         hub.Deadlines.Add(_client.Limit);
         try
         {
             var (server, failure) = await ClientWatch.WhileStayingAsync(
-                connection, new LoginAttempt(hub, _client, Request, target, isWatched: true).MakeAsync,
+                _connection, new LoginAttempt(hub, _client, Request, session.Target, isWatched: true).MakeAsync,
                 static late => late.Server?.Abort());
             server?.Abort();
             return failure is not null && failure != LoginFailure.NoSocket;
@@ -66,8 +55,7 @@ internal sealed class SessionMove(
 
     /// <summary>Moves it.</summary>
     /// <param name="tellsAll">The client is told all parameters, not those alone that differ from its login's.</param>
-    /// <returns>Where the session is now; null: <see cref="Reason"/> tells why it is not.</returns>
-    public async ValueTask<MovedTo?> RunAsync(bool tellsAll)
+    public async ValueTask<MoveEnd> RunAsync(bool tellsAll)
     {
         hub.Deadlines.Add(_client.Limit);
         var search = new ServerSearch(hub, _client, Request);
@@ -82,30 +70,26 @@ internal sealed class SessionMove(
                     await TellAsync(login.Parameters, tellsAll);
                     var moved = new MovedTo(search.Target, search.Server!, search.Ticket, login.Key);
                     (search.Server, search.Ticket) = (null, null);
-                    return moved;
+                    return new(moved);
                 }
                 if (end == OwnLoginEnd.Asked)
                 {
-                    Reason = NotMoved.NeedsClient;
-                    return null;
+                    return new(null, NotMoved.NeedsClient);
                 }
                 if (FailureOf(end, login.Code) is not { } failure)
                 {
-                    (Reason, Words) = (NotMoved.Refused, login.Words);
-                    return null;
+                    return new(null, NotMoved.Refused, login.Words);
                 }
                 if (!search.TryNoteFailure(failure) || hub.Time.GetTimestamp() >= _latest)
                 {
-                    return null;
+                    break;
                 }
             }
-            Reason = hub.IsDraining ? NotMoved.Draining : NotMoved.NoServer;
-            return null;
+            return new(null, hub.IsDraining ? NotMoved.Draining : NotMoved.NoServer);
         }
         catch (Exception error) when (ConnectionFault.Is(error))
         {
-            Reason = NotMoved.ClientGone;
-            return null;
+            return new(null, NotMoved.ClientGone);
         }
         finally
         {
@@ -118,7 +102,7 @@ internal sealed class SessionMove(
     {
         _client.Limit.Watch(server, Math.Min(_latest, hub.After(hub.Settings.LoginTimeout)));
         var end = await ClientWatch.WhileStayingAsync(
-            connection,
+            _connection,
             async gone =>
             {
                 await using var abort =
@@ -151,21 +135,14 @@ internal sealed class SessionMove(
         while (ServerMessage.Peek(rest) is { State: ServerMessageState.Whole } message)
         {
             var one = rest.Slice(0, message.Length).ToArray();
-            if (tellsAll || again.Parameters.AsSpan().IndexOf(one) < 0)
+            if (tellsAll || _again.Parameters.AsSpan().IndexOf(one) < 0)
             {
-                connection.Output.Write(one);
+                _connection.Output.Write(one);
             }
             rest = rest.Slice(message.Length);
         }
         using var limit = new CancellationTokenSource(
             TimeSpan.FromTicks(Math.Max(1, hub.Time.GetElapsedTime(hub.Time.GetTimestamp(), _latest).Ticks)), hub.Time);
-        await connection.Output.FlushAsync(limit.Token);
+        await _connection.Output.FlushAsync(limit.Token);
     }
 }
-
-/// <summary>Where a session has moved to.</summary>
-/// <param name="Target">The member.</param>
-/// <param name="Server">The server's connection: logged in, and ready.</param>
-/// <param name="Ticket">Counts the session at its member.</param>
-/// <param name="Key">The key by which the server knows the session; its client has another one.</param>
-internal sealed record MovedTo(RouteTarget Target, ITransportConnection Server, IDisposable? Ticket, BackendKey? Key);

@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace Routing.Proxy.Sessions.Moving;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>What it takes to log a session in again without its client. Kept only where sessions may move.</summary>
 /// <param name="Packet">The start-up message as it was sent.</param>

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Routing.Proxy.Sessions.Moving;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>
 /// Tells of sessions that moved: at most one line for each listener and way in ten seconds. Any thread.

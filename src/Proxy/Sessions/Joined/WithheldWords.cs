@@ -2,7 +2,7 @@ using System.Buffers;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
-namespace Routing.Proxy.Sessions.Moving;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>What a server meant by words that were withheld from the client of a session at rest.</summary>
 internal enum WordsMeaning

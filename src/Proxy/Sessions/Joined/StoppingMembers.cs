@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions.Moving;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>
 /// Shares among sessions whether a member is stopping: all of its sessions hear the same words at one moment. Any

@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions.Moving;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>
 /// Keeps the parameters that servers tell at logins once for all sessions that were told the same. Any thread.

@@ -1,4 +1,4 @@
-namespace Routing.Proxy.Sessions.Moving;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>Why a session that lost its server did not move, where its listener lets sessions move.</summary>
 internal enum NotMoved
