@@ -73,7 +73,7 @@ public sealed class ProvenViews(IClusterViews views, TimeProvider time) : IClust
         }
         finally
         {
-            // An enumerator may not be disposed of while it moves: it is cancelled first.
+            // An enumerator must not be disposed of while MoveNextAsync runs: it is cancelled first.
             await ((Task?)next ?? Task.CompletedTask).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await source.DisposeAsync().ConfigureAwait(false);
         }

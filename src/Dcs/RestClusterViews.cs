@@ -116,7 +116,7 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    // A change is at hand: no member leads, or the leader's agent is silent.
+    // A change of the leader is likely: no member leads, or the leader's agent is silent.
     private static bool IsInDoubt(ClusterView view, Dictionary<Uri, ClusterSnapshot> answers) =>
         view.IsLive
             && (view.Snapshot.LeaderMember is not { } leader

@@ -121,7 +121,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
             Publish(Current with { IsLive = false });
             End(ownMistake);
             _broken.TrySetException(ownMistake);
-            _ = _broken.Task.Exception;   // not every owner looks
+            _ = _broken.Task.Exception;   // marks the exception as observed: an owner need not read it
         }
     }
 
@@ -150,7 +150,7 @@ public sealed partial class TopologyWatch : IAsyncDisposable
     {
         var superseded = _state.Superseded;
         superseded.TrySetException(reason);
-        _ = superseded.Task.Exception;   // when nothing waits, nothing needs the exception
+        _ = superseded.Task.Exception;   // marks the exception as observed where no reader waits
     }
 
     [LoggerMessage(EventId = 3030, Level = LogLevel.Error, Message = "A handler of the topology failed")]

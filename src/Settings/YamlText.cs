@@ -92,7 +92,7 @@ public static class YamlText
             }
             catch (Exception e) when (e is not SettingsFormatException)
             {
-                // The parser itself stumbles over some texts, such as a bracket that is not closed.
+                // The parser throws other exceptions for some texts, such as a bracket that is not closed.
                 throw Wrong(_parser.Current?.End ?? Mark.Empty, "", null,
                     $"is no valid YAML from here on: {e.Message}");
             }

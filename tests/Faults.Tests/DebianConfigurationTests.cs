@@ -155,15 +155,7 @@ public sealed class DebianConfigurationTests : IAsyncLifetime
         /// <summary>A REST document.</summary>
         public async Task<JsonNode?> GetAsync(string path) => JsonNode.Parse(await s_http.GetStringAsync(Rest(path)));
 
-        public async ValueTask DisposeAsync()
-        {
-            if (!process.HasExited)
-            {
-                process.Send(ProcessSignal.Kill);
-            }
-            await process.WaitForExitAsync(TimeSpan.FromSeconds(30));
-            process.Dispose();
-        }
+        public async ValueTask DisposeAsync() => await process.KillAsync(TimeSpan.FromSeconds(30));
 
         private Uri Rest(string path) => new($"http://127.0.0.1:{restPort}{path}");
     }

@@ -111,6 +111,18 @@ public sealed class OrdinaryProcess : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _process.Dispose();
 
+    /// <summary>Kills it where it still runs, waits for its end, and disposes of it.</summary>
+    /// <exception cref="TimeoutException">It has not ended within the limit.</exception>
+    public async Task KillAsync(TimeSpan limit)
+    {
+        if (!HasExited)
+        {
+            Send(ProcessSignal.Kill);
+        }
+        await WaitForExitAsync(limit);
+        Dispose();
+    }
+
     /// <summary>Sends a signal to a process of ours that need not be our child. False: it is gone.</summary>
     public static bool Send(int pid, ProcessSignal signal)
     {

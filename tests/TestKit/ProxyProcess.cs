@@ -195,20 +195,7 @@ public sealed class ProxyProcess : IAsyncDisposable
         Superuser.ConnectionString("127.0.0.1", port, commandTimeout: 20);
 
     /// <summary>A connection through the port.</summary>
-    public static async Task<NpgsqlConnection> OpenAsync(int port)
-    {
-        var connection = new NpgsqlConnection(ConnectionString(port));
-        try
-        {
-            await connection.OpenAsync();
-            return connection;
-        }
-        catch
-        {
-            await connection.DisposeAsync();
-            throw;
-        }
-    }
+    public static Task<NpgsqlConnection> OpenAsync(int port) => Superuser.OpenAsync(ConnectionString(port));
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

@@ -34,6 +34,7 @@ public sealed partial class SettingProbe(
         new JsonObject { ["checkpoint"] = "spread" }, new JsonObject { ["mode"] = "require" },
         new JsonObject { ["mode"] = "pass_through" }, new JsonObject { ["host"] = "10.0.0.9" },
         new JsonObject { ["restore_command"] = "/bin/true" },
+        new JsonObject { ["parameters"] = new JsonObject { ["work_mem"] = "8MB" } },
         new JsonObject { ["policy"] = "failover" }, new JsonObject { ["from"] = "10.0.0.0/8" },
         new JsonObject { ["other"] = new JsonObject { ["type"] = "physical" } },
         new JsonArray(new JsonObject { ["name"] = "other" }), new JsonObject { ["username"] = "o", ["password"] = "o" },
@@ -228,6 +229,7 @@ public sealed partial class SettingProbe(
     private static JsonNode? ValueOf(DocumentedSetting setting) => setting switch
     {
         { Default: null } or { IsDescribed: true } => null,
+        { Default: "{}" } => new JsonObject(),
         { Default: ['[', .., ']'] list } => new JsonArray(list[1..^1]),
         { Unit: "min" } => JsonValue.Create($"{setting.Default}min"),
         { Unit: "MiB" } => JsonValue.Create($"{setting.Default}MB"),

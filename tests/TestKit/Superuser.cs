@@ -25,4 +25,20 @@ public static class Superuser
             GssEncryptionMode = GssEncryptionMode.Disable,
             SslMode = SslMode.Disable,
         }.ConnectionString;
+
+    /// <summary>Opens a connection; one that can't be opened is disposed of.</summary>
+    public static async Task<NpgsqlConnection> OpenAsync(string connectionString)
+    {
+        var connection = new NpgsqlConnection(connectionString);
+        try
+        {
+            await connection.OpenAsync();
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
 }

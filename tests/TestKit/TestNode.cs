@@ -200,20 +200,7 @@ public sealed class TestNode : IDisposable
     public void LoseDisk() => Directory.Delete(DataDirectory, recursive: true);
 
     /// <summary>Opens a connection as the superuser.</summary>
-    public async Task<NpgsqlConnection> OpenAsync()
-    {
-        var connection = new NpgsqlConnection(ConnectionString);
-        try
-        {
-            await connection.OpenAsync();
-            return connection;
-        }
-        catch
-        {
-            await connection.DisposeAsync();
-            throw;
-        }
-    }
+    public Task<NpgsqlConnection> OpenAsync() => Superuser.OpenAsync(ConnectionString);
 
     /// <summary>Runs one statement.</summary>
     /// <returns>The first column of the first row as text; null when there is none.</returns>

@@ -100,7 +100,7 @@ public sealed class EtcdClusterStore : IClusterStore
         var running = NewWatch(newest.Writer).RunAsync(stop.Token);
         try
         {
-            // Ends only by the token, or with an error of our own: both come out here.
+            // The watch ends by the token, or with a mistake of this program: both are thrown here.
             await foreach (var view in newest.Reader.ReadAllAsync(cancellationToken))
             {
                 yield return view;
@@ -118,7 +118,7 @@ public sealed class EtcdClusterStore : IClusterStore
     {
         var operation = _client.Begin("grant a lease", cancellationToken);
         var request = new LeaseGrantRequest { TTL = (long)Math.Ceiling(ttl.TotalSeconds) };
-        // Asked twice, one of the leases stays unused until it ends by itself.
+        // A repeated request may grant two leases: the unused one ends by itself.
         var answer = await _client.AskAsync(
             operation, async (endpoint, call) => await endpoint.Lease.LeaseGrantAsync(request, call));
         _discovery.Begin();
@@ -190,7 +190,7 @@ public sealed class EtcdClusterStore : IClusterStore
             {
                 return written;
             }
-            // Ours still, but written in between: look again.
+            // This member still holds the key, but it was written in between: read it again.
         }
     }
 
@@ -319,7 +319,7 @@ public sealed class EtcdClusterStore : IClusterStore
         {
             throw new RpcException(new Status(StatusCode.Unavailable, "the stream ended without an answer"));
         }
-        return call.ResponseStream.Current;   // leaving ends the stream
+        return call.ResponseStream.Current;   // disposing of the call ends the stream
     }
 
     /// <summary>Whether a write whose answer was lost is seen to have happened; null: it can't be told.</summary>
@@ -348,7 +348,7 @@ public sealed class EtcdClusterStore : IClusterStore
     private async ValueTask<LeaderWrite> TryAcquireLeaderAsync(
         EtcdOperation operation, string member, long leaseId, RaceBasis? basis)
     {
-        // May be repeated: created twice it can't be, and when it is there, name and lease tell which member made it.
+        // The request may be repeated: the key is created once, and its name and lease tell which member created it.
         var transaction = _keys.Transaction(
             ClusterKeys.Leader,
             _keys.Put(ClusterKeys.Leader, member, leaseId),
@@ -443,7 +443,7 @@ public sealed class EtcdClusterStore : IClusterStore
             operation, key, transaction, canRepeat: true, answer => answer.Responses[1].ResponseRange.Kvs.Count > 0);
         if (outcome.Status != WriteStatus.Unknown && !operation.IsOver)
         {
-            // Only to clean up: it would end by itself.
+            // The claim is deleted early; without this it ends with its lease.
             await _client.TryAsync(
                 operation,
                 async (endpoint, call) =>

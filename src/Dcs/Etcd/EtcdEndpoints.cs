@@ -7,7 +7,7 @@ namespace Routing.Dcs.Etcd;
 /// </remarks>
 internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimeProvider time) : IDisposable
 {
-    // A silent endpoint costs a whole attempt, so it is left alone longest; one that answers may be well in a moment.
+    // A silent endpoint costs a whole attempt, so it is avoided longest; one that answers may soon work again.
     private static readonly TimeSpan s_avoidSilent = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_avoidUnreachable = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan s_avoidBusy = TimeSpan.FromMilliseconds(100);
@@ -132,7 +132,7 @@ internal sealed class EtcdEndpoints(IEnumerable<EtcdEndpoint> configured, TimePr
             EtcdFailureKind.Silent => s_avoidSilent,
             EtcdFailureKind.Unreachable => s_avoidUnreachable,
             EtcdFailureKind.NotNow or EtcdFailureKind.Ambiguous => s_avoidBusy,
-            _ => TimeSpan.Zero,   // it answered the question: nothing is wrong with it
+            _ => TimeSpan.Zero,   // the endpoint answered: the refusal is no fault of it
         };
         lock (_gate)
         {

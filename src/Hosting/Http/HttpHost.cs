@@ -14,7 +14,7 @@ namespace Routing.Hosting.Http;
 /// <summary>A small HTTP/1.1 server: Kestrel and nothing else of the web framework, one address, one handler.</summary>
 internal sealed class HttpHost : IAsyncDisposable
 {
-    private readonly WebApplication _application;   // never run: its server is all that is wanted of it
+    private readonly WebApplication _application;   // never run: only its server is used
 
     private HttpHost(WebApplication application)
     {
@@ -119,7 +119,7 @@ internal sealed class HttpHost : IAsyncDisposable
 
         public void DisposeContext(HttpContext context, Exception? exception)
         {
-            // A DefaultHttpContext owns nothing: Kestrel releases the features.
+            // A DefaultHttpContext has nothing to dispose of: Kestrel releases the features.
         }
     }
 }

@@ -60,7 +60,7 @@ internal sealed class ProgramLog : ILoggerProvider, ILogQueue, IAsyncDisposable
         }
         catch (TimeoutException)
         {
-            // A disk that hangs must not keep the process: the lines are lost, as they would be in a crash.
+            // A disk that hangs must not keep the process from ending: the lines are lost, as they would be in a crash.
         }
     }
 

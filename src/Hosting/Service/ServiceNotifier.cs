@@ -12,7 +12,7 @@ namespace Routing.Hosting.Service;
 /// </remarks>
 internal sealed partial class ServiceNotifier
 {
-    // A manager that does not read must hold up neither a reload nor the end.
+    // A service manager that does not read its socket must delay neither a reload nor the shutdown.
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
     private readonly string? _address;
@@ -76,7 +76,7 @@ internal sealed partial class ServiceNotifier
         return value;
     }
 
-    // Never throws.
+    // Never throws: a message that cannot be sent is logged.
     private void Send(string state, string? status)
     {
         if (string.IsNullOrEmpty(_address))

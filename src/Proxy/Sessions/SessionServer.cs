@@ -68,10 +68,14 @@ internal sealed partial class SessionServer : IAsyncDisposable
     /// <summary>
     /// Judges all open sessions now and ends those that may not stay; done by itself after each change of the routes.
     /// </summary>
-    public ValueTask SweepAsync()
+    public void Sweep()
     {
-        Sweep();
-        return ValueTask.CompletedTask;
+        var sweep = new SweepState(_hub);
+        _hub.Sessions.ForEach(sweep, static (state, session) => state.Visit(session));
+        if (sweep.Again is { } again)
+        {
+            _ = SweepAgainAsync(again);
+        }
     }
 
     /// <summary>
@@ -180,16 +184,6 @@ internal sealed partial class SessionServer : IAsyncDisposable
         catch (Exception error)
         {
             LogFault(error);
-        }
-    }
-
-    private void Sweep()
-    {
-        var sweep = new SweepState(_hub);
-        _hub.Sessions.ForEach(sweep, static (state, session) => state.Visit(session));
-        if (sweep.Again is { } again)
-        {
-            _ = SweepAgainAsync(again);
         }
     }
 

@@ -54,7 +54,7 @@ public static class DynamicPostgresSection
         }
         foreach (var _ in ControlledParameters.From(given, (problem, _) => problems.Add(problem)))
         {
-            // each is read, and complains if it must
+            // reading a value reports what is wrong with it
         }
         return problems.ToImmutable();
     }

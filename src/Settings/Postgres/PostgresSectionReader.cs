@@ -104,7 +104,7 @@ public static class PostgresSectionReader
             if (name.IndexOf('=', StringComparison.Ordinal) is > 0 and var equals
                 && value?.GetValueKind() is JsonValueKind.True)
             {
-                // a flag that brings its value along
+                // a flag and its value in one text
                 (name, value) = (name[..equals], JsonValue.Create(name[(equals + 1)..]));
             }
             if (name.Length == 0

@@ -3,7 +3,8 @@ using System.Collections.Immutable;
 namespace Routing.Settings.Postgres;
 
 /// <summary>
-/// The <c>postgresql</c> settings that both the local file and the dynamic configuration may hold. Null: not said.
+/// The <c>postgresql</c> settings that both the local file and the dynamic configuration may hold. Null: the source
+/// does not set it.
 /// </summary>
 public sealed record SharedPostgresSettings
 {

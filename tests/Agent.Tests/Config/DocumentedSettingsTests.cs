@@ -1,8 +1,13 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 using Routing.Agent.Config;
 using Routing.Cluster;
 using Routing.Cluster.Keys;
+using Routing.Hosting.Logging;
 using Routing.Settings;
 using Routing.TestKit;
 
@@ -29,6 +34,10 @@ public sealed class DocumentedSettingsTests
 
     private static readonly SettingProbe s_shared = new(ReadShared, [Baseline("""{"hosts": "127.0.0.1:2379"}""")]);
 
+    private static readonly SettingProbe s_bootstrap = new(
+        ReadBootstrap,
+        [Baseline("""{"hosts": "127.0.0.1:2379"}""", """{"initdb": ["no-sync"], "other": {"command": "/bin/true"}}""")]);
+
     private static readonly SettingProbe s_dynamic = new(ReadDynamic, [[]]);
 
     [Theory]
@@ -46,6 +55,59 @@ public sealed class DocumentedSettingsTests
     public void A_setting_of_the_server_is_in_force_as_its_entry_says() => AssertAll(
         s_shared,
         DocumentedSetting.Of(Repository.Section(Document, "## `postgresql`, local or dynamic"), "postgresql."));
+
+    [Fact]
+    public void A_setting_of_the_bootstrap_is_read_as_its_entry_says() =>
+        AssertAll(s_bootstrap, DocumentedSetting.Of(Repository.Section(Document, "## `bootstrap`"), "bootstrap."));
+
+    [Fact]
+    public void A_tag_means_what_its_row_says()
+    {
+        var properties = typeof(MemberTags).GetProperties()
+            .ToDictionary(property => property.Name, StringComparer.OrdinalIgnoreCase);
+        var rows = Repository.Section(Document, "## `tags`").Split('\n').Where(line => line.StartsWith("| `"))
+            .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
+            .SelectMany(cells => cells[1].Split(", ").Zip(cells[2].Split(", "))).ToList();
+
+        Assert.Equal(8, rows.Count);
+        Assert.All(rows, row =>
+        {
+            var (tag, byDefault) = (row.First.Trim('`'), row.Second);
+            var property = properties[tag.Replace("_", "", StringComparison.Ordinal)];
+            Assert.Equal(byDefault, property.GetValue(MemberTags.Empty) switch
+            {
+                bool flag => flag ? "true" : "false",
+                int number => $"{number}",
+                var text => text is null ? "the leader" : $"{text}",
+            });
+            JsonNode other = byDefault switch { "false" => true, "1" => 7, _ => "n2" };
+            var tags = Tags(tag, other);
+            Assert.Equal($"{other}", $"{property.GetValue(tags)}", ignoreCase: true);
+        });
+
+        static MemberTags Tags(string tag, JsonNode value)
+        {
+            var configuration = Baseline("""{"hosts": "127.0.0.1:2379"}""");
+            configuration["tags"] = new JsonObject { [tag] = value };
+            return new MemberTags(((AgentSettings)ReadLocal(configuration).Settings!).Tags);
+        }
+    }
+
+    [Fact]
+    public async Task The_log_is_written_as_the_defaults_of_its_formats_say()
+    {
+        var section = Repository.Section(Document, "## `log`");
+        var format = Regex.Match(section, "`format` [^`]*`[^`]*`; default as `([^`]*)`").Groups[1].Value;
+        var date = Regex.Match(section, "`dateformat` [^`]*`[^`]*`; default as `([^`]*)`").Groups[1].Value;
+        Assert.Contains("%(message)s", format, StringComparison.Ordinal);
+
+        var line = Assert.Single(await WriteAsync(new LogSettings(), DateTime.Parse(
+            date.Replace(',', '.'), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal)));
+
+        Assert.Equal(format.Replace("%(asctime)s", date, StringComparison.Ordinal)
+            .Replace("%(levelname)s", "INFO", StringComparison.Ordinal)
+            .Replace("%(message)s", "hello", StringComparison.Ordinal), line);
+    }
 
     [Fact]
     public void A_dynamic_setting_is_read_as_its_entry_says()
@@ -67,16 +129,43 @@ public sealed class DocumentedSettingsTests
         Assert.True(problems.Count == 0, string.Join('\n', problems));
     }
 
-    private static ProbedSettings ReadLocal(JsonObject configuration)
-    {
-        // The whole text in a variable: thousands of configurations are read, and no file is needed.
-        var result = AgentSettingsReader.Load(null, SettingsEnvironment.From(
+    /// <summary>
+    /// Reads the whole text from a variable: thousands of configurations are read, and no file is needed.
+    /// </summary>
+    private static AgentSettingsResult Load(JsonObject configuration) =>
+        AgentSettingsReader.Load(null, SettingsEnvironment.From(
             AgentSettingsReader.EnvironmentPrefix,
             [KeyValuePair.Create("PATRONI_CONFIGURATION", configuration.ToJsonString())]));
+
+    private static ProbedSettings ReadLocal(JsonObject configuration)
+    {
+        var result = Load(configuration);
         return new ProbedSettings(
             result.Settings,
             [.. result.Errors.Select(error => error.ToString())],
             [.. result.Warnings.Select(warning => warning.ToString())]);
+    }
+
+    /// <summary>What is wrong in it keeps no agent from starting: it is an error all the same.</summary>
+    private static ProbedSettings ReadBootstrap(JsonObject configuration)
+    {
+        var result = Load(configuration);
+        return new ProbedSettings(
+            result.Settings?.Bootstrap,
+            [.. result.Errors.Concat(result.BootstrapErrors).Select(error => error.ToString())],
+            [.. result.Warnings.Select(warning => warning.ToString())]);
+    }
+
+    private static async Task<string[]> WriteAsync(LogSettings settings, DateTimeOffset now)
+    {
+        using var console = new StringWriter();
+        var log = new ProgramLog(settings, new FakeTimeProvider(now), console);
+        using (var factory = log.CreateFactory())
+        {
+            factory.CreateLogger("ha").LogInformation("hello");
+            await log.DisposeAsync();
+        }
+        return console.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
 
     /// <summary>What is in force after local and dynamic settings are combined.</summary>
@@ -98,9 +187,9 @@ public sealed class DocumentedSettingsTests
         return new ProbedSettings(config with { Raw = default, Postgresql = default }, config.Problems, []);
     }
 
-    private static JsonObject Baseline(string etcd) => JsonNode.Parse($$"""
+    private static JsonObject Baseline(string etcd, string bootstrap = "null") => JsonNode.Parse($$"""
         {
-          "scope": "orders", "name": "n1", "etcd3": {{etcd}},
+          "scope": "orders", "name": "n1", "etcd3": {{etcd}}, "bootstrap": {{bootstrap}},
           "restapi": { "listen": "127.0.0.2:8008" , "certfile": "/tmp/cert",
             "authentication": { "username": "u", "password": "p" } },
           "ctl": { "authentication": { "username": "u", "password": "p" } },

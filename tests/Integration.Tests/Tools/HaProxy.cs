@@ -60,12 +60,7 @@ internal sealed class HaProxy : IAsyncDisposable
     {
         if (_process is { } process)
         {
-            if (!process.HasExited)
-            {
-                process.Send(ProcessSignal.Kill);
-                await process.WaitForExitAsync(s_limit);
-            }
-            process.Dispose();
+            await process.KillAsync(s_limit);
         }
         _directory.Dispose();
     }

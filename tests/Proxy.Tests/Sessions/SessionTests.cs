@@ -404,7 +404,7 @@ public sealed class SessionTests
         Assert.Null(await before.LoginAsync());
 
         rig.Publish(isLive: false);
-        await rig.Server.SweepAsync();
+        rig.Server.Sweep();
         using var after = new RawClient(rig.WritePort);
 
         Assert.Null(await after.LoginAsync());
@@ -575,7 +575,7 @@ public sealed class SessionTests
         for (var count = 0; count < 20; count++)
         {
             rig.Publish();   // each view is a reason to judge all sessions
-            await rig.Server.SweepAsync();
+            rig.Server.Sweep();
             await reader.QueryAsync("select 1");
             Assert.Null(await reader.UntilReadyAsync());
         }
