@@ -16,7 +16,7 @@ public sealed record ClusterSnapshot
     public LeaderKey? Leader { get; init; }
 
     /// <summary>
-    /// A leader key that came back with a restored store and is not proven: it counts as nobody's, so
+    /// A leader key that came back with a restored store and is not proven: it counts as free, so
     /// <see cref="Leader"/> is null. Null when there is none.
     /// </summary>
     public LeaderKey? Returned { get; init; }

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace Routing.Cluster;
 
-/// <summary>The <c>sync</c> key: who may be promoted without losing an acknowledged commit.</summary>
+/// <summary>The <c>sync</c> key: which members may be promoted without losing an acknowledged commit.</summary>
 /// <param name="Leader">The node that owns the state; null when synchronous replication is not active.</param>
 /// <param name="Standbys">
 /// Priority mode: the nodes proven synchronous; quorum mode: the voters without the leader. Names compare without case.

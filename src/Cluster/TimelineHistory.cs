@@ -7,7 +7,7 @@ namespace Routing.Cluster;
 /// <param name="SwitchPoint">Where it ended.</param>
 /// <param name="Reason">PostgreSQL's reason.</param>
 /// <param name="Timestamp">When, as ISO text; null in old lines.</param>
-/// <param name="NewLeader">Who promoted; null in old lines.</param>
+/// <param name="NewLeader">The member that promoted; null in old lines.</param>
 public sealed record HistoryLine(uint Timeline, Lsn SwitchPoint, string Reason, string? Timestamp, string? NewLeader);
 
 /// <summary>The <c>history</c> key: every change of timeline that the cluster remembers, oldest first.</summary>

@@ -2,7 +2,7 @@ using Routing.Cluster;
 
 namespace Routing.Dcs;
 
-/// <summary>The distributed configuration store: the one place where members agree who leads.</summary>
+/// <summary>The distributed configuration store: the one place where members agree which of them leads.</summary>
 /// <remarks>
 /// <para>Each write is one transaction with its own condition: it happens whole or not at all. A request that got no
 /// answer in time ends as <i>Unknown</i>: it may have been applied, or be applied later; only a later read tells.

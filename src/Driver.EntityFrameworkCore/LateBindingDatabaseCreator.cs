@@ -3,7 +3,7 @@ using Microsoft.EntityFrameworkCore.Storage;
 namespace Routing.Driver.EntityFrameworkCore;
 
 /// <summary>
-/// Creates and deletes databases as the provider does, at the leader, with pools that are in nobody's way.
+/// Creates and deletes databases as the provider does, at the leader, after it has emptied the pools.
 /// </summary>
 /// <remarks>
 /// The provider asks whether a database exists with a connection of its own, made after the context's. So within these

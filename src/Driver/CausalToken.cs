@@ -6,7 +6,7 @@ using Routing.Cluster;
 namespace Routing.Driver;
 
 /// <summary>
-/// A point in the cluster's history: whoever reads at or after it sees every write that was committed before it was
+/// A point in the cluster's history: a read at or after it sees every write that was committed before it was
 /// captured.
 /// </summary>
 /// <remarks>

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Routing.Driver;
 
-/// <summary>One member that was tried in vain.</summary>
+/// <summary>One failed attempt to connect to a member.</summary>
 /// <param name="Member">Its name.</param>
 /// <param name="Host">Its host.</param>
 /// <param name="Port">Its port.</param>

@@ -20,7 +20,7 @@ namespace Routing.Driver;
 /// <remarks>
 /// <para>The connections are real <see cref="NpgsqlConnection"/>s. One pool for each member; the pool of a member that
 /// does not lead any more is emptied at the moment of the change, and new connections go to the new leader.</para>
-/// <para>While nobody leads, <see cref="OpenConnectionAsync(CancellationToken)"/> waits. A closed connection from
+/// <para>While no member leads, <see cref="OpenConnectionAsync(CancellationToken)"/> waits. A closed connection from
 /// <see cref="CreateConnection"/> belongs to the member that was right when it was made: prefer to open here.</para>
 /// <para>All members are thread-safe.</para>
 /// </remarks>
@@ -152,8 +152,8 @@ public sealed class RoutingDataSource : DbDataSource
         _causal.OpenAsync(token, cancellationToken);
 
     /// <summary>
-    /// Captures where the leader's log ends now: after a commit on this connection, whoever reads with the token sees
-    /// it.
+    /// Captures where the leader's log ends now: after a commit on this connection, a read with the token sees what was
+    /// committed.
     /// </summary>
     /// <param name="connection">An open connection to the leader, outside a transaction or after its commit.</param>
     /// <param name="cancellationToken">Gives up.</param>

@@ -11,6 +11,6 @@ public sealed class TopologyChangedEventArgs(ClusterTopology previous, ClusterTo
     /// <summary>What is known now.</summary>
     public ClusterTopology Current { get; } = current;
 
-    /// <summary>Whether another member leads, or nobody, or somebody again.</summary>
+    /// <summary>Whether another member leads, no member leads any more, or one leads again.</summary>
     public bool LeaderChanged => Previous.Leader != Current.Leader || Previous.Term != Current.Term;
 }

@@ -52,7 +52,7 @@ public static partial class HaLoop
         }
         if (o.Cluster!.Failover is { IsSwitchover: false } request && request.Candidate == o.Self)
         {
-            return null;   // somebody has decided by name that what the others had is to be given up
+            return null;   // an operator has named this member: what the others had is given up
         }
         return HasLeft(o.Cluster.History, o.Local.Timeline, o.Local.WalPosition) is { } end
             ? $"its WAL goes to {o.Local.WalPosition}, beyond {end} where the cluster left timeline {o.Local.Timeline}"

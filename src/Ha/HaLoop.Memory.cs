@@ -103,7 +103,7 @@ public static partial class HaLoop
     }
 
     /// <summary>
-    /// Since when nobody leads. When the keys that a leader writes have changed since, another member has led in
+    /// Since when no member leads. When the keys that a leader writes have changed since, another member has led in
     /// between, and its term was over before this member saw it: the time counts from now.
     /// </summary>
     private static LoopMemory RememberUnlocked(Observation o, LoopMemory memory)

@@ -7,7 +7,7 @@ namespace Routing.Ha;
 public static partial class HaLoop
 {
     /// <summary>
-    /// The members that a race has to ask: the members, those that departed since somebody led, and the failsafe
+    /// The members that a race has to ask: the members, those that departed since a member led, and the failsafe
     /// members.
     /// </summary>
     /// <remarks>

@@ -286,7 +286,7 @@ public static partial class HaLoop
                 continue;
             }
             usable.Add(new PeerPosition(peer.Name, peer.Position, peer.Timeline));
-            // A member that waits for the WAL of one that must not lead waits for ever.
+            // A member that waits for the WAL of one that must not lead would never lead.
             if (peer.Damage is not null || IsBarredByTimeline(o, peer) || IsOutsideFailsafe(o, peer.Name)
                 || IsGoneForLong(o, peer.Name) || LeavesTheKeyToUs(o, peer) || hasLeft)
             {

@@ -51,7 +51,7 @@ public static partial class HaLoop
         }
         if (ConsentsLeft(o) > TimeSpan.Zero)
         {
-            return null;   // the others would elect nobody until their consents have ended
+            return null;   // the others elect no leader until their consents have ended
         }
         var possible = CanHandOver(o, request.Candidate, isFailover: !request.IsSwitchover, required: null,
             isSwitchover: request.IsSwitchover, site: request.Site);

@@ -113,7 +113,7 @@ public static partial class HaLoop
         }
         if (o.Memory.WonInitialize || o.Job?.Kind is JobKind.Bootstrap or JobKind.AbandonBootstrap)
         {
-            return null;   // a new cluster: the empty initialize key is ours, nobody else can lead it yet
+            return null;   // a new cluster: the empty initialize key is ours, no other member can lead it yet
         }
         if (o.Job is { StopsInTime: true })
         {

@@ -114,7 +114,7 @@ public sealed record KnownMembers
             return !paused && now - member.Since > KeptAfterPause;
         }
         // A standby that went while another led is no part of the last leader's view; a former leader's race is over. A
-        // winner with Patroni may have asked nobody.
+        // winner with Patroni may have asked no member.
         return cluster.LeaderMember is { Role: Role.Primary or Role.StandbyLeader, State: PostgresState.Running } leader
             && leader.Name != member.Member.Name && (leader.Routing is not null || !member.MayBePrimary);
     }

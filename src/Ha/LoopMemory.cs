@@ -113,12 +113,12 @@ public sealed record LoopMemory
 
     /// <summary>
     /// The store was set up anew or restored: until then a leader of its earlier life may still hold its lease, and no
-    /// standby races. Null: nobody can.
+    /// standby races. Null: no member can.
     /// </summary>
     public TimeSpan? EarlierLeaseUntil { get; init; }
 
     /// <summary>
-    /// That leader, as far as it is known; when it has carried its key over, nobody else can believe.
+    /// That leader, as far as it is known; when it has carried its key over, no other member can believe.
     /// </summary>
     public string? EarlierLeader { get; init; }
 

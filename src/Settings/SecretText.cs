@@ -69,7 +69,7 @@ public static partial class SecretText
             or "channel_binding" or "sslnegotiation" or "server_tokens" or "passfile" or "password_encryption";
     }
 
-    // Up to the last @: a password that nobody has escaped may hold one.
+    // Up to the last @: a password that was not escaped may hold one.
     [GeneratedRegex(@"://[^\s]*@", RegexOptions.CultureInvariant)]
     private static partial Regex UserOfUrl();
 

@@ -59,7 +59,7 @@ public sealed record SettingsProblem(string Origin, string Path, string? Value, 
     private static string Short(string value) => value.Length <= LongestValue ? value
         : string.Create(CultureInfo.InvariantCulture, $"{value[..LongestValue]}… ({value.Length} characters)");
 
-    /// <summary>One line without characters that a terminal obeys, or that nobody sees.</summary>
+    /// <summary>One line without control characters and characters that are not shown.</summary>
     private static string Printable(string text)
     {
         if (!text.Any(IsUnseen))

@@ -10,14 +10,14 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Rest;
 
-/// <summary>Who may use the methods that change something.</summary>
+/// <summary>Decides which clients may use the methods that change something.</summary>
 /// <param name="settings">The <c>restapi</c> section.</param>
 /// <param name="allowed">Its allowlist, resolved.</param>
 internal sealed partial class AccessControl(RestSettings settings, ImmutableArray<IPNetwork> allowed)
 {
     private static readonly TimeSpan s_resolveTimeout = TimeSpan.FromSeconds(2);
 
-    /// <summary>Resolves the allowlist; a name that does not resolve allows nobody.</summary>
+    /// <summary>Resolves the allowlist; a name that does not resolve allows no client.</summary>
     public static async Task<AccessControl> CreateAsync(
         RestSettings settings, TimeProvider time, ILogger logger, CancellationToken cancellationToken)
     {

@@ -127,7 +127,7 @@ internal sealed partial class LeaderChangeRequest(IAgentControl control, TimePro
         static Answer Bad(string sentence) => new(StatusCodes.Status400BadRequest, sentence);
     }
 
-    /// <summary>Why nobody could take over now; null when somebody could.</summary>
+    /// <summary>Why no member could take over now; null when one could.</summary>
     private async Task<string?> ImpossibleAsync(
         Wish wish, ClusterSnapshot cluster, DynamicConfig config, CancellationToken cancellationToken)
     {

@@ -97,7 +97,7 @@ internal sealed partial class RestHandler(
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            // The client went away; there is nobody to answer.
+            // The client went away: no answer is needed.
         }
         catch (ClusterStoreException problem)
         {

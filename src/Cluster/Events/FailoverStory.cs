@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace Routing.Cluster.Events;
 
-/// <summary>How the leader changed: who led before, who leads now, and when each step was done.</summary>
+/// <summary>How the leader changed: which member led before, which one leads now, and when each step came.</summary>
 public sealed record FailoverStory
 {
     /// <summary>The names of the phases, in their order.</summary>
@@ -18,7 +18,7 @@ public sealed record FailoverStory
     /// <summary>The member that led before; null: none is known.</summary>
     public string? From { get; init; }
 
-    /// <summary>Who leads now; null: the leader key is still free.</summary>
+    /// <summary>The member that leads now; null: the leader key is still free.</summary>
     public string? To { get; init; }
 
     /// <summary>The new term; 0 while there is none.</summary>

@@ -11,7 +11,7 @@ internal sealed class Route(HostPolicy policy, HostSet hosts, MemberPool[] pools
     public HostSet Hosts => hosts;
 
     /// <summary>Picks a member's pool; null: there is none. Allocates nothing.</summary>
-    /// <param name="tried">Members that this caller has tried in vain; they come last.</param>
+    /// <param name="tried">Members that this caller could not connect to; they come last.</param>
     public MemberPool? Pick(HashSet<string>? tried = null)
     {
         if (pools.Length == 1)

@@ -25,7 +25,7 @@ internal static class RetainedSlots
         }
         else if (o.DcsIsSilent)
         {
-            // Nobody could show itself meanwhile: the time counts for nobody.
+            // No member could show itself meanwhile: the time counts for none.
             var silence = o.Now - o.Memory.At;
             seen = seen.SetItems(seen.Select(entry => KeyValuePair.Create(entry.Key, entry.Value + silence)));
         }

@@ -69,7 +69,7 @@ internal static class PrioritySync
     }
 
     /// <summary>
-    /// Strict, and nobody to wait for: commits go on waiting for those published, or for nobody that exists.
+    /// Strict, and no standby to wait for: commits wait for those published, or for a name that no standby has.
     /// </summary>
     private static SyncDecision KeepStrict(
         SyncObservation o, SyncStandbyNames force, ImmutableSortedSet<string> published)

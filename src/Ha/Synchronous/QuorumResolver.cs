@@ -36,7 +36,7 @@ public sealed record QuorumSituation
 
     /// <summary>
     /// Whether every race that the voters allow meets every acknowledgement: no q + 1 voters are disjoint from k of the
-    /// names. Without voters nobody but the owner can win.
+    /// names. Without voters the owner alone can win.
     /// </summary>
     public bool IsSafe => Voters.IsEmpty || Voters.Union(Names).Count <= Quorum + Count;
 }
@@ -97,7 +97,7 @@ public static class QuorumResolver
         {
             if (steps.Count > 0 && steps[^1].GetType() == step.GetType())
             {
-                steps.RemoveAt(steps.Count - 1);   // nobody acts on what is overwritten at once
+                steps.RemoveAt(steps.Count - 1);   // no member acts on a value that is overwritten at once
             }
             steps.Add(step);
             if (step is QuorumStep.Pause || steps.Count > MostSteps)
@@ -140,7 +140,7 @@ public static class QuorumResolver
     };
 
     /// <summary>
-    /// Nobody but the owner can win: the parameter may change freely, and voters come once somebody is confirmed.
+    /// The owner alone can win: the parameter may change freely, and voters come once a standby is confirmed.
     /// </summary>
     private static QuorumStep? Begin(QuorumSituation s)
     {
@@ -159,7 +159,7 @@ public static class QuorumResolver
     }
 
     /// <summary>
-    /// Key and parameter do not fit together (somebody else changed one): publish what the parameter proves.
+    /// Key and parameter do not fit together (another program changed one): publish what the parameter proves.
     /// </summary>
     private static QuorumStep.Publish Repair(QuorumSituation s) => s.Count == 0 || s.Confirmed == 0
         ? new QuorumStep.Publish(s.Self, 0, NameSet.Empty)
@@ -181,7 +181,7 @@ public static class QuorumResolver
         {
             return new QuorumStep.Require(s.Count, s.Names.Union(add));
         }
-        // Here voters are gone, but nobody is confirmed to hold what they may have acknowledged.
+        // Here voters are gone, but no standby is confirmed to hold what they may have acknowledged.
         return Publish(s, s.Voters.Union(s.Active)) is { } more && more.Voters.Count > s.Voters.Count
             ? more
             : new QuorumStep.Pause();

@@ -25,7 +25,7 @@ public enum SyncMethod
 public sealed record SyncStandbyNames(SyncMethod Method, int Count, ImmutableSortedSet<string> Names)
 {
     /// <summary>
-    /// A name that no standby has: in strict mode commits wait for it when there is nobody else to wait for.
+    /// A name that no standby has: in strict mode commits wait for it when there is no standby to wait for.
     /// </summary>
     public const string Placeholder = "__patroni_strict_sync_replica_placeholder__";
 
@@ -50,7 +50,7 @@ public sealed record SyncStandbyNames(SyncMethod Method, int Count, ImmutableSor
         Method == other.Method && Count == other.Count && Names.SetEquals(other.Names);
 
     /// <summary>
-    /// The text for priority mode: <c>name</c>, or <c>n (a,b)</c> which waits for each of them; null for nobody.
+    /// The text for priority mode: <c>name</c>, or <c>n (a,b)</c> which waits for each of them; null: no standby.
     /// </summary>
     public static string? ForPriority(ImmutableSortedSet<string> names) => names.Count switch
     {
@@ -59,7 +59,7 @@ public sealed record SyncStandbyNames(SyncMethod Method, int Count, ImmutableSor
         _ => string.Create(CultureInfo.InvariantCulture, $"{names.Count} ({List(names)})"),
     };
 
-    /// <summary>The text for quorum mode: <c>ANY k (a,b)</c>; null for nobody.</summary>
+    /// <summary>The text for quorum mode: <c>ANY k (a,b)</c>; null: no standby.</summary>
     public static string? ForQuorum(int count, ImmutableSortedSet<string> names) => names.IsEmpty
         ? null
         : string.Create(CultureInfo.InvariantCulture, $"ANY {count} ({List(names)})");

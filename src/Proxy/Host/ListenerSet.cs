@@ -50,7 +50,7 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
         }
     }
 
-    /// <summary>Closes what was opened in vain.</summary>
+    /// <summary>Closes sockets that were opened and are not used.</summary>
     public static void Close(IReadOnlyDictionary<ListenAddress, Socket> opened)
     {
         foreach (var socket in opened.Values)

@@ -80,7 +80,7 @@ internal sealed partial class NameCache(
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         entry.End(isNews ? found : before, found.IsEmpty ? 0 : time.GetTimestamp());
-        // In a cluster at rest nothing else would ever ask anew for a name that was looked up in vain.
+        // In a cluster at rest nothing else would ever ask anew for a name whose lookup failed.
         if (isNews || (found.IsEmpty && !_stop.IsCancellationRequested))
         {
             changed();
@@ -113,7 +113,7 @@ internal sealed partial class NameCache(
 
         private IPAddress[] _addresses = [];
 
-        /// <summary>Why the last lookup was in vain; null: it was not.</summary>
+        /// <summary>Why the last lookup failed; null: it did not fail.</summary>
         public string? Problem { get; set; }
 
         public ImmutableArray<IPAddress> Addresses =>

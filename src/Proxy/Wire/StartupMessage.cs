@@ -11,7 +11,7 @@ internal sealed record StartupMessage
     /// <summary>Major version in the upper, minor in the lower half: 3.0 is 196608.</summary>
     public required int Protocol { get; init; }
 
-    /// <summary>Who logs in.</summary>
+    /// <summary>The name of the user that logs in.</summary>
     public required string User { get; init; }
 
     /// <summary>The database; the user's name where it is left out.</summary>

@@ -1,6 +1,6 @@
 namespace Routing.Proxy.Sessions.Joined;
 
-/// <summary>Something that must not last for ever.</summary>
+/// <summary>Something that ends at a deadline.</summary>
 internal abstract class Expiring
 {
     private long _deadline = long.MaxValue;

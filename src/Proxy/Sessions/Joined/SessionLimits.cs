@@ -3,7 +3,7 @@ using Routing.Proxy.Sessions.Refusals;
 
 namespace Routing.Proxy.Sessions.Joined;
 
-/// <summary>Who has how many sessions: all together, by listener, by user. Any thread.</summary>
+/// <summary>Counts sessions against their limits: all together, by listener, by user. Any thread.</summary>
 internal sealed class SessionLimits
 {
     private readonly SessionCounter _all = new();
@@ -20,8 +20,8 @@ internal sealed class SessionLimits
         SessionSettings settings, ListenerModel listener, string? user, out SessionPlace place)
     {
         place = default;
-        // Looked at together, and taken only when there is room in each: a place that is taken for a moment, by one who
-        // is refused for another limit, would keep somebody else out.
+        // All limits are checked before a place is taken: a place that is taken for a moment, by a client that is then
+        // refused for another limit, would keep another client out.
         lock (_lock)
         {
             if (!_all.HasRoom(settings.MaximumSessions))

@@ -218,7 +218,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
         _ended.TrySetResult();
     }
 
-    // Held while it is written to: the number of a descriptor that was closed may be somebody else's.
+    // Held while it is written to: the number of a closed descriptor may belong to another file by then.
     private void Wake()
     {
         var isHeld = false;

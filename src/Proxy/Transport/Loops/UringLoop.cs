@@ -11,7 +11,7 @@ namespace Routing.Proxy.Transport.Loops;
 /// <remarks>
 /// Sources are told of events as on epoll: a wait for one event is asked for anew after each. What a source wants is
 /// compared with what the kernel was asked for once in a turn, so that changes that undo each other cost nothing. While
-/// the kernel receives for a source nobody else may, or bytes would change their order; so one kind of request begins
+/// the kernel receives for a source no other code may, or bytes would change their order; so one kind of request begins
 /// only when the other has ended.
 /// </remarks>
 internal sealed unsafe class UringLoop : EventLoop
