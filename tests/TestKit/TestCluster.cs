@@ -165,7 +165,7 @@ public sealed class TestCluster : IAsyncDisposable
                     return false;
                 }
                 found = this[name];
-                return await found.GetAsync("/patroni") is { } status && Text(status["role"]) == "primary"
+                return await found.GetAsync("/patroni") is { } status && IsPrimary(status)
                     && Text(status["state"]) == "running";
             },
             () => not is null ? "a primary leads" : $"a primary other than {not.Name} leads",
@@ -186,7 +186,7 @@ public sealed class TestCluster : IAsyncDisposable
             {
                 var keys = await Keys.AllAsync();
                 if (keys.GetValueOrDefault("leader")?.Value is not { } name || Started(name) is not { } first
-                    || await first.GetAsync("/patroni") is not { } status || Text(status["role"]) != "primary")
+                    || await first.GetAsync("/patroni") is not { } status || !IsPrimary(status))
                 {
                     return false;
                 }
@@ -196,7 +196,7 @@ public sealed class TestCluster : IAsyncDisposable
                 {
                     if (Member(node.Name) is not { } member || Text(member["state"]) != "running"
                         || Text(member["timeline"]) != timeline
-                        || Text(member["role"]) != (node == leader ? "primary" : "replica")
+                        || (node == leader ? !IsPrimary(member) : Text(member["role"]) != "replica")
                         || (node != leader && !await StreamsAsync(node, member, status)))
                     {
                         return false;
@@ -210,12 +210,14 @@ public sealed class TestCluster : IAsyncDisposable
             static () => "one leads and the others stream", within, isDear: true);
         return leader!;
 
+        // Patroni before 3.0.4 does not tell whether its own server streams.
         static async Task<bool> StreamsAsync(TestNode node, JsonObject member, JsonNode leaderStatus) =>
-            Text(member["replication_state"]) == "streaming"
+            (node.Patroni is not null || Text(member["replication_state"]) == "streaming")
             && leaderStatus["replication"] is JsonArray standbys
-            && standbys.Any(standby => Text(standby?["application_name"]) == node.Name)
+            && standbys.Any(standby => Text(standby?["application_name"]) == node.Name
+                && Text(standby?["state"]) == "streaming")
             && await node.GetAsync("/patroni") is { } status
-            && Text(status["replication_state"]) == "streaming"
+            && (node.Patroni is not null || Text(status["replication_state"]) == "streaming")
             // A standby that was started a moment ago tells 0 until it knows where its WAL ends: it cannot lead yet.
             && Text(status["xlog"]?["received_location"]) is not (null or "0");
     }
@@ -361,6 +363,9 @@ public sealed class TestCluster : IAsyncDisposable
     }
 
     private static string? Text(JsonNode? node) => node?.ToString();
+
+    /// <summary>Patroni before 4.0 says <c>master</c>.</summary>
+    private static bool IsPrimary(JsonNode status) => Text(status["role"]) is "primary" or "master";
 
     private TestNode? Started(string name) => _nodes.SingleOrDefault(node => node.Name == name && node.IsStarted);
 

@@ -62,6 +62,9 @@ public sealed class TestNode : IDisposable
     /// <summary>The configuration, when it was made of JSON.</summary>
     public JsonObject Config { get; internal set; } = [];
 
+    /// <summary>Patroni, which runs in the place of our agent from the next start on; null: ours does.</summary>
+    public PatroniPackage? Patroni { get; set; }
+
     /// <summary>Whether an agent was started and not yet ended by the test.</summary>
     public bool IsStarted => _agent is not null;
 
@@ -123,7 +126,8 @@ public sealed class TestNode : IDisposable
 
     /// <summary>Starts an agent with some configuration, and leaves it to the caller.</summary>
     public OrdinaryProcess StartAgent(string configFile) =>
-        OrdinaryProcess.Start(Machine, LogFile, DirectoryPath, Programs.Agent, configFile);
+        OrdinaryProcess.Start(
+            Machine, LogFile, DirectoryPath, [.. Patroni?.Agent ?? [Programs.Agent], configFile]);
 
     /// <summary>Asks the agent to end (SIGTERM) and waits for it.</summary>
     /// <returns>The exit code.</returns>

@@ -3,17 +3,17 @@ using Routing.TestKit;
 
 namespace Routing.Integration.Tests.Tools;
 
-/// <summary>Patroni's own command-line tool as the distribution ships it, pointed at a cluster of ours.</summary>
+/// <summary>Patroni's own command-line tool as the distribution ships it, pointed at a cluster.</summary>
 internal sealed class Patronictl : IDisposable
 {
-    private const string Program = "/usr/bin/patronictl";
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(90);
     private readonly TestCluster _cluster;
+    private readonly PatroniPackage _package;
     private readonly TempDirectory _directory = new("patronictl");
 
-    public Patronictl(TestCluster cluster)
+    public Patronictl(TestCluster cluster, PatroniPackage? package = null)
     {
-        _cluster = cluster;
+        (_cluster, _package) = (cluster, package ?? PatroniPackage.Debian12);
         OrdinaryProcess.GiveAway(_directory.Path);
         File.WriteAllText(_directory["ctl.yml"], new JsonObject
         {
@@ -43,7 +43,7 @@ internal sealed class Patronictl : IDisposable
             ["/bin/sh", "-c", """in="$1"; shift; exec "$@" < "$in" """, "sh", _directory[$"{name}.in"]];
         using var process = OrdinaryProcess.Start(
             _directory[$"{name}.log"], _directory.Path,
-            [.. login, .. reading, Program, "-c", _directory["ctl.yml"], .. command]);
+            [.. login, .. reading, .. _package.Ctl, "-c", _directory["ctl.yml"], .. command]);
         var code = await process.WaitForExitAsync(s_limit);
         return (code, await File.ReadAllTextAsync(_directory[$"{name}.log"]));
     }
