@@ -4,8 +4,8 @@ namespace Routing.TestKit;
 
 /// <summary>Patroni as a distribution ships it, unchanged: its agent and its <c>patronictl</c>.</summary>
 /// <remarks>
-/// Version 3.0 is Debian 12's own package. <c>ROUTING_TEST_PATRONI4</c> names a folder in which the package of version 4
-/// from a newer Debian was unpacked (<c>scripts/fetch-patroni</c>); it is Python alone, and runs with the interpreter
+/// Version 3.0 is Debian 12's own package. <c>ROUTING_TEST_PATRONI4</c> names a folder in which the package of version
+/// 4 from a newer Debian was unpacked (<c>scripts/fetch-patroni</c>); it is Python alone, and runs with the interpreter
 /// and the libraries of this system.
 /// </remarks>
 public sealed record PatroniPackage
@@ -14,7 +14,8 @@ public sealed record PatroniPackage
     private const string Interpreter = "/usr/bin/python3";
 
     private PatroniPackage(string series, string root, params ImmutableArray<string> before) =>
-        (Series, Agent, Ctl) = (series, [.. before, $"{root}/usr/bin/patroni"], [.. before, $"{root}/usr/bin/patronictl"]);
+        (Series, Agent, Ctl) =
+            (series, [.. before, $"{root}/usr/bin/patroni"], [.. before, $"{root}/usr/bin/patronictl"]);
 
     /// <summary>Version 3.0, of Debian 12.</summary>
     public static PatroniPackage Debian12 { get; } = new("3", "", Interpreter);

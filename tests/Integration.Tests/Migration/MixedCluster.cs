@@ -48,11 +48,29 @@ internal static class MixedCluster
         }
     }
 
-    /// <summary>The dynamic configuration of a mode: asynchronous, synchronous or quorum.</summary>
+    /// <summary>
+    /// The dynamic configuration of a mode: asynchronous, synchronous or quorum. Of three members each may take over.
+    /// </summary>
     public static JsonObject Mode(string mode) => mode switch
     {
-        "synchronous" => new() { ["synchronous_mode"] = true },
+        "synchronous" => new() { ["synchronous_mode"] = true, ["synchronous_node_count"] = 2 },
         "quorum" => new() { ["synchronous_mode"] = "quorum" },
         _ => [],
     };
+
+    /// <summary>Waits until the cluster is healthy and, in a synchronous mode, each standby may lead.</summary>
+    /// <returns>The leader.</returns>
+    public static async Task<TestNode> ReadyAsync(this TestCluster cluster, string mode)
+    {
+        var leader = await cluster.HealthyAsync(TestCluster.Patience * 2);
+        if (mode != "asynchronous")
+        {
+            await cluster.UntilAsync(
+                async () => (await cluster.Keys.GetAsync("sync"))?.JsonOrNull is { } sync
+                    && (string?)sync["leader"] == leader.Name
+                    && ((string?)sync["sync_standby"] ?? "").Split(',').Length == cluster.Nodes.Count - 1,
+                "every standby is named in the sync key", TestCluster.Patience * 2);
+        }
+        return leader;
+    }
 }

@@ -59,46 +59,43 @@ public sealed class MixedClusterTests
         await CtlAsync("edit-config", "-q", "--force", "-s", "postgresql.parameters.work_mem=6MB");
         await EverywhereAsync("work_mem", "6MB");
 
-        // Either tool restarts and copies anew what runs the other agent.
+        // Either tool restarts what runs the other agent.
         var before = cluster.Nodes.ToDictionary(node => node, node => node.PostmasterPid);
-        await CtlAsync("restart", cluster.Scope, third.Name, "--force");
+        await CtlAsync("restart", cluster.Scope, second.Name, "--force");
         await patronictl.DoneAsync("restart", cluster.Scope, first.Name, "--force");
         Assert.Equal(second, await ReadyAsync());
-        await patronictl.DoneAsync("restart", cluster.Scope, second.Name, "--force");
-        Assert.Equal(second, await ReadyAsync());
-        Assert.All(cluster.Nodes, node => Assert.NotEqual(before[node], node.PostmasterPid));
-        await patronictl.DoneAsync("reinit", cluster.Scope, first.Name, "--force", "--wait");
-        Assert.Equal(second, await ReadyAsync());
+        Assert.All([first, second], node => Assert.NotEqual(before[node], node.PostmasterPid));
 
-        // A pause by one tool is ended by the other.
-        await patronictl.DoneAsync("pause", "--wait", cluster.Scope);
-        Assert.Contains("Maintenance mode: on", await CtlAsync("list"), StringComparison.Ordinal);
-        await CtlAsync("resume", "--wait");
-        await CtlAsync("pause", "--wait");
-        Assert.Contains("Maintenance mode: on", await patronictl.DoneAsync("list", cluster.Scope),
-            StringComparison.Ordinal);
-        await patronictl.DoneAsync("resume", "--wait", cluster.Scope);
+        if (MixedCluster.IsFull)
+        {
+            // A pause by one tool is ended by the other.
+            await patronictl.DoneAsync("pause", "--wait", cluster.Scope);
+            Assert.Contains("Maintenance mode: on", await CtlAsync("list"), StringComparison.Ordinal);
+            await CtlAsync("resume", "--wait");
+            await CtlAsync("pause", "--wait");
+            Assert.Contains("Maintenance mode: on", await patronictl.DoneAsync("list", cluster.Scope),
+                StringComparison.Ordinal);
+            await patronictl.DoneAsync("resume", "--wait", cluster.Scope);
+
+            // Either tool copies anew what runs the other agent.
+            await patronictl.DoneAsync("reinit", cluster.Scope, first.Name, "--force", "--wait");
+            Assert.Equal(second, await ReadyAsync());
+        }
 
         await patronictl.DoneAsync(
             "switchover", cluster.Scope, "--leader", second.Name, "--candidate", third.Name, "--force");
         Assert.Equal(third, await ReadyAsync());
-        await CtlAsync("reinit", cluster.Scope, second.Name, "--force", "--wait");
-        Assert.Equal(third, await ReadyAsync());
+        if (MixedCluster.IsFull)
+        {
+            await CtlAsync("reinit", cluster.Scope, second.Name, "--force", "--wait");
+            Assert.Equal(third, await ReadyAsync());
+        }
 
         await writer.MoreAsync(20);
         await writer.StopAsync();
         Assert.Empty(await writer.MissingOnAsync(third));
 
-        // Healthy, and somebody may take over in the mode.
-        async Task<TestNode> ReadyAsync()
-        {
-            var leader = await cluster.HealthyAsync(TestCluster.Patience * 2);
-            if (mode != "asynchronous")
-            {
-                await cluster.SynchronousAsync();
-            }
-            return leader;
-        }
+        Task<TestNode> ReadyAsync() => cluster.ReadyAsync(mode);
 
         Task EverywhereAsync(string parameter, string value) => cluster.UntilAsync(
             async () =>
