@@ -125,8 +125,13 @@ internal static class Arguments
             return 1;
         }
         var (host, address) = ThisMachine();
-        return Give(
-            GeneratedConfig.Write(server, host, address, SettingsEnvironment.TakeFromProcess("PATRONI_")), file);
+        var tree = GeneratedConfig.Of(server, host, address, SettingsEnvironment.TakeFromProcess("PATRONI_"));
+        var code = Give(YamlWriter.Write(tree.Root), file);
+        foreach (var line in TakeoverReview.Of(server, tree))
+        {
+            await Console.Error.WriteLineAsync(line);
+        }
+        return code;
     }
 
     private static string Sample()

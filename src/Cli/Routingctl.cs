@@ -59,6 +59,7 @@ internal sealed class Routingctl(CtlEnvironment environment)
             FlushCommand.Create(host),
             RemoveCommand.Create(host),
             CheckCommand.Create(host),
+            MigrateCommand.Create(host),
             WhyCommand.Create(host),
             EventsCommand.Create(host),
             DsnCommand.Create(host),

@@ -82,9 +82,11 @@ public sealed class Writer : IAsyncDisposable
     /// <summary>Makes the table where it is missing and starts a client that follows the primary.</summary>
     /// <param name="cluster">The cluster.</param>
     /// <param name="patience">A write that takes longer is given up, and an error. Default 3 s.</param>
-    public static async Task<Writer> StartAsync(TestCluster cluster, TimeSpan? patience = null)
+    /// <param name="primary">Where the table is made; null: on the leader.</param>
+    public static async Task<Writer> StartAsync(
+        TestCluster cluster, TimeSpan? patience = null, TestNode? primary = null)
     {
-        await MakeTableAsync(cluster);
+        await MakeTableAsync(cluster, primary);
         var writer = Begin(cluster, [.. cluster.Nodes], patience);
         await writer.MoreAsync(10);
         return writer;
@@ -159,11 +161,11 @@ public sealed class Writer : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private static Task MakeTableAsync(TestCluster cluster) =>
+    private static Task MakeTableAsync(TestCluster cluster, TestNode? primary = null) =>
         cluster.UntilAsync(
             async () =>
             {
-                await (await cluster.LeaderAsync()).SqlAsync(
+                await (primary ?? await cluster.LeaderAsync()).SqlAsync(
                     "CREATE TABLE IF NOT EXISTS written (client int, id bigint, PRIMARY KEY (client, id))");
                 return true;
             },

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Routing.Settings;
+using Routing.Settings.Postgres;
 
 namespace Routing.Agent.Config;
 
@@ -11,6 +12,22 @@ internal sealed record RunningServer
     /// The parameters that somebody set by a file, the command line or a variable, as <c>SHOW</c> prints them.
     /// </summary>
     public required ImmutableSortedDictionary<string, string> Parameters { get; init; }
+
+    /// <summary>The parameters on which all members have to agree, as they are in force.</summary>
+    public ImmutableSortedDictionary<string, string> Controlled { get; init; } =
+        ImmutableSortedDictionary<string, string>.Empty;
+
+    /// <summary>Whether it is in recovery.</summary>
+    public bool IsStandby { get; init; }
+
+    /// <summary>Its version as a number, such as 150004.</summary>
+    public int Version { get; init; }
+
+    /// <summary>Roles that may replicate and log in, other than superusers.</summary>
+    public ImmutableArray<string> ReplicationRoles { get; init; } = [];
+
+    /// <summary>Whether a line of pg_hba.conf lets other hosts replicate.</summary>
+    public bool AdmitsReplication { get; init; }
 
     /// <summary>The data directory.</summary>
     public required string DataDirectory { get; init; }
@@ -67,12 +84,12 @@ internal static class GeneratedConfig
         "hot_standby", "primary_conninfo", "primary_slot_name", "synchronous_standby_names", "promote_trigger_file",
     ];
 
-    /// <summary>The YAML text.</summary>
+    /// <summary>The configuration.</summary>
     /// <param name="server">The server.</param>
     /// <param name="hostName">This machine's name.</param>
     /// <param name="address">An address that other members can reach.</param>
     /// <param name="environment">The agent's variables; they stand over what was found.</param>
-    public static string Write(
+    public static SettingsTree Of(
         RunningServer server, string hostName, string address, SettingsEnvironment environment)
     {
         ArgumentNullException.ThrowIfNull(server);
@@ -86,9 +103,15 @@ internal static class GeneratedConfig
         bootstrap.Remove("initdb");
         var shared = bootstrap["dcs"]!["postgresql"]!.AsObject();
         shared["use_pg_rewind"] = server.CanRewind;
-        shared["parameters"] = Parameters(server, local: false);
+        var parameters = Parameters(server, local: false);
+        // What the agent would set otherwise takes a restart.
+        foreach (var (name, value) in server.Controlled.Where(pair => ControlledParameters.Takes(pair.Key, pair.Value)))
+        {
+            parameters[name] = value;
+        }
+        shared["parameters"] = parameters;
         found["postgresql"] = Postgres(server, address);
-        return SampleConfig.Write(tree, environment);
+        return SampleConfig.With(environment, tree);
     }
 
     private static JsonObject Postgres(RunningServer server, string address)
@@ -143,6 +166,7 @@ internal static class GeneratedConfig
     private static JsonObject Parameters(RunningServer server, bool local) => new(
         server.Parameters
             .Where(pair => !s_own.Contains(pair.Key)
+                && (!ControlledParameters.Contains(pair.Key) || ControlledParameters.Takes(pair.Key, pair.Value))
                 && !pair.Key.StartsWith("recovery_target", StringComparison.Ordinal)
                 && s_local.Contains(pair.Key) == local)
             .Select(pair => KeyValuePair.Create<string, JsonNode?>(pair.Key, JsonValue.Create(pair.Value))));

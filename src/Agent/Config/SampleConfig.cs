@@ -14,7 +14,7 @@ public static class SampleConfig
     /// <param name="address">An address that other members can reach.</param>
     /// <param name="environment">The agent's variables.</param>
     public static string Write(string hostName, string address, SettingsEnvironment environment) =>
-        Write(Tree(hostName, address), environment);
+        YamlWriter.Write(With(environment, Tree(hostName, address)).Root);
 
     /// <summary>The configuration to fill in.</summary>
     internal static SettingsTree Tree(string hostName, string address)
@@ -24,14 +24,14 @@ public static class SampleConfig
         return tree;
     }
 
-    /// <summary>The YAML text, with the variables over the configuration.</summary>
-    internal static string Write(SettingsTree tree, SettingsEnvironment environment)
+    /// <summary>Puts the variables over a configuration.</summary>
+    internal static SettingsTree With(SettingsEnvironment environment, SettingsTree tree)
     {
         if (!environment.IsEmpty)
         {
             tree.Patch(SettingsLoader.Load(null, environment, EnvironmentSchema.Agent, new SettingsReport()));
         }
-        return YamlWriter.Write(tree.Root);
+        return tree;
     }
 
     private static JsonObject Defaults(string hostName, string address) => new()

@@ -3,6 +3,9 @@ namespace Routing.Cli.Checks;
 /// <summary>How much something matters.</summary>
 internal enum Severity
 {
+    /// <summary>Worth knowing; nothing has to be done.</summary>
+    Note,
+
     /// <summary>Not as it should be; the cluster does its work.</summary>
     Warning,
 
@@ -17,6 +20,8 @@ internal enum Severity
 internal sealed record Finding(Severity Severity, string Subject, string Text)
 {
     public static Finding Error(string subject, string text) => new(Severity.Error, subject, text);
+
+    public static Finding Note(string subject, string text) => new(Severity.Note, subject, text);
 
     public static Finding Warning(string subject, string text) => new(Severity.Warning, subject, text);
 }

@@ -1,17 +1,13 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json.Nodes;
 using Routing.Cli.Checks;
 using Routing.Cli.Output;
-using Routing.Cluster;
 
 namespace Routing.Cli.Commands;
 
 /// <summary><c>check</c>: what is not as it should be, one line each.</summary>
 internal static class CheckCommand
 {
-    private static readonly Column[] s_columns = [new("Severity"), new("Subject"), new("Problem")];
-
     public static Command Create(CommandHost host)
     {
         var name = CommonOptions.ClusterName();
@@ -50,35 +46,10 @@ internal static class CheckCommand
             .. (await etcd).Concat(KeyChecks.Of(snapshot, cluster, limits)).Concat(await members).Concat(await server)
                 .OrderByDescending(finding => finding.Severity),
         ];
-        Print(session, cluster, snapshot, findings, format);
+        FindingList.Print(session.Screen, findings, format, string.Create(
+            CultureInfo.InvariantCulture,
+            $"OK: {cluster} has {snapshot.Members.Count} members; {snapshot.Leader?.Holder} leads on timeline "
+                + $"{snapshot.LeaderMember?.Timeline}"));
         return findings.Length == 0 ? ExitCode.Success : ExitCode.Failure;
     }
-
-    private static void Print(
-        Session session, string cluster, ClusterSnapshot snapshot, Finding[] findings, OutputFormat format)
-    {
-        if (format != OutputFormat.Pretty)
-        {
-            new Table(s_columns, [.. findings.Select(finding => new JsonNode?[]
-            {
-                Word(finding), finding.Subject, finding.Text,
-            })]).Print(session.Screen.Output, format);
-            return;
-        }
-        foreach (var finding in findings)
-        {
-            var colour = finding.Severity == Severity.Error ? "1;31" : "33";
-            var word = session.Screen.HasColours ? $"\e[{colour}m{Word(finding)}\e[0m" : Word(finding);
-            session.Screen.WriteLine($"{word}: {finding.Subject} {finding.Text}");
-        }
-        if (findings.Length == 0)
-        {
-            session.Screen.WriteLine(string.Create(
-                CultureInfo.InvariantCulture,
-                $"OK: {cluster} has {snapshot.Members.Count} members; {snapshot.Leader?.Holder} leads on timeline "
-                    + $"{snapshot.LeaderMember?.Timeline}"));
-        }
-    }
-
-    private static string Word(Finding finding) => finding.Severity == Severity.Error ? "ERROR" : "WARNING";
 }

@@ -37,6 +37,18 @@ public static class ControlledParameters
         || s_numbers.Any(number => number.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
         || s_flags.Any(flag => flag.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
 
+    /// <summary>The controlled parameters that are configured, by name.</summary>
+    public static IEnumerable<string> Names { get; } =
+        [.. From(ImmutableSortedDictionary<string, string>.Empty, static (_, _) => { }).Select(pair => pair.Key)];
+
+    /// <summary>Whether a controlled parameter can have a value.</summary>
+    public static bool Takes(string name, string value)
+    {
+        var isTaken = true;
+        _ = From(ImmutableSortedDictionary<string, string>.Empty.Add(name, value), (_, _) => isTaken = false).ToList();
+        return isTaken;
+    }
+
     /// <summary>Whether a controlled parameter stands on the command line of postgres too.</summary>
     public static bool OnCommandLine(string name) => name is not "wal_keep_size";
 

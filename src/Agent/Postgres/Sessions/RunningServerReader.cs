@@ -4,6 +4,7 @@ using System.Security;
 using Npgsql;
 using Routing.Agent.Config;
 using Routing.Agent.Postgres.Configuration;
+using Routing.Settings.Postgres;
 
 namespace Routing.Agent.Postgres.Sessions;
 
@@ -12,6 +13,7 @@ internal static class RunningServerReader
 {
     private const int DefaultPort = 5432;
     private const int TimeoutSeconds = 15;
+    private const int KnowsRules = 100000;   // the version that shows the lines of pg_hba.conf
     private const string SocketDirectory = "/var/run/postgresql";
 
     /// <summary>Reads it, as a superuser.</summary>
@@ -33,8 +35,7 @@ internal static class RunningServerReader
         {
             throw new InvalidOperationException("The user is no superuser: only one sees all of the configuration.");
         }
-        var set = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
-        await using (var command = new NpgsqlCommand(
+        var set = await PairsAsync(
             """
             SELECT s.name::text, coalesce(
                 -- what is shown of it while archive_mode is off is "(disabled)"
@@ -43,20 +44,33 @@ internal static class RunningServerReader
                 pg_catalog.current_setting(s.name))
             FROM pg_catalog.pg_settings s
             WHERE s.source IN ('configuration file', 'command line', 'environment variable')
-            """,
-            connection))
-        {
-            await using var rows = await command.ExecuteReaderAsync(cancellationToken);
-            while (await rows.ReadAsync(cancellationToken))
-            {
-                set[rows.GetString(0)] = rows.GetString(1);
-            }
-        }
+            """);
+        var controlled = await PairsAsync($"""
+            SELECT s.name::text, pg_catalog.current_setting(s.name) FROM pg_catalog.pg_settings s
+            WHERE s.name IN ({string.Join(", ", ControlledParameters.Names.Select(SqlText.Literal))})
+            """);
+        var roles = await PairsAsync("""
+            SELECT rolname::text, '' FROM pg_catalog.pg_roles WHERE rolreplication AND rolcanlogin AND NOT rolsuper
+            """);
+        var version = int.Parse(await ShowAsync("server_version_num"), CultureInfo.InvariantCulture);
         var data = await ShowAsync("data_directory");
         var (hbaFile, identFile) = (await ShowAsync("hba_file"), await ShowAsync("ident_file"));
         return new RunningServer
         {
-            Parameters = set.ToImmutable(),
+            Parameters = set,
+            Controlled = controlled,
+            IsStandby = await TextAsync(
+                connection, "SELECT pg_catalog.pg_is_in_recovery()", cancellationToken) == "True",
+            Version = version,
+            ReplicationRoles = [.. roles.Keys],
+            AdmitsReplication = version < KnowsRules || await TextAsync(
+                connection,
+                """
+                SELECT pg_catalog.bool_or(type <> 'local' AND 'replication' = ANY (database)
+                    AND auth_method <> 'reject' AND coalesce(address, '') NOT IN ('127.0.0.1', '::1', 'localhost'))
+                FROM pg_catalog.pg_hba_file_rules
+                """,
+                cancellationToken) == "True",
             DataDirectory = data,
             BinDirectory = BinDirectory(data),
             ListenAddresses = await ShowAsync("listen_addresses"),
@@ -70,6 +84,18 @@ internal static class RunningServerReader
             Superuser = await TextAsync(connection, "SELECT current_user::text", cancellationToken),
             Password = login.Password,
         };
+
+        async Task<ImmutableSortedDictionary<string, string>> PairsAsync(string query)
+        {
+            var found = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+            await using var command = new NpgsqlCommand(query, connection);
+            await using var rows = await command.ExecuteReaderAsync(cancellationToken);
+            while (await rows.ReadAsync(cancellationToken))
+            {
+                found[rows.GetString(0)] = rows.GetString(1);
+            }
+            return found.ToImmutable();
+        }
 
         Task<string> ShowAsync(string parameter) => TextAsync(connection, $"SHOW {parameter}", cancellationToken);
 
