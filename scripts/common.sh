@@ -114,9 +114,13 @@ need_network() { need "ip iproute2" "patronictl patroni python3-etcd"; }
 # The clients of other languages that Integration.Tests speaks with, node's own packages by their lock file; and the
 # tools around Patroni. No service of theirs is started.
 need_clients() {
-    local folder=tests/Integration.Tests/Clients
-    need "psycopg2 python3-psycopg2" "node nodejs" "npm npm" "patronictl patroni python3-etcd" \
+    need "psycopg2 python3-psycopg2" "node nodejs" "patronictl patroni python3-etcd" \
         "haproxy haproxy" "pgpool pgpool2" "prometheus prometheus"
+    need_node_packages
+}
+need_node_packages() {
+    local folder=tests/Integration.Tests/Clients
+    need "npm npm"
     # npm notes what it installed; nothing to do while that is younger than the lock file.
     if [ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]; then
         say "Installing node-postgres"

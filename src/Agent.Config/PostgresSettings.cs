@@ -20,7 +20,7 @@ public sealed record PostgresUser
 
     /// <summary>The options that libpq of this major version understands.</summary>
     public IEnumerable<KeyValuePair<string, string>> OptionsFor(int majorVersion) =>
-        Options.Where(option => majorVersion >= LeastVersion(option.Key));
+        Options.Where(option => ServerFeatures.HasKeyword(majorVersion, option.Key));
 
     /// <summary>The keywords that <see cref="Options"/> may hold.</summary>
     internal static ImmutableArray<string> Keywords { get; } =
@@ -41,15 +41,6 @@ public sealed record PostgresUser
 
     /// <summary>Without the password.</summary>
     public override string ToString() => $"{nameof(PostgresUser)} {{ Username = {Username} }}";
-
-    private static int LeastVersion(string keyword) => keyword switch
-    {
-        "gssencmode" => 12,
-        "sslpassword" or "channel_binding" => 13,
-        "sslcrldir" => 14,
-        "sslnegotiation" => 17,
-        _ => 0,
-    };
 }
 
 /// <summary><c>postgresql.authentication</c>.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Routing.Cluster;
 using Routing.Ha.Slots;
 
 namespace Routing.Ha;
@@ -33,5 +34,5 @@ public static class SlotCopies
 
     private static bool IsBroken(SlotObservation o, ReplicationSlot slot, WantedSlot want) =>
         slot.IsLogical && !slot.Active && slot.Database == want.Database && slot.Plugin == want.Plugin
-        && !(slot.Failover && SlotFeatures.HasSlotSync(o.ServerMajor)) && o.Report.Broken.Contains(slot.Name);
+        && !(slot.Failover && ServerFeatures.HasSlotSync(o.ServerMajor)) && o.Report.Broken.Contains(slot.Name);
 }

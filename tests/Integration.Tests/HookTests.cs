@@ -101,7 +101,7 @@ public sealed class HookTests
         Assert.Equal(
             "-c synchronous_commit=local -c statement_timeout=0|two words|"
             + $"dbname=postgres user=postgres host=127.0.0.1 port={node.Port} sslmode=prefer gssencmode=prefer "
-            + "channel_binding=prefer",
+            + "channel_binding=prefer" + (PostgresUnderTest.Major >= 17 ? " sslnegotiation=postgres" : ""),
             Calls(node)[0]);
         Assert.DoesNotContain(Calls(node), call => call.Contains("on_start", StringComparison.Ordinal));
         Assert.Empty(Directory.EnumerateFileSystemEntries(node.DataDirectory));

@@ -62,6 +62,25 @@ public sealed class RealClientTests(TlsCluster fixture) : IClassFixture<TlsClust
 
     [Theory]
     [MemberData(nameof(Ways))]
+    public async Task All_of_it_works_with_direct_TLS_and_the_newest_protocol(TlsWay way)
+    {
+        Installed.Require("psycopg2");
+        Assert.SkipUnless(PostgresUnderTest.Major >= 17, "libpq begins TLS directly since 17.");
+        await using var proxy = await StartAsync(way);
+        var newest = (IsTlsForClient(way) ? " sslnegotiation=direct" : "")
+            // Since 18: protocol 3.2, whose keys for cancel requests are longer.
+            + (PostgresUnderTest.Major >= 18 ? " max_protocol_version=latest" : "");
+
+        var (code, output) = await ScriptAsync("/usr/bin/python3", "session.py",
+            Libpq(way, proxy.WritePort) + newest, Libpq(way, proxy.ReadPort) + newest);
+
+        Assert.True(code == 0, output);
+        Assert.Equal([.. s_steps, "ok statements ahead of the end"],
+            output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    [Theory]
+    [MemberData(nameof(Ways))]
     public async Task All_that_an_application_does_works_with_node_postgres(TlsWay way)
     {
         Installed.Require("node");

@@ -64,7 +64,7 @@ public static class SlotPlanner
         {
             return null;
         }
-        if (slot.Failover && SlotFeatures.HasSlotSync(o.ServerMajor))
+        if (slot.Failover && ServerFeatures.HasSlotSync(o.ServerMajor))
         {
             return !o.IsPrimary && !slot.Synced
                 ? "it stands in the way of PostgreSQL's own slot synchronisation"
@@ -120,7 +120,7 @@ public static class SlotPlanner
     private static SlotAction.Advance? Advance(SlotObservation o, WantedSlot want, ReplicationSlot slot)
     {
         if (o.Config.IgnoreSlots.Any(matcher => Matches(matcher, slot))
-            || (slot.Failover && SlotFeatures.HasSlotSync(o.ServerMajor)))
+            || (slot.Failover && ServerFeatures.HasSlotSync(o.ServerMajor)))
         {
             return null;
         }

@@ -74,7 +74,7 @@ internal static class SlotReadiness
     /// <summary>The server's own slot synchronisation answers for its copies itself.</summary>
     private static bool IsCopy(
         SlotObservation o, ReplicationSlot slot, ImmutableSortedDictionary<string, WantedSlot> wanted) =>
-        slot.IsLogical && !(slot.Failover && SlotFeatures.HasSlotSync(o.ServerMajor))
+        slot.IsLogical && !(slot.Failover && ServerFeatures.HasSlotSync(o.ServerMajor))
         && wanted.TryGetValue(slot.Name, out var want) && want.IsLogical;
 
     /// <summary>The slot on the leader through which this member's feedback reaches it.</summary>

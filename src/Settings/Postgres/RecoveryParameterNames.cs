@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Routing.Cluster;
 
 namespace Routing.Settings.Postgres;
 
@@ -25,7 +26,7 @@ public static class RecoveryParameterNames
     public static string? ForVersion(string name, int majorVersion) => name.ToLowerInvariant() switch
     {
         "standby_mode" or "pause_at_recovery_target" => null,
-        "trigger_file" or "promote_trigger_file" => majorVersion >= 16 ? null : "promote_trigger_file",
+        "trigger_file" or "promote_trigger_file" => ServerFeatures.HasPromoteTriggerFile(majorVersion) ? "promote_trigger_file" : null,
         var known => known,
     };
 }

@@ -59,8 +59,8 @@ public sealed record ConfigReview(
     {
         "allow_system_table_mods", "archive_mode", "autovacuum_freeze_max_age", "autovacuum_max_workers",
         "autovacuum_multixact_freeze_max_age", "autovacuum_worker_slots", "bonjour", "bonjour_name", "cluster_name",
-        "commit_timestamp_buffers", "config_file", "data_directory", "debug_io_direct", "dynamic_shared_memory_type",
-        "event_source", "external_pid_file", "file_copy_method", "hba_file", "hot_standby", "huge_page_size",
+        "commit_timestamp_buffers", "config_file", "data_directory", "data_sync_retry", "debug_io_direct",
+        "dynamic_shared_memory_type", "event_source", "external_pid_file", "hba_file", "hot_standby", "huge_page_size",
         "huge_pages", "ident_file", "ignore_invalid_pages", "io_max_combine_limit", "io_max_concurrency", "io_method",
         "jit_provider", "listen_addresses", "logging_collector", "max_active_replication_origins", "max_connections",
         "max_files_per_process", "max_locks_per_transaction", "max_logical_replication_workers",

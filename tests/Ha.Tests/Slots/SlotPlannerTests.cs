@@ -189,8 +189,8 @@ public sealed class SlotPlannerTests
     [InlineData(18, ", failover, synced")]
     public void Only_a_server_with_slot_synchronisation_is_asked_for_it(int major, string columns)
     {
-        Assert.Equal(columns, SlotFeatures.SyncColumns(major));
-        Assert.Equal(columns.Length > 0, SlotFeatures.HasSlotSync(major));
+        Assert.Equal(columns, ServerFeatures.SyncColumns(major));
+        Assert.Equal(columns.Length > 0, ServerFeatures.HasSlotSync(major));
     }
 
     [Fact]

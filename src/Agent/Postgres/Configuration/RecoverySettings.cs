@@ -88,7 +88,8 @@ internal static class RecoverySettings
             new("krbsrvname", kerberosService),
             new("gssencmode", options.GetValueOrDefault("gssencmode", "prefer")),
             new("channel_binding", options.GetValueOrDefault("channel_binding", "prefer")),
-            new("sslnegotiation", options.GetValueOrDefault("sslnegotiation", majorVersion >= 17 ? "postgres" : null!)),
+            new("sslnegotiation", options.GetValueOrDefault(
+                "sslnegotiation", ServerFeatures.HasTlsNegotiation(majorVersion) ? "postgres" : null!)),
         ]);
     }
 

@@ -70,7 +70,7 @@ internal sealed class LeaderSlots : IAsyncDisposable
     public async Task<IReadOnlyList<LeaderSlot>> ReadAsync(
         IEnumerable<string> names, CancellationToken cancellationToken)
     {
-        var synced = SlotFeatures.HasSlotSync(Major) ? "failover" : "false";
+        var synced = ServerFeatures.HasSlotSync(Major) ? "failover" : "false";
         await using var command = new NpgsqlCommand(
             $"""
             SELECT slot_name::text, database::text, plugin::text, confirmed_flush_lsn::text,

@@ -72,7 +72,7 @@ internal sealed class ReplicationSession : IAsyncDisposable
     /// </summary>
     public async Task<bool> IsInRecoveryAsync(CancellationToken cancellationToken)
     {
-        if (_connection.PostgreSqlVersion.Major >= 14)
+        if (ServerFeatures.HasInHotStandby(_connection.PostgreSqlVersion.Major))
         {
             return await _connection.Show("in_hot_standby", cancellationToken) == "on";
         }

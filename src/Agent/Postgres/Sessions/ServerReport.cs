@@ -73,7 +73,7 @@ internal sealed record ServerReport
                           sent_lsn, write_lsn, flush_lsn, replay_lsn FROM pg_stat_replication) s),
                (SELECT json_agg(s)::text FROM (
                    SELECT slot_name, slot_type, database, plugin, active, xmin, catalog_xmin, restart_lsn,
-                          confirmed_flush_lsn, wal_status{SlotFeatures.SyncColumns(majorVersion)}
+                          confirmed_flush_lsn, wal_status{ServerFeatures.SyncColumns(majorVersion)}
                      FROM pg_replication_slots WHERE NOT temporary) s),
                current_setting('synchronous_standby_names'),
                current_setting('synchronous_commit'),

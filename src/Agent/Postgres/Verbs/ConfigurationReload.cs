@@ -116,13 +116,13 @@ internal sealed partial class ConfigurationReload(ServerContext context, ServerF
         ServerSession session, (string? Hba, string? Ident) before, int majorVersion,
         CancellationToken cancellationToken)
     {
-        var files = new (string Path, string? Last, string View, int Since)[]
+        var files = new (string Path, string? Last, string View, bool Exists)[]
         {
-            (context.Files.Hba, before.Hba, "pg_hba_file_rules", 10),
-            (context.Files.Ident, before.Ident, "pg_ident_file_mappings", 15),
+            (context.Files.Hba, before.Hba, "pg_hba_file_rules", true),
+            (context.Files.Ident, before.Ident, "pg_ident_file_mappings", ServerFeatures.HasIdentView(majorVersion)),
         };
         var accepted = true;
-        foreach (var (path, last, view, since) in files.Where(file => majorVersion >= file.Since))
+        foreach (var (path, last, view, _) in files.Where(file => file.Exists))
         {
             var complaint = await session.TextAsync(
                 $"SELECT 'line ' || line_number || ': ' || error FROM {view} WHERE error IS NOT NULL ORDER BY "

@@ -111,11 +111,12 @@ internal sealed class DataRewind(
             "--progress"];
         var configurationOutside = postgres.ConfigDirectory != context.DataDirectory;
         var restores = effective.Config.RecoveryParameters.ContainsKey("restore_command");
-        if (configurationOutside && effective.Major >= 15)
+        var takesFile = ServerFeatures.RewindTakesConfigFile(effective.Major);
+        if (configurationOutside && takesFile)
         {
             arguments.Add($"--config-file={context.Files.Main}");
         }
-        if (restores && (effective.Major >= 15 || !configurationOutside))
+        if (restores && (takesFile || !configurationOutside))
         {
             arguments.Add("--restore-target-wal");
         }
