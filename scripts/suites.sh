@@ -104,9 +104,11 @@ link_in_suite() {
     mkdir -p "$bin"
     for entry in Agent:Routing.Agent:routing-agent Cli:routingctl:routingctl Proxy:Routing.Proxy:routing-proxy; do
         IFS=: read -r project assembly program <<<"$entry"
-        ROUTING_LINK_ROOT=$suite_folder/root dotnet publish "src/$project" -c Release -r linux-x64 -v q \
-            -p:RunAnalyzers=false -p:NativeDebugSymbols=false -p:CppCompilerAndLinker="$PWD/scripts/link-inside" \
-            -p:NativeOutputPath="$bin/native/" -o "$bin/published" </dev/null >"$results/link-$program.log" 2>&1 ||
+        ROUTING_LINK_ROOT=$suite_folder/root dotnet msbuild "src/$project" \
+            "-t:ResolveReferences;SetupOSSpecificProps;LinkNative" -p:LinkNativeDependsOn=SetupOSSpecificProps \
+            -p:BuildProjectReferences=false -p:Configuration=Release -p:RuntimeIdentifier=linux-x64 \
+            -p:_IsPublishing=true -p:NativeDebugSymbols=false -p:CppCompilerAndLinker="$PWD/scripts/link-inside" \
+            -p:NativeOutputPath="$bin/native/" -v:q </dev/null >"$results/link-$program.log" 2>&1 ||
             { cat "$results/link-$program.log"; die "$program cannot be linked"; }
         cp "$bin/native/$assembly" "$bin/$program"
     done

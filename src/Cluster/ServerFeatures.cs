@@ -1,8 +1,8 @@
 namespace Routing.Cluster;
 
 /// <summary>
-/// What the major versions of PostgreSQL and its libpq differ in, as far as it matters here: the one place that compares
-/// versions.
+/// What the major versions of PostgreSQL and its libpq differ in, as far as it matters here: the one place that
+/// compares versions.
 /// </summary>
 /// <remarks>Major versions are numbers such as 17; 0 is a version that is not known.</remarks>
 public static class ServerFeatures

@@ -26,7 +26,8 @@ public static class RecoveryParameterNames
     public static string? ForVersion(string name, int majorVersion) => name.ToLowerInvariant() switch
     {
         "standby_mode" or "pause_at_recovery_target" => null,
-        "trigger_file" or "promote_trigger_file" => ServerFeatures.HasPromoteTriggerFile(majorVersion) ? "promote_trigger_file" : null,
+        "trigger_file" or "promote_trigger_file" =>
+            ServerFeatures.HasPromoteTriggerFile(majorVersion) ? "promote_trigger_file" : null,
         var known => known,
     };
 }
