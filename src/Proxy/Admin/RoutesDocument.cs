@@ -96,6 +96,7 @@ internal static class RoutesDocument
                 : isOut ? $"{verdict.Reason}; failed lately, last resort"
                 : verdict.Reason);
             json.WriteNumber("sessions", group.Open);
+            json.WriteNumber("sessions_movable", group.Movable);
             json.WriteNumber("sessions_all_listeners", busy);
             json.WriteNumber("bytes_from_clients", group.BytesFromClient);
             json.WriteNumber("bytes_from_server", group.BytesFromServer);

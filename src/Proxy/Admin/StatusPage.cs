@@ -54,9 +54,9 @@ internal static class StatusPage
             const card = tag('section'), head = tag('div', undefined, 'head'), table = tag('table');
             head.append(tag('h2', l.name), tag('span', l.listen, 'soft'), tag('span', l.role + ', ' + l.policy, 'soft'),
               l.would_choose.length ? tag('span', '→ ' + l.would_choose.join(', '), 'good') : tag('span', 'nobody serves: clients wait', 'bad'));
-            table.append(row('th', [['member'], ['address'], ['role'], ['state'], ['lag', 'n'], ['sessions', 'n'], ['from clients', 'n'], ['from server', 'n'], ['']]));
+            table.append(row('th', [['member'], ['address'], ['role'], ['state'], ['lag', 'n'], ['sessions', 'n'], ['movable', 'n'], ['from clients', 'n'], ['from server', 'n'], ['']]));
             for (const m of l.members) table.append(row('td', [[link(m)], [m.address ?? ''], [m.role], [m.state, m.state === 'running' ? '' : 'bad'],
-              [m.lag_bytes === undefined ? '' : size(m.lag_bytes), 'n'], [m.sessions, 'n'], [size(m.bytes_from_clients), 'n'], [size(m.bytes_from_server), 'n'],
+              [m.lag_bytes === undefined ? '' : size(m.lag_bytes), 'n'], [m.sessions, 'n'], [m.sessions_movable, 'n'], [size(m.bytes_from_clients), 'n'], [size(m.bytes_from_server), 'n'],
               [m.reason, 'why ' + (m.serves ? 'good' : 'soft')]]));
             card.append(head, table); return card;
           }));

@@ -35,6 +35,7 @@ internal static class ProxySettingsReader
         new("REST_HOSTS", "rest.hosts", EnvironmentKind.List), new("REST_PROTOCOL", "rest.protocol"),
         new("REST_CACERT", "rest.cacert"),
         new("REST_CERT", "rest.cert"), new("REST_KEY", "rest.key"), new("REST_INTERVAL", "rest.interval"),
+        new("AUTH_QUERY_USER", "auth_query.user"), new("AUTH_QUERY_PASSWORD", "auth_query.password"),
         new("ADMIN_LISTEN", "admin.listen"),
         new("TRANSPORT", "transport"),
         new("LOOPS", "loops"),
@@ -79,6 +80,7 @@ internal static class ProxySettingsReader
             Linger = Time(timeouts, "linger", 0) ?? defaults.Linger,
             CancelTimeout = Time(timeouts, "cancel", 0.1) ?? defaults.CancelTimeout,
             CancelMaximumAge = Time(timeouts, "cancel_age", 0.1) ?? defaults.CancelMaximumAge,
+            AuthQuery = root.Has("auth_query") ? ReadAuthQuery(root.Section("auth_query")) : null,
             BroadcastUnknownCancels = root.Boolean("broadcast_unknown_cancels") ?? defaults.BroadcastUnknownCancels,
         };
         var (etcd, rest) = ReadSource(root);
@@ -106,6 +108,14 @@ internal static class ProxySettingsReader
         admin.WarnUnknownKeys();
         root.WarnUnknownKeys();
         return settings;
+    }
+
+    private static AuthQuery? ReadAuthQuery(SectionReader section)
+    {
+        var query = new AuthQuery(
+            section.RequiredText("user"), section.Text("password"), section.Text("database") ?? "postgres");
+        section.WarnUnknownKeys();
+        return query;
     }
 
     // Exactly one of the two: both could contradict each other.

@@ -98,6 +98,12 @@ internal sealed record SessionSettings
     public TimeSpan CancelMaximumAge { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>
+    /// How the proxy reads the verifiers of users, so that sessions that have logged in with SCRAM can be logged in
+    /// again; null (the default): it does not.
+    /// </summary>
+    public AuthQuery? AuthQuery { get; init; }
+
+    /// <summary>
     /// A cancel request with a key that no session here has is sent to every member with sessions of this process.
     /// Default no: it is sent to the members that a session of its listener can be at. Servers log a key that does not
     /// fit.

@@ -33,6 +33,7 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
     private readonly Counter _cancelled;
     private readonly Counter _bytes;
     private readonly Gauge _sessions;
+    private readonly Gauge _movable;
     private readonly Gauge _sessionBytes;
     private readonly Gauge _pending;
     private readonly Gauge _starting;
@@ -83,6 +84,9 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
             "routing_proxy_bytes_total", "Bytes relayed in sessions that have ended.",
             ["listener", "member", "direction"]);
         _sessions = factory.CreateGauge("routing_proxy_sessions", "Open sessions.", ["listener", "member"]);
+        _movable = factory.CreateGauge(
+            "routing_proxy_sessions_movable", "Open sessions that would go on at another server now.",
+            ["listener", "member"]);
         _sessionBytes = factory.CreateGauge(
             "routing_proxy_open_session_bytes", "Bytes relayed so far in sessions that are open.",
             ["listener", "member", "direction"]);
@@ -185,12 +189,14 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
         foreach (var labels in _sessions.GetAllLabelValues())
         {
             _sessions.WithLabels(labels).Set(0);
+            _movable.WithLabels(labels).Set(0);
             _sessionBytes.WithLabels(labels[0], labels[1], "up").Set(0);
             _sessionBytes.WithLabels(labels[0], labels[1], "down").Set(0);
         }
         foreach (var group in counts.Sessions)
         {
             _sessions.WithLabels(group.Listener, group.Member).Set(group.Open);
+            _movable.WithLabels(group.Listener, group.Member).Set(group.Movable);
             _sessionBytes.WithLabels(group.Listener, group.Member, "up").Set(group.BytesFromClient);
             _sessionBytes.WithLabels(group.Listener, group.Member, "down").Set(group.BytesFromServer);
         }

@@ -146,6 +146,7 @@ internal sealed partial class SessionServer : IAsyncDisposable
             all[key] = group with
             {
                 Open = group.Open + 1,
+                Movable = group.Movable + (session.MayMove ? 1 : 0),
                 BytesFromClient = group.BytesFromClient + session.FromClient,
                 BytesFromServer = group.BytesFromServer + session.FromServer,
             };

@@ -30,11 +30,16 @@ internal enum LoginState
 /// <param name="mustBePrimary">Whether a server in recovery is the wrong one.</param>
 /// <param name="dropChannelBinding">Whether <c>SCRAM-SHA-256-PLUS</c> is taken out of the server's offer.</param>
 /// <param name="keepsParameters">Whether the parameters that the server tells are kept.</param>
+/// <param name="asked">Told what the server asks the client for, its body.</param>
 internal sealed class LoginFilter(
-    SessionTap tap, bool mustBePrimary, bool dropChannelBinding, bool keepsParameters = false)
+    SessionTap tap, bool mustBePrimary, bool dropChannelBinding, bool keepsParameters = false,
+    LoginFilter.Question? asked = null)
 {
     private readonly ArrayBufferWriter<byte>? _parameters = keepsParameters ? new ArrayBufferWriter<byte>() : null;
     private long _raw;   // bytes left of a message that passes unread
+
+    /// <summary>The body of an authentication message other than the one that ends it.</summary>
+    public delegate void Question(ReadOnlySpan<byte> body);
 
     /// <summary>The server has asked the client for something: a password, a token.</summary>
     public bool HasAskedClient { get; private set; }
@@ -104,6 +109,7 @@ internal sealed class LoginFilter(
                 break;
             case MessageType.Authentication:
                 HasAskedClient = true;
+                asked?.Invoke(body);
                 if (dropChannelBinding && LoginMessages.WithoutChannelBinding(body) is { } rewritten)
                 {
                     tap.FromServer(rewritten);

@@ -32,6 +32,7 @@ internal sealed class SessionTap : RelayTap
     private bool _isTerminated;
     private bool _hasAskedEarly;   // statements came ahead of the end of the login
     private bool _isFollowed;
+    private bool _isArmed;
     private bool _assumesClean;
     private bool _isClean;
     private bool _letsPass;
@@ -56,13 +57,13 @@ internal sealed class SessionTap : RelayTap
         _outstanding == 0 && _status == Idle && !_isUnsynced && !_inCopy && _client.AtBoundary && _server.AtBoundary;
 
     /// <summary>
-    /// The session is followed, is at rest, and holds no state: nothing was asked for since its login, or since a
-    /// <c>DISCARD ALL</c> that was answered as such; or it is assumed to hold none.
+    /// The session can be logged in again, is at rest, and holds no state: nothing was asked for since its login, or
+    /// since a <c>DISCARD ALL</c> that was answered as such; or it is assumed to hold none.
     /// </summary>
-    public bool MayMove => _isFollowed && (_isClean || _assumesClean) && AtRest;
+    public bool MayMove => _isArmed && (_isClean || _assumesClean) && AtRest;
 
-    /// <summary>The session is known, or assumed, to hold no state when it is at rest.</summary>
-    public bool IsClean => _isFollowed && (_isClean || _assumesClean);
+    /// <summary>The session can be logged in again without its client: see <see cref="Arm"/>.</summary>
+    public bool IsArmed => _isArmed;
 
     /// <summary>The server has told a changed parameter since <see cref="Follow"/>.</summary>
     public bool HasToldParameters { get; private set; }
@@ -137,7 +138,7 @@ internal sealed class SessionTap : RelayTap
                     FeedTag(part);
                 }
             }
-            else if (_isFollowed && Withholds(bytes[0]))
+            else if (_isArmed && Withholds(bytes[0]))
             {
                 return all - bytes.Length;
             }
@@ -160,18 +161,22 @@ internal sealed class SessionTap : RelayTap
     }
 
     /// <summary>
-    /// Follows from now on whether the session holds state, and withholds what the server says unasked while it may
-    /// move. Called once, when the login is over.
+    /// Follows from now on whether the session holds state. Called once, when the login is over.
     /// </summary>
     /// <param name="assumesClean">Its application keeps no state in sessions.</param>
     public void Follow(bool assumesClean) =>
         (_isFollowed, _assumesClean, _isClean) = (true, assumesClean, !_hasAskedEarly);
 
+    /// <summary>
+    /// The session can be logged in again: what the server says unasked is withheld while it may move.
+    /// </summary>
+    public void Arm() => _isArmed = _isFollowed;
+
     /// <summary>The next message that would be withheld passes.</summary>
     public void LetPass() => _letsPass = true;
 
     /// <summary>Nothing is withheld any more: the session does not move.</summary>
-    public void StopFollowing() => _isFollowed = false;
+    public void StopFollowing() => (_isFollowed, _isArmed) = (false, false);
 
     // Only errors and notices: what else a server says unasked is for the client at once.
     private bool Withholds(byte type)

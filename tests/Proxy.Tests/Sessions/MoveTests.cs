@@ -11,6 +11,9 @@ public sealed class MoveTests
     private static readonly byte[] s_discarded =
         [.. BackendMessage.Of('C', "DISCARD ALL\0"u8), .. BackendMessage.Ready()];
 
+    private static readonly SessionSettings s_withQuery =
+        new() { AuthQuery = new AuthQuery("routing_proxy", "sesame", "postgres") };
+
     public static TheoryData<string> Transports => ["io_uring", "epoll", "portable"];
 
     [Theory]
@@ -301,6 +304,63 @@ public sealed class MoveTests
         await WaitUntil.TrueAsync(() => rig.Diary.Contains("not moved NeedsClient"));
         Assert.Single(old.Startups);
         Assert.Equal(0, next.Logins);
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_session_that_logged_in_with_a_password_is_logged_in_again_by_the_key_in_its_proof(
+        string transport)
+    {
+        using var old = new PretendServer { Password = "sesame", TellsVerifiers = true };
+        using var next = new PretendServer { Password = "sesame" };
+        await using var rig = Rig(transport, settings: s_withQuery).With("a", old, Role.Primary)
+            .With("b", next, Role.Replica).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+        using var wrong = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginWithPasswordAsync("sesame"));
+        Assert.Equal("28P01", await wrong.LoginWithPasswordAsync("simsim"));
+        await WaitUntil.TrueAsync(() => rig.Movable == 1);
+
+        old.Dispose();
+        rig.With("b", next, Role.Primary).Lead("b").Publish();
+        await client.QueryAsync("select 1");
+
+        Assert.Null(await client.UntilReadyAsync());
+        Assert.Contains("moved a b", rig.Diary);
+        Assert.Equal((1, 1), (old.VerifierQuestions, next.Logins));
+    }
+
+    [Fact]
+    public async Task A_password_that_was_changed_meanwhile_ends_the_session_with_the_server_s_words()
+    {
+        using var old = new PretendServer { Password = "sesame", TellsVerifiers = true };
+        using var next = new PretendServer { Password = "changed" };
+        await using var rig = Rig(settings: s_withQuery).With("a", old, Role.Primary)
+            .With("b", next, Role.Replica).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginWithPasswordAsync("sesame"));
+        await WaitUntil.TrueAsync(() => rig.Movable == 1);
+
+        old.Dispose();
+        rig.With("b", next, Role.Primary).Lead("b").Publish();
+
+        Assert.Equal("28P01", await client.UntilReadyAsync());
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("not moved Refused"));
+    }
+
+    [Fact]
+    public async Task Without_the_verifier_a_session_ends_as_ever()
+    {
+        using var server = new PretendServer { Password = "sesame" };   // and answers the question with nonsense
+        await using var rig = Rig(settings: s_withQuery).With("a", server, Role.Primary).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginWithPasswordAsync("sesame"));
+        await WaitUntil.TrueAsync(() => server.Logins == 2);
+
+        await server.SayAsync(BackendMessage.Error("57P01"), ends: true);
+
+        Assert.Equal("57P01", await client.UntilReadyAsync());
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("not moved NeedsClient"));
     }
 
     [Theory]

@@ -27,6 +27,15 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
     /// <summary>Offers these authentication mechanisms ahead of its welcome, and takes any answer.</summary>
     public string[] Mechanisms { get; set; } = [];
 
+    /// <summary>Demands this password by SCRAM-SHA-256; null: it demands none.</summary>
+    public string? Password { get; set; }
+
+    /// <summary>Knows a function that tells its own verifier, as <c>auth_query</c> wants it.</summary>
+    public bool TellsVerifiers { get; set; }
+
+    /// <summary>How often it was asked for a verifier.</summary>
+    public int VerifierQuestions { get; private set; }
+
     /// <summary>Takes connections and says nothing.</summary>
     public bool IsSilent { get; set; }
 
@@ -207,6 +216,10 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
                 return;
             }
         }
+        if (Password is { } password && !await ScramServer.LogInAsync(stream, password))
+        {
+            return;
+        }
         var pid = Interlocked.Increment(ref _pid);
         Open[peer] = pid;
         byte[] welcome =
@@ -228,6 +241,20 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
             if (type == 'X')
             {
                 return;
+            }
+            if (TellsVerifiers && type is 'P' or 'B' or 'E' or 'S')
+            {
+                if (type == 'S')
+                {
+                    VerifierQuestions++;
+                    var verifier = Encoding.ASCII.GetBytes(ScramServer.VerifierOf(Password!));
+                    await stream.WriteAsync((byte[])
+                    [
+                        .. BackendMessage.Of('D', [0, 1, 0, 0, 0, (byte)verifier.Length, .. verifier]),
+                        .. BackendMessage.Of('C', "SELECT 1\0"u8), .. BackendMessage.Ready(),
+                    ]);
+                }
+                continue;
             }
             Interlocked.Increment(ref _queries);
             var text = Encoding.UTF8.GetString(body).TrimEnd('\0');

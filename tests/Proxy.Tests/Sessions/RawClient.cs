@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
+using Routing.Proxy.Sessions.Secrets;
 using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Sessions;
@@ -71,6 +72,19 @@ internal sealed class RawClient : IDisposable
     public async Task<string?> LoginAsync(params string[] extra)
     {
         await SendAsync(Startup(["user", "alice", "database", "shop", .. extra]));
+        return await UntilReadyAsync();
+    }
+
+    /// <summary>Logs in with a password, by SCRAM-SHA-256.</summary>
+    /// <returns>Null, or the error's code.</returns>
+    public async Task<string?> LoginWithPasswordAsync(string password)
+    {
+        await SendAsync(Startup(["user", "alice", "database", "shop"]));
+        var scram = new ScramClient(new PasswordSecret(password));
+        Assert.Equal('R', (await ReadMessageAsync()).Type);
+        await SendAsync(scram.First());
+        var (_, challenge) = await ReadMessageAsync();
+        await SendAsync(scram.Answer(challenge.AsSpan(4))!);
         return await UntilReadyAsync();
     }
 

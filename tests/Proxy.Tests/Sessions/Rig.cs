@@ -64,6 +64,9 @@ internal sealed class Rig : IAsyncDisposable
     /// <summary>What happened, one word each.</summary>
     public IReadOnlyCollection<string> Diary => _diary.Lines;
 
+    /// <summary>Sessions that would go on at another server now.</summary>
+    public int Movable => Server.Count().Sessions.Sum(one => one.Movable);
+
     public int Open => Server.Count().Sessions.Sum(one => one.Open);
 
     /// <summary>Makes or changes a member.</summary>

@@ -1,4 +1,5 @@
 using Routing.Proxy.Members;
+using Routing.Proxy.Sessions.Secrets;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
@@ -14,6 +15,13 @@ internal interface ISessionMover
     /// <param name="session">The session.</param>
     /// <exception cref="IOException">The client went away.</exception>
     Task<bool> IsStoppingAsync(MovingSession session);
+
+    /// <summary>Finds the key that a session's client has logged in with. Any thread; never throws.</summary>
+    /// <param name="user">Who has logged in.</param>
+    /// <param name="exchange">What was said.</param>
+    /// <param name="session">The session; its member is asked for the verifier.</param>
+    /// <returns>Null: it can't be found.</returns>
+    Task<DerivedSecret?> FindKeyAsync(string user, ScramExchange exchange, MovingSession session);
 
     /// <summary>Logs the session in at another server, or anew at its own one.</summary>
     /// <param name="session">The session.</param>

@@ -1,5 +1,6 @@
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Routes;
+using Routing.Proxy.Sessions.Secrets;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
@@ -11,6 +12,29 @@ internal sealed partial class Session
     private NotMoved? _reason;   // why a move that was tried has failed
     private byte[]? _words;      // the last words of a server that has refused the session
     private bool _isTerminated;  // by its server, which lives
+
+    /// <summary>
+    /// It would go on at another server now. Any thread: true for a session at which nothing happens.
+    /// </summary>
+    public bool MayMove => again is not null && tap is { MayMove: true };
+
+    /// <summary>
+    /// Finds the key that its client has logged in with, so that the session can be logged in again. On the loop; never
+    /// throws.
+    /// </summary>
+    /// <param name="user">The user.</param>
+    /// <param name="exchange">The login.</param>
+    public async Task LearnKeyAsync(string user, ScramExchange exchange)
+    {
+        if (hub.Mover is { } mover && await mover.FindKeyAsync(user, exchange, Lost) is { } secret)
+        {
+            await new LoopSwitch(client);
+            if (again!.TryLearn(secret))
+            {
+                tap!.Arm();
+            }
+        }
+    }
 
     // The relay that carries it on; null: it ends as the relay has ended. Never throws for what a peer does.
     private async ValueTask<IRelay?> GoOnAsync(RelayEnd end)
@@ -157,7 +181,7 @@ internal sealed partial class Session
             _isTerminated ? NotMoved.Terminated
             : _reason is { } known ? known
             : hub.IsDraining ? NotMoved.Draining
-            : again is null ? NotMoved.NeedsClient
+            : again is null || !tap.IsArmed ? NotMoved.NeedsClient
             : !tap.AtRest ? NotMoved.Busy
             : NotMoved.HoldsState);
     }

@@ -249,6 +249,7 @@ internal sealed partial class Session(
         var end = EndOf(relayEnd);
         NoteNotMoved(relayEnd, end);
         hub.Events.Closed(listener.Name, Target.Member, end, FromClient, FromServer);
+        again?.Dispose();
         var server = Server;
         switch (relayEnd)
         {

@@ -12,5 +12,6 @@ internal sealed record SessionCounts(int Pending, int Starting, IReadOnlyList<Se
 /// <param name="Open">How many.</param>
 /// <param name="BytesFromClient">Bytes that the open ones took from their clients since they were joined.</param>
 /// <param name="BytesFromServer">Bytes that the open ones took from their servers since they were joined.</param>
+/// <param name="Movable">How many of them would go on at another server now.</param>
 internal readonly record struct SessionGroup(
-    string Listener, string Member, int Open, long BytesFromClient, long BytesFromServer);
+    string Listener, string Member, int Open, long BytesFromClient, long BytesFromServer, int Movable = 0);

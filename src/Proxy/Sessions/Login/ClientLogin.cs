@@ -2,6 +2,7 @@ using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
 using Routing.Proxy.Sessions.Joined;
 using Routing.Proxy.Sessions.Refusals;
+using Routing.Proxy.Sessions.Secrets;
 using Routing.Proxy.Sessions.Startup;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
@@ -19,6 +20,7 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
     private readonly ServerSearch _search = new(hub, client, request);
     private State _state = State.Searching;
     private Refusal? _refusal;
+    private ScramExchange? _exchange;   // of a session that may move when the key behind it is found
 
     private enum State
     {
@@ -89,8 +91,10 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
 
     private async ValueTask<State> RelayAsync()
     {
-        var relay = new LoginRelay(client, _search.Server!, Target.MustBePrimary, MayMove);
+        var observer = MayMove && Settings.AuthQuery is not null ? new ScramObserver() : null;
+        var relay = new LoginRelay(client, _search.Server!, Target.MustBePrimary, MayMove, observer);
         await relay.RelayAsync(hub.After(Settings.LoginTimeout));
+        _exchange = observer?.Take();
         var session = relay.State == LoginState.Ready ? NewSession(relay.Tap, relay.Key, Keep(relay)) : null;
         session?.Announce();   // before the client can know its key
         await relay.EndAsync();
@@ -175,11 +179,15 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
     // What another login takes, where the server has asked for nothing that the proxy does not have.
     private RepeatableLogin? Keep(LoginRelay relay)
     {
-        if (!MayMove || relay.HasAskedClient)
+        if (!MayMove || (relay.HasAskedClient && _exchange is null))
         {
             return null;
         }
         relay.Tap.Follow(client.Listener.Config.Move == MoveMode.AssumeClean);
+        if (!relay.HasAskedClient)
+        {
+            relay.Tap.Arm();
+        }
         return new RepeatableLogin(
             request.Packet, hub.Parameters.Share(relay.Parameters), client.Source, client.Destination);
     }
@@ -194,5 +202,9 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
         (_search.Server, _search.Ticket, client.Place) = (null, null, default);
         hub.Events.Opened(Listener, Target.Member, hub.Time.GetElapsedTime(_begun));
         session.Start();
+        if (_exchange is { } exchange)
+        {
+            _ = session.LearnKeyAsync(request.Message!.User, exchange);   // never throws
+        }
     }
 }

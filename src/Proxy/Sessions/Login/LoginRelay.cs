@@ -1,4 +1,5 @@
 using System.Buffers;
+using Routing.Proxy.Sessions.Secrets;
 using Routing.Proxy.Sessions.Startup;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
@@ -13,6 +14,7 @@ internal sealed class LoginRelay
     private readonly NewClient _client;
     private readonly ITransportConnection _server;
     private readonly LoginFilter _filter;
+    private readonly ScramObserver? _observer;
     private Task<bool>? _answers;
     private bool _isEnding;         // the client's part of the login is over: its pending read is cancelled
     private bool _hasClientEnded;   // its stream has ended, and the server was told; the client may still read
@@ -22,15 +24,19 @@ internal sealed class LoginRelay
     /// <param name="server">The server's connection, with its first answer in its pipe.</param>
     /// <param name="mustBePrimary">Whether a server in recovery is the wrong one.</param>
     /// <param name="keepsParameters">Whether the parameters that the server tells are kept.</param>
-    public LoginRelay(NewClient client, ITransportConnection server, bool mustBePrimary, bool keepsParameters)
+    /// <param name="observer">Listens to both sides; null: nobody does.</param>
+    public LoginRelay(
+        NewClient client, ITransportConnection server, bool mustBePrimary, bool keepsParameters,
+        ScramObserver? observer)
     {
+        _observer = observer;
         (_client, _server) = (client, server);
         _filter = new LoginFilter(
             Tap, mustBePrimary,
             dropChannelBinding: client.Listener.MemberTls is not null
                 && client.Listener.Config.MemberTls.HideChannelBinding
                 && !client.IsEncrypted,
-            keepsParameters);
+            keepsParameters, observer is null ? null : observer.FromServer);
     }
 
     /// <summary>The server has asked the client for something: a password, a token.</summary>
@@ -120,6 +126,7 @@ internal sealed class LoginRelay
                 foreach (var segment in result.Buffer)
                 {
                     Tap.FromClient(segment.Span);
+                    _observer?.FromClient(segment.Span);
                     _server.Output.Write(segment.Span);
                 }
                 Client.Input.AdvanceTo(result.Buffer.End);

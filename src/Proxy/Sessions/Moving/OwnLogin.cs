@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Buffers.Binary;
+using Routing.Proxy.Sessions.Secrets;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
 
@@ -32,11 +34,16 @@ internal enum OwnLoginEnd
 /// </summary>
 /// <param name="server">The server's connection: the start-up message was sent.</param>
 /// <param name="mustBePrimary">Whether a server in recovery is the wrong one.</param>
-internal sealed class OwnLogin(ITransportConnection server, bool mustBePrimary)
+/// <param name="secret">What it answers a demand for SCRAM with; null: it can answer none.</param>
+internal sealed class OwnLogin(ITransportConnection server, bool mustBePrimary, LoginSecret? secret)
 {
+    private const int Sasl = 10, SaslContinue = 11, SaslFinal = 12;
+
     private const int LongestMessage = 64 * 1024;
 
     private readonly ArrayBufferWriter<byte> _parameters = new();
+    private ScramClient? _scram;
+    private byte[]? _answer;
     private bool _isWelcome;
 
     /// <summary>The key by which the new session may be cancelled.</summary>
@@ -65,6 +72,12 @@ internal sealed class OwnLogin(ITransportConnection server, bool mustBePrimary)
                 if (end is not null || result.IsCompleted)
                 {
                     return end ?? OwnLoginEnd.Lost;
+                }
+                if (_answer is { } answer)
+                {
+                    _answer = null;
+                    server.Output.Write(answer);
+                    await server.Output.FlushAsync();
                 }
             }
         }
@@ -97,14 +110,36 @@ internal sealed class OwnLogin(ITransportConnection server, bool mustBePrimary)
         }
     }
 
+    private OwnLoginEnd? Answer(int question, ReadOnlySpan<byte> body)
+    {
+        switch (question)
+        {
+            case Sasl when secret is not null && _scram is null && ScramClient.IsOffered(body):
+                _scram = new ScramClient(secret);
+                _answer = _scram.First();
+                return null;
+            case SaslContinue when _scram is not null:
+                _answer = _scram.Answer(body);
+                return _answer is null ? OwnLoginEnd.Broken : null;
+            case SaslFinal when _scram is not null:
+                _scram.Check(body);
+                return null;
+            default:
+                return OwnLoginEnd.Asked;
+        }
+    }
+
     private OwnLoginEnd? Take(ServerMessage message, in ReadOnlySequence<byte> whole)
     {
         var body = message.Body(whole);
         switch (message.Type)
         {
-            case MessageType.Authentication:
-                _isWelcome = LoginMessages.IsAuthenticationOk(body);
-                return _isWelcome ? null : OwnLoginEnd.Asked;
+            case MessageType.Authentication when LoginMessages.IsAuthenticationOk(body):
+                _isWelcome = true;
+                // A server that can't prove that it knows the verifier is none of ours.
+                return _scram is { IsServerProved: false } ? OwnLoginEnd.Broken : null;
+            case MessageType.Authentication when body.Length >= sizeof(int):
+                return Answer(BinaryPrimitives.ReadInt32BigEndian(body), body[sizeof(int)..]);
             case MessageType.ErrorResponse:
                 (Code, Words) = (ErrorResponse.FieldOf(body, 'C'), whole.ToArray());
                 return OwnLoginEnd.Refused;

@@ -63,7 +63,7 @@ internal sealed class SessionMove(SessionHub hub, MovingSession session)
         {
             while (await search.RunAsync() == SearchEnd.Found)
             {
-                var login = new OwnLogin(search.Server!, search.Target!.MustBePrimary);
+                var login = new OwnLogin(search.Server!, search.Target!.MustBePrimary, _again.Secret);
                 var end = await LogInAsync(search.Server!, login);
                 if (end == OwnLoginEnd.Ready)
                 {

@@ -1,10 +1,17 @@
 using Routing.Proxy.Sessions.Joined;
+using Routing.Proxy.Sessions.Secrets;
 
 namespace Routing.Proxy.Sessions.Moving;
 
 /// <summary>Moves the sessions of one proxy.</summary>
 internal sealed class SessionMover(SessionHub hub) : ISessionMover
 {
+    private readonly Verifiers _verifiers = new(hub);
+
+    /// <inheritdoc/>
+    public Task<DerivedSecret?> FindKeyAsync(string user, ScramExchange exchange, MovingSession session) =>
+        _verifiers.FindKeyAsync(user, exchange, session.Target, session.Listener);
+
     /// <inheritdoc/>
     public Task<bool> IsStoppingAsync(MovingSession session) => new SessionMove(hub, session).IsStoppingAsync();
 
