@@ -267,6 +267,22 @@ public sealed class MoveTests
     }
 
     [Fact]
+    public async Task A_server_that_takes_logins_and_ends_them_at_once_does_not_keep_the_proxy_busy()
+    {
+        using var first = new PretendServer();
+        using var second = new PretendServer { Talk = _ => Task.CompletedTask };
+        await using var rig = Rig().With("a", first, Role.Primary).With("b", second, Role.Replica).Lead("a").Publish();
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+
+        first.Dispose();
+        rig.With("b", second, Role.Primary).Lead("b").Publish();
+
+        Assert.Equal("57P01", await client.UntilReadyAsync());
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("not moved NoServer") && rig.Open == 0);
+    }
+
+    [Fact]
     public async Task Without_a_server_in_time_the_session_ends_with_the_words_that_were_withheld()
     {
         using var server = new PretendServer();

@@ -9,6 +9,11 @@ namespace Routing.Proxy.Sessions.Joined;
 /// <content>How a session goes on when its server is lost to it while it is at rest and may move.</content>
 internal sealed partial class Session
 {
+    // A server that takes logins and loses them at once is left to new clients after so many.
+    private const int MostMovesInHaste = 5;
+    private static readonly TimeSpan s_haste = TimeSpan.FromSeconds(5);
+
+    private byte _movesInHaste;  // in a row, each soon after the one before
     private NotMoved? _reason;   // why a move that was tried has failed
     private byte[]? _words;      // the last words of a server that has refused the session
     private bool _isTerminated;  // by its server, which lives
@@ -82,7 +87,11 @@ internal sealed partial class Session
                 return null;
             }
         }
-        var move = await hub.Mover!.MoveAsync(Lost, tap.HasToldParameters);
+        _movesInHaste =
+            _moved is not null && hub.Time.GetElapsedTime(_joinedAt) < s_haste ? (byte)(_movesInHaste + 1) : (byte)0;
+        var move = _movesInHaste > MostMovesInHaste
+            ? new MoveEnd(null, NotMoved.NoServer)
+            : await hub.Mover!.MoveAsync(Lost, tap.HasToldParameters);
         await new LoopSwitch(client);
         if (move.Moved is { } moved)
         {
