@@ -14,7 +14,8 @@ public sealed class DocumentedSettingsTests
         Read,
         [
             Baseline("""{"etcd3": {"hosts": "127.0.0.1:2379"}}"""),
-            Baseline("""{"rest": {"hosts": "127.0.0.1:8008", "cert": "/tmp/cert"}}"""),
+            Baseline(
+                """{"rest": {"hosts": "127.0.0.1:8008", "cert": "/tmp/cert"}, "auth_query": {"user": "proxy"}}"""),
         ],
         static (before, after) =>
             !ProxySettingsChange.Between((ProxySettings)before, (ProxySettings)after).NeedRestart.IsEmpty);
