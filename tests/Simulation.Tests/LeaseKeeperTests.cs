@@ -109,6 +109,41 @@ public sealed class LeaseKeeperTests : IDisposable
         Assert.Null(_dcs.Snapshot.Leader);
     }
 
+    /// <summary>
+    /// Another may have led since the backup: that the key names this member is no answer to the request.
+    /// </summary>
+    [Theory]
+    [InlineData(true)]    // the request was not answered, and the next renewal finds the key
+    [InlineData(false)]   // the answer tells of the key
+    public void A_key_that_comes_back_with_a_restored_store_while_it_is_asked_for_is_given_up(bool isUnheard)
+    {
+        Acquire();
+        var backup = _dcs.Backup();
+        Assert.True(Run(_keeper.ReleaseAsync).IsDone);
+        if (isUnheard)
+        {
+            var (usual, requests) = (_store.RequestDelay, 0);
+            // The lease is renewed, and then the request for the key is on its way for long.
+            _store.RequestDelay = () => TimeSpan.FromSeconds(requests++ == 0 ? 0.005 : 60);
+            Assert.Equal(LeaseOutcome.Unknown, Run(token => _keeper.AcquireAsync(null, null, token)).Outcome);
+            _store.RequestDelay = usual;
+        }
+        _dcs.Restore(backup);
+        _store.LifeDoubt = TimeSpan.Zero;
+        if (!isUnheard)
+        {
+            Assert.Equal(LeaseOutcome.Lost, Run(token => _keeper.AcquireAsync(null, null, token)).Outcome);
+        }
+        _world.RunFor(TimeSpan.FromSeconds(15));
+
+        Assert.False(_keeper.View.HoldsLeader);
+        Assert.Null(_dcs.Snapshot.Leader);
+
+        // What the watch shows of the new life is known from here on.
+        _keeper.Observe(_dcs.Snapshot);
+        Acquire();
+    }
+
     [Fact]
     public void A_ttl_of_years_is_kept_like_any_other()
     {

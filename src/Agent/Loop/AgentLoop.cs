@@ -114,6 +114,7 @@ internal sealed class AgentLoop : IDisposable
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         _watch.Changed += OnWatch;
+        _keeper.Observe(_watch.Current.Snapshot);   // it may have come before
         _keeper.Adopt(_config.Timing);
         _observer.Begin();
         var keeping = _keeper.RunAsync(stop.Token);

@@ -1,4 +1,5 @@
 using Routing.Cluster;
+using Routing.Dcs;
 
 namespace Routing.Agent.Loop;
 
@@ -38,6 +39,12 @@ internal sealed record LeaseBelief
 
     /// <summary>The leader key was asked for and not lost, forgotten or given up since.</summary>
     public bool IsWanted { get; init; }
+
+    /// <summary>The newest life of the store that a snapshot has shown.</summary>
+    public int SeenLife { get; init; }
+
+    /// <summary>The newest life of the store that was known when the leader key was asked for.</summary>
+    public int WantedIn { get; init; }
 
     /// <summary>When the DCS said last that the key is ours.</summary>
     public long ConfirmedAt { get; init; }
@@ -82,6 +89,16 @@ internal sealed record LeaseBelief
         Ttl = timing.Ttl,
         Lease = Ttl == timing.Ttl ? Lease : null,
     };
+
+    /// <summary>The leader key is asked for, by what is known of the store now.</summary>
+    public LeaseBelief WithKeyWanted() => this with { IsWanted = true, WantedIn = SeenLife };
+
+    /// <summary>
+    /// A key that nobody has confirmed yet is ours in a later life of the store than the one that it was asked for in:
+    /// it came back with a backup, and another member may have led since.
+    /// </summary>
+    public bool IsReturned(LeaderWrite write) =>
+        Held is null && write.Outcome == LeaseOutcome.Held && write.Life > WantedIn;
 
     /// <summary>The leader key is not ours, or no longer believed in.</summary>
     public LeaseBelief WithoutKey() => this with { Held = null, IsUncertain = false, IsWanted = false };

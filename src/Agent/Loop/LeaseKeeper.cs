@@ -183,6 +183,9 @@ internal sealed partial class LeaseKeeper(
     /// <summary>A pushed snapshot may tell that the key is gone or belongs to another.</summary>
     public void Observe(ClusterSnapshot snapshot)
     {
+        Change(belief => snapshot.Life.Number > belief.SeenLife
+            ? belief with { SeenLife = snapshot.Life.Number }
+            : belief);
         if (_belief.Held is { } held && snapshot.Life.Number > held.Term.Life)
         {
             _sleep.Wake();   // of the key in an earlier life it tells nothing; the next renewal carries it over
@@ -337,6 +340,10 @@ internal sealed partial class LeaseKeeper(
                     return await GiveReturnedKeyUpAsync(limit.Token);
                 }
             }
+            if (_belief.IsReturned(write))
+            {
+                return await GiveReturnedKeyUpAsync(limit.Token);
+            }
             Settle(write, sentAt, lease, before);
             return write.Outcome != LeaseOutcome.Unknown;
         }
@@ -376,7 +383,7 @@ internal sealed partial class LeaseKeeper(
         {
             var sentAt = time.GetTimestamp();
             using var limit = Limit(cancellationToken, atMost);
-            Change(static belief => belief with { IsWanted = true });
+            Change(static belief => belief.WithKeyWanted());
             for (var attempt = 0; ; attempt++)
             {
                 if (await RenewAsync(limit.Token) is not { } lease)
@@ -391,6 +398,11 @@ internal sealed partial class LeaseKeeper(
                 {
                     LeaseIsGone(lease.Id);
                     continue;
+                }
+                if (_belief.IsReturned(result))
+                {
+                    await GiveReturnedKeyUpAsync(limit.Token);
+                    return new LeaderWrite(LeaseOutcome.Lost) { Life = result.Life };
                 }
                 Settle(result, sentAt, lease, null);
                 return result;
