@@ -8,7 +8,7 @@ roots=${ROUTING_ROOTS:-/var/cache/routing/roots}
 
 # What tests use and a suite need not have: the word for it, and the packages. Tests of what is missing are skipped.
 clients=("psycopg2 python3-psycopg2" "node nodejs" "patroni patroni python3-etcd" "haproxy haproxy" "pgpool pgpool2"
-    "prometheus prometheus" "chromium chromium-headless-shell")
+    "prometheus prometheus" "chromium chromium-headless-shell" "check_patroni check-patroni")
 
 # The source of Debian's packages that this computer uses.
 debian_source() {

@@ -98,6 +98,81 @@ public sealed class LogicalSlotTests(SynchronousCluster fixture)
         }
     }
 
+    /// <summary>
+    /// A slot made with <c>failover</c> follows by PostgreSQL's own synchronisation. The agents neither copy nor drop
+    /// it, and take away what a former primary keeps of it, which would stand in its way.
+    /// </summary>
+    [Fact]
+    public async Task A_failover_slot_of_PostgreSQL_itself_goes_on_at_the_next_primary()
+    {
+        Assert.SkipUnless(PostgresUnderTest.Major >= 17, "PostgreSQL has failover slots from 17 on.");
+        const string name = "theirs";
+        var (cluster, leader) = await fixture.TakeAsync();
+        await SynchroniseSlotsAsync(cluster, "on");
+        await leader.SqlAsync("CREATE TABLE IF NOT EXISTS failover_slot (n int)");
+        await leader.SqlAsync(
+            $"SELECT pg_create_logical_replication_slot('{name}', 'test_decoding', false, false, true)");
+        await leader.SqlAsync("INSERT INTO failover_slot VALUES (1)");
+
+        await AllSyncedAsync(leader);
+        var candidate = cluster[await SyncStandbyAsync(cluster)];
+        var (code, text) = await leader.SendAsync("POST", "/switchover",
+            new JsonObject { ["leader"] = leader.Name, ["candidate"] = candidate.Name });
+        Assert.True(code == 200, text);
+        Assert.Equal(candidate, await cluster.HealthyAsync());
+        await candidate.SqlAsync("INSERT INTO failover_slot VALUES (2)");
+        await AllSyncedAsync(candidate);   // also on the former primary, whose own slot of that name has gone
+
+        Assert.Equal("2", await candidate.SqlAsync(
+            $"SELECT count(*) FROM pg_logical_slot_get_changes('{name}', NULL, NULL) "
+                + "WHERE data LIKE 'table public.failover_slot: INSERT%'"));
+        await candidate.SqlAsync($"SELECT pg_drop_replication_slot('{name}')");
+        await candidate.SqlAsync("DROP TABLE failover_slot");
+        foreach (var node in cluster.Nodes)
+        {
+            await cluster.UntilAsync(async () => await CountAsync(node, "true") == "0", $"{node.Name} has dropped it");
+        }
+        await SynchroniseSlotsAsync(cluster, null);
+
+        Task AllSyncedAsync(TestNode primary) => cluster.UntilAsync(
+            async () =>
+            {
+                await primary.SqlAsync("CHECKPOINT");   // tells the standbys which transactions run
+                foreach (var standby in cluster.ReplicasOf(primary))
+                {
+                    if (await CountAsync(standby, "synced AND NOT temporary") != "1")
+                    {
+                        return false;
+                    }
+                }
+                return await CountAsync(primary, "failover") == "1";
+            },
+            "every standby has PostgreSQL's own copy of the slot");
+
+        static Task<string?> CountAsync(TestNode node, string condition) => node.SqlAsync(
+            $"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{name}' AND {condition}");
+    }
+
+    private static async Task SynchroniseSlotsAsync(TestCluster cluster, string? value)
+    {
+        await cluster.ConfigureAsync(new JsonObject
+        {
+            ["postgresql"] = new JsonObject
+            {
+                ["parameters"] = new JsonObject
+                {
+                    ["sync_replication_slots"] = value, ["hot_standby_feedback"] = value,
+                },
+            },
+        });
+        foreach (var node in cluster.Nodes)
+        {
+            await cluster.UntilAsync(
+                async () => await node.SqlAsync("SHOW sync_replication_slots") == (value ?? "off"),
+                $"{node.Name} takes the setting");
+        }
+    }
+
     private static async Task AllSafeAsync(
         TestCluster cluster, TestNode leader, Dictionary<TestNode, int> earlier)
     {

@@ -91,6 +91,8 @@ public sealed class DashboardInBrowserTests
         await page.ClickAsync("#resume");
         await page.ClickAsync("#askYes");
         await WaitUntil.TrueAsync(() => !host.Dcs.Snapshot.Config!.Pause, null, "the cluster is resumed");
+        // The buttons have other widths then: a click before that would miss.
+        await page.UntilAsync("document.getElementById('pause') !== null", "the page offers a pause again");
 
         await page.ClickAsync("#switchover");
         await page.ClickAsync("#askYes");

@@ -28,7 +28,7 @@ public sealed class LeaderChangeTests
     [InlineData("switchover", """{"leader":"pg-a","scheduled_at":{}}""", 400, "scheduled_at has to be a text")]
     [InlineData("switchover", """{"leader":"pg-a","candidate":[]}""", 400, "candidate has to be a text")]
     [InlineData("failover", """{"member":true}""", 400, "member has to be a text")]
-    [InlineData("switchover", """{"leader":"pg-a","site":7}""", 400, "site has to be a text")]
+    [InlineData("switchover", """{"leader":"pg-a","site":[]}""", 400, "site has to be a text")]
     [InlineData("switchover", """{"leader":"pg-a","site":"dc9"}""", 412,
         "switchover is not possible: cluster does not have members except leader in site dc9")]
     // 9: what the cluster says to it
