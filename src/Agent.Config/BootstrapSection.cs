@@ -90,11 +90,6 @@ internal static class BootstrapSection
             bootstrap.Report.Error(
                 new SettingsProblem(bootstrap.Tree.OriginOf("bootstrap.dcs"), "bootstrap.dcs", null, problem));
         }
-        if (initial.StandbyCluster is not null)
-        {
-            dcs.Wrong("standby_cluster",
-                "left out: this version does not run standby clusters, and no member would ever lead");
-        }
         return element;
     }
 

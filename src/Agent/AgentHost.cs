@@ -9,6 +9,7 @@ using Routing.Agent.Fence;
 using Routing.Agent.Loop;
 using Routing.Agent.Metrics;
 using Routing.Agent.Native;
+using Routing.Agent.Postgres;
 using Routing.Agent.Postgres.Verbs;
 using Routing.Agent.Rest;
 using Routing.Agent.Status;
@@ -242,6 +243,11 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(
         CancellationToken cancellationToken) => await _postgres.CatalogueAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<ImmutableArray<RemoteServer>> AskRemoteAsync(
+        ImmutableArray<HostPort> hosts, CancellationToken cancellationToken) =>
+        _postgres.AskRemoteAsync(hosts, cancellationToken);
 
     private async Task<int> RunAsync()
     {

@@ -171,10 +171,6 @@ internal sealed class ConfigCheck(TimeProvider time, TextWriter output, TextWrit
         AtLeast("ttl", dynamicConfig.Timing.Ttl, least.Ttl);
         AtLeast("loop_wait", dynamicConfig.Timing.LoopWait, least.LoopWait);
         AtLeast("retry_timeout", dynamicConfig.Timing.RetryTimeout, least.RetryTimeout);
-        if (dynamicConfig.Unsupported is { } unsupported)
-        {
-            Fail("bootstrap.dcs.standby_cluster", null, unsupported);
-        }
         foreach (var problem in EffectivePostgresConfig.Combine(
             settings, dynamicConfig, Role.Primary, majorVersion: 17).Problems)
         {

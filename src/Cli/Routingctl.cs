@@ -58,6 +58,8 @@ internal sealed class Routingctl(CtlEnvironment environment)
             ReinitCommand.Create(host),
             FlushCommand.Create(host),
             RemoveCommand.Create(host),
+            DemoteClusterCommand.Create(host),
+            PromoteClusterCommand.Create(host),
             CheckCommand.Create(host),
             MigrateCommand.Create(host),
             WhyCommand.Create(host),

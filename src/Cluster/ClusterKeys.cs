@@ -39,6 +39,9 @@ public static class ClusterKeys
     /// <summary>Our own: the highest timeline that a member has opened, or was about to.</summary>
     public const string Timeline = "routing/timeline";
 
+    /// <summary>Our own: where the WAL of a primary ended that made room for the primary of a remote cluster.</summary>
+    public const string Demotion = "routing/demotion";
+
     /// <summary>The key of one member.</summary>
     public static string Member(string name) => MembersPrefix + name;
 

@@ -101,6 +101,9 @@ public sealed record ClusterSnapshot
         }
     }
 
+    /// <summary>The last time that its primary made room for that of a remote cluster; null: it never did.</summary>
+    public CleanDemotion? Demotion => CleanDemotion.Read(RoutingKeys.GetValueOrDefault(ClusterKeys.Demotion));
+
     /// <summary>An empty cluster at revision 0.</summary>
     public static readonly ClusterSnapshot Empty = new() { Revision = 0 };
 }

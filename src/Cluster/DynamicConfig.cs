@@ -91,12 +91,6 @@ public sealed record DynamicConfig
     /// <summary><c>standby_cluster</c>; null unless it names a host, a port or a restore_command.</summary>
     public StandbyClusterConfig? StandbyCluster { get; init; }
 
-    /// <summary>
-    /// What is configured and cannot be done by this version, so that no member leads anew; null: nothing.
-    /// </summary>
-    public string? Unsupported =>
-        StandbyCluster is null ? null : "a standby cluster is configured, and this version does not run one";
-
     /// <summary><c>routing_health</c>: what is done about a server that is unwell.</summary>
     public HealthConfig Health { get; init; } = HealthConfig.Default;
 
@@ -132,7 +126,3 @@ public sealed record PermanentSlot(bool IsLogical, string? Database, string? Plu
 /// <param name="Plugin">Its plugin.</param>
 public sealed record SlotMatcher(string? Name, string? Type, string? Database, string? Plugin);
 
-/// <summary>The remote cluster that this one follows.</summary>
-public sealed record StandbyClusterConfig(
-    string? Host, int? Port, string? RestoreCommand, string? PrimarySlotName,
-    ImmutableArray<string> CreateReplicaMethods, string? ArchiveCleanupCommand, string? RecoveryMinApplyDelay);

@@ -22,6 +22,12 @@ public enum DemoteMode
     /// </summary>
     Offline,
 
+    /// <summary>
+    /// The cluster becomes a standby cluster: a checkpoint and a fast stop; the key is kept, and where the WAL ends is
+    /// published.
+    /// </summary>
+    ToStandby,
+
     /// <summary>The agent ends: a fast stop. A leader releases its key when a standby has all WAL.</summary>
     Shutdown,
 }
@@ -98,12 +104,19 @@ public abstract record HaAction
     /// <summary>Bootstrap a new cluster.</summary>
     public sealed record Bootstrap : HaAction;
 
+    /// <summary>Bootstrap a standby cluster: a copy of the remote primary, started as its standby.</summary>
+    /// <param name="Remote">Where to stream from; null: WAL comes from the archive alone.</param>
+    public sealed record BootstrapStandby(Upstream? Remote) : HaAction;
+
     /// <summary>Put a failed bootstrap aside and free the initialize key.</summary>
     public sealed record AbandonBootstrap : HaAction;
 
     /// <summary>Copy another member; null: by a method that needs no source.</summary>
     public sealed record CopyMember(string? Source) : HaAction
     {
+        /// <summary>A standby cluster's member copies the remote primary; <see cref="Source"/> is null.</summary>
+        public bool FromRemote { get; init; }
+
         /// <summary>An operator asked for it: the data are marked until the copy has taken their place.</summary>
         public bool Replaces { get; init; }
 
@@ -135,11 +148,13 @@ public abstract record HaAction
     /// <summary>Stream from another upstream.</summary>
     public sealed record Follow(Upstream? Upstream) : HaAction;
 
-    /// <summary>Compare the local data with this primary's history.</summary>
-    public sealed record CheckDivergence(string Primary) : HaAction;
+    /// <summary>Compare the local data with a primary's history.</summary>
+    /// <param name="Primary">The member; null: the remote primary that a standby cluster follows.</param>
+    public sealed record CheckDivergence(string? Primary) : HaAction;
 
-    /// <summary>Rewind to this primary.</summary>
-    public sealed record Rewind(string Primary) : HaAction;
+    /// <summary>Rewind to a primary.</summary>
+    /// <param name="Primary">The member; null: the remote primary that a standby cluster follows.</param>
+    public sealed record Rewind(string? Primary) : HaAction;
 
     /// <summary>Restart in place, by an operator's order.</summary>
     /// <param name="Order">The order.</param>
@@ -178,6 +193,7 @@ public abstract record HaAction
 
     /// <summary>Whether this starts a long job.</summary>
     public bool IsJob =>
-        this is Bootstrap or AbandonBootstrap or CopyMember or StartPrimary or StartStandby or Promote or Demote
+        this is Bootstrap or BootstrapStandby or AbandonBootstrap or CopyMember or StartPrimary or StartStandby
+        or Promote or Demote
         or Follow or CheckDivergence or Rewind or Restart or CopySlots;
 }

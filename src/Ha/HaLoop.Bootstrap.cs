@@ -50,6 +50,11 @@ public static partial class HaLoop
         {
             return found;
         }
+        if (!o.Cluster.Initialize.IsInProgress && HasRemote(o))
+        {
+            return Act(o, "clones", "copies the remote primary: nobody leads this standby cluster", null,
+                new HaAction.CopyMember(null) { FromRemote = true });
+        }
         if (!o.Cluster.Initialize.IsInProgress && o.Options.CanCloneWithoutLeader)
         {
             return Act(o, "clones", "restores a copy that needs no leader", null, new HaAction.CopyMember(null));
@@ -62,7 +67,6 @@ public static partial class HaLoop
     /// <summary>Why this member may not initialise a new cluster; null when it may.</summary>
     private static string? MayInitialize(Observation o) => o switch
     {
-        { Options.UnsupportedTopology: { } problem } => $"does not make a new cluster: {problem}",
         { Options.MayBootstrap: false } => "waits for another member to bootstrap: it has no bootstrap section",
         { Options.Tags.NoFailover: true } => "waits for another member to bootstrap: it is tagged nofailover",
         { Options.WatchdogProblem: { } problem } => $"does not make a new cluster: {problem}",
@@ -116,7 +120,10 @@ public static partial class HaLoop
         }
         if (!o.Memory.BootstrapDone)
         {
-            return Act(o, "bootstraps", "makes a new cluster", null, new HaAction.Bootstrap());
+            return o.IsStandbyCluster
+                ? Act(o, "bootstraps", "makes a new standby cluster: copies the remote primary", null,
+                    new HaAction.BootstrapStandby(RemoteOf(o.Config)))
+                : Act(o, "bootstraps", "makes a new cluster", null, new HaAction.Bootstrap());
         }
         if (o.Local is { Data: DataDirectory.Ready, Server: not ServerState.Running, Control.SystemId: { } made }
             && o.Cluster?.Initialize.SystemId == made)
@@ -131,7 +138,8 @@ public static partial class HaLoop
             return Wait(o, "bootstrap_waits",
                 "has made a new cluster, whose server has ended: waits for the DCS, which may have its keys", s_second);
         }
-        if (o.Local is not { Server: ServerState.Running, IsPrimary: true, Control: { } control })
+        if (o.Local is not { Server: ServerState.Running, Control: { } control }
+            || (!o.Local.IsPrimary && !o.IsStandbyCluster))
         {
             return new Decision("bootstrap_failed", "lost the server of the new cluster",
                 [], o.Memory with { BootstrapFailure = "PostgreSQL does not run any more" }, TimeSpan.Zero);

@@ -54,6 +54,10 @@ public static partial class HaLoop
         {
             return null;   // an operator has named this member: what the others had is given up
         }
+        if (o.IsStandbyCluster)
+        {
+            return null;   // it follows the history of the remote cluster, which its own keys do not tell
+        }
         return HasLeft(o.Cluster.History, o.Local.Timeline, o.Local.WalPosition) is { } end
             ? $"its WAL goes to {o.Local.WalPosition}, beyond {end} where the cluster left timeline {o.Local.Timeline}"
             : null;

@@ -41,6 +41,10 @@ public static partial class HaLoop
                 : Act(o, "follows_new", $"follows a new upstream, {upstream.Address}; the leader is {leader}", s_soon,
                     new HaAction.Follow(upstream));
         }
+        if (o.IsStandbyCluster)
+        {
+            return DecideFollowingStandbyLeader(o, leader);
+        }
         var canCheck = !o.Paused && member is { Role: Role.Primary, State: PostgresState.Running };
         var due = o.Memory.DivergenceCheckedAt is not { } at || o.Now - at >= s_recheck;
         if (o.Local.IsStreaming)

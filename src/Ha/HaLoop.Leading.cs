@@ -24,7 +24,7 @@ public static partial class HaLoop
             return Wait(o, "new_life",
                 "is the leader; the store was set up anew or restored: puts the leader key there", s_soon);
         }
-        if (o.Paused && !o.Local.IsPrimary && o.Cluster!.Failover?.Candidate != o.Self)
+        if (o.Paused && !o.Local.IsPrimary && !o.IsStandbyCluster && o.Cluster!.Failover?.Candidate != o.Self)
         {
             return Act(o, "releasing", "gives the leader key up: it is a standby, and the cluster is paused", s_second,
                 new HaAction.ReleaseLeader(null));
@@ -36,7 +36,7 @@ public static partial class HaLoop
                 : Act(o, "watchdog", $"gives the leader key up: {problem}", s_second, new HaAction.ReleaseLeader(null));
         }
         return !o.Local.IsPrimary
-            ? DecidePromotion(o)
+            ? o.IsStandbyCluster ? DecideStandbyLeader(o) : DecidePromotion(o)
             : DecideHealth(o) ?? WithHealth(o, NotBeyondSwitchover(o, DecideLeadingPrimary(o)));
     }
 
@@ -155,15 +155,9 @@ public static partial class HaLoop
         {
             return requested;
         }
-        if (cluster.Initialize.SystemId is null && o.Local.Control is { } control)
+        if (DecideMissingKeys(o) is { } missing)
         {
-            return Act(o, "repairs_keys", "writes the missing system identifier", s_second,
-                new HaAction.WriteInitialize(control.SystemId, cluster.Initialize.IsMissing ? 0 : null));
-        }
-        if (cluster.Config is null)
-        {
-            return Act(o, "repairs_keys", "writes the missing dynamic configuration", s_second,
-                new HaAction.WriteConfig());
+            return missing;
         }
         if (o.Local.Server != ServerState.Running)
         {
@@ -206,6 +200,18 @@ public static partial class HaLoop
         return o.Local.Server == ServerState.Unresponsive
             ? Wait(o, "unresponsive", "is the leader; PostgreSQL does not answer its questions", s_second)
             : Wait(o, "leads", "is the leader, the primary with the lock");
+    }
+
+    private static Decision? DecideMissingKeys(Observation o)
+    {
+        if (o.Cluster!.Initialize.SystemId is null && o.Local.Control is { } control)
+        {
+            return Act(o, "repairs_keys", "writes the missing system identifier", s_second,
+                new HaAction.WriteInitialize(control.SystemId, o.Cluster.Initialize.IsMissing ? 0 : null));
+        }
+        return o.Cluster.Config is null
+            ? Act(o, "repairs_keys", "writes the missing dynamic configuration", s_second, new HaAction.WriteConfig())
+            : null;
     }
 
     private static bool IsSilent(Observation o) =>

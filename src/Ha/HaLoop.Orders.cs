@@ -48,7 +48,8 @@ public static partial class HaLoop
         // A primary that was demoted has given its leadership up: it starts as a standby, and may be elected again.
         asPrimary &= o.Local.HasProcess || !o.Memory.Demoted;
         if (asPrimary && !o.Paused
-            && (!o.Leads || o.Lease.Term.Life < o.Cluster!.Life.Number || o.Options.WatchdogProblem is not null))
+            && (!o.Leads || o.IsStandbyCluster || o.Lease.Term.Life < o.Cluster!.Life.Number
+                || o.Options.WatchdogProblem is not null))
         {
             // it is about to be demoted, or to put its key right: as what it restarts is known after that
             return null;

@@ -24,6 +24,10 @@ public static partial class HaLoop
                     new HaAction.Demote(DemoteMode.Offline))
                 : Wait(o, "dcs_unreachable", "keeps its role: the DCS is not accessible", s_second);
         }
+        if (DecideAgainstRemote(o) is { } repair)
+        {
+            return repair;
+        }
         var entry = o.Local.IsPrimary ? MayStayPrimary(o) : MayRace(o);
         if (entry is { } refusal)
         {
@@ -74,10 +78,6 @@ public static partial class HaLoop
         {
             return new Refusal("damaged", WhyDamaged(o)!);
         }
-        if (o.Options.UnsupportedTopology is { } problem)
-        {
-            return new Refusal("cannot_lead", problem);
-        }
         if (o.Paused)
         {
             return o.Cluster!.Initialize.SystemId is { } id && id != o.Local.Control?.SystemId
@@ -98,10 +98,6 @@ public static partial class HaLoop
     private static Refusal? MayRace(Observation o)
     {
         var cluster = o.Cluster!;
-        if (o.Options.UnsupportedTopology is { } unsupported)
-        {
-            return new Refusal("cannot_lead", $"does not race: {unsupported}");
-        }
         if (o.Memory.BarredFromRaceUntil is { } until && until > o.Now)
         {
             return new Refusal("barred", "does not race: its promotion failed a moment ago", until - o.Now);
@@ -171,7 +167,7 @@ public static partial class HaLoop
     private static Refusal? Backoff(Observation o)
     {
         var backoff = o.Config.PrimaryRaceBackoff;
-        if (backoff <= TimeSpan.Zero || o.Paused || o.Cluster!.Failover?.Candidate is not null
+        if (backoff <= TimeSpan.Zero || o.Paused || o.IsStandbyCluster || o.Cluster!.Failover?.Candidate is not null
             || o.Memory.UnlockedSince is not { } since)
         {
             return null;
@@ -245,7 +241,7 @@ public static partial class HaLoop
         var own = o.Local.WalPosition;
         // Where the key demands votes they are counted, whatever the mode was changed to since it was written.
         var quorum = IsSyncActive(o) && (o.Config.SynchronousMode == SynchronousMode.Quorum || cluster.Sync.Quorum > 0);
-        if (!o.Local.IsPrimary)
+        if (!o.Local.IsPrimary && !o.IsStandbyCluster)   // what it lacks, it gets from the remote primary
         {
             var lag = o.Memory.Published.Highest.BytesAheadOf(own);
             if (checkLag && lag > (ulong)Math.Max(0, o.Config.MaximumLagOnFailoverBytes))

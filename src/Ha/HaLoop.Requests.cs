@@ -63,6 +63,12 @@ public static partial class HaLoop
         {
             return again;
         }
+        if (possible.Ok && !o.Local.IsPrimary)
+        {
+            // A standby leader has nothing to finish: what it lacks or has, its successor gets from the same source.
+            return new Decision("steps_down", $"gives the leader key up by request: {possible.Detail}",
+                [new HaAction.ReleaseLeader(null)], o.Memory with { SteppedDownAt = o.Now }, s_second);
+        }
         return possible.Ok
             ? new Decision("steps_down", $"steps down by request: {possible.Detail}",
                 [new HaAction.Demote(DemoteMode.Graceful, request.Candidate, request.Site)],
@@ -139,10 +145,6 @@ public static partial class HaLoop
                 .Where(m => !needSync || cluster.Sync.Standbys.Contains(m.Name))
                 .Select(m => m.Name),
         ];
-        if (o.Options.UnsupportedTopology is { } unsupported)
-        {
-            return new HandOver(false, unsupported, null);   // of all members: none of them would take the key
-        }
         if (names.IsEmpty)
         {
             return new HandOver(false, candidate is null

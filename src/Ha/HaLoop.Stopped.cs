@@ -33,6 +33,10 @@ public static partial class HaLoop
         {
             return DecideRejoin(o, leader);
         }
+        if (DecideAgainstRemote(o) is { } repair)
+        {
+            return repair;
+        }
         if (WhyDamaged(o) is { } damage)
         {
             return Wait(o, "damaged", $"stays down: {damage}, and there is no leader to join", s_second);
@@ -52,6 +56,10 @@ public static partial class HaLoop
     /// <summary>The leader's PostgreSQL is down: start it in place, or let another member take over.</summary>
     private static Decision DecideStoppedLeader(Observation o)
     {
+        if (o.IsStandbyCluster)
+        {
+            return DecideStoppedStandbyLeader(o);
+        }
         if (!o.Leads)
         {
             return Wait(o, "lease_ends", "does not start PostgreSQL: its lease runs out", s_soon);
@@ -117,6 +125,14 @@ public static partial class HaLoop
         }
         var member = o.Cluster!.Members.GetValueOrDefault(leader);
         var wasPrimary = !o.Local.HasRecoverySignal;
+        if (DecideAgainstRemote(o) is { } repair)
+        {
+            return repair;
+        }
+        if (o.IsStandbyCluster)
+        {
+            return DecideRejoinStandbyCluster(o, leader);
+        }
         var primaryIsReady = member is { Role: Role.Primary, State: PostgresState.Running, Address: not null };
         switch (DivergenceOf(o))
         {
@@ -170,7 +186,8 @@ public static partial class HaLoop
                 + "may not be removed (remove_data_directory_on_rewind_failure): reinitialize it, or it tries again "
                 + "from time to time",
                 left > TimeSpan.Zero ? left : null)
-            : Act(o, "rewinds", $"rewinds to {leader} once more", null, new HaAction.Rewind(leader));
+            : Act(o, "rewinds", $"rewinds to {leader} once more", null,
+                new HaAction.Rewind(o.IsStandbyCluster && HasRemote(o) ? null : leader));
     }
 
     private static bool DueForCheck(Observation o) =>

@@ -109,7 +109,7 @@ public static partial class HaLoop
         }
         if (o.Leads || o.FailsafeHolds)
         {
-            return null;
+            return DecideStandDown(o);
         }
         if (o.Memory.WonInitialize || o.Job?.Kind is JobKind.Bootstrap or JobKind.AbandonBootstrap)
         {
@@ -158,6 +158,11 @@ public static partial class HaLoop
     /// <summary>A job runs: the loop only cancels it when it must.</summary>
     private static Decision DecideBusy(Observation o, JobView job)
     {
+        if (job.MakesPrimary && o.IsStandbyCluster && !o.Paused)
+        {
+            return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: this is a standby cluster by now", s_soon,
+                new HaAction.CancelJob());
+        }
         if (job.MakesPrimary && !o.Leads && !o.FailsafeHolds && !o.Paused)
         {
             return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: it does not lead any more", s_soon,
@@ -170,7 +175,7 @@ public static partial class HaLoop
             return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: {lost}", s_soon, new HaAction.CancelJob());
         }
         if (job.Kind is JobKind.Clone or JobKind.Reinitialize or JobKind.Rewind or JobKind.CheckDivergence
-            && o.Leader == o.Self && !o.Local.AcceptsWrites)
+            && o.Leader == o.Self && !o.Local.AcceptsWrites && !ReadsFromRemote(o, job))
         {
             return Act(o, "releasing", $"gives the leader key up: {Name(job.Kind)} runs", null,
                 new HaAction.ReleaseLeader(null));

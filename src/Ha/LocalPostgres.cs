@@ -97,7 +97,28 @@ public sealed record ControlFile(
 /// <summary>Where a standby streams from.</summary>
 /// <param name="Address">Host and port.</param>
 /// <param name="SlotName">The slot it uses there; null for none.</param>
-public sealed record Upstream(HostPort Address, string? SlotName);
+public sealed record Upstream(HostPort Address, string? SlotName)
+{
+    /// <summary>
+    /// Further addresses of the same remote cluster: the one of them all that accepts writes is followed. Empty: the
+    /// server at <see cref="Address"/> is followed, whatever it is.
+    /// </summary>
+    public ImmutableArray<HostPort> Others { get; init; } = [];
+
+    /// <summary>Every address, in the order in which they are tried.</summary>
+    public ImmutableArray<HostPort> Addresses => [Address, .. Others];
+
+    /// <summary>Equal when all is, the addresses compared one by one.</summary>
+    public bool Equals(Upstream? other) =>
+        other is not null && Address == other.Address && SlotName == other.SlotName
+        && Others.SequenceEqual(other.Others);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Address, SlotName, Others.Length);
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Join(" or ", Addresses);
+}
 
 /// <summary>One row of pg_stat_replication.</summary>
 public sealed record StandbyRow(
@@ -139,6 +160,12 @@ public sealed record LocalPostgres
     /// PostgreSQL is stopping, and its last session has ended: no further commit can be acknowledged.
     /// </summary>
     public bool SessionsHaveEnded { get; init; }
+
+    /// <summary>
+    /// Where the record of the shutdown checkpoint ends, of a primary that was shut down cleanly and is down: nothing
+    /// was written beyond. Null: it runs, or it did not end so.
+    /// </summary>
+    public Lsn? ShutdownEnd { get; init; }
 
     /// <summary>standby.signal or recovery.signal stands in the data directory.</summary>
     public bool HasRecoverySignal { get; init; }

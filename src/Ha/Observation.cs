@@ -72,6 +72,12 @@ public sealed record Observation
     /// <summary>The cluster is paused.</summary>
     public bool Paused => Config.Pause;
 
+    /// <summary>
+    /// The cluster follows a remote one: its leader is a standby, and no member of it may accept a write. A pause
+    /// leaves a primary alone, also here.
+    /// </summary>
+    public bool IsStandbyCluster => Config.StandbyCluster is not null;
+
     /// <summary>This member holds the leader key, and the lease lasts longer than the safety margin.</summary>
     public bool Leads => Lease.Leads;
 
@@ -98,18 +104,14 @@ public sealed record Observation
 /// <param name="MayBootstrap">There is a bootstrap section: it may initialise a new cluster.</param>
 /// <param name="WatchdogProblem">A required watchdog is not usable: why; null when all is well.</param>
 /// <param name="CanCloneWithoutLeader">A create-replica method needs no source.</param>
-/// <param name="UnsupportedTopology">
-/// Something is configured that this version cannot do safely; it never leads. Null: nothing.
-/// </param>
 public sealed record MemberOptions(
-    MemberTags Tags, bool MayBootstrap, string? WatchdogProblem, bool CanCloneWithoutLeader,
-    string? UnsupportedTopology)
+    MemberTags Tags, bool MayBootstrap, string? WatchdogProblem, bool CanCloneWithoutLeader)
 {
     /// <summary>The site that it stands in, such as a data centre; null: none is configured.</summary>
     public string? Site { get; init; }
 
     /// <summary>No tags; may bootstrap.</summary>
-    public static readonly MemberOptions Default = new(MemberTags.Empty, true, null, false, null);
+    public static readonly MemberOptions Default = new(MemberTags.Empty, true, null, false);
 }
 
 /// <summary>This member's lease, and how long it lasts for certain.</summary>

@@ -9,6 +9,8 @@ public static class Published
     public static PostgresState State(Observation o) => o switch
     {
         { Job.Kind: JobKind.Clone or JobKind.Reinitialize } => PostgresState.CreatingReplica,
+        { Job.Kind: JobKind.Bootstrap, IsStandbyCluster: true, Local.HasProcess: false } =>
+            PostgresState.CreatingReplica,
         { Job.Kind: JobKind.Bootstrap, Local.Server: ServerState.Running } => PostgresState.Running,
         { Job.Kind: JobKind.Bootstrap, Local.HasProcess: true } => PostgresState.Starting,
         { Job.Kind: JobKind.Bootstrap } => PostgresState.Initdb,
@@ -60,6 +62,8 @@ public static class Published
             Cluster.Role.Primary,
         { Local.Server: ServerState.Running or ServerState.Unresponsive, Job.Kind: JobKind.Promote } =>
             Cluster.Role.Promoted,
+        { Local.Server: ServerState.Running or ServerState.Unresponsive, IsStandbyCluster: true, Leader: { } leader }
+            when leader == o.Self => Cluster.Role.StandbyLeader,
         { Local.Server: ServerState.Running or ServerState.Unresponsive } => Cluster.Role.Replica,
         { Memory.Demoted: true } => Cluster.Role.Demoted,
         { Local.HasRecoverySignal: true } => Cluster.Role.Replica,

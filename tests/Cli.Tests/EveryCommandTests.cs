@@ -27,6 +27,8 @@ public sealed partial class EveryCommandTests
         remove          -f|--format --group
         failover        --candidate --force --group
         switchover      --leader|--primary --candidate --scheduled --force --group
+        demote-cluster  --host --port --restore-command --primary-slot-name --force
+        promote-cluster --force
         """;
 
     private static readonly string[] s_everywhere = ["-c|--config-file", "-d|--dcs-url|--dcs", "-k|--insecure"];

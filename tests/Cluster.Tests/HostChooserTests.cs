@@ -33,6 +33,11 @@ public sealed class HostChooserTests
     [InlineData(WantedRole.Synchronous, LeaderFallback.Never, "a=primary b=replica c=replica", "a", "b")]
     [InlineData(WantedRole.Replica, LeaderFallback.Never, "a=primary b=replica:2000 c=replica:500", "a", "c")]
     [InlineData(WantedRole.Replica, LeaderFallback.Never, "a=primary b=replica#noloadbalance c=replica", "a", "c")]
+    // a standby cluster has no primary, and each of its members can be read from
+    [InlineData(WantedRole.Primary, LeaderFallback.Never, "a=standby_leader b=replica", "a", "")]
+    [InlineData(WantedRole.Replica, LeaderFallback.Never, "a=standby_leader b=replica", "a", "a,b")]
+    [InlineData(WantedRole.Any, LeaderFallback.Always, "a=standby_leader b=replica", "a", "a,b")]
+    [InlineData(WantedRole.PreferPrimary, LeaderFallback.Never, "a=standby_leader b=replica", "a", "a,b")]
     public void A_request_is_served_by(
         WantedRole role, LeaderFallback fallback, string members, string? leader, string tiers)
     {

@@ -210,6 +210,9 @@ internal static class Every
 
     private static IEnumerable<DynamicConfig> Configs()
     {
+        yield return Config("""{"standby_cluster":{"host":"far"}}""");
+        yield return Config("""{"standby_cluster":{"restore_command":"fetch %f %p"},"failsafe_mode":true}""");
+        yield return Config("""{"standby_cluster":{"host":"far"},"synchronous_mode":true,"pause":true}""");
         foreach (var mode in new[] { "false", "true", "\"quorum\"" })
         {
             foreach (var pause in new[] { "false", "true" })

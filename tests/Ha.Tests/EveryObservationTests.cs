@@ -19,6 +19,25 @@ public sealed class EveryObservationTests
             o.Leader == o.Self || (copy.OrderId != 0 && (o.Lease.IsUncertain || o.FailsafeHolds))));
 
     [Fact]
+    public void No_member_of_a_standby_cluster_becomes_a_primary() => Never((o, decision) =>
+        o is { IsStandbyCluster: true, Paused: false }
+        && decision.Actions.Any(a => a is HaAction.Promote or HaAction.StartPrimary or HaAction.Bootstrap
+            or HaAction.Restart { AsPrimary: true }));
+
+    [Fact]
+    public void A_primary_of_a_standby_cluster_stops() => Never((o, decision) =>
+        o is { IsStandbyCluster: true, Paused: false, Job: null, ShutdownRequested: false, Order: null,
+            Local: { AcceptsWrites: true, Control: not null } }
+        && !decision.Actions.Any(
+            a => a is HaAction.Demote or HaAction.AttachLeader or HaAction.AcquireLeader or HaAction.ProbePeers)
+        && o.Local.Data == DataDirectory.Ready);
+
+    [Fact]
+    public void Only_a_leader_of_a_standby_cluster_follows_the_remote_primary() => Never((o, decision) =>
+        o.Leader != o.Self && decision.Actions.Any(a => a is HaAction.Follow { Upstream.Address.Host: "far" }
+            or HaAction.StartStandby { Upstream.Address.Host: "far" }));
+
+    [Fact]
     public void A_restart_of_a_primary_ends_with_the_leader_key() => Never((o, decision) =>
         o is { Job.RestartsPrimary: true, Leads: false, FailsafeHolds: false, Paused: false }
         && !decision.Actions.Any(a => a is HaAction.CancelJob));
@@ -30,7 +49,7 @@ public sealed class EveryObservationTests
     [Fact]
     public void No_healthy_holder_is_demoted_without_a_request() => Never((o, decision) =>
         o is { Leads: true, Job: null, ShutdownRequested: false, Cluster.Failover: null,
-            Local: { Server: ServerState.Running, IsPrimary: true } }
+            Local: { Server: ServerState.Running, IsPrimary: true }, IsStandbyCluster: false }
         && decision.Actions.Any(a => a is HaAction.Demote or HaAction.ReleaseLeader));
 
     [Fact]

@@ -59,14 +59,6 @@ public sealed class RequestTests
         Assert.Equal("steps_down", HaLoop.Decide(o with { Local = o.Local with { Standbys = [] } }).Code);
     }
 
-    [Fact]
-    public void Where_no_member_would_take_the_key_nobody_gives_it_up()
-    {
-        var o = Leader(new FailoverRequest("a", "b", null, 70));
-
-        Drops(o with { Options = o.Options with { UnsupportedTopology = "a standby cluster is configured" } });
-    }
-
     /// <summary>
     /// Its own position is that of its last checkpoint, or none at all: what it has published says how far the others
     /// lag.

@@ -172,7 +172,7 @@ public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
         {
             ["dcs"] = new JsonObject
             {
-                ["ttl"] = "soon", ["standby_cluster"] = new JsonObject { ["host"] = "far" },
+                ["ttl"] = "soon",
                 ["postgresql"] = new JsonObject { ["parameters"] = new JsonArray("work_mem") },
             },
             ["initdb"] = "UTF8",
@@ -181,7 +181,7 @@ public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
         replica.Start();
 
         Assert.Equal(leader, await cluster.HealthyAsync());
-        foreach (var named in new[] { "bootstrap.dcs", "standby_cluster", "bootstrap.initdb" })
+        foreach (var named in new[] { "bootstrap.dcs", "bootstrap.initdb" })
         {
             Assert.True(replica.CountInLog(named) > 0, named + cluster.Report());
         }

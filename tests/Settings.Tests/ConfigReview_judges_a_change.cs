@@ -59,8 +59,8 @@ public sealed class ConfigReview_judges_a_change
         "postgresql.parameters.log_min_messages is \"loud\", but must be one of debug5, debug2, info.")]
     [InlineData("""{"postgresql":{"parameters":{"random_page_cost":[1]}}}""",
         "postgresql.parameters.random_page_cost: '(a list)': must be a text, a number or a boolean")]
-    [InlineData("""{"standby_cluster":{"host":"h"}}""",
-        "a standby cluster is configured, and this version does not run one (standby_cluster).")]
+    [InlineData("""{"standby_cluster":{"host":"h","port":"5432,5433"}}""",
+        "standby_cluster.port is \"5432,5433\", but must be a TCP port, 1 to 65535, or one for each host; 5432 holds.")]
     public void What_is_wrong_is_said_exactly(string config, string problem)
     {
         var review = Review("{}", config);

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Routing.Agent.Postgres;
 using Routing.Cluster;
 using Routing.Ha;
@@ -132,6 +133,21 @@ internal sealed partial class SimPostgres
         server.IsKnownDiverged = decision.IsDiverged;
         world.Note(server.Name, $"compared with {source.Name}: {decision.Reason}");
         return new(decision.IsDiverged ? Divergence.Diverged : Divergence.None, decision.Reason);
+    }
+
+    public async Task<ImmutableArray<RemoteServer>> AskRemoteAsync(
+        ImmutableArray<HostPort> hosts, CancellationToken cancellationToken)
+    {
+        await Delay(2, 100, cancellationToken);
+        return [.. hosts.Select(host => network.ServerAt(host.Port) is { } source && Reaches(source)
+            ? new RemoteServer(host, null)
+            {
+                SystemId = source.SystemId,
+                Timeline = source.Timeline,
+                IsInRecovery = !source.AcceptsWrites,
+                Position = new Lsn(source.End),
+            }
+            : new RemoteServer(host, "it cannot be reached"))];
     }
 
     public async Task<StepResult> RewindAsync(

@@ -175,6 +175,11 @@ internal sealed partial class SimPostgres(
         SlotCopyPlan plan, IProgress<string> progress, CancellationToken cancellationToken) =>
         Task.FromResult(StepResult.Failed("has no logical slots"));
 
+    public void LeadStandbyCluster(bool leads)
+    {
+        // it has no settings of its own
+    }
+
     public void NeedFeedback(bool isNeeded)
     {
         // its primary removes no rows
@@ -279,6 +284,7 @@ internal sealed partial class SimPostgres(
                 : server.Damage == SimDamage.HalfRewound ? DataDamage.HalfRewound
                 : server.IsKnownDiverged ? DataDamage.Diverged : DataDamage.None,
             IsWalEndUnknown = !isEndKnown,
+            ShutdownEnd = stopped && server.Control == ControlState.ShutDown ? end : null,
             HasRecoverySignal = server.HasStandbySignal && !(server.IsAlone && options.AdoptsSingleUser),
             Timeline = server.Timeline,
             WalPosition = stopped ? new Lsn(fromControl) : server.IsPrimary ? end : Lsn.Max(received, replayed),
@@ -290,7 +296,7 @@ internal sealed partial class SimPostgres(
             PostmasterPid = server.Pid,
             SessionsHaveEnded = server.Life == Life.Stopping,
             PromotionAsked = server.Pid != 0 && server.Pid == _promotionAskedOf,
-            Standbys = server.IsPrimary ? server.Rows() : [],
+            Standbys = server.Rows(),
             SynchronousStandbyNames = server.SynchronousStandbyNames,
             CheckpointedSincePromotion = server.IsPrimary && server.ControlTimeline == server.Timeline,
             History = server.IsPrimary

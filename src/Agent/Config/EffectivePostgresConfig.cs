@@ -48,7 +48,8 @@ public static class EffectivePostgresConfig
         // precedence.
         var recovery = Recovery(wanted, majorVersion)
             .SetItems(Recovery(local.RecoveryConf ?? shared.RecoveryConf ?? SharedPostgresSettings.NoParameters,
-                majorVersion));
+                majorVersion))
+            .SetItems(Recovery(OfStandbyCluster(dynamicConfig.StandbyCluster, role), majorVersion));
         var parameters = wanted.RemoveRange(RecoveryParameterNames.All).SetItems(controlled);
         if (dynamicConfig.SynchronousMode != SynchronousMode.Off)
         {
@@ -59,6 +60,8 @@ public static class EffectivePostgresConfig
             parameters = parameters.SetItem("hot_standby_feedback", "on");
         }
         var methods = local.CreateReplicaMethods ?? shared.CreateReplicaMethods ?? ["basebackup"];
+        ImmutableArray<string> remoteMethods =
+            dynamicConfig.StandbyCluster is { CreateReplicaMethods: { IsEmpty: false } named } ? named : ["basebackup"];
 
         return new PostgresConfig
         {
@@ -75,7 +78,8 @@ public static class EffectivePostgresConfig
             CustomConf = local.CustomConf ?? shared.CustomConf,
             Callbacks = local.Callbacks ?? shared.Callbacks ?? ImmutableSortedDictionary<string, string>.Empty,
             CreateReplicaMethods = methods,
-            ReplicaMethods = Methods(methods, local, shared),
+            RemoteReplicaMethods = remoteMethods,
+            ReplicaMethods = Methods([.. methods, .. remoteMethods], local, shared),
             BaseBackup = local.BaseBackup ?? shared.BaseBackup ?? [],
             Rewind = local.Rewind ?? shared.Rewind ?? [],
             UseSlots = dynamicConfig.UseSlots,
@@ -128,6 +132,22 @@ public static class EffectivePostgresConfig
                 $"postgresql.parameters_{roleName}.{name}: has no effect: all members must agree on this parameter");
         }
         return Free(given);
+    }
+
+    /// <summary>Every member may need the remote archive; only the leader stays behind the remote primary.</summary>
+    private static ImmutableSortedDictionary<string, string> OfStandbyCluster(StandbyClusterConfig? remote, Role role)
+    {
+        var given = SharedPostgresSettings.NoParameters;
+        if (remote is null || role is Role.Primary or Role.Promoted)
+        {
+            return given;
+        }
+        given = With("restore_command", remote.RestoreCommand);
+        given = With("archive_cleanup_command", remote.ArchiveCleanupCommand);
+        return With("recovery_min_apply_delay", role == Role.StandbyLeader ? remote.RecoveryMinApplyDelay : null);
+
+        ImmutableSortedDictionary<string, string> With(string name, string? value) =>
+            value is null ? given : given.SetItem(name, value);
     }
 
     private static ImmutableSortedDictionary<string, string> Recovery(

@@ -38,7 +38,10 @@ public sealed record PostgresConfig
     /// <summary>The ways to make a replica, in order. Default basebackup.</summary>
     public ImmutableArray<string> CreateReplicaMethods { get; init; } = ["basebackup"];
 
-    /// <summary>The custom ones among them, by name.</summary>
+    /// <summary>The ways to copy the remote primary of a standby cluster, in order. Default basebackup.</summary>
+    public ImmutableArray<string> RemoteReplicaMethods { get; init; } = ["basebackup"];
+
+    /// <summary>The custom ones among both, by name.</summary>
     public ImmutableSortedDictionary<string, ReplicaMethodSettings> ReplicaMethods { get; init; } =
         ImmutableSortedDictionary<string, ReplicaMethodSettings>.Empty;
 

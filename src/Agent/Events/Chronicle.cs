@@ -309,7 +309,7 @@ internal sealed class Chronicle(AgentEvents events)
 
     /// <summary>It is kept from leading by what is configured, whatever WAL it has.</summary>
     public static bool IsNotAllowed(Decision decision) =>
-        decision.Code is "nofailover" or "not_failsafe_member" or "cannot_lead" or "watchdog";
+        decision.Code is "nofailover" or "not_failsafe_member" or "watchdog";
 
     private void Tell(
         Observation o, string kind, string code, string text, JsonElement? figures = null, TimeSpan? at = null,

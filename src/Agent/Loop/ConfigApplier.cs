@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Postgres;
+using Routing.Cluster;
 using Routing.Ha;
 
 namespace Routing.Agent.Loop;
@@ -9,7 +10,7 @@ internal sealed partial class ConfigApplier(
     IPostgres postgres, JobSlot jobs, LoopClock clock, ILogger<ConfigApplier> logger)
 {
     private (int Life, long Revision)? _applied;
-    private bool? _appliedAsPrimary;
+    private Role? _appliedAs;
     private TimeSpan? _failedAt;
     private string? _problem;
     private string? _replayNote;
@@ -30,6 +31,7 @@ internal sealed partial class ConfigApplier(
         {
             return;
         }
+        postgres.LeadStandbyCluster(LeadsStandbyCluster(o));
         var revision = (o.Cluster.Life.Number, o.Config.ModRevision);
         if ((!Volatile.Read(ref _reload) && _applied == revision)
             || (_failedAt is { } failedAt && !Volatile.Read(ref _reload) && !MayApplyAgain(failedAt, o)))
@@ -60,17 +62,19 @@ internal sealed partial class ConfigApplier(
     /// </param>
     public async Task TendAsync(Observation o, CancellationToken cancellationToken)
     {
-        if (o.Local.Server == ServerState.Running && _appliedAsPrimary != o.Local.IsPrimary
+        var role = o.Local.IsPrimary ? Role.Primary : LeadsStandbyCluster(o) ? Role.StandbyLeader : Role.Replica;
+        if (o.Local.Server == ServerState.Running && _appliedAs != role
             && (_failedAt is not { } failedAt || MayApplyAgain(failedAt, o)))
         {
             // A start writes what its role needs; a promotion has no time for that, and is over now.
-            _appliedAsPrimary = null;   // until it is done
+            _appliedAs = null;   // until it is done
+            postgres.LeadStandbyCluster(role == Role.StandbyLeader);
             try
             {
                 var result = await postgres.ApplyConfigurationAsync(o.Config, force: false, cancellationToken);
                 if (result.Ok)
                 {
-                    _appliedAsPrimary = o.Local.IsPrimary;
+                    _appliedAs = role;
                 }
                 else
                 {
@@ -91,6 +95,8 @@ internal sealed partial class ConfigApplier(
             }
         }
     }
+
+    private static bool LeadsStandbyCluster(Observation o) => o.IsStandbyCluster && o.Leader == o.Self;
 
     private void NoteFailure(string problem)
     {

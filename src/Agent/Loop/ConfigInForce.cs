@@ -42,10 +42,6 @@ internal sealed partial class ConfigInForce
             {
                 LogConfigProblem(problem);
             }
-            if (config.Unsupported is { } unsupported)
-            {
-                LogUnsupported(unsupported);
-            }
         }
         var allFenced = _guard.IsFenced
             && snapshot.Members.Values.All(m => m.Name == _self || m.Routing is { Fence: true });
@@ -61,11 +57,6 @@ internal sealed partial class ConfigInForce
 
     [LoggerMessage(EventId = 1003, Level = LogLevel.Warning, Message = "Dynamic configuration: {Problem}")]
     private partial void LogConfigProblem(string problem);
-
-    [LoggerMessage(EventId = 1009, Level = LogLevel.Error,
-        Message = "{Problem}: no member takes the leader key anew, and there is no failover or switchover, until "
-            + "standby_cluster is removed")]
-    private partial void LogUnsupported(string problem);
 
     [LoggerMessage(EventId = 1004, Level = LogLevel.Information,
         Message = "Times in force: ttl {Ttl} s, loop_wait {LoopWait} s, retry_timeout {RetryTimeout} s")]

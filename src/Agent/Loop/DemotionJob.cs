@@ -1,5 +1,6 @@
 using Routing.Agent.Postgres;
 using Routing.Cluster;
+using Routing.Cluster.Text;
 using Routing.Ha;
 
 namespace Routing.Agent.Loop;
@@ -74,15 +75,39 @@ internal sealed class DemotionJob(
             return (JobResult.Failed,
                 "no standby received everything: keeps the leader key, and the request is dropped");
         }
+        if (demote.Mode == DemoteMode.ToStandby)
+        {
+            return await PublishEndAsync(run, cancellationToken);
+        }
         if (leads && !released && demote.Mode is DemoteMode.Graceful or DemoteMode.Shutdown or DemoteMode.Immediate)
         {
             var local = await postgres.ObserveAsync(cancellationToken);
             // A standby's checkpoint lies behind what it has received: it says nothing about the cluster's end.
-            await release.ReleaseAsync(run.Observation.Local is { PromotionAsked: true, IsPrimary: false }
+            await release.ReleaseAsync(
+                run.Observation.Local is { IsPrimary: false } seen && (seen.PromotionAsked || seen.HasRecoverySignal)
                 ? null
                 : local.Control?.Checkpoint, run, cancellationToken);
         }
         return (JobResult.Done, stopped.Detail);
+    }
+
+    /// <summary>
+    /// Tells where this primary's WAL has ended: the remote side, which is to be promoted, needs so much. The key is
+    /// kept: this member has everything, and goes on as the standby leader.
+    /// </summary>
+    private async Task<(JobResult, string)> PublishEndAsync(PerformedRun run, CancellationToken cancellationToken)
+    {
+        var local = await postgres.ObserveAsync(cancellationToken);
+        if (local is not { ShutdownEnd: { } end, Control: { } control })
+        {
+            return (JobResult.Done, "PostgreSQL did not end cleanly: where its WAL ends is not known");
+        }
+        await release.PublishAsync(control.Checkpoint, run, cancellationToken);
+        var demotion = new CleanDemotion(
+            end, control.Timeline, control.SystemId, run.Observation.Self, IsoTime.FormatUtc(time.GetUtcNow()));
+        var written = await keys.WriteDemotionAsync(demotion, cancellationToken);
+        return (JobResult.Done, $"the WAL ends at {end} on timeline {control.Timeline}"
+            + (written.IsDone ? "" : $", which could not be published: {written.Problem}"));
     }
 
     private StopPlan PlanOf(DemoteMode mode, PerformedRun run) => mode switch
@@ -90,6 +115,11 @@ internal sealed class DemotionJob(
         DemoteMode.Graceful when StopLimit(run.Config) is { } limit =>
             new StopPlan(StopMode.Fast, Checkpoint: true, limit),
         DemoteMode.Graceful => new StopPlan(StopMode.Fast, Checkpoint: true, s_requestedStopLimit)
+        {
+            CheckpointLimit = s_requestedCheckpointLimit,
+        },
+        // No limit: what turned immediate would leave the remote side without the end of the WAL.
+        DemoteMode.ToStandby => new StopPlan(StopMode.Fast, Checkpoint: true)
         {
             CheckpointLimit = s_requestedCheckpointLimit,
         },

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Postgres;
 using Routing.Cluster;
@@ -77,10 +78,12 @@ internal sealed class JobStarter(
         return action switch
         {
             HaAction.Bootstrap => (JobKind.Bootstrap, async (p, t) => End(await postgres.BootstrapAsync(p, t))),
+            HaAction.BootstrapStandby make => (JobKind.Bootstrap, (p, t) => BootstrapStandbyAsync(make, run, p, t)),
             HaAction.AbandonBootstrap => (JobKind.AbandonBootstrap, (_, t) => AbandonAsync(run, t)),
             HaAction.CopyMember copy => (copy.Replaces ? JobKind.Reinitialize : JobKind.Clone, async (p, t) =>
                 End(await postgres.CloneAsync(
-                    PlanOf(copy, copy.Source is { } source ? members[source] : null, p), p, t))),
+                    PlanOf(copy, copy.Source is { } source ? members[source]
+                        : copy.FromRemote ? await RemoteAsync(run, t) : null, p), p, t))),
             HaAction.StartPrimary start => (JobKind.StartPrimary, async (_, t) =>
                 End(await postgres.StartAsync(
                     new StartPlan(true, null, start.Timeout) { OnPostmaster = guard.Arm }, t))),
@@ -92,8 +95,13 @@ internal sealed class JobStarter(
             HaAction.Follow follow =>
                 (JobKind.Follow, async (_, t) => End(await postgres.FollowAsync(follow.Upstream, t))),
             HaAction.CheckDivergence check => (JobKind.CheckDivergence, async (_, t) =>
-                End(await postgres.CheckDivergenceAsync(members[check.Primary], t))),
-            HaAction.Rewind rewind => (JobKind.Rewind, (p, t) => RewindAsync(members[rewind.Primary], p, t)),
+                await SourceAsync(check.Primary, members, run, t) is { } primary
+                    ? End(await postgres.CheckDivergenceAsync(primary, t))
+                    : (JobResult.CannotTell, "no server of the remote cluster answers")),
+            HaAction.Rewind rewind => (JobKind.Rewind, async (p, t) =>
+                await SourceAsync(rewind.Primary, members, run, t) is { } primary
+                    ? await RewindAsync(primary, p, t)
+                    : (JobResult.CannotTell, "no server of the remote cluster answers")),
             HaAction.CopySlots copy => (JobKind.CopySlots, async (p, t) =>
                 End(await postgres.CopySlotsAsync(PlanOf(copy, members[copy.Leader], run.Config), p, t))),
             HaAction.Restart restart => (JobKind.Restart, (p, t) =>
@@ -110,8 +118,49 @@ internal sealed class JobStarter(
         {
             Replaces = copy.Replaces,
             OnlyBaseBackup = copy.FromLeader,
+            FromRemote = copy.FromRemote,
             OnCopied = progress.Report,
         };
+
+    private async Task<Member?> SourceAsync(
+        string? name, ImmutableSortedDictionary<string, Member> members, PerformedRun run,
+        CancellationToken cancellationToken) =>
+        name is not null ? members[name] : await RemoteAsync(run, cancellationToken);
+
+    /// <summary>
+    /// The remote primary, as a member to read from: of several servers the one that is a primary, else one that
+    /// answers. Null: none does, or none is configured.
+    /// </summary>
+    private async Task<Member?> RemoteAsync(PerformedRun run, CancellationToken cancellationToken)
+    {
+        var hosts = run.Config.StandbyCluster?.Hosts ?? [];
+        if (hosts.Length > 1)
+        {
+            var answers = (await postgres.AskRemoteAsync(hosts, cancellationToken))
+                .Where(answer => answer.Problem is null).ToList();
+            var found = answers.FirstOrDefault(answer => !answer.IsInRecovery) ?? answers.FirstOrDefault();
+            hosts = found is null ? [] : [found.Address];
+        }
+        return hosts is [var host, ..]
+            ? new Member { Name = "the remote primary", Address = host }
+            : null;
+    }
+
+    /// <summary>A copy of the remote primary, started as its standby: the first member of the cluster.</summary>
+    private async Task<(JobResult, string)> BootstrapStandbyAsync(
+        HaAction.BootstrapStandby make, PerformedRun run, IJobProgress progress, CancellationToken cancellationToken)
+    {
+        var remote = await RemoteAsync(run, cancellationToken);
+        if (remote is null && make.Remote is not null)
+        {
+            return (JobResult.Failed, "no server of the remote cluster answers");
+        }
+        var copied = await postgres.CloneAsync(
+            new ClonePlan(remote) { FromRemote = true, OnCopied = progress.Report }, progress, cancellationToken);
+        return copied.Ok
+            ? End(await postgres.StartAsync(new StartPlan(false, make.Remote, null), cancellationToken))
+            : End(copied);
+    }
 
     private static TimeSpan PromotionLimit(PerformedRun run) =>
         TimeSpan.FromSeconds(Math.Max(10, run.Observation.Timing.LoopWait.TotalSeconds * 6));

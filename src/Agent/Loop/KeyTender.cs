@@ -27,8 +27,8 @@ internal sealed partial class KeyTender(
         {
             await publisher.PublishAsync(
                 RecordOf(o, member), o.Cluster, o.Timing.LoopWait, limit.Token);
-            if (o.Lease.HoldsLeader && o.Local is { IsPrimary: true, Server: ServerState.Running }
-                && keeper.View.HoldsLeader)
+            if (o.Lease.HoldsLeader && o.Local.Server == ServerState.Running && keeper.View.HoldsLeader
+                && (o.Local.IsPrimary || o.IsStandbyCluster))
             {
                 await leaderKeys.TendAsync(o, member, limit.Token);
             }
@@ -60,7 +60,8 @@ internal sealed partial class KeyTender(
             Role = role,
             Version = RoutingVersion.Compatible,
             CheckpointAfterPromotePending =
-                o.Lease.HoldsLeader && !(o.Local.IsPrimary && o.Local.CheckpointedSincePromotion),
+                o.Lease.HoldsLeader && !o.IsStandbyCluster
+                && !(o.Local.IsPrimary && o.Local.CheckpointedSincePromotion),
             Tags = o.Memory.LeavingSince is null ? member.Tags : LeaveSet.Publish(member.Tags),
             PendingRestart = !o.Local.PendingRestart.IsEmpty,
             PendingRestartReason = o.Local.PendingRestart,

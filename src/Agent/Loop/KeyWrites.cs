@@ -94,6 +94,10 @@ internal sealed class KeyWrites(IClusterStore store, LeaseKeeper keeper)
             : (true, "");
     }
 
+    /// <summary>Tells where the WAL of this cluster's last primary ends.</summary>
+    public ValueTask<WriteOutcome> WriteDemotionAsync(CleanDemotion demotion, CancellationToken cancellationToken) =>
+        store.PutAsync(ClusterKeys.Demotion, demotion.Write(), WriteCondition.Always, 0, cancellationToken);
+
     /// <summary>Drops the request for a switchover that was written at this revision.</summary>
     public ValueTask<WriteOutcome> DropRequestAsync(long revision, CancellationToken cancellationToken) =>
         store.PutAsync(

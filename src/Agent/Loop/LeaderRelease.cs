@@ -13,17 +13,27 @@ internal sealed class LeaderRelease(StatusKey status, LeaseKeeper keeper, ILogge
     /// <param name="cancellationToken">Gives up.</param>
     public async Task<WriteOutcome> ReleaseAsync(Lsn? optime, PerformedRun run, CancellationToken cancellationToken)
     {
-        if (optime is { } position && position > Lsn.Zero && keeper.Held is { } held)
+        if (optime is { } position)
         {
-            var seen = run.Observation.Cluster ?? ClusterSnapshot.Empty;
-            var published = await status.PublishAsync(
-                seen.Status with { Optime = position, CurrentSite = run.Member.Site }, seen, held.Term,
-                run.Observation.Memory.PromotedIn, cancellationToken);
-            if (!published.IsDone)
-            {
-                logger.NotDone("the last position", published.Status.ToString(), published.Problem ?? "");
-            }
+            await PublishAsync(position, run, cancellationToken);
         }
         return await keeper.ReleaseAsync(cancellationToken);
+    }
+
+    /// <summary>Publishes the last position of a primary, and keeps the key.</summary>
+    public async Task PublishAsync(Lsn position, PerformedRun run, CancellationToken cancellationToken)
+    {
+        if (position == Lsn.Zero || keeper.Held is not { } held)
+        {
+            return;
+        }
+        var seen = run.Observation.Cluster ?? ClusterSnapshot.Empty;
+        var published = await status.PublishAsync(
+            seen.Status with { Optime = position, CurrentSite = run.Member.Site }, seen, held.Term,
+            run.Observation.Memory.PromotedIn, cancellationToken);
+        if (!published.IsDone)
+        {
+            logger.NotDone("the last position", published.Status.ToString(), published.Problem ?? "");
+        }
     }
 }

@@ -46,8 +46,7 @@ internal sealed class LoopObserver(
         {
             Self = member.Name,
             Options = new MemberOptions(
-                member.Tags, member.MayBootstrap, guard.WatchdogProblem, member.CanCloneWithoutLeader,
-                config.Config.Unsupported)
+                member.Tags, member.MayBootstrap, guard.WatchdogProblem, member.CanCloneWithoutLeader)
             {
                 Site = member.Site,
             },

@@ -27,6 +27,12 @@ internal sealed class RoleCallbacks(IPostgres postgres)
             _told = Role.Demoted;
             postgres.RunCallback("on_role_change", Role.Demoted);
         }
+        if (_told is Role.Replica or Role.StandbyLeader && role is Role.Replica or Role.StandbyLeader && role != _told
+            && o.Local.Server == ServerState.Running && o.Job is null)
+        {
+            _told = role;   // a standby cluster has another leader; the server went on as it was
+            postgres.RunCallback("on_role_change", role);
+        }
         if (_told is null && o.Cluster is not null && o.Local.Server == ServerState.Running && o.Job is null
             && decision.Memory.BootstrapFailure is null)
         {
@@ -40,8 +46,9 @@ internal sealed class RoleCallbacks(IPostgres postgres)
     {
         Role? began = ended switch
         {
-            JobKind.Promote or JobKind.StartPrimary or JobKind.Bootstrap => Role.Primary,
-            JobKind.StartStandby => Role.Replica,
+            JobKind.Promote or JobKind.StartPrimary => Role.Primary,
+            JobKind.Bootstrap => role is Role.Replica or Role.StandbyLeader ? Role.StandbyLeader : Role.Primary,
+            JobKind.StartStandby => role == Role.StandbyLeader ? Role.StandbyLeader : Role.Replica,
             _ => null,
         };
         if (began is { } now)

@@ -54,6 +54,11 @@ internal sealed record ClonePlan(Member? Source)
     /// <summary>An operator wants the data replaced: they are marked, so that the agent goes on with it.</summary>
     public bool Replaces { get; init; }
 
+    /// <summary>
+    /// The source is the remote primary of a standby cluster: by the methods that <c>standby_cluster</c> names.
+    /// </summary>
+    public bool FromRemote { get; init; }
+
     /// <summary>By <c>pg_basebackup</c> alone, whatever methods are configured.</summary>
     public bool OnlyBaseBackup { get; init; }
 
@@ -160,6 +165,24 @@ internal sealed record LogicalSlotOutcome
     public LogicalSlotOutcome With(string problem) => this with { Problems = Problems.Add(problem) };
 }
 
+/// <summary>What a server of the remote cluster said.</summary>
+/// <param name="Address">Where it was asked.</param>
+/// <param name="Problem">Why it did not answer; null: it did.</param>
+internal sealed record RemoteServer(HostPort Address, string? Problem)
+{
+    /// <summary>Its system identifier.</summary>
+    public string? SystemId { get; init; }
+
+    /// <summary>Its timeline.</summary>
+    public uint Timeline { get; init; }
+
+    /// <summary>It is a standby.</summary>
+    public bool IsInRecovery { get; init; }
+
+    /// <summary>How far its WAL goes: written by a primary, received by a standby.</summary>
+    public Lsn Position { get; init; }
+}
+
 /// <summary>Whether the local data fit the new primary's history.</summary>
 internal enum Divergence
 {
@@ -228,6 +251,12 @@ internal interface IPostgres
     /// <summary>Whether the local data (running or not) fit the primary's history.</summary>
     Task<DivergenceResult> CheckDivergenceAsync(Member primary, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Asks the servers of the remote cluster what they are, as a standby would connect to them; about 10 s at most.
+    /// </summary>
+    Task<ImmutableArray<RemoteServer>> AskRemoteAsync(
+        ImmutableArray<HostPort> hosts, CancellationToken cancellationToken);
+
     /// <summary>Stops the server if it runs and rewinds it to the primary's history.</summary>
     Task<StepResult> RewindAsync(Member primary, IProgress<string> progress, CancellationToken cancellationToken);
 
@@ -255,6 +284,12 @@ internal interface IPostgres
     /// <see cref="ApplyConfigurationAsync"/> or start puts it into force.
     /// </summary>
     void NeedFeedback(bool isNeeded);
+
+    /// <summary>
+    /// Says whether a standby leads a standby cluster, which has settings of its own; the next
+    /// <see cref="ApplyConfigurationAsync"/> or start puts them into force.
+    /// </summary>
+    void LeadStandbyCluster(bool leads);
 
     /// <summary>
     /// Takes a changed dynamic configuration (or local settings): rewrites files, reloads, finds pending restarts.

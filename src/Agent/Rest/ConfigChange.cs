@@ -122,10 +122,7 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
         }
         LogRefused(string.Join(' ', problems));
         await context.ErrorAsync(
-            settings,
-            present.Unsupported is null && next.Unsupported is not null
-                ? StatusCodes.Status501NotImplemented
-                : StatusCodes.Status400BadRequest,
+            settings, StatusCodes.Status400BadRequest,
             $"The configuration was not changed: {string.Join(' ', problems)} With ?force=true it is written all the "
                 + "same.");
         return true;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Routing.Agent.Loop;
+using Routing.Agent.Postgres;
 using Routing.Agent.Status;
 using Routing.Cluster;
 using Routing.Dcs;
@@ -44,6 +45,10 @@ internal interface IAgentControl
     /// The parameters that this node's PostgreSQL knows, by name; null while it does not answer.
     /// </summary>
     ValueTask<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(CancellationToken cancellationToken);
+
+    /// <summary>Asks the servers of a remote cluster what they are; about 10 s at most.</summary>
+    Task<ImmutableArray<RemoteServer>> AskRemoteAsync(
+        ImmutableArray<HostPort> hosts, CancellationToken cancellationToken);
 
     /// <summary>Reads the local configuration again, as SIGHUP does.</summary>
     void RequestReload();

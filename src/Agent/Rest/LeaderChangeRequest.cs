@@ -108,10 +108,6 @@ internal sealed partial class LeaderChangeRequest(IAgentControl control, TimePro
         {
             return Bad("Failover can't be scheduled");
         }
-        if (config.Unsupported is { } unsupported)
-        {
-            return new Answer(StatusCodes.Status412PreconditionFailed, $"{wish.Action} is not possible: {unsupported}");
-        }
         if (wish.ScheduledAt is not null && config.Pause)
         {
             return Bad("Can't schedule switchover in the paused state");

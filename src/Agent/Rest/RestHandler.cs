@@ -58,6 +58,8 @@ internal sealed partial class RestHandler(
             (rest, context, settings) => rest._restart.CancelAsync(context, settings)),
         RestRoute.Guarded("POST", "reinitialize",
             (rest, context, settings) => rest._reinitialize.RequestAsync(context, settings)),
+        RestRoute.Guarded("POST", "remote",
+            (rest, context, settings) => rest._remote.AnswerAsync(context, settings)),
         RestRoute.Guarded("POST", "sigterm", (_, context, settings) =>
             context.SayAsync(settings, StatusCodes.Status202Accepted, "shutdown scheduled")),
         RestRoute.Guarded("POST", "citus",
@@ -72,6 +74,7 @@ internal sealed partial class RestHandler(
     private readonly ConfigChange _configChange = new(control, logger);
     private readonly RestartRequest _restart = new(control, time, logger);
     private readonly ReinitializeRequest _reinitialize = new(control, logger);
+    private readonly RemoteRequest _remote = new(control, time);
     private readonly EventsRequest _events = new(control, events, time);
     private readonly LeaseTimes _leases = new(control, time);
     private Rules? _rules;

@@ -37,10 +37,6 @@ internal static class KeyChecks
         {
             yield return Finding.Warning(cluster, "is paused: there is no automatic failover");
         }
-        if (config.Unsupported is { } unsupported)
-        {
-            yield return Finding.Error(cluster, $"gets no new leader: {unsupported}");
-        }
         if (config.FailsafeMode && snapshot.Failsafe is { } failsafe
             && snapshot.Members.Keys.Where(name => !failsafe.ContainsKey(name)).ToArray() is { Length: > 0 } missing)
         {

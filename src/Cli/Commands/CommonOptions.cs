@@ -66,6 +66,11 @@ internal static class CommonOptions
     }
     public static Option<bool> Force() => new("--force") { Description = "Ask nothing, take the defaults" };
 
+    public static Option<bool> Yes() => new("--yes", "-y") { Description = "Ask nothing; the checks remain" };
+
+    public static Option<bool> ForceChecks() =>
+        new("--force") { Description = "Ask nothing, and go on against the checks: they are told as warnings" };
+
     public static Option<bool> DryRun() =>
         new("--dry-run") { Description = "Ask nothing and change nothing: show what would be done" };
 

@@ -52,8 +52,7 @@ internal static class ClusterReview
     private static IEnumerable<Finding> Configuration(DynamicConfig config, ClusterSnapshot snapshot, string cluster)
     {
         var review = ConfigReview.Of(JsonElement.Parse("{}"), config.Raw);
-        foreach (var problem in review.Problems.Where(problem => config.Unsupported is not { } unsupported
-            || !problem.StartsWith(unsupported, StringComparison.Ordinal)))
+        foreach (var problem in review.Problems)
         {
             yield return Finding.Warning(cluster, $"has a setting of which only the default holds: {problem}");
         }
@@ -61,10 +60,6 @@ internal static class ClusterReview
             remark => !remark.StartsWith("A ttl below", StringComparison.Ordinal)))
         {
             yield return Finding.Warning(cluster, $"has what is ignored: {remark}");
-        }
-        if (config.Unsupported is { } unsupportedNow)
-        {
-            yield return Finding.Error(cluster, $"cannot be led by the agent: {unsupportedNow}");
         }
         var common = config.Timing.Corrected(Timing.CommonMinimum);
         if (common != config.Timing.Corrected(Timing.FencedMinimum))

@@ -98,6 +98,10 @@ public static class HostChooser
         {
             reason = $"{key.Holder} holds the leader key and has no member key";
         }
+        else if (member.Role == Role.StandbyLeader)
+        {
+            reason = "leads a standby cluster, which accepts no writes";
+        }
         else if (member.Role is not (Role.Primary or Role.Promoted))
         {
             reason = "holds the leader key and is not the primary yet";

@@ -197,15 +197,43 @@ public static class DynamicConfigReader
         {
             return null;
         }
-        var port = section.Integer("port", 0, 1, 65_535, "a TCP port, 1 to 65535");
+        var ports = Ports(section);
         return new StandbyClusterConfig(
             NonEmpty(section, "host"),
-            port == 0 ? null : (int)port,
+            ports.Length == 1 ? ports[0] : null,
             NonEmpty(section, "restore_command"),
             NonEmpty(section, "primary_slot_name"),
             Texts(section, "create_replica_methods"),
             NonEmpty(section, "archive_cleanup_command"),
-            Delay(section));
+            Delay(section))
+        {
+            Ports = ports.Length > 1 ? ports : [],
+        };
+    }
+
+    /// <summary>One port, or as many as there are hosts, separated by commas.</summary>
+    private static ImmutableArray<int> Ports(ObjectReader section)
+    {
+        const string name = "port";
+        const string allowed = "a TCP port, 1 to 65535, or one for each host";
+        if (!section.TryGet(name, out var value))
+        {
+            return [];
+        }
+        if (value.ValueKind == JsonValueKind.String && value.GetString()!.Contains(',', StringComparison.Ordinal))
+        {
+            var texts = value.GetString()!.Split(',', StringSplitOptions.TrimEntries);
+            var hosts = (NonEmpty(section, "host") ?? "").Split(',').Length;
+            var ports = texts.Select(text => int.TryParse(text, out var port) && port is >= 1 and <= 65_535 ? port : 0)
+                .ToImmutableArray();
+            if (ports.Length == hosts && !ports.Contains(0))
+            {
+                return ports;
+            }
+            section.Complain(name, value, allowed, "5432 holds");
+            return [];
+        }
+        return section.Integer(name, 0, 1, 65_535, allowed) is var single and not 0 ? [(int)single] : [];
     }
 
     private static bool Says(ObjectReader section, string name) =>

@@ -87,10 +87,6 @@ public sealed record ConfigReview(
         var wanted = DynamicConfigReader.Read(after, 0);
         var problems = ProblemsOf(wanted).Except(ProblemsOf(old)).ToList();
         var remarks = new List<string>();
-        if (wanted.Unsupported is { } unsupported && old.Unsupported is null)
-        {
-            problems.Add($"{unsupported} (standby_cluster).");
-        }
         if (wanted.Timing != old.Timing)
         {
             ReviewTiming(wanted, problems, remarks);

@@ -101,7 +101,7 @@ public class AgentSettingsReader_checks_every_value
 
     [Theory]
     [InlineData("bootstrap: {dcs: {ttl: much}}")]
-    [InlineData("bootstrap: {dcs: {standby_cluster: {host: h}}}")]
+    [InlineData("bootstrap: {dcs: {standby_cluster: {port: 99999}}}")]
     [InlineData("bootstrap: {initdb: {pwfile: /x}}")]
     [InlineData("bootstrap: 5")]
     [InlineData("{bootstrap: {}, post_bootstrap: 5}")]

@@ -116,7 +116,6 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
         "postgresql.connect_address 127.0.0.1:5432 must be an address")]
     [InlineData(
         "postgresql: {proxy_address: '0.0.0.0:5432'}", "postgresql.proxy_address 0.0.0.0:5432 must be an address")]
-    [InlineData("bootstrap: {dcs: {standby_cluster: {port: 5432}}}", "bootstrap.dcs.standby_cluster ")]
     [InlineData("bootstrap: {dcs: {ttl: 2}}", "bootstrap.dcs.ttl 2 must be at least 3 seconds")]
     [InlineData("bootstrap: {dcs: {postgresql: {parameters: {max_connections: 3}}}}",
         "bootstrap.dcs postgresql.parameters.max_connections: '3'")]
@@ -193,13 +192,13 @@ public sealed class ConfigCheck_finds_what_reading_can_not_know : IDisposable
     {
         var (code, _, errors) = await Check(
             "postgresql: {listen: nonsense:x, bin_dir: /nowhere}\nrestapi: {listen: '192.0.2.1:1'}\nbootstrap: {dcs: "
-                + "{ttl: much, standby_cluster: {host: h}}}\n"
+                + "{ttl: much}}\n"
             + "etcd3: {cacert: /nowhere/ca.pem}");
 
         Assert.Equal(1, code);
         foreach (var start in (string[])["postgresql.listen nonsense:x must be",
             "postgresql.bin_dir /nowhere does not contain", "restapi.listen 192.0.2.1:1 can't",
-            "bootstrap.dcs ttl is", "bootstrap.dcs.standby_cluster (a mapping) must be left out",
+            "bootstrap.dcs ttl is",
             "etcd3 can't be used: Cannot use the certificate file /nowhere/ca.pem"])
         {
             Assert.Contains(start, errors, StringComparison.Ordinal);

@@ -96,7 +96,7 @@ internal static class SettingsTable
         bootstrap.mine.recovery_conf = {restore_command: x} with bootstrap.method | honoured | ClusterBootstrapTests
         bootstrap.mine.other = x with bootstrap.method | honoured | ClusterBootstrapTests
         bootstrap.users = {x: y} with bootstrap.dcs | named | create roles by post_bootstrap
-        bootstrap.dcs.standby_cluster = {host: far} | refused | this version does not run standby clusters
+        bootstrap.dcs.standby_cluster = {host: far} | honoured | StandbyClusterTests
         post_bootstrap = [{type: sql, command: SELECT 1}] with bootstrap.dcs | honoured | UserConfigurationTests
 
         # postgresql
@@ -181,11 +181,11 @@ internal static class SettingsTable
         member_slots_ttl = 9 | honoured | SlotPlannerTests
         {slots,permanent_slots,permanent_replication_slots} = {a: {type: physical}} | honoured | SlotPlannerTests
         ignore_slots = [{name: a}] | honoured | SlotPlannerTests
-        standby_cluster = {host: far} | refused | this version does not run one
-        standby_cluster = {port: 5} | refused | this version does not run one
-        standby_cluster = {restore_command: x, primary_slot_name: y} | refused | this version does not run one
-        standby_cluster = {host: a, create_replica_methods: [x]} | refused | this version does not run one
-        standby_cluster = {host: a, archive_cleanup_command: x, recovery_min_apply_delay: 5} | refused | does not run one
+        standby_cluster = {host: far} | honoured | StandbyClusterTests
+        standby_cluster = {port: 5} | honoured | StandbyClusterTests
+        standby_cluster = {restore_command: x, primary_slot_name: y} | honoured | StandbyClusterTests
+        standby_cluster = {host: a, create_replica_methods: [x]} | honoured | StandbyClusterTests
+        standby_cluster = {host: a, archive_cleanup_command: x, recovery_min_apply_delay: 5} | honoured | StandbyClusterTests
         my_tool = 5 | named | nothing reads it
         postgresql.use_slots = off | honoured | SlotPlannerTests
         postgresql.callbacks = {on_start: /x} | honoured | HookTests

@@ -112,12 +112,12 @@ internal static class EndpointTable
         every 400                                                                       | POST /reinitialize {"force":"perhaps"}
         every 400                                                                       | POST /reinitialize {broken
         # Another leader.
-        200 200 200 200 200 200 200 200 412 412 200 200 200 200 200 200 503 503 503 503 | POST /switchover {"leader":"pg-a","candidate":"pg-b"}
-        200 400 200 200 200 200 200 200 412 412 200 200 200 200 200 200 503 503 503 503 | POST /switchover {"leader":"pg-a"}
-        200 200 200 200 200 200 200 200 412 412 200 200 200 200 200 200 503 503 503 503 | POST /failover {"candidate":"pg-b"}
+        200 200 200 200 200 200 200 200 412 200 200 200 200 200 200 200 503 503 503 503 | POST /switchover {"leader":"pg-a","candidate":"pg-b"}
+        200 400 200 200 200 200 200 200 412 200 200 200 200 200 200 200 503 503 503 503 | POST /switchover {"leader":"pg-a"}
+        200 200 200 200 200 200 200 200 412 200 200 200 200 200 200 200 503 503 503 503 | POST /failover {"candidate":"pg-b"}
         412 400 412 412 412 412 412 412 412 412 412 412 412 412 412 412 503 503 503 503 | POST /switchover {"leader":"pg-b"}
         400 400 400 400 400 400 400 400 400 400 400 400 400 400 400 400 503 503 503 503 | POST /switchover {"candidate":"pg-b"}
-        400 400 400 400 400 400 400 400 400 412 400 400 400 400 400 400 503 503 503 503 | POST /switchover {"leader":"pg-a","candidate":"pg-a"}
+        400 400 400 400 400 400 400 400 400 400 400 400 400 400 400 400 503 503 503 503 | POST /switchover {"leader":"pg-a","candidate":"pg-a"}
         400 400 400 400 400 400 400 400 400 400 400 400 400 400 400 400 503 503 503 503 | POST /failover {"leader":"pg-a"}
         412 412 412 412 412 412 412 412 412 412 412 412 412 412 412 412 503 503 503 503 | POST /failover {"candidate":"pg-x"}
         every 411                                                                       | POST /switchover
@@ -128,18 +128,24 @@ internal static class EndpointTable
         every 400                                                                       | POST /failover nothing
         every 400                                                                       | POST /failover {}
         every 400                                                                       | POST /failover {broken
-        422 400 422 422 422 422 422 422 422 412 422 422 422 422 422 422 503 503 503 503 | POST /switchover {"leader":"pg-a","scheduled_at":"2009-01-01T00:00Z"}
-        400 400 400 400 400 400 400 400 400 412 400 400 400 400 400 400 503 503 503 503 | POST /switchover {"leader":"pg-a","scheduled_at":"2099-01-01T00:00"}
+        422 400 422 422 422 422 422 422 422 422 422 422 422 422 422 422 503 503 503 503 | POST /switchover {"leader":"pg-a","scheduled_at":"2009-01-01T00:00Z"}
+        400 400 400 400 400 400 400 400 400 400 400 400 400 400 400 400 503 503 503 503 | POST /switchover {"leader":"pg-a","scheduled_at":"2099-01-01T00:00"}
         400 400 400 400 400 400 400 400 400 400 400 400 400 400 400 400 503 503 503 503 | POST /failover {"candidate":"pg-b","scheduled_at":"2099-01-01T00:00Z"}
         404 404 404 404 404 404 404 404 404 404 404 404 404 404 404 404 503 503 503 503 | DELETE /switchover
-        202 400 202 202 202 202 202 202 202 412 202 202 202 202 202 202 503 503 503 503 | POST /switchover {"leader":"pg-a","scheduled_at":"2099-01-01T00:00Z"}
-        200 404 200 200 200 200 200 200 200 404 200 200 200 200 200 200 503 503 503 503 | DELETE /switchover
+        202 400 202 202 202 202 202 202 202 202 202 202 202 202 202 202 503 503 503 503 | POST /switchover {"leader":"pg-a","scheduled_at":"2099-01-01T00:00Z"}
+        200 404 200 200 200 200 200 200 200 200 200 200 200 200 200 200 503 503 503 503 | DELETE /switchover
         # What members say to each other, and the rest.
         502 502 502 502 502 502 502 502 502 502 502 502 502 502 502 502 500 200 502 502 | POST /failsafe {"name":"pg-a","conn_url":"c","api_url":"a"}
         every 400                                                                       | POST /failsafe {"name":"pg-a"}
         every 411                                                                       | POST /failsafe
         every 400                                                                       | POST /failsafe nothing
         every 400                                                                       | POST /failsafe {broken
+        # A remote cluster. Without a body the one that is configured.
+        400 400 400 400 400 400 400 400 400 200 400 400 400 400 400 400 400 400 400 400 | POST /remote
+        every 200                                                                       | POST /remote {"host":"far,farther","port":"5433,5434"}
+        every 400                                                                       | POST /remote {"host":"far","port":"x"}
+        every 400                                                                       | POST /remote {"primary_slot_name":"s"}
+        every 400                                                                       | POST /remote {broken
         every 202                                                                       | POST /reload
         every 202                                                                       | POST /sigterm
         every 200                                                                       | POST /citus {}

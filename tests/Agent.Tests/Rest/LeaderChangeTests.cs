@@ -71,21 +71,6 @@ public sealed class LeaderChangeTests
         Assert.Equal((412, sentence), await host.SendAsync("POST", $"/{action}", body));
     }
 
-    [Theory]
-    [InlineData("switchover", """{"leader":"pg-a","candidate":"pg-b"}""")]
-    [InlineData("failover", """{"candidate":"pg-b"}""")]
-    public async Task Where_a_standby_cluster_is_configured_no_member_would_take_over(string action, string body)
-    {
-        await using var host = await StartAsync(config: """{"standby_cluster":{"host":"far"}}""");
-
-        var (code, sentence) = await host.SendAsync("POST", $"/{action}", body);
-
-        Assert.Equal(412, code);
-        Assert.StartsWith($"{action} is not possible: a standby cluster is configured", sentence,
-            StringComparison.Ordinal);
-        Assert.Null(host.Dcs.Snapshot.Failover);
-    }
-
     [Fact]
     public async Task A_leader_alone_has_nobody_to_hand_over_to()
     {

@@ -122,6 +122,8 @@ public sealed class OpenApiTests
     [InlineData("POST", "/restart", """{"schedule":"soon"}""")]
     [InlineData("POST", "/restart", """{"schedule":"2099-01-01T00:00:00Z"}""")]
     [InlineData("POST", "/reinitialize", """{"force":"perhaps"}""")]
+    [InlineData("POST", "/remote", null)]
+    [InlineData("POST", "/remote", """{"host":"far","port":5433}""")]
     [InlineData("POST", "/reload", null)]
     [InlineData("POST", "/sigterm", null)]
     [InlineData("POST", "/citus", "{}")]

@@ -8,6 +8,7 @@ using Routing.Agent.Events;
 using Routing.Agent.Loop;
 using Routing.Hosting.Logging;
 using Routing.Agent.Metrics;
+using Routing.Agent.Postgres;
 using Routing.Agent.Rest;
 using Routing.Agent.Status;
 using Routing.Cluster;
@@ -138,6 +139,14 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
 
     public ValueTask<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(
         CancellationToken cancellationToken) => ValueTask.FromResult(Catalogue);
+
+    /// <summary>What the servers of the remote cluster say; one that is missing does not answer.</summary>
+    public ImmutableArray<RemoteServer> Remote { get; set; } = [];
+
+    public Task<ImmutableArray<RemoteServer>> AskRemoteAsync(
+        ImmutableArray<HostPort> hosts, CancellationToken cancellationToken) =>
+        Task.FromResult<ImmutableArray<RemoteServer>>([.. hosts.Select(host =>
+            Remote.FirstOrDefault(server => server.Address == host) ?? new RemoteServer(host, "refused"))]);
 
     /// <summary>The parameters that the server knows; null: it does not answer.</summary>
     public IReadOnlyDictionary<string, ParameterDefinition>? Catalogue { get; set; }

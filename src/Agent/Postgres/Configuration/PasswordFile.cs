@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using Routing.Agent.Config;
@@ -36,8 +37,13 @@ internal static class PasswordFile
     }
 
     /// <summary>As above, for the users that connect to one member: replication and rewinding.</summary>
-    public static void Write(string path, HostPort address, AuthenticationSettings users) => Write(
+    public static void Write(string path, HostPort address, AuthenticationSettings users) =>
+        Write(path, [address], users);
+
+    /// <summary>As above, for several servers.</summary>
+    public static void Write(string path, ImmutableArray<HostPort> addresses, AuthenticationSettings users) => Write(
         path,
+        from address in addresses
         from user in new[] { users.Replication, users.RewindOrSuperuser }.DistinctBy(user => user.Username)
         select (address.Host, address.Port, user));
 

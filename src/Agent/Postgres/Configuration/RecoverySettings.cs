@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using Routing.Agent.Config;
 using Routing.Cluster;
@@ -35,7 +36,7 @@ internal static class RecoverySettings
         {
             result[target] = "";
         }
-        result[ConnInfo] = upstream is null ? "" : ConnInfoFor(settings, config, upstream.Address, majorVersion);
+        result[ConnInfo] = upstream is null ? "" : ConnInfoFor(settings, config, upstream, majorVersion);
         result[SlotName] = upstream?.SlotName ?? "";
         if (!config.Parameters.ContainsKey(RetryInterval) && !config.RecoveryParameters.ContainsKey("restore_command"))
         {
@@ -58,16 +59,30 @@ internal static class RecoverySettings
         {
             return null;
         }
-        _ = int.TryParse(pairs.GetValueOrDefault("port", "5432"), NumberStyles.None, CultureInfo.InvariantCulture,
-            out var port);
-        return new Upstream(new HostPort(host, port), string.IsNullOrEmpty(slotName) ? null : slotName);
+        var ports = pairs.GetValueOrDefault("port", "5432").Split(',');
+        var addresses = host.Split(',').Select((name, at) =>
+        {
+            _ = int.TryParse(at < ports.Length ? ports[at] : ports[^1], NumberStyles.None, CultureInfo.InvariantCulture,
+                out var port);
+            return new HostPort(name, port);
+        }).ToImmutableArray();
+        return new Upstream(addresses[0], string.IsNullOrEmpty(slotName) ? null : slotName)
+        {
+            Others = addresses.RemoveAt(0),
+        };
     }
 
     /// <summary>A connection string for libpq's programs; the password comes from the password file.</summary>
     public static string ConnectionStringFor(
         PostgresUser user, HostPort address, string database, string? passwordFile, int majorVersion,
         string? application = null,
-        string? kerberosService = null)
+        string? kerberosService = null) =>
+        ConnectionStringFor(
+            user, [address], database, passwordFile, majorVersion, application, kerberosService);
+
+    private static string ConnectionStringFor(
+        PostgresUser user, ImmutableArray<HostPort> addresses, string database, string? passwordFile, int majorVersion,
+        string? application, string? kerberosService)
     {
         var options = user.OptionsFor(majorVersion).ToDictionary(StringComparer.Ordinal);
         return ConnectionText.Write(
@@ -75,8 +90,11 @@ internal static class RecoverySettings
             new("dbname", database),
             new("user", user.Username),
             new("passfile", user.Password is null ? null : passwordFile),
-            new("host", address.Host),
-            new("port", address.Port.ToString(CultureInfo.InvariantCulture)),
+            new("host", string.Join(',', addresses.Select(address => address.Host))),
+            new("port", string.Join(',', addresses.Select(
+                address => address.Port.ToString(CultureInfo.InvariantCulture)))),
+            // Of several servers the one that accepts writes is the primary.
+            new("target_session_attrs", addresses.Length > 1 ? "read-write" : null),
             new("sslmode", options.GetValueOrDefault("sslmode", "prefer")),
             new("sslcert", options.GetValueOrDefault("sslcert")),
             new("sslkey", options.GetValueOrDefault("sslkey")),
@@ -93,11 +111,13 @@ internal static class RecoverySettings
         ]);
     }
 
-    private static string ConnInfoFor(AgentSettings settings, PostgresConfig config, HostPort address, int majorVersion)
+    private static string ConnInfoFor(
+        AgentSettings settings, PostgresConfig config, Upstream upstream, int majorVersion)
     {
         var postgres = settings.Postgres;
         return ConnectionStringFor(
-            postgres.Authentication.Replication, address, postgres.Database, postgres.PasswordFile, majorVersion,
+            postgres.Authentication.Replication, upstream.Addresses, postgres.Database, postgres.PasswordFile,
+            majorVersion,
             settings.Name,
             config.KerberosServiceName);
     }

@@ -38,11 +38,12 @@ internal sealed class ReplicationSession : IAsyncDisposable
         }
     }
 
-    /// <summary>IDENTIFY_SYSTEM: which database it is, and on which timeline.</summary>
-    public async Task<(string SystemId, uint Timeline)> IdentifyAsync(CancellationToken cancellationToken)
+    /// <summary>IDENTIFY_SYSTEM: which database it is, on which timeline, and how far its WAL goes.</summary>
+    public async Task<(string SystemId, uint Timeline, Lsn Position)> IdentifyAsync(
+        CancellationToken cancellationToken)
     {
         var system = await _connection.IdentifySystem(cancellationToken);
-        return (system.SystemId, system.Timeline);
+        return (system.SystemId, system.Timeline, new Lsn((ulong)system.XLogPos));
     }
 
     /// <summary>TIMELINE_HISTORY: the text of the history file.</summary>

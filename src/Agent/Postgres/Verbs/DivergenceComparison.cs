@@ -36,7 +36,7 @@ internal sealed partial class DivergenceComparison(ServerContext context, Server
             {
                 return new(Divergence.CannotTell, $"{primary.Name} is not a primary yet");
             }
-            var (systemId, primaryTimeline) = await session.IdentifyAsync(cancellationToken);
+            var (systemId, primaryTimeline, _) = await session.IdentifyAsync(cancellationToken);
             if (systemId != control.SystemId)
             {
                 return new(Divergence.CannotTell,

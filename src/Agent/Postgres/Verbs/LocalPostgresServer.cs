@@ -25,6 +25,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
     private readonly FailedBootstrap _failedBootstrap;
     private readonly MemberClone _clone;
     private readonly DivergenceComparison _divergence;
+    private readonly RemoteCluster _remote;
     private readonly DataRewind _rewind;
     private readonly SlotMaintenance _slots;
     private readonly LogicalSlotWork _logicalSlots;
@@ -64,6 +65,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _failedBootstrap = new FailedBootstrap(_context, _stop);
         _clone = new MemberClone(_context, _stop, room);
         _divergence = new DivergenceComparison(_context, _observer);
+        _remote = new RemoteCluster(_context);
         _rewind = new DataRewind(_context, _files, launch, _stop, room);
         _slots = new SlotMaintenance(_context);
         _logicalSlots = new LogicalSlotWork(_context);
@@ -113,6 +115,11 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _rewind.RewindAsync(primary, progress, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<ImmutableArray<RemoteServer>> AskRemoteAsync(
+        ImmutableArray<HostPort> hosts, CancellationToken cancellationToken) =>
+        _remote.AskAsync(hosts, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<StepResult> MaintainSlotsAsync(
         ImmutableArray<SlotAction> actions, CancellationToken cancellationToken) =>
         _slots.PerformAsync(actions, cancellationToken);
@@ -128,6 +135,9 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
 
     /// <inheritdoc/>
     public void NeedFeedback(bool isNeeded) => _context.Settings.NeedsFeedback = isNeeded;
+
+    /// <inheritdoc/>
+    public void LeadStandbyCluster(bool leads) => _context.Settings.LeadsStandbyCluster = leads;
 
     /// <inheritdoc/>
     public string StartProblem => _context.Memory.StartProblem;

@@ -39,10 +39,15 @@ internal sealed partial class MemberClone(ServerContext context, ServerStop stop
             }
             await room.EndLeftoversAsync(cancellationToken);
             var effective = await context.Settings.ForAsync(Role.Replica, cancellationToken);
-            foreach (var method in plan.OnlyBaseBackup ? [BaseBackup] : effective.Config.CreateReplicaMethods)
+            var methods = plan.FromRemote ? effective.Config.RemoteReplicaMethods
+                : plan.OnlyBaseBackup ? [BaseBackup]
+                : effective.Config.CreateReplicaMethods;
+            foreach (var method in methods)
             {
                 var isBaseBackup = method == BaseBackup;
-                if (source?.Address is null && (isBaseBackup || !effective.Config.ReplicaMethods[method].NoLeader))
+                // What makes the first member of a standby cluster without a host reads from the archive.
+                if (source?.Address is null
+                    && (isBaseBackup || !(plan.FromRemote || effective.Config.ReplicaMethods[method].NoLeader)))
                 {
                     continue;
                 }

@@ -51,7 +51,7 @@ internal sealed class ServerFiles(ServerContext context) : IDisposable
                 : RecoverySettings.ForStandby(effective.Local, effective.Config, upstream, effective.Major);
             if (upstream is not null)
             {
-                PasswordFile.Write(context.Settings.Postgres.PasswordFile, upstream.Address, context.Users);
+                PasswordFile.Write(context.Settings.Postgres.PasswordFile, upstream.Addresses, context.Users);
             }
             var changed = await context.Files.WriteAsync(
                 new FilePlan(effective.Config, recovery, ManagedSynchronousNames(effective.Dynamic), raised),

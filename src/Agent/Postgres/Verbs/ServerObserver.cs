@@ -79,6 +79,9 @@ internal sealed partial class ServerObserver(ServerContext context) : IDisposabl
         return seen with
         {
             Server = ServerState.Stopped,
+            ShutdownEnd = control?.State == ControlState.ShutDown
+                ? DataDirectoryState.Look(context.DataDirectory, inUse: false).Control?.EndOfCheckpointRecord
+                : null,
             Timeline = control is null ? 0 : Math.Max(control.Timeline, control.MinimumRecoveryTimeline),
             WalPosition = control is null ? Lsn.Zero : Lsn.Max(control.Checkpoint, control.MinimumRecoveryEnd),
             Following = seen.HasRecoverySignal

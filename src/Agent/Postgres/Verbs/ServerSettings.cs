@@ -20,6 +20,7 @@ internal sealed partial class ServerSettings(
     private volatile EffectiveSettings? _latest;
 
     private volatile object? _needsFeedback;
+    private volatile bool _leadsStandbyCluster;
 
     /// <summary>The local configuration, as it was read last.</summary>
     public AgentSettings Local
@@ -44,6 +45,13 @@ internal sealed partial class ServerSettings(
         set => _needsFeedback = value;
     }
 
+    /// <summary>Whether this standby leads a standby cluster: its settings are those of a standby leader.</summary>
+    public bool LeadsStandbyCluster
+    {
+        get => _leadsStandbyCluster;
+        set => _leadsStandbyCluster = value;
+    }
+
     public PostgresSettings Postgres => _local.Postgres;
 
     public string DataDirectory => _local.Postgres.DataDirectory;
@@ -65,6 +73,9 @@ internal sealed partial class ServerSettings(
     /// <exception cref="IOException">The server program cannot be asked.</exception>
     public async ValueTask<EffectiveSettings> ForAsync(Role role, CancellationToken cancellationToken)
     {
+        role = role is Role.Replica or Role.StandbyLeader
+            ? LeadsStandbyCluster ? Role.StandbyLeader : Role.Replica
+            : role;
         var version = await programs.VersionAsync(cancellationToken);
         if (_latest is { } known && known.Role == role && known.Version == version
             && ReferenceEquals(known.Local, _local) && ReferenceEquals(known.Dynamic, _dynamic)

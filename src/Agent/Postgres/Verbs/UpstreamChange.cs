@@ -26,7 +26,7 @@ internal sealed class UpstreamChange(ServerContext context, ServerFiles files)
                 StandbyLimits.Raised(effective.Config, context.DataDirectory), cancellationToken);
             // primary_conninfo and primary_slot_name are read again on a reload since PostgreSQL 13.
             process.TrySignal(Signals.Hangup);
-            return StepResult.Done(upstream is null ? "follows nobody" : $"follows {upstream.Address}");
+            return StepResult.Done(upstream is null ? "follows nobody" : $"follows {upstream}");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
         {

@@ -1,0 +1,251 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Npgsql;
+using Routing.TestKit;
+
+namespace Routing.Integration.Tests;
+
+/// <summary>Two clusters, of which one follows the other: each with its own etcd, as in two data centres.</summary>
+public sealed class StandbyClusterTests
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+
+    private static readonly int s_nodes = Environment.GetEnvironmentVariable("ROUTING_TEST_FULL") is "1" ? 3 : 2;
+
+    [Fact]
+    public async Task Two_data_centres_replicate_fail_over_and_switch_without_a_loss()
+    {
+        await using var a = await StartPrimarySideAsync();
+        await using var b = await StartStandbySideAsync(a);
+        await (await a.LeaderAsync()).SqlAsync("CREATE TABLE counter AS SELECT 0 AS n");
+        await using var counter = Counter.Start([.. a.Nodes, .. b.Nodes]);
+        await counter.MoreAsync(20);
+        await FollowsAsync(b, counter);
+
+        // A failover on the primary side: the standby leader finds the new primary among the hosts.
+        await a.SynchronousAsync();
+        var leader = await a.LeaderAsync();
+        await leader.KillAsync();
+        await a.LeaderAsync(not: leader, within: s_patience);
+        leader.Start();
+        await counter.MoreAsync(20);
+        await FollowsAsync(b, counter);
+
+        // A failover on the standby side.
+        var standbyLeader = await StandbyLeaderAsync(b);
+        await standbyLeader.KillAsync();
+        var next = await StandbyLeaderAsync(b, not: standbyLeader);
+        standbyLeader.Start();
+        await counter.MoreAsync(20);
+        await FollowsAsync(b, counter);
+        Assert.Equal((200, 200, 503), (await next.StatusAsync("/standby-leader"), await next.StatusAsync("/leader"),
+            await next.StatusAsync("/primary")));
+        await a.HealthyAsync(s_patience);
+        var rewinds = a.Nodes.Sum(node => node.CountInLog("[rewinds]"));
+
+        // By mistake: the other side still is the primary.
+        var (refused, why) = await b.CtlAsync("promote-cluster", "--yes");
+        Assert.True(refused == 1 && why.Contains("still is the primary", StringComparison.Ordinal), why);
+
+        // The switch: one command on each side.
+        var (demoted, told) = await a.CtlAsync(["demote-cluster", "--yes", .. Remote(b)]);
+        Assert.True(demoted == 0, told + a.Report());
+        var command = told.Split('\n').Single(line => line.Contains("promote-cluster", StringComparison.Ordinal));
+        var lsn = command.Split("--lsn ")[1].Split(' ')[0];
+        var timeline = command.Split("--timeline ")[1].Split(' ')[0].Trim();
+        var (promoted, told2) = await b.CtlAsync("promote-cluster", "--yes", "--lsn", lsn, "--timeline", timeline);
+        Assert.True(promoted == 0, told2 + b.Report());
+
+        await counter.MoreAsync(20);
+        await FollowsAsync(a, counter);
+        Assert.Empty(counter.Faults);
+        Assert.Equal("False", await (await b.LeaderAsync(within: s_patience)).SqlAsync("SELECT pg_is_in_recovery()"));
+        Assert.Equal(rewinds, a.Nodes.Sum(node => node.CountInLog("[rewinds]")));
+    }
+
+    private static Task<TestCluster> StartPrimarySideAsync() => TestCluster.StartAsync(new TestClusterOptions
+    {
+        Nodes = s_nodes,
+        Dcs = new JsonObject
+        {
+            ["synchronous_mode"] = true,   // a leader that is killed must not take a number along
+            ["slots"] = new JsonObject { ["other_side"] = new JsonObject { ["type"] = "physical" } },
+        },
+    });
+
+    private static async Task<TestCluster> StartStandbySideAsync(TestCluster a)
+    {
+        var b = await TestCluster.PrepareAsync(new TestClusterOptions
+        {
+            Nodes = s_nodes,
+            Dcs = new JsonObject { ["standby_cluster"] = SectionFor(a) },
+        });
+        try
+        {
+            b.StartMissing();
+            await StandbyLeaderAsync(b);
+            return b;
+        }
+        catch
+        {
+            await b.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static JsonObject SectionFor(TestCluster other) => new()
+    {
+        ["host"] = string.Join(',', other.Nodes.Select(node => node.Machine.Address)),
+        ["port"] = string.Join(',', other.Nodes.Select(node => node.Port)),
+        ["primary_slot_name"] = "other_side",
+    };
+
+    private static string[] Remote(TestCluster other)
+    {
+        var section = SectionFor(other);
+        return ["--host", (string)section["host"]!, "--port", (string)section["port"]!];
+    }
+
+    /// <summary>Waits until one is the standby leader and every other started member streams from it.</summary>
+    private static async Task<TestNode> StandbyLeaderAsync(TestCluster cluster, TestNode? not = null)
+    {
+        TestNode? found = null;
+        await cluster.UntilAsync(
+            async () =>
+            {
+                if (await cluster.LeaderNameAsync() is not { } name || name == not?.Name)
+                {
+                    return false;
+                }
+                found = cluster[name];
+                if (await found.GetAsync("/patroni") is not { } status || (string?)status["role"] != "standby_leader"
+                    || (string?)status["state"] != "running"
+                    || (string?)(await cluster.Keys.GetAsync($"members/{name}"))?.Json["role"] != "standby_leader")
+                {
+                    return false;
+                }
+                foreach (var node in cluster.ReplicasOf(found))
+                {
+                    if (await node.GetAsync("/patroni") is not { } other
+                        || (string?)other["replication_state"] != "streaming" || (string?)other["role"] != "replica")
+                    {
+                        return false;
+                    }
+                }
+                return true;
+            },
+            "a standby leader leads, and the others stream", s_patience);
+        return found!;
+    }
+
+    /// <summary>Every started member of the cluster gets what was acknowledged by now.</summary>
+    private static async Task FollowsAsync(TestCluster cluster, Counter counter)
+    {
+        var target = counter.Last;
+        foreach (var node in cluster.Nodes.Where(node => node.IsStarted))
+        {
+            await cluster.UntilAsync(
+                async () =>
+                {
+                    try
+                    {
+                        return long.Parse(await node.SqlAsync("SELECT n FROM counter") ?? "0",
+                            CultureInfo.InvariantCulture) >= target;
+                    }
+                    catch (NpgsqlException)
+                    {
+                        return false;   // it starts, or has not got the table yet
+                    }
+                },
+                $"{node} of a cluster has counted to {target}", s_patience);
+        }
+    }
+
+    /// <summary>A client that counts up in the database, wherever one accepts it.</summary>
+    private sealed class Counter : IAsyncDisposable
+    {
+        private readonly IReadOnlyList<TestNode> _nodes;
+        private readonly CancellationTokenSource _stop = new();
+        private readonly List<string> _faults = [];
+        private long _last;
+        private long _count;
+        private Task _work = Task.CompletedTask;
+
+        private Counter(IReadOnlyList<TestNode> nodes) => _nodes = nodes;
+
+        /// <summary>The highest number that was acknowledged.</summary>
+        public long Last => Volatile.Read(ref _last);
+
+        /// <summary>Each time that the counter went back, or that two servers counted.</summary>
+        public IReadOnlyList<string> Faults
+        {
+            get
+            {
+                lock (_faults)
+                {
+                    return [.. _faults];
+                }
+            }
+        }
+
+        public static Counter Start(IReadOnlyList<TestNode> nodes)
+        {
+            var counter = new Counter(nodes);
+            counter._work = Task.Run(counter.RunAsync);
+            return counter;
+        }
+
+        public Task MoreAsync(int count)
+        {
+            var target = Volatile.Read(ref _count) + count;
+            return WaitUntil.TrueAsync(() => Task.FromResult(Volatile.Read(ref _count) >= target), s_patience,
+                $"{count} more numbers are counted");
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _stop.CancelAsync();
+            await _work;
+            _stop.Dispose();
+        }
+
+        private async Task RunAsync()
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                foreach (var node in _nodes)
+                {
+                    try
+                    {
+                        await CountOnAsync(node);
+                    }
+                    catch (Exception error) when (error is NpgsqlException or TimeoutException)
+                    {
+                        await Task.Delay(20);   // it is a standby, or away: the next one is asked
+                    }
+                }
+            }
+        }
+
+        private async Task CountOnAsync(TestNode node)
+        {
+            await using var connection = new NpgsqlConnection(node.ConnectionString + ";Timeout=3;Command Timeout=5");
+            await connection.OpenAsync(_stop.Token);
+            await using var command = new NpgsqlCommand("UPDATE counter SET n = n + 1 RETURNING n", connection);
+            while (!_stop.IsCancellationRequested)
+            {
+                var number = Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
+                if (number <= _last)
+                {
+                    lock (_faults)
+                    {
+                        _faults.Add($"{node} counted {number} after {_last}");
+                    }
+                }
+                Volatile.Write(ref _last, Math.Max(number, _last));
+                Volatile.Write(ref _count, _count + 1);
+                await Task.Delay(5);
+            }
+        }
+    }
+}
