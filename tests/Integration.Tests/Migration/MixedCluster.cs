@@ -22,14 +22,14 @@ internal static class MixedCluster
 
     /// <summary>Starts a cluster; the first member makes it.</summary>
     /// <param name="package">Patroni.</param>
-    /// <param name="members">A letter for each member: R, ours; P, Patroni.</param>
+    /// <param name="members">A letter for each member: R, ours; P, Patroni; -, one that is not started.</param>
     /// <param name="dcs">Added to the dynamic configuration.</param>
     public static async Task<TestCluster> StartAsync(PatroniPackage package, string members, JsonObject? dcs = null)
     {
         var cluster = await TestCluster.PrepareAsync(Options(members.Length, dcs));
         try
         {
-            foreach (var (node, kind) in cluster.Nodes.Zip(members))
+            foreach (var (node, kind) in cluster.Nodes.Zip(members).Where(member => member.Second != '-'))
             {
                 node.Patroni = kind == 'P' ? package : null;
                 node.Start();
