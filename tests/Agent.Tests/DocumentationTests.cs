@@ -186,7 +186,7 @@ public sealed partial class DocumentationTests
     [GeneratedRegex(@"^\.?[a-z][a-z0-9]*(?:[._][a-z0-9]+)*$")]
     private static partial Regex Name();
 
-    [GeneratedRegex(@"^(?:Agent/Config|Settings/Postgres|Hosting)/.*(?:Reader|Section)\.cs$"
+    [GeneratedRegex(@"^(?:Agent\.Config|Settings/Postgres|Hosting)/.*(?:Reader|Section)\.cs$"
         + @"|^Cluster/Keys/(?:Dynamic|Slot)ConfigReader\.cs$")]
     private static partial Regex SettingsFile();
 
