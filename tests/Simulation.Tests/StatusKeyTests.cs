@@ -133,6 +133,36 @@ public sealed class StatusKeyTests
         Assert.Equal(new Lsn(910), Published);
     }
 
+    /// <summary>A stop by request may take minutes, in which the slots' consumers go on.</summary>
+    [Fact]
+    public async Task The_last_position_leaves_the_slots_as_they_were_published_last()
+    {
+        await _key.PublishAsync(WithSlot(900, 500), _dcs.Snapshot, _term, default, CancellationToken.None);
+        var atTheBegin = _dcs.Snapshot;
+        await _key.PublishAsync(WithSlot(910, 600), atTheBegin, _term, default, CancellationToken.None);
+
+        await _key.PublishLastAsync(new Lsn(920), null, atTheBegin, _term, default, CancellationToken.None);
+
+        Assert.Equal((new Lsn(920), new Lsn(600)), (Published, _dcs.Snapshot.Status.Slots["consumer"]));
+    }
+
+    [Fact]
+    public async Task An_agent_that_was_started_anew_leaves_the_slots_as_it_has_read_them()
+    {
+        await _key.PublishAsync(WithSlot(900, 500), _dcs.Snapshot, _term, default, CancellationToken.None);
+
+        await new StatusKey(_store, "a").PublishLastAsync(
+            new Lsn(920), null, _dcs.Snapshot, _term, default, CancellationToken.None);
+
+        Assert.Equal((new Lsn(920), new Lsn(500)), (Published, _dcs.Snapshot.Status.Slots["consumer"]));
+    }
+
+    private static LeaderStatus WithSlot(ulong position, ulong slot)
+    {
+        var status = At(position);
+        return status with { Slots = status.Slots.SetItem("consumer", new Lsn(slot)) };
+    }
+
     private static LeaderStatus At(ulong position) => LeaderStatus.None with { Optime = new Lsn(position) };
 
     private Term NextTerm(string leader)

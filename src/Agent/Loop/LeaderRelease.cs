@@ -28,9 +28,8 @@ internal sealed class LeaderRelease(StatusKey status, LeaseKeeper keeper, ILogge
             return;
         }
         var seen = run.Observation.Cluster ?? ClusterSnapshot.Empty;
-        var published = await status.PublishAsync(
-            seen.Status with { Optime = position, CurrentSite = run.Member.Site }, seen, held.Term,
-            run.Observation.Memory.PromotedIn, cancellationToken);
+        var published = await status.PublishLastAsync(
+            position, run.Member.Site, seen, held.Term, run.Observation.Memory.PromotedIn, cancellationToken);
         if (!published.IsDone)
         {
             logger.NotDone("the last position", published.Status.ToString(), published.Problem ?? "");

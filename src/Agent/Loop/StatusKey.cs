@@ -12,8 +12,26 @@ namespace Routing.Agent.Loop;
 /// </remarks>
 internal sealed class StatusKey(IClusterStore store, string self)
 {
-    private static readonly Write s_nothing = new("", 0, default, default);
+    private static readonly Write s_nothing = new("", 0, default, LeaderStatus.None);
     private volatile Write _last = s_nothing;
+
+    /// <summary>Publishes the last position of a term; what else stands in the key stays as it is.</summary>
+    /// <param name="optime">The position.</param>
+    /// <param name="site">This leader's site; null: it tells none.</param>
+    /// <param name="seen">A snapshot, which may be from before our last write.</param>
+    /// <param name="term">The term of this leader.</param>
+    /// <param name="promotedIn">The term in which this member was promoted last.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>Done with revision 0: there was nothing to write.</returns>
+    public Task<WriteOutcome> PublishLastAsync(
+        Lsn optime, string? site, ClusterSnapshot seen, Term term, Term promotedIn,
+        CancellationToken cancellationToken)
+    {
+        var last = _last;
+        var newest = last.Term == term && last.Revision > seen.Status.ModRevision ? last.Status : seen.Status;
+        return PublishAsync(
+            newest with { Optime = optime, CurrentSite = site }, seen, term, promotedIn, cancellationToken);
+    }
 
     /// <summary>Publishes, unless the key says the same already.</summary>
     /// <param name="status">What to publish; its position is raised to what this history has published before.</param>
@@ -34,7 +52,7 @@ internal sealed class StatusKey(IClusterStore store, string self)
             var isOfEarlierHistory = promotedIn == term && seen.Status.ModRevision <= term.Revision;
             var floor = isOfEarlierHistory ? Lsn.Zero : seen.Status.Optime;
             // The snapshot may be older than our last write.
-            floor = last.Term == term ? Lsn.Max(floor, last.Optime) : floor;
+            floor = last.Term == term ? Lsn.Max(floor, last.Status.Optime) : floor;
             var published = status with { Optime = Lsn.Max(status.Optime, floor) };
             var text = KeyWriter.Status(published);
             if (text == last.Text && seen.Status.ModRevision <= last.Revision)
@@ -45,7 +63,7 @@ internal sealed class StatusKey(IClusterStore store, string self)
                 ClusterKeys.Status, text, WriteCondition.Unchanged(Math.Max(seen.Status.ModRevision, last.Revision)), 0,
                 cancellationToken);
             _last = outcome.IsDone
-                ? new Write(text, outcome.Revision, term, published.Optime)
+                ? new Write(text, outcome.Revision, term, published)
                 : last with { Text = "", Revision = 0 };
             if (outcome.Status != WriteStatus.Conflict || !isFirst)
             {
@@ -59,5 +77,5 @@ internal sealed class StatusKey(IClusterStore store, string self)
         }
     }
 
-    private sealed record Write(string Text, long Revision, Term Term, Lsn Optime);
+    private sealed record Write(string Text, long Revision, Term Term, LeaderStatus Status);
 }
