@@ -25,6 +25,7 @@ has_compiler() { command -v clang >/dev/null || command -v gcc >/dev/null; }
 has_zlib() { [ -e /usr/include/zlib.h ]; }
 has_postgres() { postgres_bin >/dev/null; }
 has_etcd() { command -v etcd >/dev/null; }
+has_pgbackrest() { command -v pgbackrest >/dev/null; }
 has_etcdctl() { command -v etcdctl >/dev/null; }
 has_psycopg2() { /usr/bin/python3 -c 'import psycopg2' 2>/dev/null; }
 has_patronictl() { [ -x /usr/bin/patronictl ]; }
@@ -115,7 +116,7 @@ need_network() { need "ip iproute2" "patronictl patroni python3-etcd"; }
 # tools around Patroni. No service of theirs is started.
 need_clients() {
     need "psycopg2 python3-psycopg2" "node nodejs" "patronictl patroni python3-etcd" \
-        "haproxy haproxy" "pgpool pgpool2" "prometheus prometheus"
+        "haproxy haproxy" "pgpool pgpool2" "prometheus prometheus" "pgbackrest pgbackrest"
     need_node_packages
 }
 need_node_packages() {

@@ -267,6 +267,18 @@ internal sealed class ConfigurationFiles(PostgresSettings settings, Configuratio
     public string? Find(string parameter) => Read(Main) is { } text ? ConfigurationText.Find(text, parameter) : null;
 
     /// <summary>
+    /// The recovery settings that a backup's tool has left in postgresql.auto.conf, whence <see cref="WriteAsync"/>
+    /// removes them.
+    /// </summary>
+    public Dictionary<string, string> RecoveryOfTool() =>
+        Read(AutoConf) is not { } text
+            ? []
+            : RecoveryParameterNames.All
+                .Select(name => KeyValuePair.Create(name, ConfigurationText.Find(text, name)))
+                .Where(item => item.Value is not null)
+                .ToDictionary(item => item.Key, item => item.Value!, StringComparer.Ordinal);
+
+    /// <summary>
     /// The value that the operator gives a parameter: by ALTER SYSTEM, in the settings, or in the included file. Null:
     /// none.
     /// </summary>

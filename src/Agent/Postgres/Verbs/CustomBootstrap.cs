@@ -74,7 +74,9 @@ internal sealed class CustomBootstrap(
         // The passwords of the cluster that the script brought back are not ours yet: let in what comes from this host.
         var plan = new FilePlan(
             effective.Config with { PgHba = ["local all all trust", "host all all samehost trust"] },
-            recovery?.Where(item => item.Key != "standby_mode").ToDictionary() ?? [], null, raised);
+            recovery?.Where(item => item.Key != "standby_mode").ToDictionary()
+                ?? (custom.KeepExistingRecoveryConf ? context.Files.RecoveryOfTool() : []),
+            null, raised);
         await files.WriteAsync(plan, cancellationToken);
         return launch.Spawn(effective.Config, raised);
     }
