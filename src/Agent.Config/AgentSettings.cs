@@ -47,6 +47,9 @@ public sealed record AgentSettings
     /// <summary><c>watchdog</c>.</summary>
     public WatchdogSettings Watchdog { get; init; } = new();
 
+    /// <summary><c>pgbackrest</c>; null: none, so no restore of the living cluster and no checks of backups.</summary>
+    public PgBackRestSettings? PgBackRest { get; init; }
+
     /// <summary><c>tags</c> as published in the member key.</summary>
     public ImmutableSortedDictionary<string, JsonElement> Tags { get; init; } =
         ImmutableSortedDictionary<string, JsonElement>.Empty.WithComparers(StringComparer.Ordinal);

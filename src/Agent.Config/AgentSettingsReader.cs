@@ -109,6 +109,7 @@ public static class AgentSettingsReader
             Bootstrap = BootstrapSection.Read(new SectionReader(tree, ofBootstrap), ofBootstrap),
             Postgres = PostgresqlSection.Read(root.Section("postgresql")),
             Watchdog = WatchdogSection.Read(root.Section("watchdog")),
+            PgBackRest = PgBackRestSection.Read(root.Section("pgbackrest")),
             Tags = TagsSection.Read(root.Section("tags")),
         };
         root.Ignore("bootstrap", "post_bootstrap");

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
+using Routing.Agent.Backups;
 using Routing.Agent.Config;
 using Routing.Agent.Events;
 using Routing.Agent.Fence;
@@ -64,6 +65,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private readonly AgentEvents _events;
     private readonly RestServer _rest;
     private readonly AgentMetrics _metrics;
+    private readonly BackupReader _backups;
     private AgentSettings _settings;
     private bool _nameIsOurs;
     private readonly long _startedAt;
@@ -132,6 +134,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             RunEnded = OnRunEnded,
             KeepMembers = _members.Keep,
         };
+        _backups = new BackupReader(
+            () => Volatile.Read(ref _settings).PgBackRest,
+            token => _postgres.TextAsync(BackupReader.ArchiverQuery, token), time);
         _rest = new RestServer(settings.Rest, this, events, _metrics, log, time, loggers);
     }
 
@@ -249,6 +254,10 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         ImmutableArray<HostPort> hosts, CancellationToken cancellationToken) =>
         _postgres.AskRemoteAsync(hosts, cancellationToken);
 
+    /// <inheritdoc/>
+    public Task<BackupReport> BackupsAsync(CancellationToken cancellationToken) =>
+        _backups.ReadAsync(cancellationToken);
+
     private async Task<int> RunAsync()
     {
         LogStarting(RoutingVersion.Own, RoutingVersion.Compatible, _settings.Scope, _settings.Name);
@@ -334,6 +343,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _rest.DisposeAsync();
+        _backups.Dispose();
         await _watch.DisposeAsync();
         await _store.DisposeAsync();
         await _postgres.DisposeAsync();
@@ -454,6 +464,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
             ?? JsonElement.Parse("{}"))
     {
         Site = settings.Site,
+        CanRestore = settings.PgBackRest is not null,
     };
 
     [LoggerMessage(EventId = 1601, Level = LogLevel.Information,

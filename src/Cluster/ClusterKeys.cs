@@ -42,6 +42,9 @@ public static class ClusterKeys
     /// <summary>Our own: where the WAL of a primary ended that made room for the primary of a remote cluster.</summary>
     public const string Demotion = "routing/demotion";
 
+    /// <summary>Our own: the living cluster is taken back in time.</summary>
+    public const string Restore = "routing/restore";
+
     /// <summary>The key of one member.</summary>
     public static string Member(string name) => MembersPrefix + name;
 

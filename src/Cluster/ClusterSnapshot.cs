@@ -39,6 +39,9 @@ public sealed record ClusterSnapshot
     /// <summary>A request for a change of leader; null when there is none (also for an empty record).</summary>
     public FailoverRequest? Failover { get; init; }
 
+    /// <summary>The living cluster is taken back in time; null: it is not.</summary>
+    public RestoreRequest? Restore { get; init; }
+
     /// <summary>The synchronous state; <see cref="SyncState.None"/> without a key.</summary>
     public SyncState Sync { get; init; } = SyncState.None;
 

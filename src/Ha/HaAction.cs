@@ -81,6 +81,12 @@ public abstract record HaAction
     /// <summary>Write the timeline history.</summary>
     public sealed record WriteHistory(TimelineHistory History) : HaAction;
 
+    /// <summary>Write how far a restore is, if its key has not changed since.</summary>
+    public sealed record WriteRestore(RestoreRequest Request) : HaAction;
+
+    /// <summary>Delete the key of a restore, if it has not changed since.</summary>
+    public sealed record DeleteRestore(long Revision) : HaAction;
+
     // --- questions ------------------------------------------------------------------------------------------------
 
     /// <summary>Ask these members for their state.</summary>
@@ -174,6 +180,16 @@ public abstract record HaAction
     /// <param name="Upstream">Where this standby streams from.</param>
     public sealed record CopySlots(string Leader, ImmutableArray<string> Names, Upstream? Upstream) : HaAction;
 
+    /// <summary>
+    /// Stop, restore the data to the target of this request beside those that are there, set these aside, and replay to
+    /// the target. Leaves a standby that has stopped to replay there.
+    /// </summary>
+    public sealed record Restore(RestoreRequest Request) : HaAction;
+
+    /// <summary>Put the data back that a restore has set aside.</summary>
+    /// <param name="Id">The restore.</param>
+    public sealed record PutBack(string Id) : HaAction;
+
     // --- operators' orders ------------------------------------------------------------------------------------------
 
     /// <summary>Tell the operator why the order is not carried out.</summary>
@@ -195,5 +211,5 @@ public abstract record HaAction
     public bool IsJob =>
         this is Bootstrap or BootstrapStandby or AbandonBootstrap or CopyMember or StartPrimary or StartStandby
         or Promote or Demote
-        or Follow or CheckDivergence or Rewind or Restart or CopySlots;
+        or Follow or CheckDivergence or Rewind or Restart or CopySlots or Restore or PutBack;
 }

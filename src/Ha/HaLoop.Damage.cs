@@ -34,6 +34,7 @@ public static partial class HaLoop
     private static string? WhyMarked(Observation o) => (o.Local.Damage, o.Memory.Divergence) switch
     {
         (DataDamage.ToBeReplaced, _) => "an operator has asked to replace its data",
+        (DataDamage.Restored, _) => "its data were restored to an earlier moment, and the restore has not ended",
         (DataDamage.HalfRewound, _) => "a rewind of its data was begun and not finished",
         (DataDamage.Diverged, _) or (_, DivergenceState.Diverged or DivergenceState.RewindFailed) =>
             "its history has diverged",

@@ -74,7 +74,7 @@ public static partial class HaLoop
     {
         DivergenceState.Diverged when MustWait(o, out var left) =>
             Wait(o, "rewind_retry", $"tries to rewind to {leader} again", left),
-        DivergenceState.Diverged when o.Local.RewindPossible => member.CheckpointAfterPromotePending
+        DivergenceState.Diverged when MayRewind(o) => member.CheckpointAfterPromotePending
             ? Wait(o, "rewind_waits", $"waits with the rewind until {leader} has written its first checkpoint",
                 s_second)
             : Act(o, "rewinds", $"rewinds to {leader}: its history has diverged", null, new HaAction.Rewind(leader)),

@@ -47,7 +47,7 @@ public static partial class HaLoop
         {
             return GiveUpPromotion(o, failure);
         }
-        if (o.Local.Damage != DataDamage.None && !o.Local.PromotionAsked)
+        if (o.Local.Damage is not (DataDamage.None or DataDamage.Restored) && !o.Local.PromotionAsked)
         {
             return Act(o, "releasing", $"gives the leader key up: {WhyDamaged(o)}", s_second,
                 new HaAction.ReleaseLeader(null));

@@ -229,6 +229,13 @@ public static partial class HaLoop
             SlotsCopiedAt = ended.EndedAt,
             NotStreamingSince = null,
         },
+        (JobKind.Restore, JobResult.Failed) => memory with { RestoreFailure = (memory.Restoring ?? "", ended.Detail) },
+        (JobKind.Restore, JobResult.Done) => memory with { RestoreReached = memory.Restoring },
+        (JobKind.PutBack, not JobResult.Done) =>
+            memory with
+            {
+                FailedClones = memory.FailedClones + 1, RetryAt = ended.EndedAt + PauseAfter(memory.FailedClones),
+            },
         (JobKind.Follow, _) => memory with { NotStreamingSince = null, RetryAt = ended.EndedAt + s_soon },
         (JobKind.Demote, JobResult.Failed) => memory with { StaysPrimary = true, Demoted = false },
         (JobKind.Demote, JobResult.Done) => memory with { SteppedDownAt = ended.EndedAt, DownSince = null },

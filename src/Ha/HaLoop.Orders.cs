@@ -73,6 +73,9 @@ public static partial class HaLoop
         o.Job is { } job ? Name(job.Kind)
         : o.Memory.WonInitialize || o.Memory.BootstrapDone || o.Memory.BootstrapFailure is not null
             ? Name(JobKind.Bootstrap)
+        : o.Local.Damage == DataDamage.Restored
+            || (o.Cluster?.Restore is { BarsOthers: true } restore && restore.Member == o.Self)
+            ? Name(JobKind.Restore)
         : null;
 
     /// <summary>Why a restart would fail, or do harm; null when it would not.</summary>

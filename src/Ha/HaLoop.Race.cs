@@ -78,6 +78,10 @@ public static partial class HaLoop
         {
             return new Refusal("damaged", WhyDamaged(o)!);
         }
+        if (WhyBarredByRestore(o) is { } restore)
+        {
+            return restore;
+        }
         if (o.Paused)
         {
             return o.Cluster!.Initialize.SystemId is { } id && id != o.Local.Control?.SystemId
@@ -98,6 +102,10 @@ public static partial class HaLoop
     private static Refusal? MayRace(Observation o)
     {
         var cluster = o.Cluster!;
+        if (WhyBarredByRestore(o) is { } restore)
+        {
+            return restore;
+        }
         if (o.Memory.BarredFromRaceUntil is { } until && until > o.Now)
         {
             return new Refusal("barred", "does not race: its promotion failed a moment ago", until - o.Now);

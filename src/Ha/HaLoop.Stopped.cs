@@ -136,7 +136,7 @@ public static partial class HaLoop
         var primaryIsReady = member is { Role: Role.Primary, State: PostgresState.Running, Address: not null };
         switch (DivergenceOf(o))
         {
-            case DivergenceState.Diverged when o.Local.RewindPossible:
+            case DivergenceState.Diverged when MayRewind(o):
                 return primaryIsReady && !member!.CheckpointAfterPromotePending
                     ? Act(o, "rewinds", $"rewinds to {leader}: its history has diverged", null,
                         new HaAction.Rewind(leader))
@@ -163,13 +163,13 @@ public static partial class HaLoop
     private static Decision DecideWithoutRewind(Observation o, string leader)
     {
         var failed = o.Memory.Divergence == DivergenceState.RewindFailed;
-        if (o.Local.MayRemoveDivergedData || (failed && o.Local.MayRemoveAfterFailedRewind))
+        if (IsRestored(o) || o.Local.MayRemoveDivergedData || (failed && o.Local.MayRemoveAfterFailedRewind))
         {
             var source = CloneSource(o, leader);
             return source is null
                 ? Wait(o, "clone_waits", $"waits until {leader} can be copied", s_second)
                 : Act(o, "clones", $"replaces its diverged data by a copy of {source}", null,
-                    new HaAction.CopyMember(source));
+                    new HaAction.CopyMember(source) { FromLeader = IsRestored(o) });
         }
         if (!failed)
         {

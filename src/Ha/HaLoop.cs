@@ -44,6 +44,10 @@ public static partial class HaLoop
         {
             return DecideBusy(o, job);
         }
+        if (DecideRestore(o) is { } restoring)
+        {
+            return restoring;
+        }
         if (o.Memory.WonInitialize || o.Memory.BootstrapDone || o.Memory.BootstrapFailure is not null)
         {
             return DecideBootstrapping(o);
@@ -180,6 +184,10 @@ public static partial class HaLoop
             return Act(o, "releasing", $"gives the leader key up: {Name(job.Kind)} runs", null,
                 new HaAction.ReleaseLeader(null));
         }
+        if (job.Kind == JobKind.Restore && WhyNoRestore(o) is { } calledOff)
+        {
+            return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: {calledOff}", s_soon, new HaAction.CancelJob());
+        }
         if (job.Source is { } source && LosesSource(o, job, source) is { } why)
         {
             return Act(o, "job_cancelled", $"cancels {Name(job.Kind)}: {why}", s_soon, new HaAction.CancelJob());
@@ -255,6 +263,8 @@ public static partial class HaLoop
         JobKind.Rewind => "rewinding",
         JobKind.Reinitialize => "reinitialize",
         JobKind.CopySlots => "copying logical slots",
+        JobKind.Restore => "restoring to an earlier moment",
+        JobKind.PutBack => "putting the data back",
         _ => "restart",
     };
 }

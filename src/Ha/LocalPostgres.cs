@@ -79,6 +79,12 @@ public enum DataDamage
 
     /// <summary>An operator asked to replace them by a copy, and no copy has taken their place yet.</summary>
     ToBeReplaced,
+
+    /// <summary>
+    /// They were restored to an earlier moment, and not promoted yet: the restore alone may start them. Or the data
+    /// that they replace stand aside, and nothing is in their place.
+    /// </summary>
+    Restored,
 }
 
 /// <summary>What pg_controldata says of the data directory.</summary>
@@ -143,6 +149,9 @@ public sealed record LocalPostgres
 
     /// <summary>The mark on the data. Marked data are never started without a leader, and never lead.</summary>
     public DataDamage Damage { get; init; }
+
+    /// <summary>The restore that <see cref="DataDamage.Restored"/> data belong to; null: they do not.</summary>
+    public string? RestoreId { get; init; }
 
     /// <summary>Processes.</summary>
     public ServerState Server { get; init; }

@@ -39,6 +39,15 @@ public sealed record LoopMemory
     /// <summary>The bootstrap failed: the directory is put aside, then the process ends.</summary>
     public string? BootstrapFailure { get; init; }
 
+    /// <summary>The restore whose job was begun last; null: none was.</summary>
+    public string? Restoring { get; init; }
+
+    /// <summary>The restore whose target the running server has reached; null: none.</summary>
+    public string? RestoreReached { get; init; }
+
+    /// <summary>Why the last restore failed, with its id; null: none has.</summary>
+    public (string Id, string Problem)? RestoreFailure { get; init; }
+
     /// <summary>A switchover was called off after the server was stopped: it starts again in place.</summary>
     public bool StaysPrimary { get; init; }
 

@@ -110,6 +110,9 @@ public sealed record MemberOptions(
     /// <summary>The site that it stands in, such as a data centre; null: none is configured.</summary>
     public string? Site { get; init; }
 
+    /// <summary>A pgbackrest section says where the repository is that the cluster can be taken back from.</summary>
+    public bool CanRestore { get; init; }
+
     /// <summary>No tags; may bootstrap.</summary>
     public static readonly MemberOptions Default = new(MemberTags.Empty, true, null, false);
 }
@@ -218,6 +221,12 @@ public enum JobKind
 
     /// <summary>A standby copies logical slots from its leader, and restarts to load them.</summary>
     CopySlots,
+
+    /// <summary>The leader restores its data to an earlier moment.</summary>
+    Restore,
+
+    /// <summary>Data that a restore has set aside come back.</summary>
+    PutBack,
 }
 
 /// <summary>A running job.</summary>

@@ -8,7 +8,8 @@ public static class Published
     /// <summary>The state of its PostgreSQL.</summary>
     public static PostgresState State(Observation o) => o switch
     {
-        { Job.Kind: JobKind.Clone or JobKind.Reinitialize } => PostgresState.CreatingReplica,
+        { Job.Kind: JobKind.Clone or JobKind.Reinitialize or JobKind.Restore or JobKind.PutBack } =>
+            PostgresState.CreatingReplica,
         { Job.Kind: JobKind.Bootstrap, IsStandbyCluster: true, Local.HasProcess: false } =>
             PostgresState.CreatingReplica,
         { Job.Kind: JobKind.Bootstrap, Local.Server: ServerState.Running } => PostgresState.Running,

@@ -6,7 +6,7 @@ namespace Routing.Cli.Tests;
 public sealed class CompletionTests
 {
     [Theory]
-    [InlineData("routingctl re", "reinit reload remove restart resume")]
+    [InlineData("routingctl re", "reinit reload remove restart restore resume")]
     [InlineData("routingctl pause --w", "--wait")]
     [InlineData("routingctl restart pay ", "pg-a pg-b")]
     [InlineData("routingctl restart pay pg-", "pg-a pg-b")]

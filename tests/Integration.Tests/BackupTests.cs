@@ -42,7 +42,7 @@ public sealed class BackupTests
             Configure = (node, config) =>
             {
                 repository.Configure(node, config);
-                repository.BootstrapFrom(node, config, "--type=immediate");
+                BackupRepository.BootstrapFrom(node, config, "--type=immediate");
             },
         });
         var node = cluster.Nodes[0];
@@ -82,7 +82,7 @@ public sealed class BackupTests
         {
             await mistakes.MoreAsync(20);
         }
-        await repository.ArchiveAsync(first);
+        await BackupRepository.ArchiveAsync(first);
 
         // A member that was here before gets what differs alone: files that are as in the backup stay in place.
         var made = MadeAt(second);
@@ -152,7 +152,7 @@ public sealed class BackupTests
         Configure = (node, config) =>
         {
             repository.Configure(node, config);
-            repository.BootstrapFrom(node, config, target);
+            BackupRepository.BootstrapFrom(node, config, target);
         },
     };
 }

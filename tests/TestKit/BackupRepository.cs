@@ -33,14 +33,14 @@ public sealed class BackupRepository : IDisposable
     }
 
     /// <summary>pgBackRest's configuration file of a node.</summary>
-    public string ConfigOf(TestNode node)
+    public static string ConfigOf(TestNode node)
     {
         ArgumentNullException.ThrowIfNull(node);
         return Path.Combine(node.DirectoryPath, "pgbackrest.conf");
     }
 
     /// <summary>A pgBackRest command of a node, for a shell.</summary>
-    public string CommandOf(TestNode node, string what) =>
+    public static string CommandOf(TestNode node, string what) =>
         $"pgbackrest --config={ConfigOf(node)} --stanza={Stanza} {what}";
 
     /// <summary>
@@ -56,6 +56,7 @@ public sealed class BackupRepository : IDisposable
         parameters["archive_mode"] = "on";
         parameters["archive_command"] = CommandOf(node, "archive-push %p");
         postgresql["recovery_conf"] = new JsonObject { ["restore_command"] = CommandOf(node, "archive-get %f %p") };
+        config["pgbackrest"] = new JsonObject { ["stanza"] = Stanza, ["config"] = ConfigOf(node) };
         postgresql["create_replica_methods"] = new JsonArray("pgbackrest", "basebackup");
         postgresql["pgbackrest"] = new JsonObject
         {
@@ -69,7 +70,7 @@ public sealed class BackupRepository : IDisposable
     /// <param name="node">The node.</param>
     /// <param name="config">Its configuration.</param>
     /// <param name="target">For example <c>--type=immediate</c>.</param>
-    public void BootstrapFrom(TestNode node, JsonObject config, string target)
+    public static void BootstrapFrom(TestNode node, JsonObject config, string target)
     {
         ArgumentNullException.ThrowIfNull(config);
         var bootstrap = config["bootstrap"]!.AsObject();
@@ -136,7 +137,7 @@ public sealed class BackupRepository : IDisposable
     }
 
     /// <summary>Waits until a position of a primary's WAL is in the repository.</summary>
-    public async Task ArchiveAsync(TestNode primary)
+    public static async Task ArchiveAsync(TestNode primary)
     {
         ArgumentNullException.ThrowIfNull(primary);
         var segment = await primary.SqlAsync("SELECT pg_walfile_name(pg_switch_wal())");

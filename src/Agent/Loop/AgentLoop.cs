@@ -227,7 +227,8 @@ internal sealed class AgentLoop : IDisposable
         _memory = decision.Memory with { PreviousPosition = observation.Local.WalPosition };
         KeepMembers?.Invoke(_memory.Members, observation.Ended is
         {
-            Kind: JobKind.Clone or JobKind.Reinitialize or JobKind.Rewind or JobKind.Bootstrap
+            Kind: JobKind.Clone or JobKind.Reinitialize or JobKind.Rewind or JobKind.Bootstrap or JobKind.Restore
+                or JobKind.PutBack
         });
     }
 

@@ -104,6 +104,10 @@ internal sealed class JobStarter(
                     : (JobResult.CannotTell, "no server of the remote cluster answers")),
             HaAction.CopySlots copy => (JobKind.CopySlots, async (p, t) =>
                 End(await postgres.CopySlotsAsync(PlanOf(copy, members[copy.Leader], run.Config), p, t))),
+            HaAction.Restore restore => (JobKind.Restore, async (p, t) =>
+                End(await postgres.RestoreAsync(
+                    new RestorePlan(restore.Request) { OnCopied = ((IProgress<CopyProgress>)p).Report }, p, t))),
+            HaAction.PutBack back => (JobKind.PutBack, async (p, t) => End(await postgres.PutBackAsync(back.Id, p, t))),
             HaAction.Restart restart => (JobKind.Restart, (p, t) =>
                 new RestartJob(postgres, guard, orders, LeadsStill).RunAsync(restart, run, p, t)),
             _ => throw new InvalidOperationException($"The performer does not know the job {action}."),

@@ -45,6 +45,13 @@ internal sealed class KeyWrites(IClusterStore store, LeaseKeeper keeper)
                 return await store.PutAsync(
                     ClusterKeys.History, KeyWriter.History(history.History), WriteCondition.Always, 0,
                     cancellationToken);
+            case HaAction.WriteRestore restore:
+                return await store.PutAsync(
+                    ClusterKeys.Restore, KeyWriter.Restore(restore.Request),
+                    WriteCondition.Unchanged(restore.Request.ModRevision), 0, cancellationToken);
+            case HaAction.DeleteRestore delete:
+                return await store.DeleteAsync(
+                    ClusterKeys.Restore, WriteCondition.Unchanged(delete.Revision), cancellationToken);
             default:
                 return null;
         }

@@ -19,4 +19,7 @@ internal sealed record LocalMember(
 {
     /// <summary>Published: the site that it stands in; null: none is configured.</summary>
     public string? Site { get; init; }
+
+    /// <summary>It knows where the repository is.</summary>
+    public bool CanRestore { get; init; }
 }

@@ -49,6 +49,7 @@ internal sealed class LoopObserver(
                 member.Tags, member.MayBootstrap, guard.WatchdogProblem, member.CanCloneWithoutLeader)
             {
                 Site = member.Site,
+                CanRestore = member.CanRestore,
             },
             Cluster = snapshot,
             IsDcsLive = isLive,

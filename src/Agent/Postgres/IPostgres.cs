@@ -66,6 +66,14 @@ internal sealed record ClonePlan(Member? Source)
     public Action<CopyProgress>? OnCopied { get; init; }
 }
 
+/// <summary>A restore of the local data to an earlier moment.</summary>
+/// <param name="Request">What it goes back to.</param>
+internal sealed record RestorePlan(RestoreRequest Request)
+{
+    /// <summary>Told every two seconds how far it is.</summary>
+    public Action<CopyProgress>? OnCopied { get; init; }
+}
+
 /// <summary>A restart of the server in its present role.</summary>
 /// <param name="Stop">How it stops.</param>
 /// <param name="Start">How it starts again.</param>
@@ -259,6 +267,17 @@ internal interface IPostgres
 
     /// <summary>Stops the server if it runs and rewinds it to the primary's history.</summary>
     Task<StepResult> RewindAsync(Member primary, IProgress<string> progress, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Stops the server, restores the data from the repository, sets the present ones aside, and replays to the target.
+    /// Afterwards a standby runs that stands still there. What was done by an earlier call is not done again.
+    /// </summary>
+    Task<StepResult> RestoreAsync(RestorePlan plan, IProgress<string> progress, CancellationToken cancellationToken) =>
+        Task.FromResult(StepResult.Failed("cannot restore"));
+
+    /// <summary>Stops the server and puts the data back that a restore has set aside.</summary>
+    Task<StepResult> PutBackAsync(string id, IProgress<string> progress, CancellationToken cancellationToken) =>
+        Task.FromResult(StepResult.Failed("cannot put anything back"));
 
     /// <summary>CHECKPOINT.</summary>
     Task<StepResult> CheckpointAsync(CancellationToken cancellationToken);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Routing.Agent.Backups;
 using Routing.Agent.Loop;
 using Routing.Agent.Postgres;
 using Routing.Agent.Status;
@@ -49,6 +50,11 @@ internal interface IAgentControl
     /// <summary>Asks the servers of a remote cluster what they are; about 10 s at most.</summary>
     Task<ImmutableArray<RemoteServer>> AskRemoteAsync(
         ImmutableArray<HostPort> hosts, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// What the repository holds, and how the archiver does. Runs a program, at most every two seconds.
+    /// </summary>
+    Task<BackupReport> BackupsAsync(CancellationToken cancellationToken) => Task.FromResult(new BackupReport());
 
     /// <summary>Reads the local configuration again, as SIGHUP does.</summary>
     void RequestReload();

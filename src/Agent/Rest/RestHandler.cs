@@ -37,6 +37,7 @@ internal sealed partial class RestHandler(
         RestRoute.Open("GET", "events", (rest, context, settings) => rest._events.AnswerAsync(context, settings)),
         RestRoute.Open("GET", "why", (rest, context, settings) => rest.WhyAsync(context, settings)),
         RestRoute.Open("GET", "members", (rest, context, settings) => rest.MembersAsync(context, settings)),
+        RestRoute.Open("GET", "backup", (rest, context, settings) => rest.BackupAsync(context, settings)),
         RestRoute.Open("GET", "ui", (_, context, settings) => DashboardPage.AnswerAsync(context, settings)),
         RestRoute.Open("GET", OpenApi.FileName, (_, context, settings) => OpenApi.AnswerAsync(context, settings)),
         RestRoute.Guarded("PATCH", "config",
@@ -242,6 +243,13 @@ internal sealed partial class RestHandler(
         var leases = await _leases.ReadAsync(snapshot, context.RequestAborted);
         await context.JsonAsync(settings, StatusCodes.Status200OK,
             json => MembersDocument.Write(json, control.Status, snapshot, leases, time.GetUtcNow()));
+    }
+
+    private async Task BackupAsync(HttpContext context, RestSettings settings)
+    {
+        var report = await control.BackupsAsync(context.RequestAborted);
+        await context.JsonAsync(settings, StatusCodes.Status200OK,
+            json => BackupDocument.Write(json, report, control.Status.Name, time.GetUtcNow()));
     }
 
     private async Task MetricsAsync(HttpContext context, RestSettings settings)

@@ -77,6 +77,36 @@ internal static class KeyReader
     }
 
     /// <summary>
+    /// A restore whose key cannot be read is none: it would bar members from leading for no known reason.
+    /// </summary>
+    public static RestoreRequest? Restore(RawKey key, List<string> problems)
+    {
+        if (Object(key, problems) is not { } json)
+        {
+            return null;
+        }
+        var reader = new ObjectReader(json, "", problems);
+        var target = new RestoreTarget(reader.Text("type") ?? "", reader.Text("target") ?? "");
+        if (reader.Text("id") is not { Length: > 0 } id || reader.Text("member") is not { Length: > 0 } member
+            || !RestoreTarget.Kinds.Contains(target.Kind, StringComparer.Ordinal)
+            || !id.All(letter => char.IsAsciiLetterOrDigit(letter) || letter == '-')
+            || !Enum.TryParse<RestorePhase>(reader.Text("phase"), ignoreCase: true, out var phase)
+            || !Enum.IsDefined(phase))
+        {
+            problems.Add("The restore has no usable id, member, type or phase; it is ignored.");
+            return null;
+        }
+        return new RestoreRequest(id, member, target, phase)
+        {
+            Timeline = (uint)reader.Integer("timeline", 0, 0, uint.MaxValue, "a timeline"),
+            NewTimeline = (uint)reader.Integer("new_timeline", 0, 0, uint.MaxValue, "a timeline"),
+            Backup = reader.Text("backup"),
+            Problem = reader.Text("problem"),
+            ModRevision = key.ModRevision,
+        };
+    }
+
+    /// <summary>
     /// A value that cannot be read, as a later version may write one, does not void the record: without it members that
     /// lack acknowledged commits could be promoted. It counts as what allows least.
     /// </summary>

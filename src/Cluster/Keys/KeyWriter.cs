@@ -71,6 +71,35 @@ public static class KeyWriter
     /// <summary>The empty request: what "no request" looks like.</summary>
     public const string NoFailover = "{}";
 
+    /// <summary>A restore of the living cluster.</summary>
+    public static string Restore(RestoreRequest restore) => JsonText.Write(json =>
+    {
+        json.WriteStartObject();
+        json.WriteString("id", restore.Id);
+        json.WriteString("member", restore.Member);
+        json.WriteString("type", restore.Target.Kind);
+        WriteIfAny(json, "target", restore.Target.Value);
+        json.WriteString("phase", restore.Phase switch
+        {
+            RestorePhase.Requested => "requested",
+            RestorePhase.Restoring => "restoring",
+            RestorePhase.Promoting => "promoting",
+            RestorePhase.Promoted => "promoted",
+            _ => "failed",
+        });
+        if (restore.Timeline > 0)
+        {
+            json.WriteNumber("timeline", restore.Timeline);
+        }
+        if (restore.NewTimeline > 0)
+        {
+            json.WriteNumber("new_timeline", restore.NewTimeline);
+        }
+        WriteIfAny(json, "backup", restore.Backup);
+        WriteIfAny(json, "problem", restore.Problem);
+        json.WriteEndObject();
+    });
+
     /// <summary>The timeline history: time and leader are left out of a line that has neither.</summary>
     public static string History(TimelineHistory history) => JsonText.Write(json =>
     {

@@ -40,6 +40,11 @@ public static class SnapshotReader
             ClusterKeys.Status => snapshot with { Status = StatusReader.Status(key, problems), HasStatusKey = true },
             ClusterKeys.LegacyOptime => WithLegacyOptime(snapshot, StatusReader.Optime(key, problems)),
             ClusterKeys.Failsafe => snapshot with { Failsafe = KeyReader.Failsafe(key, problems) },
+            ClusterKeys.Restore => snapshot with
+            {
+                Restore = KeyReader.Restore(key, problems),
+                RoutingKeys = snapshot.RoutingKeys.SetItem(key.Key, key.Value),
+            },
             _ when MemberName(key.Key) is { } name =>
                 snapshot with { Members = snapshot.Members.SetItem(name, MemberReader.Read(name, key, problems)) },
             _ when key.Key.StartsWith(ClusterKeys.RoutingPrefix, StringComparison.Ordinal) =>
@@ -64,6 +69,8 @@ public static class SnapshotReader
                 snapshot with { Status = StatusReader.FromOptime(snapshot.LegacyOptime), HasStatusKey = false },
             ClusterKeys.LegacyOptime => WithLegacyOptime(snapshot, null),
             ClusterKeys.Failsafe => snapshot with { Failsafe = null },
+            ClusterKeys.Restore =>
+                snapshot with { Restore = null, RoutingKeys = snapshot.RoutingKeys.Remove(key) },
             _ when MemberName(key) is { } name => snapshot with { Members = snapshot.Members.Remove(name) },
             _ when key.StartsWith(ClusterKeys.RoutingPrefix, StringComparison.Ordinal) =>
                 snapshot with { RoutingKeys = snapshot.RoutingKeys.Remove(key) },

@@ -48,6 +48,7 @@ public sealed class DocumentedSettingsTests
     [InlineData("## `etcd3` (or `etcd`)", "etcd3.")]
     [InlineData("## `postgresql`, local only", "postgresql.")]
     [InlineData("## `watchdog`", "watchdog.")]
+    [InlineData("## `pgbackrest`", "pgbackrest.")]
     public void A_local_setting_is_read_as_its_entry_says(string heading, string prefix) =>
         AssertAll(s_local, DocumentedSetting.Of(Repository.Section(Document, heading), prefix));
 
@@ -193,6 +194,7 @@ public sealed class DocumentedSettingsTests
           "restapi": { "listen": "127.0.0.2:8008" , "certfile": "/tmp/cert",
             "authentication": { "username": "u", "password": "p" } },
           "ctl": { "authentication": { "username": "u", "password": "p" } },
+          "pgbackrest": { "stanza": "orders" },
           "postgresql": {
             "listen": "127.0.0.2:5432", "data_dir": "/tmp/routing-nowhere/data",
             "authentication": {

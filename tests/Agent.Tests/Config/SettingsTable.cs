@@ -153,6 +153,9 @@ internal static class SettingsTable
         watchdog.driver = testing | honoured | UserConfigurationTests
         watchdog.driver = iTCO_wdt | named | whatever its driver
 
+        # pgbackrest
+        pgbackrest = {stanza: x, command: /x, config: /x, maximum_age: 99} | honoured | RestoreTests
+
         # tags
         tags.nofailover = on | honoured | EffectiveTagsTests RaceTests
         tags.failover_priority = 2 | honoured | EffectiveTagsTests RaceTests

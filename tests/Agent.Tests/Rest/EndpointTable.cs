@@ -64,7 +64,7 @@ internal static class EndpointTable
         200 200 200 200 503 200 200 200 200 200 503 200 200 200 503 503 200 200 503 200 | GET /readiness?mode=write
         # Documents, by GET alone; with another method the path asks a health check, or for nothing.
         every 200                                                                       | GET /patroni /patroni/x /metrics
-        every 200                                                                       | GET /events /why /ui /openapi.json
+        every 200                                                                       | GET /events /why /ui /openapi.json /backup
         200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 503 503 503 503 | GET /cluster
         200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 503 503 503 503 | GET /history
         200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 503 503 503 503 | GET /config /members

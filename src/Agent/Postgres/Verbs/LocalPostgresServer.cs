@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Config;
+using Routing.Agent.Postgres.Sessions;
 using Routing.Cluster;
 using Routing.Ha;
 using Routing.Ha.Slots;
@@ -27,6 +28,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
     private readonly DivergenceComparison _divergence;
     private readonly RemoteCluster _remote;
     private readonly DataRewind _rewind;
+    private readonly DataRestore _restore;
     private readonly SlotMaintenance _slots;
     private readonly LogicalSlotWork _logicalSlots;
     private readonly SlotCopy _slotCopy;
@@ -67,6 +69,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _divergence = new DivergenceComparison(_context, _observer);
         _remote = new RemoteCluster(_context);
         _rewind = new DataRewind(_context, _files, launch, _stop, room);
+        _restore = new DataRestore(_context, _files, launch, _stop);
         _slots = new SlotMaintenance(_context);
         _logicalSlots = new LogicalSlotWork(_context);
         _slotCopy = new SlotCopy(_context, _stop, _start, _callbacks);
@@ -118,6 +121,16 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
     public Task<ImmutableArray<RemoteServer>> AskRemoteAsync(
         ImmutableArray<HostPort> hosts, CancellationToken cancellationToken) =>
         _remote.AskAsync(hosts, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> RestoreAsync(
+        RestorePlan plan, IProgress<string> progress, CancellationToken cancellationToken) =>
+        _restore.RestoreAsync(plan, progress, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<StepResult> PutBackAsync(
+        string id, IProgress<string> progress, CancellationToken cancellationToken) =>
+        _restore.PutBackAsync(id, progress, cancellationToken);
 
     /// <inheritdoc/>
     public Task<StepResult> MaintainSlotsAsync(
@@ -179,6 +192,13 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
     /// <inheritdoc cref="ServerCatalogue.ReadAsync"/>
     public Task<IReadOnlyDictionary<string, ParameterDefinition>?> CatalogueAsync(
         CancellationToken cancellationToken) => _catalogue.ReadAsync(cancellationToken);
+
+    /// <summary>The first column of a query's only row, asked on a connection of its own; null: it is null.</summary>
+    public async Task<string?> TextAsync(string query, CancellationToken cancellationToken)
+    {
+        await using var session = await _context.Connections.OpenAsync(ServerSession.Heartbeat, cancellationToken);
+        return await session.TextAsync(query, cancellationToken);
+    }
 
     /// <inheritdoc cref="ConfigurationReload.RefusalsAsync"/>
     public Task<ImmutableArray<string>> RefusalsAsync(

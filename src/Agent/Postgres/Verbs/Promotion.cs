@@ -56,6 +56,7 @@ internal sealed partial class Promotion(ServerContext context)
             }
             await Task.Delay(s_promotePoll, context.Time, cancellationToken);
         }
+        RestorePlace.End(context.DataDirectory);
         var milliseconds = context.Time.GetElapsedTime(start).TotalMilliseconds;
         LogPromoted(milliseconds);
         return StepResult.Done($"is a primary after {milliseconds:0} ms");

@@ -34,7 +34,12 @@ internal sealed partial class ServerObserver(ServerContext context) : IDisposabl
         var process = context.Postmaster.Find();
         var data = DataDirectoryState.Look(context.DataDirectory, inUse: process is not null);
         var control = data.Control?.File;
-        var seen = new LocalPostgres { Data = data.Kind, DataProblem = data.Problem, Control = control };
+        var restored = RestorePlace.Find(context.DataDirectory);
+        var seen = new LocalPostgres
+        {
+            Data = data.Kind, DataProblem = data.Problem, Control = control, RestoreId = restored,
+            Damage = restored is null ? DataDamage.None : DataDamage.Restored,
+        };
         if (process is not null && IsHalfMade(seen))
         {
             seen = seen with { Data = Ha.DataDirectory.Inaccessible,
@@ -51,7 +56,7 @@ internal sealed partial class ServerObserver(ServerContext context) : IDisposabl
         seen = seen with
         {
             HasRecoverySignal = context.Files.HasRecoverySignal,
-            Damage = context.Damage.Read(),
+            Damage = restored is null ? context.Damage.Read() : DataDamage.Restored,
             PendingRestart = context.Memory.PendingRestart,
             UserSynchronousStandbyNames = context.Memory.LastReport?.Report.SynchronousStandbyNames is { Length: > 0 }
                 ? context.Files.UsersValue(ServerFiles.SynchronousNames, config.Config)

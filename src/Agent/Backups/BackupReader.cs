@@ -1,0 +1,166 @@
+using System.Globalization;
+using System.Text.Json;
+using Npgsql;
+using Routing.Agent.Config;
+using Routing.Agent.Native;
+
+namespace Routing.Agent.Backups;
+
+/// <summary>Asks pgBackRest what the repository holds, and the local server how its archiver does.</summary>
+/// <param name="settings">The settings in force.</param>
+/// <param name="archiver">Asks the local server; null: it does not answer.</param>
+/// <param name="time">For the age of an answer.</param>
+internal sealed class BackupReader(
+    Func<PgBackRestSettings?> settings, Func<CancellationToken, Task<string?>> archiver, TimeProvider time)
+    : IDisposable
+{
+    /// <summary>One row, its columns parted by bars.</summary>
+    public const string ArchiverQuery =
+        """
+        SELECT concat_ws('|', NOT pg_is_in_recovery(), current_setting('archive_mode') <> 'off',
+            coalesce(last_archived_wal, ''), coalesce(last_failed_wal, ''),
+            coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false), failed_count)
+        FROM pg_stat_archiver
+        """;
+
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_freshEnough = TimeSpan.FromSeconds(2);
+
+    private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly CommandRunner _commands = new(time);
+    private (long At, BackupReport Report)? _last;
+
+    /// <summary>Asks, unless somebody did a moment ago: everybody may ask, and each time a program runs.</summary>
+    public async Task<BackupReport> ReadAsync(CancellationToken cancellationToken)
+    {
+        if (settings() is not { } repository)
+        {
+            return new BackupReport();
+        }
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            if (_last is { } last && time.GetElapsedTime(last.At) < s_freshEnough)
+            {
+                return last.Report;
+            }
+            var report = await AskAsync(repository, cancellationToken) with
+            {
+                Stanza = repository.Stanza,
+                MaximumAge = repository.MaximumAge,
+                Archiver = await AskArchiverAsync(cancellationToken),
+            };
+            _last = (time.GetTimestamp(), report);
+            return report;
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    public void Dispose() => _gate.Dispose();
+
+    /// <summary>What <c>pgbackrest info --output=json</c> says.</summary>
+    internal static BackupReport Parse(string json, string stanza)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json);
+            var found = document.RootElement.EnumerateArray()
+                .FirstOrDefault(one => one.GetProperty("name").GetString() == stanza);
+            if (found.ValueKind != JsonValueKind.Object)
+            {
+                return new BackupReport { Problem = $"the repository has no stanza {stanza}: create it" };
+            }
+            var status = found.GetProperty("status");
+            var code = status.GetProperty("code").GetInt32();
+            const int noBackup = 2;
+            var archives = found.TryGetProperty("archive", out var list) ? list.EnumerateArray().ToList() : [];
+            var wal = archives.Count > 0 ? Wal(archives[^1]) : null;
+            return new BackupReport
+            {
+                Problem = code is 0 or noBackup
+                    ? null
+                    : $"the stanza {stanza} cannot be used: {status.GetProperty("message").GetString()}",
+                Backups = found.TryGetProperty("backup", out var backups)
+                    ? [.. backups.EnumerateArray().Select(BackupOf)]
+                    : [],
+                Wal = wal,
+            };
+        }
+        catch (Exception problem) when (problem is JsonException or KeyNotFoundException or InvalidOperationException
+            or FormatException)
+        {
+            return new BackupReport { Problem = $"the answer of pgbackrest info cannot be read: {problem.Message}" };
+        }
+    }
+
+    /// <summary>A row of <see cref="ArchiverQuery"/>.</summary>
+    internal static ArchiverReport? ParseArchiver(string? row) => row?.Split('|') is [var primary, var on, var last,
+        var failed, var fails, var failures]
+        ? new ArchiverReport(
+            primary == "t", on == "t", last.Length > 0 ? last : null, failed.Length > 0 ? failed : null, fails == "t",
+            long.TryParse(failures, NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count : 0)
+        : null;
+
+    private static (string, string)? Wal(JsonElement archive) =>
+        archive.TryGetProperty("min", out var first) && archive.TryGetProperty("max", out var last)
+            && first.GetString() is { } begin && last.GetString() is { } end
+            ? (begin, end)
+            : null;
+
+    private static Backup BackupOf(JsonElement backup)
+    {
+        var times = backup.GetProperty("timestamp");
+        return new Backup(
+            backup.GetProperty("label").GetString() ?? "",
+            backup.GetProperty("type").GetString() ?? "",
+            DateTimeOffset.FromUnixTimeSeconds(times.GetProperty("start").GetInt64()),
+            DateTimeOffset.FromUnixTimeSeconds(times.GetProperty("stop").GetInt64()),
+            backup.TryGetProperty("lsn", out var lsn) && lsn.TryGetProperty("stop", out var stop)
+                ? stop.GetString()
+                : null,
+            backup.TryGetProperty("archive", out var archive) && archive.TryGetProperty("stop", out var wal)
+                ? wal.GetString()
+                : null,
+            backup.TryGetProperty("info", out var info) && info.TryGetProperty("size", out var size)
+                ? size.GetInt64()
+                : 0,
+            backup.TryGetProperty("error", out var error) && error.ValueKind == JsonValueKind.True);
+    }
+
+    private async Task<BackupReport> AskAsync(PgBackRestSettings repository, CancellationToken cancellationToken)
+    {
+        string[] words =
+            [.. repository.Words, "--output=json", "--log-level-console=off", "--log-level-stderr=error",
+                "--log-level-file=off", "info"];
+        try
+        {
+            var answer = await _commands.CaptureAsync(
+                new Command(words[0], [.. words.Skip(1)]) { Timeout = s_limit }, cancellationToken);
+            return answer.Result.IsSuccess
+                ? Parse(answer.Output, repository.Stanza)
+                : new BackupReport
+                {
+                    Problem = $"pgbackrest info failed with {answer.Result}: {answer.Error.ReplaceLineEndings(" ")}",
+                };
+        }
+        catch (IOException problem)
+        {
+            return new BackupReport { Problem = $"pgbackrest cannot be run: {problem.Message}" };
+        }
+    }
+
+    private async Task<ArchiverReport?> AskArchiverAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return ParseArchiver(await archiver(cancellationToken));
+        }
+        catch (Exception silent) when (silent is NpgsqlException or IOException or TimeoutException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,119 @@
+using Routing.Cluster;
+
+namespace Routing.Cli.Tests;
+
+/// <summary><c>restore</c>: what is said before anything happens, and what is written.</summary>
+public sealed class RestoreTests
+{
+    private const string Repository = """
+        {"member": "pg-a", "time": "2026-08-01T12:00:00Z", "stanza": "pay", "problem": null, "maximum_age": 93600,
+         "backups": [
+           {"label": "20260731-030000F", "type": "full", "stop": "2026-07-31T03:10:00Z", "stop_lsn": "0/3000100",
+            "timeline": 1, "size": 1},
+           {"label": "20260801-030000F", "type": "full", "stop": "2026-08-01T03:10:00Z", "stop_lsn": "0/4000100",
+            "timeline": 1, "size": 1}],
+         "first_wal": "000000010000000000000002", "last_wal": "000000010000000000000006", "archiver": null}
+        """;
+
+    [Fact]
+    public async Task A_dry_run_says_what_is_lost_and_which_backup_is_taken_and_writes_nothing()
+    {
+        await using var rest = RestStub.Start(200, Repository);
+        var ctl = Pay(rest.ApiUrl);
+
+        var ended = await ctl.RunAsync(["restore", "pay", "--to", "2026-08-01 03:00:00+00", "--dry-run"], [], default);
+
+        Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
+        Assert.Contains("It begins with the backup 20260731-030000F (full)", ended.Output, StringComparison.Ordinal);
+        Assert.Contains("Lost is what was committed in the 32400 s since then.", ended.Output,
+            StringComparison.Ordinal);
+        Assert.Contains("this was a dry run", ended.Output, StringComparison.Ordinal);
+        Assert.Null(RequestOf(ctl));
+    }
+
+    [Fact]
+    public async Task The_request_names_the_leader_and_the_target_in_universal_time()
+    {
+        await using var rest = RestStub.Start(200, Repository);
+        var ctl = Pay(rest.ApiUrl);
+
+        var ended = await ctl.RunAsync(
+            ["restore", "pay", "--to", "2026-08-01 06:00:00+02", "--no-wait"], ["y"], default);
+
+        Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
+        Assert.Equal(
+            """{"id":"20260801-120000","member":"pg-a","type":"time","target":"2026-08-01 04:00:00.000000+00","phase":"requested"}""",
+            RequestOf(ctl));
+
+        var again = await ctl.RunAsync("restore pay --to 0/5000000 --force --no-wait");
+        Assert.Equal(1, again.ExitCode);
+        Assert.Contains("is under way on pg-a", again.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--to 2026-07-01T00:00:00Z", "the repository does not cover time 2026-07-01")]
+    [InlineData("--to 2026-09-01T00:00:00Z", "is in the future")]
+    [InlineData("--to 0/1000000", "the repository does not cover lsn 0/1000000")]
+    [InlineData("--to yesterday", "'yesterday' is no time and no LSN")]
+    [InlineData("--to 0/5000000 --backup 20200101-000000F", "the repository has no backup 20200101-000000F")]
+    [InlineData("--to 0/5000000 --timeline 9", "the cluster is on timeline 1 and has none 9")]
+    [InlineData("", "What to go back to is missing")]
+    [InlineData("--follow", "No restore is under way")]
+    [InlineData("--call-off", "No restore is under way")]
+    public async Task What_cannot_be_done_is_said(string options, string problem)
+    {
+        await using var rest = RestStub.Start(200, Repository);
+        var ctl = Pay(rest.ApiUrl);
+
+        var ended = await ctl.RunAsync($"restore pay --force {options}".TrimEnd());
+
+        Assert.Equal(1, ended.ExitCode);
+        Assert.Contains(problem, ended.Error, StringComparison.Ordinal);
+        Assert.Null(RequestOf(ctl));
+    }
+
+    [Fact]
+    public async Task A_member_that_runs_Patroni_could_take_the_key_so_it_is_refused()
+    {
+        await using var rest = RestStub.Start(200, Repository);
+        var ctl = Pay(rest.ApiUrl);
+        ctl.PutStandby("http://127.0.0.1:1/patroni");
+
+        var ended = await ctl.RunAsync("restore pay --to 0/5000000 --force");
+
+        Assert.Equal(1, ended.ExitCode);
+        Assert.Contains("pg-b does not run our agent", ended.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("restoring", "", 0, "failed")]
+    [InlineData("promoting", "", 1, "promoting")]
+    [InlineData("promoting", "--force", 0, "failed")]
+    public async Task It_is_called_off_while_that_is_possible(string phase, string options, int code, string then)
+    {
+        var ctl = Pay("http://127.0.0.1:1/patroni");
+        ctl.Dcs.Put("routing/restore",
+            $$"""{"id": "1", "member": "pg-a", "type": "lsn", "target": "0/5000000", "phase": "{{phase}}"}""");
+
+        var ended = await ctl.RunAsync($"restore pay --call-off {options}".TrimEnd());
+
+        Assert.Equal(code, ended.ExitCode);
+        Assert.Contains($"\"phase\":\"{then}\"", RequestOf(ctl)!.Replace(" ", ""),
+            StringComparison.Ordinal);
+    }
+
+    private static string? RequestOf(Ctl ctl) =>
+        ctl.Dcs.Keys.TryGetValue(ClusterKeys.Restore, out var key) ? key.Value : null;
+
+    private static Ctl Pay(string apiUrl)
+    {
+        var ctl = new Ctl { Variables = { ["DCS_URL"] = "localhost" } };
+        ctl.Dcs.Put("leader", "pg-a");
+        ctl.Dcs.Put("status", """{"optime": 100663296}""");
+        ctl.PutMember("pg-a", $$"""
+            {"api_url": "{{apiUrl}}", "state": "running", "role": "primary", "timeline": 1,
+             "routing": {"version": "1", "fence": true} }
+            """);
+        return ctl;
+    }
+}

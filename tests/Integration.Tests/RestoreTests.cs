@@ -1,0 +1,57 @@
+using Routing.TestKit;
+
+namespace Routing.Integration.Tests;
+
+/// <summary>A living cluster goes back in time: <c>routingctl restore</c>, with a real pgBackRest.</summary>
+public sealed class RestoreTests
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(4);
+
+    [Fact]
+    public async Task A_cluster_of_three_goes_back_to_the_moment_before_a_mistake()
+    {
+        using var repository = new BackupRepository();
+        await using var cluster = await TestCluster.StartAsync(new() { Configure = repository.Configure });
+        var leader = await cluster.HealthyAsync();
+        await using (var load = await Writer.StartAsync(cluster, Writer.LongPatience))
+        {
+            await repository.BeginAsync(leader);
+            await load.MoreAsync(50);
+        }
+        var rows = await leader.SqlAsync("SELECT count(*) FROM written");
+        var client = await leader.SqlAsync("SELECT max(client) FROM written");
+        var moment = (await leader.SqlAsync("SELECT clock_timestamp()::text"))!;
+        await leader.SqlAsync("DELETE FROM written WHERE id % 2 = 0");
+        await using var mistakes = await Writer.StartAsync(cluster, Writer.LongPatience);
+        await mistakes.MoreAsync(20);
+        var lost = string.Join(", ", mistakes.Writes.Select(write => write.Id));
+
+        // What it would do, and what it cannot do, are told before anything happens.
+        var (code, text) = await cluster.CtlAsync("restore", "pay", "--to", "2001-01-01 00:00:00+00", "--force");
+        Assert.True(code == 1 && text.Contains("the repository does not cover time 2001-01-01"), text);
+        (code, text) = await cluster.CtlAsync("restore", "pay", "--to", moment, "--dry-run");
+        Assert.True(code == 0 && text.Contains("Nothing was changed: this was a dry run."), text);
+        Assert.Contains($"on {leader.Name}, the leader", text);
+        Assert.Null(await cluster.Keys.GetAsync("routing/restore"));
+
+        (code, text) = await cluster.CtlAsync("restore", "pay", "--to", moment, "--force", "--no-wait");
+        Assert.True(code == 0, text);
+        await cluster.UntilAsync(
+            async () => await cluster.Keys.GetAsync("routing/restore") is null, "the restore has ended", s_patience);
+
+        Assert.Equal(leader, await cluster.HealthyAsync(s_patience));
+        await mistakes.MoreAsync(5);
+        await mistakes.StopAsync();
+        foreach (var node in cluster.Nodes)
+        {
+            await cluster.UntilAsync(
+                async () => await node.SqlAsync($"SELECT count(*) FROM written WHERE client = {client}") == rows,
+                $"{node.Name} has the rows of that moment");
+            Assert.Equal("0", await node.SqlAsync(
+                $"SELECT count(*) FROM written WHERE client > {client} AND id IN ({lost})"));
+        }
+        Assert.Equal(2, (int)(await leader.DocumentAsync("/patroni"))["timeline"]!);
+        Assert.NotEmpty(Directory.GetDirectories(
+            Path.GetDirectoryName(leader.DataDirectory)!, $"{Path.GetFileName(leader.DataDirectory)}.before-*"));
+    }
+}
