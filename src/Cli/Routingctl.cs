@@ -60,6 +60,7 @@ internal sealed class Routingctl(CtlEnvironment environment)
             RemoveCommand.Create(host),
             DemoteClusterCommand.Create(host),
             PromoteClusterCommand.Create(host),
+            BackupCommand.Create(host),
             RestoreCommand.Create(host),
             CheckCommand.Create(host),
             MigrateCommand.Create(host),

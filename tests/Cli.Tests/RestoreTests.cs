@@ -21,7 +21,9 @@ public sealed class RestoreTests
         await using var rest = RestStub.Start(200, Repository);
         var ctl = Pay(rest.ApiUrl);
 
-        var ended = await ctl.RunAsync(["restore", "pay", "--to", "2026-08-01 03:00:00+00", "--dry-run"], [], default);
+        var ended = await ctl.RunAsync(
+            ["restore", "pay", "--to", "2026-08-01 03:00:00+00", "--dry-run"], [],
+            TestContext.Current.CancellationToken);
 
         Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
         Assert.Contains("It begins with the backup 20260731-030000F (full)", ended.Output, StringComparison.Ordinal);
@@ -38,7 +40,8 @@ public sealed class RestoreTests
         var ctl = Pay(rest.ApiUrl);
 
         var ended = await ctl.RunAsync(
-            ["restore", "pay", "--to", "2026-08-01 06:00:00+02", "--no-wait"], ["y"], default);
+            ["restore", "pay", "--to", "2026-08-01 06:00:00+02", "--no-wait"], ["y"],
+            TestContext.Current.CancellationToken);
 
         Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
         Assert.Equal(

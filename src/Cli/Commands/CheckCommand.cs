@@ -41,9 +41,11 @@ internal static class CheckCommand
         session.HintIfUnknown(snapshot, cluster, group);
         var members = new MemberChecks(session, snapshot).RunAsync(cancellationToken);
         var server = new ServerChecks(session, snapshot, limits).RunAsync(cancellationToken);
+        var backups = new BackupChecks(session, snapshot).RunAsync(cancellationToken);
         Finding[] findings =
         [
             .. (await etcd).Concat(KeyChecks.Of(snapshot, cluster, limits)).Concat(await members).Concat(await server)
+                .Concat(await backups)
                 .OrderByDescending(finding => finding.Severity),
         ];
         FindingList.Print(session.Screen, findings, format, string.Create(

@@ -40,6 +40,12 @@ internal sealed record CtlSettings
     /// <summary>The superuser, where the agent's own file names one: it asks a server about its parameters.</summary>
     public SqlLogin Superuser { get; init; } = new(null, null, "postgres");
 
+    /// <summary>The member of this node, where the file is the agent's own.</summary>
+    public string? Member { get; init; }
+
+    /// <summary>The words that a pgBackRest command of this node begins with; null: no pgbackrest section.</summary>
+    public IReadOnlyList<string>? PgBackRest { get; init; }
+
     /// <summary>Where the keys of a cluster, or of one of its Citus groups, stand.</summary>
     public string BasePath(string name, int? group) => ClusterKeys.BasePath(Namespace, Scoped(name, group));
 
@@ -74,9 +80,16 @@ internal sealed record CtlSettings
             Etcd = etcd!,   // null: nothing says where; an error only for commands that ask it
             ConfiguredGroup = group,
             Superuser = login,
+            Member = root.Text("name"),
+            PgBackRest = ReadPgBackRest(new SectionReader(root.Tree, new SettingsReport()).Section("pgbackrest")),
             Api = insecureOption ? api with { Insecure = true } : api,
         };
     }
+
+    private static string[]? ReadPgBackRest(SectionReader section) => section.Text("stanza") is not { } stanza ? null
+        : section.Text("config") is { } file
+            ? [section.Text("command") ?? "pgbackrest", $"--config={file}", $"--stanza={stanza}"]
+            : [section.Text("command") ?? "pgbackrest", $"--stanza={stanza}"];
 
     private static SettingsTree LoadTree(CtlEnvironment environment, string? fileOption, SettingsReport report)
     {

@@ -65,6 +65,16 @@ internal sealed class ExternalProgram(CtlEnvironment environment)
         return true;
     }
 
+    /// <summary>Runs a program that speaks with the operator itself.</summary>
+    /// <returns>Its exit code.</returns>
+    /// <exception cref="CtlException">It could not be started.</exception>
+    public static async Task<int> RunAsync(IReadOnlyList<string> words, CancellationToken cancellationToken)
+    {
+        using var process = Start(new ProcessStartInfo(words[0], words.Skip(1)), words[0]);
+        await process.WaitForExitAsync(cancellationToken);
+        return process.ExitCode;
+    }
+
     private static Process Start(ProcessStartInfo start, string program)
     {
         try
