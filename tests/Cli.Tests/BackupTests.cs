@@ -1,8 +1,10 @@
+using System.Runtime.Versioning;
 using Routing.TestKit;
 
 namespace Routing.Cli.Tests;
 
 /// <summary><c>backup</c> runs on the member that makes the backups, and nowhere else.</summary>
+[SupportedOSPlatform("linux")]
 public sealed class BackupTests
 {
     [Theory]
