@@ -126,6 +126,30 @@ public sealed class ClusterConversionTests
         Assert.Contains(why, ended.Error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("demote-cluster pay --host far --force", "primary", """{"ttl":30}""", "standby_leader")]
+    [InlineData("promote-cluster pay --force", "standby_leader", FollowsFar, "primary")]
+    public async Task Force_goes_on_against_the_checks_and_tells_them(
+        string commandLine, string role, string config, string then)
+    {
+        var ctl = new Ctl();
+        await using var rest = RestStub.Start(call =>
+        {
+            if (call.Line == "PATCH /config")
+            {
+                ctl.Dcs.Put("routing/demotion", """{"lsn":"0/5000110","timeline":3}""");
+                ctl.Dcs.Put("members/pg-a", MemberKey(null, then));
+            }
+            return (200, Primary + """{"host":"far","port":5432,"system_id":"7","in_recovery":false}]}""");
+        });
+        Lead(ctl, rest, role, config);
+
+        var ended = await ctl.RunAsync(commandLine);
+
+        Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
+        Assert.Contains("Forced, though far:5432 ", ended.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_dry_run_changes_nothing_and_a_question_can_be_declined()
     {
