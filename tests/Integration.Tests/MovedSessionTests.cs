@@ -1,0 +1,151 @@
+using Npgsql;
+using Routing.TestKit;
+
+namespace Routing.Integration.Tests;
+
+/// <summary>Sessions of the proxy that outlive the server they were at, on real servers.</summary>
+[Collection(SharedCluster.Name)]
+public sealed class MovedSessionTests(ClusterFixture fixture)
+{
+    private const int Clean = 40, Holding = 4;
+    private const string AuthQuery = """
+        auth_query: {user: routing_proxy, password: knows-verifiers}
+        timeouts: {drain: 2, retry: 60}
+        """;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Sessions_without_state_outlive_a_crash_and_a_switchover_and_the_others_are_told(bool isCrash)
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await PrepareAsync(cluster, leader);
+        await using var proxy = await ProxyProcess.StartAsync(
+            cluster, new ProxyOptions { Write = ", hold_time: 60", More = AuthQuery });
+        await using var source = SourceAt(proxy.WritePort);
+        var clean = new List<NpgsqlConnection>();
+        var holding = new List<NpgsqlConnection>();
+        try
+        {
+            for (var at = 0; at < Clean + Holding; at++)
+            {
+                (at < Clean ? clean : holding).Add(await source.OpenConnectionAsync(Cancellation));
+            }
+            foreach (var one in holding)
+            {
+                await RunAsync(one, "SET search_path = pg_temp");
+            }
+            await proxy.UntilAsync(
+                async () => (await proxy.MetricsAsync()).Contains(
+                    $$"""routing_proxy_sessions_movable{listener="write",member="{{leader.Name}}"} {{Clean}}""",
+                    StringComparison.Ordinal),
+                "the keys of all clean sessions are known");
+
+            if (isCrash)
+            {
+                leader.SignalPostmaster(ProcessSignal.Kill);
+            }
+            else
+            {
+                var (code, output) = await cluster.CtlAsync(
+                    "switchover", cluster.Scope, "--leader", leader.Name, "--force");
+                Assert.True(code == 0, output);
+            }
+
+            // Each writes once, at the moment that suits it: whether it has moved by then or not.
+            await Task.WhenAll(clean.Select((one, at) => RunAsync(one, $"INSERT INTO survivors VALUES ({at})")));
+            foreach (var one in holding)
+            {
+                await Assert.ThrowsAnyAsync<NpgsqlException>(() => RunAsync(one, "INSERT INTO survivors VALUES (-1)"));
+            }
+            await using var check = await ProxyProcess.OpenAsync(proxy.WritePort);
+            await using var count =
+                new NpgsqlCommand("SELECT count(*), count(DISTINCT id), min(id) FROM survivors", check);
+            await using var row = await count.ExecuteReaderAsync(Cancellation);
+            Assert.True(await row.ReadAsync(Cancellation));
+            Assert.Equal(((long)Clean, (long)Clean, 0), (row.GetInt64(0), row.GetInt64(1), row.GetInt32(2)));
+        }
+        finally
+        {
+            foreach (var one in clean.Concat(holding))
+            {
+                await one.DisposeAsync();
+            }
+        }
+        await proxy.UntilAsync(
+            () => proxy.Log.Contains("goes on at", StringComparison.Ordinal), "the proxy has told of it");
+    }
+
+    [Fact]
+    public async Task A_session_that_is_terminated_ends_and_one_whose_password_has_changed_is_told_so()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await PrepareAsync(cluster, leader);
+        await using var proxy = await ProxyProcess.StartAsync(
+            cluster, new ProxyOptions { Write = ", hold_time: 60", More = AuthQuery });
+        await using var source = SourceAt(proxy.WritePort);
+        await using var first = await source.OpenConnectionAsync(Cancellation);
+        await using var second = await source.OpenConnectionAsync(Cancellation);
+        await proxy.UntilAsync(
+            async () => (await proxy.MetricsAsync()).Contains(
+                $$"""routing_proxy_sessions_movable{listener="write",member="{{leader.Name}}"} 2""",
+                StringComparison.Ordinal),
+            "both keys are known");
+
+        await leader.SqlAsync($"SELECT pg_terminate_backend({first.ProcessID})");
+        var terminated = await Assert.ThrowsAsync<PostgresException>(() => RunAsync(first, "SELECT 1"));
+        await leader.SqlAsync("ALTER ROLE survivor PASSWORD 'another'");
+        var (code, output) = await cluster.CtlAsync("switchover", cluster.Scope, "--leader", leader.Name, "--force");
+        Assert.True(code == 0, output);
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => RunAsync(second, "SELECT 1"));
+
+        Assert.Equal(PostgresErrorCodes.AdminShutdown, terminated.SqlState);
+        Assert.Equal(PostgresErrorCodes.InvalidPassword, refused.SqlState);
+    }
+
+    private static async Task PrepareAsync(TestCluster cluster, TestNode leader)
+    {
+        const string Rule = "host all survivor,routing_proxy all scram-sha-256\n";
+        foreach (var node in cluster.Nodes)
+        {
+            // Ahead of what initdb has written, which trusts this machine.
+            var file = Path.Combine(node.DataDirectory, "pg_hba.conf");
+            var rules = await File.ReadAllTextAsync(file);
+            if (!rules.StartsWith(Rule, StringComparison.Ordinal))
+            {
+                await File.WriteAllTextAsync(file, Rule + rules);
+            }
+            await node.SqlAsync("SELECT pg_reload_conf()");
+        }
+        await leader.SqlAsync(Repository.Document("../deploy/sql/routing-verifiers.sql"));
+        await leader.SqlAsync("""
+            ALTER ROLE routing_proxy PASSWORD 'knows-verifiers';
+            DROP TABLE IF EXISTS survivors;
+            DROP ROLE IF EXISTS survivor;
+            CREATE ROLE survivor LOGIN PASSWORD 'lives';
+            CREATE TABLE survivors (id int);
+            GRANT ALL ON survivors TO survivor;
+            """);
+    }
+
+    // Nothing is asked for when one of its connections is opened.
+    private static NpgsqlDataSource SourceAt(int port)
+    {
+        var builder = new NpgsqlDataSourceBuilder(new NpgsqlConnectionStringBuilder(ProxyProcess.ConnectionString(port))
+        {
+            Username = "survivor",
+            Password = "lives",
+            CommandTimeout = 120,
+        }.ConnectionString);
+        builder.ConfigureTypeLoading(types => types.EnableTypeLoading(false));
+        return builder.Build();
+    }
+
+    private static async Task RunAsync(NpgsqlConnection connection, string sql)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync(Cancellation);
+    }
+}
