@@ -14,7 +14,8 @@ public sealed class ParameterCatalogueTests
     {
         using var before = JsonDocument.Parse("{}");
 
-        Assert.All(await AtStartAsync(), name =>
+        // A reload is enough for it since 14.
+        Assert.All((await AtStartAsync()).Where(name => name != "restore_command"), name =>
         {
             using var after = JsonDocument.Parse(
                 $$"""{"postgresql":{"parameters":{"{{name}}":"1"} } }""");
