@@ -15,12 +15,12 @@ public static partial class HaLoop
     private static bool HasRemote(Observation o) => RemoteOf(o.Config) is not null;
 
     /// <summary>
-    /// It leads, and it is a primary in what has become a standby cluster: it stops cleanly, so that the remote side
-    /// can have everything. Null: it may go on.
+    /// It leads, by the key or by failsafe mode, and is a primary in what has become a standby cluster: it stops
+    /// cleanly, so that the remote side can have everything. Null: it may go on.
     /// </summary>
     private static Decision? DecideStandDown(Observation o)
     {
-        if (!o.IsStandbyCluster || !o.Leads || o.Job is not null || o.ShutdownRequested || o.Memory.WonInitialize
+        if (!o.IsStandbyCluster || o.Job is not null || o.ShutdownRequested || o.Memory.WonInitialize
             || o.Local.Server == ServerState.Starting || o.Local.SessionsHaveEnded)
         {
             return null;
