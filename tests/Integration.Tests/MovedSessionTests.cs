@@ -1,3 +1,4 @@
+using System.Globalization;
 using Npgsql;
 using Routing.TestKit;
 
@@ -54,7 +55,13 @@ public sealed class MovedSessionTests(ClusterFixture fixture)
                 Assert.True(code == 0, output);
             }
 
-            // Each writes once, at the moment that suits it: whether it has moved by then or not.
+            // A statement that meets the server at its end is never repeated: they write when all have moved.
+            await proxy.UntilAsync(
+                async () => (await proxy.MetricsAsync()).Split('\n')
+                    .Where(line => line.StartsWith("routing_proxy_sessions_moved_total{", StringComparison.Ordinal))
+                    .Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture))
+                    >= Clean,
+                "all clean sessions have moved");
             await Task.WhenAll(clean.Select((one, at) => RunAsync(one, $"INSERT INTO survivors VALUES ({at})")));
             foreach (var one in holding)
             {
