@@ -37,7 +37,7 @@ public static class HostChooser
                 ? (wantsLeader || leaderIsBackUp
                     ? WrongTags(member, request)
                     : "is the leader, and replicas are wanted")
-                : IsHolder(cluster, member) ? noLeader
+                : IsHolder(cluster, member) && !(wantsReplica && member.Role == Role.StandbyLeader) ? noLeader
                 : wantsReplica ? NoReplica(cluster, leader, member, request)
                 : "is not the leader";
             if (problem is null && (!isLeader || wantsLeader))
