@@ -37,6 +37,10 @@ internal sealed unsafe class PidFd : IDisposable
     /// Opens a hold on exactly that process: the one with the number that started at <paramref name="startTicks"/>
     /// (<see cref="ProcessStat.StartTicks"/>). Null when it is gone or the number belongs to another one by now.
     /// </summary>
+    /// <remarks>
+    /// A process whose main thread has ended counts as gone: a killed one whose other threads are still ending looks so
+    /// for a moment, and <see cref="HasExited"/> is not true yet.
+    /// </remarks>
     public static PidFd? TryOpen(int pid, ulong startTicks)
     {
         var process = TryOpen(pid);
@@ -46,7 +50,7 @@ internal sealed unsafe class PidFd : IDisposable
         }
 
         // Read after the open: what the descriptor holds is what the number meant at this moment.
-        if (ProcessStat.Read(pid) is { } stat && stat.StartTicks == startTicks && !process.HasExited)
+        if (ProcessStat.Read(pid) is { IsAlive: true } stat && stat.StartTicks == startTicks && !process.HasExited)
         {
             return process;
         }

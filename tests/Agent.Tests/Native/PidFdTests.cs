@@ -76,6 +76,26 @@ public sealed class PidFdTests
         Assert.Null(PidFd.TryOpen(process.Pid, start));
     }
 
+    /// <summary>So looks, for a moment, a killed program whose other threads have not ended yet.</summary>
+    [Fact]
+    public async Task A_process_whose_main_thread_has_ended_is_not_opened()
+    {
+        // 60 is the number of exit on x86-64: it ends the calling thread alone.
+        const string Program =
+            "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); "
+            + "ctypes.CDLL(None).syscall(60, 0)";
+        using var process = Spawner.Start(new SpawnRequest("python3", ["-c", Program]));
+        var start = ProcessStat.Read(process.Pid)!.Value.StartTicks;
+        await Eventually.TrueAsync(
+            () => ProcessStat.Read(process.Pid) is not { IsAlive: true }, "the main thread has ended");
+
+        Assert.False(process.HasExited);
+        Assert.Null(PidFd.TryOpen(process.Pid, start));
+
+        process.TrySignal(Signals.Kill);
+        await process.WaitForExitAsync(Cancelled);
+    }
+
     [Fact]
     public async Task Letting_go_of_a_process_does_not_end_it()
     {
