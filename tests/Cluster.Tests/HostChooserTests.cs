@@ -172,7 +172,12 @@ public sealed class HostChooserTests
             {
                 Name = name,
                 Address = new HostPort("10.0.0.1", 5432),
-                Role = roleState[0] == "primary" ? Role.Primary : Role.Replica,
+                Role = roleState[0] switch
+                {
+                    "primary" => Role.Primary,
+                    "standby_leader" => Role.StandbyLeader,
+                    _ => Role.Replica,
+                },
                 State = roleState.Length == 1
                     ? PostgresState.Running
                     : Enum.Parse<PostgresState>(roleState[1], ignoreCase: true),
