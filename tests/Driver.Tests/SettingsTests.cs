@@ -7,6 +7,7 @@ using Microsoft.Extensions.Options;
 using Npgsql;
 using Routing.Driver.Settings;
 using Routing.Driver.Topology;
+using Routing.TestKit;
 
 namespace Routing.Driver.Tests;
 
@@ -115,6 +116,7 @@ public sealed class SettingsTests
             RoutingServiceKeys.Of("bills", RoutingServiceKeys.Write));
         using var scope = host.Services.CreateScope();
         var causal = scope.ServiceProvider.GetRequiredService<CausalDataSource>();
+        await WaitUntil.TrueAsync(() => source.Topology.Problem is not null);
         var health = await host.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Cancellation);
 
         Assert.Same(source, host.Services.GetRequiredService<DbDataSource>());

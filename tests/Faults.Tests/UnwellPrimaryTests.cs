@@ -16,7 +16,7 @@ public sealed class UnwellPrimaryTests(UnwellPrimaryTests.TwoNodes fixture) : IC
         var (cluster, leader) = await TakeAsync("report");
         var filler = Path.Combine(DiskOf(leader), "filler");
         // The file of WAL that the server writes into exists from now on: one that it could not create would end it.
-        await leader.SqlAsync("CREATE TABLE written AS SELECT 1");
+        await leader.SqlAsync("CREATE TABLE ahead_of_the_full_disk AS SELECT 1");
 
         Disk.Fill(filler);
         await cluster.UntilAsync(async () => (await ToldAsync(leader)).Unhealthy == "disk_full", "the REST tells it");
