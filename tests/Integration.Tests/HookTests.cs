@@ -19,7 +19,9 @@ public sealed class HookTests
         await CalledAsync(cluster, leader, "on_start primary pay|on_reload primary pay");
         await other.SendAsync("POST", "/restart");
         await CalledAsync(cluster, other, "on_start replica pay|before_stop|on_restart replica pay");
-        await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name });
+        Assert.Equal(leader, await cluster.HealthyAsync());   // the other one streams again
+        var (code, text) = await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name });
+        Assert.True(code == 200, text);
         Assert.Equal(other, await cluster.HealthyAsync());
 
         // The change of role ends on_stop's script where that still runs: whether it got as far as to write is left

@@ -68,6 +68,9 @@ public sealed class TestNode : IDisposable
     /// <summary>Whether an agent was started and not yet ended by the test.</summary>
     public bool IsStarted => _agent is not null;
 
+    /// <summary>Whether its agent was started and has ended: a service manager would start it again.</summary>
+    public bool HasEnded => _agent is { HasExited: true };
+
     /// <summary>The agent's process.</summary>
     public int AgentPid => _agent?.Id ?? throw new InvalidOperationException($"The agent of {Name} does not run.");
 
