@@ -23,8 +23,7 @@ public sealed class MoveTests
     {
         using var old = new PretendServer();
         using var next = new PretendServer();
-        await using var rig = Rig(transport).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a")
-            .Publish();
+        await using var rig = RigOfTwo(old, next, transport);
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginAsync("application_name", "shop"));
 
@@ -46,8 +45,7 @@ public sealed class MoveTests
     {
         using var old = new PretendServer();
         using var next = new PretendServer();
-        await using var rig = Rig(transport).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a")
-            .Publish();
+        await using var rig = RigOfTwo(old, next, transport);
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginAsync());
 
@@ -121,8 +119,7 @@ public sealed class MoveTests
     {
         using var old = new PretendServer();
         using var next = new PretendServer();
-        await using var rig = Rig(transport).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a")
-            .Publish();
+        await using var rig = RigOfTwo(old, next, transport);
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginAsync());
 
@@ -149,8 +146,7 @@ public sealed class MoveTests
             },
         };
         using var next = new PretendServer();
-        await using var rig = Rig(transport).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a")
-            .Publish();
+        await using var rig = RigOfTwo(old, next, transport);
         using var holding = new RawClient(rig.WritePort);
         using var discarded = new RawClient(rig.WritePort);
         using var twice = new RawClient(rig.WritePort);
@@ -191,8 +187,7 @@ public sealed class MoveTests
                 : sql.StartsWith("insert", StringComparison.Ordinal) ? [] : null,
         };
         using var next = new PretendServer();
-        await using var rig = Rig(transport, MoveMode.AssumeClean).With("a", old, Role.Primary)
-            .With("b", next, Role.Replica).Lead("a").Publish();
+        await using var rig = RigOfTwo(old, next, transport, MoveMode.AssumeClean);
         using var resting = new RawClient(rig.WritePort);
         using var open = new RawClient(rig.WritePort);
         using var asking = new RawClient(rig.WritePort);
@@ -222,8 +217,7 @@ public sealed class MoveTests
     {
         using var old = new PretendServer();
         using var next = new PretendServer();
-        await using var rig = Rig(transport).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a")
-            .Publish();
+        await using var rig = RigOfTwo(old, next, transport);
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginAsync());
         var query = BackendMessage.Of('Q', Encoding.UTF8.GetBytes($"select '{new string('x', 300_000)}'\0"));
@@ -271,7 +265,7 @@ public sealed class MoveTests
     {
         using var first = new PretendServer();
         using var second = new PretendServer { Talk = _ => Task.CompletedTask };
-        await using var rig = Rig().With("a", first, Role.Primary).With("b", second, Role.Replica).Lead("a").Publish();
+        await using var rig = RigOfTwo(first, second);
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginAsync());
 
@@ -306,7 +300,7 @@ public sealed class MoveTests
     {
         using var old = new PretendServer { Mechanisms = ["SCRAM-SHA-256"] };
         using var next = new PretendServer();
-        await using var rig = Rig().With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
+        await using var rig = RigOfTwo(old, next);
         using var client = new RawClient(rig.WritePort);
         await client.SendAsync(RawClient.Startup("user", "alice"));
         Assert.Equal('R', (await client.ReadMessageAsync()).Type);
@@ -329,8 +323,7 @@ public sealed class MoveTests
     {
         using var old = new PretendServer { Password = "sesame", TellsVerifiers = true };
         using var next = new PretendServer { Password = "sesame" };
-        await using var rig = Rig(transport, settings: s_withQuery).With("a", old, Role.Primary)
-            .With("b", next, Role.Replica).Lead("a").Publish();
+        await using var rig = RigOfTwo(old, next, transport, settings: s_withQuery);
         using var client = new RawClient(rig.WritePort);
         using var wrong = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginWithPasswordAsync("sesame"));
@@ -351,8 +344,7 @@ public sealed class MoveTests
     {
         using var old = new PretendServer { Password = "sesame", TellsVerifiers = true };
         using var next = new PretendServer { Password = "changed" };
-        await using var rig = Rig(settings: s_withQuery).With("a", old, Role.Primary)
-            .With("b", next, Role.Replica).Lead("a").Publish();
+        await using var rig = RigOfTwo(old, next, settings: s_withQuery);
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginWithPasswordAsync("sesame"));
         await WaitUntil.TrueAsync(() => rig.Movable == 1);
@@ -386,7 +378,7 @@ public sealed class MoveTests
     {
         using var old = new PretendServer();
         using var next = new PretendServer { RefuseWith = code, Mechanisms = ["SCRAM-SHA-256"] };
-        await using var rig = Rig().With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
+        await using var rig = RigOfTwo(old, next);
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginAsync());
 
@@ -403,7 +395,7 @@ public sealed class MoveTests
     {
         using var old = new PretendServer();
         using var next = new PretendServer { Version = "15.2", SecretLength = 32 };
-        await using var rig = Rig().With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
+        await using var rig = RigOfTwo(old, next);
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginAsync());
 
@@ -430,8 +422,7 @@ public sealed class MoveTests
         using var old = new PretendServer();
         using var next = new PretendServer();
         var settings = new SessionSettings { CutGrace = TimeSpan.FromMinutes(1) };
-        await using var rig = Rig(transport, settings: settings).With("a", old, Role.Primary)
-            .With("b", next, Role.Replica).Lead("a").Publish();
+        await using var rig = RigOfTwo(old, next, transport, settings: settings);
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginAsync());
 
@@ -465,8 +456,7 @@ public sealed class MoveTests
     {
         using var old = new PretendServer();
         using var next = new PretendServer();
-        await using var rig = Rig(transport).With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a")
-            .Publish();
+        await using var rig = RigOfTwo(old, next, transport);
         var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginAsync());
 
@@ -507,8 +497,7 @@ public sealed class MoveTests
         using var one = new PretendServer();
         using var other = new PretendServer();
         var servers = new[] { ("a", one), ("b", other) };
-        await using var rig = Rig(transport).With("a", one, Role.Primary).With("b", other, Role.Replica).Lead("a")
-            .Publish();
+        await using var rig = RigOfTwo(one, other, transport);
         var clients = Enumerable.Range(0, Count).Select(_ => new RawClient(rig.WritePort)).ToList();
         await Task.WhenAll(clients.Select(async client => Assert.Null(await client.LoginAsync())));
 
@@ -538,4 +527,10 @@ public sealed class MoveTests
     private static Rig Rig(string transport = "epoll", MoveMode mode = MoveMode.Clean,
         SessionSettings? settings = null, TimeSpan? hold = null) =>
         new(transport, settings, change: one => one with { Move = mode }, hold);
+
+    /// <summary>A primary, which leads as member a, and a standby, member b.</summary>
+    private static Rig RigOfTwo(PretendServer primary, PretendServer standby, string transport = "epoll",
+        MoveMode mode = MoveMode.Clean, SessionSettings? settings = null) =>
+        Rig(transport, mode, settings).With("a", primary, Role.Primary).With("b", standby, Role.Replica).Lead("a")
+            .Publish();
 }
