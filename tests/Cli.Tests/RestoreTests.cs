@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Routing.Cluster;
 
 namespace Routing.Cli.Tests;
@@ -45,12 +46,47 @@ public sealed class RestoreTests
 
         Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
         Assert.Equal(
-            """{"id":"20260801-120000","member":"pg-a","type":"time","target":"2026-08-01 04:00:00.000000+00","phase":"requested"}""",
+            """{"id":"20260801-120000","member":"pg-a","type":"time","target":"2026-08-01 04:00:00.000000+00","phase":"requested","backup":"20260801-030000F"}""",
             RequestOf(ctl));
 
         var again = await ctl.RunAsync("restore pay --to 0/5000000 --force --no-wait");
         Assert.Equal(1, again.ExitCode);
         Assert.Contains("is under way on pg-a", again.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--to 2026-08-01T03:10:00.5Z", "20260731-030000F")]   // the newest one may have ended at 03:10:00.9
+    [InlineData("--to 2026-08-01T03:10:01Z", "20260801-030000F")]
+    [InlineData("--to 2026-07-31T03:10:00.5Z", "20260731-030000F")]   // it is the only one: PostgreSQL judges
+    [InlineData("--to 0/4000100", "20260801-030000F")]
+    [InlineData("--to 0/40000FF", "20260731-030000F")]
+    [InlineData("--to immediate", "20260801-030000F")]
+    [InlineData("--to before_update --type name", null)]
+    [InlineData("--to before_update --type name --backup 20260731-030000F", "20260731-030000F")]
+    public async Task The_request_names_the_backup_that_the_plan_has_shown(string options, string? label)
+    {
+        await using var rest = RestStub.Start(200, Repository);
+        var ctl = Pay(rest.ApiUrl);
+
+        var ended = await ctl.RunAsync($"restore pay --force --no-wait {options}");
+
+        Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
+        Assert.Equal(label, (string?)JsonNode.Parse(RequestOf(ctl)!)!["backup"]);
+    }
+
+    [Theory]
+    [InlineData("0/3800000", "20260731-030000F")]   // the newer backup belongs to what an earlier restore has left
+    [InlineData("0/4800000", "20260801-030000F")]
+    public async Task A_backup_of_a_future_that_was_left_is_not_taken(string switchPoint, string label)
+    {
+        await using var rest = RestStub.Start(200, Repository);
+        var ctl = Pay(rest.ApiUrl, timeline: 2);
+        ctl.Dcs.Put("history", $"[[1,{Lsn.Parse(switchPoint).Value},\"before 2026-08-01 01:00:00+00\"]]");
+
+        var ended = await ctl.RunAsync("restore pay --force --no-wait --to 2026-08-01T11:00:00Z");
+
+        Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
+        Assert.Equal(label, (string?)JsonNode.Parse(RequestOf(ctl)!)!["backup"]);
     }
 
     [Theory]
@@ -108,13 +144,13 @@ public sealed class RestoreTests
     private static string? RequestOf(Ctl ctl) =>
         ctl.Dcs.Keys.TryGetValue(ClusterKeys.Restore, out var key) ? key.Value : null;
 
-    private static Ctl Pay(string apiUrl)
+    private static Ctl Pay(string apiUrl, uint timeline = 1)
     {
         var ctl = new Ctl { Variables = { ["DCS_URL"] = "localhost" } };
         ctl.Dcs.Put("leader", "pg-a");
         ctl.Dcs.Put("status", """{"optime": 100663296}""");
         ctl.PutMember("pg-a", $$"""
-            {"api_url": "{{apiUrl}}", "state": "running", "role": "primary", "timeline": 1,
+            {"api_url": "{{apiUrl}}", "state": "running", "role": "primary", "timeline": {{timeline}},
              "routing": {"version": "1", "fence": true} }
             """);
         return ctl;

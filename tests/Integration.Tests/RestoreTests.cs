@@ -37,7 +37,13 @@ public sealed class RestoreTests
         (code, text) = await cluster.CtlAsync("restore", "pay", "--to", moment, "--force", "--no-wait");
         Assert.True(code == 0, text);
         await cluster.UntilAsync(
-            async () => await cluster.Keys.GetAsync("routing/restore") is null, "the restore has ended", s_patience);
+            async () =>
+            {
+                var state = await cluster.Keys.GetAsync("routing/restore");
+                Assert.DoesNotContain("\"failed\"", state?.Value ?? "", StringComparison.Ordinal);
+                return state is null;
+            },
+            "the restore has ended", s_patience);
 
         Assert.Equal(leader, await cluster.HealthyAsync(s_patience));
         await mistakes.MoreAsync(5);

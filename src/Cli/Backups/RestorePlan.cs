@@ -6,7 +6,8 @@ namespace Routing.Cli.Backups;
 /// <summary>What a restore would do, and whether the repository has what it needs.</summary>
 /// <param name="Lines">Sentences for the operator.</param>
 /// <param name="Problem">Why it cannot be done; null: nothing speaks against it.</param>
-internal sealed record RestorePlan(IReadOnlyList<string> Lines, string? Problem)
+/// <param name="Backup">The label of the backup to begin with; null: pgBackRest takes its newest one.</param>
+internal sealed record RestorePlan(IReadOnlyList<string> Lines, string? Problem, string? Backup)
 {
     /// <summary>Judges a target.</summary>
     /// <param name="snapshot">The cluster.</param>
@@ -47,7 +48,8 @@ internal sealed record RestorePlan(IReadOnlyList<string> Lines, string? Problem)
         lines.Add("Writes end when it begins. Until it has ended, no other member can lead.");
         lines.Add($"The present data of {leader.Name} are kept beside the new ones, and take as much room."
             + (others.Count == 0 ? "" : $" Then {string.Join(", ", others)} are rewound, or copied anew."));
-        return new RestorePlan(lines, problem);
+        // A name says nothing of when it was given, so only its operator knows a backup that is older.
+        return new RestorePlan(lines, problem, label ?? (target.Kind == "name" ? null : backup?.Label));
     }
 
     private static List<string> Problems(
@@ -80,9 +82,9 @@ internal sealed record RestorePlan(IReadOnlyList<string> Lines, string? Problem)
         Lsn? lsn = target.Kind == "lsn" && Lsn.TryParse(target.Value, out var position) ? position : null;
         backup = label is not null
             ? repository.Backups.FirstOrDefault(one => one.Label == label)
-            : repository.Backups.LastOrDefault(
-                one => (time is null || one.Stop <= time)
-                    && (lsn is null || one.StopLsn is null || one.StopLsn <= lsn));
+            : Newest(
+                [.. repository.Backups.Where(one => IsOnTheWayTo(snapshot, one, timeline, leader)
+                    && (lsn is null || one.StopLsn is null || one.StopLsn <= lsn))], time);
         if (backup is null)
         {
             problems.Add(label is not null ? $"the repository has no backup {label}"
@@ -108,5 +110,31 @@ internal sealed record RestorePlan(IReadOnlyList<string> Lines, string? Problem)
             problems.Add($"{leader.Name} fails to archive {(string?)archiver["failed_wal"]}: mend that first");
         }
         return problems;
+    }
+
+    /// <summary>The newest backup that ended before a time; the newest of all without a time.</summary>
+    /// <remarks>
+    /// The repository gives whole seconds, so a backup that ended in the very second of the time may have ended after
+    /// it. An older backup is certain, and is taken. Where there is none, PostgreSQL itself judges: it refuses a target
+    /// that comes before the end of the backup. pgBackRest alone would refuse such a backup in any case.
+    /// </remarks>
+    private static RepositoryBackup? Newest(RepositoryBackup[] backups, DateTimeOffset? time) => time is not { } wanted
+        ? backups.LastOrDefault()
+        : backups.LastOrDefault(one => one.Stop.ToUnixTimeSeconds() < wanted.ToUnixTimeSeconds())
+            ?? backups.LastOrDefault(one => one.Stop <= wanted);
+
+    /// <summary>The backup ended on the timeline to follow, or on an ancestor before that one was left.</summary>
+    private static bool IsOnTheWayTo(
+        ClusterSnapshot snapshot, RepositoryBackup backup, uint timeline, Member leader)
+    {
+        var wanted = timeline > 0 ? timeline : leader.Timeline ?? uint.MaxValue;
+        if (backup.Timeline >= wanted || backup.Timeline == 0)
+        {
+            return backup.Timeline <= wanted;
+        }
+        var lines = snapshot.History?.Lines ?? [];
+        return lines.FirstOrDefault(line => line.Timeline == backup.Timeline) is { } left
+            ? backup.StopLsn is null || backup.StopLsn <= left.SwitchPoint
+            : lines.IsEmpty || backup.Timeline < lines[0].Timeline;   // the list forgets its oldest lines
     }
 }

@@ -138,7 +138,7 @@ internal sealed class RestoreCommand(Session session, RestoreCommand.Request req
         }
         var restore = new RestoreRequest(
             session.Time.GetUtcNow().ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture), leader.Name, target,
-            RestorePhase.Requested) { Timeline = request.Timeline, Backup = request.Backup };
+            RestorePhase.Requested) { Timeline = request.Timeline, Backup = plan.Backup };
         var condition = snapshot.Restore is { } old
             ? WriteCondition.Unchanged(old.ModRevision)
             : WriteCondition.Absent;
