@@ -88,7 +88,7 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
             _ = Libc.sigaddset(signals, signal);
         }
 
-        _ = Libc.pthread_sigmask(0, signals, null);
+        _ = Libc.sigprocmask(0, signals, null);
     }
 
     /// <summary>Takes hold of the postmaster of the order, once, and remembers how to find its children.</summary>

@@ -150,8 +150,10 @@ internal static unsafe partial class Libc
     [LibraryImport(Name)]
     public static partial int sigaddset(byte* set, int signal);
 
+    /// <summary>Of the calling thread alone, on Linux.</summary>
+    /// <remarks>Not <c>pthread_sigmask</c>: before glibc 2.32 that is in a library of its own.</remarks>
     [LibraryImport(Name)]
-    public static partial int pthread_sigmask(int how, byte* set, byte* old);
+    public static partial int sigprocmask(int how, byte* set, byte* old);
 
     [LibraryImport(Name, SetLastError = true)]
     public static partial int kill(int pid, int signal);
