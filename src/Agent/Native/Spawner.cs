@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Routing.Agent.Native;
@@ -75,7 +76,20 @@ internal static unsafe class Spawner
         }
         catch (EntryPointNotFoundException)
         {
-            // glibc before 2.34: all descriptors that .NET opens are closed on exec anyway; only inherited ones stay.
+            // glibc before 2.34. What .NET opens is closed on exec anyway; what was inherited has to be told so.
+            CloseInheritedOnExec();
+        }
+    }
+
+    private static void CloseInheritedOnExec()
+    {
+        foreach (var entry in Directory.EnumerateFileSystemEntries("/proc/self/fd"))
+        {
+            var name = Path.GetFileName(entry.AsSpan());
+            if (int.TryParse(name, CultureInfo.InvariantCulture, out var descriptor) && descriptor > 2)
+            {
+                _ = Libc.fcntl(descriptor, Libc.F_SETFD, Libc.FD_CLOEXEC);   // one that is gone by now needs nothing
+            }
         }
     }
 
