@@ -113,18 +113,21 @@ tally() {
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     [ "$f" != 0 ] || return 0
     details=$(failed_tests "$run")
-    [ -n "$problem" ] || repeatable+=("$name $run $f ${#failures[@]}")
+    [ -n "$problem" ] || repeatable+=("$name $run ${#failures[@]}")
     # A program that died before it could report says why in its last lines.
     [ -n "$details" ] || details=$(tail -n 40 "$results/$run.log")
     failures+=("$run$problem"$'\n'"$details")
     printf '%s\n' "${failures[-1]}"
 }
 
-# The failed tests of a report, a method a line, for xunit's -method.
-failed_methods() {
-    grep -oE '<test [^>]*>' "$results/$1.xml" | grep -E ' result="Fail"' |
-        sed -nE 's/.* type="([^"]*)".* method="([^"]*)".*/\1.\2/p' | sort -u
+# The tests of a report with a result (Pass, Fail), a line for each case, by their methods as xunit's -method has them.
+cases_of() {
+    grep -oE '<test [^>]*>' "$results/$1.xml" | grep -E " result=\"$2\"" |
+        sed -nE 's/.* type="([^"]*)".* method="([^"]*)".*/\1.\2/p' || true   # grep finds none
 }
+
+failed_methods() { cases_of "$1" Fail | sort -u; }
+passed_methods() { cases_of "$1" Pass | sort -u; }
 
 # Whether a failure may be put down to the machine: not in projects that know neither clock nor server, and not where
 # it says that a guarantee was broken.
@@ -138,10 +141,10 @@ may_be_noise() {
 # as failed, is named at the end, and has to be mended all the same. The first output stays in $results, and so does
 # what is printed of it. With more than three failures nothing is repeated: that is no noise.
 repeat_failed() {
-    local entry name run f index method code methods again
+    local entry name run index method cases methods again still
     [ "$failed" -gt 0 ] && [ "$failed" -le 3 ] || return 0
     for entry in "${repeatable[@]}"; do
-        read -r name run f index <<<"$entry"
+        read -r name run index <<<"$entry"
         may_be_noise "$name" "$index" || continue
         mapfile -t methods < <(failed_methods "$run")
         [ ${#methods[@]} != 0 ] || continue
@@ -149,17 +152,34 @@ repeat_failed() {
         for method in "${methods[@]}"; do again+=(-method "$method"); done
         say "Once more, alone: ${methods[*]}"
         start "server $name $run-again" run_project "$name" "$run-again" "${again[@]}"
-        code=0
         wait "$!" || true
         running=()
-        read -r code _ <"$results/$run-again.end"
-        if [ "$code" = 0 ] && [ "$(count "$run-again" passed)" -ge ${#methods[@]} ]; then
-            passed=$((passed + f)) failed=$((failed - f))
-            unsteady+=("${methods[@]}")
-            unset "failures[$index]"
-        else
-            say "Failed again: see artifacts/tests/$run-again.log"
-        fi
+        still=$(failed_methods "$run-again")
+        for method in "${methods[@]}"; do
+            if grep -qxF "$method" <<<"$still" || ! passed_methods "$run-again" | grep -qxF "$method"; then
+                say "Failed again: $method; see artifacts/tests/$run-again.log"
+                continue
+            fi
+            cases=$(cases_of "$run" Fail | grep -cxF "$method") || true
+            passed=$((passed + cases)) failed=$((failed - cases))
+            unsteady+=("$method")
+        done
+        [ -n "$still" ] || [ "$(passed_methods "$run-again" | wc -l)" -lt ${#methods[@]} ] || unset "failures[$index]"
+    done
+}
+
+# One line about each failed test of all runs: its name, and what was wrong. Those that passed alone are left out.
+short_failures() {
+    local log line
+    for log in "$results"/*.log; do
+        case $log in *-again.log) continue ;; esac
+        awk '/\[FAIL\]$/ { name = $0; sub(/^ +/, "", name); sub(/ \[FAIL\]$/, "", name); next }
+             name != "" && NF {
+                 sub(/^ +/, ""); print "    " substr(name, 1, 160) ": " substr($0, 1, 200); name = ""
+             }' "$log"
+    done | while IFS= read -r line; do
+        grep -qxF "$(sed -E 's/^ +([A-Za-z0-9_.]+).*/\1/' <<<"$line")" < <(printf '%s\n' "${unsteady[@]}" none) ||
+            printf '%s\n' "$line"
     done
 }
 
