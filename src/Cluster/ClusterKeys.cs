@@ -45,6 +45,12 @@ public static class ClusterKeys
     /// <summary>Our own: the living cluster is taken back in time.</summary>
     public const string Restore = "routing/restore";
 
+    /// <summary>Our own: the leader is about to hand over.</summary>
+    public const string Switchover = "routing/switchover";
+
+    /// <summary>Our own: the prefix of the keys by which routers confirm what the leader has announced.</summary>
+    public const string RoutersPrefix = "routing/routers/";
+
     /// <summary>The key of one member.</summary>
     public static string Member(string name) => MembersPrefix + name;
 

@@ -42,6 +42,13 @@ public sealed record ClusterSnapshot
     /// <summary>The living cluster is taken back in time; null: it is not.</summary>
     public RestoreRequest? Restore { get; init; }
 
+    /// <summary>What a leader has announced, as it was written; see <see cref="Intent"/>. Null: nothing.</summary>
+    public SwitchoverIntent? Switchover { get; init; }
+
+    /// <summary>The routers that have registered, by their names.</summary>
+    public ImmutableSortedDictionary<string, RouterRecord> Routers { get; init; } =
+        ImmutableSortedDictionary<string, RouterRecord>.Empty.WithComparers(StringComparer.Ordinal);
+
     /// <summary>The synchronous state; <see cref="SyncState.None"/> without a key.</summary>
     public SyncState Sync { get; init; } = SyncState.None;
 
@@ -63,6 +70,16 @@ public sealed record ClusterSnapshot
 
     /// <summary>Keys whose value could not be read, with the reason: shown, never fatal.</summary>
     public ImmutableArray<KeyProblem> Problems { get; init; } = [];
+
+    /// <summary>
+    /// The leader of now is about to hand over. Null: it is not. What an earlier leader has announced, or this one in
+    /// an earlier term, counts for nothing.
+    /// </summary>
+    public SwitchoverIntent? Intent =>
+        Switchover is { } intent && Leader is { } key && key.Holder == intent.Leader
+        && key.Term.Revision == intent.Term
+            ? intent
+            : null;
 
     /// <summary>The leader's own member record, when there is one.</summary>
     public Member? LeaderMember => Leader is { } leader ? Members.GetValueOrDefault(leader.Holder) : null;

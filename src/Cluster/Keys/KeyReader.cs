@@ -106,6 +106,44 @@ internal static class KeyReader
         };
     }
 
+    /// <summary>An intent that cannot be read is none: routers go on as in a switchover that is not announced.</summary>
+    public static SwitchoverIntent? Switchover(RawKey key, List<string> problems)
+    {
+        if (Object(key, problems) is not { } json)
+        {
+            return null;
+        }
+        const string allowed = "a number of milliseconds from 0 to a day";
+        var reader = new ObjectReader(json, "", problems);
+        var term = reader.Integer("term", 0, 0, long.MaxValue, "a revision");
+        var grace = reader.Integer("left_ms", 0, 0, 86_400_000, allowed);
+        if (reader.Text("id") is not { Length: > 0 } id || reader.Text("leader") is not { Length: > 0 } leader)
+        {
+            problems.Add("The announced switchover has no usable id or leader; it is ignored.");
+            return null;
+        }
+        return new SwitchoverIntent(
+            id, leader, reader.Text("candidate") is { Length: > 0 } candidate ? candidate : null, term,
+            TimeSpan.FromMilliseconds(grace))
+        {
+            Deadline = reader.Text("deadline") is { } text && IsoTime.TryParse(text, out var at) ? at : null,
+            ModRevision = key.ModRevision,
+        };
+    }
+
+    /// <summary>A router whose key cannot be read is one that is not ready.</summary>
+    public static RouterRecord Router(string id, RawKey key, List<string> problems)
+    {
+        if (Object(key, problems) is not { } json)
+        {
+            return new RouterRecord(id, "", null, 0);
+        }
+        var reader = new ObjectReader(json, "", problems);
+        return new RouterRecord(
+            id, reader.Text("kind") ?? "", reader.Text("ready") is { Length: > 0 } ready ? ready : null,
+            (int)reader.Integer("busy", 0, 0, int.MaxValue, "a number of sessions"));
+    }
+
     /// <summary>
     /// A value that cannot be read, as a later version may write one, does not void the record: without it members that
     /// lack acknowledged commits could be promoted. It counts as what allows least.

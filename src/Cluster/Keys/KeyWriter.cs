@@ -100,6 +100,32 @@ public static class KeyWriter
         json.WriteEndObject();
     });
 
+    /// <summary>What a leader announces to the routers.</summary>
+    public static string Switchover(SwitchoverIntent intent) => JsonText.Write(json =>
+    {
+        json.WriteStartObject();
+        json.WriteString("id", intent.Id);
+        json.WriteString("leader", intent.Leader);
+        json.WriteString("candidate", intent.Candidate);
+        json.WriteNumber("term", intent.Term);
+        json.WriteNumber("left_ms", (long)intent.Grace.TotalMilliseconds);
+        if (intent.Deadline is { } at)
+        {
+            json.WriteString("deadline", IsoTime.Format(at));
+        }
+        json.WriteEndObject();
+    });
+
+    /// <summary>What a router says of itself.</summary>
+    public static string Router(RouterRecord router) => JsonText.Write(json =>
+    {
+        json.WriteStartObject();
+        json.WriteString("kind", router.Kind);
+        WriteIfAny(json, "ready", router.Ready);
+        json.WriteNumber("busy", router.Busy);
+        json.WriteEndObject();
+    });
+
     /// <summary>The timeline history: time and leader are left out of a line that has neither.</summary>
     public static string History(TimelineHistory history) => JsonText.Write(json =>
     {

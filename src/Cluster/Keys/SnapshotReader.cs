@@ -45,6 +45,16 @@ public static class SnapshotReader
                 Restore = KeyReader.Restore(key, problems),
                 RoutingKeys = snapshot.RoutingKeys.SetItem(key.Key, key.Value),
             },
+            ClusterKeys.Switchover => snapshot with
+            {
+                Switchover = KeyReader.Switchover(key, problems),
+                RoutingKeys = snapshot.RoutingKeys.SetItem(key.Key, key.Value),
+            },
+            _ when RouterName(key.Key) is { } id => snapshot with
+            {
+                Routers = snapshot.Routers.SetItem(id, KeyReader.Router(id, key, problems)),
+                RoutingKeys = snapshot.RoutingKeys.SetItem(key.Key, key.Value),
+            },
             _ when MemberName(key.Key) is { } name =>
                 snapshot with { Members = snapshot.Members.SetItem(name, MemberReader.Read(name, key, problems)) },
             _ when key.Key.StartsWith(ClusterKeys.RoutingPrefix, StringComparison.Ordinal) =>
@@ -71,6 +81,13 @@ public static class SnapshotReader
             ClusterKeys.Failsafe => snapshot with { Failsafe = null },
             ClusterKeys.Restore =>
                 snapshot with { Restore = null, RoutingKeys = snapshot.RoutingKeys.Remove(key) },
+            ClusterKeys.Switchover =>
+                snapshot with { Switchover = null, RoutingKeys = snapshot.RoutingKeys.Remove(key) },
+            _ when RouterName(key) is { } id => snapshot with
+            {
+                Routers = snapshot.Routers.Remove(id),
+                RoutingKeys = snapshot.RoutingKeys.Remove(key),
+            },
             _ when MemberName(key) is { } name => snapshot with { Members = snapshot.Members.Remove(name) },
             _ when key.StartsWith(ClusterKeys.RoutingPrefix, StringComparison.Ordinal) =>
                 snapshot with { RoutingKeys = snapshot.RoutingKeys.Remove(key) },
@@ -104,6 +121,12 @@ public static class SnapshotReader
         && key.Length > ClusterKeys.MembersPrefix.Length
         && key.LastIndexOf('/') == ClusterKeys.MembersPrefix.Length - 1
             ? key[ClusterKeys.MembersPrefix.Length..]
+            : null;
+
+    private static string? RouterName(string key) =>
+        key.StartsWith(ClusterKeys.RoutersPrefix, StringComparison.Ordinal)
+        && key.Length > ClusterKeys.RoutersPrefix.Length
+            ? key[ClusterKeys.RoutersPrefix.Length..]
             : null;
 
     private static ClusterSnapshot WithProblems(ClusterSnapshot snapshot, string key, List<string> problems)

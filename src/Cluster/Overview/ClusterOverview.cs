@@ -11,9 +11,15 @@ namespace Routing.Cluster.Overview;
 public sealed record ClusterOverview(
     ImmutableArray<MemberOverview> Members, bool Pause, FailoverRequest? ScheduledSwitchover)
 {
+    /// <summary>What the leader has announced to the routers; null: nothing.</summary>
+    public SwitchoverIntent? Intent { get; init; }
+
     /// <summary>Computes the overview. Pure: equal snapshots give equal overviews.</summary>
     public static ClusterOverview From(ClusterSnapshot snapshot) => new(
         [.. snapshot.Members.Values.Select(member => MemberOverview.From(snapshot, member))],
         snapshot.Config?.Pause ?? false,
-        snapshot.Failover is { ScheduledAt: not null } request ? request : null);
+        snapshot.Failover is { ScheduledAt: not null } request ? request : null)
+    {
+        Intent = snapshot.Intent,
+    };
 }

@@ -37,6 +37,15 @@ public static class ClusterOverviewJson
             KeyWriter.WriteIfAny(json, "site", request.Site);
             json.WriteEndObject();
         }
+        if (overview.Intent is { } intent)
+        {
+            json.WriteStartObject("switchover");
+            json.WriteString("id", intent.Id);
+            json.WriteString("from", intent.Leader);
+            KeyWriter.WriteIfAny(json, "to", intent.Candidate);
+            json.WriteNumber("grace_ms", (long)intent.Grace.TotalMilliseconds);
+            json.WriteEndObject();
+        }
         json.WriteEndObject();
     }
 

@@ -73,8 +73,23 @@ public static class ClusterOverviewReader
             Members = members.ToImmutable(),
             Status = LeaderStatus.None with { Optime = end },
             HasStatusKey = true,
+            Switchover = Intent(json, leader),
         };
         return true;
+    }
+
+    private static SwitchoverIntent? Intent(JsonElement json, LeaderKey? leader)
+    {
+        if (!json.TryGetProperty("switchover", out var section) || section.ValueKind != JsonValueKind.Object)
+        {
+            return null;
+        }
+        var reader = new ObjectReader(section, "", []);
+        return reader.Text("id") is { Length: > 0 } id && reader.Text("from") is { Length: > 0 } from
+            ? new SwitchoverIntent(
+                id, from, reader.Text("to"), leader?.Term.Revision ?? 0,
+                TimeSpan.FromMilliseconds(reader.Integer("grace_ms", 0, 0, 86_400_000, "milliseconds")))
+            : null;
     }
 
     private static Member Read(ObjectReader json, string name)

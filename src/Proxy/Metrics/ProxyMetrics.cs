@@ -29,6 +29,7 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
     private readonly Counter _closed;
     private readonly Counter _moved;
     private readonly Counter _notMoved;
+    private readonly Histogram _sessionHeld;
     private readonly Histogram _move;
     private readonly Counter _cancelled;
     private readonly Counter _bytes;
@@ -74,6 +75,10 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
             "routing_proxy_sessions_not_moved_total",
             "Sessions that lost their server and did not move although their listener lets sessions move, by reason.",
             ["listener", "reason"]);
+        _sessionHeld = factory.CreateHistogram(
+            "routing_proxy_session_hold_seconds",
+            "Time that sessions were held at rest while their leader was about to hand over.", ["listener"],
+            new HistogramConfiguration { Buckets = [.01, .05, .1, .25, .5, 1, 2, 5, 10, 30] });
         _move = factory.CreateHistogram(
             "routing_proxy_move_seconds", "From the loss of a session's server to the new one being ready.",
             ["listener"],
@@ -147,6 +152,10 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
         _move.WithLabels(listener).Observe(pause.TotalSeconds);
         CountBytes(listener, from, bytesFromClient, bytesFromServer);
     }
+
+    /// <inheritdoc/>
+    public void SessionHeld(string listener, TimeSpan time) =>
+        _sessionHeld.WithLabels(listener).Observe(time.TotalSeconds);
 
     /// <inheritdoc/>
     public void NotMoved(string listener, NotMoved reason) => _notMoved.WithLabels(listener, Words.Of(reason)).Inc();

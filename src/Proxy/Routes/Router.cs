@@ -29,6 +29,7 @@ internal sealed partial class Router : IDisposable
     private readonly HoldRoom _room;
     private FrozenDictionary<string, ListenerConfig> _listeners;
     private volatile RouteTable _table = RouteTable.Empty;
+    private volatile IntentHold? _hold;   // of the newest intent that was seen; it may be over
     private uint _turn;
 
     /// <summary>Routes nothing before the first <see cref="Adopt"/>.</summary>
@@ -83,7 +84,11 @@ internal sealed partial class Router : IDisposable
     }
 
     /// <summary>Refuses the clients that wait, and from now on all that would wait.</summary>
-    public void Drain() => _room.Drain();
+    public void Drain()
+    {
+        _room.Drain();
+        _hold?.End();   // what waits for its end is drained as well
+    }
 
     /// <summary>
     /// The member that a new session of this listener goes to now. Counts as an attempt in progress until the returned
@@ -167,7 +172,26 @@ internal sealed partial class Router : IDisposable
     }
 
     /// <summary>Whether a session that runs on <paramref name="target"/> may stay there.</summary>
-    public SessionVerdict VerdictOn(string listener, RouteTarget target) => _table.Judge(listener, target);
+    public SessionVerdict VerdictOn(string listener, RouteTarget target) =>
+        _table.Judge(listener, target) is var verdict && verdict == SessionVerdict.Stay
+        && HoldOf(listener, target.Member) is not null
+            ? SessionVerdict.Hold
+            : verdict;
+
+    /// <summary>What holds the sessions of a member at this listener; null: nothing does.</summary>
+    public IntentHold? HoldOf(string listener, string member) =>
+        _hold is { } hold && hold.Leader == member && !hold.Ended.IsCompleted && HoldLeft(hold, listener) > TimeSpan.Zero
+            ? hold
+            : null;
+
+    /// <summary>How long a listener holds at most from now on; a listener that is no more holds nothing.</summary>
+    public TimeSpan HoldLeft(IntentHold hold, string listener) =>
+        _listeners.TryGetValue(listener, out var known)
+            ? _time.GetElapsedTime(_time.GetTimestamp(), hold.GraceEnds) + known.HoldTime
+            : TimeSpan.Zero;
+
+    /// <summary>The leader that is about to hand over; null: none is.</summary>
+    public IntentHold? Hold => _hold is { Ended.IsCompleted: false } hold ? hold : null;
 
     /// <summary>What was seen of a member, for people.</summary>
     public (int Busy, bool IsOut, bool IsRefused) HealthFor(string member)
@@ -269,6 +293,7 @@ internal sealed partial class Router : IDisposable
     private void Build(ClusterView? adopted)
     {
         string? change;
+        IntentHold? over, begun;
         lock (_lock)
         {
             var before = _table;
@@ -285,10 +310,20 @@ internal sealed partial class Router : IDisposable
             };
             _health.Note(_table);
             change = ChangeOf(before, _table);
+            (over, begun) = TakeIntent(view);
             if (before.View.IsLive != view.IsLive && before.View.Snapshot.Revision != 0)
             {
                 LogLive(Source, view.IsLive ? "answers again" : "is silent: the last known routes stay in use");
             }
+        }
+        if (over is not null)
+        {
+            LogReleased(over.Leader);
+            over.End();
+        }
+        if (begun is not null)
+        {
+            LogHolds(begun.Leader, begun.Id);
         }
         _room.Release();
         if (change is not null)
@@ -296,6 +331,27 @@ internal sealed partial class Router : IDisposable
             LogRoute(change);
         }
         Changed?.Invoke();
+    }
+
+    // Under the lock. What is over is ended by the caller, when the table shows why.
+    private (IntentHold? Over, IntentHold? Begun) TakeIntent(ClusterView view)
+    {
+        var known = _hold;
+        var isOpen = known is { Ended.IsCompleted: false };
+        if (view.Snapshot.Intent is { } intent && view.Snapshot.Leader!.Term >= view.HighestTerm)
+        {
+            if (known?.Id == intent.Id)
+            {
+                return default;   // it holds, or it is over and stays so
+            }
+            var begun = new IntentHold(intent.Id, intent.Leader, intent.Term, _time.TimestampAfter(intent.Grace));
+            _hold = begun;
+            return (isOpen ? known : null, begun);
+        }
+        // Without a leader, or with one that is no primary yet, the way is not known: it goes on.
+        return isOpen && HostChooser.LeaderOf(view.Snapshot, view.HighestTerm, out _) is not null
+            ? (known, null)
+            : default;
     }
 
     // Where writes go from now on, in words; null: where they went before.
@@ -344,6 +400,15 @@ internal sealed partial class Router : IDisposable
             + "or go elsewhere")]
     private partial void LogSilent(string member, string source);
 
+    [LoggerMessage(EventId = 6207, Level = LogLevel.Information,
+        Message = "{Leader} is about to hand over ({Intent}): its sessions are held as they come to rest, and new ones "
+            + "wait")]
+    private partial void LogHolds(string leader, string intent);
+
+    [LoggerMessage(EventId = 6208, Level = LogLevel.Information,
+        Message = "The sessions that were held at {Leader} go on")]
+    private partial void LogReleased(string leader);
+
     [LoggerMessage(EventId = 6206, Level = LogLevel.Information, Message = "{Member} counts as silent no more")]
     private partial void LogHeard(string member);
 
@@ -358,7 +423,8 @@ internal sealed partial class Router : IDisposable
                 var health = table.Health[index];
                 var name = table.Hosts.Members[index].Name;
                 var isRefused = table.Targets[index] is null || router._table.Silent.Contains(name)
-                    || (table.Config.MustBePrimary && health.RefusedUntil > now);
+                    || (table.Config.MustBePrimary && health.RefusedUntil > now)
+                    || router.HoldOf(table.Config.Name, name) is not null;
                 var isOut = health.OutUntil > now || (tried.Count > 0 && tried.Contains(name));
                 var weight = health.FitSince == 0 ? 1
                     : Math.Clamp(router._time.GetElapsedTime(health.FitSince, now) / s_slowStart, LeastWeight, 1);

@@ -7,6 +7,12 @@ internal enum SessionVerdict
     Stay,
 
     /// <summary>
+    /// Its member is about to hand over (see <see cref="IntentHold"/>): it comes to rest, and nothing of its client's
+    /// passes until that is over.
+    /// </summary>
+    Hold,
+
+    /// <summary>
     /// Its member is not the leader any more (write), has left or is down: end it now, at a message boundary.
     /// </summary>
     CutNow,

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Routes;
@@ -152,6 +153,15 @@ internal sealed partial class SessionServer : IAsyncDisposable
             };
         });
         return new SessionCounts(_hub.Pending.Count, _hub.Starting.Count, [.. groups.Values]);
+    }
+
+    /// <summary>How many sessions at a member are not held yet, of those that can be.</summary>
+    public int RestlessAt(string member)
+    {
+        var count = new StrongBox<int>();
+        _hub.Sessions.ForEach((count, member), static (state, session) =>
+            state.count.Value += session.KeepsLeaderBusy && session.Target.Member == state.member ? 1 : 0);
+        return count.Value;
     }
 
     /// <inheritdoc/>

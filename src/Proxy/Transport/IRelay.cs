@@ -68,6 +68,9 @@ internal enum RelayEnd
     /// The tap has withheld a message of the server: it is the first that stands in the server's input.
     /// </summary>
     Withheld,
+
+    /// <summary>No relay ends so: it was told to stop for a while, and goes on.</summary>
+    Held,
 }
 
 /// <summary>

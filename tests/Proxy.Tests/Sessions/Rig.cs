@@ -25,6 +25,7 @@ internal sealed class Rig : IAsyncDisposable
     private readonly SessionDiary _diary = new();
     private ImmutableSortedDictionary<string, Member> _members = ImmutableSortedDictionary<string, Member>.Empty;
     private LeaderKey? _leader;
+    private SwitchoverIntent? _intent;
     private ClusterView _view = ClusterView.Unknown;
     private long _revision = 1;
 
@@ -104,11 +105,22 @@ internal sealed class Rig : IAsyncDisposable
         return this;
     }
 
+    /// <summary>The leader is about to hand over; null: it is not, or not any more.</summary>
+    public Rig Intend(string? id, TimeSpan grace = default)
+    {
+        _intent = id is null ? null : new SwitchoverIntent(id, _leader!.Holder, null, _leader.Term.Revision, grace);
+        return this;
+    }
+
     /// <summary>Makes it known.</summary>
     public Rig Publish(bool isLive = true)
     {
         _view = new ClusterView(
-            new ClusterSnapshot { Revision = ++_revision, Leader = _leader, Members = _members }, isLive, 1)
+            new ClusterSnapshot
+            {
+                Revision = ++_revision, Leader = _leader, Members = _members, Switchover = _intent,
+            },
+            isLive, 1)
             .After(_view);
         Router.Adopt(_view);
         return this;

@@ -34,6 +34,8 @@ internal sealed class SessionDiary : ISessionEvents
         string listener, string from, string to, TimeSpan pause, long bytesFromClient, long bytesFromServer) =>
         _lines.Enqueue($"moved {from} {to}");
 
+    void ISessionEvents.SessionHeld(string listener, TimeSpan time) => _lines.Enqueue("held at rest");
+
     void ISessionEvents.NotMoved(string listener, NotMoved reason) => _lines.Enqueue($"not moved {reason}");
 
     void ISessionEvents.Cancelled(string listener, CancelOutcome outcome) => _lines.Enqueue($"cancelled {outcome}");

@@ -49,6 +49,11 @@ internal interface ISessionEvents
     void Moved(
         string listener, string from, string to, TimeSpan pause, long bytesFromClient, long bytesFromServer);
 
+    /// <summary>A session was held at rest while its member was about to hand over.</summary>
+    /// <param name="listener">Its listener.</param>
+    /// <param name="time">For how long; a move that follows counts on its own.</param>
+    void SessionHeld(string listener, TimeSpan time);
+
     /// <summary>A session of a listener whose sessions may move lost its server and did not move.</summary>
     void NotMoved(string listener, NotMoved reason);
 

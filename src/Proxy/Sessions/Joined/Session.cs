@@ -94,9 +94,9 @@ internal sealed partial class Session(
     {
         _relay = hub.Transport.Join(client, server, tap);
         hub.Sessions.Add(this);
-        _ = RelayAsync(_relay);   // it owns itself from here on: the table knows it, and its end is handled within
         // The routes may have changed since this target was chosen, and a sweep may just have missed it.
         ObeyAtOnce();
+        _ = RelayAsync(_relay);   // it owns itself from here on: the table knows it, and its end is handled within
     }
 
     private void ObeyAtOnce()
@@ -126,6 +126,13 @@ internal sealed partial class Session(
         {
             case SessionVerdict.Stay:
                 Volatile.Write(ref _cutAt, 0);
+                return null;
+            case SessionVerdict.Hold:
+                Volatile.Write(ref _cutAt, 0);
+                if (tap is not null && !isReplication && hub.Router.HoldOf(listener.Name, Target.Member) is { } hold)
+                {
+                    End(SessionEnd.Held, atRest: true, hub.Router.HoldLeft(hold, listener.Name));
+                }
                 return null;
             case SessionVerdict.MoveBack when hub.Settings.FallbackStay
                 - hub.Time.GetElapsedTime(_joinedAt, now) is var left && left > TimeSpan.Zero:
@@ -217,11 +224,16 @@ internal sealed partial class Session(
 
     private async Task RelayAsync(IRelay relay)
     {
-        var end = await relay.RunAsync();
+        var end = await BeginAsync(relay);
         try
         {
-            while (again is not null && await GoOnAsync(end) is { } next)
+            while (true)
             {
+                (var next, end) = await NextAsync(end);
+                if (next is null)
+                {
+                    break;
+                }
                 end = await next.RunAsync();
             }
             await TakeLeaveAsync(end);

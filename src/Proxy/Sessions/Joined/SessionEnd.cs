@@ -24,6 +24,9 @@ internal enum SessionEnd
     /// <summary>The server's connection broke, or keepalive gave it up.</summary>
     ServerBroke,
 
+    /// <summary>Not ended: held at rest, while its member is about to hand over.</summary>
+    Held,
+
     /// <summary>Ended by the proxy: nothing moved for the idle timeout.</summary>
     Idle,
 

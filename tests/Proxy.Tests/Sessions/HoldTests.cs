@@ -1,0 +1,159 @@
+using Routing.Cluster;
+using Routing.Proxy.Configuration;
+using Routing.TestKit;
+
+namespace Routing.Proxy.Tests.Sessions;
+
+/// <summary>Sessions while their leader is about to hand over, before pretend servers, on each transport.</summary>
+public sealed class HoldTests
+{
+    private static readonly TimeSpan s_long = TimeSpan.FromMinutes(5);
+
+    public static TheoryData<string> Transports => ["io_uring", "epoll", "portable"];
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_session_at_rest_is_held_and_goes_on_at_the_next_leader(string transport)
+    {
+        using var old = new PretendServer();
+        using var next = new PretendServer();
+        await using var rig = RigOfTwo(old, next, transport);
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+
+        rig.Intend("1", s_long).Publish();
+        await WaitUntil.TrueAsync(() => rig.Server.RestlessAt("a") == 0);
+        await client.QueryAsync("select 1");
+        rig.Intend(null).With("a", old, Role.Replica).With("b", next, Role.Primary).Lead("b").Publish();
+
+        Assert.Equal('C', (await client.ReadMessageAsync()).Type);
+        Assert.Null(await client.UntilReadyAsync());
+        Assert.Equal((0, 1), (old.Queries, next.Queries));
+        Assert.Contains("moved a b", rig.Diary);
+        Assert.Equal(1, rig.Open);
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_session_goes_on_where_it_is_when_the_switchover_is_called_off(string transport)
+    {
+        using var server = new PretendServer();
+        using var next = new PretendServer();
+        await using var rig = RigOfTwo(server, next, transport);
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+        await client.QueryAsync("set x = 1");   // it holds state: it could not move
+        Assert.Equal('C', (await client.ReadMessageAsync()).Type);
+        Assert.Null(await client.UntilReadyAsync());
+
+        foreach (var id in (string[])["1", "2"])
+        {
+            rig.Intend(id, s_long).Publish();
+            await WaitUntil.TrueAsync(() => rig.Server.RestlessAt("a") == 0);
+            await client.QueryAsync("select 1");
+            rig.Intend(null).Publish();
+
+            Assert.Equal('C', (await client.ReadMessageAsync()).Type);
+            Assert.Null(await client.UntilReadyAsync());
+        }
+
+        Assert.Equal(3, server.Queries);
+        Assert.Equal(1, server.Logins);
+    }
+
+    [Fact]
+    public async Task No_client_is_held_longer_than_the_grace_and_the_hold_time()
+    {
+        using var server = new PretendServer();
+        using var next = new PretendServer();
+        await using var rig = RigOfTwo(server, next, hold: TimeSpan.FromMilliseconds(200));
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+
+        rig.Intend("1", TimeSpan.FromMilliseconds(100)).Publish();
+        await client.QueryAsync("select 1");
+
+        Assert.Equal('C', (await client.ReadMessageAsync()).Type);
+        Assert.Null(await client.UntilReadyAsync());
+        rig.Publish();   // seen again, the same intent holds nobody
+        await client.QueryAsync("select 2");
+        Assert.Equal('C', (await client.ReadMessageAsync()).Type);
+        using var newcomer = new RawClient(rig.WritePort);
+        Assert.Null(await newcomer.LoginAsync());
+    }
+
+    [Fact]
+    public async Task A_new_client_waits_and_comes_to_the_next_leader()
+    {
+        using var old = new PretendServer();
+        using var next = new PretendServer();
+        await using var rig = RigOfTwo(old, next);
+        rig.Intend("1", s_long).Publish();
+
+        using var client = new RawClient(rig.WritePort);
+        var login = client.LoginAsync();
+        await WaitUntil.TrueAsync(() => rig.Router.Waiting == 1);
+        rig.Lead(null).Publish();
+        rig.With("b", next, Role.Primary).Lead("b").Publish();
+
+        Assert.Null(await login);
+        Assert.Equal((0, 1), (old.Logins, next.Logins));
+    }
+
+    [Fact]
+    public async Task What_another_leader_or_this_one_in_an_earlier_term_has_announced_holds_nobody()
+    {
+        using var old = new PretendServer();
+        using var next = new PretendServer();
+        await using var rig = RigOfTwo(old, next);
+        rig.Intend("1", s_long).Lead("a").Publish();   // it leads anew
+
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+        Assert.Equal(1, old.Logins);
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_session_whose_server_ends_while_it_is_held_waits_for_the_next_leader(string transport)
+    {
+        using var old = new PretendServer();
+        using var next = new PretendServer();
+        await using var rig = RigOfTwo(old, next, transport);
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+
+        rig.Intend("1", s_long).Publish();
+        await WaitUntil.TrueAsync(() => rig.Server.RestlessAt("a") == 0);
+        await old.SayAsync(BackendMessage.Error("57P01"), ends: true);
+        old.Dispose();
+        await client.QueryAsync("select 1");
+        rig.Lead(null).With("a", old, Role.Primary, PostgresState.Stopped).Publish();
+        rig.With("b", next, Role.Primary).Lead("b").Publish();
+
+        Assert.Equal('C', (await client.ReadMessageAsync()).Type);
+        Assert.Null(await client.UntilReadyAsync());
+        Assert.Equal((0, 1), (old.Queries, next.Queries));
+    }
+
+    [Fact]
+    public async Task A_client_that_goes_away_while_it_is_held_takes_its_session_with_it()
+    {
+        using var old = new PretendServer();
+        using var next = new PretendServer();
+        await using var rig = RigOfTwo(old, next);
+        var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+        rig.Intend("1", s_long).Publish();
+        await WaitUntil.TrueAsync(() => rig.Server.RestlessAt("a") == 0);
+
+        client.Dispose();
+
+        await WaitUntil.TrueAsync(() => rig.Open == 0);
+    }
+
+    private static Rig RigOfTwo(
+        PretendServer old, PretendServer next, string transport = "epoll", TimeSpan? hold = null) =>
+        new Rig(transport, change: one => one with { Move = MoveMode.Clean }, hold: hold)
+            .With("a", old, Role.Primary).With("b", next, Role.Replica).Lead("a").Publish();
+}
