@@ -46,6 +46,43 @@ public class SnapshotReaderTests
     }
 
     [Fact]
+    public void An_announced_switchover_holds_for_the_term_that_it_names_alone()
+    {
+        var intent = new SwitchoverIntent("7", "a", "b", Term: 1, TimeSpan.FromSeconds(2));
+        var led = Keys.Read(("leader", "a"), ("routing/switchover", KeyWriter.Switchover(intent)));
+
+        Assert.Equal(intent, led.Switchover! with { ModRevision = 0 });
+        Assert.NotNull((led with { Leader = led.Leader! with { Term = new Term(1) } }).Intent);
+        Assert.Null((led with { Leader = led.Leader with { Term = new Term(2) } }).Intent);
+        Assert.Null((led with { Leader = new LeaderKey("b", new Term(1), 1, 0) }).Intent);
+        Assert.Null(led.Without("leader").Intent);
+        Assert.Null(led.Without("routing/switchover").Switchover);
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("x")]
+    [InlineData("{\"id\":\"1\"}")]
+    public void An_announcement_that_cannot_be_read_is_none(string text)
+    {
+        var snapshot = Keys.Read(("routing/switchover", text));
+
+        Assert.Null(snapshot.Switchover);
+        Assert.Single(snapshot.Problems);
+    }
+
+    [Fact]
+    public void A_router_is_ready_for_what_it_names()
+    {
+        var router = new RouterRecord("r1", "proxy", "7", 3);
+        var snapshot = Keys.Read(("routing/routers/r1", KeyWriter.Router(router)), ("routing/routers/r2", "x"));
+
+        Assert.Equal(router, snapshot.Routers["r1"]);
+        Assert.Null(snapshot.Routers["r2"].Ready);
+        Assert.Equal(["r2"], snapshot.Without("routing/routers/r1").Routers.Keys);
+    }
+
+    [Fact]
     public void A_member_that_is_a_bare_url_is_understood()
     {
         const string value = "postgres://rep:pw@192.0.2.9:5433/postgres?application_name=http://192.0.2.9:8008/patroni";

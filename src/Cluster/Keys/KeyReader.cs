@@ -132,8 +132,9 @@ internal static class KeyReader
     }
 
     /// <summary>A router whose key cannot be read is one that is not ready.</summary>
-    public static RouterRecord Router(string id, RawKey key, List<string> problems)
+    public static RouterRecord Router(string id, RawKey key)
     {
+        var problems = new List<string>();   // nobody's: its word decides nothing but how long a leader waits
         if (Object(key, problems) is not { } json)
         {
             return new RouterRecord(id, "", null, 0);

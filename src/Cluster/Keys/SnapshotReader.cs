@@ -52,7 +52,7 @@ public static class SnapshotReader
             },
             _ when RouterName(key.Key) is { } id => snapshot with
             {
-                Routers = snapshot.Routers.SetItem(id, KeyReader.Router(id, key, problems)),
+                Routers = snapshot.Routers.SetItem(id, KeyReader.Router(id, key)),
                 RoutingKeys = snapshot.RoutingKeys.SetItem(key.Key, key.Value),
             },
             _ when MemberName(key.Key) is { } name =>
