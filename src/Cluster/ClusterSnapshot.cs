@@ -76,7 +76,7 @@ public sealed record ClusterSnapshot
     /// an earlier term, counts for nothing.
     /// </summary>
     public SwitchoverIntent? Intent =>
-        Switchover is { } intent && Leader is { } key && key.Holder == intent.Leader
+        Switchover is { CalledOff: null } intent && Leader is { } key && key.Holder == intent.Leader
         && key.Term.Revision == intent.Term
             ? intent
             : null;

@@ -17,6 +17,9 @@ public sealed record SwitchoverIntent(string Id, string Leader, string? Candidat
     /// <summary>When the grace ends by the leader's wall clock: for people.</summary>
     public DateTimeOffset? Deadline { get; init; }
 
+    /// <summary>Why it was called off: the leader stays, and nothing is held. Null: it was not.</summary>
+    public string? CalledOff { get; init; }
+
     /// <summary>The revision to compare with when it is deleted.</summary>
     public long ModRevision { get; init; }
 }

@@ -56,6 +56,9 @@ public class SnapshotReaderTests
         Assert.Null((led with { Leader = led.Leader with { Term = new Term(2) } }).Intent);
         Assert.Null((led with { Leader = new LeaderKey("b", new Term(1), 1, 0) }).Intent);
         Assert.Null(led.Without("leader").Intent);
+        var calledOff = led.With("routing/switchover", KeyWriter.Switchover(intent with { CalledOff = "b is gone" }));
+        Assert.Equal("b is gone", calledOff.Switchover!.CalledOff);
+        Assert.Null((calledOff with { Leader = led.Leader with { Term = new Term(1) } }).Intent);
         Assert.Null(led.Without("routing/switchover").Switchover);
     }
 

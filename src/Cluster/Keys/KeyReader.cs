@@ -106,7 +106,9 @@ internal static class KeyReader
         };
     }
 
-    /// <summary>An intent that cannot be read is none: routers go on as in a switchover that is not announced.</summary>
+    /// <summary>
+    /// An intent that cannot be read is none: routers go on as in a switchover that is not announced.
+    /// </summary>
     public static SwitchoverIntent? Switchover(RawKey key, List<string> problems)
     {
         if (Object(key, problems) is not { } json)
@@ -127,6 +129,7 @@ internal static class KeyReader
             TimeSpan.FromMilliseconds(grace))
         {
             Deadline = reader.Text("deadline") is { } text && IsoTime.TryParse(text, out var at) ? at : null,
+            CalledOff = reader.Text("called_off") is { Length: > 0 } why ? why : null,
             ModRevision = key.ModRevision,
         };
     }

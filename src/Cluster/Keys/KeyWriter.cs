@@ -113,6 +113,7 @@ public static class KeyWriter
         {
             json.WriteString("deadline", IsoTime.Format(at));
         }
+        WriteIfAny(json, "called_off", intent.CalledOff);
         json.WriteEndObject();
     });
 

@@ -180,7 +180,7 @@ internal sealed partial class Router : IDisposable
 
     /// <summary>What holds the sessions of a member at this listener; null: nothing does.</summary>
     public IntentHold? HoldOf(string listener, string member) =>
-        _hold is { } hold && hold.Leader == member && !hold.Ended.IsCompleted && HoldLeft(hold, listener) > TimeSpan.Zero
+        Hold is { } hold && hold.Leader == member && HoldLeft(hold, listener) > TimeSpan.Zero
             ? hold
             : null;
 
