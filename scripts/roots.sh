@@ -8,7 +8,8 @@ roots=${ROUTING_ROOTS:-/var/cache/routing/roots}
 
 # What tests use and a suite need not have: the word for it, and the packages. Tests of what is missing are skipped.
 clients=("psycopg2 python3-psycopg2" "node nodejs" "patroni patroni python3-etcd" "haproxy haproxy" "pgpool pgpool2"
-    "prometheus prometheus" "chromium chromium-headless-shell" "check_patroni check-patroni")
+    "prometheus prometheus" "chromium chromium-headless-shell" "check_patroni check-patroni"
+    "pgbackrest pgbackrest")
 
 # The source of Debian's packages that this computer uses.
 debian_source() {
@@ -80,15 +81,23 @@ make_root_now() {
     mv "$new" "$root"
 }
 
-# Makes a root of a suite for ./test --on, unless it is there: that for machines with the clients added, and in
-# /etc/routing-tests/missing the words for the clients that the suite does not have. $1 is the suite.
-make_test_root() { [ -e "$roots/$1-tests" ] || { make_root "$1" && alone_with_roots make_test_root_now "$1"; }; }
+# The suite whose root is the base of another: experimental is sid with a newer PostgreSQL.
+base_suite() { if [ "$1" = experimental ]; then echo sid; else echo "$1"; fi; }
+
+# Makes a root of a suite for ./test --on, unless it is there with all clients: that for machines with the clients
+# added, and in /etc/routing-tests/missing the words for the clients that the suite does not have. $1 is the suite.
+make_test_root() {
+    is_test_root_current "$1" || { make_root "$(base_suite "$1")" && alone_with_roots make_test_root_now "$1"; }
+}
+is_test_root_current() { printf '%s\n' "${clients[@]}" | cmp -s - "$roots/$1-tests/etc/routing-tests/clients"; }
 make_test_root_now() {
-    local suite=$1 root=$roots/$1-tests new=$roots/.$1-tests.new log=$roots/$1-tests.log entry word packages
-    [ ! -e "$root" ] || return 0
+    local suite=$1 root=$roots/$1-tests new=$roots/.$1-tests.new log=$roots/$1-tests.log from entry word packages
+    ! is_test_root_current "$suite" || return 0
+    from=$root
+    [ -e "$from" ] || from=$roots/$(base_suite "$suite")
     say "Adding clients to a root of Debian $suite: once, for some minutes"
     rm -rf "$new"
-    cp -a --reflink=auto "$roots/$suite" "$new"
+    cp -a --reflink=auto "$from" "$new"
     printf '#!/bin/sh\nexit 101\n' >"$new/usr/sbin/policy-rc.d"
     chmod 755 "$new/usr/sbin/policy-rc.d"
     # ICU is what .NET asks for; the compiler links the programs where those of this computer would not start.
@@ -97,6 +106,7 @@ make_test_root_now() {
         icu=$(apt-cache pkgnames libicu | grep -xE "libicu[0-9]+" | sort -V | tail -n 1)
         apt-get install -y -qq --no-install-recommends util-linux openssl gcc libc6-dev zlib1g-dev "$icu"' \
         >"$log" 2>&1 || no_root "$log" "the packages of $suite could not be installed"
+    [ "$suite" != experimental ] || add_experimental "$new" "$log"
     mkdir -p "$new/etc/routing-tests"
     : >"$new/etc/routing-tests/missing"
     for entry in "${clients[@]}"; do
@@ -104,7 +114,18 @@ make_test_root_now() {
         in_root "$new" "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages" \
             >>"$log" 2>&1 || echo "$word" >>"$new/etc/routing-tests/missing"
     done
+    printf '%s\n' "${clients[@]}" >"$new/etc/routing-tests/clients"
     rm "$new/usr/sbin/policy-rc.d"
-    rm -rf "$new"/var/cache/apt/archives/*.deb
+    rm -rf "$new"/var/cache/apt/archives/*.deb "$root"
     mv "$new" "$root"
+}
+
+# Adds to a root of sid the PostgreSQL and the libpq of experimental. $1 is the root, $2 its log.
+add_experimental() {
+    echo "deb $(debian_source) experimental main" >"$1/etc/apt/sources.list.d/experimental.list"
+    in_root "$1" 'export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq
+        newest=$(apt-cache pkgnames postgresql- | grep -xE "postgresql-[0-9]+" | sort -V | tail -n 1)
+        apt-get install -y -qq --no-install-recommends -t experimental "$newest" libpq5' \
+        >>"$2" 2>&1 || no_root "$2" "the PostgreSQL of experimental could not be installed"
 }

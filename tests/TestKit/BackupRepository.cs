@@ -15,9 +15,10 @@ public sealed class BackupRepository : IDisposable
     private readonly List<(string Key, string Value)> _repository;
     private int _runs;
 
-    /// <summary>Creates an empty one.</summary>
+    /// <summary>Creates an empty one. Skips the running test where there is no pgBackRest.</summary>
     public BackupRepository()
     {
+        Installed.Require("pgbackrest");
         OrdinaryProcess.GiveAway(_directory.Path);
         _repository = [("repo1-path", Folder), ("repo1-retention-full", "2")];
     }
