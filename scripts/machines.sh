@@ -9,6 +9,10 @@ network=10.77.0
 machines=''          # the folder of the running machines; $machines/NAME/init has the process id of its systemd
 machines_net=routing-$$
 
+# Where this computer has version 2 of control groups, which is all that the machines see: at /sys/fs/cgroup, or beside
+# version 1.
+control_groups() { findmnt -n -t cgroup2 -o TARGET | head -n 1; }
+
 # What a machine does before its systemd runs: in new namespaces, with the root of the machine as $1.
 enter_machine() {
     local root=$1 device
@@ -17,10 +21,7 @@ enter_machine() {
     mount --bind "$root/proc/sys" "$root/proc/sys"
     mount -o remount,bind,ro "$root/proc/sys"   # its systemd changes nothing of this computer's kernel
     mount -t sysfs -o ro sysfs "$root/sys"
-    mount -t tmpfs -o mode=755 tmpfs "$root/sys/fs/cgroup"
-    mkdir "$root/sys/fs/cgroup/systemd" "$root/sys/fs/cgroup/unified"
-    mount -t cgroup -o none,name=systemd cgroup "$root/sys/fs/cgroup/systemd"
-    mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup/unified"
+    mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
     mount -t tmpfs -o mode=755 tmpfs "$root/run"
     mount -t tmpfs -o mode=755 tmpfs "$root/dev"
     for device in null zero full random urandom tty; do
@@ -40,7 +41,7 @@ enter_machine() {
 
 # Where the kernel does not let machines run, they cannot be tested here.
 can_run_machines() {
-    [ "$(id -u)" = 0 ] && [ -d /sys/fs/cgroup/systemd ] && unshare --mount --pid --fork --net true 2>/dev/null
+    [ "$(id -u)" = 0 ] && [ -n "$(control_groups)" ] && unshare --mount --pid --fork --net true 2>/dev/null
 }
 
 begin_machines() {
@@ -54,15 +55,15 @@ begin_machines() {
 
 # Starts a machine and waits until its systemd answers. $1 is its name, $2 the suite, $3 the last number of its address.
 start_machine() {
-    local name=$1 suite=$2 number=$3 folder=$machines/$1 group=routing-$$-$1 process init=''
+    local name=$1 suite=$2 number=$3 folder=$machines/$1 group process init=''
+    group=$(control_groups)/routing-$$-$name
     mkdir -p "$folder"/{upper,work,root}
     mount -t overlay overlay -o "lowerdir=$roots/$suite,upperdir=$folder/upper,workdir=$folder/work" "$folder/root"
     echo "$name" >"$folder/root/etc/hostname"
-    mkdir -p "/sys/fs/cgroup/systemd/$group" "/sys/fs/cgroup/unified/$group"
+    mkdir -p "$group"
     export -f enter_machine
     (
-        echo "$BASHPID" >"/sys/fs/cgroup/systemd/$group/cgroup.procs"
-        echo "$BASHPID" >"/sys/fs/cgroup/unified/$group/cgroup.procs"
+        echo "$BASHPID" >"$group/cgroup.procs"
         exec unshare --fork --pid --mount --uts --ipc --cgroup --net --kill-child \
             bash -c 'hostname "$1"; enter_machine "$0"' "$folder/root" "$name" >"$folder/log" 2>&1 </dev/null
     ) &
@@ -109,8 +110,7 @@ end_machines() {
     wait || true
     for name in $(ls "$machines"); do
         umount -l "$machines/$name/root" || true
-        find "/sys/fs/cgroup/systemd/routing-$$-$name" "/sys/fs/cgroup/unified/routing-$$-$name" -depth -type d \
-            -exec rmdir {} + 2>/dev/null || true
+        find "$(control_groups)/routing-$$-$name" -depth -type d -exec rmdir {} + 2>/dev/null || true
     done
     umount -l "$machines" || true
     rmdir "$machines" || true

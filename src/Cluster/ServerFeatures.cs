@@ -31,6 +31,9 @@ public static class ServerFeatures
     /// <summary>libpq's keyword <c>sslnegotiation</c>: whether TLS is asked for or begins directly (17).</summary>
     public static bool HasTlsNegotiation(int major) => major >= 17;
 
+    /// <summary>The statement <c>WAIT FOR LSN</c>: a standby says when it has replayed that far (19).</summary>
+    public static bool HasWaitForLsn(int major) => major >= 19;
+
     /// <summary>Whether libpq knows a keyword of connection strings that not all versions have.</summary>
     public static bool HasKeyword(int major, string keyword) => keyword switch
     {

@@ -70,7 +70,11 @@ internal sealed class CausalReads(ClusterRouter router, ConnectionOpener opener)
                     await connection.DisposeAsync().ConfigureAwait(false);
                     return null;
                 }
-                await Task.Delay(s_pauses.After(++questions), router.Time, cancellationToken).ConfigureAwait(false);
+                var left = router.Options.CausalWait - router.Time.GetElapsedTime(began);
+                if (!await ServerWait.TryAsync(connection, token.Lsn, left, cancellationToken).ConfigureAwait(false))
+                {
+                    await Task.Delay(s_pauses.After(questions), router.Time, cancellationToken).ConfigureAwait(false);
+                }
             }
             DriverMetrics.CausalRead(router.Name, questions > 0 ? "caught_up" : "replica");
             return connection;
