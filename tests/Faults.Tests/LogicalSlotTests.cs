@@ -154,6 +154,47 @@ public sealed class LogicalSlotTests(SynchronousCluster fixture)
             $"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{name}' AND {condition}");
     }
 
+    /// <summary>PostgreSQL gives up a slot that nobody used for that long; a permanent one is made anew.</summary>
+    [Fact]
+    public async Task A_permanent_slot_that_PostgreSQL_gave_up_for_idleness_is_there_again()
+    {
+        Assert.SkipUnless(PostgresUnderTest.Major >= 18, "PostgreSQL gives up idle slots from 18 on.");
+        const string name = "idle_one";
+        var (cluster, leader) = await fixture.TakeAsync();
+        await ConfigureAsync("1s", new JsonObject { ["type"] = "physical" });
+        await cluster.UntilAsync(async () => await CountAsync("true") == "1", "the slot is there");
+        var given = leader.CountInLog("invalidating obsolete replication slot");
+        await cluster.UntilAsync(
+            async () =>
+            {
+                // A checkpoint looks for idle slots; the agent may have dropped the slot by now.
+                await leader.SqlAsync("SELECT pg_switch_wal()");
+                await leader.SqlAsync("CHECKPOINT");
+                return leader.CountInLog("invalidating obsolete replication slot") > given
+                    || await CountAsync("invalidation_reason = 'idle_timeout'") == "1";
+            },
+            "PostgreSQL gives the slot up");
+        await ConfigureAsync(null, new JsonObject { ["type"] = "physical" });
+
+        await cluster.UntilAsync(
+            async () => await CountAsync("wal_status IS DISTINCT FROM 'lost' AND invalidation_reason IS NULL") == "1",
+            "the slot is there again");
+        await ConfigureAsync(null, null);
+        await cluster.UntilAsync(async () => await CountAsync("true") == "0", "the slot has gone");
+
+        Task<string?> CountAsync(string condition) => leader.SqlAsync(
+            $"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{name}' AND {condition}");
+
+        Task ConfigureAsync(string? timeout, JsonObject? slot) => cluster.ConfigureAsync(new JsonObject
+        {
+            ["slots"] = new JsonObject { [name] = slot },
+            ["postgresql"] = new JsonObject
+            {
+                ["parameters"] = new JsonObject { ["idle_replication_slot_timeout"] = timeout },
+            },
+        });
+    }
+
     private static async Task SynchroniseSlotsAsync(TestCluster cluster, string? value)
     {
         await cluster.ConfigureAsync(new JsonObject
