@@ -104,17 +104,22 @@ public sealed class Odd_values_never_end_in_an_exception
         "&a [*a]",
     ];
 
+    private const string MarkWord = "placed-here";
+
+    private const string Mark = $"\"{MarkWord}\"";
+
     [Fact]
     public void Whatever_stands_at_any_path()
     {
         var paths = Paths(YamlText.ReadMapping(Everything, "everything").Root, "").ToList();
         var problems = new List<string>();
 
-        foreach (var (path, value) in from path in paths from value in Values(path) select (path, value))
+        foreach (var (path, marked, value) in
+            from path in paths let marked = Marked(path) from value in Values(path) select (path, marked, value))
         {
             try
             {
-                Read(Placed(path, value));
+                Read(marked.Replace(Mark, value, StringComparison.Ordinal));
             }
             catch (Exception problem)
             {
@@ -159,11 +164,10 @@ public sealed class Odd_values_never_end_in_an_exception
         return AgentSettingsReader.Load(null, environment);
     }
 
-    /// <summary>The whole configuration with another value at one place.</summary>
-    private static string Placed(string path, string value)
+    /// <summary>The whole configuration with <see cref="Mark"/> in the place of one value.</summary>
+    private static string Marked(string path)
     {
         var tree = YamlText.ReadMapping(Everything, "everything").Root;
-        const string mark = "placed-here";
         var at = (JsonNode)tree;
         var keys = path.Split('.');
         foreach (var key in keys[..^1])
@@ -173,13 +177,13 @@ public sealed class Odd_values_never_end_in_an_exception
         }
         if (at is JsonArray items)
         {
-            items[int.Parse(keys[^1], System.Globalization.CultureInfo.InvariantCulture)] = mark;
+            items[int.Parse(keys[^1], System.Globalization.CultureInfo.InvariantCulture)] = MarkWord;
         }
         else
         {
-            at[keys[^1]] = mark;
+            at[keys[^1]] = MarkWord;
         }
-        return tree.ToJsonString().Replace($"\"{mark}\"", value, StringComparison.Ordinal);
+        return tree.ToJsonString();
     }
 
     private static IEnumerable<string> Paths(JsonNode node, string prefix)

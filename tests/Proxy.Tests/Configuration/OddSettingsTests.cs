@@ -40,17 +40,22 @@ public sealed class OddSettingsTests
         "'a:'", "'a:b:c'", "'unix:'", "'unix:/'", "'http://u:p@h/'", "'10.0.0.0/99'", "'::/129'", "2024-01-01",
     ];
 
+    private const string MarkWord = "placed-here";
+
+    private const string Mark = $"\"{MarkWord}\"";
+
     [Fact]
     public void Whatever_stands_at_any_path()
     {
         var paths = Paths(YamlText.ReadMapping(Everything, "everything").Root, "").ToList();
         var problems = new List<string>();
 
-        foreach (var (path, value) in from path in paths from value in s_values select (path, value))
+        foreach (var (path, marked, value) in
+            from path in paths let marked = Marked(path) from value in s_values select (path, marked, value))
         {
             try
             {
-                var text = Placed(path, value);
+                var text = marked.Replace(Mark, value, StringComparison.Ordinal);
                 var result = ProxySettingsReader.Load(null, SettingsEnvironment.From(ProxySettingsReader.Prefix,
                     [new($"{ProxySettingsReader.Prefix}{SettingsEnvironment.WholeConfiguration}", text)]));
                 Assert.All(result.Errors.Concat(result.Warnings), one => Assert.NotEmpty(one.ToString()));
@@ -66,10 +71,9 @@ public sealed class OddSettingsTests
         Assert.Empty(problems);
     }
 
-    /// <summary>The whole configuration with another value at one place.</summary>
-    private static string Placed(string path, string value)
+    /// <summary>The whole configuration with <see cref="Mark"/> in the place of one value.</summary>
+    private static string Marked(string path)
     {
-        const string mark = "placed-here";
         var tree = YamlText.ReadMapping(Everything, "everything").Root;
         var keys = path.Split('/');
         var at = (JsonNode)tree;
@@ -79,13 +83,13 @@ public sealed class OddSettingsTests
         }
         if (at is JsonArray items)
         {
-            items[int.Parse(keys[^1], CultureInfo.InvariantCulture)] = mark;
+            items[int.Parse(keys[^1], CultureInfo.InvariantCulture)] = MarkWord;
         }
         else
         {
-            at[keys[^1]] = mark;
+            at[keys[^1]] = MarkWord;
         }
-        return tree.ToJsonString().Replace($"\"{mark}\"", value, StringComparison.Ordinal);
+        return tree.ToJsonString();
     }
 
     private static IEnumerable<string> Paths(JsonNode node, string prefix)
