@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace Routing.Ha;
 
-/// <summary>How far a copy is.</summary>
-/// <param name="Bytes">Copied so far.</param>
-/// <param name="Total">As many there will be, by the source's estimate; 0: not known.</param>
-/// <param name="BytesPerSecond">Over the last seconds; 0: not known yet.</param>
+/// <summary>How much of a copy of another member's data is done.</summary>
+/// <param name="Bytes">Bytes copied so far.</param>
+/// <param name="Total">Bytes of the whole copy, as the source estimates them; 0 when unknown.</param>
+/// <param name="BytesPerSecond">The rate of the last seconds; 0 while unknown.</param>
 public sealed record CopyProgress(long Bytes, long Total, long BytesPerSecond)
 {
-    /// <summary>How long the rest takes at this rate; null: not known.</summary>
+    /// <summary>The time that the remaining bytes take at this rate; null when unknown.</summary>
     public TimeSpan? Left => Total > 0 && BytesPerSecond > 0
         ? TimeSpan.FromSeconds(Math.Max(0, Total - Bytes) / (double)BytesPerSecond)
         : null;

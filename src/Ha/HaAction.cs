@@ -123,7 +123,9 @@ public abstract record HaAction
         /// <summary>A standby cluster's member copies the remote primary; <see cref="Source"/> is null.</summary>
         public bool FromRemote { get; init; }
 
-        /// <summary>An operator asked for it: the data are marked until the copy has taken their place.</summary>
+        /// <summary>
+        /// An operator asked for the copy: the local data are marked as to be replaced until the copy is complete.
+        /// </summary>
         public bool Replaces { get; init; }
 
         /// <summary>By <c>pg_basebackup</c> alone, whatever methods are configured.</summary>
@@ -133,20 +135,20 @@ public abstract record HaAction
         public long OrderId { get; init; }
     }
 
-    /// <summary>Start as primary: only with the leader key.</summary>
+    /// <summary>Start PostgreSQL as a primary; decided only while this member holds the leader key.</summary>
     public sealed record StartPrimary(TimeSpan Timeout) : HaAction;
 
-    /// <summary>Start as standby.</summary>
+    /// <summary>Start PostgreSQL as a standby.</summary>
     public sealed record StartStandby(Upstream? Upstream) : HaAction;
 
-    /// <summary>Promote: only with the leader key.</summary>
+    /// <summary>Promote PostgreSQL; decided only while this member holds the leader key.</summary>
     /// <param name="UsedTimeline">
     /// The highest timeline that any member may have opened: the new one is above it.
     /// </param>
     public sealed record Promote(uint UsedTimeline) : HaAction;
 
     /// <summary>Stop accepting writes.</summary>
-    /// <param name="Mode">How.</param>
+    /// <param name="Mode">How PostgreSQL is stopped, and what becomes of the leader key.</param>
     /// <param name="Candidate">Graceful: the member that shall take over; null for any.</param>
     /// <param name="Site">Graceful: the site of the member that shall take over; null for any.</param>
     public sealed record Demote(DemoteMode Mode, string? Candidate = null, string? Site = null) : HaAction;

@@ -7,7 +7,9 @@ public static partial class HaLoop
     /// <summary>Rewinds that failed in a row until a copy takes their place, where that is allowed.</summary>
     internal const int MostRewinds = 5;
 
-    /// <summary>How often a rewind is tried again when nothing else is left.</summary>
+    /// <summary>
+    /// The pause before another rewind, when neither a rewind nor a copy is possible by the settings.
+    /// </summary>
     private static readonly TimeSpan s_rewindAgain = TimeSpan.FromMinutes(5);
 
     /// <summary>
@@ -15,9 +17,9 @@ public static partial class HaLoop
     /// </summary>
     private static DivergenceState DivergenceOf(Observation o) => (o.Local.Damage, o.Memory.Divergence) switch
     {
-        // no comparison can make it whole
+        // a comparison does not repair half-rewound data
         (DataDamage.HalfRewound, not DivergenceState.RewindFailed) => DivergenceState.Diverged,
-        // the mark goes with a comparison alone
+        // only a comparison removes the mark
         (DataDamage.Diverged, DivergenceState.Fits) => DivergenceState.Unchecked,
         (_, var known) => known,
     };

@@ -132,7 +132,7 @@ public static partial class HaLoop
         {
             return memory;
         }
-        // What the agent's earlier process knew may tell already at the first look that this life is another.
+        // With what the agent's earlier process knew, the first look may already show that the store began anew.
         if (memory.Life is { } known ? known != cluster.Life.Number : cluster.Life.From > 0)
         {
             var ttl = memory.LastTtl > o.Timing.Ttl ? memory.LastTtl : o.Timing.Ttl;
@@ -179,8 +179,8 @@ public static partial class HaLoop
                 FailedClones = memory.FailedClones + 1, RetryAt = ended.EndedAt + PauseAfter(memory.FailedClones),
             },
         (JobKind.StartPrimary, JobResult.Failed) => memory with { StartFailure = ended.Detail },
-        // The leader key is given up for the one, a standby tries again later for the other; a server that runs takes
-        // both back.
+        // After the first the leader key is given up, after the second a standby tries again later. A server that runs
+        // clears both.
         (JobKind.Restart, JobResult.Failed) => memory with
         {
             RestartFailed = true,

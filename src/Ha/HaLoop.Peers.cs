@@ -50,26 +50,30 @@ public static partial class HaLoop
     private static bool IsNamed(Observation o, string member) =>
         o.Cluster!.Failover is { } request && (request.Candidate == member || request.Leader == member);
 
-    /// <summary>Its key vanished in a pause: it may be a primary that no guard stops.</summary>
+    /// <summary>
+    /// Whether the member's key vanished in a pause: the member may be a primary then that no guard stops.
+    /// </summary>
     private static bool IsLostInPause(Observation o, string name) =>
         o.Memory.Members.Departed.GetValueOrDefault(name) is { InPause: true };
 
     /// <summary>
-    /// It has had no member key for one ttl: it cannot take the leader key, so no member waits for its WAL.
+    /// Whether the member has had no member key for one ttl: it cannot take the leader key then, so that no other
+    /// member waits for its WAL.
     /// </summary>
     private static bool IsGoneForLong(Observation o, string name) =>
         !IsEarly(o) && o.Cluster!.Members.GetValueOrDefault(name)?.ApiUrl is null;
 
     /// <summary>
-    /// They were asked in the last run. However slow the look at our own server was since, asking again would not make
-    /// them newer.
+    /// Whether all of the members were asked in the last run. However long this member has looked at its own server
+    /// since, a second question would bring no newer answers.
     /// </summary>
     private static bool AreFresh(Observation o, ImmutableArray<string> names, TimeSpan notBefore) =>
         o.Peers is { } peers && peers.AskedAt >= notBefore && o.Now - o.Took - peers.AnsweredAt <= s_answersAge
         && names.All(peers.Reports.ContainsKey);
 
     /// <summary>
-    /// An address may have been given to a member of another cluster: what that one answers says nothing.
+    /// The answers without those of other clusters: an address may have been given to a member of another cluster
+    /// since.
     /// </summary>
     private static PeerAnswers? OfThisCluster(Observation o, PeerAnswers? peers)
     {
@@ -109,7 +113,9 @@ public static partial class HaLoop
         return null;
     }
 
-    /// <summary>It was started a moment ago: until it has read its WAL it tells no position.</summary>
+    /// <summary>
+    /// Whether the peer's server was started a moment ago: it reports no position until it has read its WAL.
+    /// </summary>
     private static bool IsWalUnread(PeerReport peer) =>
         peer is { Reachable: true, IsPrimary: false, State: PostgresState.Running, Age: not null }
         && peer.Position == Lsn.Zero;
@@ -122,8 +128,8 @@ public static partial class HaLoop
         peer is { Reachable: true, IsPrimary: true } && !IsFencedByNow(o, peer);
 
     /// <summary>
-    /// Its agent has hung for two ttl and still reports an old state. Its guards were on, so its fence has stopped the
-    /// server.
+    /// Whether the peer's agent has hung for two ttl and still reports an old state. Its guards were on, so its fence
+    /// has stopped the server.
     /// </summary>
     private static bool IsFencedByNow(Observation o, PeerReport peer)
     {

@@ -340,17 +340,18 @@ public static partial class HaLoop
     }
 
     /// <summary>
-    /// It is left behind on an earlier timeline, which <c>check_timeline</c> does not allow to lead: a member that
-    /// waits for its WAL waits for ever. After a failover to a member that lagged, the others have more bytes, of a
-    /// history that has ended.
+    /// Whether the peer is on an earlier timeline, with which <c>check_timeline</c> does not allow it to lead: a member
+    /// that waits for its WAL would wait for ever. After a failover to a member that lagged, the others have more
+    /// bytes, of a history that has ended.
     /// </summary>
     private static bool IsBarredByTimeline(Observation o, PeerReport peer) =>
         o.Config.CheckTimeline && peer.Timeline > 0 && peer.Timeline < ClusterTimeline(o)
             && o.Local.Timeline >= ClusterTimeline(o);
 
     /// <summary>
-    /// It runs Patroni, and a request makes it leave the key to this member for as long as the request stands, which
-    /// only a leader takes away: this member is the candidate, or that one was asked to step down.
+    /// Whether the peer runs Patroni and leaves the leader key to this member because of a request: this member is the
+    /// candidate, or the peer was asked to step down. That lasts as long as the request stands, and only a leader
+    /// deletes it.
     /// </summary>
     private static bool LeavesTheKeyToUs(Observation o, PeerReport peer) =>
         peer.Age is null && !IsEarly(o) && !IsSyncActive(o) && o.Cluster!.Failover is { ScheduledAt: null } request
@@ -370,7 +371,8 @@ public static partial class HaLoop
             : null;
 
     /// <summary>
-    /// It may not lead while failsafe mode is on, whatever WAL it has: a member that waits for it waits for ever.
+    /// Whether the member may not lead because failsafe mode is on and it is no failsafe member: a member that waits
+    /// for its WAL would wait for ever.
     /// </summary>
     private static bool IsOutsideFailsafe(Observation o, string name) =>
         o.Config.FailsafeMode && o.Cluster!.Failsafe is { Count: > 0 } failsafe && !failsafe.ContainsKey(name);

@@ -113,11 +113,14 @@ public static partial class HaLoop
     }
 
     /// <param name="Ok">Another member could lead.</param>
-    /// <param name="Detail">Which, or why none.</param>
-    /// <param name="AskFirst">They have to be asked before it is known; null: they were.</param>
+    /// <param name="Detail">The name of that member, or why no member could lead.</param>
+    /// <param name="AskFirst">The decision to ask the members first; null when they have answered.</param>
     private readonly record struct HandOver(bool Ok, string Detail, Decision? AskFirst)
     {
-        /// <summary>None could lead, and one of them may in a moment; null: none may.</summary>
+        /// <summary>
+        /// No member could lead now, and this is the decision to ask one again that may in a moment; null when there is
+        /// none.
+        /// </summary>
         public Decision? AskAgain { get; init; }
     }
 

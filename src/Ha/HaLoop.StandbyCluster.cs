@@ -15,8 +15,8 @@ public static partial class HaLoop
     private static bool HasRemote(Observation o) => RemoteOf(o.Config) is not null;
 
     /// <summary>
-    /// It leads, by the key or by failsafe mode, and is a primary in what has become a standby cluster: it stops
-    /// cleanly, so that the remote side can have everything. Null: it may go on.
+    /// The cluster has become a standby cluster while this member led it as a primary, by the leader key or by failsafe
+    /// mode: the server stops cleanly, so that the remote primary can receive all WAL. Null: the server may go on.
     /// </summary>
     private static Decision? DecideStandDown(Observation o)
     {
@@ -30,7 +30,7 @@ public static partial class HaLoop
             o.Memory with { Demoted = true, Promoting = false, DownSince = null }, s_soon);
     }
 
-    /// <summary>It holds the leader key of a standby cluster, and its server is a standby that runs.</summary>
+    /// <summary>This member holds the leader key of a standby cluster, and its server runs as a standby.</summary>
     private static Decision DecideStandbyLeader(Observation o)
     {
         if (o.Local.Server != ServerState.Running)
@@ -145,7 +145,10 @@ public static partial class HaLoop
                 : null;
     }
 
-    /// <summary>It streams, or its data are compared with the remote primary's from time to time.</summary>
+    /// <summary>
+    /// The server streams from its upstream; while it does not, its data are compared with the remote primary's from
+    /// time to time.
+    /// </summary>
     private static Decision DecideStreaming(Observation o, string upstream, bool leads)
     {
         var canCheck = !o.Paused && HasRemote(o);
@@ -211,7 +214,10 @@ public static partial class HaLoop
             : DecideWithoutRewind(o, "the remote primary");
     }
 
-    /// <summary>The leader may go on leading: what it does is the way to be of use to the others again.</summary>
+    /// <summary>
+    /// Whether the job reads from the remote primary. The leader keeps the leader key during such a job, since the
+    /// other members can only follow it again after that.
+    /// </summary>
     private static bool ReadsFromRemote(Observation o, JobView job) =>
         o.IsStandbyCluster && job is { Kind: JobKind.CheckDivergence or JobKind.Rewind, Source: null };
 }

@@ -1,6 +1,6 @@
 namespace Routing.Ha;
 
-// Timelines that keys name.
+// The timelines that keys name, and how far they are believed.
 public static partial class HaLoop
 {
     /// <summary>

@@ -92,7 +92,7 @@ public static partial class HaLoop
                     new HaAction.Exit(0))
                 : Wait(o, "stops", $"ends: {o.Job.Progress}", s_second);
         }
-        // No lease of an earlier agent lasts longer, and no fence that keeps its order either.
+        // By then the lease of an earlier agent process has ended, and so has the wait of its fence.
         var bound = o.Timing.Ttl - o.Lease.SafetyMargin;
         if (o.Local.AcceptsWrites && !o.Paused && o.Job is null)
         {
@@ -153,7 +153,7 @@ public static partial class HaLoop
             o.Memory with { Demoted = true, Promoting = false, DownSince = null }, s_soon);
     }
 
-    /// <summary>It is a primary, or may become one at any moment without being told to.</summary>
+    /// <summary>Whether the server is a primary, or may become one at any moment without a command.</summary>
     private static bool MayAcceptWrites(LocalPostgres local) =>
         local.AcceptsWrites
         || (local.PromotionAsked && !local.SessionsHaveEnded)

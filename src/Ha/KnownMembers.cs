@@ -8,11 +8,13 @@ namespace Routing.Ha;
 /// <param name="Since">
 /// When its key was first missed; of a member that was lost in a pause: when the pause ended.
 /// </param>
-/// <param name="Led">It held the leader key last, or called itself a primary.</param>
+/// <param name="Led">The member held the leader key last, or called itself a primary.</param>
 /// <param name="InPause">Its key vanished while the cluster was paused, when no guard stops a primary.</param>
 public sealed record DepartedMember(Member Member, TimeSpan Since, bool Led, bool InPause)
 {
-    /// <summary>It may be accepting writes: a race has to ask it, whatever the synchronous state says.</summary>
+    /// <summary>
+    /// The member may be accepting writes: a race has to ask it, whatever the synchronous state says.
+    /// </summary>
     public bool MayBePrimary => Led || InPause;
 }
 

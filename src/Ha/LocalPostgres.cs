@@ -15,7 +15,7 @@ public enum DataDirectory
     /// <summary>A PostgreSQL data directory.</summary>
     Ready,
 
-    /// <summary>It cannot be read, or holds something else.</summary>
+    /// <summary>The directory cannot be read, or holds something else.</summary>
     Inaccessible,
 }
 
@@ -70,7 +70,7 @@ public enum DataDamage
     None,
 
     /// <summary>
-    /// They have diverged from a primary's history. Only a comparison with another primary removes this mark.
+    /// The data have diverged from a primary's history. Only a comparison with another primary removes this mark.
     /// </summary>
     Diverged,
 
@@ -81,8 +81,8 @@ public enum DataDamage
     ToBeReplaced,
 
     /// <summary>
-    /// They were restored to an earlier moment, and not promoted yet: the restore alone may start them. Or the data
-    /// that they replace stand aside, and nothing is in their place.
+    /// The data were restored to an earlier moment, and are not promoted yet: only the restore may start them. Or the
+    /// data that they replace were put aside, and nothing is in their place.
     /// </summary>
     Restored,
 }
@@ -93,7 +93,7 @@ public enum DataDamage
 /// <param name="Timeline">Latest checkpoint's TimeLineID.</param>
 /// <param name="Checkpoint">Latest checkpoint location.</param>
 /// <param name="MinimumRecoveryEnd">Minimum recovery ending location; 0/0 for a primary.</param>
-/// <param name="MinimumRecoveryTimeline">Its timeline; 0 for a primary.</param>
+/// <param name="MinimumRecoveryTimeline">The timeline of that position; 0 for a primary.</param>
 /// <param name="DataChecksums">Whether pages carry checksums.</param>
 /// <param name="WalLogHints">wal_log_hints at the last start.</param>
 public sealed record ControlFile(

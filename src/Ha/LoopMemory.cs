@@ -8,10 +8,10 @@ public enum DivergenceState
     /// <summary>Not compared since the last change that could matter.</summary>
     Unchecked,
 
-    /// <summary>They fit.</summary>
+    /// <summary>The local data are a part of the primary's history.</summary>
     Fits,
 
-    /// <summary>They have diverged: a rewind, or a new copy, is needed.</summary>
+    /// <summary>The local data have diverged: a rewind or a new copy is needed.</summary>
     Diverged,
 
     /// <summary>The rewind failed too often: a new copy, or another try much later.</summary>
@@ -30,7 +30,7 @@ public sealed record LoopMemory
     /// <summary>The empty initialize key is ours: we bootstrap.</summary>
     public bool WonInitialize => InitializeRevision != 0;
 
-    /// <summary>It tried to create the empty initialize key; the answer may have been lost.</summary>
+    /// <summary>This member tried to create the empty initialize key; the answer may have been lost.</summary>
     public bool AskedForInitialize { get; init; }
 
     /// <summary>The new cluster stands; its keys are still to be written.</summary>

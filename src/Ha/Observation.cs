@@ -100,7 +100,7 @@ public sealed record Observation
 }
 
 /// <summary>What the local configuration allows this member.</summary>
-/// <param name="Tags">Its tags.</param>
+/// <param name="Tags">The member's tags.</param>
 /// <param name="MayBootstrap">There is a bootstrap section: it may initialise a new cluster.</param>
 /// <param name="WatchdogProblem">A required watchdog is not usable: why; null when all is well.</param>
 /// <param name="CanCloneWithoutLeader">A create-replica method needs no source.</param>
@@ -232,20 +232,20 @@ public enum JobKind
 /// <summary>A running job.</summary>
 /// <param name="Kind">What it is.</param>
 /// <param name="StartedAt">Since when.</param>
-/// <param name="Progress">Its last sentence.</param>
+/// <param name="Progress">What the job reported last, as a sentence.</param>
 public sealed record JobView(JobKind Kind, TimeSpan StartedAt, string Progress)
 {
     /// <summary>How a <see cref="JobKind.Demote"/> stops PostgreSQL; null for every other job.</summary>
     public DemoteMode? Demotion { get; init; }
 
-    /// <summary>It stops PostgreSQL within a bound that the lease allows, whatever PostgreSQL does.</summary>
+    /// <summary>The job stops PostgreSQL within a time that the lease allows, whatever PostgreSQL does.</summary>
     public bool StopsInTime => Demotion is DemoteMode.Immediate or DemoteMode.ImmediateNoLock or DemoteMode.Offline;
 
     /// <summary>A <see cref="JobKind.Restart"/> that starts a primary again.</summary>
     public bool RestartsPrimary { get; init; }
 
     /// <summary>
-    /// It ends in a primary: it has no right to go on without the leader key, unless the cluster is paused.
+    /// The job ends with a primary: it may not go on without the leader key, unless the cluster is paused.
     /// </summary>
     public bool MakesPrimary => Kind is JobKind.Promote or JobKind.StartPrimary || RestartsPrimary;
 
@@ -273,13 +273,13 @@ public sealed record JobEnd(JobKind Kind, JobResult Result, string Detail, TimeS
 /// <summary>How a job ended.</summary>
 public enum JobResult
 {
-    /// <summary>It did what it should.</summary>
+    /// <summary>The job succeeded.</summary>
     Done,
 
-    /// <summary>It failed.</summary>
+    /// <summary>The job failed.</summary>
     Failed,
 
-    /// <summary>It was cancelled.</summary>
+    /// <summary>The job was cancelled.</summary>
     Cancelled,
 
     /// <summary>A start whose time is up while the server is still starting.</summary>

@@ -3,22 +3,22 @@ using Routing.Cluster;
 namespace Routing.Ha;
 
 /// <summary>
-/// What an operator asks this member for. One is open at a time; it is open until its job begins, or it is refused.
+/// What an operator asks this member for. One order is open at a time, until its job begins or it is refused.
 /// </summary>
-/// <param name="Id">Tells it from others.</param>
+/// <param name="Id">A number that no other order of this agent has.</param>
 public abstract record Order(long Id);
 
 /// <summary>Restart PostgreSQL, now.</summary>
-/// <param name="Id">Tells it from others.</param>
-/// <param name="Filter">Only if this holds.</param>
+/// <param name="Id">The order's number.</param>
+/// <param name="Filter">PostgreSQL is restarted only if this holds.</param>
 /// <param name="Timeout">How long the start may take; null: <c>primary_start_timeout</c>.</param>
 public sealed record RestartOrder(long Id, RestartFilter Filter, TimeSpan? Timeout) : Order(Id);
 
 /// <summary>Replace the local data by a copy of another member, whatever they are.</summary>
-/// <param name="Id">Tells it from others.</param>
-/// <param name="Force">End the job that runs.</param>
+/// <param name="Id">The order's number.</param>
+/// <param name="Force">The job that runs is ended for it.</param>
 /// <param name="FromLeader">
-/// Copy the leader, by <c>pg_basebackup</c>; else the member and the way that a new member would take.
+/// Copy the leader, by <c>pg_basebackup</c>; otherwise from the source and by the method that a new member would use.
 /// </param>
 public sealed record ReinitializeOrder(long Id, bool Force, bool FromLeader) : Order(Id);
 
@@ -40,6 +40,6 @@ public enum OrderRefusal
     /// <summary>This member leads: its data are the cluster's.</summary>
     IsLeader,
 
-    /// <summary>It would fail; the detail says why.</summary>
+    /// <summary>The restart or the copy would fail; the detail says why.</summary>
     Failed,
 }

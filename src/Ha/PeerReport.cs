@@ -4,15 +4,15 @@ namespace Routing.Ha;
 
 /// <summary>What another member told about itself when it was asked directly.</summary>
 /// <param name="Name">The member.</param>
-/// <param name="Reachable">It answered. When false, everything else holds its default.</param>
+/// <param name="Reachable">The peer answered. When false, everything else holds its default.</param>
 /// <param name="IsPrimary">Its server is not in recovery.</param>
 /// <param name="Position">
 /// Primary: where it writes; standby: the later of received and replayed. 0/0 when unknown.
 /// </param>
 /// <param name="Timeline">Its timeline; 0 when unknown.</param>
-/// <param name="NoFailover">It must not lead.</param>
+/// <param name="NoFailover">The peer must not lead.</param>
 /// <param name="FailoverPriority">Larger wins at equal WAL; 0: must not lead; 1 when it reports none.</param>
-/// <param name="WatchdogFailed">It needs a watchdog and has none, so it cannot lead.</param>
+/// <param name="WatchdogFailed">The peer needs a watchdog and has none, so it cannot lead.</param>
 public sealed record PeerReport(
     string Name,
     bool Reachable,
@@ -37,7 +37,7 @@ public sealed record PeerReport(
     /// </summary>
     public TimeSpan? Age { get; init; }
 
-    /// <summary>It has seen that the cluster is paused: then no guard stops its server.</summary>
+    /// <summary>The peer has seen that the cluster is paused: no guard stops its server then.</summary>
     public bool Paused { get; init; }
 
     /// <summary>Why its data must never lead, in one sentence; null when it knows of nothing against them.</summary>

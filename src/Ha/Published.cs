@@ -51,12 +51,12 @@ public static class Published
                 ?? from.ToString()
             : null;
 
-    /// <summary>Its role.</summary>
+    /// <summary>The role that this member publishes.</summary>
     public static Role Role(Observation o) => o switch
     {
         { Local.Data: DataDirectory.Empty }
             or { Job.Kind: JobKind.Clone or JobKind.Reinitialize or JobKind.Bootstrap } => Cluster.Role.Uninitialized,
-        // It has written its last WAL record, and waits only until its standbys have it.
+        // The server has written its last WAL record, and only waits until its standbys have received it.
         { Job.Kind: JobKind.Demote, Local: { IsPrimary: true, Control.State: ControlState.ShutDown } }
             when o.Leader != o.Self => Cluster.Role.Demoted,
         { Local.Server: ServerState.Running or ServerState.Unresponsive, Local.IsPrimary: true } =>

@@ -71,7 +71,7 @@ public sealed record SlotBasis(ClusterSnapshot Cluster, bool DcsIsSilent)
                 member with { XlogLocation = told.Value, ReceiveLsn = told.Value, ReplayLsn = told.Value })),
     };
 
-    /// <summary>Its keys hang on a lease that may have ended meanwhile.</summary>
+    /// <summary>The cluster with this leader, whose keys may be gone meanwhile, as they belong to a lease.</summary>
     private static ClusterSnapshot WithLeader(ClusterSnapshot cluster, string leader, FailsafeView failsafe) =>
         cluster with
     {

@@ -6,7 +6,7 @@ public enum HealthProblem
     /// <summary>Nothing that the probes see.</summary>
     None,
 
-    /// <summary>It refuses connections because all are in use. Sessions that are open go on.</summary>
+    /// <summary>The server refuses connections because all are in use. Open sessions go on.</summary>
     NoConnections,
 
     /// <summary>The process is there, and it has answered nothing for a while.</summary>
@@ -15,15 +15,15 @@ public enum HealthProblem
     /// <summary>A write to its disk hangs.</summary>
     DiskHangs,
 
-    /// <summary>Its disk has no space left, or nearly none.</summary>
+    /// <summary>The disk has no space left, or nearly none.</summary>
     DiskFull,
 
-    /// <summary>Its disk takes no writes: it is mounted read-only, or broken.</summary>
+    /// <summary>The disk takes no writes: it is mounted read-only, or broken.</summary>
     DiskReadOnly,
 }
 
 /// <summary>What the last probe of the disk showed.</summary>
-/// <param name="Problem">None, or one of the three of the disk.</param>
+/// <param name="Problem"><see cref="HealthProblem.None"/>, or one of the problems of a disk.</param>
 /// <param name="Detail">Which directory, and what the kernel said; empty when there is no problem.</param>
 public readonly record struct DiskHealth(HealthProblem Problem, string Detail)
 {

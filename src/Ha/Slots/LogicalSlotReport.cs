@@ -8,7 +8,7 @@ namespace Routing.Ha.Slots;
 /// server, and it is made again.
 /// </summary>
 /// <param name="Leader">The member that leads.</param>
-/// <param name="Term">Its term.</param>
+/// <param name="Term">The leader's term.</param>
 /// <param name="PostmasterStart">When the local server was started.</param>
 public sealed record SlotGround(string Leader, Term Term, DateTimeOffset? PostmasterStart);
 

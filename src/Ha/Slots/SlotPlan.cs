@@ -13,8 +13,8 @@ public abstract record SlotAction(string Name, string Reason)
 
     /// <summary>Create a logical slot (on the primary).</summary>
     /// <param name="Name">The slot's name.</param>
-    /// <param name="Database">Its database.</param>
-    /// <param name="Plugin">Its output plugin.</param>
+    /// <param name="Database">The slot's database.</param>
+    /// <param name="Plugin">The slot's output plugin.</param>
     /// <param name="Reason">Why, in a few words for the log.</param>
     public sealed record CreateLogical(string Name, string Database, string Plugin, string Reason)
         : SlotAction(Name, Reason);
@@ -30,7 +30,8 @@ public abstract record SlotAction(string Name, string Reason)
     public sealed record Drop(string Name, string Reason) : SlotAction(Name, Reason);
 
     /// <summary>
-    /// It may take long: it decodes WAL, or waits for running transactions. The loop does not wait for it.
+    /// The action may take long, because it decodes WAL or waits for running transactions. The loop does not wait for
+    /// it.
     /// </summary>
     public bool MayTakeLong => this is CreateLogical or Advance { Database: not null };
 }

@@ -12,7 +12,7 @@ internal sealed record WantedSlot(string Name, string Reason)
 
     public string? Plugin { get; init; }
 
-    /// <summary>It stands in the configuration.</summary>
+    /// <summary>The slot is declared in the dynamic configuration (<c>slots</c>).</summary>
     public bool IsPermanent { get; init; }
 
     /// <summary>The member that uses it, while its key exists.</summary>

@@ -35,8 +35,10 @@ public sealed record CommitWait
 }
 
 /// <summary>A standby, and what it means for a commit.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="State">Its state in <c>pg_stat_replication</c>; <c>disconnected</c> when it has no row there.</param>
+/// <param name="Name">The member's name.</param>
+/// <param name="State">
+/// The standby's state in <c>pg_stat_replication</c>; <c>disconnected</c> when it has no row there.
+/// </param>
 /// <param name="SyncState"><c>sync</c>, <c>quorum</c>, <c>potential</c>, <c>async</c>; empty without a row.</param>
 /// <param name="Counts">PostgreSQL counts it for commits now.</param>
 /// <param name="WriteLsn">Written there; null when unknown.</param>

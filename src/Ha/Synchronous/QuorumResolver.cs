@@ -197,7 +197,9 @@ public static class QuorumResolver
         return new QuorumStep.Require(Math.Min(s.Count, s.Voters.Count), s.Names.Intersect(s.Voters));
     }
 
-    /// <summary>Takes back what is larger than the other side needs: the trace of an unfinished change.</summary>
+    /// <summary>
+    /// Reduces what an unfinished change has left larger than needed, in the key or in the parameter.
+    /// </summary>
     private static QuorumStep? Relax(QuorumSituation s)
     {
         if (LeastQuorum(s, s.Voters) >= s.Quorum)

@@ -42,7 +42,7 @@ internal static class QuorumSync
         };
         if (force.Method == SyncMethod.First && count > 0 && situation.IsSafe)
         {
-            // Just as many of the same names; what has to change besides comes next.
+            // First a commit waits for as many of the same names; other changes come in the next steps.
             return SyncPlanner.Ask(o, Text(o.Config, count, names),
                 "waits for any of its standbys from now on: the mode is quorum");
         }
@@ -110,8 +110,8 @@ internal static class QuorumSync
     }
 
     /// <summary>
-    /// The last gate before the key is written, told apart from the resolver on purpose: every race that the new
-    /// content allows meets every acknowledgement, those to come and those of the past.
+    /// A last check before the key is written, independent of the resolver on purpose: any members that could win a
+    /// race by the new content include one that holds each acknowledged commit, of the past and to come.
     /// </summary>
     private static bool IsProven(QuorumSituation s, QuorumStep.Publish step, ImmutableSortedSet<string> confirmed)
     {

@@ -4,7 +4,7 @@ namespace Routing.Ha.Synchronous;
 
 /// <summary>A peer's answer in a race.</summary>
 /// <param name="Name">The peer's name.</param>
-/// <param name="Lsn">Its WAL position; 0/0 when it named none.</param>
+/// <param name="Lsn">The member's WAL position; 0/0 when it reported none.</param>
 /// <param name="Timeline">
 /// Its timeline; 0 when it named none. A higher one is ahead whatever the position: a member that was away while
 /// another led may hold more bytes, but not those that count.

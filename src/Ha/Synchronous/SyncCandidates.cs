@@ -4,7 +4,7 @@ using Routing.Cluster;
 namespace Routing.Ha.Synchronous;
 
 /// <summary>A standby that may be synchronous.</summary>
-/// <param name="Member">Its member record.</param>
+/// <param name="Member">The standby's member record.</param>
 /// <param name="SyncState">What PostgreSQL says of it.</param>
 /// <param name="Lsn">The position that commits wait for.</param>
 internal sealed record SyncCandidate(Member Member, string SyncState, Lsn Lsn)
@@ -15,7 +15,7 @@ internal sealed record SyncCandidate(Member Member, string SyncState, Lsn Lsn)
 /// <summary>Finds the standbys that may be synchronous, the preferred ones first.</summary>
 internal static class SyncCandidates
 {
-    /// <summary>All of them, whatever their lag.</summary>
+    /// <summary>All standbys that stream and may be synchronous, whatever their lag.</summary>
     public static ImmutableArray<SyncCandidate> Streaming(SyncObservation o)
     {
         var streaming = NameSet.Of(o.Senders.Where(IsStreaming).Select(sender => sender.ApplicationName));
@@ -44,7 +44,7 @@ internal static class SyncCandidates
         static bool IsStreaming(WalSender sender) => sender.State == "streaming";
     }
 
-    /// <summary>Those that shall be synchronous.</summary>
+    /// <summary>The standbys that shall be synchronous.</summary>
     /// <param name="o">The observation.</param>
     /// <param name="streaming">The result of <see cref="Streaming"/>.</param>
     /// <param name="count">How many a commit shall wait for.</param>
