@@ -188,7 +188,8 @@ skipped_tests() {
     local report
     for report in "$results"/*.xml; do
         [ -e "$report" ] || continue
-        tr -d '\n' <"$report" | grep -oE '<test [^>]*result="Skip"[^>]*> *<reason>(<!\[CDATA\[)?[^]<]*' |
+        tr -d '\n' <"$report" | sed -E 's:<traits>(<trait [^>]*>)*</traits>::g' |
+            grep -oE '<test [^>]*result="Skip"[^>]*> *<reason>(<!\[CDATA\[)?[^]<]*' |
             sed -E 's/.* name="([^"]*)".*<reason>(<!\[CDATA\[)?(.*)/    \1: \3/'
     done | plain_xml | sort || true   # grep finds none in most reports
 }
