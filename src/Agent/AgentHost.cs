@@ -327,7 +327,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
-            LogStoreMarkNotKept(problem.Message);   // of use only to a process that starts after etcd was restored
+            LogStoreMarkNotKept(problem.Message);   // only a process that starts after etcd was restored needs the mark
         }
     }
 
@@ -383,7 +383,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     {
         if (Interlocked.Increment(ref _reloads) > 1)
         {
-            return;   // one is on its way, and will begin anew when it is done
+            return;   // a reload runs already, and begins anew when it is done
         }
         int seen;
         do
@@ -437,7 +437,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         }
         catch (Exception problem)
         {
-            // Whatever it was: nobody waits for this, and the next reload must not find one that never ended.
+            // Whatever has failed: no caller waits for this, and the next reload must not find one that never ended.
             LogReloadFailed(problem);
         }
     }

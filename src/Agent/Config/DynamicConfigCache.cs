@@ -75,7 +75,7 @@ internal static class DynamicConfigCache
         }
         catch (UnauthorizedAccessException)
         {
-            return false;   // another user's: it is replaced
+            return false;   // the file belongs to another user: it is replaced
         }
     }
 }

@@ -20,7 +20,7 @@ internal sealed record RunningServer
     /// <summary>Whether it is in recovery.</summary>
     public bool IsStandby { get; init; }
 
-    /// <summary>Its version as a number, such as 150004.</summary>
+    /// <summary>The server's version as a number, such as 150004.</summary>
     public int Version { get; init; }
 
     /// <summary>Roles that may replicate and log in, other than superusers.</summary>
@@ -38,10 +38,10 @@ internal sealed record RunningServer
     /// <summary>Where it listens: names and addresses with commas between them, or <c>*</c>.</summary>
     public required string ListenAddresses { get; init; }
 
-    /// <summary>Its port.</summary>
+    /// <summary>The server's port.</summary>
     public required int Port { get; init; }
 
-    /// <summary>Its <c>cluster_name</c>; empty for none.</summary>
+    /// <summary>The server's <c>cluster_name</c>; empty when it has none.</summary>
     public required string ClusterName { get; init; }
 
     /// <summary>Whether pg_rewind can work: data checksums, or <c>wal_log_hints</c>.</summary>
@@ -62,7 +62,7 @@ internal sealed record RunningServer
     /// <summary>The superuser that was used.</summary>
     public required string Superuser { get; init; }
 
-    /// <summary>Its password; null when none was needed.</summary>
+    /// <summary>The user's password; null when none was needed.</summary>
     public string? Password { get; init; }
 }
 

@@ -14,7 +14,9 @@ public sealed record PostgresConfig
     /// </summary>
     public required ImmutableSortedDictionary<string, string> Parameters { get; init; }
 
-    /// <summary>Those that also stand on the postgres command line, so that ALTER SYSTEM can't change them.</summary>
+    /// <summary>
+    /// The parameters that also stand on the command line of <c>postgres</c>, so that ALTER SYSTEM can't change them.
+    /// </summary>
     public required ImmutableSortedDictionary<string, string> ControlledParameters { get; init; }
 
     /// <summary>

@@ -8,7 +8,7 @@ namespace Routing.Agent.Events;
 /// The agent's diary: the last events, those of its earlier lives included. Written by the loop, read by REST.
 /// </summary>
 /// <param name="time">The clock.</param>
-/// <param name="capacity">So many events are kept in memory; the oldest one goes first.</param>
+/// <param name="capacity">The number of events in memory; a new one takes the place of the oldest.</param>
 /// <param name="member">The member whose diary this is.</param>
 /// <param name="file">Where events outlive the agent; null: nowhere.</param>
 internal sealed class AgentEvents(TimeProvider time, int capacity = 512, string member = "", EventFile? file = null)

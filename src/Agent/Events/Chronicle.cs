@@ -226,7 +226,7 @@ internal sealed class Chronicle(AgentEvents events)
         {
             if (ended.StartedAt != _jobTold)
             {
-                // It was over before the loop looked again.
+                // The job ended before the loop looked again.
                 TellBegun(o, ended.Kind, null, null, ended.StartedAt);
             }
             Tell(o, EventKind.Job, $"{JobWord(ended.Kind)}_{ResultWord(ended.Result)}",
@@ -307,7 +307,9 @@ internal sealed class Chronicle(AgentEvents events)
         }
     }
 
-    /// <summary>It is kept from leading by what is configured, whatever WAL it has.</summary>
+    /// <summary>
+    /// Whether the decision is that the configuration does not allow this member to lead, whatever WAL it has.
+    /// </summary>
     public static bool IsNotAllowed(Decision decision) =>
         decision.Code is "nofailover" or "not_failsafe_member" or "watchdog";
 

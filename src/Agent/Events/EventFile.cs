@@ -81,7 +81,7 @@ internal sealed partial class EventFile(string path, ILogger logger, long mostBy
             {
                 if (File.Exists(file))
                 {
-                    // Numbers rise: what a damaged line says otherwise is no event of ours.
+                    // The ids of events rise: a line with a lower one is damaged.
                     events.AddRange(File.ReadLines(file).Select(ClusterEventJson.ReadLine).OfType<ClusterEvent>());
                 }
             }
@@ -114,7 +114,7 @@ internal sealed partial class EventFile(string path, ILogger logger, long mostBy
             }
             catch (Exception problem)
             {
-                // Whatever it was: the agent goes on, and the next events are tried again.
+                // Whatever has failed: the agent goes on, and writes the file again with the next events.
                 Interlocked.Add(ref _dropped, batch.Count);
                 _isTorn = true;
                 if (problem.Message != _problem)

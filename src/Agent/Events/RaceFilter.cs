@@ -3,7 +3,7 @@ using Routing.Ha;
 namespace Routing.Agent.Events;
 
 /// <summary>
-/// Tells which answers of other members are news: while no member leads they are asked twice a second.
+/// Finds out which answers of other members are new: while no member leads they are asked twice a second.
 /// </summary>
 internal sealed class RaceFilter
 {

@@ -1,6 +1,6 @@
 namespace Routing.Agent.Events;
 
-/// <summary>Tells which decisions are news, and which say the same as one a moment ago.</summary>
+/// <summary>Finds out which decisions are new, and which repeat one of a moment ago.</summary>
 /// <remarks>
 /// A member that waits for something comes to the same few decisions again and again, in turn, with figures that
 /// change. Each of them is told once, and again after a minute, until the leader or the role has changed.

@@ -222,7 +222,7 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
                 {
                     if (instant < word.Deadline)
                     {
-                        Wake();   // it sleeps until the old deadline; a shorter lease counts at once
+                        Wake();   // the fence sleeps until the old deadline; a shorter lease counts at once
                     }
 
                     return true;

@@ -211,7 +211,7 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
         {
             if (!word.IsArmed && (page.ExitWanted || _toldToEnd || isLonely))
             {
-                // What it did last is told by the next agent; the file may be a successor's by now.
+                // The next agent reports what this fence did last; the file may belong to another fence by now.
                 LeavesNothing = !_toldToEnd && (_actedAt == 0 || _actedAt < _agentLastSeen) && page.IsStillAt(name);
                 return true;
             }

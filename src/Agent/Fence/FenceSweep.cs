@@ -20,7 +20,7 @@ internal static class FenceSweep
     public static int BesideOf(string directory, DateTimeOffset now)
     {
         var own = Path.GetFullPath(directory);
-        // Beside a data directory there is nobody else's.
+        // Beside a data directory there are no files of other agents.
         if (Path.GetDirectoryName(own) is not { } place
             || Path.GetFileName(own).StartsWith(".routing-", StringComparison.Ordinal))
         {

@@ -114,12 +114,12 @@ internal sealed class AgentLoop : IDisposable
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         _watch.Changed += OnWatch;
-        _keeper.Observe(_watch.Current.Snapshot);   // it may have come before
+        _keeper.Observe(_watch.Current.Snapshot);   // a snapshot may have come before
         _keeper.Adopt(_config.Timing);
         _observer.Begin();
         var keeping = _keeper.RunAsync(stop.Token);
-        // Whatever ends the keeper: nobody renews the lease any more, and the loop must not wait for its next run to
-        // notice.
+        // However the keeper ends: the lease is not renewed any more, and the loop has to notice that before its next
+        // run.
         _ = keeping.ContinueWith(
             _ => Signal.Wake(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
             TaskScheduler.Default);
@@ -172,7 +172,7 @@ internal sealed class AgentLoop : IDisposable
         Signal.Dispose();
     }
 
-    // Not CancelAsync, which goes over the thread pool: what hangs on this token ends at once.
+    // Not CancelAsync, which uses the thread pool: the work with this token has to end at once.
     private static void Cancel(CancellationTokenSource source) => source.Cancel();
 
     private void OnWatch(ClusterView view)
@@ -200,7 +200,7 @@ internal sealed class AgentLoop : IDisposable
         Interlocked.MemoryBarrier();
         if (_watch.Current is var newest && !ReferenceEquals(newest, sighting.View))
         {
-            WakeFor(newest);   // it came after the look, and was compared with what was seen before
+            WakeFor(newest);   // it came after the observation, and was compared with the one before
         }
         GuardRule.Apply(observation, _guard);
         await _applier.ApplyChangeAsync(observation, cancellationToken);
@@ -259,7 +259,7 @@ internal sealed class AgentLoop : IDisposable
     {
         if (_learned.ExitCode is null)
         {
-            // What the job that has just been started changes is told at once, not with the next run.
+            // The state that the started job has changed is published at once, not with the next run.
             var present = observation with { Job = _jobs.Current, Ended = null, Memory = _memory };
             await _keys.TendAsync(present, member, cancellationToken);
         }

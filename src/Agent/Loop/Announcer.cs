@@ -7,7 +7,7 @@ using Routing.Ha;
 
 namespace Routing.Agent.Loop;
 
-/// <summary>Tells changes of decision, leader and role to the log and to the diary.</summary>
+/// <summary>Writes changes of decision, leader and role to the log and to the events.</summary>
 internal sealed partial class Announcer(AgentEvents events, ILogger<Announcer> logger)
 {
     private readonly Chronicle _chronicle = new(events);

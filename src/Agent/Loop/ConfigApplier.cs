@@ -38,7 +38,7 @@ internal sealed partial class ConfigApplier(
         {
             return;
         }
-        var reload = Interlocked.Exchange(ref _reload, false);   // one that comes at this moment is not lost
+        var reload = Interlocked.Exchange(ref _reload, false);   // a request that comes at this moment is not lost
         var result = await postgres.ApplyConfigurationAsync(o.Config, reload, cancellationToken);
         if (result.Ok)
         {
@@ -66,8 +66,8 @@ internal sealed partial class ConfigApplier(
         if (o.Local.Server == ServerState.Running && _appliedAs != role
             && (_failedAt is not { } failedAt || MayApplyAgain(failedAt, o)))
         {
-            // A start writes what its role needs; a promotion has no time for that, and is over now.
-            _appliedAs = null;   // until it is done
+            // A start has written the settings of its role; a promotion has no time for that, so they are written now.
+            _appliedAs = null;   // until the settings are applied
             postgres.LeadStandbyCluster(role == Role.StandbyLeader);
             try
             {

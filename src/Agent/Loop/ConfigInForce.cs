@@ -28,7 +28,7 @@ internal sealed partial class ConfigInForce
     /// <summary>The last valid configuration.</summary>
     public DynamicConfig Config { get; private set; }
 
-    /// <summary>Its times, corrected as every member corrects them.</summary>
+    /// <summary>The times of <see cref="Config"/>, corrected as every member corrects them.</summary>
     public Timing Timing { get; private set; }
 
     /// <summary>Adopts what a snapshot tells: the configuration, and whether all members allow short times.</summary>

@@ -92,8 +92,8 @@ internal sealed class DemotionJob(
     }
 
     /// <summary>
-    /// Tells where this primary's WAL has ended: the remote side, which is to be promoted, needs so much. The key is
-    /// kept: this member has everything, and goes on as the standby leader.
+    /// Publishes where this primary's WAL has ended: the remote cluster, which is to be promoted, needs WAL up to
+    /// there. This member keeps the leader key: it has all WAL, and goes on as the standby leader.
     /// </summary>
     private async Task<(JobResult, string)> PublishEndAsync(PerformedRun run, CancellationToken cancellationToken)
     {
@@ -118,7 +118,7 @@ internal sealed class DemotionJob(
         {
             CheckpointLimit = s_requestedCheckpointLimit,
         },
-        // No limit: what turned immediate would leave the remote side without the end of the WAL.
+        // Without a limit: a stop that became immediate would leave the remote cluster without the last WAL.
         DemoteMode.ToStandby => new StopPlan(StopMode.Fast, Checkpoint: true)
         {
             CheckpointLimit = s_requestedCheckpointLimit,

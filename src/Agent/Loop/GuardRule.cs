@@ -10,7 +10,7 @@ internal static class GuardRule
     /// </summary>
     public static void Apply(Observation o, IPrimaryGuard guard)
     {
-        // What a silent server was last is known, not what it is: its files and what it was asked for tell more.
+        // Of a silent server only its last role is known: its files, and the last command to it, say more.
         var mayWrite = o.Job is { MakesPrimary: true }
             || o.Local.AcceptsWrites || o.Local.PromotionAsked
             || o.Local is { HasProcess: true, HasRecoverySignal: false };

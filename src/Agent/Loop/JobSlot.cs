@@ -113,7 +113,7 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
         }
         catch (Exception problem)
         {
-            // The environment failed; the loop looks at the world again and decides anew.
+            // Something outside failed: the loop observes again and decides anew.
             LogBroken(problem, name);
             (result, detail) = (JobResult.Failed, problem.Message);
         }

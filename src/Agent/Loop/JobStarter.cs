@@ -16,7 +16,7 @@ internal sealed class JobStarter(
     /// </summary>
     public bool TryStart(HaAction action, PerformedRun run)
     {
-        // Frozen since the decision, or held up by another action, we may lead no more.
+        // This process may have been frozen since the decision, or held up by another action, and lead no more.
         var makesPrimary = action is HaAction.Promote or HaAction.StartPrimary or HaAction.Restart { AsPrimary: true };
         if (makesPrimary && !run.Config.Pause && !LeadsStill())
         {
@@ -25,7 +25,7 @@ internal sealed class JobStarter(
         }
         if (makesPrimary && !run.Config.Pause && !guard.Prepare(run.Observation.Timing))
         {
-            // The key may be held for long: the device that could be opened then is asked again.
+            // The key may be held for long already: whether the watchdog can be opened is found out again.
             logger.NotDone(action.GetType().Name, "not begun", guard.WatchdogProblem ?? "");
             return false;
         }
@@ -211,7 +211,7 @@ internal sealed class JobStarter(
     {
         await postgres.StopAsync(
             new StopPlan(StopMode.Immediate) { BeforeStopLimit = TimeSpan.Zero }, cancellationToken);
-        // First the key, then the data: a write of the key that is still under way fails from here on.
+        // The key first, the data after it: a write of the key that is still under way fails from here on.
         var (isFree, detail) = await keys.FreeInitializeAsync(run.Observation, cancellationToken);
         if (!isFree)
         {

@@ -62,7 +62,7 @@ internal sealed class KeyWrites(IClusterStore store, LeaseKeeper keeper)
     public async ValueTask<WriteOutcome?> RaceInitializeAsync(CancellationToken cancellationToken)
     {
         var lease = await keeper.LeaseForKeysAsync(cancellationToken);
-        // On our lease: should we die while bootstrapping, the scope is free again.
+        // The key is on this agent's lease: when the agent dies while it bootstraps, the scope is free again.
         return lease == 0
             ? null
             : await store.PutAsync(ClusterKeys.Initialize, "", WriteCondition.Absent, lease, cancellationToken);
@@ -101,7 +101,7 @@ internal sealed class KeyWrites(IClusterStore store, LeaseKeeper keeper)
             : (true, "");
     }
 
-    /// <summary>Tells where the WAL of this cluster's last primary ends.</summary>
+    /// <summary>Publishes where the WAL of this cluster's last primary ends.</summary>
     public ValueTask<WriteOutcome> WriteDemotionAsync(CleanDemotion demotion, CancellationToken cancellationToken) =>
         store.PutAsync(ClusterKeys.Demotion, demotion.Write(), WriteCondition.Always, 0, cancellationToken);
 

@@ -47,7 +47,7 @@ internal sealed record Learned
     {
         if (SyncRefused && memory.Sync is { } planned && o.Memory.Sync?.Unanswered(o.Cluster!.Sync) is null)
         {
-            // Unless an earlier attempt had no answer, nothing can land any more: the planner is free again.
+            // Unless an earlier attempt had no answer, no write can take effect later: the planner may plan again.
             memory = memory with { Sync = planned with { Wrote = null } };
         }
         return InitializeRevision == 0 ? memory : memory with { InitializeRevision = InitializeRevision };

@@ -154,8 +154,8 @@ internal sealed record LeaseBelief
 
     /// <summary>A pushed snapshot tells that the key is gone or belongs to another member.</summary>
     public bool IsLostIn(ClusterSnapshot snapshot) =>
-        // Of a key in an earlier life of the store a snapshot tells nothing. A key that was written over, not deleted,
-        // keeps its term.
+        // A snapshot says nothing about a key of an earlier life of the store. A key that was overwritten, and not
+        // deleted, keeps its term.
         Held is { } held && snapshot.Life.Number == held.Term.Life && snapshot.Revision >= held.ModRevision
         && !(snapshot.Leader is { } leader && leader.Term == held.Term && leader.Holder == held.Holder);
 }

@@ -147,7 +147,7 @@ internal sealed partial class LeaseKeeper(
             _gate.Release();
             if (HasToRelease())
             {
-                _sleep.Wake();   // it asks again now, not with the next renewal
+                _sleep.Wake();   // the keeper asks again now, not with the next renewal
             }
         }
     }
@@ -485,7 +485,7 @@ internal sealed partial class LeaseKeeper(
             return;
         }
         Tell();
-        listener.Wake();   // the loop's next run was set by the longer one
+        listener.Wake();   // the time of the loop's next run was set by the longer lease
     }
 
     /// <summary>Draws the conclusion from an answer about the leader key.</summary>
@@ -530,7 +530,8 @@ internal sealed partial class LeaseKeeper(
     }
 
     /// <summary>
-    /// Tells what is believed; in order, as a later deadline that comes first would be put back by the earlier one.
+    /// Reports the belief to the listener, one report at a time: an earlier one that came later would replace the newer
+    /// deadline.
     /// </summary>
     private void Tell()
     {

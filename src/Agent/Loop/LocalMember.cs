@@ -3,7 +3,9 @@ using Routing.Cluster;
 
 namespace Routing.Agent.Loop;
 
-/// <summary>Who this member is, by its local configuration. Swapped whole at a reload.</summary>
+/// <summary>
+/// This member's name, addresses and tags, by its local configuration. A reload replaces the whole record.
+/// </summary>
 /// <param name="Scope">The cluster's name.</param>
 /// <param name="Name">Its own name.</param>
 /// <param name="ConnUrl">Published: where its PostgreSQL is.</param>
@@ -20,6 +22,6 @@ internal sealed record LocalMember(
     /// <summary>Published: the site that it stands in; null: none is configured.</summary>
     public string? Site { get; init; }
 
-    /// <summary>It knows where the repository is.</summary>
+    /// <summary>Whether a repository of backups is configured, from which the member can restore its data.</summary>
     public bool CanRestore { get; init; }
 }

@@ -44,7 +44,7 @@ internal sealed partial class LogicalSlotWorker(
             }
             cancel = _cancel = new CancellationTokenSource(s_limit, time);
         }
-        _ = RunAsync(job, cancel);   // ends by itself, and tells everything that goes wrong
+        _ = RunAsync(job, cancel);   // ends by itself, and logs each error
     }
 
     /// <summary>The server stops, or changes its role: what runs is ended, and its result counts no more.</summary>
@@ -61,7 +61,7 @@ internal sealed partial class LogicalSlotWorker(
         }
         catch (ObjectDisposedException)
         {
-            // It has just ended.
+            // The work has just ended.
         }
     }
 

@@ -32,7 +32,7 @@ internal sealed class LoopObserver(
         var local = await postgres.ObserveAsync(cancellationToken);
         if (local.PostmasterPid > 0 && local.PostmasterPid == _inheritedPid)
         {
-            // an earlier agent's order names it: a primary, or to be one
+            // an earlier agent's order to its fence names this server: it is a primary, or was to become one
             local = local with { PromotionAsked = true };
         }
         var (snapshot, isLive, lastContact) = cluster.Look();
@@ -78,7 +78,7 @@ internal sealed class LoopObserver(
             ShutdownRequested = shutdownRequested,
             Memory = memory,
         };
-        // A watch that is live has had a sign of life a moment ago, though nothing changed for long.
+        // A watch that is live has heard from etcd a moment ago, even when no key has changed for long.
         return new Sighting(observation, observedAt, isLive ? observedAt : lastContact) { View = cluster.Seen };
     }
 }

@@ -14,7 +14,7 @@ internal sealed class LoopPace(LeaseKeeper keeper, TimeProvider time)
     public TimedToken WithinLease(DynamicConfig config, CancellationToken cancellationToken)
     {
         var lease = keeper.View;
-        // In failsafe mode the members are asked when half of the lease is over: that needs the rest of it.
+        // In failsafe mode the members are asked when half of the lease is over: the second half is needed for that.
         var half = lease.Ttl / 2;
         var left = lease.LeaderLeft - (config.FailsafeMode && lease.LeaderLeft > half ? half : lease.SafetyMargin);
         return lease.HoldsLeader && left > TimeSpan.Zero

@@ -44,8 +44,7 @@ internal sealed class LoopSignal : IDisposable
             _sleeper = sleeper;
             _timer.Change(atMost < TimedToken.Longest ? atMost : TimedToken.Longest, Timeout.InfiniteTimeSpan);
         }
-        // Not Task.WaitAsync: its promise hops over the thread pool, and the simulation replays schedules on one
-        // thread.
+        // Not Task.WaitAsync: it completes on the thread pool, and the simulation replays schedules on one thread.
         using var given =
             cancellationToken.UnsafeRegister(static state => ((TaskCompletionSource)state!).TrySetCanceled(), sleeper);
         await sleeper.Task;

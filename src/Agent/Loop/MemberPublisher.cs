@@ -35,12 +35,12 @@ internal sealed partial class MemberPublisher(
         var lease = await keeper.LeaseForKeysAsync(cancellationToken);
         if (lease == 0)
         {
-            return;   // no lease to hang it on: the keeper is trying
+            return;   // there is no lease for the key: the keeper is trying to get one
         }
         var recently = time.GetElapsedTime(_writtenAt) < loopWait * 0.9;
         if (lease == _writtenLease && recently && unmoved == _unmoved)
         {
-            return;   // nothing but positions can differ: most runs end here, before a text is made
+            return;   // only positions can differ: most runs end here, before any JSON is made
         }
         var value = KeyWriter.Member(member);
         var isMissing = cluster.Members.GetValueOrDefault(member.Name)?.LeaseId != lease;

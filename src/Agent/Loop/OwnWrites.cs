@@ -36,7 +36,7 @@ internal sealed class OwnWrites(TopologyWatch watch, LeaseKeeper keeper, string 
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            // The watch lags: decide on what there is; every write is conditional.
+            // The watch lags: the decision uses the snapshot that there is; every write is conditional.
         }
     }
 
@@ -81,7 +81,7 @@ internal sealed class OwnWrites(TopologyWatch watch, LeaseKeeper keeper, string 
     {
         if (snapshot.Life.Number != _failsafeLife)
         {
-            _possible = null;   // what was written to the earlier life does not stand in this one
+            _possible = null;   // a write to the earlier life of the store is not in this one
         }
         if (_possible is null || keeper.Held is null)
         {

@@ -14,7 +14,7 @@ internal sealed class PeerQuestions(
     /// <summary>The longest that a peer may take to answer before it counts as unreachable.</summary>
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
 
-    /// <summary>The same for members whose agent is ours: their REST answers from memory.</summary>
+    /// <summary>The same limit for members with this agent, not Patroni: their REST answers from memory.</summary>
     private static readonly TimeSpan s_fastLimit = TimeSpan.FromMilliseconds(700);
 
     /// <summary>Asks members how far they are.</summary>
@@ -48,13 +48,13 @@ internal sealed class PeerQuestions(
         learned = learned with { FailsafeAskedAt = askedAt };
         if (cluster.Failsafe is not { } members || !members.ContainsKey(run.Member.Name))
         {
-            return learned;   // we are not in the list: nobody may vouch for us
+            return learned;   // this member is not in the list: no member may consent
         }
         var others = members.Where(pair => pair.Key != run.Member.Name).ToList();
         var ttl = run.Observation.Timing.Ttl;
         var message =
             new FailsafeMessage(run.Member.Name, run.Member.ConnUrl, run.Member.ApiUrl, run.Slots()) { Ttl = ttl };
-        // A peer that is silent must not cost the time in which a primary without consent has to stop.
+        // A silent peer must not take up the time that a primary without consent needs to stop.
         var patience = TimeSpan.FromTicks(Math.Min(Limit.Ticks, ttl.Ticks / 8));
         var replies = await peers.PostFailsafeAsync(others, message, patience, cancellationToken);
         foreach (var refusal in replies.Where(reply => !reply.Accepted))

@@ -99,7 +99,7 @@ internal sealed class Performer(
                 if (_checkpoint.IsCompleted)
                 {
                     _checkpoint = CheckpointAsync(action);
-                    // Behind its end: a loop that is woken while it still runs could not begin the next one.
+                    // After the end of the job: a loop that is woken before could not start the next one.
                     _ = _checkpoint.ContinueWith(
                         _ => signal.Wake(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
                         TaskScheduler.Default);

@@ -71,7 +71,7 @@ internal sealed partial class PrimaryGuard(
             {
                 lock (_lock)
                 {
-                    conviction = _conviction;   // the keeper may have told a newer one meanwhile
+                    conviction = _conviction;   // the keeper may have reported a newer one meanwhile
                 }
                 if (isAnother || !_isWatching || _watchdogTimes != (conviction.Ttl, conviction.LoopWait))
                 {
@@ -168,8 +168,8 @@ internal sealed partial class PrimaryGuard(
         try
         {
             await fence.EnsureRunningAsync(cancellationToken);
-            // One that was started or given an order a moment ago has yet to take hold: "no fence" would lengthen
-            // everybody's leases.
+            // A fence that was started or ordered a moment ago does not guard yet: "no fence" would lengthen the leases
+            // of all members.
             Volatile.Write(ref _isFenced, await fence.WaitUntilGuardingAsync(s_takesHold, cancellationToken));
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
@@ -218,7 +218,7 @@ internal sealed partial class PrimaryGuard(
             isAnother = false;
             if (_conviction.Ttl == TimeSpan.Zero)
             {
-                return default;   // nothing was told yet: the next run comes at once
+                return default;   // the fence has no order yet: the next run comes at once
             }
             if (_pid == postmasterPid && fence.IsArmed)
             {
@@ -226,7 +226,7 @@ internal sealed partial class PrimaryGuard(
             }
             if (StartOf(postmasterPid) is not { } start)
             {
-                return default;   // it is gone already
+                return default;   // PostgreSQL has ended already
             }
             isAnother = _pid != postmasterPid;
             _pid = postmasterPid;

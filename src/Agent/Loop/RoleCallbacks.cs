@@ -30,7 +30,7 @@ internal sealed class RoleCallbacks(IPostgres postgres)
         if (_told is Role.Replica or Role.StandbyLeader && role is Role.Replica or Role.StandbyLeader && role != _told
             && o.Local.Server == ServerState.Running && o.Job is null)
         {
-            _told = role;   // a standby cluster has another leader; the server went on as it was
+            _told = role;   // the standby cluster has another leader; the server has not changed
             postgres.RunCallback("on_role_change", role);
         }
         if (_told is null && o.Cluster is not null && o.Local.Server == ServerState.Running && o.Job is null

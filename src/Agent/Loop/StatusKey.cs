@@ -72,7 +72,7 @@ internal sealed class StatusKey(IClusterStore store, string self)
             seen = await store.ReadAsync(cancellationToken);
             if (seen.Leader is { } leader && leader.Holder != self)
             {
-                return outcome;   // it is the other leader's key now
+                return outcome;   // another leader writes the key now
             }
         }
     }

@@ -77,8 +77,8 @@ internal sealed class AgentMetrics
     public void DcsReconnected() => _dcsReconnects.Inc();
 
     /// <summary>How the diary fares.</summary>
-    /// <param name="dropped">So many events were not kept on disk so far.</param>
-    /// <param name="streams">So many readers have a stream open now.</param>
+    /// <param name="dropped">The number of events so far that were not written to disk.</param>
+    /// <param name="streams">The number of readers that have a stream open now.</param>
     public void Diary(long dropped, int streams)
     {
         _eventsDropped.IncTo(dropped);

@@ -146,8 +146,8 @@ internal sealed unsafe class CommandRun : IDisposable
                 }
             }
 
-            // Its end decides, not the end of its output: a daemon that it left behind may hold the pipes open for
-            // ever.
+            // The end of the process counts, not the end of its output: a daemon that it left behind may hold the pipes
+            // open for ever.
             if (ended)
             {
                 DrainAfterExit(polls, buffer);
@@ -163,7 +163,7 @@ internal sealed unsafe class CommandRun : IDisposable
             _ = Libc.kill(-_process.Pid, Signals.Kill);   // processes of its group that ignored SIGTERM
         }
 
-        // A pipe holds 64 KiB or little more; what comes after that is a daemon's chatter.
+        // A pipe holds about 64 KiB; any output after that comes from a daemon that the command left behind.
         const int maximumReads = 64;
         for (var i = Output; i <= Error; i++)
         {

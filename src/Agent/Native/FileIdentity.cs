@@ -21,7 +21,7 @@ internal readonly record struct FileIdentity(ulong Device, ulong Inode)
         }
     }
 
-    /// <summary>The same of a path that ends with a zero byte. Allocates nothing.</summary>
+    /// <summary>The identity of the file at a path that ends with a zero byte. Allocates nothing.</summary>
     public static unsafe FileIdentity? Of(byte* path)
     {
         Libc.Statx stat;

@@ -72,12 +72,12 @@ internal sealed unsafe class KernelTime : TimeProvider
                     due.Add(first);
                     if (first.Period > 0)
                     {
-                        // What was missed is not made up for.
+                        // Ticks that were missed are not repeated.
                         first.Due = Math.Max(first.Due + first.Period, now);
                         _armed.Add(first);
                     }
                 }
-                _next = 0;   // the kernel's moment is over
+                _next = 0;   // the kernel's timer has fired
                 SetKernel();
             }
             foreach (var timer in due)
@@ -88,7 +88,7 @@ internal sealed unsafe class KernelTime : TimeProvider
         }
     }
 
-    /// <summary>Tells the kernel the next moment, if it is another than before. Under the lock.</summary>
+    /// <summary>Sets the kernel's timer to the next due time, if that has changed. Called under the lock.</summary>
     private void SetKernel()
     {
         var next = _armed.Min?.Due ?? 0;
@@ -97,7 +97,7 @@ internal sealed unsafe class KernelTime : TimeProvider
             return;
         }
         _next = next;
-        // All zero: no moment. One in the past fires at once.
+        // All zero stops the timer. A time in the past fires at once.
         var spec = new Libc.TimerSpec
         {
             Value = new Libc.Timespec { Seconds = next / 1_000_000_000, Nanoseconds = next % 1_000_000_000 },
@@ -144,7 +144,7 @@ internal sealed unsafe class KernelTime : TimeProvider
                 Period = Math.Max(every, 0);
                 if (due >= 0)
                 {
-                    // To the next whole millisecond: what falls due together wakes the thread once.
+                    // Rounded up to a whole millisecond: timers that are due together wake the thread once.
                     Due = (owner.GetTimestamp() + due + Granule - 1) / Granule * Granule;
                     owner._armed.Add(this);
                 }
@@ -210,7 +210,7 @@ internal sealed unsafe class KernelTime : TimeProvider
             {
                 return -1;
             }
-            // As far as .NET's own timers go: 49 days.
+            // The longest time of .NET's own timers: 49 days.
             ArgumentOutOfRangeException.ThrowIfLessThan(time, TimeSpan.Zero, name);
             ArgumentOutOfRangeException.ThrowIfGreaterThan(time, TimeSpan.FromMilliseconds(uint.MaxValue - 1), name);
             return time.Ticks * 100;

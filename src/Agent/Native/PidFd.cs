@@ -49,7 +49,7 @@ internal sealed unsafe class PidFd : IDisposable
             return null;
         }
 
-        // Read after the open: what the descriptor holds is what the number meant at this moment.
+        // Read after the open: the descriptor then stands for the process that had the number at this moment.
         if (ProcessStat.Read(pid) is { IsAlive: true } stat && stat.StartTicks == startTicks && !process.HasExited)
         {
             return process;
@@ -75,7 +75,7 @@ internal sealed unsafe class PidFd : IDisposable
             {
                 if (_exit is null)
                 {
-                    // First what may fail: nobody would end a task that is not watched.
+                    // First the call that may fail: a task that is not watched would never end.
                     _watchKey = _handle.Use(this, static (fd, self) => ExitWatcher.Shared.Add(self, fd));
                     _exit = new TaskCompletionSource<ProcessExit>(TaskCreationOptions.RunContinuationsAsynchronously);
                 }

@@ -6,7 +6,7 @@ using Routing.Ha.Slots;
 namespace Routing.Agent.Postgres;
 
 /// <summary>How a step on the local server ended.</summary>
-/// <param name="Ok">It did what it should.</param>
+/// <param name="Ok">The work succeeded.</param>
 /// <param name="Detail">One sentence: what was done, or what went wrong and where to look.</param>
 internal readonly record struct StepResult(bool Ok, string Detail)
 {
@@ -15,7 +15,8 @@ internal readonly record struct StepResult(bool Ok, string Detail)
     public static StepResult Failed(string detail) => new(false, detail);
 
     /// <summary>
-    /// It failed of something that passes: a full disk, a peer that went away. It says nothing about the data.
+    /// The work failed because of something that passes: a full disk, a peer that went away. That says nothing about
+    /// the data.
     /// </summary>
     public bool IsObstacle { get; init; }
 }
@@ -90,7 +91,7 @@ internal sealed record RestartPlan(StopPlan Stop, StartPlan Start)
 /// <param name="Detail">One sentence: what was done, or what went wrong.</param>
 internal readonly record struct RestartResult(StartOutcome? Outcome, string Detail)
 {
-    /// <summary>It was stopped, and <see cref="RestartPlan.MayStart"/> said no.</summary>
+    /// <summary>The server was stopped, and <see cref="RestartPlan.MayStart"/> did not allow its start.</summary>
     public bool MustNotStart { get; init; }
 }
 
@@ -178,26 +179,26 @@ internal sealed record LogicalSlotOutcome
 /// <param name="Problem">Why it did not answer; null: it did.</param>
 internal sealed record RemoteServer(HostPort Address, string? Problem)
 {
-    /// <summary>Its system identifier.</summary>
+    /// <summary>The server's system identifier.</summary>
     public string? SystemId { get; init; }
 
-    /// <summary>Its timeline.</summary>
+    /// <summary>The server's timeline.</summary>
     public uint Timeline { get; init; }
 
-    /// <summary>It is a standby.</summary>
+    /// <summary>The server is in recovery: a standby.</summary>
     public bool IsInRecovery { get; init; }
 
-    /// <summary>How far its WAL goes: written by a primary, received by a standby.</summary>
+    /// <summary>The end of the server's WAL: written by a primary, received by a standby.</summary>
     public Lsn Position { get; init; }
 }
 
 /// <summary>Whether the local data fit the new primary's history.</summary>
 internal enum Divergence
 {
-    /// <summary>They do: streaming can go on.</summary>
+    /// <summary>The local data are a part of that history: streaming can go on.</summary>
     None,
 
-    /// <summary>They hold WAL that the primary does not have.</summary>
+    /// <summary>The local data hold WAL that the primary does not have.</summary>
     Diverged,
 
     /// <summary>The primary could not be asked, or is not a primary.</summary>

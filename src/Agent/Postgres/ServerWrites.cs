@@ -8,6 +8,6 @@ namespace Routing.Agent.Postgres;
 /// <param name="Position">The end of its WAL.</param>
 internal readonly record struct ServerWrites(bool IsKnown, long Transactions, Lsn Position)
 {
-    /// <summary>It does not answer now.</summary>
+    /// <summary>The server does not answer now.</summary>
     public static readonly ServerWrites Unknown = new(false, 0, Lsn.Zero);
 }

@@ -139,7 +139,7 @@ internal sealed partial class AccessControl(RestSettings settings, ImmutableArra
         catch (Exception problem) when (problem is SocketException or ArgumentException
             || (problem is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            return [];   // a name that nobody knows has no address to compare with
+            return [];   // a name that cannot be resolved has no address to compare with
         }
     }
 

@@ -132,7 +132,7 @@ internal sealed partial class ConfigChange(IAgentControl control, ILogger logger
         context.Request.Query.TryGetValue("force", out var values)
         && Scalars.TryBoolean(values.ToString(), out var forced) && forced;
 
-    /// <summary>Tells the log, and the caller in headers, what a change brings with it.</summary>
+    /// <summary>Reports the consequences of a change: in the log, and to the caller in headers.</summary>
     private void Tell(
         HttpContext context, ConfigReview review, ImmutableArray<string> problems, ClusterSnapshot cluster)
     {

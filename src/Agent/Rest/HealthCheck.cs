@@ -72,7 +72,7 @@ internal static class HealthCheck
         }
         if (view.Cluster is null)
         {
-            return false;   // which members are synchronous stands in the DCS alone
+            return false;   // only the DCS says which members are synchronous
         }
         return path switch
         {

@@ -29,7 +29,7 @@ internal sealed partial class LeaderChangeRequest(IAgentControl control, TimePro
         }
         if (RequestBody.FirstThatIsNoText(json, "leader", "candidate", "member", "site", "scheduled_at") is { } field)
         {
-            // Taken for missing, a schedule of a wrong kind would mean now.
+            // A schedule of a wrong type must not be taken for none: that would mean now.
             await context.SayAsync(settings, StatusCodes.Status400BadRequest, $"{field} has to be a text");
             return;
         }

@@ -50,7 +50,7 @@ internal sealed class LeaseTimes(IAgentControl control, TimeProvider time)
         }
         catch (Exception problem) when (problem is ClusterStoreException or OperationCanceledException)
         {
-            return (lease, null);   // the DCS is silent: nobody knows
+            return (lease, null);   // the DCS is silent: the time is unknown
         }
     }
 }

@@ -90,7 +90,7 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
         }
         catch (Exception problem)
         {
-            // Whatever a peer answers, it is the peer that cannot be used.
+            // Whatever is wrong with the answer, the peer counts as unreachable.
             return PeerReport.Unreachable(member.Name,
                 $"{url} answered {(int)answer.Code} with something that cannot be read: {problem.Message}");
         }
@@ -110,7 +110,7 @@ internal sealed class PeerClient(CtlSettings settings, TimeProvider time) : IPee
         if (status.TryGetProperty("patroni", out var self) && self.ValueKind == JsonValueKind.Object
             && RequestBody.Text(self, "name") is { } other && other != name)
         {
-            // An address that was given to another member since.
+            // The address was given to another member since.
             return PeerReport.Unreachable(name, $"its address answers as {other}");
         }
         var role = WireNames.ParseRole(RequestBody.Text(status, "role"));

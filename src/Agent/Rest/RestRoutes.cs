@@ -11,7 +11,7 @@ internal sealed class RestRoutes(IEnumerable<RestRoute> routes)
     private readonly FrozenDictionary<(string Method, string Word), RestRoute> _byKey =
         routes.ToFrozenDictionary(route => (route.Method, route.Word));
 
-    /// <summary>All of them, in no order.</summary>
+    /// <summary>All routes, in no order.</summary>
     public IReadOnlyList<RestRoute> All => _byKey.Values;
 
     /// <summary>The route of a request; null when it has none.</summary>
@@ -49,6 +49,6 @@ internal enum RouteAccess
     /// <summary>The allowlist, the client's certificate and the password, as far as they are configured.</summary>
     Guarded,
 
-    /// <summary>The same; being a member opens nothing here.</summary>
+    /// <summary>As <see cref="Guarded"/>, and the address of a member is not enough to be allowed.</summary>
     Failsafe,
 }

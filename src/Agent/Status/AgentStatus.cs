@@ -32,7 +32,7 @@ internal sealed record AgentStatus
     /// </summary>
     public long? ClusterConfirmedAt { get; init; }
 
-    /// <summary>The same moment by the wall clock, to show.</summary>
+    /// <summary>The time of <see cref="ClusterConfirmedAt"/> by the wall clock, for display.</summary>
     public DateTimeOffset? ClusterConfirmedTime { get; init; }
 
     /// <summary>
@@ -212,10 +212,10 @@ internal enum FenceState
     /// <summary>No fence runs.</summary>
     None,
 
-    /// <summary>It runs and guards nothing: this member is no primary.</summary>
+    /// <summary>The fence runs and guards nothing: this member is no primary.</summary>
     Idle,
 
-    /// <summary>It runs and would stop the primary at its deadline.</summary>
+    /// <summary>The fence runs and would stop the primary at its deadline.</summary>
     Armed,
 }
 

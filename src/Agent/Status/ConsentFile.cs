@@ -21,7 +21,7 @@ namespace Routing.Agent.Status;
 /// <param name="time">The clock whose timestamps notices carry.</param>
 internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
 {
-    /// <summary>Its name in the data directory.</summary>
+    /// <summary>The file's name in the data directory.</summary>
     public const string FileName = "routing.consent.json";
 
     /// <summary>
@@ -67,7 +67,7 @@ internal sealed class ConsentFile(string dataDirectory, TimeProvider time)
     /// </remarks>
     public FailsafeNotice Recall()
     {
-        // side by side: what is read and parsed takes its time
+        // the files are read side by side, as each takes its time
         var (now, timestamp) = (BootInstant.Now, time.GetTimestamp());
         var boot = new BootInstant(0);
         try

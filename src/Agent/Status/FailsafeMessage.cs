@@ -27,21 +27,21 @@ internal readonly record struct FailsafeAnswer(FailsafeVerdict Verdict, Lsn? Pos
 /// <summary>What a member says to a leader that lost the DCS.</summary>
 internal enum FailsafeVerdict
 {
-    /// <summary>It may stay: we follow it.</summary>
+    /// <summary>The sender may stay the leader: this member follows it.</summary>
     Accepted,
 
-    /// <summary>It may not: this member runs as a primary itself.</summary>
+    /// <summary>No consent: this member runs as a primary itself.</summary>
     RunningAsLeader,
 
     /// <summary>Failsafe mode is off here.</summary>
     Disabled,
 
-    /// <summary>It may not: the consent could not be kept for this agent's next life.</summary>
+    /// <summary>No consent: it could not be stored for the next process of this agent.</summary>
     NotKept,
 
-    /// <summary>It may not: another member, or none, held the leader key last.</summary>
+    /// <summary>No consent: another member, or none, held the leader key last.</summary>
     NotTheLeader,
 
-    /// <summary>It may not: it would count on the consent for longer than the cluster's ttl.</summary>
+    /// <summary>No consent: the sender would rely on it for longer than the cluster's ttl.</summary>
     TooLong,
 }

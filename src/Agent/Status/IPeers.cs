@@ -16,7 +16,7 @@ internal interface IPeers
     Task<ImmutableArray<PeerReport>> ProbeAsync(
         IReadOnlyList<Member> members, TimeSpan timeout, CancellationToken cancellationToken);
 
-    /// <summary>Tells each member that this one wants to stay leader without the DCS.</summary>
+    /// <summary>Asks each member for its consent that this one stays the leader without the DCS.</summary>
     /// <param name="members">Name to api_url, as in the failsafe key, without this member.</param>
     /// <param name="message">Who we are.</param>
     /// <param name="timeout">The longest that any of them may take.</param>
@@ -32,8 +32,10 @@ internal interface IPeers
 
 /// <summary>How one member answered <c>POST /failsafe</c>.</summary>
 /// <param name="Name">The member.</param>
-/// <param name="Accepted">It answered 200 and <c>Accepted</c>.</param>
+/// <param name="Accepted">The member answered 200 and <c>Accepted</c>.</param>
 /// <param name="Position">The WAL position it told.</param>
 /// <param name="Detail">What it said, or why it could not be asked.</param>
-/// <param name="Refused">It answered, and did not accept. A member that could not be asked has not refused.</param>
+/// <param name="Refused">
+/// The member answered, and did not accept. A member that could not be asked has not refused.
+/// </param>
 internal sealed record FailsafeReply(string Name, bool Accepted, Lsn? Position, string Detail, bool Refused = false);

@@ -22,7 +22,7 @@ namespace Routing.Agent.Status;
 /// <param name="logger">The log.</param>
 internal sealed partial class MembersFile(string dataDirectory, string scope, ILogger logger)
 {
-    /// <summary>Its name in the data directory.</summary>
+    /// <summary>The file's name in the data directory.</summary>
     public const string FileName = "routing.members.json";
 
     private readonly Lock _lock = new();
@@ -196,7 +196,7 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
         json.WriteEndObject();
     }
 
-    /// <summary>Tells the directory from its copies.</summary>
+    /// <summary>Device and inode of the data directory, which a copy of it does not have.</summary>
     private string? Identity() => FileIdentity.Of(dataDirectory) is { } own
         ? string.Create(CultureInfo.InvariantCulture, $"{own.Device}:{own.Inode}")
         : null;

@@ -16,7 +16,7 @@ namespace Routing.Agent.Status;
 /// <param name="dataDirectory">PostgreSQL's data directory; without one there is nothing to keep.</param>
 internal sealed class StoreFile(string dataDirectory)
 {
-    /// <summary>Its name in the data directory.</summary>
+    /// <summary>The file's name in the data directory.</summary>
     public const string FileName = "routing.store.json";
 
     private StoreMark _kept;

@@ -55,7 +55,7 @@ internal sealed class BoundedCalls(TimeSpan bound)
         }
         catch (IOException)
         {
-            // It was given up before.
+            // The call was given up before.
         }
     }
 

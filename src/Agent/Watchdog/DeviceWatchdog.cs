@@ -237,7 +237,7 @@ internal sealed class DeviceWatchdog(
         }
     }
 
-    /// <summary>It was opened and fed: nothing less ends a failure.</summary>
+    /// <summary>The device was opened and fed: only that ends a failure.</summary>
     private void Succeed(string? reservation)
     {
         var failed = !Volatile.Read(ref _isProven) && Problem is not null;

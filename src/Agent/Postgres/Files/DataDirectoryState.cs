@@ -66,7 +66,7 @@ internal sealed record DataDirectoryState(DataDirectory Kind, string? Problem, P
         catch (Exception error) when ((error is FileNotFoundException or DirectoryNotFoundException)
             && filling.IsUnfinished)
         {
-            return new(DataDirectory.Empty, null, null);   // a program of ours was at it, and pg_control comes last
+            return new(DataDirectory.Empty, null, null);   // was being filled: pg_control comes last
         }
         if (filling.IsHalfMade(control.File.SystemId))
         {

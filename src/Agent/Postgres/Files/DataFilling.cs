@@ -95,8 +95,8 @@ internal sealed class DataFilling(string directory)
         }
         if (HoldsData && Directory.Exists(Staging))
         {
-            // Somebody restored a database over what was left. Links in there may lead to tablespaces that are in use
-            // now: not followed.
+            // A person has restored a database over what was left. Links in it may lead to tablespaces that are in use
+            // now: they are not followed.
             Directory.Delete(Staging, recursive: true);
         }
     }

@@ -26,7 +26,7 @@ internal sealed class DiskProbe(TimeProvider time, Func<string, long, DiskHealth
     private const int QuotaExceeded = 122;
     private const int ReadOnly = 30;
     private const int InputOutputError = 5;
-    private const int Size = 8192;   // a page of PostgreSQL: what is smaller may find room where that does not
+    private const int Size = 8192;   // a page of PostgreSQL: a smaller write may fit on a disk that is full for pages
 
     private Task<DiskHealth>? _running;
     private long _begunAt;
@@ -99,7 +99,7 @@ internal sealed class DiskProbe(TimeProvider time, Func<string, long, DiskHealth
         }
         catch (IOException)
         {
-            return DiskHealth.Good;   // a directory that is not there, or is being replaced, is other rules' business
+            return DiskHealth.Good;   // other rules are for a directory that is missing, or is being replaced
         }
     }
 

@@ -2,7 +2,7 @@ using Routing.Ha;
 
 namespace Routing.Agent.Postgres.Files;
 
-/// <summary>Tells how far a program is that fills a directory and does not say so itself.</summary>
+/// <summary>Measures the progress of a program that fills a directory and does not report it.</summary>
 /// <param name="directory">What it fills.</param>
 /// <param name="total">How large that will be, about; 0: nobody knows.</param>
 /// <param name="time">For the rate, and the pauses between two looks.</param>
@@ -37,7 +37,7 @@ internal sealed class GrowthWatch(string directory, long total, TimeProvider tim
         }
         catch (IOException)
         {
-            return 0;   // it was replaced meanwhile; the next look tells
+            return 0;   // the directory was replaced meanwhile; the next look measures it
         }
     }
 

@@ -37,7 +37,7 @@ internal static class SocketLock
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return null;   // then PostgreSQL has the word
+            return null;   // PostgreSQL finds out at its start
         }
     }
 

@@ -80,7 +80,7 @@ internal sealed partial class WalEndWatch(string dataDirectory, Action wakeUp, T
     {
         var stop = _stop.Token;
         _reading = Task.Run(() => Read(stop));
-        // Behind its end: whoever is woken while it still runs finds nothing, and is not woken again.
+        // After the end of the read: a waiter that is woken while it still runs finds nothing, and is not woken again.
         _ = _reading.ContinueWith(
             _ => wakeUp(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }

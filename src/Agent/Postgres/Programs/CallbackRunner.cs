@@ -66,7 +66,7 @@ internal sealed partial class CallbackRunner(CommandRunner commands, ILogger log
         }
         catch (Exception error)
         {
-            // Whatever it was: the next callback waits for the end of this one.
+            // Whatever has failed: the next callback waits for the end of this one.
             LogFailed(action, command.ToString(), error.Message);
         }
     }

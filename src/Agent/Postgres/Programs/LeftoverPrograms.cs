@@ -81,7 +81,9 @@ internal static class LeftoverPrograms
         }
     }
 
-    /// <summary>The same path is another directory in another mount namespace.</summary>
+    /// <summary>
+    /// The mount namespace of a process, or null: one path is different directories in different namespaces.
+    /// </summary>
     private static string? MountsOf(string process)
     {
         try

@@ -92,8 +92,7 @@ internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner 
                 pair => words.Contains($"parameter \"{pair.Key}\"", StringComparison.OrdinalIgnoreCase));
             if (culprit < 0)
             {
-                // Content with all of them; or it stumbles over something that is none of them, and the start will
-                // tell.
+                // All parameters are known to it; or it fails for another reason, which the start will report.
                 open.ForEach(pair => _verdicts[pair] = null);
                 break;
             }

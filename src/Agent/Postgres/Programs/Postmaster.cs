@@ -131,7 +131,7 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
         _directory = FileIdentity.Of(dataDirectory) ?? _directory;
         if (_directory is null)
         {
-            return false;   // there has never been one: nobody works in it
+            return false;   // there has never been a postmaster in it
         }
         if (FileIdentity.Of($"/proc/{pid}/cwd") is not { } directory)
         {
@@ -164,7 +164,10 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
         _ = NotifyAsync(process);
     }
 
-    /// <summary>Its own owner: it ends with the process, or with ours.</summary>
+    /// <summary>
+    /// Waits for the end of the process, and reports it. No caller waits for this task: it ends with the process, or
+    /// with the agent.
+    /// </summary>
     private async Task NotifyAsync(PidFd process)
     {
         var exit = await process.Exited;

@@ -1,7 +1,8 @@
 namespace Routing.Agent.Postgres.Programs;
 
 /// <summary>
-/// Tells failures that say something about the data from those of the machine and the network, which pass.
+/// Distinguishes failures of pg_rewind that say something about the data from those of the machine and the network,
+/// which pass.
 /// </summary>
 internal static class RewindObstacle
 {

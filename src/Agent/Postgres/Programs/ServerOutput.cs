@@ -74,7 +74,7 @@ internal sealed partial class ServerOutput : IAsyncDisposable
                 .Where(
                     line => !Collector().IsMatch(line)
                         && !line.Contains("redirecting log output", StringComparison.Ordinal)).ToList();
-            // A text that is told to everybody: a syntax error quotes a piece of the file.
+            // The text is public: it must not quote the file, as a syntax error does.
             var words = string.Join(" | ",
                 lines.TakeLast(LastLines).Select(line => SecretText.Masked(Token().Replace(line, ""))));
             return words.Length > 0 ? words : $"it said nothing; see {File} and its own log";
@@ -121,7 +121,7 @@ internal sealed partial class ServerOutput : IAsyncDisposable
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
                 LogUnreadable(File, error.Message);
-                _read = long.MaxValue;   // said once; a file that can be read is shorter, and is begun anew
+                _read = long.MaxValue;   // reported once; a file that can be read is shorter and read from its start
             }
         }
     }

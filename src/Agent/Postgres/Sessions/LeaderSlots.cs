@@ -65,7 +65,9 @@ internal sealed class LeaderSlots : IAsyncDisposable
         return new LeaderSlotAnswer(question.Ground, hasPhysical, physical, xmins.ToImmutable());
     }
 
-    /// <summary>These logical slots with their state files, as far as they exist and the server is a primary.</summary>
+    /// <summary>
+    /// Reads these logical slots with their state files, as far as they exist and the server is a primary.
+    /// </summary>
     /// <exception cref="NpgsqlException">It did not answer, or refused us.</exception>
     public async Task<IReadOnlyList<LeaderSlot>> ReadAsync(
         IEnumerable<string> names, CancellationToken cancellationToken)

@@ -83,8 +83,7 @@ internal sealed class ServerSession : IAsyncDisposable
     }
 
     /// <summary>
-    /// The same settings for a connection in the replication protocol, which takes no options and keeps no time of its
-    /// own.
+    /// The connection string for the replication protocol, which takes no options and has no time limit of its own.
     /// </summary>
     internal static string SettingsForReplication(HostPort address, PostgresUser user, string application)
     {
