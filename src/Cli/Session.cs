@@ -61,7 +61,7 @@ internal sealed partial class Session(CtlEnvironment environment, Lazy<CtlSettin
         Time.GetLocalNow().ToString(withFraction ? "yyyy-MM-dd HH:mm:ss.fffff" : "yyyy-MM-dd HH:mm:ss",
             CultureInfo.InvariantCulture);
 
-    /// <summary>Says so when a cluster has no keys at all: most often the name is wrong.</summary>
+    /// <summary>Prints a hint when a cluster has no keys at all: most often its name is wrong.</summary>
     public void HintIfUnknown(ClusterSnapshot snapshot, string name, int? group)
     {
         if (snapshot is { Leader: null, Config: null, Members.Count: 0, Initialize.IsMissing: true })

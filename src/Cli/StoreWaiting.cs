@@ -26,7 +26,7 @@ internal static class StoreWaiting
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            // The limit ran out.
+            // The time limit is over.
         }
         return null;
     }

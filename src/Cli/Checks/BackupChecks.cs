@@ -21,7 +21,7 @@ internal sealed class BackupChecks(Session session, ClusterSnapshot snapshot)
         }
         catch (NoAnswerException)
         {
-            return [];   // an agent that does not answer is told of already
+            return [];   // another check reports an agent that does not answer
         }
     }
 

@@ -6,14 +6,14 @@ internal enum Severity
     /// <summary>Worth knowing; nothing has to be done.</summary>
     Note,
 
-    /// <summary>Not as it should be; the cluster does its work.</summary>
+    /// <summary>Something is wrong, and the cluster still works.</summary>
     Warning,
 
     /// <summary>Something does not work, or is not safe.</summary>
     Error,
 }
 
-/// <summary>One thing that is not as it should be.</summary>
+/// <summary>One problem that a check has found.</summary>
 /// <param name="Severity">How much it matters.</param>
 /// <param name="Subject">The cluster, a member, or an etcd server.</param>
 /// <param name="Text">What is so, as the rest of a sentence that begins with the subject.</param>

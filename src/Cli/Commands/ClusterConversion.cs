@@ -29,7 +29,7 @@ internal sealed class ClusterConversion(Session session, bool isDryRun)
         session.Screen.WriteLine($"Forced, though {char.ToLowerInvariant(problem[0])}{problem[1..]}");
     }
 
-    /// <summary>Tells a step.</summary>
+    /// <summary>Prints a step, with the time.</summary>
     public void Tell(string step) => session.Screen.WriteLine($"{session.Timestamp(withFraction: false)} {step}");
 
     /// <summary>Changes the section at the leader.</summary>

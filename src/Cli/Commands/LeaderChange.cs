@@ -269,7 +269,7 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
         var json = plan.Body.ToJsonString();
         var answer =
             await session.Api.SendAsync(member, HttpMethod.Post, $"/{Action}", json, timeout, cancellationToken);
-        // Ancient members know only /failover.
+        // The oldest versions of Patroni know only /failover.
         return answer.Status == HttpStatusCode.NotImplemented && request.IsSwitchover
             ? await session.Api.SendAsync(member, HttpMethod.Post, "/failover", json, timeout, cancellationToken)
             : answer;

@@ -167,7 +167,7 @@ internal sealed partial class RestartCommand(Session session, RestartCommand.Req
         {
             var flushed = await calls.SendAsync(
                 member, HttpMethod.Delete, "/restart", body: null, MemberCalls.QuickTimeout, cancellationToken);
-            // Not found: it has been done, or taken back, in the meantime.
+            // Not found: the restart has been carried out, or taken back, in the meantime.
             if (flushed is { IsSuccess: false, Status: not HttpStatusCode.NotFound })
             {
                 calls.Report(member, "flush scheduled restart", flushed);

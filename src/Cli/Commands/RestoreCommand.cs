@@ -251,7 +251,7 @@ internal sealed class RestoreCommand(Session session, RestoreCommand.Request req
         }
         catch (NoAnswerException)
         {
-            return null;   // it goes on all the same
+            return null;   // the restore goes on without it
         }
     }
 }

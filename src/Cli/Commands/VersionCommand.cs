@@ -39,7 +39,7 @@ internal static class VersionCommand
         var snapshot = await store.ReadAsync(cancellationToken);
         var asked = snapshot.Members.Values.Where(
             member => member.ApiUrl is not null && (members.Length == 0 || members.Contains(member.Name)));
-        // All at once: a member that is down costs its time-out only once.
+        // All members at once: those that are down cost one time-out together.
         var lines = await Task.WhenAll(asked.Select(member => DescribeAsync(session, member, cancellationToken)));
         foreach (var line in lines)
         {

@@ -64,7 +64,7 @@ internal sealed record CtlSettings
         var api = ReadApi(root);
         var scope = root.Text("scope");
         var clusterNamespace = dcsUrl?.Namespace ?? root.Text("namespace");
-        // The agent's own section: what is wrong there is no concern of this program.
+        // Errors in the agent's own section are ignored: this program does not use it.
         var superuser = new SectionReader(root.Tree, new SettingsReport())
             .Section("postgresql").Section("authentication").Section("superuser");
         var login = new SqlLogin(superuser.Text("username"), superuser.Text("password"), "postgres");

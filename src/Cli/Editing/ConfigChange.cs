@@ -47,7 +47,7 @@ internal static class ConfigChange
         Put(config, Names(path), value);
     }
 
-    /// <summary>The same for a parameter of PostgreSQL.</summary>
+    /// <summary>Sets a parameter of PostgreSQL, or removes it with the value <c>null</c>.</summary>
     /// <exception cref="CtlException">The text is no pair.</exception>
     public static void SetParameter(JsonObject config, string pair) => Set(config, $"{Parameters}.{pair.TrimStart()}");
 

@@ -31,7 +31,7 @@ internal sealed class EventFollower(Session session, IClusterStore store, Member
     private readonly Dictionary<string, Task> _streams = new(StringComparer.Ordinal);
     private Dictionary<string, Member> _members = new(StringComparer.Ordinal);
 
-    /// <summary>Only events of these kinds are shown; none: all.</summary>
+    /// <summary>The kinds of events that are shown; empty: all kinds.</summary>
     public IReadOnlyCollection<string> Kinds { get; init; } = [];
 
     /// <summary>Runs until the token ends it.</summary>
@@ -81,7 +81,7 @@ internal sealed class EventFollower(Session session, IClusterStore store, Member
             }
             catch (ClusterStoreException)
             {
-                // A DCS that is away is what the events tell of.
+                // While the DCS does not answer, the events go on: they may report just that.
             }
         }
     }

@@ -16,7 +16,7 @@ internal sealed class MemberChoice(Session session, string cluster, int? group, 
 {
     /// <summary>The members that are meant, by name.</summary>
     /// <param name="snapshot">The cluster.</param>
-    /// <param name="names">Those that were named; none: all of the role.</param>
+    /// <param name="names">The names that were given; empty: all members of the role.</param>
     /// <param name="role">A word of <see cref="RoleFilter"/>.</param>
     /// <param name="mustName">Ask for a member where none is named, rather than take all.</param>
     /// <param name="cancellationToken">Gives up.</param>

@@ -62,7 +62,7 @@ internal sealed record MemberStatus(
         }
         catch (JsonException)
         {
-            // Said below, as for a document of another kind.
+            // Reported below, as for a document of another kind.
         }
         throw new NoAnswerException($"the answer of {member.Name} (status {(int)answer.Status}) can't be read");
     }

@@ -9,8 +9,8 @@ namespace Routing.Cli.Members;
 /// <summary>A server of the remote cluster, as a member of this one sees it.</summary>
 /// <param name="Address">Where it was asked.</param>
 /// <param name="Problem">Why it did not answer; null: it did.</param>
-/// <param name="SystemId">Its system identifier.</param>
-/// <param name="IsInRecovery">It is a standby.</param>
+/// <param name="SystemId">The server's system identifier.</param>
+/// <param name="IsInRecovery">Whether the server is a standby.</param>
 /// <param name="Timeline">Its timeline.</param>
 /// <param name="Position">How far its WAL goes.</param>
 internal sealed record RemoteServer(

@@ -72,7 +72,7 @@ internal sealed class RollingRestart(Session session, RollingRestart.Request req
         {
             MemberTable.Print(session.Screen.Output, plan.Before, request.Cluster, request.Group, OutputFormat.Pretty);
         }
-        // Whoever is not well before it begins would be worse off, and so would the cluster.
+        // A member that is not well now would be worse off after a restart, and so would the cluster.
         foreach (var member in plan.Before.Members.Values)
         {
             await RequireWellAsync(store, plan.Before, member, cancellationToken);

@@ -3,11 +3,11 @@ using System.Text.Json.Nodes;
 namespace Routing.Cli.Output;
 
 /// <summary>A column of a table.</summary>
-/// <param name="Key">Its name in TSV, JSON and YAML.</param>
+/// <param name="Key">The column's name in TSV, JSON and YAML.</param>
 /// <param name="AlignRight">Whether the pretty form aligns it to the right.</param>
 internal sealed record Column(string Key, bool AlignRight = false)
 {
-    /// <summary>Its name in the pretty form.</summary>
+    /// <summary>The column's name in the pretty form.</summary>
     public string Heading { get; init; } = Key;
 
     /// <summary>The colour of a cell in the pretty form, as the code of an SGR sequence; null for none.</summary>

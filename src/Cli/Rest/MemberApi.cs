@@ -54,7 +54,7 @@ internal sealed class MemberApi : IDisposable
 
     /// <summary>Sends one request.</summary>
     /// <param name="member">Who is asked.</param>
-    /// <param name="method">How.</param>
+    /// <param name="method">The HTTP method.</param>
     /// <param name="path">Replaces the path of the member's api_url; null keeps it.</param>
     /// <param name="jsonBody">The body, or null for none.</param>
     /// <param name="timeout">The longest to wait for the whole answer.</param>

@@ -59,7 +59,7 @@ internal sealed class ExternalProgram(CtlEnvironment environment)
         }
         catch (IOException)
         {
-            // The operator has seen enough: the pager ended before it had read all.
+            // The operator has left the pager before it had read everything.
         }
         await process.WaitForExitAsync(cancellationToken);
         return true;

@@ -5,7 +5,7 @@ namespace Routing.Cli.Why;
 /// <summary>Reads a member's <c>GET /why</c>.</summary>
 internal static class WhyDocument
 {
-    /// <summary>Its path.</summary>
+    /// <summary>The path of the document in the REST interface.</summary>
     public const string Path = "/why";
 
     /// <summary>A field that the document has, and that Patroni's answers have not.</summary>
