@@ -10,4 +10,7 @@ public sealed record RoutingExtension(string Version, bool Fence)
     /// does not stream, or does not say.
     /// </summary>
     public string? Upstream { get; init; }
+
+    /// <summary>The member that its data are copied from at present; null: none are, or it does not say.</summary>
+    public string? CopiesFrom { get; init; }
 }

@@ -83,31 +83,6 @@ public static partial class HaLoop
     private static bool HasData(Member member) =>
         member is { XlogLocation: not null, Role: Role.Primary or Role.StandbyLeader or Role.Replica };
 
-    /// <summary>
-    /// A running member tagged clonefrom, else the leader; those in our own site first, with the leader among them.
-    /// </summary>
-    private static string? CloneSource(Observation o, string leader)
-    {
-        // After a failed copy the next source is tried: a member that cannot serve must not block us for ever.
-        var willing = o.Cluster!.Members.Values
-            .Where(
-                m => m.Name != o.Self && m.Name != leader && m.Tags.CloneFrom && m.State == PostgresState.Running
-                    && m.Address is not null)
-            .Select(m => m.Name)
-            .ToList();
-        if (o.Cluster.Members.GetValueOrDefault(leader) is { Address: not null } member
-            && (member is { State: PostgresState.Running, Role: Role.Primary or Role.StandbyLeader }
-                || willing.Count > 0))
-        {
-            willing.Add(leader);
-        }
-        if (o.Options.Site is { } own)
-        {
-            willing = [.. willing.OrderBy(name => o.Cluster.Members[name].Site == own ? 0 : 1)];   // keeps their order
-        }
-        return willing.Count == 0 ? null : willing[o.Memory.FailedClones % willing.Count];
-    }
-
     /// <summary>This member owns the initialize key: the steps from the empty directory to the first leader.</summary>
     private static Decision DecideBootstrapping(Observation o)
     {

@@ -51,6 +51,10 @@ public static class Published
                 ?? from.ToString()
             : null;
 
+    /// <summary>The member whose data this member copies; null: none.</summary>
+    public static string? CopiesFrom(Observation o) =>
+        o.Job is { Kind: JobKind.Clone or JobKind.Reinitialize, Source: { } source } ? source : null;
+
     /// <summary>The role that this member publishes.</summary>
     public static Role Role(Observation o) => o switch
     {

@@ -15,7 +15,7 @@ public class RoundTripTests
     [InlineData(
         """{"conn_url":"postgres://h:1/d","api_url":"http://h:2/patroni","state":"running","role":"replica","version":"4.1.4","pending_restart":true,"pending_restart_reason":{"max_connections":{"old_value":"100","new_value":"200"},"wal_level":{"old_value":null,"new_value":"logical"}}}""")]
     [InlineData(
-        """{"conn_url":"postgres://h:1/d","api_url":"http://h:2/patroni","state":"stopped","role":"uninitialized","version":"4.1.4","site":"dc1","scheduled_restart":{"schedule":"2026-11-30T04:05:06.700000+02:00","role":"replica","postgres_version":"17.2","restart_pending":true,"timeout":60,"postmaster_start_time":"2026-11-01 10:00:00.123+00:00"},"pause":true,"routing":{"version":"0.1.0","fence":true,"upstream":"b"}}""")]
+        """{"conn_url":"postgres://h:1/d","api_url":"http://h:2/patroni","state":"stopped","role":"uninitialized","version":"4.1.4","site":"dc1","scheduled_restart":{"schedule":"2026-11-30T04:05:06.700000+02:00","role":"replica","postgres_version":"17.2","restart_pending":true,"timeout":60,"postmaster_start_time":"2026-11-01 10:00:00.123+00:00"},"pause":true,"routing":{"version":"0.1.0","fence":true,"upstream":"b","copies_from":"c"}}""")]
     public void A_member_is_written_as_it_was_read(string json)
     {
         var snapshot = Keys.Read(("members/a", json));

@@ -76,6 +76,7 @@ internal sealed partial class KeyTender(
             Routing = new RoutingExtension(RoutingVersion.Own, guard.IsFenced)
             {
                 Upstream = running ? Published.Upstream(o) : null,
+                CopiesFrom = Published.CopiesFrom(o),
             },
         };
     }

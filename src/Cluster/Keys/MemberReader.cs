@@ -102,6 +102,7 @@ internal static class MemberReader
                 ? new RoutingExtension(routing.Text("version") ?? "", routing.Boolean("fence", false))
                 {
                     Upstream = routing.Text("upstream"),
+                    CopiesFrom = routing.Text("copies_from"),
                 }
                 : null,
         };

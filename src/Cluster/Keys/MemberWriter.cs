@@ -54,6 +54,7 @@ public static class MemberWriter
             json.WriteString("version", routing.Version);
             json.WriteBoolean("fence", routing.Fence);
             KeyWriter.WriteIfAny(json, "upstream", routing.Upstream);
+            KeyWriter.WriteIfAny(json, "copies_from", routing.CopiesFrom);
             json.WriteEndObject();
         }
         json.WriteEndObject();
