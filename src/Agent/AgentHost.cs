@@ -258,6 +258,9 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     public Task<BackupReport> BackupsAsync(CancellationToken cancellationToken) =>
         _backups.ReadAsync(cancellationToken);
 
+    /// <inheritdoc/>
+    public BackupReport? RecallBackups() => _backups.Recall();
+
     private async Task<int> RunAsync()
     {
         LogStarting(RoutingVersion.Own, RoutingVersion.Compatible, _settings.Scope, _settings.Name);
@@ -343,7 +346,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _rest.DisposeAsync();
-        _backups.Dispose();
+        await _backups.DisposeAsync();
         await _watch.DisposeAsync();
         await _store.DisposeAsync();
         await _postgres.DisposeAsync();
@@ -459,7 +462,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
         settings.Postgres.ProxyAddress is { } proxy ? $"postgres://{proxy}/{settings.Postgres.Database}" : null,
         EffectiveTags.From(settings.Tags, leavesSynchronousSet: false),
         settings.Bootstrap is { IsUsable: true },
-        settings.Postgres.Shared.ReplicaMethods.Any(method => method.Value.NoLeader),
+        config => EffectivePostgresConfig.CanCloneWithoutLeader(settings, config),
         DynamicConfigCache.Read(settings.Postgres.DataDirectory, LogCache) ?? settings.Bootstrap?.Dcs
             ?? JsonElement.Parse("{}"))
     {

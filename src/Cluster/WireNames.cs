@@ -23,6 +23,16 @@ public static class WireNames
         return index < 0 ? PostgresState.Unknown : (PostgresState)index;
     }
 
+    /// <summary>The word of a restore's phase, for example <c>restoring</c>.</summary>
+    public static string ToWire(this RestorePhase phase) => phase switch
+    {
+        RestorePhase.Requested => "requested",
+        RestorePhase.Restoring => "restoring",
+        RestorePhase.Promoting => "promoting",
+        RestorePhase.Promoted => "promoted",
+        _ => "failed",
+    };
+
     /// <summary>The role's word, for example <c>primary</c>.</summary>
     public static string ToWire(this Role role) => role switch
     {

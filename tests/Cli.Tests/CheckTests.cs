@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Routing.Cli.Checks;
 using Routing.Dcs.Etcd;
 
@@ -123,6 +124,44 @@ public sealed class CheckTests
         Assert.Equal(severity, findings.SingleOrDefault()?.Severity.ToString());
     }
 
+    [Theory]
+    [InlineData("", null)]
+    [InlineData("\"problem\": \"the repository has no stanza pay: create it\"",
+        "ERROR: pg-a can't use the repository of backups: the repository has no stanza pay: create it")]
+    [InlineData("\"backups\": []", "ERROR: pg-a has a repository without a backup")]
+    [InlineData("\"time\": \"2026-08-02T12:00:00Z\"",
+        "WARNING: pg-a has no backup of the last 26 h: the last one, 20260801-030000F, ended 32.8 h ago")]
+    [InlineData("\"missing_wal\": \"000000010000000000000005\"",
+        "ERROR: pg-a has a repository without the WAL 000000010000000000000005: nothing can be restored to a later "
+            + "moment than that, until there is a new backup")]
+    [InlineData("\"wal_problem\": \"refused\"", "WARNING: pg-a can't look through the WAL in the repository: refused")]
+    [InlineData("\"archiver\": {\"fails\": true, \"failed_wal\": \"000000010000000000000007\", \"failures\": 9}",
+        "ERROR: pg-a can't archive 000000010000000000000007: 9 failures, the last after the last success")]
+    public async Task Backups_that_are_not_as_they_should_be_are_named(string differs, string? finding)
+    {
+        var repository = JsonNode.Parse("""
+            {"member": "pg-a", "time": "2026-08-01T12:00:00Z", "stanza": "pay", "problem": null, "maximum_age": 93600,
+             "backups": [{"label": "20260801-030000F", "type": "full", "stop": "2026-08-01T03:10:00Z"}],
+             "first_wal": "000000010000000000000002", "last_wal": "000000010000000000000006", "missing_wal": null,
+             "wal_problem": null, "archiver": {"fails": false}}
+            """)!.AsObject();
+        foreach (var (name, value) in JsonNode.Parse($"{{{differs}}}")!.AsObject())
+        {
+            repository[name] = value?.DeepClone();
+        }
+        await using var rest = Member("primary", backups: repository.ToJsonString());
+        await using var standby = Member("replica");
+        await using var etcd = Etcd();
+        var ctl = Well(rest, standby, etcd);
+        ctl.PutMember("pg-a", ctl.Dcs.Keys["members/pg-a"].Value[..^1] + ""","routing":{"version":"0.1.0","fence":true}}""");
+
+        var ended = await ctl.RunAsync("check pay");
+
+        var found = ended.Output.Split('\n').Where(line => line.Contains("pg-a", StringComparison.Ordinal)
+            && !line.StartsWith("OK", StringComparison.Ordinal));
+        Assert.Equal(finding, string.Join('\n', found) is { Length: > 0 } text ? text : null);
+    }
+
     private static Ctl Well(RestStub leader, RestStub standby, RestStub etcd)
     {
         var ctl = new Ctl().WithPay(leader.ApiUrl, standby.ApiUrl);
@@ -133,9 +172,12 @@ public sealed class CheckTests
     }
 
     private static RestStub Member(
-        string role, string? more = null, string metrics = "routing_postgres_unhealthy{problem=\"hangs\"} 0") =>
+        string role, string? more = null, string metrics = "routing_postgres_unhealthy{problem=\"hangs\"} 0",
+        string? backups = null) =>
         RestStub.Start(call => (200, call.Line == "GET /metrics"
             ? metrics + "\n"
+            : call.Line == "GET /backup" && backups is not null
+            ? backups
             : $$"""{"state":"running","role":"{{role}}"{{more ?? $",\"dcs_last_seen\":{s_noon - 1}"}}}"""));
 
     private static RestStub Etcd(string version = "3.5.16", string health = "true") =>

@@ -83,6 +83,7 @@ public sealed class BackupTests
             await mistakes.MoreAsync(20);
         }
         await BackupRepository.ArchiveAsync(first);
+        await WatchAsync(cluster, repository, first);
 
         // A member that was here before gets what differs alone: files that are as in the backup stay in place.
         var made = MadeAt(second);
@@ -93,6 +94,26 @@ public sealed class BackupTests
         await cluster.HealthyAsync();
         Assert.Equal(made, MadeAt(second));
         return (rows, moment, lsn);
+    }
+
+    /// <summary>The primary's REST and metrics tell of the repository, and of WAL that is missing there.</summary>
+    private static async Task WatchAsync(TestCluster cluster, BackupRepository repository, TestNode primary)
+    {
+        var document = await primary.DocumentAsync("/backup");
+        Assert.Equal(
+            (null, null, null),
+            ((string?)document["problem"], (string?)document["wal_problem"], (string?)document["missing_wal"]));
+        await cluster.UntilAsync(
+            async () => await primary.SendAsync("GET", "/metrics") is (200, var text)
+                && text.Contains("routing_backup_repository_usable{", StringComparison.Ordinal)
+                && text.Contains("routing_backup_last_age_seconds{", StringComparison.Ordinal),
+            "the metrics tell of the backup");
+        using (repository.LoseWal())
+        {
+            await cluster.UntilAsync(
+                async () => (string?)(await primary.DocumentAsync("/backup"))["missing_wal"] is not null,
+                "the WAL is missed");
+        }
     }
 
     /// <summary>

@@ -320,7 +320,7 @@ internal sealed class SimAgent : SimMember
         _member = new LocalMember(
             "sim", node.Name, $"postgres://127.0.0.1:{node.Server.Port}/postgres",
             $"http://127.0.0.1:{node.Server.Port + 1000}/patroni", null,
-            node.Tags, true, false, cluster.ConfigElement)
+            node.Tags, true, static _ => false, cluster.ConfigElement)
         {
             Site = options.Sites == 0 ? null : $"site{node.Server.Port % options.Sites}",
         };

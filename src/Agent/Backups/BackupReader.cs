@@ -12,23 +12,28 @@ namespace Routing.Agent.Backups;
 /// <param name="time">For the age of an answer.</param>
 internal sealed class BackupReader(
     Func<PgBackRestSettings?> settings, Func<CancellationToken, Task<string?>> archiver, TimeProvider time)
-    : IDisposable
+    : IAsyncDisposable
 {
     /// <summary>One row, its columns parted by bars.</summary>
     public const string ArchiverQuery =
         """
         SELECT concat_ws('|', NOT pg_is_in_recovery(), current_setting('archive_mode') <> 'off',
             coalesce(last_archived_wal, ''), coalesce(last_failed_wal, ''),
-            coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false), failed_count)
+            coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false), failed_count,
+            (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'))
         FROM pg_stat_archiver
         """;
 
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_freshEnough = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_betweenLooks = TimeSpan.FromMinutes(1);
 
+    private readonly Lock _lock = new();
     private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly CancellationTokenSource _end = new();
     private readonly CommandRunner _commands = new(time);
-    private (long At, BackupReport Report)? _last;
+    private Answer? _last;
+    private Task _look = Task.CompletedTask;
 
     /// <summary>Asks, unless somebody did a moment ago: everybody may ask, and each time a program runs.</summary>
     public async Task<BackupReport> ReadAsync(CancellationToken cancellationToken)
@@ -40,17 +45,20 @@ internal sealed class BackupReader(
         await _gate.WaitAsync(cancellationToken);
         try
         {
-            if (_last is { } last && time.GetElapsedTime(last.At) < s_freshEnough)
+            if (Last(repository) is { } last && time.GetElapsedTime(last.At) < s_freshEnough)
             {
                 return last.Report;
             }
+            // First the archiver: what it has archived has to be in the repository afterwards.
+            var archived = await AskArchiverAsync(cancellationToken);
             var report = await AskAsync(repository, cancellationToken) with
             {
                 Stanza = repository.Stanza,
                 MaximumAge = repository.MaximumAge,
-                Archiver = await AskArchiverAsync(cancellationToken),
+                Archiver = archived,
             };
-            _last = (time.GetTimestamp(), report);
+            report = await LookThroughAsync(repository, report, cancellationToken);
+            Volatile.Write(ref _last, new Answer(time.GetTimestamp(), report));
             return report;
         }
         finally
@@ -59,7 +67,40 @@ internal sealed class BackupReader(
         }
     }
 
-    public void Dispose() => _gate.Dispose();
+    /// <summary>
+    /// What was known last, at once; null: nothing yet, or there is no repository. What is older than a minute is asked
+    /// for anew meanwhile.
+    /// </summary>
+    public BackupReport? Recall()
+    {
+        if (settings() is not { } repository)
+        {
+            return null;
+        }
+        var last = Last(repository);
+        lock (_lock)
+        {
+            if (_look.IsCompleted && !_end.IsCancellationRequested
+                && (last is null || time.GetElapsedTime(last.At) >= s_betweenLooks))
+            {
+                _look = ReadAsync(_end.Token);
+            }
+        }
+        return last?.Report;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _end.CancelAsync();
+        Task look;
+        lock (_lock)
+        {
+            look = _look;
+        }
+        await look.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _gate.Dispose();
+        _end.Dispose();
+    }
 
     /// <summary>What <c>pgbackrest info --output=json</c> says.</summary>
     internal static BackupReport Parse(string json, string stanza)
@@ -87,6 +128,7 @@ internal sealed class BackupReader(
                     ? [.. backups.EnumerateArray().Select(BackupOf)]
                     : [],
                 Wal = wal,
+                ArchiveId = archives.Count > 0 && archives[^1].TryGetProperty("id", out var id) ? id.GetString() : null,
             };
         }
         catch (Exception problem) when (problem is JsonException or KeyNotFoundException or InvalidOperationException
@@ -98,11 +140,14 @@ internal sealed class BackupReader(
 
     /// <summary>A row of <see cref="ArchiverQuery"/>.</summary>
     internal static ArchiverReport? ParseArchiver(string? row) => row?.Split('|') is [var primary, var on, var last,
-        var failed, var fails, var failures]
+        var failed, var fails, var failures, var size]
         ? new ArchiverReport(
             primary == "t", on == "t", last.Length > 0 ? last : null, failed.Length > 0 ? failed : null, fails == "t",
-            long.TryParse(failures, NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count : 0)
+            Whole(failures), Whole(size))
         : null;
+
+    private static long Whole(string text) =>
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
 
     private static (string, string)? Wal(JsonElement archive) =>
         archive.TryGetProperty("min", out var first) && archive.TryGetProperty("max", out var last)
@@ -127,28 +172,59 @@ internal sealed class BackupReader(
             backup.TryGetProperty("info", out var info) && info.TryGetProperty("size", out var size)
                 ? size.GetInt64()
                 : 0,
-            backup.TryGetProperty("error", out var error) && error.ValueKind == JsonValueKind.True);
+            backup.TryGetProperty("error", out var error) && error.ValueKind == JsonValueKind.True)
+        {
+            StartWal = backup.TryGetProperty("archive", out var range) && range.TryGetProperty("start", out var begin)
+                ? begin.GetString()
+                : null,
+        };
     }
+
+    private Answer? Last(PgBackRestSettings repository) =>
+        Volatile.Read(ref _last) is { } last && last.Report.Stanza == repository.Stanza ? last : null;
 
     private async Task<BackupReport> AskAsync(PgBackRestSettings repository, CancellationToken cancellationToken)
     {
+        var (text, problem) = await RunAsync(repository, "info", ["--output=json"], cancellationToken);
+        return problem is null ? Parse(text, repository.Stanza) : new BackupReport { Problem = problem };
+    }
+
+    /// <summary>Looks for a gap in the WAL that comes with the last backup and after it.</summary>
+    private async Task<BackupReport> LookThroughAsync(
+        PgBackRestSettings repository, BackupReport report, CancellationToken cancellationToken)
+    {
+        if (report is not
+            {
+                Problem: null, ArchiveId: { } archive, Archiver: { IsPrimary: true, SegmentBytes: > 0 and var size },
+                Backups: [.., { StartWal: { } first }],
+            })
+        {
+            return report;
+        }
+        var (text, problem) = await RunAsync(
+            repository, "repo-ls", ["--recurse", $"archive/{repository.Stanza}/{archive}"], cancellationToken);
+        return problem is null
+            ? report with { WalGap = WalSegments.FirstGap([.. WalSegments.InListing(text)], first, size) }
+            : report with { WalProblem = problem };
+    }
+
+    private async Task<(string Text, string? Problem)> RunAsync(
+        PgBackRestSettings repository, string what, string[] arguments, CancellationToken cancellationToken)
+    {
         string[] words =
-            [.. repository.Words, "--output=json", "--log-level-console=off", "--log-level-stderr=error",
-                "--log-level-file=off", "info"];
+            [.. repository.Words, "--log-level-console=off", "--log-level-stderr=error", "--log-level-file=off", what,
+                .. arguments];
         try
         {
             var answer = await _commands.CaptureAsync(
                 new Command(words[0], [.. words.Skip(1)]) { Timeout = s_limit }, cancellationToken);
             return answer.Result.IsSuccess
-                ? Parse(answer.Output, repository.Stanza)
-                : new BackupReport
-                {
-                    Problem = $"pgbackrest info failed with {answer.Result}: {answer.Error.ReplaceLineEndings(" ")}",
-                };
+                ? (answer.Output, null)
+                : ("", $"pgbackrest {what} failed with {answer.Result}: {answer.Error.ReplaceLineEndings(" ")}");
         }
         catch (IOException problem)
         {
-            return new BackupReport { Problem = $"pgbackrest cannot be run: {problem.Message}" };
+            return ("", $"pgbackrest cannot be run: {problem.Message}");
         }
     }
 
@@ -163,4 +239,6 @@ internal sealed class BackupReader(
             return null;
         }
     }
+
+    private sealed record Answer(long At, BackupReport Report);
 }

@@ -59,7 +59,7 @@ public static class EffectivePostgresConfig
         {
             parameters = parameters.SetItem("hot_standby_feedback", "on");
         }
-        var methods = local.CreateReplicaMethods ?? shared.CreateReplicaMethods ?? ["basebackup"];
+        var methods = MethodNames(local, shared);
         ImmutableArray<string> remoteMethods =
             dynamicConfig.StandbyCluster is { CreateReplicaMethods: { IsEmpty: false } named } ? named : ["basebackup"];
 
@@ -96,6 +96,17 @@ public static class EffectivePostgresConfig
             Problems = problems.ToImmutable(),
         };
     }
+
+    /// <summary>Whether one of the methods that make a replica needs nobody to copy from.</summary>
+    public static bool CanCloneWithoutLeader(AgentSettings settings, DynamicConfig dynamicConfig)
+    {
+        var local = settings.Postgres.Shared;
+        var shared = DynamicPostgresSection.Read(dynamicConfig, ImmutableArray.CreateBuilder<string>());
+        return Methods(MethodNames(local, shared), local, shared).Values.Any(method => method.NoLeader);
+    }
+
+    private static ImmutableArray<string> MethodNames(SharedPostgresSettings local, SharedPostgresSettings shared) =>
+        local.CreateReplicaMethods ?? shared.CreateReplicaMethods ?? ["basebackup"];
 
     /// <summary>
     /// A copied logical slot is usable only while the leader keeps the catalog rows that it needs, which it learns by

@@ -13,11 +13,13 @@ namespace Routing.Agent.Loop;
 /// <param name="ProxyUrl">Published when there is a pooler.</param>
 /// <param name="Tags">Published tags.</param>
 /// <param name="MayBootstrap">It has a bootstrap section.</param>
-/// <param name="CanCloneWithoutLeader">A create-replica method needs no source.</param>
+/// <param name="CanCloneWithoutLeader">
+/// Whether a create-replica method needs no source, with the dynamic configuration that is in force.
+/// </param>
 /// <param name="InitialConfig">The dynamic configuration to write where there is none.</param>
 internal sealed record LocalMember(
     string Scope, string Name, string ConnUrl, string ApiUrl, string? ProxyUrl, MemberTags Tags,
-    bool MayBootstrap, bool CanCloneWithoutLeader, JsonElement InitialConfig)
+    bool MayBootstrap, Func<DynamicConfig, bool> CanCloneWithoutLeader, JsonElement InitialConfig)
 {
     /// <summary>Published: the site that it stands in; null: none is configured.</summary>
     public string? Site { get; init; }

@@ -46,7 +46,8 @@ internal sealed class LoopObserver(
         {
             Self = member.Name,
             Options = new MemberOptions(
-                member.Tags, member.MayBootstrap, guard.WatchdogProblem, member.CanCloneWithoutLeader)
+                member.Tags, member.MayBootstrap, guard.WatchdogProblem,
+                CanCloneWithoutLeader: local.Data == DataDirectory.Empty && member.CanCloneWithoutLeader(config.Config))
             {
                 Site = member.Site,
                 CanRestore = member.CanRestore,

@@ -1,5 +1,7 @@
 using Prometheus;
+using Routing.Agent.Backups;
 using Routing.Agent.Status;
+using Routing.Cluster;
 using Routing.Ha;
 using Routing.Ha.Health;
 
@@ -24,6 +26,8 @@ internal sealed class AgentMetrics
     private readonly Gauge _site;
     private readonly Counter.Child _eventsDropped;
     private readonly Gauge.Child _eventStreams;
+    private readonly Gauge _restorePhase;
+    private readonly BackupMetrics _backups;
 
     public AgentMetrics(string scope, string name)
     {
@@ -61,6 +65,10 @@ internal sealed class AgentMetrics
             "routing_event_streams", "Readers that have a stream of events open now.", s_labels).WithLabels(_self);
         _site = factory.CreateGauge(
             "routing_site", "1 for the site that this member stands in; none without one.", ["scope", "name", "site"]);
+        _restorePhase = factory.CreateGauge(
+            "routing_restore_phase", "1 for how far a restore of the living cluster is; 0 for all without one.",
+            ["scope", "name", "phase"]);
+        _backups = new BackupMetrics(factory, _self);
         _failoverPhases = factory.CreateGauge(
             "routing_last_failover_phase_seconds", "Duration of each phase of the last change of leader seen here.",
             ["scope", "name", "phase"]);
@@ -85,6 +93,9 @@ internal sealed class AgentMetrics
         _eventStreams.Set(streams);
     }
 
+    /// <summary>What the repository holds, and how the archiver does; null: not known.</summary>
+    public void Backups(BackupReport? report, DateTimeOffset now) => _backups.Set(report, now);
+
     /// <summary>Writes every instrument in the text form of Prometheus.</summary>
     public Task WriteAsync(Stream stream, AgentStatus status, TimeProvider time, CancellationToken cancellationToken)
     {
@@ -104,6 +115,11 @@ internal sealed class AgentMetrics
         foreach (var problem in Enum.GetValues<HealthProblem>().Where(one => one != HealthProblem.None))
         {
             _unhealthy.WithLabels(_self[0], _self[1], HealthRules.Name(problem)).Set(problem == status.Health ? 1 : 0);
+        }
+        foreach (var phase in Enum.GetValues<RestorePhase>())
+        {
+            _restorePhase.WithLabels(_self[0], _self[1], phase.ToWire()).Set(
+                phase == status.Cluster?.Restore?.Phase ? 1 : 0);
         }
         foreach (var phase in status.LastFailover)
         {

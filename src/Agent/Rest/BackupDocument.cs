@@ -33,6 +33,8 @@ internal static class BackupDocument
         json.WriteEndArray();
         json.WriteString("first_wal", report.Wal?.First);
         json.WriteString("last_wal", report.Wal?.Last);
+        json.WriteString("missing_wal", report.MissingWal);
+        json.WriteString("wal_problem", report.WalProblem);
         json.WritePropertyName("archiver");
         if (report.Archiver is { } archiver)
         {

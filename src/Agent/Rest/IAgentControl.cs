@@ -56,6 +56,11 @@ internal interface IAgentControl
     /// </summary>
     Task<BackupReport> BackupsAsync(CancellationToken cancellationToken) => Task.FromResult(new BackupReport());
 
+    /// <summary>
+    /// The last answer of <see cref="BackupsAsync"/>, at once, about a minute old at most; null: there is none.
+    /// </summary>
+    BackupReport? RecallBackups() => null;
+
     /// <summary>Reads the local configuration again, as SIGHUP does.</summary>
     void RequestReload();
 }

@@ -204,6 +204,11 @@ internal sealed partial class RestHandler(
 
     private async Task ConfigAsync(HttpContext context, RestSettings settings)
     {
+        if (context.Request.Query.ContainsKey("last"))
+        {
+            await context.JsonAsync(settings, StatusCodes.Status200OK, KeyWriter.Config(control.Status.Config.Raw));
+            return;
+        }
         var snapshot = await ReadOrLastAsync(context);
         if (snapshot.Config is { } config)
         {
@@ -258,6 +263,7 @@ internal sealed partial class RestHandler(
         var view = View();
         text.Write(Encoding.UTF8.GetBytes(StatusMetrics.Write(view)));
         metrics.Diary(events.Dropped, _events.Streams);
+        metrics.Backups(control.RecallBackups(), time.GetUtcNow());
         await metrics.WriteAsync(text, view.Status, time, context.RequestAborted);
         await context.WriteAsync(settings, StatusCodes.Status200OK, "text/plain", text.ToArray());
     }

@@ -33,6 +33,12 @@ internal sealed record RepositoryDocument
     /// <summary>The newest archived segment; null: none.</summary>
     public string? LastWal { get; init; }
 
+    /// <summary>A segment that the member has archived and the repository lacks; null: none.</summary>
+    public string? MissingWal { get; init; }
+
+    /// <summary>Why the WAL in the repository cannot be looked through; null: it can.</summary>
+    public string? WalProblem { get; init; }
+
     /// <summary>The archiver; null: the member's server does not answer.</summary>
     public JsonObject? Archiver { get; init; }
 
@@ -74,6 +80,8 @@ internal sealed record RepositoryDocument
                 (uint)((long?)backup?["timeline"] ?? 0))),
         ],
         LastWal = (string?)json["last_wal"],
+        MissingWal = (string?)json["missing_wal"],
+        WalProblem = (string?)json["wal_problem"],
         Archiver = json["archiver"] as JsonObject,
     };
 

@@ -31,6 +31,11 @@ internal sealed class BackupChecks(Session session, ClusterSnapshot snapshot)
         {
             yield break;
         }
+        if (repository.Archiver is { } archiver && (bool?)archiver["fails"] == true)
+        {
+            yield return ServerChecks.CannotArchive(
+                leader, (string?)archiver["failed_wal"] ?? "WAL", (long?)archiver["failures"] ?? 0);
+        }
         if (repository.Problem is { } problem)
         {
             yield return Finding.Error(leader, $"can't use the repository of backups: {problem}");
@@ -48,12 +53,15 @@ internal sealed class BackupChecks(Session session, ClusterSnapshot snapshot)
                 $"has no backup of the last {repository.MaximumAge.TotalHours:0.#} h: the last one, {last.Label}, "
                     + $"ended {age.TotalHours:0.#} h ago"));
         }
-        if (repository.Archiver is { } archiver && (string?)archiver["last_wal"] is { Length: >= 24 } archived
-            && string.CompareOrdinal(archived[..24], repository.LastWal ?? "") > 0)
+        if (repository.MissingWal is { } missing)
         {
             yield return Finding.Error(leader,
-                $"has archived {archived[..24]}, and the repository ends at {repository.LastWal ?? "nothing"}: WAL is "
-                    + "missing there");
+                $"has a repository without the WAL {missing}: nothing can be restored to a later moment than that, "
+                    + "until there is a new backup");
+        }
+        if (repository.WalProblem is { } unread)
+        {
+            yield return Finding.Warning(leader, $"can't look through the WAL in the repository: {unread}");
         }
     }
 }

@@ -18,6 +18,10 @@ internal sealed class ServerChecks(Session session, ClusterSnapshot snapshot, Ch
         WHERE NOT pg_is_in_recovery() AND restart_lsn IS NOT NULL ORDER BY slot_name
         """;
 
+    /// <summary>The archiver's last attempt failed.</summary>
+    public static Finding CannotArchive(string leader, string segment, long failures) => Finding.Error(
+        leader, $"can't archive {segment}: {failures} failures, the last after the last success");
+
     /// <summary>The findings; a server that can't be asked is a hint, because REST and etcd tell the rest.</summary>
     public async Task<IEnumerable<Finding>> RunAsync(CancellationToken cancellationToken)
     {
@@ -30,9 +34,8 @@ internal sealed class ServerChecks(Session session, ClusterSnapshot snapshot, Ch
             await using var connection = await session.Settings.Superuser.OpenAsync(address, cancellationToken);
             return
             [
-                .. await RowsAsync(connection, Archiver, row => Finding.Error(
-                    leader.Name,
-                    $"can't archive {row.GetString(1)}: {row.GetInt64(0)} failures, the last after the last success")),
+                .. await RowsAsync(connection, Archiver, row => CannotArchive(
+                    leader.Name, row.GetString(1), row.GetInt64(0))),
                 .. (await RowsAsync(connection, Slots,
                     row => (Name: row.GetString(0), Active: row.GetBoolean(1), Bytes: row.GetInt64(2))))
                     .Where(slot => slot.Bytes > limits.SlotBytes)

@@ -46,6 +46,7 @@ internal static class CheckCommand
         [
             .. (await etcd).Concat(KeyChecks.Of(snapshot, cluster, limits)).Concat(await members).Concat(await server)
                 .Concat(await backups)
+                .Distinct()   // server and agent both tell of the archiver
                 .OrderByDescending(finding => finding.Severity),
         ];
         FindingList.Print(session.Screen, findings, format, string.Create(

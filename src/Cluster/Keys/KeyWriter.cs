@@ -79,14 +79,7 @@ public static class KeyWriter
         json.WriteString("member", restore.Member);
         json.WriteString("type", restore.Target.Kind);
         WriteIfAny(json, "target", restore.Target.Value);
-        json.WriteString("phase", restore.Phase switch
-        {
-            RestorePhase.Requested => "requested",
-            RestorePhase.Restoring => "restoring",
-            RestorePhase.Promoting => "promoting",
-            RestorePhase.Promoted => "promoted",
-            _ => "failed",
-        });
+        json.WriteString("phase", restore.Phase.ToWire());
         if (restore.Timeline > 0)
         {
             json.WriteNumber("timeline", restore.Timeline);

@@ -243,6 +243,20 @@ public class EffectivePostgresConfig_takes_everything_together
         Assert.Equal("plain", config.ReplicaMethods["plain"].Command);
     }
 
+    [Theory]
+    [InlineData("postgresql: {create_replica_methods: [disk], disk: {command: /d, no_leader: true}}", "{}", true)]
+    [InlineData("postgresql: {disk: {command: /d, no_leader: true}}", "{}", false)]
+    [InlineData("{}", "{postgresql: {create_replica_methods: [disk], disk: {command: /d, no_leader: true}}}", true)]
+    [InlineData("postgresql: {create_replica_methods: [disk]}", "{postgresql: {disk: {command: /d, no_leader: true}}}",
+        true)]
+    [InlineData("postgresql: {create_replica_methods: [disk], disk: {command: /d}}",
+        "{postgresql: {disk: {command: /d, no_leader: true}}}", false)]
+    [InlineData("postgresql: {create_replica_methods: [basebackup]}",
+        "{postgresql: {create_replica_methods: [disk], disk: {command: /d, no_leader: true}}}", false)]
+    public void A_method_without_a_leader_may_stand_on_either_side(string local, string dynamicYaml, bool can) =>
+        Assert.Equal(can, EffectivePostgresConfig.CanCloneWithoutLeader(
+            Yaml.Settings(local), DynamicConfigReader.Read(Json(dynamicYaml), 0)));
+
     private static PostgresConfig Combine(
         string local, string dynamicYaml, Role role = Role.Primary, int version = 17) =>
         EffectivePostgresConfig.Combine(

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using Routing.Cluster;
 using Routing.Cluster.Keys;
 
@@ -53,6 +54,17 @@ public sealed class ConfigTests
 
         Assert.Equal(503, (await host.SendAsync("PATCH", "/config", """{"ttl":30}""")).Code);
         Assert.Equal(502, (await host.SendAsync("GET", "/config")).Code);
+    }
+
+    [Fact]
+    public async Task What_the_member_goes_by_is_told_also_when_the_store_has_lost_it()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary with
+        {
+            Config = DynamicConfigReader.Read(JsonElement.Parse("""{"ttl":31,"own":true}"""), 7),
+        });
+
+        Assert.Equal((200, """{"ttl":31,"own":true}"""), await host.SendAsync("GET", "/config?last"));
     }
 
     [Theory]

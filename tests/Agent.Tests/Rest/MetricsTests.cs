@@ -1,5 +1,8 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
+using Routing.Agent.Backups;
 using Routing.Agent.Status;
+using Routing.Cluster;
 
 namespace Routing.Agent.Tests.Rest;
 
@@ -96,6 +99,83 @@ public sealed partial class MetricsTests
             StringComparison.Ordinal);
         Assert.Matches(@"(?m)^routing_lease_left_seconds\{scope=""pay"",name=""pg-a""\} 2\d\d", text);
     }
+
+    [Fact]
+    public async Task The_repository_and_the_archiver_are_told_in_numbers()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        var now = host.Time.GetUtcNow();
+        Assert.DoesNotContain("routing_backup_repository_usable{", await TextAsync(), StringComparison.Ordinal);
+
+        host.Repository = new BackupReport
+        {
+            Stanza = "pay", MaximumAge = TimeSpan.FromHours(26), Wal = ("1", "000000010000000000000006"),
+            Backups =
+            [
+                Ended("full", now.AddHours(-40)), Ended("full", now.AddHours(-30)), Ended("incr", now.AddHours(-1)),
+            ],
+            Archiver = new ArchiverReport(true, true, "000000010000000000000006", null, false, 0, 1 << 24),
+        };
+        var well = await TextAsync();
+
+        Assert.Contains(Own("routing_backup_repository_usable", "", 1), well, StringComparison.Ordinal);
+        Assert.InRange(Age("full"), 30 * 3600, 31 * 3600);
+        Assert.InRange(Age("incr"), 3600, 2 * 3600);
+        Assert.Contains(
+            Own("routing_backup_last_end_timestamp_seconds", ",type=\"incr\"", now.AddHours(-1).ToUnixTimeSeconds()),
+            well, StringComparison.Ordinal);
+        Assert.Contains(Own("routing_backup_maximum_age_seconds", "", 26 * 3600), well, StringComparison.Ordinal);
+        Assert.Contains(Own("routing_backup_wal_missing", "", 0), well, StringComparison.Ordinal);
+        Assert.Contains(Own("routing_archiver_failing", "", 0), well, StringComparison.Ordinal);
+
+        host.Repository = host.Repository with
+        {
+            Backups = [], WalGap = "000000010000000000000005",
+            Archiver = host.Repository.Archiver! with { FailsNow = true },
+        };
+        var unwell = await TextAsync();
+        Assert.DoesNotContain("routing_backup_last_age_seconds{", unwell, StringComparison.Ordinal);
+        Assert.Contains(Own("routing_backup_wal_missing", "", 1), unwell, StringComparison.Ordinal);
+        Assert.Contains(Own("routing_archiver_failing", "", 1), unwell, StringComparison.Ordinal);
+
+        host.Repository = host.Repository with { Problem = "gone", Archiver = null };
+        var lost = await TextAsync();
+        Assert.Contains(Own("routing_backup_repository_usable", "", 0), lost, StringComparison.Ordinal);
+        Assert.DoesNotContain("routing_backup_wal_missing{", lost, StringComparison.Ordinal);
+        Assert.DoesNotContain("routing_archiver_failing{", lost, StringComparison.Ordinal);
+
+        double Age(string type) => double.Parse(
+            well.Split('\n').Single(line => line.StartsWith(
+                Own("routing_backup_last_age_seconds", $",type=\"{type}\"", 0)[..^2], StringComparison.Ordinal))
+                .Split(' ')[1], CultureInfo.InvariantCulture);
+        async Task<string> TextAsync() => (await host.SendAsync("GET", "/metrics")).Text;
+    }
+
+    [Fact]
+    public async Task How_far_a_restore_is_is_told()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        Assert.Contains(Own("routing_restore_phase", ",phase=\"restoring\"", 0),
+            (await host.SendAsync("GET", "/metrics")).Text, StringComparison.Ordinal);
+
+        host.Status = host.Status with
+        {
+            Cluster = host.Status.Cluster! with
+            {
+                Restore = new RestoreRequest("1", "pg-a", new RestoreTarget("immediate", ""), RestorePhase.Restoring),
+            },
+        };
+
+        var text = (await host.SendAsync("GET", "/metrics")).Text;
+        Assert.Contains(Own("routing_restore_phase", ",phase=\"restoring\"", 1), text, StringComparison.Ordinal);
+        Assert.Contains(Own("routing_restore_phase", ",phase=\"requested\"", 0), text, StringComparison.Ordinal);
+    }
+
+    private static Backup Ended(string type, DateTimeOffset at) =>
+        new("label", type, at.AddMinutes(-1), at, null, null, 1, false);
+
+    private static string Own(string name, string labels, long value) =>
+        $"{name}{{scope=\"pay\",name=\"pg-a\"{labels}}} {value}\n";
 
     /// <summary>"name type value" of each of Patroni's metrics.</summary>
     private static List<string> Samples(string text)

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
+using Routing.Agent.Backups;
 using Routing.Agent.Config;
 using Routing.Agent.Events;
 using Routing.Agent.Loop;
@@ -147,6 +148,11 @@ internal sealed class RestHost : IAgentControl, ILogQueue, IAsyncDisposable
         ImmutableArray<HostPort> hosts, CancellationToken cancellationToken) =>
         Task.FromResult<ImmutableArray<RemoteServer>>([.. hosts.Select(host =>
             Remote.FirstOrDefault(server => server.Address == host) ?? new RemoteServer(host, "refused"))]);
+
+    /// <summary>What is known of the repository of backups.</summary>
+    public BackupReport? Repository { get; set; }
+
+    public BackupReport? RecallBackups() => Repository;
 
     /// <summary>The parameters that the server knows; null: it does not answer.</summary>
     public IReadOnlyDictionary<string, ParameterDefinition>? Catalogue { get; set; }
