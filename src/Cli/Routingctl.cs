@@ -58,6 +58,7 @@ internal sealed class Routingctl(CtlEnvironment environment)
             ReinitCommand.Create(host),
             FlushCommand.Create(host),
             RemoveCommand.Create(host),
+            RebuildKeysCommand.Create(host),
             DemoteClusterCommand.Create(host),
             PromoteClusterCommand.Create(host),
             BackupCommand.Create(host),

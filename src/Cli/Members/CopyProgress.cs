@@ -15,7 +15,11 @@ internal static class CopyProgress
         Session session, ClusterSnapshot snapshot, CancellationToken cancellationToken)
     {
         var copying = snapshot.Members.Values
-            .Where(member => member is { State: PostgresState.CreatingReplica, ApiUrl: not null })
+            .Where(member => member is
+            {
+                State: PostgresState.CreatingReplica or PostgresState.Initdb or PostgresState.CustomBootstrap,
+                ApiUrl: not null,
+            })
             .ToArray();
         if (copying.Length == 0)
         {
