@@ -341,8 +341,11 @@ public sealed class MemberTableTests
         Assert.Contains("WARNING - Nothing to list", ended.Error, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task A_member_that_makes_a_copy_is_asked_how_far_it_is()
+    [Theory]
+    [InlineData("creating replica")]
+    [InlineData("initializing new cluster")]
+    [InlineData("running custom bootstrap script")]
+    public async Task A_member_that_makes_a_copy_is_asked_how_far_it_is(string state)
     {
         await using var rest = RestStub.Start(
             200,
@@ -352,14 +355,14 @@ public sealed class MemberTableTests
         var before = await ctl.RunAsync("list pay -f json");
         ctl.PutMember("pg-b", $$"""
             {"conn_url":"postgres://10.1.0.12/postgres","api_url":"{{rest.ApiUrl}}","role":"replica",
-             "state":"creating replica"}
+             "state":"{{state}}"}
             """);
         var during = await ctl.RunAsync("list pay -f json");
         var silent = await ctl.RunAsync("list pay");
 
         Assert.DoesNotContain("Progress", before.Output, StringComparison.Ordinal);
         Assert.EndsWith(
-            """ "State": "creating replica", "Receive LSN": "unknown", "Replay LSN": "unknown","""
+            $$""" "State": "{{state}}", "Receive LSN": "unknown", "Replay LSN": "unknown","""
             + """ "Progress": "512 MB of 2 GB copied, 64 MB/s, 24 s left"}]""" + "\n",
             during.Output,
             StringComparison.Ordinal);

@@ -1,3 +1,4 @@
+using Npgsql;
 using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
@@ -13,6 +14,8 @@ public sealed class RestoreTests
         using var repository = new BackupRepository();
         await using var cluster = await TestCluster.StartAsync(new() { Configure = repository.Configure });
         var leader = await cluster.HealthyAsync();
+        await using var proxy = await ProxyProcess.StartAsync(cluster);
+        await leader.SqlAsync("CREATE TABLE visits (at timestamptz DEFAULT now())");
         await using (var load = await Writer.StartAsync(cluster, Writer.LongPatience))
         {
             await repository.BeginAsync(leader);
@@ -24,6 +27,8 @@ public sealed class RestoreTests
         await leader.SqlAsync("DELETE FROM written WHERE id % 2 = 0");
         await using var mistakes = await Writer.StartAsync(cluster, Writer.LongPatience);
         await mistakes.MoreAsync(20);
+        await using var visitor = new Visitor(proxy.WritePort);
+        await cluster.UntilAsync(() => visitor.Visits > 0, "a client writes through the proxy");
         var lost = string.Join(", ", mistakes.Writes.Select(write => write.Id));
 
         // What it would do, and what it cannot do, are told before anything happens.
@@ -36,6 +41,10 @@ public sealed class RestoreTests
 
         (code, text) = await cluster.CtlAsync("restore", "pay", "--to", moment, "--force", "--no-wait");
         Assert.True(code == 0, text);
+        if (Environment.GetEnvironmentVariable("ROUTING_TEST_FULL") == "1")
+        {
+            await LoseAgentAsync(cluster, leader);
+        }
         await cluster.UntilAsync(
             async () =>
             {
@@ -48,6 +57,9 @@ public sealed class RestoreTests
         Assert.Equal(leader, await cluster.HealthyAsync(s_patience));
         await mistakes.MoreAsync(5);
         await mistakes.StopAsync();
+        var visits = visitor.Visits;
+        await cluster.UntilAsync(() => visitor.Visits > visits + 1, "the proxy's client has followed");
+        Assert.NotEqual("0", await leader.SqlAsync("SELECT count(*) FROM visits"));
         foreach (var node in cluster.Nodes)
         {
             await cluster.UntilAsync(
@@ -59,5 +71,66 @@ public sealed class RestoreTests
         Assert.Equal(2, (int)(await leader.DocumentAsync("/patroni"))["timeline"]!);
         Assert.NotEmpty(Directory.GetDirectories(
             Path.GetDirectoryName(leader.DataDirectory)!, $"{Path.GetFileName(leader.DataDirectory)}.before-*"));
+    }
+
+    /// <summary>Its agent dies in the middle: nobody else leads meanwhile, and the next one goes on.</summary>
+    private static async Task LoseAgentAsync(TestCluster cluster, TestNode leader)
+    {
+        await cluster.UntilAsync(() => leader.CountInLog("restore command begin") > 0, "pgBackRest restores");
+        await leader.KillAgentAsync();
+        await cluster.UntilAsync(
+            async () =>
+            {
+                var holder = await cluster.Keys.GetAsync("leader");
+                Assert.True(holder is null || holder.Value == leader.Name, $"{holder?.Value} leads");
+                return holder is null;
+            },
+            "its lease has ended", s_patience);
+        Assert.Contains("\"restoring\"", (await cluster.Keys.GetAsync("routing/restore"))?.Value ?? "",
+            StringComparison.Ordinal);
+        leader.Start();
+    }
+
+    /// <summary>A client that writes through the proxy, and connects anew after each error.</summary>
+    private sealed class Visitor : IAsyncDisposable
+    {
+        private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(20);
+        private readonly CancellationTokenSource _stop = new();
+        private readonly Task _work;
+        private int _visits;
+
+        public Visitor(int port) => _work = VisitAsync(port);
+
+        /// <summary>So many were acknowledged.</summary>
+        public int Visits => Volatile.Read(ref _visits);
+
+        public async ValueTask DisposeAsync()
+        {
+            await _stop.CancelAsync();
+            await _work;
+            _stop.Dispose();
+        }
+
+        private async Task VisitAsync(int port)
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                try
+                {
+                    await using var session = await ProxyProcess.OpenAsync(port);
+                    while (!_stop.IsCancellationRequested)
+                    {
+                        await using var insert = new NpgsqlCommand("INSERT INTO visits DEFAULT VALUES", session);
+                        await insert.ExecuteNonQueryAsync(CancellationToken.None);
+                        Interlocked.Increment(ref _visits);
+                        await Task.Delay(s_pause, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                    }
+                }
+                catch (Exception lost) when (lost is NpgsqlException or IOException or TimeoutException)
+                {
+                    await Task.Delay(s_pause, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                }
+            }
+        }
     }
 }

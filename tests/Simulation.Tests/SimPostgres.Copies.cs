@@ -9,7 +9,8 @@ namespace Routing.Simulation.Tests;
 // New databases, copies and rewinds. Each of them can be interrupted in the middle.
 internal sealed partial class SimPostgres
 {
-    public async Task<StepResult> BootstrapAsync(IProgress<string> progress, CancellationToken cancellationToken)
+    public async Task<StepResult> BootstrapAsync(
+        IProgress<string> progress, Action<CopyProgress>? onCopied, CancellationToken cancellationToken)
     {
         LongVerbBegins?.Invoke("a bootstrap");
         if (!server.IsEmpty && !server.IsMarkedUnfinished)

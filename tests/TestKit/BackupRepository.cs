@@ -120,12 +120,16 @@ public sealed class BackupRepository : IDisposable
 
     /// <summary>Runs pgBackRest on a node.</summary>
     /// <returns>The exit code, and what it printed.</returns>
-    public async Task<(int Code, string Output)> TryRunAsync(TestNode node, params string[] arguments)
+    public Task<(int Code, string Output)> TryRunAsync(TestNode node, params string[] arguments) =>
+        TryRunAsync(ConfigOf(node), arguments);
+
+    /// <summary>Runs pgBackRest with a configuration file.</summary>
+    /// <returns>The exit code, and what it printed.</returns>
+    public async Task<(int Code, string Output)> TryRunAsync(string config, params string[] arguments)
     {
-        ArgumentNullException.ThrowIfNull(node);
         var log = _directory[$"run-{Interlocked.Increment(ref _runs)}.log"];
         using var run = OrdinaryProcess.Start(
-            log, _directory.Path, ["pgbackrest", $"--config={ConfigOf(node)}", $"--stanza={Stanza}", .. arguments]);
+            log, _directory.Path, ["pgbackrest", $"--config={config}", $"--stanza={Stanza}", .. arguments]);
         var code = await run.WaitForExitAsync(s_limit);
         return (code, await File.ReadAllTextAsync(log));
     }

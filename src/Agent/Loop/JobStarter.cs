@@ -77,7 +77,8 @@ internal sealed class JobStarter(
         var members = (run.Observation.Cluster ?? ClusterSnapshot.Empty).Members;
         return action switch
         {
-            HaAction.Bootstrap => (JobKind.Bootstrap, async (p, t) => End(await postgres.BootstrapAsync(p, t))),
+            HaAction.Bootstrap => (JobKind.Bootstrap, async (p, t) =>
+                End(await postgres.BootstrapAsync(p, ((IProgress<CopyProgress>)p).Report, t))),
             HaAction.BootstrapStandby make => (JobKind.Bootstrap, (p, t) => BootstrapStandbyAsync(make, run, p, t)),
             HaAction.AbandonBootstrap => (JobKind.AbandonBootstrap, (_, t) => AbandonAsync(run, t)),
             HaAction.CopyMember copy => (copy.Replaces ? JobKind.Reinitialize : JobKind.Clone, async (p, t) =>

@@ -63,7 +63,7 @@ internal sealed record ClonePlan(Member? Source)
     /// <summary>By <c>pg_basebackup</c> alone, whatever methods are configured.</summary>
     public bool OnlyBaseBackup { get; init; }
 
-    /// <summary>Told about once a second how far the copy is, where the program says so.</summary>
+    /// <summary>Told every second or two how far the copy is.</summary>
     public Action<CopyProgress>? OnCopied { get; init; }
 }
 
@@ -220,7 +220,11 @@ internal interface IPostgres
     ValueTask<LocalPostgres> ObserveAsync(CancellationToken cancellationToken);
 
     /// <summary>initdb or the custom method, start, roles, post-bootstrap scripts: afterwards a primary runs.</summary>
-    Task<StepResult> BootstrapAsync(IProgress<string> progress, CancellationToken cancellationToken);
+    /// <param name="progress">Gets a sentence now and then.</param>
+    /// <param name="onCopied">Told every two seconds how far a user's script is.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    Task<StepResult> BootstrapAsync(
+        IProgress<string> progress, Action<CopyProgress>? onCopied, CancellationToken cancellationToken);
 
     /// <summary>
     /// Stops and moves a directory aside whose bootstrap failed (<c>NAME.failed</c>), with its links.

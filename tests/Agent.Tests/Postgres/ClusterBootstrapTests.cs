@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Verbs;
 using Routing.Ha;
 
 namespace Routing.Agent.Tests.Postgres;
@@ -41,7 +43,7 @@ public sealed class ClusterBootstrapTests
             """;
         await using var node = new TestNode("a", topLevel: script);
 
-        var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+        var made = await node.Server.BootstrapAsync(node.Progress, null, Cancellation);
 
         Assert.True(made.Ok, made.Detail);
         Assert.Equal("7", await node.ValueAsync("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'boss'"));
@@ -78,10 +80,12 @@ public sealed class ClusterBootstrapTests
             exec {TestNode.Binaries}/pg_basebackup -D {copy.Data} -c fast -d "$(echo "$*" | sed 's/.*--connstring=\(.*\) --level=3$/\1/')"
             """, Cancellation);
 
-        var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+        var (making, copying) = (new ConcurrentQueue<CopyProgress>(), new ConcurrentQueue<CopyProgress>());
+        var made = await node.Server.BootstrapAsync(node.Progress, making.Enqueue, Cancellation);
         Assert.True(made.Ok, made.Detail);
         await node.ExecuteAsync("SELECT pg_create_physical_replication_slot('b', true)");
-        var cloned = await copy.Server.CloneAsync(new ClonePlan(node.Member), copy.Progress, Cancellation);
+        var cloned = await copy.Server.CloneAsync(
+            new ClonePlan(node.Member) { OnCopied = copying.Enqueue }, copy.Progress, Cancellation);
         var started = await copy.StartStandbyOfAsync(node);
 
         Assert.Equal($"--scope=demo --datadir={node.Data} --flavour=plain vanilla",
@@ -92,5 +96,23 @@ public sealed class ClusterBootstrapTests
         Assert.Contains("by script", cloned.Detail, StringComparison.Ordinal);
         Assert.Equal(StartOutcome.Running, started);
         await copy.UntilAsync(seen => seen.IsStreaming);
+        Assert.NotEmpty(making);
+        Assert.NotEmpty(copying);
+    }
+
+    /// <summary>A script says how far it is by percentages, as pgBackRest does; its bytes are seen.</summary>
+    [Theory]
+    [InlineData("P01 DETAIL: restore file /data/base/1/2 (8KB, 12.50%) checksum abc", 12.5)]
+    [InlineData("10% done, 20 % now", 20.0)]
+    [InlineData("100%", 100.0)]
+    [InlineData("0%", null)]
+    [InlineData("1234%", null)]
+    [InlineData("120%", null)]
+    [InlineData("no number", null)]
+    public void What_a_script_prints_tells_how_much_is_left(string line, double? percent)
+    {
+        Assert.Equal(percent, FillingScript.PercentIn(line));
+        Assert.Equal(percent is null ? 0 : (long)(500 * 100 / percent.Value),
+            FillingScript.WithTotal(new CopyProgress(500, 0, 10), percent ?? 0).Total);
     }
 }

@@ -208,7 +208,7 @@ public sealed class ConfigurationAcceptanceTests
         await using var node =
             new TestNode("a", topLevel: "post_bootstrap: [{type: sql, command: CREATE ROLE x PASSWORD geheim}]");
 
-        var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+        var made = await node.Server.BootstrapAsync(node.Progress, null, Cancellation);
 
         Assert.False(made.Ok);
         Assert.DoesNotContain("geheim", made.Detail, StringComparison.Ordinal);

@@ -88,13 +88,13 @@ public sealed class FillingTests
         await using var node = new TestNode("a", topLevel: "  post_bootstrap: sh DIRECTORY/check");
         await File.WriteAllTextAsync(node["check"], $"test -e {node["go"]}", Cancellation);
 
-        var failed = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+        var failed = await node.Server.BootstrapAsync(node.Progress, null, Cancellation);
         await node.RestartAgentAsync();
         var running = await node.ObserveAsync();
         await node.Server.StopAsync(new StopPlan(StopMode.Immediate), Cancellation);
         var stopped = await node.ObserveAsync();
         await File.WriteAllTextAsync(node["go"], "", Cancellation);
-        var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+        var made = await node.Server.BootstrapAsync(node.Progress, null, Cancellation);
 
         Assert.False(failed.Ok);
         Assert.Equal((DataDirectory.Inaccessible, true), (running.Data, running.HasProcess));
@@ -108,7 +108,7 @@ public sealed class FillingTests
     public async Task A_failed_bootstrap_that_cannot_be_moved_away_is_marked()
     {
         await using var node = new TestNode("a", topLevel: "  post_bootstrap: 'false'");
-        await node.Server.BootstrapAsync(node.Progress, Cancellation);
+        await node.Server.BootstrapAsync(node.Progress, null, Cancellation);
         await node.Server.StopAsync(new StopPlan(StopMode.Immediate), Cancellation);
         var above = Path.GetDirectoryName(node.Data)!;
         var mode = File.GetUnixFileMode(above);

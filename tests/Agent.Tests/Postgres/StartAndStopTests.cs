@@ -96,7 +96,7 @@ public sealed class StartAndStopTests
     {
         await using var node = new TestNode(
             "a", extra: "  callbacks: {on_role_change: 'sh -c \"echo $1-$2-$3 >> DIRECTORY/called; sleep 60\" x'}");
-        var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+        var made = await node.Server.BootstrapAsync(node.Progress, null, Cancellation);
         var called = node["called"];
 
         node.Server.RunCallback("on_role_change", Role.Promoted);

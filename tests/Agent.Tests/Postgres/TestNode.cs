@@ -69,7 +69,7 @@ internal sealed class TestNode : IAsyncDisposable
         var node = new TestNode(name, dynamicConfig: dynamicConfig, extra: extra);
         return await OrDisposedAsync(node, async () =>
         {
-            var made = await node.Server.BootstrapAsync(node.Progress, Cancellation);
+            var made = await node.Server.BootstrapAsync(node.Progress, null, Cancellation);
             Assert.True(made.Ok, made.Detail);
         });
     }

@@ -17,7 +17,7 @@ internal sealed class GrowthWatch(string directory, long total, TimeProvider tim
         while (!cancellationToken.IsCancellationRequested)
         {
             var bytes = SizeOf(directory);
-            tell(new CopyProgress(bytes, Math.Max(total, bytes), rate.After(bytes)));
+            tell(new CopyProgress(bytes, total > 0 ? Math.Max(total, bytes) : 0, rate.After(bytes)));
             await Task.Delay(s_pause, time, cancellationToken).ConfigureAwait(
                 ConfigureAwaitOptions.SuppressThrowing);
         }

@@ -3,6 +3,7 @@ using Routing.Agent.Config;
 using Routing.Agent.Native;
 using Routing.Agent.Postgres.Files;
 using Routing.Cluster;
+using Routing.Ha;
 
 namespace Routing.Agent.Postgres.Verbs;
 
@@ -14,7 +15,8 @@ internal sealed class ClusterBootstrap(
     private readonly PostBootstrap _roles = new(context);
 
     /// <summary>Makes it and starts it: afterwards a primary runs.</summary>
-    public async Task<StepResult> BootstrapAsync(IProgress<string> progress, CancellationToken cancellationToken)
+    public async Task<StepResult> BootstrapAsync(
+        IProgress<string> progress, Action<CopyProgress>? onCopied, CancellationToken cancellationToken)
     {
         var bootstrap = context.Settings.Local.Bootstrap;
         if (bootstrap is null)
@@ -30,7 +32,7 @@ internal sealed class ClusterBootstrap(
                 ? null
                 : new CustomBootstrap(context, files, launch, start, stop, room);
             var made = script is not null
-                ? await script.RunAsync(bootstrap.Custom!, effective, progress, cancellationToken)
+                ? await script.RunAsync(bootstrap.Custom!, effective, progress, onCopied, cancellationToken)
                 : await RunInitDbAsync(bootstrap, effective, progress, cancellationToken);
             if (!made.Ok)
             {

@@ -17,7 +17,7 @@ internal sealed class CustomBootstrap(
     /// <summary>Runs the script, and the server until its recovery has ended.</summary>
     public async Task<StepResult> RunAsync(
         CustomBootstrapSettings custom, EffectiveSettings effective, IProgress<string> progress,
-        CancellationToken cancellationToken)
+        Action<CopyProgress>? onCopied, CancellationToken cancellationToken)
     {
         room.PrepareForScript(custom.Name);
         progress.Report("running custom bootstrap script");
@@ -26,7 +26,8 @@ internal sealed class CustomBootstrap(
             : [$"--scope={context.Settings.Local.Scope}", $"--datadir={context.DataDirectory}"];
         arguments.AddRange(custom.Arguments.Select(argument => $"--{argument.Key}={argument.Value}"));
         var command = ProgramRunner.CommandFor(custom.Command, [.. arguments]);
-        var result = await context.Runner.RunScriptAsync(custom.Name, command, progress, cancellationToken);
+        var result = await new FillingScript(context).RunAsync(
+            custom.Name, command, progress, onCopied, cancellationToken);
         if (!result.Ok)
         {
             return result;

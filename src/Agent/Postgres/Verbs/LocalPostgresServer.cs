@@ -96,8 +96,9 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _observer.ObserveAsync(cancellationToken);
 
     /// <inheritdoc/>
-    public Task<StepResult> BootstrapAsync(IProgress<string> progress, CancellationToken cancellationToken) =>
-        _bootstrap.BootstrapAsync(progress, cancellationToken);
+    public Task<StepResult> BootstrapAsync(
+        IProgress<string> progress, Action<CopyProgress>? onCopied, CancellationToken cancellationToken) =>
+        _bootstrap.BootstrapAsync(progress, onCopied, cancellationToken);
 
     /// <inheritdoc/>
     public Task<StepResult> MoveDataDirectoryAwayAsync(CancellationToken cancellationToken) =>

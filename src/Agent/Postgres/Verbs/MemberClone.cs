@@ -54,7 +54,8 @@ internal sealed partial class MemberClone(ServerContext context, ServerStop stop
                 progress.Report($"creating replica by {method}");
                 var result = isBaseBackup
                     ? await RunBaseBackupAsync(source!.Address!.Value, effective, plan, progress, cancellationToken)
-                    : await _methods.RunAsync(method, source?.Address, effective, progress, cancellationToken);
+                    : await _methods.RunAsync(
+                        method, source?.Address, effective, progress, plan.OnCopied, cancellationToken);
                 if (result.Ok)
                 {
                     context.Filling.MarkFinished();

@@ -42,7 +42,7 @@ internal sealed partial class PostBootstrap(ServerContext context)
         }
         if (bootstrap.PostBootstrapCommand is { } command)
         {
-            await RunPostBootstrapCommandAsync(command, progress, cancellationToken);
+            await RunPostBootstrapCommandAsync(command, cancellationToken);
         }
         await using (var session = await context.Connections.OpenAsync(ServerSession.Quiet, cancellationToken))
         {
@@ -112,8 +112,7 @@ internal sealed partial class PostBootstrap(ServerContext context)
         }
     }
 
-    private async Task RunPostBootstrapCommandAsync(
-        string text, IProgress<string> progress, CancellationToken cancellationToken)
+    private async Task RunPostBootstrapCommandAsync(string text, CancellationToken cancellationToken)
     {
         var process =
             context.Postmaster.Find() ?? throw new IOException("PostgreSQL ended before the post-bootstrap script.");
@@ -130,7 +129,7 @@ internal sealed partial class PostBootstrap(ServerContext context)
             Environment =
                 connection.Environment.SetItem("PGOPTIONS", "-c synchronous_commit=local -c statement_timeout=0"),
         };
-        if (await context.Runner.RunScriptAsync("post_bootstrap", command, progress, cancellationToken)
+        if (await context.Runner.RunScriptAsync("post_bootstrap", command, cancellationToken)
             is { Ok: false } failed)
         {
             throw new IOException(failed.Detail);

@@ -23,16 +23,20 @@ internal sealed partial class ProgramRunner(CommandRunner commands, ILogger logg
     /// Runs a user's script. What it prints goes to the agent's log alone: it may hold secrets, and progress and answer
     /// are told to everybody.
     /// </summary>
+    /// <param name="name">The script.</param>
+    /// <param name="command">How it is called.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="onLine">Sees each line.</param>
     /// <exception cref="IOException">It could not be run.</exception>
     public async Task<StepResult> RunScriptAsync(
-        string name, Command command, IProgress<string> progress, CancellationToken cancellationToken)
+        string name, Command command, CancellationToken cancellationToken, Action<string>? onLine = null)
     {
         var result = await commands.RunAsync(
             command,
             line =>
             {
                 LogProgram(name, line.Text);
-                progress.Report($"{name} runs");
+                onLine?.Invoke(line.Text);
             },
             cancellationToken);
         return result.IsSuccess

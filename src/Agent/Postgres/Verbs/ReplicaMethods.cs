@@ -2,6 +2,7 @@ using Routing.Agent.Postgres.Configuration;
 using Routing.Agent.Postgres.Files;
 using Routing.Agent.Postgres.Programs;
 using Routing.Cluster;
+using Routing.Ha;
 
 namespace Routing.Agent.Postgres.Verbs;
 
@@ -11,7 +12,7 @@ internal sealed class ReplicaMethods(ServerContext context, DataRoom room)
     /// <summary>Runs the script of a method. When it fails, the data directory is empty again.</summary>
     public async Task<StepResult> RunAsync(
         string name, HostPort? source, EffectiveSettings effective, IProgress<string> progress,
-        CancellationToken cancellationToken)
+        Action<CopyProgress>? onCopied, CancellationToken cancellationToken)
     {
         var method = effective.Config.ReplicaMethods[name];
         var postgres = context.Settings.Postgres;
@@ -41,7 +42,8 @@ internal sealed class ReplicaMethods(ServerContext context, DataRoom room)
         var done = false;
         try
         {
-            var result = await context.Runner.RunScriptAsync(name, command, progress, cancellationToken);
+            var result = await new FillingScript(context).RunAsync(
+                name, command, progress, onCopied, cancellationToken);
             done = result.Ok;
             return result;
         }

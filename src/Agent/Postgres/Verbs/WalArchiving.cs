@@ -37,7 +37,7 @@ internal sealed partial class WalArchiving(ServerContext context)
             var text = CommandOf(template, name);
             var command = new Command("/bin/sh", "-c", "cd \"$1\" && exec /bin/sh -c \"$2\"", "sh",
                 context.DataDirectory, text) { Timeout = s_archiveLimit };
-            if (await context.Runner.RunScriptAsync("archive_command", command, progress, cancellationToken)
+            if (await context.Runner.RunScriptAsync("archive_command", command, cancellationToken)
                 is { Ok: false } failed)
             {
                 LogNotArchived($"{name}: {failed.Detail}");

@@ -1,0 +1,77 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging;
+using Routing.Agent.Native;
+using Routing.Agent.Postgres.Files;
+using Routing.Ha;
+
+namespace Routing.Agent.Postgres.Verbs;
+
+/// <summary>
+/// Runs a user's script that fills the data directory, and tells how far it is: by the size of that directory, and by
+/// the last percentage that the script has printed.
+/// </summary>
+internal sealed partial class FillingScript(ServerContext context)
+{
+    private static readonly TimeSpan s_betweenReports = TimeSpan.FromSeconds(10);
+
+    private readonly ILogger _logger = context.Logger;
+    private double _percent;
+
+    /// <summary>Runs it to its end.</summary>
+    /// <exception cref="IOException">It could not be run.</exception>
+    public async Task<StepResult> RunAsync(
+        string name, Command command, IProgress<string> progress, Action<CopyProgress>? onCopied,
+        CancellationToken cancellationToken)
+    {
+        var told = context.Time.GetTimestamp();
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var watch = new GrowthWatch(context.DataDirectory, 0, context.Time).RunAsync(
+            grown =>
+            {
+                var copied = WithTotal(grown, Volatile.Read(ref _percent));
+                onCopied?.Invoke(copied);
+                progress.Report($"{name} runs: {copied}");
+                if (context.Time.GetElapsedTime(told) >= s_betweenReports)
+                {
+                    told = context.Time.GetTimestamp();
+                    LogFilled(name, copied);
+                }
+            },
+            over.Token);
+        try
+        {
+            return await context.Runner.RunScriptAsync(name, command, cancellationToken, line =>
+            {
+                if (PercentIn(line) is { } percent)
+                {
+                    Volatile.Write(ref _percent, percent);
+                }
+            });
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await watch;
+        }
+    }
+
+    /// <summary>The last percentage in a line, more than 0 and at most 100; null: there is none.</summary>
+    internal static double? PercentIn(string line) =>
+        Percent.Matches(line) is [.., var last]
+        && double.TryParse(last.Groups[1].ValueSpan, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture,
+            out var percent)
+        && percent is > 0 and <= 100
+            ? percent
+            : null;
+
+    /// <summary>With the size that there will be if the script is so far; 0 percent: nobody knows.</summary>
+    internal static CopyProgress WithTotal(CopyProgress copied, double percent) =>
+        percent > 0 ? copied with { Total = (long)(copied.Bytes * 100 / percent) } : copied;
+
+    [GeneratedRegex(@"(?<![\d.])(\d{1,3}(?:\.\d{1,6})?) ?%")]
+    private static partial Regex Percent { get; }
+
+    [LoggerMessage(EventId = 2068, Level = LogLevel.Information, Message = "{Script}: {Copied}")]
+    private partial void LogFilled(string script, CopyProgress copied);
+}
