@@ -61,6 +61,17 @@ public sealed record DynamicConfig
     /// </summary>
     public TimeSpan PrimaryRaceBackoff { get; init; }
 
+    /// <summary>
+    /// <c>switchover_grace</c>: how long a leader waits for quiet before it hands over; zero: a switchover is not
+    /// announced. Default 2 s.
+    /// </summary>
+    public TimeSpan SwitchoverGrace { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// <c>switchover_strict</c>: without quiet in that time the switchover is called off. Default false.
+    /// </summary>
+    public bool SwitchoverStrict { get; init; }
+
     /// <summary><c>max_timelines_history</c>: lines kept in the history; 0: all. Default 0.</summary>
     public int MaximumHistoryLines { get; init; }
 

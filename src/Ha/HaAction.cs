@@ -87,6 +87,12 @@ public abstract record HaAction
     /// <summary>Delete the key of a restore, if it has not changed since.</summary>
     public sealed record DeleteRestore(long Revision) : HaAction;
 
+    /// <summary>Announce a switchover to the routers, or tell them that it was called off.</summary>
+    public sealed record WriteIntent(SwitchoverIntent Intent) : HaAction;
+
+    /// <summary>Delete what was announced, if it has not changed since.</summary>
+    public sealed record DeleteIntent(long Revision) : HaAction;
+
     // --- questions ------------------------------------------------------------------------------------------------
 
     /// <summary>Ask these members for their state.</summary>
@@ -96,6 +102,9 @@ public abstract record HaAction
 
     /// <summary>Ask every failsafe member for its consent.</summary>
     public sealed record AskFailsafe : HaAction;
+
+    /// <summary>Ask the server which clients are in a transaction.</summary>
+    public sealed record LookAtClients : HaAction;
 
     // --- the server: quick ----------------------------------------------------------------------------------------
 

@@ -151,11 +151,26 @@ public static partial class HaLoop
             return DecideSilence(o);
         }
         var cluster = o.Cluster!;
-        if (cluster.Failover is { } request && DecideRequest(o, request) is { } requested)
+        if (cluster.Failover is not { } request || DecideRequest(o, request) is not { } requested)
+        {
+            return DecideOwed(o);
+        }
+        if (!IsWaiting(requested))
         {
             return requested;
         }
-        if (DecideMissingKeys(o) is { } missing)
+        // While the clients come to rest, standbys may come and go as well.
+        var plan = requested.Memory.Switchover;
+        var owed = DecideOwed(o);
+        return owed.Actions.IsEmpty
+            ? requested with { Memory = owed.Memory with { Switchover = plan } }
+            : owed with { Memory = owed.Memory with { Switchover = plan }, WakeIn = requested.WakeIn };
+    }
+
+    /// <summary>What a leading primary owes when no request asks it to step down now.</summary>
+    private static Decision DecideOwed(Observation o)
+    {
+        if ((DecideMissingKeys(o) ?? DecideLeftAnnouncement(o)) is { } missing)
         {
             return missing;
         }

@@ -21,6 +21,7 @@ public static partial class HaLoop
             Request = o.Cluster?.Failover is not { } request ? null
                 : memory.Request is { } known && known.Revision == request.ModRevision ? known
                 : (request.ModRevision, o.Now),
+            Switchover = RememberSwitchover(o, memory),
             HasRun = memory.HasRun || o.Local.Server == ServerState.Running,
             Published = o.Cluster is { } seen ? memory.Published.After(seen) : memory.Published,
             PromotedIn = o.Ended is { Kind: JobKind.Promote, Result: JobResult.Done } && o.Lease.HoldsLeader

@@ -39,7 +39,7 @@ public static partial class HaLoop
             {
                 return null;
             }
-            if (-left > o.Timing.LoopWait * 1.5)
+            if (-left > o.Timing.LoopWait * 1.5 && o.Memory.Switchover is null)
             {
                 return Act(o, "request_refused", "drops a scheduled switchover whose time is past", s_soon, clear);
             }
@@ -63,6 +63,10 @@ public static partial class HaLoop
         {
             return again;
         }
+        if (possible.Ok && BeforeHandOver(o, request, possible) is { } before)
+        {
+            return before;
+        }
         if (possible.Ok && !o.Local.IsPrimary)
         {
             // A standby leader has nothing to finish: what it lacks or has, its successor gets from the same source.
@@ -73,6 +77,8 @@ public static partial class HaLoop
             ? new Decision("steps_down", $"steps down by request: {possible.Detail}",
                 [new HaAction.Demote(DemoteMode.Graceful, request.Candidate, request.Site)],
                 o.Memory with { Demoted = true }, null)
+            : o.Memory.Switchover?.Intent is { } intent
+            ? CallOff(o, request, intent, "request_refused", possible.Detail)
             : Act(o, "request_refused", $"drops the request for a {request.Kind}: {possible.Detail}", s_soon, clear);
     }
 
@@ -122,6 +128,9 @@ public static partial class HaLoop
         /// none.
         /// </summary>
         public Decision? AskAgain { get; init; }
+
+        /// <summary>Asks them anew; null: there is none to ask.</summary>
+        public HaAction? Ask { get; init; }
     }
 
     /// <summary>Whether another member could lead, by its own answer.</summary>
@@ -193,7 +202,7 @@ public static partial class HaLoop
             good.Clear();
         }
         return good.Count > 0
-            ? new HandOver(true, $"{string.Join(", ", good)} can take over", null)
+            ? new HandOver(true, $"{string.Join(", ", good)} can take over", null) { Ask = ask }
             : new HandOver(false, string.Join("; ", problems), null)
             {
                 AskAgain = names.FirstOrDefault(name => IsWalUnread(o.Peers!.Reports[name])) is { } unread

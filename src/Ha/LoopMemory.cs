@@ -152,6 +152,9 @@ public sealed record LoopMemory
     /// </summary>
     public (long Revision, TimeSpan SeenAt)? Request { get; init; }
 
+    /// <summary>The switchover that this leader prepares; null: none.</summary>
+    public SwitchoverPlan? Switchover { get; init; }
+
     /// <summary>Own WAL position at the previous run, for the race back-off.</summary>
     public Lsn PreviousPosition { get; init; }
 

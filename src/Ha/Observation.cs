@@ -39,6 +39,15 @@ public sealed record Observation
     /// <summary>The answers of peers; null when none were asked for yet.</summary>
     public PeerAnswers? Peers { get; init; }
 
+    /// <summary>The clients that were in a transaction; null when it was not asked for yet.</summary>
+    public ClientActivity? Activity { get; init; }
+
+    /// <summary>
+    /// When the last checkpoint began that <see cref="HaAction.BeginCheckpoint"/> has asked for and that has ended;
+    /// null: none has.
+    /// </summary>
+    public TimeSpan? CheckpointedSince { get; init; }
+
     /// <summary>Failsafe mode's view.</summary>
     public FailsafeView Failsafe { get; init; }
 

@@ -245,7 +245,7 @@ public sealed class RequestTests
             ],
         },
         "a", new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)),
-        request: request) with
+        request: request, config: Every.Config("""{"switchover_grace":0}""")) with
     {
         Peers = Every.Answers(200, isPrimary: false),
         Memory = new LoopMemory { Request = (70, Every.Now - TimeSpan.FromSeconds(1)) },
@@ -253,7 +253,7 @@ public sealed class RequestTests
 
     private static Observation Configured(Observation o, string json)
     {
-        var config = Every.Config(json);
+        var config = Every.Config(json.Insert(1, "\"switchover_grace\":0,"));
         return o with { Config = config, Cluster = o.Cluster! with { Config = config } };
     }
 }

@@ -195,6 +195,9 @@ internal sealed partial class SimPostgres(
         return StepResult.Done("is configured");
     }
 
+    public ValueTask<(int? Transactions, ImmutableArray<string> Oldest)> TransactionsAsync(
+        CancellationToken cancellationToken) => ValueTask.FromResult<(int?, ImmutableArray<string>)>((0, []));
+
     public void RunCallback(string action, Role role)
     {
         // no callbacks are configured

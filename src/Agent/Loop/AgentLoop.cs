@@ -66,7 +66,8 @@ internal sealed class AgentLoop : IDisposable
             postgres,
             new ClusterObserver(
                 watch, _lastLife, _writes, _config, start.NameIsOurs, loggers.CreateLogger<ClusterObserver>()),
-            _config, keeper, guard, consents, _jobs, Orders, _slotWorker, clock, time);
+            _config, keeper, guard, consents, _jobs, Orders, _slotWorker, clock,
+            () => _performer!.CheckpointedSince, time);
         _applier = new ConfigApplier(postgres, _jobs, clock, loggers.CreateLogger<ConfigApplier>());
         _announcer = new Announcer(events, loggers.CreateLogger<Announcer>());
         _callbacks = new RoleCallbacks(postgres);

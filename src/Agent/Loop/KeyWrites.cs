@@ -49,6 +49,16 @@ internal sealed class KeyWrites(IClusterStore store, LeaseKeeper keeper)
                 return await store.PutAsync(
                     ClusterKeys.Restore, KeyWriter.Restore(restore.Request),
                     WriteCondition.Unchanged(restore.Request.ModRevision), 0, cancellationToken);
+            case HaAction.WriteIntent write:
+                // On the lease that the leader key hangs on: they end together.
+                return keeper.View.Leads || write.Intent.CalledOff is not null
+                    ? await store.PutAsync(
+                        ClusterKeys.Switchover, KeyWriter.Switchover(write.Intent), WriteCondition.Always,
+                        await keeper.LeaseForKeysAsync(cancellationToken), cancellationToken)
+                    : default(WriteOutcome);
+            case HaAction.DeleteIntent delete:
+                return await store.DeleteAsync(
+                    ClusterKeys.Switchover, WriteCondition.Unchanged(delete.Revision), cancellationToken);
             case HaAction.DeleteRestore delete:
                 return await store.DeleteAsync(
                     ClusterKeys.Restore, WriteCondition.Unchanged(delete.Revision), cancellationToken);

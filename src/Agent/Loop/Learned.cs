@@ -26,6 +26,9 @@ internal sealed record Learned
     /// </summary>
     public ImmutableSortedDictionary<string, Lsn>? FailsafePositions { get; init; }
 
+    /// <summary>The clients in a transaction; null: it was not asked for.</summary>
+    public ClientActivity? Activity { get; init; }
+
     /// <summary>The revision of the last write; 0: nothing was written.</summary>
     public long WrittenRevision { get; init; }
 
@@ -37,6 +40,7 @@ internal sealed record Learned
     {
         Peers = Peers ?? earlier.Peers,
         FailsafeAskedAt = FailsafeAskedAt ?? earlier.FailsafeAskedAt,
+        Activity = Activity ?? earlier.Activity,
         FailsafePositions = FailsafePositions ?? earlier.FailsafePositions,
     };
 

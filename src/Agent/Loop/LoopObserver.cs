@@ -10,7 +10,7 @@ namespace Routing.Agent.Loop;
 internal sealed class LoopObserver(
     IPostgres postgres, ClusterObserver cluster, ConfigInForce config, LeaseKeeper keeper, IPrimaryGuard guard,
     FailsafeConsents consents, JobSlot jobs, OrderDesk orders, LogicalSlotWorker slots, LoopClock clock,
-    TimeProvider time)
+    Func<TimeSpan?> checkpointedSince, TimeProvider time)
 {
     private int _inheritedPid;
 
@@ -61,6 +61,8 @@ internal sealed class LoopObserver(
             Job = job,
             Ended = ended,
             Peers = learned.Peers,
+            Activity = learned.Activity,
+            CheckpointedSince = checkpointedSince(),
             Failsafe = new FailsafeView(
                 keeper.VouchedUntil is { } until ? time.GetElapsedTime(now, until) : TimeSpan.Zero,
                 learned.FailsafeAskedAt,

@@ -11,10 +11,16 @@ namespace Routing.Agent.Loop;
 /// <summary>Does what the decision says. The only place of the loop with effects on the cluster.</summary>
 internal sealed class Performer(
     KeyWrites keys, LeaderRelease release, PeerQuestions peers, JobStarter starter, LeaseKeeper keeper,
-    IPostgres postgres, IPrimaryGuard guard, JobSlot jobs, OrderDesk orders, LoopSignal signal, TimeProvider time,
-    ILogger logger)
+    IPostgres postgres, IPrimaryGuard guard, JobSlot jobs, OrderDesk orders, LoopSignal signal, LoopClock clock,
+    TimeProvider time, ILogger logger)
 {
     private Task _checkpoint = Task.CompletedTask;
+    private TimeSpan _checkpointBegan;
+    private long _checkpointedSince = -1;
+
+    /// <summary>When the last checkpoint that has ended was begun; null: none was.</summary>
+    public TimeSpan? CheckpointedSince =>
+        Volatile.Read(ref _checkpointedSince) is >= 0 and var ticks ? TimeSpan.FromTicks(ticks) : null;
 
     /// <summary>Creates it with its parts.</summary>
     public static Performer Create(
@@ -28,7 +34,7 @@ internal sealed class Performer(
         var demotion = new DemotionJob(postgres, keeper, guard, questions, release, keys, time);
         var starter = new JobStarter(postgres, keeper, guard, jobs, orders, keys, demotion, time, logger);
         return new Performer(
-            keys, release, questions, starter, keeper, postgres, guard, jobs, orders, signal, time, logger);
+            keys, release, questions, starter, keeper, postgres, guard, jobs, orders, signal, clock, time, logger);
     }
 
     /// <summary>Performs the actions in order; one that fails ends the run.</summary>
@@ -89,6 +95,10 @@ internal sealed class Performer(
                     : (false, learned);
             case HaAction.ProbePeers probe:
                 return (true, learned with { Peers = await peers.ProbeAsync(probe, cancellationToken) });
+            case HaAction.LookAtClients:
+                var asked = clock.Now;
+                var (count, oldest) = await postgres.TransactionsAsync(cancellationToken);
+                return (true, learned with { Activity = new ClientActivity(asked, count, oldest) });
             case HaAction.AskFailsafe:
                 return (true, await peers.AskFailsafeAsync(run, learned, cancellationToken));
             case HaAction.SetSynchronousStandbys set:
@@ -98,6 +108,7 @@ internal sealed class Performer(
             case HaAction.BeginCheckpoint:
                 if (_checkpoint.IsCompleted)
                 {
+                    _checkpointBegan = clock.Now;
                     _checkpoint = CheckpointAsync(action);
                     // After the end of the job: a loop that is woken before could not start the next one.
                     _ = _checkpoint.ContinueWith(
@@ -185,5 +196,7 @@ internal sealed class Performer(
         {
             logger.NotDone(action.GetType().Name, "failed", problem.Message);
         }
+        // One that failed, too: the stop writes its own.
+        Volatile.Write(ref _checkpointedSince, _checkpointBegan.Ticks);
     }
 }

@@ -10,7 +10,8 @@ internal static class WakeRules
     {
         if (before is null || before.Life != after.Life || before.Leader != after.Leader
             || before.Initialize != after.Initialize
-            || before.Failover != after.Failover || before.Restore != after.Restore
+            || before.Failover != after.Failover || before.Switchover != after.Switchover
+            || (after.Intent?.Leader == self && before.Routers != after.Routers) || before.Restore != after.Restore
             || before.Config?.ModRevision != after.Config?.ModRevision
             || before.Sync.ModRevision != after.Sync.ModRevision || before.Members.Count != after.Members.Count)
         {

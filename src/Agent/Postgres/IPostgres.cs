@@ -331,6 +331,13 @@ internal interface IPostgres
     ValueTask<ServerWrites?> WritesAsync(CancellationToken cancellationToken) =>
         ValueTask.FromResult<ServerWrites?>(null);
 
+    /// <summary>
+    /// How many clients of this primary are in a transaction, replication and the agent's own sessions aside, and the
+    /// oldest of them in words. Null: it did not tell.
+    /// </summary>
+    ValueTask<(int? Transactions, ImmutableArray<string> Oldest)> TransactionsAsync(
+        CancellationToken cancellationToken);
+
     /// <summary>Runs a callback (on_start, on_stop, on_restart, on_reload, on_role_change) in the background.</summary>
     void RunCallback(string action, Role role);
 }

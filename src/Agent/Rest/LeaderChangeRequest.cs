@@ -218,7 +218,10 @@ internal sealed partial class LeaderChangeRequest(IAgentControl control, TimePro
                 }
                 if (snapshot.Failover is null)
                 {
-                    return new Answer(StatusCodes.Status503ServiceUnavailable, $"{title} failed");
+                    return new Answer(StatusCodes.Status503ServiceUnavailable,
+                        snapshot.Switchover is { CalledOff: { } why } said && said.ModRevision > requested
+                            ? $"{title} failed: {why}"
+                            : $"{title} failed");
                 }
             }
         }

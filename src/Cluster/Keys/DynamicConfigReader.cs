@@ -38,6 +38,8 @@ public static class DynamicConfigReader
             PrimaryStartTimeout = Seconds(root, NewName(root, "primary_start_timeout", "master_start_timeout"), 300),
             PrimaryStopTimeout = Seconds(root, NewName(root, "primary_stop_timeout", "master_stop_timeout"), 0),
             PrimaryRaceBackoff = Seconds(root, "primary_race_backoff", 0),
+            SwitchoverGrace = Seconds(root, "switchover_grace", 2),
+            SwitchoverStrict = root.Boolean("switchover_strict", false),
             MaximumHistoryLines =
                 (int)root.Integer("max_timelines_history", 0, 0, int.MaxValue, "a number of lines, 0 or more"),
             SynchronousMode = Mode(root),

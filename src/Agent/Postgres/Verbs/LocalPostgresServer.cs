@@ -37,6 +37,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
     private readonly SynchronousNames _synchronousNames;
     private readonly Callbacks _callbacks;
     private readonly WriteCount _writes;
+    private readonly ClientTransactions _transactions;
 
     /// <summary>The server of these settings. Nothing is touched before the first verb.</summary>
     /// <param name="settings">The local configuration.</param>
@@ -77,6 +78,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _catalogue = new ServerCatalogue(_context);
         _synchronousNames = new SynchronousNames(_context, _files);
         _writes = new WriteCount(_context);
+        _transactions = new ClientTransactions(_context);
     }
 
     /// <summary>Takes re-read local settings; <see cref="ApplyConfigurationAsync"/> puts them into force.</summary>
@@ -180,6 +182,10 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
     /// <inheritdoc/>
     public Task<StepResult> FollowAsync(Upstream? upstream, CancellationToken cancellationToken) =>
         _upstream.FollowAsync(upstream, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<(int? Transactions, ImmutableArray<string> Oldest)> TransactionsAsync(
+        CancellationToken cancellationToken) => _transactions.AskAsync(cancellationToken);
 
     /// <inheritdoc/>
     public Task<StepResult> ResumeReplayAsync(CancellationToken cancellationToken) =>
