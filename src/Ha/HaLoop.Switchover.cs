@@ -43,7 +43,8 @@ public static partial class HaLoop
         var restless = Restless(o, plan, intent);
         if (restless is not null && waited < intent.Grace)
         {
-            return Act(o, Quiet, $"is about to hand over: waits for {restless}", s_lookAgain,
+            // Who they are changes from look to look, and each sentence is told.
+            return Act(o, Quiet, "is about to hand over: waits until its routers and clients are at rest", s_lookAgain,
                 new HaAction.LookAtClients());
         }
         if (restless is not null && o.Config.SwitchoverStrict)

@@ -33,6 +33,7 @@ public class DynamicConfigTests
             """
             {"ttl":45,"loop_wait":7,"retry_timeout":12,"maximum_lag_on_failover":4096,"maximum_lag_on_syncnode":0,"max_timelines_history":9,
              "primary_start_timeout":10,"primary_stop_timeout":20,"primary_race_backoff":3,"synchronous_mode":"quorum",
+             "switchover_grace":"1500ms","switchover_strict":true,
              "synchronous_mode_strict":true,"synchronous_node_count":2,"failsafe_mode":true,"check_timeline":true,"pause":true,
              "member_slots_ttl":0,"ours":{"kept":1},
              "postgresql":{"use_slots":false,"use_pg_rewind":true,"parameters":{"work_mem":"8MB"}}}
@@ -44,6 +45,7 @@ public class DynamicConfigTests
         Assert.Equal(9, config.MaximumHistoryLines);
         Assert.Equal((10, 20, 3), (config.PrimaryStartTimeout.Seconds, config.PrimaryStopTimeout.Seconds,
             config.PrimaryRaceBackoff.Seconds));
+        Assert.Equal((2, true), (config.SwitchoverGrace.Seconds, config.SwitchoverStrict));
         Assert.Equal((SynchronousMode.Quorum, 2), (config.SynchronousMode, config.SynchronousNodeCount));
         Assert.True(config.SynchronousModeStrict && config.FailsafeMode && config.CheckTimeline && config.Pause
             && config.UseRewind);

@@ -64,13 +64,14 @@ public sealed class SwitchoverTests
     [InlineData(2, true, "2 transactions (session 1 of app)")]
     [InlineData(0, false, "a router (r1: 4 busy sessions)")]
     [InlineData(null, true, "PostgreSQL, which does not tell its clients' transactions")]
-    public void It_waits_for_what_is_not_at_rest_and_names_it(int? transactions, bool ready, string who)
+    public void It_waits_for_what_is_not_at_rest_and_names_it_at_the_end(int? transactions, bool ready, string who)
     {
-        var decision = HaLoop.Decide(Quiet(transactions, ready));
+        var o = Quiet(transactions, ready, """{"switchover_strict":true}""");
+        var decision = HaLoop.Decide(o);
 
         Assert.Equal("awaits_quiet", decision.Code);
-        Assert.EndsWith(who, decision.Reason, StringComparison.Ordinal);
         Assert.IsType<HaAction.LookAtClients>(Assert.Single(decision.Actions));
+        Assert.EndsWith($"waited for {who}", HaLoop.Decide(Late(o)).Reason, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -68,7 +68,8 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
         public TimeSpan LoopWait => Before.Config?.Timing.LoopWait ?? Timing.Default.LoopWait;
 
         /// <summary>The agent itself waits this long for the result before it answers.</summary>
-        public TimeSpan AgentPatience => TimeSpan.FromSeconds(Math.Max(10, LoopWait.TotalSeconds) * 2);
+        public TimeSpan AgentPatience => TimeSpan.FromSeconds(Math.Max(10, LoopWait.TotalSeconds) * 2)
+            + (Before.Config?.SwitchoverGrace ?? TimeSpan.Zero);
 
         /// <summary>Whether another member has taken over.</summary>
         public bool IsOverIn(ClusterSnapshot now) => now.Leader is { } leader && leader.Holder != OldLeader;
@@ -324,7 +325,9 @@ internal sealed class LeaderChange(Session session, LeaderChange.Request request
         }
         if (!plan.IsOverIn(end))
         {
-            session.Screen.WriteLine($"{session.Timestamp()} {ActionTitle} failed");
+            var why = end.Switchover is { CalledOff: { } reason } said && said.ModRevision > requestedAt
+                && requestedAt > 0 ? $": {reason}" : "";
+            session.Screen.WriteLine($"{session.Timestamp()} {ActionTitle} failed{why}");
             PrintMembers(end, group);
             return ExitCode.Failure;
         }

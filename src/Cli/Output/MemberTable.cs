@@ -133,6 +133,10 @@ internal static class MemberTable
         {
             output.WriteLine(" Maintenance mode: on");
         }
+        if (overview.Intent is { } intent)
+        {
+            output.WriteLine($" Switchover under way: {intent.Leader} is about to hand over");
+        }
         if (overview.ScheduledSwitchover is { ScheduledAt: { } at } request)
         {
             output.WriteLine($" Switchover scheduled at: {IsoTime.Format(at)}");

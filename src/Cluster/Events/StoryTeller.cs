@@ -17,7 +17,8 @@ public static class StoryTeller
     [
         "leads", "checkpoints", "repairs_keys", "writes_history", "synchronous", "synchronous_waits",
         "switchover_soon", "order_refused", "request_refused", "promotes", "prepares_promotion", "restart_due",
-        "restart_dropped", "attaching", "initialized",
+        "restart_dropped", "attaching", "initialized", "prepares_switchover", "announces_switchover", "awaits_quiet",
+        "switchover_called_off",
     ];
 
     /// <summary>They say that a job runs, and nothing of why.</summary>

@@ -175,6 +175,8 @@ internal static class SettingsTable
         {primary_start_timeout,master_start_timeout} = 9 | honoured | StoppedTests
         {primary_stop_timeout,master_stop_timeout} = 9 | honoured | DemotionJobTests
         primary_race_backoff = 9 | honoured | RaceTests
+        switchover_grace = 9 | honoured | SwitchoverTests
+        switchover_strict = on | honoured | SwitchoverTests
         synchronous_mode = quorum | honoured | SynchronousTests
         synchronous_mode_strict = on | honoured | SynchronousTests
         synchronous_node_count = 2 | honoured | SynchronousTests
