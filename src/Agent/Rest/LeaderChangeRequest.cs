@@ -194,7 +194,7 @@ internal sealed partial class LeaderChangeRequest(IAgentControl control, TimePro
         var title = wish.Action == "switchover" ? "Switchover" : "Failover";
         var verb = wish.Action == "switchover" ? "switched" : "failed";
         var limit = TimeSpan.FromSeconds(2 * Math.Max(10, control.Status.Timing.LoopWait.TotalSeconds))
-            + control.Status.Config.SwitchoverGrace;
+            + (wish.Action == "switchover" ? control.Status.Config.SwitchoverGrace : TimeSpan.Zero);
         using var patience = new CancellationTokenSource(limit, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         try
