@@ -55,7 +55,7 @@ internal sealed class KeyWrites(IClusterStore store, LeaseKeeper keeper)
                     ? await store.PutAsync(
                         ClusterKeys.Switchover, KeyWriter.Switchover(write.Intent), WriteCondition.Always,
                         await keeper.LeaseForKeysAsync(cancellationToken), cancellationToken)
-                    : default(WriteOutcome);
+                    : new WriteOutcome(WriteStatus.LeaseGone, Problem: "the leader key may be held no more");
             case HaAction.DeleteIntent delete:
                 return await store.DeleteAsync(
                     ClusterKeys.Switchover, WriteCondition.Unchanged(delete.Revision), cancellationToken);

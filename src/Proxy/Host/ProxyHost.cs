@@ -41,6 +41,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     private readonly CalmCollector _collector;
     private readonly ListenerSet _listeners;
     private readonly MemberProbe _probe;
+    private readonly RouterRegistration? _registration;
     private readonly TaskCompletionSource _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _stopNow = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SemaphoreSlim _reloading = new(1, 1);
@@ -77,6 +78,9 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             _router, _transport, time, () => _settings.Sessions,
             () => _settings.Listeners.Select(one => one.ProxyProtocolToMember)
                 .FirstOrDefault(one => one != ProxyProtocolVersion.None));
+        _registration = _source.Store is not { } store ? null : new RouterRegistration(
+            store, $"{Environment.MachineName}-{Environment.ProcessId}", _router, _sessions.RestlessAt, time,
+            _logger);
         _admin = settings.Admin is { } admin ? new AdminServer(
             admin, endpoint => ListenSockets.Bind(endpoint, settings.ReusePort), this, loggers) : null;
     }
@@ -154,7 +158,8 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
 
     /// <inheritdoc/>
     public Task WriteMetricsAsync(Stream stream, CancellationToken cancellationToken) =>
-        _metrics.WriteAsync(stream, _sessions.Count(), _router, TopologyAge, cancellationToken);
+        _metrics.WriteAsync(stream, _sessions.Count(), _router, TopologyAge, _registration?.IsRegistered == true,
+            cancellationToken);
 
     /// <inheritdoc/>
     public void WriteRoutes(Stream stream) =>
@@ -200,10 +205,12 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         _service.Ready("serving");
         using var stopped = new CancellationTokenSource();
         var signsOfLife = _service.GiveSignsOfLifeAsync(stopped.Token);
+        var registering = _registration?.RunAsync(stopped.Token) ?? Task.CompletedTask;
         await _stop.Task;
         await DrainAsync();
         await stopped.CancelAsync();
         await signsOfLife;
+        await registering;
         LogEnded();
         return 0;
     }

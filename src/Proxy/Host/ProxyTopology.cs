@@ -29,6 +29,9 @@ internal sealed class ProxyTopology : IAsyncDisposable
     /// <summary>The views of the cluster.</summary>
     public IClusterViews Views { get; }
 
+    /// <summary>Where this proxy can register; null: the agents' REST takes no registrations.</summary>
+    public IClusterStore? Store => _store;
+
     /// <summary>What people call it: the subject of a sentence in the singular.</summary>
     public string Name => _store is null ? "the agents' REST" : "etcd";
 

@@ -42,6 +42,8 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
     private readonly Gauge _term;
     private readonly Gauge _age;
     private readonly Gauge _stale;
+    private readonly Gauge _registered;
+    private readonly Gauge _holds;
     private readonly Gauge _hasTarget;
     private readonly Histogram _route;
     private readonly ConcurrentDictionary<(string, string), (Counter.Child Up, Counter.Child Down)> _byteChildren =
@@ -103,6 +105,9 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
         _age = factory.CreateGauge("routing_proxy_topology_age_seconds", "Time since the store's last sign of life.");
         _stale = factory.CreateGauge("routing_proxy_topology_stale",
             "1 while the store is silent and the last known routes are used.");
+        _registered = factory.CreateGauge("routing_proxy_registered",
+            "1 while a leader that hands over waits for this proxy to be ready.");
+        _holds = factory.CreateGauge("routing_proxy_holds", "1 while a leader is about to hand over.");
         _hasTarget = factory.CreateGauge(
             "routing_proxy_members_usable", "Members that a listener may send a new session to.", ["listener"]);
         _route = factory.CreateHistogram(
@@ -179,12 +184,15 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
 
     /// <summary>Writes every instrument in the text form of Prometheus.</summary>
     public async Task WriteAsync(
-        Stream stream, SessionCounts counts, Router router, TimeSpan? age, CancellationToken cancellationToken)
+        Stream stream, SessionCounts counts, Router router, TimeSpan? age, bool isRegistered,
+        CancellationToken cancellationToken)
     {
         await _scraping.WaitAsync(cancellationToken);
         try
         {
             Set(counts, router, age);
+            _registered.Set(isRegistered ? 1 : 0);
+            _holds.Set(router.Hold is null ? 0 : 1);
             await _registry.CollectAndExportAsTextAsync(stream, cancellationToken);
         }
         finally

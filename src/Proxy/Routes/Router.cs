@@ -180,7 +180,8 @@ internal sealed partial class Router : IDisposable
 
     /// <summary>What holds the sessions of a member at this listener; null: nothing does.</summary>
     public IntentHold? HoldOf(string listener, string member) =>
-        Hold is { } hold && hold.Leader == member && HoldLeft(hold, listener) > TimeSpan.Zero
+        _hold is { Ended.IsCompleted: false } hold && hold.Leader == member
+            && HoldLeft(hold, listener) > TimeSpan.Zero
             ? hold
             : null;
 
@@ -190,8 +191,11 @@ internal sealed partial class Router : IDisposable
             ? _time.GetElapsedTime(_time.GetTimestamp(), hold.GraceEnds) + known.HoldTime
             : TimeSpan.Zero;
 
-    /// <summary>The leader that is about to hand over; null: none is.</summary>
-    public IntentHold? Hold => _hold is { Ended.IsCompleted: false } hold ? hold : null;
+    /// <summary>What holds the sessions of a leader, at one listener at least; null: nothing does.</summary>
+    public IntentHold? Hold =>
+        _hold is { Ended.IsCompleted: false } hold && _listeners.Keys.Any(name => HoldLeft(hold, name) > TimeSpan.Zero)
+            ? hold
+            : null;
 
     /// <summary>What was seen of a member, for people.</summary>
     public (int Busy, bool IsOut, bool IsRefused) HealthFor(string member)

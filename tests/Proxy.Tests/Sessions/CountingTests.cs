@@ -91,7 +91,8 @@ public sealed class CountingTests
         {
             using var stream = new MemoryStream();
             await metrics.WriteAsync(
-                stream, new SessionCounts(0, 0, sessions), router, null, TestContext.Current.CancellationToken);
+                stream, new SessionCounts(0, 0, sessions), router, null, isRegistered: true,
+                TestContext.Current.CancellationToken);
             return Encoding.UTF8.GetString(stream.ToArray());
         }
     }
