@@ -14,6 +14,7 @@ internal sealed class PretendTopology : IClusterViews, IDisposable
     private readonly Dictionary<string, Member> _members = new(StringComparer.Ordinal);
     private readonly List<RoutingDataSource> _sources = [];
     private LeaderKey? _leader;
+    private SwitchoverIntent? _intent;
     private Lsn _end = new(1_000_000);
     private long _revision = 100;
     private bool _isLive = true;
@@ -84,6 +85,13 @@ internal sealed class PretendTopology : IClusterViews, IDisposable
         return this;
     }
 
+    /// <summary>The leader is about to hand over; null: it is not, or not any more.</summary>
+    public PretendTopology Intend(string? id, TimeSpan grace = default)
+    {
+        _intent = id is null ? null : new SwitchoverIntent(id, _leader!.Holder, null, _leader.Term.Revision, grace);
+        return Show();
+    }
+
     /// <summary>The source falls silent, or answers again.</summary>
     public PretendTopology IsLive(bool isLive)
     {
@@ -101,6 +109,7 @@ internal sealed class PretendTopology : IClusterViews, IDisposable
                 Members = _members.ToImmutableSortedDictionary(StringComparer.Ordinal),
                 Status = LeaderStatus.None with { Optime = _end },
                 HasStatusKey = true,
+                Switchover = _intent,
             },
             _isLive, TimeProvider.System.GetTimestamp()));
         return this;

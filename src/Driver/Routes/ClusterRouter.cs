@@ -21,6 +21,7 @@ namespace Routing.Driver.Routes;
 internal sealed class ClusterRouter : IAsyncDisposable
 {
     private static readonly TimeSpan s_firstPicture = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(1);
 
     private readonly SharedTopology _topology;
     private readonly MemberPools _pools;
@@ -28,6 +29,8 @@ internal sealed class ClusterRouter : IAsyncDisposable
     private readonly TopologyAnnouncer _announcer;
     private readonly ClusterMeasures _measures;
     private readonly Lock _gate = new();
+    private readonly LeaderHold _hold;
+    private readonly ITimer _holdOver;
     private volatile Picture _current;
     private volatile bool _isDisposed;
     private volatile Exception? _mistake;
@@ -43,6 +46,10 @@ internal sealed class ClusterRouter : IAsyncDisposable
         _logger = loggerFactory.CreateLogger(RoutingDataSource.LoggerCategory);
         _pools = new MemberPools(factory, Types);
         _current = new Picture(ClusterView.Unknown, options, _pools);
+        _hold = new LeaderHold(time, options.OpenTimeout);
+        _holdOver = time.CreateTimer(
+            static self => ((ClusterRouter)self!).LookAgain(), this, Timeout.InfiniteTimeSpan,
+            Timeout.InfiniteTimeSpan);
         Background = new BackgroundTasks(Name, _logger);
         _announcer = new TopologyAnnouncer(this, _logger);
         _measures = new ClusterMeasures(
@@ -213,6 +220,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
             _isDisposed = true;
         }
         DriverMetrics.Remove(_measures);
+        await _holdOver.DisposeAsync().ConfigureAwait(false);
         _topology.Watch.Changed -= OnView;
         _pools.Dispose();
         _current.Superseded.TrySetResult();   // the opens that wait find the router disposed of
@@ -235,7 +243,9 @@ internal sealed class ClusterRouter : IAsyncDisposable
             try
             {
                 // first of all: no new connection goes the old way
-                _current = now = new Picture(view, Options, _pools);
+                var held = _hold.Of(view, out var left);
+                _current = now = new Picture(view, Options, _pools, held);
+                _holdOver.Change(held is null ? Timeout.InfiniteTimeSpan : left + s_tick, Timeout.InfiniteTimeSpan);
                 _mistake = null;
                 Follow(before, now);
             }
@@ -252,11 +262,20 @@ internal sealed class ClusterRouter : IAsyncDisposable
         _announcer.Announce(before, now);
     }
 
+    // Nothing came of what the leader has announced, and its time is over.
+    private void LookAgain() => OnView(_topology.Watch.Current);
+
     private void Follow(Picture before, Picture now)
     {
-        if (!ReferenceEquals(before.LeaderPool, now.LeaderPool))
+        var last = before.LeaderPool ?? before.HeldPool;
+        if (now.HeldPool is { } leaving && before.HeldPool is null && ReferenceEquals(last, leaving))
         {
-            if (before.LeaderPool is { } old)
+            // Its term goes on: what is in use is not cancelled.
+            Clear(leaving, "it is about to hand over");
+        }
+        else if (!ReferenceEquals(last, now.LeaderPool ?? now.HeldPool))
+        {
+            if (last is { } old)
             {
                 old.Depose();
                 Cleared(old, "it does not lead any more");

@@ -13,16 +13,25 @@ internal sealed class Picture
 {
     private readonly RoutingOptions _options;
     private readonly MemberPools _pools;
+    private readonly ClusterSnapshot _routed;   // the view's, without a leader that is about to hand over
     private readonly Route?[] _routes = new Route?[Targets.Count];
 
-    public Picture(ClusterView view, RoutingOptions options, MemberPools pools)
+    /// <param name="view">The view.</param>
+    /// <param name="options">What the application has set.</param>
+    /// <param name="pools">The pools.</param>
+    /// <param name="held">The leader is about to hand over, and nothing new goes to it; null: it is not.</param>
+    public Picture(ClusterView view, RoutingOptions options, MemberPools pools, SwitchoverIntent? held = null)
     {
         View = view;
         _options = options;
         _pools = pools;
-        var leader = HostChooser.LeaderOf(view.Snapshot, view.HighestTerm, out var reason);
-        NoLeaderReason = leader is null ? reason : null;
+        _routed = held is null ? view.Snapshot : view.Snapshot with { Leader = null };
+        var leader = HostChooser.LeaderOf(_routed, view.HighestTerm, out var reason);
+        NoLeaderReason = held is not null ? $"{held.Leader} is about to hand over" : leader is null ? reason : null;
         LeaderPool = leader is null ? null : pools[leader.Name, leader.Address!.Value, PoolPurpose.Write];
+        HeldPool = held is not null && HostChooser.LeaderOf(view.Snapshot, view.HighestTerm, out _) is { } leaving
+            ? pools[leaving.Name, leaving.Address!.Value, PoolPurpose.Write]
+            : null;
     }
 
     public ClusterView View { get; }
@@ -31,6 +40,12 @@ internal sealed class Picture
 
     /// <summary>The pool for writes; null: no member may be written to.</summary>
     public MemberPool? LeaderPool { get; }
+
+    /// <summary>
+    /// The pool for writes of a leader that is about to hand over: nothing new is opened there, and what is in use runs
+    /// on. Null: none is.
+    /// </summary>
+    public MemberPool? HeldPool { get; }
 
     /// <summary>Why there is no leader; null: there is one.</summary>
     public string? NoLeaderReason { get; }
@@ -49,7 +64,7 @@ internal sealed class Picture
     {
         var request =
             Targets.RequestFor(TargetSessionAttributes.Standby, _options) with { Fallback = LeaderFallback.Never };
-        var hosts = HostChooser.Select(View.Snapshot, HighestTerm, request);
+        var hosts = HostChooser.Select(_routed, HighestTerm, request);
         var onTimeline = hosts.Members.Where(member => member.Timeline == token.Timeline).ToList();
         var reached = onTimeline.FindAll(
             member => (member.ReplayLsn ?? member.XlogLocation) is { } replayed && replayed.Value >= (ulong)token.Lsn);
@@ -67,7 +82,7 @@ internal sealed class Picture
     private Route Build(TargetSessionAttributes target)
     {
         var request = Targets.RequestFor(target, _options);
-        return Build(request, HostChooser.Select(View.Snapshot, HighestTerm, request));
+        return Build(request, HostChooser.Select(_routed, HighestTerm, request));
     }
 
     private Route Build(HostRequest request, HostSet hosts)
