@@ -69,7 +69,8 @@ public static partial class HaLoop
     private static Decision Announce(Observation o, FailoverRequest request, SwitchoverPlan plan, HandOver possible)
     {
         var intent = new SwitchoverIntent(
-            string.Create(CultureInfo.InvariantCulture, $"{request.ModRevision:x}-{o.Clock.ToUnixTimeMilliseconds():x}"),
+            string.Create(
+                CultureInfo.InvariantCulture, $"{request.ModRevision:x}-{o.Clock.ToUnixTimeMilliseconds():x}"),
             o.Self, request.Candidate, o.Lease.Term.Revision, o.Config.SwitchoverGrace)
         {
             Deadline = o.Clock + o.Config.SwitchoverGrace,
