@@ -31,7 +31,8 @@ public static partial class HaLoop
         if (o.Memory.Switchover is not { } plan)
         {
             return new Decision(
-                Prepares, "prepares a switchover: begins a checkpoint", [new HaAction.BeginCheckpoint()], o.Memory with { Switchover = new SwitchoverPlan(request.ModRevision, o.Now) }, s_soon);
+                Prepares, "prepares a switchover: begins a checkpoint", [new HaAction.BeginCheckpoint()],
+                o.Memory with { Switchover = new SwitchoverPlan(request.ModRevision, o.Now) }, s_soon);
         }
         if (plan.Intent is not { } intent)
         {
