@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Routing.Cluster;
 using Xunit;
 

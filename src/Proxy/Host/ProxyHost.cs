@@ -175,6 +175,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         }
         _collector.Dispose();
         await _probe.DisposeAsync();
+        _registration?.Dispose();
         await _watch.DisposeAsync();
         await _source.DisposeAsync();
         await _sessions.DisposeAsync();

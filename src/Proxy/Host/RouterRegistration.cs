@@ -21,6 +21,7 @@ namespace Routing.Proxy.Host;
 /// <param name="logger">Told whether it may register.</param>
 internal sealed partial class RouterRegistration(
     IClusterStore store, string id, Router router, Func<string, int> restlessAt, TimeProvider time, ILogger logger)
+    : IDisposable
 {
     private static readonly TimeSpan s_ttl = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(5);
@@ -61,6 +62,9 @@ internal sealed partial class RouterRegistration(
         }
         await LeaveAsync();
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _changed.Dispose();
 
     private void OnChanged()
     {

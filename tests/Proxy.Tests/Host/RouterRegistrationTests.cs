@@ -43,6 +43,7 @@ public sealed class RouterRegistrationTests : IAsyncDisposable
         await _stop.CancelAsync();
         await _running;
         _stop.Dispose();
+        _registration.Dispose();
         _router.Dispose();
         await _store.DisposeAsync();
     }
