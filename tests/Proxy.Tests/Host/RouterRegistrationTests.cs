@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Routing.Cluster;
 using Routing.Cluster.HostChoice;
-using Routing.Cluster.Keys;
 using Routing.Dcs;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Host;
@@ -25,7 +24,7 @@ public sealed class RouterRegistrationTests : IAsyncDisposable
         TimeProvider.System, new Random(1), NullLogger.Instance);
 
     private readonly CancellationTokenSource _stop = new();
-    private readonly IClusterStore _store;
+    private readonly InMemoryClusterStore _store;
     private readonly RouterRegistration _registration;
     private readonly Task _running;
     private int _restless;
