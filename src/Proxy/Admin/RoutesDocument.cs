@@ -70,6 +70,12 @@ internal static class RoutesDocument
             }
         }
         json.WriteEndArray();
+        json.WriteStartObject("not_moved");
+        foreach (var (reason, count) in counts.NotMoved.Of(listener.Name))
+        {
+            json.WriteNumber(Words.Of(reason), count);
+        }
+        json.WriteEndObject();
         json.WriteStartArray("members");
         foreach (var verdict in table?.Hosts.Verdicts ?? [])
         {

@@ -54,6 +54,8 @@ internal static class StatusPage
             const card = tag('section'), head = tag('div', undefined, 'head'), table = tag('table');
             head.append(tag('h2', l.name), tag('span', l.listen, 'soft'), tag('span', l.role + ', ' + l.policy, 'soft'),
               l.would_choose.length ? tag('span', '→ ' + l.would_choose.join(', '), 'good') : tag('span', 'nobody serves: clients wait', 'bad'));
+            const stayed = Object.entries(l.not_moved);
+            if (stayed.length) head.append(tag('span', 'ended with their server: ' + stayed.map(([why, n]) => n + ' × ' + why.replaceAll('_', ' ')).join(', '), 'wait'));
             table.append(row('th', [['member'], ['address'], ['role'], ['state'], ['lag', 'n'], ['sessions', 'n'], ['movable', 'n'], ['from clients', 'n'], ['from server', 'n'], ['']]));
             for (const m of l.members) table.append(row('td', [[link(m)], [m.address ?? ''], [m.role], [m.state, m.state === 'running' ? '' : 'bad'],
               [m.lag_bytes === undefined ? '' : size(m.lag_bytes), 'n'], [m.sessions, 'n'], [m.sessions_movable, 'n'], [size(m.bytes_from_clients), 'n'], [size(m.bytes_from_server), 'n'],

@@ -43,10 +43,10 @@ internal sealed record ListenerConfig
     public TimeSpan IdleTimeout { get; init; }
 
     /// <summary>
-    /// Which of its sessions go on at another server when they lose theirs at rest. Default those that are known to
-    /// hold no state. Replication and TLS that passes through never do.
+    /// Which of its sessions go on at another server when they lose theirs at rest. Default those that hold no state,
+    /// or state that can be carried. Replication and TLS that passes through never do.
     /// </summary>
-    public MoveMode Move { get; init; } = MoveMode.Clean;
+    public MoveMode Move { get; init; } = MoveMode.Carry;
 
     /// <summary>
     /// Which kinds of replication it serves. Default both; a read listener should have none unless its user asked for

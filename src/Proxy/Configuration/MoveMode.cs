@@ -11,6 +11,12 @@ internal enum MoveMode
     /// </summary>
     Clean,
 
+    /// <summary>
+    /// Those as well that hold state of which the server can tell, when the server still answers: the proxy asks for it,
+    /// and makes it anew.
+    /// </summary>
+    Carry,
+
     /// <summary>All: the applications keep no state in sessions.</summary>
     AssumeClean,
 }

@@ -69,6 +69,7 @@ internal static class ProxySettingsReader
             TlsTimeout = Time(timeouts, "tls", 0.1) ?? defaults.TlsTimeout,
             ConnectTimeout = Time(timeouts, "connect", 0.05) ?? defaults.ConnectTimeout,
             AnswerTimeout = Time(timeouts, "answer", 0.05) ?? defaults.AnswerTimeout,
+            StateTimeout = Time(timeouts, "state", 0.05) ?? defaults.StateTimeout,
             RetryTime = Time(timeouts, "retry", 0) ?? defaults.RetryTime,
             RetryPause = Time(timeouts, "retry_pause", 0.001) ?? defaults.RetryPause,
             LoginTimeout = Time(timeouts, "login", 1) ?? defaults.LoginTimeout,
@@ -212,7 +213,8 @@ internal static class ProxySettingsReader
                 ("all", ReplicationAccess.Physical | ReplicationAccess.Logical))
                 ?? (servesWrites ? ReplicationAccess.Physical | ReplicationAccess.Logical : ReplicationAccess.None),
             Move = section.Choice(
-                "move", ("off", MoveMode.Off), ("clean", MoveMode.Clean), ("assume_clean", MoveMode.AssumeClean))
+                "move", ("off", MoveMode.Off), ("clean", MoveMode.Clean), ("carry", MoveMode.Carry),
+                ("assume_clean", MoveMode.AssumeClean))
                 ?? defaults.Move,
             Tls = ReadTls(section.Section("tls")),
             MemberTls = ReadMemberTls(section.Section("server_tls")),

@@ -42,6 +42,11 @@ internal sealed record SessionSettings
     public TimeSpan AnswerTimeout { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
+    /// How long a session at rest has to tell its state when it is to move; then it ends. Default 1 s.
+    /// </summary>
+    public TimeSpan StateTimeout { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
     /// How long failed attempts are repeated unseen, from the first one on; then the client is told. Default 10 s,
     /// which is less than the shortest connect timeout of the usual drivers.
     /// </summary>

@@ -152,7 +152,7 @@ internal sealed partial class SessionServer : IAsyncDisposable
                 BytesFromServer = group.BytesFromServer + session.FromServer,
             };
         });
-        return new SessionCounts(_hub.Pending.Count, _hub.Starting.Count, [.. groups.Values]);
+        return new SessionCounts(_hub.Pending.Count, _hub.Starting.Count, [.. groups.Values], _hub.NotMoved);
     }
 
     /// <summary>How many sessions at a member are not held yet, of those that can be.</summary>

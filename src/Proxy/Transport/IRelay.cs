@@ -94,4 +94,7 @@ internal abstract class RelayTap
 
     /// <summary>Nothing is asked for, no message is half sent, no transaction is open.</summary>
     public abstract bool AtRest { get; }
+
+    /// <summary>It is at rest, and nothing that was begun waits for the client's next message.</summary>
+    public virtual bool MayStop => AtRest;
 }

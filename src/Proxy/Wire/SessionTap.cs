@@ -20,6 +20,7 @@ internal sealed class SessionTap : RelayTap
     private MessageCursor _client;
     private MessageCursor _server;
     private StatementScan _statements;
+    private HiddenSettingScan _hidden;
     private int _outstanding;      // requests that a ReadyForQuery will answer
     private int _behindCopy;       // those of them that were sent behind the end of a copy
     private byte _status;          // of the last ReadyForQuery; 0 during the login
@@ -35,6 +36,8 @@ internal sealed class SessionTap : RelayTap
     private bool _isArmed;
     private bool _assumesClean;
     private bool _isClean;
+    private bool _isAsked;         // it may be asked for its state: what can't be asked for is looked for
+    private bool _isText;          // the client's message has a text that is looked at
     private bool _letsPass;
     private Discard _discard;
     private byte _tag;             // bytes of the tag that have matched; more than it has: it is another one
@@ -55,6 +58,17 @@ internal sealed class SessionTap : RelayTap
     /// <inheritdoc/>
     public override bool AtRest =>
         _outstanding == 0 && _status == Idle && !_isUnsynced && !_inCopy && _client.AtBoundary && _server.AtBoundary;
+
+    /// <inheritdoc/>
+    public override bool MayStop => AtRest && !_statements.IsUnbound;
+
+    /// <summary>
+    /// The session can be logged in again, is at rest, and may be asked for its state: it holds none that can't be told.
+    /// </summary>
+    public bool MayBeAsked => _isArmed && _isAsked && !_hidden.HasSeen && AtRest;
+
+    /// <summary>It may have custom settings, which no view shows.</summary>
+    public bool HasHiddenSettings => _hidden.HasSeen;
 
     /// <summary>
     /// The session can be logged in again, is at rest, and holds no state: nothing was asked for since its login, or
@@ -107,6 +121,10 @@ internal sealed class SessionTap : RelayTap
                 if (_statements.IsLooking)
                 {
                     _statements.Feed(part);
+                }
+                if (_isText)
+                {
+                    _hidden.Feed(part);
                 }
             }
             else if (_client.IsLost || !_client.TakeHeader(ref bytes))
@@ -164,8 +182,10 @@ internal sealed class SessionTap : RelayTap
     /// Follows from now on whether the session holds state. Called once, when the login is over.
     /// </summary>
     /// <param name="assumesClean">Its application keeps no state in sessions.</param>
-    public void Follow(bool assumesClean) =>
-        (_isFollowed, _assumesClean, _isClean) = (true, assumesClean, !_hasAskedEarly);
+    /// <param name="isAsked">It may be asked for its state.</param>
+    public void Follow(bool assumesClean, bool isAsked) =>
+        (_isFollowed, _assumesClean, _isClean, _isAsked) =
+            (true, assumesClean, !_hasAskedEarly, isAsked && !_hasAskedEarly);
 
     /// <summary>
     /// The session can be logged in again: what the server says unasked is withheld while it may move.
@@ -176,7 +196,7 @@ internal sealed class SessionTap : RelayTap
     public void LetPass() => _letsPass = true;
 
     /// <summary>Nothing is withheld any more: the session does not move.</summary>
-    public void StopFollowing() => (_isFollowed, _isArmed) = (false, false);
+    public void StopFollowing() => (_isFollowed, _isArmed, _isText) = (false, false, false);
 
     // Only errors and notices: what else a server says unasked is for the client at once.
     private bool Withholds(byte type)
@@ -204,6 +224,10 @@ internal sealed class SessionTap : RelayTap
         {
             _tag = 0;
             _discard = _discard == Discard.Asked ? Discard.Asked : Discard.None;   // it was not the only command
+        }
+        else if (type == MessageType.ErrorResponse)
+        {
+            _statements.NoteError();
         }
     }
 
@@ -233,10 +257,16 @@ internal sealed class SessionTap : RelayTap
             ? Discard.Asked
             : Discard.None;
         _isClean = false;
+        if (_isAsked && type is MessageType.Query or MessageType.Parse or MessageType.FunctionCall)
+        {
+            _isText = !_hidden.HasSeen;
+            _hidden.Begin(type);
+        }
     }
 
     private void Ask(byte type)
     {
+        _isText = false;
         if (_isFollowed || _status == 0)
         {
             NoteAsked(type);
@@ -304,7 +334,11 @@ internal sealed class SessionTap : RelayTap
         _inCopy = false;
         if (_outstanding == 0)
         {
-            _isClean |= _discard == Discard.Answered && status == Idle && !_isUnsynced;
+            if (_discard == Discard.Answered && status == Idle && !_isUnsynced)
+            {
+                _isClean = true;
+                _hidden.Clear();
+            }
             _discard = Discard.None;
             _isSimple = false;
             if (!_isUnsynced)

@@ -57,6 +57,12 @@ internal struct StatementScan
     /// <summary>Whether the rest of the body matters.</summary>
     public readonly bool IsLooking => _mode != Mode.Off;
 
+    /// <summary>The unnamed statement was parsed, and nothing was bound since: its client is about to do that.</summary>
+    public bool IsUnbound { get; private set; }
+
+    /// <summary>The server has answered with an error: what was parsed may not be there.</summary>
+    public void NoteError() => IsUnbound = false;
+
     /// <summary>All that was asked for has been answered.</summary>
     public void Settle() => MayCommit = false;
 
@@ -67,6 +73,7 @@ internal struct StatementScan
         {
             case MessageType.Query:
                 _isParse = false;
+                IsUnbound = false;
                 BeginText();
                 break;
             case MessageType.Parse:
@@ -74,6 +81,7 @@ internal struct StatementScan
                 BeginName(Mode.StatementName);
                 break;
             case MessageType.Bind:
+                IsUnbound = false;
                 BeginName(Mode.PortalName);
                 break;
             case MessageType.Execute:
@@ -134,6 +142,7 @@ internal struct StatementScan
         {
             case Mode.StatementName:
                 _unnamedCommits &= _isNamed;   // a new unnamed statement takes the old one's place
+                IsUnbound |= !_isNamed;
                 BeginText();
                 break;
             case Mode.PortalName:

@@ -91,7 +91,7 @@ public sealed class CountingTests
         {
             using var stream = new MemoryStream();
             await metrics.WriteAsync(
-                stream, new SessionCounts(0, 0, sessions), router, null, isRegistered: true,
+                stream, new SessionCounts(0, 0, sessions, new NotMovedCounts()), router, null, isRegistered: true,
                 TestContext.Current.CancellationToken);
             return Encoding.UTF8.GetString(stream.ToArray());
         }

@@ -71,6 +71,9 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
     /// <summary>Answers a query with the bytes that this gives; null: "SELECT 1" and ReadyForQuery.</summary>
     public Func<string, byte[]?> Answer { get; set; } = _ => null;
 
+    /// <summary>What its sessions hold; null: it answers no extended protocol.</summary>
+    public PretendState? State { get; set; }
+
     public int Logins { get; private set; }
 
     /// <summary>Messages that came behind logins, Terminate aside.</summary>
@@ -235,12 +238,22 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
             await talk(stream);
             return;
         }
+        var extended = State is { } state ? new PretendState.Talk(state) : null;
         while (true)
         {
             var (type, body) = await BackendMessage.ReadAsync(stream);
             if (type == 'X')
             {
                 return;
+            }
+            if (extended is not null && type is 'P' or 'B' or 'D' or 'E' or 'C' or 'S')
+            {
+                if (await extended!.TakeAsync(type, body) is not { } answer)
+                {
+                    return;
+                }
+                await stream.WriteAsync(answer);
+                continue;
             }
             if (TellsVerifiers && type is 'P' or 'B' or 'E' or 'S')
             {

@@ -11,6 +11,7 @@ using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
+using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Sessions;
 
@@ -67,6 +68,13 @@ internal sealed class Rig : IAsyncDisposable
 
     /// <summary>Sessions that would go on at another server now.</summary>
     public int Movable => Server.Count().Sessions.Sum(one => one.Movable);
+
+    /// <summary>Bytes that open sessions took from their clients.</summary>
+    public long FromClients => Server.Count().Sessions.Sum(one => one.BytesFromClient);
+
+    /// <summary>Waits until something has happened; <see cref="Diary"/> has its word.</summary>
+    public Task UntilAsync(string entry) => WaitUntil.TrueAsync(
+        () => Task.FromResult(Diary.Contains(entry)), null, () => $"{entry}; there was: {string.Join(", ", Diary)}");
 
     public int Open => Server.Count().Sessions.Sum(one => one.Open);
 

@@ -23,6 +23,12 @@ internal interface ISessionMover
     /// <returns>Null: it can't be found.</returns>
     Task<DerivedSecret?> FindKeyAsync(string user, ScramExchange exchange, MovingSession session);
 
+    /// <summary>Asks a session at rest what it holds, on its own connection. Never throws for what a server does.</summary>
+    /// <param name="session">The session.</param>
+    /// <param name="server">Its server's connection.</param>
+    /// <exception cref="IOException">The client went away.</exception>
+    ValueTask<StateAnswer> AskAsync(MovingSession session, ITransportConnection server);
+
     /// <summary>Logs the session in at another server, or anew at its own one.</summary>
     /// <param name="session">The session.</param>
     /// <param name="tellsAll">The client is told all parameters, not those alone that differ from its login's.</param>
@@ -34,8 +40,11 @@ internal interface ISessionMover
 /// <param name="Client">The client's connection.</param>
 /// <param name="Login">What another login takes.</param>
 /// <param name="Target">The member that it is at.</param>
+/// <param name="State">What is made anew; null: nothing.</param>
+/// <param name="Listening">Disposed of when it listens again; null: it does not listen.</param>
 internal sealed record MovingSession(
-    ListenerModel Listener, ITransportConnection Client, RepeatableLogin Login, RouteTarget Target);
+    ListenerModel Listener, ITransportConnection Client, RepeatableLogin Login, RouteTarget Target,
+    SessionState? State = null, IDisposable? Listening = null);
 
 /// <summary>How a move ended.</summary>
 /// <param name="Moved">Where the session is now; null: it did not move.</param>

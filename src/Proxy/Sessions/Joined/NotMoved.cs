@@ -9,6 +9,33 @@ internal enum NotMoved
     /// <summary>It holds state, as far as is known.</summary>
     HoldsState,
 
+    /// <summary>It may have custom settings, which no view shows.</summary>
+    HiddenSettings,
+
+    /// <summary>It has a cursor WITH HOLD.</summary>
+    HeldCursors,
+
+    /// <summary>It has temporary tables, types or functions.</summary>
+    TemporaryObjects,
+
+    /// <summary>It holds advisory locks.</summary>
+    AdvisoryLocks,
+
+    /// <summary>It acts as another user by SET SESSION AUTHORIZATION.</summary>
+    SessionAuthorization,
+
+    /// <summary>Its database has an extension that may keep connections of its own.</summary>
+    Extension,
+
+    /// <summary>Its database has functions that may set custom settings or keep state in their language.</summary>
+    Functions,
+
+    /// <summary>The server did not tell its state: an error, no answer in time, or the end.</summary>
+    StateUnknown,
+
+    /// <summary>The new server has refused to make its state anew.</summary>
+    StateRefused,
+
     /// <summary>Its login takes something that the proxy does not have, such as a password.</summary>
     NeedsClient,
 

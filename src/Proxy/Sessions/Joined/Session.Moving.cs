@@ -17,11 +17,19 @@ internal sealed partial class Session
     private NotMoved? _reason;   // why a move that was tried has failed
     private byte[]? _words;      // the last words of a server that has refused the session
     private bool _isTerminated;  // by its server, which lives
+    private StateAnswer? _answer;      // what it holds, asked for since anything of its client's passed
+    private bool _hasToldMore;         // its client knows other parameters than those of its login
+    private IDisposable? _listening;   // it listened to notifications, and does not yet again
 
     /// <summary>
     /// It would go on at another server now. Any thread: true for a session at which nothing happens.
     /// </summary>
     public bool MayMove => again is not null && tap is { MayMove: true };
+
+    // Stopped at rest, it may go on at another server, by all that is known before it is asked for its state.
+    private bool MayBeMoved => again is not null && tap is { MayMove: true } or { MayBeAsked: true };
+
+    private bool IsCarried => _answer is { IsUsable: true, Reason: null };
 
     /// <summary>
     /// Finds the key that its client has logged in with, so that the session can be logged in again. On the loop; never
@@ -45,7 +53,8 @@ internal sealed partial class Session
     private async ValueTask<IRelay?> GoOnAsync(RelayEnd end)
     {
         if (hub.Mover is null || end is RelayEnd.ClientClosed or RelayEnd.ClientBroke
-            || tap is not { MayMove: true, EndedWithError: false })
+            || tap is not { EndedWithError: false }
+            || !(tap.MayMove || IsCarried || (end == RelayEnd.Stopped && tap.MayBeAsked)))
         {
             return null;   // ended by its client, not at rest, with state, or with the server's words to its client
         }
@@ -86,12 +95,20 @@ internal sealed partial class Session
             {
                 return null;
             }
+            await LearnStateAsync();
+            if (!tap.MayMove && !IsCarried)
+            {
+                _reason = _answer?.Reason;
+                return null;
+            }
         }
         _movesInHaste =
             _moved is not null && hub.Time.GetElapsedTime(_joinedAt) < s_haste ? (byte)(_movesInHaste + 1) : (byte)0;
         var move = _movesInHaste > MostMovesInHaste
             ? new MoveEnd(null, NotMoved.NoServer)
-            : await hub.Mover!.MoveAsync(Lost, tap.HasToldParameters);
+            : await hub.Mover!.MoveAsync(
+                Lost with { State = _answer?.State, Listening = _listening },
+                tellsAll: tap.HasToldParameters || _hasToldMore);
         await new LoopSwitch(client);
         if (move.Moved is { } moved)
         {
@@ -106,6 +123,26 @@ internal sealed partial class Session
         return null;
     }
 
+    // Asks it what it holds, where that is not known and it may be carried. On the loop, when it has stopped at rest.
+    private async ValueTask LearnStateAsync()
+    {
+        if (_answer is null && again is not null && tap is { MayMove: false, MayBeAsked: true }
+            && hub.Mover is { } mover)
+        {
+            _answer = await mover.AskAsync(Lost, Server);
+            await new LoopSwitch(client);
+            _hasToldMore |= _answer.HasToldParameters;
+            _listening = _answer is { Reason: null, State.Channels.Count: > 0 } ? hub.Listening.Enter() : null;
+        }
+    }
+
+    // Its client may change its state again.
+    private void ForgetState()
+    {
+        _listening?.Dispose();
+        (_answer, _listening) = (null, null);
+    }
+
     // Whether the server's end is no decision about this session.
     private async ValueTask<bool> IsLostToItAsync() =>
         hub.Router.VerdictOn(listener.Name, Target) != SessionVerdict.Stay
@@ -117,6 +154,7 @@ internal sealed partial class Session
     // To the same server: what has not passed yet passes now.
     private async ValueTask<IRelay> JoinAgainAsync()
     {
+        ForgetState();
         await client.Output.FlushAsync();
         await Server.Output.FlushAsync();
         var relay = hub.Transport.Join(client, Server, tap);
@@ -139,6 +177,7 @@ internal sealed partial class Session
     {
         var (from, old, oldTicket) = (Target.Member, Server, _moved is { } before ? before.Ticket : ticket);
         var (up, down) = (FromClient, FromServer);
+        ForgetState();
         var relay = hub.Transport.Join(client, moved.Server, tap);
         hub.Sessions.Change(this, (moved, relay), static (session, next) =>
         {
@@ -147,7 +186,7 @@ internal sealed partial class Session
             // What it was told was about the old server.
             (session._stop, session._cutAt) = (0, 0);
         });
-        _joinedAt = hub.Time.GetTimestamp();
+        (_joinedAt, _hasToldMore) = (hub.Time.GetTimestamp(), true);
         oldTicket?.Dispose();
         _ = LeaveAsync(old, isOldAlive);
         hub.Events.Moved(
@@ -185,13 +224,14 @@ internal sealed partial class Session
         {
             return;
         }
-        hub.Events.NotMoved(
-            listener.Name,
-            _isTerminated ? NotMoved.Terminated
+        var reason = _isTerminated ? NotMoved.Terminated
             : _reason is { } known ? known
             : hub.IsDraining ? NotMoved.Draining
             : again is null || !tap.IsArmed ? NotMoved.NeedsClient
             : !tap.AtRest ? NotMoved.Busy
-            : NotMoved.HoldsState);
+            : tap.HasHiddenSettings ? NotMoved.HiddenSettings
+            : NotMoved.HoldsState;
+        hub.Events.NotMoved(listener.Name, reason);
+        hub.NotMoved.Note(listener.Name, reason);
     }
 }

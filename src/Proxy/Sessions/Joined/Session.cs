@@ -143,7 +143,7 @@ internal sealed partial class Session(
                 End(SessionEnd.CutAtRest, atRest: tap is not null && !isReplication, hub.Settings.RestGrace);
                 return null;
             default:
-                if (tap is { MayMove: true } && Volatile.Read(ref _cutAt) == 0)
+                if (MayBeMoved && Volatile.Read(ref _cutAt) == 0)
                 {
                     // It moves at once; found busy after all, it is cut below like any other.
                     End(SessionEnd.CutAtRest, atRest: true, hub.Settings.RestGrace);
@@ -255,6 +255,7 @@ internal sealed partial class Session(
     private async ValueTask TakeLeaveAsync(RelayEnd relayEnd)
     {
         Abandon();
+        ForgetState();
         hub.Sessions.Remove(this);
         hub.Limits.Release(place);
         (_moved is { } moved ? moved.Ticket : ticket)?.Dispose();

@@ -4,7 +4,9 @@ namespace Routing.Proxy.Sessions.Joined;
 /// <param name="Pending">Connections that have not sent their start-up message yet.</param>
 /// <param name="Starting">Clients that are being routed or are logging in, those that wait included.</param>
 /// <param name="Sessions">Open sessions by listener and member.</param>
-internal sealed record SessionCounts(int Pending, int Starting, IReadOnlyList<SessionGroup> Sessions);
+/// <param name="NotMoved">The sessions that lost their server and did not move, since the start.</param>
+internal sealed record SessionCounts(
+    int Pending, int Starting, IReadOnlyList<SessionGroup> Sessions, NotMovedCounts NotMoved);
 
 /// <summary>The open sessions of one listener at one member.</summary>
 /// <param name="Listener">The listener's name.</param>

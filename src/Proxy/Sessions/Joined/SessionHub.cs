@@ -31,6 +31,9 @@ internal sealed class SessionHub(
     /// <summary>Tells slow servers from silent ones.</summary>
     public LifeSign Signs { get; } = new(transport, time);
 
+    /// <summary>Sessions that do not listen again yet.</summary>
+    public ListeningSessions Listening { get; } = new();
+
     /// <summary>Tells members that stop from those that have ended one session.</summary>
     public StoppingMembers Stopping { get; } = new();
 
@@ -39,6 +42,9 @@ internal sealed class SessionHub(
 
     /// <summary>Names clients that were turned away.</summary>
     public RefusalLog Refusals { get; } = new(time, logger);
+
+    /// <summary>Counts those that did not move.</summary>
+    public NotMovedCounts NotMoved { get; } = new();
 
     /// <summary>Tells of sessions that moved.</summary>
     public MoveLog Moves { get; } = new(time, logger);

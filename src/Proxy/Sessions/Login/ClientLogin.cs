@@ -183,7 +183,8 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
         {
             return null;
         }
-        relay.Tap.Follow(client.Listener.Config.Move == MoveMode.AssumeClean);
+        relay.Tap.Follow(
+            client.Listener.Config.Move == MoveMode.AssumeClean, client.Listener.Config.Move == MoveMode.Carry);
         if (!relay.HasAskedClient)
         {
             relay.Tap.Arm();

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using Routing.Proxy.Members;
 using Routing.Proxy.Sessions.Joined;
 using Routing.Proxy.Sessions.Login;
@@ -13,9 +14,9 @@ namespace Routing.Proxy.Sessions.Moving;
 /// </summary>
 /// <remarks>
 /// It searches for a server as a new client's login does (waiting for a leader at the listener's pace and for its hold
-/// time, repeating what fails for the retry time), logs in there with the session's own start-up message, and tells the
-/// client the parameters that differ. Nothing is read from the client meanwhile, and nothing of the old session is
-/// repeated: it was at rest. What fails for good leaves the session as it was.
+/// time, repeating what fails for the retry time), logs in there with the session's own start-up message, makes there
+/// what the session held, and tells the client the parameters that differ. Nothing is read from the client meanwhile,
+/// and nothing of the old session is repeated: it was at rest. What fails for good leaves the session as it was.
 /// </remarks>
 /// <param name="hub">What all sessions share.</param>
 /// <param name="session">The session.</param>
@@ -65,18 +66,25 @@ internal sealed class SessionMove(SessionHub hub, MovingSession session)
             {
                 var login = new OwnLogin(search.Server!, search.Target!.MustBePrimary, _again.Secret);
                 var end = await LogInAsync(search.Server!, login);
+                var failure = end == OwnLoginEnd.Ready ? null : FailureOf(end, login.Code);
                 if (end == OwnLoginEnd.Ready)
                 {
-                    await TellAsync(login.Parameters, tellsAll);
-                    var moved = new MovedTo(search.Target, search.Server!, search.Ticket, login.Key);
-                    (search.Server, search.Ticket) = (null, null);
-                    return new(moved);
+                    var (maker, made) = await MakeAsync(search.Server!);
+                    if (made == StateMade.Whole)
+                    {
+                        return new(await EndAsync(search, login, maker, tellsAll));
+                    }
+                    if (made == StateMade.Refused && FailureOf(OwnLoginEnd.Refused, maker!.Code) is null)
+                    {
+                        return new(null, NotMoved.StateRefused);
+                    }
+                    failure = made == StateMade.Refused ? LoginFailure.NotReady : LoginFailure.Dropped;
                 }
-                if (end == OwnLoginEnd.Asked)
+                else if (end == OwnLoginEnd.Asked)
                 {
                     return new(null, NotMoved.NeedsClient);
                 }
-                if (FailureOf(end, login.Code) is not { } failure)
+                if (failure is null)
                 {
                     return new(null, NotMoved.Refused, login.Words);
                 }
@@ -98,16 +106,49 @@ internal sealed class SessionMove(SessionHub hub, MovingSession session)
         }
     }
 
-    private async ValueTask<OwnLoginEnd> LogInAsync(ITransportConnection server, OwnLogin login)
+    private ValueTask<OwnLoginEnd> LogInAsync(ITransportConnection server, OwnLogin login) =>
+        WatchedAsync(server, Math.Min(_latest, hub.After(hub.Settings.LoginTimeout)), login.RunAsync);
+
+    // What the old session held, in the new one.
+    private async ValueTask<(SessionStateMaker? Maker, StateMade Made)> MakeAsync(ITransportConnection server)
     {
-        _client.Limit.Watch(server, Math.Min(_latest, hub.After(hub.Settings.LoginTimeout)));
+        if (session.State is not { } state)
+        {
+            return (null, StateMade.Whole);
+        }
+        var maker = new SessionStateMaker(server, state);
+        return (maker, await WatchedAsync(server, _latest, maker.RunAsync));
+    }
+
+    // The session goes on at this server; before, those that listen do so again.
+    private async ValueTask<MovedTo> EndAsync(
+        ServerSearch search, OwnLogin login, SessionStateMaker? maker, bool tellsAll)
+    {
+        if (session.Listening is { } listening)
+        {
+            listening.Dispose();
+        }
+        else
+        {
+            await hub.Listening.PassAsync(session.Listener.Config.HoldTime, hub.Time);
+            await new LoopSwitch(_connection);
+        }
+        await TellAsync(login.Parameters, maker, tellsAll);
+        var moved = new MovedTo(search.Target!, search.Server!, search.Ticket, login.Key);
+        (search.Server, search.Ticket) = (null, null);
+        return moved;
+    }
+
+    private async ValueTask<T> WatchedAsync<T>(ITransportConnection server, long deadline, Func<ValueTask<T>> work)
+    {
+        _client.Limit.Watch(server, deadline);
         var end = await ClientWatch.WhileStayingAsync(
             _connection,
             async gone =>
             {
                 await using var abort =
                     gone.UnsafeRegister(static state => ((ITransportConnection)state!).Abort(), server);
-                return await login.RunAsync();
+                return await work();
             },
             static _ => { });
         _client.Limit.Lift();
@@ -128,21 +169,34 @@ internal sealed class SessionMove(SessionHub hub, MovingSession session)
         },
     };
 
-    // What differs, and what waits for the client since its old server: joined again, its output has to be empty.
-    private async ValueTask TellAsync(ReadOnlyMemory<byte> parameters, bool tellsAll)
+    // What differs, the last value of each; and what waits for the client since its old server: joined again, its
+    // output has to be empty.
+    private async ValueTask TellAsync(ReadOnlyMemory<byte> parameters, SessionStateMaker? maker, bool tellsAll)
     {
+        var last = new Dictionary<string, byte[]>(StringComparer.Ordinal);
         var rest = new ReadOnlySequence<byte>(parameters);
         while (ServerMessage.Peek(rest) is { State: ServerMessageState.Whole } message)
         {
-            var one = rest.Slice(0, message.Length).ToArray();
-            if (tellsAll || _again.Parameters.AsSpan().IndexOf(one) < 0)
-            {
-                _connection.Output.Write(one);
-            }
+            last[NameOf(rest)] = rest.Slice(0, message.Length).ToArray();
             rest = rest.Slice(message.Length);
+        }
+        foreach (var changed in maker?.Parameters ?? [])
+        {
+            last[NameOf(new ReadOnlySequence<byte>(changed))] = changed;
+        }
+        foreach (var one in last.Values.Where(one => tellsAll || _again.Parameters.AsSpan().IndexOf(one) < 0)
+            .Concat(maker?.Notifications ?? []))
+        {
+            _connection.Output.Write(one);
         }
         using var limit = new CancellationTokenSource(
             TimeSpan.FromTicks(Math.Max(1, hub.Time.GetElapsedTime(hub.Time.GetTimestamp(), _latest).Ticks)), hub.Time);
         await _connection.Output.FlushAsync(limit.Token);
+    }
+
+    private static string NameOf(in ReadOnlySequence<byte> parameter)
+    {
+        var body = ServerMessage.Peek(parameter).Body(parameter);
+        return Encoding.UTF8.GetString(body[..Math.Max(0, body.IndexOf((byte)0))]);
     }
 }

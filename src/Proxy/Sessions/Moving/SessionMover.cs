@@ -1,5 +1,6 @@
 using Routing.Proxy.Sessions.Joined;
 using Routing.Proxy.Sessions.Secrets;
+using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Sessions.Moving;
 
@@ -14,6 +15,10 @@ internal sealed class SessionMover(SessionHub hub) : ISessionMover
 
     /// <inheritdoc/>
     public Task<bool> IsStoppingAsync(MovingSession session) => new SessionMove(hub, session).IsStoppingAsync();
+
+    /// <inheritdoc/>
+    public ValueTask<StateAnswer> AskAsync(MovingSession session, ITransportConnection server) =>
+        SessionStateReader.AskAsync(session, server, hub);
 
     /// <inheritdoc/>
     public ValueTask<MoveEnd> MoveAsync(MovingSession session, bool tellsAll) =>

@@ -354,7 +354,7 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
             return;
         }
         var isThere = _stopping == Stopping.AtRest
-            ? _up.Rest is null && _down.Rest is null && _tap is { AtRest: true }
+            ? _up.Rest is null && _down.Rest is null && _tap is { MayStop: true }
             : _down.Rest is null && _tap is null or { ClientAtBoundary: true };
         if (isThere)
         {
