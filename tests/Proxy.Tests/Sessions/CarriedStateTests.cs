@@ -48,6 +48,104 @@ public sealed class CarriedStateTests
     }
 
     [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_session_that_is_held_is_asked_once_and_moves_when_another_member_leads(string transport)
+    {
+        using var old = Server(["setting", "work_mem", "7168"]);
+        using var next = Server();
+        await using var rig = RigOfTwo(old, next, transport);
+        using var client = await HolderAsync(rig);
+
+        await HoldAsync(rig, "1");
+        await client.QueryAsync("select 1");
+        await old.SayAsync(BackendMessage.Error("57P01"), ends: true);
+        old.Dispose();
+        rig.Lead(null).With("a", old, Role.Primary, PostgresState.Stopped).Publish();
+        rig.With("b", next, Role.Primary).Lead("b").Publish();
+
+        Assert.Null(await client.UntilReadyAsync());
+        Assert.Equal((1, 1, 1), (old.State!.Questions, old.Queries, next.Queries));
+        Assert.Equal(["work_mem = 7168", "role = none"], next.State!.Made);
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_session_that_was_asked_goes_on_where_it_is_when_the_switchover_is_called_off(string transport)
+    {
+        using var old = Server(["channel", "news"], ["temporary_objects"]);
+        using var next = Server();
+        await using var rig = RigOfTwo(old, next, transport);
+        using var client = await HolderAsync(rig);
+
+        for (var round = 1; round <= 2; round++)
+        {
+            await HoldAsync(rig, $"{round}");
+            await client.QueryAsync("select 1");
+            rig.Intend(null).Publish();
+            Assert.Null(await client.UntilReadyAsync());
+            Assert.Equal((round, round + 1), (old.State!.Questions, old.Queries));
+        }
+        await HoldAsync(rig, "3");
+        Switch(rig, old, next);
+
+        await EndsAsync(rig, client, "TemporaryObjects");
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task A_held_session_that_can_not_tell_its_state_in_time_ends_and_the_leader_is_quiet(string transport)
+    {
+        using var old = Server();
+        using var next = Server();
+        await using var rig = RigOfTwo(
+            old, next, transport, s_settings with { StateTimeout = TimeSpan.FromMilliseconds(50) });
+        using var client = await HolderAsync(rig);
+        var never = new TaskCompletionSource();
+        old.State!.Slowness = never.Task;
+
+        await HoldAsync(rig, "1");
+
+        await EndsAsync(rig, client, "StateUnknown");
+        never.SetResult();
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task Nobody_goes_on_before_those_who_listened_listen_again(string transport)
+    {
+        using var old = Server(["channel", "news"]);
+        using var next = Server();
+        await using var rig = RigOfTwo(old, next, transport);
+        using var listening = await HolderAsync(rig);
+        using var writing = new RawClient(rig.WritePort);
+        Assert.Null(await writing.LoginAsync());
+        var listens = new TaskCompletionSource();
+        next.State!.Slowness = listens.Task;
+        var early = 0;
+        next.Answer = _ =>
+        {
+            early += listens.Task.IsCompleted ? 0 : 1;
+            return null;
+        };
+
+        await HoldAsync(rig, "1");
+        await old.SayAsync(BackendMessage.Of('A', [0, 0, 0, 1, .. "news\0last\0"u8]), ends: false);
+        await writing.QueryAsync("notify news");
+        Switch(rig.Intend(null), old, next);
+        using var newcomer = new RawClient(rig.WritePort);
+        Assert.Null(await newcomer.LoginAsync());
+        await newcomer.QueryAsync("notify news");
+        await WaitUntil.TrueAsync(() => next.Logins == 3 && next.State.Made.Contains("LISTEN news"));
+        Assert.DoesNotContain("moved a b", rig.Diary);
+        listens.SetResult();
+
+        Assert.Null(await writing.UntilReadyAsync());
+        Assert.Null(await newcomer.UntilReadyAsync());
+        Assert.Equal('A', (await listening.ReadMessageAsync()).Type);   // what the old server has still said
+        Assert.Equal((0, 2), (early, next.Queries));
+    }
+
+    [Theory]
     [InlineData("held_cursors", "HeldCursors")]
     [InlineData("temporary_objects", "TemporaryObjects")]
     [InlineData("advisory_locks", "AdvisoryLocks")]
@@ -300,6 +398,13 @@ public sealed class CarriedStateTests
         await client.QueryAsync("select 1");
         Assert.Null(await client.UntilReadyAsync());
         return client;
+    }
+
+    // The leader is about to hand over, and every session has come to rest.
+    private static async Task HoldAsync(Rig rig, string intent)
+    {
+        rig.Intend(intent, TimeSpan.FromMinutes(5)).Publish();
+        await WaitUntil.TrueAsync(() => rig.Server.RestlessAt("a") == 0);
     }
 
     // The old leader lives, and leads no more.

@@ -10,6 +10,9 @@ internal sealed class ListeningSessions
     private int _count;
     private TaskCompletionSource? _empty;
 
+    /// <summary>Whether there are any.</summary>
+    public bool AreAny => Volatile.Read(ref _empty) is not null;
+
     /// <summary>A session was asked for its state, and listens.</summary>
     /// <returns>To be disposed of when it listens again, or has ended.</returns>
     public IDisposable Enter()

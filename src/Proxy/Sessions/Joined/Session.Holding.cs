@@ -57,6 +57,12 @@ internal sealed partial class Session
         {
             while (tap is { AtRest: true } && hub.Router.HoldOf(listener.Name, Target.Member) is { } hold)
             {
+                await LearnStateAsync();   // before its leader may go
+                if (_answer is { IsUsable: false })
+                {
+                    Interlocked.CompareExchange(ref _stop, Order(SessionEnd.CutAtRest, atRest: true), s_held);
+                    return RelayEnd.Stopped;
+                }
                 _isHeld = true;
                 isServerHeard |= await WaitAsync(hold, isServerHeard);
             }
@@ -80,7 +86,7 @@ internal sealed partial class Session
         {
             return RelayEnd.Stopped;   // it was told something sharper meanwhile
         }
-        if (isServerHeard && MayMove)
+        if (isServerHeard && (MayMove || IsCarried))
         {
             // Its server may have ended it. What is there is judged before anything of the client's goes there.
             return await IsServerOverAsync() ? RelayEnd.ServerClosed : RelayEnd.Withheld;

@@ -102,6 +102,13 @@ internal sealed partial class Session
                 return null;
             }
         }
+        if (_listening is not null)
+        {
+            var last = new LastNotifications(Server, client);
+            await last.PassAsync(hub.Settings.StateTimeout, hub.Time);
+            await new LoopSwitch(client);
+            _hasToldMore |= last.HasParameters;
+        }
         _movesInHaste =
             _moved is not null && hub.Time.GetElapsedTime(_joinedAt) < s_haste ? (byte)(_movesInHaste + 1) : (byte)0;
         var move = _movesInHaste > MostMovesInHaste

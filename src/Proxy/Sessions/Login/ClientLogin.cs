@@ -106,6 +106,12 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
         }
         if (session is not null)
         {
+            // Nobody may notify sessions that have lost their server and do not listen again yet.
+            if (hub.Listening.AreAny)
+            {
+                await hub.Listening.PassAsync(client.Listener.Config.HoldTime, hub.Time);
+                await new LoopSwitch(client.Connection);
+            }
             Join(session);
             return State.Over;
         }
