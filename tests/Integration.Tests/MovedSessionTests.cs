@@ -112,6 +112,74 @@ public sealed class MovedSessionTests(ClusterFixture fixture)
         Assert.Equal(PostgresErrorCodes.InvalidPassword, refused.SqlState);
     }
 
+    [Fact]
+    public async Task What_sessions_hold_goes_with_them_and_what_can_not_be_carried_is_named()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await PrepareAsync(cluster, leader);
+        await using var proxy = await ProxyProcess.StartAsync(
+            cluster, new ProxyOptions { Write = ", hold_time: 60", More = AuthQuery });
+        await using var source = SourceAt(proxy.WritePort);
+        await using var carried = await source.OpenConnectionAsync(Cancellation);
+        await using var temporary = await source.OpenConnectionAsync(Cancellation);
+        await proxy.UntilAsync(
+            async () => (await proxy.MetricsAsync()).Contains(
+                $$"""routing_proxy_sessions_movable{listener="write",member="{{leader.Name}}"} 2""",
+                StringComparison.Ordinal),
+            "both keys are known");
+        foreach (var sql in (string[])
+            ["SET work_mem = '7MB'", "SET search_path = \"A b\", public", "SET TIME ZONE 'Europe/Berlin'",
+                "SET ROLE keeper", "PREPARE by_sql (int, text) AS SELECT $2 || ($1 + 1)", "LISTEN \"News\""])
+        {
+            await RunAsync(carried, sql);
+        }
+        await using var byProtocol = new NpgsqlCommand("SELECT count(*) + $1 FROM survivors", carried)
+        {
+            Parameters = { new() { Value = 5L } },
+        };
+        await byProtocol.PrepareAsync(Cancellation);
+        await RunAsync(temporary, "CREATE TEMP TABLE mine (id int)");
+        string? heard = null;
+        carried.Notification += (_, news) => heard = news.Payload;
+
+        var key = (await cluster.Keys.GetAsync("leader"))!;
+        await cluster.Keys.PutAsync(
+            "routing/switchover",
+            $$"""{"id":"test","leader":"{{leader.Name}}","term":{{key.CreateRevision}},"left_ms":60000}""");
+        await proxy.UntilAsync(
+            async () => await leader.SqlAsync(
+                "SELECT count(*) FROM pg_stat_activity WHERE usename = 'survivor' AND state = 'idle' "
+                + "AND query LIKE '%pg_listening_channels%'") == "2",
+            "both sessions have told what they hold");
+        var (code, output) = await cluster.CtlAsync("switchover", cluster.Scope, "--leader", leader.Name, "--force");
+        Assert.True(code == 0, output);
+
+        Assert.Equal(5L, await byProtocol.ExecuteScalarAsync(Cancellation));
+        Assert.Equal("a2", await ValueAsync(carried, "EXECUTE by_sql(1, 'a')"));
+        Assert.Equal(
+            "keeper survivor 7MB \"A b\", public Europe/Berlin",
+            await ValueAsync(
+                carried,
+                "SELECT concat_ws(' ', current_user, session_user, current_setting('work_mem'), "
+                + "current_setting('search_path'), current_setting('TimeZone'))"));
+        await using (var writer = await ProxyProcess.OpenAsync(proxy.WritePort))
+        {
+            await RunAsync(writer, "NOTIFY \"News\", 'after'");
+        }
+        await proxy.UntilAsync(
+            async () =>
+            {
+                await RunAsync(carried, "SELECT 1");
+                return heard == "after";
+            },
+            "the session listens at the new leader");
+        var ended = await Assert.ThrowsAsync<PostgresException>(() => RunAsync(temporary, "SELECT 1"));
+        Assert.Equal(PostgresErrorCodes.AdminShutdown, ended.SqlState);
+        Assert.Contains(
+            """routing_proxy_sessions_not_moved_total{listener="write",reason="temporary_objects"} 1""",
+            await proxy.MetricsAsync(), StringComparison.Ordinal);
+    }
+
     private static async Task PrepareAsync(TestCluster cluster, TestNode leader)
     {
         const string Rule = "host all survivor,routing_proxy all scram-sha-256\n";
@@ -130,10 +198,11 @@ public sealed class MovedSessionTests(ClusterFixture fixture)
         await leader.SqlAsync("""
             ALTER ROLE routing_proxy PASSWORD 'knows-verifiers';
             DROP TABLE IF EXISTS survivors;
-            DROP ROLE IF EXISTS survivor;
+            DROP ROLE IF EXISTS survivor, keeper;
             CREATE ROLE survivor LOGIN PASSWORD 'lives';
+            CREATE ROLE keeper ROLE survivor;
             CREATE TABLE survivors (id int);
-            GRANT ALL ON survivors TO survivor;
+            GRANT ALL ON survivors TO survivor, keeper;
             """);
     }
 
@@ -148,6 +217,12 @@ public sealed class MovedSessionTests(ClusterFixture fixture)
         }.ConnectionString);
         builder.ConfigureTypeLoading(types => types.EnableTypeLoading(false));
         return builder.Build();
+    }
+
+    private static async Task<object?> ValueAsync(NpgsqlConnection connection, string sql)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync(Cancellation);
     }
 
     private static async Task RunAsync(NpgsqlConnection connection, string sql)

@@ -205,6 +205,7 @@ internal static class ProxySettingsReader
             HoldTime = Time(section, "hold_time", 0) ?? defaults.HoldTime,
             HoldQueue = section.Number("hold_queue", 0) ?? defaults.HoldQueue,
             LoginsPerSecond = section.Number("logins_per_second", 1) ?? defaults.LoginsPerSecond,
+            MovesPerSecond = section.Number("moves_per_second", 1) ?? defaults.MovesPerSecond,
             MaximumSessions = section.Number("max_sessions", 0) ?? 0,
             IdleTimeout = Time(section, "idle_timeout", 0) ?? TimeSpan.Zero,
             Replication = section.Choice(

@@ -16,7 +16,7 @@ internal sealed class HoldRoom : IDisposable
     private readonly Func<string, IReadOnlyCollection<string>, RouteChoice?> _pick;
     private readonly TimeProvider _time;
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, HoldQueue> _queues = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Listener, bool IsMove), HoldQueue> _queues = [];
     private readonly ITimer _timer;
     private int _waiting;
     private bool _isTicking;
@@ -37,7 +37,7 @@ internal sealed class HoldRoom : IDisposable
     /// <summary>How many clients wait, at all listeners.</summary>
     public int Count => Volatile.Read(ref _waiting);
 
-    /// <summary>Whether clients of this listener wait.</summary>
+    /// <summary>Whether new clients of this listener wait.</summary>
     public bool IsWaitedFor(string listener)
     {
         if (Count == 0)
@@ -46,17 +46,18 @@ internal sealed class HoldRoom : IDisposable
         }
         lock (_lock)
         {
-            return _queues.TryGetValue(listener, out var queue) && queue.Count > 0;
+            return _queues.TryGetValue((listener, false), out var queue) && queue.Count > 0;
         }
     }
 
     /// <summary>Waits for a target.</summary>
     /// <param name="listener">The listener.</param>
     /// <param name="tried">Members that were tried already.</param>
+    /// <param name="isMove">A session that moves: it has a pace of its own, and no limit to their number.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="OperationCanceledException">It gave up.</exception>
     public async ValueTask<RouteChoice> WaitAsync(
-        ListenerConfig listener, IReadOnlyCollection<string> tried, CancellationToken cancellationToken)
+        ListenerConfig listener, IReadOnlyCollection<string> tried, bool isMove, CancellationToken cancellationToken)
     {
         HoldQueue queue;
         HoldQueue.Waiter waiter;
@@ -66,12 +67,12 @@ internal sealed class HoldRoom : IDisposable
             {
                 return s_draining;
             }
-            if (!_queues.TryGetValue(listener.Name, out queue!))
+            if (!_queues.TryGetValue((listener.Name, isMove), out queue!))
             {
-                _queues.Add(listener.Name, queue = new HoldQueue());
+                _queues.Add((listener.Name, isMove), queue = new HoldQueue());
             }
-            queue.PerSecond = listener.LoginsPerSecond;
-            if (queue.Count >= listener.HoldQueue)
+            queue.PerSecond = isMove ? listener.MovesPerSecond : listener.LoginsPerSecond;
+            if (!isMove && queue.Count >= listener.HoldQueue)
             {
                 return RouteChoice.None(
                     RouteReason.QueueFull,
@@ -107,7 +108,7 @@ internal sealed class HoldRoom : IDisposable
         lock (_lock)
         {
             var now = _time.GetTimestamp();
-            foreach (var (listener, queue) in _queues)
+            foreach (var ((listener, _), queue) in _queues)
             {
                 ReleaseFrom(queue, listener, now);
             }

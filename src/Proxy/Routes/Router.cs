@@ -114,10 +114,14 @@ internal sealed partial class Router : IDisposable
     /// change of target the waiting clients are let through at a limited rate, oldest first.
     /// </summary>
     /// <returns>A target; or a refusal: queue full (at once), hold time over, or draining.</returns>
+    /// <param name="listener">The listener's name.</param>
+    /// <param name="tried">As in <see cref="Choose"/>.</param>
+    /// <param name="isMove">A session that moves: those are let through at a rate of their own.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     public ValueTask<RouteChoice> HoldAsync(
-        string listener, IReadOnlyCollection<string> tried, CancellationToken cancellationToken) =>
+        string listener, IReadOnlyCollection<string> tried, bool isMove, CancellationToken cancellationToken) =>
         _listeners.TryGetValue(listener, out var known)
-            ? _room.WaitAsync(known, tried, cancellationToken)
+            ? _room.WaitAsync(known, tried, isMove, cancellationToken)
             : new(RouteChoice.None(RouteReason.TopologyUnknown, $"the listener {listener} is no more"));
 
     /// <summary>The members that a session of this listener can be at now; a silent one is left out.</summary>

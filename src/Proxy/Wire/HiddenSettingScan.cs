@@ -7,8 +7,9 @@ namespace Routing.Proxy.Wire;
 /// <c>set_config(…)</c>): no view of PostgreSQL shows those, so a session that may have one can't be asked for it.
 /// </summary>
 /// <remarks>
-/// No SQL is parsed: the word SET with a full stop (or a comment) ahead of an equals sign behind it counts, and so does
-/// the name of the function, wherever they stand. False alarms cost a session its move; misses would cost it a setting.
+/// No SQL is parsed: the word SET with a full stop (or a comment) ahead of an equals sign or TO behind it counts, and
+/// so does the name of the function, wherever they stand. False alarms cost a session its move; misses would cost it a
+/// setting.
 /// </remarks>
 internal struct HiddenSettingScan
 {
@@ -111,24 +112,40 @@ internal struct HiddenSettingScan
                 (_place, _matched) = (Place.Function, 0);
                 break;
             case Place.BehindSet when !IsOfWord(next):
-                (_place, _matched) = (Place.Setting, 0);
+                (_place, _matched, _isInWord) = (Place.Setting, 0, false);
                 goto case Place.Setting;
             case Place.Function when next == "config"u8[_matched]:
                 HasSeen = ++_matched == 6;
                 break;
             case Place.Setting:
-                // A comment there may hide anything.
-                _matched = next == '-' ? (byte)(_matched + 1) : (byte)0;
-                HasSeen = next is (byte)'.' or (byte)'/' || _matched == 2;
-                if (next is (byte)'=' or (byte)';')
-                {
-                    (_place, _isInWord) = (Place.Text, false);
-                }
+                TakeOfSetting(next);
                 break;
             default:
                 _place = Place.Text;
                 Look(next);
                 break;
+        }
+    }
+
+    // Its name ends with an equals sign or the word TO; a comment may hide anything.
+    private void TakeOfSetting(byte next)
+    {
+        const byte Dash = 1, Slash = 2, WordTo = 2;
+        HasSeen = next == '.' || (!_isInWord && (_matched, next) is (Dash, (byte)'-') or (Slash, (byte)'*'));
+        if (next is (byte)'=' or (byte)';' || (_isInWord && _matched == WordTo && !IsOfWord(next)))
+        {
+            (_place, _isInWord) = (Place.Text, false);
+        }
+        else if (IsOfWord(next))
+        {
+            var at = _isInWord ? _matched : (byte)0;
+            _matched = at < 2 && next == "to"u8[at] ? (byte)(at + 1) : byte.MaxValue;
+            _isInWord = true;
+        }
+        else
+        {
+            _matched = next switch { (byte)'-' => Dash, (byte)'/' => Slash, _ => 0 };
+            _isInWord = false;
         }
     }
 

@@ -63,7 +63,7 @@ internal sealed class SessionTap : RelayTap
     public override bool MayStop => AtRest && !_statements.IsUnbound;
 
     /// <summary>
-    /// The session can be logged in again, is at rest, and may be asked for its state: it holds none that can't be told.
+    /// The session can be logged in again, is at rest, and may be asked for its state: it has none that can't be told.
     /// </summary>
     public bool MayBeAsked => _isArmed && _isAsked && !_hidden.HasSeen && AtRest;
 

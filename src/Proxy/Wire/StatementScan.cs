@@ -57,7 +57,7 @@ internal struct StatementScan
     /// <summary>Whether the rest of the body matters.</summary>
     public readonly bool IsLooking => _mode != Mode.Off;
 
-    /// <summary>The unnamed statement was parsed, and nothing was bound since: its client is about to do that.</summary>
+    /// <summary>The unnamed statement was parsed, and nothing was bound since: its client is about to.</summary>
     public bool IsUnbound { get; private set; }
 
     /// <summary>The server has answered with an error: what was parsed may not be there.</summary>

@@ -127,9 +127,9 @@ public sealed class RouterTests : IDisposable
     public async Task Who_waits_is_let_through_in_order_and_paced()
     {
         Adopt(term: 20, leader: null);
-        var waiting =
-            Enumerable.Range(0, 3).Select(_ => _router.HoldAsync("write", [], Cancellation).AsTask()).ToList();
-        var full = await _router.HoldAsync("write", [], Cancellation);
+        var waiting = Enumerable.Range(0, 3)
+            .Select(_ => _router.HoldAsync("write", [], isMove: false, Cancellation).AsTask()).ToList();
+        var full = await _router.HoldAsync("write", [], isMove: false, Cancellation);
         Assert.Equal(RouteReason.QueueFull, full.Reason);
 
         Adopt(term: 30, leader: "b");
@@ -151,10 +151,31 @@ public sealed class RouterTests : IDisposable
     }
 
     [Fact]
+    public async Task Sessions_that_move_are_let_through_apart_from_new_clients_and_faster()
+    {
+        const int Moves = 1_000;
+        Adopt(term: 20, leader: null);
+        var clients = Enumerable.Range(0, 3)
+            .Select(_ => _router.HoldAsync("write", [], isMove: false, Cancellation).AsTask()).ToList();
+        var moves = Enumerable.Range(0, Moves)
+            .Select(_ => _router.HoldAsync("write", [], isMove: true, Cancellation).AsTask()).ToList();
+
+        Adopt(term: 30, leader: "b");
+        for (var tick = 0; tick < 6; tick++)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(20));
+        }
+
+        Assert.All(moves, move => Assert.Equal("b", move.Result.Target!.Member));   // all within 0.12 s
+        await clients[1];
+        Assert.False(clients[2].IsCompleted);
+    }
+
+    [Fact]
     public async Task Who_waits_in_vain_is_sent_away_after_the_hold_time()
     {
         Adopt(term: 20, leader: null);
-        var waiting = _router.HoldAsync("write", [], Cancellation).AsTask();
+        var waiting = _router.HoldAsync("write", [], isMove: false, Cancellation).AsTask();
 
         _time.Advance(TimeSpan.FromSeconds(9.9));
         Assert.False(waiting.IsCompleted);
@@ -167,7 +188,7 @@ public sealed class RouterTests : IDisposable
     public async Task A_drain_sends_everybody_away()
     {
         Adopt(term: 20, leader: null);
-        var waiting = _router.HoldAsync("write", [], Cancellation).AsTask();
+        var waiting = _router.HoldAsync("write", [], isMove: false, Cancellation).AsTask();
 
         _router.Drain();
 

@@ -5,7 +5,7 @@ using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Sessions;
 
-/// <summary>What the sessions of a pretend server hold: it answers the proxy's question, and takes what is made.</summary>
+/// <summary>What a pretend server's sessions hold: it answers the question, and takes what is made.</summary>
 internal sealed class PretendState
 {
     private int _questions;

@@ -29,7 +29,10 @@ public sealed class HiddenSettingScanTests
     [InlineData("")]
     [InlineData("set work_mem = '7.5MB'")]
     [InlineData("SET search_path = a, b, pg_temp")]
-    [InlineData("set time zone 'Europe/Berlin'", true)]   // a false alarm
+    [InlineData("set time zone 'Europe/Berlin'")]
+    [InlineData("SET application_name TO 'shop 1.2'")]
+    [InlineData("set toto.x to 1.2", true)]
+    [InlineData("set time zone 5.5", true)]   // a false alarm
     [InlineData("update t set a = t.b, c = 1.5 where d.e = 2")]
     [InlineData("select a.offset, a.set_conf, b.reset_config, b.setting from a.b limit 1 offset 1.5")]
     [InlineData("insert into a.b values (1.5) on conflict do update set x = excluded.y")]

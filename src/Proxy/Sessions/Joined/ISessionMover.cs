@@ -23,7 +23,7 @@ internal interface ISessionMover
     /// <returns>Null: it can't be found.</returns>
     Task<DerivedSecret?> FindKeyAsync(string user, ScramExchange exchange, MovingSession session);
 
-    /// <summary>Asks a session at rest what it holds, on its own connection. Never throws for what a server does.</summary>
+    /// <summary>Asks a session at rest, on its own connection, what it holds. Never throws for a server.</summary>
     /// <param name="session">The session.</param>
     /// <param name="server">Its server's connection.</param>
     /// <exception cref="IOException">The client went away.</exception>

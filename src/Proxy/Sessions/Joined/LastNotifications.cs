@@ -4,7 +4,7 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Sessions.Joined;
 
-/// <summary>Passes on what a server has still told a session at rest that listens, before the session leaves it.</summary>
+/// <summary>Passes on what a server has still told a session that listens, before the session leaves it.</summary>
 /// <remarks>
 /// A server that lives is asked for its ReadyForQuery, ahead of which it tells every notification that it knows; one
 /// that is gone has told them ahead of the end of its stream.

@@ -17,7 +17,11 @@ namespace Routing.Proxy.Sessions.Login;
 /// and chooses again. It ends with a server's first answer, with a refusal, or with a member's no to TLS that was to
 /// pass through. A login that fails later may go on with the search: <see cref="TryNoteFailure"/>.
 /// </remarks>
-internal sealed class ServerSearch(SessionHub hub, NewClient client, LoginRequest request)
+/// <param name="hub">What all sessions share.</param>
+/// <param name="client">The client.</param>
+/// <param name="request">What it asks for.</param>
+/// <param name="isMove">Whether its session moves, and is not new.</param>
+internal sealed class ServerSearch(SessionHub hub, NewClient client, LoginRequest request, bool isMove = false)
 {
     private const int LongestPause = 8;
 
@@ -131,7 +135,7 @@ internal sealed class ServerSearch(SessionHub hub, NewClient client, LoginReques
         try
         {
             var choice = await ClientWatch.WhileStayingAsync(
-                client.Connection, gone => hub.Router.HoldAsync(Listener, _tried, gone),
+                client.Connection, gone => hub.Router.HoldAsync(Listener, _tried, isMove, gone),
                 static late => late.Ticket?.Dispose());
             routed = choice.Target is not null;
             Refusal = routed ? null : Refusal.NoTarget(choice);

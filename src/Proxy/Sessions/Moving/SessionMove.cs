@@ -13,7 +13,7 @@ namespace Routing.Proxy.Sessions.Moving;
 /// Moves one session at rest to another server, or to its own one after a restart. On the client's loop.
 /// </summary>
 /// <remarks>
-/// It searches for a server as a new client's login does (waiting for a leader at the listener's pace and for its hold
+/// It searches for a server as a new client's login does (waiting for a leader at the pace of moves and for the hold
 /// time, repeating what fails for the retry time), logs in there with the session's own start-up message, makes there
 /// what the session held, and tells the client the parameters that differ. Nothing is read from the client meanwhile,
 /// and nothing of the old session is repeated: it was at rest. What fails for good leaves the session as it was.
@@ -59,7 +59,7 @@ internal sealed class SessionMove(SessionHub hub, MovingSession session)
     public async ValueTask<MoveEnd> RunAsync(bool tellsAll)
     {
         hub.Deadlines.Add(_client.Limit);
-        var search = new ServerSearch(hub, _client, Request);
+        var search = new ServerSearch(hub, _client, Request, isMove: true);
         try
         {
             while (await search.RunAsync() == SearchEnd.Found)
