@@ -30,7 +30,7 @@ internal sealed record ListenerConfig
     /// <summary>How many of the sessions that waited are let through in a second. Default 500.</summary>
     public int LoginsPerSecond { get; init; } = 500;
 
-    /// <summary>How many of the sessions that move and had to wait are let through in a second. Default 5,000.</summary>
+    /// <summary>How many sessions that move and had to wait are let through in a second. Default 5,000.</summary>
     public int MovesPerSecond { get; init; } = 5_000;
 
     /// <summary>A server in recovery is the wrong one.</summary>

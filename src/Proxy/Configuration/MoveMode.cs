@@ -12,8 +12,8 @@ internal enum MoveMode
     Clean,
 
     /// <summary>
-    /// Those as well that hold state of which the server can tell, when the server still answers: the proxy asks for it,
-    /// and makes it anew.
+    /// Those as well that hold state of which the server can tell, when the server still answers: the proxy asks for
+    /// it, and makes it anew.
     /// </summary>
     Carry,
 

@@ -212,7 +212,9 @@ internal sealed class PipeRelay(
         bool isEnd;
         lock (_lock)
         {
-            isEnd = (_stopping == Stopping.AtRest ? tap is { MayStop: true } : tap is null or { ClientAtBoundary: true })
+            isEnd = (_stopping == Stopping.AtRest
+                ? tap is { MayStop: true }
+                : tap is null or { ClientAtBoundary: true })
                 && TryEnd(RelayEnd.Stopped);
         }
         if (isEnd)

@@ -29,10 +29,13 @@ internal static class VerifierQuestion
 
     /// <summary>Reads the answer.</summary>
     /// <param name="buffer">All that the server has sent since.</param>
-    /// <param name="text">The verifier; null: the user has none that the role may know.</param>
+    /// <param name="text">
+    /// The verifier, in memory that is not moved, and that the caller zeroes; null: the user has none that the role may
+    /// know.
+    /// </param>
     /// <returns>False: it is not whole yet.</returns>
     /// <exception cref="InvalidDataException">The server has answered with an error, or broke the protocol.</exception>
-    public static bool TryRead(ReadOnlySequence<byte> buffer, out string? text)
+    public static bool TryRead(ReadOnlySequence<byte> buffer, out byte[]? text)
     {
         text = null;
         while (ServerMessage.Peek(buffer) is { State: not ServerMessageState.NoHeader } message)
@@ -62,7 +65,7 @@ internal static class VerifierQuestion
         return false;
     }
 
-    private static string? ValueOf(ReadOnlySpan<byte> row)
+    private static byte[]? ValueOf(ReadOnlySpan<byte> row)
     {
         const int Header = sizeof(short) + sizeof(int);
         if (row.Length < Header)
@@ -70,7 +73,13 @@ internal static class VerifierQuestion
             return null;
         }
         var length = BinaryPrimitives.ReadInt32BigEndian(row[sizeof(short)..]);
-        return length < 0 || length > row.Length - Header ? null : Encoding.UTF8.GetString(row.Slice(Header, length));
+        if (length < 0 || length > row.Length - Header)
+        {
+            return null;
+        }
+        var value = GC.AllocateUninitializedArray<byte>(length, pinned: true);
+        row.Slice(Header, length).CopyTo(value);
+        return value;
     }
 
     private static byte[] Message(byte type, ReadOnlySpan<byte> body)

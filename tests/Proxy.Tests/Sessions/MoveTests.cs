@@ -339,11 +339,61 @@ public sealed class MoveTests
         Assert.Equal((1, 1), (old.VerifierQuestions, next.Logins));
     }
 
-    [Fact]
-    public async Task A_password_that_was_changed_meanwhile_ends_the_session_with_the_server_s_words()
+    [Theory]
+    [InlineData("md5", "epoll", 1)]
+    [InlineData("md5", "portable", 1)]
+    [InlineData("password", "epoll", 0)]
+    [InlineData("password", "portable", 0)]
+    public async Task A_session_that_logged_in_in_the_old_ways_is_logged_in_again(
+        string method, string transport, int questions)
     {
-        using var old = new PretendServer { Password = "sesame", TellsVerifiers = true };
-        using var next = new PretendServer { Password = "changed" };
+        using var old = new PretendServer { Password = "sésame", Method = method, TellsVerifiers = true };
+        using var next = new PretendServer { Password = "sésame", Method = method };
+        await using var rig = RigOfTwo(
+            old, next, transport,
+            settings: new() { AuthQuery = new AuthQuery("routing_proxy", "sésame", "postgres") });
+        using var client = new RawClient(rig.WritePort);
+        using var wrong = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginWithPasswordAsync("sésame"));
+        Assert.Equal("28P01", await wrong.LoginWithPasswordAsync("simsim"));
+        await WaitUntil.TrueAsync(() => rig.Movable == 1);
+
+        old.Dispose();
+        rig.With("b", next, Role.Primary).Lead("b").Publish();
+        await client.QueryAsync("select 1");
+
+        Assert.Null(await client.UntilReadyAsync());
+        Assert.Contains("moved a b", rig.Diary);
+        Assert.Equal((questions, 1), (old.VerifierQuestions, next.Logins));
+    }
+
+    [Theory]
+    [InlineData("md5")]
+    [InlineData("password")]
+    public async Task Without_auth_query_a_session_that_logged_in_in_the_old_ways_ends_as_ever(string method)
+    {
+        using var old = new PretendServer { Password = "sesame", Method = method, TellsVerifiers = true };
+        using var next = new PretendServer { Password = "sesame", Method = method };
+        await using var rig = RigOfTwo(old, next);
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginWithPasswordAsync("sesame"));
+
+        old.Dispose();
+        rig.With("b", next, Role.Primary).Lead("b").Publish();
+
+        Assert.Equal("57P01", await client.UntilReadyAsync());
+        await WaitUntil.TrueAsync(() => rig.Diary.Contains("not moved NeedsClient"));
+        Assert.Equal(0, next.Logins);
+    }
+
+    [Theory]
+    [InlineData("scram")]
+    [InlineData("md5")]
+    [InlineData("password")]
+    public async Task A_password_that_was_changed_meanwhile_ends_the_session_with_the_server_s_words(string method)
+    {
+        using var old = new PretendServer { Password = "sesame", Method = method, TellsVerifiers = true };
+        using var next = new PretendServer { Password = "changed", Method = method };
         await using var rig = RigOfTwo(old, next, settings: s_withQuery);
         using var client = new RawClient(rig.WritePort);
         Assert.Null(await client.LoginWithPasswordAsync("sesame"));

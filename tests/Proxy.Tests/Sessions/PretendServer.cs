@@ -27,8 +27,11 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
     /// <summary>Offers these authentication mechanisms ahead of its welcome, and takes any answer.</summary>
     public string[] Mechanisms { get; set; } = [];
 
-    /// <summary>Demands this password by SCRAM-SHA-256; null: it demands none.</summary>
+    /// <summary>Demands this password, by <see cref="Method"/>; null: it demands none.</summary>
     public string? Password { get; set; }
+
+    /// <summary>How it demands alice's password: <c>scram</c>, <c>md5</c> or <c>password</c>.</summary>
+    public string Method { get; set; } = "scram";
 
     /// <summary>Knows a function that tells its own verifier, as <c>auth_query</c> wants it.</summary>
     public bool TellsVerifiers { get; set; }
@@ -219,7 +222,11 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
                 return;
             }
         }
-        if (Password is { } password && !await ScramServer.LogInAsync(stream, password))
+        var isByScram = Method == "scram"
+            || !Encoding.UTF8.GetString(packet).Contains("alice", StringComparison.Ordinal);
+        if (Password is { } password && !await (isByScram
+            ? ScramServer.LogInAsync(stream, password)
+            : OldLoginServer.LogInAsync(stream, password, isMd5: Method == "md5")))
         {
             return;
         }
@@ -260,7 +267,8 @@ internal sealed class PretendServer(bool inRecovery = false) : PretendListener
                 if (type == 'S')
                 {
                     VerifierQuestions++;
-                    var verifier = Encoding.ASCII.GetBytes(ScramServer.VerifierOf(Password!));
+                    var verifier = Encoding.ASCII.GetBytes(
+                        Method == "md5" ? OldLoginServer.VerifierOf(Password!) : ScramServer.VerifierOf(Password!));
                     await stream.WriteAsync((byte[])
                     [
                         .. BackendMessage.Of('D', [0, 1, 0, 0, 0, (byte)verifier.Length, .. verifier]),

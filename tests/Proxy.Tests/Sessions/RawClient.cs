@@ -75,13 +75,20 @@ internal sealed class RawClient : IDisposable
         return await UntilReadyAsync();
     }
 
-    /// <summary>Logs in with a password, by SCRAM-SHA-256.</summary>
+    /// <summary>Logs in with a password, as the server demands it.</summary>
     /// <returns>Null, or the error's code.</returns>
     public async Task<string?> LoginWithPasswordAsync(string password)
     {
         await SendAsync(Startup(["user", "alice", "database", "shop"]));
         var scram = new ScramClient(new PasswordSecret(password));
-        Assert.Equal('R', (await ReadMessageAsync()).Type);
+        var (type, demand) = await ReadMessageAsync();
+        Assert.Equal('R', type);
+        if (demand[3] is 3 or 5)
+        {
+            var text = demand[3] == 5 ? OldLoginServer.AnswerTo(demand[4..], password) : password;
+            await SendAsync(BackendMessage.Of('p', Encoding.UTF8.GetBytes(text + "\0")));
+            return await UntilReadyAsync();
+        }
         await SendAsync(scram.First());
         var (_, challenge) = await ReadMessageAsync();
         await SendAsync(scram.Answer(challenge.AsSpan(4))!);

@@ -59,13 +59,13 @@ public sealed class ScramTests
         ];
         for (var cut = 0; cut <= client.Length; cut++)
         {
-            var observer = new ScramObserver();
+            var observer = new LoginObserver(new KeyVault(LoginObserver.LongestPassword));
             observer.FromServer([0, 0, 0, 10, .. "SCRAM-SHA-256\0\0"u8]);
             observer.FromClient(client.AsSpan(0, cut));
             observer.FromServer([0, 0, 0, 11, .. Encoding.ASCII.GetBytes(ServerFirst)]);
             observer.FromClient(client.AsSpan(cut));
 
-            var exchange = observer.Take()!;
+            var exchange = (ScramExchange)observer.Take()!;
 
             Assert.Equal(s_authMessage, exchange.AuthMessage);
             Assert.Equal(Proof, Convert.ToBase64String(exchange.Proof));

@@ -21,7 +21,7 @@ internal interface ISessionMover
     /// <param name="exchange">What was said.</param>
     /// <param name="session">The session; its member is asked for the verifier.</param>
     /// <returns>Null: it can't be found.</returns>
-    Task<DerivedSecret?> FindKeyAsync(string user, ScramExchange exchange, MovingSession session);
+    Task<HeldSecret?> FindKeyAsync(string user, LoginExchange exchange, MovingSession session);
 
     /// <summary>Asks a session at rest, on its own connection, what it holds. Never throws for a server.</summary>
     /// <param name="session">The session.</param>

@@ -11,7 +11,7 @@ namespace Routing.Proxy.Sessions.Joined;
 internal sealed class RepeatableLogin(byte[] packet, byte[] parameters, IPEndPoint? source, EndPoint? destination)
     : IDisposable
 {
-    private DerivedSecret? _secret;
+    private HeldSecret? _secret;
     private bool _isOver;
 
     /// <summary>The start-up message as it was sent.</summary>
@@ -26,12 +26,12 @@ internal sealed class RepeatableLogin(byte[] packet, byte[] parameters, IPEndPoi
     /// <summary>The address that the client connected to, likewise.</summary>
     public EndPoint? Destination => destination;
 
-    /// <summary>What answers a demand for SCRAM; null: nothing (yet).</summary>
+    /// <summary>What answers a demand for a password; null: nothing (yet).</summary>
     public LoginSecret? Secret => _secret;
 
     /// <summary>Takes what was found in the client's login; zeroed with this. On the session's loop.</summary>
     /// <returns>False: the session is over, and nothing was taken.</returns>
-    public bool TryLearn(DerivedSecret secret)
+    public bool TryLearn(HeldSecret secret)
     {
         if (_isOver)
         {

@@ -37,7 +37,7 @@ internal sealed partial class Session
     /// </summary>
     /// <param name="user">The user.</param>
     /// <param name="exchange">The login.</param>
-    public async Task LearnKeyAsync(string user, ScramExchange exchange)
+    public async Task LearnKeyAsync(string user, LoginExchange exchange)
     {
         if (hub.Mover is { } mover && await mover.FindKeyAsync(user, exchange, Lost) is { } secret)
         {

@@ -4,6 +4,7 @@ using Routing.Proxy.Configuration;
 using Routing.Proxy.Members;
 using Routing.Proxy.Routes;
 using Routing.Proxy.Sessions.Refusals;
+using Routing.Proxy.Sessions.Secrets;
 using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Sessions.Joined;
@@ -33,6 +34,9 @@ internal sealed class SessionHub(
 
     /// <summary>Sessions that do not listen again yet.</summary>
     public ListeningSessions Listening { get; } = new();
+
+    /// <summary>Passwords that clients have logged in with in clear text, of sessions that may move.</summary>
+    public KeyVault Passwords { get; } = new(LoginObserver.LongestPassword);
 
     /// <summary>Tells members that stop from those that have ended one session.</summary>
     public StoppingMembers Stopping { get; } = new();

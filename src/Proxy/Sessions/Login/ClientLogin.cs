@@ -20,7 +20,7 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
     private readonly ServerSearch _search = new(hub, client, request);
     private State _state = State.Searching;
     private Refusal? _refusal;
-    private ScramExchange? _exchange;   // of a session that may move when the key behind it is found
+    private LoginExchange? _exchange;   // of a session that may move when the key behind it is found
 
     private enum State
     {
@@ -68,6 +68,7 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
         finally
         {
             _search.LetGo();
+            (_exchange as PasswordExchange)?.Secret.Dispose();   // the session has not got it
         }
         return _state != State.Declined;
     }
@@ -91,7 +92,7 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
 
     private async ValueTask<State> RelayAsync()
     {
-        var observer = MayMove && Settings.AuthQuery is not null ? new ScramObserver() : null;
+        var observer = MayMove && Settings.AuthQuery is not null ? new LoginObserver(hub.Passwords) : null;
         var relay = new LoginRelay(client, _search.Server!, Target.MustBePrimary, MayMove, observer);
         await relay.RelayAsync(hub.After(Settings.LoginTimeout));
         _exchange = observer?.Take();
@@ -211,6 +212,7 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
         session.Start();
         if (_exchange is { } exchange)
         {
+            _exchange = null;
             _ = session.LearnKeyAsync(request.Message!.User, exchange);   // never throws
         }
     }

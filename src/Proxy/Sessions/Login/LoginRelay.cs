@@ -14,7 +14,7 @@ internal sealed class LoginRelay
     private readonly NewClient _client;
     private readonly ITransportConnection _server;
     private readonly LoginFilter _filter;
-    private readonly ScramObserver? _observer;
+    private readonly LoginObserver? _observer;
     private Task<bool>? _answers;
     private bool _isEnding;         // the client's part of the login is over: its pending read is cancelled
     private bool _hasClientEnded;   // its stream has ended, and the server was told; the client may still read
@@ -27,7 +27,7 @@ internal sealed class LoginRelay
     /// <param name="observer">Listens to both sides; null: nobody does.</param>
     public LoginRelay(
         NewClient client, ITransportConnection server, bool mustBePrimary, bool keepsParameters,
-        ScramObserver? observer)
+        LoginObserver? observer)
     {
         _observer = observer;
         (_client, _server) = (client, server);

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using Routing.Proxy.Sessions.Secrets;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
@@ -34,16 +35,17 @@ internal enum OwnLoginEnd
 /// </summary>
 /// <param name="server">The server's connection: the start-up message was sent.</param>
 /// <param name="mustBePrimary">Whether a server in recovery is the wrong one.</param>
-/// <param name="secret">What it answers a demand for SCRAM with; null: it can answer none.</param>
+/// <param name="secret">What it answers a demand for a password with; null: it can answer none.</param>
 internal sealed class OwnLogin(ITransportConnection server, bool mustBePrimary, LoginSecret? secret)
 {
-    private const int Sasl = 10, SaslContinue = 11, SaslFinal = 12;
+    private const int Password = 3, Md5 = 5, Sasl = 10, SaslContinue = 11, SaslFinal = 12;
 
     private const int LongestMessage = 64 * 1024;
 
     private readonly ArrayBufferWriter<byte> _parameters = new();
     private ScramClient? _scram;
     private byte[]? _answer;
+    private bool _hasAnswered;   // a demand for a password or its hash: there is no second one
     private bool _isWelcome;
 
     /// <summary>The key by which the new session may be cancelled.</summary>
@@ -77,6 +79,7 @@ internal sealed class OwnLogin(ITransportConnection server, bool mustBePrimary, 
                 {
                     _answer = null;
                     server.Output.Write(answer);
+                    CryptographicOperations.ZeroMemory(answer);
                     await server.Output.FlushAsync();
                 }
             }
@@ -114,6 +117,12 @@ internal sealed class OwnLogin(ITransportConnection server, bool mustBePrimary, 
     {
         switch (question)
         {
+            case Password when !_hasAnswered && secret?.AnswerPassword() is { } told:
+                (_answer, _hasAnswered) = (told, true);
+                return null;
+            case Md5 when !_hasAnswered && secret?.AnswerMd5(body) is { } hashed:
+                (_answer, _hasAnswered) = (hashed, true);
+                return null;
             case Sasl when secret is not null && _scram is null && ScramClient.IsOffered(body):
                 _scram = new ScramClient(secret);
                 _answer = _scram.First();

@@ -10,7 +10,7 @@ internal sealed class SessionMover(SessionHub hub) : ISessionMover
     private readonly Verifiers _verifiers = new(hub);
 
     /// <inheritdoc/>
-    public Task<DerivedSecret?> FindKeyAsync(string user, ScramExchange exchange, MovingSession session) =>
+    public Task<HeldSecret?> FindKeyAsync(string user, LoginExchange exchange, MovingSession session) =>
         _verifiers.FindKeyAsync(user, exchange, session.Target, session.Listener);
 
     /// <inheritdoc/>

@@ -38,9 +38,13 @@ internal sealed partial class Verifiers(SessionHub hub)
     /// <param name="target">Where: it is asked for the verifier.</param>
     /// <param name="listener">How it is reached.</param>
     /// <returns>Null: it can't be found.</returns>
-    public async Task<DerivedSecret?> FindKeyAsync(
-        string user, ScramExchange exchange, RouteTarget target, ListenerModel listener)
+    public async Task<HeldSecret?> FindKeyAsync(
+        string user, LoginExchange exchange, RouteTarget target, ListenerModel listener)
     {
+        if (exchange is PasswordExchange { Secret: var told })
+        {
+            return told;
+        }
         var begun = hub.Time.GetTimestamp();
         var entry = Of(user, target, listener, notBefore: 0);
         if (await entry.Verifier is { } known && Derive(known, exchange) is { } secret)
@@ -54,6 +58,13 @@ internal sealed partial class Verifiers(SessionHub hub)
         return await entry.Verifier is { } newer ? Derive(newer, exchange) : null;
     }
 
+    private HeldSecret? Derive(Verifier verifier, LoginExchange exchange) => (verifier, exchange) switch
+    {
+        (Verifier.OfScram { Keys: var keys }, ScramExchange scram) => Derive(keys, scram),
+        (Verifier.OfMd5 { Hash: var hash }, Md5Exchange md5) => Derive(hash, md5),
+        _ => null,
+    };
+
     private DerivedSecret? Derive(ScramVerifier verifier, ScramExchange exchange)
     {
         Span<byte> key = stackalloc byte[Scram.KeyLength];
@@ -66,6 +77,22 @@ internal sealed partial class Verifiers(SessionHub hub)
         return new DerivedSecret(kept, verifier);
     }
 
+    private HashSecret? Derive(KeyVault.Key stored, Md5Exchange exchange)
+    {
+        Span<byte> hash = stackalloc byte[Md5Login.HashLength];
+        try
+        {
+            return stored.TryCopyTo(hash)
+                && CryptographicOperations.FixedTimeEquals(Md5Login.Answer(hash, exchange.Salt), exchange.Answer)
+                    ? new HashSecret(_vault.Keep(hash))
+                    : null;
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(hash);
+        }
+    }
+
     private Entry Of(string user, RouteTarget target, ListenerModel listener, long notBefore)
     {
         lock (_lock)
@@ -76,6 +103,7 @@ internal sealed partial class Verifiers(SessionHub hub)
             }
             Forget();
             var asking = Task.Run(() => AskAsync(user, target, listener));
+            known?.Forget();
             return _entries[user] = new Entry(hub.Time.GetTimestamp(), asking);
         }
     }
@@ -85,6 +113,10 @@ internal sealed partial class Verifiers(SessionHub hub)
     {
         if (_entries.Count >= Most)
         {
+            foreach (var entry in _entries.Values)
+            {
+                entry.Forget();
+            }
             _entries.Clear();
         }
         if (hub.Time.GetElapsedTime(_forgotAt) < s_fresh)
@@ -96,6 +128,7 @@ internal sealed partial class Verifiers(SessionHub hub)
         {
             if (!IsFresh(entry))
             {
+                entry.Forget();
                 _entries.Remove(user);
             }
         }
@@ -107,7 +140,7 @@ internal sealed partial class Verifiers(SessionHub hub)
         return !entry.Verifier.IsCompleted || age < (entry.Verifier.Result is null ? s_failed : s_fresh);
     }
 
-    private async Task<ScramVerifier?> AskAsync(string user, RouteTarget target, ListenerModel listener)
+    private async Task<Verifier?> AskAsync(string user, RouteTarget target, ListenerModel listener)
     {
         var settings = hub.Settings;
         if (settings.AuthQuery is not { } query)
@@ -143,7 +176,7 @@ internal sealed partial class Verifiers(SessionHub hub)
         }
     }
 
-    private static async ValueTask<ScramVerifier?> AskAsync(
+    private async ValueTask<Verifier?> AskAsync(
         ITransportConnection server, AuthQuery query, string user, RouteTarget target, ListenerModel listener)
     {
         if (listener.Config.ProxyProtocolToMember is not ProxyProtocolVersion.None and var version)
@@ -173,7 +206,7 @@ internal sealed partial class Verifiers(SessionHub hub)
             server.Input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
             if (isThere)
             {
-                return ScramVerifier.Parse(text);
+                return Verifier.Read(text, _vault);
             }
             if (result.IsCompleted)
             {
@@ -205,5 +238,11 @@ internal sealed partial class Verifiers(SessionHub hub)
 
     private void LogFault(Exception error) => LogFault(hub.Logger, error);
 
-    private sealed record Entry(long AskedAt, Task<ScramVerifier?> Verifier);
+    private sealed record Entry(long AskedAt, Task<Verifier?> Verifier)
+    {
+        // A hash logs in by itself: it is zeroed when it is used no more. Whoever waits for it yet asks again.
+        public void Forget() => Verifier.ContinueWith(
+            static asked => (asked.Result as Verifier.OfMd5)?.Hash.Dispose(), CancellationToken.None,
+            TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
+    }
 }

@@ -6,21 +6,25 @@ using Routing.Proxy.Wire;
 namespace Routing.Proxy.Sessions.Secrets;
 
 /// <summary>
-/// Holds the client keys of sessions: in memory of its own that the collector never copies, that is left out of core
-/// dumps, and that is not swapped out where the limit of locked memory allows it. Any thread.
+/// Holds what sessions have logged in with (keys, hashes, passwords): in memory of its own that the collector never
+/// copies, that is left out of core dumps, and that is not swapped out where the limit of locked memory allows it. Any
+/// thread.
 /// </summary>
-internal sealed unsafe class KeyVault
+/// <param name="longest">The most bytes of a secret; a divisor of 4,096.</param>
+internal sealed unsafe class KeyVault(int longest = Scram.KeyLength)
 {
-    private const int Page = 4096, KeysPerPage = Page / Scram.KeyLength;
+    private const int Page = 4096;
     private const int SystemLock = 149, SystemAdvise = 28, AdviceDoNotDump = 16;
 
     private readonly Lock _lock = new();
     private readonly Stack<nint> _free = [];
 
-    /// <summary>Takes a copy of a key.</summary>
-    /// <returns>Its place; disposed of, the key is zeroed.</returns>
+    /// <summary>Takes a copy of a secret.</summary>
+    /// <returns>Its place; disposed of, the secret is zeroed.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">It is longer than any.</exception>
     public Key Keep(ReadOnlySpan<byte> key)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(key.Length, longest);
         lock (_lock)
         {
             if (_free.Count == 0)
@@ -28,8 +32,8 @@ internal sealed unsafe class KeyVault
                 AddPage();
             }
             var at = _free.Pop();
-            key.CopyTo(new Span<byte>((void*)at, Scram.KeyLength));
-            return new Key(this, at);
+            key.CopyTo(new Span<byte>((void*)at, longest));
+            return new Key(this, at, key.Length);
         }
     }
 
@@ -40,18 +44,21 @@ internal sealed unsafe class KeyVault
         new Span<byte>((void*)page, Page).Clear();
         _ = Kernel.SystemCall(SystemAdvise, page, Page, AdviceDoNotDump, 0, 0, 0);
         _ = Kernel.SystemCall(SystemLock, page, Page, 0, 0, 0, 0);   // refused: it may be swapped out, and that is all
-        for (var place = KeysPerPage - 1; place >= 0; place--)
+        for (var place = (Page / longest) - 1; place >= 0; place--)
         {
-            _free.Push(page + (place * Scram.KeyLength));
+            _free.Push(page + (place * longest));
         }
     }
 
-    /// <summary>A key that is held.</summary>
-    internal sealed class Key(KeyVault vault, nint at) : IDisposable
+    /// <summary>A secret that is held.</summary>
+    internal sealed class Key(KeyVault vault, nint at, int length) : IDisposable
     {
         private nint _at = at;
 
-        /// <summary>Copies the key.</summary>
+        /// <summary>Its bytes.</summary>
+        public int Length => length;
+
+        /// <summary>Copies the secret.</summary>
         /// <returns>False: it is held no more.</returns>
         public bool TryCopyTo(Span<byte> to)
         {
@@ -61,12 +68,12 @@ internal sealed unsafe class KeyVault
                 {
                     return false;
                 }
-                new ReadOnlySpan<byte>((void*)_at, Scram.KeyLength).CopyTo(to);
+                new ReadOnlySpan<byte>((void*)_at, length).CopyTo(to);
                 return true;
             }
         }
 
-        /// <summary>Zeroes the key.</summary>
+        /// <summary>Zeroes the secret.</summary>
         public void Dispose()
         {
             lock (vault._lock)
@@ -75,7 +82,7 @@ internal sealed unsafe class KeyVault
                 {
                     return;
                 }
-                CryptographicOperations.ZeroMemory(new Span<byte>((void*)_at, Scram.KeyLength));
+                CryptographicOperations.ZeroMemory(new Span<byte>((void*)_at, length));
                 vault._free.Push(_at);
                 _at = 0;
             }

@@ -5,23 +5,42 @@ using Routing.Proxy.Wire;
 
 namespace Routing.Proxy.Sessions.Secrets;
 
-/// <summary>What a client and a server have said to each other in a SCRAM login that succeeded.</summary>
+/// <summary>What a client and a server have said to each other in a login that succeeded.</summary>
+internal abstract record LoginExchange;
+
+/// <summary>By SCRAM-SHA-256, without channel binding.</summary>
 /// <param name="AuthMessage">The three messages that the proof is about.</param>
 /// <param name="Proof">The client's proof.</param>
-internal sealed record ScramExchange(byte[] AuthMessage, byte[] Proof);
+internal sealed record ScramExchange(byte[] AuthMessage, byte[] Proof) : LoginExchange;
+
+/// <summary>By md5.</summary>
+/// <param name="Salt">The server's challenge.</param>
+/// <param name="Answer">The digits that the client has answered with.</param>
+internal sealed record Md5Exchange(byte[] Salt, byte[] Answer) : LoginExchange;
+
+/// <summary>By the password in clear text.</summary>
+/// <param name="Secret">It, held; the receiver's.</param>
+internal sealed record PasswordExchange(ToldSecret Secret) : LoginExchange;
 
 /// <summary>
-/// Listens to a login for a SCRAM exchange without channel binding. What it has heard is zeroed when it is taken.
+/// Listens to a login for a way to repeat it. What it has heard stands in memory that is not moved, and is zeroed when
+/// it is taken.
 /// </summary>
-internal sealed class ScramObserver
+/// <param name="passwords">Where a password that was told in clear text is held.</param>
+internal sealed class LoginObserver(KeyVault passwords)
 {
-    private const int Sasl = 10, SaslContinue = 11;
-    private const int Most = 8 * 1024;
+    private const int Password = 3, Md5 = 5, Sasl = 10, SaslContinue = 11;
+    private const int Most = 2 * 1024;
 
-    private readonly byte[] _client = new byte[Most];
+    /// <summary>The longest password that is held: with a longer one a session does not move.</summary>
+    public const int LongestPassword = 256;
+
+    private readonly byte[] _client = GC.AllocateUninitializedArray<byte>(Most, pinned: true);
     private int _length;
     private byte[]? _serverFirst;
+    private byte[]? _salt;
     private bool _isOffered;
+    private bool _isPassword;
 
     /// <summary>Bytes of the client, as they come, from the end of its start-up message on.</summary>
     public void FromClient(ReadOnlySpan<byte> bytes)
@@ -40,6 +59,12 @@ internal sealed class ScramObserver
         }
         switch (BinaryPrimitives.ReadInt32BigEndian(body))
         {
+            case Password:
+                _isPassword = true;
+                break;
+            case Md5:
+                _salt = body[sizeof(int)..].ToArray();
+                break;
             case Sasl:
                 _isOffered = true;
                 break;
@@ -52,13 +77,30 @@ internal sealed class ScramObserver
     /// <summary>
     /// The exchange; null: there was none that can be used. Called once, when the login has succeeded.
     /// </summary>
-    public ScramExchange? Take()
+    public LoginExchange? Take()
     {
-        var exchange =
-            _isOffered && _serverFirst is { } first ? Read(_client.AsSpan(0, _length), first) : null;
-        CryptographicOperations.ZeroMemory(_client);
+        var client = _client.AsSpan(0, _length);
+        LoginExchange? exchange = (_isPassword, _salt, _isOffered) switch
+        {
+            (true, null, false) => ReadPassword(client),
+            (false, { } salt, false) => ReadMd5(client, salt),
+            (false, null, true) when _serverFirst is { } first => Read(client, first),
+            _ => null,
+        };
+        CryptographicOperations.ZeroMemory(client);
         return exchange;
     }
+
+    private PasswordExchange? ReadPassword(ReadOnlySpan<byte> client) =>
+        TryTakePassword(ref client, out var body) && body is [.. var text, 0] && text.Length <= LongestPassword
+            ? new PasswordExchange(new ToldSecret(passwords.Keep(text)))
+            : null;
+
+    private static Md5Exchange? ReadMd5(ReadOnlySpan<byte> client, byte[] salt) =>
+        TryTakePassword(ref client, out var body) && body.StartsWith(Md5Login.Prefix)
+            && body[Md5Login.Prefix.Length..] is [.. var digits, 0] && digits.Length == Md5Login.HashLength
+            ? new Md5Exchange(salt, digits.ToArray())
+            : null;
 
     private static ScramExchange? Read(ReadOnlySpan<byte> client, ReadOnlySpan<byte> serverFirst)
     {
