@@ -1,5 +1,4 @@
 using Routing.Proxy.Routes;
-using Routing.Proxy.Sessions.Login;
 using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Sessions.Joined;

@@ -1,3 +1,4 @@
+using Routing.Proxy.Sessions.Joined;
 using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Sessions.Login;

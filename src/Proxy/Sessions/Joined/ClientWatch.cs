@@ -1,6 +1,6 @@
 using Routing.Proxy.Transport;
 
-namespace Routing.Proxy.Sessions.Login;
+namespace Routing.Proxy.Sessions.Joined;
 
 /// <summary>Notices that a client goes away while nothing else is read from it. On the client's loop.</summary>
 internal static class ClientWatch
