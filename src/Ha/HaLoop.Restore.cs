@@ -14,7 +14,9 @@ public static partial class HaLoop
         }
         if (restore.Member != o.Self)
         {
-            return DecideLeftover(o) ?? DecideForeignRestore(o, restore);
+            return DecideLeftover(o) ?? (restore.Phase == RestorePhase.Promoted
+                ? DecideRestored(o, restore)   // its restorer may have died since: whoever leads ends it
+                : DecideForeignRestore(o, restore));
         }
         if (o.Local.Damage == DataDamage.Restored && o.Local.RestoreId != restore.Id)
         {
@@ -70,7 +72,7 @@ public static partial class HaLoop
     /// Another member was to restore, and this one leads: what was asked of the former leader is void.
     /// </summary>
     private static Decision? DecideForeignRestore(Observation o, RestoreRequest restore) =>
-        restore.Phase != RestorePhase.Promoted && o.Leads && o.Local is { Server: ServerState.Running, IsPrimary: true }
+        o.Leads && o.Local is { Server: ServerState.Running, IsPrimary: true }
             ? Act(o, "restore_dropped",
                 $"drops the restore of {restore.Member}: this member leads, and has more than the target", s_soon,
                 new HaAction.DeleteRestore(restore.ModRevision))

@@ -83,6 +83,14 @@ public static partial class HaLoop
                 : Act(o, "starts_to_lead", "starts as a standby, to be promoted", null,
                     new HaAction.StartStandby(null));
         }
+        if (o.Local.Timeline < UsedTimeline(o))
+        {
+            // It took the key for a restore that is over, and another member may have led before that.
+            return Act(o, "releasing",
+                $"gives the leader key up: its data are on timeline {o.Local.Timeline}, the cluster is on "
+                    + $"{UsedTimeline(o)}",
+                s_second, new HaAction.ReleaseLeader(null));
+        }
         if (o.Memory.StartFailure is { } failure)
         {
             return new Decision("releasing", $"gives the leader key up: PostgreSQL does not start: {failure}",

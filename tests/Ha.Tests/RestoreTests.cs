@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Routing.Cluster;
 using Xunit;
 
@@ -141,6 +142,18 @@ public sealed class RestoreTests
     }
 
     [Fact]
+    public void A_former_leader_does_not_start_data_that_another_member_has_led_after()
+    {
+        // Its mark came late: another member had the key, died, and this one took the free key for its restore.
+        var failed = Of(StoppedPrimary, "a", s_held, RestorePhase.Failed);
+        var keys = failed.Cluster!.RoutingKeys.SetItem(ClusterKeys.Timeline, "2");
+        var late = failed with { Cluster = failed.Cluster with { RoutingKeys = keys } };
+
+        Does<HaAction.ReleaseLeader>(late);
+        DoesNot<HaAction.StartPrimary>(late);
+    }
+
+    [Fact]
     public void A_job_that_failed_calls_the_restore_off_with_its_reason()
     {
         var o = Of(StoppedPrimary, "a", s_held, RestorePhase.Restoring) with
@@ -170,6 +183,22 @@ public sealed class RestoreTests
     {
         Does<HaAction.DeleteRestore>(Of(Primary, "a", s_held, RestorePhase.Requested, member: "b"));
         DoesNot<HaAction.DeleteRestore>(Of(Primary, "a", s_held, RestorePhase.Promoted, member: "b"));
+    }
+
+    [Theory]
+    [InlineData("a")]
+    [InlineData("b")]   // the restorer died after its promotion, and this member leads in its place
+    public void Whoever_leads_ends_a_promoted_restore_when_every_member_follows(string restorer)
+    {
+        var o = Of(Primary with { Timeline = 3 }, "a", s_held, RestorePhase.Promoted, member: restorer);
+        var following = o.Cluster!.Members.Values.Select(member => member with
+        {
+            State = PostgresState.Running, Role = Role.Replica, ReplicationState = "streaming", Timeline = 3,
+        }).ToImmutableSortedDictionary(member => member.Name, member => member);
+        var behind = following.SetItem("c", following["c"] with { ReplicationState = null });
+
+        Does<HaAction.DeleteRestore>(o with { Cluster = o.Cluster with { Members = following } });
+        DoesNot<HaAction.DeleteRestore>(o with { Cluster = o.Cluster with { Members = behind } });
     }
 
     [Fact]

@@ -134,6 +134,18 @@ internal enum Fault
     /// <summary>A person restores a backup into a directory that an interrupted copy left.</summary>
     RestoreByHand,
 
+    /// <summary>An operator takes the cluster back to an earlier moment.</summary>
+    TakeBack,
+
+    /// <summary>An operator calls a restore off.</summary>
+    CallRestoreOff,
+
+    /// <summary>Somebody deletes the key of a restore that could still be called off.</summary>
+    LoseRestore,
+
+    /// <summary>The repository cannot be read.</summary>
+    BreakRepository,
+
     /// <summary><c>synchronous_standby_names</c> is set elsewhere.</summary>
     PinStandbyNames,
 

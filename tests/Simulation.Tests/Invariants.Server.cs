@@ -96,7 +96,7 @@ internal sealed partial class Invariants
                 $"{node.Name} is busy for {(o.Now - job.StartedAt).TotalSeconds:F0} s: {HaLoop.Name(job.Kind)}: "
                     + $"{job.Progress}");
         }
-        if (!o.Lease.HoldsLeader || o.Paused || node.Server is not { Life: Life.Up, IsPrimary: false })
+        if (!o.Lease.HoldsLeader || o.Paused || node.Server is not { Life: Life.Up, IsPrimary: false, RestoreId: null })
         {
             _idleKeys.Remove(node.Name);
         }
@@ -117,7 +117,7 @@ internal sealed partial class Invariants
     private static TimeSpan BoundOf(JobView job) => TimeSpan.FromSeconds(job.Kind switch
     {
         JobKind.Clone or JobKind.Reinitialize or JobKind.Rewind => 150,
-        JobKind.StartPrimary or JobKind.Restart => 330,
+        JobKind.StartPrimary or JobKind.Restart or JobKind.Restore => 330,
         // One by request writes a checkpoint first, while clients are still served.
         JobKind.Demote => job.Demotion == DemoteMode.Graceful ? 450 : 150,
         _ => 90,

@@ -121,6 +121,7 @@ internal sealed partial class Invariants(SimCluster cluster)
         _systemId = snapshot.Initialize.SystemId ?? _systemId;
         SeeMode(snapshot);
         CheckOptime(snapshot);
+        SeeRestore(snapshot);
         if (snapshot.Leader is not { } leader || leader.Term == _term)
         {
             return;
@@ -230,6 +231,7 @@ internal sealed partial class Invariants(SimCluster cluster)
         {
             return;
         }
+        CheckRestores(server);
         CheckTakeOver(server, wasPromoted);
         var dcs = cluster.Dcs.Snapshot;
         if (dcs.Leader?.Holder != server.Name && !cluster.IsPaused && !IsEarlierLeaseValid && !IsRobbed(server))

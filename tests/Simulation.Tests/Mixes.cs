@@ -99,6 +99,20 @@ internal static class Mixes
     /// </summary>
     public static Fault[] Hanging { get; } = [Fault.HangLoop, Fault.HangLoop, Fault.Switchover];
 
+    /// <summary>Operators take the cluster back in time.</summary>
+    public static Fault[][] Restores { get; } =
+    [
+        [Fault.TakeBack],
+        [Fault.TakeBack, Fault.TakeBack, Fault.CallRestoreOff, Fault.LoseRestore, Fault.BreakRepository],
+        [Fault.TakeBack, Fault.TakeBack, Fault.Interrupt, Fault.Interrupt, Fault.KillAgent, Fault.SlowCopy],
+        [Fault.TakeBack, Fault.TakeBack, Fault.KillNode, Fault.KillPostmaster, Fault.CallRestoreOff, Fault.Interrupt],
+        [Fault.TakeBack, Fault.TakeBack, Fault.CutFromDcs, Fault.DcsOutage, Fault.LoseAnswers, Fault.SlowDcs],
+        [Fault.TakeBack, Fault.TakeBack, Fault.Switchover, Fault.Switchover, Fault.KillNode, Fault.SlowCopy],
+        [Fault.TakeBack, Fault.TakeBack, Fault.Pause, Fault.DcsOutage, Fault.LoseAnswers, Fault.Switchover],
+        [Fault.TakeBack, Fault.TakeBack, Fault.FreezeAgent, Fault.StopAgent, Fault.CutOff, Fault.LoseRestore],
+        [Fault.TakeBack, Fault.TakeBack, Fault.SlowStandby, Fault.CutFromPeers, Fault.SlowCheckpoint, Fault.SlowStart],
+    ];
+
     /// <summary>These break something that is not mended yet: they run by name only.</summary>
     private static readonly string[] s_open = [];
 

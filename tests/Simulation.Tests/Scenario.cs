@@ -135,5 +135,29 @@ internal static partial class Scenario
         };
     }
 
+    /// <summary>Operators take the cluster back in time, while something else goes wrong.</summary>
+    public static SimOptions Restores(int seed)
+    {
+        var random = new Random(seed * 7919);
+        var (ttl, loopWait, retry) = Pick(random, (3, 1, 1), (5, 2, 1), (30, 10, 10));
+        var mode = Pick(random, SynchronousMode.Off, SynchronousMode.Priority, SynchronousMode.Quorum);
+        return new SimOptions
+        {
+            Ttl = ttl,
+            LoopWait = loopWait,
+            RetryTimeout = retry,
+            Mode = mode,
+            Strict = mode != SynchronousMode.Off && random.Next(3) == 0,
+            PrimaryStartTimeout = Pick(random, 300, 5),
+            CheckTimeline = random.Next(2) == 0,
+            RewindPossible = random.Next(3) > 0,
+            MayRemoveDivergedData = true,
+            Faults = Pick(random, Mixes.Restores),
+            Storm = TimeSpan.FromSeconds(ttl > 10 ? 90 : 40),
+            MeanPause = TimeSpan.FromSeconds(ttl > 10 ? 8 : 3),
+            Patience = 90,   // a leader that restores holds the key, and nobody leads until it is promoted
+        };
+    }
+
     private static T Pick<T>(Random random, params ReadOnlySpan<T> among) => among[random.Next(among.Length)];
 }

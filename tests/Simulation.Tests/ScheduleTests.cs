@@ -94,6 +94,10 @@ public sealed class ScheduleTests(ITestOutputHelper output)
     public void A_mixed_cluster_breaks_none_either() => Schedules.Hold(Scenario.Mixed, s_count / 10, output);
 
     [Fact]
+    public void A_cluster_that_goes_back_in_time_breaks_none() =>
+        Schedules.Hold(Scenario.Restores, s_count / 10, output);
+
+    [Fact]
     public void The_same_seed_gives_the_same_schedule()
     {
         for (var seed = 1; seed <= 5; seed++)

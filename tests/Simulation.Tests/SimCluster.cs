@@ -138,6 +138,11 @@ internal sealed class SimCluster
         {
             Invariants.Violated($"no commit is acknowledged any more: {Describe()}");
         }
+        World.RunUntil(() => IsOver || Invariants.IsRestoreOver, TimeSpan.FromSeconds(60) + leaderBound);
+        if (!IsOver && !Invariants.IsRestoreOver)
+        {
+            Invariants.Violated($"a restore has never ended: {Dcs.Snapshot.Restore}; {Describe()}");
+        }
         // A synchronous standby that is to restart waits for its leave of the set for two loops at most.
         World.RunUntil(() => IsOver || Deaf() is null, TimeSpan.FromSeconds((2 * Options.LoopWait) + 10));
         if (!IsOver && Deaf() is { } deaf)

@@ -322,6 +322,7 @@ internal sealed class SimAgent : SimMember
             $"http://127.0.0.1:{node.Server.Port + 1000}/patroni", null,
             node.Tags, true, static _ => false, cluster.ConfigElement)
         {
+            CanRestore = true,
             Site = options.Sites == 0 ? null : $"site{node.Server.Port % options.Sites}",
         };
         var postgres = new SimPostgres(world, cluster.Network, node.Server, time, options)

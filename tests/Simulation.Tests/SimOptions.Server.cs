@@ -31,6 +31,12 @@ internal sealed partial record SimOptions
     /// <summary>An interrupted rewind leaves no mark, and neither does a comparison.</summary>
     public bool LeavesNoMark { get; init; }
 
+    /// <summary>A restore ends so many records behind its target; negative: ahead of it.</summary>
+    public int RestoresShifted { get; init; }
+
+    /// <summary>A restore that is over leaves the restored data where they are, and only its mark goes.</summary>
+    public bool PutsNothingBack { get; init; }
+
     /// <summary>A server in single-user mode is taken for a postmaster.</summary>
     public bool AdoptsSingleUser { get; init; }
 

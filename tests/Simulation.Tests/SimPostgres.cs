@@ -243,7 +243,12 @@ internal sealed partial class SimPostgres(
     {
         if (server.IsEmpty || (server is { IsMarkedUnfinished: true, Life: Life.Down } && !options.ForgetsUnfinished))
         {
-            return new LocalPostgres { Data = DataDirectory.Empty };
+            return server.RestoreId is { } interrupted
+                ? new LocalPostgres
+                {
+                    Data = DataDirectory.Empty, Damage = DataDamage.Restored, RestoreId = interrupted,
+                }
+                : new LocalPostgres { Data = DataDirectory.Empty };
         }
         if (server.IsMarkedUnfinished && server.Life != Life.Down && !_isFilling && !options.ForgetsUnfinished)
         {
@@ -282,7 +287,10 @@ internal sealed partial class SimPostgres(
                 server.Timeline, true, true),
             Server = state,
             IsPrimary = server.IsPrimary,
-            Damage = server.IsToBeReplaced ? DataDamage.ToBeReplaced
+            RestoreId = server.RestoreId,
+            ReplayPaused = server.IsAtTarget,
+            Damage = server.RestoreId is not null ? DataDamage.Restored
+                : server.IsToBeReplaced ? DataDamage.ToBeReplaced
                 : options.LeavesNoMark ? DataDamage.None
                 : server.Damage == SimDamage.HalfRewound ? DataDamage.HalfRewound
                 : server.IsKnownDiverged ? DataDamage.Diverged : DataDamage.None,

@@ -103,6 +103,7 @@ internal sealed partial class SimServer
         }
         (SystemId, IsToBeReplaced) = (null, false);
         (Wal, Replayed, History, Damage, IsKnownDiverged, IsByHand) = ([], 0, [], SimDamage.None, false, false);
+        (RestoreId, _lacksTarget) = (null, false);
     }
 
     /// <summary>
@@ -142,6 +143,7 @@ internal sealed partial class SimServer
         MinimumRecoveryEnd = ReplayedTo;
         SynchronousStandbyNames = source.SynchronousStandbyNames;
         (Damage, IsKnownDiverged, IsMarkedUnfinished, IsByHand) = (SimDamage.None, false, false, false);
+        (RestoreId, _lacksTarget) = (null, false);
     }
 
     /// <summary>A person restores a backup into the directory.</summary>

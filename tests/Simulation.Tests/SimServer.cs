@@ -83,7 +83,10 @@ internal sealed partial class SimServer(SimWorld world, SimNetwork network, stri
     public Action<string>? Corrupted { get; set; }
 
     /// <summary>Writes the configuration and starts the postmaster.</summary>
-    public void Start(bool asPrimary, Upstream? upstream)
+    /// <param name="asPrimary">Whether it is a primary when it has recovered.</param>
+    /// <param name="upstream">Where a standby streams from.</param>
+    /// <param name="toTarget">It replays to the target of a restore, and stands still there.</param>
+    public void Start(bool asPrimary, Upstream? upstream, bool toTarget = false)
     {
         if (Life != Life.Down || IsEmpty || IsAlone)
         {
@@ -96,6 +99,10 @@ internal sealed partial class SimServer(SimWorld world, SimNetwork network, stri
         if (Damage != SimDamage.None)
         {
             Corrupted?.Invoke($"{name} starts on data that are {Describe(Damage)}");
+        }
+        if (RestoreId is not null && !toTarget)
+        {
+            Corrupted?.Invoke($"{name} starts on data of a restore that has not ended");
         }
         var run = ++_run;
         Life = Life.Starting;
@@ -135,6 +142,11 @@ internal sealed partial class SimServer(SimWorld world, SimNetwork network, stri
                 _localEnd = Wal.Count;
                 Control = ControlState.InArchiveRecovery;
                 world.Note(name, $"is a standby on timeline {Timeline} at {new Lsn(ReplayedTo)} of {new Lsn(End)}");
+                if (toTarget)
+                {
+                    ReplayToTarget(run);
+                    return;
+                }
                 if (LocalReplayTime() is var takes && takes == TimeSpan.Zero && ReplayDelay == TimeSpan.Zero)
                 {
                     Replayed = Wal.Count;
@@ -216,6 +228,7 @@ internal sealed partial class SimServer(SimWorld world, SimNetwork network, stri
             (IsPrimary, HasStandbySignal, Upstream, Control) = (true, false, null, ControlState.InProduction);
             world.Note(name, $"is promoted: timeline {Timeline} at {new Lsn(End)}");
             BecamePrimary?.Invoke(this, true);
+            RestoreId = null;   // recovery.signal is gone, and the mark counts beside it alone
         });
     }
 
@@ -289,6 +302,21 @@ internal sealed partial class SimServer(SimWorld world, SimNetwork network, stri
         }
         return record;
     }
+
+    private void ReplayToTarget(int run) => At(world.Between(50, 3000), () =>
+    {
+        if (run != _run || Life != Life.Up)
+        {
+            return;
+        }
+        if (_lacksTarget)
+        {
+            Die("recovery ended before configured recovery target was reached");
+            return;
+        }
+        Replayed = Wal.Count;
+        world.Note(name, $"stands still at {new Lsn(End)}");
+    });
 
     private void Die(string why)
     {

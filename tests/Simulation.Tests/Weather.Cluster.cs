@@ -1,11 +1,14 @@
 using System.Text.Json.Nodes;
 using Routing.Cluster;
+using Routing.Cluster.Keys;
 
 namespace Routing.Simulation.Tests;
 
 // What operators do to the whole cluster.
 internal sealed partial class Weather
 {
+    private int _restores;
+
     private bool StrikeCluster(Fault fault, SimNode node, Chance chance)
     {
         switch (fault)
@@ -25,6 +28,12 @@ internal sealed partial class Weather
                 return true;
             case Fault.ChangeFailsafe:
                 Set("failsafe_mode", chance.Happens(0.5));
+                return true;
+            case Fault.TakeBack:
+                TakeBack(chance);
+                return true;
+            case Fault.CallRestoreOff or Fault.LoseRestore:
+                EndRestore(isCalledOff: fault == Fault.CallRestoreOff);
                 return true;
             case Fault.ForgedTimeline:
                 cluster.Dcs.Put(ClusterKeys.Timeline, chance.Pick("4294967295", "4000000000", "70000"));
@@ -102,6 +111,41 @@ internal sealed partial class Weather
             request["site"] = $"site{chance.Next(cluster.Options.Sites)}";
         }
         cluster.Dcs.Put(ClusterKeys.Failover, request.ToJsonString());
+    }
+
+    private void TakeBack(Chance chance)
+    {
+        if (cluster.Leader is not { Server: { Wal: var wal } } leader || !cluster.Invariants.IsRestoreOver)
+        {
+            return;
+        }
+        // Now and then to a position that no WAL reaches.
+        var target = wal[^1].End + 100_000;
+        if (chance.Happens(0.9))
+        {
+            target = wal[Math.Max(0, wal.Count - 1 - chance.Next(40))].End;
+        }
+        var request = new RestoreRequest(
+            $"r{++_restores}", leader.Name, new RestoreTarget("lsn", new Lsn(target).ToString()),
+            RestorePhase.Requested);
+        cluster.Dcs.Put(ClusterKeys.Restore, KeyWriter.Restore(request));
+    }
+
+    private void EndRestore(bool isCalledOff)
+    {
+        if (cluster.Dcs.Snapshot.Restore is not { CanBeCalledOff: true } restore)
+        {
+            return;
+        }
+        if (isCalledOff)
+        {
+            cluster.Dcs.Put(ClusterKeys.Restore, KeyWriter.Restore(
+                restore with { Phase = RestorePhase.Failed, Problem = "an operator called it off" }));
+        }
+        else
+        {
+            cluster.Dcs.Delete(ClusterKeys.Restore);
+        }
     }
 
     /// <summary>After so many changes of somebody's decision something crashes on the node that decided last.</summary>

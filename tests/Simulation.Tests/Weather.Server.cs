@@ -69,6 +69,10 @@ internal sealed partial class Weather
             case Fault.RestoreByHand:
                 RestoreByHand(node, chance);
                 break;
+            case Fault.BreakRepository:
+                server.IsRepositoryBroken = true;
+                Later(chance, () => server.IsRepositoryBroken = false);
+                break;
             case Fault.PinStandbyNames:
                 server.HasPinnedStandbyNames = true;
                 Later(chance, () => server.HasPinnedStandbyNames = false);
@@ -106,6 +110,7 @@ internal sealed partial class Weather
         ResetStops(server);
         server.ReplayDelay = TimeSpan.Zero;
         server.IsDiskFull = false;
+        server.IsRepositoryBroken = false;
         server.HasPinnedStandbyNames = false;
         node.Fence.Lateness = null;
         node.Watchdog.State = WatchdogDeviceState.Works;
