@@ -134,6 +134,7 @@ internal sealed partial class Invariants(SimCluster cluster)
         {
             Violated($"the leader changed to {leader.Holder} though nothing happened");
         }
+        CheckSite(snapshot, leader.Holder);
         _term = leader.Term;
         Terms++;
         cluster.World.Note("DCS", $"the leader is {leader.Holder}, term {leader.Term}");
@@ -169,6 +170,26 @@ internal sealed partial class Invariants(SimCluster cluster)
         if (mode == SynchronousMode.Off)
         {
             _acknowledged.ForEach(commit => commit.IsProtected = false);
+        }
+    }
+
+    /// <summary>
+    /// A switchover to a site goes there, where a member has as much as the one that takes over. In a synchronous mode
+    /// some may not lead, and where something fails nobody waits for long.
+    /// </summary>
+    private void CheckSite(ClusterSnapshot snapshot, string holder)
+    {
+        if (cluster.Options is not { IsCalm: true, Mode: SynchronousMode.Off }
+            || snapshot.Failover is not { IsSwitchover: true, Candidate: null, Site: { } wanted } request
+            || cluster.Nodes.Find(n => n.Name == holder) is not { } winner || winner.Site == wanted
+            || holder == request.Leader)
+        {
+            return;
+        }
+        if (cluster.Nodes.Find(n => n.Site == wanted && n.Name != request.Leader && n.Server.Life == Life.Up
+            && n.Server.End >= winner.Server.End) is { } other)
+        {
+            Violated($"{holder} takes the leader key, though {other.Name} is in {wanted}, which was asked for");
         }
     }
 

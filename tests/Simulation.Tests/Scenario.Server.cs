@@ -27,6 +27,7 @@ internal static partial class Scenario
         [nameof(DarkSource)] = DarkSource,
         [nameof(BadDisk)] = BadDisk,
         [nameof(ShortLivedFence)] = ShortLivedFence,
+        [nameof(WithSlots)] = WithSlots,
     };
 
     /// <summary>Voters that were restarted know no receive position, and replay behind what they hold.</summary>
@@ -162,6 +163,19 @@ internal static partial class Scenario
         Faults = [Fault.FillDisk, Fault.FillDisk, Fault.PowerCut, Fault.PowerCut, Fault.KillPostmaster,
             Fault.CutFromDcs],
         MeanPause = TimeSpan.FromSeconds(2),
+    };
+
+    /// <summary>WAL is kept for members that are away, and a consumer reads from a permanent logical slot.</summary>
+    public static SimOptions WithSlots => new()
+    {
+        HasSlots = true,
+        Nodes = 4,
+        Mode = SynchronousMode.Priority,
+        MayRemoveDivergedData = true,
+        Faults = [Fault.KillNode, Fault.KillNode, Fault.SlowStandby, Fault.CutFromPeers, Fault.KillPostmaster,
+            Fault.Switchover, Fault.KillAgent, Fault.DcsOutage, Fault.Interrupt],
+        MeanPause = TimeSpan.FromSeconds(3),
+        Storm = TimeSpan.FromSeconds(60),
     };
 
     /// <summary>Fences end, or act late; the agents that were to start them anew are frozen or cut off later.</summary>

@@ -20,6 +20,7 @@ internal sealed class SimCluster
         World = new SimWorld(seed) { Diary = keepDiary ? [] : null };
         Invariants = new Invariants(this);
         _clients = new Clients(this);
+        Consumer = new SlotConsumer(this);
         ConfigElement = options.Config();
         Dcs = new InMemoryDcs(
             new SimClock(World, null, TimeSpan.FromSeconds(10), 0, TimeSpan.Zero)) { Committed = Invariants.Changed };
@@ -43,6 +44,9 @@ internal sealed class SimCluster
     public List<SimNode> Nodes { get; } = [];
 
     public Invariants Invariants { get; }
+
+    /// <summary>Reads from a logical slot, where the schedule has slots.</summary>
+    public SlotConsumer Consumer { get; }
 
     public JsonElement ConfigElement { get; }
 
@@ -106,6 +110,10 @@ internal sealed class SimCluster
             World.At(World.Between(0, 2000), node.StartAgent);
         }
         ClientWrites();
+        if (Options.HasSlots)
+        {
+            Consumer.Begin();
+        }
         if (!Options.FromStart)
         {
             World.RunUntil(() => IsOver || IsWhole, TimeSpan.FromSeconds(60));
@@ -137,6 +145,13 @@ internal sealed class SimCluster
         if (!IsOver && Invariants.Acknowledged == before)
         {
             Invariants.Violated($"no commit is acknowledged any more: {Describe()}");
+        }
+        var confirmed = Consumer.Confirmed;
+        World.RunUntil(() => IsOver || !Options.HasSlots || Consumer.Confirmed > confirmed,
+            TimeSpan.FromSeconds(30) + leaderBound);
+        if (!IsOver && Options.HasSlots && Consumer.Confirmed == confirmed)
+        {
+            Invariants.Violated($"the consumer of a logical slot gets nothing any more: {Describe()}");
         }
         World.RunUntil(() => IsOver || Invariants.IsRestoreOver, TimeSpan.FromSeconds(60) + leaderBound);
         if (!IsOver && !Invariants.IsRestoreOver)
@@ -177,6 +192,11 @@ internal sealed class SimCluster
             World.Note(node.Name, what);
             World.At(TimeSpan.Zero, node.Server.Erase);
         };
+        node.Server.RecyclesWal = Options.HasSlots;
+        node.Server.SlotMade = Consumer.SetUp;
+        node.Server.SlotChanged = Consumer.Check;
+        node.Server.LacksWal = (source, standby) => Invariants.Violated(
+            $"{standby.Name} needs WAL from {new Lsn(standby.End)} on, and {source.Name} has removed it");
         Network.Add(node.Server);
         Nodes.Add(node);
         return node;

@@ -46,6 +46,10 @@ internal sealed class SimNode
 
     public SimMember? Agent { get; private set; }
 
+    /// <summary>The site that it stands in; null: the cluster has none.</summary>
+    public string? Site =>
+        _cluster.Options.Sites == 0 ? null : $"site{Server.Port % _cluster.Options.Sites}";
+
     /// <summary>It runs Patroni.</summary>
     public bool IsPatroni { get; init; }
 
@@ -323,7 +327,7 @@ internal sealed class SimAgent : SimMember
             node.Tags, true, static _ => false, cluster.ConfigElement)
         {
             CanRestore = true,
-            Site = options.Sites == 0 ? null : $"site{node.Server.Port % options.Sites}",
+            Site = node.Site,
         };
         var postgres = new SimPostgres(world, cluster.Network, node.Server, time, options)
         {

@@ -17,6 +17,11 @@ internal sealed partial record SimOptions
     /// <summary>How long a fault lasts at most, in seconds; 0: two ttls.</summary>
     public int Lasting { get; init; }
 
+    /// <summary>
+    /// Servers remove WAL that no slot needs, and a consumer reads from a permanent logical slot.
+    /// </summary>
+    public bool HasSlots { get; init; }
+
     // --- planted bugs -----------------------------------------------------------------------------------------------
 
     /// <summary>The mark of an unfinished directory is not looked at.</summary>
@@ -36,6 +41,15 @@ internal sealed partial record SimOptions
 
     /// <summary>A restore that is over leaves the restored data where they are, and only its mark goes.</summary>
     public bool PutsNothingBack { get; init; }
+
+    /// <summary>Slots that nobody streams from are dropped.</summary>
+    public bool DropsUnusedSlots { get; init; }
+
+    /// <summary>Logical slots are wanted, and nobody makes them.</summary>
+    public bool MakesNoLogicalSlots { get; init; }
+
+    /// <summary>A standby advances its copies of logical slots to what it has replayed.</summary>
+    public bool AdvancesToReplay { get; init; }
 
     /// <summary>A server in single-user mode is taken for a postmaster.</summary>
     public bool AdoptsSingleUser { get; init; }

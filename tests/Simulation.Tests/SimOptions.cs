@@ -122,12 +122,17 @@ internal sealed partial record SimOptions
 
     public Func<SimWorld, TimeSpan> PromotionTime { get; init; } = world => world.Between(20, 400);
 
+    private const string PermanentSlot =
+        """
+        "slots":{"app":{"type":"logical","database":"app","plugin":"pgoutput"}},
+        """;
+
     public JsonElement Config() => JsonElement.Parse(string.Create(CultureInfo.InvariantCulture, $$"""
         {"ttl":{{Ttl}},"loop_wait":{{LoopWait}},"retry_timeout":{{RetryTimeout}},"maximum_lag_on_failover":{{MaximumLag}},
         "primary_start_timeout":{{PrimaryStartTimeout}},"check_timeline":{{(CheckTimeline ? "true" : "false")}},"failsafe_mode":{{(Failsafe ? "true" : "false")}},
         "synchronous_mode":{{(Mode switch { SynchronousMode.Off => "false", SynchronousMode.Quorum => "\"quorum\"", _ => "true" })}},
         "synchronous_mode_strict":{{(Strict ? "true" : "false")}},"synchronous_node_count":{{SynchronousNodes}},
-        "postgresql":{"use_pg_rewind":true} }
+        {{(HasSlots ? PermanentSlot : "")}}"postgresql":{"use_pg_rewind":true} }
         """));
 
     public override string ToString() =>

@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using Routing.Agent.Postgres;
 using Routing.Cluster;
 using Routing.Ha;
-using Routing.Ha.Slots;
 
 namespace Routing.Simulation.Tests;
 
@@ -164,17 +163,6 @@ internal sealed partial class SimPostgres(
         return StepResult.Done("reloaded");
     }
 
-    public Task<StepResult> MaintainSlotsAsync(
-        ImmutableArray<SlotAction> actions, CancellationToken cancellationToken) =>
-        Task.FromResult(StepResult.Done("has its slots"));
-
-    public Task<LogicalSlotOutcome> WorkOnLogicalSlotsAsync(
-        LogicalSlotJob job, CancellationToken cancellationToken) => Task.FromResult(new LogicalSlotOutcome());
-
-    public Task<StepResult> CopySlotsAsync(
-        SlotCopyPlan plan, IProgress<string> progress, CancellationToken cancellationToken) =>
-        Task.FromResult(StepResult.Failed("has no logical slots"));
-
     public void LeadStandbyCluster(bool leads)
     {
         // it has no settings of its own
@@ -308,6 +296,7 @@ internal sealed partial class SimPostgres(
             SessionsHaveEnded = server.Life == Life.Stopping,
             PromotionAsked = server.Pid != 0 && server.Pid == _promotionAskedOf,
             Standbys = server.Rows(),
+            Slots = options.HasSlots ? server.SlotRows() : [],
             SynchronousStandbyNames = server.SynchronousStandbyNames,
             CheckpointedSincePromotion = server.IsPrimary && server.ControlTimeline == server.Timeline,
             History = server.IsPrimary

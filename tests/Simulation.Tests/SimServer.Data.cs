@@ -103,7 +103,8 @@ internal sealed partial class SimServer
         }
         (SystemId, IsToBeReplaced) = (null, false);
         (Wal, Replayed, History, Damage, IsKnownDiverged, IsByHand) = ([], 0, [], SimDamage.None, false, false);
-        (RestoreId, _lacksTarget) = (null, false);
+        (RestoreId, _lacksTarget, FirstKept) = (null, false, 0);
+        _slots.Clear();
     }
 
     /// <summary>
@@ -136,6 +137,7 @@ internal sealed partial class SimServer
         Kill("its data are replaced");
         IsToBeReplaced = false;
         SystemId = source.SystemId;
+        TakeWalOf(source);
         (Wal, Replayed) = ([.. source.Wal], source.Replayed);
         (History, HighestKnownTimeline) = ([.. source.History], source.HighestKnownTimeline);
         (Timeline, HasStandbySignal) = (source.Timeline, true);

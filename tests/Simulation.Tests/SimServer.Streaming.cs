@@ -95,10 +95,12 @@ internal sealed partial class SimServer
         }
         if (source.Timeline == Timeline)
         {
-            return source.End >= End;   // else: "requested starting point is ahead of the WAL flush position"
+            // Else: "requested starting point is ahead of the WAL flush position".
+            return source.End >= End && source.HasFor(this);
         }
         // A standby may go on to a later timeline that forked off at or after its own position.
-        return source.Timeline > Timeline && source.History.Any(h => h.Timeline == Timeline && h.SwitchPoint >= End);
+        return source.Timeline > Timeline && source.History.Any(h => h.Timeline == Timeline && h.SwitchPoint >= End)
+            && source.HasFor(this);
     }
 
     private void Attach(SimServer source, int run)
@@ -155,6 +157,7 @@ internal sealed partial class SimServer
                     && network.CanStream(sender.Standby, this))
                 {
                     sender.Acknowledged = Math.Max(sender.Acknowledged, received);
+                    NoteConfirmed(sender.Standby, received);
                     ReleaseWaiting();
                 }
             });

@@ -1,0 +1,94 @@
+using System.Collections.Immutable;
+using Routing.Agent.Postgres;
+using Routing.Ha.Slots;
+
+namespace Routing.Simulation.Tests;
+
+// Replication slots, where the schedule has them.
+internal sealed partial class SimPostgres
+{
+    public async Task<StepResult> MaintainSlotsAsync(
+        ImmutableArray<SlotAction> actions, CancellationToken cancellationToken)
+    {
+        if (!options.HasSlots)
+        {
+            return StepResult.Done("has its slots");
+        }
+        await Delay(1, 30, cancellationToken);
+        if (options.DropsUnusedSlots)
+        {
+            foreach (var slot in server.SlotRows().Where(slot => !slot.IsLogical && !slot.Active))
+            {
+                server.DropSlot(slot.Name);
+            }
+        }
+        foreach (var action in actions)
+        {
+            switch (action)
+            {
+                case SlotAction.CreatePhysical create:
+                    server.MakePhysicalSlot(create.Name);
+                    break;
+                case SlotAction.Advance advance:
+                    server.AdvanceSlot(advance.Name, advance.To.Value);
+                    break;
+                case SlotAction.Drop drop:
+                    server.DropSlot(drop.Name);
+                    break;
+                default:
+                    break;
+            }
+        }
+        return StepResult.Done("has its slots");
+    }
+
+    public async Task<LogicalSlotOutcome> WorkOnLogicalSlotsAsync(
+        LogicalSlotJob job, CancellationToken cancellationToken)
+    {
+        var outcome = new LogicalSlotOutcome();
+        if (!options.HasSlots)
+        {
+            return outcome;
+        }
+        foreach (var action in job.Actions)
+        {
+            await Delay(5, 500, cancellationToken);   // it decodes WAL, or waits for running transactions
+            if (action is SlotAction.CreateLogical && !options.MakesNoLogicalSlots)
+            {
+                server.MakeLogicalSlot(action.Name);
+            }
+            else if (action is SlotAction.Advance advance
+                && !server.AdvanceSlot(action.Name, options.AdvancesToReplay ? ulong.MaxValue : advance.To.Value))
+            {
+                outcome = outcome with { Broken = outcome.Broken.Add(action.Name) };
+            }
+        }
+        return outcome;
+    }
+
+    public async Task<StepResult> CopySlotsAsync(
+        SlotCopyPlan plan, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        if (!options.HasSlots)
+        {
+            return StepResult.Failed("has no logical slots");
+        }
+        LongVerbBegins?.Invoke("a copy of slots");
+        await Delay(2, 100, cancellationToken);
+        if (plan.Leader.Address is not { } address || network.ServerAt(address.Port) is not { AcceptsWrites: true } source
+            || !Reaches(source))
+        {
+            return StepResult.Failed($"{plan.Leader.Name} cannot be reached");
+        }
+        var copies = plan.Slots.Keys.Select(source.Slot).OfType<SimSlot>()
+            .Select(slot => (slot.Name, slot.Restart, slot.Confirmed)).ToList();
+        await StopAsync(new StopPlan(StopMode.Fast, EscalateAfter: TimeSpan.FromSeconds(60)), cancellationToken);
+        foreach (var (name, restart, confirmed) in copies)
+        {
+            server.LoadSlot(name, restart, confirmed);
+        }
+        return await StartAsync(new StartPlan(false, plan.Upstream, null), cancellationToken) == StartOutcome.Running
+            ? StepResult.Done("has the slots of its leader")
+            : StepResult.Failed("PostgreSQL did not start");
+    }
+}
