@@ -244,7 +244,9 @@ public static partial class HaLoop
                 $"is the leader; the DCS is not accessible, the lease lasts {Math.Max(0, left.TotalSeconds):F0} s",
                 Least(left, s_second));
         }
-        var due = o.Failsafe.LastAskedAt is not { } at || o.Now - at >= Least(o.Timing.LoopWait, o.Timing.Ttl / 4);
+        // Answers that came too late are asked for again at once: the lease runs out.
+        var pause = o.FailsafeHolds ? Least(o.Timing.LoopWait, o.Timing.Ttl / 4) : s_soon;
+        var due = o.Failsafe.LastAskedAt is not { } at || o.Now - at >= pause;
         return due
             ? Act(
                 o, "failsafe", "is the leader; the DCS is not accessible: asks the failsafe members for their consent",

@@ -341,7 +341,11 @@ internal sealed class SimAgent : SimMember
         var listener = new SimLeaseListener(node, new LeaseListener(_guard, Board, signal, pulse));
         Keeper = new LeaseKeeper(store, node.Name, listener, time, NullLogger<LeaseKeeper>.Instance);
         _loop = new AgentLoop(
-            _member, store, _watch, postgres, new SimPeers(world, cluster.Network, node.Name, time, cluster.Nodes),
+            _member, store, _watch, postgres,
+            new SimPeers(world, cluster.Network, node.Name, time, cluster.Nodes)
+            {
+                OneConsentIsLate = options.OneConsentIsLate,
+            },
             _guard, Keeper, Board, _consents, new AgentEvents(time, 4), signal, pulse,
             new LoopStart(node.Members, static () => true), time, NullLoggerFactory.Instance)
         {

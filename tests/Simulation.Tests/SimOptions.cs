@@ -49,6 +49,9 @@ internal sealed partial record SimOptions
     /// <summary>Things go wrong from the beginning, while the cluster is made.</summary>
     public bool FromStart { get; init; }
 
+    /// <summary>Of the answers to each question of failsafe mode, one comes too late.</summary>
+    public bool OneConsentIsLate { get; init; }
+
     /// <summary>How often a fault comes with a second one at nearly the same time.</summary>
     public double Together { get; init; }
 

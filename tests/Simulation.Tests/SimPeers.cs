@@ -9,6 +9,11 @@ namespace Routing.Simulation.Tests;
 internal sealed class SimPeers(
     SimWorld world, SimNetwork network, string self, TimeProvider time, IReadOnlyList<SimNode> nodes) : IPeers
 {
+    private int _questions;
+
+    /// <summary>Of the answers to a question for consent, one comes too late: each time another member's.</summary>
+    public bool OneConsentIsLate { get; init; }
+
     public async Task<ImmutableArray<PeerReport>> ProbeAsync(
         IReadOnlyList<Member> members, TimeSpan timeout, CancellationToken cancellationToken)
     {
@@ -31,11 +36,13 @@ internal sealed class SimPeers(
         CancellationToken cancellationToken)
     {
         var replies = new List<Task<FailsafeReply>>();
+        var late = OneConsentIsLate ? members[_questions++ % members.Count].Key : null;
         foreach (var (name, _) in members)
         {
-            replies.Add(AskAsync(
+            var reply = AskAsync(
                 name, timeout, node => node.ReceiveFailsafe(message), why => new FailsafeReply(name, false, null, why),
-                cancellationToken));
+                cancellationToken);
+            replies.Add(name == late ? TooLateAsync(name, reply) : reply);
         }
         var answers = ImmutableArray.CreateBuilder<FailsafeReply>();
         foreach (var reply in replies)
@@ -43,6 +50,12 @@ internal sealed class SimPeers(
             answers.Add(await reply);
         }
         return answers.ToImmutable();
+    }
+
+    private async Task<FailsafeReply> TooLateAsync(string name, Task<FailsafeReply> reply)
+    {
+        await reply;
+        return new FailsafeReply(name, false, null, "no answer in time");
     }
 
     public Task<bool> LivenessAsync(string apiUrl, TimeSpan timeout, CancellationToken cancellationToken) =>

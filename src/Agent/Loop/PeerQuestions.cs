@@ -17,6 +17,8 @@ internal sealed class PeerQuestions(
     /// <summary>The same limit for members with this agent, not Patroni: their REST answers from memory.</summary>
     private static readonly TimeSpan s_fastLimit = TimeSpan.FromMilliseconds(700);
 
+    private readonly GatheredConsents _consents = new();
+
     /// <summary>Asks members how far they are.</summary>
     public async Task<PeerAnswers> ProbeAsync(HaAction.ProbePeers probe, CancellationToken cancellationToken)
     {
@@ -61,16 +63,21 @@ internal sealed class PeerQuestions(
         {
             logger.NoConsent(refusal.Name, refusal.Detail);
         }
+        var until = sentAt + time.TimestampsIn(ttl);
+        foreach (var consent in replies.Where(reply => reply.Accepted))
+        {
+            _consents.Add(consent.Name, sentAt, until);
+        }
         if (replies.Any(reply => reply.Refused))
         {
+            _consents.Clear();
             keeper.Withdraw();
         }
-        if (replies.Length < others.Count || replies.Any(reply => !reply.Accepted))
+        if (_consents.Of(others.Select(pair => pair.Key), sentAt, until, time.GetTimestamp()) is not { } all)
         {
             return learned;
         }
-        var until = sentAt + time.TimestampsIn(ttl);
-        keeper.Vouch(sentAt, until);
+        keeper.Vouch(all.SentAt, all.Until);
         return learned with
         {
             FailsafePositions = replies.Where(reply => reply.Position is not null)
