@@ -53,4 +53,43 @@ public sealed class BootstrapKeyTests
             Assert.Null(cluster.Invariants.Violation);
         }
     }
+
+    /// <summary>
+    /// The store is set up anew while a member makes the cluster: the revision that it remembers is one that the new
+    /// life of the store does not reach for long.
+    /// </summary>
+    [Theory]
+    [InlineData(1, "bootstraps")]
+    [InlineData(3, "bootstraps")]
+    [InlineData(3, "busy")]
+    [InlineData(1, "initializes")]
+    [InlineData(3, "initializes")]
+    public void A_store_that_is_set_up_anew_during_a_bootstrap_gets_its_cluster(int nodes, string step)
+    {
+        for (var seed = 1; seed <= 10; seed++)
+        {
+            var cluster = new SimCluster(seed, new SimOptions { Nodes = nodes, Faults = [Fault.KillNode] });
+            for (var write = 0; write < 3000; write++)
+            {
+                cluster.Dcs.Put("routing/filler", "");
+            }
+            var isStruck = false;
+            cluster.Decided = (_, code) =>
+            {
+                if (!isStruck && code == step)
+                {
+                    isStruck = true;
+                    cluster.World.At(cluster.World.Between(0, 600), cluster.Dcs.Rebuild);
+                }
+            };
+            cluster.Nodes.ForEach(node => node.StartAgent());
+
+            cluster.World.RunUntil(
+                () => cluster.Dcs.Life > 0 && cluster.IsWhole, TimeSpan.FromSeconds(120));
+
+            Assert.True(isStruck && cluster.Dcs.Life > 0);
+            Assert.True(cluster.IsWhole, $"seed {seed}: {cluster.Describe()}");
+            Assert.Null(cluster.Invariants.Violation);
+        }
+    }
 }
