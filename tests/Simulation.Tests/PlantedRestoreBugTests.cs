@@ -65,7 +65,8 @@ public sealed class PlantedRestoreBugTests
     });
 
     [Fact]
-    public void A_restore_that_another_leader_does_not_end_is_found() => Finds("a restore has never ended", Restores with
+    public void A_restore_that_another_leader_does_not_end_is_found() =>
+        Finds("a restore has never ended", Restores with
     {
         Spoil = (o, decision) => decision.Code == "restore_ends" && o.Cluster!.Restore!.Member != o.Self
             ? decision with { Actions = [] }

@@ -49,7 +49,8 @@ internal sealed partial class SimServer
     {
         if (Life == Life.Up && !_slots.ContainsKey(slot))
         {
-            Put(new SimSlot(slot, false) { Restart = Math.Max(FirstKept, ReplayedTo - Math.Min(ReplayedTo, Kept / 2)) });
+            var checkpoint = ReplayedTo - Math.Min(ReplayedTo, Kept / 2);
+            Put(new SimSlot(slot, false) { Restart = Math.Max(FirstKept, checkpoint) });
         }
     }
 
