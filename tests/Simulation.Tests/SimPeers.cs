@@ -52,7 +52,7 @@ internal sealed class SimPeers(
         return answers.ToImmutable();
     }
 
-    private async Task<FailsafeReply> TooLateAsync(string name, Task<FailsafeReply> reply)
+    private static async Task<FailsafeReply> TooLateAsync(string name, Task<FailsafeReply> reply)
     {
         await reply;
         return new FailsafeReply(name, false, null, "no answer in time");

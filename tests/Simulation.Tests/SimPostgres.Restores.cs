@@ -1,5 +1,4 @@
 using Routing.Agent.Postgres;
-using Routing.Cluster;
 
 namespace Routing.Simulation.Tests;
 
