@@ -14,6 +14,7 @@ public sealed class DataRewindTests
     [Theory]
     [InlineData(null)]
     [InlineData("  config_dir: DIRECTORY/config")]
+    [InlineData("  recovery_conf: {restore_command: 'false'}")]
     public async Task A_former_primary_that_diverged_is_rewound_and_follows(string? extra)
     {
         await using var old = await TestNode.PrimaryAsync("a", extra: extra);

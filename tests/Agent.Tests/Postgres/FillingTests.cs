@@ -1,6 +1,7 @@
 using Routing.Agent.Native;
 using Routing.Agent.Postgres;
 using Routing.Agent.Postgres.Files;
+using Routing.Agent.Postgres.Programs;
 using Routing.Ha;
 using Routing.TestKit;
 
@@ -122,17 +123,25 @@ public sealed class FillingTests
         Assert.Equal(DataDirectory.Empty, seen.Data);
     }
 
-    /// <summary>An agent that was killed leaves its pg_basebackup running; two of them would spoil the copy.</summary>
-    [Fact]
-    public async Task A_program_that_outlived_an_earlier_agent_is_ended_before_ours_begins()
+    /// <summary>
+    /// An agent that was killed leaves its pg_basebackup, or a script, running; two of them would spoil the copy.
+    /// </summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_program_that_outlived_an_earlier_agent_is_ended_before_ours_begins(bool isScript)
     {
         await using var primary = await TestNode.PrimaryAsync("a");
         await using var node = new TestNode("b");
         var pid = Spawner.Start(
-            new SpawnRequest("/bin/sh", ["-c", "sleep 600; :", $"--pgdata={new DataFilling(node.Data).Staging}"])
-        {
-            LogFile = node["left"],
-        });
+            new SpawnRequest("/bin/sh",
+                ["-c", "sleep 600; :", isScript ? "restore" : $"--pgdata={new DataFilling(node.Data).Staging}"])
+            {
+                LogFile = node["left"],
+                Environment = isScript
+                    ? LeftoverPrograms.Marked(new Command("restore"), node.Data).Environment
+                    : new Dictionary<string, string?>(),
+            });
         // While the program is being loaded its command line is empty.
         await WaitUntil.TrueAsync(
             async () => (await File.ReadAllTextAsync($"/proc/{pid.Pid}/cmdline", Cancellation)).Length > 0,

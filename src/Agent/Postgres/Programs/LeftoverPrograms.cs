@@ -10,11 +10,23 @@ namespace Routing.Agent.Postgres.Programs;
 /// scripts.
 /// </summary>
 /// <remarks>
-/// They are known by their arguments. Two that write to one directory spoil it, and none of them says so.
+/// They are known by their arguments, and where those do not name the directory by a variable, which whatever they
+/// start inherits. Two that write to one directory spoil it, and none of them says so.
 /// </remarks>
 internal static class LeftoverPrograms
 {
+    private const string Variable = "ROUTING_FILLS";
+
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(10);
+
+    /// <summary>The command with the variable by which it is known afterwards.</summary>
+    public static Command Marked(Command command, string dataDirectory) => command with
+    {
+        Environment = new Dictionary<string, string?>(command.Environment)
+        {
+            [Variable] = dataDirectory,
+        },
+    };
 
     /// <summary>Kills them and waits until they are gone. The caller runs none itself.</summary>
     /// <returns>How many there were.</returns>
@@ -23,7 +35,7 @@ internal static class LeftoverPrograms
     {
         var arguments = ArgumentsOf(dataDirectory);
         var ended = 0;
-        foreach (var stat in Find(arguments))
+        foreach (var stat in Find(arguments, $"{Variable}={dataDirectory}"))
         {
             using var process = PidFd.TryOpen(stat.Pid, stat.StartTicks);
             if (process is null)
@@ -51,7 +63,7 @@ internal static class LeftoverPrograms
         return [$"--target-pgdata={dataDirectory}", $"--pgdata={staging}", $"--datadir={dataDirectory}", staging];
     }
 
-    private static List<ProcessStat> Find(string[] arguments)
+    private static List<ProcessStat> Find(string[] arguments, string variable)
     {
         var found = new List<ProcessStat>();
         var mounts = MountsOf("self");
@@ -60,7 +72,8 @@ internal static class LeftoverPrograms
             var name = Path.GetFileName(path);
             if (int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var pid)
                 && pid != Environment.ProcessId
-                && CommandOf(name).Any(arguments.Contains) && MountsOf(name) == mounts
+                && (WordsOf(name, "cmdline").Any(arguments.Contains) || WordsOf(name, "environ").Contains(variable))
+                && MountsOf(name) == mounts
                 && ProcessStat.Read(pid) is { IsAlive: true } stat)
             {
                 found.Add(stat);
@@ -69,11 +82,11 @@ internal static class LeftoverPrograms
         return found;
     }
 
-    private static string[] CommandOf(string process)
+    private static string[] WordsOf(string process, string what)
     {
         try
         {
-            return Encoding.UTF8.GetString(File.ReadAllBytes($"/proc/{process}/cmdline")).Split('\0');
+            return Encoding.UTF8.GetString(File.ReadAllBytes($"/proc/{process}/{what}")).Split('\0');
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

@@ -5,6 +5,7 @@ using Routing.Agent.Config;
 using Routing.Agent.Native;
 using Routing.Agent.Postgres.Configuration;
 using Routing.Agent.Postgres.Files;
+using Routing.Agent.Postgres.Programs;
 using Routing.Agent.Postgres.Sessions;
 using Routing.Cluster;
 using Routing.Ha;
@@ -13,7 +14,7 @@ namespace Routing.Agent.Postgres.Verbs;
 
 /// <summary>Takes the local data back to an earlier moment, from the repository.</summary>
 internal sealed partial class DataRestore(
-    ServerContext context, ServerFiles files, PostmasterLaunch launch, ServerStop stop)
+    ServerContext context, ServerFiles files, PostmasterLaunch launch, ServerStop stop, DataRoom room)
 {
     private static readonly TimeSpan s_stopLimit = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan s_betweenReports = TimeSpan.FromSeconds(10);
@@ -57,6 +58,7 @@ internal sealed partial class DataRestore(
         }
         try
         {
+            await room.EndLeftoversAsync(cancellationToken);
             var place = new RestorePlace(context.DataDirectory, id);
             place.PutBack();
             LogPutBack(place.Aside);
@@ -111,6 +113,8 @@ internal sealed partial class DataRestore(
         CancellationToken cancellationToken)
     {
         progress.Report("restores from the repository");
+        // An earlier agent may have died, and its pgBackRest fills the same place.
+        await room.EndLeftoversAsync(cancellationToken);
         var size = GrowthWatch.SizeOf(context.DataDirectory);
         place.Prepare();
         var request = plan.Request;
@@ -141,8 +145,8 @@ internal sealed partial class DataRestore(
             over.Token);
         try
         {
-            return await context.Runner.RunAsync(
-                "pgbackrest", new Command(words[0], words[1..]), progress, cancellationToken);
+            var command = LeftoverPrograms.Marked(new Command(words[0], words[1..]), context.DataDirectory);
+            return await context.Runner.RunAsync("pgbackrest", command, progress, cancellationToken);
         }
         finally
         {

@@ -14,6 +14,8 @@ namespace Routing.Agent.Postgres.Verbs;
 internal sealed class DataRewind(
     ServerContext context, ServerFiles files, PostmasterLaunch launch, ServerStop stop, DataRoom room)
 {
+    private const string RestoreCommand = "restore_command";
+
     private static readonly TimeSpan s_sourceCheckpointLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan s_sourcePoll = TimeSpan.FromMilliseconds(100);
     private static readonly Dictionary<string, string?> s_englishMessages = new() { ["LC_ALL"] = "C" };
@@ -54,6 +56,13 @@ internal sealed class DataRewind(
             }
             await _archiving.RunAsync(effective, progress, cancellationToken);
             PasswordFile.Write(context.Settings.Postgres.PasswordFile, address, context.Users);
+            if (effective.Config.RecoveryParameters.ContainsKey(RestoreCommand))
+            {
+                // pg_rewind reads it from the files, and those of a primary do not have it.
+                await files.WriteAsync(
+                    effective, asPrimary: false, null, StandbyLimits.Raised(effective.Config, context.DataDirectory),
+                    cancellationToken);
+            }
             progress.Report($"rewinding to {primary.Name}");
             return await RunRewindAsync(RewindCommand(address, effective), progress, cancellationToken);
         }
@@ -110,7 +119,7 @@ internal sealed class DataRewind(
         List<string> arguments = [$"--target-pgdata={context.DataDirectory}", $"--source-server={connection.Text}",
             "--progress"];
         var configurationOutside = postgres.ConfigDirectory != context.DataDirectory;
-        var restores = effective.Config.RecoveryParameters.ContainsKey("restore_command");
+        var restores = effective.Config.RecoveryParameters.ContainsKey(RestoreCommand);
         var takesFile = ServerFeatures.RewindTakesConfigFile(effective.Major);
         if (configurationOutside && takesFile)
         {

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using Routing.Agent.Native;
 using Routing.Agent.Postgres.Files;
+using Routing.Agent.Postgres.Programs;
 using Routing.Ha;
 
 namespace Routing.Agent.Postgres.Verbs;
@@ -41,7 +42,8 @@ internal sealed partial class FillingScript(ServerContext context)
             over.Token);
         try
         {
-            return await context.Runner.RunScriptAsync(name, command, cancellationToken, line =>
+            var marked = LeftoverPrograms.Marked(command, context.DataDirectory);
+            return await context.Runner.RunScriptAsync(name, marked, cancellationToken, line =>
             {
                 if (PercentIn(line) is { } percent)
                 {

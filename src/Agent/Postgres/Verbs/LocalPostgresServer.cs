@@ -70,7 +70,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _divergence = new DivergenceComparison(_context, _observer);
         _remote = new RemoteCluster(_context);
         _rewind = new DataRewind(_context, _files, launch, _stop, room);
-        _restore = new DataRestore(_context, _files, launch, _stop);
+        _restore = new DataRestore(_context, _files, launch, _stop, room);
         _slots = new SlotMaintenance(_context);
         _logicalSlots = new LogicalSlotWork(_context);
         _slotCopy = new SlotCopy(_context, _stop, _start, _callbacks);
