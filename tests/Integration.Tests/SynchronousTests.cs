@@ -23,17 +23,7 @@ public sealed class SynchronousTests(SynchronousTests.Cluster fixture) : IClassF
         Assert.Equal((503, 200, 503), (await other.StatusAsync("/sync"), await other.StatusAsync("/async"),
             await standby.StatusAsync("/async")));
 
-        await using var writer = await Writer.StartAsync(cluster);
-        await writer.MoreAsync(100);
-        await leader.KillAsync();
-        var next = await cluster.LeaderAsync(not: leader);
-        await writer.MoreAsync(50);
-        await writer.StopAsync();
-
-        Assert.Equal(standby, next);
-        Assert.Empty(await writer.MissingOnAsync(next));
-        leader.Start();
-        Assert.Equal(next, await cluster.HealthyAsync());
+        Assert.Equal(standby, await NothingIsLostAsync(cluster, leader, leader.KillAsync));
     }
 
     [Fact]
@@ -49,16 +39,7 @@ public sealed class SynchronousTests(SynchronousTests.Cluster fixture) : IClassF
         Assert.Equal(1, quorum);
         Assert.StartsWith("ANY 1 ", await leader.SqlAsync("SHOW synchronous_standby_names"), StringComparison.Ordinal);
 
-        await using var writer = await Writer.StartAsync(cluster);
-        await writer.MoreAsync(100);
-        await leader.KillAsync();
-        var next = await cluster.LeaderAsync(not: leader);
-        await writer.MoreAsync(50);
-        await writer.StopAsync();
-
-        Assert.Empty(await writer.MissingOnAsync(next));
-        leader.Start();
-        Assert.Equal(next, await cluster.HealthyAsync());
+        await NothingIsLostAsync(cluster, leader, leader.KillAsync);
     }
 
     [Theory]
@@ -69,16 +50,7 @@ public sealed class SynchronousTests(SynchronousTests.Cluster fixture) : IClassF
         var (cluster, leader) = await fixture.TakeAsync();
         await InForceAsync(cluster, JsonNode.Parse(mode)!);
 
-        await using var writer = await Writer.StartAsync(cluster);
-        await writer.MoreAsync(50);
-        await leader.KillAgentAsync();
-        var next = await cluster.LeaderAsync(not: leader);
-        await writer.MoreAsync(50);
-        await writer.StopAsync();
-
-        Assert.Empty(await writer.MissingOnAsync(next));
-        leader.Start();
-        Assert.Equal(next, await cluster.HealthyAsync());
+        await NothingIsLostAsync(cluster, leader, leader.KillAgentAsync);
     }
 
     [Fact]
@@ -92,6 +64,22 @@ public sealed class SynchronousTests(SynchronousTests.Cluster fixture) : IClassF
 
         await cluster.UntilAsync(
             async () => await leader.SqlAsync("SHOW synchronous_standby_names") == "", "the server waits for nobody");
+    }
+
+    // The leader is killed under load, another member leads, and holds what was acknowledged; returns that member.
+    private static async Task<TestNode> NothingIsLostAsync(TestCluster cluster, TestNode leader, Func<Task> kill)
+    {
+        await using var writer = await Writer.StartAsync(cluster);
+        await writer.MoreAsync(100);
+        await kill();
+        var next = await cluster.LeaderAsync(not: leader);
+        await writer.MoreAsync(50);
+        await writer.StopAsync();
+
+        Assert.Empty(await writer.MissingOnAsync(next));
+        leader.Start();
+        Assert.Equal(next, await cluster.HealthyAsync());
+        return next;
     }
 
     // Between two modes nobody is named for a moment, and nobody may take over then: the key, and what commits wait

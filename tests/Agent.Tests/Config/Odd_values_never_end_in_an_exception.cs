@@ -1,8 +1,8 @@
-using System.Text.Json.Nodes;
 using Routing.Agent.Config;
 using Routing.Cluster;
 using Routing.Cluster.Keys;
 using Routing.Settings;
+using Routing.TestKit;
 
 namespace Routing.Agent.Tests.Config;
 
@@ -104,22 +104,18 @@ public sealed class Odd_values_never_end_in_an_exception
         "&a [*a]",
     ];
 
-    private const string MarkWord = "placed-here";
-
-    private const string Mark = $"\"{MarkWord}\"";
-
     [Fact]
     public void Whatever_stands_at_any_path()
     {
-        var paths = Paths(YamlText.ReadMapping(Everything, "everything").Root, "").ToList();
+        var places = new OddPlaces(YamlText.ReadMapping(Everything, "everything").Root);
         var problems = new List<string>();
 
-        foreach (var (path, marked, value) in
-            from path in paths let marked = Marked(path) from value in Values(path) select (path, marked, value))
+        foreach (var (path, value, whole) in
+            from path in places.Paths from odd in places.With(path, Values(path)) select (path, odd.Text, odd.Whole))
         {
             try
             {
-                Read(marked.Replace(Mark, value, StringComparison.Ordinal));
+                Read(whole);
             }
             catch (Exception problem)
             {
@@ -127,7 +123,7 @@ public sealed class Odd_values_never_end_in_an_exception
             }
         }
 
-        Assert.InRange(paths.Count, 150, 1000);
+        Assert.InRange(places.Paths.Count, 150, 1000);
         Assert.Empty(problems);
     }
 
@@ -162,50 +158,5 @@ public sealed class Odd_values_never_end_in_an_exception
         var environment = SettingsEnvironment.From(
             AgentSettingsReader.EnvironmentPrefix, [KeyValuePair.Create("PATRONI_CONFIGURATION", over)]);
         return AgentSettingsReader.Load(null, environment);
-    }
-
-    /// <summary>The whole configuration with <see cref="Mark"/> in the place of one value.</summary>
-    private static string Marked(string path)
-    {
-        var tree = YamlText.ReadMapping(Everything, "everything").Root;
-        var at = (JsonNode)tree;
-        var keys = path.Split('.');
-        foreach (var key in keys[..^1])
-        {
-            at = at is JsonArray list ? list[int.Parse(key, System.Globalization.CultureInfo.InvariantCulture)]!
-                : at[key]!;
-        }
-        if (at is JsonArray items)
-        {
-            items[int.Parse(keys[^1], System.Globalization.CultureInfo.InvariantCulture)] = MarkWord;
-        }
-        else
-        {
-            at[keys[^1]] = MarkWord;
-        }
-        return tree.ToJsonString();
-    }
-
-    private static IEnumerable<string> Paths(JsonNode node, string prefix)
-    {
-        var inner = node switch
-        {
-            JsonObject map => map.Select(pair => (pair.Key, pair.Value)),
-            JsonArray list => list.Select(
-                (item, index) => (index.ToString(System.Globalization.CultureInfo.InvariantCulture), item)),
-            _ => [],
-        };
-        foreach (var (key, value) in inner)
-        {
-            var path = prefix.Length == 0 ? key : $"{prefix}.{key}";
-            yield return path;
-            if (value is not null)
-            {
-                foreach (var deeper in Paths(value, path))
-                {
-                    yield return deeper;
-                }
-            }
-        }
     }
 }

@@ -1,7 +1,6 @@
-using System.Globalization;
-using System.Text.Json.Nodes;
 using Routing.Proxy.Configuration;
 using Routing.Settings;
+using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Configuration;
 
@@ -40,24 +39,19 @@ public sealed class OddSettingsTests
         "'a:'", "'a:b:c'", "'unix:'", "'unix:/'", "'http://u:p@h/'", "'10.0.0.0/99'", "'::/129'", "2024-01-01",
     ];
 
-    private const string MarkWord = "placed-here";
-
-    private const string Mark = $"\"{MarkWord}\"";
-
     [Fact]
     public void Whatever_stands_at_any_path()
     {
-        var paths = Paths(YamlText.ReadMapping(Everything, "everything").Root, "").ToList();
+        var places = new OddPlaces(YamlText.ReadMapping(Everything, "everything").Root);
         var problems = new List<string>();
 
-        foreach (var (path, marked, value) in
-            from path in paths let marked = Marked(path) from value in s_values select (path, marked, value))
+        foreach (var (path, value, whole) in
+            from path in places.Paths from odd in places.With(path, s_values) select (path, odd.Text, odd.Whole))
         {
             try
             {
-                var text = marked.Replace(Mark, value, StringComparison.Ordinal);
                 var result = ProxySettingsReader.Load(null, SettingsEnvironment.From(ProxySettingsReader.Prefix,
-                    [new($"{ProxySettingsReader.Prefix}{SettingsEnvironment.WholeConfiguration}", text)]));
+                    [new($"{ProxySettingsReader.Prefix}{SettingsEnvironment.WholeConfiguration}", whole)]));
                 Assert.All(result.Errors.Concat(result.Warnings), one => Assert.NotEmpty(one.ToString()));
                 Assert.Equal(result.Errors.IsEmpty, result.Settings is not null);
             }
@@ -67,47 +61,7 @@ public sealed class OddSettingsTests
             }
         }
 
-        Assert.InRange(paths.Count, 80, 500);
+        Assert.InRange(places.Paths.Count, 80, 500);
         Assert.Empty(problems);
-    }
-
-    /// <summary>The whole configuration with <see cref="Mark"/> in the place of one value.</summary>
-    private static string Marked(string path)
-    {
-        var tree = YamlText.ReadMapping(Everything, "everything").Root;
-        var keys = path.Split('/');
-        var at = (JsonNode)tree;
-        foreach (var key in keys[..^1])
-        {
-            at = at is JsonArray list ? list[int.Parse(key, CultureInfo.InvariantCulture)]! : at[key]!;
-        }
-        if (at is JsonArray items)
-        {
-            items[int.Parse(keys[^1], CultureInfo.InvariantCulture)] = MarkWord;
-        }
-        else
-        {
-            at[keys[^1]] = MarkWord;
-        }
-        return tree.ToJsonString();
-    }
-
-    private static IEnumerable<string> Paths(JsonNode node, string prefix)
-    {
-        IEnumerable<(string, JsonNode?)> inner = node switch
-        {
-            JsonObject map => map.Select(pair => (pair.Key, pair.Value)),
-            JsonArray list => list.Select((item, index) => ($"{index}", item)),
-            _ => [],
-        };
-        foreach (var (key, value) in inner)
-        {
-            var path = prefix.Length == 0 ? key : $"{prefix}/{key}";
-            yield return path;
-            foreach (var deeper in value is null ? [] : Paths(value, path))
-            {
-                yield return deeper;
-            }
-        }
     }
 }
