@@ -48,7 +48,7 @@ internal static class SettingsTable
         restapi.allowlist_include_members = on | honoured | AccessTests
         restapi.http_extra_headers = {X-A: b} | honoured | AccessTests
         restapi.https_extra_headers = {X-A: b} with restapi.certfile | honoured | AccessTests
-        restapi.request_queue_size = 9 | honoured |
+        restapi.request_queue_size = 9 | honoured | RequestQueueTests
         restapi.server_tokens = minimal | honoured | AccessTests
         restapi.thread_pool_size = 9 | named | there is no pool to size
 
@@ -108,7 +108,7 @@ internal static class SettingsTable
         postgresql.bin_name.{initdb,pg_controldata,pg_basebackup,postgres,pg_rewind} = x | honoured | PostgresProgramsTests
         postgresql.bin_name.{pg_ctl,pg_isready} = x | honoured | ConfigCheck_finds_what_reading_can_not_know
         postgresql.pgpass = /tmp/routing-nowhere/pass | honoured | TextTests
-        postgresql.database = other | honoured |
+        postgresql.database = other | honoured | ClusterBootstrapTests
         postgresql.authentication.{superuser,replication}.username = x | honoured | BootstrapTests TextTests
         postgresql.authentication.{superuser,replication}.password = x | honoured | BootstrapTests TextTests
         postgresql.authentication.rewind = {username: x, password: y} | honoured | DataRewindTests

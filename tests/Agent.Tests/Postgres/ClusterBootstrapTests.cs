@@ -28,6 +28,17 @@ public sealed class ClusterBootstrapTests
     }
 
     [Fact]
+    public async Task The_agent_uses_the_database_that_is_configured()
+    {
+        await using var node = await TestNode.PrimaryAsync("a", extra: "  database: template1");
+
+        await node.ObserveAsync();   // leaves its session open
+
+        Assert.Equal("template1", await node.ValueAsync(
+            "SELECT string_agg(DISTINCT datname, ',') FROM pg_stat_activity WHERE application_name LIKE 'Patroni%'"));
+    }
+
+    [Fact]
     public async Task A_list_of_statements_may_name_roles_that_exist()
     {
         const string script = """
