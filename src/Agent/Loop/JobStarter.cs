@@ -203,6 +203,12 @@ internal sealed class JobStarter(
             return (JobResult.CannotTell, rewound.Detail);
         }
         var source = await postgres.CheckDivergenceAsync(primary, cancellationToken);
+        if (source.Divergence == Divergence.None
+            && (await postgres.ObserveAsync(cancellationToken)).Damage is DataDamage.None)
+        {
+            // A server that is down tells exactly where its data end: pg_rewind touched nothing, and need not.
+            return (JobResult.Done, $"needs no rewind: {source.Detail}");
+        }
         return source.Divergence == Divergence.CannotTell
             ? (JobResult.CannotTell, $"{rewound.Detail}; {source.Detail}")
             : (JobResult.Failed, rewound.Detail);

@@ -92,6 +92,33 @@ public sealed class PromoteAndFollowTests
         Assert.Equal((pid, second.Address), (seen.PostmasterPid, seen.Following!.Address));
     }
 
+    [Fact]
+    public async Task A_timeline_that_no_look_has_met_is_no_divergence()
+    {
+        await using var first = await TestNode.PrimaryAsync("a");
+        await using var second = await first.StandbyAsync("b");
+        await using var third = await first.StandbyAsync("c");
+        await WaitUntilReplayedAsync(first, third);
+        await first.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
+        Assert.True((await second.Server.PromoteAsync(1, TimeSpan.FromSeconds(20), Cancellation)).Ok);
+        await second.ExecuteAsync("SELECT pg_create_physical_replication_slot('c', true)");
+        // It goes on to timeline 2 and loses its connection while no agent looks.
+        Assert.True((await third.Server.FollowAsync(new Upstream(second.Address, "c"), Cancellation)).Ok);
+        await second.ExecuteAsync("CREATE TABLE t AS SELECT 1 AS x");
+        await TestKit.WaitUntil.TrueAsync(
+            async () => await third.ValueAsync("SELECT to_regclass('t') IS NOT NULL") == "True",
+            TimeSpan.FromSeconds(60), "the table has arrived");
+        await third.ExecuteAsync("ALTER SYSTEM SET primary_conninfo = ''");
+        await third.ExecuteAsync("SELECT pg_reload_conf()");
+        await TestKit.WaitUntil.TrueAsync(
+            async () => await third.ValueAsync("SELECT count(*) FROM pg_stat_wal_receiver") == "0",
+            TimeSpan.FromSeconds(60), "nothing streams");
+
+        var checkedSo = await third.Server.CheckDivergenceAsync(second.Member, Cancellation);
+
+        Assert.Equal((Divergence.None, "is on the primary's timeline 2"), (checkedSo.Divergence, checkedSo.Detail));
+    }
+
     private static async Task WaitUntilReplayedAsync(TestNode primary, TestNode standby)
     {
         var target = (await primary.ObserveAsync()).WalPosition;

@@ -45,15 +45,18 @@ internal sealed partial class DivergenceComparison(ServerContext context, Server
             var wasInRecovery = seen.HasProcess
                 ? !seen.IsPrimary
                 : control.State is ControlState.ShutDownInRecovery or ControlState.InArchiveRecovery;
+            var timeline = seen.Timeline < primaryTimeline && seen.HasProcess && !seen.IsPrimary
+                ? await TimelineInFilesAsync(seen, cancellationToken)
+                : seen.Timeline;
             var observation = new DivergenceObservation
             {
-                LocalTimeline = seen.Timeline,
+                LocalTimeline = timeline,
                 LocalLsn = !wasInRecovery
                     ? control.Checkpoint
                     : seen.HasProcess ? seen.ReplayedLsn : control.MinimumRecoveryEnd,
                 WasInRecovery = wasInRecovery,
                 PrimaryTimeline = primaryTimeline,
-                PrimaryHistory = DivergenceCheck.NeedsHistory(seen.Timeline, primaryTimeline)
+                PrimaryHistory = DivergenceCheck.NeedsHistory(timeline, primaryTimeline)
                     ? TimelineHistoryFile.Parse(await session.HistoryAsync(primaryTimeline, cancellationToken))
                     : [],
                 ShutdownCheckpointEnd = !seen.HasProcess && control.State == ControlState.ShutDown
@@ -70,6 +73,16 @@ internal sealed partial class DivergenceComparison(ServerContext context, Server
         {
             return new(Divergence.CannotTell, $"{primary.Name} could not be asked: {error.Message}");
         }
+    }
+
+    /// <summary>
+    /// The timeline that a running standby has replayed. It may have gone on to a later one between two looks at it,
+    /// and lost its connection since: then neither its WAL receiver nor pg_control tells, and its files do.
+    /// </summary>
+    private async Task<uint> TimelineInFilesAsync(LocalPostgres seen, CancellationToken cancellationToken)
+    {
+        var end = await Task.Run(() => WalEnd.Read(context.DataDirectory, cancellationToken), cancellationToken);
+        return end.Position >= seen.ReplayedLsn ? Math.Max(seen.Timeline, end.Timeline) : seen.Timeline;
     }
 
     /// <summary>
