@@ -102,6 +102,12 @@ public sealed record DynamicConfig
     /// <summary><c>standby_cluster</c>; null unless it names a host, a port or a restore_command.</summary>
     public StandbyClusterConfig? StandbyCluster { get; init; }
 
+    /// <summary>
+    /// <c>routing_promote_beside_remote</c>: without <c>standby_cluster</c> its leader is promoted though a remote
+    /// server is a primary of the same database. Default false.
+    /// </summary>
+    public bool PromoteBesideRemote { get; init; }
+
     /// <summary><c>routing_health</c>: what is done about a server that is unwell.</summary>
     public HealthConfig Health { get; init; } = HealthConfig.Default;
 

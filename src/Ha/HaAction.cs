@@ -169,6 +169,9 @@ public abstract record HaAction
     /// <param name="Primary">The member; null: the remote primary that a standby cluster follows.</param>
     public sealed record CheckDivergence(string? Primary) : HaAction;
 
+    /// <summary>Ask the remote servers whether one of them is a primary of this database.</summary>
+    public sealed record AskRemote(Upstream Remote) : HaAction;
+
     /// <summary>Rewind to a primary.</summary>
     /// <param name="Primary">The member; null: the remote primary that a standby cluster follows.</param>
     public sealed record Rewind(string? Primary) : HaAction;
@@ -222,5 +225,5 @@ public abstract record HaAction
     public bool IsJob =>
         this is Bootstrap or BootstrapStandby or AbandonBootstrap or CopyMember or StartPrimary or StartStandby
         or Promote or Demote
-        or Follow or CheckDivergence or Rewind or Restart or CopySlots or Restore or PutBack;
+        or Follow or CheckDivergence or AskRemote or Rewind or Restart or CopySlots or Restore or PutBack;
 }

@@ -60,6 +60,10 @@ public static partial class HaLoop
         {
             return DecideSilentPromotion(o);
         }
+        if (DecideBesideRemote(o) is { } held)
+        {
+            return held;
+        }
         var memory = o.Memory;
         if (o.Memory.Sync?.Unanswered(o.Cluster!.Sync) is { } unanswered)
         {

@@ -27,8 +27,10 @@ public static partial class HaLoop
             PromotedIn = o.Ended is { Kind: JobKind.Promote, Result: JobResult.Done } && o.Lease.HoldsLeader
                 ? o.Lease.Term
                 : memory.PromotedIn,
-            Members =
-                o.Cluster is { } cluster ? memory.Members.After(cluster, o.Self, o.Paused, o.Now) : memory.Members,
+            Members = o.Cluster is { } cluster
+                ? WithRemote(o, memory.Members.After(cluster, o.Self, o.Paused, o.Now))
+                : memory.Members,
+            RemoteAnswer = leader == o.Self && !o.IsStandbyCluster ? memory.RemoteAnswer : null,
             PreparingSince = leader == o.Self ? memory.PreparingSince : null,
             LeavingSince = memory.LeavingSince is { } since && (o.ShutdownRequested || o.Order is not null
                 || o.Job is not null || CopiesSlotsSoon(o, memory))
@@ -230,6 +232,11 @@ public static partial class HaLoop
             SlotsCopiedAt = ended.EndedAt,
             NotStreamingSince = null,
         },
+        (JobKind.AskRemote, JobResult.Failed) => memory with { RemoteAnswer = (ended.EndedAt, ended.Detail) },
+        (JobKind.AskRemote, JobResult.Done) => memory with { RemoteAnswer = (ended.EndedAt, null) },
+        // What has said that it is a primary, and is silent now, may be one still.
+        (JobKind.AskRemote, JobResult.CannotTell) =>
+            memory with { RemoteAnswer = (ended.EndedAt, memory.RemoteAnswer?.Primary) },
         (JobKind.Restore, JobResult.Failed) => memory with { RestoreFailure = (memory.Restoring ?? "", ended.Detail) },
         (JobKind.Restore, JobResult.Done) => memory with { RestoreReached = memory.Restoring },
         (JobKind.PutBack, not JobResult.Done) =>

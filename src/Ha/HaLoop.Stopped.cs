@@ -81,7 +81,11 @@ public static partial class HaLoop
                     $"gives the leader key up: PostgreSQL does not start: {o.Memory.StandbyStartFailure}",
                     s_second, new HaAction.ReleaseLeader(null))
                 : Act(o, "starts_to_lead", "starts as a standby, to be promoted", null,
-                    new HaAction.StartStandby(null));
+                    new HaAction.StartStandby(LeftRemote(o)));
+        }
+        if (DecideBesideRemote(o) is { } held)
+        {
+            return held;
         }
         if (o.Local.Timeline < UsedTimeline(o))
         {

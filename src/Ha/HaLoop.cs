@@ -260,6 +260,7 @@ public static partial class HaLoop
         JobKind.Demote => "demoting",
         JobKind.Follow => "changing the upstream",
         JobKind.CheckDivergence => "comparing histories",
+        JobKind.AskRemote => "asking the remote servers",
         JobKind.Rewind => "rewinding",
         JobKind.Reinitialize => "reinitialize",
         JobKind.CopySlots => "copying logical slots",

@@ -51,6 +51,12 @@ public sealed record KnownMembers
     /// <summary>The cluster was paused.</summary>
     public bool Paused { get; init; }
 
+    /// <summary>
+    /// The remote servers that the cluster follows, or has followed: none of its members has been seen as a primary
+    /// since. Null: there are none.
+    /// </summary>
+    public Upstream? Remote { get; init; }
+
     /// <summary>When the last pause ended; null: this agent has seen none end.</summary>
     public TimeSpan? PauseEndedAt { get; init; }
 
@@ -100,6 +106,7 @@ public sealed record KnownMembers
     /// <summary>Equal when all is, the members compared one by one.</summary>
     public bool Equals(KnownMembers? other) =>
         other is not null && Leader == other.Leader && Paused == other.Paused && PauseEndedAt == other.PauseEndedAt
+        && Remote == other.Remote
         && Present.SequenceEqual(other.Present) && Departed.SequenceEqual(other.Departed);
 
     /// <inheritdoc/>

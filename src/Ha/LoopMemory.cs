@@ -140,6 +140,12 @@ public sealed record LoopMemory
     /// <summary>The members that were seen, also those whose key has vanished.</summary>
     public KnownMembers Members { get; init; } = KnownMembers.None;
 
+    /// <summary>
+    /// What the remote servers answered that the cluster follows no more: when, and which of them is a primary; null
+    /// there: none has said so. Null: this leader has not asked.
+    /// </summary>
+    public (TimeSpan At, string? Primary)? RemoteAnswer { get; init; }
+
     /// <summary>The highest position that was published in this history.</summary>
     public PublishedPosition Published { get; init; }
 

@@ -219,6 +219,9 @@ public enum JobKind
     /// <summary>A comparison of the local data with the primary's history.</summary>
     CheckDivergence,
 
+    /// <summary>A question to the remote servers: whether one of them is a primary.</summary>
+    AskRemote,
+
     /// <summary>pg_rewind.</summary>
     Rewind,
 

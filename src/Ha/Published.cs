@@ -67,8 +67,8 @@ public static class Published
             Cluster.Role.Primary,
         { Local.Server: ServerState.Running or ServerState.Unresponsive, Job.Kind: JobKind.Promote } =>
             Cluster.Role.Promoted,
-        { Local.Server: ServerState.Running or ServerState.Unresponsive, IsStandbyCluster: true, Leader: { } leader }
-            when leader == o.Self => Cluster.Role.StandbyLeader,
+        { Local.Server: ServerState.Running or ServerState.Unresponsive, Leader: { } leader }
+            when leader == o.Self && (o.IsStandbyCluster || HaLoop.IsHeldByRemote(o)) => Cluster.Role.StandbyLeader,
         { Local.Server: ServerState.Running or ServerState.Unresponsive } => Cluster.Role.Replica,
         { Memory.Demoted: true } => Cluster.Role.Demoted,
         { Local.HasRecoverySignal: true } => Cluster.Role.Replica,

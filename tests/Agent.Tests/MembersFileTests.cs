@@ -17,6 +17,7 @@ public sealed class MembersFileTests : IDisposable
     {
         Leader = "a",
         Paused = true,
+        Remote = new Upstream(new HostPort("far", 5432), "here") { Others = [new HostPort("farther", 5433)] },
         Present = KnownMembers.None.Present.Add("a", Member("a", Role.Primary))
             .Add("b", Member("b", Role.Replica) with { Routing = null }),
         Departed = KnownMembers.None.Departed.Add(

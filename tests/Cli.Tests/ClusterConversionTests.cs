@@ -87,11 +87,12 @@ public sealed class ClusterConversionTests
     public async Task A_promotion_takes_the_section_away_and_waits_for_the_primary(string options, string remote)
     {
         var ctl = new Ctl();
-        await using var rest = RestStub.Start(call =>
+        RestStub? stub = null;
+        await using var rest = stub = RestStub.Start(call =>
         {
             if (call.Line == "PATCH /config")
             {
-                ctl.Dcs.Put("members/pg-a", MemberKey(null, "primary"));
+                ctl.Dcs.Put("members/pg-a", MemberKey(stub, "primary"));
             }
             return (200, Standby + remote + "]}");
         });
@@ -101,7 +102,39 @@ public sealed class ClusterConversionTests
 
         Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
         Assert.EndsWith("cluster is successfully promoted\n", ended.Output, StringComparison.Ordinal);
-        Assert.Equal("""{"standby_cluster":null}""", rest.Calls.Single(call => call.Line == "PATCH /config").Body);
+        Assert.Equal(
+            options == "--force"
+                ? """
+                  {"standby_cluster":null,"routing_promote_beside_remote":true}
+                  {"routing_promote_beside_remote":null}
+                  """
+                : """{"standby_cluster":null}""",
+            string.Join('\n', rest.Calls.Where(call => call.Line == "PATCH /config").Select(call => call.Body)));
+    }
+
+    [Theory]
+    [InlineData("--yes", 1)]
+    [InlineData("--force", 0)]
+    public async Task A_leader_that_waits_for_the_other_side_is_promoted_by_force_alone(string options, int code)
+    {
+        var ctl = new Ctl();
+        RestStub? stub = null;
+        await using var rest = stub = RestStub.Start(call =>
+        {
+            if (call.Line == "PATCH /config")
+            {
+                ctl.Dcs.Put("members/pg-a", MemberKey(stub, "primary"));
+            }
+            return (200, "{}");
+        });
+        Lead(ctl, rest, "standby_leader", """{"ttl":30}""");
+
+        var ended = await ctl.RunAsync($"promote-cluster pay {options}");
+
+        Assert.Equal(code, ended.ExitCode);
+        Assert.Contains("still is a primary. First there: routingctl demote-cluster", ended.Output + ended.Error,
+            StringComparison.Ordinal);
+        Assert.Equal(code == 0, rest.Calls.Any(call => call.Line == "PATCH /config"));
     }
 
     [Theory]
@@ -133,12 +166,13 @@ public sealed class ClusterConversionTests
         string commandLine, string role, string config, string then)
     {
         var ctl = new Ctl();
-        await using var rest = RestStub.Start(call =>
+        RestStub? stub = null;
+        await using var rest = stub = RestStub.Start(call =>
         {
             if (call.Line == "PATCH /config")
             {
                 ctl.Dcs.Put("routing/demotion", """{"lsn":"0/5000110","timeline":3}""");
-                ctl.Dcs.Put("members/pg-a", MemberKey(null, then));
+                ctl.Dcs.Put("members/pg-a", MemberKey(stub, then));
             }
             return (200, Primary + """{"host":"far","port":5432,"system_id":"7","in_recovery":false}]}""");
         });

@@ -98,6 +98,74 @@ public sealed class StandbyClusterTests
         Assert.Contains(HaLoop.Decide(Leader(s_standby, "{}")).Actions, action => action is HaAction.Promote);
 
     [Fact]
+    public void Without_the_section_it_asks_the_remote_servers_before_it_is_promoted()
+    {
+        var o = Left(s_standby);
+        Decides(o, "asks_remote", new HaAction.AskRemote(s_remote));
+        Assert.Equal(Role.StandbyLeader, Published.Role(o));
+
+        var free = o with { Ended = Asked(JobResult.Done, "no remote server that answers is a primary") };
+        Assert.Contains(HaLoop.Decide(free).Actions, action => action is HaAction.Promote);
+        var lost = o with { Ended = Asked(JobResult.CannotTell, "far:5433 does not answer") };
+        Assert.Contains(HaLoop.Decide(lost).Actions, action => action is HaAction.Promote);
+        Assert.Equal(Role.Replica, Published.Role(free with { Memory = HaLoop.Decide(free).Memory }));
+    }
+
+    [Fact]
+    public void While_a_remote_server_is_a_primary_it_is_not_promoted_and_asks_again()
+    {
+        var held = Left(s_standby) with { Ended = Asked(JobResult.Failed, "far:5433 still is a primary") };
+
+        var decision = Decides(held, "remote_primary");
+        Assert.Contains("far:5433 still is a primary", decision.Reason, StringComparison.Ordinal);
+        var later = held with { Ended = null, Memory = decision.Memory };
+        Assert.Equal(Role.StandbyLeader, Published.Role(later));
+        Decides(later with { Now = Every.Now + TimeSpan.FromSeconds(3) }, "asks_remote",
+            new HaAction.AskRemote(s_remote));
+        Decides(later with { Ended = Asked(JobResult.CannotTell, "far:5433 does not answer") }, "remote_primary");
+        Decides(later with { Local = s_standby with { Following = new Upstream(new HostPort("b", 5432), "a") } },
+            "follows_remote", new HaAction.Follow(s_remote));
+    }
+
+    [Fact]
+    public void An_operator_may_say_that_two_primaries_are_meant() => Assert.Contains(
+        HaLoop.Decide(Left(s_standby, """{"routing_promote_beside_remote":true}""")).Actions,
+        action => action is HaAction.Promote);
+
+    [Fact]
+    public void A_former_primary_that_is_down_asks_too_before_it_starts_as_one()
+    {
+        Decides(Left(s_wasPrimary), "asks_remote", new HaAction.AskRemote(s_remote));
+        Decides(Left(s_wasPrimary) with { Ended = Asked(JobResult.Failed, "far:5433 still is a primary") },
+            "remote_primary");
+        Decides(Left(s_wasPrimary with { HasRecoverySignal = true }), "starts_to_lead",
+            new HaAction.StartStandby(s_remote));
+    }
+
+    [Fact]
+    public void The_remote_cluster_is_known_until_a_member_of_this_one_is_a_primary()
+    {
+        var followed = HaLoop.Decide(Leader(s_standby)).Memory.Members;
+        Assert.Equal(s_remote, followed.Remote);
+
+        Assert.Equal(s_remote, After(s_standby, Role.Replica));
+        Assert.Null(After(s_primary, Role.Primary));
+        Assert.Null(After(s_standby, Role.Primary));
+
+        Upstream? After(LocalPostgres local, Role leader)
+        {
+            var o = Every.Of(local, local.IsPrimary ? "a" : "b", local.IsPrimary ? s_held : default,
+                config: Every.Config("{}"));
+            var other = o.Cluster!.Members["b"] with { Role = leader };
+            return HaLoop.Decide(o with
+            {
+                Memory = new LoopMemory { Members = followed, DivergenceTerm = new Term(50) },
+                Cluster = o.Cluster with { Members = o.Cluster.Members.SetItem("b", other) },
+            }).Memory.Members.Remote;
+        }
+    }
+
+    [Fact]
     public void After_the_demotion_it_compares_once_and_starts_whether_the_remote_can_tell_or_not()
     {
         Decides(Leader(s_wasPrimary), "compares", new HaAction.CheckDivergence(null));
@@ -217,6 +285,15 @@ public sealed class StandbyClusterTests
         Assert.Equal((code, string.Join(", ", actions.AsEnumerable())),
             (decision.Code, string.Join(", ", decision.Actions)));
         return decision;
+    }
+
+    private static JobEnd Asked(JobResult result, string detail) => new(JobKind.AskRemote, result, detail, Every.Now);
+
+    /// <summary>A leader whose configuration has no section any more.</summary>
+    private static Observation Left(LocalPostgres local, string config = "{}")
+    {
+        var o = Leader(local, config);
+        return o with { Memory = o.Memory with { Members = o.Memory.Members with { Remote = s_remote } } };
     }
 
     private static Observation Leader(LocalPostgres local, string? config = null) =>

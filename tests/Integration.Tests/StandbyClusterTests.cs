@@ -12,11 +12,21 @@ public sealed class StandbyClusterTests
 
     private static readonly int s_nodes = Environment.GetEnvironmentVariable("ROUTING_TEST_FULL") is "1" ? 3 : 2;
 
+    /// <summary>
+    /// The commands of <c>docs/standby-cluster.md</c>, in its order: the side, and what is run there.
+    /// </summary>
+    private readonly Queue<(char Side, string[] Words)> _page = new(
+        Repository.Document("standby-cluster.md").Split('\n').Select(line => line.Trim())
+            .Where(line => line.Length > 3 && line[1..3] == "$ ")
+            .Select(line => (line[0], line[3..].Split(' '))));
+
     [Fact]
     public async Task Two_data_centres_replicate_fail_over_and_switch_without_a_loss()
     {
         await using var a = await StartPrimarySideAsync();
+        await DoesAsync(a, "a$ edit-config");
         await using var b = await StartStandbySideAsync(a);
+        await DoesAsync(b, "b$ list");
         await (await a.LeaderAsync()).SqlAsync("CREATE TABLE counter AS SELECT 0 AS n");
         await using var counter = Counter.Start([.. a.Nodes, .. b.Nodes]);
         await counter.MoreAsync(20);
@@ -40,27 +50,71 @@ public sealed class StandbyClusterTests
         await FollowsAsync(b, counter);
         Assert.Equal((200, 200, 503), (await next.StatusAsync("/standby-leader"), await next.StatusAsync("/leader"),
             await next.StatusAsync("/primary")));
+        await DoesAsync(b, "b$ switchover");
+        next = await StandbyLeaderAsync(b, not: next);
         await a.HealthyAsync(s_patience);
+
+        // By mistake: the section is taken away while the other side is the primary.
+        var (edited, problem) = await b.CtlAsync("edit-config", "--set", "standby_cluster=null", "--force", "-q");
+        Assert.True(edited == 0, problem);
+        await b.UntilAsync(() => Task.FromResult(next.CountInLog("[remote_primary]") > 0),
+            "the standby leader is not promoted", s_patience);
+        Assert.Equal((200, 503), (await next.StatusAsync("/standby-leader"), await next.StatusAsync("/primary")));
+        var (code, _) = await next.SendAsync(
+            "PATCH", "/config", new JsonObject { ["standby_cluster"] = SectionFor(a) });
+        Assert.Equal(200, code);
+        await FollowsAsync(b, counter);
         var rewinds = a.Nodes.Sum(node => node.CountInLog("[rewinds]"));
 
         // By mistake: the other side still is the primary.
-        var (refused, why) = await b.CtlAsync("promote-cluster", "--yes");
-        Assert.True(refused == 1 && why.Contains("still is the primary", StringComparison.Ordinal), why);
+        var why = await DoesAsync(b, "b$ promote-cluster", code: 1);
+        Assert.Contains("still is the primary", why, StringComparison.Ordinal);
 
         // The switch: one command on each side.
-        var (demoted, told) = await a.CtlAsync(["demote-cluster", "--yes", .. Remote(b)]);
-        Assert.True(demoted == 0, told + a.Report());
+        var told = await DoesAsync(a, "a$ demote-cluster", values: Remote(b));
         var command = told.Split('\n').Single(line => line.Contains("promote-cluster", StringComparison.Ordinal));
-        var lsn = command.Split("--lsn ")[1].Split(' ')[0];
-        var timeline = command.Split("--timeline ")[1].Split(' ')[0].Trim();
-        var (promoted, told2) = await b.CtlAsync("promote-cluster", "--yes", "--lsn", lsn, "--timeline", timeline);
-        Assert.True(promoted == 0, told2 + b.Report());
+        await DoesAsync(b, "b$ promote-cluster", values: command.Trim().Split(' ')[2..]);
 
         await counter.MoreAsync(20);
         await FollowsAsync(a, counter);
+        await DoesAsync(a, "a$ list");
         Assert.Empty(counter.Faults);
         Assert.Equal("False", await (await b.LeaderAsync(within: s_patience)).SqlAsync("SELECT pg_is_in_recovery()"));
         Assert.Equal(rewinds, a.Nodes.Sum(node => node.CountInLog("[rewinds]")));
+
+        // The other side is lost: only force makes this one a primary.
+        await counter.StopAsync();
+        foreach (var node in b.Nodes)
+        {
+            await node.KillAsync();
+        }
+        await DoesAsync(a, "a$ promote-cluster");
+        Assert.Empty(_page);
+        Assert.Equal("False", await (await a.LeaderAsync(within: s_patience)).SqlAsync("SELECT pg_is_in_recovery()"));
+        var config = (await a.Keys.GetAsync("config"))!.Json.ToJsonString();
+        Assert.DoesNotContain("routing_", config, StringComparison.Ordinal);
+    }
+
+    /// <summary>Runs the page's next command, which has to be this one.</summary>
+    /// <param name="cluster">The side that it is run on.</param>
+    /// <param name="name">The page's prompt for that side, and the command.</param>
+    /// <param name="values">Options with the values of this test, in place of the page's.</param>
+    /// <param name="code">The exit code that it has to have.</param>
+    /// <returns>What it printed.</returns>
+    private async Task<string> DoesAsync(TestCluster cluster, string name, string[]? values = null, int code = 0)
+    {
+        var (side, words) = _page.Dequeue();
+        Assert.Equal(("routingctl", name), (words[0], $"{side}$ {words[1]}"));
+        string[] command = [.. words[1..]];
+        for (var i = 0; values is not null && i + 1 < values.Length; i += 2)
+        {
+            var at = Array.IndexOf(command, values[i]);
+            Assert.True(at >= 0, $"the page's command has no {values[i]}: {string.Join(' ', command)}");
+            command[at + 1] = values[i + 1];
+        }
+        var (ended, output) = await cluster.CtlAsync(command);
+        Assert.True(ended == code, $"{string.Join(' ', command)}: exit code {ended}: {output}\n{cluster.Report()}");
+        return output;
     }
 
     private static Task<TestCluster> StartPrimarySideAsync() => TestCluster.StartAsync(new TestClusterOptions
@@ -69,7 +123,6 @@ public sealed class StandbyClusterTests
         Dcs = new JsonObject
         {
             ["synchronous_mode"] = true,   // a leader that is killed must not take a number along
-            ["slots"] = new JsonObject { ["other_side"] = new JsonObject { ["type"] = "physical" } },
         },
     });
 
@@ -78,7 +131,11 @@ public sealed class StandbyClusterTests
         var b = await TestCluster.PrepareAsync(new TestClusterOptions
         {
             Nodes = s_nodes,
-            Dcs = new JsonObject { ["standby_cluster"] = SectionFor(a) },
+            Dcs = new JsonObject
+            {
+                ["standby_cluster"] = SectionFor(a),
+                ["slots"] = new JsonObject { ["other_side"] = new JsonObject { ["type"] = "physical" } },
+            },
         });
         try
         {
@@ -202,10 +259,15 @@ public sealed class StandbyClusterTests
                 $"{count} more numbers are counted");
         }
 
-        public async ValueTask DisposeAsync()
+        public async Task StopAsync()
         {
             await _stop.CancelAsync();
             await _work;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await StopAsync();
             _stop.Dispose();
         }
 

@@ -109,11 +109,30 @@ public sealed class StandbyClusterTests
                 return Problem;
             }
             Storm();
-            _ = Until(() => Follows, 180, "after the faults all follow again") && SwitchHere() && SwitchBack();
+            _ = Until(() => Follows, 180, "after the faults all follow again") && Mistake() && SwitchHere()
+                && SwitchBack();
             return Problem;
         }
 
         private string? Problem => _problem ?? _cluster.Invariants.Violation;
+
+        /// <summary>
+        /// The section is taken away while the remote primary runs: nobody is promoted, whatever fails in the cluster
+        /// while the remote primary can be asked.
+        /// </summary>
+        private bool Mistake()
+        {
+            Configure(null);
+            for (var i = 0; i < 6; i++)
+            {
+                World.At(World.Between(1000, 15000), () => Strike(World.Random.Next(2)));
+            }
+            World.RunUntil(() => Problem is not null, TimeSpan.FromSeconds(20));
+            _cluster.Network.MendAll();
+            _cluster.Nodes.ForEach(node => node.StartAgent());
+            Configure(Followed);
+            return Until(() => Follows, 180, "after a mistake all follow again");
+        }
 
         /// <summary>The remote primary ends cleanly, and this cluster is promoted when it has everything.</summary>
         private bool SwitchHere()
@@ -182,11 +201,13 @@ public sealed class StandbyClusterTests
             }
         }
 
-        private void Strike()
+        private void Strike() => Strike(World.Random.Next(6));
+
+        private void Strike(int kind)
         {
             var node = _cluster.Nodes[World.Random.Next(_cluster.Nodes.Count)];
             var lasts = World.Between(200, 9000);
-            switch (World.Random.Next(6))
+            switch (kind)
             {
                 case 0:
                     node.Server.Kill("a crash");

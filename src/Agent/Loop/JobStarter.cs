@@ -99,6 +99,7 @@ internal sealed class JobStarter(
                 await SourceAsync(check.Primary, members, run, t) is { } primary
                     ? End(await postgres.CheckDivergenceAsync(primary, t))
                     : (JobResult.CannotTell, "no server of the remote cluster answers")),
+            HaAction.AskRemote ask => (JobKind.AskRemote, (_, t) => AskRemoteAsync(ask.Remote, run, t)),
             HaAction.Rewind rewind => (JobKind.Rewind, async (p, t) =>
                 await SourceAsync(rewind.Primary, members, run, t) is { } primary
                     ? await RewindAsync(primary, p, t)
@@ -149,6 +150,26 @@ internal sealed class JobStarter(
         return hosts is [var host, ..]
             ? new Member { Name = "the remote primary", Address = host }
             : null;
+    }
+
+    /// <summary>
+    /// Failed: which remote server is a primary of this database. Done: none is. CannotTell: none that answers.
+    /// </summary>
+    private async Task<(JobResult, string)> AskRemoteAsync(
+        Upstream remote, PerformedRun run, CancellationToken cancellationToken)
+    {
+        var own = run.Observation.Local.Control?.SystemId;
+        var answers = await postgres.AskRemoteAsync(remote.Addresses, cancellationToken);
+        if (answers.FirstOrDefault(answer => answer is { Problem: null, IsInRecovery: false } && answer.SystemId == own)
+            is { } primary)
+        {
+            return (JobResult.Failed, $"{primary.Address} still is a primary of this database");
+        }
+        var silent = answers.Where(answer => answer.Problem is not null)
+            .Select(answer => $"{answer.Address} does not answer: {answer.Problem}").ToList();
+        return silent.Count == 0
+            ? (JobResult.Done, "no remote server is a primary of this database")
+            : (JobResult.CannotTell, string.Join("; ", silent));
     }
 
     /// <summary>A copy of the remote primary, started as its standby: the first member of the cluster.</summary>

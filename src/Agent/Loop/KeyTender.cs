@@ -28,7 +28,7 @@ internal sealed partial class KeyTender(
             await publisher.PublishAsync(
                 RecordOf(o, member), o.Cluster, o.Timing.LoopWait, limit.Token);
             if (o.Lease.HoldsLeader && o.Local.Server == ServerState.Running && keeper.View.HoldsLeader
-                && (o.Local.IsPrimary || o.IsStandbyCluster))
+                && (o.Local.IsPrimary || o.IsStandbyCluster || HaLoop.IsHeldByRemote(o)))
             {
                 await leaderKeys.TendAsync(o, member, limit.Token);
             }
@@ -60,7 +60,7 @@ internal sealed partial class KeyTender(
             Role = role,
             Version = RoutingVersion.Compatible,
             CheckpointAfterPromotePending =
-                o.Lease.HoldsLeader && !o.IsStandbyCluster
+                o.Lease.HoldsLeader && !o.IsStandbyCluster && role != Role.StandbyLeader
                 && !(o.Local.IsPrimary && o.Local.CheckpointedSincePromotion),
             Tags = o.Memory.LeavingSince is null ? member.Tags : LeaveSet.Publish(member.Tags),
             PendingRestart = !o.Local.PendingRestart.IsEmpty,

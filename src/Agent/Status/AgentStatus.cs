@@ -145,7 +145,7 @@ internal sealed record AgentStatus
         || (Failsafe is { } notice && notice.Left(Timing.Ttl, now, time) > TimeSpan.Zero);
 
     /// <summary>The cluster follows another one.</summary>
-    public bool IsStandbyCluster => Config.StandbyCluster is not null;
+    public bool IsStandbyCluster => Config.StandbyCluster is not null || Role == Role.StandbyLeader;
 
     /// <summary><c>streaming</c>, <c>in archive recovery</c>, or null: only of a standby that answers.</summary>
     public string? ReplicationState =>

@@ -162,6 +162,10 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
             json.WriteString("scope", scope);
             json.WriteString("leader", members.Leader);
             json.WriteBoolean("paused", members.Paused);
+            if (members.Remote is { } remote)
+            {
+                Write(json, remote);
+            }
             json.WriteStartArray("members");
             foreach (var member in members.Present.Values.Where(
                 m => m.ApiUrl is not null && !members.Departed.ContainsKey(m.Name)))
@@ -194,6 +198,33 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
             json.WriteBoolean("in_pause", departed.InPause);
         }
         json.WriteEndObject();
+    }
+
+    private static void Write(Utf8JsonWriter json, Upstream remote)
+    {
+        json.WriteString("remote_slot", remote.SlotName);
+        json.WriteStartArray("remote");
+        foreach (var address in remote.Addresses)
+        {
+            json.WriteStartObject();
+            json.WriteString("host", address.Host);
+            json.WriteNumber("port", address.Port);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    private static Upstream? Remote(JsonElement kept)
+    {
+        if (!kept.TryGetProperty("remote", out var list))
+        {
+            return null;
+        }
+        var addresses = list.EnumerateArray()
+            .Select(item => new HostPort(String(item, "host") ?? "", item.GetProperty("port").GetInt32())).ToList();
+        return addresses is [var first, .. var others]
+            ? new Upstream(first, String(kept, "remote_slot")) { Others = [.. others] }
+            : null;
     }
 
     /// <summary>Device and inode of the data directory, which a copy of it does not have.</summary>
@@ -232,7 +263,7 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
         return new KnownMembers
         {
             Present = present, Departed = departed, Leader = String(kept, "leader"),
-            Paused = kept.GetProperty("paused").GetBoolean(),
+            Paused = kept.GetProperty("paused").GetBoolean(), Remote = Remote(kept),
         };
     }
 

@@ -32,14 +32,13 @@ internal sealed class ClusterConversion(Session session, bool isDryRun)
     /// <summary>Prints a step, with the time.</summary>
     public void Tell(string step) => session.Screen.WriteLine($"{session.Timestamp(withFraction: false)} {step}");
 
-    /// <summary>Changes the section at the leader.</summary>
+    /// <summary>Changes the dynamic configuration at the leader.</summary>
     /// <returns>False in a dry run.</returns>
     /// <exception cref="CtlException">The leader did not take it.</exception>
-    public async Task<bool> ChangeAsync(Member leader, JsonObject? section, CancellationToken cancellationToken)
+    public async Task<bool> ChangeAsync(Member leader, JsonObject change, CancellationToken cancellationToken)
     {
         var reply = await new MemberCalls(session, isDryRun).SendAsync(
-            leader, HttpMethod.Patch, "/config", new JsonObject { ["standby_cluster"] = section?.DeepClone() },
-            MemberCalls.QuickTimeout, cancellationToken);
+            leader, HttpMethod.Patch, "/config", change, MemberCalls.QuickTimeout, cancellationToken);
         return reply switch
         {
             null => false,

@@ -90,7 +90,8 @@ internal sealed class DemoteClusterCommand(Session session, DemoteClusterCommand
             throw new CtlException("Aborting demote-cluster");
         }
         _conversion.Tell($"{leader.Name} is asked to stop its writes");
-        if (!await _conversion.ChangeAsync(leader, request.Section, cancellationToken))
+        if (!await _conversion.ChangeAsync(
+            leader, new JsonObject { ["standby_cluster"] = request.Section.DeepClone() }, cancellationToken))
         {
             return ExitCode.Success;
         }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using Routing.Cli.Members;
 using Routing.Cluster;
 
@@ -14,6 +15,8 @@ internal sealed class PromoteClusterCommand(Session session, PromoteClusterComma
     /// <summary>The command line.</summary>
     internal sealed record Request(
         string Cluster, int? Group, Lsn? Lsn, uint Timeline, TimeSpan Timeout, bool Yes, bool Force, bool DryRun);
+
+    private const string BesideRemote = "routing_promote_beside_remote";
 
     private readonly ClusterConversion _conversion = new(session, request.DryRun);
 
@@ -62,11 +65,12 @@ internal sealed class PromoteClusterCommand(Session session, PromoteClusterComma
         var before = await store.ReadAsync(cancellationToken);
         session.HintIfUnknown(before, request.Cluster, request.Group);
         var leader = ClusterConversion.Leader(before);
-        if (before.Config?.StandbyCluster is null)
+        var isHeld = before.Config?.StandbyCluster is null && leader.Role == Role.StandbyLeader;
+        if (before.Config?.StandbyCluster is null && !isHeld)
         {
             throw new CtlException("Cluster is already in the required state");
         }
-        if (before.Config.Pause)
+        if (before.Config?.Pause ?? false)
         {
             throw new CtlException("Cluster is paused: nobody would be promoted", "See routingctl resume.");
         }
@@ -76,7 +80,16 @@ internal sealed class PromoteClusterCommand(Session session, PromoteClusterComma
                 $"{leader.Name} is {leader.Role.ToWire()} and {leader.State.ToWire()}, no running standby leader",
                 request.Force);
         }
-        await CheckAsync(leader, cancellationToken);
+        if (isHeld)
+        {
+            _conversion.Objects(
+                $"{leader.Name} follows no more by its configuration, and waits while a server of the other side still "
+                    + "is a primary. First there: routingctl demote-cluster", request.Force);
+        }
+        else
+        {
+            await CheckAsync(leader, cancellationToken);
+        }
         if (!request.Yes && !request.Force && !request.DryRun && !await session.Prompts.ConfirmAsync(
             $"Are you sure you want to promote {request.Cluster}? {leader.Name} will accept writes",
             cancellationToken))
@@ -84,15 +97,33 @@ internal sealed class PromoteClusterCommand(Session session, PromoteClusterComma
             throw new CtlException("Aborting promote-cluster");
         }
         _conversion.Tell($"{leader.Name} is asked to stop following");
-        if (!await _conversion.ChangeAsync(leader, null, cancellationToken))
+        if (!await _conversion.ChangeAsync(leader, PromotionOf(request.Force), cancellationToken))
         {
             return ExitCode.Success;
         }
         await _conversion.WaitAsync(
             store, now => now.LeaderMember is { Role: Role.Primary, State: PostgresState.Running },
             "was not promoted", cancellationToken);
+        if (request.Force)
+        {
+            // What was meant for this promotion must not allow the next one.
+            var now = ClusterConversion.Leader(await store.ReadAsync(cancellationToken));
+            await _conversion.ChangeAsync(
+                now, new JsonObject { [BesideRemote] = null }, cancellationToken);
+        }
         _conversion.Tell("cluster is successfully promoted");
         return ExitCode.Success;
+    }
+
+    /// <summary>The change of the dynamic configuration that promotes its leader.</summary>
+    private static JsonObject PromotionOf(bool isForced)
+    {
+        var change = new JsonObject { ["standby_cluster"] = null };
+        if (isForced)
+        {
+            change[BesideRemote] = true;
+        }
+        return change;
     }
 
     /// <summary>The other side has stopped, and this one has all of it.</summary>

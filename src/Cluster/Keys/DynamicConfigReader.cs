@@ -51,6 +51,7 @@ public static class DynamicConfigReader
             PermanentSlots = slots.Permanent,
             IgnoreSlots = slots.Ignored,
             StandbyCluster = StandbyCluster(root),
+            PromoteBesideRemote = root.Boolean("routing_promote_beside_remote", false),
             Health = root.Object("routing_health") is { } health ? Health(health) : HealthConfig.Default,
             Postgresql = postgresql?.Json ?? default,
             UseSlots = postgresql?.Boolean("use_slots", true) ?? true,

@@ -31,7 +31,7 @@ public sealed record ConfigReview(
         "master_stop_timeout", "primary_race_backoff", "synchronous_mode", "synchronous_mode_strict",
         "synchronous_node_count", "failsafe_mode", "check_timeline", "pause", "member_slots_ttl", "slots",
         "permanent_slots", "permanent_replication_slots", "ignore_slots", "standby_cluster", "postgresql",
-        "routing_health", "switchover_grace", "switchover_strict",
+        "routing_health", "routing_promote_beside_remote", "switchover_grace", "switchover_strict",
     ];
 
     private static readonly string[] s_postgresqlNames =

@@ -191,6 +191,7 @@ internal static class SettingsTable
         standby_cluster = {restore_command: x, primary_slot_name: y} | honoured | StandbyClusterTests
         standby_cluster = {host: a, create_replica_methods: [x]} | honoured | StandbyClusterTests
         standby_cluster = {host: a, archive_cleanup_command: x, recovery_min_apply_delay: 5} | honoured | StandbyClusterTests
+        routing_promote_beside_remote = on | honoured | StandbyClusterTests
         my_tool = 5 | named | nothing reads it
         postgresql.use_slots = off | honoured | SlotPlannerTests
         postgresql.callbacks = {on_start: /x} | honoured | HookTests
