@@ -43,7 +43,7 @@ public sealed class ConfigurationAcceptanceTests
     }
 
     [Fact]
-    public async Task A_file_of_the_operators_that_breaks_it_leaves_the_last_good_parameters_in_force()
+    public async Task A_file_of_the_operators_is_included_and_a_broken_one_leaves_the_last_good_parameters_in_force()
     {
         await using var node = await TestNode.PrimaryAsync("a");
         await ApplyAsync(node, """{"postgresql": {"parameters": {"work_mem": "7MB"}}}""");
@@ -58,6 +58,13 @@ public sealed class ConfigurationAcceptanceTests
         Assert.Equal("7MB", await node.ValueAsync("SELECT current_setting('work_mem')"));
         await ApplyAsync(node, """{"postgresql": {"parameters": {"work_mem": "11MB"}}}""");
         Assert.Equal("11MB", await node.ValueAsync("SELECT current_setting('work_mem')"));
+
+        await File.WriteAllTextAsync(node["good.conf"], "maintenance_work_mem = 33MB\n", Cancellation);
+        await ApplyAsync(
+            node,
+            $$$"""{"postgresql": {"custom_conf": "{{{node["good.conf"]}}}", "parameters": {"work_mem": "9MB"} } }""");
+        Assert.Equal("9MB 33MB", await node.ValueAsync(
+            "SELECT current_setting('work_mem') || ' ' || current_setting('maintenance_work_mem')"));
     }
 
     [Fact]
