@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
 using Npgsql;
 using Routing.TestKit;
 
@@ -36,7 +37,7 @@ public sealed class MovedSessionTests(ClusterFixture fixture)
             }
             foreach (var one in holding)
             {
-                await RunAsync(one, "SET search_path = pg_temp");
+                await RunAsync(one, "CREATE TEMP TABLE held (id int)");
             }
             await proxy.UntilAsync(
                 async () => (await proxy.MetricsAsync()).Contains(
@@ -142,17 +143,21 @@ public sealed class MovedSessionTests(ClusterFixture fixture)
         string? heard = null;
         carried.Notification += (_, news) => heard = news.Payload;
 
-        var key = (await cluster.Keys.GetAsync("leader"))!;
-        await cluster.Keys.PutAsync(
-            "routing/switchover",
-            $$"""{"id":"test","leader":"{{leader.Name}}","term":{{key.CreateRevision}},"left_ms":60000}""");
         await proxy.UntilAsync(
-            async () => await leader.SqlAsync(
-                "SELECT count(*) FROM pg_stat_activity WHERE usename = 'survivor' AND state = 'idle' "
-                + "AND query LIKE '%pg_listening_channels%'") == "2",
-            "both sessions have told what they hold");
-        var (code, output) = await cluster.CtlAsync("switchover", cluster.Scope, "--leader", leader.Name, "--force");
-        Assert.True(code == 0, output);
+            async () => (await proxy.MetricsAsync()).Contains("routing_proxy_registered 1", StringComparison.Ordinal),
+            "the proxy is registered");
+        // The leader waits until the proxy has asked them, however long that takes here.
+        await cluster.ConfigureAsync(new JsonObject { ["switchover_grace"] = 60 });
+        try
+        {
+            var (code, text) =
+                await leader.SendAsync("POST", "/switchover", new JsonObject { ["leader"] = leader.Name });
+            Assert.True(code == 200, $"{text}\n{proxy.Log}\n{cluster.Report()}");
+        }
+        finally
+        {
+            await cluster.ConfigureAsync(new JsonObject { ["switchover_grace"] = null });
+        }
 
         Assert.Equal(5L, await byProtocol.ExecuteScalarAsync(Cancellation));
         Assert.Equal("a2", await ValueAsync(carried, "EXECUTE by_sql(1, 'a')"));

@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Routing.Proxy.Wire;
 
@@ -16,6 +18,8 @@ internal struct HiddenSettingScan
     private const int Window = 512;
     private const byte Blank = 0x20;   // or-ed to every byte: letters are small then, and few others change
     private const byte Underscore = (byte)'_' | Blank;
+
+    private static readonly SearchValues<byte> s_marks = SearchValues.Create("=;./-"u8);
 
     private Place _place;
     private byte _matched;   // letters of the word that is looked for
@@ -46,6 +50,7 @@ internal struct HiddenSettingScan
     }
 
     /// <summary>A part of the body.</summary>
+    [SkipLocalsInit]
     public void Feed(ReadOnlySpan<byte> body)
     {
         if (_place == Place.Name)
@@ -94,9 +99,18 @@ internal struct HiddenSettingScan
                 _isInWord = next > at ? IsOfWord(part[next - 1]) : _isInWord;
                 at = next;
             }
+            else if (_place == Place.Setting && _matched == 0 && !_isInWord && EndOfName(part[at..]) is var end and > 0)
+            {
+                (_place, at) = (Place.Text, at + end);
+                continue;
+            }
             Take(part[at++]);
         }
     }
+
+    // Behind the end of a setting's name that has nothing of interest in it; 0: it is looked at byte by byte.
+    private static int EndOfName(ReadOnlySpan<byte> part) =>
+        part.IndexOfAny(s_marks) is var mark && mark >= 0 && part[mark] is (byte)'=' or (byte)';' ? mark + 1 : 0;
 
     private void Take(byte next)
     {
