@@ -206,5 +206,5 @@ slowest_tests() {
             sed -nE -e 's/.* name="([^"]*)".* time="([0-9.]+)".*/\2 \1/p; t' \
                 -e 's/.* time="([0-9.]+)".* name="([^"]*)".*/\1 \2/p'
     done | sort -rn | sed -n '1,10{s/^\([0-9]*\)\(\.[0-9]\)\{0,1\}[0-9]* \(.*\)/\1\2 s  \3/;p}' |
-        plain_xml | sed 's/^/   /'
+        plain_xml | sed 's/^/   /' || true   # a report without a test has nothing for grep
 }
