@@ -59,6 +59,36 @@ public class ClusterOverviewTests
     }
 
     [Fact]
+    public void An_announced_switchover_is_shown_and_read_back()
+    {
+        var leader = new Member
+        {
+            Name = "n1", Role = Role.Primary, State = PostgresState.Running, Timeline = 3,
+            Address = new HostPort("10.0.0.1", 5432), ApiUrl = "http://10.0.0.1:8008/patroni",
+        };
+        var cluster = ClusterSnapshot.Empty with
+        {
+            Members = ClusterSnapshot.Empty.Members.Add("n1", leader),
+            Leader = new LeaderKey("n1", new Term(50), 50, 1),
+            Switchover = new SwitchoverIntent("7", "n1", "n2", 50, TimeSpan.FromSeconds(2)),
+        };
+
+        var text = ClusterOverviewJson.Write(ClusterOverview.From(cluster), "shop");
+
+        Assert.Contains(
+            """
+            "switchover":{"id":"7","from":"n1","to":"n2","grace_ms":2000}
+            """,
+            text, StringComparison.Ordinal);
+        Assert.True(ClusterOverviewReader.TryRead(text, 9, out var read, out _));
+        Assert.Equal(("7", "n1", "n2", TimeSpan.FromSeconds(2)),
+            (read.Intent!.Id, read.Intent.Leader, read.Intent.Candidate, read.Intent.Grace));
+        Assert.DoesNotContain("switchover", ClusterOverviewJson.Write(
+            ClusterOverview.From(cluster with { Leader = new LeaderKey("n1", new Term(51), 51, 1) }), "shop"),
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Pause_and_a_scheduled_switchover_are_shown()
     {
         var snapshot = ClusterSnapshot.Empty
