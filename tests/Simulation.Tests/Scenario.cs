@@ -19,6 +19,7 @@ internal static partial class Scenario
         {
             Nodes = Pick(random, 3, 3, 3, 4, 5),
             Sites = seed % 3 == 0 ? 2 : 0,
+            Routers = seed % 4,
             Ttl = ttl,
             LoopWait = loopWait,
             RetryTimeout = retry,

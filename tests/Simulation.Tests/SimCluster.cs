@@ -43,6 +43,9 @@ internal sealed class SimCluster
 
     public List<SimNode> Nodes { get; } = [];
 
+    /// <summary>The routers that follow it.</summary>
+    public List<SimRouter> Routers { get; } = [];
+
     public Invariants Invariants { get; }
 
     /// <summary>Reads from a logical slot, where the schedule has slots.</summary>
@@ -108,6 +111,11 @@ internal sealed class SimCluster
         foreach (var node in Nodes)
         {
             World.At(World.Between(0, 2000), node.StartAgent);
+        }
+        for (var i = 0; i < Options.Routers; i++)
+        {
+            Routers.Add(new SimRouter(this, $"r{i + 1}"));
+            Routers[i].Begin();
         }
         ClientWrites();
         if (Options.HasSlots)

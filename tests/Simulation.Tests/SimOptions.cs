@@ -43,6 +43,15 @@ internal sealed partial record SimOptions
     /// <summary>How long the server needs to take settings.</summary>
     public Func<TimeSpan> SettingsTake { get; init; } = () => TimeSpan.Zero;
 
+    /// <summary>How many routers follow the cluster, with a session each.</summary>
+    public int Routers { get; init; }
+
+    /// <summary>Planted: a router believes whatever view it sees last.</summary>
+    public bool RouterForgetsTerms { get; init; }
+
+    /// <summary>Planted: a router holds until another member leads, however long that takes.</summary>
+    public bool RouterNeverGivesUp { get; init; }
+
     /// <summary>How fast or slow clocks run at most: 0.0002 gains or loses 200 µs in a second.</summary>
     public double Drift { get; init; } = 0.0002;
 

@@ -183,8 +183,13 @@ internal sealed partial class SimPostgres(
         return StepResult.Done("is configured");
     }
 
-    public ValueTask<(int? Transactions, ImmutableArray<string> Oldest)> TransactionsAsync(
-        CancellationToken cancellationToken) => ValueTask.FromResult<(int?, ImmutableArray<string>)>((0, []));
+    public async ValueTask<(int? Transactions, ImmutableArray<string> Oldest)> TransactionsAsync(
+        CancellationToken cancellationToken)
+    {
+        await Delay(0.5, 4, cancellationToken);
+        return server.Life != Life.Up || server.IsUnresponsive || world.Chance(0.1) ? (null, [])
+            : (world.Chance(0.6) ? 0 : 1, []);
+    }
 
     public void RunCallback(string action, Role role)
     {

@@ -345,21 +345,14 @@ internal sealed partial class Router : IDisposable
     private (IntentHold? Over, IntentHold? Begun) TakeIntent(ClusterView view)
     {
         var known = _hold;
-        var isOpen = known is { Ended.IsCompleted: false };
-        if (view.Snapshot.Intent is { } intent && view.Snapshot.Leader!.Term >= view.HighestTerm)
+        var next = LeaderHold.After(known?.Rule, view.Snapshot, view.HighestTerm, _time.TimestampAfter);
+        if (next is null || next == known?.Rule)
         {
-            if (known?.Id == intent.Id)
-            {
-                return default;   // it holds, or it is over and stays so
-            }
-            var begun = new IntentHold(intent.Id, intent.Leader, intent.Term, _time.TimestampAfter(intent.Grace));
-            _hold = begun;
-            return (isOpen ? known : null, begun);
+            return default;
         }
-        // Without a leader, or with one that is no primary yet, the way is not known: it goes on.
-        return isOpen && HostChooser.LeaderOf(view.Snapshot, view.HighestTerm, out _) is not null
-            ? (known, null)
-            : default;
+        var begun = next.Id != known?.Id ? new IntentHold(next) : null;
+        _hold = begun ?? _hold;
+        return (known is { Ended.IsCompleted: false } ? known : null, begun);
     }
 
     // Where writes go from now on, in words; null: where they went before.
