@@ -5,8 +5,8 @@ using Routing.Cluster.Keys;
 namespace Routing.Simulation.Tests;
 
 /// <summary>
-/// A router with one session: it follows the cluster by views that come late, not at all, or from an earlier time, holds
-/// its session while the leader is about to hand over, and mostly says that it is ready.
+/// A router with one session: it follows the cluster by views that come late, not at all, or from an earlier time,
+/// holds its session while the leader is about to hand over, and mostly says that it is ready.
 /// </summary>
 internal sealed class SimRouter(SimCluster cluster, string id)
 {

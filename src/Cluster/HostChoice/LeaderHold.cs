@@ -15,7 +15,9 @@ public sealed record LeaderHold(string Id, string Leader, long GraceEnds)
     /// <summary>The hold after a view of the cluster.</summary>
     /// <param name="known">The one before; null: none was.</param>
     /// <param name="cluster">The view.</param>
-    /// <param name="highestTerm">The highest term that was ever seen: what an older leader announces is nothing.</param>
+    /// <param name="highestTerm">
+    /// The highest term that was ever seen: what an older leader announces is nothing.
+    /// </param>
     /// <param name="after">The moment, by the router's own clock, at which a time is over that begins now.</param>
     public static LeaderHold? After(
         LeaderHold? known, ClusterSnapshot cluster, Term highestTerm, Func<TimeSpan, long> after)
