@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Routing.Cluster.HostChoice;
 
 /// <summary>
@@ -9,8 +11,16 @@ namespace Routing.Cluster.HostChoice;
 /// <param name="GraceEnds">When that leader waits no more, by the router's own clock.</param>
 public sealed record LeaderHold(string Id, string Leader, long GraceEnds)
 {
+    private const int MostEarlier = 16;
+
     /// <summary>Another member leads, or it was called off. One that is over never holds again.</summary>
     public bool IsOver { get; init; }
+
+    /// <summary>
+    /// The intents before this one, the newest last: a view from an earlier time, as an agent that is cut off gives
+    /// one, begins none of them anew.
+    /// </summary>
+    public ImmutableArray<string> Earlier { get; init; } = [];
 
     /// <summary>The hold after a view of the cluster.</summary>
     /// <param name="known">The one before; null: none was.</param>
@@ -26,7 +36,12 @@ public sealed record LeaderHold(string Id, string Leader, long GraceEnds)
         ArgumentNullException.ThrowIfNull(after);
         if (cluster.Intent is { } intent && cluster.Leader!.Term >= highestTerm)
         {
-            return known?.Id == intent.Id ? known : new LeaderHold(intent.Id, intent.Leader, after(intent.Grace));
+            return known is null ? Begin([])
+                : known.Id == intent.Id || known.Earlier.Contains(intent.Id) ? known
+                : Begin([.. known.Earlier.TakeLast(MostEarlier - 1), known.Id]);
+
+            LeaderHold Begin(ImmutableArray<string> earlier) =>
+                new(intent.Id, intent.Leader, after(intent.Grace)) { Earlier = earlier };
         }
         // Without a leader, or with one that is no primary yet, the way is not known: it goes on.
         return known is { IsOver: false } && HostChooser.LeaderOf(cluster, highestTerm, out _) is not null

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.Cluster;
+using Routing.Cluster.HostChoice;
 using Routing.Dcs;
 using Routing.Driver.Diagnostics;
 using Routing.Driver.Members;
@@ -29,7 +30,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
     private readonly TopologyAnnouncer _announcer;
     private readonly ClusterMeasures _measures;
     private readonly Lock _gate = new();
-    private readonly LeaderHold _hold;
+    private LeaderHold? _hold;
     private readonly ITimer _holdOver;
     private volatile Picture _current;
     private volatile bool _isDisposed;
@@ -46,7 +47,6 @@ internal sealed class ClusterRouter : IAsyncDisposable
         _logger = loggerFactory.CreateLogger(RoutingDataSource.LoggerCategory);
         _pools = new MemberPools(factory, Types);
         _current = new Picture(ClusterView.Unknown, options, _pools);
-        _hold = new LeaderHold(time, options.OpenTimeout);
         _holdOver = time.CreateTimer(
             static self => ((ClusterRouter)self!).LookAgain(), this, Timeout.InfiniteTimeSpan,
             Timeout.InfiniteTimeSpan);
@@ -243,7 +243,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
             try
             {
                 // first of all: no new connection goes the old way
-                var held = _hold.Of(view, out var left);
+                var held = HeldBy(view, out var left);
                 _current = now = new Picture(view, Options, _pools, held);
                 _holdOver.Change(held is null ? Timeout.InfiniteTimeSpan : left + s_tick, Timeout.InfiniteTimeSpan);
                 _mistake = null;
@@ -260,6 +260,16 @@ internal sealed class ClusterRouter : IAsyncDisposable
             }
         }
         _announcer.Announce(before, now);
+    }
+
+    // The leader of this view is about to hand over: for the grace that it gives, and the time of one open, at most.
+    private SwitchoverIntent? HeldBy(ClusterView view, out TimeSpan left)
+    {
+        _hold = LeaderHold.After(_hold, view.Snapshot, view.HighestTerm, Time.TimestampAfter);
+        left = _hold is { IsOver: false } hold && view.Snapshot.Intent?.Id == hold.Id
+            ? Time.GetElapsedTime(Time.GetTimestamp(), hold.GraceEnds) + Options.OpenTimeout
+            : TimeSpan.Zero;
+        return left > TimeSpan.Zero ? view.Snapshot.Intent : null;
     }
 
     // Nothing came of what the leader has announced, and its time is over.

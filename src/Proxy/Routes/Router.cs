@@ -346,7 +346,7 @@ internal sealed partial class Router : IDisposable
     {
         var known = _hold;
         var next = LeaderHold.After(known?.Rule, view.Snapshot, view.HighestTerm, _time.TimestampAfter);
-        if (next is null || next == known?.Rule)
+        if (next is null || ReferenceEquals(next, known?.Rule))
         {
             return default;
         }
