@@ -74,7 +74,7 @@ internal readonly struct HealthView
 
     /// <summary>
     /// False until the end of the local WAL was read: then the status document names no position, for each that is
-    /// named counts as a vote for all who have as much, also with members of other versions.
+    /// named counts as a vote for all that have as much, also with members of other versions.
     /// </summary>
     public bool IsPositionKnown => Status is not { IsAnswering: true, Postgres.IsWalEndUnknown: true };
 

@@ -8,7 +8,7 @@ namespace Routing.Cli.Commands;
 
 /// <summary>
 /// <c>rebuild-keys</c>: an etcd that was lost for good is a new and empty one; what the members know of their cluster
-/// is written there, after questions. Never the leader key: the members decide who leads.
+/// is written there, after questions. Never the leader key: the members decide which of them leads.
 /// </summary>
 internal sealed class RebuildKeysCommand(Session session, string cluster, int? group)
 {

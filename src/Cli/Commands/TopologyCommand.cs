@@ -12,7 +12,10 @@ internal static class TopologyCommand
         var group = CommonOptions.Group();
         var watchByDefault = CommonOptions.WatchByDefault();
         var watch = CommonOptions.Watch();
-        var command = new Command("topology", "Show who streams from whom") { names, group, watchByDefault, watch };
+        var command = new Command("topology", "Show which member streams from which")
+        {
+            names, group, watchByDefault, watch,
+        };
         return host.Add(command, (session, parsed, cancellationToken) => MemberListing.ShowAsync(
             session,
             new MemberListing.Request(

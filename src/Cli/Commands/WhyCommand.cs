@@ -17,7 +17,7 @@ internal static class WhyCommand
         var format = CommonOptions.Format();
         var last = new Option<bool>("--last")
         {
-            Description = "How the leader changed last: who was asked, who was elected, how long each step took",
+            Description = "How the leader changed last: the members asked, the one elected, the time of each step",
         };
         var commit = new Option<bool>("--commit")
         {
