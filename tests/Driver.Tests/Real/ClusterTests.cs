@@ -1,5 +1,4 @@
 using Npgsql;
-using Routing.Cluster;
 using Routing.TestKit;
 
 namespace Routing.Driver.Tests.Real;
@@ -170,70 +169,6 @@ public sealed class ClusterTests(DriverCluster fixture)
             $"{tries} tries: {byReplica} by replicas, {tries - byReplica} by the leader, {stale} stale");
         Assert.Equal(0, stale);
         Assert.InRange(byReplica, tries / 10, tries);
-    }
-
-    [Fact]
-    public async Task A_causal_read_lets_the_replica_wait_itself_where_its_server_can()
-    {
-        Assert.SkipUnless(
-            ServerFeatures.HasWaitForLsn(PostgresUnderTest.Major),
-            "Servers before PostgreSQL 19 are asked again and again.");
-        var (cluster, leader) = await fixture.TakeAsync();
-        await using var source = DriverCluster.Source(cluster, "Causal Wait=60");
-        var replicas = cluster.ReplicasOf(leader);
-        try
-        {
-            foreach (var replica in replicas)
-            {
-                await replica.SqlAsync("SELECT pg_wal_replay_pause()");
-                await cluster.UntilAsync(
-                    async () => await replica.SqlAsync("SELECT pg_get_wal_replay_pause_state()") == "paused",
-                    "replay has paused");
-            }
-            CausalToken token;
-            await using (var write = await source.OpenConnectionAsync(Cancellation))
-            {
-                await using var statement = new NpgsqlCommand("CREATE TABLE waited_for (id int)", write);
-                await statement.ExecuteNonQueryAsync(Cancellation);
-                token = await RoutingDataSource.CaptureTokenAsync(write, Cancellation);
-            }
-            var read = source.OpenConnectionAsync(token, Cancellation).AsTask();
-            await cluster.UntilAsync(
-                async () => read.IsCompleted || await IsWaitedAsync(replicas), "a replica waits for the position");
-            Assert.False(read.IsCompleted, $"the read ended: {read.Exception}");
-            await ResumeAsync(replicas);
-            await using var connection = await read;
-
-            Assert.NotEqual(leader.Port, connection.Port);
-            await using var look = new NpgsqlCommand("SELECT count(*) FROM waited_for", connection);
-            Assert.Equal(0L, await look.ExecuteScalarAsync(Cancellation));
-        }
-        finally
-        {
-            await ResumeAsync(replicas);
-            await leader.SqlAsync("DROP TABLE IF EXISTS waited_for");
-        }
-
-        static async Task<bool> IsWaitedAsync(IEnumerable<TestNode> replicas)
-        {
-            const string waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'WAIT FOR LSN%'";
-            foreach (var replica in replicas)
-            {
-                if (await replica.SqlAsync(waiting) is not "0")
-                {
-                    return true;
-                }
-            }
-            return false;
-        }
-
-        static async Task ResumeAsync(IEnumerable<TestNode> replicas)
-        {
-            foreach (var replica in replicas)
-            {
-                await replica.SqlAsync("SELECT pg_wal_replay_resume()");
-            }
-        }
     }
 
     /// <summary>Stops and starts the replay of one replica after the other.</summary>
