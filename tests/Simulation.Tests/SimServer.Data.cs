@@ -104,7 +104,7 @@ internal sealed partial class SimServer
         (SystemId, IsToBeReplaced) = (null, false);
         (Wal, Replayed, History, Damage, IsKnownDiverged, IsByHand) = ([], 0, [], SimDamage.None, false, false);
         (RestoreId, _lacksTarget, FirstKept) = (null, false, 0);
-        _slots.Clear();
+        ForgetSlots();
     }
 
     /// <summary>

@@ -12,6 +12,9 @@ internal sealed partial class SimServer
 
     private readonly SortedDictionary<string, SimSlot> _slots = new(StringComparer.Ordinal);
 
+    /// <summary>Where each slot began when it was first made on these data: it never kept what is older.</summary>
+    private readonly Dictionary<string, ulong> _firstMade = [];
+
     /// <summary>WAL is removed, and streaming needs a slot.</summary>
     public bool RecyclesWal { get; set; }
 
@@ -113,6 +116,7 @@ internal sealed partial class SimServer
     private void Put(SimSlot slot)
     {
         _slots[slot.Name] = slot;
+        _firstMade.TryAdd(slot.Name, slot.Restart);
         world.Note(name, $"slot {slot.Name} keeps WAL from {new Lsn(slot.Restart)}");
         SlotChanged?.Invoke(this, slot);
     }
@@ -130,7 +134,13 @@ internal sealed partial class SimServer
         }
         if (FirstKept > standby.End)
         {
-            LacksWal?.Invoke(this, standby);
+            if (IsPrimary && standby.Upstream?.SlotName is { } own
+                && _firstMade.TryGetValue(own, out var from) && from <= standby.End)
+            {
+                // A former leader, which a standby without its agent still asks, keeps nothing for it. Nor can one that
+                // was itself copied while that standby was away.
+                LacksWal?.Invoke(this, standby);
+            }
             return false;
         }
         return true;
@@ -145,10 +155,16 @@ internal sealed partial class SimServer
         }
     }
 
+    private void ForgetSlots()
+    {
+        _slots.Clear();
+        _firstMade.Clear();
+    }
+
     /// <summary>Copies and rewinds take everything but the slots.</summary>
     private void TakeWalOf(SimServer source)
     {
-        _slots.Clear();
+        ForgetSlots();
         FirstKept = source.FirstKept;
     }
 }
