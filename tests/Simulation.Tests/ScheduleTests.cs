@@ -65,6 +65,8 @@ public sealed class ScheduleTests(ITestOutputHelper output)
     [InlineData(nameof(Scenario.DarkSource), 259)]
     [InlineData(nameof(Scenario.DarkSource), 22066)]
     [InlineData(nameof(Scenario.DarkSource), 26121)]
+    [InlineData(nameof(Scenario.WithSlots), 420502)]   // a standby without its agent still asks a former leader
+    [InlineData(nameof(Scenario.WithSlots), 420799)]   // a leader that was copied while a standby was away
     public void A_seed_of_a_mix_that_broke_once_holds(string mix, int seed)
     {
         var options = Scenario.Rare.GetValueOrDefault(mix) ?? Scenario.OfServers[mix];
@@ -96,6 +98,12 @@ public sealed class ScheduleTests(ITestOutputHelper output)
     [Fact]
     public void A_cluster_that_goes_back_in_time_breaks_none() =>
         Schedules.Hold(Scenario.Restores, s_count / 10, output);
+
+    [Theory]
+    [InlineData(5244)]   // a second restore after one that was called off
+    [InlineData(7091)]   // a member that lags takes over after a restore, in asynchronous mode
+    public void A_seed_that_goes_back_in_time_and_broke_once_holds(int seed) =>
+        Assert.Null(new SimCluster(seed, Scenario.Restores(seed)).Run());
 
     [Fact]
     public void The_same_seed_gives_the_same_schedule()

@@ -203,8 +203,7 @@ internal sealed class SimCluster
         node.Server.RecyclesWal = Options.HasSlots;
         node.Server.SlotMade = Consumer.SetUp;
         node.Server.SlotChanged = Consumer.Check;
-        node.Server.LacksWal = (source, standby) => Invariants.Violated(
-            $"{standby.Name} needs WAL from {new Lsn(standby.End)} on, and {source.Name} has removed it");
+        node.Server.LacksWal = LacksWal;
         Network.Add(node.Server);
         Nodes.Add(node);
         return node;
@@ -219,6 +218,18 @@ internal sealed class SimCluster
             && node.Server.Timeline == leader.Server.Timeline;
 
     private bool IsOver => Invariants.Violation is not null;
+
+    private void LacksWal(SimServer source, SimServer standby)
+    {
+        if (standby.Upstream?.SlotName is { } slot && source.HasDropped(slot))
+        {
+            Invariants.Violated(
+                $"{standby.Name} needs WAL from {new Lsn(standby.End)} on, and {source.Name} has removed it");
+        }
+        // The leader was copied itself while that standby was away, and had no WAL to keep: an operator copies it.
+        World.Note(standby.Name, $"needs WAL that {source.Name} does not have");
+        World.At(TimeSpan.Zero, standby.Erase);
+    }
 
     private void BecamePrimary(SimServer server, bool wasPromoted)
     {

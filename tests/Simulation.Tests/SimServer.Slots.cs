@@ -12,8 +12,8 @@ internal sealed partial class SimServer
 
     private readonly SortedDictionary<string, SimSlot> _slots = new(StringComparer.Ordinal);
 
-    /// <summary>Where each slot began when it was first made on these data: it never kept what is older.</summary>
-    private readonly Dictionary<string, ulong> _firstMade = [];
+    /// <summary>Slots that were dropped on these data.</summary>
+    private readonly HashSet<string> _dropped = [];
 
     /// <summary>WAL is removed, and streaming needs a slot.</summary>
     public bool RecyclesWal { get; set; }
@@ -27,7 +27,10 @@ internal sealed partial class SimServer
     /// <summary>A slot was made, advanced or copied.</summary>
     public Action<SimServer, SimSlot>? SlotChanged { get; set; }
 
-    /// <summary>WAL was removed that a server needs to follow this one.</summary>
+    /// <summary>The slot was dropped on these data, and not only made too late.</summary>
+    public bool HasDropped(string slot) => _dropped.Contains(slot);
+
+    /// <summary>WAL was removed that a server needs to follow this primary.</summary>
     public Action<SimServer, SimServer>? LacksWal { get; set; }
 
     public SimSlot? Slot(string name) => _slots.GetValueOrDefault(name);
@@ -92,6 +95,7 @@ internal sealed partial class SimServer
     {
         if (Life == Life.Up && !IsUsed(slot) && _slots.Remove(slot))
         {
+            _dropped.Add(slot);
             world.Note(name, $"slot {slot} is dropped");
         }
     }
@@ -116,7 +120,6 @@ internal sealed partial class SimServer
     private void Put(SimSlot slot)
     {
         _slots[slot.Name] = slot;
-        _firstMade.TryAdd(slot.Name, slot.Restart);
         world.Note(name, $"slot {slot.Name} keeps WAL from {new Lsn(slot.Restart)}");
         SlotChanged?.Invoke(this, slot);
     }
@@ -134,11 +137,8 @@ internal sealed partial class SimServer
         }
         if (FirstKept > standby.End)
         {
-            if (IsPrimary && standby.Upstream?.SlotName is { } own
-                && _firstMade.TryGetValue(own, out var from) && from <= standby.End)
+            if (IsPrimary)
             {
-                // A former leader, which a standby without its agent still asks, keeps nothing for it. Nor can one that
-                // was itself copied while that standby was away.
                 LacksWal?.Invoke(this, standby);
             }
             return false;
@@ -158,7 +158,7 @@ internal sealed partial class SimServer
     private void ForgetSlots()
     {
         _slots.Clear();
-        _firstMade.Clear();
+        _dropped.Clear();
     }
 
     /// <summary>Copies and rewinds take everything but the slots.</summary>

@@ -40,7 +40,8 @@ public sealed class SlowServerTests
         }
 
         cluster.Dcs.Put(ClusterKeys.Failover, $$"""{"leader":"{{leader.Name}}"}""");
-        cluster.World.RunUntil(() => !leader.AcceptsWrites, TimeSpan.FromMinutes(5.1));
+        // The checkpoint before the announcement and that of the stop have five minutes each.
+        cluster.World.RunUntil(() => !leader.AcceptsWrites, TimeSpan.FromMinutes(10.5));
         Assert.False(leader.AcceptsWrites);
         cluster.World.RunUntil(() => cluster.Leader is not null, TimeSpan.FromSeconds(75));
         cluster.World.RunUntil(() => cluster.IsWhole, TimeSpan.FromSeconds(60));
