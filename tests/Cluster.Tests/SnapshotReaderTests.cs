@@ -269,6 +269,7 @@ public class SnapshotReaderTests
     /// <summary>A record that was void would let members lead that lack acknowledged commits.</summary>
     [Theory]
     [InlineData("""{"leader":"a","sync_standby":"b,c","quorum":1,"cross_site":{"mode":"balanced"}}""", "a", "b,c", 1, 0)]
+    [InlineData("""{"leader":"a","sync_standby":"b,c","quorum":1,"cross_site_mode":"later"}""", "a", "b,c", 1, 0)]
     [InlineData("""{"leader":"a","sync_standby":["b","c"],"quorum":1}""", "a", "b,c", 1, 0)]
     [InlineData("""{"leader":"a","sync_standby":"b,c","quorum":-1}""", "a", "b,c", 1, 1)]
     [InlineData("""{"leader":"a","sync_standby":"b,c,d","quorum":{"dc1":1}}""", "a", "b,c,d", 2, 1)]
