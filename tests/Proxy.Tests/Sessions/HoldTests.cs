@@ -1,3 +1,4 @@
+using System.Globalization;
 using Routing.Cluster;
 using Routing.Proxy.Configuration;
 using Routing.TestKit;
@@ -150,6 +151,41 @@ public sealed class HoldTests
         client.Dispose();
 
         await WaitUntil.TrueAsync(() => rig.Open == 0);
+    }
+
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public async Task Busy_clients_come_to_rest_each_time(string transport)
+    {
+        using var server = new PretendServer();
+        using var next = new PretendServer();
+        await using var rig = RigOfTwo(server, next, transport);
+        var isOver = false;
+        var working = Enumerable.Range(0, 6).Select(_ => WorkAsync()).ToList();
+        await WaitUntil.TrueAsync(() => server.Queries > 50);
+
+        for (var round = 1; round <= 20; round++)
+        {
+            rig.Intend(round.ToString(CultureInfo.InvariantCulture), s_long).Publish();
+            await WaitUntil.TrueAsync(() => rig.Server.RestlessAt("a") == 0);
+            var asked = server.Queries;
+            rig.Intend(null).Publish();
+            await WaitUntil.TrueAsync(() => server.Queries > asked);
+        }
+
+        Volatile.Write(ref isOver, true);
+        await Task.WhenAll(working);
+
+        async Task WorkAsync()
+        {
+            using var client = new RawClient(rig.WritePort);
+            Assert.Null(await client.LoginAsync());
+            while (!Volatile.Read(ref isOver))
+            {
+                await client.QueryAsync("select 1");
+                Assert.Null(await client.UntilReadyAsync());
+            }
+        }
     }
 
     private static Rig RigOfTwo(
