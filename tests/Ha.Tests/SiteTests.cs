@@ -188,7 +188,8 @@ public sealed class SiteTests
             Standbys = [.. new[] { "b", "c" }.Select(name => new StandbyRow(
                 name, null, null, "streaming", "async", 0, new Lsn(200), new Lsn(200), new Lsn(200), new Lsn(200)))],
         },
-        "a", new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30))) with
+        "a", new LeaseView(true, new Term(50), TimeSpan.FromSeconds(25), false, TimeSpan.FromSeconds(30)),
+        config: Every.Config("""{"switchover_grace":0}""")) with
     {
         Peers = Every.Answers(200, isPrimary: false),
         Memory = new LoopMemory { Request = (70, Every.Now - TimeSpan.FromSeconds(1)) },

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using Npgsql;
 using Routing.TestKit;
 
@@ -189,24 +190,34 @@ public sealed class ProxyTests(ClusterFixture fixture)
     }
 
     [Fact]
-    public async Task A_switchover_costs_a_client_one_error_at_most_and_the_next_connection_is_on_the_new_leader()
+    public async Task A_switchover_costs_a_client_no_error_and_its_session_is_on_the_new_leader()
     {
         var (cluster, leader) = await fixture.TakeAsync();
         await using var proxy = await ProxyProcess.StartAsync(cluster);
         await using var old = await ProxyProcess.OpenAsync(proxy.WritePort);
         var candidate = cluster.ReplicasOf(leader)[0];
-
-        var (code, output) = await cluster.CtlAsync(
-            "switchover", cluster.Scope, "--leader", leader.Name, "--candidate", candidate.Name, "--force");
+        // The leader goes on as soon as the session is at rest, however late that is on a loaded machine.
+        await cluster.ConfigureAsync(new JsonObject { ["switchover_grace"] = 60 });
+        try
+        {
+            var (code, output) = await cluster.CtlAsync(
+                "switchover", cluster.Scope, "--leader", leader.Name, "--candidate", candidate.Name, "--force");
+            Assert.True(code == 0, output);
+        }
+        finally
+        {
+            await cluster.ConfigureAsync(new JsonObject { ["switchover_grace"] = null });
+        }
         await using var next = await ProxyProcess.OpenAsync(proxy.WritePort);
 
-        Assert.True(code == 0, output);
-        Assert.Equal(candidate.Port,
-            await new NpgsqlCommand("SELECT inet_server_port()", next).ExecuteScalarAsync(Cancellation));
-        Assert.Equal(
-            false, await new NpgsqlCommand("SELECT pg_is_in_recovery()", next).ExecuteScalarAsync(Cancellation));
-        var cut = await Assert.ThrowsAnyAsync<NpgsqlException>(() => RunAsync(old, "SELECT 1"));
-        Assert.NotEqual(PostgresErrorCodes.ReadOnlySqlTransaction, cut.SqlState);
+        foreach (var connection in new[] { old, next })
+        {
+            Assert.Equal(candidate.Port,
+                await new NpgsqlCommand("SELECT inet_server_port()", connection).ExecuteScalarAsync(Cancellation));
+            Assert.Equal(
+                false,
+                await new NpgsqlCommand("SELECT pg_is_in_recovery()", connection).ExecuteScalarAsync(Cancellation));
+        }
     }
 
     private static async Task<int[]> PortsAsync(int port, int count)

@@ -88,7 +88,7 @@ internal sealed class PromoteClusterCommand(Session session, PromoteClusterComma
         }
         else
         {
-            await CheckAsync(leader, cancellationToken);
+            await CheckAsync(before, leader, cancellationToken);
         }
         if (!request.Yes && !request.Force && !request.DryRun && !await session.Prompts.ConfirmAsync(
             $"Are you sure you want to promote {request.Cluster}? {leader.Name} will accept writes",
@@ -127,12 +127,14 @@ internal sealed class PromoteClusterCommand(Session session, PromoteClusterComma
     }
 
     /// <summary>The other side has stopped, and this one has all of it.</summary>
-    private async Task CheckAsync(Member leader, CancellationToken cancellationToken)
+    private async Task CheckAsync(ClusterSnapshot before, Member leader, CancellationToken cancellationToken)
     {
+        // A member that has not seen a change of the section yet would ask other servers, or none.
+        var remote = JsonNode.Parse(before.Config!.Raw.GetProperty("standby_cluster").GetRawText())!.AsObject();
         RemoteAnswer answer;
         try
         {
-            answer = await RemoteAnswer.AskAsync(session, leader, null, cancellationToken);
+            answer = await RemoteAnswer.AskAsync(session, leader, remote, cancellationToken);
         }
         catch (CtlException problem)
         {
@@ -157,11 +159,12 @@ internal sealed class PromoteClusterCommand(Session session, PromoteClusterComma
                     + "it may write again when it is back", request.Force);
             return;
         }
-        await WaitForAsync(leader, answer, end.Lsn, end.Timeline, cancellationToken);
+        await WaitForAsync(leader, remote, answer, end.Lsn, end.Timeline, cancellationToken);
     }
 
     private async Task WaitForAsync(
-        Member leader, RemoteAnswer answer, Lsn lsn, uint timeline, CancellationToken cancellationToken)
+        Member leader, JsonObject remote, RemoteAnswer answer, Lsn lsn, uint timeline,
+        CancellationToken cancellationToken)
     {
         var start = session.Time.GetTimestamp();
         _conversion.Tell(string.Create(CultureInfo.InvariantCulture,
@@ -177,7 +180,7 @@ internal sealed class PromoteClusterCommand(Session session, PromoteClusterComma
                 return;
             }
             await Task.Delay(s_pause, session.Time, cancellationToken);
-            answer = await RemoteAnswer.AskAsync(session, leader, null, cancellationToken);
+            answer = await RemoteAnswer.AskAsync(session, leader, remote, cancellationToken);
         }
         _conversion.Tell($"{leader.Name} has everything");
     }

@@ -44,6 +44,19 @@ internal sealed partial class Session
         return (again is null ? null : await GoOnAsync(end), end);
     }
 
+    // A hold came while it was joined again: for as long as that holds, if it still does.
+    private void HoldAgain()
+    {
+        if (hub.Router.HoldOf(listener.Name, Target.Member) is { } hold)
+        {
+            Stop(atRest: true, hub.Router.HoldLeft(hold, listener.Name));
+        }
+        else
+        {
+            Interlocked.CompareExchange(ref _stop, 0, s_held);
+        }
+    }
+
     /// <summary>Waits while its member is about to hand over.</summary>
     /// <returns>
     /// <see cref="RelayEnd.Held"/>: the session goes on where it is; else the end that it goes on from.

@@ -109,8 +109,10 @@ internal sealed partial class Session
             await new LoopSwitch(client);
             _hasToldMore |= last.HasParameters;
         }
-        _movesInHaste =
-            _moved is not null && hub.Time.GetElapsedTime(_joinedAt) < s_haste ? (byte)(_movesInHaste + 1) : (byte)0;
+        // A move that the routes ask for while the old server lives is no sign of a server that loses its logins.
+        _movesInHaste = end != RelayEnd.Stopped && _moved is not null && hub.Time.GetElapsedTime(_joinedAt) < s_haste
+            ? (byte)(_movesInHaste + 1)
+            : (byte)0;
         var move = _movesInHaste > MostMovesInHaste
             ? new MoveEnd(null, NotMoved.NoServer)
             : await hub.Mover!.MoveAsync(
@@ -170,9 +172,13 @@ internal sealed partial class Session
         {
             session._bytesBefore = (session.FromClient, session.FromServer);
             session._relay = next.relay;
-            if (session._stop != 0)
+            // It may have been told to stop while no relay was there to obey.
+            if (session._stop == s_held)
             {
-                // It was told so while no relay was there to obey.
+                session.HoldAgain();
+            }
+            else if (session._stop != 0)
+            {
                 var atRest = (session._stop & 1) == 0;
                 session.Stop(atRest, atRest ? next.settings.RestGrace : next.settings.BoundaryGrace);
             }
