@@ -88,6 +88,8 @@ public sealed partial class MonitoringTests(SampleCluster fixture)
             ShippedMonitoring.RulesInSeconds(secondsOfMinute: 10));
         await UntilAsync("count(up == 1)", result => Value(result) == cluster.Nodes.Count + 2, "all are scraped");
         await UseAsync();
+        // The agent looks in the background, and once a minute: what the next primary finds may come too late here.
+        await UntilAsync("routing_archiver_failing", result => result.Count > 0, "the state of the archive is told");
         Assert.Empty(await prometheus.QueryAsync("ALERTS{alertstate=\"firing\"}"));
 
         await using (var session = await ProxyProcess.OpenAsync(proxy.WritePort))
