@@ -17,7 +17,6 @@ internal sealed partial class DataRestore(
     ServerContext context, ServerFiles files, PostmasterLaunch launch, ServerStop stop, DataRoom room)
 {
     private static readonly TimeSpan s_stopLimit = TimeSpan.FromMinutes(5);
-    private static readonly TimeSpan s_betweenReports = TimeSpan.FromSeconds(10);
 
     private readonly ILogger _logger = context.Logger;
 
@@ -129,30 +128,15 @@ internal sealed partial class DataRestore(
             words.Add($"--set={label}");
         }
         words.Add("restore");
-        var told = context.Time.GetTimestamp();
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var watch = new GrowthWatch(place.Staging, size, context.Time).RunAsync(
+        var command = LeftoverPrograms.Marked(new Command(words[0], words[1..]), context.DataDirectory);
+        return await new GrowthWatch(place.Staging, size, context.Time).WhileAsync(
+            () => context.Runner.RunAsync("pgbackrest", command, progress, cancellationToken),
             copied =>
             {
                 plan.OnCopied?.Invoke(copied);
                 progress.Report($"restores from the repository: {copied}");
-                if (context.Time.GetElapsedTime(told) >= s_betweenReports)
-                {
-                    told = context.Time.GetTimestamp();
-                    LogCopied(copied);
-                }
             },
-            over.Token);
-        try
-        {
-            var command = LeftoverPrograms.Marked(new Command(words[0], words[1..]), context.DataDirectory);
-            return await context.Runner.RunAsync("pgbackrest", command, progress, cancellationToken);
-        }
-        finally
-        {
-            await over.CancelAsync();
-            await watch;
-        }
+            LogCopied, cancellationToken);
     }
 
     private async Task<StepResult> ReplayAsync(

@@ -14,8 +14,6 @@ namespace Routing.Agent.Postgres.Verbs;
 /// </summary>
 internal sealed partial class FillingScript(ServerContext context)
 {
-    private static readonly TimeSpan s_betweenReports = TimeSpan.FromSeconds(10);
-
     private readonly ILogger _logger = context.Logger;
     private double _percent;
 
@@ -25,37 +23,22 @@ internal sealed partial class FillingScript(ServerContext context)
         string name, Command command, IProgress<string> progress, Action<CopyProgress>? onCopied,
         CancellationToken cancellationToken)
     {
-        var told = context.Time.GetTimestamp();
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var watch = new GrowthWatch(context.DataDirectory, 0, context.Time).RunAsync(
-            grown =>
-            {
-                var copied = WithTotal(grown, Volatile.Read(ref _percent));
-                onCopied?.Invoke(copied);
-                progress.Report($"{name} runs: {copied}");
-                if (context.Time.GetElapsedTime(told) >= s_betweenReports)
-                {
-                    told = context.Time.GetTimestamp();
-                    LogFilled(name, copied);
-                }
-            },
-            over.Token);
-        try
-        {
-            var marked = LeftoverPrograms.Marked(command, context.DataDirectory);
-            return await context.Runner.RunScriptAsync(name, marked, cancellationToken, line =>
+        var marked = LeftoverPrograms.Marked(command, context.DataDirectory);
+        return await new GrowthWatch(context.DataDirectory, 0, context.Time).WhileAsync(
+            () => context.Runner.RunScriptAsync(name, marked, cancellationToken, line =>
             {
                 if (PercentIn(line) is { } percent)
                 {
                     Volatile.Write(ref _percent, percent);
                 }
-            });
-        }
-        finally
-        {
-            await over.CancelAsync();
-            await watch;
-        }
+            }),
+            copied =>
+            {
+                onCopied?.Invoke(copied);
+                progress.Report($"{name} runs: {copied}");
+            },
+            copied => LogFilled(name, copied), cancellationToken,
+            refine: grown => WithTotal(grown, Volatile.Read(ref _percent)));
     }
 
     /// <summary>The last percentage in a line, more than 0 and at most 100; null: there is none.</summary>
