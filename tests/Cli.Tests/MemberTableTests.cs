@@ -370,6 +370,24 @@ public sealed class MemberTableTests
         Assert.Equal(["GET /patroni", "GET /patroni"], rest.Calls.Select(call => call.Line));
     }
 
+    /// <summary>A start that replays for long is told; a short one has nothing to tell.</summary>
+    [Theory]
+    [InlineData("""{"progress":"starting: replayed 1.0 GB","bytes":1073741824}""", "starting: replayed 1.0 GB")]
+    [InlineData("""{"progress":"started"}""", null)]
+    public async Task A_member_that_starts_is_asked_how_far_it_has_replayed(string job, string? told)
+    {
+        await using var rest = RestStub.Start(200, $$$"""{"state":"starting","routing":{"job":{{{job}}}}}""");
+        var ctl = new Ctl().WithPay(apiOfLeader: rest.ApiUrl, apiOfStandby: rest.ApiUrl);
+        ctl.PutMember("pg-b", $$"""
+            {"conn_url":"postgres://10.1.0.12/postgres","api_url":"{{rest.ApiUrl}}","role":"replica",
+             "state":"starting"}
+            """);
+
+        var list = await ctl.RunAsync("list pay -f json");
+
+        Assert.Equal([null, told], Values(list, "Progress"));
+    }
+
     private static IEnumerable<string?> Values(Ctl.Ended ended, string key) =>
         JsonNode.Parse(ended.Output)!.AsArray().Select(row => row![key]?.ToString());
 

@@ -132,6 +132,29 @@ public sealed class ReinitializeTests
     public void Progress_reads_as_a_sentence(long bytes, long total, long rate, string expected) =>
         Assert.Equal(expected, new CopyProgress(bytes, total, rate).ToString());
 
+    [Fact]
+    public void Replay_tells_from_where_to_where_and_how_long_it_takes()
+    {
+        var noon = new DateTimeOffset(2026, 11, 30, 12, 0, 0, TimeSpan.Zero);
+        var wal = new ReplayedWal(new Lsn(0x1000000), new Lsn(0x3000000));
+        var toPosition = new CopyProgress(32 << 20, 64 << 20, 16 << 20) { Wal = wal with { End = new Lsn(0x5000000) } };
+        // An hour of the past takes ten seconds.
+        var toMoment = new CopyProgress(32 << 20, 0, 16 << 20)
+        {
+            Wal = wal with
+            {
+                FromMoment = noon, AtMoment = noon.AddHours(1), EndMoment = noon.AddHours(3),
+                Watched = TimeSpan.FromSeconds(10),
+            },
+        };
+
+        Assert.Equal("32.0 MB of 64.0 MB (50 %), 16.0 MB/s, 2 s left: from 0/1000000 to 0/3000000, and on to 0/5000000",
+            toPosition.ToString());
+        Assert.Equal("32.0 MB, 16.0 MB/s, 20 s left: from 0/1000000 (2026-11-30 12:00:00+00:00) to 0/3000000 "
+            + "(2026-11-30 13:00:00+00:00), and on to 2026-11-30 15:00:00+00:00", toMoment.ToString());
+        Assert.Null(new CopyProgress(0, 0, 0) { Wal = wal }.Left);
+    }
+
     private static HaAction.CopyMember Copy(Observation o) =>
         Assert.IsType<HaAction.CopyMember>(Assert.Single(HaLoop.Decide(o).Actions));
 

@@ -85,11 +85,11 @@ internal sealed class JobStarter(
                 End(await postgres.CloneAsync(
                     PlanOf(copy, copy.Source is { } source ? members[source]
                         : copy.FromRemote ? await RemoteAsync(run, t) : null, p), p, t))),
-            HaAction.StartPrimary start => (JobKind.StartPrimary, async (_, t) =>
+            HaAction.StartPrimary start => (JobKind.StartPrimary, async (p, t) =>
                 End(await postgres.StartAsync(
-                    new StartPlan(true, null, start.Timeout) { OnPostmaster = guard.Arm }, t))),
-            HaAction.StartStandby start => (JobKind.StartStandby, async (_, t) =>
-                End(await postgres.StartAsync(new StartPlan(false, start.Upstream, null), t))),
+                    Told(new StartPlan(true, null, start.Timeout) { OnPostmaster = guard.Arm }, p), t))),
+            HaAction.StartStandby start => (JobKind.StartStandby, async (p, t) =>
+                End(await postgres.StartAsync(Told(new StartPlan(false, start.Upstream, null), p), t))),
             HaAction.Promote promote => (JobKind.Promote, async (_, t) =>
                 End(await postgres.PromoteAsync(promote.UsedTimeline, PromotionLimit(run), t))),
             HaAction.Demote demote => (JobKind.Demote, (p, t) => demotion.RunAsync(demote, run, p, t)),
@@ -115,6 +115,9 @@ internal sealed class JobStarter(
             _ => throw new InvalidOperationException($"The performer does not know the job {action}."),
         };
     }
+
+    private static StartPlan Told(StartPlan plan, IJobProgress progress) =>
+        plan with { Progress = progress, OnReplayed = ((IProgress<CopyProgress>)progress).Report };
 
     private static SlotCopyPlan PlanOf(HaAction.CopySlots copy, Member leader, DynamicConfig config) => new(
         leader, config.PermanentSlots.RemoveRange(config.PermanentSlots.Keys.Except(copy.Names)), copy.Upstream);
@@ -184,7 +187,7 @@ internal sealed class JobStarter(
         var copied = await postgres.CloneAsync(
             new ClonePlan(remote) { FromRemote = true, OnCopied = progress.Report }, progress, cancellationToken);
         return copied.Ok
-            ? End(await postgres.StartAsync(new StartPlan(false, make.Remote, null), cancellationToken))
+            ? End(await postgres.StartAsync(Told(new StartPlan(false, make.Remote, null), progress), cancellationToken))
             : End(copied);
     }
 

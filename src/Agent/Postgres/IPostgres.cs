@@ -46,6 +46,12 @@ internal sealed record StartPlan(bool AsPrimary, Upstream? Upstream, TimeSpan? T
     /// Called with the process id as soon as there is a postmaster: a primary is guarded before it can accept a write.
     /// </summary>
     public Action<int>? OnPostmaster { get; init; }
+
+    /// <summary>Gets a sentence now and then while the start takes long.</summary>
+    public IProgress<string>? Progress { get; init; }
+
+    /// <summary>With <see cref="Progress"/>: told every second how much WAL is replayed.</summary>
+    public Action<CopyProgress>? OnReplayed { get; init; }
 }
 
 /// <summary>A copy of another member.</summary>

@@ -159,7 +159,7 @@ internal static class StatusDocument
         json.WriteEndObject();
     }
 
-    /// <summary>The job that runs, and how far a copy is: bytes, bytes per second, seconds.</summary>
+    /// <summary>The job that runs, and how far a copy or a replay is: bytes, bytes per second, seconds.</summary>
     private static void WriteJob(Utf8JsonWriter json, JobView job)
     {
         json.WriteStartObject("job");
@@ -178,8 +178,33 @@ internal static class StatusDocument
             {
                 json.WriteNumber("seconds_left", Math.Round(left.TotalSeconds));
             }
+            if (copied.Wal is { } wal)
+            {
+                WriteReplay(json, wal);
+            }
         }
         json.WriteEndObject();
+    }
+
+    private static void WriteReplay(Utf8JsonWriter json, ReplayedWal wal)
+    {
+        json.WriteStartObject("replay");
+        Write("from", wal.From, wal.FromMoment);
+        Write("at", wal.At, wal.AtMoment);
+        Write("end", wal.End, wal.EndMoment);
+        json.WriteEndObject();
+
+        void Write(string name, Lsn? position, DateTimeOffset? moment)
+        {
+            if (position is { } known)
+            {
+                json.WriteString(name, known.ToString());
+            }
+            if (moment is { } when)
+            {
+                json.WriteString($"{name}_timestamp", PostgresTime.Format(when));
+            }
+        }
     }
 
     private static void WriteIf(Utf8JsonWriter json, string name, bool holds)

@@ -26,8 +26,12 @@ internal sealed record MemberStatus(
         Document["pending_restart"] is JsonValue value && value.TryGetValue<bool>(out var pending) && pending;
 
     /// <summary>How far its job is, in a sentence; null without one. Only our agents say it.</summary>
-    public string? Progress =>
-        (Document["routing"] as JsonObject)?["job"] is JsonObject job ? Text(job, "progress") : null;
+    public string? Progress => Job is { } job ? Text(job, "progress") : null;
+
+    /// <summary>Its job tells numbers, too: it copies data, or replays WAL for longer than a moment.</summary>
+    public bool IsMeasured => Number(Job, "bytes") is not null;
+
+    private JsonObject? Job => (Document["routing"] as JsonObject)?["job"] as JsonObject;
 
     /// <summary>Asks the member.</summary>
     /// <exception cref="NoAnswerException">There was no answer, or none that can be read.</exception>

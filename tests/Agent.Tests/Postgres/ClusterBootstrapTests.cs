@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
 using Routing.Agent.Postgres;
+using Routing.Agent.Postgres.Files;
 using Routing.Agent.Postgres.Verbs;
+using Routing.Cluster;
+using Routing.Cluster.Text;
 using Routing.Ha;
 
 namespace Routing.Agent.Tests.Postgres;
@@ -70,8 +73,13 @@ public sealed class ClusterBootstrapTests
               mine:
                 command: sh DIRECTORY/make
                 flavour: plain vanilla
-                recovery_conf: {recovery_target_action: promote, restore_command: 'false'}
+                recovery_conf: {recovery_target_action: promote, restore_command: sh DIRECTORY/restore %f}
             """);
+        // The first segment that is asked for takes a while: so long the replay tells where it is.
+        await File.WriteAllTextAsync(node["restore"], $"""
+            case $1 in *.history) ;; *) [ -e {node["asked"]} ] || sleep 2.5; touch {node["asked"]} ;; esac
+            exit 1
+            """, Cancellation);
         await File.WriteAllTextAsync(node["make"], $"""
             echo "$*" > {node["arguments"]}
             exec {TestNode.Binaries}/initdb -D {node.Data} -U boss -A scram-sha-256 --pwfile=/dev/stdin <<END
@@ -107,9 +115,33 @@ public sealed class ClusterBootstrapTests
         Assert.Contains("by script", cloned.Detail, StringComparison.Ordinal);
         Assert.Equal(StartOutcome.Running, started);
         await copy.UntilAsync(seen => seen.IsStreaming);
-        Assert.NotEmpty(making);
+        Assert.Contains(making, told => told.Wal is null);
+        Assert.Contains(making, told => told.Wal is { } wal && wal.From > Lsn.Zero && wal.At >= wal.From);
         Assert.NotEmpty(copying);
     }
+
+    [Theory]
+    [InlineData("postgres: pay: startup recovering 0000000A00000001000000FF\0", "0000000A00000001000000FF")]
+    [InlineData("postgres: startup   recovering 000000010000000000000003", "000000010000000000000003")]
+    [InlineData("postgres: pay: startup waiting for 000000010000000000000003", "000000010000000000000003")]
+    [InlineData("postgres: pay: startup ", null)]
+    [InlineData("postgres: pay: walwriter ", null)]
+    [InlineData("postgres: pay: archiver archiving 000000010000000000000003", null)]
+    public void The_title_of_the_start_up_process_names_the_segment(string title, string? segment) =>
+        Assert.Equal(segment, ReplayMeter.SegmentIn(title));
+
+    [Theory]
+    [InlineData("2026-11-30 14:00:00+00", "2026-11-30T14:00:00.000Z")]
+    [InlineData("2026-11-30 14:00:00.25+02", "2026-11-30T12:00:00.250Z")]
+    [InlineData("2026-11-30T14:00:00 -05:30", "2026-11-30T19:30:00.000Z")]
+    [InlineData("2026-11-30 14:00:00+0530", "2026-11-30T08:30:00.000Z")]
+    [InlineData("2026-11-30 14:00:00", null)]
+    [InlineData("2026-11-30 14:00:00 Europe/Vienna", null)]
+    [InlineData("yesterday", null)]
+    [InlineData("", null)]
+    [InlineData(null, null)]
+    public void A_target_time_is_known_where_it_has_an_offset(string? text, string? moment) =>
+        Assert.Equal(moment, TargetTime.Read(text) is { } known ? IsoTime.FormatUtc(known) : null);
 
     /// <summary>A script says how far it is by percentages, as pgBackRest does; its bytes are seen.</summary>
     [Theory]

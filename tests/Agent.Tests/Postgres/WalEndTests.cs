@@ -40,6 +40,7 @@ public sealed class WalEndTests
             await node.ExecuteAsync($"SELECT pg_logical_emit_message(true, 'm', repeat('m', {length}))");
             await SameAsync();
         }
+        await SegmentTellsWhenAsync(node);
         var before = await TellAsync();
         await node.Server.StopAsync(new StopPlan(StopMode.Immediate), Cancellation);
 
@@ -69,6 +70,25 @@ public sealed class WalEndTests
                 async () => (told = await TellAsync()) == (read = WalEnd.Read(node.Data, Cancellation).Position),
                 TimeSpan.FromSeconds(10), $"{told} is {read}");
         }
+    }
+
+    /// <summary>The first transaction that ends in a segment tells its time, behind a record from before.</summary>
+    private static async Task SegmentTellsWhenAsync(TestNode node)
+    {
+        await node.ExecuteAsync("SELECT pg_switch_wal()");
+        await node.ExecuteAsync("SELECT pg_logical_emit_message(false, 'm', repeat('x', 17000000))");
+        var before = DateTimeOffset.UtcNow;
+        await node.ExecuteAsync("INSERT INTO t VALUES (0)");
+        var after = DateTimeOffset.UtcNow;
+        var control = PgControl.Read(node.Data);
+        var at = Lsn.Parse(await node.ValueAsync("SELECT pg_current_wal_lsn()::text")).Value;
+
+        using var reader = new WalReader(
+            WalFiles.OfTimeline(node.Data, control.SegmentSize, 1), ulong.Parse(control.File.SystemId));
+        var moment = reader.FirstMomentIn(new Lsn(at - (at % control.SegmentSize)));
+
+        Assert.NotNull(moment);
+        Assert.InRange(moment.Value, before.AddSeconds(-1), after.AddSeconds(1));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Routing.Agent.Loop;
+using Routing.Cluster;
 using Routing.Ha;
 using Routing.TestKit;
 
@@ -72,5 +73,31 @@ public sealed class ReinitializeRequestTests
             """{"name":"reinitialize","progress":"half of it","source":"pg-b","bytes":50,"total":100,"""
                 + "\"rate\":10,\"seconds_left\":5}",
             job.GetRawText());
+    }
+
+    [Fact]
+    public async Task The_status_tells_from_where_to_where_WAL_is_replayed()
+    {
+        await using var host = await RestHost.StartAsync(Nodes.Primary);
+        host.Status = host.Status with
+        {
+            Job = new JobView(JobKind.Restore, TimeSpan.Zero, "replays")
+            {
+                Copied = new CopyProgress(16, 32, 8)
+                {
+                    Wal = new ReplayedWal(new Lsn(16), new Lsn(32))
+                    {
+                        End = new Lsn(48), AtMoment = new DateTimeOffset(2026, 11, 30, 12, 0, 0, TimeSpan.Zero),
+                    },
+                },
+            },
+        };
+
+        var job = (await host.JsonAsync("/patroni")).GetProperty("routing").GetProperty("job");
+
+        Assert.Equal(
+            """{"from":"0/10","at":"0/20","at_timestamp":"2026-11-30 12:00:00+00:00","end":"0/30"}""",
+            job.GetProperty("replay").GetRawText());
+        Assert.Equal(2, job.GetProperty("seconds_left").GetInt32());
     }
 }

@@ -53,6 +53,10 @@ internal sealed class WalFiles : IDisposable
         return new WalFiles(directory, control.SegmentSize, line);
     }
 
+    /// <summary>The segments of one timeline alone.</summary>
+    public static WalFiles OfTimeline(string dataDirectory, uint segmentSize, uint timeline) =>
+        new(Path.Combine(dataDirectory, "pg_wal"), segmentSize, [(timeline, 0UL)]);
+
     /// <summary>The ancestors of a timeline by its file in <c>pg_wal</c>.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
     /// <exception cref="FormatException">It makes no sense.</exception>

@@ -19,6 +19,7 @@ internal sealed class WalReader : IDisposable
     private const ushort IsContinued = 0x0001;
     private const ushort IsLong = 0x0002;
     private const ushort OverwritesPart = 0x0008;
+    private const ulong LookedThrough = 2 * 1024 * 1024;
     private const byte XlogManager = 0;
     private const byte SwitchRecord = 0x40;
 
@@ -60,7 +61,46 @@ internal sealed class WalReader : IDisposable
         return new Lsn(position);
     }
 
+    /// <summary>
+    /// When the first transaction ended whose end stands in a segment; null: none does in its first two megabytes, or
+    /// the segment is not here.
+    /// </summary>
+    /// <param name="segment">Where the segment begins.</param>
+    /// <exception cref="IOException">A file could not be read.</exception>
+    public DateTimeOffset? FirstMomentIn(Lsn segment)
+    {
+        if (FirstRecordIn(segment.Value) is not { } position)
+        {
+            return null;
+        }
+        ulong? previous = null;
+        while (position < segment.Value + LookedThrough && ReadRecord(ref position, ref previous) is { } next)
+        {
+            if (WalMoment.Of(_record) is { } moment)
+            {
+                return moment;
+            }
+            position = next;
+        }
+        return null;
+    }
+
     public void Dispose() => _files.Dispose();
+
+    /// <summary>Behind what a record of the segment before has left over.</summary>
+    private ulong? FirstRecordIn(ulong page)
+    {
+        while (LoadPage(page))
+        {
+            var rest = (Info & IsContinued) == 0 ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(_page.AsSpan(16));
+            if (rest < PageSize - HeaderLength)
+            {
+                return page + (((ulong)HeaderLength + rest + 7) & ~7UL);
+            }
+            page += PageSize;
+        }
+        return null;
+    }
 
     /// <summary>Reads the record at a position.</summary>
     /// <param name="position">In: where; out: the same, less the header of a page that begins there.</param>

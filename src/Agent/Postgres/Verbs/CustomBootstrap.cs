@@ -39,26 +39,36 @@ internal sealed class CustomBootstrap(
         File.Delete(Path.Combine(context.DataDirectory, "promote"));
         _hba = context.Files.ReadHba();
         progress.Report("starting after custom bootstrap");
-        var process = await SpawnAsync(custom, effective, cancellationToken);
-        if (await launch.WaitUntilReadyAsync(process, TimeSpan.MaxValue, cancellationToken) != StartOutcome.Running)
+        var recovery = RecoveryOf(custom);
+        var process = await SpawnAsync(custom, recovery, effective, cancellationToken);
+        var watch = new ReplayWatch(context, "recovering after the bootstrap script", progress, onCopied)
+            .EndingAt(recovery);
+        if (await launch.WaitUntilReadyAsync(process, TimeSpan.MaxValue, watch, cancellationToken)
+            != StartOutcome.Running)
         {
             return StepResult.Failed(
                 $"PostgreSQL does not start after the bootstrap script; {context.Memory.StartProblem}");
         }
-        return await WaitForEndOfRecoveryAsync(process, progress, cancellationToken);
+        return await WaitForEndOfRecoveryAsync(process, watch, progress, cancellationToken);
     }
 
+    /// <summary>The recovery settings: the configured ones, or those that the script has written.</summary>
+    private Dictionary<string, string> RecoveryOf(CustomBootstrapSettings custom) =>
+        custom.RecoveryConf?.Where(item => item.Key != "standby_mode").ToDictionary()
+            ?? (custom.KeepExistingRecoveryConf ? context.Files.RecoveryOfTool() : []);
+
     private async Task<PidFd> SpawnAsync(
-        CustomBootstrapSettings custom, EffectiveSettings effective, CancellationToken cancellationToken)
+        CustomBootstrapSettings custom, Dictionary<string, string> recovery, EffectiveSettings effective,
+        CancellationToken cancellationToken)
     {
-        var recovery = custom.RecoveryConf;
-        var asStandby = recovery is not null
-            && Scalars.TryBoolean(recovery.GetValueOrDefault("standby_mode"), out var standby) && standby;
-        if (recovery is not null && asStandby)
+        var configured = custom.RecoveryConf;
+        var asStandby = configured is not null
+            && Scalars.TryBoolean(configured.GetValueOrDefault("standby_mode"), out var standby) && standby;
+        if (configured is not null && asStandby)
         {
             context.Files.SignalStandby();
         }
-        else if (recovery is not null)
+        else if (configured is not null)
         {
             context.Files.SignalRecovery();
         }
@@ -67,7 +77,7 @@ internal sealed class CustomBootstrap(
             context.Files.RemoveSignals();
         }
         var raised = new Dictionary<string, string>(StringComparer.Ordinal);
-        if (recovery?.GetValueOrDefault("recovery_target_action") == "promote" || custom.KeepExistingRecoveryConf)
+        if (configured?.GetValueOrDefault("recovery_target_action") == "promote" || custom.KeepExistingRecoveryConf)
         {
             // Without reads in between, lower limits than the old cluster's do not stop the recovery.
             raised["hot_standby"] = "off";
@@ -75,15 +85,13 @@ internal sealed class CustomBootstrap(
         // The passwords of the cluster that the script brought back are not ours yet: let in what comes from this host.
         var plan = new FilePlan(
             effective.Config with { PgHba = ["local all all trust", "host all all samehost trust"] },
-            recovery?.Where(item => item.Key != "standby_mode").ToDictionary()
-                ?? (custom.KeepExistingRecoveryConf ? context.Files.RecoveryOfTool() : []),
-            null, raised);
+            recovery, null, raised);
         await files.WriteAsync(plan, cancellationToken);
         return launch.Spawn(effective.Config, raised);
     }
 
     private async Task<StepResult> WaitForEndOfRecoveryAsync(
-        PidFd process, IProgress<string> progress, CancellationToken cancellationToken)
+        PidFd process, ReplayWatch watch, IProgress<string> progress, CancellationToken cancellationToken)
     {
         progress.Report("waiting for end of recovery after bootstrap");
         while (DataDirectoryState.Look(context.DataDirectory, inUse: true).Control?.File.State
@@ -93,6 +101,7 @@ internal sealed class CustomBootstrap(
             {
                 return StepResult.Failed($"PostgreSQL ended during recovery; {context.Memory.StartProblem}");
             }
+            watch.Look(process);
             await Task.Delay(ServerWait.Long, context.Time, cancellationToken);
         }
         return StepResult.Done("recovered");

@@ -36,7 +36,7 @@ internal sealed partial class DataRestore(
             {
                 return failed;
             }
-            return await ReplayAsync(place, repository, plan.Request, progress, cancellationToken);
+            return await ReplayAsync(place, repository, plan, progress, cancellationToken);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException
             or FormatException)
@@ -114,7 +114,9 @@ internal sealed partial class DataRestore(
         progress.Report("restores from the repository");
         // An earlier agent may have died, and its pgBackRest fills the same place.
         await room.EndLeftoversAsync(cancellationToken);
-        var size = GrowthWatch.SizeOf(context.DataDirectory);
+        // A repository restores no WAL: that comes with the replay.
+        var size = GrowthWatch.SizeOf(context.DataDirectory)
+            - GrowthWatch.SizeOf(Path.Combine(context.DataDirectory, "pg_wal"));
         place.Prepare();
         var request = plan.Request;
         List<string> words = [.. repository.Words, $"--pg1-path={place.Staging}", $"--type={request.Target.Kind}",
@@ -140,9 +142,11 @@ internal sealed partial class DataRestore(
     }
 
     private async Task<StepResult> ReplayAsync(
-        RestorePlace place, PgBackRestSettings repository, RestoreRequest request, IProgress<string> progress,
+        RestorePlace place, PgBackRestSettings repository, RestorePlan plan, IProgress<string> progress,
         CancellationToken cancellationToken)
     {
+        var request = plan.Request;
+        var recovery = RecoveryOf(repository, request);
         var effective = await context.Settings.ForAsync(Role.Replica, cancellationToken);
         var least = place.Aside is var aside && Directory.Exists(aside)
             ? StandbyLimits.Least(PgControl.Read(aside))
@@ -153,14 +157,17 @@ internal sealed partial class DataRestore(
             if (process is null)
             {
                 least = Most(least, StandbyLimits.Least(PgControl.Read(context.DataDirectory)));
-                process = await SpawnAsync(repository, request, effective, Raised(effective, least), cancellationToken);
+                process = await SpawnAsync(recovery, effective, Raised(effective, least), cancellationToken);
             }
             progress.Report($"replays to {request.Target}");
-            if (await launch.WaitUntilReadyAsync(process, TimeSpan.MaxValue, cancellationToken) != StartOutcome.Running)
+            var watch = new ReplayWatch(context, $"replays to {request.Target}", progress, plan.OnCopied)
+                .EndingAt(recovery);
+            if (await launch.WaitUntilReadyAsync(process, TimeSpan.MaxValue, watch, cancellationToken)
+                != StartOutcome.Running)
             {
                 return StepResult.Failed($"the target was not reached: {context.Memory.StartProblem}");
             }
-            if (await WaitForTargetAsync(process, request, progress, cancellationToken) is { Ok: false } failed)
+            if (await WaitForTargetAsync(process, request, watch, progress, cancellationToken) is { Ok: false } failed)
             {
                 return failed;
             }
@@ -179,15 +186,8 @@ internal sealed partial class DataRestore(
         }
     }
 
-    private async Task<PidFd> SpawnAsync(
-        PgBackRestSettings repository, RestoreRequest request, EffectiveSettings effective,
-        Dictionary<string, string> raised, CancellationToken cancellationToken)
-    {
-        await launch.ClearGroundAsync(cancellationToken);
-        context.Files.TakeOverFromDataDirectory();
-        context.Files.RestoreCopies();
-        TimelineReservations.Drop(context.DataDirectory);
-        var recovery = new Dictionary<string, string>(StringComparer.Ordinal)
+    private Dictionary<string, string> RecoveryOf(PgBackRestSettings repository, RestoreRequest request) =>
+        new(StringComparer.Ordinal)
         {
             ["restore_command"] = repository.ForShell($"--pg1-path='{context.DataDirectory}' archive-get %f \"%p\""),
             ["recovery_target_timeline"] = request.Timeline.ToString(CultureInfo.InvariantCulture),
@@ -195,17 +195,27 @@ internal sealed partial class DataRestore(
             [request.Target.Kind == "immediate" ? "recovery_target" : $"recovery_target_{request.Target.Kind}"] =
                 request.Target.Kind == "immediate" ? "immediate" : request.Target.Value,
         };
+
+    private async Task<PidFd> SpawnAsync(
+        Dictionary<string, string> recovery, EffectiveSettings effective, Dictionary<string, string> raised,
+        CancellationToken cancellationToken)
+    {
+        await launch.ClearGroundAsync(cancellationToken);
+        context.Files.TakeOverFromDataDirectory();
+        context.Files.RestoreCopies();
+        TimelineReservations.Drop(context.DataDirectory);
         await files.WriteAsync(new FilePlan(effective.Config, recovery, null, raised), cancellationToken);
         return launch.Spawn(effective.Config, raised);
     }
 
     private async Task<StepResult> WaitForTargetAsync(
-        PidFd process, RestoreRequest request, IProgress<string> progress, CancellationToken cancellationToken)
+        PidFd process, RestoreRequest request, ReplayWatch watch, IProgress<string> progress,
+        CancellationToken cancellationToken)
     {
         const string query =
             """
             SELECT concat_ws('|', pg_is_in_recovery(), pg_is_wal_replay_paused(), pg_last_wal_replay_lsn(),
-                pg_last_xact_replay_timestamp())
+                (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000000)::bigint)
             """;
         while (!process.HasExited)
         {
@@ -222,7 +232,12 @@ internal sealed partial class DataRestore(
                 {
                     return StepResult.Done("at the target");
                 }
-                progress.Report($"replays to {request.Target}; it is at {string.Join(", ", answer[2..])}");
+                if (Lsn.TryParse(answer.ElementAtOrDefault(2), out var at))
+                {
+                    watch.Hear(at, answer.Length > 3
+                        ? DateTimeOffset.UnixEpoch.AddMicroseconds(long.Parse(answer[3], CultureInfo.InvariantCulture))
+                        : null);
+                }
             }
             catch (Exception error) when (error is NpgsqlException or IOException && !process.HasExited)
             {

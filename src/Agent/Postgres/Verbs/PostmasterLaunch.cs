@@ -78,8 +78,12 @@ internal sealed partial class PostmasterLaunch(ServerContext context, ServerFile
     }
 
     /// <summary>Polls postmaster.pid, whose last line says when connections are accepted.</summary>
+    /// <param name="process">The postmaster.</param>
+    /// <param name="timeout">How long to wait.</param>
+    /// <param name="watch">Tells meanwhile how far replay is.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     public async Task<StartOutcome> WaitUntilReadyAsync(
-        PidFd process, TimeSpan timeout, CancellationToken cancellationToken)
+        PidFd process, TimeSpan timeout, ReplayWatch? watch, CancellationToken cancellationToken)
     {
         var start = context.Time.GetTimestamp();
         while (true)
@@ -100,6 +104,7 @@ internal sealed partial class PostmasterLaunch(ServerContext context, ServerFile
             {
                 return StartOutcome.StillStarting;
             }
+            watch?.Look(process);
             await Task.Delay(ServerWait.Pause(elapsed), context.Time, cancellationToken);
         }
     }

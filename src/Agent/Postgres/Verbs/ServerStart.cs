@@ -12,22 +12,22 @@ internal sealed class ServerStart(ServerContext context, ServerFiles files, Post
         var role = plan.AsPrimary ? Role.Primary : Role.Replica;
         var effective = await context.Settings.ForAsync(role, cancellationToken);
         var timeout = plan.Timeout ?? effective.Config.StartStopTimeout;
-        if (context.Postmaster.Find() is { } running)
-        {
-            plan.OnPostmaster?.Invoke(running.Pid);
-            return await launch.WaitUntilReadyAsync(running, timeout, cancellationToken);
-        }
         try
         {
+            if (context.Postmaster.Find() is { } running)
+            {
+                plan.OnPostmaster?.Invoke(running.Pid);
+                return await launch.WaitUntilReadyAsync(running, timeout, WatchOf(plan), cancellationToken);
+            }
             await launch.ClearGroundAsync(cancellationToken);
             var process = await SpawnAsync(plan, effective, cancellationToken);
             plan.OnPostmaster?.Invoke(process.Pid);
-            var outcome = await launch.WaitUntilReadyAsync(process, timeout, cancellationToken);
+            var outcome = await launch.WaitUntilReadyAsync(process, timeout, WatchOf(plan), cancellationToken);
             if (outcome == StartOutcome.Failed && PutAccessFilesBack())
             {
                 process = await SpawnAsync(plan, effective, cancellationToken);
                 plan.OnPostmaster?.Invoke(process.Pid);
-                outcome = await launch.WaitUntilReadyAsync(process, timeout, cancellationToken);
+                outcome = await launch.WaitUntilReadyAsync(process, timeout, WatchOf(plan), cancellationToken);
             }
             return outcome;
         }
@@ -36,6 +36,9 @@ internal sealed class ServerStart(ServerContext context, ServerFiles files, Post
             return launch.Fail(error.Message);
         }
     }
+
+    private ReplayWatch? WatchOf(StartPlan plan) =>
+        plan.Progress is { } progress ? new ReplayWatch(context, "starting", progress, plan.OnReplayed) : null;
 
     /// <summary>
     /// pg_hba.conf or pg_ident.conf keep the server from starting: the last ones that it accepted take their place. It
