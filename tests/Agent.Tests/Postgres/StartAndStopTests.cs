@@ -91,6 +91,35 @@ public sealed class StartAndStopTests
             (await standby.ObserveAsync()).PendingRestart["max_connections"]);
     }
 
+    /// <summary>
+    /// PostgreSQL refuses a standby on WAL of this level, and a primary that lost its lease has no other way back.
+    /// </summary>
+    [Fact]
+    public async Task A_primary_with_wal_level_minimal_starts_again_as_a_standby()
+    {
+        await using var node = await TestNode.PrimaryAsync("a");
+        await node.ExecuteAsync("CREATE TABLE kept (how text)");
+        uint timeline = 1;
+        foreach (var how in new[] { StopMode.Fast, StopMode.Immediate })
+        {
+            await node.Server.StopAsync(new StopPlan(StopMode.Fast), Cancellation);
+            await StartByHandAsync(node, "-c wal_level=minimal -c max_wal_senders=0");
+            Assert.Equal("minimal", await node.ValueAsync("SHOW wal_level"));
+            await node.ExecuteAsync($"INSERT INTO kept VALUES ('{how}')");
+            await node.Server.StopAsync(new StopPlan(how), Cancellation);
+
+            var outcome = await node.Server.StartAsync(
+                new StartPlan(AsPrimary: false, null, TimeSpan.FromSeconds(30)), Cancellation);
+
+            Assert.True(outcome == StartOutcome.Running, $"{how}: {node.Server.StartProblem}");
+            Assert.Equal("1", await node.ValueAsync($"SELECT count(*) FROM kept WHERE how = '{how}'"));
+            Assert.True((await node.Server.PromoteAsync(timeline++, TimeSpan.FromSeconds(30), Cancellation)).Ok);
+        }
+
+        Assert.Equal("replica", await node.ValueAsync("SHOW wal_level"));
+        Assert.Equal("2", await node.ValueAsync("SELECT count(*) FROM kept"));
+    }
+
     [Fact]
     public async Task A_callback_ends_the_one_before_it()
     {
@@ -106,6 +135,14 @@ public sealed class StartAndStopTests
 
         Assert.True(made.Ok, made.Detail);
         Assert.Equal(["on_role_change-primary-demo", "on_role_change-replica-demo"], File.ReadAllLines(called));
+    }
+
+    private static async Task StartByHandAsync(TestNode node, string options)
+    {
+        var started = await new CommandRunner(TimeProvider.System).CaptureAsync(
+            new Command(Path.Combine(TestNode.Binaries, "pg_ctl"),
+                ["start", "-w", "-D", node.Data, "-l", node["by-hand.log"], "-o", options]), Cancellation);
+        Assert.True(started.IsSuccess, started.Output + started.Error);
     }
 
     private static void Kill(LocalPostgres seen)

@@ -27,9 +27,16 @@ internal sealed record PgControl(
 {
     private const int MaximumLength = 296;
     private const int ReadAttempts = 5;
+    private const int WalLevelMinimal = 0;
     private const int WalPage = 8192;
     private const int ShortPageHeader = 24;
     private const int LongPageHeader = 40;
+
+    /// <summary>
+    /// Whether the server ran with <c>wal_level</c> <c>minimal</c> when it last noted the level: no standby starts on
+    /// its WAL.
+    /// </summary>
+    public bool IsWalMinimal { get; private init; }
 
     /// <summary>A shutdown checkpoint's record: 24 bytes of header, 2 in front of the data, 88 of data.</summary>
     private const ulong CheckpointRecordLength = 114;
@@ -111,7 +118,10 @@ internal sealed record PgControl(
         return new PgControl(
             file, version, Position(bytes, 40), UInt32(bytes, 228), Position(bytes, 152), Int32(bytes, 180),
             Int32(bytes, 184),
-            Int32(bytes, 188), Int32(bytes, 192), Int32(bytes, 196));
+            Int32(bytes, 188), Int32(bytes, 192), Int32(bytes, 196))
+        {
+            IsWalMinimal = Int32(bytes, 172) == WalLevelMinimal,
+        };
     }
 
     private static ControlState State(int value) => value switch

@@ -12,13 +12,13 @@ namespace Routing.Agent.Postgres.Verbs;
 
 /// <summary>Rewinds diverged data by pg_rewind.</summary>
 internal sealed class DataRewind(
-    ServerContext context, ServerFiles files, PostmasterLaunch launch, ServerStop stop, DataRoom room)
+    ServerContext context, ServerFiles files, PostmasterLaunch launch, ServerStop stop, DataRoom room,
+    SingleUserRecovery singleUser)
 {
     private const string RestoreCommand = "restore_command";
 
     private static readonly TimeSpan s_sourceCheckpointLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan s_sourcePoll = TimeSpan.FromMilliseconds(100);
-    private static readonly Dictionary<string, string?> s_englishMessages = new() { ["LC_ALL"] = "C" };
 
     private readonly WalArchiving _archiving = new(context);
 
@@ -46,7 +46,7 @@ internal sealed class DataRewind(
                 context.Damage.Clear();
                 return StepResult.Done("an earlier rewind had copied everything when it was interrupted");
             }
-            if (await RecoverInSingleUserModeAsync(effective, progress, cancellationToken) is { Ok: false } unclean)
+            if (await singleUser.AfterCrashAsync(effective, progress, cancellationToken) is { Ok: false } unclean)
             {
                 return unclean;
             }
@@ -135,37 +135,6 @@ internal sealed class DataRewind(
         {
             Environment = connection.Environment.SetItem("LC_ALL", "C"),
         };
-    }
-
-    /// <summary>
-    /// pg_rewind wants data that were shut down. A crashed server is recovered by a server without sessions: no standby
-    /// settings, no archiving.
-    /// </summary>
-    private async Task<StepResult> RecoverInSingleUserModeAsync(
-        EffectiveSettings effective, IProgress<string> progress, CancellationToken cancellationToken)
-    {
-        if (PgControl.Read(context.DataDirectory).File.State
-            is ControlState.ShutDown or ControlState.ShutDownInRecovery)
-        {
-            return StepResult.Done("was shut down");
-        }
-        if (File.Exists(Path.Combine(context.DataDirectory, "backup_label")))
-        {
-            // Recovery would begin where the backup did, and without its standby settings end wherever the WAL here
-            // ends.
-            return StepResult.Failed(
-                "holds a restored backup whose recovery has not ended (backup_label): it cannot be rewound");
-        }
-        progress.Report("recovering from the crash in single-user mode");
-        var raised = StandbyLimits.Raised(effective.Config, context.DataDirectory);
-        await files.WriteAsync(effective, asPrimary: true, null, raised, cancellationToken);
-        context.Files.RemoveSignals();
-        var arguments = launch.Arguments(effective.Config, raised);
-        arguments.InsertRange(0, ["--single"]);
-        arguments.AddRange(["--archive_mode=on", "--archive_command=false", "template1"]);
-        var command = new Command(context.Programs.Postgres, arguments) { Environment = s_englishMessages };
-        var recovered = await context.Runner.RunAsync("postgres --single", command, progress, cancellationToken);
-        return recovered.Ok ? recovered : recovered with { IsObstacle = RewindObstacle.Passes(recovered.Detail) };
     }
 
     /// <summary>

@@ -58,7 +58,8 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _callbacks = new Callbacks(_context);
         _observer = new ServerObserver(_context);
         _checkpoint = new ServerCheckpoint(_context);
-        _start = new ServerStart(_context, _files, launch);
+        var singleUser = new SingleUserRecovery(_context, _files, launch);
+        _start = new ServerStart(_context, _files, launch, singleUser);
         _stop = new ServerStop(_context, _checkpoint);
         _restart = new ServerRestart(_stop, _start, _context.Memory);
         _promotion = new Promotion(_context);
@@ -69,7 +70,7 @@ internal sealed class LocalPostgresServer : IPostgres, IAsyncDisposable
         _clone = new MemberClone(_context, _stop, room);
         _divergence = new DivergenceComparison(_context, _observer);
         _remote = new RemoteCluster(_context);
-        _rewind = new DataRewind(_context, _files, launch, _stop, room);
+        _rewind = new DataRewind(_context, _files, launch, _stop, room, singleUser);
         _restore = new DataRestore(_context, _files, launch, _stop, room);
         _slots = new SlotMaintenance(_context);
         _logicalSlots = new LogicalSlotWork(_context);

@@ -4,8 +4,11 @@ using Routing.Cluster;
 namespace Routing.Agent.Postgres.Verbs;
 
 /// <summary>Starts the server.</summary>
-internal sealed class ServerStart(ServerContext context, ServerFiles files, PostmasterLaunch launch)
+internal sealed class ServerStart(
+    ServerContext context, ServerFiles files, PostmasterLaunch launch, SingleUserRecovery singleUser)
 {
+    private static readonly IProgress<string> s_untold = new Progress<string>();
+
     /// <summary>Starts it in a role; waits for one that runs already.</summary>
     public async Task<StartOutcome> StartAsync(StartPlan plan, CancellationToken cancellationToken)
     {
@@ -67,6 +70,12 @@ internal sealed class ServerStart(ServerContext context, ServerFiles files, Post
         // data directory has.
         context.Files.TakeOverFromDataDirectory();
         context.Files.RestoreCopies();
+        if (plan is { AsPrimary: false, Upstream: null }
+            && await singleUser.LeaveMinimalWalAsync(plan.Progress ?? s_untold, cancellationToken)
+                is { Ok: false } failed)
+        {
+            throw new IOException(failed.Detail);
+        }
         var raised = plan.AsPrimary ? [] : StandbyLimits.Raised(effective.Config, context.DataDirectory);
         await files.WriteAsync(effective, plan.AsPrimary, plan.Upstream, raised, cancellationToken);
         if (plan.AsPrimary)
