@@ -7,6 +7,15 @@ namespace Routing.Cluster;
 /// <remarks>Major versions are numbers such as 17; 0 is a version that is not known.</remarks>
 public static class ServerFeatures
 {
+    /// <summary>The oldest version that the agent takes.</summary>
+    public const int OldestMajor = 13;
+
+    /// <summary>The newest version that the agent takes.</summary>
+    public const int NewestMajor = 18;
+
+    /// <summary>Whether the agent takes a server: it reads its files, and knows how these versions write them.</summary>
+    public static bool IsSupported(int major) => major is >= OldestMajor and <= NewestMajor;
+
     /// <summary>
     /// A slot can be marked <c>failover</c>, and the server copies such slots to its standbys itself (17).
     /// </summary>

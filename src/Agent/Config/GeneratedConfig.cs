@@ -17,9 +17,6 @@ internal sealed record RunningServer
     public ImmutableSortedDictionary<string, string> Controlled { get; init; } =
         ImmutableSortedDictionary<string, string>.Empty;
 
-    /// <summary>Whether it is in recovery.</summary>
-    public bool IsStandby { get; init; }
-
     /// <summary>The server's version as a number, such as 150004.</summary>
     public int Version { get; init; }
 

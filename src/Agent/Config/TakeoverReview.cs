@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
+using Routing.Cluster;
 using Routing.Settings;
 using Routing.Settings.Postgres;
 
@@ -8,8 +9,6 @@ namespace Routing.Agent.Config;
 /// <summary>What there is to say before an agent takes over a server that runs already.</summary>
 internal static class TakeoverReview
 {
-    private const int ReloadsConninfo = 130000;
-
     /// <summary>One line each: whether a restart is needed and for what, then what else is missing. Pure.</summary>
     /// <param name="server">The server.</param>
     /// <param name="generated">Its configuration (<see cref="GeneratedConfig.Of"/>).</param>
@@ -17,6 +16,12 @@ internal static class TakeoverReview
     {
         ArgumentNullException.ThrowIfNull(server);
         ArgumentNullException.ThrowIfNull(generated);
+        var major = server.Version / 10000;
+        if (!ServerFeatures.IsSupported(major))
+        {
+            return [$"The agent does not take over PostgreSQL {major}: supported are {ServerFeatures.OldestMajor} to "
+                + $"{ServerFeatures.NewestMajor}."];
+        }
         var lines = ImmutableArray.CreateBuilder<string>();
         var restarts = Restarts(server, generated.Root).ToArray();
         lines.Add(restarts.Length == 0
@@ -65,10 +70,6 @@ internal static class TakeoverReview
             var becomes = scope is null or SampleConfig.FillIn ? "becomes the scope" : $"becomes {scope}";
             yield return $"cluster_name: {(server.ClusterName.Length == 0 ? "empty" : server.ClusterName)}, {becomes} "
                 + "(nothing depends on it; name the scope so, and no restart waits)";
-        }
-        if (server is { IsStandby: true, Version: < ReloadsConninfo })
-        {
-            yield return "primary_conninfo: this version takes another one with a restart only; the agent makes it";
         }
     }
 

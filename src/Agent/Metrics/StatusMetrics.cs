@@ -12,8 +12,6 @@ namespace Routing.Agent.Metrics;
 /// </remarks>
 internal static class StatusMetrics
 {
-    private const int FirstVersionWithReplicationState = 90600;
-
     private static readonly string s_states = string.Join(", ",
         ((string[])
         [
@@ -51,7 +49,7 @@ internal static class StatusMetrics
             "Commit time of the last replayed transaction, epoch seconds; 0 for none.",
             Epoch(standby ? postgres.ReplayedTimestamp : null));
         text.Gauge("patroni_xlog_paused", "1 while replay is paused.", standby && postgres.ReplayPaused);
-        if (answers && postgres.ServerVersion >= FirstVersionWithReplicationState)
+        if (answers)
         {
             text.Gauge("patroni_postgres_streaming", "1 while WAL streams in.", status.ReplicationState == "streaming");
             text.Gauge("patroni_postgres_in_archive_recovery", "1 while WAL comes from the archive.",

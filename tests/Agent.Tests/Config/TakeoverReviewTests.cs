@@ -70,13 +70,15 @@ public sealed class TakeoverReviewTests
     }
 
     [Theory]
-    [InlineData(120_000, 1)]
-    [InlineData(130_000, 0)]
-    public void An_old_standby_is_pointed_to_its_primary_by_a_restart(int version, int restarts)
+    [InlineData(120_022, "The agent does not take over PostgreSQL 12: supported are 13 to 18.")]
+    [InlineData(130_000, "The agent takes this server over without a restart.")]
+    [InlineData(180_006, "The agent takes this server over without a restart.")]
+    [InlineData(190_000, "The agent does not take over PostgreSQL 19: supported are 13 to 18.")]
+    public void A_server_of_a_version_that_is_not_supported_is_refused(int version, string expected)
     {
-        var (_, lines) = Review(Server() with { IsStandby = true, Version = version });
+        var (_, lines) = Review(Server() with { Version = version });
 
-        Assert.Equal(restarts, lines.Count(line => line.StartsWith("- primary_conninfo", StringComparison.Ordinal)));
+        Assert.Equal([expected], lines);
     }
 
     private static (SettingsTree Tree, ImmutableArray<string> Lines) Review(RunningServer server)

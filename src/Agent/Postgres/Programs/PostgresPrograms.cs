@@ -2,15 +2,13 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using Routing.Agent.Config;
 using Routing.Agent.Native;
+using Routing.Cluster;
 
 namespace Routing.Agent.Postgres.Programs;
 
 /// <summary>PostgreSQL's programs: where they are and of which version.</summary>
 internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner commands)
 {
-    public const int OldestMajor = 13;
-    public const int NewestMajor = 18;
-
     private readonly ConcurrentDictionary<string, int> _versions = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<KeyValuePair<string, string>, string?> _verdicts = new();
 
@@ -41,11 +39,11 @@ internal sealed class PostgresPrograms(PostgresSettings settings, CommandRunner 
             throw new IOException(
                 $"'{program} --version' ended with {answer.Result} and said '{answer.Output}{answer.Error}'.");
         }
-        if (version / 10000 is < OldestMajor or > NewestMajor)
+        if (!ServerFeatures.IsSupported(version / 10000))
         {
             throw new IOException(
-                $"{program} is PostgreSQL {version / 10000}; supported are {OldestMajor} to {NewestMajor}. Set "
-                    + "postgresql.bin_dir.");
+                $"{program} is PostgreSQL {version / 10000}; supported are {ServerFeatures.OldestMajor} to "
+                    + $"{ServerFeatures.NewestMajor}. Set postgresql.bin_dir.");
         }
         _versions[program] = version;
         return version;

@@ -13,7 +13,6 @@ internal static class RunningServerReader
 {
     private const int DefaultPort = 5432;
     private const int TimeoutSeconds = 15;
-    private const int KnowsRules = 100000;   // the version that shows the lines of pg_hba.conf
     private const string SocketDirectory = "/var/run/postgresql";
 
     /// <summary>Reads it, as a superuser.</summary>
@@ -59,11 +58,9 @@ internal static class RunningServerReader
         {
             Parameters = set,
             Controlled = controlled,
-            IsStandby = await TextAsync(
-                connection, "SELECT pg_catalog.pg_is_in_recovery()", cancellationToken) == "True",
             Version = version,
             ReplicationRoles = [.. roles.Keys],
-            AdmitsReplication = version < KnowsRules || await TextAsync(
+            AdmitsReplication = await TextAsync(
                 connection,
                 """
                 SELECT pg_catalog.bool_or(type <> 'local' AND 'replication' = ANY (database)

@@ -66,7 +66,7 @@ internal sealed record ServerReport
                (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000000)::bigint,
                CASE WHEN r.in_recovery THEN pg_is_wal_replay_paused() ELSE false END,
                (SELECT row_to_json(w)::text FROM (
-                   SELECT status, received_tli, flushed_lsn, latest_end_lsn{(majorVersion >= 11 ? ", sender_host, sender_port" : "")}
+                   SELECT status, received_tli, flushed_lsn, latest_end_lsn, sender_host, sender_port
                      FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL) w),
                (SELECT json_agg(s)::text FROM (
                    SELECT application_name, usename, host(client_addr) AS client_addr, state, sync_state, sync_priority,
