@@ -8,6 +8,13 @@ export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_SKIP_FIRST_TIME_EXPE
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
+# The newest version that CHANGELOG.md names, as Directory.Build.props reads it.
+newest_version() {
+    local found
+    found=$(sed -nE 's/^## \[([0-9]+\.[0-9]+\.[0-9]+)\].*/\1/p' CHANGELOG.md | head -n 1)
+    echo "${found:-0.1.0}"
+}
+
 # The folder with PostgreSQL's server programs: the newest installed, or whatever PATH holds.
 postgres_bin() {
     local folder
