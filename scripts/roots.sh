@@ -19,11 +19,27 @@ debian_source() {
     echo "${found:-http://deb.debian.org/debian}"
 }
 
+# Ends the script with a code of its own: this machine, not the code under test, is in the way.
+cannot() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 75
+}
+
+# Runs a command; with ROUTING_ROOT_LIMIT not beyond that many seconds of this script.
+in_time() {
+    local left=$((${ROUTING_ROOT_LIMIT:-0} - SECONDS))
+    if [ -z "${ROUTING_ROOT_LIMIT:-}" ]; then
+        "$@"
+    else
+        timeout -k 5 $((left > 0 ? left : 1)) "$@"
+    fi
+}
+
 # Runs shell commands in a root, with /proc and /dev, in a mount namespace that ends with them. The first process of
 # its process namespace is a shell that stays: it reaps the processes that lose their parents.
 in_root() {
     # shellcheck disable=SC2016 # expanded by the inner shell
-    unshare --mount --fork --pid --kill-child bash -c '
+    in_time unshare --mount --fork --pid --kill-child bash -c '
         set -e
         mount --make-rprivate /
         mount -t proc proc "$0/proc"
@@ -38,14 +54,16 @@ in_root() {
 no_root() {
     tail -n 20 "$1" >&2
     shift
-    die "$*"
+    [ -z "${ROUTING_ROOT_LIMIT:-}" ] || [ "$SECONDS" -lt "$ROUTING_ROOT_LIMIT" ] ||
+        cannot "$* within $ROUTING_ROOT_LIMIT s"
+    cannot "$*"
 }
 
 # Runs a command while nobody else makes a root.
 alone_with_roots() {
     mkdir -p "$roots"
     (
-        flock 9
+        flock -w "${ROUTING_ROOT_LIMIT:-3600}" 9 || cannot "another script makes roots in $roots"
         "$@"
     ) 9>"$roots/.lock"
 }
@@ -55,10 +73,11 @@ make_root() { [ -e "$roots/$1" ] || alone_with_roots make_root_now "$1"; }
 make_root_now() {
     local suite=$1 root=$roots/$1 new=$roots/.$1.new
     [ ! -e "$root" ] || return 0
-    need "debootstrap debootstrap"
+    (need "debootstrap debootstrap") || cannot "debootstrap is not to be had"
     say "Making a root of Debian $suite in $roots: once, for some minutes"
     rm -rf "$new"
-    debootstrap --variant=minbase --include=ca-certificates "$suite" "$new" "$(debian_source)" \
+    # In a mount namespace, which takes along what it mounts wherever it ends.
+    in_time unshare --mount debootstrap --variant=minbase --include=ca-certificates "$suite" "$new" "$(debian_source)" \
         >"$roots/$suite.log" 2>&1 || no_root "$roots/$suite.log" "debootstrap of $suite failed"
     # No service starts while packages are installed, and no cluster of PostgreSQL is made. A mirror may be older than
     # the time for which an unstable suite vouches.
@@ -87,7 +106,9 @@ base_suite() { if [ "$1" = experimental ]; then echo sid; else echo "$1"; fi; }
 # Makes a root of a suite for ./test --on, unless it is there with all clients: that for machines with the clients
 # added, and in /etc/routing-tests/missing the words for the clients that the suite does not have. $1 is the suite.
 make_test_root() {
-    is_test_root_current "$1" || { make_root "$(base_suite "$1")" && alone_with_roots make_test_root_now "$1"; }
+    ! is_test_root_current "$1" || return 0
+    make_root "$(base_suite "$1")"
+    alone_with_roots make_test_root_now "$1"
 }
 is_test_root_current() { printf '%s\n' "${clients[@]}" | cmp -s - "$roots/$1-tests/etc/routing-tests/clients"; }
 make_test_root_now() {
@@ -118,6 +139,27 @@ make_test_root_now() {
     rm "$new/usr/sbin/policy-rc.d"
     rm -rf "$new"/var/cache/apt/archives/*.deb "$root"
     mv "$new" "$root"
+}
+
+# The root that ./test --on runs in: that with the clients, or, where there is none and ROUTING_ON_SERVERS asks for no
+# more than servers, that for machines. $1 is the suite.
+test_root() {
+    if [ -n "${ROUTING_ON_SERVERS:-}" ] && [ ! -e "$roots/$1-tests" ]; then
+        echo "$roots/$1"
+    else
+        echo "$roots/$1-tests"
+    fi
+}
+
+# Prints the words for what a suite's root lacks. $1 is the suite.
+missing_clients() {
+    local root
+    root=$(test_root "$1")
+    if [ "$root" = "$roots/$1" ]; then
+        printf '%s\n' "${clients[@]%% *}" | xargs
+    else
+        xargs <"$root/etc/routing-tests/missing"
+    fi
 }
 
 # Adds to a root of sid the PostgreSQL and the libpq of experimental. $1 is the root, $2 its log.

@@ -42,14 +42,15 @@ begin_suite() {
     mkdir "$suite_folder"/{upper,work,root}
     root=$suite_folder/root
     mount -t overlay overlay \
-        -o "lowerdir=$roots/$suite-tests,upperdir=$suite_folder/upper,workdir=$suite_folder/work" "$root"
+        -o "lowerdir=$(test_root "$suite"),upperdir=$suite_folder/upper,workdir=$suite_folder/work" "$root" ||
+        cannot "no overlay can be mounted over the root of $suite"
     dotnet=$(dirname "$(readlink -f "$(command -v dotnet)")")
     export -f hold_suite
     unshare --fork --pid --mount --uts --ipc --net --kill-child \
         bash -ec 'hold_suite "$@"' hold_suite "$root" "$work" "$dotnet" >"$suite_folder/log" 2>&1 </dev/null &
     process=$!
     until init=$(pgrep -P "$process") && [ -e "/proc/$init/root/run/ready" ]; do
-        kill -0 "$process" 2>/dev/null || { cat "$suite_folder/log" >&2; die "no namespaces for $suite"; }
+        kill -0 "$process" 2>/dev/null || { cat "$suite_folder/log" >&2; cannot "no namespaces for $suite"; }
         sleep 0.1
     done
     suite_holder=$process
@@ -76,17 +77,18 @@ suite_versions() {
         printf "PostgreSQL %s, etcd %s, libpq %s, HAProxy %s, Patroni %s, glibc %s, OpenSSL %s\n" \
             "$($postgres --version | grep -oE "[0-9]+(\.[0-9]+|[a-z]+[0-9]+)" | head -n 1)" \
             "$(version etcd-server)" "$(version libpq5)" "$(version haproxy)" "$(version patroni)" \
-            "$(ldd --version | grep -oE "[0-9]+\.[0-9]+$" | head -n 1)" "$(openssl version | cut -d " " -f 2)"'
+            "$(ldd --version | grep -oE "[0-9]+\.[0-9]+$" | head -n 1)" "$(openssl version 2>/dev/null | cut -d " " -f 2)"'
 }
 
 # The folder with the server programs of a suite's PostgreSQL, as it is inside.
 suite_postgres() {
-    local root=$roots/$1-tests
+    local root
+    root=$(test_root "$1")
     printf '%s\n' "$root"/usr/lib/postgresql/*/bin | sort -V | tail -n 1 | sed "s:^$root::"
 }
 
 # The user postgres of the suite, whose number need not be this computer's.
-suite_user() { awk -F: '$1 == "postgres" { print $3 ":" $4 }' "$roots/$1-tests/etc/passwd"; }
+suite_user() { awk -F: '$1 == "postgres" { print $3 ":" $4 }' "$(test_root "$1")/etc/passwd"; }
 
 # Whether the programs that ./build makes here start in a suite.
 starts_in_suite() {
