@@ -77,7 +77,8 @@ suite_versions() {
         printf "PostgreSQL %s, etcd %s, libpq %s, HAProxy %s, Patroni %s, glibc %s, OpenSSL %s\n" \
             "$($postgres --version | grep -oE "[0-9]+(\.[0-9]+|[a-z]+[0-9]+)" | head -n 1)" \
             "$(version etcd-server)" "$(version libpq5)" "$(version haproxy)" "$(version patroni)" \
-            "$(ldd --version | grep -oE "[0-9]+\.[0-9]+$" | head -n 1)" "$(openssl version 2>/dev/null | cut -d " " -f 2)"'
+            "$(ldd --version | grep -oE "[0-9]+\.[0-9]+$" | head -n 1)" \
+            "$(openssl version 2>/dev/null | cut -d " " -f 2)"'
 }
 
 # The folder with the server programs of a suite's PostgreSQL, as it is inside.

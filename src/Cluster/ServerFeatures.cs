@@ -13,7 +13,7 @@ public static class ServerFeatures
     /// <summary>The newest version that the agent takes.</summary>
     public const int NewestMajor = 18;
 
-    /// <summary>Whether the agent takes a server: it reads its files, and knows how these versions write them.</summary>
+    /// <summary>Whether the agent takes a server: it reads the files of these versions.</summary>
     public static bool IsSupported(int major) => major is >= OldestMajor and <= NewestMajor;
 
     /// <summary>

@@ -19,7 +19,8 @@ public sealed class NextNpgsqlTests
 
     public static TheoryData<Assembly> Assemblies =>
     [
-        typeof(RoutingDataSource).Assembly, typeof(Microsoft.EntityFrameworkCore.RoutingDbContextOptionsExtensions).Assembly,
+        typeof(RoutingDataSource).Assembly,
+        typeof(Microsoft.EntityFrameworkCore.RoutingDbContextOptionsExtensions).Assembly,
     ];
 
     /// <summary>
