@@ -483,7 +483,7 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     [LoggerMessage(EventId = 1604, Level = LogLevel.Information, Message = "Got {Signal}: stopping")]
     private partial void LogSignal(PosixSignal signal);
 
-    [LoggerMessage(EventId = 1605, Level = LogLevel.Warning, Message = "Waiting for the DCS")]
+    [LoggerMessage(EventId = 1605, Level = LogLevel.Warning, Message = "Waiting for the DCS: it has not answered yet")]
     private partial void LogNoDcs();
 
     [LoggerMessage(EventId = 1606, Level = LogLevel.Critical,
@@ -494,40 +494,44 @@ internal sealed partial class AgentHost : IAgentControl, IAsyncDisposable
     private partial void LogEnded(int code);
 
     [LoggerMessage(EventId = 1608, Level = LogLevel.Warning,
-        Message = "{Path} has changed and takes effect only when the agent starts again")]
+        Message = "The setting {Path} has changed; the new value takes effect when the agent is started again")]
     private partial void LogNeedsRestart(string path);
 
     [LoggerMessage(EventId = 1609, Level = LogLevel.Error,
-        Message = "The configuration was not reloaded: it has errors; the old one stays in force")]
+        Message = "The configuration was not reloaded: it has the errors above; the old one stays in force")]
     private partial void LogNotReloaded();
 
     [LoggerMessage(EventId = 1610, Level = LogLevel.Information, Message = "The configuration was reloaded")]
     private partial void LogReloaded();
 
-    [LoggerMessage(EventId = 1612, Level = LogLevel.Error, Message = "The configuration could not be reloaded whole")]
+    [LoggerMessage(EventId = 1612, Level = LogLevel.Error,
+        Message = "The reload of the configuration failed in its middle: some new values may be in force. Reload "
+            + "again")]
     private partial void LogReloadFailed(Exception exception);
 
     [LoggerMessage(EventId = 1613, Level = LogLevel.Error,
-        Message = "No consent to {Leader} in failsafe mode: it cannot be kept in the data directory: {Problem}")]
+        Message = "This member does not consent to {Leader} in failsafe mode: it cannot write its consent to the data "
+            + "directory: {Problem}")]
     private partial void LogConsentNotKept(string leader, string problem);
 
     [LoggerMessage(EventId = 1620, Level = LogLevel.Critical,
-        Message = "A task that guards this member broke: the agent ends, and the fence stops a primary that nobody "
-            + "guards")]
+        Message = "A task that guards this member ended with an error: the agent ends, and the fence stops PostgreSQL "
+            + "if it is a primary")]
     private partial void LogBroke(Exception? exception);
 
-    [LoggerMessage(EventId = 1621, Level = LogLevel.Debug, Message = "Removed what {Count} killed fences have left")]
+    [LoggerMessage(EventId = 1621, Level = LogLevel.Debug,
+        Message = "Removed the files of {Count} fences that were killed")]
     private partial void LogSwept(int count);
 
-    [LoggerMessage(
-        EventId = 1622, Level = LogLevel.Warning, Message = "No consent to {Name} in failsafe mode: {Problem}")]
+    [LoggerMessage(EventId = 1622, Level = LogLevel.Warning,
+        Message = "This member does not consent to {Name} in failsafe mode: {Problem}")]
     private partial void LogNoConsent(string name, string problem);
 
     [LoggerMessage(EventId = 1631, Level = LogLevel.Warning, Message = "{Problem}")]
     private partial void LogCache(string problem);
 
     [LoggerMessage(EventId = 1630, Level = LogLevel.Debug,
-        Message = "Which etcd this is could not be kept in the data directory: {Problem}")]
+        Message = "The identity of etcd could not be written to the data directory: {Problem}")]
     private partial void LogStoreMarkNotKept(string problem);
 
     [LoggerMessage(EventId = 1611, Level = LogLevel.Warning, Message = "Watchdog: {Problem}")]

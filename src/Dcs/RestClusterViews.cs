@@ -231,7 +231,7 @@ public sealed partial class RestClusterViews : IClusterViews, IDisposable
 
     [LoggerMessage(EventId = 3041, Level = LogLevel.Warning,
         Message = "Every agent that answers is on timeline {Timeline}, older than {Known}: the cluster was made anew "
-            + "or restored. Counting anew")]
+            + "or restored. Counting its terms anew")]
     private partial void LogNewLife(long timeline, long known);
 
     [LoggerMessage(EventId = 3040, Level = LogLevel.Debug, Message = "{Address}cluster: {Problem}")]

@@ -153,11 +153,13 @@ public sealed partial class TopologyWatch : IAsyncDisposable
         _ = superseded.Task.Exception;   // marks the exception as observed where no reader waits
     }
 
-    [LoggerMessage(EventId = 3030, Level = LogLevel.Error, Message = "A handler of the topology failed")]
+    [LoggerMessage(EventId = 3030, Level = LogLevel.Error,
+        Message = "A handler of changes in the cluster failed: a fault of this program")]
     private partial void LogHandlerFailed(Exception problem);
 
-    [LoggerMessage(
-        EventId = 3031, Level = LogLevel.Critical, Message = "The topology watch broke; nothing is followed any more")]
+    [LoggerMessage(EventId = 3031, Level = LogLevel.Critical,
+        Message = "The watch on the cluster ended with an error: changes are not seen until this program is started "
+            + "again")]
     private partial void LogBroken(Exception problem);
 
     private sealed class State(ClusterView view, Task told)

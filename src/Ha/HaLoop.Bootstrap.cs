@@ -71,7 +71,7 @@ public static partial class HaLoop
         { Options.Tags.NoFailover: true } => "waits for another member to bootstrap: it is tagged nofailover",
         { Options.WatchdogProblem: { } problem } => $"does not make a new cluster: {problem}",
         { Memory.EarlierLeaseUntil: not null } =>
-            "does not make a new cluster: the store was set up anew or restored, and a leader may come back",
+            "does not make a new cluster: the DCS was set up anew or restored, and a leader may come back",
         _ when o.Cluster!.Members.Values.FirstOrDefault(m => m.Name != o.Self && HasData(m)) is { } other =>
             $"does not make a new cluster: {other.Name} has data of one",
         _ when o.Failsafe.PingLeft > TimeSpan.Zero =>

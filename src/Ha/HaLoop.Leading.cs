@@ -22,7 +22,7 @@ public static partial class HaLoop
         {
             // The keeper does it beside the loop; until then no other key of the new life is written.
             return Wait(o, "new_life",
-                "is the leader; the store was set up anew or restored: puts the leader key there", s_soon);
+                "is the leader; the DCS was set up anew or restored: puts the leader key there", s_soon);
         }
         if (o.Paused && !o.Local.IsPrimary && !o.IsStandbyCluster && o.Cluster!.Failover?.Candidate != o.Self)
         {

@@ -150,7 +150,7 @@ public static partial class HaLoop
                 // won since.
                 BootstrapFailure = memory.BootstrapFailure
                     ?? (memory.WonInitialize && !o.Lease.HoldsLeader
-                        ? "the store was set up anew or restored meanwhile"
+                        ? "the DCS was set up anew or restored meanwhile"
                         : null),
             };
         }

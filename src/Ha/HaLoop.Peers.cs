@@ -98,7 +98,7 @@ public static partial class HaLoop
             if (IsStale(o, peer) && IsCompared(o, peer.Name))
             {
                 // Its position is from before the leader was gone: it may have received more since.
-                return $"{peer.Name} has not looked since the leader is gone";
+                return $"{peer.Name} has not looked at the DCS since the leader is gone";
             }
             if (IsWalUnread(peer) && IsCompared(o, peer.Name))
             {

@@ -113,7 +113,7 @@ public static partial class HaLoop
         if (o.Memory.EarlierLeaseUntil is { } lease)
         {
             return new Refusal("new_life",
-                $"does not race: the store was set up anew or restored, and {o.Memory.EarlierLeader ?? "a leader"} "
+                $"does not race: the DCS was set up anew or restored, and {o.Memory.EarlierLeader ?? "a leader"} "
                     + "may still lead by the "
                 + $"earlier one for {(lease - o.Now).TotalSeconds:F0} s", lease - o.Now);
         }

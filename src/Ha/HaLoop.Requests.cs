@@ -17,7 +17,7 @@ public static partial class HaLoop
         if (o.Cluster!.Life.From > 0 && !o.Cluster.Life.HasWritten(request.ModRevision))
         {
             return Act(o, "request_refused",
-                $"drops the request for a {request.Kind}: it came back with a restored store", s_soon, clear);
+                $"drops the request for a {request.Kind}: it came back with a restored DCS", s_soon, clear);
         }
         if (request.Leader is { } leader && leader != o.Self)
         {

@@ -91,7 +91,7 @@ public static partial class HaLoop
         }
         if (o.Cluster!.Members.Values.FirstOrDefault(member => member.Routing is null) is { } other)
         {
-            return Fail(o, restore, $"{other.Name} does not know restores: it does not run our agent");
+            return Fail(o, restore, $"{other.Name} does not know restores: it does not run routing-agent");
         }
         return Act(o, "restore_begins", $"takes the cluster back to {restore.Target}: the others may not lead now",
             s_soon, new HaAction.WriteRestore(restore with

@@ -32,7 +32,7 @@ public static partial class HaLoop
         }
         if (o.Cluster.Returned is { } returned && returned.Holder == o.Self && o.IsDcsLive && !o.Lease.HoldsLeader)
         {
-            return Act(o, "returned_key", "deletes the leader key that names it: it came back with a restored store",
+            return Act(o, "returned_key", "deletes the leader key that names it: it came back with a restored DCS",
                 s_soon,
                 new HaAction.ReleaseLeader(null));
         }

@@ -48,7 +48,7 @@ public sealed class MigrateTests : IDisposable
             WARNING: pg-a has what is ignored or read otherwise: DIR/pg-a.yml:7: thread_pool_size: has no effect: there is no pool to size
             WARNING: pg-a has what is ignored or read otherwise: DIR/pg-a.yml:6: ttl: has no effect here: it belongs into the dynamic configuration (bootstrap.dcs for a new cluster)
             WARNING: pg-a has what is ignored or read otherwise: DIR/pg-a.yml:8: colour: this key is not known and has no effect
-            WARNING: the files differ in the user for replication or its password: whoever leads has to admit all others
+            WARNING: the files differ in the user for replication or its password: each leader has to admit all others
             WARNING: pay has a scheduled switchover: it happens while nodes change over, unless it is flushed
             WARNING: pay has what is ignored: note is no setting of the agent: it is kept, and nothing reads it.
             WARNING: pay has what is ignored: postgresql.listen belongs into each member's own file; here it has no effect.
@@ -60,8 +60,8 @@ public sealed class MigrateTests : IDisposable
             NOTE: pg-a removes its data when they have diverged: they stay until the copy is whole, where there is room
             NOTE: pg-a sets synchronous_standby_names: a synchronous mode overrules it, also from ALTER SYSTEM
             NOTE: pg-a has a section log: names of loggers and the words of lines differ (see docs/operations.md)
-            NOTE: pay has times below Patroni's minimums: ttl 20, loop_wait 2, retry_timeout 3 hold until every member is ours and has its fence, then ttl 10, loop_wait 2, retry_timeout 3
-            NOTE: pay has failsafe mode: members of ours keep a consent in the data directory, so that a restart does not forget it; Patroni's forget it
+            NOTE: pay has times below Patroni's minimums: ttl 20, loop_wait 2, retry_timeout 3 hold until every member runs routing-agent and has its fence, then ttl 10, loop_wait 2, retry_timeout 3
+            NOTE: pay has failsafe mode: routing-agent writes a consent to the data directory, so that a restart does not forget it; Patroni forgets it
             NOTE: pg-b waits for a restart, which happens when its agent changes: its settings change then
 
             """, Shown(ended.Output));

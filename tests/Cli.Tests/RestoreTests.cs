@@ -121,7 +121,7 @@ public sealed class RestoreTests
         var ended = await ctl.RunAsync("restore pay --to 0/5000000 --force");
 
         Assert.Equal(1, ended.ExitCode);
-        Assert.Contains("pg-b does not run our agent", ended.Error, StringComparison.Ordinal);
+        Assert.Contains("pg-b does not run routing-agent", ended.Error, StringComparison.Ordinal);
     }
 
     [Theory]

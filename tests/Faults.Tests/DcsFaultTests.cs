@@ -222,7 +222,7 @@ public sealed class DcsFaultTests(SynchronousCluster fixture)
             var (cluster, leader) = await fixture.TakeAsync();
             var other = cluster.ReplicasOf(leader)[0];
             await using var judge = await Judge.StartAsync(cluster, leader);
-            var told = $"The leader key is not ours any more: it names {other.Name}";
+            var told = $"This member has lost the leader key: it names {other.Name}";
             var before = leader.CountInLog(told);
 
             await cluster.Keys.PutAsync("leader", other.Name);

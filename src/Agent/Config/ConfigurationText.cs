@@ -118,7 +118,7 @@ internal static class ConfigurationText
         {
             text.Append(ParameterName.IsValid(name)
                     ? name
-                    : throw new InvalidDataException($"'{name}' is no name of a parameter"))
+                    : throw new InvalidDataException($"'{name}' is not the name of a parameter"))
                 .Append(" = ").Append(Quote(value)).Append('\n');
         }
     }

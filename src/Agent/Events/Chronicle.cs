@@ -278,8 +278,8 @@ internal sealed class Chronicle(AgentEvents events)
             !sync.IsActive ? "the synchronous state is gone"
                 : sync.Quorum > 0
                     ? string.Create(CultureInfo.InvariantCulture,
-                        $"{sync.Leader} may be followed by one that sees {sync.Quorum} others of {who}")
-                    : $"{sync.Leader} may be followed by {who} without a loss",
+                        $"after {sync.Leader}, a member that sees {sync.Quorum} others of {who} may lead")
+                    : $"after {sync.Leader}, {who} may lead without a loss",
             EventFigures.Of(json =>
             {
                 json.WriteString("leader", sync.Leader);

@@ -155,10 +155,10 @@ internal sealed partial class EventFile(string path, ILogger logger, long mostBy
     }
 
     [LoggerMessage(EventId = 1640, Level = LogLevel.Warning,
-        Message = "Events are not kept in {File}, so that they end with this agent: {Problem}")]
+        Message = "Events cannot be written to {File}, and are lost when this agent ends: {Problem}")]
     private partial void LogNotKept(string file, string problem);
 
     [LoggerMessage(EventId = 1641, Level = LogLevel.Warning,
-        Message = "The events of an earlier life of the agent in {File} cannot be read: {Problem}")]
+        Message = "The events that an earlier agent wrote to {File} cannot be read, and are not shown: {Problem}")]
     private partial void LogNotRead(string file, string problem);
 }

@@ -24,7 +24,7 @@ internal static class FenceDirectory
         if (configured is not null)
         {
             return Find(configured, name, data) ?? Prepare(Path.Combine(configured, Key(name, data)))
-                ?? throw new IOException($"The fence's directory {configured} is not writable for us.");
+                ?? throw new IOException($"The fence's directory {configured} is not writable for the agent's user.");
         }
 
         var parent = Path.GetDirectoryName(data) ?? "/";

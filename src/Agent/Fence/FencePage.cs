@@ -232,7 +232,8 @@ internal sealed unsafe class FencePage : IDisposable
         if (identity.Uid != Libc.geteuid())
         {
             _ = Libc.close(descriptor);
-            throw new IOException($"The fence's state {path} belongs to user {identity.Uid}, not to us.");
+            throw new IOException(
+                $"The fence's state {path} belongs to the user with id {identity.Uid}, not to the agent's.");
         }
 
         // Grows a new file to its size; does nothing to an old one.

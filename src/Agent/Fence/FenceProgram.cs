@@ -31,7 +31,7 @@ internal static class FenceProgram
 
         if (!TryLock(page))
         {
-            Console.Error.WriteLine($"fence: another fence lives on {path}");
+            Console.Error.WriteLine($"fence: another fence uses {path}");
             return 3;
         }
 

@@ -63,7 +63,8 @@ internal sealed partial class Announcer(AgentEvents events, ILogger<Announcer> l
     [LoggerMessage(EventId = 1001, Message = "This member {Reason} [{Code}]")]
     private partial void LogDecision(LogLevel level, string reason, string code);
 
-    [LoggerMessage(EventId = 1011, Level = LogLevel.Error, Message = "What happened could not be told as an event")]
+    [LoggerMessage(EventId = 1011, Level = LogLevel.Error,
+        Message = "An event could not be recorded: a fault of this program")]
     private partial void LogDiary(Exception problem);
 
     [LoggerMessage(

@@ -52,7 +52,7 @@ internal sealed partial class ClusterObserver(
         }
     }
 
-    [LoggerMessage(
-        EventId = 1008, Level = LogLevel.Warning, Message = "The key {Key} cannot be used as it is: {Problem}")]
+    [LoggerMessage(EventId = 1008, Level = LogLevel.Warning,
+        Message = "The key {Key} in the DCS cannot be used and counts as missing: {Problem}")]
     private partial void LogKeyProblem(string key, string problem);
 }

@@ -112,7 +112,8 @@ internal sealed partial class ConfigApplier(
         clock.Now - failedAt >= o.Timing.LoopWait
         && (!o.Local.HasProcess || o.Local.Server == ServerState.Running);
 
-    [LoggerMessage(EventId = 1010, Level = LogLevel.Warning, Message = "The configuration is not applied: {Problem}")]
+    [LoggerMessage(EventId = 1010, Level = LogLevel.Warning,
+        Message = "The configuration could not be applied to PostgreSQL, and will be tried again: {Problem}")]
     private partial void LogNotApplied(string problem);
 
     [LoggerMessage(EventId = 1019, Level = LogLevel.Warning, Message = "Replay is paused: {Detail}")]

@@ -167,6 +167,6 @@ internal sealed partial class JobSlot(Func<TimeSpan> now, Action wake, ILogger<J
     [LoggerMessage(EventId = 1203, Level = LogLevel.Warning, Message = "Job: {Job}: {Result}: {Detail}")]
     private partial void LogFailed(string job, JobResult result, string detail);
 
-    [LoggerMessage(EventId = 1204, Level = LogLevel.Error, Message = "Job: {Job}: broke")]
+    [LoggerMessage(EventId = 1204, Level = LogLevel.Error, Message = "Job: {Job}: failed with an error")]
     private partial void LogBroken(Exception problem, string job);
 }

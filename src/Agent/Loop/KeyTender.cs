@@ -81,6 +81,7 @@ internal sealed partial class KeyTender(
         };
     }
 
-    [LoggerMessage(EventId = 1005, Level = LogLevel.Warning, Message = "Keys could not be written: {Problem}")]
+    [LoggerMessage(EventId = 1005, Level = LogLevel.Warning,
+        Message = "The keys of this member could not be written to the DCS: {Problem}")]
     private partial void LogKeysNotWritten(string problem);
 }

@@ -580,34 +580,34 @@ internal sealed partial class LeaseKeeper(
     }
 
     [LoggerMessage(EventId = 1101, Level = LogLevel.Warning,
-        Message = "The loop has not finished a run within its bound: the lease is not renewed")]
+        Message = "The loop has not finished a run within loop_wait + 2 × retry_timeout: the lease is not renewed")]
     private partial void LogLoopStuck();
 
     [LoggerMessage(
-        EventId = 1102, Level = LogLevel.Warning, Message = "The leader key is not ours any more: it names {Holder}")]
+        EventId = 1102, Level = LogLevel.Warning, Message = "This member has lost the leader key: it names {Holder}")]
     private partial void LogLost(string holder);
 
-    [LoggerMessage(
-        EventId = 1103, Level = LogLevel.Warning, Message = "Our lease does not exist any more; granting a new one")]
+    [LoggerMessage(EventId = 1103, Level = LogLevel.Warning,
+        Message = "The lease of this member has ended in the DCS; asking for a new one")]
     private partial void LogLeaseGone();
 
-    [LoggerMessage(EventId = 1104, Level = LogLevel.Warning, Message = "No lease could be had: {Problem}")]
+    [LoggerMessage(EventId = 1104, Level = LogLevel.Warning, Message = "The DCS has granted no lease: {Problem}")]
     private partial void LogGrantFailed(string problem);
 
-    [LoggerMessage(EventId = 1105, Level = LogLevel.Information, Message = "The leader key: {Outcome} {Detail}")]
+    [LoggerMessage(EventId = 1105, Level = LogLevel.Information, Message = "Leader key: {Outcome} {Detail}")]
     private partial void LogSettled(LeaseOutcome outcome, string detail);
 
     [LoggerMessage(EventId = 1106, Level = LogLevel.Information,
-        Message = "The ttl is {Seconds} s now; a new lease will be granted")]
+        Message = "The ttl is {Seconds} s now; asking for a new lease")]
     private partial void LogTtl(double seconds);
 
     [LoggerMessage(EventId = 1107, Level = LogLevel.Warning,
-        Message = "The store was set up anew or restored, and its leader key names {Holder}: this member leads, and "
-            + "puts its own there")]
+        Message = "The DCS was set up anew or restored, and its leader key names {Holder}: this member leads, and "
+            + "writes its own name there")]
     private partial void LogNewLife(string holder);
 
     [LoggerMessage(EventId = 1108, Level = LogLevel.Warning,
-        Message = "The store was restored, and our leader key came back with it, after its lease was over: another "
-            + "member may have led since, so the key is deleted")]
+        Message = "The DCS was restored, and a leader key of this member came back with it, whose lease is over: "
+            + "another member may have led since, so the key is deleted")]
     private partial void LogReturnedKey();
 }

@@ -123,6 +123,7 @@ internal sealed partial class LogicalSlotWorker(
         Message = "The work on {Slots} logical replication slots was ended; a later run does the rest")]
     private partial void LogCancelled(int slots);
 
-    [LoggerMessage(EventId = 1022, Level = LogLevel.Error, Message = "The work on logical replication slots broke")]
+    [LoggerMessage(EventId = 1022, Level = LogLevel.Error,
+        Message = "The work on logical replication slots failed with an error")]
     private partial void LogBroken(Exception problem);
 }

@@ -6,7 +6,7 @@ namespace Routing.Agent.Loop;
 /// <summary>What performing a decision writes to the log.</summary>
 internal static partial class PerformerLog
 {
-    [LoggerMessage(EventId = 1401, Level = LogLevel.Warning, Message = "{Action}: {Status} {Problem}")]
+    [LoggerMessage(EventId = 1401, Level = LogLevel.Warning, Message = "{Action} was not done: {Status} {Problem}")]
     public static partial void NotDone(this ILogger logger, string action, string status, string problem);
 
     [LoggerMessage(EventId = 1402, Level = LogLevel.Information, Message = "Got response from {Name}: {Answer}")]
@@ -21,6 +21,6 @@ internal static partial class PerformerLog
     public static partial void NoConsent(this ILogger logger, string name, string detail);
 
     [LoggerMessage(EventId = 1405, Level = LogLevel.Warning,
-        Message = "What was asked of this member is not done ({Refusal}): {Detail}")]
+        Message = "This member refuses a request ({Refusal}): {Detail}")]
     public static partial void OrderRefused(this ILogger logger, OrderRefusal refusal, string detail);
 }

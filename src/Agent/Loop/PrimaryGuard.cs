@@ -248,11 +248,11 @@ internal sealed partial class PrimaryGuard(
     private partial void LogArmed(int pid);
 
     [LoggerMessage(
-        EventId = 1502, Level = LogLevel.Information, Message = "The fence stands down: no primary runs here")]
+        EventId = 1502, Level = LogLevel.Information, Message = "The fence is off: no primary runs here")]
     private partial void LogDisarmed();
 
-    [LoggerMessage(
-        EventId = 1503, Level = LogLevel.Error, Message = "No fence: {Problem}. Leases shorter than 20 s are not used")]
+    [LoggerMessage(EventId = 1503, Level = LogLevel.Error,
+        Message = "No fence runs: {Problem}. Until one does, the ttl is 20 s at least")]
     private partial void LogNoFence(string problem);
 
     [LoggerMessage(EventId = 1504, Level = LogLevel.Critical,

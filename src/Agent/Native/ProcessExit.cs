@@ -13,6 +13,6 @@ internal readonly record struct ProcessExit(int? Code, int? Signal)
     {
         { Code: { } code } => $"exit code {code}",
         { Signal: { } signal } => $"signal {signal}",
-        _ => "ended (not our child: reason unknown)",
+        _ => "ended (not a child of this process: the reason is unknown)",
     };
 }

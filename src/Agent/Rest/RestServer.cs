@@ -173,6 +173,6 @@ internal sealed partial class RestServer : IAsyncDisposable
     private partial void LogListening(string scheme, HostPort address);
 
     [LoggerMessage(EventId = 4002, Level = LogLevel.Information,
-        Message = "REST shows a new certificate, serial number {SerialNumber}")]
+        Message = "REST uses a new certificate, serial number {SerialNumber}")]
     private partial void LogCertificate(string serialNumber);
 }

@@ -271,11 +271,12 @@ internal sealed partial class MembersFile(string dataDirectory, string scope, IL
         json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     [LoggerMessage(EventId = 1623, Level = LogLevel.Warning,
-        Message = "The members that are known cannot be kept in the data directory, so that an agent that starts anew "
-            + "would not ask them: {Problem}")]
+        Message = "The list of members cannot be written to the data directory; an agent that starts again would not "
+            + "ask them: {Problem}")]
     private partial void LogNotKept(string problem);
 
     [LoggerMessage(EventId = 1624, Level = LogLevel.Warning,
-        Message = "{File} cannot be read, so nothing is known of members that have gone: {Problem}")]
+        Message = "The list of members in {File} cannot be read, so members without a key in the DCS are not asked: "
+            + "{Problem}")]
     private partial void LogNotRead(string file, string problem);
 }

@@ -61,7 +61,7 @@ internal sealed record RepositoryDocument
             // Said below.
         }
         throw new NoAnswerException(
-            $"{member.Name} does not tell of backups (status {(int)answer.Status}): does it run our agent?");
+            $"{member.Name} does not tell of backups (status {(int)answer.Status}): does it run routing-agent?");
     }
 
     private static RepositoryDocument Read(JsonObject json) => new()
@@ -88,5 +88,5 @@ internal sealed record RepositoryDocument
     private static DateTimeOffset Moment(JsonNode? node) =>
         IsoTime.TryParse((string?)node ?? "", out var time)
             ? time
-            : throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"'{node}' is no time."));
+            : throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"'{node}' is not a time."));
 }

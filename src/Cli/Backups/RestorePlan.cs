@@ -72,7 +72,7 @@ internal sealed record RestorePlan(IReadOnlyList<string> Lines, string? Problem,
         }
         if (snapshot.Members.Values.FirstOrDefault(member => member.Routing is null) is { } other)
         {
-            problems.Add($"{other.Name} does not run our agent, and could take the leader key meanwhile");
+            problems.Add($"{other.Name} does not run routing-agent, and could take the leader key meanwhile");
         }
         if (problems.Count > 0)
         {

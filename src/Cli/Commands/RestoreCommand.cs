@@ -123,7 +123,7 @@ internal sealed class RestoreCommand(Session session, RestoreCommand.Request req
         }
         if (plan.Problem is { } problem)
         {
-            throw new CtlException($"It cannot be done: {problem}");
+            throw new CtlException($"The restore cannot be done: {problem}");
         }
         if (request.DryRun)
         {
@@ -177,7 +177,8 @@ internal sealed class RestoreCommand(Session session, RestoreCommand.Request req
         if (!written.IsDone)
         {
             throw new CtlException(
-                $"It was not called off: {written.Problem ?? written.Status.ToString()}", "It went on; try again.");
+                $"The restore was not called off: {written.Problem ?? written.Status.ToString()}",
+                "It went on; try again.");
         }
         session.Screen.WriteLine($"The restore is called off: the cluster goes on with the data that it had.");
         return ExitCode.Success;

@@ -66,8 +66,8 @@ internal static class ClusterReview
         {
             yield return Finding.Note(cluster, string.Create(
                 CultureInfo.InvariantCulture,
-                $"has times below Patroni's minimums: {Text(common)} hold until every member is ours and has its "
-                    + $"fence, then {Text(config.Timing.Corrected(Timing.FencedMinimum))}"));
+                $"has times below Patroni's minimums: {Text(common)} hold until every member runs routing-agent and "
+                    + $"has its fence, then {Text(config.Timing.Corrected(Timing.FencedMinimum))}"));
         }
         if (config.Pause)
         {
@@ -77,8 +77,8 @@ internal static class ClusterReview
         if (config.FailsafeMode)
         {
             yield return Finding.Note(
-                cluster, "has failsafe mode: members of ours keep a consent in the data directory, so that a restart "
-                    + "does not forget it; Patroni's forget it");
+                cluster, "has failsafe mode: routing-agent writes a consent to the data directory, so that a restart "
+                    + "does not forget it; Patroni forgets it");
         }
         if (config.SynchronousMode == SynchronousMode.Quorum
             && snapshot.Members.Values.Where(member => Major(member) is < KnowsQuorum).Select(member => member.Name)

@@ -105,7 +105,7 @@ internal static class FileReview
             if (values.Distinct().Skip(1).Any())
             {
                 yield return Finding.Warning(
-                    "the files", $"differ in {what} or its password: whoever leads has to admit all others");
+                    "the files", $"differ in {what} or its password: each leader has to admit all others");
             }
         }
 

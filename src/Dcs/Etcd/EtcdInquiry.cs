@@ -64,7 +64,7 @@ internal sealed partial class EtcdInquiry(EtcdClient client, RangeRequest questi
     }
 
     [LoggerMessage(EventId = 3023, Level = LogLevel.Warning,
-        Message = "etcd was set up anew or restored: {Problem}, and so does every endpoint that answers. Counting its "
+        Message = "etcd was set up anew or restored, as every endpoint that answers shows: {Problem}. Counting its "
             + "revisions anew (life {Life})")]
     private partial void LogNewLife(string problem, int life);
 }

@@ -238,11 +238,12 @@ internal sealed partial class EtcdWatch(
 
     private void Publish(bool isLive) => views.TryWrite(new ClusterView(_snapshot!, isLive, client.LastContact));
 
-    [LoggerMessage(EventId = 3020, Level = LogLevel.Warning, Message = "The topology watch can't read: {Problem}")]
+    [LoggerMessage(EventId = 3020, Level = LogLevel.Warning,
+        Message = "The keys of the cluster cannot be read from etcd: {Problem}")]
     private partial void LogNoRead(string problem);
 
     [LoggerMessage(EventId = 3021, Level = LogLevel.Information,
-        Message = "The topology watch on {Endpoint} ended ({Problem}); reading anew")]
+        Message = "The watch on etcd {Endpoint} ended ({Problem}); reading the keys anew")]
     private partial void LogLost(string endpoint, string problem);
 
     [LoggerMessage(EventId = 3022, Level = LogLevel.Warning,

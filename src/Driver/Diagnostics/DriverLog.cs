@@ -54,7 +54,8 @@ internal static partial class DriverLog
     [LoggerMessage(EventId = 7012, Level = LogLevel.Error, Message = "{Cluster}: a handler of TopologyChanged failed")]
     public static partial void HandlerFailed(this ILogger logger, string cluster, Exception problem);
 
-    [LoggerMessage(EventId = 7013, Level = LogLevel.Error, Message = "{Cluster}: a task in the background failed")]
+    [LoggerMessage(EventId = 7013, Level = LogLevel.Error,
+        Message = "{Cluster}: a background task failed: a fault of this library")]
     public static partial void BackgroundFailed(this ILogger logger, string cluster, Exception problem);
 
     [LoggerMessage(

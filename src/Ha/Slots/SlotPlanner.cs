@@ -22,7 +22,7 @@ public static class SlotPlanner
             {
                 if (slot.Active)
                 {
-                    problems.Add($"Slot {slot.Name} is to be dropped ({reason}) but somebody streams from it.");
+                    problems.Add($"Slot {slot.Name} is to be dropped ({reason}), but a client streams from it.");
                 }
                 else
                 {

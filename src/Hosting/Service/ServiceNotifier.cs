@@ -100,6 +100,6 @@ internal sealed partial class ServiceNotifier
     }
 
     [LoggerMessage(
-        EventId = 6410, Level = LogLevel.Warning, Message = "The service manager could not be told: {Problem}")]
+        EventId = 6410, Level = LogLevel.Warning, Message = "The service manager could not be notified: {Problem}")]
     private partial void LogNotTold(string problem);
 }

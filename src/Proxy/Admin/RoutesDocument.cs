@@ -97,7 +97,7 @@ internal static class RoutesDocument
             json.WriteBoolean("serves", verdict.Fits && !isRefused && !isSilent);
             json.WriteString(
                 "reason",
-                isSilent ? $"answers nothing, and {router.Source} vouches for it no more"
+                isSilent ? $"does not answer, and {router.Source} no longer confirms it"
                 : isRefused ? "said at login that it is in recovery"
                 : isOut ? $"{verdict.Reason}; failed lately, last resort"
                 : verdict.Reason);

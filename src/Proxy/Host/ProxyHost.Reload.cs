@@ -89,6 +89,6 @@ internal sealed partial class ProxyHost
     private partial void LogReloaded();
 
     [LoggerMessage(EventId = 6413, Level = LogLevel.Warning,
-        Message = "{Name} has changed and takes effect only when the proxy starts again")]
+        Message = "The setting {Name} has changed; the new value takes effect when the proxy is started again")]
     private partial void LogNeedsRestart(string name);
 }

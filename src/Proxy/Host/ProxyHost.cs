@@ -291,14 +291,14 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     private static partial void LogFatal(ILogger logger, string problem);
 
     [LoggerMessage(EventId = 6405, Level = LogLevel.Information,
-        Message = "Draining: no new sessions; those that run have {Seconds} s to come to rest")]
+        Message = "Draining: no new sessions are accepted; open ones have {Seconds} s to end their transactions")]
     private partial void LogDraining(double seconds);
 
-    [LoggerMessage(
-        EventId = 6406, Level = LogLevel.Warning, Message = "Told to stop again: the sessions that are left are cut")]
+    [LoggerMessage(EventId = 6406, Level = LogLevel.Warning,
+        Message = "Got a second signal to stop: the sessions that are left are cut")]
     private partial void LogCutShort();
 
-    [LoggerMessage(EventId = 6407, Level = LogLevel.Information, Message = "Ended")]
+    [LoggerMessage(EventId = 6407, Level = LogLevel.Information, Message = "routing-proxy has ended")]
     private partial void LogEnded();
 
     [LoggerMessage(EventId = 6408, Level = LogLevel.Warning, Message = "Transport: {Reason}")]

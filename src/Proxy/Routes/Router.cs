@@ -122,7 +122,7 @@ internal sealed partial class Router : IDisposable
         string listener, IReadOnlyCollection<string> tried, bool isMove, CancellationToken cancellationToken) =>
         _listeners.TryGetValue(listener, out var known)
             ? _room.WaitAsync(known, tried, isMove, cancellationToken)
-            : new(RouteChoice.None(RouteReason.TopologyUnknown, $"the listener {listener} is no more"));
+            : new(RouteChoice.None(RouteReason.TopologyUnknown, $"the listener {listener} was removed"));
 
     /// <summary>The members that a session of this listener can be at now; a silent one is left out.</summary>
     public ImmutableArray<RouteTarget> TargetsOf(string listener)
@@ -397,7 +397,7 @@ internal sealed partial class Router : IDisposable
     private partial void LogWrongRole(string member, Term term);
 
     [LoggerMessage(EventId = 6205, Level = LogLevel.Warning,
-        Message = "{Member} answers nothing, and {Source} vouches for it no more: its sessions are cut, new ones wait "
+        Message = "{Member} does not answer, and {Source} no longer confirms it: its sessions are cut, new ones wait "
             + "or go elsewhere")]
     private partial void LogSilent(string member, string source);
 
@@ -410,7 +410,7 @@ internal sealed partial class Router : IDisposable
         Message = "The sessions that were held at {Leader} go on")]
     private partial void LogReleased(string leader);
 
-    [LoggerMessage(EventId = 6206, Level = LogLevel.Information, Message = "{Member} counts as silent no more")]
+    [LoggerMessage(EventId = 6206, Level = LogLevel.Information, Message = "{Member} answers again")]
     private partial void LogHeard(string member);
 
     /// <summary>What the pick sees.</summary>

@@ -157,6 +157,6 @@ internal sealed partial class Newcomer(SessionHub hub, ListenerModel listener, I
         point is { Address.IsIPv4MappedToIPv6: true } ? new IPEndPoint(point.Address.MapToIPv4(), point.Port) : point;
 
     [LoggerMessage(
-        EventId = 6011, Level = LogLevel.Error, Message = "A client could not be led in: a fault of this program")]
+        EventId = 6011, Level = LogLevel.Error, Message = "The login of a client failed: a fault of this program")]
     private static partial void LogFault(ILogger logger, Exception error);
 }

@@ -251,11 +251,11 @@ internal sealed partial class SessionServer : IAsyncDisposable
     private partial void LogRefreshed(string listener);
 
     [LoggerMessage(EventId = 6021, Level = LogLevel.Error,
-        Message = "The changed certificates of {Listener} are no good, the old ones stay in use: {Problem}")]
+        Message = "The changed certificates of {Listener} cannot be used, the old ones stay in use: {Problem}")]
     private partial void LogNotRefreshed(string listener, string problem);
 
     [LoggerMessage(EventId = 6022, Level = LogLevel.Error,
-        Message = "Sessions could not be looked after: a fault of this program")]
+        Message = "The periodic check of the sessions failed: a fault of this program")]
     private partial void LogFault(Exception error);
 
     private sealed class SweepState(SessionHub hub)

@@ -151,8 +151,8 @@ public sealed record ConfigReview(
         else if (timing.Corrected(Timing.CommonMinimum) != timing)
         {
             remarks.Add(
-                "A ttl below 20 s, or a retry_timeout below 3 s, holds only where every member is ours and has its "
-                    + "fence.");
+                "A ttl below 20 s, or a retry_timeout below 3 s, holds only where every member runs routing-agent and "
+                    + "has its fence.");
         }
     }
 

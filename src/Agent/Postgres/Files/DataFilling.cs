@@ -214,7 +214,7 @@ internal sealed class DataFilling(string directory)
     private bool HoldsData => File.Exists(Path.Combine(directory, "PG_VERSION"));
 
     private ulong Inode =>
-        FileIdentity.Of(directory)?.Inode ?? throw new IOException($"{directory} cannot be looked at.");
+        FileIdentity.Of(directory)?.Inode ?? throw new IOException($"The directory {directory} cannot be read.");
 
     private static bool IsNothing(string entry) =>
         Path.GetFileName(entry) is var name && (name.StartsWith('.') || name == "lost+found");

@@ -50,7 +50,7 @@ internal static class DataRemoval
         if (LinkedDirectories(directory).Prepend(real).FirstOrDefault(path => !CanRename(path)) is { } fixedPlace)
         {
             throw new IOException(
-                $"{fixedPlace} cannot be renamed: it is a mount point, or the directory above is not ours");
+                $"{fixedPlace} cannot be renamed: it is a mount point, or this user may not write to its parent");
         }
         var mode = File.GetUnixFileMode(real);
         var aside = Free(real + suffix);

@@ -60,7 +60,7 @@ internal sealed class RestorePlace(string dataDirectory, string id)
     {
         if (Directory.Exists(_data) && !DataRemoval.CanRename(_data))
         {
-            return $"{_data} cannot be renamed: it is a mount point, or the directory above is not ours";
+            return $"{_data} cannot be renamed: it is a mount point, or this user may not write to its parent";
         }
         return Directory.Exists(_data) && DataRemoval.LinkedDirectories(_data) is [var linked, ..]
             ? $"{linked} belongs to the data and stands elsewhere (a tablespace, or a separate pg_wal): "

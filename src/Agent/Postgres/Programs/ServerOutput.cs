@@ -81,7 +81,7 @@ internal sealed partial class ServerOutput : IAsyncDisposable
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return $"its last words cannot be read: {error.Message}";
+            return $"its last lines cannot be read: {error.Message}";
         }
     }
 
@@ -211,6 +211,6 @@ internal sealed partial class ServerOutput : IAsyncDisposable
     private partial void LogLine(string line);
 
     [LoggerMessage(EventId = 2033, Level = LogLevel.Warning,
-        Message = "What PostgreSQL prints cannot be read from {File}: {Problem}")]
+        Message = "The output of PostgreSQL cannot be read from {File}: {Problem}")]
     private partial void LogUnreadable(string file, string problem);
 }

@@ -195,7 +195,7 @@ internal sealed partial class ConfigurationReload(ServerContext context, ServerF
     }
 
     [LoggerMessage(EventId = 2014, Level = LogLevel.Warning,
-        Message = "The dynamic configuration could not be kept in the data directory: {Problem}")]
+        Message = "The dynamic configuration could not be written to the data directory: {Problem}")]
     private partial void LogNotKept(string problem);
 
     [LoggerMessage(EventId = 2013, Level = LogLevel.Warning,

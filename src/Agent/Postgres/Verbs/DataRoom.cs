@@ -122,8 +122,8 @@ internal sealed partial class DataRoom(ServerContext context)
         }
     }
 
-    [LoggerMessage(
-        EventId = 2072, Level = LogLevel.Warning, Message = "Data give way to a copy; kept of them: {Aside}")]
+    [LoggerMessage(EventId = 2072, Level = LogLevel.Warning,
+        Message = "A copy takes the place of the data directory; what is kept of the former data: {Aside}")]
     private partial void LogReplaced(string aside);
 
     [LoggerMessage(EventId = 2074, Level = LogLevel.Warning,
@@ -131,7 +131,7 @@ internal sealed partial class DataRoom(ServerContext context)
     private partial void LogLeftovers(int count, string directory);
 
     [LoggerMessage(EventId = 2073, Level = LogLevel.Warning,
-        Message = "{Marker} cannot be written: if the agent ends while {Script} runs, what it leaves may be taken for "
-            + "a whole database")]
+        Message = "{Marker} cannot be written: if the agent ends while {Script} runs, the next agent may take an "
+            + "incomplete data directory for a whole one")]
     private partial void LogNoMarker(string marker, string script);
 }

@@ -113,7 +113,7 @@ internal sealed partial class DivergenceComparison(ServerContext context, Server
     private partial void LogDivergence(string reason);
 
     [LoggerMessage(EventId = 2081, Level = LogLevel.Error,
-        Message = "The data could not be marked: {Problem}. If the agent ends now, the next one does not know whether "
-            + "they have diverged")]
+        Message = "The data could not be marked as diverged: {Problem}. If the agent ends now, the next one does not "
+            + "know whether they have diverged")]
     private partial void LogNotMarked(string problem);
 }

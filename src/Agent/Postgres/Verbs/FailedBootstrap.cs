@@ -35,7 +35,7 @@ internal sealed class FailedBootstrap(ServerContext context, ServerStop stop)
         try
         {
             context.Filling.MarkUseless();
-            return StepResult.Done($"left {context.DataDirectory} as it is, marked as of no use: {problem}");
+            return StepResult.Done($"left {context.DataDirectory} as it is, marked as unusable: {problem}");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

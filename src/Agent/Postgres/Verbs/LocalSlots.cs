@@ -84,7 +84,7 @@ internal sealed class LocalSlots : IAsyncDisposable
             return taken < _room ? null : "max_replication_slots leaves no room for it";
         }
         return !row.GetBoolean(0) ? "a physical slot of that name is here"
-            : row.GetBoolean(1) ? "somebody uses the slot of that name here"
+            : row.GetBoolean(1) ? "a client uses the slot of that name here"
             : !row.IsDBNull(2) && Lsn.TryParse(row.GetString(2), out var own) && own > slot.Confirmed
                 ? $"the slot here is further ({own}) than the leader's ({slot.Confirmed})"
             : null;

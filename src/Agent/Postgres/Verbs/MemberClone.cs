@@ -174,7 +174,7 @@ internal sealed partial class MemberClone(ServerContext context, ServerStop stop
     private partial void LogCopied(string program, CopyProgress copied);
 
     [LoggerMessage(EventId = 2076, Level = LogLevel.Warning,
-        Message = "The data to be replaced cannot be marked: an agent that ends before the copy is whole goes on with "
-            + "them: {Problem}")]
+        Message = "The data that a copy is to replace could not be marked: if the agent ends before the copy is whole, "
+            + "the next one starts the former data: {Problem}")]
     private partial void LogNotMarkedToBeReplaced(string problem);
 }

@@ -132,6 +132,7 @@ internal sealed partial class ServerStop(ServerContext context, ServerCheckpoint
         Message = "PostgreSQL has not stopped within {Seconds} s: stopping it at once")]
     private partial void LogEscalating(double seconds);
 
-    [LoggerMessage(EventId = 2041, Level = LogLevel.Warning, Message = "No checkpoint before the stop: {Problem}")]
+    [LoggerMessage(
+        EventId = 2041, Level = LogLevel.Warning, Message = "The checkpoint before the stop failed: {Problem}")]
     private partial void LogNoCheckpoint(string problem);
 }

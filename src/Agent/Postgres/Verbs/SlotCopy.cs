@@ -135,7 +135,7 @@ internal sealed partial class SlotCopy(
         {
             if (context.Time.GetElapsedTime(began) > s_replayLimit)
             {
-                return $"its consumer has confirmed {slot.Confirmed}, and this standby has replayed {replayed} alone";
+                return $"its consumer has confirmed {slot.Confirmed}, and this standby has replayed {replayed} only";
             }
             await Task.Delay(s_replayPoll, context.Time, cancellationToken);
         }

@@ -35,7 +35,7 @@ internal sealed partial class SlotMaintenance(ServerContext context)
             problems.Add(error.Message);
         }
         return problems.Count == 0
-            ? StepResult.Done($"did {actions.Length} things to replication slots")
+            ? StepResult.Done($"carried out {actions.Length} changes of replication slots")
             : StepResult.Failed(string.Join("; ", problems));
     }
 

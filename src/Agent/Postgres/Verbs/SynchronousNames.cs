@@ -27,7 +27,7 @@ internal sealed class SynchronousNames(ServerContext context, ServerFiles files)
             process.TrySignal(Signals.Hangup);
             if (names is null && effective.Dynamic.SynchronousMode == SynchronousMode.Off)
             {
-                return StepResult.Done($"{Name} is the operator's again");
+                return StepResult.Done($"{Name} is left to the operator again");
             }
             var wanted = names ?? "";
             return await ServerWait.ForReloadAsync(

@@ -30,7 +30,7 @@ internal sealed class UpstreamChange(ServerContext context, ServerFiles files)
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            return StepResult.Failed($"could not change whom it follows: {error.Message}");
+            return StepResult.Failed($"could not change its upstream: {error.Message}");
         }
     }
 }

@@ -70,6 +70,6 @@ internal sealed partial class WalArchiving(ServerContext context)
     }
 
     [LoggerMessage(EventId = 2082, Level = LogLevel.Warning,
-        Message = "WAL that waits for the archive was not archived before the rewind: {Problem}")]
+        Message = "WAL could not be archived before the rewind: {Problem}")]
     private partial void LogNotArchived(string problem);
 }

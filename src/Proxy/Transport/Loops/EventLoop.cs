@@ -196,7 +196,7 @@ internal abstract unsafe partial class EventLoop : IDisposable
     protected partial void LogFault(Exception error);
 
     [LoggerMessage(EventId = 6105, Level = LogLevel.Warning,
-        Message = "The loop interrupts others as ever (sched_setscheduler: {Reason})")]
+        Message = "The scheduling policy of an event loop stays as it was: sched_setscheduler: {Reason}")]
     private partial void LogNotDeferring(string reason);
 
     private void Run()
