@@ -169,7 +169,7 @@ public sealed class TestCluster : IAsyncDisposable
                     && Text(status["state"]) == "running";
             },
             () => not is null ? "a primary leads" : $"a primary other than {not.Name} leads",
-            within, isDear: true);
+            within);
         return found!;
     }
 
@@ -207,7 +207,7 @@ public sealed class TestCluster : IAsyncDisposable
                 // What somebody damaged is no member; its owner writes it again.
                 JsonObject? Member(string of) => keys.GetValueOrDefault($"members/{of}")?.JsonOrNull as JsonObject;
             },
-            static () => "one leads and the others stream", within, isDear: true);
+            static () => "one leads and the others stream", within);
         return leader!;
 
         // Patroni before 3.0.4 does not tell whether its own server streams.
@@ -304,14 +304,11 @@ public sealed class TestCluster : IAsyncDisposable
         UntilAsync(condition, () => what, within);
 
     /// <summary>Waits for a condition; when it does not come true, the agents' logs are told.</summary>
-    public Task UntilAsync(Func<Task<bool>> condition, Func<string> what, TimeSpan? within = null) =>
-        UntilAsync(condition, what, within, isDear: false);
-
-    private async Task UntilAsync(Func<Task<bool>> condition, Func<string> what, TimeSpan? within, bool isDear)
+    public async Task UntilAsync(Func<Task<bool>> condition, Func<string> what, TimeSpan? within = null)
     {
         try
         {
-            await WaitUntil.TrueAsync(condition, within ?? Patience, what, isDear);
+            await WaitUntil.TrueAsync(condition, within ?? Patience, what);
         }
         catch (TimeoutException problem)
         {

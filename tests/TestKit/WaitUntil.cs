@@ -17,7 +17,7 @@ public static class WaitUntil
     private static readonly TimeSpan s_longestPause = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Waits until the condition holds.</summary>
-    /// <param name="condition">Asked about every 10 ms.</param>
+    /// <param name="condition">Asked about every 10 to 100 ms.</param>
     /// <param name="deadline">Default 15 s.</param>
     /// <param name="what">The condition in words; its source text when left out.</param>
     public static Task TrueAsync(
@@ -26,7 +26,7 @@ public static class WaitUntil
         TrueAsync(() => Task.FromResult(condition()), deadline, what);
 
     /// <summary>Waits until the condition holds.</summary>
-    /// <param name="condition">Asked about every 10 ms.</param>
+    /// <param name="condition">Asked about every 10 to 100 ms.</param>
     /// <param name="deadline">Default 15 s.</param>
     /// <param name="what">The condition in words; its source text when left out.</param>
     public static Task TrueAsync(
@@ -35,15 +35,10 @@ public static class WaitUntil
         TrueAsync(condition, deadline, () => what);
 
     /// <summary>Waits until the condition holds.</summary>
-    /// <param name="condition">Asked about every 10 ms.</param>
+    /// <param name="condition">Asked about every 10 to 100 ms.</param>
     /// <param name="deadline">Default 15 s.</param>
     /// <param name="what">The condition in words, asked for when it did not come true.</param>
-    /// <param name="isDear">
-    /// Whether an answer costs the servers so much that they would wait for the processor: the pause is four times as
-    /// long as the answer took then, from 10 to 100 ms.
-    /// </param>
-    public static async Task TrueAsync(
-        Func<Task<bool>> condition, TimeSpan? deadline, Func<string> what, bool isDear = false)
+    public static async Task TrueAsync(Func<Task<bool>> condition, TimeSpan? deadline, Func<string> what)
     {
         ArgumentNullException.ThrowIfNull(condition);
         ArgumentNullException.ThrowIfNull(what);
@@ -69,9 +64,18 @@ public static class WaitUntil
                 var look = failure is null ? "" : $" (the last look: {failure.GetType().Name}: {failure.Message})";
                 throw new TimeoutException($"Not true after {limit.TotalSeconds:0.#} s: {what()}{look}", failure);
             }
-            var pause = isDear ? Stopwatch.GetElapsedTime(looked) * 4 : s_pause;
-            await Task.Delay(pause < s_pause ? s_pause : pause > s_longestPause ? s_longestPause : pause);
+            await Task.Delay(PauseAfter(Stopwatch.GetElapsedTime(looked), Stopwatch.GetElapsedTime(started)));
         }
+    }
+
+    /// <summary>
+    /// How long to wait between two looks. A look costs processor time here and in the servers, which they need for
+    /// what is waited for: the pause is four times as long as the look took, and at least 2 % of the whole wait.
+    /// </summary>
+    private static TimeSpan PauseAfter(TimeSpan look, TimeSpan wait)
+    {
+        var pause = TimeSpan.FromTicks(Math.Max(look.Ticks * 4, wait.Ticks / 50));
+        return pause < s_pause ? s_pause : pause > s_longestPause ? s_longestPause : pause;
     }
 
     /// <summary>
