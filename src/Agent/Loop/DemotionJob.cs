@@ -34,7 +34,7 @@ internal sealed class DemotionJob(
             ? config.PrimaryStopTimeout
             : null;
 
-    /// <summary>Does it.</summary>
+    /// <summary>Stops PostgreSQL, and releases the leader key where it should.</summary>
     public async Task<(JobResult, string)> RunAsync(
         HaAction.Demote demote, PerformedRun run, IProgress<string> progress, CancellationToken cancellationToken)
     {

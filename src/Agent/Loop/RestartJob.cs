@@ -17,7 +17,7 @@ internal sealed class RestartJob(IPostgres postgres, IPrimaryGuard guard, OrderD
     /// <summary>A server that answers nobody does not end by a fast stop either: it gets this long.</summary>
     private static readonly TimeSpan s_unresponsiveStopLimit = TimeSpan.FromSeconds(30);
 
-    /// <summary>Does it.</summary>
+    /// <summary>Stops PostgreSQL and starts it again.</summary>
     public async Task<(JobResult, string)> RunAsync(
         HaAction.Restart restart, PerformedRun run, IProgress<string> progress, CancellationToken cancellationToken)
     {

@@ -10,9 +10,9 @@ internal sealed class BoundedCalls(TimeSpan bound)
     private Task _running = Task.CompletedTask;
     private string _what = "";
 
-    /// <summary>Does it and waits for its end.</summary>
+    /// <summary>Runs a call and waits for its end.</summary>
     /// <param name="what">What is done, for people: <c>opening /dev/watchdog</c>.</param>
-    /// <param name="call">Does it.</param>
+    /// <param name="call">The call.</param>
     /// <param name="late">Takes the result of a call that came back when nobody waited any more.</param>
     /// <exception cref="IOException">
     /// It failed, or it did not come back in time; or an earlier one still has not come back.
@@ -34,7 +34,7 @@ internal sealed class BoundedCalls(TimeSpan bound)
         return work.WaitFor(bound, what);
     }
 
-    /// <summary>Does it after what is running, and waits for nothing.</summary>
+    /// <summary>Runs a call after the one that runs, and does not wait for it.</summary>
     public void Leave(Action call)
     {
         lock (_lock)

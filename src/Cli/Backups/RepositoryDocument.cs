@@ -58,7 +58,7 @@ internal sealed record RepositoryDocument
         }
         catch (Exception unread) when (unread is JsonException or FormatException or InvalidOperationException)
         {
-            // Said below.
+            // thrown below
         }
         throw new NoAnswerException(
             $"{member.Name} does not tell of backups (status {(int)answer.Status}): does it run routing-agent?");

@@ -3,7 +3,7 @@ using Routing.Cluster;
 
 namespace Routing.Cli.Backups;
 
-/// <summary>What an operator wants to go back to, in his words.</summary>
+/// <summary>What an operator wants to go back to, as it was typed.</summary>
 internal static class RestoreMoment
 {
     /// <summary>The target that a word names; null: it names none.</summary>

@@ -176,7 +176,7 @@ internal sealed partial class ConfigurationReload(ServerContext context, ServerF
         return changes.ToImmutable();
     }
 
-    /// <summary>What cannot be kept for a later start keeps nothing from being in force now.</summary>
+    /// <summary>A configuration that cannot be written for a later start is in force now all the same.</summary>
     private void KeepCopy(DynamicConfig config)
     {
         try

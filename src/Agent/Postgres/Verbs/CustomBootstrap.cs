@@ -82,7 +82,7 @@ internal sealed class CustomBootstrap(
             // Without reads in between, lower limits than the old cluster's do not stop the recovery.
             raised["hot_standby"] = "off";
         }
-        // The passwords of the cluster that the script brought back are not ours yet: let in what comes from this host.
+        // The restored cluster does not know the configured passwords yet: sessions from this host need none.
         var plan = new FilePlan(
             effective.Config with { PgHba = ["local all all trust", "host all all samehost trust"] },
             recovery, null, raised);

@@ -17,8 +17,8 @@ internal sealed partial class DataRoom(ServerContext context)
             + "|archive_status|summaries|lost\\+found|\\..*)$")]
     private static partial Regex WalName { get; }
 
-    /// <summary>A program that outlived an earlier agent must not write beside ours.</summary>
-    /// <exception cref="IOException">One does not end.</exception>
+    /// <summary>Ends the programs of an earlier agent that still work on the data directory.</summary>
+    /// <exception cref="IOException">A program does not end.</exception>
     public async Task EndLeftoversAsync(CancellationToken cancellationToken)
     {
         if (await LeftoverPrograms.EndAsync(context.DataDirectory, context.Time, cancellationToken)
@@ -41,7 +41,7 @@ internal sealed partial class DataRoom(ServerContext context)
                     LogReplaced(DataRemoval.MakeRoom(context.DataDirectory) ?? "nothing: there is no room for both");
                     break;
                 case Ha.DataDirectory.Empty:
-                    DataRemoval.Clear(context.DataDirectory);   // what a filling of ours left
+                    DataRemoval.Clear(context.DataDirectory);   // left by a copy or script that was interrupted
                     break;
                 default:
                     throw new IOException(seen.Problem);
@@ -50,7 +50,9 @@ internal sealed partial class DataRoom(ServerContext context)
         context.Filling.Prepare();
     }
 
-    /// <summary>Room for a copy: beside the data where the disk allows, so that they stay until it is whole.</summary>
+    /// <summary>
+    /// Makes room for a copy: beside the data where the disk allows, so that the data stay until the copy is whole.
+    /// </summary>
     /// <exception cref="IOException">What stands there can be neither moved nor removed.</exception>
     public void PrepareForCopy(IProgress<string> progress)
     {
@@ -69,7 +71,10 @@ internal sealed partial class DataRoom(ServerContext context)
         PrepareEmpty();
     }
 
-    /// <summary>A script gets the data directory itself, and a marker stands beside it meanwhile.</summary>
+    /// <summary>
+    /// Empties the data directory for a script, and writes a marker beside it: until the script has ended, it is not
+    /// whole.
+    /// </summary>
     public void PrepareForScript(string name)
     {
         PrepareEmpty();
@@ -82,7 +87,7 @@ internal sealed partial class DataRoom(ServerContext context)
     /// <summary>
     /// A separate WAL directory has to be empty too: what stands there belongs to data that were moved away.
     /// </summary>
-    /// <exception cref="IOException">It holds something else, or somebody uses it.</exception>
+    /// <exception cref="IOException">The directory holds other files, or a process uses it.</exception>
     public static void EmptyWalDirectory(ImmutableArray<ProgramOption> options)
     {
         if (options.FirstOrDefault(option => option.Name is "waldir" or "X")?.Value is not { } directory

@@ -86,7 +86,7 @@ internal sealed partial class DivergenceComparison(ServerContext context, Server
     }
 
     /// <summary>
-    /// What was found out outlives the agent: diverged data must not be started when the primary is gone.
+    /// Writes the result to the data directory: no later agent may start diverged data when the primary is gone.
     /// </summary>
     private void Mark(DivergenceDecision decision)
     {

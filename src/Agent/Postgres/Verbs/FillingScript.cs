@@ -50,7 +50,7 @@ internal sealed partial class FillingScript(ServerContext context)
             ? percent
             : null;
 
-    /// <summary>With the size that there will be if the script is so far; 0 percent: nobody knows.</summary>
+    /// <summary>The progress, with the final size that the percentage lets expect; 0 percent: without one.</summary>
     internal static CopyProgress WithTotal(CopyProgress copied, double percent) =>
         percent > 0 ? copied with { Total = (long)(copied.Bytes * 100 / percent) } : copied;
 

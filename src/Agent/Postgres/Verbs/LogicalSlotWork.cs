@@ -17,7 +17,9 @@ internal sealed partial class LogicalSlotWork(ServerContext context)
 
     private readonly ILogger _logger = context.Logger;
 
-    /// <summary>Does it; what one slot, one database or the leader refuses keeps no other one from its turn.</summary>
+    /// <summary>
+    /// Carries the actions out. One that a slot, a database or the leader refuses does not stop the others.
+    /// </summary>
     public async Task<LogicalSlotOutcome> PerformAsync(
         LogicalSlotJob job, CancellationToken cancellationToken)
     {
@@ -74,7 +76,7 @@ internal sealed partial class LogicalSlotWork(ServerContext context)
         }
         catch (PostgresException error) when (error.SqlState == DuplicateObject && action is SlotAction.CreateLogical)
         {
-            return outcome;   // somebody else made it since the last look
+            return outcome;   // another client made it since the last look
         }
         catch (PostgresException error) when (error.SqlState == ObjectInUse)
         {

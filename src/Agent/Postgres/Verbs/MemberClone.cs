@@ -45,7 +45,7 @@ internal sealed partial class MemberClone(ServerContext context, ServerStop stop
             foreach (var method in methods)
             {
                 var isBaseBackup = method == BaseBackup;
-                // What makes the first member of a standby cluster without a host reads from the archive.
+                // A standby cluster without a host has no member to copy: its first one is restored from the archive.
                 if (source?.Address is null
                     && (isBaseBackup || !(plan.FromRemote || effective.Config.ReplicaMethods[method].NoLeader)))
                 {
@@ -61,7 +61,7 @@ internal sealed partial class MemberClone(ServerContext context, ServerStop stop
                     context.Filling.MarkFinished();
                     if (!isBaseBackup && effective.Config.ReplicaMethods[method].KeepData)
                     {
-                        // the marks of what stood there before; those of a source come with its copy
+                        // marks of the former data; a copy brings those of its source
                         context.Damage.Clear();
                     }
                     context.Files.RestoreCopies();

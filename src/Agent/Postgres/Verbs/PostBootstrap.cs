@@ -86,8 +86,7 @@ internal sealed partial class PostBootstrap(ServerContext context)
         }
         catch (PostgresException error)
         {
-            // The server's words may quote the statement, and with it a password; what is returned here is told to
-            // everybody.
+            // The server's words may quote the statement, and with it a password; what is returned here is public.
             LogStatementFailed(number, error.SqlState, error.MessageText);
             throw new IOException(
                 $"statement {number} of post_bootstrap failed (SQLSTATE {error.SqlState}); the agent's log has the "

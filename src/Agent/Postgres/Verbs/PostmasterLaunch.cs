@@ -14,7 +14,9 @@ internal sealed partial class PostmasterLaunch(ServerContext context, ServerFile
 
     private readonly ILogger _logger = context.Logger;
 
-    /// <summary>Ends what a dead postmaster left running, and removes a postmaster.pid that is not ours.</summary>
+    /// <summary>
+    /// Ends what a dead postmaster left running, and removes a postmaster.pid that names another process.
+    /// </summary>
     public async Task ClearGroundAsync(CancellationToken cancellationToken)
     {
         if (!await context.Postmaster.WaitForOrphansAsync(s_orphanLimit, cancellationToken))
@@ -54,7 +56,7 @@ internal sealed partial class PostmasterLaunch(ServerContext context, ServerFile
 
     private void RemoveForeignSocketLocks(PostgresConfig config)
     {
-        // Where nobody has said it, it depends on how PostgreSQL was built.
+        // Without a setting, the directory depends on how PostgreSQL was built.
         var directories = context.Files.UsersValue("unix_socket_directories", config) ?? "/var/run/postgresql,/tmp";
         foreach (var directory in directories.Split(
             ',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)

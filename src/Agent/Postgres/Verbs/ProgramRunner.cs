@@ -20,8 +20,8 @@ internal sealed partial class ProgramRunner(CommandRunner commands, ILogger logg
     }
 
     /// <summary>
-    /// Runs a user's script. What it prints goes to the agent's log alone: it may hold secrets, and progress and answer
-    /// are told to everybody.
+    /// Runs a user's script. Its output goes to the agent's log alone, since it may hold secrets: progress and answer
+    /// are public.
     /// </summary>
     /// <param name="name">The script.</param>
     /// <param name="command">How it is called.</param>
@@ -44,13 +44,13 @@ internal sealed partial class ProgramRunner(CommandRunner commands, ILogger logg
             : StepResult.Failed($"{name} failed with {result}; the agent's log has what it printed");
     }
 
-    /// <summary>Runs a program of PostgreSQL's; its last words go into the answer when it fails.</summary>
+    /// <summary>Runs a program of PostgreSQL's; its last lines go into the answer when it fails.</summary>
     /// <param name="name">The program.</param>
     /// <param name="command">How it is called.</param>
     /// <param name="progress">Gets each line.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <param name="onLine">
-    /// Sees each line; true: it has dealt with it, and the line is neither logged nor a last word.
+    /// Sees each line; true: it has dealt with it, and the line is neither logged nor part of the answer.
     /// </param>
     /// <exception cref="IOException">It could not be run.</exception>
     public async Task<StepResult> RunAsync(

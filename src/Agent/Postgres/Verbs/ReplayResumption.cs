@@ -5,10 +5,10 @@ using Routing.Agent.Postgres.Sessions;
 
 namespace Routing.Agent.Postgres.Verbs;
 
-/// <summary>Lets a standby go on that has stopped to replay because its primary has higher limits.</summary>
+/// <summary>Resumes replay on a standby that has paused it because its primary has higher limits.</summary>
 internal sealed class ReplayResumption(ServerContext context)
 {
-    /// <summary>Lets replay go on where a limit has stopped it; one that was paused by hand stays so.</summary>
+    /// <summary>Resumes replay where a limit has paused it; a replay that was paused by hand stays paused.</summary>
     public async Task<StepResult> ResumeAsync(CancellationToken cancellationToken)
     {
         const string query =
@@ -60,7 +60,7 @@ internal sealed class ReplayResumption(ServerContext context)
         }
         catch (NpgsqlException problem) when (IsEndOfServer(problem))
         {
-            // What was wanted has come about.
+            // It ends to start with the higher limits, which is what was wanted.
         }
     }
 }

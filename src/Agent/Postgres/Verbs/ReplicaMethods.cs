@@ -52,7 +52,7 @@ internal sealed class ReplicaMethods(ServerContext context, DataRoom room)
             if (!done && !method.KeepData)
             {
                 DataRemoval.Clear(context.DataDirectory);
-                context.Filling.MarkFinished();   // an empty directory needs no marker: what comes next is not ours
+                context.Filling.MarkFinished();   // an empty directory needs no marker
             }
         }
     }

@@ -92,7 +92,7 @@ internal sealed class ServerFiles(ServerContext context) : IDisposable
 
     /// <summary>
     /// While a synchronous mode is on the value is the agent's, and stands in the file also when it is empty: else an
-    /// included file would have the word. An agent that has just started finds its predecessor's there: without it a
+    /// included file would override it. An agent that has just started finds its predecessor's there: without it a
     /// commit could be acknowledged that no standby has. Null: the value is the operator's.
     /// </summary>
     private string? ManagedSynchronousNames(DynamicConfig dynamic)

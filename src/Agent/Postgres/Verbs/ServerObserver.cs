@@ -150,12 +150,13 @@ internal sealed partial class ServerObserver(ServerContext context) : IDisposabl
         }
     }
 
-    /// <summary>Adds what the server answered last; without any answer pg_control has to do.</summary>
+    /// <summary>Adds the server's last answer; without any, what pg_control says.</summary>
     private LocalPostgres WithLast(LocalPostgres seen)
     {
         if (context.Memory.LastReport is not { } last)
         {
-            // Adopted and silent. "In production" is the state of a primary: better to think it one than to forget it.
+            // The server was adopted and has not answered. "In production" is the state of a primary, and to take a
+            // standby for one does less harm than to overlook a primary.
             return seen with
             {
                 IsPrimary = seen.Control is null or { State: ControlState.InProduction or ControlState.ShuttingDown }
@@ -167,7 +168,7 @@ internal sealed partial class ServerObserver(ServerContext context) : IDisposabl
         var isPrimary = !report.InRecovery;
         var controlTimeline =
             seen.Control is { } control ? Math.Max(control.Timeline, control.MinimumRecoveryTimeline) : 0;
-        // What stands in its files was confirmed to a primary once; what it receives now may begin far below.
+        // WAL in its files was confirmed to a primary once; what it receives now may begin far below.
         var found = isPrimary ? (Lsn.Zero, 0) : _walEnd.Of(last.Pid, last.ReceivedTimeline);
         var received = Lsn.Max(report.Received, found?.Position ?? Lsn.Zero);
         return seen with

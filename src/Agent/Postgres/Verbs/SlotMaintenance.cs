@@ -14,7 +14,7 @@ internal sealed partial class SlotMaintenance(ServerContext context)
 
     private readonly ILogger _logger = context.Logger;
 
-    /// <summary>Does what is quick; what one slot refuses keeps no other one from its turn.</summary>
+    /// <summary>Carries the quick actions out. One that a slot refuses does not stop the others.</summary>
     public async Task<StepResult> PerformAsync(
         ImmutableArray<SlotAction> actions, CancellationToken cancellationToken)
     {
@@ -77,11 +77,11 @@ internal sealed partial class SlotMaintenance(ServerContext context)
         catch (PostgresException error) when (
             error.SqlState == DuplicateObject && action is SlotAction.CreatePhysical)
         {
-            // Somebody else made it since the last look.
+            // Another client made it since the last look.
         }
         catch (PostgresException error) when (error.SqlState == UndefinedObject && action is SlotAction.Drop)
         {
-            // Somebody else dropped it since the last look.
+            // Another client dropped it since the last look.
         }
         catch (PostgresException error)
         {

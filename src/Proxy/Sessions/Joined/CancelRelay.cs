@@ -15,7 +15,7 @@ namespace Routing.Proxy.Sessions.Joined;
 /// </remarks>
 internal sealed class CancelRelay(SessionHub hub, ListenerModel listener, long begun)
 {
-    /// <summary>Does it, and closes the client. On the client's loop.</summary>
+    /// <summary>Sends the request, and closes the client's connection. On the client's loop.</summary>
     public async ValueTask RunAsync(ITransportConnection client, byte[] packet)
     {
         var outcome = await SendAsync(client, packet);

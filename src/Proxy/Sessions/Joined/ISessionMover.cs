@@ -17,7 +17,7 @@ internal interface ISessionMover
     Task<bool> IsStoppingAsync(MovingSession session);
 
     /// <summary>Finds the key that a session's client has logged in with. Any thread; never throws.</summary>
-    /// <param name="user">Who has logged in.</param>
+    /// <param name="user">The user that has logged in.</param>
     /// <param name="exchange">What was said.</param>
     /// <param name="session">The session; its member is asked for the verifier.</param>
     /// <returns>Null: it can't be found.</returns>

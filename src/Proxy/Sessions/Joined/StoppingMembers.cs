@@ -38,7 +38,7 @@ internal sealed class StoppingMembers
     {
         lock (_questions)
         {
-            // One that another session began meanwhile is as good as an own one.
+            // A question that another session has begun meanwhile counts as its own.
             var known = _questions.GetValueOrDefault(member);
             isMine = known is null or { IsCompleted: true };
             return isMine ? _questions[member] = ask() : known!;

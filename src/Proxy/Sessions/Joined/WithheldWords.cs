@@ -11,7 +11,7 @@ internal enum WordsMeaning
     Others,
 
     /// <summary>
-    /// 57P01: the server stops, or somebody has ended this very session (<c>pg_terminate_backend</c>).
+    /// 57P01: the server stops, or an administrator has ended this very session (<c>pg_terminate_backend</c>).
     /// </summary>
     Terminated,
 

@@ -145,7 +145,7 @@ internal sealed class OwnLogin(ITransportConnection server, bool mustBePrimary, 
         {
             case MessageType.Authentication when LoginMessages.IsAuthenticationOk(body):
                 _isWelcome = true;
-                // A server that can't prove that it knows the verifier is none of ours.
+                // A server that can't prove that it knows the verifier is no member of the cluster.
                 return _scram is { IsServerProved: false } ? OwnLoginEnd.Broken : null;
             case MessageType.Authentication when body.Length >= sizeof(int):
                 return Answer(BinaryPrimitives.ReadInt32BigEndian(body), body[sizeof(int)..]);

@@ -33,7 +33,7 @@ internal sealed partial class Verifiers(SessionHub hub)
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
 
     /// <summary>Finds the key behind a login. Never throws.</summary>
-    /// <param name="user">Who has logged in.</param>
+    /// <param name="user">The user that has logged in.</param>
     /// <param name="exchange">What was said.</param>
     /// <param name="target">Where: it is asked for the verifier.</param>
     /// <param name="listener">How it is reached.</param>
@@ -240,7 +240,7 @@ internal sealed partial class Verifiers(SessionHub hub)
 
     private sealed record Entry(long AskedAt, Task<Verifier?> Verifier)
     {
-        // A hash logs in by itself: it is zeroed when it is used no more. Whoever waits for it yet asks again.
+        // A hash logs in by itself: it is zeroed when it is used no more. A login that still waits for it asks again.
         public void Forget() => Verifier.ContinueWith(
             static asked => (asked.Result as Verifier.OfMd5)?.Hash.Dispose(), CancellationToken.None,
             TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
