@@ -39,6 +39,10 @@ has_patronictl() { [ -x /usr/bin/patronictl ]; }
 has_haproxy() { [ -x /usr/sbin/haproxy ]; }
 has_pgpool() { [ -x /usr/sbin/pgpool ]; }
 has_prometheus() { command -v prometheus >/dev/null && command -v promtool >/dev/null; }
+has_psycopg() { /usr/bin/python3 -c 'import psycopg, psycopg_pool' 2>/dev/null; }
+has_jdbc() {
+    [ -e /usr/share/java/postgresql.jar ] && [ -e /usr/share/java/HikariCP.jar ] && command -v javac >/dev/null
+}
 has_node() { command -v node >/dev/null; }
 has_npm() { command -v npm >/dev/null; }
 has_browser() { command -v chromium-headless-shell || command -v chromium || command -v google-chrome; } >/dev/null
@@ -124,6 +128,9 @@ need_network() { need "ip iproute2" "patronictl patroni python3-etcd"; }
 need_clients() {
     need "psycopg2 python3-psycopg2" "node nodejs" "patronictl patroni python3-etcd" \
         "haproxy haproxy" "pgpool pgpool2" "prometheus prometheus" "pgbackrest pgbackrest"
+    # Those of the drills that run with ROUTING_TEST_FULL alone.
+    [ -z "${ROUTING_TEST_FULL:-}" ] || need "psycopg python3-psycopg python3-psycopg-pool" \
+        "jdbc libpostgresql-jdbc-java libhikaricp-java default-jdk-headless"
     need_node_packages
 }
 need_node_packages() {
