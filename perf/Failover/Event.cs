@@ -8,9 +8,12 @@ namespace Routing.Failover;
 internal sealed record Event(
     string Name, string Title, bool EndsAgent, Func<TestedCluster, TestedNode, Task> HappenAsync)
 {
+    /// <summary>The name of the one that is planned.</summary>
+    public const string Switchover = "switchover";
+
     public static IReadOnlyList<Event> All { get; } =
     [
-        new("switchover", "Planned switchover", false, (cluster, primary) => cluster.SwitchOverAsync(primary)),
+        new(Switchover, "Planned switchover", false, (cluster, primary) => cluster.SwitchOverAsync(primary)),
         new("postmaster", "Postmaster killed (SIGKILL)", false, (_, primary) =>
         {
             primary.KillPostmaster();

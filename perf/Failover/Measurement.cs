@@ -51,12 +51,19 @@ internal sealed class Measurement(string postgres, Uri etcd, string? proxy, Text
         }
         catch (Exception failed) when (!cancellationToken.IsCancellationRequested)
         {
-            Failures.Add($"{what.Name}, {contender}, {(isRouted ? "routed" : "direct")}: {failed.Message}");
-            await progress.WriteLineAsync($"FAILED: {Failures[^1]}");
-            if (_clusters.Remove(contender, out var cluster))
-            {
-                await EndAsync(cluster);
-            }
+            await NoteFailureAsync(
+                $"{what.Name}, {contender}, {(isRouted ? "routed" : "direct")}", failed, contender);
+        }
+    }
+
+    /// <summary>Notes a run without a result; the contender gets another cluster for the next one.</summary>
+    public async Task NoteFailureAsync(string run, Exception failed, Contender contender)
+    {
+        Failures.Add($"{run}: {failed.Message}");
+        await progress.WriteLineAsync($"FAILED: {Failures[^1]}");
+        if (_clusters.Remove(contender, out var cluster))
+        {
+            await EndAsync(cluster);
         }
     }
 

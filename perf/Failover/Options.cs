@@ -7,14 +7,22 @@ internal sealed record Options
 {
     public const string Direct = "direct", Routed = "router";
 
+    private const string Sessions = "sessions";
+
     public const string Usage = """
         Usage: Failover [--agent FILE] [--with-established] [--runs N] [--events NAME,…] [--settings NAME,…]
                         [--through direct,router] [--no-idle | --idle-only] [--limit MINUTES] [--out FILE]
+               Failover --scenario sessions [--fronts NAME,…] [--proxy FILE] [--with-established] [--runs N] …
 
         Runs clusters of three on 127.0.0.1 (one etcd, PostgreSQL on free ports) and measures the outage that a writer with
         one connection sees, and what an idle agent costs.
 
+          --scenario sessions measure what becomes of many sessions instead, some at rest: through our proxy, and, with the
+                              established agent, HAProxy and PgBouncer. Its events are switchover unless named, its
+                              setting is fastest
+          --fronts            of that scenario: proxy, haproxy, session, transaction (of PgBouncer); default all
           --agent FILE        the native agent; default artifacts/bin/routing-agent, published when it is not there
+          --proxy FILE        the native proxy; default artifacts/bin/routing-proxy
           --with-established  also run the `patroni` program of Debian's package, alternating with ours
           --runs N            runs per event and setting (default 5)
           --events            switchover, postmaster, agent, node (default all)
@@ -31,7 +39,19 @@ internal sealed record Options
     /// <summary>The native agent, or null for the one of <c>./build</c>.</summary>
     public string? Agent { get; private init; }
 
+    /// <summary>The native proxy, or null for the one of <c>./build</c>.</summary>
+    public string? Proxy { get; private init; }
+
     public bool WithEstablished { get; private init; }
+
+    /// <summary>Many sessions, instead of one writer.</summary>
+    public bool IsOfSessions { get; private init; }
+
+    /// <summary>What stands before the clusters then.</summary>
+    public IReadOnlyList<string> Fronts { get; private init; } = [.. FrontKind.All.Select(one => one.Name)];
+
+    /// <summary>Clients go through a router.</summary>
+    public bool NeedsRouter => IsOfSessions || Through.Contains(Routed);
 
     public int Runs { get; private init; } = 5;
 
@@ -57,16 +77,28 @@ internal sealed record Options
     /// <exception cref="FormatException">Something in it is not understood.</exception>
     public static Options Parse(IEnumerable<string> args)
     {
-        var options = new Options();
         var rest = new Queue<string>(args);
+        var options = new Options();
+        if (rest.TryPeek(out var first) && first == "--scenario")
+        {
+            rest.Dequeue();
+            options = rest.TryDequeue(out var scenario) && scenario == Sessions
+                ? new Options
+                {
+                    IsOfSessions = true, Idle = false, Events = [Event.Switchover], Settings = [Contender.Fastest],
+                }
+                : throw new FormatException("--scenario takes sessions.");
+        }
         while (rest.TryDequeue(out var name))
         {
             options = name switch
             {
                 "--agent" => options with { Agent = Path.GetFullPath(Value()) },
+                "--proxy" => options with { Proxy = Path.GetFullPath(Value()) },
                 "--with-established" => options with { WithEstablished = true },
                 "--runs" => options with { Runs = Number() },
                 "--events" => options with { Events = Names(Event.All.Select(one => one.Name)) },
+                "--fronts" => options with { Fronts = Names(FrontKind.All.Select(one => one.Name)) },
                 "--settings" => options with { Settings = Names([Contender.Default, Contender.Fastest]) },
                 "--through" => options with { Through = Names([Direct, Routed]) },
                 "--no-idle" => options with { Idle = false },

@@ -52,6 +52,7 @@ var contenders = Contender.Ours(agent).Concat(options.WithEstablished ? Contende
     .Where(contender => options.Settings.Contains(contender.Setting))
     .ToList();
 IReadOnlyList<IdleCost> idle = [];
+var sessions = options.IsOfSessions ? new SessionRuns(measurement, setup, proxy!, Console.Error) : null;
 try
 {
     if (options.Idle)
@@ -69,6 +70,15 @@ try
     {
         foreach (var what in Event.All.Where(one => options.Events.Contains(one.Name)))
         {
+            if (sessions is not null)
+            {
+                foreach (var (kind, contender) in Fronts(what)
+                    .TakeWhile(_ => Stopwatch.GetElapsedTime(started) < options.Limit))
+                {
+                    await sessions.RunAsync(what, kind, contender, stop.Token);
+                }
+                continue;
+            }
             foreach (var (contender, way) in contenders.SelectMany(
                 contender => options.Through.Select(way => (contender, way)))
                 .TakeWhile(_ => Stopwatch.GetElapsedTime(started) < options.Limit))
@@ -83,13 +93,21 @@ catch (OperationCanceledException) when (stop.IsCancellationRequested)
     await Console.Error.WriteLineAsync("Stopped; what was measured so far follows.");
 }
 
-var report = Report.Of(setup, measurement, idle);
+var report = Report.Of(setup, measurement, idle, sessions?.Runs ?? []);
 Console.Write(report);
 if (file is not null)
 {
     await file.WriteAsync(report);
 }
 return measurement.Failures.Count == 0 && !stop.IsCancellationRequested ? 0 : 1;
+
+// A crash can't be scripted around: PgBouncer would be led to the dead primary.
+IEnumerable<(FrontKind Kind, Contender Contender)> Fronts(Event what) =>
+    from kind in FrontKind.All
+    where options.Fronts.Contains(kind.Name) && (kind.PoolMode is null || what.Name == Event.Switchover)
+    from contender in contenders
+    where contender.IsOurs == kind.IsOurs
+    select (kind, contender);
 
 void Stop(PosixSignalContext context)
 {

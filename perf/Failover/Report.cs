@@ -6,10 +6,14 @@ namespace Routing.Failover;
 /// <summary>The tables, as Markdown.</summary>
 internal static class Report
 {
-    public static string Of(Setup setup, Measurement measured, IReadOnlyList<IdleCost> idle)
+    public static string Of(
+        Setup setup, Measurement measured, IReadOnlyList<IdleCost> idle, IReadOnlyList<SessionRun> sessions)
     {
         var text = new StringBuilder();
-        text.AppendLine("# Outage seen by a writer, and the cost of an idle agent").AppendLine();
+        text.AppendLine(
+            sessions.Count > 0
+                ? "# What becomes of sessions"
+                : "# Outage seen by a writer, and the cost of an idle agent").AppendLine();
         setup.Describe(text);
         if (measured.Outages.Count > 0)
         {
@@ -18,6 +22,10 @@ internal static class Report
         if (idle.Count > 0)
         {
             Idle(text, idle);
+        }
+        if (sessions.Count > 0)
+        {
+            SessionReport.Append(text, sessions);
         }
         if (measured.Failures.Count > 0)
         {
@@ -100,6 +108,7 @@ internal static class Report
         }
     }
 
-    private static double Median(double[] ordered) =>
+    /// <summary>The middle of values in order.</summary>
+    public static double Median(double[] ordered) =>
         (ordered[(ordered.Length - 1) / 2] + ordered[ordered.Length / 2]) / 2;
 }

@@ -46,16 +46,21 @@ internal sealed record Setup
             agent = await PublishAsync(root, cancellationToken);
         }
 
-        var isRouted = options.Through.Contains(Options.Routed);
-        var proxy = isRouted ? Path.Combine(root, "artifacts/bin/routing-proxy") : null;
+        var isRouted = options.NeedsRouter;
+        var proxy = isRouted ? options.Proxy ?? Path.Combine(root, "artifacts/bin/routing-proxy") : null;
         if (proxy is not null && !File.Exists(proxy))
         {
-            throw new InvalidOperationException("--through router needs the proxy: run ./build first.");
+            throw new InvalidOperationException("This needs the proxy: run ./build first.");
         }
         if (isRouted && options.WithEstablished && !File.Exists(Router.HaProxy))
         {
+            throw new InvalidOperationException("Routers with the established agent need the Debian package haproxy.");
+        }
+        var hasPooler = options is { IsOfSessions: true, WithEstablished: true };
+        if (hasPooler && !File.Exists(PgBouncer.Program))
+        {
             throw new InvalidOperationException(
-                "--through router --with-established needs the Debian package haproxy.");
+                "--scenario sessions --with-established needs the Debian package pgbouncer.");
         }
 
         var facts = new List<(string, string)>
@@ -79,6 +84,11 @@ internal sealed record Setup
         if (isRouted && options.WithEstablished)
         {
             facts.Add(("Its router", await FirstLineAsync(Router.HaProxy, "-v", cancellationToken)));
+        }
+        if (hasPooler)
+        {
+            facts.Add(
+                ("The pooler before it", await FirstLineAsync(PgBouncer.Program, "--version", cancellationToken)));
         }
         return new Setup { Agent = agent, Proxy = proxy, Postgres = postgres, Facts = facts };
     }

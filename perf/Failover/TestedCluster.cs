@@ -73,9 +73,20 @@ internal sealed class TestedCluster : IAsyncDisposable
         return primary!;
     }
 
+    /// <summary>The member that leads after a switchover.</summary>
+    public TestedNode CandidateOf(TestedNode primary) =>
+        Nodes.First(node => node != primary);
+
+    /// <summary>The member that leads by its own word; null when that is not one.</summary>
+    public async Task<TestedNode?> PrimaryAsync(CancellationToken cancellationToken)
+    {
+        var leads = await Task.WhenAll(Nodes.Select(node => node.IsAsync("primary", cancellationToken)));
+        return leads.Count(is200 => is200) == 1 ? Nodes[leads.IndexOf(true)] : null;
+    }
+
     public async Task SwitchOverAsync(TestedNode primary)
     {
-        var candidate = Nodes.First(node => node != primary);
+        var candidate = CandidateOf(primary);
         using var http = new HttpClient { Timeout = s_patience };
         // A string, so that its length is announced.
         using var body = new StringContent($$"""{"leader": "{{primary.Name}}", "candidate": "{{candidate.Name}}"}""");
@@ -121,13 +132,12 @@ internal sealed class TestedCluster : IAsyncDisposable
 
     private async Task<TestedNode?> WholeAsync(CancellationToken cancellationToken)
     {
-        var leads = await Task.WhenAll(Nodes.Select(node => node.IsAsync("primary", cancellationToken)));
+        var primary = await PrimaryAsync(cancellationToken);
         var follows = await Task.WhenAll(Nodes.Select(node => node.IsAsync("replica", cancellationToken)));
-        if (leads.Count(is200 => is200) != 1 || follows.Count(is200 => is200) != Size - 1)
+        if (primary is null || follows.Count(is200 => is200) != Size - 1)
         {
             return null;
         }
-        var primary = Nodes[leads.IndexOf(true)];
         try
         {
             var streaming = await primary.AskAsync<long>(
