@@ -16,12 +16,15 @@ internal sealed partial class ServiceNotifier
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
     private readonly string? _address;
+    private readonly string? _watchdog;   // as it stood in the environment; null: it is not for this process
+    private volatile bool _isSilent;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
 
-    private ServiceNotifier(string? address, TimeSpan? watchdogInterval, TimeProvider time, ILogger logger)
+    private ServiceNotifier(
+        string? address, TimeSpan? watchdogInterval, string? watchdog, TimeProvider time, ILogger logger)
     {
-        (_address, WatchdogInterval, _time, _logger) = (address, watchdogInterval, time, logger);
+        (_address, WatchdogInterval, _watchdog, _time, _logger) = (address, watchdogInterval, watchdog, time, logger);
     }
 
     /// <summary>How often systemd wants a sign of life; null: never.</summary>
@@ -34,7 +37,9 @@ internal sealed partial class ServiceNotifier
         var (address, pid, interval) = (Take("NOTIFY_SOCKET"), Take("WATCHDOG_PID"), Take("WATCHDOG_USEC"));
         var isWatched = long.TryParse(interval, NumberStyles.None, CultureInfo.InvariantCulture, out var micros)
             && micros > 0 && (string.IsNullOrEmpty(pid) || pid == own);
-        return new ServiceNotifier(address, isWatched ? TimeSpan.FromMicroseconds(micros) / 2 : null, time, logger);
+        return new ServiceNotifier(
+            address, isWatched ? TimeSpan.FromMicroseconds(micros) / 2 : null, isWatched ? interval : null, time,
+            logger);
     }
 
     /// <summary>The service works.</summary>
@@ -47,6 +52,28 @@ internal sealed partial class ServiceNotifier
     /// <summary>The service is about to end.</summary>
     /// <param name="status">What it still does, in a word or two.</param>
     public void Stopping(string status) => Send("STOPPING=1", status);
+
+    /// <summary>
+    /// Another process is the service's main process from now on: it may speak in its name, and this one may not.
+    /// </summary>
+    public void HandTo(int process)
+    {
+        Send(string.Create(CultureInfo.InvariantCulture, $"MAINPID={process}"), null);
+        _isSilent = true;
+    }
+
+    /// <summary>Puts what was taken out of the environment into that of a process that takes over.</summary>
+    public void Equip(IDictionary<string, string?> environment)
+    {
+        if (!string.IsNullOrEmpty(_address))
+        {
+            environment["NOTIFY_SOCKET"] = _address;
+        }
+        if (_watchdog is not null)
+        {
+            environment["WATCHDOG_USEC"] = _watchdog;
+        }
+    }
 
     /// <summary>Gives signs of life, if they are wanted, until it is cancelled.</summary>
     public async Task GiveSignsOfLifeAsync(CancellationToken cancellationToken)
@@ -79,7 +106,7 @@ internal sealed partial class ServiceNotifier
     // Never throws: a message that cannot be sent is logged.
     private void Send(string state, string? status)
     {
-        if (string.IsNullOrEmpty(_address))
+        if (string.IsNullOrEmpty(_address) || _isSilent)
         {
             return;
         }

@@ -55,6 +55,18 @@ internal sealed record ProxySettings
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
+    /// <c>take_over</c>: the path of the Unix domain socket at which this process waits for one that takes over from
+    /// it; null: none does. By default a file of systemd's runtime directory, where there is one. Not reloadable.
+    /// </summary>
+    public string? TakeOver { get; init; }
+
+    /// <summary>
+    /// <c>timeouts.take_over</c>: what sessions get to come to stand between two messages, and clients to log in, when
+    /// another process takes over. Default 5 s.
+    /// </summary>
+    public TimeSpan TakeOverTime { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
     /// <c>reuse_port</c>: lets a second process listen on the same ports (SO_REUSEPORT), for an upgrade. Default off.
     /// Not reloadable.
     /// </summary>

@@ -27,6 +27,7 @@ internal sealed record ProxySettingsChange(ProxySettings Effective, ImmutableArr
             Loops = Keep("loops", current.Loops, next.Loops),
             Favor = Keep("favor", current.Favor, next.Favor),
             ReusePort = Keep("reuse_port", current.ReusePort, next.ReusePort),
+            TakeOver = Keep("take_over", current.TakeOver, next.TakeOver),
             Log = next.Log with
             {
                 MaximumQueueLength =

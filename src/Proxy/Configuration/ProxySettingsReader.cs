@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
+using System.Text;
 using System.Text.Json.Nodes;
 using Routing.Cluster;
 using Routing.Cluster.HostChoice;
@@ -41,6 +42,7 @@ internal static class ProxySettingsReader
         new("LOOPS", "loops"),
         new("FAVOR", "favor"),
         new("REUSE_PORT", "reuse_port"),
+        new("TAKE_OVER", "take_over"),
         new("BROADCAST_UNKNOWN_CANCELS", "broadcast_unknown_cancels"),
         new("LOG_TYPE", "log.type"), new("LOG_LEVEL", "log.level"), new("LOG_DIR", "log.dir"),
     ];
@@ -103,12 +105,32 @@ internal static class ProxySettingsReader
                 root.Choice("favor", [("latency", Favor.Latency), ("throughput", Favor.Throughput)]) ?? Favor.Latency,
             ReusePort = root.Boolean("reuse_port") ?? false,
             DrainTime = Time(timeouts, "drain", 0) ?? TimeSpan.FromSeconds(30),
+            TakeOver = ReadTakeOver(root),
+            TakeOverTime = Time(timeouts, "take_over", 0) ?? TimeSpan.FromSeconds(5),
         };
         timeouts.WarnUnknownKeys();
         limits.WarnUnknownKeys();
         admin.WarnUnknownKeys();
         root.WarnUnknownKeys();
         return settings;
+    }
+
+    private static string? ReadTakeOver(SectionReader root)
+    {
+        const int LongestPath = 107;
+        var path = root.Text("take_over");
+        if (path is null)
+        {
+            // systemd may name several, and makes them before the process begins
+            return Environment.GetEnvironmentVariable("RUNTIME_DIRECTORY") is { Length: > 0 } directories
+                ? Path.Combine(directories.Split(':')[0], "take-over.sock")
+                : null;
+        }
+        if (!path.StartsWith('/') || Encoding.UTF8.GetByteCount(path) > LongestPath)
+        {
+            root.Wrong("take_over", $"an absolute path of at most {LongestPath} bytes");
+        }
+        return path;
     }
 
     private static AuthQuery? ReadAuthQuery(SectionReader section)

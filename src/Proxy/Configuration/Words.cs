@@ -10,6 +10,20 @@ internal static class Words
     public static string Of<T>(T value)
         where T : struct, Enum => ByValue<T>.All[value];
 
+    /// <summary>The value of a word; null: it is none of them.</summary>
+    public static T? Parse<T>(string word)
+        where T : struct, Enum
+    {
+        foreach (var (value, known) in ByValue<T>.All)
+        {
+            if (known == word)
+            {
+                return value;
+            }
+        }
+        return null;
+    }
+
     private static class ByValue<T>
         where T : struct, Enum
     {

@@ -6,6 +6,7 @@ using Routing.Cluster;
 using Routing.Cluster.HostChoice;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Sessions;
+using Routing.Proxy.Takeover;
 using Routing.Proxy.Transport;
 
 namespace Routing.Proxy.Host;
@@ -82,6 +83,39 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
         }
     }
 
+    /// <summary>The sockets that it listens at.</summary>
+    public IReadOnlyList<ListeningSocket> Sockets =>
+    [
+        .. _places.Select(pair => new ListeningSocket(
+            ListeningKind.Listener, pair.Value.Name, pair.Key.ToString(), pair.Value.IsGiven, pair.Value.Socket)),
+    ];
+
+    /// <summary>Another process listens at these sockets as well: nothing is accepted here.</summary>
+    public async ValueTask PauseAsync(IReadOnlyCollection<Socket> sockets)
+    {
+        foreach (var place in _places.Values.Where(one => sockets.Contains(one.Socket)))
+        {
+            // The listener closes its own; this one keeps the queue.
+            place.Socket = Copy(place.Socket);
+            place.IsPaused = true;
+            await place.Listener!.StopAsync(leavesQueue: true);
+        }
+    }
+
+    /// <summary>The other process has failed: everything is accepted here again.</summary>
+    public void Resume()
+    {
+        foreach (var place in _places.Values.Where(one => one.IsPaused))
+        {
+            place.IsPaused = false;
+            place.Listener =
+                transport.Listen(place.Socket, connection => sessions.Accept(place.Name, connection));
+        }
+    }
+
+    private static Socket Copy(Socket socket) => new(new SafeSocketHandle(
+        UnixMessages.Duplicate((int)socket.SafeHandle.DangerousGetHandle()), ownsHandle: true));
+
     /// <summary>Stops all, after those in the queues were accepted, for good.</summary>
     public async ValueTask StopAsync()
     {
@@ -121,7 +155,10 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
                 continue;
             }
             var isGiven = given.ContainsKey(listener.Name);
-            var place = new Place { Name = listener.Name, IsGiven = isGiven };
+            var place = new Place
+            {
+                Name = listener.Name, IsGiven = isGiven, Socket = opened[listener.Address],
+            };
             place.Listener =
                 transport.Listen(opened[listener.Address], connection => sessions.Accept(place.Name, connection));
             _places[listener.Address] = place;
@@ -135,6 +172,11 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
     {
         if (_places.TryRemove(address, out var place))
         {
+            if (place.IsPaused)
+            {
+                place.Socket.Dispose();   // another process has it, and the file of a path
+                return;
+            }
             // A socket of the service manager stays open: the next process serves the clients that wait there.
             await place.Listener!.StopAsync(leavesQueue: place.IsGiven);
             if (address.Path is { } path && !place.IsGiven)
@@ -159,6 +201,11 @@ internal sealed partial class ListenerSet(ITransport transport, SessionServer se
         }
 
         public required bool IsGiven { get; init; }
+
+        /// <summary>The listener's; this one's own while it is paused.</summary>
+        public required Socket Socket { get; set; }
+
+        public bool IsPaused { get; set; }
 
         public ITransportListener? Listener { get; set; }
     }

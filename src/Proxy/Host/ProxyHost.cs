@@ -20,6 +20,7 @@ namespace Routing.Proxy.Host;
 /// </summary>
 internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
 {
+    private const int SigUsr2 = 12;
     private const int DescriptorsPerSession = 2;
     private const int DescriptorsOfOurOwn = 200;
     private static readonly TimeSpan s_settle = TimeSpan.FromSeconds(2);
@@ -42,11 +43,15 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     private readonly ListenerSet _listeners;
     private readonly MemberProbe _probe;
     private readonly RouterRegistration? _registration;
+    private readonly TakenSockets _taken = new();
+    private readonly HostTakeover? _takeover;
+    private readonly Successor _successor;
     private readonly TaskCompletionSource _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _stopNow = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SemaphoreSlim _reloading = new(1, 1);
     private volatile ProxySettings _settings;
     private volatile bool _isDraining;
+    private volatile bool _isReplaced;   // another process has taken over
 
     private ProxyHost(string? path, SettingsEnvironment environment, ProxySettings settings, ProgramLog log,
         ILoggerFactory loggers, TimeProvider time)
@@ -82,7 +87,9 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             store, $"{Environment.MachineName}-{Environment.ProcessId}", _router, _sessions.RestlessAt, time,
             _logger);
         _admin = settings.Admin is { } admin ? new AdminServer(
-            admin, endpoint => ListenSockets.Bind(endpoint, settings.ReusePort), this, loggers) : null;
+            admin, endpoint => _taken.ForAdmin(endpoint, settings.ReusePort), this, loggers) : null;
+        _successor = new Successor(path, environment, _service, _logger);
+        _takeover = settings.TakeOver is null ? null : new HostTakeover(this);
     }
 
     /// <inheritdoc/>
@@ -113,7 +120,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
 
     /// <summary>Reads the configuration, runs until told to stop, and returns the exit code.</summary>
     public static async Task<int> RunAsync(
-        string? path, SettingsEnvironment environment, TimeProvider time, TextWriter errors)
+        string? path, bool takesOver, SettingsEnvironment environment, TimeProvider time, TextWriter errors)
     {
         var result = ProxySettingsReader.Load(path, environment);
         foreach (var error in result.Errors)
@@ -144,7 +151,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
                 {
                     host.LogSettings(warning.ToString());
                 }
-                return await host.RunAsync();
+                return await host.RunAsync(takesOver);
             }
             catch (Exception problem) when (problem is IOException or InvalidOperationException
                 or ClusterStoreException)
@@ -173,6 +180,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         {
             await _admin.DisposeAsync();
         }
+        _takeover?.Dispose();
         _collector.Dispose();
         await _probe.DisposeAsync();
         _registration?.Dispose();
@@ -185,7 +193,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         _metrics.Dispose();
     }
 
-    private async Task<int> RunAsync()
+    private async Task<int> RunAsync(bool takesOver)
     {
         LogStarting(RoutingVersion.Own, _settings.Scope, _transport.Name, _transport.Loops);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop);
@@ -195,21 +203,39 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
             context.Cancel = true;
             _ = ReloadAsync();
         });
+        using var again = PosixSignalRegistration.Create((PosixSignal)SigUsr2, context =>
+        {
+            context.Cancel = true;
+            BeginUpgrade();
+        });
         _watch.Start();
+        using var taker = takesOver ? await ConnectAsync() : null;
         if (_admin is not null)
         {
             await _admin.StartAsync(CancellationToken.None);
         }
         var given = GivenSockets.Take([.. _settings.Listeners.Select(one => one.Name)], _logger);
+        var sockets = _taken.For(_settings.Listeners, given);
         await _listeners.AdoptAsync(_settings.Listeners,
-            _listeners.Open(_settings.Listeners, _settings.ReusePort, given), given);
-        _service.Ready("serving");
+            _listeners.Open(_settings.Listeners, _settings.ReusePort, sockets.All), sockets.Given);
+        _taken.CloseUnused();
+        if (taker is not null)
+        {
+            await TakeSessionsAsync(taker);
+        }
         using var stopped = new CancellationTokenSource();
+        var givingOver = _takeover?.RunAsync(stopped.Token) ?? Task.CompletedTask;
+        _service.Ready("serving");
         var signsOfLife = _service.GiveSignsOfLifeAsync(stopped.Token);
         var registering = _registration?.RunAsync(stopped.Token) ?? Task.CompletedTask;
         await _stop.Task;
+        if (_takeover is not null)
+        {
+            await _takeover.EndAsync();
+        }
         await DrainAsync();
         await stopped.CancelAsync();
+        await givingOver;
         await signsOfLife;
         await registering;
         LogEnded();
@@ -223,9 +249,12 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         {
             _reloading.Release();   // one that was under way has ended
         }
-        _service.Stopping("draining");
+        if (!_isReplaced)
+        {
+            _service.Stopping("draining");
+        }
         LogDraining(_settings.DrainTime.TotalSeconds);
-        if (_settings.ReusePort && _admin is not null)
+        if ((_settings.ReusePort || _isReplaced) && _admin is not null)
         {
             await _admin.DisposeAsync();   // from now on the process that takes over answers
         }

@@ -31,6 +31,8 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
     private readonly Counter _notMoved;
     private readonly Histogram _sessionHeld;
     private readonly Histogram _move;
+    private readonly Counter _takenOver;
+    private readonly Counter _left;
     private readonly Counter _cancelled;
     private readonly Counter _bytes;
     private readonly Gauge _sessions;
@@ -85,6 +87,13 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
             "routing_proxy_move_seconds", "From the loss of a session's server to the new one being ready.",
             ["listener"],
             new HistogramConfiguration { Buckets = [.01, .05, .1, .25, .5, 1, 2, 5, 10, 30] });
+        _takenOver = factory.CreateCounter(
+            "routing_proxy_sessions_taken_over_total", "Sessions that were taken over from another process.",
+            ["listener", "member"]);
+        _left = factory.CreateCounter(
+            "routing_proxy_sessions_not_taken_over_total",
+            "Sessions that stayed in the process that was taken over from, to be drained there, by reason.",
+            ["reason"]);
         _cancelled = factory.CreateCounter(
             "routing_proxy_cancels_total", "Cancel requests, by outcome.", ["listener", "outcome"]);
         _bytes = factory.CreateCounter(
@@ -174,6 +183,12 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
         up.Inc(bytesFromClient);
         down.Inc(bytesFromServer);
     }
+
+    /// <inheritdoc/>
+    public void TakenOver(string listener, string member) => _takenOver.WithLabels(listener, member).Inc();
+
+    /// <summary>The process that was taken over from has kept sessions.</summary>
+    public void NotTakenOver(KeptReason reason, int count) => _left.WithLabels(Words.Of(reason)).Inc(count);
 
     /// <inheritdoc/>
     public void Cancelled(string listener, CancelOutcome outcome) =>

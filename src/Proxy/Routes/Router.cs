@@ -124,6 +124,13 @@ internal sealed partial class Router : IDisposable
             ? _room.WaitAsync(known, tried, isMove, cancellationToken)
             : new(RouteChoice.None(RouteReason.TopologyUnknown, $"the listener {listener} was removed"));
 
+    /// <summary>Counts a session that is at a member already, until the ticket is disposed of.</summary>
+    /// <returns>Null: the listener has no such member now.</returns>
+    public IDisposable? Count(string listener, string member) =>
+        _table.Listeners.TryGetValue(listener, out var table) && table.IndexOf(member) is var at and >= 0
+            ? new Ticket(table.Health[at])
+            : null;
+
     /// <summary>The members that a session of this listener can be at now; a silent one is left out.</summary>
     public ImmutableArray<RouteTarget> TargetsOf(string listener)
     {

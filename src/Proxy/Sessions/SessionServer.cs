@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Routes;
+using Routing.Proxy.Sessions.Handing;
 using Routing.Proxy.Sessions.Joined;
 using Routing.Proxy.Sessions.Moving;
 using Routing.Proxy.Transport;
@@ -162,6 +163,56 @@ internal sealed partial class SessionServer : IAsyncDisposable
         _hub.Sessions.ForEach((count, member), static (state, session) =>
             state.count.Value += session.KeepsLeaderBusy && session.Target.Member == state.member ? 1 : 0);
         return count.Value;
+    }
+
+    /// <summary>Clients that have connected and are in no session yet.</summary>
+    public int Unjoined => _hub.Pending.Count + _hub.Starting.Count;
+
+    /// <summary>Shows each open session to a function, which must be quick.</summary>
+    public void ForEach<T>(T state, Action<T, Session> visit) => _hub.Sessions.ForEach(state, visit);
+
+    /// <summary>
+    /// Makes a session of another process known here, with its key. It begins with <see cref="Session.Begin"/>, or is
+    /// dropped with <see cref="Session.DropAsync"/>.
+    /// </summary>
+    /// <param name="state">What the other process has written.</param>
+    /// <param name="client">The client's socket; the session's, unless there is none.</param>
+    /// <param name="server">The server's, likewise.</param>
+    /// <param name="reason">Why there is none.</param>
+    public Session? TakeOver(ReadOnlySpan<byte> state, int client, int server, out KeptReason reason)
+    {
+        reason = KeptReason.UnknownState;
+        SessionParcel? parcel;
+        try
+        {
+            parcel = SessionCodec.Read(state, client, server, _hub);
+        }
+        catch (InvalidDataException)
+        {
+            return null;
+        }
+        if (parcel is null)
+        {
+            return null;
+        }
+        if (!_listeners.TryGetValue(parcel.Listener, out var listener))
+        {
+            reason = KeptReason.NoListener;
+        }
+        else if (_hub.Transport.TakeOver(parcel.Client, null) is not { } own)
+        {
+            reason = KeptReason.Transport;
+        }
+        else
+        {
+            var session = Session.TakeOver(
+                _hub, listener, parcel, own, _hub.Transport.TakeOver(parcel.Server, own)!,
+                parcel.IsReplication ? default : _hub.Limits.TakeAnyway(listener, parcel.User));
+            session.Announce();
+            return session;
+        }
+        parcel.Login?.Dispose();
+        return null;
     }
 
     /// <inheritdoc/>

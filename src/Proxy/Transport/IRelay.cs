@@ -42,6 +42,16 @@ internal interface IRelay
     /// asked to stop at a boundary.
     /// </summary>
     void StopAtRest(TimeSpan grace);
+
+    /// <summary>
+    /// Asks it to stop when both peers have sent whole messages only and have taken them all, from any thread: both
+    /// directions go on until then. Opaque traffic stops at once. A relay of connections that can't be shared
+    /// (<see cref="ISharedConnection"/>) does nothing. The other orders are sharper.
+    /// </summary>
+    void StopBetweenMessages();
+
+    /// <summary>Takes <see cref="StopBetweenMessages"/> back, if the relay has not stopped yet. Any thread.</summary>
+    void GoOn();
 }
 
 /// <summary>How a relay ended.</summary>
@@ -71,6 +81,9 @@ internal enum RelayEnd
 
     /// <summary>No relay ends so: it was told to stop for a while, and goes on.</summary>
     Held,
+
+    /// <summary>No relay ends so: it was told to stop, and another process goes on with both connections.</summary>
+    HandedOver,
 }
 
 /// <summary>
@@ -97,4 +110,7 @@ internal abstract class RelayTap
 
     /// <summary>It is at rest, and nothing that was begun waits for the client's next message.</summary>
     public virtual bool MayStop => AtRest;
+
+    /// <summary>Both sides have sent whole messages only, whatever they wait for.</summary>
+    public virtual bool IsBetweenMessages => AtRest;
 }

@@ -38,6 +38,14 @@ internal interface ITransport : IAsyncDisposable
     ValueTask<ITransportConnection> ConnectAsync(
         EndPoint address, ITransportConnection? beside, SocketTuning options, CancellationToken cancellationToken);
 
+    /// <summary>Takes a socket over that another process has shared.</summary>
+    /// <param name="shared">The socket, as a descriptor of this process, and what was received and not taken.</param>
+    /// <param name="beside">The client's connection, or null for any loop.</param>
+    /// <returns>
+    /// The connection, which owns the descriptor; null: this transport can't, and the descriptor stays the caller's.
+    /// </returns>
+    ITransportConnection? TakeOver(SharedSocket shared, ITransportConnection? beside) => null;
+
     /// <summary>Prepares a relay between two connections of one loop; see <see cref="IRelay"/>.</summary>
     /// <param name="client">The client's side. Its and the server's pipes must not be in use.</param>
     /// <param name="server">The server's side.</param>

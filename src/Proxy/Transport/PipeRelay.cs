@@ -77,6 +77,18 @@ internal sealed class PipeRelay(
         }
     }
 
+    /// <inheritdoc/>
+    public void StopBetweenMessages()
+    {
+        // its connections can't be shared
+    }
+
+    /// <inheritdoc/>
+    public void GoOn()
+    {
+        // it never stopped
+    }
+
     private bool TryBeginStop(Stopping wanted, TimeSpan grace)
     {
         lock (_lock)

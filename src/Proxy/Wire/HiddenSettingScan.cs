@@ -41,6 +41,9 @@ internal struct HiddenSettingScan
     /// <summary>Forgets what was seen: the session was reset.</summary>
     public void Clear() => HasSeen = false;
 
+    /// <summary>One of them was seen by another process.</summary>
+    public void See() => HasSeen = true;
+
     /// <summary>The body of a message begins.</summary>
     /// <param name="type">Query, Parse, or FunctionCall, which names what it calls by a number alone.</param>
     public void Begin(byte type)

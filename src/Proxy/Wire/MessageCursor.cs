@@ -31,6 +31,9 @@ internal struct MessageCursor
     /// <summary>Whether the header has passed and some of the body has not.</summary>
     public readonly bool InBody => _left != 0 && _header == 0;
 
+    /// <summary>Between two messages, behind one of this type.</summary>
+    public static MessageCursor Behind(byte type) => new() { _type = type };
+
     /// <summary>Takes a header, or as much of it as there is. Only where no body is left.</summary>
     /// <returns>Whether it is whole now; its message may have no body.</returns>
     public bool TakeHeader(ref ReadOnlySpan<byte> bytes)

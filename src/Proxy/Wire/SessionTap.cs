@@ -56,6 +56,9 @@ internal sealed class SessionTap : RelayTap
     public bool ServerAtBoundary => _client.AtBoundary;
 
     /// <inheritdoc/>
+    public override bool IsBetweenMessages => _client.AtBoundary && _server.AtBoundary;
+
+    /// <inheritdoc/>
     public override bool AtRest =>
         _outstanding == 0 && _status == Idle && !_isUnsynced && !_inCopy && _client.AtBoundary && _server.AtBoundary;
 
@@ -176,6 +179,70 @@ internal sealed class SessionTap : RelayTap
             }
         }
         return all;
+    }
+
+    /// <summary>What it knows, for another process; only while it <see cref="IsBetweenMessages"/>.</summary>
+    public TapState Save() => new()
+    {
+        ClientMessage = _client.Type,
+        ServerMessage = _server.Type,
+        Status = _status,
+        Outstanding = _outstanding,
+        BehindCopy = _behindCopy,
+        Statements = _statements.Save(),
+        Discard = (byte)_discard,
+        Flags = (_hidden.HasSeen ? TapFlags.HiddenSettings : 0)
+            | (_isUnsynced ? TapFlags.Unsynced : 0)
+            | (_hasExecuted ? TapFlags.Executed : 0)
+            | (_isSimple ? TapFlags.Simple : 0)
+            | (_inCopy ? TapFlags.InCopy : 0)
+            | (_isCopySimple ? TapFlags.CopySimple : 0)
+            | (_isCopyEnded ? TapFlags.CopyEnded : 0)
+            | (_isTerminated ? TapFlags.Terminated : 0)
+            | (_hasAskedEarly ? TapFlags.AskedEarly : 0)
+            | (_isFollowed ? TapFlags.Followed : 0)
+            | (_isArmed ? TapFlags.Armed : 0)
+            | (_assumesClean ? TapFlags.AssumesClean : 0)
+            | (_isClean ? TapFlags.Clean : 0)
+            | (_isAsked ? TapFlags.Asked : 0)
+            | (_letsPass ? TapFlags.LetsPass : 0)
+            | (HasToldParameters ? TapFlags.ToldParameters : 0),
+    };
+
+    /// <summary>Goes on with what another process knew.</summary>
+    public static SessionTap Restore(in TapState state)
+    {
+        var flags = state.Flags;
+        var tap = new SessionTap
+        {
+            _client = MessageCursor.Behind(state.ClientMessage),
+            _server = MessageCursor.Behind(state.ServerMessage),
+            _statements = StatementScan.Restore(state.Statements),
+            _status = state.Status,
+            _outstanding = state.Outstanding,
+            _behindCopy = state.BehindCopy,
+            _discard = (Discard)state.Discard,
+            _isUnsynced = flags.HasFlag(TapFlags.Unsynced),
+            _hasExecuted = flags.HasFlag(TapFlags.Executed),
+            _isSimple = flags.HasFlag(TapFlags.Simple),
+            _inCopy = flags.HasFlag(TapFlags.InCopy),
+            _isCopySimple = flags.HasFlag(TapFlags.CopySimple),
+            _isCopyEnded = flags.HasFlag(TapFlags.CopyEnded),
+            _isTerminated = flags.HasFlag(TapFlags.Terminated),
+            _hasAskedEarly = flags.HasFlag(TapFlags.AskedEarly),
+            _isFollowed = flags.HasFlag(TapFlags.Followed),
+            _isArmed = flags.HasFlag(TapFlags.Armed),
+            _assumesClean = flags.HasFlag(TapFlags.AssumesClean),
+            _isClean = flags.HasFlag(TapFlags.Clean),
+            _isAsked = flags.HasFlag(TapFlags.Asked),
+            _letsPass = flags.HasFlag(TapFlags.LetsPass),
+            HasToldParameters = flags.HasFlag(TapFlags.ToldParameters),
+        };
+        if (flags.HasFlag(TapFlags.HiddenSettings))
+        {
+            tap._hidden.See();
+        }
+        return tap;
     }
 
     /// <summary>

@@ -60,6 +60,21 @@ internal struct StatementScan
     /// <summary>The unnamed statement was parsed, and nothing was bound since: its client is about to.</summary>
     public bool IsUnbound { get; private set; }
 
+    /// <summary>What it remembers between two messages, for another process.</summary>
+    public readonly StatementMemory Save() =>
+        new(IsUnbound, MayCommit, _unnamedCommits, _manyCommit, _everyExecute, _committing);
+
+    /// <summary>Goes on with what another process has remembered.</summary>
+    public static StatementScan Restore(StatementMemory memory) => new()
+    {
+        IsUnbound = memory.IsUnbound,
+        MayCommit = memory.MayCommit,
+        _unnamedCommits = memory.UnnamedCommits,
+        _manyCommit = memory.ManyCommit,
+        _everyExecute = memory.EveryExecute,
+        _committing = memory.Committing,
+    };
+
     /// <summary>The server has answered with an error: what was parsed may not be there.</summary>
     public void NoteError() => IsUnbound = false;
 

@@ -38,5 +38,7 @@ internal sealed class SessionDiary : ISessionEvents
 
     void ISessionEvents.NotMoved(string listener, NotMoved reason) => _lines.Enqueue($"not moved {reason}");
 
+    void ISessionEvents.TakenOver(string listener, string member) => _lines.Enqueue($"taken over {member}");
+
     void ISessionEvents.Cancelled(string listener, CancelOutcome outcome) => _lines.Enqueue($"cancelled {outcome}");
 }

@@ -57,6 +57,14 @@ internal interface ISessionEvents
     /// <summary>A session of a listener whose sessions may move lost its server and did not move.</summary>
     void NotMoved(string listener, NotMoved reason);
 
+    /// <summary>
+    /// A session of another process goes on here; exactly one <see cref="Closed"/> follows. That process has reported
+    /// its own.
+    /// </summary>
+    /// <param name="listener">Its listener.</param>
+    /// <param name="member">Where it runs.</param>
+    void TakenOver(string listener, string member);
+
     /// <summary>A cancel request was dealt with.</summary>
     void Cancelled(string listener, CancelOutcome outcome);
 }

@@ -27,6 +27,12 @@ internal sealed partial class Session
     {
         try
         {
+            if (end == RelayEnd.Stopped && (SessionEnd)(Volatile.Read(ref _stop) >> 1) <= SessionEnd.HandedOver)
+            {
+                return await TryHandOverAsync()
+                    ? (null, RelayEnd.HandedOver)
+                    : (await JoinAgainAsync(), RelayEnd.Held);
+            }
             if (end == RelayEnd.Stopped && Volatile.Read(ref _stop) == s_held)
             {
                 await new LoopSwitch(client);

@@ -39,6 +39,7 @@ internal sealed partial class Session
     /// <param name="exchange">The login.</param>
     public async Task LearnKeyAsync(string user, LoginExchange exchange)
     {
+        _isLearning = true;
         if (hub.Mover is { } mover && await mover.FindKeyAsync(user, exchange, Lost) is { } secret)
         {
             await new LoopSwitch(client);
@@ -47,6 +48,7 @@ internal sealed partial class Session
                 tap!.Arm();
             }
         }
+        _isLearning = false;
     }
 
     // The relay that carries it on; null: it ends as the relay has ended. Never throws for what a peer does.
@@ -177,6 +179,10 @@ internal sealed partial class Session
             {
                 session.HoldAgain();
             }
+            else if (session._stop == s_handedOver)
+            {
+                next.relay.StopBetweenMessages();
+            }
             else if (session._stop != 0)
             {
                 var atRest = (session._stop & 1) == 0;
@@ -233,7 +239,7 @@ internal sealed partial class Session
     {
         if (tap is null || isReplication || listener.Config.Move == MoveMode.Off
             || relayEnd is RelayEnd.ClientClosed or RelayEnd.ClientBroke
-            || end is SessionEnd.ClientTerminated or SessionEnd.Idle or SessionEnd.Drained)
+            || end is SessionEnd.ClientTerminated or SessionEnd.Idle or SessionEnd.Drained or SessionEnd.HandedOver)
         {
             return;
         }

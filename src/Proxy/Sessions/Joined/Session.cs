@@ -270,6 +270,11 @@ internal sealed partial class Session(
                 client.Abort();
                 await server.DisposeAsync();   // at once, so that the server notices
                 return;
+            case RelayEnd.HandedOver:
+                // Nothing of the sockets changes: the other process has descriptors of its own.
+                await client.DisposeAsync();
+                await server.DisposeAsync();
+                return;
             case RelayEnd.ClientClosed:
                 await server.DisposeAsync();
                 await client.EndAsync(hub.Settings.Linger);   // the last answers arrive, if the client still reads
@@ -300,6 +305,7 @@ internal sealed partial class Session(
             (SessionEnd)(_stop >> 1) is var told && told == SessionEnd.Cut && tap is { IsOutcomeOpen: true }
             ? SessionEnd.CutInCommit
             : told,
+        RelayEnd.HandedOver => SessionEnd.HandedOver,
         _ when tap is { IsTerminated: true } => SessionEnd.ClientTerminated,
         RelayEnd.ClientClosed => SessionEnd.ClientClosed,
         RelayEnd.ClientBroke => SessionEnd.ClientBroke,

@@ -24,6 +24,9 @@ internal enum SessionEnd
     /// <summary>The server's connection broke, or keepalive gave it up.</summary>
     ServerBroke,
 
+    /// <summary>Not ended: another process of the proxy goes on with it.</summary>
+    HandedOver,
+
     /// <summary>Not ended: held at rest, while its member is about to hand over.</summary>
     Held,
 

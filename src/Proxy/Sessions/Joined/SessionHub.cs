@@ -38,6 +38,9 @@ internal sealed class SessionHub(
     /// <summary>Passwords that clients have logged in with in clear text, of sessions that may move.</summary>
     public KeyVault Passwords { get; } = new(LoginObserver.LongestPassword);
 
+    /// <summary>Keys and hashes that clients have logged in with, of sessions that may move.</summary>
+    public KeyVault Keys { get; } = new();
+
     /// <summary>Tells members that stop from those that have ended one session.</summary>
     public StoppingMembers Stopping { get; } = new();
 

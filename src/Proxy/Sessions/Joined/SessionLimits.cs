@@ -32,17 +32,34 @@ internal sealed class SessionLimits
             {
                 return RefusalReason.TooManyOnListener;
             }
-            var ofUser = settings.MaximumSessionsPerUser > 0 && user is not null ? CounterOf(user) : null;
-            if (ofUser?.HasRoom(settings.MaximumSessionsPerUser) == false)
+            var limited = settings.MaximumSessionsPerUser > 0 ? user : null;
+            if (limited is not null && !CounterOf(limited).HasRoom(settings.MaximumSessionsPerUser))
             {
                 return RefusalReason.TooManyOfUser;
             }
-            _all.Add(1);
-            listener.Counter.Add(1);
-            ofUser?.Add(1);
-            place = new SessionPlace(listener.Counter, ofUser);
+            place = Take(listener, limited);
             return null;
         }
+    }
+
+    /// <summary>Takes a place in each count for a session that is there already, whatever the limits say.</summary>
+    /// <param name="listener">The listener.</param>
+    /// <param name="user">The name of the user; null where users are not limited.</param>
+    public SessionPlace TakeAnyway(ListenerModel listener, string? user)
+    {
+        lock (_lock)
+        {
+            return Take(listener, user);
+        }
+    }
+
+    private SessionPlace Take(ListenerModel listener, string? user)
+    {
+        var ofUser = user is null ? null : CounterOf(user);
+        _all.Add(1);
+        listener.Counter.Add(1);
+        ofUser?.Add(1);
+        return new SessionPlace(listener.Counter, ofUser, user);
     }
 
     /// <summary>Gives a place back; one that was never taken changes nothing.</summary>

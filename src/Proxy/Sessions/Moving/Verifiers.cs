@@ -27,7 +27,6 @@ internal sealed partial class Verifiers(SessionHub hub)
     private static readonly TimeSpan s_fresh = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_failed = TimeSpan.FromSeconds(10);
 
-    private readonly KeyVault _vault = new();
     private readonly Lock _lock = new();
     private long _forgotAt = hub.Time.GetTimestamp();
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
@@ -72,7 +71,7 @@ internal sealed partial class Verifiers(SessionHub hub)
         {
             return null;
         }
-        var kept = _vault.Keep(key);
+        var kept = hub.Keys.Keep(key);
         CryptographicOperations.ZeroMemory(key);
         return new DerivedSecret(kept, verifier);
     }
@@ -84,7 +83,7 @@ internal sealed partial class Verifiers(SessionHub hub)
         {
             return stored.TryCopyTo(hash)
                 && CryptographicOperations.FixedTimeEquals(Md5Login.Answer(hash, exchange.Salt), exchange.Answer)
-                    ? new HashSecret(_vault.Keep(hash))
+                    ? new HashSecret(hub.Keys.Keep(hash))
                     : null;
         }
         finally
@@ -206,7 +205,7 @@ internal sealed partial class Verifiers(SessionHub hub)
             server.Input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
             if (isThere)
             {
-                return Verifier.Read(text, _vault);
+                return Verifier.Read(text, hub.Keys);
             }
             if (result.IsCompleted)
             {

@@ -48,7 +48,7 @@ internal sealed class PasswordSecret(string password) : LoginSecret
 internal abstract class HeldSecret(KeyVault.Key key) : LoginSecret, IDisposable
 {
     /// <summary>Where it is held.</summary>
-    protected KeyVault.Key Key => key;
+    public KeyVault.Key Key => key;
 
     /// <inheritdoc/>
     public void Dispose() => key.Dispose();
@@ -59,6 +59,9 @@ internal abstract class HeldSecret(KeyVault.Key key) : LoginSecret, IDisposable
 /// <param name="verifier">The verifier that it belongs to.</param>
 internal sealed class DerivedSecret(KeyVault.Key key, ScramVerifier verifier) : HeldSecret(key)
 {
+    /// <summary>The verifier that it belongs to.</summary>
+    public ScramVerifier Verifier => verifier;
+
     /// <inheritdoc/>
     public override bool TryKeys(
         ReadOnlySpan<byte> salt, int iterations, Span<byte> clientKey, Span<byte> serverKey)

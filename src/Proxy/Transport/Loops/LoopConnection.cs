@@ -6,7 +6,7 @@ using System.Net.Sockets;
 namespace Routing.Proxy.Transport.Loops;
 
 /// <summary>A connected socket on an event loop: pipes before and after, a relay in between.</summary>
-internal sealed class LoopConnection : LoopSource, ITransportConnection
+internal sealed class LoopConnection : LoopSource, ISharedConnection
 {
     private LoopReader? _reader;
     private LoopWriter? _writer;
@@ -15,6 +15,16 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
     /// <summary>Takes a connected, non-blocking socket.</summary>
     public LoopConnection(EventLoop loop, int fd)
         : base(loop, fd) => Kernel.SetOption(fd, Kernel.IPPROTO_TCP, Kernel.TCP_NODELAY, 1);
+
+    /// <summary>Goes on with a socket that another process has shared.</summary>
+    public LoopConnection(EventLoop loop, SharedSocket shared)
+        : base(loop, shared.Descriptor)
+    {
+        if (shared.Unread.Length > 0)
+        {
+            Reader.Append(shared.Unread.Span);
+        }
+    }
 
     /// <inheritdoc/>
     public EndPoint? RemoteEndPoint => IsClosed ? null : Kernel.AddressOf(Fd, peer: true);
@@ -130,6 +140,21 @@ internal sealed class LoopConnection : LoopSource, ITransportConnection
         }
         guard.Release();
         Close(reset: false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<SharedSocket?> ShareAsync()
+    {
+        // What the kernel was asked for has to end first: until then it may receive bytes.
+        do
+        {
+            await new LoopSwitch(this);
+        }
+        while (Registration is { IsReceiving: true } or { IsPolling: true } or { IsChanged: true });
+        return IsClosed || _relay is not null || _writer is { UnflushedBytes: > 0 }
+            || _reader is { IsOver: true } or { Failure: not null }
+            ? null
+            : new SharedSocket(Fd, _reader is null ? default : _reader.Buffered.ToArray());
     }
 
     /// <inheritdoc/>

@@ -39,6 +39,7 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
     private enum Stopping : byte
     {
         No,
+        BetweenMessages,
         AtRest,
         AtBoundary,
     }
@@ -99,6 +100,18 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
 
     /// <inheritdoc/>
     public void StopAtRest(TimeSpan grace) => Order(Stopping.AtRest, grace);
+
+    /// <inheritdoc/>
+    public void StopBetweenMessages() => Order(Stopping.BetweenMessages, Timeout.InfiniteTimeSpan);
+
+    /// <inheritdoc/>
+    public void GoOn() => _client.Post(
+        static self =>
+        {
+            ref var stopping = ref ((LoopRelay)self!)._stopping;
+            stopping = stopping == Stopping.BetweenMessages ? Stopping.No : stopping;
+        },
+        this);
 
     /// <summary>The kernel says that something can be done. On the loop.</summary>
     public void OnEvents(LoopConnection connection, uint events)
@@ -341,7 +354,7 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
     {
         Watch();
         CheckStop();
-        if (_progress == Progress.Running)
+        if (_progress == Progress.Running && _stopping != Stopping.BetweenMessages)
         {
             _client.Owner.After(_grace, static self => ((LoopRelay)self!).Finish(RelayEnd.Stopped), this);
         }
@@ -353,9 +366,13 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         {
             return;
         }
-        var isThere = _stopping == Stopping.AtRest
-            ? _up.Rest is null && _down.Rest is null && _tap is { MayStop: true }
-            : _down.Rest is null && _tap is null or { ClientAtBoundary: true };
+        var isThere = _stopping switch
+        {
+            Stopping.BetweenMessages =>
+                _up.Rest is null && _down.Rest is null && _tap is null or { IsBetweenMessages: true },
+            Stopping.AtRest => _up.Rest is null && _down.Rest is null && _tap is { MayStop: true },
+            _ => _down.Rest is null && _tap is null or { ClientAtBoundary: true },
+        };
         if (isThere)
         {
             Finish(RelayEnd.Stopped);

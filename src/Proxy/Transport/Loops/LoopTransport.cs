@@ -41,6 +41,10 @@ internal sealed class LoopTransport : ITransport
     }
 
     /// <inheritdoc/>
+    public ITransportConnection TakeOver(SharedSocket shared, ITransportConnection? beside) =>
+        new LoopConnection(beside is null ? NextLoop() : _loops[beside.Loop], shared);
+
+    /// <inheritdoc/>
     public IRelay Join(ITransportConnection client, ITransportConnection server, RelayTap? tap) =>
         client is LoopConnection clear && server is LoopConnection other
             ? new LoopRelay(clear, other, tap)
