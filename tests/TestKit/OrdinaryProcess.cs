@@ -9,6 +9,7 @@ public enum ProcessSignal
     Hangup = 1,
     Quit = 3,
     Kill = 9,
+    User2 = 12,
     Alarm = 14,
     Terminate = 15,
     Continue = 18,

@@ -25,6 +25,9 @@ public sealed record ProxyOptions
     /// <summary>Words ahead of the program, such as <c>env NAME=VALUE</c>; they must become the program.</summary>
     public IReadOnlyList<string> Prefix { get; init; } = [];
 
+    /// <summary>Words behind the program and its file.</summary>
+    public IReadOnlyList<string> Arguments { get; init; } = [];
+
     /// <summary>Takes the ports of another proxy.</summary>
     public ProxyProcess? Beside { get; init; }
 
@@ -88,7 +91,8 @@ public sealed class ProxyProcess : IAsyncDisposable
         OrdinaryProcess.GiveAway(proxy._directory.Path);
         proxy.Configure(chosen);
         proxy._process = OrdinaryProcess.Start(
-            proxy._directory["proxy.log"], proxy._directory.Path, [.. chosen.Prefix, Programs.Proxy, proxy.ConfigFile]);
+            proxy._directory["proxy.log"], proxy._directory.Path,
+            [.. chosen.Prefix, Programs.Proxy, proxy.ConfigFile, .. chosen.Arguments]);
         if (chosen.UntilReady)
         {
             try

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
 using System.Net.Sockets;
 using Routing.Proxy.Tests.Sessions;
 using Routing.TestKit;
@@ -130,6 +131,147 @@ public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<Preten
             return WaitUntil.TrueAsync(
                 () => clients.Exists(client => client.IsFaulted) || Volatile.Read(ref count) > seen + 200);
         }
+    }
+
+    [Fact]
+    public async Task A_process_that_takes_over_gets_listeners_and_sessions_and_nobody_notices()
+    {
+        using var meeting = Meeting();
+        var more = $"timeouts: {{drain: 2}}\ntake_over: {meeting["socket"]}";
+        await using var first = await cluster.ProxyAsync(new ProxyOptions { More = more });
+        using var session = new RawClient(first.WritePort);
+        Assert.Null(await session.LoginAsync());
+        using var isOver = new CancellationTokenSource();
+        var count = 0;
+        var clients = Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+        {
+            while (!isOver.IsCancellationRequested)
+            {
+                using var client = new RawClient(first.WritePort);
+                Assert.Null(await client.LoginAsync());
+                await client.QueryAsync("select 1");
+                Assert.Null(await client.UntilReadyAsync());
+                await client.SendAsync(BackendMessage.Of('X'));
+                Interlocked.Increment(ref count);
+            }
+        })).ToList();
+        await using var ending = new Ending(isOver, clients);
+
+        await using var second = await NextAsync(first);
+        await using var third = await NextAsync(second);
+        await isOver.CancelAsync();
+        await Task.WhenAll(clients);   // nobody was refused, and nobody's session has ended
+
+        await session.QueryAsync("select 1");
+        Assert.Null(await session.UntilReadyAsync());
+        Assert.Contains(
+            "listener=\"write\",member=\"a\"} ", Line(await third.MetricsAsync()), StringComparison.Ordinal);
+        Assert.Equal((200, "ready\n"), await third.GetAsync("/readyz"));
+        Assert.DoesNotContain("fail:", first.Log + second.Log + third.Log, StringComparison.Ordinal);
+
+        async Task<ProxyProcess> NextAsync(ProxyProcess before)
+        {
+            var seen = Volatile.Read(ref count);
+            await WaitUntil.TrueAsync(
+                () => clients.Exists(client => client.IsFaulted) || Volatile.Read(ref count) > seen + 20);
+            var next = await cluster.ProxyAsync(new ProxyOptions
+            {
+                More = more, Beside = before, Arguments = ["--take-over"], UntilReady = false,
+            });
+            try
+            {
+                await next.UntilAsync(() => next.Log.Contains("Took over", StringComparison.Ordinal), "it takes over");
+                var code = await before.WaitForExitAsync();
+                Assert.True(code == 0, $"exit code {code}\n{before.Log}");
+                return next;
+            }
+            catch
+            {
+                await next.DisposeAsync();
+                throw;
+            }
+        }
+
+        static string Line(string metrics) => metrics.Split('\n')
+            .First(line => line.StartsWith("routing_proxy_sessions_taken_over_total{", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task At_SIGUSR2_the_program_starts_anew_and_takes_over()
+    {
+        using var meeting = Meeting();
+        await using var old = await cluster.ProxyAsync(new ProxyOptions
+        {
+            More = $"timeouts: {{drain: 2}}\ntake_over: {meeting["socket"]}",
+            Prefix = ["env", "ROUTING_PROXY_BROADCAST_UNKNOWN_CANCELS=on"],
+        });
+        using var session = new RawClient(old.WritePort);
+        Assert.Null(await session.LoginAsync());
+
+        old.Send(ProcessSignal.User2);
+        await old.UntilAsync(() => Started() is not null, "the program is started anew");
+        var next = Started()!.Value;
+        try
+        {
+            Assert.Equal(0, await old.WaitForExitAsync());
+            await session.QueryAsync("select 1");
+
+            Assert.Null(await session.UntilReadyAsync());
+            Assert.Contains("Took over: 1 sessions", old.Log, StringComparison.Ordinal);
+            Assert.Contains("--take-over", OrdinaryProcess.CommandOf(next), StringComparison.Ordinal);
+            Assert.Equal(
+                "on", OrdinaryProcess.VariableOf(next, "ROUTING_PROXY_BROADCAST_UNKNOWN_CANCELS"));
+            Assert.Equal((200, "ready\n"), await old.GetAsync("/readyz"));
+        }
+        finally
+        {
+            OrdinaryProcess.Send(next, ProcessSignal.Terminate);
+            await WaitUntil.TrueAsync(() => !OrdinaryProcess.IsAlive(next));
+        }
+
+        int? Started()
+        {
+            var words = old.Log.Split("anew: process ");
+            return words.Length < 2 ? null : int.Parse(words[1].Split(' ')[0], CultureInfo.InvariantCulture);
+        }
+    }
+
+    [Fact]
+    public async Task A_process_that_can_t_start_leaves_the_old_one_alone()
+    {
+        using var meeting = Meeting();
+        var more = $"timeouts: {{drain: 2}}\ntake_over: {meeting["socket"]}";
+        await using var old = await cluster.ProxyAsync(new ProxyOptions { More = more });
+        using var session = new RawClient(old.WritePort);
+        Assert.Null(await session.LoginAsync());
+        var taken = FreePorts.Take();
+        using var squatter = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        squatter.Bind(new IPEndPoint(IPAddress.Loopback, taken));
+        squatter.Listen();
+
+        await using var next = await cluster.ProxyAsync(new ProxyOptions
+        {
+            More = more, Beside = old, Arguments = ["--take-over"], UntilReady = false,
+            Listeners = $$"""
+                  write: {listen: "127.0.0.1:{{old.WritePort}}", role: primary}
+                  more: {listen: "127.0.0.1:{{taken}}", role: primary}
+                """,
+        });
+        Assert.Equal(1, await next.WaitForExitAsync());
+        await old.UntilAsync(() => old.Log.Contains("has not taken over", StringComparison.Ordinal), "it goes on");
+        await session.QueryAsync("select 1");
+        using var other = new RawClient(old.WritePort);
+
+        Assert.Null(await session.UntilReadyAsync());
+        Assert.Null(await other.LoginAsync());
+    }
+
+    // A directory that the programs may write to.
+    private static TempDirectory Meeting()
+    {
+        var directory = new TempDirectory("take-over");
+        OrdinaryProcess.GiveAway(directory.Path);
+        return directory;
     }
 
     private sealed class Ending(CancellationTokenSource isOver, List<Task> clients) : IAsyncDisposable
