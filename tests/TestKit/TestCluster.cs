@@ -419,6 +419,7 @@ public sealed class TestCluster : IAsyncDisposable
                 ["connect_address"] = Front(node.Port),
                 ["data_dir"] = node.DataDirectory,
                 ["bin_dir"] = PostgresUnderTest.Folder,
+                ["bin_name"] = new JsonObject { ["initdb"] = InitDb.Program },
                 ["pgpass"] = Path.Combine(node.DirectoryPath, "pgpass"),
                 ["basebackup"] = new JsonArray("no-sync"),
                 ["authentication"] = new JsonObject

@@ -22,6 +22,9 @@ public sealed class Writer : IAsyncDisposable
 {
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(2);
 
+    /// <summary>Each look at the nodes is a login at every one that answers.</summary>
+    private static readonly TimeSpan s_pauseWithoutPrimary = TimeSpan.FromMilliseconds(40);
+
     /// <summary>
     /// How long it waits for an answer by default: a server that is silent must not keep it from the others.
     /// </summary>
@@ -113,8 +116,8 @@ public sealed class Writer : IAsyncDisposable
     /// <summary>Waits until this many more writes were acknowledged.</summary>
     public Task MoreAsync(int count, TimeSpan? within = null)
     {
-        var target = Writes.Length + count;
-        return _cluster.UntilAsync(() => Writes.Length >= target, $"{count} more writes are acknowledged", within);
+        var target = CountWrites() + count;
+        return _cluster.UntilAsync(() => CountWrites() >= target, $"{count} more writes are acknowledged", within);
     }
 
     /// <summary>Ends the client.</summary>
@@ -161,6 +164,14 @@ public sealed class Writer : IAsyncDisposable
         _stop.Dispose();
     }
 
+    private int CountWrites()
+    {
+        lock (_gate)
+        {
+            return _writes.Count;
+        }
+    }
+
     private static Task MakeTableAsync(TestCluster cluster, TestNode? primary = null) =>
         cluster.UntilAsync(
             async () =>
@@ -184,7 +195,7 @@ public sealed class Writer : IAsyncDisposable
         {
             if (await FindPrimaryAsync() is not var (node, connection, timeline))
             {
-                await Task.Delay(s_pause * 5);
+                await Task.Delay(s_pauseWithoutPrimary);
                 continue;
             }
             try

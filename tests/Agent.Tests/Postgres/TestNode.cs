@@ -27,12 +27,12 @@ internal sealed class TestNode : IAsyncDisposable
     private int _wakeUps;
 
     public TestNode(string name, string? topLevel = null, DynamicConfig? dynamicConfig = null, string? extra = null,
-        string? bootstrap = null)
+        string? bootstrap = null, string? initDb = null)
     {
         _directory = new TempDirectory("pg");
         Name = name;
         Port = FreePorts.Take();
-        _settings = Read(name, topLevel, extra, bootstrap);
+        _settings = Read(name, topLevel, extra, bootstrap, initDb);
         Dynamic = dynamicConfig ?? Config("{}");
         Server = NewServer();
     }
@@ -66,7 +66,9 @@ internal sealed class TestNode : IAsyncDisposable
     public static async Task<TestNode> PrimaryAsync(
         string name, DynamicConfig? dynamicConfig = null, string? extra = null)
     {
-        var node = new TestNode(name, dynamicConfig: dynamicConfig, extra: extra);
+        var namesPrograms = extra?.Contains("bin_name", StringComparison.Ordinal) ?? false;
+        var node = new TestNode(
+            name, dynamicConfig: dynamicConfig, extra: extra, initDb: namesPrograms ? null : InitDb.Program);
         return await OrDisposedAsync(node, async () =>
         {
             var made = await node.Server.BootstrapAsync(node.Progress, null, Cancellation);
@@ -183,7 +185,7 @@ internal sealed class TestNode : IAsyncDisposable
     private LocalPostgresServer NewServer() => new(
         _settings, Dynamic, TimeProvider.System, () => Interlocked.Increment(ref _wakeUps), new TestLog());
 
-    private AgentSettings Read(string name, string? topLevel, string? extra, string? bootstrap)
+    private AgentSettings Read(string name, string? topLevel, string? extra, string? bootstrap, string? initDb)
     {
         var text = $"""
             scope: demo
@@ -211,6 +213,7 @@ internal sealed class TestNode : IAsyncDisposable
               connect_address: 127.0.0.2:{Port}
               data_dir: {Data}
               bin_dir: {Binaries}
+              {(initDb is null ? "" : $"bin_name: {{initdb: {initDb}}}")}
               pgpass: {_directory["pgpass"]}
               use_pg_rewind: true
               basebackup:
