@@ -48,6 +48,8 @@ internal static class Every
 
     public static IEnumerable<Observation> Observation()
     {
+        DynamicConfig[] configs = [.. Configs()];
+        LoopMemory[] memories = [.. Memories()];
         foreach (var local in Locals())
         {
             foreach (var leader in s_leaders)
@@ -58,12 +60,12 @@ internal static class Every
                     {
                         foreach (var request in s_requests)
                         {
-                            foreach (var config in Configs())
+                            foreach (var config in configs)
                             {
                                 var seen = Of(local, leader, lease, isLive, request, config);
                                 foreach (var peers in s_peers)
                                 {
-                                    foreach (var memory in Memories())
+                                    foreach (var memory in memories)
                                     {
                                         yield return seen with { Peers = peers, Memory = memory };
                                     }
