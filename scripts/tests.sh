@@ -27,13 +27,13 @@ kind() {
     if [ -n "$(needs "$1")" ] || has_category "$1" '(Integration|Faults)'; then echo server; else echo quiet; fi
 }
 
-# Whether a project has tests that measure time: they run alone, after all others.
-has_alone() { has "$1" 'Trait\("Runs", *"Alone"\)'; }
+# Whether a project has tests that measure time: they run last, when nothing else is left to do.
+has_last() { has "$1" 'Trait\("Runs", *"Last"\)'; }
 
 has_category() { has "$1" "Trait\(\"Category\", *\"$2\"\)"; }
 
 # Prints xunit's query for a project in the chosen category, or fails when the project has nothing there.
-# $2 is "beside" for what may run beside other projects, and "alone" for the rest.
+# $2 is "first" for what may run beside everything else, and "last" for the rest.
 query() {
     local name=$1 query=
     [ -z "$only" ] || [ "$name" = "$only" ] || return 1
@@ -44,11 +44,11 @@ query() {
         integration-*) has_category "$name" Integration || return 1; query='(Category=Integration)' ;;
         faults-*) has_category "$name" Faults || return 1; query='(Category=Faults)' ;;
     esac
-    if [ "$2" = alone ]; then
-        has_alone "$name" || return 1
-        query="${query:+$query&}(Runs=Alone)"
+    if [ "$2" = last ]; then
+        has_last "$name" || return 1
+        query="${query:+$query&}(Runs=Last)"
     else
-        query="${query:+$query&}(Runs!=Alone)"
+        query="${query:+$query&}(Runs!=Last)"
     fi
     printf '/[%s]\n' "$query"
 }
@@ -71,6 +71,9 @@ run_project() {
     [ ! -e "$work/$run.xml" ] || cp "$work/$run.xml" "$results/$run.xml"
     echo "$code $((SECONDS - started))" >"$results/$run.end"
 }
+
+# Prints for how many hundredths of a second the processors of this computer have worked since it was started.
+processor_time() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8; exit }' /proc/stat; }
 
 # The number that a report has for an attribute; 0 without a report.
 count() {
@@ -96,10 +99,10 @@ tally() {
         problem="stopped after $limit s"
     elif [ ! -s "$results/$run.xml" ]; then
         problem="ended with exit code $code and without a report"
-    elif [ $((p + f + s)) = 0 ] && [ "$run" = "$name" ] && has_alone "$name"; then
-        return 0   # all that was asked for runs alone, later
-    elif [ $((p + f + s)) = 0 ] && [ "$run" = "$name-alone" ] && [ "$category" != all ]; then
-        return 0   # what runs alone here belongs to another category
+    elif [ $((p + f + s)) = 0 ] && [ "$run" = "$name" ] && has_last "$name"; then
+        return 0   # all that was asked for runs last
+    elif [ $((p + f + s)) = 0 ] && [ "$run" = "$name-last" ] && [ "$category" != all ]; then
+        return 0   # what runs last here belongs to another category
     elif [ "$code" != 0 ] && [ "$f" = 0 ]; then
         problem="ended with exit code $code although no test failed"
     elif [ $((p + f + s)) = 0 ]; then

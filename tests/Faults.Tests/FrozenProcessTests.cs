@@ -94,7 +94,7 @@ public sealed class FrozenProcessTests(SynchronousCluster fixture)
     /// as it lives.
     /// </summary>
     [Fact]
-    [Trait("Runs", "Alone")]
+    [Trait("Runs", "Last")]
     public async Task A_demotion_that_hangs_in_a_script_is_overtaken_before_the_lease_ends_though_no_fence_lives()
     {
         await using var cluster = await TestCluster.StartAsync(new()

@@ -80,7 +80,7 @@ public sealed class FailoverTests(ClusterFixture fixture)
     }
 
     [Fact]
-    [Trait("Runs", "Alone")]
+    [Trait("Runs", "Last")]
     public async Task A_dead_node_is_replaced_when_its_lease_ends_and_comes_back_as_a_standby()
     {
         var (cluster, leader) = await fixture.TakeAsync();

@@ -9,7 +9,7 @@ namespace Routing.Integration.Tests;
 public sealed class SwitchoverTests(ClusterFixture fixture)
 {
     [Fact]
-    [Trait("Runs", "Alone")]
+    [Trait("Runs", "Last")]
     public async Task Ten_switchovers_lose_no_acknowledged_write()
     {
         var (cluster, leader) = await fixture.TakeAsync();

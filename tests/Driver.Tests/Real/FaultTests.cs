@@ -9,7 +9,7 @@ namespace Routing.Driver.Tests.Real;
 /// </summary>
 [Collection(SharedCluster.Name)]
 [Trait("Category", "Faults")]
-[Trait("Runs", "Alone")]
+[Trait("Runs", "Last")]
 public sealed class FaultTests(DriverCluster fixture)
 {
     private const int Callers = 64;
