@@ -8,7 +8,7 @@ namespace Routing.Integration.Tests;
 /// <remarks>
 /// Debian has it from 13 on. <c>ROUTING_CHECK_PATRONI</c> names the program where it is not installed.
 /// </remarks>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class CheckPatroniTests(ClusterFixture fixture)
 {
     private const int Ok = 0;

@@ -7,7 +7,7 @@ namespace Routing.Integration.Tests;
 /// What people send and write by mistake reaches whole agents: none of it takes the cluster down, and each is told by
 /// name.
 /// </summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class ConfigurationAccidentTests(ClusterFixture fixture)
 {
     [Fact]

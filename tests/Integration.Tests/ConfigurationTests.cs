@@ -4,7 +4,7 @@ using Routing.TestKit;
 namespace Routing.Integration.Tests;
 
 /// <summary>Changes of the configuration reach PostgreSQL while it runs.</summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class ConfigurationTests(ClusterFixture fixture)
 {
     [Fact]

@@ -9,7 +9,7 @@ namespace Routing.Integration.Tests;
 /// <summary>
 /// What the tools around Patroni read, field by field: names, types, words, and an order that stays the same.
 /// </summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed partial class ConsumerTests(ClusterFixture fixture)
 {
     // The names that pgwatch, Datadog, PMM, Pigsty and the dashboard 18870 of Grafana read; c: a counter.

@@ -5,7 +5,7 @@ namespace Routing.Integration.Tests;
 /// <summary>
 /// Somebody writes nonsense into etcd: it is named, nothing breaks, and the leader repairs what is its own.
 /// </summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class DamagedKeyTests(ClusterFixture fixture)
 {
     [Theory]

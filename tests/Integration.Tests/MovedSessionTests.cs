@@ -6,7 +6,7 @@ using Routing.TestKit;
 namespace Routing.Integration.Tests;
 
 /// <summary>Sessions of the proxy that outlive the server they were at, on real servers.</summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class MovedSessionTests(ClusterFixture fixture)
 {
     private const int Clean = 40, Holding = 4;

@@ -4,7 +4,7 @@ using Routing.TestKit;
 namespace Routing.Integration.Tests;
 
 /// <summary>The agents of a real cluster answer as their OpenAPI document says.</summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class OpenApiTests(ClusterFixture fixture)
 {
     [Fact]

@@ -6,7 +6,7 @@ using Routing.TestKit;
 namespace Routing.Integration.Tests;
 
 /// <summary>Debian's <c>patronictl</c>, unmodified, does with a cluster of ours whatever it can do.</summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class PatronictlTests(ClusterFixture fixture)
 {
     [Fact]

@@ -8,7 +8,7 @@ namespace Routing.Integration.Tests;
 
 /// <summary>Switchovers that the leader announces, and what clients of the proxy see of them.</summary>
 /// <remarks>With ROUTING_TEST_FULL=1 ten in a row, instead of one.</remarks>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class PlannedSwitchoverTests(ClusterFixture fixture)
 {
     private const string Table = "planned";

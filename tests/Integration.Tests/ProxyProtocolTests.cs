@@ -6,7 +6,7 @@ using Routing.TestKit;
 namespace Routing.Integration.Tests;
 
 /// <summary>Whatever a client says, the proxy answers as the server behind it would.</summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class ProxyProtocolTests(ClusterFixture fixture)
 {
     private const int Version30 = 3 << 16, SslRequest = 80_877_103, CancelRequest = 80_877_102;

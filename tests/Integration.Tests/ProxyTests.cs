@@ -9,7 +9,7 @@ namespace Routing.Integration.Tests;
 /// <summary>
 /// The proxy before a real cluster, with real clients: Npgsql, and PostgreSQL's own programs on libpq.
 /// </summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class ProxyTests(ClusterFixture fixture)
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

@@ -5,7 +5,7 @@ using Routing.TestKit;
 namespace Routing.Integration.Tests;
 
 /// <summary>A cluster tells how its leader changed: by each member, and by routingctl over all of them.</summary>
-[Collection(SharedCluster.Name)]
+[Collection(SecondCluster.Name)]
 public sealed class WhyTests(ClusterFixture fixture)
 {
     private const int Attempts = 3;

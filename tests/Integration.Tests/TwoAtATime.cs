@@ -1,7 +1,0 @@
-using Xunit.Sdk;
-using Xunit.v3;
-
-// A cluster waits most of the time, for leases to end and servers to start: two of them share a small machine well.
-[assembly: Parallelization(Mode = ParallelMode.Collections, MaxThreads = 2)]
-[assembly: TestCollectionOrderer(typeof(Routing.TestKit.SharedFirst))]
-[assembly: Trait("Category", "Integration")]
