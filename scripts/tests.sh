@@ -2,6 +2,9 @@
 # $category is what ./test was asked for, $only one project or nothing, $work a folder that the user postgres can read,
 # $results where reports go.
 
+# The words before a command that leaves the processors to the others: to all of it, and not for good.
+yield=(nice -n 5)
+
 # Whether a pattern stands in the sources of a project.
 has() { grep -rqE --include='*.cs' "$2" "tests/$1"; }
 
@@ -58,13 +61,17 @@ query() {
 # $1 is the project, $2 the name of this run; what follows is xunit's selection.
 run_project() {
     local name=$1 run=$2 started=$SECONDS code=0 program=$PWD/artifacts/build/bin/$1/release yielding=()
+    # A program that waits most of the time wins nothing by measuring its code before it is compiled for good.
+    local measures=0
     shift 2
-    [ "$(kind "$name")" = server ] || yielding=(nice)   # their clocks are made up: they have time
+    # Those that only compute have clocks that are made up: they have time, and compute for long.
+    [ "$(kind "$name")" = server ] || { yielding=("${yield[@]}") measures=1; }
     if [ ${#AS_POSTGRES[@]} != 0 ]; then
         [ -e "$work/$name" ] || cp -r "$program" "$work/$name"   # the user postgres need not see the checkout
         program=$work/$name
     fi
-    (cd "$work" && HOME=$work exec "${yielding[@]}" "${inside[@]}" timeout -k 30 "$limit" "${AS_POSTGRES[@]}" \
+    (cd "$work" && HOME=$work DOTNET_TieredPGO=$measures exec "${yielding[@]}" "${inside[@]}" \
+        timeout -k 30 "$limit" "${AS_POSTGRES[@]}" \
         dotnet "$program/Routing.$name.dll" -noLogo -noColor -noAutoReporters -reporter quiet -longRunning 120 \
         -result-xml "$work/$run.xml" "$@" </dev/null) \
         >"$results/$run.log" 2>&1 || code=$?
