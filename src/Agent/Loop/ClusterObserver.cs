@@ -53,6 +53,6 @@ internal sealed partial class ClusterObserver(
     }
 
     [LoggerMessage(EventId = 1008, Level = LogLevel.Warning,
-        Message = "The key {Key} in the DCS cannot be used and counts as missing: {Problem}")]
+        Message = "The key {Key} in the DCS has a value that cannot be used: {Problem}")]
     private partial void LogKeyProblem(string key, string problem);
 }
