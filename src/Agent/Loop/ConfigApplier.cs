@@ -88,11 +88,23 @@ internal sealed partial class ConfigApplier(
         }
         if (o.Local is { Server: ServerState.Running, IsPrimary: false, ReplayPaused: true } && !o.Paused)
         {
-            var resumed = await postgres.ResumeReplayAsync(cancellationToken);
-            if (resumed.Detail != _replayNote)
+            var detail = await ResumeReplayAsync(cancellationToken);
+            if (detail != _replayNote)
             {
-                LogReplay(_replayNote = resumed.Detail);
+                LogReplay(_replayNote = detail);
             }
+        }
+    }
+
+    private async Task<string> ResumeReplayAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await postgres.ResumeReplayAsync(cancellationToken)).Detail;
+        }
+        catch (OperationCanceledException)
+        {
+            return "replay could not be resumed: the lease left no more time";
         }
     }
 
