@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 using Npgsql;
 using Routing.TestKit;
 
@@ -78,6 +79,81 @@ public sealed class StoreLifeTests(SynchronousCluster fixture)
         await cluster.HealthyAsync();
 
         await judge.OnePrimaryAndNothingLostAsync(await cluster.LeaderAsync());
+    }
+
+    [Fact]
+    public async Task Keys_that_no_member_writes_are_rebuilt_from_the_members_that_are_left()
+    {
+        var (cluster, leader) = await fixture.TakeAsync();
+        await RebuildAsync(cluster, leader, () => cluster.Etcd.WipeAsync("token-of-an-etcd-from-nothing"));
+    }
+
+    [Fact]
+    public async Task When_most_of_etcd_is_lost_for_good_the_keys_are_rebuilt_in_a_new_one()
+    {
+        Assert.SkipUnless(
+            Environment.GetEnvironmentVariable("ROUTING_TEST_FULL") == "1", "runs with ROUTING_TEST_FULL=1");
+        await using var cluster = await TestCluster.StartAsync(
+            new() { EtcdMembers = 3, Dcs = new JsonObject { ["synchronous_mode"] = true } });
+        await cluster.SynchronousAsync();
+        var etcd = cluster.EtcdMembers.Members;
+        await RebuildAsync(cluster, await cluster.LeaderAsync(), async () =>
+        {
+            await Task.WhenAll(etcd[1].KillAsync(), etcd[2].KillAsync());
+            var (code, output) = await cluster.CtlAsync("list", cluster.Scope);
+            Assert.True(code != 0, output);
+            await Task.WhenAll(etcd.Select(member => member.WipeAsync("token-of-an-etcd-from-nothing")));
+        });
+    }
+
+    /// <summary>
+    /// In a pause nobody leads after the leader, and so nobody writes its keys into a new etcd: an operator does, by
+    /// the word of the members that are left.
+    /// </summary>
+    private static async Task RebuildAsync(TestCluster cluster, TestNode leader, Func<Task> loseEtcd)
+    {
+        await using var judge = await Judge.StartAsync(cluster, leader, Writer.LongPatience);
+        await CtlAsync("pause", cluster.Scope, "--wait");
+        var keys = await cluster.Keys.AllAsync();
+        await leader.KillAsync();
+        await loseEtcd();
+        string[] words =
+        [
+            "rebuild-keys", cluster.Scope,
+            .. cluster.ReplicasOf(leader).SelectMany(
+                node => new[] { "--member", $"http://{node.Machine.Address}:{node.RestPort}" }),
+        ];
+        var plan = await CtlAsync([.. words, "--dry-run"]);
+        var (declined, _) = await cluster.CtlWithInputAsync("n\n", words);
+        var left = await cluster.Keys.AllAsync();
+        var (code, output) = await cluster.CtlWithInputAsync("y\n", words);
+        var rebuilt = await cluster.Keys.AllAsync();
+
+        Assert.All(cluster.ReplicasOf(leader),
+            node => Assert.Contains($"  {node.Name}: replica, running, timeline", plan, StringComparison.Ordinal));
+        Assert.Equal(1, declined);
+        foreach (var key in new[] { "initialize", "config", "leader" })
+        {
+            Assert.DoesNotContain(key, left.Keys);
+        }
+        Assert.True(code == 0, output);
+        Assert.Equal(keys["initialize"].Value, rebuilt["initialize"].Value);
+        Assert.True(JsonNode.DeepEquals(keys["config"].Json, rebuilt["config"].Json), rebuilt["config"].Value);
+        Assert.DoesNotContain("leader", rebuilt.Keys);
+
+        await CtlAsync("resume", cluster.Scope);
+        var next = await cluster.LeaderAsync(not: leader);
+        await judge[next].MoreAsync(20);
+        cluster.StartMissing();
+        await cluster.HealthyAsync();
+        await judge.OnePrimaryAndNothingLostAsync(await cluster.LeaderAsync());
+
+        async Task<string> CtlAsync(params string[] arguments)
+        {
+            var (ended, said) = await cluster.CtlAsync(arguments);
+            Assert.True(ended == 0, said);
+            return said;
+        }
     }
 
     private static string? Unique(string? token, int round) => token is null ? null : $"{token}-{round}";

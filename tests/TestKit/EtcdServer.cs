@@ -182,13 +182,16 @@ public sealed class EtcdServer : IAsyncDisposable
     /// <summary>Ends it with SIGTERM and waits for its end.</summary>
     public Task StopAsync() => EndAsync(Signal.Terminate);
 
-    /// <summary>Kills it and starts it without any data: a store that was set up anew.</summary>
+    /// <summary>Kills it, unless it is down, and starts it without any data: a store that was set up anew.</summary>
     /// <param name="token">
     /// The token of the new cluster; null: the same as before, so that the cluster id is the same.
     /// </param>
     public async Task WipeAsync(string? token = null)
     {
-        await KillAsync();
+        if (_process is not null)
+        {
+            await KillAsync();
+        }
         Directory.Delete(_directory["data"], recursive: true);
         _token = token ?? _token;
         await RestartAsync();
