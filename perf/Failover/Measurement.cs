@@ -107,8 +107,14 @@ internal sealed class Measurement(string postgres, Uri etcd, string? proxy, Text
         var (sessions, errors) = (writer.Sessions, writer.Errors);
         var moment = Stopwatch.GetTimestamp();
         var happening = what.HappenAsync(cluster, primary);
+        // A router may move the writer's session to the new primary: then there is no new session.
         await WaitUntil.TrueAsync(
-            () => writer.Sessions > sessions || happening.IsFaulted, s_writerPatience, "the writer writes again");
+            async () => writer.Sessions > sessions || happening.IsFaulted
+                || (await cluster.PrimaryAsync(cancellationToken) is { } leading && leading != primary),
+            s_writerPatience, what: "the writer has a new session, or another member is primary");
+        var reached = writer.Count;
+        await WaitUntil.TrueAsync(
+            () => writer.Count > reached || happening.IsFaulted, s_writerPatience, "the writer writes again");
         await happening;
 
         if (what.EndsAgent)
