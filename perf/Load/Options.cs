@@ -15,7 +15,7 @@ internal sealed record Options
           --clients N,… for simple, prepared and driver (default 1,8,64)
           --variants    direct, haproxy1, haproxy2, splice, pgbouncer, before, epoll, io_uring, io_uring+, portable (default all; before only
                         with --before), epoll+ (a + favors throughput), epoll1, epoll2, io_uring1, io_uring2 (with so many loops)
-          --parts       simple, prepared, connect, bulk, idle, switch, driver (default all)
+          --parts       simple, prepared, connect, bulk, idle, switch, move, driver (default all)
           --proxy FILE  the native proxy; default artifacts/bin/routing-proxy
           --before FILE another build of the proxy, to see what a change does; measured with its own default transport
           --out FILE    write the tables there, too
@@ -27,7 +27,8 @@ internal sealed record Options
     private static readonly string[] s_knownVariants = [.. AllVariants, "epoll+", "epoll1", "epoll2", "io_uring1",
         "io_uring2"];
 
-    public static readonly string[] AllParts = ["simple", "prepared", "connect", "bulk", "idle", "switch", "driver"];
+    public static readonly string[] AllParts = ["simple", "prepared", "connect", "bulk", "idle", "switch", "move",
+        "driver"];
 
     public int Runs { get; private init; } = 15;
 

@@ -60,6 +60,7 @@ async Task RunAsync()
             "connect" => await loaded.ConnectAsync(),
             "bulk" => await loaded.BulkAsync(),
             "idle" => await loaded.IdleAsync(),
+            "move" => await new MoveRun(options, stage).RunAsync(),
             "driver" => await new DriverRun(options, stage).RunAsync(),
             _ => await loaded.SwitchAsync(),
         });

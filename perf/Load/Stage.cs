@@ -8,6 +8,8 @@ namespace Routing.Load;
 /// <summary>PostgreSQL with data, etcd with a leader and a member made up, and every way to get there.</summary>
 internal sealed class Stage : IAsyncDisposable
 {
+    private const int MostConnections = 500;
+
     private readonly TempDirectory _directory = new("load");
     private readonly string _bin;
     private readonly Options _options;
@@ -31,7 +33,7 @@ internal sealed class Stage : IAsyncDisposable
         var stage = new Stage(options, PostgresUnderTest.Folder);
         OrdinaryProcess.GiveAway(stage.Folder);
         await stage.RunAsync("initdb", "-D", stage._directory["pg"], "-A", "trust", "-U", "postgres", "--no-sync");
-        await stage.StartServerAsync("pg", stage.PostgresPort, "1GB");
+        await stage.StartServerAsync("pg", stage.PostgresPort, "1GB", MostConnections);
         await stage.RunAsync("pgbench", "-i", "-q", "-s", "10", "-h", "127.0.0.1", "-p", Text(stage.PostgresPort), "-U",
             "postgres", "postgres");
         stage._etcd = await EtcdServer.StartAsync();
@@ -55,13 +57,32 @@ internal sealed class Stage : IAsyncDisposable
         await RunAsync(
             "pg_basebackup", "-h", "127.0.0.1", "-p", Text(PostgresPort), "-U", "postgres", "-D", _directory[name],
             "-R", "-c", "fast", "--no-sync");
-        await StartServerAsync(name, port, "128MB");
+        await StartServerAsync(name, port, "128MB", MostConnections);
         await PublishAsync(name, port, "replica");
         return port;
     }
 
+    /// <summary>Starts two primaries with the same data and users. They are not published.</summary>
+    /// <returns>Their ports.</returns>
+    public async Task<(int First, int Second)> StartTwinsAsync(string first, string second, int connections)
+    {
+        var (one, other) = (FreePorts.Take(), FreePorts.Take());
+        await RunAsync("initdb", "-D", _directory[first], "-A", "trust", "-U", "postgres", "--no-sync");
+        var (code, output) = await TryAsync("cp", "-a", _directory[first], _directory[second]);
+        if (code != 0)
+        {
+            throw new InvalidOperationException($"cp: {output}");
+        }
+        await StartServerAsync(first, one, "128MB", connections);
+        await StartServerAsync(second, other, "128MB", connections);
+        return (one, other);
+    }
+
     /// <summary>Starts what stands between the client and a server at this port.</summary>
-    public async Task<Route> OpenAsync(string variant, int target)
+    /// <param name="variant">One of the variants.</param>
+    /// <param name="target">The server's port.</param>
+    /// <param name="admin">The admin port of a proxy; null: it has none.</param>
+    public async Task<Route> OpenAsync(string variant, int target, int? admin = null)
     {
         var port = FreePorts.Take();
         var home = _directory[$"{variant}-{port}"];
@@ -109,6 +130,7 @@ internal sealed class Stage : IAsyncDisposable
                 loops: {{(char.IsAsciiDigit(variant[^1]) ? variant[^1] : '0')}}
                 listeners:
                   write: {listen: "127.0.0.1:{{port}}", role: primary}
+                {{(admin is null ? "" : $"admin: {{listen: \"127.0.0.1:{admin}\"}}")}}
 
                 """))],
         };
@@ -168,12 +190,12 @@ internal sealed class Stage : IAsyncDisposable
         $"members/{name}",
         $$"""{"conn_url":"postgres://127.0.0.1:{{port}}/postgres","api_url":"http://127.0.0.1:1/patroni","state":"running","role":"{{role}}","version":"4.1.4","xlog_location":1,"timeline":1}""");
 
-    private async Task StartServerAsync(string name, int port, string buffers)
+    private async Task StartServerAsync(string name, int port, string buffers, int connections)
     {
         _servers.Add(OrdinaryProcess.Start(
             _directory[$"{name}.log"], Folder, Path.Combine(_bin, "postgres"), "-D", _directory[name], "-p", Text(port),
             "-k", Folder,
-            "-c", "fsync=off", "-c", $"shared_buffers={buffers}", "-c", "max_connections=500", "-c",
+            "-c", "fsync=off", "-c", $"shared_buffers={buffers}", "-c", $"max_connections={Text(connections)}", "-c",
             "listen_addresses=127.0.0.1"));
         await UntilListeningAsync(port);
         await WaitUntil.TrueAsync(async () =>
