@@ -15,7 +15,7 @@ public static partial class HaLoop
         if (restore.Member != o.Self)
         {
             return DecideLeftover(o) ?? (restore.Phase == RestorePhase.Promoted
-                ? DecideRestored(o, restore)   // its restorer may have died since: whoever leads ends it
+                ? DecideRestored(o, restore)   // its restorer may have died since: the leader ends it
                 : DecideForeignRestore(o, restore));
         }
         if (o.Local.Damage == DataDamage.Restored && o.Local.RestoreId != restore.Id)

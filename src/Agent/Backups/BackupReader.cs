@@ -35,7 +35,7 @@ internal sealed class BackupReader(
     private Answer? _last;
     private Task _look = Task.CompletedTask;
 
-    /// <summary>Asks, unless somebody did a moment ago: everybody may ask, and each time a program runs.</summary>
+    /// <summary>Asks, unless the last answer is new: each time a program runs, and any client may ask.</summary>
     public async Task<BackupReport> ReadAsync(CancellationToken cancellationToken)
     {
         if (settings() is not { } repository)

@@ -9,7 +9,7 @@ namespace Routing.Agent.Config;
 internal sealed record RunningServer
 {
     /// <summary>
-    /// The parameters that somebody set by a file, the command line or a variable, as <c>SHOW</c> prints them.
+    /// The parameters that were set by a file, the command line or a variable, as <c>SHOW</c> prints them.
     /// </summary>
     public required ImmutableSortedDictionary<string, string> Parameters { get; init; }
 

@@ -245,7 +245,7 @@ internal sealed class FenceClient(FenceSettings settings, TimeProvider time, Act
         && BootInstant.Now - page.Heartbeat < HeartbeatBound;
 
     /// <summary>
-    /// Opens the page; and opens it anew, with the order that stands, when somebody deleted the file.
+    /// Opens the page; and opens it anew, with the order that stands, when the file was deleted.
     /// </summary>
     private unsafe FencePage OpenPage()
     {

@@ -221,7 +221,7 @@ internal sealed unsafe class FenceLoop(FencePage page, byte[] path)
     }
 
     /// <summary>
-    /// Somebody deleted our state file, and a new agent made a new one with a new fence: that one guards now.
+    /// The state file was deleted, and a new agent made a new one with a new fence: that one guards now.
     /// </summary>
     private bool IsReplaced(BootInstant now, byte* name)
     {

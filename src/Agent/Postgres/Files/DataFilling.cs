@@ -4,7 +4,7 @@ using Routing.Agent.Native;
 namespace Routing.Agent.Postgres.Files;
 
 /// <summary>
-/// What tells a data directory that is being filled from one that is whole, and from one that somebody else filled.
+/// What tells a data directory that is being filled from one that is whole, and from one that another program filled.
 /// </summary>
 /// <remarks>
 /// initdb and pg_basebackup fill a directory inside the data directory, whose content is moved up when it is whole,
@@ -71,7 +71,7 @@ internal sealed class DataFilling(string directory)
     }
 
     /// <summary>A script is about to fill the directory.</summary>
-    /// <returns>False when the marker cannot be written: the directory above belongs to somebody else.</returns>
+    /// <returns>False when the marker cannot be written: the directory above belongs to another user.</returns>
     public bool TryMarkUnfinished()
     {
         try

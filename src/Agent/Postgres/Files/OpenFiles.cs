@@ -32,7 +32,7 @@ internal static class OpenFiles
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return false;   // it has ended, or belongs to somebody else
+            return false;   // it has ended, or belongs to another user
         }
     }
 }

@@ -90,7 +90,7 @@ internal static class LeftoverPrograms
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return [];   // it has ended, or belongs to somebody else
+            return [];   // it has ended, or belongs to another user
         }
     }
 

@@ -18,7 +18,7 @@ internal sealed partial class Postmaster(string dataDirectory, TimeProvider time
     private PidFd? _process;
     private FileIdentity? _directory;
 
-    /// <summary>The running postmaster, adopted if it was started by someone else; null when there is none.</summary>
+    /// <summary>The running postmaster, adopted if this agent has not started it; null when there is none.</summary>
     public PidFd? Find()
     {
         lock (_lock)

@@ -45,7 +45,7 @@ internal sealed class ServerStart(
 
     /// <summary>
     /// pg_hba.conf or pg_ident.conf keep the server from starting: the last ones that it accepted take their place. It
-    /// must not stay down for a line that only lets somebody in.
+    /// must not stay down for a line about access.
     /// </summary>
     private bool PutAccessFilesBack()
     {
