@@ -58,6 +58,10 @@ internal sealed partial class ServiceNotifier
     /// </summary>
     public void HandTo(int process)
     {
+        if (WatchdogInterval is not null)
+        {
+            Send("WATCHDOG=1", null);   // the next one is the other process's, after as long as it waits between two
+        }
         Send(string.Create(CultureInfo.InvariantCulture, $"MAINPID={process}"), null);
         _isSilent = true;
     }

@@ -9,7 +9,7 @@ namespace Routing.Proxy.Host;
 /// <content>How this process takes over from another one, and another one from it.</content>
 internal sealed partial class ProxyHost
 {
-    private static readonly TimeSpan s_routes = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_routes = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(10);
 
     private void BeginUpgrade()

@@ -135,7 +135,9 @@ internal sealed partial class TakeoverTaker : IDisposable
                 using var message = Next();
                 if (message.Type == TakeoverFrame.End)
                 {
-                    return ReadEnd(message.Body);
+                    var end = ReadEnd(message.Body);
+                    AwaitEnd();
+                    return end;
                 }
                 Take(message, sessions);
             }
@@ -157,6 +159,19 @@ internal sealed partial class TakeoverTaker : IDisposable
 
     private TakeoverMessage Next() =>
         _channel.Receive(s_word) ?? throw new IOException("The process that ran has ended, or goes on by itself.");
+
+    // The other process closes when the service manager knows this one as the main process.
+    private void AwaitEnd()
+    {
+        try
+        {
+            _channel.Receive(s_taking)?.CloseDescriptors();
+        }
+        catch (IOException)
+        {
+            // it takes its time, and has nothing more to say
+        }
+    }
 
     private void Take(in TakeoverMessage message, SessionServer sessions)
     {
