@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Routing.Proxy.Tests.Sessions;
 using Routing.TestKit;
 
@@ -200,10 +201,17 @@ public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<Preten
     public async Task At_SIGUSR2_the_program_starts_anew_and_takes_over()
     {
         using var meeting = Meeting();
+        using var manager = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        manager.Bind(new UnixDomainSocketEndPoint(meeting["manager"]));
+        File.SetUnixFileMode(meeting["manager"], (UnixFileMode)0b110_110_110);
         await using var old = await cluster.ProxyAsync(new ProxyOptions
         {
             More = $"timeouts: {{drain: 2}}\ntake_over: {meeting["socket"]}",
-            Prefix = ["env", "ROUTING_PROXY_BROADCAST_UNKNOWN_CANCELS=on"],
+            Prefix =
+            [
+                "env", "ROUTING_PROXY_BROADCAST_UNKNOWN_CANCELS=on", $"NOTIFY_SOCKET={meeting["manager"]}",
+                "WATCHDOG_USEC=600000000",
+            ],
         });
         using var session = new RawClient(old.WritePort);
         Assert.Null(await session.LoginAsync());
@@ -213,15 +221,19 @@ public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<Preten
         var next = Started()!.Value;
         try
         {
+            await old.UntilAsync(
+                () => old.Log.Contains("Took over: 1 sessions", StringComparison.Ordinal), "the session is taken over");
             Assert.Equal(0, await old.WaitForExitAsync());
             await session.QueryAsync("select 1");
 
             Assert.Null(await session.UntilReadyAsync());
-            Assert.Contains("Took over: 1 sessions", old.Log, StringComparison.Ordinal);
             Assert.Contains("--take-over", OrdinaryProcess.CommandOf(next), StringComparison.Ordinal);
             Assert.Equal(
                 "on", OrdinaryProcess.VariableOf(next, "ROUTING_PROXY_BROADCAST_UNKNOWN_CANCELS"));
             Assert.Equal((200, "ready\n"), await old.GetAsync("/readyz"));
+            Assert.Equal(
+                ["READY=1", "WATCHDOG=1", string.Create(CultureInfo.InvariantCulture, $"MAINPID={next}"), "READY=1"],
+                Told(manager));
         }
         finally
         {
@@ -264,6 +276,18 @@ public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<Preten
 
         Assert.Null(await session.UntilReadyAsync());
         Assert.Null(await other.LoginAsync());
+    }
+
+    // The first lines of what the service manager was told so far.
+    private static List<string> Told(Socket manager)
+    {
+        var told = new List<string>();
+        var room = new byte[256];
+        while (manager.Poll(0, SelectMode.SelectRead))
+        {
+            told.Add(Encoding.UTF8.GetString(room, 0, manager.Receive(room)).Split('\n')[0]);
+        }
+        return told;
     }
 
     // A directory that the programs may write to.

@@ -1,12 +1,15 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Routing.Cluster;
+using Routing.Cluster.HostChoice;
 using Routing.Proxy.Configuration;
 using Routing.Proxy.Sessions.Handing;
 using Routing.Proxy.Sessions.Joined;
 using Routing.Proxy.Takeover;
 using Routing.Proxy.Tests.Sessions;
+using Routing.Proxy.Tests.Tls;
 using Routing.TestKit;
 
 namespace Routing.Proxy.Tests.Takeover;
@@ -310,6 +313,108 @@ public sealed class TakeoverTests
 
         Assert.Null(await client.UntilReadyAsync());
         Assert.Equal(1, next.Queries);
+    }
+
+    [Fact]
+    public async Task TLS_that_ends_here_stays_and_TLS_that_passes_through_goes()
+    {
+        using var certificates = new CertificateFiles();
+        var terminating = new ClientTlsSettings
+        {
+            Mode = ClientTlsMode.Terminate, CertificateFile = certificates.FileFor("localhost"),
+        };
+        await using var rig = new TakeoverRig(
+            "epoll", new PretendServer { Certificate = certificates.For("member.example") }, null,
+            one => one with
+            {
+                Tls = one.Name == "write" ? terminating : new() { Mode = ClientTlsMode.PassThrough },
+                Request = new HostRequest { Role = WantedRole.Primary },
+            });
+        using var ending = await EncryptedAsync(rig.Old.WritePort);
+        using var passing = await EncryptedAsync(rig.Old.ReadPort);
+
+        var (given, taken) = await rig.TakeOverAsync();
+        await ending.QueryAsync("select 1");
+        await passing.QueryAsync("select 1");
+
+        Assert.Equal((1, 1, 1), (given.HandedOver, given.Kept[KeptReason.Tls], taken.Kept[KeptReason.Tls]));
+        Assert.Null(await ending.UntilReadyAsync());
+        Assert.Null(await passing.UntilReadyAsync());
+        Assert.Equal((1, 1), (rig.Old.Open, rig.New.Open));
+
+        async Task<RawClient> EncryptedAsync(int port)
+        {
+            var client = new RawClient(port);
+            await client.SendAsync(RawClient.Packet(80_877_103, []));
+            Assert.Equal('S', await client.ReadByteAsync());
+            await client.EncryptAsync(certificates.Trusting());
+            Assert.Null(await client.LoginAsync());
+            return client;
+        }
+    }
+
+    [Fact]
+    public async Task A_transport_that_can_t_share_keeps_its_sessions()
+    {
+        await using var rig = new TakeoverRig("portable");
+        using var client = await rig.ClientAsync();
+
+        var (given, _) = await rig.TakeOverAsync();
+        await client.QueryAsync("select 1");
+
+        Assert.Equal((0, 1), (given.HandedOver, given.Kept[KeptReason.Transport]));
+        Assert.Null(await client.UntilReadyAsync());
+    }
+
+    [Fact]
+    public async Task A_client_in_the_middle_of_a_message_is_waited_for_and_stays_then()
+    {
+        await using var rig = new TakeoverRig("epoll") { Patience = TimeSpan.FromMilliseconds(300) };
+        using var client = await rig.ClientAsync();
+        var query = BackendMessage.Of('Q', "select 1\0"u8);
+        await client.SendAsync(query[..7]);
+        await WaitUntil.TrueAsync(() => rig.Old.FromClients == 7);
+
+        var (given, _) = await rig.TakeOverAsync();
+        await client.SendAsync(query[7..]);
+
+        Assert.Equal((0, 1), (given.HandedOver, given.Kept[KeptReason.Busy]));
+        Assert.Null(await client.UntilReadyAsync());
+        Assert.Equal(1, rig.Old.Open);
+    }
+
+    [Fact]
+    public async Task Many_idle_sessions_are_handed_over()
+    {
+        var count = Environment.GetEnvironmentVariable("ROUTING_TEST_FULL") is { Length: > 0 } ? 1_000 : 100;
+        await using var rig = new TakeoverRig("io_uring");
+        var clients = new List<RawClient>();
+        try
+        {
+            for (var at = 0; at < count; at++)
+            {
+                clients.Add(await rig.ClientAsync());
+            }
+
+            var begun = Stopwatch.GetTimestamp();
+            var (given, _) = await rig.TakeOverAsync();
+            TestContext.Current.SendDiagnosticMessage(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{count} sessions in {Stopwatch.GetElapsedTime(begun).TotalMilliseconds:0} ms"));
+            Assert.Equal((count, count), (given.HandedOver, rig.New.Open));
+            foreach (var client in clients)
+            {
+                await client.QueryAsync("select 1");
+            }
+            foreach (var client in clients)
+            {
+                Assert.Null(await client.UntilReadyAsync());
+            }
+        }
+        finally
+        {
+            clients.ForEach(client => client.Dispose());
+        }
     }
 
     [Fact]
