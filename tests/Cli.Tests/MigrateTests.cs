@@ -24,7 +24,7 @@ public sealed class MigrateTests : IDisposable
     {
         var ctl = new Ctl().WithPay();
         ctl.Dcs.Put(ClusterKeys.Config, """
-            {"ttl":10,"loop_wait":2,"retry_timeout":3,"failsafe_mode":true,"pause":true,"postgresql":{"listen":"x","use_pg_rewind":true},"note":"ours"}
+            {"ttl":10,"loop_wait":2,"retry_timeout":3,"failsafe_mode":true,"pause":true,"standby_cluster":{"host":"far"},"postgresql":{"listen":"x","use_pg_rewind":true,"remove_data_directory_on_rewind_failure":"on"},"note":"ours"}
             """);
         ctl.Dcs.Put(ClusterKeys.Failover, """{"leader":"pg-a","scheduled_at":"2026-08-01T13:00:00+00:00"}""");
         ctl.PutStandby("http://10.1.0.12:8008/patroni", ""","pending_restart":true,"scheduled_restart":{"schedule":"2026-08-01T13:00:00+00:00"}""");
@@ -61,6 +61,8 @@ public sealed class MigrateTests : IDisposable
             NOTE: pg-a sets synchronous_standby_names: a synchronous mode overrules it, also from ALTER SYSTEM
             NOTE: pg-a has a section log: names of loggers and the words of lines differ (see docs/operations.md)
             NOTE: pay has times below Patroni's minimums: ttl 20, loop_wait 2, retry_timeout 3 hold until every member runs routing-agent and has its fence, then ttl 10, loop_wait 2, retry_timeout 3
+            NOTE: pay is a standby cluster: Patroni asks no remote server before it promotes the leader, and has no logical slots there; routing-agent does both (docs/standby-cluster.md)
+            NOTE: pay removes data that have diverged: they stay until the copy is whole, where there is room
             NOTE: pay has failsafe mode: routing-agent writes a consent to the data directory, so that a restart does not forget it; Patroni forgets it
             NOTE: pg-b waits for a restart, which happens when its agent changes: its settings change then
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Routing.Cli.Checks;
 using Routing.Cluster;
+using Routing.Cluster.Text;
 using Routing.Settings.Review;
 
 namespace Routing.Cli.Migration;
@@ -74,6 +75,18 @@ internal static class ClusterReview
             yield return Finding.Warning(
                 cluster, "is paused: nobody takes over from a node that fails meanwhile (routingctl resume ends it)");
         }
+        if (config.StandbyCluster is not null)
+        {
+            yield return Finding.Note(
+                cluster, "is a standby cluster: Patroni asks no remote server before it promotes the leader, and has "
+                    + "no logical slots there; routing-agent does both (docs/standby-cluster.md)");
+        }
+        if (Dynamic(config, "remove_data_directory_on_rewind_failure")
+            || Dynamic(config, "remove_data_directory_on_diverged_timelines"))
+        {
+            yield return Finding.Note(
+                cluster, "removes data that have diverged: they stay until the copy is whole, where there is room");
+        }
         if (config.FailsafeMode)
         {
             yield return Finding.Note(
@@ -89,6 +102,11 @@ internal static class ClusterReview
                     + "without what was acknowledged");
         }
     }
+
+    /// <summary>Whether a setting of the dynamic configuration's section <c>postgresql</c> is there, and on.</summary>
+    private static bool Dynamic(DynamicConfig config, string key) =>
+        config.Raw.TryGetProperty("postgresql", out var section) && section.ValueKind == JsonValueKind.Object
+        && section.TryGetProperty(key, out var value) && Scalars.TryBoolean(value.ToString(), out var isOn) && isOn;
 
     private static IEnumerable<Finding> OfMember(
         Member member, ClusterSnapshot snapshot, IReadOnlyCollection<string> names)

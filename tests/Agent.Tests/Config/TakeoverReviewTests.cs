@@ -81,6 +81,18 @@ public sealed class TakeoverReviewTests
         Assert.Equal([expected], lines);
     }
 
+    [Theory]
+    [InlineData("localhost", true)]
+    [InlineData("127.0.0.1, ::1", true)]
+    [InlineData("localhost,10.0.0.1", false)]
+    [InlineData("*", false)]
+    public void A_server_that_no_other_host_reaches_is_named(string addresses, bool isNamed)
+    {
+        var (_, lines) = Review(Server() with { ListenAddresses = addresses });
+
+        Assert.Equal(isNamed, lines.Any(line => line.Contains("no other host reaches it", StringComparison.Ordinal)));
+    }
+
     private static (SettingsTree Tree, ImmutableArray<string> Lines) Review(RunningServer server)
     {
         var tree = GeneratedConfig.Of(server, "pg1", "10.0.0.1", SettingsEnvironment.Empty("PATRONI_"));
@@ -95,7 +107,7 @@ public sealed class TakeoverReviewTests
         ReplicationRoles = ["replicator"],
         AdmitsReplication = true,
         DataDirectory = "/data",
-        ListenAddresses = "localhost",
+        ListenAddresses = "*",
         Port = 5432,
         ClusterName = "pay",
         CanRewind = true,

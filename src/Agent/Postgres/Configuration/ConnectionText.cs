@@ -26,10 +26,12 @@ internal static class ConnectionText
     }
 
     /// <summary>Reads the pairs. What cannot be read ends the list: the text was not written by us.</summary>
-    public static Dictionary<string, string> Read(string text)
+    public static Dictionary<string, string> Read(string text) => Read(text, out _);
+
+    private static Dictionary<string, string> Read(string text, out int at)
     {
         var pairs = new Dictionary<string, string>(StringComparer.Ordinal);
-        var at = 0;
+        at = 0;
         while (true)
         {
             while (at < text.Length && char.IsWhiteSpace(text[at]))
@@ -75,8 +77,13 @@ internal static class ConnectionText
         if (!text.StartsWith("postgres://", StringComparison.Ordinal)
             && !text.StartsWith("postgresql://", StringComparison.Ordinal))
         {
-            var read = Read(text);
-            return read.Count > 0 ? read : throw new FormatException("The DSN is neither a URL nor keyword=value.");
+            var read = Read(text, out var end);
+            // What was left out could lead to another server.
+            var odd = end < text.Length ? text[end..]
+                : read.Keys.FirstOrDefault(key => key.Length == 0 || key.Any(char.IsWhiteSpace));
+            return odd is not null ? throw new FormatException($"The DSN has no keyword=value at '{odd}'.")
+                : read.Count > 0 ? read
+                : throw new FormatException("The DSN is neither a URL nor keyword=value.");
         }
         if (!Uri.TryCreate(text, UriKind.Absolute, out var url))
         {
