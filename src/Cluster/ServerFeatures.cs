@@ -46,7 +46,7 @@ public static class ServerFeatures
     /// <summary>Whether libpq knows a keyword of connection strings that not all versions have.</summary>
     public static bool HasKeyword(int major, string keyword) => keyword switch
     {
-        "gssencmode" => major >= 12,
+        "gssencmode" or "tcp_user_timeout" => major >= 12,
         "sslpassword" or "channel_binding" => major >= 13,
         "sslcrldir" => major >= 14,
         "sslnegotiation" => HasTlsNegotiation(major),

@@ -85,6 +85,9 @@ public sealed class TextTests
 
     [Theory]
     [InlineData("nonsense")]
+    [InlineData("")]
+    [InlineData("host=h port")]
+    [InlineData("host=h port 6432 user=x")]
     [InlineData("postgresql://:::")]
     public void A_DSN_that_is_none_is_refused(string dsn) =>
         Assert.Throws<FormatException>(() => ConnectionText.ReadAny(dsn));
@@ -135,6 +138,26 @@ public sealed class TextTests
     {
         Assert.False(ParameterName.IsValid(name));
         Assert.Throws<InvalidDataException>(() => ConfigurationText.MainFile("base.conf", [new(name, "x")], []));
+    }
+
+    [Theory]
+    [InlineData(15, 2, true)]
+    [InlineData(11, 2, false)]   // its libpq does not know the keyword
+    [InlineData(15, 1, false)]
+    public void Of_several_servers_one_that_is_silent_does_not_keep_the_others_waiting(
+        int major, int servers, bool givesUp)
+    {
+        var settings = Config.Yaml.Settings("");
+        var config = EffectivePostgresConfig.Combine(settings, DynamicConfig.Default, Role.StandbyLeader, major);
+        var upstream = new Upstream(new HostPort("far", 1), null)
+        {
+            Others = [.. Enumerable.Repeat(new HostPort("farther", 2), servers - 1)],
+        };
+
+        var written = RecoverySettings.ForStandby(settings, config, upstream, major)["primary_conninfo"];
+
+        Assert.Equal(givesUp, written.Contains("tcp_user_timeout=10000", StringComparison.Ordinal));
+        Assert.Equal(upstream, RecoverySettings.Read(written, null));
     }
 
     [Fact]

@@ -15,6 +15,9 @@ internal static class RecoverySettings
     private const string SlotName = "primary_slot_name";
     private const string RetryInterval = "wal_retrieve_retry_interval";
 
+    /// <summary>Milliseconds without an answer of any kind after which a server of several is left.</summary>
+    private const string SilentServer = "10000";
+
     private static readonly string[] s_targets =
         ["recovery_target", "recovery_target_name", "recovery_target_time", "recovery_target_xid",
             "recovery_target_lsn"];
@@ -95,6 +98,11 @@ internal static class RecoverySettings
                 address => address.Port.ToString(CultureInfo.InvariantCulture)))),
             // Of several servers the one that accepts writes is the primary.
             new("target_session_attrs", addresses.Length > 1 ? "read-write" : null),
+            // One that is silent, as when its machine is off, must not keep the others from their turn for minutes.
+            new("tcp_user_timeout",
+                addresses.Length > 1 && ServerFeatures.HasKeyword(majorVersion, "tcp_user_timeout")
+                    ? SilentServer
+                    : null),
             new("sslmode", options.GetValueOrDefault("sslmode", "prefer")),
             new("sslcert", options.GetValueOrDefault("sslcert")),
             new("sslkey", options.GetValueOrDefault("sslkey")),
