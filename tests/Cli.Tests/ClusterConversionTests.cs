@@ -159,6 +159,55 @@ public sealed class ClusterConversionTests
         Assert.Contains(why, ended.Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_demotion_whose_command_was_killed_is_waited_for_and_told_by_the_next_one()
+    {
+        var ctl = new Ctl();
+        await using var rest = RestStub.Start(200, "{}");
+        Lead(ctl, rest, "primary", FollowsFar);
+        var next = ctl.RunAsync("demote-cluster pay --host far --yes");
+        ctl.Dcs.Put("routing/demotion", "{\"lsn\":\"0/5000110\",\"timeline\":3}");
+        ctl.Dcs.Put("members/pg-a", MemberKey(rest, "standby_leader"));
+
+        var ended = await next;
+
+        Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
+        Assert.Contains("promote-cluster --lsn 0/5000110 --timeline 3", ended.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(rest.Calls, call => call.Line == "PATCH /config");
+    }
+
+    [Theory]
+    [InlineData(3, true)]
+    [InlineData(2, false)]   // of an earlier demotion: the cluster has been the primary again since
+    public async Task What_is_demoted_already_tells_its_end_again(int timeline, bool isTold)
+    {
+        var ctl = new Ctl();
+        await using var rest = RestStub.Start(200, "{}");
+        Lead(ctl, rest, "standby_leader", FollowsFar);
+        ctl.Dcs.Put("routing/demotion", $"{{\"lsn\":\"0/5000110\",\"timeline\":{timeline}}}");
+
+        var ended = await ctl.RunAsync("demote-cluster pay --host far --yes");
+
+        Assert.Equal(1, ended.ExitCode);
+        Assert.Contains("already in the required state", ended.Error, StringComparison.Ordinal);
+        Assert.Equal(isTold,
+            ended.Error.Contains("promote-cluster --lsn 0/5000110 --timeline 3", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_a_killed_promotion_has_left_does_not_allow_the_next_one()
+    {
+        var ctl = new Ctl();
+        await using var rest = RestStub.Start(200,
+            Primary + "{\"host\":\"far\",\"port\":5432,\"system_id\":\"7\",\"in_recovery\":true,\"timeline\":3}]}");
+        Lead(ctl, rest, "primary", "{\"routing_promote_beside_remote\":true}");
+
+        var dry = await ctl.RunAsync("demote-cluster pay --host far --dry-run");
+
+        Assert.Contains("{\"standby_cluster\":{\"host\":\"far\"},\"routing_promote_beside_remote\":null}", dry.Output,
+            StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("demote-cluster pay --host far --force", "primary", """{"ttl":30}""", "standby_leader")]
     [InlineData("promote-cluster pay --force", "standby_leader", FollowsFar, "primary")]
@@ -210,5 +259,5 @@ public sealed class ClusterConversionTests
     }
 
     private static string MemberKey(RestStub? rest, string role) =>
-        $$"""{"conn_url":"postgres://10.0.0.1:5432/postgres","api_url":"{{rest?.ApiUrl ?? "http://127.0.0.1:1/patroni"}}","state":"running","role":"{{role}}"}""";
+        $$"""{"conn_url":"postgres://10.0.0.1:5432/postgres","api_url":"{{rest?.ApiUrl ?? "http://127.0.0.1:1/patroni"}}","state":"running","role":"{{role}}","timeline":3}""";
 }

@@ -8,6 +8,9 @@ namespace Routing.Cli.Commands;
 /// <summary>What the commands that make a standby cluster, and unmake it, have in common.</summary>
 internal sealed class ClusterConversion(Session session, bool isDryRun)
 {
+    /// <summary>The key of the dynamic configuration that lets one promotion go on against a remote primary.</summary>
+    public const string BesideRemote = "routing_promote_beside_remote";
+
     /// <summary>How long the leader may take to change its role.</summary>
     private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(10);
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Routing.Cli.Members;
 using Routing.Cluster;
+using Routing.Dcs;
 
 namespace Routing.Cli.Commands;
 
@@ -74,13 +75,19 @@ internal sealed class DemoteClusterCommand(Session session, DemoteClusterCommand
         var before = await store.ReadAsync(cancellationToken);
         session.HintIfUnknown(before, request.Cluster, request.Group);
         var leader = ClusterConversion.Leader(before);
-        if (before.Config?.StandbyCluster is not null || leader.Role == Role.StandbyLeader)
+        if (leader is { Role: Role.StandbyLeader, State: PostgresState.Running })
         {
-            throw new CtlException("Cluster is already in the required state");
+            throw new CtlException("Cluster is already in the required state", LastEnd(before));
         }
         if (before.Config?.Pause ?? false)
         {
             throw new CtlException("Cluster is paused: its primary would go on", "See routingctl resume.");
+        }
+        if (before.Config?.StandbyCluster is not null)
+        {
+            // The command that has asked for it was interrupted.
+            _conversion.Tell($"{leader.Name} is about to stop its writes already");
+            return Report(null, await DemotedAsync(store, cancellationToken));
         }
         await CheckAsync(before, leader, cancellationToken);
         if (!request.Yes && !request.Force && !request.DryRun && !await session.Prompts.ConfirmAsync(
@@ -90,17 +97,24 @@ internal sealed class DemoteClusterCommand(Session session, DemoteClusterCommand
             throw new CtlException("Aborting demote-cluster");
         }
         _conversion.Tell($"{leader.Name} is asked to stop its writes");
-        if (!await _conversion.ChangeAsync(
-            leader, new JsonObject { ["standby_cluster"] = request.Section.DeepClone() }, cancellationToken))
+        var change = new JsonObject { ["standby_cluster"] = request.Section.DeepClone() };
+        if (before.Config?.PromoteBesideRemote ?? false)
+        {
+            // Left by a forced promotion that was interrupted: it must not allow the next one.
+            change[ClusterConversion.BesideRemote] = null;
+        }
+        if (!await _conversion.ChangeAsync(leader, change, cancellationToken))
         {
             return ExitCode.Success;
         }
-        var end = await _conversion.WaitAsync(
+        return Report(before.Demotion, await DemotedAsync(store, cancellationToken));
+    }
+
+    private Task<ClusterSnapshot> DemotedAsync(IClusterStore store, CancellationToken cancellationToken) =>
+        _conversion.WaitAsync(
             store,
             now => now.LeaderMember is { Role: Role.StandbyLeader, State: PostgresState.Running },
             "was not demoted", cancellationToken);
-        return Report(before, end);
-    }
 
     private async Task CheckAsync(ClusterSnapshot before, Member leader, CancellationToken cancellationToken)
     {
@@ -134,22 +148,33 @@ internal sealed class DemoteClusterCommand(Session session, DemoteClusterCommand
         }
     }
 
-    private int Report(ClusterSnapshot before, ClusterSnapshot end)
+    private int Report(CleanDemotion? earlier, ClusterSnapshot end)
     {
         _conversion.Tell("cluster is successfully demoted");
-        if (end.Demotion is not { } demotion || demotion == before.Demotion)
+        if (EndOf(end) is not { } demotion || demotion == earlier)
         {
             session.Screen.WriteLine(
                 "The primary did not end cleanly: where its WAL ends is not known. Before you promote the other side, "
                     + "compare its position with that of this leader.");
             return ExitCode.Failure;
         }
-        session.Screen.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"""
-            The WAL ends at {demotion.Lsn} on timeline {demotion.Timeline}. Nothing was written here beyond.
-            On the other side:
-              routingctl promote-cluster --lsn {demotion.Lsn} --timeline {demotion.Timeline}
-            """));
+        session.Screen.WriteLine(Describe(demotion));
         return ExitCode.Success;
     }
+
+    /// <summary>
+    /// Where the last primary has ended; null: it is not known, or the key is about an earlier demotion, as the cluster
+    /// has been on another timeline since.
+    /// </summary>
+    private static CleanDemotion? EndOf(ClusterSnapshot now) =>
+        now.Demotion is { } demotion && demotion.Timeline == now.LeaderMember?.Timeline ? demotion : null;
+
+    private static string? LastEnd(ClusterSnapshot now) => EndOf(now) is { } demotion ? Describe(demotion) : null;
+
+    private static string Describe(CleanDemotion demotion) => string.Create(CultureInfo.InvariantCulture,
+        $"""
+        The WAL ends at {demotion.Lsn} on timeline {demotion.Timeline}. Nothing was written here beyond.
+        On the other side:
+          routingctl promote-cluster --lsn {demotion.Lsn} --timeline {demotion.Timeline}
+        """);
 }

@@ -16,8 +16,6 @@ internal sealed class PromoteClusterCommand(Session session, PromoteClusterComma
     internal sealed record Request(
         string Cluster, int? Group, Lsn? Lsn, uint Timeline, TimeSpan Timeout, bool Yes, bool Force, bool DryRun);
 
-    private const string BesideRemote = "routing_promote_beside_remote";
-
     private readonly ClusterConversion _conversion = new(session, request.DryRun);
 
     public static Command Create(CommandHost host)
@@ -109,7 +107,7 @@ internal sealed class PromoteClusterCommand(Session session, PromoteClusterComma
             // What was meant for this promotion must not allow the next one.
             var now = ClusterConversion.Leader(await store.ReadAsync(cancellationToken));
             await _conversion.ChangeAsync(
-                now, new JsonObject { [BesideRemote] = null }, cancellationToken);
+                now, new JsonObject { [ClusterConversion.BesideRemote] = null }, cancellationToken);
         }
         _conversion.Tell("cluster is successfully promoted");
         return ExitCode.Success;
@@ -121,7 +119,7 @@ internal sealed class PromoteClusterCommand(Session session, PromoteClusterComma
         var change = new JsonObject { ["standby_cluster"] = null };
         if (isForced)
         {
-            change[BesideRemote] = true;
+            change[ClusterConversion.BesideRemote] = true;
         }
         return change;
     }
