@@ -100,6 +100,14 @@ public abstract record HaAction
     /// <param name="Patient">Wait for a slow answer, though all of them are ours.</param>
     public sealed record ProbePeers(ImmutableArray<Member> Members, bool Patient = false) : HaAction;
 
+    /// <summary>
+    /// Publish where the WAL of the primary ends that this member was until its cluster became a standby cluster. The
+    /// actions that follow are done as well when it fails.
+    /// </summary>
+    /// <param name="End">Where the record of its shutdown checkpoint ends.</param>
+    /// <param name="Control">Its control file.</param>
+    public sealed record PublishEnd(Lsn End, ControlFile Control) : HaAction;
+
     /// <summary>Ask every failsafe member for its consent.</summary>
     public sealed record AskFailsafe : HaAction;
 
@@ -186,13 +194,15 @@ public abstract record HaAction
     public sealed record Restart(RestartOrder Order, bool AsPrimary, Upstream? Upstream, TimeSpan? Timeout) : HaAction;
 
     /// <summary>
-    /// Copy these permanent logical slots from the leader, and restart as a standby to load them; those that are not
-    /// fit to be copied are left out, and nothing restarts for none.
+    /// Copy these permanent logical slots from the leader, or from the remote primary, and restart as a standby to load
+    /// them; those that are not fit to be copied are left out, and nothing restarts for none.
     /// </summary>
-    /// <param name="Leader">The leader.</param>
+    /// <param name="Leader">
+    /// The leader; null: this member leads a standby cluster, and the remote primary has them.
+    /// </param>
     /// <param name="Names">The slots.</param>
     /// <param name="Upstream">Where this standby streams from.</param>
-    public sealed record CopySlots(string Leader, ImmutableArray<string> Names, Upstream? Upstream) : HaAction;
+    public sealed record CopySlots(string? Leader, ImmutableArray<string> Names, Upstream? Upstream) : HaAction;
 
     /// <summary>
     /// Stop, restore the data to the target of this request beside those that are there, set these aside, and replay to

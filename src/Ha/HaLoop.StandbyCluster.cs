@@ -90,6 +90,26 @@ public static partial class HaLoop
     /// <summary>The standby leader's PostgreSQL is down: it starts in place, to follow the remote primary.</summary>
     private static Decision DecideStoppedStandbyLeader(Observation o)
     {
+        var decision = DecideStoppedToFollow(o);
+        return decision.Actions.Any(action => action.IsJob) && UnpublishedEnd(o) is { } publish
+            ? decision with { Actions = decision.Actions.Insert(0, publish) }
+            : decision;
+    }
+
+    /// <summary>
+    /// This member was the primary, and ended cleanly: the remote cluster, which is to be promoted, needs WAL up to
+    /// there. The agent that has stopped it may have been killed since, so that only the data tell. Null: it is
+    /// published, or there is no such end.
+    /// </summary>
+    private static HaAction.PublishEnd? UnpublishedEnd(Observation o) =>
+        o.Leads && o.Local is { HasRecoverySignal: false, ShutdownEnd: { } end, Control: { } control }
+        && (o.Cluster!.Demotion is not { } told
+            || (told.Lsn, told.Timeline, told.SystemId) != (end, control.Timeline, control.SystemId))
+            ? new HaAction.PublishEnd(end, control)
+            : null;
+
+    private static Decision DecideStoppedToFollow(Observation o)
+    {
         if (o.Local.Damage == DataDamage.ToBeReplaced)
         {
             return Act(o, "releasing", $"gives the leader key up: {WhyDamaged(o)}", s_second,
@@ -164,6 +184,10 @@ public static partial class HaLoop
         var wakeIn = canCheck && idle < s_streamingGrace
             ? s_streamingGrace - idle + TimeSpan.FromMilliseconds(10)
             : s_second;
+        if (o.Local.IsStreaming && DecideSlotCopy(o, leads ? null : upstream) is { } copy)
+        {
+            return copy;
+        }
         return (leads, o.Local.IsStreaming) switch
         {
             (true, true) => Wait(o, "leads_standby", $"is the standby leader, and follows {upstream}"),

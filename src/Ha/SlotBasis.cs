@@ -54,6 +54,7 @@ public sealed record SlotBasis(ClusterSnapshot Cluster, bool DcsIsSilent)
         Lsn = o.Local.WalPosition,
         ReplayLsn = o.Local.ReplayedLsn,
         PostmasterStart = o.Local.PostmasterStart,
+        Remote = RemotePrimary.Of(o),
         Report = o.LogicalSlots,
         DcsIsSilent = DcsIsSilent,
         Now = o.Now,

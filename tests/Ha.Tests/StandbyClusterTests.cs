@@ -244,6 +244,34 @@ public sealed class StandbyClusterTests
         Decides(o, "synchronous", new HaAction.DeleteSync(60));
     }
 
+    /// <summary>The agent that has stopped it may have been killed since: the next one finds its data alone.</summary>
+    [Fact]
+    public void A_primary_that_has_ended_cleanly_tells_where_before_it_starts_to_follow()
+    {
+        var ended = Leader(s_wasPrimary with { ShutdownEnd = new Lsn(300) });
+        var control = ended.Local.Control!;
+        var publish = new HaAction.PublishEnd(new Lsn(300), control);
+
+        Decides(ended, "compares", publish, new HaAction.CheckDivergence(null));
+        var compared = ended with { Memory = ended.Memory with { DivergenceCheckedAt = ended.Now } };
+        Decides(compared, "starts_standby_leader", publish, new HaAction.StartStandby(s_remote));
+        Decides(Told(compared, "0/12C", control.Timeline), "starts_standby_leader",
+            new HaAction.StartStandby(s_remote));
+        Decides(Told(compared, "0/12C", control.Timeline + 1), "starts_standby_leader", publish,
+            new HaAction.StartStandby(s_remote));
+        Decides(compared with { Local = compared.Local with { HasRecoverySignal = true } }, "starts_standby_leader",
+            new HaAction.StartStandby(s_remote));
+    }
+
+    private static Observation Told(Observation o, string lsn, uint timeline) => o with
+    {
+        Cluster = o.Cluster! with
+        {
+            RoutingKeys = o.Cluster.RoutingKeys.SetItem(ClusterKeys.Demotion,
+                new CleanDemotion(Lsn.Parse(lsn), timeline, o.Local.Control!.SystemId, "a", "").Write()),
+        },
+    };
+
     [Fact]
     public void A_member_that_lacks_WAL_may_lead_as_the_remote_primary_has_it()
     {

@@ -8,9 +8,9 @@ namespace Routing.Integration.Tests;
 /// <summary>Two clusters, of which one follows the other: each with its own etcd, as in two data centres.</summary>
 public sealed class StandbyClusterTests
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan s_patience = TwoDataCentres.Patience;
 
-    private static readonly int s_nodes = Environment.GetEnvironmentVariable("ROUTING_TEST_FULL") is "1" ? 3 : 2;
+    private static readonly int s_nodes = TwoDataCentres.IsFull ? 3 : 2;
 
     /// <summary>
     /// The commands of <c>docs/standby-cluster.md</c>, in its order: the side, and what is run there.
@@ -42,16 +42,16 @@ public sealed class StandbyClusterTests
         await FollowsAsync(b, counter);
 
         // A failover on the standby side.
-        var standbyLeader = await StandbyLeaderAsync(b);
+        var standbyLeader = await TwoDataCentres.StandbyLeaderAsync(b);
         await standbyLeader.KillAsync();
-        var next = await StandbyLeaderAsync(b, not: standbyLeader);
+        var next = await TwoDataCentres.StandbyLeaderAsync(b, not: standbyLeader);
         standbyLeader.Start();
         await counter.MoreAsync(20);
         await FollowsAsync(b, counter);
         Assert.Equal((200, 200, 503), (await next.StatusAsync("/standby-leader"), await next.StatusAsync("/leader"),
             await next.StatusAsync("/primary")));
         await DoesAsync(b, "b$ switchover");
-        next = await StandbyLeaderAsync(b, not: next);
+        next = await TwoDataCentres.StandbyLeaderAsync(b, not: next);
         await a.HealthyAsync(s_patience);
 
         // By mistake: the section is taken away while the other side is the primary.
@@ -61,7 +61,7 @@ public sealed class StandbyClusterTests
             "the standby leader is not promoted", s_patience);
         Assert.Equal((200, 503), (await next.StatusAsync("/standby-leader"), await next.StatusAsync("/primary")));
         var (code, _) = await next.SendAsync(
-            "PATCH", "/config", new JsonObject { ["standby_cluster"] = SectionFor(a) });
+            "PATCH", "/config", new JsonObject { ["standby_cluster"] = TwoDataCentres.SectionFor(a) });
         Assert.Equal(200, code);
         await FollowsAsync(b, counter);
         var rewinds = a.Nodes.Sum(node => node.CountInLog("[rewinds]"));
@@ -71,7 +71,7 @@ public sealed class StandbyClusterTests
         Assert.Contains("still is the primary", why, StringComparison.Ordinal);
 
         // The switch: one command on each side.
-        var told = await DoesAsync(a, "a$ demote-cluster", values: Remote(b));
+        var told = await DoesAsync(a, "a$ demote-cluster", values: TwoDataCentres.OptionsFor(b));
         var command = told.Split('\n').Single(line => line.Contains("promote-cluster", StringComparison.Ordinal));
         await DoesAsync(b, "b$ promote-cluster", values: command.Trim().Split(' ')[2..]);
 
@@ -126,74 +126,16 @@ public sealed class StandbyClusterTests
         },
     });
 
-    private static async Task<TestCluster> StartStandbySideAsync(TestCluster a)
-    {
-        var b = await TestCluster.PrepareAsync(new TestClusterOptions
+    private static Task<TestCluster> StartStandbySideAsync(TestCluster a) => TwoDataCentres.StartFollowerAsync(
+        new TestClusterOptions
         {
             Nodes = s_nodes,
             Dcs = new JsonObject
             {
-                ["standby_cluster"] = SectionFor(a),
-                ["slots"] = new JsonObject { ["other_side"] = new JsonObject { ["type"] = "physical" } },
+                ["standby_cluster"] = TwoDataCentres.SectionFor(a),
+                ["slots"] = TwoDataCentres.SlotsWith(),
             },
         });
-        try
-        {
-            b.StartMissing();
-            await StandbyLeaderAsync(b);
-            return b;
-        }
-        catch
-        {
-            await b.DisposeAsync();
-            throw;
-        }
-    }
-
-    private static JsonObject SectionFor(TestCluster other) => new()
-    {
-        ["host"] = string.Join(',', other.Nodes.Select(node => node.Machine.Address)),
-        ["port"] = string.Join(',', other.Nodes.Select(node => node.Port)),
-        ["primary_slot_name"] = "other_side",
-    };
-
-    private static string[] Remote(TestCluster other)
-    {
-        var section = SectionFor(other);
-        return ["--host", (string)section["host"]!, "--port", (string)section["port"]!];
-    }
-
-    /// <summary>Waits until one is the standby leader and every other started member streams from it.</summary>
-    private static async Task<TestNode> StandbyLeaderAsync(TestCluster cluster, TestNode? not = null)
-    {
-        TestNode? found = null;
-        await cluster.UntilAsync(
-            async () =>
-            {
-                if (await cluster.LeaderNameAsync() is not { } name || name == not?.Name)
-                {
-                    return false;
-                }
-                found = cluster[name];
-                if (await found.GetAsync("/patroni") is not { } status || (string?)status["role"] != "standby_leader"
-                    || (string?)status["state"] != "running"
-                    || (string?)(await cluster.Keys.GetAsync($"members/{name}"))?.Json["role"] != "standby_leader")
-                {
-                    return false;
-                }
-                foreach (var node in cluster.ReplicasOf(found))
-                {
-                    if (await node.GetAsync("/patroni") is not { } other
-                        || (string?)other["replication_state"] != "streaming" || (string?)other["role"] != "replica")
-                    {
-                        return false;
-                    }
-                }
-                return true;
-            },
-            "a standby leader leads, and the others stream", s_patience);
-        return found!;
-    }
 
     /// <summary>Every started member of the cluster gets what was acknowledged by now.</summary>
     private static async Task FollowsAsync(TestCluster cluster, Counter counter)

@@ -76,8 +76,8 @@ internal sealed partial class SimPostgres
         LongVerbBegins?.Invoke("a copy of slots");
         await Delay(2, 100, cancellationToken);
         if (plan.Leader.Address is not { } address
-            || network.ServerAt(address.Port) is not { AcceptsWrites: true } source
-            || !Reaches(source))
+            || network.ServerAt(address.Port) is not { } source || !Reaches(source)
+            || !(source.AcceptsWrites || plan.SourceIsStandby))
         {
             return StepResult.Failed($"{plan.Leader.Name} cannot be reached");
         }

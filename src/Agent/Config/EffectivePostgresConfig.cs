@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Routing.Cluster;
+using Routing.Ha;
 using Routing.Settings.Postgres;
 
 namespace Routing.Agent.Config;
@@ -113,7 +114,7 @@ public static class EffectivePostgresConfig
     /// feedback: from this member, or through it.
     /// </summary>
     private static bool MayNeedFeedback(AgentSettings settings, DynamicConfig dynamicConfig) =>
-        dynamicConfig is { UseSlots: true, StandbyCluster: null }
+        dynamicConfig.UseSlots && (dynamicConfig.StandbyCluster is null || HaLoop.RemoteOf(dynamicConfig) is not null)
         && dynamicConfig.PermanentSlots.Values.Any(slot => slot.IsLogical) && !new MemberTags(settings.Tags).NoStream;
 
     private static IEnumerable<KeyValuePair<string, string>> Free(

@@ -77,7 +77,7 @@ internal sealed class DemotionJob(
         }
         if (demote.Mode == DemoteMode.ToStandby)
         {
-            return await PublishEndAsync(run, cancellationToken);
+            return await TellEndAsync(cancellationToken);
         }
         if (leads && !released && demote.Mode is DemoteMode.Graceful or DemoteMode.Shutdown or DemoteMode.Immediate)
         {
@@ -92,22 +92,15 @@ internal sealed class DemotionJob(
     }
 
     /// <summary>
-    /// Publishes where this primary's WAL has ended: the remote cluster, which is to be promoted, needs WAL up to
-    /// there. This member keeps the leader key: it has all WAL, and goes on as the standby leader.
+    /// Where this primary's WAL has ended. This member keeps the leader key: it has all WAL, and goes on as the standby
+    /// leader, which publishes the position before it starts.
     /// </summary>
-    private async Task<(JobResult, string)> PublishEndAsync(PerformedRun run, CancellationToken cancellationToken)
+    private async Task<(JobResult, string)> TellEndAsync(CancellationToken cancellationToken)
     {
         var local = await postgres.ObserveAsync(cancellationToken);
-        if (local is not { ShutdownEnd: { } end, Control: { } control })
-        {
-            return (JobResult.Done, "PostgreSQL did not end cleanly: where its WAL ends is not known");
-        }
-        await release.PublishAsync(control.Checkpoint, run, cancellationToken);
-        var demotion = new CleanDemotion(
-            end, control.Timeline, control.SystemId, run.Observation.Self, IsoTime.FormatUtc(time.GetUtcNow()));
-        var written = await keys.WriteDemotionAsync(demotion, cancellationToken);
-        return (JobResult.Done, $"the WAL ends at {end} on timeline {control.Timeline}"
-            + (written.IsDone ? "" : $", which could not be published: {written.Problem}"));
+        return (JobResult.Done, local is { ShutdownEnd: { } end, Control: { } control }
+            ? $"the WAL ends at {end} on timeline {control.Timeline}"
+            : "PostgreSQL did not end cleanly: where its WAL ends is not known");
     }
 
     private StopPlan PlanOf(DemoteMode mode, PerformedRun run) => mode switch

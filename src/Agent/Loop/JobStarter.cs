@@ -105,7 +105,9 @@ internal sealed class JobStarter(
                     ? await RewindAsync(primary, p, t)
                     : (JobResult.CannotTell, "no server of the remote cluster answers")),
             HaAction.CopySlots copy => (JobKind.CopySlots, async (p, t) =>
-                End(await postgres.CopySlotsAsync(PlanOf(copy, members[copy.Leader], run.Config), p, t))),
+                await SourceAsync(copy.Leader, members, run, t) is { } source
+                    ? End(await postgres.CopySlotsAsync(PlanOf(copy, source, run), p, t))
+                    : (JobResult.CannotTell, "no server of the remote cluster answers")),
             HaAction.Restore restore => (JobKind.Restore, async (p, t) =>
                 End(await postgres.RestoreAsync(
                     new RestorePlan(restore.Request) { OnCopied = ((IProgress<CopyProgress>)p).Report }, p, t))),
@@ -119,8 +121,15 @@ internal sealed class JobStarter(
     private static StartPlan Told(StartPlan plan, IJobProgress progress) =>
         plan with { Progress = progress, OnReplayed = ((IProgress<CopyProgress>)progress).Report };
 
-    private static SlotCopyPlan PlanOf(HaAction.CopySlots copy, Member leader, DynamicConfig config) => new(
-        leader, config.PermanentSlots.RemoveRange(config.PermanentSlots.Keys.Except(copy.Names)), copy.Upstream);
+    private static SlotCopyPlan PlanOf(HaAction.CopySlots copy, Member source, PerformedRun run)
+    {
+        var permanent = run.Config.PermanentSlots;
+        return new SlotCopyPlan(source, permanent.RemoveRange(permanent.Keys.Except(copy.Names)), copy.Upstream)
+        {
+            SourceIsStandby = copy.Leader is not null && run.Observation.IsStandbyCluster,
+            Role = copy.Leader is null ? Role.StandbyLeader : Role.Replica,
+        };
+    }
 
     private static ClonePlan PlanOf(HaAction.CopyMember copy, Member? source, IProgress<CopyProgress> progress) =>
         new(source)

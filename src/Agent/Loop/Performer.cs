@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Routing.Agent.Postgres;
 using Routing.Agent.Status;
 using Routing.Cluster;
+using Routing.Cluster.Text;
 using Routing.Dcs;
 using Routing.Ha;
 
@@ -88,6 +89,14 @@ internal sealed class Performer(
                 return (kept.Outcome == LeaseOutcome.Held, learned);
             case HaAction.ReleaseLeader give:
                 return Report(action, await release.ReleaseAsync(give.Optime, run, cancellationToken), learned);
+            case HaAction.PublishEnd ended:
+                await release.PublishAsync(ended.Control.Checkpoint, run, cancellationToken);
+                var (_, told) = Report(action, await keys.WriteDemotionAsync(
+                    new CleanDemotion(
+                        ended.End, ended.Control.Timeline, ended.Control.SystemId, run.Observation.Self,
+                        IsoTime.FormatUtc(time.GetUtcNow())),
+                    cancellationToken), learned);
+                return (true, told);
             case HaAction.RaceInitialize:
                 return await keys.RaceInitializeAsync(cancellationToken) is { } race
                     ? (race.IsDone,

@@ -151,12 +151,19 @@ internal sealed record StopPlan(StopMode Mode, bool Checkpoint = false, TimeSpan
     public Func<Lsn, CancellationToken, ValueTask>? OnShutdownCheckpoint { get; init; }
 }
 
-/// <summary>A copy of logical slots from the leader to this standby.</summary>
-/// <param name="Leader">The leader.</param>
+/// <summary>A copy of logical slots from the leader, or from the remote primary, to this standby.</summary>
+/// <param name="Leader">The leader, or the remote primary.</param>
 /// <param name="Slots">The slots by name, as they are configured.</param>
 /// <param name="Upstream">Where this standby streams from.</param>
 internal sealed record SlotCopyPlan(
-    Member Leader, ImmutableSortedDictionary<string, PermanentSlot> Slots, Upstream? Upstream);
+    Member Leader, ImmutableSortedDictionary<string, PermanentSlot> Slots, Upstream? Upstream)
+{
+    /// <summary>The leader is that of a standby cluster: its slots are copies, too.</summary>
+    public bool SourceIsStandby { get; init; }
+
+    /// <summary>The role of this member, for the callback.</summary>
+    public Role Role { get; init; } = Role.Replica;
+}
 
 /// <summary>Work on logical slots that the loop does not wait for.</summary>
 /// <param name="Actions">Logical slots to make or to advance.</param>
@@ -305,7 +312,7 @@ internal interface IPostgres
     /// <summary>Makes and advances logical slots, and asks the leader about its own. Beside all other verbs.</summary>
     Task<LogicalSlotOutcome> WorkOnLogicalSlotsAsync(LogicalSlotJob job, CancellationToken cancellationToken);
 
-    /// <summary>Copies logical slots from the leader, and restarts this standby to load them.</summary>
+    /// <summary>Copies logical slots from another server, and restarts this standby to load them.</summary>
     Task<StepResult> CopySlotsAsync(
         SlotCopyPlan plan, IProgress<string> progress, CancellationToken cancellationToken);
 

@@ -82,6 +82,9 @@ public sealed record SlotObservation
     /// <summary>When the local server was started.</summary>
     public DateTimeOffset? PostmasterStart { get; init; }
 
+    /// <summary>Leader of a standby cluster: the server that it streams from; null: none now.</summary>
+    public RemotePrimary? Remote { get; init; }
+
     /// <summary>What the work on logical slots, which goes on beside the loop, has found out.</summary>
     public LogicalSlotReport Report { get; init; } = LogicalSlotReport.None;
 
@@ -122,6 +125,12 @@ public sealed record SlotMemory(bool WasLeader, ImmutableSortedDictionary<string
     /// </summary>
     public ImmutableSortedDictionary<string, uint> LeaderXmins { get; init; } =
         ImmutableSortedDictionary<string, uint>.Empty.WithComparers(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Member of a standby cluster: since when the source of a logical slot's copy has been without that slot.
+    /// </summary>
+    public ImmutableSortedDictionary<string, TimeSpan> Lacking { get; init; } =
+        ImmutableSortedDictionary<string, TimeSpan>.Empty.WithComparers(StringComparer.Ordinal);
 
     /// <summary>Nothing is remembered.</summary>
     public static readonly SlotMemory Empty =

@@ -8,17 +8,23 @@ namespace Routing.Ha.Slots;
 /// </summary>
 public static class SlotPlanner
 {
+    /// <summary>
+    /// A slot on disk may be this many bytes behind what its consumer had at the clean end of a primary: one segment.
+    /// </summary>
+    private const ulong MostBehindAtSwitch = 16 << 20;
+
     /// <summary>What to do now. A slot that is dropped because it is wrong is created by the next run.</summary>
     public static SlotPlan Plan(SlotObservation o)
     {
         var retained = RetainedSlots.Update(o);
         var problems = ImmutableArray.CreateBuilder<string>();
         var wanted = WantedSlots.Find(o, retained.Names, problems);
+        var memory = SlotSource.NoteLacking(o, wanted, retained.Memory);
         var present = o.Slots.ToDictionary(slot => slot.Name, StringComparer.Ordinal);
         var actions = ImmutableArray.CreateBuilder<SlotAction>();
         foreach (var slot in o.Slots.OrderBy(slot => slot.Name, StringComparer.Ordinal))
         {
-            if (Drop(o, slot, wanted) is { } reason)
+            if (Drop(o, slot, wanted, memory) is { } reason)
             {
                 if (slot.Active)
                 {
@@ -41,7 +47,7 @@ public static class SlotPlanner
                 actions.Add(action);
             }
         }
-        var readiness = SlotReadiness.Update(o, wanted, retained.Memory);
+        var readiness = SlotReadiness.Update(o, wanted, memory);
         return new SlotPlan(
             actions.ToImmutable(),
             o.IsLeader ? Published(o, wanted, present) : null,
@@ -57,7 +63,8 @@ public static class SlotPlanner
 
     /// <summary>Why the slot has to go, or null.</summary>
     private static string? Drop(
-        SlotObservation o, ReplicationSlot slot, ImmutableSortedDictionary<string, WantedSlot> wanted)
+        SlotObservation o, ReplicationSlot slot, ImmutableSortedDictionary<string, WantedSlot> wanted,
+        SlotMemory memory)
     {
         if (o.Config.Pause || o.DcsIsSilent || slot.Temporary
             || o.Config.IgnoreSlots.Any(matcher => Matches(matcher, slot)))
@@ -87,13 +94,17 @@ public static class SlotPlanner
         {
             return slot.Database != want.Database || slot.Plugin != want.Plugin
                 ? "its database or plugin is another one"
+                : memory.Lacking.TryGetValue(slot.Name, out var since) && o.Now - since >= o.Config.MemberSlotsTtl
+                ? "the remote cluster has no such slot"
                 : null;
         }
         if (slot.RestartLsn is null && !slot.Active)
         {
             return "it reserves no WAL";
         }
-        return slot.Xmin is not null && !want.IsStreamedHere && o.Cluster.LeaderMember?.Role == Role.Primary
+        return HoldsVacuum(slot) && (want.IsStreamedHere
+            ? want.IsPermanent && IsLeftBySwitch(o, slot)
+            : o.Cluster.LeaderMember?.Role == (o.Config.StandbyCluster is null ? Role.Primary : Role.StandbyLeader))
             ? "it holds back vacuum, and nobody streams from it here"
             : null;
     }
@@ -108,14 +119,25 @@ public static class SlotPlanner
         {
             return new SlotAction.CreatePhysical(want.Name, want.Reason);
         }
-        // A standby copies it from the leader (SlotCopies).
-        return o.IsPrimary
+        // A standby copies it from the leader, the leader of a standby cluster from the remote primary (SlotCopies).
+        return o.IsPrimary && o.Config.StandbyCluster is null
             ? new SlotAction.CreateLogical(want.Name, want.Database!, want.Plugin!,
                 o.Cluster.Status.Slots.ContainsKey(want.Name)
                     ? "permanent; the leader before had it, and its consumers have to be set up anew"
                     : want.Reason)
             : null;
     }
+
+    private static bool HoldsVacuum(ReplicationSlot slot) => slot.Xmin is not null || slot.CatalogXmin is not null;
+
+    /// <summary>
+    /// After a switch of two clusters the slot through which the other side streamed still has what its feedback asked
+    /// for; by the feedback of this side it would hold back vacuum on the new primary for ever. It is made anew. One
+    /// whose consumer was away at the switch keeps its position, and so its WAL.
+    /// </summary>
+    private static bool IsLeftBySwitch(SlotObservation o, ReplicationSlot slot) =>
+        o.Config.StandbyCluster is not null && !o.IsPrimary && !slot.Active && slot.RestartLsn is { } restart
+        && o.Cluster.Demotion is { } demotion && demotion.Lsn.BytesAheadOf(restart) <= MostBehindAtSwitch;
 
     private static SlotAction.Advance? Advance(SlotObservation o, WantedSlot want, ReplicationSlot slot)
     {
@@ -126,17 +148,18 @@ public static class SlotPlanner
         }
         if (want.IsLogical)
         {
-            if (o.IsPrimary || o.IsLeader || !slot.IsLogical)
+            if (o.IsPrimary || !slot.IsLogical || SlotSource.Positions(o) is not { } positions)
             {
                 return null;
             }
             return !slot.Active && !o.Report.Broken.Contains(slot.Name)
-                && o.Cluster.Status.Slots.TryGetValue(slot.Name, out var published)
+                && positions.TryGetValue(slot.Name, out var published)
                 && Least(published, o.ReplayLsn) is var to && slot.ConfirmedFlushLsn is { } confirmed && to > confirmed
-                ? new SlotAction.Advance(slot.Name, slot.Database, to, "the leader's consumer went on")
+                ? new SlotAction.Advance(slot.Name, slot.Database, to,
+                    o.IsLeader ? "the remote primary's consumer went on" : "the leader's consumer went on")
                 : null;
         }
-        if (slot.IsLogical || want.IsStreamedHere || slot.Active || slot.Xmin is not null
+        if (slot.IsLogical || want.IsStreamedHere || slot.Active || HoldsVacuum(slot)
             || slot.RestartLsn is not { } restart)
         {
             return null;
@@ -188,7 +211,7 @@ public static class SlotPlanner
     /// </summary>
     private static bool NeedsFeedback(SlotObservation o)
     {
-        if (o.Tags.NoStream || !o.Config.UseSlots || o.Config.StandbyCluster is not null
+        if (o.Tags.NoStream || !o.Config.UseSlots || !SlotSource.CanFollow(o.Config)
             || !o.Config.PermanentSlots.Values.Any(slot => slot.IsLogical))
         {
             return false;

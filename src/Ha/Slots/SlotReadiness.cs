@@ -20,19 +20,21 @@ internal static class SlotReadiness
     {
         if (o.IsPrimary)
         {
-            return ([], null, memory with { Ground = null, Ready = SlotMemory.Empty.Ready,
-                LeaderXmins = SlotMemory.Empty.LeaderXmins });
+            return ([], null, Forget(memory, null));
         }
         var copies = o.Slots.Where(slot => IsCopy(o, slot, wanted)).ToList();
-        if (o.DcsIsSilent || o.Cluster.Leader is not { } leader || leader.Holder == o.Self)
+        if (o.Config.StandbyCluster is not null && !o.IsLeader)
+        {
+            // Nobody but its leader is promoted: whoever will lead asks the remote primary then.
+            return (Unready(copies, SlotMemory.Empty.Ready), null, Forget(memory, null));
+        }
+        if (o.DcsIsSilent || o.Cluster.Leader is not { } leader || SlotSource.GroundOf(o) is not { } ground)
         {
             return (Unready(copies, memory.Ready), null, memory);
         }
-        var ground = new SlotGround(leader.Holder, leader.Term, o.PostmasterStart);
         if (memory.Ground != ground)
         {
-            memory = memory with { Ground = ground, Ready = SlotMemory.Empty.Ready,
-                LeaderXmins = SlotMemory.Empty.LeaderXmins };
+            memory = Forget(memory, ground);
         }
         memory = memory with { Ready = memory.Ready.Intersect(copies.Select(slot => slot.Name)) };
         if (o.Report.Answer is { PhysicalCatalogXmin: { } kept } answer && answer.Ground == ground)
@@ -40,11 +42,22 @@ internal static class SlotReadiness
             memory = Absorb(memory, copies, answer, kept);
         }
         var unready = Unready(copies, memory.Ready);
+        if (o.Remote is { } remote)
+        {
+            var names = wanted.Values.Where(want => want.IsLogical).Select(want => want.Name).ToImmutableArray();
+            return (unready,
+                names.IsEmpty ? null : new LeaderSlotQuestion(ground, remote.Address, remote.SlotName, names), memory);
+        }
         return (unready, unready.IsEmpty || o.Cluster.LeaderMember?.Address is not { } address
             ? null
             : new LeaderSlotQuestion(ground, address, SlotOnLeader(o, leader.Holder),
                 [.. unready.Where(name => !memory.LeaderXmins.ContainsKey(name))]), memory);
     }
+
+    private static SlotMemory Forget(SlotMemory memory, SlotGround? ground) => memory with
+    {
+        Ground = ground, Ready = SlotMemory.Empty.Ready, LeaderXmins = SlotMemory.Empty.LeaderXmins,
+    };
 
     private static SlotMemory Absorb(
         SlotMemory memory, List<ReplicationSlot> copies, LeaderSlotAnswer answer, uint kept)

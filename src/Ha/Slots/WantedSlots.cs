@@ -96,7 +96,7 @@ internal static class WantedSlots
             {
                 continue;
             }
-            if (slot.IsLogical && (o.Config.StandbyCluster is not null || IsBehindNoStream(o)))
+            if (slot.IsLogical && (!SlotSource.CanFollow(o.Config) || IsBehindNoStream(o)))
             {
                 continue;
             }

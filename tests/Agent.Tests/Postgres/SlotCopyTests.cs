@@ -46,6 +46,12 @@ public sealed class SlotCopyTests
         var here = (await standby.UntilAsync(seen => seen.IsStreaming)).Slots.Single(slot => slot.Name == "cdc");
         Assert.Equal((true, "postgres", "test_decoding"), (here.IsLogical, here.Database, here.Plugin));
 
+        // A standby has slots to copy as well, where it leads a standby cluster; its own ones are as good as any.
+        var own = await CopyAsync(standby, standby, "cdc", s_decoding, upstream: primary);
+        Assert.True(own.Ok, own.Detail);
+        Assert.Equal(here.ConfirmedFlushLsn, (await standby.UntilAsync(seen => seen.IsStreaming))
+            .Slots.Single(slot => slot.IsLogical).ConfirmedFlushLsn);
+
         await primary.ExecuteAsync("INSERT INTO t VALUES (1)");
         Assert.Equal("1", await SeenAsync(primary, "get"));
         var confirmed = Lsn.Parse(await primary.ValueAsync(
@@ -129,6 +135,10 @@ public sealed class SlotCopyTests
 
         Assert.True(answer!.HasPhysicalSlot);
         Assert.Equal(["cdc"], answer.CatalogXmins.Keys);
+        Assert.Equal(["cdc"], answer.Confirmed.Keys);
+        // A standby tells nothing: its slots are copies.
+        Assert.Null((await standby.Server.WorkOnLogicalSlotsAsync(
+            new LogicalSlotJob([], question with { Address = standby.Address }), Cancellation)).Answer);
         Assert.False(gone.Answer!.HasPhysicalSlot);
         Assert.Contains("has no slot nothing", Assert.Single(gone.Problems), StringComparison.Ordinal);
     }
@@ -148,11 +158,12 @@ public sealed class SlotCopyTests
         Assert.Throws<InvalidDataException>(() => SlotState.Parse([.. file, 0]));
     }
 
-    private static Task<StepResult> CopyAsync(TestNode from, TestNode to, string name, PermanentSlot slot) =>
+    private static Task<StepResult> CopyAsync(
+        TestNode from, TestNode to, string name, PermanentSlot slot, TestNode? upstream = null) =>
         to.Server.CopySlotsAsync(
             new SlotCopyPlan(
                 from.Member, ImmutableSortedDictionary<string, PermanentSlot>.Empty.Add(name, slot),
-                new Upstream(from.Address, to.Name)),
+                new Upstream((upstream ?? from).Address, to.Name)) { SourceIsStandby = upstream is not null },
             to.Progress, Cancellation);
 
     private static Task<string?> SeenAsync(TestNode node, string verb) => node.ValueAsync(

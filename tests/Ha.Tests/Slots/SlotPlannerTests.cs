@@ -16,6 +16,8 @@ public sealed class SlotPlannerTests
             DynamicConfig.Default.PermanentSlots.Add("cdc", new PermanentSlot(true, "app", "pgoutput", null)),
     };
 
+    private static readonly StandbyClusterConfig s_archive = new(null, null, "fetch %f %p", null, [], null, null);
+
     [Fact]
     public void Leader_has_a_slot_for_every_other_member()
     {
@@ -153,8 +155,7 @@ public sealed class SlotPlannerTests
         Assert.True(NeedsFeedback(With(barred, "c", "replicatefrom: \"b\"")));
         Assert.True(NeedsFeedback(Leader("a", "b") with { Config = s_logical }));   // it may be a standby next
         Assert.False(NeedsFeedback(Leader("a", "b") with { Config = s_logical with { UseSlots = false } }));
-        Assert.False(NeedsFeedback(Leader("a", "b") with { Config =
-            s_logical with { StandbyCluster = new StandbyClusterConfig("h", null, null, null, [], null, null) } }));
+        Assert.False(NeedsFeedback(Leader("a", "b") with { Config = s_logical with { StandbyCluster = s_archive } }));
 
         static bool NeedsFeedback(SlotObservation o) => SlotPlanner.Plan(o).NeedsHotStandbyFeedback;
     }
@@ -194,12 +195,9 @@ public sealed class SlotPlannerTests
     }
 
     [Fact]
-    public void Standby_cluster_and_archive_replicas_have_no_logical_slots()
+    public void What_replays_from_an_archive_has_no_logical_slots()
     {
-        var standby =
-            s_logical with { StandbyCluster = new StandbyClusterConfig("h", null, null, null, [], null, null) };
-
-        Check(Leader("a") with { Config = standby, IsPrimary = false }, "");
+        Check(Leader("a") with { Config = s_logical with { StandbyCluster = s_archive }, IsPrimary = false }, "");
         Check(
             Publish(Replica("b", leader: "a", "a") with { Config = s_logical, Slots = [Physical("a", 1)],
                 Tags = Tags("nostream: true") }, ("cdc", 1)), "");

@@ -37,40 +37,61 @@ internal sealed class LeaderSlots : IAsyncDisposable
         new(await ServerSession.OpenAsync(
             address, users.RewindOrSuperuser, database, "Patroni", ServerSession.Heartbeat, cancellationToken));
 
-    /// <summary>What a standby has to know of them.</summary>
+    /// <summary>What a standby has to know of them; null: the server is a standby itself, and knows nothing.</summary>
     /// <exception cref="NpgsqlException">It did not answer, or refused us.</exception>
-    public async Task<LeaderSlotAnswer> AnswerAsync(LeaderSlotQuestion question, CancellationToken cancellationToken)
+    public async Task<LeaderSlotAnswer?> AnswerAsync(LeaderSlotQuestion question, CancellationToken cancellationToken)
     {
+        var confirmed = ImmutableSortedDictionary.CreateBuilder<string, Lsn>(StringComparer.Ordinal);
         var xmins = ImmutableSortedDictionary.CreateBuilder<string, uint>(StringComparer.Ordinal);
-        var hasPhysical = false;
+        var (isPrimary, hasPhysical) = (false, false);
         uint? physical = null;
+        var names = List([.. question.Names, .. question.PhysicalSlot is { } own ? [own] : Array.Empty<string>()]);
         await using var command = new NpgsqlCommand(
             $"""
-            SELECT slot_name::text, slot_type = 'physical', catalog_xmin::text FROM pg_replication_slots
-             WHERE NOT pg_is_in_recovery() AND slot_name = ANY({List([.. question.Names, question.PhysicalSlot])})
+            SELECT slot_name::text, slot_type = 'physical', catalog_xmin::text, confirmed_flush_lsn::text
+              FROM (SELECT WHERE NOT pg_is_in_recovery()) AS is_primary
+              LEFT JOIN pg_replication_slots ON slot_name = ANY({names})
             """, _session.Connection);
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         while (await row.ReadAsync(cancellationToken))
         {
+            isPrimary = true;
+            if (row.IsDBNull(0))
+            {
+                continue;   // it has none of them
+            }
             uint? xmin = !row.IsDBNull(2) && uint.TryParse(row.GetString(2), out var value) ? value : null;
             if (row.GetBoolean(1))
             {
-                (hasPhysical, physical) = (true, xmin);
+                (hasPhysical, physical) = row.GetString(0) == question.PhysicalSlot ? (true, xmin)
+                    : (hasPhysical, physical);
             }
-            else if (xmin is { } known)
+            else
             {
-                xmins[row.GetString(0)] = known;
+                if (xmin is { } known)
+                {
+                    xmins[row.GetString(0)] = known;
+                }
+                confirmed[row.GetString(0)] = Lsn.TryParse(Text(row, 3), out var position) ? position : Lsn.Zero;
             }
         }
-        return new LeaderSlotAnswer(question.Ground, hasPhysical, physical, xmins.ToImmutable());
+        return isPrimary
+            ? new LeaderSlotAnswer(question.Ground, hasPhysical, physical, xmins.ToImmutable())
+            {
+                Confirmed = confirmed.ToImmutable(),
+            }
+            : null;
     }
 
     /// <summary>
     /// Reads these logical slots with their state files, as far as they exist and the server is a primary.
     /// </summary>
+    /// <param name="names">Their names.</param>
+    /// <param name="alsoOfStandby">Those of a standby as well.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="NpgsqlException">It did not answer, or refused us.</exception>
     public async Task<IReadOnlyList<LeaderSlot>> ReadAsync(
-        IEnumerable<string> names, CancellationToken cancellationToken)
+        IEnumerable<string> names, bool alsoOfStandby, CancellationToken cancellationToken)
     {
         var synced = ServerFeatures.HasSlotSync(Major) ? "failover" : "false";
         await using var command = new NpgsqlCommand(
@@ -79,7 +100,7 @@ internal sealed class LeaderSlots : IAsyncDisposable
                    wal_status IS NOT DISTINCT FROM 'lost', {synced},
                    pg_read_binary_file('pg_replslot/' || slot_name || '/state', 0, {SlotState.MaximumLength}, true)
               FROM pg_replication_slots
-             WHERE NOT pg_is_in_recovery() AND slot_type = 'logical' AND slot_name = ANY({List(names)})
+             WHERE {(alsoOfStandby ? "" : "NOT pg_is_in_recovery() AND ")}slot_type = 'logical' AND slot_name = ANY({List(names)})
              ORDER BY slot_name
             """, _session.Connection);
         var slots = new List<LeaderSlot>();

@@ -99,9 +99,12 @@ internal sealed partial class LogicalSlotWork(ServerContext context)
             await using var leader = await LeaderSlots.OpenAsync(
                 question.Address, context.Users, context.Settings.Postgres.Database, cancellationToken);
             var answer = await leader.AnswerAsync(question, cancellationToken);
-            outcome = outcome with { Answer = answer };
+            outcome = outcome with { Answer = answer ?? outcome.Answer };
             return answer switch
             {
+                null => outcome,
+                { HasPhysicalSlot: false } when question.PhysicalSlot is null => outcome.With(
+                    "standby_cluster has no primary_slot_name: it is not known whether copied logical slots could be used"),
                 { HasPhysicalSlot: false } => outcome.With(
                     $"{question.Ground.Leader} has no slot {question.PhysicalSlot} for this standby: it is not known "
                         + "whether its logical slots could be used after a failover"),

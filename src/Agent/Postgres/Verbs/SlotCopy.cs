@@ -71,7 +71,7 @@ internal sealed partial class SlotCopy(
                     + "the files of slots differ");
                 return [];
             }
-            found = await leader.ReadAsync(plan.Slots.Keys, cancellationToken);
+            found = await leader.ReadAsync(plan.Slots.Keys, plan.SourceIsStandby, cancellationToken);
         }
         notes.AddRange(plan.Slots.Keys.Where(name => found.All(slot => slot.Name != name))
             .Select(name => $"{name}: {plan.Leader.Name} has no such logical slot"));
@@ -170,7 +170,7 @@ internal sealed partial class SlotCopy(
             return StepResult.Failed($"did not start with the copied slots ({problem}); they were removed, and it "
                 + (outcome == StartOutcome.Failed ? "does not start without them either" : "runs without them"));
         }
-        callbacks.Start("on_restart", Role.Replica);
+        callbacks.Start("on_restart", plan.Role);
         return written.Count == 0
             ? StepResult.Failed(string.Join("; ", notes))
             : StepResult.Done(

@@ -1,16 +1,16 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using Npgsql;
-using Routing.TestKit;
 
-namespace Routing.Faults.Tests;
+namespace Routing.TestKit;
 
 /// <summary>
 /// Takes the changes of the writers' table from a logical slot, wherever the primary is. It confirms what it has seen
 /// afterwards, so that a lost connection may repeat changes and never costs one.
 /// </summary>
-internal sealed class LogicalConsumer : IAsyncDisposable
+public sealed class LogicalConsumer : IAsyncDisposable
 {
-    private readonly TestCluster _cluster;
+    private readonly ImmutableArray<TestCluster> _clusters;
     private readonly string _slot;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
@@ -20,7 +20,8 @@ internal sealed class LogicalConsumer : IAsyncDisposable
     private TestNode? _source;
     private int _fromSource;
 
-    private LogicalConsumer(TestCluster cluster, string slot) => (_cluster, _slot) = (cluster, slot);
+    private LogicalConsumer(string slot, ImmutableArray<TestCluster> clusters) =>
+        (_clusters, _slot) = (clusters, slot);
 
     /// <summary>Changes that came out of their order, or twice, over one connection.</summary>
     public IReadOnlyList<string> Disorder
@@ -34,9 +35,13 @@ internal sealed class LogicalConsumer : IAsyncDisposable
         }
     }
 
-    public static LogicalConsumer Start(TestCluster cluster, string slot)
+    /// <summary>Starts one on a cluster.</summary>
+    public static LogicalConsumer Start(TestCluster cluster, string slot) => Start(slot, cluster);
+
+    /// <summary>Starts one that takes changes wherever a primary is, in whichever cluster.</summary>
+    public static LogicalConsumer Start(string slot, params ImmutableArray<TestCluster> clusters)
     {
-        var consumer = new LogicalConsumer(cluster, slot);
+        var consumer = new LogicalConsumer(slot, clusters);
         consumer._work = Task.Run(consumer.RunAsync);
         return consumer;
     }
@@ -49,7 +54,7 @@ internal sealed class LogicalConsumer : IAsyncDisposable
         {
             from = _source == node ? _fromSource : 0;
         }
-        return _cluster.UntilAsync(
+        return _clusters[0].UntilAsync(
             () =>
             {
                 lock (_gate)
@@ -61,7 +66,7 @@ internal sealed class LogicalConsumer : IAsyncDisposable
     }
 
     /// <summary>Waits until every row of these clients on a node was seen.</summary>
-    public Task HasAllAsync(TestNode node, int afterClient) => _cluster.UntilAsync(
+    public Task HasAllAsync(TestNode node, int afterClient) => _clusters[0].UntilAsync(
         async () => (await MissingAsync(node, afterClient)).Count == 0,
         "the consumer has seen every row");
 
@@ -72,6 +77,7 @@ internal sealed class LogicalConsumer : IAsyncDisposable
         await _work;
     }
 
+    /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         await StopAsync();
@@ -103,7 +109,7 @@ internal sealed class LogicalConsumer : IAsyncDisposable
     {
         while (!_stop.IsCancellationRequested)
         {
-            foreach (var node in _cluster.Nodes.Where(node => node.IsStarted))
+            foreach (var node in _clusters.SelectMany(cluster => cluster.Nodes).Where(node => node.IsStarted))
             {
                 try
                 {
