@@ -48,15 +48,17 @@ internal static class TakeoverReview
         }
         if (ListensAtHome(server.ListenAddresses))
         {
-            lines.Add($"It listens on {server.ListenAddresses} alone, where no other host reaches it: name an address in "
-                + "postgresql.listen and connect_address before the agent starts, and that waits for a restart, too.");
+            lines.Add($"It listens on {server.ListenAddresses} alone, where no other host reaches it: name an address "
+                + "in postgresql.listen and connect_address before the agent starts, and that waits for a restart, "
+                + "too.");
         }
         return lines.ToImmutable();
     }
 
     private static bool ListensAtHome(string addresses) =>
         addresses.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is { Length: > 0 }
-            names && names.All(name => name is "localhost" or "::1" || name.StartsWith("127.", StringComparison.Ordinal));
+            names
+        && names.All(name => name is "localhost" or "::1" || name.StartsWith("127.", StringComparison.Ordinal));
 
     private static IEnumerable<string> Restarts(RunningServer server, JsonObject generated)
     {

@@ -1,6 +1,5 @@
 using Routing.Agent.Postgres;
 using Routing.Cluster;
-using Routing.Cluster.Text;
 using Routing.Ha;
 
 namespace Routing.Agent.Loop;

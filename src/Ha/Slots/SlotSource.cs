@@ -63,9 +63,9 @@ internal static class SlotSource
             .Select(slot => slot.Name).ToList();
         var lacking = memory.Lacking.RemoveRange(memory.Lacking.Keys.Except(copies));
         // A leader that is about to be one, or down, has published nothing.
-        var leads = o.IsLeader
+        var isTold = o.IsLeader
             || o.Cluster.LeaderMember is { Role: Role.StandbyLeader, State: PostgresState.Running };
-        if (o.DcsIsSilent || !leads || Positions(o) is not { } positions)
+        if (o.DcsIsSilent || !isTold || Positions(o) is not { } positions)
         {
             return memory with { Lacking = lacking };
         }

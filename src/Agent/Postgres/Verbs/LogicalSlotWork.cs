@@ -104,7 +104,8 @@ internal sealed partial class LogicalSlotWork(ServerContext context)
             {
                 null => outcome,
                 { HasPhysicalSlot: false } when question.PhysicalSlot is null => outcome.With(
-                    "standby_cluster has no primary_slot_name: it is not known whether copied logical slots could be used"),
+                    "standby_cluster has no primary_slot_name: it is not known whether copied logical slots could be "
+                        + "used"),
                 { HasPhysicalSlot: false } => outcome.With(
                     $"{question.Ground.Leader} has no slot {question.PhysicalSlot} for this standby: it is not known "
                         + "whether its logical slots could be used after a failover"),
