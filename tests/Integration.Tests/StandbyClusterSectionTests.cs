@@ -61,7 +61,7 @@ public sealed class StandbyClusterSectionTests
         var status = (await leader.GetAsync("/patroni"))!;
         Assert.Equal(("in archive recovery", 503), ((string?)status["replication_state"],
             await leader.StatusAsync("/primary")));
-        Assert.Single(await File.ReadAllLinesAsync(used));   // the other member is a copy of the leader
+        Assert.Single(File.ReadLines(used));   // the other member is a copy of the leader
 
         await primary.SqlAsync("INSERT INTO t VALUES (2)");
         await primary.SqlAsync("SELECT pg_switch_wal()");
