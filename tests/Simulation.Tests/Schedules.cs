@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using Xunit;
 
 namespace Routing.Simulation.Tests;
@@ -25,10 +26,15 @@ internal static class Schedules
         }
 
         var failures = new ConcurrentDictionary<int, string>();
+        var (prints, steps) = (0ul, 0L);
         Parallel.For(Replay.First, Replay.First + count, (seed, loop) =>
         {
             // Each schedule has one thread to itself; which one it is makes no difference.
-            if (new SimCluster(seed, optionsOf(seed)).Run() is { } violation)
+            var cluster = new SimCluster(seed, optionsOf(seed));
+            var found = cluster.Run();
+            Interlocked.Add(ref prints, cluster.Fingerprint());
+            Interlocked.Add(ref steps, cluster.World.Steps);
+            if (found is { } violation)
             {
                 failures[seed] = violation;
                 if (failures.Count >= Most)
@@ -37,6 +43,8 @@ internal static class Schedules
                 }
             }
         });
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{count} schedules from {Replay.First} on: {steps} steps, fingerprint {prints:x16}"));
         if (!failures.IsEmpty)
         {
             var list = string.Join('\n',

@@ -181,6 +181,20 @@ internal sealed class SimCluster
         SimNode? Deaf() => Nodes.Find(node => node.Agent is SimAgent { Orders.Open: not null });
     }
 
+    /// <summary>
+    /// Differs wherever the schedule took another course. After its end, and once: it draws one more random number.
+    /// </summary>
+    public ulong Fingerprint()
+    {
+        var print = 14_695_981_039_346_656_037;   // FNV-1a
+        foreach (var part in (ReadOnlySpan<long>)
+            [Seed, World.Steps, World.Now, World.Random.NextInt64(), Dcs.Snapshot.Revision, Invariants.Acknowledged])
+        {
+            print = unchecked((print ^ (ulong)part) * 1_099_511_628_211);
+        }
+        return print;
+    }
+
     public SimNode AddNode()
     {
         var node = new SimNode(this, ((char)('a' + Nodes.Count)).ToString(), 5001 + Nodes.Count)
