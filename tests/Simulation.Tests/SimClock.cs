@@ -48,6 +48,10 @@ internal sealed class SimClock(NodeTime time, SimProcess? process) : TimeProvide
         private int _winding;
         private TimeSpan _period;
 
+        private NodeTime Time => time;
+
+        private SimProcess? Process => process;
+
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
             var winding = ++_winding;
@@ -67,31 +71,8 @@ internal sealed class SimClock(NodeTime time, SimProcess? process) : TimeProvide
             return ValueTask.CompletedTask;
         }
 
-        /// <param name="due">By the node's own time: should that stand still meanwhile, the timer waits longer.</param>
-        /// <param name="winding">The setting that it belongs to.</param>
-        private void Schedule(long due, int winding) => time.World.At(time.Until(due), () =>
-        {
-            if (winding != _winding)
-            {
-                return;
-            }
-            if (time.IsFrozen)
-            {
-                time.WhenItGoesOn(() => Schedule(due, winding));
-            }
-            else if (time.Now < due - 1)
-            {
-                Schedule(due, winding);
-            }
-            else if (process is null)
-            {
-                Fire(winding);
-            }
-            else
-            {
-                process.Run(() => Fire(winding));
-            }
-        });
+        private void Schedule(long due, int winding) =>
+            time.World.At(time.Until(due), new Setting(this, due, winding));
 
         private void Fire(int winding)
         {
@@ -104,6 +85,39 @@ internal sealed class SimClock(NodeTime time, SimProcess? process) : TimeProvide
             {
                 Schedule(time.Now + _period.Ticks, winding);
             }
+        }
+
+        /// <summary>What the timer is set to.</summary>
+        /// <param name="timer">The timer, which may be set anew.</param>
+        /// <param name="due">By the node's own time: should that stand still meanwhile, the timer waits longer.</param>
+        /// <param name="winding">The number of this setting.</param>
+        private sealed class Setting(Timer timer, long due, int winding) : SimEvent
+        {
+            private static readonly SendOrPostCallback s_fire = static setting => ((Setting)setting!).Fire();
+
+            public override bool IsVoid => winding != timer._winding;
+
+            public override void Happen()
+            {
+                if (timer.Time.IsFrozen)
+                {
+                    timer.Time.WhenItGoesOn(() => timer.Schedule(due, winding));
+                }
+                else if (timer.Time.Now < due - 1)
+                {
+                    timer.Schedule(due, winding);
+                }
+                else if (timer.Process is { } process)
+                {
+                    process.Run(s_fire, this);
+                }
+                else
+                {
+                    Fire();
+                }
+            }
+
+            private void Fire() => timer.Fire(winding);
         }
     }
 }

@@ -144,7 +144,7 @@ internal sealed partial record SimOptions
         "primary_start_timeout":{{PrimaryStartTimeout}},"check_timeline":{{(CheckTimeline ? "true" : "false")}},"failsafe_mode":{{(Failsafe ? "true" : "false")}},
         "synchronous_mode":{{(Mode switch { SynchronousMode.Off => "false", SynchronousMode.Quorum => "\"quorum\"", _ => "true" })}},
         "synchronous_mode_strict":{{(Strict ? "true" : "false")}},"synchronous_node_count":{{SynchronousNodes}},
-        {{(HasSlots ? PermanentSlot : "")}}"postgresql":{"use_pg_rewind":true} }
+        {{(HasSlots ? PermanentSlot : "")}}"postgresql":{"use_pg_rewind":true,"use_slots":{{(HasSlots ? "true" : "false")}}} }
         """));
 
     public override string ToString() =>

@@ -3,7 +3,7 @@ namespace Routing.Simulation.Tests;
 /// <summary>True time, and everything that is going to happen. One thread; the seed decides every order.</summary>
 internal sealed class SimWorld(int seed)
 {
-    private readonly PriorityQueue<Action, (long At, int Tie, long Number)> _events = new();
+    private readonly PriorityQueue<SimEvent, (long At, int Tie, long Number)> _events = new();
     private readonly List<(SimProcess Process, SendOrPostCallback Work, object? State)> _ready = [];
     private long _number;
 
@@ -22,8 +22,10 @@ internal sealed class SimWorld(int seed)
     /// <summary>The diary of a failing seed; null: none is kept.</summary>
     public List<string>? Diary { get; set; }
 
-    public void At(TimeSpan delay, Action work) =>
-        _events.Enqueue(work, (Now + Math.Max(0, delay.Ticks), Random.Next(), ++_number));
+    public void At(TimeSpan delay, Action work) => At(delay, new Work(work));
+
+    public void At(TimeSpan delay, SimEvent happening) =>
+        _events.Enqueue(happening, (Now + Math.Max(0, delay.Ticks), Random.Next(), ++_number));
 
     /// <summary>A continuation of a process: runs now, in an order that chance decides.</summary>
     public void Post(SimProcess process, SendOrPostCallback work, object? state) => _ready.Add((process, work, state));
@@ -66,11 +68,9 @@ internal sealed class SimWorld(int seed)
             _ready.RemoveAt(_ready.Count - 1);
             process.Run(work, state);
         }
-        else if (_events.TryPeek(out var happening, out var key) && key.At <= end)
+        else if (Next(end) is { } happening)
         {
-            _events.Dequeue();
-            Now = Math.Max(Now, key.At);
-            happening();
+            happening.Happen();
         }
         else
         {
@@ -79,5 +79,28 @@ internal sealed class SimWorld(int seed)
         Steps++;
         AfterStep?.Invoke();
         return true;
+    }
+
+    /// <summary>
+    /// The next event up to then; null: there is none. Those that are void by now pass, and change nothing.
+    /// </summary>
+    private SimEvent? Next(long end)
+    {
+        while (_events.TryPeek(out var happening, out var key) && key.At <= end)
+        {
+            _events.Dequeue();
+            Now = Math.Max(Now, key.At);
+            if (!happening.IsVoid)
+            {
+                return happening;
+            }
+            Steps++;
+        }
+        return null;
+    }
+
+    private sealed class Work(Action work) : SimEvent
+    {
+        public override void Happen() => work();
     }
 }
