@@ -60,4 +60,19 @@ public sealed record RestoreRequest(string Id, string Member, RestoreTarget Targ
 
     /// <summary>It can still be called off, and nothing is lost by that.</summary>
     public bool CanBeCalledOff => Phase is RestorePhase.Requested or RestorePhase.Restoring;
+
+    /// <summary>
+    /// The history when an operator gives this restore up although it was promoted: without the timeline that it has
+    /// opened, where no other member is on it. With that line the others would have left the cluster's history, and
+    /// none of them could lead. Null: it stays as it is.
+    /// </summary>
+    public TimelineHistory? HistoryWithout(ClusterSnapshot snapshot)
+    {
+        var others = snapshot.Members.Values.Where(member => member.Name != Member)
+            .Select(member => member.Timeline ?? 0).DefaultIfEmpty(0u).Max();
+        return CanBeCalledOff || others == 0 || snapshot.History is not { } history
+            || history.CurrentTimeline <= others || (snapshot.Leader is { } leader && leader.Holder != Member)
+            ? null
+            : new TimelineHistory([.. history.Lines.Where(line => line.Timeline < others)]);
+    }
 }

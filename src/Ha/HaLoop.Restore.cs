@@ -37,6 +37,9 @@ public static partial class HaLoop
     {
         null => "it was called off",
         { Phase: RestorePhase.Failed } failed => failed.Problem ?? "it was called off",
+        // Carried out before, perhaps: what was committed since then would be lost.
+        var restore when restore.Member == o.Self && !o.Cluster.Life.HasWritten(restore.ModRevision)
+            && o.Local.RestoreId != restore.Id => "the request came back with a restored store; ask again if it stands",
         { CanBeCalledOff: false } => null,
         var restore when restore.Member != o.Self => $"{restore.Member} restores",
         _ when o.Leader is { } leader && leader != o.Self => $"{leader} leads",

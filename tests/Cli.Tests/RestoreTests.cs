@@ -141,6 +141,27 @@ public sealed class RestoreTests
             StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("promoted", 1, "[]")]
+    [InlineData("promoting", 1, "[]")]
+    [InlineData("promoted", 2, "83886080")]   // it follows the restored member, and may lead in its place
+    public async Task The_others_can_lead_when_a_promoted_one_is_given_up(string phase, uint timeline, string history)
+    {
+        var ctl = Pay("http://127.0.0.1:1/patroni", timeline: 2);
+        ctl.PutMember("pg-b", $$"""
+            {"api_url": "http://127.0.0.1:2/patroni", "state": "running", "role": "replica",
+             "timeline": {{timeline}}, "routing": {"version": "1", "fence": true} }
+            """);
+        ctl.Dcs.Put("history", """[[1, 83886080, "before 0/5000000", "2026-11-30T14:00:00+00:00", "pg-a"]]""");
+        ctl.Dcs.Put("routing/restore",
+            $$"""{"id": "1", "member": "pg-a", "type": "lsn", "target": "0/5000000", "phase": "{{phase}}"}""");
+
+        var ended = await ctl.RunAsync("restore pay --call-off --force");
+
+        Assert.Equal(0, ended.ExitCode);
+        Assert.Contains(history, ctl.Dcs.Keys[ClusterKeys.History].Value, StringComparison.Ordinal);
+    }
+
     private static string? RequestOf(Ctl ctl) =>
         ctl.Dcs.Keys.TryGetValue(ClusterKeys.Restore, out var key) ? key.Value : null;
 

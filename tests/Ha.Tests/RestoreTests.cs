@@ -153,6 +153,32 @@ public sealed class RestoreTests
         DoesNot<HaAction.StartPrimary>(late);
     }
 
+    [Theory]
+    [InlineData(RestorePhase.Requested)]
+    [InlineData(RestorePhase.Restoring)]
+    [InlineData(RestorePhase.Promoting)]
+    public void A_request_that_came_back_with_the_store_is_carried_out_by_nobody(RestorePhase phase)
+    {
+        var life = new StoreLife(1, 90);
+        foreach (var local in new[] { Primary, StoppedPrimary, Standby })
+        {
+            var o = Of(local, null, default, phase);
+            var decision = HaLoop.Decide(o with { Cluster = o.Cluster! with { Life = life } });
+
+            var write = Assert.IsType<HaAction.WriteRestore>(Assert.Single(decision.Actions));
+            Assert.Equal(RestorePhase.Failed, write.Request.Phase);
+            Assert.Contains("came back", write.Request.Problem, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_restore_goes_on_in_a_restored_store_when_its_data_stand_here()
+    {
+        var o = Of(AtTarget, "a", s_held, RestorePhase.Restoring);
+
+        Does<HaAction.Restore>(o with { Cluster = o.Cluster! with { Life = new StoreLife(1, 90) } });
+    }
+
     [Fact]
     public void A_job_that_failed_calls_the_restore_off_with_its_reason()
     {

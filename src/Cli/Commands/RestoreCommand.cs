@@ -180,8 +180,26 @@ internal sealed class RestoreCommand(Session session, RestoreCommand.Request req
                 $"The restore was not called off: {written.Problem ?? written.Status.ToString()}",
                 "It went on; try again.");
         }
+        if (restore.HistoryWithout(snapshot) is { } history)
+        {
+            await ForgetTimelineAsync(store, history, cancellationToken);
+        }
         session.Screen.WriteLine($"The restore is called off: the cluster goes on with the data that it had.");
         return ExitCode.Success;
+    }
+
+    private static async Task ForgetTimelineAsync(
+        IClusterStore store, TimelineHistory history, CancellationToken cancellationToken)
+    {
+        var written = await store.PutAsync(
+            ClusterKeys.History, KeyWriter.History(history), WriteCondition.Always, 0, cancellationToken);
+        if (!written.IsDone)
+        {
+            throw new CtlException(
+                "The restore is called off, and the history still names its timeline: "
+                    + (written.Problem ?? written.Status.ToString()),
+                "Name the member that is to lead: routingctl failover NAME --candidate MEMBER.");
+        }
     }
 
     /// <summary>Shows how far it is until it has ended.</summary>
