@@ -143,6 +143,11 @@ internal enum Fault
     /// <summary>Somebody deletes the key of a restore that could still be called off.</summary>
     LoseRestore,
 
+    /// <summary>
+    /// The member that restores is lost, and an operator lets the others lead; then it comes back all the same.
+    /// </summary>
+    AbandonRestore,
+
     /// <summary>The repository cannot be read.</summary>
     BreakRepository,
 

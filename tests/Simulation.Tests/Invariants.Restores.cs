@@ -7,10 +7,30 @@ internal sealed partial class Invariants
 {
     private Begun? _begun;
     private (string Member, List<Commit> Owed)? _failed;
+    private (string Id, long At)? _restored;
+    private readonly HashSet<string> _carriedOut = [];
     private readonly List<(ulong End, uint Timeline)> _givenUp = [];
 
     /// <summary>No restore goes on.</summary>
     public bool IsRestoreOver => cluster.Dcs.Snapshot.Restore is null or { Phase: RestorePhase.Failed };
+
+    /// <summary>
+    /// An operator gives up what was restored, and what was committed there since: the others lead with what they have.
+    /// </summary>
+    public void GiveUpRestored(string id)
+    {
+        if (_restored is not { } restored || restored.Id != id)
+        {
+            return;   // it was not promoted yet
+        }
+        _givenUp.Clear();
+        foreach (var commit in _acknowledged.Where(commit => commit.AcknowledgedAt >= restored.At))
+        {
+            commit.IsProtected = false;
+        }
+        _acknowledged.RemoveAll(commit => commit.AcknowledgedAt >= restored.At);
+        (_optime, _published) = (0, null);
+    }
 
     /// <summary>The key of a restore was written, or the leader key while a restore goes on.</summary>
     private void SeeRestore(ClusterSnapshot snapshot)
@@ -73,6 +93,10 @@ internal sealed partial class Invariants
 
     private void CheckRestored(SimServer server, string id)
     {
+        if (!_carriedOut.Add(id))
+        {
+            Violated($"{server.Name} was taken back by request {id}, which had been carried out before");
+        }
         var wal = server.Wal.ToHashSet();
         if (_begun is { } begun && begun.Id == id)
         {
@@ -93,7 +117,7 @@ internal sealed partial class Invariants
         var present = server.Wal.Select(record => record.Commit).ToHashSet();
         _acknowledged.ForEach(commit => commit.IsProtected &= present.Contains(commit));
         _acknowledged.RemoveAll(commit => !present.Contains(commit));
-        (_optime, _published) = (0, null);
+        (_optime, _published, _restored) = (0, null, (id, cluster.World.Now));
         _givenUp.Add((server.Wal[^1].Start, server.Timeline));
         _begun = null;
     }

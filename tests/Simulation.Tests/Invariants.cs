@@ -254,6 +254,11 @@ internal sealed partial class Invariants(SimCluster cluster)
         }
         CheckRestores(server);
         CheckTakeOver(server, wasPromoted);
+        if (wasPromoted && cluster.Options.HasSlots)
+        {
+            cluster.Consumer.TakenOver(
+                server, cluster.Nodes.Exists(n => n.Server == server && n.HasUnsafeSlots));
+        }
         var dcs = cluster.Dcs.Snapshot;
         if (dcs.Leader?.Holder != server.Name && !cluster.IsPaused && !IsEarlierLeaseValid && !IsRobbed(server))
         {

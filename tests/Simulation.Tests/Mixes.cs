@@ -113,6 +113,18 @@ internal static class Mixes
         [Fault.TakeBack, Fault.TakeBack, Fault.SlowStandby, Fault.CutFromPeers, Fault.SlowCheckpoint, Fault.SlowStart],
     ];
 
+    /// <summary>
+    /// A restore goes astray: its member is given up for lost, or the store is set up anew or goes back meanwhile.
+    /// </summary>
+    public static Fault[][] RestoresAstray { get; } =
+    [
+        [Fault.TakeBack, Fault.TakeBack, Fault.AbandonRestore],
+        [Fault.TakeBack, Fault.TakeBack, Fault.AbandonRestore, Fault.KillAgent, Fault.SlowCopy, Fault.DcsOutage],
+        [Fault.TakeBack, Fault.TakeBack, Fault.RebuildDcs],
+        [Fault.TakeBack, Fault.TakeBack, Fault.RestoreDcs, Fault.RestoreDcs],
+        [Fault.TakeBack, Fault.TakeBack, Fault.RebuildDcs, Fault.RestoreDcs, Fault.KillNode, Fault.CutFromDcs],
+    ];
+
     /// <summary>These break something that is not mended yet: they run by name only.</summary>
     private static readonly string[] s_open = [];
 

@@ -59,6 +59,35 @@ public sealed class PlantedRestoreBugTests
     });
 
     [Fact]
+    public void A_member_that_was_given_up_and_keeps_its_restored_data_is_found() =>
+        Finds("though its restore was not promoted", Restores with
+    {
+        PutsNothingBack = true,
+        Faults = [Fault.TakeBack, Fault.AbandonRestore],
+    });
+
+    [Fact]
+    public void Restored_data_that_start_when_the_store_was_set_up_anew_are_found() =>
+        Finds("starts on data of a restore that has not ended", Restores with
+    {
+        Spoil = (o, decision) => decision.Actions is [HaAction.PutBack] && o.Cluster!.Life.Number > 0
+            ? With(decision, new HaAction.StartPrimary(TimeSpan.FromSeconds(60)))
+            : decision,
+        Faults = [Fault.TakeBack, Fault.TakeBack, Fault.RebuildDcs],
+    });
+
+    [Fact]
+    public void A_request_that_came_back_with_a_store_and_is_carried_out_again_is_found() =>
+        Finds("which had been carried out before", Restores with
+    {
+        Spoil = (o, _) => HaLoop.Decide(
+            o.Cluster is { Restore: not null } cluster
+                ? o with { Cluster = cluster with { Life = cluster.Life with { From = 0 } } }
+                : o),
+        Faults = [Fault.TakeBack, Fault.TakeBack, Fault.RestoreDcs],
+    });
+
+    [Fact]
     public void A_restore_that_never_ends_is_found() => Finds("a restore has never ended", Restores with
     {
         Spoil = (_, decision) => decision.Code == "restore_ends" ? decision with { Actions = [] } : decision,

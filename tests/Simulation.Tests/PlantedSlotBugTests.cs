@@ -20,6 +20,10 @@ public sealed class PlantedSlotBugTests
         Finds("gets nothing any more", Scenario.WithSlots with { MakesNoLogicalSlots = true, Faults = [] });
 
     [Fact]
+    public void A_slot_whose_catalog_rows_are_gone_though_it_is_said_to_be_safe_is_found() =>
+        Finds("said to be safe", Scenario.WithSlots with { AssumesFeedback = true, Faults = [Fault.KillNode] });
+
+    [Fact]
     public void A_switchover_that_ignores_the_wanted_site_is_found() => Finds("which was asked for", new SimOptions
     {
         Nodes = 4,

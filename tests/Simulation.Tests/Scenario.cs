@@ -153,7 +153,7 @@ internal static partial class Scenario
             CheckTimeline = random.Next(2) == 0,
             RewindPossible = random.Next(3) > 0,
             MayRemoveDivergedData = true,
-            Faults = Pick(random, Mixes.Restores),
+            Faults = Pick(random, seed % 4 == 1 ? Mixes.RestoresAstray : Mixes.Restores),
             Storm = TimeSpan.FromSeconds(ttl > 10 ? 90 : 40),
             MeanPause = TimeSpan.FromSeconds(ttl > 10 ? 8 : 3),
             Patience = 90,   // a leader that restores holds the key, and nobody leads until it is promoted

@@ -80,6 +80,9 @@ internal sealed class SimNode
     /// <summary>The DCS ended its lease before its time, and it may not know yet; 0: never.</summary>
     public long RobbedAt { get; set; }
 
+    /// <summary>Its agent has said of its last promotion that slots may not be safe to use.</summary>
+    public bool HasUnsafeSlots { get; set; }
+
     /// <summary>An operator took it out of the cluster.</summary>
     public bool HasLeft { get; private set; }
 
@@ -305,6 +308,7 @@ internal sealed class SimAgent : SimMember
     private readonly TopologyWatch _watch;
     private readonly LocalMember _member;
     private readonly SimGuard _guard;
+    private readonly AgentEvents _events;
 
     public SimAgent(SimCluster cluster, SimNode node, SimProcess process, SimClock time)
         : base(process, cluster.Dcs.Connect(node.Name))
@@ -331,7 +335,7 @@ internal sealed class SimAgent : SimMember
         };
         var postgres = new SimPostgres(world, cluster.Network, node.Server, time, options)
         {
-            TakesOver = what => cluster.Invariants.TakesOver(node, what),
+            TakesOver = TakesOver,
             LongVerbBegins = node.LongVerbBegins,
         };
         var earlierConsent = options.ForgetsConsents ? null : node.Consent;
@@ -346,7 +350,7 @@ internal sealed class SimAgent : SimMember
             {
                 OneConsentIsLate = options.OneConsentIsLate,
             },
-            _guard, Keeper, Board, _consents, new AgentEvents(time, 4), signal, pulse,
+            _guard, Keeper, Board, _consents, _events = new AgentEvents(time, 16), signal, pulse,
             new LoopStart(node.Members, static () => true), time, NullLoggerFactory.Instance)
         {
             Decide = Decide,
@@ -458,6 +462,13 @@ internal sealed class SimAgent : SimMember
             return;
         }
         _node.AgentEnded(this, code);
+    }
+
+    private void TakesOver(string what)
+    {
+        _cluster.Invariants.TakesOver(_node, what);
+        var term = Keeper.View.Term.Revision;
+        _node.HasUnsafeSlots = _events.After(0).Any(item => item.Code == "slots_unsafe" && item.Term == term);
     }
 
     private Decision Decide(Observation o)

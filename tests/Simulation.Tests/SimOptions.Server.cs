@@ -51,6 +51,11 @@ internal sealed partial record SimOptions
     /// <summary>A standby advances its copies of logical slots to what it has replayed.</summary>
     public bool AdvancesToReplay { get; init; }
 
+    /// <summary>
+    /// A standby tells its leader nothing of its slots, and takes it for granted that the leader keeps what they need.
+    /// </summary>
+    public bool AssumesFeedback { get; init; }
+
     /// <summary>A server in single-user mode is taken for a postmaster.</summary>
     public bool AdoptsSingleUser { get; init; }
 

@@ -63,7 +63,34 @@ internal sealed partial class SimPostgres
                 outcome = outcome with { Broken = outcome.Broken.Add(action.Name) };
             }
         }
-        return outcome;
+        return job.Question is { } question
+            ? outcome with { Answer = await AskLeaderAsync(question, cancellationToken) }
+            : outcome;
+    }
+
+    private async Task<LeaderSlotAnswer?> AskLeaderAsync(
+        LeaderSlotQuestion question, CancellationToken cancellationToken)
+    {
+        await Delay(2, 100, cancellationToken);
+        var xmins = ImmutableSortedDictionary.CreateBuilder<string, uint>(StringComparer.Ordinal);
+        if (options.AssumesFeedback)
+        {
+            xmins.AddRange(question.Names.Select(name => KeyValuePair.Create(name, 3u)));
+            return new LeaderSlotAnswer(question.Ground, true, 3, xmins.ToImmutable());
+        }
+        if (network.ServerAt(question.Address.Port) is not { Life: Life.Up } leader || !Reaches(leader))
+        {
+            return null;
+        }
+        foreach (var name in question.Names)
+        {
+            if (leader.Slot(name) is { IsLogical: true, CatalogXmin: { } xmin })
+            {
+                xmins[name] = xmin;
+            }
+        }
+        var kept = leader.Slot(question.PhysicalSlot);
+        return new LeaderSlotAnswer(question.Ground, kept is not null, kept?.CatalogXmin, xmins.ToImmutable());
     }
 
     public async Task<StepResult> CopySlotsAsync(
@@ -82,11 +109,11 @@ internal sealed partial class SimPostgres
             return StepResult.Failed($"{plan.Leader.Name} cannot be reached");
         }
         var copies = plan.Slots.Keys.Select(source.Slot).OfType<SimSlot>()
-            .Select(slot => (slot.Name, slot.Restart, slot.Confirmed)).ToList();
+            .Select(slot => (slot.Name, slot.Restart, slot.Confirmed, slot.CatalogXmin)).ToList();
         await StopAsync(new StopPlan(StopMode.Fast, EscalateAfter: TimeSpan.FromSeconds(60)), cancellationToken);
-        foreach (var (name, restart, confirmed) in copies)
+        foreach (var (name, restart, confirmed, catalogXmin) in copies)
         {
-            server.LoadSlot(name, restart, confirmed);
+            server.LoadSlot(name, restart, confirmed, catalogXmin);
         }
         return await StartAsync(new StartPlan(false, plan.Upstream, null), cancellationToken) == StartOutcome.Running
             ? StepResult.Done("has the slots of its leader")

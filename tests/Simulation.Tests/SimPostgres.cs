@@ -16,6 +16,7 @@ internal sealed partial class SimPostgres(
 
     private LocalPostgres? _last;
     private bool _isFilling;   // the bootstrap of this agent, and of no earlier one
+    private bool? _needsFeedback;   // null: by the configuration, which has a logical slot
     private int _promotionAskedOf;
     private int _readsOf;
     private long _readAt;
@@ -168,10 +169,7 @@ internal sealed partial class SimPostgres(
         // it has no settings of its own
     }
 
-    public void NeedFeedback(bool isNeeded)
-    {
-        // its primary removes no rows
-    }
+    public void NeedFeedback(bool isNeeded) => _needsFeedback = isNeeded;
 
     public async Task<StepResult> ApplyConfigurationAsync(
         DynamicConfig config, bool force, CancellationToken cancellationToken)
@@ -180,6 +178,7 @@ internal sealed partial class SimPostgres(
         {
             await Task.Delay(needed, time, cancellationToken);
         }
+        server.SendsFeedback = options.HasSlots && _needsFeedback != false && !options.AssumesFeedback;
         return StepResult.Done("is configured");
     }
 
@@ -298,6 +297,7 @@ internal sealed partial class SimPostgres(
             Following = server.Upstream,
             ServerVersion = 150000,
             PostmasterPid = server.Pid,
+            PostmasterStart = options.HasSlots && server.Pid != 0 ? server.StartedAt : null,
             SessionsHaveEnded = server.Life == Life.Stopping,
             PromotionAsked = server.Pid != 0 && server.Pid == _promotionAskedOf,
             Standbys = server.Rows(),

@@ -45,6 +45,7 @@ internal sealed partial class SimServer
             Database = slot.IsLogical ? "app" : null,
             Plugin = slot.IsLogical ? "pgoutput" : null,
             Active = IsUsed(slot.Name),
+            CatalogXmin = slot.CatalogXmin,
             RestartLsn = new Lsn(slot.Restart),
             ConfirmedFlushLsn = slot.IsLogical ? new Lsn(slot.Confirmed) : null,
         }),
@@ -66,13 +67,13 @@ internal sealed partial class SimServer
         if (AcceptsWrites && !_slots.ContainsKey(slot))
         {
             SlotMade?.Invoke(End);
-            Put(new SimSlot(slot, true) { Restart = End, Confirmed = End });
+            Put(new SimSlot(slot, true) { Restart = End, Confirmed = End, CatalogXmin = XminAt(End) });
         }
     }
 
     /// <summary>Puts a copy of another server's slot in place, while no postmaster runs.</summary>
-    public void LoadSlot(string slot, ulong restart, ulong confirmed) =>
-        Put(new SimSlot(slot, true) { Restart = restart, Confirmed = confirmed });
+    public void LoadSlot(string slot, ulong restart, ulong confirmed, uint? catalogXmin) =>
+        Put(new SimSlot(slot, true) { Restart = restart, Confirmed = confirmed, CatalogXmin = catalogXmin });
 
     /// <returns>False: it needs WAL that was removed.</returns>
     public bool AdvanceSlot(string which, ulong to)
@@ -86,7 +87,11 @@ internal sealed partial class SimServer
             return false;
         }
         slot.Restart = Math.Max(slot.Restart, Math.Min(to, ReplayedTo));
-        slot.Confirmed = slot.IsLogical ? Math.Max(slot.Confirmed, Math.Min(to, ReplayedTo)) : 0;
+        if (slot.IsLogical)
+        {
+            slot.Confirmed = Math.Max(slot.Confirmed, Math.Min(to, ReplayedTo));
+            slot.CatalogXmin = Math.Max(slot.CatalogXmin ?? 0, XminAt(slot.Restart));
+        }
         SlotChanged?.Invoke(this, slot);
         return true;
     }

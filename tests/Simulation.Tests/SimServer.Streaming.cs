@@ -125,6 +125,7 @@ internal sealed partial class SimServer
         HighestKnownTimeline = Math.Max(HighestKnownTimeline, source.HighestKnownTimeline);
         var sender = new Sender(this) { Acknowledged = End };
         source._senders[this] = sender;
+        source.HearFeedback(sender);
         source.Ship(sender);
         source.ReleaseWaiting();
     }
@@ -158,6 +159,7 @@ internal sealed partial class SimServer
                 {
                     sender.Acknowledged = Math.Max(sender.Acknowledged, received);
                     NoteConfirmed(sender.Standby, received);
+                    HearFeedback(sender);
                     ReleaseWaiting();
                 }
             });
@@ -247,5 +249,8 @@ internal sealed partial class SimServer
         public ulong Acknowledged { get; set; }
 
         public bool IsUnderWay { get; set; }
+
+        /// <summary>The standby tells its feedback from this time on.</summary>
+        public long NextFeedback { get; set; }
     }
 }

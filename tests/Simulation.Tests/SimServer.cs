@@ -107,6 +107,7 @@ internal sealed partial class SimServer(SimWorld world, SimNetwork network, stri
         var run = ++_run;
         Life = Life.Starting;
         Pid = (port * 1000) + ++_pids;
+        StartedAt = SimClock.TrueTime(world);
         Upstream = asPrimary ? null : upstream;
         HasStandbySignal = !asPrimary;
         (IsPrimary, IsPromoting, HasStreamed, IsByHand) = (false, false, false, false);
@@ -290,10 +291,11 @@ internal sealed partial class SimServer(SimWorld world, SimNetwork network, stri
         }
     });
 
-    private WalRecord Append(Commit? commit, bool isShutdown = false)
+    private WalRecord Append(Commit? commit, bool isShutdown = false, uint catalogFrom = 0)
     {
         var end = End + (ulong)world.Random.Next(100, 9000);
-        var record = new WalRecord(Wal.Count == 0 ? null : Wal[^1], Timeline, end, commit, isShutdown);
+        var record = new WalRecord(
+            Wal.Count == 0 ? null : Wal[^1], Timeline, end, commit, isShutdown, catalogFrom);
         Wal.Add(record);
         Replayed = Wal.Count;
         foreach (var sender in _senders.Values)

@@ -12,4 +12,9 @@ internal sealed class SimSlot(string name, bool isLogical)
 
     /// <summary>A logical slot: what its consumer has confirmed, as this server knows it.</summary>
     public ulong Confirmed { get; set; }
+
+    /// <summary>
+    /// Catalog rows of this transaction and later ones stay (<c>catalog_xmin</c>); null: it keeps none.
+    /// </summary>
+    public uint? CatalogXmin { get; set; }
 }

@@ -3,7 +3,8 @@ namespace Routing.Simulation.Tests;
 /// <summary>
 /// One record of the write-ahead log. Two servers have the same history as far as they share the same objects.
 /// </summary>
-internal sealed class WalRecord(WalRecord? previous, uint timeline, ulong end, Commit? commit, bool isShutdown = false)
+internal sealed class WalRecord(
+    WalRecord? previous, uint timeline, ulong end, Commit? commit, bool isShutdown = false, uint catalogFrom = 0)
 {
     /// <summary>Where the first record of a new database begins.</summary>
     public const ulong Origin = 0x1000000;
@@ -20,6 +21,9 @@ internal sealed class WalRecord(WalRecord? previous, uint timeline, ulong end, C
     public Commit? Commit => commit;
 
     public bool IsShutdown => isShutdown;
+
+    /// <summary>It removes the catalog rows of transactions before this one; 0: it removes none.</summary>
+    public uint CatalogFrom => catalogFrom;
 }
 
 /// <summary>One commit of a client.</summary>

@@ -21,6 +21,7 @@ internal sealed class SlotConsumer(SimCluster cluster)
         foreach (var node in cluster.Nodes)
         {
             node.Server.Recycle();
+            node.Server.Vacuum();
         }
         Read();
         _world.At(_world.Between(100, 1500), Begin);
@@ -28,6 +29,25 @@ internal sealed class SlotConsumer(SimCluster cluster)
 
     /// <summary>The slot was made anew: it begins there, and has nothing of what was before.</summary>
     public void SetUp(ulong position) => Confirmed = Math.Max(Confirmed, position);
+
+    /// <summary>
+    /// A server was promoted: a slot that was said to be safe has the catalog rows that it needs. One that was not is
+    /// given up when it has not, and its consumer is set up anew.
+    /// </summary>
+    public void TakenOver(SimServer server, bool saidUnsafe)
+    {
+        if (server.Slot(Slot) is not { CatalogXmin: { } needed } || needed >= server.CatalogFrom)
+        {
+            return;
+        }
+        if (!saidUnsafe)
+        {
+            cluster.Invariants.Violated(
+                $"{server.Name} leads with slot {Slot}, said to be safe, and the catalog rows that it needs are gone: "
+                    + $"from {needed} on, and they begin with {server.CatalogFrom}");
+        }
+        server.GiveUp(Slot);
+    }
 
     /// <summary>A slot was made, advanced or copied on some server.</summary>
     public void Check(SimServer server, SimSlot slot)
@@ -61,7 +81,7 @@ internal sealed class SlotConsumer(SimCluster cluster)
         {
             if (server.AcceptsWrites && server.Slot(Slot) == slot)
             {
-                slot.Restart = slot.Confirmed = Math.Max(slot.Confirmed, safe);
+                server.Confirm(slot, safe);
             }
         });
     }

@@ -35,6 +35,9 @@ internal sealed partial class Weather
             case Fault.CallRestoreOff or Fault.LoseRestore:
                 EndRestore(isCalledOff: fault == Fault.CallRestoreOff);
                 return true;
+            case Fault.AbandonRestore:
+                AbandonRestore(chance);
+                return true;
             case Fault.ForgedTimeline:
                 cluster.Dcs.Put(ClusterKeys.Timeline, chance.Pick("4294967295", "4000000000", "70000"));
                 return true;
@@ -146,6 +149,44 @@ internal sealed partial class Weather
         {
             cluster.Dcs.Delete(ClusterKeys.Restore);
         }
+    }
+
+    /// <summary>As <c>routingctl restore --call-off --force</c> does.</summary>
+    private void AbandonRestore(Chance chance)
+    {
+        if (cluster.Dcs.Snapshot.Restore is not { Phase: not (RestorePhase.Requested or RestorePhase.Failed) } begun
+            || cluster.Nodes.Find(n => n.Name == begun.Member) is not { } node)
+        {
+            return;
+        }
+        node.Kill();
+        After(chance.Between(200, 8000), () =>
+        {
+            Later(chance, node.PowerOn);
+            if (node.IsUp || cluster.Dcs.Snapshot.Restore is not { } restore || restore.Id != begun.Id
+                || restore.Phase == RestorePhase.Failed)
+            {
+                return;
+            }
+            if (!restore.CanBeCalledOff)
+            {
+                cluster.Invariants.GiveUpRestored(restore.Id);
+            }
+            var history = restore.HistoryWithout(cluster.Dcs.Snapshot);
+            if (restore.Phase == RestorePhase.Promoted)
+            {
+                cluster.Dcs.Delete(ClusterKeys.Restore);
+            }
+            else
+            {
+                cluster.Dcs.Put(ClusterKeys.Restore, KeyWriter.Restore(
+                    restore with { Phase = RestorePhase.Failed, Problem = "an operator called it off" }));
+            }
+            if (history is not null)
+            {
+                cluster.Dcs.Put(ClusterKeys.History, KeyWriter.History(history));
+            }
+        });
     }
 
     /// <summary>After so many changes of somebody's decision something crashes on the node that decided last.</summary>
