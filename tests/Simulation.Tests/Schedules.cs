@@ -43,8 +43,11 @@ internal static class Schedules
                 }
             }
         });
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{count} schedules from {Replay.First} on: {steps} steps, fingerprint {prints:x16}"));
+        if (Replay.Count is not null)
+        {
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{count} schedules from {Replay.First} on: {steps} steps, fingerprint {prints:x16}"));
+        }
         if (!failures.IsEmpty)
         {
             var list = string.Join('\n',
