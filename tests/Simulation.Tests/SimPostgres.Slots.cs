@@ -89,7 +89,7 @@ internal sealed partial class SimPostgres
                 xmins[name] = xmin;
             }
         }
-        var kept = leader.Slot(question.PhysicalSlot);
+        var kept = question.PhysicalSlot is { } own ? leader.Slot(own) : null;
         return new LeaderSlotAnswer(question.Ground, kept is not null, kept?.CatalogXmin, xmins.ToImmutable());
     }
 
