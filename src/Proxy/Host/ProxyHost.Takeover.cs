@@ -49,7 +49,8 @@ internal sealed partial class ProxyHost
         return taker;
     }
 
-    private async Task TakeSessionsAsync(TakeoverTaker taker)
+    // False: the old process goes on, and this one has nothing of it.
+    private async Task<bool> TakeSessionsAsync(TakeoverTaker taker)
     {
         try
         {
@@ -60,10 +61,20 @@ internal sealed partial class ProxyHost
             }
             var why = string.Join(", ", count.Kept.Select(pair => $"{pair.Value} {Words.Of(pair.Key)}"));
             LogTaken(count.HandedOver, count.KeptInAll, why);
+            return true;
         }
         catch (IOException problem) when (taker.HasSessions || !taker.IsOtherAlive)
         {
-            LogHalfTaken(problem.Message);   // there are sessions, or nobody else is there: this process goes on
+            LogHalfTaken(problem.Message);   // there are sessions, or no other process is there: this one goes on
+            return true;
+        }
+        catch (IOException problem)
+        {
+            // The clients that it has accepted meanwhile are served to their end; those in the queues are the other's.
+            LogNotTaken(problem.Message);
+            await _listeners.PauseAsync([.. _listeners.Sockets.Select(one => one.Socket)]);
+            _stop.TrySetResult();
+            return false;
         }
     }
 
@@ -76,6 +87,10 @@ internal sealed partial class ProxyHost
         Message = "The old process has ended, or has stopped handing over, before it was done; this one goes on with "
             + "what it has: {Problem}")]
     private partial void LogHalfTaken(string problem);
+
+    [LoggerMessage(EventId = 6434, Level = LogLevel.Critical,
+        Message = "Nothing was taken over, and the old process goes on; this one ends: {Problem}")]
+    private partial void LogNotTaken(string problem);
 
     [LoggerMessage(EventId = 6433, Level = LogLevel.Warning,
         Message = "Told to start the program anew, but take_over names no socket at which it could take over")]

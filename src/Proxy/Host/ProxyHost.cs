@@ -51,7 +51,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
     private readonly SemaphoreSlim _reloading = new(1, 1);
     private volatile ProxySettings _settings;
     private volatile bool _isDraining;
-    private volatile bool _isReplaced;   // another process has taken over
+    private volatile bool _isReplaced;   // another process is the service's main process
 
     private ProxyHost(string? path, SettingsEnvironment environment, ProxySettings settings, ProgramLog log,
         ILoggerFactory loggers, TimeProvider time)
@@ -219,9 +219,11 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         await _listeners.AdoptAsync(_settings.Listeners,
             _listeners.Open(_settings.Listeners, _settings.ReusePort, sockets.All), sockets.Given);
         _taken.CloseUnused();
-        if (taker is not null)
+        if (taker is not null && !await TakeSessionsAsync(taker))
         {
-            await TakeSessionsAsync(taker);
+            _isReplaced = true;   // it still is
+            await DrainAsync();
+            return 1;
         }
         using var stopped = new CancellationTokenSource();
         var givingOver = _takeover?.RunAsync(stopped.Token) ?? Task.CompletedTask;
