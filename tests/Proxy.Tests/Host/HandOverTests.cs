@@ -3,6 +3,8 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Routing.Proxy.Sessions.Handing;
+using Routing.Proxy.Takeover;
 using Routing.Proxy.Tests.Sessions;
 using Routing.TestKit;
 
@@ -276,6 +278,66 @@ public sealed class HandOverTests(PretendCluster cluster) : IClassFixture<Preten
 
         Assert.Null(await session.UntilReadyAsync());
         Assert.Null(await other.LoginAsync());
+    }
+
+    [Fact]
+    public async Task A_process_ends_when_the_old_one_goes_on_after_all_and_leaves_it_the_queue()
+    {
+        using var meeting = Meeting();
+        using var meetingPoint = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        meetingPoint.Bind(new UnixDomainSocketEndPoint(meeting["socket"]));
+        File.SetUnixFileMode(meeting["socket"], (UnixFileMode)0b110_110_110);
+        meetingPoint.Listen();
+        using var listening = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listening.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listening.Listen();
+        var port = ((IPEndPoint)listening.LocalEndPoint!).Port;
+        await using var next = await cluster.ProxyAsync(new ProxyOptions
+        {
+            More = $"timeouts: {{drain: 2}}\ntake_over: {meeting["socket"]}", Arguments = ["--take-over"],
+            UntilReady = false,
+            Listeners = $$"""  write: {listen: "127.0.0.1:{{port}}", role: primary}""",
+        });
+        using var limit = new CancellationTokenSource(TestCluster.Patience);
+        using var old =
+            new TakeoverChannel(await meetingPoint.AcceptAsync(limit.Token), TestCluster.Patience);
+
+        using var client = await Task.Run(async () =>
+        {
+            using (var hello = old.Receive(TestCluster.Patience)!.Value)
+            {
+                Assert.Equal(TakeoverFrame.Hello, hello.Type);
+            }
+            Send(TakeoverFrame.Welcome, to => { to.Int(1); to.Text("1.2.3"); });
+            Send(
+                TakeoverFrame.Listener,
+                to => { to.Byte(0); to.Text("write"); to.Text($"127.0.0.1:{port}"); to.Boolean(false); },
+                (int)listening.SafeHandle.DangerousGetHandle());
+            old.Send(TakeoverFrame.ListenersEnd);
+            using (var ready = old.Receive(TestCluster.Patience)!.Value)
+            {
+                Assert.Equal((TakeoverFrame.Ready, 8), (ready.Type, ready.Body.Length));   // one, the first
+            }
+            var accepted = new RawClient(port);
+            Assert.Null(await accepted.LoginAsync());
+            return accepted;
+        });
+        old.Break();
+
+        Assert.Equal("57P01", await client.UntilReadyAsync());   // in good order
+        Assert.Equal(1, await next.WaitForExitAsync());
+        Assert.Contains("the old process goes on", next.Log, StringComparison.Ordinal);
+        using var other = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await other.ConnectAsync(IPAddress.Loopback, port, limit.Token);
+        using var queued = await listening.AcceptAsync(limit.Token);
+        Assert.True(queued.Connected);
+
+        void Send(TakeoverFrame type, Action<SecretWriter> write, params ReadOnlySpan<int> descriptors)
+        {
+            using var body = new SecretWriter();
+            write(body);
+            old.Send(type, body.Written, descriptors);
+        }
     }
 
     // The first lines of what the service manager was told so far.
