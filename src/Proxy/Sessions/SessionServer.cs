@@ -156,10 +156,13 @@ internal sealed partial class SessionServer : IAsyncDisposable
         return new SessionCounts(_hub.Pending.Count, _hub.Starting.Count, [.. groups.Values], _hub.NotMoved);
     }
 
-    /// <summary>How many sessions at a member are not held yet, of those that can be.</summary>
+    /// <summary>
+    /// How many sessions at a member are not held yet, of those that can be, and how many clients log in there.
+    /// </summary>
     public int RestlessAt(string member)
     {
-        var count = new StrongBox<int>();
+        // Ahead of the sessions: a login that ends meanwhile is one of them.
+        var count = new StrongBox<int>(_hub.Logins.CountAt(member));
         _hub.Sessions.ForEach((count, member), static (state, session) =>
             state.count.Value += session.KeepsLeaderBusy && session.Target.Member == state.member ? 1 : 0);
         return count.Value;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using Routing.Cluster;
 using Routing.Proxy.Configuration;
 using Routing.TestKit;
@@ -99,6 +100,50 @@ public sealed class HoldTests
 
         Assert.Null(await login);
         Assert.Equal((0, 1), (old.Logins, next.Logins));
+    }
+
+    [Fact]
+    public async Task A_leader_waits_for_a_login_that_is_under_way_which_is_held_then()
+    {
+        using var old = new PretendServer { Password = "secret", Method = "md5" };
+        using var next = new PretendServer();
+        await using var rig = RigOfTwo(old, next);
+        using var client = new RawClient(rig.WritePort);
+        await client.SendAsync(RawClient.Startup("user", "alice", "database", "shop"));
+        var (type, demand) = await client.ReadMessageAsync();
+        Assert.Equal('R', type);
+
+        rig.Intend("1", s_long).Publish();
+        Assert.Equal(1, rig.Server.RestlessAt("a"));
+        Assert.Equal(0, rig.Server.RestlessAt("b"));
+        var answer = OldLoginServer.AnswerTo(demand[4..], "secret");
+        await client.SendAsync(BackendMessage.Of('p', Encoding.UTF8.GetBytes(answer + "\0")));
+
+        Assert.Null(await client.UntilReadyAsync());
+        await WaitUntil.TrueAsync(() => rig.Server.RestlessAt("a") == 0);
+        Assert.Equal(1, old.Logins);
+    }
+
+    [Fact]
+    public async Task A_client_whose_member_begins_to_hand_over_before_its_first_answer_comes_to_the_next_leader()
+    {
+        var slow = new TaskCompletionSource();
+        using var old = new PretendServer { Slowness = slow.Task };
+        using var next = new PretendServer();
+        await using var rig = RigOfTwo(old, next);
+        using var client = new RawClient(rig.WritePort);
+        var login = client.LoginAsync();
+        await WaitUntil.TrueAsync(() => !old.Startups.IsEmpty);
+
+        rig.Intend("1", s_long).Publish();
+        slow.SetResult();
+        await WaitUntil.TrueAsync(() => rig.Router.Waiting == 1);
+        Assert.Equal(0, rig.Server.RestlessAt("a"));
+        rig.Lead(null).Publish();
+        rig.With("b", next, Role.Primary).Lead("b").Publish();
+
+        Assert.Null(await login);
+        Assert.Equal(1, next.Logins);
     }
 
     [Fact]

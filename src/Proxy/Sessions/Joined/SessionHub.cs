@@ -88,6 +88,9 @@ internal sealed class SessionHub(
     /// <summary>Clients that are being routed or log in.</summary>
     public SessionCounter Starting { get; } = new();
 
+    /// <summary>Those of them whose login is relayed.</summary>
+    public LoginsUnderWay Logins { get; } = new(time);
+
     /// <summary>Connections that have not sent their whole start-up message.</summary>
     public SessionCounter Pending { get; } = new();
 

@@ -67,6 +67,7 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
         }
         finally
         {
+            hub.Logins.End(this);
             _search.LetGo();
             (_exchange as PasswordExchange)?.Secret.Dispose();   // the session has not got it
         }
@@ -84,10 +85,28 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
         }
         if (!request.IsOpaque)
         {
-            return State.Relaying;
+            return MayBegin() ? State.Relaying : State.Searching;
         }
         Join(NewSession(null, null, null));
         return State.Over;
+    }
+
+    // A leader that is about to hand over gets no new session, and waits for those that it was to get before. Counted
+    // ahead of the look: either this sees what the leader has announced, or the leader is told of this.
+    private bool MayBegin()
+    {
+        if (request.IsReplication)
+        {
+            return true;
+        }
+        hub.Logins.Begin(this, Target.Member, hub.After(Settings.AnswerTimeout));
+        if (hub.Router.HoldOf(Listener, Target.Member) is null)
+        {
+            return true;
+        }
+        hub.Logins.End(this);
+        _search.BeginAgain();
+        return false;
     }
 
     private async ValueTask<State> RelayAsync()

@@ -114,6 +114,13 @@ internal sealed class ServerSearch(SessionHub hub, NewClient client, LoginReques
         return false;
     }
 
+    /// <summary>Lets go of the server that was found, which is no failure, and looks for one anew.</summary>
+    public void BeginAgain()
+    {
+        LetGo();
+        _state = State.Choosing;
+    }
+
     /// <summary>Closes what has no other owner.</summary>
     public void LetGo()
     {
