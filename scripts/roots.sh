@@ -69,10 +69,13 @@ alone_with_roots() {
 }
 
 # Makes a root of a suite with the packages that machines need, unless it is there. $1 is the suite.
-make_root() { [ -e "$roots/$1" ] || alone_with_roots make_root_now "$1"; }
+make_root() { [ -e "$roots/$1/usr/bin/pgbackrest" ] || alone_with_roots make_root_now "$1"; }
 make_root_now() {
     local suite=$1 root=$roots/$1 new=$roots/.$1.new
-    [ ! -e "$root" ] || return 0
+    if [ -e "$root" ]; then
+        add_pgbackrest "$suite"
+        return
+    fi
     (need "debootstrap debootstrap") || cannot "debootstrap is not to be had"
     say "Making a root of Debian $suite in $roots: once, for some minutes"
     rm -rf "$new"
@@ -89,7 +92,7 @@ make_root_now() {
     in_root "$new" 'export DEBIAN_FRONTEND=noninteractive
         apt-get update -qq
         apt-get install -y -qq --no-install-recommends systemd systemd-sysv dbus adduser procps iproute2 \
-            postgresql etcd-server etcd-client bash-completion logrotate
+            postgresql etcd-server etcd-client pgbackrest bash-completion logrotate
         systemctl mask console-getty.service getty@tty1.service getty.target systemd-logind.service \
             e2scrub_reap.service systemd-sysctl.service systemd-remount-fs.service systemd-udevd.service \
             systemd-modules-load.service sys-kernel-debug.mount sys-fs-fuse-connections.mount dev-hugepages.mount \
@@ -98,6 +101,20 @@ make_root_now() {
         no_root "$roots/$suite.log" "the packages of $suite could not be installed"
     rm "$new/usr/sbin/policy-rc.d"
     mv "$new" "$root"
+}
+
+# Adds pgBackRest to a root that was made without it. $1 is the suite.
+add_pgbackrest() {
+    local suite=$1 root=$roots/$1
+    [ ! -e "$root/usr/bin/pgbackrest" ] || return 0
+    say "Adding pgBackRest to the root of Debian $suite"
+    printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+    chmod 755 "$root/usr/sbin/policy-rc.d"
+    in_root "$root" 'export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq
+        apt-get install -y -qq --no-install-recommends pgbackrest' >>"$roots/$suite.log" 2>&1 ||
+        no_root "$roots/$suite.log" "pgbackrest of $suite could not be installed"
+    rm "$root/usr/sbin/policy-rc.d"
 }
 
 # The suite whose root is the base of another: experimental is sid with a newer PostgreSQL.
