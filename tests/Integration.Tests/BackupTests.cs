@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Routing.Integration.Tests.Migration;
 using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
@@ -65,7 +66,9 @@ public sealed class BackupTests
         await cluster.LeaderAsync();
         await using (var load = await Writer.StartAsync(cluster, Writer.LongPatience))
         {
-            await repository.BeginAsync(first);
+            await repository.RunAsync(first, "stanza-create");
+            Assert.Contains("n1 makes a backup of pay", await BackUpAsync(first, "--type", "full"),
+                StringComparison.Ordinal);
             await load.MoreAsync(50);
 
             // the second node comes from the repository, not from the loaded primary
@@ -73,6 +76,13 @@ public sealed class BackupTests
             await cluster.HealthyAsync();
             Assert.Equal(1, second.CountInLog("created a replica by pgbackrest"));
             await load.MoreAsync(50);
+
+            // The same timer runs on every node, and one of them makes the backup.
+            Assert.Equal("Nothing to do here: n1 makes the backups of pay (leader).\n",
+                await BackUpAsync(second, "--type", "incr"));
+            Assert.Equal("Nothing to do here: n2 makes the backups of pay (replica).\n",
+                await BackUpAsync(first, "--type", "incr", "--role", "replica"));
+            Assert.Single(repository.Backups());
         }
         var rows = long.Parse((await first.SqlAsync("SELECT count(*) FROM written"))!, null);
         await first.SqlAsync("SELECT pg_create_restore_point('before_the_mistake')");
@@ -95,6 +105,10 @@ public sealed class BackupTests
         Assert.Equal(made, MadeAt(second));
         return (rows, moment, lsn);
     }
+
+    /// <summary>What <c>routingctl backup</c> says on a node that it has succeeded on.</summary>
+    private static Task<string> BackUpAsync(TestNode node, params string[] options) => HandMadeServers.RunAsync(
+        node, [Programs.Ctl, "-c", node.ConfigFile, "backup", "pay", .. options]);
 
     /// <summary>The primary's REST and metrics tell of the repository, and of WAL that is missing there.</summary>
     private static async Task WatchAsync(TestCluster cluster, BackupRepository repository, TestNode primary)
@@ -127,7 +141,7 @@ public sealed class BackupTests
     {
         await using var cluster = await TestCluster.PrepareAsync(OptionsOf(repository, target, nodes));
         cluster.StartMissing();
-        var leader = await cluster.HealthyAsync();
+        var leader = await cluster.HealthyAsync(TestCluster.Patience * 3);
 
         if (rows is { } expected)
         {
@@ -139,6 +153,11 @@ public sealed class BackupTests
             async () => (await cluster.Keys.GetAsync("history"))?.Json.AsArray() is { Count: > 0 } history
                 && (int)history[0]![0]! == 1,
             "the history of the restored timeline is written");
+        var archive = repository.Archive();
+        await cluster.UntilAsync(
+            async () => (await repository.RunAsync(leader, "repo-ls", archive)).Contains(".history",
+                StringComparison.Ordinal),
+            "the history of the timeline is in the repository");
         foreach (var standby in cluster.ReplicasOf(leader))
         {
             await cluster.UntilAsync(

@@ -152,6 +152,10 @@ public sealed class BackupRepository : IDisposable
             s_limit, $"{segment} is archived");
     }
 
+    /// <summary>The folder of the archive, as <c>repo-ls</c> takes it: <c>archive/pay/15-1</c>.</summary>
+    public string Archive() =>
+        Path.GetRelativePath(Folder, Directory.EnumerateDirectories(Path.Combine(Folder, "archive", Stanza)).Single());
+
     /// <summary>The labels of the backups, the oldest first.</summary>
     public IReadOnlyList<string> Backups() =>
         [.. Directory.EnumerateDirectories(Path.Combine(Folder, "backup", Stanza), "2*")

@@ -6,7 +6,7 @@ namespace Routing.Integration.Tests.Migration;
 /// <summary>A primary and a standby as an administrator makes them with PostgreSQL's own programs.</summary>
 internal static class HandMadeServers
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(4);
 
     /// <summary>initdb, and a start.</summary>
     /// <param name="node">Whose data directory and port it gets.</param>
