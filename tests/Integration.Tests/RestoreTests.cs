@@ -1,4 +1,5 @@
 using Npgsql;
+using Routing.Integration.Tests.Migration;
 using Routing.TestKit;
 
 namespace Routing.Integration.Tests;
@@ -39,11 +40,19 @@ public sealed class RestoreTests
         Assert.Contains($"on {leader.Name}, the leader", text);
         Assert.Null(await cluster.Keys.GetAsync("routing/restore"));
 
+        var isFull = Environment.GetEnvironmentVariable("ROUTING_TEST_FULL") == "1";
+        if (isFull)
+        {
+            await CallOffAsync(cluster, leader, moment);
+        }
+        var begun = leader.CountInLog("restore command begin");
         (code, text) = await cluster.CtlAsync("restore", "pay", "--to", moment, "--force", "--no-wait");
         Assert.True(code == 0, text);
-        if (Environment.GetEnvironmentVariable("ROUTING_TEST_FULL") == "1")
+        var followed = HandMadeServers.TryAsync(
+            leader, Programs.Ctl, "-c", leader.ConfigFile, "restore", "pay", "--follow");
+        if (isFull)
         {
-            await LoseAgentAsync(cluster, leader);
+            await LoseAgentAsync(cluster, leader, begun);
         }
         await cluster.UntilAsync(
             async () =>
@@ -55,6 +64,8 @@ public sealed class RestoreTests
             },
             "the restore has ended", s_patience);
 
+        (code, text) = await followed;
+        Assert.True(code == 0 && text.Contains("Done: every member follows.", StringComparison.Ordinal), text);
         Assert.Equal(leader, await cluster.HealthyAsync(s_patience));
         await mistakes.MoreAsync(5);
         await mistakes.StopAsync();
@@ -74,10 +85,32 @@ public sealed class RestoreTests
             Path.GetDirectoryName(leader.DataDirectory)!, $"{Path.GetFileName(leader.DataDirectory)}.before-*"));
     }
 
-    /// <summary>Its agent dies in the middle: nobody else leads meanwhile, and the next one goes on.</summary>
-    private static async Task LoseAgentAsync(TestCluster cluster, TestNode leader)
+    /// <summary>An operator calls it off while the leader restores: the cluster goes on with all that it had.</summary>
+    private static async Task CallOffAsync(TestCluster cluster, TestNode leader, string moment)
     {
-        await cluster.UntilAsync(() => leader.CountInLog("restore command begin") > 0, "pgBackRest restores");
+        var rows = await leader.SqlAsync("SELECT count(*) FROM written");
+        var (code, text) = await cluster.CtlAsync("restore", "pay", "--to", moment, "--force", "--no-wait");
+        Assert.True(code == 0, text);
+        await cluster.UntilAsync(
+            async () => (await cluster.Keys.GetAsync("routing/restore"))?.Value.Contains(
+                "\"restoring\"", StringComparison.Ordinal) == true,
+            "the leader restores");
+        (code, text) = await cluster.CtlAsync("restore", "pay", "--call-off");
+        Assert.True(code == 0, text);
+        await cluster.UntilAsync(
+            async () => leader.PostmasterPid is not null
+                && await leader.SqlAsync("SELECT pg_is_in_recovery()::text") == "false",
+            "the leader has its former data again", s_patience);
+        Assert.Equal(leader, await cluster.HealthyAsync(s_patience));
+        Assert.Equal("true", await leader.SqlAsync($"SELECT (count(*) >= {rows})::text FROM written"));
+        Assert.Equal(1, (int)(await leader.DocumentAsync("/patroni"))["timeline"]!);
+    }
+
+    /// <summary>Its agent dies in the middle: nobody else leads meanwhile, and the next one goes on.</summary>
+    private static async Task LoseAgentAsync(TestCluster cluster, TestNode leader, int begun)
+    {
+        await cluster.UntilAsync(
+            () => leader.CountInLog("restore command begin") > begun, "pgBackRest restores");
         await leader.KillAgentAsync();
         await cluster.UntilAsync(
             async () =>
