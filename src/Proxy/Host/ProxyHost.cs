@@ -221,7 +221,7 @@ internal sealed partial class ProxyHost : IAdminSource, IAsyncDisposable
         _taken.CloseUnused();
         if (taker is not null && !await TakeSessionsAsync(taker))
         {
-            _isReplaced = true;   // it still is
+            _isReplaced = true;   // the old one still is
             await DrainAsync();
             return 1;
         }
