@@ -25,7 +25,7 @@ public sealed class MovedSessionTests(ClusterFixture fixture)
         var (cluster, leader) = await fixture.TakeAsync();
         await PrepareAsync(cluster, leader);
         await using var proxy = await ProxyProcess.StartAsync(
-            cluster, new ProxyOptions { Write = ", hold_time: 60", More = AuthQuery });
+            cluster, new ProxyOptions { Write = ", hold_time: 60, replay: first_statement", More = AuthQuery });
         await using var source = SourceAt(proxy.WritePort);
         var clean = new List<NpgsqlConnection>();
         var holding = new List<NpgsqlConnection>();
@@ -47,6 +47,7 @@ public sealed class MovedSessionTests(ClusterFixture fixture)
 
             if (isCrash)
             {
+                await RunAsync(clean[0], "BEGIN");   // it has had no effect yet: it is repeated
                 leader.SignalPostmaster(ProcessSignal.Kill);
             }
             else
@@ -64,6 +65,18 @@ public sealed class MovedSessionTests(ClusterFixture fixture)
                     >= Clean,
                 "all clean sessions have moved");
             await Task.WhenAll(clean.Select((one, at) => RunAsync(one, $"INSERT INTO survivors VALUES ({at})")));
+            if (isCrash)
+            {
+                await RunAsync(clean[0], "COMMIT");
+                Assert.Contains(
+                    """routing_proxy_statements_repeated_total{listener="write",reason="unsent"} 1""",
+                    await proxy.MetricsAsync(), StringComparison.Ordinal);
+            }
+            await RunAsync(clean[0], "BEGIN READ ONLY");   // the application's own: passed on by the leader
+            var refused = await Assert.ThrowsAsync<PostgresException>(
+                () => RunAsync(clean[0], "INSERT INTO survivors VALUES (-2)"));
+            Assert.Equal(PostgresErrorCodes.ReadOnlySqlTransaction, refused.SqlState);
+            await RunAsync(clean[0], "ROLLBACK");
             foreach (var one in holding)
             {
                 await Assert.ThrowsAnyAsync<NpgsqlException>(() => RunAsync(one, "INSERT INTO survivors VALUES (-1)"));

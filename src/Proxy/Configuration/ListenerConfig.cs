@@ -52,6 +52,11 @@ internal sealed record ListenerConfig
     public MoveMode Move { get; init; } = MoveMode.Carry;
 
     /// <summary>
+    /// Which statements of sessions that may move are repeated at the server that they move to. Default none.
+    /// </summary>
+    public ReplayMode Replay { get; init; }
+
+    /// <summary>
     /// Which kinds of replication it serves. Default both; a read listener should have none unless its user asked for
     /// it.
     /// </summary>

@@ -239,6 +239,8 @@ internal static class ProxySettingsReader
                 "move", ("off", MoveMode.Off), ("clean", MoveMode.Clean), ("carry", MoveMode.Carry),
                 ("assume_clean", MoveMode.AssumeClean))
                 ?? defaults.Move,
+            Replay = section.Choice("replay", ("off", ReplayMode.Off), ("first_statement", ReplayMode.FirstStatement))
+                ?? defaults.Replay,
             Tls = ReadTls(section.Section("tls")),
             MemberTls = ReadMemberTls(section.Section("server_tls")),
             ProxyProtocolFrom = ReadNetworks(proxyProtocol),
@@ -249,6 +251,10 @@ internal static class ProxySettingsReader
             ClientTuning = ReadTuning(section.Section("client_keepalive"), defaults.ClientTuning),
             MemberTuning = ReadTuning(section.Section("server_keepalive"), defaults.MemberTuning),
         };
+        if (listener is { Move: MoveMode.Off, Replay: not ReplayMode.Off })
+        {
+            section.Wrong("replay", "off where move is off: a statement is repeated by a session that moves");
+        }
         proxyProtocol.WarnUnknownKeys();
         section.WarnUnknownKeys();
         return address is null ? null : listener;

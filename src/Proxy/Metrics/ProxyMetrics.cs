@@ -29,6 +29,8 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
     private readonly Counter _closed;
     private readonly Counter _moved;
     private readonly Counter _notMoved;
+    private readonly Counter _repeated;
+    private readonly Counter _notRepeated;
     private readonly Histogram _sessionHeld;
     private readonly Histogram _move;
     private readonly Counter _takenOver;
@@ -78,6 +80,14 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
         _notMoved = factory.CreateCounter(
             "routing_proxy_sessions_not_moved_total",
             "Sessions that lost their server and did not move although their listener lets sessions move, by reason.",
+            ["listener", "reason"]);
+        _repeated = factory.CreateCounter(
+            "routing_proxy_statements_repeated_total",
+            "Statements without effect that were sent again to the server that their session moved to, by reason.",
+            ["listener", "reason"]);
+        _notRepeated = factory.CreateCounter(
+            "routing_proxy_statements_not_repeated_total",
+            "Statements without effect that were not sent again although their listener repeats such, by reason.",
             ["listener", "reason"]);
         _sessionHeld = factory.CreateHistogram(
             "routing_proxy_session_hold_seconds",
@@ -173,6 +183,14 @@ internal sealed class ProxyMetrics : ISessionEvents, IDisposable
 
     /// <inheritdoc/>
     public void NotMoved(string listener, NotMoved reason) => _notMoved.WithLabels(listener, Words.Of(reason)).Inc();
+
+    /// <inheritdoc/>
+    public void Repeated(string listener, RepeatReason reason) =>
+        _repeated.WithLabels(listener, Words.Of(reason)).Inc();
+
+    /// <inheritdoc/>
+    public void NotRepeated(string listener, NotRepeated reason) =>
+        _notRepeated.WithLabels(listener, Words.Of(reason)).Inc();
 
     private void CountBytes(string listener, string member, long bytesFromClient, long bytesFromServer)
     {

@@ -19,6 +19,12 @@ internal interface IRelay
     long FromServer { get; }
 
     /// <summary>
+    /// How many of the last bytes that were taken from the client have certainly not been sent to the server: no
+    /// kernel has taken them. Known when the relay has ended.
+    /// </summary>
+    long Unsent { get; }
+
+    /// <summary>
     /// Timestamp of the last byte in any direction, for idle time-outs; coarse (about a second). Any thread.
     /// </summary>
     long LastActivity { get; }

@@ -36,6 +36,10 @@ internal sealed class PipeRelay(
     public long FromServer => Interlocked.Read(ref _fromServer);
 
     /// <inheritdoc/>
+    /// <remarks>A pipe does not tell how far it came.</remarks>
+    public long Unsent => 0;
+
+    /// <inheritdoc/>
     public long LastActivity => Interlocked.Read(ref _lastActivity);
 
     private bool IsOver => Volatile.Read(ref _end) >= 0;

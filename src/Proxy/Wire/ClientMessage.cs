@@ -55,6 +55,10 @@ internal static class ClientMessage
     public static void WriteClose(IBufferWriter<byte> output, ReadOnlySpan<byte> statement) =>
         Write(output, MessageType.Close, [Statement, .. statement, 0]);
 
+    /// <summary>Query.</summary>
+    public static void WriteQuery(IBufferWriter<byte> output, ReadOnlySpan<byte> text) =>
+        Write(output, MessageType.Query, [.. text, 0]);
+
     /// <summary>Sync.</summary>
     public static void WriteSync(IBufferWriter<byte> output) => Write(output, MessageType.Sync, []);
 

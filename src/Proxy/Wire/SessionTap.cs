@@ -20,6 +20,7 @@ internal sealed class SessionTap : RelayTap
     private MessageCursor _client;
     private MessageCursor _server;
     private StatementScan _statements;
+    private FirstStatement? _first;   // null: no statement is repeated
     private HiddenSettingScan _hidden;
     private int _outstanding;      // requests that a ReadyForQuery will answer
     private int _behindCopy;       // those of them that were sent behind the end of a copy
@@ -79,6 +80,20 @@ internal sealed class SessionTap : RelayTap
     /// </summary>
     public bool MayMove => _isArmed && (_isClean || _assumesClean) && AtRest;
 
+    /// <summary>
+    /// What its client has sent since it was at rest, where that may be repeated at another server; null: nothing.
+    /// </summary>
+    public FirstStatement? First => _isArmed && _first is { IsOpen: true } first && ClientAtBoundary ? first : null;
+
+    /// <summary>It held no state ahead of <see cref="First"/>, or is assumed to hold none.</summary>
+    public bool WasClean => _assumesClean || _first is { WasClean: true };
+
+    /// <summary>What it held ahead of <see cref="First"/> can be asked for.</summary>
+    public bool CouldBeAsked => _isAsked && !_hidden.HasSeen;
+
+    /// <summary>Its client has sent messages of the extended protocol, and no Sync behind them.</summary>
+    public bool IsUnsynced => _isUnsynced;
+
     /// <summary>The session can be logged in again without its client: see <see cref="Arm"/>.</summary>
     public bool IsArmed => _isArmed;
 
@@ -116,6 +131,10 @@ internal sealed class SessionTap : RelayTap
     /// <inheritdoc/>
     public override void FromClient(ReadOnlySpan<byte> bytes)
     {
+        if (_isArmed)
+        {
+            _first?.Take(bytes, AtRest, _isClean);
+        }
         while (bytes.Length > 0)
         {
             if (_client.InBody)
@@ -159,7 +178,8 @@ internal sealed class SessionTap : RelayTap
                     FeedTag(part);
                 }
             }
-            else if (_isArmed && Withholds(bytes[0]))
+            else if (_isArmed && (Withholds(bytes[0])
+                || (_first is { IsOpen: true } first && _server.AtBoundary && first.Withholds(bytes))))
             {
                 return all - bytes.Length;
             }
@@ -210,7 +230,9 @@ internal sealed class SessionTap : RelayTap
     };
 
     /// <summary>Goes on with what another process knew.</summary>
-    public static SessionTap Restore(in TapState state)
+    /// <param name="state">What that was.</param>
+    /// <param name="repeats">Statements that have had no effect may be repeated: from the next rest on.</param>
+    public static SessionTap Restore(in TapState state, bool repeats = false)
     {
         var flags = state.Flags;
         var tap = new SessionTap
@@ -231,6 +253,7 @@ internal sealed class SessionTap : RelayTap
             _isTerminated = flags.HasFlag(TapFlags.Terminated),
             _hasAskedEarly = flags.HasFlag(TapFlags.AskedEarly),
             _isFollowed = flags.HasFlag(TapFlags.Followed),
+            _first = repeats ? new FirstStatement() : null,
             _isArmed = flags.HasFlag(TapFlags.Armed),
             _assumesClean = flags.HasFlag(TapFlags.AssumesClean),
             _isClean = flags.HasFlag(TapFlags.Clean),
@@ -250,9 +273,13 @@ internal sealed class SessionTap : RelayTap
     /// </summary>
     /// <param name="assumesClean">Its application keeps no state in sessions.</param>
     /// <param name="isAsked">It may be asked for its state.</param>
-    public void Follow(bool assumesClean, bool isAsked) =>
+    /// <param name="repeats">Statements that have had no effect may be repeated.</param>
+    public void Follow(bool assumesClean, bool isAsked, bool repeats)
+    {
         (_isFollowed, _assumesClean, _isClean, _isAsked) =
             (true, assumesClean, !_hasAskedEarly, isAsked && !_hasAskedEarly);
+        _first = repeats ? new FirstStatement() : null;
+    }
 
     /// <summary>
     /// The session can be logged in again: what the server says unasked is withheld while it may move.
@@ -414,5 +441,6 @@ internal sealed class SessionTap : RelayTap
                 _statements.Settle();
             }
         }
+        _first?.Ready(status, AtRest);
     }
 }

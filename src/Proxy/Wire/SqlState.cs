@@ -10,6 +10,7 @@ internal static class SqlState
     public const string ProtocolViolation = "08P01";
     public const string FeatureNotSupported = "0A000";
     public const string InvalidParameterValue = "22023";
+    public const string ReadOnlyTransaction = "25006";
     public const string InvalidAuthorization = "28000";
     public const string TooManyConnections = "53300";
     public const string AdminShutdown = "57P01";

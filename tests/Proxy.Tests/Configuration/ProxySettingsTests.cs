@@ -69,7 +69,8 @@ public sealed class ProxySettingsTests : IDisposable
             """
             {listen: "unix:/tmp/s", role: synchronous, policy: random_of_two, max_lag: 1048576, zone: a, zone_tag: rack,
                   tags: {kind: big}, fallback: when_empty, max_sessions: 7, idle_timeout: 1.5, hold_time: 3, hold_queue: 9, logins_per_second: 11,
-                  replication: physical, move: assume_clean, add_client_address: yes, server_tls: {mode: verify_full, ca: /ca.pem},
+                  replication: physical, move: assume_clean, replay: first_statement, add_client_address: yes,
+                  server_tls: {mode: verify_full, ca: /ca.pem},
                   tls: {mode: terminate, certificate: /c.pem, client_certificates: required, ca: /ca.pem, required: on},
                   proxy_protocol: {from: [10.0.0.0/8, 192.0.2.1], send: v2}, server_keepalive: {idle: 5, user_timeout: 40}}
             """, StringComparison.Ordinal));
@@ -82,7 +83,7 @@ public sealed class ProxySettingsTests : IDisposable
             (WantedRole.Synchronous, HostPolicy.RandomOfTwo, 1_048_576L, "a", "rack", LeaderFallback.WhenEmpty),
             (listener.Request.Role, listener.Request.Policy, listener.Request.MaximumLagBytes, listener.Request.Zone,
                 listener.Request.ZoneTag, listener.Request.Fallback));
-        Assert.Equal(MoveMode.AssumeClean, listener.Move);
+        Assert.Equal((MoveMode.AssumeClean, ReplayMode.FirstStatement), (listener.Move, listener.Replay));
         Assert.Equal((3.0, 9, 11), (listener.HoldTime.TotalSeconds, listener.HoldQueue, listener.LoginsPerSecond));
         Assert.Equal(
             (7, 1.5, true), (listener.MaximumSessions, listener.IdleTimeout.TotalSeconds, listener.AddClientAddress));
@@ -102,6 +103,7 @@ public sealed class ProxySettingsTests : IDisposable
     [InlineData("127.0.0.1:5000", "127.0.0.1:5001", "listeners.read.listen")]
     [InlineData("scope: demo", "scope: ''", "scope")]
     [InlineData("role: primary", "role: primary, hold_time: -1", "listeners.write.hold_time")]
+    [InlineData("role: primary", "role: primary, replay: first_statement, move: off", "listeners.write.replay")]
     [InlineData("role: primary", "role: primary, tls: {mode: terminate}", "listeners.write.tls.certificate")]
     [InlineData(
         "role: primary", "role: primary, proxy_protocol: {from: nowhere}", "listeners.write.proxy_protocol.from")]

@@ -183,6 +183,28 @@ public sealed class HoldTests
     }
 
     [Fact]
+    public async Task A_session_that_waits_for_a_leader_to_move_to_does_not_keep_that_leader_waiting()
+    {
+        using var old = new PretendServer();
+        using var again = new PretendServer();
+        using var next = new PretendServer();
+        await using var rig = RigOfTwo(old, next);
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+        rig.Lead(null).Publish();
+        old.Dispose();
+        await WaitUntil.TrueAsync(() => rig.Router.Waiting == 1);
+
+        rig.With("a", again, Role.Primary).Lead("a").Intend("1", s_long).Publish();
+        Assert.Equal(0, rig.Server.RestlessAt("a"));
+        rig.Intend(null).With("a", again, Role.Replica).With("b", next, Role.Primary).Lead("b").Publish();
+        await client.QueryAsync("select 1");
+
+        Assert.Equal('C', (await client.ReadMessageAsync()).Type);
+        Assert.Equal((0, 1), (again.Logins, next.Queries));
+    }
+
+    [Fact]
     public async Task A_client_that_goes_away_while_it_is_held_takes_its_session_with_it()
     {
         using var old = new PretendServer();

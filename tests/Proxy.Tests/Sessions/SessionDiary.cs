@@ -40,5 +40,9 @@ internal sealed class SessionDiary : ISessionEvents
 
     void ISessionEvents.TakenOver(string listener, string member) => _lines.Enqueue($"taken over {member}");
 
+    void ISessionEvents.Repeated(string listener, RepeatReason reason) => _lines.Enqueue($"repeated {reason}");
+
+    void ISessionEvents.NotRepeated(string listener, NotRepeated reason) => _lines.Enqueue($"not repeated {reason}");
+
     void ISessionEvents.Cancelled(string listener, CancelOutcome outcome) => _lines.Enqueue($"cancelled {outcome}");
 }

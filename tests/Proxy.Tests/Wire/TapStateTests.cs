@@ -13,6 +13,7 @@ public sealed class TapStateTests
     private static readonly string[] s_fields =
     [
         "SessionTap._assumesClean", "SessionTap._behindCopy", "SessionTap._client", "SessionTap._discard",
+        "SessionTap._first",
         "SessionTap._hasAskedEarly", "SessionTap._hasExecuted", "SessionTap._hidden", "SessionTap._inCopy",
         "SessionTap._isArmed", "SessionTap._isAsked", "SessionTap._isClean", "SessionTap._isCopyEnded",
         "SessionTap._isCopySimple", "SessionTap._isFollowed", "SessionTap._isSimple", "SessionTap._isTerminated",
@@ -109,7 +110,7 @@ public sealed class TapStateTests
     {
         var tap = new SessionTap();
         tap.FromServer([.. BackendMessage.LoggedIn, .. BackendMessage.Ready()]);
-        tap.Follow(assumesClean: false, isAsked: true);
+        tap.Follow(assumesClean: false, isAsked: true, repeats: true);
         tap.Arm();
         return tap;
     }

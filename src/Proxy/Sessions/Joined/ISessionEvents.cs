@@ -65,6 +65,12 @@ internal interface ISessionEvents
     /// <param name="member">Where it runs.</param>
     void TakenOver(string listener, string member);
 
+    /// <summary>A statement that had no effect was sent again to the server that its session moved to.</summary>
+    void Repeated(string listener, RepeatReason reason);
+
+    /// <summary>A statement that had no effect was not repeated, and its session's listener repeats such.</summary>
+    void NotRepeated(string listener, NotRepeated reason);
+
     /// <summary>A cancel request was dealt with.</summary>
     void Cancelled(string listener, CancelOutcome outcome);
 }

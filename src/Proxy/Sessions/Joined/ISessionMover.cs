@@ -26,8 +26,10 @@ internal interface ISessionMover
     /// <summary>Asks a session at rest, on its own connection, what it holds. Never throws for a server.</summary>
     /// <param name="session">The session.</param>
     /// <param name="server">Its server's connection.</param>
+    /// <param name="endsTransaction">A failed transaction is open, and is ended first.</param>
     /// <exception cref="IOException">The client went away.</exception>
-    ValueTask<StateAnswer> AskAsync(MovingSession session, ITransportConnection server);
+    ValueTask<StateAnswer> AskAsync(
+        MovingSession session, ITransportConnection server, bool endsTransaction = false);
 
     /// <summary>Logs the session in at another server, or anew at its own one.</summary>
     /// <param name="session">The session.</param>

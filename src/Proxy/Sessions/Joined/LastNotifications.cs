@@ -13,8 +13,6 @@ namespace Routing.Proxy.Sessions.Joined;
 /// <param name="client">The client's, likewise.</param>
 internal sealed class LastNotifications(ITransportConnection server, ITransportConnection client)
 {
-    private const byte NotificationResponse = (byte)'A';
-
     /// <summary>A changed parameter was among them.</summary>
     public bool HasParameters { get; private set; }
 
@@ -60,7 +58,7 @@ internal sealed class LastNotifications(ITransportConnection server, ITransportC
     {
         while (ServerMessage.Peek(rest) is { State: ServerMessageState.Whole } message)
         {
-            if (message.Type is not (NotificationResponse or MessageType.ParameterStatus))
+            if (message.Type is not (MessageType.Notification or MessageType.ParameterStatus))
             {
                 return true;
             }

@@ -1,3 +1,4 @@
+using Routing.Proxy.Configuration;
 using Routing.Proxy.Tls;
 using Routing.Proxy.Transport;
 using Routing.Proxy.Wire;
@@ -39,8 +40,10 @@ internal sealed partial class Session
         var ticket = hub.Router.Count(listener.Name, parcel.Target.Member);
         return new Session(
             hub, listener, parcel.Target, client, server,
-            parcel.Tap is { } tap ? SessionTap.Restore(tap) : null, parcel.Key, ticket, place, parcel.IsReplication,
-            parcel.Login)
+            parcel.Tap is { } tap
+                ? SessionTap.Restore(tap, listener.Config.Replay == ReplayMode.FirstStatement)
+                : null,
+            parcel.Key, ticket, place, parcel.IsReplication, parcel.Login)
         {
             _hasToldMore = parcel.HasToldMore,
             _moved = parcel.ServerKey is { } serverKey

@@ -7,6 +7,7 @@ namespace Routing.Proxy.Sessions.Joined;
 internal sealed partial class Session
 {
     private static readonly int s_held = Order(SessionEnd.Held, atRest: true);
+    private static readonly int s_leaving = Order(SessionEnd.CutAtRest, atRest: true);
 
     private volatile bool _isHeld;
 
@@ -14,11 +15,11 @@ internal sealed partial class Session
     public bool IsHeld => _isHeld;
 
     /// <summary>A leader that hands over waits for it to come to rest. Any thread.</summary>
-    public bool KeepsLeaderBusy => tap is not null && !isReplication && !_isHeld;
+    public bool KeepsLeaderBusy => tap is not null && !isReplication && !_isHeld && !_isMoving;
 
-    // From the first byte on: its member may be about to hand over already.
+    // From the first byte on: its member may be about to hand over already, or be the wrong one by now.
     private async ValueTask<RelayEnd> BeginAsync(IRelay relay) =>
-        tap is { AtRest: true } && Volatile.Read(ref _stop) == s_held
+        tap is { MayStop: true } && Volatile.Read(ref _stop) is var stop && (stop == s_held || stop == s_leaving)
             ? RelayEnd.Stopped
             : await relay.RunAsync();
 

@@ -13,6 +13,7 @@ internal sealed partial class Session
     private const int MostMovesInHaste = 5;
     private static readonly TimeSpan s_haste = TimeSpan.FromSeconds(5);
 
+    private volatile bool _isMoving;
     private byte _movesInHaste;  // in a row, each soon after the one before
     private NotMoved? _reason;   // why a move that was tried has failed
     private byte[]? _words;      // the last words of a server that has refused the session
@@ -56,13 +57,13 @@ internal sealed partial class Session
     {
         if (hub.Mover is null || end is RelayEnd.ClientClosed or RelayEnd.ClientBroke
             || tap is not { EndedWithError: false }
-            || !(tap.MayMove || IsCarried || (end == RelayEnd.Stopped && tap.MayBeAsked)))
+            || !(tap.First is not null || tap.MayMove || IsCarried || (end == RelayEnd.Stopped && tap.MayBeAsked)))
         {
             return null;   // ended by its client, not at rest, with state, or with the server's words to its client
         }
         try
         {
-            return await GoOnAsync(end, tap);
+            return await (tap.First is { } first ? RepeatAsync(end, tap, first) : GoOnAsync(end, tap));
         }
         catch (Exception error) when (ConnectionFault.Is(error))
         {
@@ -117,9 +118,7 @@ internal sealed partial class Session
             : (byte)0;
         var move = _movesInHaste > MostMovesInHaste
             ? new MoveEnd(null, NotMoved.NoServer)
-            : await hub.Mover!.MoveAsync(
-                Lost with { State = _answer?.State, Listening = _listening },
-                tellsAll: tap.HasToldParameters || _hasToldMore);
+            : await MoveAsync(tap);
         await new LoopSwitch(client);
         if (move.Moved is { } moved)
         {
@@ -132,6 +131,22 @@ internal sealed partial class Session
             return await JoinAgainAsync();
         }
         return null;
+    }
+
+    // A leader that hands over meanwhile does not wait for it: nothing of it runs, and it may wait for the leader.
+    private async ValueTask<MoveEnd> MoveAsync(SessionTap tap)
+    {
+        _isMoving = true;
+        try
+        {
+            return await hub.Mover!.MoveAsync(
+                Lost with { State = _answer?.State, Listening = _listening },
+                tellsAll: tap.HasToldParameters || _hasToldMore);
+        }
+        finally
+        {
+            _isMoving = false;
+        }
     }
 
     // Asks it what it holds, where that is not known and it may be carried. On the loop, when it has stopped at rest.

@@ -234,7 +234,7 @@ internal sealed partial class Session(
                 {
                     break;
                 }
-                end = await next.RunAsync();
+                end = await BeginAsync(next);
             }
             await TakeLeaveAsync(end);
         }

@@ -210,7 +210,8 @@ internal sealed class ClientLogin(SessionHub hub, NewClient client, LoginRequest
             return null;
         }
         relay.Tap.Follow(
-            client.Listener.Config.Move == MoveMode.AssumeClean, client.Listener.Config.Move == MoveMode.Carry);
+            client.Listener.Config.Move == MoveMode.AssumeClean, client.Listener.Config.Move == MoveMode.Carry,
+            client.Listener.Config.Replay == ReplayMode.FirstStatement);
         if (!relay.HasAskedClient)
         {
             relay.Tap.Arm();

@@ -12,7 +12,7 @@ namespace Routing.Proxy.Sessions.Moving;
 /// <param name="most">The most bytes of rows; more is broken off.</param>
 internal sealed class OwnDialogue(ITransportConnection server, int most)
 {
-    private const byte DataRow = (byte)'D', NotificationResponse = (byte)'A';
+    private const byte DataRow = (byte)'D';
 
     private const int LongestMessage = StateQuestion.Longest;
 
@@ -97,7 +97,7 @@ internal sealed class OwnDialogue(ITransportConnection server, int most)
                 case MessageType.ParameterStatus:
                     Parameters.Add(whole.ToArray());
                     break;
-                case NotificationResponse:
+                case MessageType.Notification:
                     Notifications.Add(whole.ToArray());
                     break;
                 case MessageType.ErrorResponse when Error is null:

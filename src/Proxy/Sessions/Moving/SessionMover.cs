@@ -17,8 +17,9 @@ internal sealed class SessionMover(SessionHub hub) : ISessionMover
     public Task<bool> IsStoppingAsync(MovingSession session) => new SessionMove(hub, session).IsStoppingAsync();
 
     /// <inheritdoc/>
-    public ValueTask<StateAnswer> AskAsync(MovingSession session, ITransportConnection server) =>
-        SessionStateReader.AskAsync(session, server, hub);
+    public ValueTask<StateAnswer> AskAsync(
+        MovingSession session, ITransportConnection server, bool endsTransaction = false) =>
+        SessionStateReader.AskAsync(session, server, endsTransaction, hub);
 
     /// <inheritdoc/>
     public ValueTask<MoveEnd> MoveAsync(MovingSession session, bool tellsAll) =>

@@ -11,17 +11,26 @@ internal static class SessionStateReader
     /// <summary>Asks. Never throws for what a server does.</summary>
     /// <param name="session">The session; what its server says unasked meanwhile is written for its client.</param>
     /// <param name="server">Its server's connection: nothing of it is half read or half sent.</param>
+    /// <param name="endsTransaction">A failed transaction is open, and is ended first.</param>
     /// <param name="hub">What all sessions share.</param>
     /// <exception cref="IOException">The client went away.</exception>
     public static async ValueTask<StateAnswer> AskAsync(
-        MovingSession session, ITransportConnection server, SessionHub hub)
+        MovingSession session, ITransportConnection server, bool endsTransaction, SessionHub hub)
     {
         var dialogue = new OwnDialogue(server, StateQuestion.Longest);
         using var limit = new CancellationTokenSource(hub.Settings.StateTimeout, hub.Time);
         try
         {
-            StateQuestion.Write(server.Output);
-            await dialogue.RunAsync(limit.Token);
+            if (endsTransaction)
+            {
+                ClientMessage.WriteQuery(server.Output, "ROLLBACK"u8);
+            }
+            if (!endsTransaction || await dialogue.RunAsync(limit.Token))
+            {
+                await new LoopSwitch(server);
+                StateQuestion.Write(server.Output);
+                await dialogue.RunAsync(limit.Token);
+            }
         }
         catch (Exception error) when (ConnectionFault.Is(error) || error is OperationCanceledException)
         {

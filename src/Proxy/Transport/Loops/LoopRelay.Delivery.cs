@@ -49,6 +49,7 @@ internal sealed partial class LoopRelay
         }
         if (direction.Rest is null && !TrySend(to, ref bytes))
         {
+            Unsent += isUp ? bytes.Length : 0;
             Finish(isUp ? RelayEnd.ServerBroke : RelayEnd.ClientBroke);
         }
         else if (!bytes.IsEmpty)
@@ -61,7 +62,11 @@ internal sealed partial class LoopRelay
     private void SendAtOnce(ref Direction direction, LoopConnection to)
     {
         var bytes = to.Owner.TakeBack(to);
-        if (!bytes.IsEmpty && TrySend(to, ref bytes) && !bytes.IsEmpty)
+        if (!bytes.IsEmpty && !TrySend(to, ref bytes))
+        {
+            Unsent += IsUp(ref direction) ? bytes.Length : 0;
+        }
+        else if (!bytes.IsEmpty)
         {
             Keep(ref direction, bytes, isAhead: true);
         }
@@ -94,13 +99,14 @@ internal sealed partial class LoopRelay
             return;
         }
         ReadOnlySpan<byte> bytes = rest.AsSpan(direction.RestStart, direction.RestEnd - direction.RestStart);
-        if (!TrySend(to, ref bytes))
+        var isTaken = TrySend(to, ref bytes);
+        to.Owner.UnsentBytes -= direction.RestEnd - direction.RestStart - bytes.Length;
+        direction.RestStart = direction.RestEnd - bytes.Length;
+        if (!isTaken)
         {
             Finish(IsUp(ref direction) ? RelayEnd.ServerBroke : RelayEnd.ClientBroke);
             return;
         }
-        to.Owner.UnsentBytes -= direction.RestEnd - direction.RestStart - bytes.Length;
-        direction.RestStart = direction.RestEnd - bytes.Length;
         if (bytes.IsEmpty)
         {
             ArrayPool<byte>.Shared.Return(rest);

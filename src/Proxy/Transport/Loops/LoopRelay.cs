@@ -51,6 +51,9 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
     public long FromServer => Volatile.Read(ref _down.Bytes);
 
     /// <inheritdoc/>
+    public long Unsent { get; private set; }
+
+    /// <inheritdoc/>
     public long LastActivity
     {
         get => Volatile.Read(ref field);
@@ -206,6 +209,7 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         var isClient = ReferenceEquals(connection, _client);
         if (error != Kernel.EAGAIN)
         {
+            Unsent += isClient ? 0 : unsent.Length;
             Finish(isClient ? RelayEnd.ClientBroke : RelayEnd.ServerBroke);
         }
         else if (_progress == Progress.Running)
@@ -398,6 +402,7 @@ internal sealed partial class LoopRelay : IRelay, IValueTaskSource<RelayEnd>
         SendAtOnce(ref _up, _server);
         _client.Leave(Take(ref _down));
         _server.Leave(Take(ref _up));
+        Unsent += Take(ref _up).Length;
         Give(ref _down);
         Give(ref _up);
         _end.SetResult(end);
