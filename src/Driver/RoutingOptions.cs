@@ -113,6 +113,13 @@ public sealed class RoutingOptions : IValidatableObject
     public int WarmConnections { get; set; } = 4;
 
     /// <summary>
+    /// The most connections that are opened to the member that a leader is about to hand over to, before it leads: as
+    /// many as the leader's pool holds, up to this. Default 32; 0: none.
+    /// </summary>
+    [Range(0, 1000)]
+    public int MaximumWarmConnections { get; set; } = 32;
+
+    /// <summary>
     /// The longest that an attempt goes on without a sign of life of its member; zero: as long as the open. What
     /// <see cref="ConnectionString"/> says has precedence over <see cref="ConnectTimeout"/>.
     /// </summary>
@@ -191,6 +198,7 @@ public sealed class RoutingOptions : IValidatableObject
         other.ReadFallback = ReadFallback;
         other.CausalWait = CausalWait;
         other.WarmConnections = WarmConnections;
+        other.MaximumWarmConnections = MaximumWarmConnections;
         foreach (var endpoint in Etcd)
         {
             other.Etcd.Add(endpoint);

@@ -86,9 +86,13 @@ internal sealed class PretendTopology : IClusterViews, IDisposable
     }
 
     /// <summary>The leader is about to hand over; null: it is not, or not any more.</summary>
-    public PretendTopology Intend(string? id, TimeSpan grace = default)
+    /// <param name="id">Names what it announces.</param>
+    /// <param name="grace">How long it waits.</param>
+    /// <param name="candidate">The member that shall follow; null: it names none.</param>
+    public PretendTopology Intend(string? id, TimeSpan grace = default, string? candidate = null)
     {
-        _intent = id is null ? null : new SwitchoverIntent(id, _leader!.Holder, null, _leader.Term.Revision, grace);
+        _intent =
+            id is null ? null : new SwitchoverIntent(id, _leader!.Holder, candidate, _leader.Term.Revision, grace);
         return Show();
     }
 

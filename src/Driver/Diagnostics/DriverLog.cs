@@ -43,6 +43,10 @@ internal static partial class DriverLog
         EventId = 7009, Level = LogLevel.Debug, Message = "{Cluster}: warming {Member} ended early: {Problem}")]
     public static partial void WarmingEnded(this ILogger logger, string cluster, string member, string problem);
 
+    [LoggerMessage(EventId = 7016, Level = LogLevel.Debug,
+        Message = "{Cluster}: {Member} is about to lead, and has {Count} connections for writes")]
+    public static partial void Warmed(this ILogger logger, string cluster, string member, int count);
+
     [LoggerMessage(EventId = 7010, Level = LogLevel.Information,
         Message = "{Cluster}: a unit of work is repeated (attempt {Attempt}): {Problem}")]
     public static partial void UnitRepeated(this ILogger logger, string cluster, int attempt, string problem);

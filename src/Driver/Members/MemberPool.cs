@@ -1,4 +1,5 @@
 using System.Data;
+using System.Reflection;
 using Npgsql;
 using Routing.Cluster;
 using Routing.Driver.Diagnostics;
@@ -10,6 +11,10 @@ namespace Routing.Driver.Members;
 /// </summary>
 internal sealed class MemberPool : IDisposable
 {
+    // Npgsql shows the numbers of a pool to its own metrics alone; a test tells when a newer version does not.
+    private static readonly PropertyInfo? s_statistics =
+        typeof(NpgsqlDataSource).GetProperty("Statistics", BindingFlags.Instance | BindingFlags.NonPublic);
+
     private readonly NpgsqlDataSource _source;
     private readonly StateChangeEventHandler _onStateChange;
     private readonly int _size;
@@ -20,6 +25,9 @@ internal sealed class MemberPool : IDisposable
     private int _typesVersion;
     private volatile bool _wasUsed;
     private volatile bool _isSilent;
+    private volatile bool _admitsStandby;
+    private int _standbySessions;
+    private CancellationTokenSource _warming = new();
     private long _downAt;
 
     public MemberPool(string member, HostPort address, PoolPurpose purpose, NpgsqlDataSource source, TimeProvider time)
@@ -41,6 +49,25 @@ internal sealed class MemberPool : IDisposable
     public PoolPurpose Purpose { get; }
 
     public MemberHealth Health { get; }
+
+    /// <summary>The most connections that it has at once.</summary>
+    public int Size => _size;
+
+    /// <summary>
+    /// Connections that it holds, in use or idle; null: this version of Npgsql does not tell.
+    /// </summary>
+    public int? Total => s_statistics?.GetValue(_source) is ValueTuple<int, int, int> counts ? counts.Item1 : null;
+
+    /// <summary>
+    /// It is for writes, and its member is about to become the leader: a login there is good while it is a standby yet.
+    /// </summary>
+    public bool AdmitsStandby => _admitsStandby;
+
+    /// <summary>
+    /// It is for writes, and may hold sessions that began when their server was a standby: one that has reported so
+    /// (<see cref="WasInRecovery"/>) is asked for its role before it is handed out.
+    /// </summary>
+    public bool MayHoldStandbySessions => Volatile.Read(ref _standbySessions) > 0;
 
     /// <summary>Its settings, without password.</summary>
     public string ConnectionString => _source.ConnectionString;
@@ -143,6 +170,33 @@ internal sealed class MemberPool : IDisposable
 
     /// <summary>Closes what is idle now, and what is in use when it comes back.</summary>
     public void Clear() => _source.Clear();
+
+    /// <summary>Logins at a standby are good from now on.</summary>
+    /// <param name="most">How many there will be.</param>
+    /// <returns>Ends with <see cref="AdmitNoStandby"/>.</returns>
+    public CancellationToken AdmitStandby(int most)
+    {
+        Interlocked.Add(ref _standbySessions, most);
+        _admitsStandby = true;
+        return Volatile.Read(ref _warming).Token;
+    }
+
+    /// <summary>Logins at a standby are refused again.</summary>
+    public void AdmitNoStandby()
+    {
+        _admitsStandby = false;
+        _ = Interlocked.Exchange(ref _warming, new CancellationTokenSource()).CancelAsync();
+    }
+
+    /// <summary>A session that began at a standby has seen the promotion: it is like any other now.</summary>
+    public void NotePromoted() => Interlocked.Decrement(ref _standbySessions);
+
+    /// <summary>Whether a session has reported last that its server is in recovery.</summary>
+    public static bool WasInRecovery(NpgsqlConnection connection) => Reports(connection, "in_hot_standby");
+
+    /// <summary>Whether a session reports its server's role, from PostgreSQL 14 on.</summary>
+    public static bool CanTellItsRole(NpgsqlConnection connection) =>
+        connection.PostgresParameters.ContainsKey("in_hot_standby");
 
     /// <summary>The member is silent: the attempts that wait for it are given up.</summary>
     /// <remarks>

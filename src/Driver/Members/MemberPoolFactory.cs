@@ -33,10 +33,11 @@ internal sealed record MemberPoolFactory(
         builder.ConnectionStringBuilder.Timeout =
             (int)Math.Ceiling(Longer(Options.OpenTimeout, Options.Silence).TotalSeconds);
         builder.Name = $"{Name}/{purpose.ToString().ToLowerInvariant()}@{member}";
-        UseInitializer(builder, member, address, purpose);
+        MemberPool? pool = null;
+        UseInitializer(builder, member, address, purpose, () => pool is { AdmitsStandby: true });
         var observer = new TypeLoadObserver();
         observer.Observe(builder);
-        var pool = new MemberPool(member, address, purpose, builder.Build(), Time);
+        pool = new MemberPool(member, address, purpose, builder.Build(), Time);
         observer.Reloaded = () =>
         {
             var version = types.Advance(position: null);
@@ -52,7 +53,9 @@ internal sealed record MemberPoolFactory(
     /// The driver's check of the role, and what the application wants to be done on each new connection, in pools of
     /// both kinds.
     /// </summary>
-    private void UseInitializer(NpgsqlDataSourceBuilder builder, string member, HostPort address, PoolPurpose purpose)
+    private void UseInitializer(
+        NpgsqlDataSourceBuilder builder, string member, HostPort address, PoolPurpose purpose,
+        Func<bool> admitsStandby)
     {
         var ofBuilder = MemberInitializer.Of(builder);
         var mustAcceptWrites = purpose == PoolPurpose.Write;
@@ -63,7 +66,8 @@ internal sealed record MemberPoolFactory(
         builder.UsePhysicalConnectionInitializer(
             connection =>
             {
-                if (mustAcceptWrites && IsInRecovery(connection))
+                if (mustAcceptWrites && IsInRecovery(connection)
+                    && !(admitsStandby() && Reported(connection) == true))
                 {
                     throw new WrongRoleException(member, address);
                 }
@@ -72,7 +76,8 @@ internal sealed record MemberPoolFactory(
             },
             async connection =>
             {
-                if (mustAcceptWrites && await IsInRecoveryAsync(connection).ConfigureAwait(false))
+                if (mustAcceptWrites && await IsInRecoveryAsync(connection).ConfigureAwait(false)
+                    && !(admitsStandby() && Reported(connection) == true))
                 {
                     throw new WrongRoleException(member, address);
                 }
@@ -108,6 +113,18 @@ internal sealed record MemberPoolFactory(
     private static bool? Reported(NpgsqlConnection connection) =>
         connection.PostgresParameters.TryGetValue("in_hot_standby", out var value) ? value == "on" : null;
 
+    /// <summary>Asks a session's server whether it is in recovery now.</summary>
+    public static async Task<bool> AskForRecoveryAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        var question = new NpgsqlCommand(RoleQuestion, connection);
+        await using (question.ConfigureAwait(false))
+        {
+            return Convert.ToBoolean(
+                await question.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false),
+                CultureInfo.InvariantCulture);
+        }
+    }
+
     private static bool IsInRecovery(NpgsqlConnection connection)
     {
         if (Reported(connection) is { } reported)
@@ -124,11 +141,6 @@ internal sealed record MemberPoolFactory(
         {
             return reported;
         }
-        var question = new NpgsqlCommand(RoleQuestion, connection);
-        await using (question.ConfigureAwait(false))
-        {
-            return Convert.ToBoolean(await question.ExecuteScalarAsync().ConfigureAwait(false),
-                CultureInfo.InvariantCulture);
-        }
+        return await AskForRecoveryAsync(connection, CancellationToken.None).ConfigureAwait(false);
     }
 }

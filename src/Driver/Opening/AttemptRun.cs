@@ -21,6 +21,8 @@ internal sealed class AttemptRun(
     /// <summary>What is left of a wait counts as nothing below this: timers end a little early.</summary>
     public static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(5);
 
+    private static readonly TimeSpan s_promotionLook = TimeSpan.FromMilliseconds(10);
+
     private readonly MemberPool _pool = attempt.Pool;
     private readonly NpgsqlConnection _connection = attempt.Connection;
     private readonly TimeSpan _silence = router.Options.Silence;
@@ -45,6 +47,10 @@ internal sealed class AttemptRun(
             opening = attempt.Opening ?? _connection.OpenAsync(attempt.End);
             await EndAsync(opening.IsCompleted ? opening : WatchAsync(opening, cancellationToken))
                 .ConfigureAwait(false);
+            if (_pool.MayHoldStandbySessions && MemberPool.WasInRecovery(_connection))
+            {
+                await EndAsync(AwaitPromotionAsync(cancellationToken)).ConfigureAwait(false);
+            }
             if (!MemberPool.MayServe(_connection, target))
             {
                 router.Evict(_pool, "a session there does not accept writes");
@@ -65,6 +71,25 @@ internal sealed class AttemptRun(
         {
             _pool.AddPending(-1);
         }
+    }
+
+    /// <summary>
+    /// Waits until the server of a session that began at a standby is promoted: it has the leader key already.
+    /// </summary>
+    /// <exception cref="StillWaitingException">It is in recovery still, and the time is over.</exception>
+    private async Task AwaitPromotionAsync(CancellationToken cancellationToken)
+    {
+        var began = router.Time.GetTimestamp();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(attempt.End, cancellationToken);
+        while (await MemberPoolFactory.AskForRecoveryAsync(_connection, either.Token).ConfigureAwait(false))
+        {
+            if (router.Time.GetElapsedTime(began) >= limit - s_promotionLook)
+            {
+                throw new StillWaitingException();
+            }
+            await Task.Delay(s_promotionLook, router.Time, either.Token).ConfigureAwait(false);
+        }
+        _pool.NotePromoted();
     }
 
     /// <summary>Waits for a task; blocks the thread where the caller does.</summary>

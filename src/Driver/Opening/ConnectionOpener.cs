@@ -69,7 +69,8 @@ internal sealed class ConnectionOpener
 
     /// <summary>Whether an opened connection may be handed out as it is.</summary>
     public bool IsReady(MemberPool pool, NpgsqlConnection connection, TargetSessionAttributes target) =>
-        MemberPool.MayServe(connection, target) && pool.TypesVersion == _router.Types.Version;
+        MemberPool.MayServe(connection, target) && pool.TypesVersion == _router.Types.Version
+        && !(pool.MayHoldStandbySessions && MemberPool.WasInRecovery(connection));
 
     private void Measure(MemberPool pool, TargetSessionAttributes target, long began)
     {

@@ -29,6 +29,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly TopologyAnnouncer _announcer;
     private readonly ClusterMeasures _measures;
+    private readonly CandidateWarmer _candidate;
     private readonly Lock _gate = new();
     private LeaderHold? _hold;
     private readonly ITimer _holdOver;
@@ -52,6 +53,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
             Timeout.InfiniteTimeSpan);
         Background = new BackgroundTasks(Name, _logger);
         _announcer = new TopologyAnnouncer(this, _logger);
+        _candidate = new CandidateWarmer(this);
         _measures = new ClusterMeasures(
             Name, () => _current.HighestTerm.Revision, () => _current.LeaderPool is not null,
             () => _current.View.IsLive,
@@ -281,9 +283,14 @@ internal sealed class ClusterRouter : IAsyncDisposable
         if (now.HeldPool is { } leaving && before.HeldPool is null && ReferenceEquals(last, leaving))
         {
             // Its term goes on: what is in use is not cancelled.
+            if (now.CandidatePool is { } candidate)
+            {
+                _candidate.Begin(candidate, leaving.Total ?? Options.WarmConnections);
+            }
             Clear(leaving, "it is about to hand over");
         }
-        else if (!ReferenceEquals(last, now.LeaderPool ?? now.HeldPool))
+        var isWarm = now.LeaderPool is not null && _candidate.End(now.LeaderPool);
+        if (!ReferenceEquals(last, now.LeaderPool ?? now.HeldPool))
         {
             if (last is { } old)
             {
@@ -295,7 +302,7 @@ internal sealed class ClusterRouter : IAsyncDisposable
                 _logger.LeaderIs(Name, leader.Member, leader.Address, now.HighestTerm);
                 DriverMetrics.LeaderChanged(Name);
                 leader.Health.Succeeded();   // what it was before does not count
-                if (_pools.All.Any(pool => pool.Purpose == PoolPurpose.Write && pool.WasUsed))
+                if (!isWarm && _pools.All.Any(pool => pool.Purpose == PoolPurpose.Write && pool.WasUsed))
                 {
                     Background.Add(() => PoolWarmer.WarmAsync(this, leader));
                 }

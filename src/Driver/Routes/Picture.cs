@@ -32,6 +32,11 @@ internal sealed class Picture
         HeldPool = held is not null && HostChooser.LeaderOf(view.Snapshot, view.HighestTerm, out _) is { } leaving
             ? pools[leaving.Name, leaving.Address!.Value, PoolPurpose.Write]
             : null;
+        CandidatePool = held?.Candidate is { } candidate
+            && view.Snapshot.Members.GetValueOrDefault(candidate) is { Address: { } address } named
+            && named.State == PostgresState.Running
+            ? pools[candidate, address, PoolPurpose.Write]
+            : null;
     }
 
     public ClusterView View { get; }
@@ -46,6 +51,11 @@ internal sealed class Picture
     /// on. Null: none is.
     /// </summary>
     public MemberPool? HeldPool { get; }
+
+    /// <summary>
+    /// The pool for writes of the member that the leader is about to hand over to; null: it names none that runs.
+    /// </summary>
+    public MemberPool? CandidatePool { get; }
 
     /// <summary>Why there is no leader; null: there is one.</summary>
     public string? NoLeaderReason { get; }

@@ -40,6 +40,8 @@ internal static class RoutingConnectionString
         ["Causal Wait"] = static (options, value) => options.CausalWait = Seconds(value),
         ["Warm Connections"] = static (options, value) =>
             options.WarmConnections = int.Parse(value, NumberStyles.None, CultureInfo.InvariantCulture),
+        ["Maximum Warm Connections"] = static (options, value) =>
+            options.MaximumWarmConnections = int.Parse(value, NumberStyles.None, CultureInfo.InvariantCulture),
     };
 
     // Said by the topology, or of no meaning beside it.

@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 using Routing.TestKit;
 
@@ -90,11 +92,16 @@ public sealed class ClusterTests(DriverCluster fixture)
     }
 
     [Fact]
-    public async Task A_switchover_under_load_costs_units_of_work_nothing_but_time()
+    public async Task A_switchover_under_load_costs_units_of_work_and_contexts_a_pause_and_no_exception()
     {
         var (cluster, leader) = await fixture.TakeAsync();
-        await using var source = DriverCluster.Source(cluster, "Maximum Pool Size=64");
+        // On a loaded machine two seconds are over before all is quiet; the leader goes on as soon as it is.
+        await cluster.ConfigureAsync(new JsonObject { ["switchover_grace"] = 60 });
+        using var log = new LogLines(LogLevel.Debug);
+        await using var source = DriverCluster.Source(cluster, "Maximum Pool Size=64;Open Timeout=60", log);
         await using var load = await Load.StartAsync(source, callers: 16, inUnits: true);
+        await using var contexts = new ContextLoad(source, callers: 4);
+        await contexts.MoreAsync(20);
         var told =
             new TaskCompletionSource<TopologyChangedEventArgs>(TaskCreationOptions.RunContinuationsAsynchronously);
         source.TopologyChanged += (_, change) =>
@@ -105,12 +112,23 @@ public sealed class ClusterTests(DriverCluster fixture)
             }
         };
 
-        await DriverCluster.SwitchOverAsync(cluster, leader);
-        await load.MoreAsync(20);
+        try
+        {
+            await DriverCluster.SwitchOverAsync(cluster, leader);
+            await load.MoreAsync(20);
+            await contexts.MoreAsync(20);
+        }
+        finally
+        {
+            await cluster.ConfigureAsync(new JsonObject { ["switchover_grace"] = null });
+        }
         var result = await load.StopAsync();
 
         Assert.Empty(result.Failures);
         Assert.Empty(await load.MissingAsync());
+        Assert.Equal(0, contexts.Retries);   // nothing has seen an exception: no strategy, and no unit of work
+        Assert.DoesNotContain(log.Lines, line => line.Contains("a unit of work is repeated", StringComparison.Ordinal));
+        Assert.Contains(log.Lines, line => line.Contains("is about to lead, and has", StringComparison.Ordinal));
         Assert.True((await told.Task.WaitAsync(TimeSpan.FromSeconds(10), Cancellation)).LeaderChanged);
     }
 
