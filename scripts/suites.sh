@@ -73,12 +73,14 @@ end_suite() {
 suite_versions() {
     "${inside[@]}" /bin/bash -c '
         postgres=$(printf "%s\n" /usr/lib/postgresql/*/bin/postgres | sort -V | tail -n 1)
-        version() { dpkg-query -W -f "\${Version}" "$1" 2>/dev/null | sed "s/^[0-9]*://; s/[-+~].*//"; }
+        version() {
+            dpkg-query -W -f "\${Version}" "$1" 2>/dev/null | sed "s/^[0-9]*://; s/[-+~].*//" | grep . || echo -
+        }
         printf "PostgreSQL %s, etcd %s, libpq %s, HAProxy %s, Patroni %s, glibc %s, OpenSSL %s\n" \
             "$($postgres --version | grep -oE "[0-9]+(\.[0-9]+|[a-z]+[0-9]+)" | head -n 1)" \
             "$(version etcd-server)" "$(version libpq5)" "$(version haproxy)" "$(version patroni)" \
             "$(ldd --version | grep -oE "[0-9]+\.[0-9]+$" | head -n 1)" \
-            "$(openssl version 2>/dev/null | cut -d " " -f 2)"'
+            "$(openssl version 2>/dev/null | cut -d " " -f 2 | grep . || echo -)"'
 }
 
 # The folder with the server programs of a suite's PostgreSQL, as it is inside.
