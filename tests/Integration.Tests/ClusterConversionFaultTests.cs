@@ -18,7 +18,8 @@ public sealed class ClusterConversionFaultTests
         await writer.StopAsync();
 
         // The command is killed when it has asked for the demotion, the agent when it has begun it.
-        var command = await DemoteAsync(a, b, node => node.CountInLog("[demotes_cluster]") > 0);
+        var begun = 0;
+        var command = await DemoteAsync(a, b, _ => Demotions(a) > begun && (begun = Demotions(a)) > 0);
 
         // The command is killed when it has asked for the promotion, the leader when it has begun it.
         await b.UntilAsync(
@@ -66,20 +67,30 @@ public sealed class ClusterConversionFaultTests
     /// <returns>The command for the other side.</returns>
     private static async Task<string[]> DemoteAsync(TestCluster from, TestCluster to, Func<TestNode, bool> isTimeToKill)
     {
-        var leader = await from.LeaderAsync();
-        await PatchAsync(leader, TwoDataCentres.SectionFor(to));
-        await WaitUntil.TrueAsync(
-            () => Task.FromResult(isTimeToKill(leader)), TwoDataCentres.Patience,
-            $"the agent of {leader} is to be killed");
-        await leader.KillAgentAsync();
-        leader.Start();
-        await TwoDataCentres.StandbyLeaderAsync(from);
-        var (_, told) = await from.CtlAsync(
-            ["demote-cluster", from.Scope, .. TwoDataCentres.OptionsFor(to), "--yes"]);
-        var command = told.Split('\n').SingleOrDefault(
-            line => line.Contains("promote-cluster", StringComparison.Ordinal));
-        Assert.True(command is not null, $"The end of the WAL is not told: {told}\n{from.Report()}");
-        return ["promote-cluster", to.Scope, .. command.Trim().Split(' ')[2..], "--yes"];
+        for (var tries = 1; ; tries++)
+        {
+            var leader = await from.LeaderAsync(within: TwoDataCentres.Patience);
+            await PatchAsync(leader, TwoDataCentres.SectionFor(to));
+            await WaitUntil.TrueAsync(
+                () => Task.FromResult(isTimeToKill(leader)), TwoDataCentres.Patience,
+                $"the agent of {leader} is to be killed");
+            await leader.KillAgentAsync();
+            leader.Start();
+            await TwoDataCentres.StandbyLeaderAsync(from);
+            var (_, told) = await from.CtlAsync(
+                ["demote-cluster", from.Scope, .. TwoDataCentres.OptionsFor(to), "--yes"]);
+            if (told.Split('\n').SingleOrDefault(
+                line => line.Contains("promote-cluster", StringComparison.Ordinal)) is { } command)
+            {
+                return ["promote-cluster", to.Scope, .. command.Trim().Split(' ')[2..], "--yes"];
+            }
+            // On a busy machine the lease of the killed agent ends before the next one is there: then the fence stops
+            // the primary, and its end is not known. The side takes the section back.
+            Assert.True(tries < 4, $"The end of the WAL is not told: {told}\n{from.Report()}");
+            await TwoDataCentres.CtlAsync(from, "promote-cluster", from.Scope, "--force");
+            await from.HealthyAsync(TwoDataCentres.Patience);
+            await TwoDataCentres.StandbyLeaderAsync(to);
+        }
     }
 
     private static async Task PatchAsync(TestNode leader, JsonObject? section)
@@ -88,6 +99,9 @@ public sealed class ClusterConversionFaultTests
             "PATCH", "/config", new JsonObject { ["standby_cluster"] = section });
         Assert.True(code == 200, text);
     }
+
+    private static int Demotions(TestCluster cluster) =>
+        cluster.Nodes.Sum(node => node.CountInLog("[demotes_cluster]"));
 
     private static JsonObject Settings(TestCluster? following = null)
     {
