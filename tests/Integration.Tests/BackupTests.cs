@@ -78,10 +78,10 @@ public sealed class BackupTests
             await load.MoreAsync(50);
 
             // The same timer runs on every node, and one of them makes the backup.
-            Assert.Equal("Nothing to do here: n1 makes the backups of pay (leader).\n",
-                await BackUpAsync(second, "--type", "incr"));
-            Assert.Equal("Nothing to do here: n2 makes the backups of pay (replica).\n",
-                await BackUpAsync(first, "--type", "incr", "--role", "replica"));
+            Assert.Contains("Nothing to do here: n1 makes the backups of pay (leader).\n",
+                await BackUpAsync(second, "--type", "incr"), StringComparison.Ordinal);
+            Assert.Contains("Nothing to do here: n2 makes the backups of pay (replica).\n",
+                await BackUpAsync(first, "--type", "incr", "--role", "replica"), StringComparison.Ordinal);
             Assert.Single(repository.Backups());
         }
         var rows = long.Parse((await first.SqlAsync("SELECT count(*) FROM written"))!, null);
