@@ -40,8 +40,20 @@ internal sealed class ServerStart(
         }
     }
 
-    private ReplayWatch? WatchOf(StartPlan plan) =>
-        plan.Progress is { } progress ? new ReplayWatch(context, "starting", progress, plan.OnReplayed) : null;
+    /// <summary>Null: nobody wants to know, or nothing can be measured, which keeps no server from its start.</summary>
+    private ReplayWatch? WatchOf(StartPlan plan)
+    {
+        try
+        {
+            return plan.Progress is { } progress
+                ? new ReplayWatch(context, "starting", progress, plan.OnReplayed)
+                : null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>
     /// pg_hba.conf or pg_ident.conf keep the server from starting: the last ones that it accepted take their place. It
