@@ -8,6 +8,7 @@ public class DrillCluster : ClusterFixture
 {
     protected override TestClusterOptions Options => new()
     {
+        Ttl = 20,   // nothing here waits for its end, and no lease is lost on a loaded machine
         Dcs = Dcs([]),
         Configure = static (node, config) => config["postgresql"]!["pg_hba"] = new JsonArray(
             "local all all trust",
