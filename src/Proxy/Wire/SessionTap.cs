@@ -69,7 +69,7 @@ internal sealed class SessionTap : RelayTap
     /// <summary>
     /// The session can be logged in again, is at rest, and may be asked for its state: it has none that can't be told.
     /// </summary>
-    public bool MayBeAsked => _isArmed && _isAsked && !_hidden.HasSeen && AtRest;
+    public bool MayBeAsked => _isArmed && !_isTerminated && _isAsked && !_hidden.HasSeen && AtRest;
 
     /// <summary>It may have custom settings, which no view shows.</summary>
     public bool HasHiddenSettings => _hidden.HasSeen;
@@ -78,7 +78,7 @@ internal sealed class SessionTap : RelayTap
     /// The session can be logged in again, is at rest, and holds no state: nothing was asked for since its login, or
     /// since a <c>DISCARD ALL</c> that was answered as such; or it is assumed to hold none.
     /// </summary>
-    public bool MayMove => _isArmed && (_isClean || _assumesClean) && AtRest;
+    public bool MayMove => _isArmed && !_isTerminated && (_isClean || _assumesClean) && AtRest;
 
     /// <summary>
     /// What its client has sent since it was at rest, where that may be repeated at another server; null: nothing.

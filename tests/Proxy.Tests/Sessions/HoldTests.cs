@@ -147,6 +147,36 @@ public sealed class HoldTests
     }
 
     [Fact]
+    public async Task A_session_whose_client_has_said_goodbye_is_neither_moved_nor_counted_as_one_that_was_not()
+    {
+        var (goodbye, end) = (new TaskCompletionSource(), new TaskCompletionSource());
+        using var old = new PretendServer
+        {
+            Talk = async stream =>
+            {
+                Assert.Equal('X', (await BackendMessage.ReadAsync(stream)).Type);
+                goodbye.SetResult();
+                await end.Task;
+            },
+        };
+        using var next = new PretendServer();
+        await using var rig = RigOfTwo(old, next);
+        using var client = new RawClient(rig.WritePort);
+        Assert.Null(await client.LoginAsync());
+        await client.SendAsync(BackendMessage.Of('X', []));
+        await goodbye.Task;
+
+        rig.Intend("1", s_long).Publish();
+        await WaitUntil.TrueAsync(() => rig.Server.RestlessAt("a") == 0);
+        rig.Intend(null).With("a", old, Role.Replica).With("b", next, Role.Primary).Lead("b").Publish();
+
+        await WaitUntil.TrueAsync(() => rig.Open == 0);
+        end.SetResult();
+        Assert.Equal(0, next.Logins);
+        Assert.DoesNotContain(rig.Diary, line => line.Contains("moved", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task What_another_leader_or_this_one_in_an_earlier_term_has_announced_holds_nobody()
     {
         using var old = new PretendServer();

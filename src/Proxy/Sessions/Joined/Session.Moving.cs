@@ -252,7 +252,7 @@ internal sealed partial class Session
 
     private void NoteNotMoved(RelayEnd relayEnd, SessionEnd end)
     {
-        if (tap is null || isReplication || listener.Config.Move == MoveMode.Off
+        if (tap is not { IsTerminated: false } || isReplication || listener.Config.Move == MoveMode.Off
             || relayEnd is RelayEnd.ClientClosed or RelayEnd.ClientBroke
             || end is SessionEnd.ClientTerminated or SessionEnd.Idle or SessionEnd.Drained or SessionEnd.HandedOver)
         {
