@@ -98,9 +98,13 @@ internal sealed partial class SimServer
 
     public void DropSlot(string slot)
     {
-        if (Life == Life.Up && !IsUsed(slot) && _slots.Remove(slot))
+        if (Life == Life.Up && !IsUsed(slot) && _slots.Remove(slot, out var gone))
         {
-            _dropped.Add(slot);
+            // A standby that led before drops what would hold back vacuum: the WAL that it kept goes, too.
+            if (IsPrimary || gone.CatalogXmin is null)
+            {
+                _dropped.Add(slot);
+            }
             world.Note(name, $"slot {slot} is dropped");
         }
     }
