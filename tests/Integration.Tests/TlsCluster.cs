@@ -38,6 +38,11 @@ public sealed class TlsCluster : IAsyncLifetime
                 config["postgresql"]!["pg_hba"] = new JsonArray(
                     "local all all scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256",
                     "host replication all 127.0.0.1/32 scram-sha-256");
+                if (PostgresUnderTest.Major < 14)
+                {
+                    // Before 14 initdb keeps passwords for md5, unless it is told how users log in.
+                    config["bootstrap"]!["initdb"]!.AsArray().Add(new JsonObject { ["auth"] = "scram-sha-256" });
+                }
                 (parameters["ssl"], parameters["ssl_cert_file"], parameters["ssl_key_file"]) =
                     ("on", MemberFile, MemberFile);
             },
