@@ -104,7 +104,9 @@ public static class SlotPlanner
         }
         return HoldsVacuum(slot) && (want.IsStreamedHere
             ? want.IsPermanent && IsLeftBySwitch(o, slot)
-            : o.Cluster.LeaderMember?.Role == (o.Config.StandbyCluster is null ? Role.Primary : Role.StandbyLeader))
+            // A primary whose agent was started anew does not hold its key yet: members that are away need their slots.
+            : !o.IsPrimary && o.Cluster.LeaderMember?.Role
+                == (o.Config.StandbyCluster is null ? Role.Primary : Role.StandbyLeader))
             ? "it holds back vacuum, and nobody streams from it here"
             : null;
     }
