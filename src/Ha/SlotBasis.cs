@@ -54,12 +54,22 @@ public sealed record SlotBasis(ClusterSnapshot Cluster, bool DcsIsSilent)
         Lsn = o.Local.WalPosition,
         ReplayLsn = o.Local.ReplayedLsn,
         PostmasterStart = o.Local.PostmasterStart,
-        Remote = RemotePrimary.Of(o),
+        Remote = RemoteOf(o),
         Report = o.LogicalSlots,
         DcsIsSilent = DcsIsSilent,
         Now = o.Now,
         Memory = memory,
     };
+
+    /// <summary>
+    /// The server that this member streams from; null: it leads no standby cluster, or does not stream.
+    /// </summary>
+    private static RemotePrimary? RemoteOf(Observation o) =>
+        o.IsStandbyCluster && o.Lease.HoldsLeader && o.Local is { IsStandby: true, IsStreaming: true }
+        && HaLoop.RemoteOf(o.Config) is { } remote && o.Local.Following == remote
+        && (o.Local.Sender ?? (remote.Others.IsEmpty ? remote.Address : (HostPort?)null)) is { } sender
+            ? new RemotePrimary(sender, remote.SlotName, o.Local.Timeline)
+            : null;
 
     /// <summary>The members' positions by their own answers: their keys are older than the silence.</summary>
     private static ClusterSnapshot WithPositions(ClusterSnapshot cluster, FailsafeView failsafe) => cluster with

@@ -7,18 +7,7 @@ namespace Routing.Ha.Slots;
 /// <param name="Address">Its address.</param>
 /// <param name="SlotName">The slot there that this member streams from; null: none is configured.</param>
 /// <param name="Timeline">The timeline that is streamed.</param>
-public sealed record RemotePrimary(HostPort Address, string? SlotName, uint Timeline)
-{
-    /// <summary>
-    /// The server that this member streams from; null: it leads no standby cluster, or does not stream.
-    /// </summary>
-    public static RemotePrimary? Of(Observation o) =>
-        o.IsStandbyCluster && o.Lease.HoldsLeader && o.Local is { IsStandby: true, IsStreaming: true }
-        && HaLoop.RemoteOf(o.Config) is { } remote && o.Local.Following == remote
-        && (o.Local.Sender ?? (remote.Others.IsEmpty ? remote.Address : (HostPort?)null)) is { } sender
-            ? new RemotePrimary(sender, remote.SlotName, o.Local.Timeline)
-            : null;
-}
+public sealed record RemotePrimary(HostPort Address, string? SlotName, uint Timeline);
 
 /// <summary>
 /// Where a standby's copies of logical slots come from: the leader, and for the leader of a standby cluster the remote
@@ -28,7 +17,7 @@ internal static class SlotSource
 {
     /// <summary>Logical slots can follow to the members of this cluster: it is no archive that they replay.</summary>
     public static bool CanFollow(DynamicConfig config) =>
-        config.StandbyCluster is null || HaLoop.RemoteOf(config) is not null;
+        config.StandbyCluster is null or { Hosts: [_, ..] };
 
     /// <summary>What an answer of the source holds for; null: there is no source to ask now.</summary>
     public static SlotGround? GroundOf(SlotObservation o) => (o.Config.StandbyCluster, o.Cluster.Leader) switch
