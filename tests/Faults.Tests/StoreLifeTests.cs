@@ -141,6 +141,12 @@ public sealed class StoreLifeTests(SynchronousCluster fixture)
         Assert.True(JsonNode.DeepEquals(keys["config"].Json, rebuilt["config"].Json), rebuilt["config"].Value);
         Assert.DoesNotContain("leader", rebuilt.Keys);
 
+        // The command asks a member, and finds the members by the keys that they write themselves.
+        await cluster.UntilAsync(async () =>
+        {
+            var written = await cluster.Keys.AllAsync();
+            return cluster.ReplicasOf(leader).All(node => written.ContainsKey($"members/{node.Name}"));
+        }, "the members have written their keys");
         await CtlAsync("resume", cluster.Scope);
         var next = await cluster.LeaderAsync(not: leader);
         await judge[next].MoreAsync(20);
