@@ -283,6 +283,15 @@ public sealed class SlotPlannerTests
     }
 
     [Fact]
+    public void Primary_whose_agent_was_started_anew_keeps_the_slots_of_members_that_are_away()
+    {
+        var o = Leader("a", "b") with { IsLeader = false, Slots = [Physical("b", 1) with { Xmin = 7 }] };
+
+        Check(o, "");
+        Check(o with { IsPrimary = false }, "drop b");
+    }
+
+    [Fact]
     public void Failover_slots_of_PostgreSQL_17_are_its_own_affair()
     {
         var native = Logical("native", 1) with { Failover = true };
