@@ -24,12 +24,12 @@ public sealed class DamagedKeyTests(ClusterFixture fixture)
         var (cluster, leader) = await fixture.TakeAsync();
         var term = (await cluster.Keys.GetAsync("leader"))!.CreateRevision;
         var config = (await cluster.Keys.GetAsync("config"))!.Value;
-        var named = leader.CountInLog($"The key {key} cannot be used");
+        var named = leader.CountInLog($"The key {key} in the DCS has a value");
 
         await cluster.UntilAsync(
             async () =>
             {
-                if (leader.CountInLog($"The key {key} cannot be used") > named)
+                if (leader.CountInLog($"The key {key} in the DCS has a value") > named)
                 {
                     return true;
                 }
